@@ -41,59 +41,55 @@ def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, or numbers 
     return {name: summed([value[name] for value in values if name in value]) for name in names}
 
 
+# of a cell, as the view has them, and from the third on of an answer: as `Outcome.figures`
+ANSWER_FIGURES: Final = (
+    "asked",
+    "usable",
+    "behaviors",
+    "events",
+    "journeys",
+    *ROW_COUNTS,
+    "unsure",
+    "outside",
+    "missed",
+)
+
+
 class PlacedAnswer(NamedTuple):
     """Counts of an answer about a user as it was read. `place`: of the user among the `users` of the batch, from 1."""
 
     place: int
     users: int
     reason: str | None
-    behaviors: int
-    events: int
-    journeys: int
-    placed: int
-    minor: int
-    unplaced: int
-    unasked: int
-    misfiled: int
-    repeated: int
-    unsure: int
-    outside: int
-    missed: int
+    numbers: tuple[int, ...]  # by the names of ANSWER_FIGURES from `behaviors` on
 
     @property
     def third(self) -> str:
         """The third of the batch that the user is in."""
         return place_third(self.place, self.users)
 
-    @property
-    def figures(self) -> tuple[int, ...]:
-        """What the answer adds to its cell, in the order of the names there."""
-        _place, _users, reason, *numbers = self
-        return 1, int(reason is None), *numbers
-
 
 def placed_answers(asked: Sequence[AskedUser], outcomes: Sequence[Outcome]) -> list[PlacedAnswer]:
     """Count what an answer said about each user of a batch, in their order."""
     return [
-        PlacedAnswer(place, len(asked), outcome.reason, len(user.rows), **outcome.figures)
+        PlacedAnswer(place, len(asked), outcome.reason, (len(user.rows), *outcome.figures.values()))
         for place, (user, outcome) in enumerate(zip(asked, outcomes, strict=True), 1)
     ]
 
 
-# of a cell, as the view has them
-ANSWER_FIGURES: Final = ("asked", "usable", *PlacedAnswer._fields[3:])
-
-
 def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer]) -> None:
     """Store the counts of a call's answers, in place of earlier ones."""
-    slots = ", ".join("?" * (2 + len(PlacedAnswer._fields)))
+    slots = ", ".join("?" * (3 + len(ANSWER_FIGURES)))
     for answer in answers:
-        ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", call_id, answer.third, *answer)
+        row = call_id, answer.third, *answer[:3], *answer.numbers
+        ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", *row)
 
 
 def cells_of(answers: Iterable[PlacedAnswer]) -> AnswerCells:
     """Sum up answers by the class of their batch and by their place in it."""
-    return _summed_up((each.users, each.third, *each.figures) for each in answers)
+    return _summed_up(
+        (each.users, each.third, 1, int(each.reason is None), *each.numbers) for each in answers
+    )
 
 
 def stored_answers(ledger: Ledger) -> AnswerCells:
