@@ -59,8 +59,8 @@ def test_what_answers_held_is_counted_anew_by_what_is_read_in_them_now(place: Pl
     spoil(place, "UPDATE calls SET reply = ? WHERE id = 1", pack_text("I cannot do that"))
     again = read_again(place)
     ((before,), (after,)) = map(by_batch_users, (first, again))
-    assert (before.asked, before.usable, after.asked, after.usable) == (6, 6, 6, 4)
-    assert after.placed == again.placed < before.placed
+    assert (before["asked"], before["usable"], after["asked"], after["usable"]) == (6, 6, 6, 4)
+    assert after["placed"] == again.placed < before["placed"]
     assert again.user_days == 4 * 4, "two users are not done any more"
 
 
@@ -102,7 +102,9 @@ def test_rows_that_are_not_those_that_were_shown_keep_their_result_and_that_is_s
     assert note.message.startswith("5 answers"), "nothing keeps its result in silence"
     kept = [line for line in before.splitlines() if b"user_0000" not in line]
     assert place.events().splitlines() == kept
-    assert [row.usable for row in by_batch_users(again)] == [row.usable - 1 for row in by_batch_users(first)]
+    assert [row["usable"] for row in by_batch_users(again)] == [
+        row["usable"] - 1 for row in by_batch_users(first)
+    ]
 
 
 def test_the_first_reply_that_is_usable_for_a_user_counts(place: Place) -> None:

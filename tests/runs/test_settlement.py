@@ -71,9 +71,9 @@ async def test_answers_are_counted_by_the_users_in_the_batch_and_by_place(tmp_pa
         while batch := desk.scheduler.next():
             await replied(desk, settler, batch=batch)
         counted = desk.tracker.counts
-        found = [(row.name, row.asked, row.usable) for row in by_batch_users(counted)]
+        found = [(row["name"], row["asked"], row["usable"]) for row in by_batch_users(counted)]
         assert found == [("1", 1, 1), ("2-3", 2, 1), ("4-7", 6, 4)]
-        assert sum(row.asked for row in by_position(counted)) == 6, "a place among two says nothing"
+        assert sum(row["asked"] for row in by_position(counted)) == 6, "a place among two says nothing"
 
 
 async def test_only_users_that_did_not_come_well_are_asked_again(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
     )
     assert state.progress.event_counts == whole.progress.event_counts
     assert state.progress.user_days == USERS, "each has its day"
-    assert sum(row.asked for row in by_batch_users(state.progress)) == USERS
+    assert sum(row["asked"] for row in by_batch_users(state.progress)) == USERS
     with open_report_facts(Path("m")) as facts:
         assert facts.counts.event_counts == whole.progress.event_counts
         assert facts.counts.answers == state.progress.answers

@@ -129,44 +129,25 @@ def _share(value: float | None) -> Share | None:
     return None if value is None else Share(value)
 
 
-class BatchRow(NamedTuple):
-    """What answers held, as they were read, of a class of batches or of places in them; the counts are named as in `Counts`."""
-
-    name: str
-    asked: int
-    usable: int
-    behaviors: int
-    events: int
-    journeys: int
-    placed: int
-    minor: int
-    unplaced: int
-    unasked: int
-    misfiled: int
-    repeated: int
-    unsure: int
-    outside: int
-    missed: int
+BatchRow = dict[
+    str, Any
+]  # what answers held, as they were read: a name, and the counts by the names of ANSWER_FIGURES
 
 
-def by_batch_users(counts: Counts) -> tuple[BatchRow, ...]:
+def by_batch_users(counts: Counts) -> list[BatchRow]:
     """Sum up answers by the users in their batch, few first."""
     cells = counts.answers
-    return tuple(_row(band, summed(list(cells[band].values()))) for band in sorted(cells, key=_least))
+    return [{"name": band, **summed(list(cells[band].values()))} for band in sorted(cells, key=_least)]
 
 
-def by_position(counts: Counts) -> tuple[BatchRow, ...]:
+def by_position(counts: Counts) -> list[BatchRow]:
     """Sum up answers by the third of the batch, `1` to `3`, in which the user stood."""
     thirds: dict[str, dict[str, int]] = summed(list(counts.answers.values()))
-    return tuple(_row(name, thirds[name]) for name in sorted(thirds) if name)
+    return [{"name": name, **thirds[name]} for name in sorted(thirds) if name]
 
 
 def _least(band: str) -> int:
     return int(band.partition("-")[0])
-
-
-def _row(name: str, cell: Mapping[str, int]) -> BatchRow:
-    return BatchRow(name, *(cell[figure] for figure in BatchRow._fields[1:]))
 
 
 def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
@@ -179,7 +160,7 @@ def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
     sizes, places = (
         {name: of(counts) for name, counts in runs.items()} for of in (by_batch_users, by_position)
     )
-    bands = {row.name for rows in sizes.values() for row in rows}
+    bands = {row["name"] for rows in sizes.values() for row in rows}
     if len(bands) > 1:
         classes = {band: band for band in sorted(bands, key=_least)}
         tables.append(_batch_table(_("Users in the batch"), classes, sizes))
@@ -192,7 +173,7 @@ def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
 
 def _batch_table(title: str, classes: Mapping[str, str], runs: Mapping[str, Sequence[BatchRow]]) -> Table:
     rows = [
-        (run, row) for name in classes for run, found in runs.items() for row in found if row.name == name
+        (run, row) for name in classes for run, found in runs.items() for row in found if row["name"] == name
     ]
     columns = _batch_columns() | {
         column: value for column, value in _faults().items() if any(value(row) for _run, row in rows)
@@ -202,7 +183,7 @@ def _batch_table(title: str, classes: Mapping[str, str], runs: Mapping[str, Sequ
         title,
         ("", *([_("run")] if several else []), *columns),
         tuple(
-            (classes[row.name], *([run] if several else []), *(value(row) for value in columns.values()))
+            (classes[row["name"]], *([run] if several else []), *(value(row) for value in columns.values()))
             for run, row in rows
         ),
     )
@@ -210,22 +191,22 @@ def _batch_table(title: str, classes: Mapping[str, str], runs: Mapping[str, Sequ
 
 def _batch_columns() -> dict[str, Callable[[BatchRow], float | None]]:
     return {
-        _("users asked"): lambda row: row.asked,
-        _("usable"): lambda row: _share(ratio(row.usable, row.asked)),
-        _("rows an event"): lambda row: ratio(row.placed, row.events),
-        _("minor"): lambda row: _share(ratio(row.minor, row.behaviors)),
-        _("unplaced"): lambda row: _share(ratio(row.unplaced, row.behaviors)),
+        _("users asked"): lambda row: row["asked"],
+        _("usable"): lambda row: _share(ratio(row["usable"], row["asked"])),
+        _("rows an event"): lambda row: ratio(row["placed"], row["events"]),
+        _("minor"): lambda row: _share(ratio(row["minor"], row["behaviors"])),
+        _("unplaced"): lambda row: _share(ratio(row["unplaced"], row["behaviors"])),
     }
 
 
 def _faults() -> dict[str, Callable[[BatchRow], float | None]]:
     """Return the columns that are only there where a row has some."""
     return {
-        _("misfiled"): lambda row: _share(ratio(row.misfiled, row.behaviors)),
-        _("repeated"): lambda row: _share(ratio(row.repeated, row.behaviors)),
-        _("not sure"): lambda row: _share(ratio(row.unsure, row.events)),
-        _("outside the vocabulary"): lambda row: _share(ratio(row.outside, row.events)),
-        _("missed"): lambda row: _share(ratio(row.missed, row.events)),
+        _("misfiled"): lambda row: _share(ratio(row["misfiled"], row["behaviors"])),
+        _("repeated"): lambda row: _share(ratio(row["repeated"], row["behaviors"])),
+        _("not sure"): lambda row: _share(ratio(row["unsure"], row["events"])),
+        _("outside the vocabulary"): lambda row: _share(ratio(row["outside"], row["events"])),
+        _("missed"): lambda row: _share(ratio(row["missed"], row["events"])),
     }
 
 

@@ -109,8 +109,8 @@ def announcement(plan: AuditPlan) -> str:
 def answer_fields(counts: Counts) -> dict[str, list[dict[str, object]]]:
     """Return what answers held as JSON has it."""
     return {
-        "by_batch_users": [row._asdict() for row in by_batch_users(counts)],
-        "by_position": [row._asdict() for row in by_position(counts)],
+        "by_batch_users": by_batch_users(counts),
+        "by_position": by_position(counts),
     }
 
 
