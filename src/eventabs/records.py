@@ -267,7 +267,9 @@ class Event(BaseModel):
     journey: str | None = None
     sure: bool = Field(default=True, description="false: the model marked it with ?")
     source: EventSource = "llm"
-    outside: bool = Field(default=False, description="whether a closed vocabulary lacks the type")
+    outside: bool = Field(
+        default=False, description="whether a closed vocabulary lacks the type, or any the mark"
+    )
 
     @model_serializer(mode="wrap")
     def _without_the_usual(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -337,7 +339,7 @@ class Counts:
     `retry_causes` counts repeated calls by cause: `rate_limit`, `capacity`, an HTTP status such as `503`, `timeout` or `connection`.
     Of the accepted answers: `answered` behaviors were asked about; each is `placed` in an event, `minor`, `unplaced`, or `unasked`
     (outside journeys where only these were asked for). Rows were `misfiled` under the header of another user and `repeated` where they
-    stood twice; `unsure` events have a `?`, `outside` ones a type that a closed vocabulary lacks, `missed` ones were added by
+    stood twice; `unsure` events have a `?`, `outside` ones a type that a closed vocabulary lacks or a mark that is none, `missed` ones were added by
     [[events.must]].
     `user_days` are the days, by the wall clock, on which users that are done did something. `answers`: see AnswerCells.
     """

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from eventabs.choices import Detail
-from eventabs.records import Behavior, Event, Outcome, Reply, row_ranges
+from eventabs.records import Behavior, Category, Event, EventType, Outcome, Reply, row_ranges
 from eventabs.replies.reader import Reader
 from reply_cases import (
     ASKED,
@@ -66,6 +66,15 @@ def test_an_answer_that_counts_anew_for_each_user_is_refused_whole() -> None:
     assert {outcome.reason for outcome in told(anew, asked=THREE).values()} == {"renumbered"}
     rows = {f"U{number}": {"工作": "1-6", "用餐": "7-10"} for number in (1, 2, 3)}
     assert {outcome.reason for outcome in told(dumped(rows), asked=THREE).values()} == {"renumbered"}
+
+
+@pytest.mark.parametrize("by", [1, -1])
+def test_an_answer_whose_rows_are_shifted_for_every_user_is_refused_whole(by: int) -> None:
+    rows = [(first + by, first + 9 + by) for first in (11, 21)]
+    text = (
+        f"## U1\n工作 1-10\n## U2\n工作 {rows[0][0]}-{rows[0][1]}\n## U3\n工作 {rows[1][0]}-{rows[1][1]}\n##"
+    )
+    assert {outcome.reason for outcome in told(text, asked=THREE).values()} == {"renumbered"}
 
 
 def test_one_user_that_counts_anew_among_others_is_refused_alone() -> None:
@@ -255,6 +264,20 @@ def test_types_in_another_language_are_kept_and_outside_where_the_vocabulary_is_
         ("工作", False),
     ]
     assert not any(event.outside for event in one_event("gardening 1-12"))
+
+
+def test_a_mark_that_no_category_has_is_counted() -> None:
+    plain = Reader(
+        replace(VOCABULARY, categories=(Category("engagement"),), types=(EventType("工作"),)),
+        detail="day",
+        source="llm",
+        summarize=lambda _log: lambda _behaviors: "",
+    )
+    found = read("## U1\n工作! 1-6\n工作 7!\n工作 8-12\n##", asked=asked(FIRST), reader=plain).outcomes["U1"]
+    assert {(event.category, event.outside) for event in found.events if event.behaviors[0] < 7} == {
+        ("engagement", True)
+    }
+    assert not any(event.outside for event in found.events if event.behaviors[0] >= 7)
 
 
 def one_event(line: str) -> Sequence[Event]:

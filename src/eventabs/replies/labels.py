@@ -70,7 +70,10 @@ def one_line(text: str, limit: int) -> str:
 
 
 class Label(NamedTuple):
-    """What stands before groups. `known`: the vocabulary has it, `has_category` a category for it, which no mark changes."""
+    """What stands before groups. `known`: the vocabulary has it, `has_category` a category for it, which no mark changes.
+
+    `odd`: it has a mark that is none of the vocabulary's.
+    """
 
     type: str
     category: str
@@ -78,6 +81,7 @@ class Label(NamedTuple):
     known: bool = False
     minor: bool = False
     has_category: bool = False
+    odd: bool = False
 
 
 class JourneyName(NamedTuple):
@@ -155,6 +159,10 @@ class Labels:
         """Return the category that one of some signs is the mark of; "" for none."""
         return next((self._marks[sign] for sign in signs if sign in self._marks), "")
 
+    def is_odd(self, signs: str) -> bool:
+        """Whether there is a mark among some signs that is none of the vocabulary's: models know `!` from everywhere."""
+        return "!" in signs and "!" not in self._marks
+
     def _named(self, text: str) -> Label:
         name = one_line(fold(text), 2 * LONGEST_TYPE).strip()
         signs = category = ""
@@ -166,12 +174,14 @@ class Labels:
                 is_gloss = not category and self._lists(inside) and not self._lists(outside)
                 name = inside if is_gloss or not outside else outside
             name = name if self._lists(name) else name.strip(AROUND_NAMES)
-        sure, category = "?" not in signs, category or self.category(signs)
+        sure, category, odd = "?" not in signs, category or self.category(signs), self.is_odd(signs)
         if known := self._types.get(_key(name)):
             category = known.category or category or self._default
-            return Label(known.name, category, sure, known=True, has_category=bool(known.category))
+            return Label(known.name, category, sure, known=True, has_category=bool(known.category), odd=odd)
         minor = _key(name) in self._minor
-        return Label(name[:LONGEST_TYPE].rstrip(), category or self._default, sure, known=minor, minor=minor)
+        return Label(
+            name[:LONGEST_TYPE].rstrip(), category or self._default, sure, known=minor, minor=minor, odd=odd
+        )
 
     def _lists(self, name: str) -> bool:
         return _key(name) in self._types or _key(name) in self._minor

@@ -67,6 +67,7 @@ class _Event:
     sure: bool
     journey: _Name | None
     source: EventSource
+    odd: bool = False  # its mark is none of the vocabulary's
 
 
 @dataclass(slots=True)
@@ -237,8 +238,9 @@ class Reader:
                     continue
                 marked = "" if label.has_category else self._labels.category(group.mark)
                 sure = label.sure and "?" not in group.mark and (journey is None or journey.sure)
+                odd = label.odd or self._labels.is_odd(group.mark)
                 events += (
-                    _Event(day, label.type, marked or label.category, sure, name, self._source)
+                    _Event(day, label.type, marked or label.category, sure, name, self._source, odd)
                     for day in _by_day(sorted(rows), log.behaviors)
                 )
         return events, minor, misfiled, repeated
@@ -303,7 +305,7 @@ class Reader:
                 journey=ids[name] if name else None,
                 sure=each.sure,
                 source=each.source,
-                outside=each.source != "must" and self._labels.is_outside(each.type),
+                outside=each.source != "must" and (each.odd or self._labels.is_outside(each.type)),
             )
             made.append((event, each.journey))
         return _journeys(

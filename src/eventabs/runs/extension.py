@@ -319,9 +319,7 @@ def listed_changes(changes: Iterable[UserChange]) -> Iterator[dict[str, Any]]:
 
 _JOURNEYS: Final = 20  # of a user, that are listed
 _LONE_DAYS: Final = 3  # before the first day that is asked about
-_SHARE: Final = (
-    8  # of the rows that are asked about: one row of a journey and one single row is shown for so many
-)
+_SHARE: Final = 8  # rows that are asked about, for each row of a journey and each single one that are shown
 _FEWEST_LONE: Final = 2
 _SELDOM_PART: Final = frozenset({"visit", "use"})  # actions of rows that are seldom part of a journey
 
