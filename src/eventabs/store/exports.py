@@ -91,7 +91,7 @@ def _behaviors(ledger: Ledger) -> Iterator[Row]:
                 "journey": event.get("journey"),
                 "user_id": user_id,
                 "behavior": index,
-                "became": "event" if event else became.get(index, "unplaced"),
+                "became": "placed" if event else became.get(index, "unplaced"),
                 "file": files[behavior.file],
                 "line": behavior.line,
                 "start": behavior.start.isoformat(),

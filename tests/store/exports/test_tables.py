@@ -159,9 +159,9 @@ def test_rows_say_where_each_behavior_stands_and_what_became_of_it(tmp_path: Pat
     run = whole_run(tmp_path)
     rows = rows_of(export_files(run, "csv", rows=True)[2])
     assert [(row["behavior"], row["became"], row["event"], row["journey"], row["line"]) for row in rows] == [
-        ("0", "event", "anna/0", "anna/j0", "1"),
+        ("0", "placed", "anna/0", "anna/j0", "1"),
         ("1", "minor", "", "", "2"),
-        ("2", "event", "anna/2", "anna/j0", "3"),
+        ("2", "placed", "anna/2", "anna/j0", "3"),
     ]
     assert rows[1] | {"user_id": "anna", "file": "in/export.csv", "start": "2026-01-01T10:15:00"} == rows[1]
     assert (rows[1]["action"], rows[1]["item"], rows[1]["place"], rows[1]["text"]) == (
@@ -187,7 +187,7 @@ def test_a_row_that_is_free_text_has_it_as_text_and_rows_without_a_place_say_how
     ledger.close()
     rows = rows_of(export_files(run, "csv", rows=True)[2])
     assert [(row["became"], row["text"], row["item"], row["line"]) for row in rows] == [
-        (became, "和朋友看展", "", "7") for became in ("event", "unasked", "unplaced")
+        (became, "和朋友看展", "", "7") for became in ("placed", "unasked", "unplaced")
     ]
 
 
