@@ -61,7 +61,7 @@ def test_journeys_and_rows_have_sheets_of_their_own(tmp_path: Path) -> None:
     ]
     rows = book.get_sheet_by_name("rows").to_python()[1:]
     assert [row[:5] for row in rows] == [
-        ["anna/0", "", "anna", 0, "event"], ["", "", "anna", 1, "unplaced"], ["", "", "anna", 2, "unplaced"]
+        ["anna/0", "", "anna", 0, "placed"], ["", "", "anna", 1, "unplaced"], ["", "", "anna", 2, "unplaced"]
     ]  # fmt: skip
 
 
