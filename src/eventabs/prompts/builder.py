@@ -317,7 +317,8 @@ def _check_answer(
     steps = [step for _kind, _name, steps in answer.journeys for step in steps] + [*answer.events]
     groups = " ".join([*(groups for _type, groups in steps), answer.minor])
     placed = Counter(rows_in(re.sub("[,?]", " ", groups)))
-    for row in sorted({*placed, *(rows if detail != "journeys" else ())}):
+    wanted = {*placed, *(rows if detail != "journeys" else ())}
+    for row in sorted(wanted, key=lambda row: (row in rows, row)):  # first what names no row of the log
         if placed[row] != 1 or row not in rows:
             fault = _(
                 "row {row} stands {count} times in events, and the log has {rows} rows; write each of them once"

@@ -3,8 +3,7 @@
 The days that new, late, changed or gone rows touch are asked about anew; the rest of a user stays as it was. Beside them a request
 shows the last rows of the user's recent journeys, and single rows of the last days that may belong to one, for context.
 
-What an extension asks for is kept in the ledger first, so that a killed process is gone on from. The plan of some hundred users is
-one transaction: whoever goes on compares anew, and finds nothing to do for them.
+The plan of some hundred users is one transaction: whoever goes on after a kill compares anew, and finds nothing to do for them.
 """
 
 from bisect import bisect_left, bisect_right
