@@ -1,4 +1,4 @@
-"""Reply text -> an outcome for each user: lenient reading, coverage of behaviors, judging, must-rules."""
+"""Reply text -> an outcome for each user: lenient reading, placing of rows, judging, must-rules."""
 
 import lazy_loader
 
