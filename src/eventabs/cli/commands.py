@@ -374,7 +374,7 @@ def _steps(preset: "providers.Preset | None", model: str) -> list[str]:
 
 @command(
     help=_(
-        "Check the config, the key, the endpoint, and how many rows an answer keeps; for some 30,000 tokens at most."
+        "Check the config, the key, the endpoint, and how many rows an answer keeps; for some 35,000 tokens at most."
     )
 )
 @with_options(SettingFlags, LookFlags)
