@@ -382,6 +382,7 @@ _NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendor
 
 _ROW_SIZES = (50, 300, 1_000)  # rows that a model is asked about at a time
 _ROWS_A_USER = 50
+_FIRST_DAY = datetime(2087, 3, 3)  # noqa: DTZ001  wall times
 _MADE_UP: dict[
     Language, Sequence[tuple[int, int, str, str, str, int]]
 ] = {  # hour, minute, action, item, place, minutes
@@ -406,19 +407,13 @@ def _made_up_users(rows: int, language: Language) -> list[UserLog]:
     """Return users who do much the same every day, each a little later than the one before."""
     day = _MADE_UP[language]
     users = []
-    for number in range(-(-rows // _ROWS_A_USER)):
-        count = min(_ROWS_A_USER, rows - number * _ROWS_A_USER)
-        behaviors = tuple(
-            Behavior(
-                datetime(2087, 3, 3) + timedelta(days=place // len(day), hours=hour, minutes=minute + number),  # noqa: DTZ001  wall times
-                action,
-                *(item, where, minutes * 60 or None),
-            )
-            for place, (hour, minute, action, item, where, minutes) in (
-                (place, day[place % len(day)]) for place in range(count)
-            )
-        )
-        users.append(UserLog(f"made-up {number}", behaviors))
+    for number, first in enumerate(range(0, rows, _ROWS_A_USER)):
+        behaviors = []
+        for place in range(min(_ROWS_A_USER, rows - first)):
+            hour, minute, action, item, where, minutes = day[place % len(day)]
+            later = timedelta(days=place // len(day), hours=hour, minutes=minute + number)
+            behaviors.append(Behavior(_FIRST_DAY + later, action, item, where, minutes * 60 or None))
+        users.append(UserLog(f"made-up {number}", tuple(behaviors)))
     return users
 
 
@@ -666,28 +661,30 @@ class EndpointCheck:
 
     async def _probe_rows(self) -> None:
         """Ask about made-up users, more and more, until rows get lost."""
-        settings, language = self._settings, active()
+        settings, language, llm = self._settings, active(), self._llm
         builder = make_builder(settings, language, template_text(settings))
         reader = make_reader(settings, {"rules": rules_text(settings), "prompt_language": language})
         limits, kept = batch_limits(settings, builder), 0
+        # a run's: an answer about a thousand rows takes a minute and more
+        patience = replace(self._limits, idle_timeout=llm.idle_timeout, call_timeout=llm.call_timeout)
         for size in _ROW_SIZES:
             logs = _made_up_users(size, language)
             if not limits.holds([builder.measure(log) for log in logs]):
                 break
             request = builder.request(logs, max_output_tokens=limits.max_output_tokens)
-            reply = await self._prober.ask(request)
+            try:
+                reply = await self._prober.ask(request, patience)
+            except EndpointError as error:
+                if not kept:
+                    raise
+                self._report_lost_rows(size, size, kept, str(error))
+                return
             asked = {
                 alias: AskedUser(Part(log.user_id, 0, len(log.behaviors) - 1), log, range(len(log.behaviors)))
                 for alias, log in request.users.items()
             }
             outcomes = reader.read(reply, asked).outcomes.values()
-            lost = sum(
-                len(outcome.unplaced)
-                if outcome.reason in (None, "unplaced", "minor")
-                else outcome.part.last + 1
-                for outcome in outcomes
-            )
-            if lost:
+            if lost := sum(len(each.unplaced) if each.rows else each.part.last + 1 for each in outcomes):
                 self._report_lost_rows(size, lost, kept)
                 return
             kept = size
@@ -695,7 +692,7 @@ class EndpointCheck:
             message = _("all {count} rows of made-up users came back in one answer")
             self._judge("rows", str(kept), message.format(count=f"{kept:,}"))
 
-    def _report_lost_rows(self, size: int, lost: int, kept: int) -> None:
+    def _report_lost_rows(self, size: int, lost: int, kept: int, cause: str = "") -> None:
         message = _("{lost} of {size} rows of made-up users did not come back; up to {kept} all did")
         step = _('set budget.max_rows = {kept}; prompt.answer = "schema" or another model may keep more')
         if not kept:
@@ -703,7 +700,10 @@ class EndpointCheck:
                 'set prompt.answer = "schema", llm.constrain = "grammar" on your own server, or name another model'
             )
         numbers = {"lost": f"{lost:,}", "size": f"{size:,}", "kept": kept}
-        self._judge("rows", str(kept), message.format(**numbers), step.format(kept=kept), state="warning")
+        step = "; ".join(
+            filter(None, (cause, step.format(kept=kept)))
+        )  # the cause is not ours: it may have braces
+        self._judge("rows", str(kept), message.format(**numbers), step, state="warning")
 
     def _report_json(self, name: str, support: Support, *, is_needed: bool, step: str = "") -> None:
         messages: dict[Support, str] = {

@@ -13,7 +13,18 @@ from check_kit import Model
 from eventabs.checks import CheckReport, Finding, check as check_all
 from eventabs.config.settings import load_settings
 from house import write_users
-from openai_server import Behavior, OpenAIServer, answer, completion, listing, raw, script, stall, status
+from openai_server import (
+    Behavior,
+    Exchange,
+    OpenAIServer,
+    answer,
+    completion,
+    listing,
+    raw,
+    script,
+    stall,
+    status,
+)
 
 KEY = "sk-tell-nobody-1234567890"
 
@@ -530,3 +541,18 @@ def test_a_price_of_a_preset_is_told_with_its_source_and_date_and_one_of_ones_ow
     assert "https://api-docs.deepseek.com/quick_start/pricing had it on 2026-11-25" in known
     own = check(tmp_path, None, f"{config}[llm.price]\ninput = 2.0\noutput = 8.0\n").message("price")
     assert own == "2.0 in, 2.0 in from the cache, 8.0 out, USD a million tokens"
+
+
+def test_an_endpoint_that_fails_at_many_rows_is_told_with_how_many_came_back(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    model = Model()()
+
+    async def behave(exchange: Exchange) -> None:
+        await (status(503) if "## U2" in exchange.received.user_message else model)(exchange)
+
+    openai_server.behavior = behave
+    checked = check(tmp_path, openai_server)
+    assert (checked.facts.abilities["rows"], checked.state("rows")) == ("50", "warning")
+    assert "503" in checked.next_step("rows")
+    assert "set budget.max_rows = 50" in checked.next_step("rows")

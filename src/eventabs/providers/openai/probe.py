@@ -203,10 +203,10 @@ class Prober:
     async def _send(self, text: str, max_tokens: int, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
         return await self.ask(Request(({"role": "user", "content": text},), {}, 0, max_tokens), **changes)
 
-    async def ask(self, request: Request, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
-        """Send a request of a run; `changes`: of the parameters."""
+    async def ask(self, request: Request, limits: CallLimits | None = None, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
+        """Send a request of a run, under other limits than a check's if some are given; `changes`: of the parameters."""
         sampling = replace(self._sampling, **{"omit": self.dropped, **changes})
-        async with aclosing(OpenAIProvider(self._endpoint, sampling, self._limits)) as provider:
+        async with aclosing(OpenAIProvider(self._endpoint, sampling, limits or self._limits)) as provider:
             reply = await provider.complete(request)
         self.spent = Usage(*(sum(pair) for pair in zip(self.spent, reply.usage, strict=True)))
         self.dropped |= provider.dropped - sampling.omit
