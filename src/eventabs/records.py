@@ -293,7 +293,7 @@ class Journey(BaseModel):
     end: str
     days: int = Field(description="on how many days, which begin at 05:00, its events begin")
     minutes: int = Field(description="that the behaviors themselves last")
-    converted: bool = Field(description="whether an event of it is a conversion")
+    converted: bool = Field(description="whether an event of it has the first category with a mark")
     types: tuple[str, ...] = Field(description="of its events, in their order, each at every change")
     events: tuple[str, ...] = Field(description="their ids, in order of start")
     behaviors: tuple[int, ...] = Field(description="0-based indices into the user's log")
@@ -522,6 +522,11 @@ class Vocabulary:
     def default_category(self) -> str:
         """The category of an event without a mark."""
         return next(category.name for category in self.categories if not category.mark)
+
+    @property
+    def goal(self) -> str:
+        """The first category with a mark: what people mark is what they are after."""
+        return next((category.name for category in self.categories if category.mark), "")
 
 
 class RejectedRow(NamedTuple):

@@ -6,7 +6,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from eventabs.records import Behavior, Outcome, Part, Reply, UserLog
+from eventabs.records import (
+    Behavior,
+    Category,
+    EventType,
+    JourneyKind,
+    Outcome,
+    Part,
+    Reply,
+    UserLog,
+    Vocabulary,
+)
 from eventabs.replies.reader import Reader, joined
 from reply_cases import FIRST, READER, VOCABULARY, asked, behaviors, read
 
@@ -122,7 +132,7 @@ def test_journeys_of_several_pieces_with_one_kind_and_name_are_one() -> None:
         "> 购买 帐篷：浏览 2；加购! 4\n> 旅行 湖边：住宿 5；旅行 6\n零碎 1 3",
     )
     assert [len(outcome.journeys) for outcome in outcomes] == [1, 2]
-    events, journeys = joined(outcomes)
+    events, journeys = joined(outcomes, "conversion")
     assert [(journey.id, journey.behaviors, journey.minutes) for journey in journeys] == [
         ("user1/j4", (4, 5, 7, 9), 34),
         ("user1/j10", (10, 11), 2640),
@@ -132,5 +142,23 @@ def test_journeys_of_several_pieces_with_one_kind_and_name_are_one() -> None:
     named = {event.journey for event in events}
     assert named == {None, "user1/j4", "user1/j10"}
     assert [event.id for event in events if event.journey == "user1/j4"] == list(journeys[0].events)
-    assert joined(outcomes[:1]) == (outcomes[0].events, outcomes[0].journeys)
-    assert joined([]) == ((), ())
+    assert joined(outcomes[:1], "conversion") == (outcomes[0].events, outcomes[0].journeys)
+    assert joined([], "conversion") == ((), ())
+
+
+def test_a_journey_is_converted_by_the_first_category_with_a_mark_whatever_its_name() -> None:
+    own = Vocabulary(
+        types=(EventType("试用", "wins"), EventType("退订", "losses"), EventType("浏览", "rest")),
+        categories=(Category("rest"), Category("wins", "*"), Category("losses", "!")),
+        journeys=(JourneyKind("订阅"),),
+        minor="零碎",
+    )
+    reader = Reader(own, detail="day", source="llm", summarize=lambda _log: lambda _rows: "")
+    log = behaviors(*(f"2087-03-03 1{hour}:00" for hour in range(6)))
+    reply = "## U1\n> 订阅 周刊：浏览 1；试用 2\n> 订阅 月刊：浏览 3；退订 4\n浏览 5 6\n##"
+    outcome = reader.read(Reply(reply), asked(log)).outcomes["U1"]
+    assert [(journey.name, journey.converted) for journey in outcome.journeys] == [
+        ("周刊", True),
+        ("月刊", False),
+    ]
+    assert joined([outcome], own.goal)[1] == outcome.journeys

@@ -20,6 +20,7 @@ from eventabs.store.queries import (
     users_with_journeys,
 )
 from runs_kit import (
+    SETTINGS,
     SIZE,
     answer,
     bad,
@@ -37,7 +38,7 @@ HALVES = (Part("cleo", 0, 9), Part("cleo", 10, 19))
 
 
 def in_halves(tmp_path: Path) -> Ledger:
-    ledger = new_ledger(tmp_path)
+    ledger = new_ledger(tmp_path, settings=SETTINGS)
     with ledger.transaction():
         ledger.add_users([(make_log("cleo", 20), [(part, SIZE) for part in HALVES])])
     return ledger

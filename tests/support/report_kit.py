@@ -35,6 +35,7 @@ FACTS: dict[str, object] = {
         },
         "prompt": {"tokenizer": "cl100k_base"},
         "compaction": {"strip": []},
+        "vocabulary": {"categories": [{"name": "conversion", "mark": "!"}]},
     },
 }
 

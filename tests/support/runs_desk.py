@@ -32,13 +32,13 @@ from eventabs.store.directory import RunDirectory
 from eventabs.store.exports import ResultFiles
 from eventabs.store.ledger import Ledger, LedgerWriter
 from eventabs.store.queries import count_all
-from runs_kit import LIMITS, SIZE, Watcher, answer, bad, request_for, well, whole
+from runs_kit import LIMITS, SETTINGS, SIZE, Watcher, answer, bad, request_for, well, whole
 
 FACTS: dict[str, object] = {
     "run_id": "r",
     "created_at": "2026-01-01T00:00:00+00:00",
     "paths": [],
-    "settings": {},
+    "settings": SETTINGS,
     "settings_fingerprint": "f",
     "prompt_language": "zh",
     "template": None,
@@ -186,7 +186,11 @@ async def at_work(
     limits: BatchLimits = LIMITS,
 ) -> AsyncIterator[Desk]:
     """Log users, each in one part unless `parts` says otherwise, and open everything; without users, go on where a run was left."""
-    ledger = Ledger.create(path / "ledger.sqlite", {}) if logs else Ledger.open(path / "ledger.sqlite")
+    ledger = (
+        Ledger.create(path / "ledger.sqlite", {"settings": SETTINGS})
+        if logs
+        else Ledger.open(path / "ledger.sqlite")
+    )
     named = parts or {}
     with ledger.transaction():
         ledger.add_users(

@@ -30,6 +30,7 @@ from eventabs.store.ledger import Ledger
 
 T = TypeVar("T")
 
+SETTINGS = {"vocabulary": {"categories": [{"name": "conversion", "mark": "!"}]}}
 SIZE = PartSize(100, 40, 3)
 LIMITS = BatchLimits(
     max_input_tokens=40_000,
@@ -126,9 +127,9 @@ def answer(text: str = "##", *, prompt_tokens: int = 100, completion_tokens: int
     return Reply(text, usage=Usage(prompt_tokens, completion_tokens), seconds=2.0)
 
 
-def new_ledger(path: Path, logs: Iterable[UserLog] = ()) -> Ledger:
+def new_ledger(path: Path, logs: Iterable[UserLog] = (), **facts: object) -> Ledger:
     """Make a ledger that has logged some users, each as one part."""
-    ledger = Ledger.create(path / "ledger.sqlite", {})
+    ledger = Ledger.create(path / "ledger.sqlite", facts)
     with ledger.transaction():
         ledger.add_users((log, [(whole(log), SIZE)] if log.behaviors else []) for log in logs)
     return ledger

@@ -23,7 +23,7 @@ from eventabs.inspection.run_status import (
     seconds_worked,
 )
 from eventabs.language import gettext as _
-from eventabs.prompts import Compactor, default_vocabulary
+from eventabs.prompts import Compactor
 from eventabs.records import Counts, UserLog, ratio
 from eventabs.store import (
     REPORT_SECTIONS,
@@ -35,6 +35,7 @@ from eventabs.store import (
     all_user_rows,
     count_all,
     events_of,
+    goal_of,
     journeys_of,
     read_head,
     rows_of_user,
@@ -326,7 +327,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             logged_bytes=logged_bytes,
             asked=partial(asked_parts, ledger),
             text=partial(call_text, ledger),
-            goal=_goal(settings),
+            goal=goal_of(settings),
             sections=_sections(meta, tuple(quality_tables(directory, counted))),
             language=settings["lang"],
         )
@@ -342,13 +343,6 @@ def _users(ledger: Ledger, compactor: Compactor) -> Iterator[UserFacts]:
         user, log = row.user_id, ledger.log(row.user_id)
         made = events_of(ledger, user), journeys_of(ledger, user), rows_of_user(ledger, user)
         yield UserFacts(row, log, compactor.phrases(log), *made)
-
-
-def _goal(settings: Mapping[str, Any]) -> str:
-    """Return the first category with a mark: what people mark is what they are after."""
-    stored = settings.get("vocabulary", {}).get("categories")
-    categories = stored or [category._asdict() for category in default_vocabulary("en").categories]
-    return next((each["name"] for each in categories if each.get("mark")), "")
 
 
 def _sections(meta: Mapping[str, Any], quality: tuple[Table, ...]) -> dict[str, tuple[Table, ...]]:

@@ -621,7 +621,7 @@ class PromptBuilder:
         self.strip = tuple(strip)
         self.compactor = Compactor(instructions.language, strip, level=instructions.level, legend=legend)
         self._system: Message = {"role": "system", "content": instructions.text()}
-        self._vocabulary = instructions.vocabulary
+        self.vocabulary = instructions.vocabulary
         self._constrained = constrained
         self._alias = max(_ALIASES, key=counter.count)
         self.legend_tokens = counter.count(self.compactor.legend())
@@ -662,16 +662,14 @@ class PromptBuilder:
         users = {f"U{number}": log for number, log in enumerate(logs, 1)}
         ends = accumulate((len(log.behaviors) for log in logs), initial=1)
         rows = dict(zip(users, starmap(range, pairwise(ends)), strict=True))
-        is_bound, form = self._constrained, (self._vocabulary, self.detail)
+        bound, form = self.answer if self._constrained else "", (rows, self.vocabulary, self.detail)
         return Request(
             messages=(self._system, {"role": "user", "content": self.compactor.legend() + "".join(pieces)}),
             users=users,
             input_tokens=self.instructions_tokens + self.counter.total(pieces),
             max_output_tokens=max_output_tokens,
-            response_format=schema(rows, *form)
-            if is_bound and self.answer == "schema"
-            else response_format(self.answer, self.detail),
-            grammar=grammar(rows, *form) if is_bound and self.answer == "lines" else "",
+            response_format=schema(*form) if bound == "schema" else response_format(self.answer, self.detail),
+            grammar=grammar(*form) if bound == "lines" else "",
         )
 
 

@@ -35,7 +35,6 @@ _LONGEST_NAME = 60  # of a journey, characters
 _MOST_UNPLACED = 5  # percent of a user's rows that an answer may leave out
 _FEWEST_ROWS = 20  # of a user whose share of minor rows says something
 _MOST_MINOR = 0.6
-_CONVERSION = "conversion"  # the category by which a journey is converted
 _NEVER = 10**12  # seconds
 
 _REFUSAL = re.compile(
@@ -119,7 +118,7 @@ class Reader:
         summarize: Summarize,
         must: MustRules | None = None,
     ) -> None:
-        self._labels = Labels(vocabulary)
+        self._labels, self._goal = Labels(vocabulary), vocabulary.goal
         self._detail = detail
         self._source = source
         self._summarize = summarize
@@ -198,7 +197,7 @@ class Reader:
             misfiled=misfiled,
             repeated=repeated,
         )
-        merged = _merged(earlier, fresh, asked) if earlier else fresh
+        merged = _merged(earlier, fresh, asked, self._goal) if earlier else fresh
         if self._detail == "journeys":
             merged = _with_journeys_only(merged)
         return replace(merged, reason=self._reason(merged, asked))
@@ -308,9 +307,8 @@ class Reader:
                 outside=each.source != "must" and (each.odd or self._labels.is_outside(each.type)),
             )
             made.append((event, each.journey))
-        return _journeys(
-            made, {name: _minutes(spans[row] for row in own) for name, own in of_journeys.items()}, ids
-        )
+        minutes = {name: _minutes(spans[row] for row in own) for name, own in of_journeys.items()}
+        return _journeys(made, minutes, ids, self._goal)
 
     def _reason(self, outcome: Outcome, asked: AskedUser) -> FailureReason | None:
         """Return why an outcome is not usable yet, if it is not: a long past that was kept excuses nothing."""
@@ -373,13 +371,13 @@ def _with_journeys_only(outcome: Outcome) -> Outcome:
     )
 
 
-def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser) -> Outcome:
+def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Outcome:
     """Return what two answers about a part have placed together. A row that the new one has placed is in none of its old places."""
     moved = _accounted(fresh)
     stays = replace(
         earlier, events=tuple(event for event in earlier.events if moved.isdisjoint(event.behaviors))
     )
-    events, journeys = joined([stays, fresh])
+    events, journeys = joined([stays, fresh], goal)
     if asked.history:
         first = asked.part.first
         journeys = tuple(
@@ -400,10 +398,10 @@ def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser) -> Outcome:
     )
 
 
-def joined(outcomes: Iterable[Outcome]) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
-    """Return the events and journeys of a user's outcomes. Journeys of one kind and name are one, with the id of the first.
+def joined(outcomes: Iterable[Outcome], goal: str) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
+    """Return the events and journeys of a user's outcomes; `goal`: the category by which a journey is converted.
 
-    One that has a single row left makes its event a plain one.
+    Journeys of one kind and name are one, with the id of the first. One that has a single row left makes its event a plain one.
     """
     events: list[tuple[Event, _Name | None]] = []
     minutes: Counter[_Name] = Counter()
@@ -415,13 +413,15 @@ def joined(outcomes: Iterable[Outcome]) -> tuple[tuple[Event, ...], tuple[Journe
             minutes[_folded(journey.kind, journey.name)] += journey.minutes
             ids.setdefault(_folded(journey.kind, journey.name), journey.id)
     rows = Counter(_folded(*name) for event, name in events if name for _row in event.behaviors)
-    return _journeys(
-        [(event, name if name and rows[_folded(*name)] > 1 else None) for event, name in events], minutes, ids
-    )
+    named = [(event, name if name and rows[_folded(*name)] > 1 else None) for event, name in events]
+    return _journeys(named, minutes, ids, goal)
 
 
 def _journeys(
-    events: Iterable[tuple[Event, _Name | None]], minutes: Mapping[_Name, int], names: Mapping[_Name, str]
+    events: Iterable[tuple[Event, _Name | None]],
+    minutes: Mapping[_Name, int],
+    names: Mapping[_Name, str],
+    goal: str,
 ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
     """Return events in order of time and the journeys that they name.
 
@@ -447,7 +447,7 @@ def _journeys(
             end=max((event.end for event, _name in own), key=lambda end: end[:19]),
             days=len({_day(datetime.fromisoformat(event.start)) for event, _name in own}),
             minutes=minutes[name],
-            converted=any(event.category == _CONVERSION for event, _name in own),
+            converted=any(event.category == goal for event, _name in own),
             types=tuple(kind for at, kind in enumerate(types) if not at or kind != types[at - 1]),
             events=tuple(event.id for event, _name in own),
             behaviors=behaviors,

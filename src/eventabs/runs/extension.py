@@ -22,7 +22,6 @@ from eventabs.errors import InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Export
 from eventabs.language import gettext as _, ngettext
 from eventabs.prompts import (
-    CONVERSION,
     BatchLimits,
     PromptBuilder,
     expected_tokens,
@@ -440,7 +439,7 @@ class Planner:
         counts = replace(counts, reopened_behaviors=len(known), reopened_days=len(days))
         kept = _kept(outcome, new, asked)
         if not asked:  # all rows of the days that were touched are gone
-            return PlannedUser(new, (), kept=_settled(kept)), counts
+            return PlannedUser(new, (), kept=self._settled(kept)), counts
         listed, context = self._context(outcome, kept, new, asked)
         for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
             size = self._size(new.log, rows, kept, journeys, len(asked))
@@ -477,7 +476,7 @@ class Planner:
         share = len(asked) // _SHARE
         rows = {journey.behaviors[-1] for journey in recent[: min(_JOURNEYS, share)]}
         single = [each for each in kept.events if not each.journey and len(each.behaviors) == 1]
-        conversions = {each.behaviors[0] for each in single if each.category == CONVERSION}
+        conversions = {each.behaviors[0] for each in single if each.category == self._builder.vocabulary.goal}
         alone = {row for each in single for row in each.behaviors}
         alone |= {*kept.minor, *kept.unplaced, *kept.unasked}
         lone = [
@@ -502,7 +501,12 @@ class Planner:
         if not first:
             return PlannedUser(new, parts)
         stays = _without(kept, set(range(first, last + 1)))
-        return PlannedUser(new, parts, kept=_settled(replace(stays, part=Part(user_id, 0, first - 1))))
+        return PlannedUser(new, parts, kept=self._settled(replace(stays, part=Part(user_id, 0, first - 1))))
+
+    def _settled(self, outcome: Outcome) -> Outcome:
+        """Return an outcome whose journeys are what their events make of them."""
+        events, journeys = joined([outcome], self._builder.vocabulary.goal)
+        return replace(outcome, events=events, journeys=journeys)
 
 
 def _asked_rows(change: UserChange, new: GrownLog, outcome: Outcome) -> set[int]:
@@ -569,12 +573,6 @@ def _without(outcome: Outcome, rows: set[int]) -> Outcome:
 
 def _ids(events: Iterable[Event]) -> set[str]:
     return {event.journey for event in events if event.journey}
-
-
-def _settled(outcome: Outcome) -> Outcome:
-    """Return an outcome whose journeys are what their events make of them."""
-    events, journeys = joined([outcome])
-    return replace(outcome, events=events, journeys=journeys)
 
 
 # How an export is taken in.

@@ -89,6 +89,7 @@ from .queries import (
     failure_reasons as failure_reasons,
     give_up as give_up,
     give_up_written as give_up_written,
+    goal_of as goal_of,
     has_answers as has_answers,
     job_requests as job_requests,
     journeys_of as journeys_of,

@@ -272,13 +272,18 @@ def rows_of_user(ledger: Ledger, user_id: str) -> RowsOfUser:
     )
 
 
+def goal_of(settings: Mapping[str, Any]) -> str:
+    """Return the category that stored settings are after, see `Vocabulary.goal`."""
+    return next((each["name"] for each in settings["vocabulary"]["categories"] if each["mark"]), "")
+
+
 def _joined(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:
     results = _results(ledger, user_id)
     if len(results) > 1:
-        pieces = [unpack_outcome(Part(user_id, first, last), None, result) for first, last, result in results]
-        events, journeys = joined(pieces)
-        return [each.model_dump(mode="json") for each in events], [
-            each.model_dump(mode="json") for each in journeys
+        pieces = (unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results)
+        events, journeys = joined(pieces, goal_of(ledger.meta()["settings"]))
+        return [one.model_dump(mode="json") for one in events], [
+            one.model_dump(mode="json") for one in journeys
         ]
     found = unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
     return found["events"], found["journeys"]
