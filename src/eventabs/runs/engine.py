@@ -268,7 +268,7 @@ def open_call(
         )
         for planned in batch.parts
     ]
-    request = session.compose([user.log for user in asked])
+    request = session.compose([user.log for user in asked], links=batch.links)
     call_id = ledger.open_call(
         batch,
         request,

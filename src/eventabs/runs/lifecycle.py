@@ -9,6 +9,7 @@ from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -579,7 +580,8 @@ def _take_changes(
         rules=rules,
     )
     if "prompt_language" in run.facts:
-        sample = [run.ledger.log(*planned.part) for planned in run.ledger.pending_parts()[:_LEGEND_PARTS]]
+        parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
+        sample = [run.ledger.log(*part) for part in islice(parts, _LEGEND_PARTS)]
         legend = legend_of(run.settings, run.prompt_language, template, sample) if sample else None
         run.remember(legend=legend)
         builder = run.builder()
@@ -636,14 +638,13 @@ def _read_again(run: RunContext) -> int:
         asked = asked_in(stored, ledger)
         outcomes = list(reader.read(stored.reply, asked).outcomes.values())
         answers, same, changes = [], [], []
-        for (alias, user), outcome, answer in zip(
-            asked.items(), outcomes, placed_answers(list(asked.values()), outcomes), strict=True
-        ):
+        placed = dict(zip(asked, placed_answers(list(asked.values()), outcomes), strict=False))
+        for (alias, user), outcome in zip(asked.items(), outcomes, strict=True):
             is_same = digest_of(user.log.behaviors) == stored.users[alias].digest
             if not is_same or since.get(user.part.user_id, 0) >= stored.call_id:
                 kept += 1  # rows that are not the ones that were shown, and what an extension has kept
                 continue
-            answers.append(answer)
+            answers += [placed[alias]] if alias in placed else []
             same.append(outcome)
             if not outcome.usable:
                 last[user.part] = stored.call_id, user, outcome
@@ -657,7 +658,7 @@ def _read_again(run: RunContext) -> int:
         call_id, user, outcome = last[part]
         if best := acceptable(user, outcome):
             ledger.settle(call_id, [best], [PartChange(part, "done", accepted=best)])
-        elif outcome.reason:
+        elif outcome.reason and not part.is_link:
             ledger.fail_parts({part: outcome.reason})
     for user_id in {part.user_id for part in done}:
         settled_user(ledger, user_id)

@@ -6,6 +6,8 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
+from math import ceil
 from typing import NamedTuple
 
 from eventabs.errors import (
@@ -16,7 +18,15 @@ from eventabs.errors import (
     RateLimitedError,
     RejectedRequestError,
 )
-from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, plan, shuffled
+from eventabs.prompts import (
+    BatchLimits,
+    PromptBuilder,
+    TokenCounter,
+    log_of_part,
+    measure_parts,
+    plan,
+    shuffled,
+)
 from eventabs.providers import Sampling
 from eventabs.records import (
     AnswerCells,
@@ -59,7 +69,7 @@ from eventabs.store import (
 class Scheduler:
     """A queue of batches. Parts that are put back are packed anew once the plan has been sent.
 
-    They wait so that they can share calls: each call pays for the instructions once more.
+    They wait so that they can share calls: each call pays for the instructions once more. Links are in calls of their own.
     """
 
     def __init__(
@@ -67,10 +77,12 @@ class Scheduler:
     ) -> None:
         self._limits = limits
         self._workers = workers
-        self._again: dict[int, list[PlannedPart]] = {}  # by the most parts that their batch may have
+        self._again: dict[
+            tuple[bool, int], list[PlannedPart]
+        ] = {}  # by whether they are links, and the most parts that their batch may have
         fresh = []
         for planned in pending:
-            if planned.max_peers:
+            if planned.max_peers or planned.part.is_link:
                 self.put_back([planned])
             else:
                 fresh.append(planned)
@@ -86,7 +98,7 @@ class Scheduler:
         """Take parts that have to be asked again."""
         for planned in parts:
             peers = min(planned.max_peers, self._limits.max_users)
-            self._again.setdefault(peers, []).append(planned)
+            self._again.setdefault((planned.part.is_link, peers), []).append(planned)
 
     def replan(self, limits: BatchLimits) -> None:
         """Pack all that has not been sent under other limits."""
@@ -104,14 +116,18 @@ class Scheduler:
     @property
     def batches(self) -> int:
         """How many batches wait; an estimate where parts still have to be packed."""
-        again = (-(-len(parts) // (peers or self._limits.max_users)) for peers, parts in self._again.items())
+        again = (
+            -(-len(parts) // (peers or self._limits.max_users))
+            for (_links, peers), parts in self._again.items()
+        )
         return len(self._queue) + sum(again)
 
     def plan_again(self) -> None:
         """Pack what has to be asked again."""
-        for peers in sorted(self._again, key=lambda peers: (peers != 0, -peers)):
+        for links, peers in sorted(self._again, key=lambda key: (key[0], key[1] != 0, -key[1])):
             limits = replace(self._limits, max_users=peers) if peers else self._limits
-            self._queue += plan(shuffled(self._again[peers]), limits, workers=1 if peers else self._workers)
+            parts = shuffled(self._again[links, peers])
+            self._queue += plan(parts, limits, workers=1 if peers or links else self._workers)
         self._again.clear()
 
 
@@ -377,9 +393,10 @@ class Session:
             return sampling
         return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
 
-    def compose(self, logs: Sequence[UserLog]) -> Request:
-        """Make the request about some logs."""
-        return self.builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
+    def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
+        """Make the request about some logs; `links`: these have journeys in place of behaviors."""
+        builder = self.builder.linking if links else self.builder
+        return builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
 
     def reader(self) -> Reader:
         """Make the reader of replies."""
@@ -480,14 +497,18 @@ class Settlement:
 
         def settle(ledger: Ledger) -> _Settled:
             store_answers(ledger, call.id, answers)
-            settled = _settle_outcomes(ledger, call.id, call.batch.parts, outcomes, changes)
-            return settled._replace(answers=cells_of(answers))
+            ledger.settle(call.id, outcomes.values(), changes)
+            return _settled(ledger, self._session, call.batch.parts, changes)._replace(
+                answers=cells_of(answers)
+            )
 
         written = self._session.writer.submit(settle, then=self._publish)
         whole = all(outcome.usable for outcome in reading.outcomes.values())
         sent = [planned.size for planned in call.batch.parts]
         unplaced = sum(len(outcome.unplaced) for outcome in reading.outcomes.values())
-        limits = learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
+        limits = None
+        if not call.batch.links:
+            limits = learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
         if reply.finish_reason == "stop":
             limits = learner.lose(sent, unplaced) or limits
         if limits is not None:
@@ -548,7 +569,7 @@ class Settlement:
 
         def settle(ledger: Ledger) -> _Settled:
             ledger.fail_call(call.id, str(error), changes)
-            return _Settled(_settled(ledger, [change.part for change in changes]), {})
+            return _settled(ledger, self._session, (), changes)
 
         settled = await self._session.writer.submit(settle, then=self._publish)
         self._session.run.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
@@ -557,7 +578,9 @@ class Settlement:
         self._apply(call.batch, changes, settled)
 
     async def _cut(self, change: PartChange) -> PartChange:
-        """Cut a part that is too large for an answer; it fails where it cannot be cut."""
+        """Cut a part that is too large for an answer; it fails where it cannot be cut. A link that fails is done, with its reason."""
+        if change.part.is_link:
+            return change._replace(state="done" if change.state == "failed" else change.state)
         if not change.too_large:
             return change
         pieces = await self._session.cut(change.part)
@@ -569,6 +592,7 @@ class Settlement:
 
     def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: "_Settled") -> None:
         asked = {planned.part: planned for planned in batch.parts}
+        self.scheduler.put_back(settled.links)
         for change in changes:
             if change.replaced_by:
                 self.scheduler.put_back(
@@ -593,10 +617,11 @@ class Settlement:
 
 
 class _Settled(NamedTuple):
-    """What has become of users, and what to add to the counts."""
+    """What has become of users, what to add to the counts, and links that have to be asked for."""
 
     users: Mapping[str, SettledUser]
     counts: Mapping[str, int]
+    links: Sequence[PlannedPart]
     answers: AnswerCells = {}
 
 
@@ -605,35 +630,63 @@ def _unread(ledger: Ledger, call_id: int) -> tuple[Call, Reply]:
     return Call(call_id, batch_of_call(ledger, call_id), asked_in(stored, ledger)), stored.reply
 
 
-def _settle_outcomes(
-    ledger: Ledger,
-    call_id: int,
-    asked: Iterable[PlannedPart],
-    outcomes: Mapping[Part, Outcome],
-    changes: Sequence[PartChange],
+def _settled(
+    ledger: Ledger, session: Session, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
 ) -> _Settled:
-    """Write down what a reply means; return what has become of its users.
+    """Return what changes that are written down have made of their users.
 
     A user whose only part was asked about is settled by it alone; of others the ledger knows the other parts.
     """
-    ledger.settle(call_id, outcomes.values(), changes)
     counts = Counter[str]()
     for change in changes:
         if change.accepted:
             counts.update(change.accepted.figures)
             counts["answered"] += change.part.last - change.part.first + 1
+        counts["unlinked"] += change.part.is_link and change.state == "done" and not change.accepted
     del counts["events"], counts["journeys"]  # of users that are done
     whole = {planned.part for planned in asked if planned.is_whole}
-    alone = [change for change in changes if change.part in whole and not change.replaced_by]
-    settled = {
-        change.part.user_id: settled_by(ledger, change.part.user_id, change.state, change.accepted)
-        for change in alone
-    }
-    others = [change.part for change in changes if change.part.user_id not in settled]
-    return _Settled(settled | _settled(ledger, others), counts)
+    users, links = dict[str, SettledUser](), list[PlannedPart]()
+    for change in changes:
+        user_id = change.part.user_id
+        if change.part in whole and not change.replaced_by:
+            users[user_id] = settled_by(ledger, user_id, change.state, change.accepted)
+        elif user_id not in users:
+            if not change.part.is_link:
+                links += _links(ledger, session, user_id)
+            users[user_id] = settled_user(ledger, user_id)
+    return _Settled(users, counts, links)
 
 
-def _settled(ledger: Ledger, parts: Iterable[Part]) -> dict[str, SettledUser]:
-    return {
-        user_id: settled_user(ledger, user_id) for user_id in dict.fromkeys(part.user_id for part in parts)
-    }
+_HALF = 0.45  # of a call's budgets: the numbers in the second half may have more digits
+
+
+def _links(ledger: Ledger, session: Session, user_id: str) -> list[PlannedPart]:
+    """Plan to ask which journeys are one, once all parts of a user are done and several have some.
+
+    Too many for a call are asked about in several, each of which has half of those of the one before.
+    """
+    of_user = "FROM parts WHERE user_id = ? AND first >= 0"
+    ((state, having),) = ledger.rows(f"SELECT max(state), sum(journeys > 0) {of_user}", user_id)
+    if state != "done" or having == 1 or not having:
+        return []
+    log, builder, limits = (
+        ledger.asked(Part.link(user_id), "", before=0).log,
+        session.builder.linking,
+        session.limits,
+    )
+    ends = [(part.first, part.last) for part, _size in measure_parts(log, builder, limits)]
+    if len(ends) > 1:
+        half = replace(limits.within(_HALF), max_rows=ceil(_HALF * limits.max_rows))
+        halves = [part for part, _size in measure_parts(log, builder, half)]
+        ends = [(first.first, second.last) for first, second in pairwise(halves)]
+    links = []
+    # what the plan does not know: these instructions may be longer than those of other calls
+    more = max(0, builder.instructions_tokens - session.builder.instructions_tokens)
+    ledger.rows("DELETE FROM parts WHERE user_id = ? AND first < 0", user_id)
+    for number, (first, last) in enumerate(ends if len(log.behaviors) > 1 else ()):
+        size = builder.measure(log_of_part(log, Part(user_id, first, last)))
+        part, size = Part.link(user_id, number), size._replace(input_tokens=size.input_tokens + more)
+        rows = row_ranges(range(first, last + 1))
+        ledger.add_parts([(part, size)], rows=rows)
+        links.append(PlannedPart(part, size, rows=rows))
+    return links
