@@ -130,7 +130,7 @@ class Engine:
 
     def _next(self) -> Batch | None:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
-        batch = self._held or self.settlement.scheduler.next()
+        batch = self._held or self.settlement.scheduler.next(links=not self._tracker.under_way)
         self._held = None
         if batch is not None and not self.spending.reserve(batch, self._tracker):
             self._held, batch = batch, None

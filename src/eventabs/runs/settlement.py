@@ -88,10 +88,10 @@ class Scheduler:
                 fresh.append(planned)
         self._queue = deque(plan(fresh, limits, probe=probe, workers=workers))
 
-    def next(self) -> Batch | None:
-        """Take the next batch; None while there is nothing to send."""
+    def next(self, *, links: bool = True) -> Batch | None:
+        """Take the next batch; None while there is nothing to send. Without `links` they go on waiting, for those of other users."""
         if not self._queue:
-            self.plan_again()
+            self.plan_again(links=links)
         return self._queue.popleft() if self._queue else None
 
     def put_back(self, parts: Iterable[PlannedPart]) -> None:
@@ -106,7 +106,7 @@ class Scheduler:
         for batch in self._queue:
             self.put_back(batch.parts)
         self._queue.clear()
-        self.plan_again()
+        self.plan_again(links=False)
 
     @property
     def planned(self) -> int:
@@ -122,13 +122,13 @@ class Scheduler:
         )
         return len(self._queue) + sum(again)
 
-    def plan_again(self) -> None:
-        """Pack what has to be asked again."""
-        for links, peers in sorted(self._again, key=lambda key: (key[0], key[1] != 0, -key[1])):
-            limits = replace(self._limits, max_users=peers) if peers else self._limits
-            parts = shuffled(self._again[links, peers])
-            self._queue += plan(parts, limits, workers=1 if peers or links else self._workers)
-        self._again.clear()
+    def plan_again(self, *, links: bool = True) -> None:
+        """Pack what has to be asked again, and links."""
+        for key in sorted(self._again, key=lambda key: (key[0], key[1] != 0, -key[1])):
+            if not key[0] or links:
+                limits = replace(self._limits, max_users=key[1]) if key[1] else self._limits
+                workers = 1 if any(key) else self._workers
+                self._queue += plan(shuffled(self._again.pop(key)), limits, workers=workers)
 
 
 _QUANTILE = 0.95  # of answers must fit, not the average one, or batches would be cut
