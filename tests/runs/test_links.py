@@ -1,8 +1,11 @@
 """Users too large for a call: the journeys of their pieces, and the call that says which of these are one."""
 
-import json
 import re
-from collections.abc import Callable, Iterator
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,11 @@ import pytest
 import eventabs
 from batch_files import read_requests, reply_to, write_lines
 from batch_service import BatchServer
-from eventabs.records import Part, Request
+from eventabs.prompts import TokenCounter
+from eventabs.prompts.builder import CHAT_FRAMING_TOKENS
 from eventabs.runs.lifecycle import Invocation, reopen_run, reparse
-from eventabs.runs.observer import BatchDone
 from eventabs.store.ledger import Ledger, unpack_messages
-from house import lines
+from house import environment, lines
 from runs_kit import Watcher
 
 DAYS = 24
@@ -118,7 +121,7 @@ def test_the_journeys_of_a_large_users_pieces_become_one_by_a_single_call_for_al
     out = run.path
     assert (run.status, run.summary.done, run.summary.unlinked) == ("completed", 4, 0)
     assert journeys(out) == ONE_EACH
-    assert all(len(journeys(out, user)) == 2 for user in ("u1", "u2")) and not journeys(out, "lone")
+    assert [len(journeys(out, user)) for user in ("u1", "u2", "lone")] == [2, 2, 0]
     (journey, *_others) = lines(out / "journeys.jsonl")
     events = {each["id"]: each for each in lines(out / "events.jsonl")}
     assert {events[each]["journey"] for each in journey["events"]} == {journey["id"]}
@@ -177,9 +180,6 @@ def test_no_linking_call_breaks_the_budget_and_its_tokens_are_counted_exactly(se
     run = eventabs.run(export(users=9), settings=settings(server), out="out")
     with Ledger.watch(run.path / "ledger.sqlite") as ledger:
         sizes = ledger.rows("SELECT input_tokens, messages FROM calls")
-    from eventabs.prompts import TokenCounter  # noqa: PLC0415
-    from eventabs.prompts.builder import CHAT_FRAMING_TOKENS  # noqa: PLC0415
-
     count = TokenCounter().count
     for tokens, packed in sizes:
         assert tokens == CHAT_FRAMING_TOKENS + sum(count(each["content"]) for each in unpack_messages(packed))
@@ -188,20 +188,15 @@ def test_no_linking_call_breaks_the_budget_and_its_tokens_are_counted_exactly(se
 def test_reparse_links_as_before_and_keeps_what_was_said_of_other_journeys(server: BatchServer) -> None:
     out = eventabs.run(export(), settings=settings(server), out="out").path
     before = results(out)
-    invocation = Invocation(None, {}, {})
-    with reopen_run(invocation, named=out, changed="ignore", confirmed=True, watch=watching()) as run:
+    with reopen_run(
+        Invocation(None, {}, {}),
+        named=out,
+        changed="ignore",
+        confirmed=True,
+        watch=lambda *_of: nullcontext(Watcher()),
+    ) as run:
         reparse(run)
     assert results(out) == before
-
-
-def watching() -> Any:  # noqa: ANN401  as `reopen_run` takes it
-    from contextlib import contextmanager  # noqa: PLC0415
-
-    @contextmanager
-    def watch(_directory: object, _settings: object) -> Iterator[Watcher]:
-        yield Watcher()
-
-    return watch
 
 
 def test_a_linked_journey_keeps_its_id_when_the_user_is_extended(server: BatchServer) -> None:
@@ -236,3 +231,53 @@ def test_links_are_asked_through_the_batch_service_in_a_later_job(server: BatchS
     links = [server.requests_of(job) for job in server.jobs]
     assert [is_link(wave[0]["body"]["messages"][-1]["content"]) for wave in links] == [False, True]
     assert results(run.path) == results(whole.path)
+
+
+KILLED = """
+import os, signal, sys
+from contextlib import contextmanager
+from eventabs.store import Ledger
+transaction, left = Ledger.transaction, int(sys.argv.pop(1))
+
+def look(ledger):
+    global left
+    left -= bool(ledger.rows("SELECT 1 FROM parts WHERE first < 0"))
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@contextmanager
+def killed(ledger):
+    with transaction(ledger):
+        yield
+        look(ledger)
+    look(ledger)
+
+Ledger.transaction = killed
+from eventabs.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("mode", ["live", "batch"])
+def test_a_run_killed_again_and_again_while_it_links_ends_byte_equal(
+    server: BatchServer, tmp_path: Path, mode: str
+) -> None:
+    calm = results(eventabs.run(export(), settings=settings(server), out="calm").path)
+    Path("eventabs.toml").write_text(
+        f'[llm]\nmodel = "m"\nbase_url = "{server.base_url}"\nstream = false\n[prompt]\nlanguage = "zh"\n'
+        f'[budget]\nmax_rows = {ROWS}\n[run]\nmode = "{mode}"\n'
+        "[batch]\npoll_seconds = 0.01\nlive_calls = 0\nlive_share = 0.0\n",
+        "utf-8",
+    )
+    command, commits = ["run", "export.jsonl", "--out", "out"], 0
+    while (killed := killed_after(commits, command, tmp_path)).returncode:
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        command, commits = ["resume", "out"], commits + 5
+    assert commits > 5
+    assert results(Path("out")) == calm
+
+
+def killed_after(commits: int, command: list[str], home: Path) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command that is killed before or after a commit, counted from when there are links."""
+    line = [sys.executable, "-c", KILLED, str(commits), *command]
+    return subprocess.run(line, cwd=home, env=environment(home), check=False, capture_output=True)
