@@ -140,7 +140,7 @@ def test_the_figures_line_up_in_both_languages(language: str) -> None:
 
 
 ROWS = replace(
-    WELL, journeys=19, answered=1_058, placed=846, minor=212, misfiled=2, repeated=1, unsure=5, outside=3, missed=4,
+    WELL, journeys=19, answered=1_058, placed=846, minor=212, misfiled=2, repeated=1, unsure=5, outside=3, missed=4, unlinked=1,
     user_days=4_506,
 )  # fmt: skip
 
@@ -168,6 +168,7 @@ def test_what_became_of_the_rows_is_one_line_and_what_is_remarkable_about_the_ev
         "unsure_events": 5,
         "outside_labels": 3,
         "must_misses": 4,
+        "unlinked": 1,
     }
 
 
