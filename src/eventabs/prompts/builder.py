@@ -632,6 +632,7 @@ class PromptBuilder:
         self._system: Message = {"role": "system", "content": instructions.text()}
         self.vocabulary = instructions.vocabulary
         self._constrained = constrained
+        self._more = 0  # tokens of each part, beyond its block
         self._alias = max(_ALIASES, key=counter.count)
         self.legend_tokens = counter.count(self.compactor.legend())
         self.instructions_tokens = (
@@ -641,8 +642,10 @@ class PromptBuilder:
     @cached_property
     def linking(self) -> "PromptBuilder":
         """The builder of linking calls, whose logs have journeys in place of behaviors. Answers are always in lines."""
-        links = replace(self._instructions, links=True, answer="lines")
-        return PromptBuilder(links, counter=self.counter)
+        linking = PromptBuilder(replace(self._instructions, links=True, answer="lines"), counter=self.counter)
+        # batches are planned as if they had the instructions of other calls
+        linking._more = max(0, linking.instructions_tokens - self.instructions_tokens)
+        return linking
 
     def legend_for(self, logs: Sequence[UserLog], limits: BatchLimits) -> dict[str, str]:
         """Return the legend that shortens batches of such users most."""
@@ -661,7 +664,7 @@ class PromptBuilder:
     def measure(self, log: UserLog) -> PartSize:
         """Count the tokens of the log's block without row numbers exactly, and estimate those of its answer."""
         rows = len(log.behaviors)
-        tokens = self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam
+        tokens = self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam + self._more
         return PartSize(tokens, expected_tokens(rows, self.answer, self.detail), rows)
 
     def header_tokens(self, log: UserLog) -> int:

@@ -1,7 +1,6 @@
 """The engine: workers that send batches, as results come, until nothing is left or the run is stopped."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -262,12 +261,7 @@ def open_call(
     ledger: Ledger, session: Session, batch: Batch, *, in_flight_limit: int = 0
 ) -> tuple[Call, Request]:
     """Compose a call and write it down, in one visit to the writer's thread."""
-    asked = [
-        ledger.asked(
-            planned.part, planned.rows, before=sys.maxsize if batch.attempt > 1 or planned.rows else 0
-        )
-        for planned in batch.parts
-    ]
+    asked = [ledger.asked(each.part, each.rows, attempt=batch.attempt) for each in batch.parts]
     request = session.compose([user.log for user in asked], links=batch.links)
     call_id = ledger.open_call(
         batch,

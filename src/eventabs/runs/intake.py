@@ -446,7 +446,7 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -
                 continue
             if planned.rows:
                 size = (builder.linking if planned.part.is_link else builder).measure(
-                    ledger.asked(planned.part, planned.rows, before=sys.maxsize).log
+                    ledger.asked(planned.part, planned.rows).log
                 )
                 if limits.hold(size) or planned.part.is_link:
                     ledger.replace_part(planned.part, [(planned.part, size)], rows=planned.rows)

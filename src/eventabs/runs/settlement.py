@@ -6,8 +6,6 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
-from math import ceil
 from typing import NamedTuple
 
 from eventabs.errors import (
@@ -22,8 +20,7 @@ from eventabs.prompts import (
     BatchLimits,
     PromptBuilder,
     TokenCounter,
-    log_of_part,
-    measure_parts,
+    overlapping_parts,
     plan,
     shuffled,
 )
@@ -77,9 +74,8 @@ class Scheduler:
     ) -> None:
         self._limits = limits
         self._workers = workers
-        self._again: dict[
-            tuple[bool, int], list[PlannedPart]
-        ] = {}  # by whether they are links, and the most parts that their batch may have
+        # by whether they are links, and the most parts that their batch may have
+        self._again: dict[tuple[bool, int], list[PlannedPart]] = {}
         fresh = []
         for planned in pending:
             if planned.max_peers or planned.part.is_link:
@@ -306,19 +302,22 @@ def halved(batch: Batch) -> list[PartChange]:
     return [_smaller(planned, batch, "endpoint") for planned in batch.parts]
 
 
+def _judged(
+    planned: PlannedPart, reason: FailureReason, *, attempts: int = 0, broken: int = 0, peers: int = 0
+) -> PartChange:
+    """Ask again with at most `peers` parts; 0: it has failed. `attempts` and `broken` calls are added."""
+    counts = planned.attempts + attempts, planned.broken_calls + broken
+    return PartChange(planned.part, "pending" if peers else "failed", *counts, peers, reason)
+
+
 def _charged(planned: PlannedPart, batch: Batch, reason: FailureReason, limit: int) -> PartChange:
-    used = planned.attempts + 1
-    if used >= limit:
-        return PartChange(planned.part, "failed", used, planned.broken_calls, reason=reason)
-    peers = 1 if used == limit - 1 else _half(batch)
-    return PartChange(planned.part, "pending", used, planned.broken_calls, peers, reason)
+    left = limit - planned.attempts - 1
+    return _judged(planned, reason, attempts=1, peers=_half(batch) if left > 1 else max(0, left))
 
 
 def _broken(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
-    broken = planned.broken_calls + 1
-    if broken >= MOST_BROKEN_CALLS:
-        return PartChange(planned.part, "failed", planned.attempts, broken, reason=reason)
-    return PartChange(planned.part, "pending", planned.attempts, broken, _half(batch), reason)
+    is_last = planned.broken_calls + 1 >= MOST_BROKEN_CALLS
+    return _judged(planned, reason, broken=1, peers=0 if is_last else _half(batch))
 
 
 def _unanswered(planned: PlannedPart, batch: Batch, error: EndpointError) -> PartChange:
@@ -329,14 +328,12 @@ def _unanswered(planned: PlannedPart, batch: Batch, error: EndpointError) -> Par
 
 
 def _smaller(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
-    if len(batch.parts) == 1:
-        return PartChange(planned.part, "failed", planned.attempts, planned.broken_calls, reason=reason)
-    return PartChange(planned.part, "pending", planned.attempts, planned.broken_calls, _half(batch), reason)
+    return _judged(planned, reason, peers=_half(batch) if len(batch.parts) > 1 else 0)
 
 
 def _shorter(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
     change = _smaller(planned, batch, reason)
-    return change._replace(too_large=True) if change.state == "failed" else change
+    return change._replace(too_large=change.state == "failed")
 
 
 def _cut_short(planned: PlannedPart, batch: Batch, limit: int, *, at_the_cap: bool) -> PartChange:
@@ -348,10 +345,7 @@ def _cut_short(planned: PlannedPart, batch: Batch, limit: int, *, at_the_cap: bo
         return _smaller(planned, batch, "cut")
     if not at_the_cap:
         return _broken(planned, batch, "cut")
-    used = planned.attempts + 1
-    return PartChange(
-        planned.part, "failed", used, planned.broken_calls, reason="cut", too_large=used < limit
-    )
+    return _judged(planned, "cut", attempts=1)._replace(too_large=planned.attempts + 1 < limit)
 
 
 def _half(batch: Batch) -> int:
@@ -513,9 +507,7 @@ class Settlement:
             limits = learner.lose(sent, unplaced) or limits
         if limits is not None:
             self.scheduler.replan(limits)
-        figures = Counter[str]()
-        for outcome in outcomes.values():
-            figures.update(outcome.figures)
+        figures = sum((Counter(outcome.figures) for outcome in outcomes.values()), Counter[str]())
         done = BatchDone(
             call.id,
             len(call.batch.parts),
@@ -657,36 +649,17 @@ def _settled(
     return _Settled(users, counts, links)
 
 
-_HALF = 0.45  # of a call's budgets: the numbers in the second half may have more digits
-
-
 def _links(ledger: Ledger, session: Session, user_id: str) -> list[PlannedPart]:
-    """Plan to ask which journeys are one, once all parts of a user are done and several have some.
-
-    Too many for a call are asked about in several, each of which has half of those of the one before.
-    """
+    """Plan to ask which journeys are one, once all parts of a user are done and several have some."""
     of_user = "FROM parts WHERE user_id = ? AND first >= 0"
     ((state, having),) = ledger.rows(f"SELECT max(state), sum(journeys > 0) {of_user}", user_id)
-    if state != "done" or having == 1 or not having:
+    log = ledger.asked(Part.link(user_id), "").log if state == "done" and having > 1 else None
+    if not log or len(log.behaviors) < 2:  # noqa: PLR2004  one journey
         return []
-    log, builder, limits = (
-        ledger.asked(Part.link(user_id), "", before=0).log,
-        session.builder.linking,
-        session.limits,
-    )
-    ends = [(part.first, part.last) for part, _size in measure_parts(log, builder, limits)]
-    if len(ends) > 1:
-        half = replace(limits.within(_HALF), max_rows=ceil(_HALF * limits.max_rows))
-        halves = [part for part, _size in measure_parts(log, builder, half)]
-        ends = [(first.first, second.last) for first, second in pairwise(halves)]
-    links = []
-    # what the plan does not know: these instructions may be longer than those of other calls
-    more = max(0, builder.instructions_tokens - session.builder.instructions_tokens)
     ledger.rows("DELETE FROM parts WHERE user_id = ? AND first < 0", user_id)
-    for number, (first, last) in enumerate(ends if len(log.behaviors) > 1 else ()):
-        size = builder.measure(log_of_part(log, Part(user_id, first, last)))
-        part, size = Part.link(user_id, number), size._replace(input_tokens=size.input_tokens + more)
-        rows = row_ranges(range(first, last + 1))
-        ledger.add_parts([(part, size)], rows=rows)
-        links.append(PlannedPart(part, size, rows=rows))
+    links = []
+    for number, (part, size) in enumerate(overlapping_parts(log, session.builder.linking, session.limits)):
+        rows = row_ranges(range(part.first, part.last + 1))
+        links.append(PlannedPart(Part.link(user_id, number), size, rows=rows))
+        ledger.add_parts([links[-1][:2]], rows=rows)
     return links

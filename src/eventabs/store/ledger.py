@@ -9,6 +9,7 @@ import os
 import queue
 import shlex
 import sqlite3
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -422,8 +423,12 @@ class Ledger:
         self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", part)
         self.add_parts(pieces, attempts, max_peers, rows)
 
-    def asked(self, part: Part, rows: str, *, before: int) -> AskedUser:
-        """Return what is asked about a part: its behaviors, or those of some rows, and what answers before a call made of it; 0: none."""
+    def asked(self, part: Part, rows: str, *, attempt: int = 0, before: int = sys.maxsize) -> AskedUser:
+        """Return what is asked about a part: its behaviors, or those of some rows, and what answers before a call made of it.
+
+        Of a first `attempt` about all of it that is nothing.
+        """
+        before = 0 if attempt == 1 and not rows else before
         if part.is_link:
             return self._asked_link(part, rows)
         ((packed, ordinals),) = self.rows("SELECT log, ordinals FROM users WHERE user_id = ?", part.user_id)
