@@ -26,10 +26,8 @@ FailureReason = Literal[
     "endpoint",
     "no_readable_rows",
 ]
-SAME: Final[dict[Language, str]] = {
-    "zh": "同一",
-    "en": "same",
-}  # what a linking call answers of journeys that are one
+# what a linking call answers of journeys that are one
+SAME: Final[dict[Language, str]] = {"zh": "同一", "en": "same"}
 THING: Final = "thing"  # the action of a row with a thing and no action
 MAX_CHARACTERS: Final = 200  # of a text in a prompt
 DAY_BEGINS: Final = 5  # o'clock

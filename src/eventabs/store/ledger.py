@@ -774,7 +774,7 @@ def shown(log: UserLog, rows: Sequence[int], kept: Outcome, listed: Iterable[str
 def _in_place(journey: Journey) -> Behavior:
     """Return what stands for a journey where journeys are asked about."""
     start, end = map(datetime.fromisoformat, (journey.start, journey.end))
-    types = " ".join(dict.fromkeys(journey.types))
+    types = "/".join(dict.fromkeys(journey.types))
     return Behavior(start, journey.kind, journey.name, types, int((end - start).total_seconds()))
 
 
