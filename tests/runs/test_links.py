@@ -11,16 +11,19 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, strategies as st
 
 import eventabs
 from batch_files import read_requests, reply_to, write_lines
 from batch_service import BatchServer
 from eventabs.prompts import TokenCounter
 from eventabs.prompts.builder import CHAT_FRAMING_TOKENS
+from eventabs.records import Outcome, Part
+from eventabs.replies import joined
 from eventabs.runs.lifecycle import Invocation, reopen_run, reparse
 from eventabs.store.ledger import Ledger, unpack_messages
 from house import environment, lines
-from runs_kit import Watcher
+from runs_kit import Watcher, event_of, journey_of
 
 DAYS = 24
 ROWS = 24  # of a call: so each user is cut in three
@@ -231,6 +234,34 @@ def test_links_are_asked_through_the_batch_service_in_a_later_job(server: BatchS
     links = [server.requests_of(job) for job in server.jobs]
     assert [is_link(wave[0]["body"]["messages"][-1]["content"]) for wave in links] == [False, True]
     assert results(run.path) == results(whole.path)
+
+
+@given(st.lists(st.lists(st.integers(0, 7), min_size=2, max_size=4, unique=True), max_size=4), st.data())
+def test_journeys_that_are_one_in_any_way_have_the_earliest_id_and_the_name_with_most_rows(
+    groups: list[list[int]], data: st.DataObject
+) -> None:
+    sizes = data.draw(st.lists(st.integers(2, 5), min_size=6, max_size=6))
+    pieces, first = [], 0
+    for number, rows in enumerate(sizes):
+        part = Part("u", first, first + rows - 1)
+        journey = journey_of(part, f"name {number}")
+        event = event_of(part).model_copy(update={"journey": journey.id})
+        pieces.append(Outcome(part, None, (event,), (journey,)))
+        first += rows
+    ids = [piece.journeys[0].id for piece in pieces] + ["u/j900", "u/j901"]  # these are not there any more
+    link = Outcome(Part.link("u"), None, same=tuple(tuple(ids[each] for each in own) for own in groups))
+    events, journeys = joined([link, *pieces], "conversion")
+    sets = [{number} for number in range(8)]
+    for own in groups:
+        together = set().union(*(each for each in sets if not each.isdisjoint({n for n in own if n < 6})))
+        sets = [each for each in sets if each.isdisjoint(together)] + ([together] if together else [])
+    wanted = {
+        (ids[min(own)], f"name {max(sorted(own), key=sizes.__getitem__)}", sum(sizes[each] for each in own))
+        for own in sets
+        if max(own) < 6
+    }
+    assert {(each.id, each.name, len(each.behaviors)) for each in journeys} == wanted
+    assert {event.journey for event in events} == {each.id for each in journeys}
 
 
 KILLED = """
