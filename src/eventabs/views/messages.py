@@ -533,8 +533,8 @@ def event_facts(counts: Counts) -> list[str]:
     unsure = _("{count} of which the model was not sure")
     added = _added_by_rules(counts.missed)
     unlinked = ngettext(
-        "{count} answer missing on which journeys of a large user are one; they are joined by name alone",
-        "{count} answers missing on which journeys of large users are one; they are joined by name alone",
+        "journeys of {count} large user not linked",
+        "journeys of {count} large users not linked",
         counts.unlinked,
     )
     found = (
