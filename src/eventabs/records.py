@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from eventabs.language import gettext as _
+from eventabs.language import Language, gettext as _
 
 FinishReason = Literal["stop", "length", "content_filter", "interrupted"]
 FailureReason = Literal[
@@ -26,6 +26,8 @@ FailureReason = Literal[
     "endpoint",
     "no_readable_rows",
 ]
+# what a linking call answers of journeys that are one
+SAME: Final[dict[Language, str]] = {"zh": "同一", "en": "same"}
 THING: Final = "thing"  # the action of a row with a thing and no action
 MAX_CHARACTERS: Final = 200  # of a text in a prompt
 DAY_BEGINS: Final = 5  # o'clock
@@ -159,11 +161,24 @@ class PieceCosts(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A user, or the stretch of a user too large for one batch: log indices first..last, both included."""
+    """A user, or the stretch of a user too large for one batch: log indices first..last, both included.
+
+    A link has no behaviors, and a `first` below 0: in it the journeys of all stretches of a user are asked about, which are one.
+    """
 
     user_id: str
     first: int
     last: int
+
+    @classmethod
+    def link(cls, user_id: str, number: int = 0) -> Self:
+        """Return one of a user's links."""
+        return cls(user_id, -1 - number, -2 - number)
+
+    @property
+    def is_link(self) -> bool:
+        """Whether journeys are asked about."""
+        return self.first < 0
 
 
 class PartSize(NamedTuple):
@@ -183,14 +198,19 @@ class PlannedPart(NamedTuple):
     broken_calls: int = 0  # calls that brought no answer at all
     max_peers: int = 0  # most parts in its next batch; 0: as the plan has it
     is_whole: bool = False  # known to be all that its user did
-    rows: str = ""  # the log indices to ask about, as `row_ranges` writes them; "": all of the part
+    rows: str = ""  # the log indices to ask about, as `row_ranges` writes them; "": all of the part; of a link: which journeys
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The parts sent in one prompt."""
+    """The parts sent in one prompt: links, or others."""
 
     parts: tuple[PlannedPart, ...]
+
+    @property
+    def links(self) -> bool:
+        """Whether its call asks which journeys are one."""
+        return self.parts[0].part.is_link
 
     @property
     def attempt(self) -> int:
@@ -340,7 +360,7 @@ class Counts:
     Of the accepted answers: `answered` behaviors were asked about; each is `placed` in an event, `minor`, `unplaced`, or `unasked`
     (outside journeys where only these were asked for). Rows were `misfiled` under the header of another user and `repeated` where they
     stood twice; `unsure` events have a `?`, `outside` ones a type that a closed vocabulary lacks or a mark that is none, `missed` ones were added by
-    [[events.must]].
+    [[events.must]]. `unlinked`: calls that should say which journeys of large users are one, and brought no answer.
     `user_days` are the days, by the wall clock, on which users that are done did something. `answers`: see AnswerCells.
     """
 
@@ -366,6 +386,7 @@ class Counts:
     unsure: int = 0
     outside: int = 0
     missed: int = 0
+    unlinked: int = 0
     user_days: int = 0
     answers: AnswerCells = field(default_factory=dict)
     retry_causes: dict[str, int] = field(default_factory=dict)
@@ -397,6 +418,7 @@ class Counts:
             "unsure_events": self.unsure,
             "outside_labels": self.outside,
             "must_misses": self.missed,
+            "unlinked": self.unlinked,
         }
 
     @property
@@ -415,6 +437,7 @@ class Outcome:
 
     Every behavior that was asked about is in an event, `minor`, `unplaced` or `unasked`: log indices, in order. One with the reason
     `unplaced` or `minor` keeps what was placed: the rest is asked about again. `misfiled` and `repeated` count rows of the reply.
+    `same`: of a link, the ids of journeys that are one.
     """
 
     part: Part
@@ -426,6 +449,7 @@ class Outcome:
     unasked: tuple[int, ...] = ()
     misfiled: int = 0
     repeated: int = 0
+    same: tuple[tuple[str, ...], ...] = ()
 
     @property
     def rows(self) -> set[int]:
@@ -460,7 +484,7 @@ class AskedUser(NamedTuple):
     """A user in a request: `log` has the behaviors that it showed, `rows` their log indices, ascending.
 
     `earlier`: what an earlier answer about the part made of it, where the reason was `unplaced` or `minor`, or without a reason what
-    an extension has kept of it; None: nothing. `stays`: of one that was refused for its minor rows, what holds beside the new answer.
+    an extension has kept of it; of a link, the journeys that it shows in place of behaviors; None: nothing. `stays`: of one that was refused for its minor rows, what holds beside the new answer.
     `past`: log indices that an extension has kept, which are only shown. `ordinals`: the lasting numbers of the rows; empty: their
     log indices. `history`: all behaviors of the part.
     """

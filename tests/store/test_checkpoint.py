@@ -46,6 +46,7 @@ COUNTS = Counts(
     unsure=7,
     outside=2,
     missed=1,
+    unlinked=2,
     user_days=60,
 )
 
@@ -87,6 +88,7 @@ def test_the_checkpoint_has_its_fixed_keys(tmp_path: Path) -> None:
             "unsure_events": 7,
             "outside_labels": 2,
             "must_misses": 1,
+            "unlinked": 2,
         },
         "usage": {
             "calls": 8,

@@ -89,6 +89,7 @@ def test_what_the_answers_that_hold_say_is_counted_of_parts_that_are_done_alone(
         "behaviors_answered": 20, "behaviors_placed": 4, "behaviors_minor": 1, "behaviors_unplaced": 1,
         "behaviors_unasked": 0, "behaviors_misfiled": 2, "behaviors_repeated": 3, "user_days": 3,
         "events_per_user_day": 0.3333, "unsure_events": 1, "outside_labels": 1, "must_misses": 0,
+        "unlinked": 0,
     }  # fmt: skip
     assert rows_of_user(ledger, "anna") == ([4], [5], [])
     ledger.close()

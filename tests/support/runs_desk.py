@@ -160,7 +160,7 @@ class _Session(Session):
 
     desk: Desk
 
-    def compose(self, logs: Sequence[UserLog]) -> Request:
+    def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
         return request_for(logs)
 
     def token_counter(self) -> Callable[[str], int]:

@@ -22,6 +22,7 @@ from .measure import (
     measure_logs as measure_logs,
     measure_part as measure_part,
     measure_parts as measure_parts,
+    overlapping_parts as overlapping_parts,
     split as split,
 )
 from .packing import (

@@ -18,10 +18,11 @@ import orjson
 from eventabs.choices import AnswerForm, Compaction, Detail
 from eventabs.errors import ConfigError
 from eventabs.language import Language, gettext as _
-from eventabs.prompts.lines import CODES, CONVERSION, Compactor, make_legend
+from eventabs.prompts.lines import CODES, CONVERSION, Compactor, JourneyLines, make_legend
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import RowNumbers, TokenCounter
 from eventabs.records import (
+    SAME,
     Behavior,
     Category,
     JourneyKind,
@@ -66,7 +67,7 @@ class AnsweredUser(NamedTuple):
 class Instructions:
     """The parts of the system message. `template` None: the shipped one; `pause`: minutes, 0 for none.
 
-    `extends`: requests show rows again that earlier answers were about.
+    `extends`: requests show rows again that earlier answers were about. `links`: they ask which journeys are one.
     `text` raises ConfigError if a placeholder or an example is wrong.
     """
 
@@ -80,9 +81,15 @@ class Instructions:
     guidance: str = ""
     examples: tuple[Example, ...] = ()
     extends: bool = False
+    links: bool = False
 
     def text(self) -> str:
         """Return the system message."""
+        if self.links:
+            guidance = self._texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else ""
+            return (
+                str(self._texts["link"]["text"]).format(same=SAME[self.language], guidance=guidance).strip()
+            )
         required = REQUIRED if self.level == "line" else (*REQUIRED, "input")
         if self.guidance:
             required = (*required, "guidance")
@@ -616,18 +623,29 @@ class PromptBuilder:
     ) -> None:
         self.counter = counter
         self.numbers = RowNumbers(counter)
+        self._instructions = instructions
         self.answer: AnswerForm = instructions.answer
         self.detail: Detail = instructions.detail
         self.strip = tuple(strip)
-        self.compactor = Compactor(instructions.language, strip, level=instructions.level, legend=legend)
+        compactor = JourneyLines if instructions.links else Compactor
+        self.compactor = compactor(instructions.language, strip, level=instructions.level, legend=legend)
         self._system: Message = {"role": "system", "content": instructions.text()}
         self.vocabulary = instructions.vocabulary
         self._constrained = constrained
+        self._more = 0  # tokens of each part, beyond its block
         self._alias = max(_ALIASES, key=counter.count)
         self.legend_tokens = counter.count(self.compactor.legend())
         self.instructions_tokens = (
             counter.count(self._system["content"]) + CHAT_FRAMING_TOKENS + self.legend_tokens
         )
+
+    @cached_property
+    def linking(self) -> "PromptBuilder":
+        """The builder of linking calls, whose logs have journeys in place of behaviors. Answers are always in lines."""
+        linking = PromptBuilder(replace(self._instructions, links=True, answer="lines"), counter=self.counter)
+        # batches are planned as if they had the instructions of other calls
+        linking._more = max(0, linking.instructions_tokens - self.instructions_tokens)
+        return linking
 
     def legend_for(self, logs: Sequence[UserLog], limits: BatchLimits) -> dict[str, str]:
         """Return the legend that shortens batches of such users most."""
@@ -646,7 +664,7 @@ class PromptBuilder:
     def measure(self, log: UserLog) -> PartSize:
         """Count the tokens of the log's block without row numbers exactly, and estimate those of its answer."""
         rows = len(log.behaviors)
-        tokens = self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam
+        tokens = self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam + self._more
         return PartSize(tokens, expected_tokens(rows, self.answer, self.detail), rows)
 
     def header_tokens(self, log: UserLog) -> int:

@@ -28,7 +28,7 @@ import re
 import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache, partial
 from itertools import product
 from operator import add
@@ -433,6 +433,20 @@ class Compactor:
         if column == "age":
             return value + self._years if value[-1:].isdecimal() else value
         return value if column in SELF_EXPLAINING else f"{clean(column)}:{value}"
+
+
+class JourneyLines(Compactor):
+    """Writes logs that have journeys in place of behaviors: `3 购买 帐篷：搜索/浏览/加购 2087-03-03–03-05`."""
+
+    def _days(self, log: UserLog, first: int = 0) -> list[str]:
+        pieces: list[str] = []
+        for number, (start, kind, name, types, seconds, *_rest) in enumerate(log.behaviors, first):
+            end = start + timedelta(seconds=seconds or 0)
+            last = f"{end:%m-%d}" if end.year == start.year else f"{end:%Y-%m-%d}"
+            days = f"{start:%Y-%m-%d}" + (f"–{last}" if end.date() > start.date() else "")
+            pieces += [str(number)] if first else []
+            pieces.append(f" {kind} {name}: {types} {days}\n" if kind else f" {name}: {types} {days}\n")
+        return pieces
 
 
 def _written(behavior: Behavior) -> tuple[str, str, str]:

@@ -4,8 +4,10 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from dataclasses import replace
 from datetime import timedelta
 from itertools import accumulate, pairwise
+from math import ceil
 from operator import sub
 from typing import Protocol, cast
 
@@ -193,6 +195,19 @@ def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, 
         return limits.hold(_most(part, builder)) or limits.hold(builder.measure(part))
 
     return [measure_part(log, part, builder, start) for part in split(log, fits)]
+
+
+_HALF = 0.45  # of the limits: row numbers may cost more in the second half
+
+
+def overlapping_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits) -> Parts:
+    """Measure a log; where it is too large for a batch, in parts of which each begins with the second half of the one before."""
+    parts = [part for part, _size in measure_parts(log, builder, limits)]
+    if len(parts) > 1:
+        half = replace(limits.within(_HALF), max_rows=ceil(_HALF * limits.max_rows))
+        halves = [part for part, _size in measure_parts(log, builder, half)]
+        parts = [first._replace(last=second.last) for first, second in pairwise(halves)]
+    return [measure_part(log, part, builder, 0) for part in parts]
 
 
 def measure_part(log: UserLog, part: Part, builder: PromptBuilder, start: int) -> tuple[Part, PartSize]:

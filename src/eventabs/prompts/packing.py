@@ -58,17 +58,16 @@ class BatchLimits:
 
     def holds(self, sizes: Sequence[PartSize], share: float = 1) -> bool:
         """Whether parts of these sizes fit into a batch together, within a share of the tokens."""
-        together = PartSize(*_sums(sizes))
-        limits = (
-            self
-            if share == 1
-            else replace(
-                self,
-                max_input_tokens=self.instructions_tokens + int(share * self.room),
-                max_output_tokens=int(share * self.max_output_tokens),
-            )
+        limits = self if share == 1 else self.within(share)
+        return len(sizes) <= self.max_users and limits.hold(PartSize(*_sums(sizes)))
+
+    def within(self, share: float) -> "BatchLimits":
+        """Return limits with a share of the tokens."""
+        return replace(
+            self,
+            max_input_tokens=self.instructions_tokens + int(share * self.room),
+            max_output_tokens=int(share * self.max_output_tokens),
         )
-        return len(sizes) <= self.max_users and limits.hold(together)
 
 
 def _sums(sizes: Iterable[PartSize]) -> tuple[int, int, int]:

@@ -1,3 +1,8 @@
 from .forms import without_reasoning as without_reasoning
 from .must_rules import MustRule as MustRule, MustRules as MustRules, TextCondition as TextCondition
-from .reader import Reader as Reader, Reading as Reading, joined as joined
+from .reader import (
+    Reader as Reader,
+    Reading as Reading,
+    joined as joined,
+    one_by_name as one_by_name,
+)

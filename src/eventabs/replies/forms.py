@@ -77,11 +77,12 @@ class Block:
 class Answer:
     """What a reply says about users, block by block.
 
-    `numbers`: the row numbers of each user, by alias. `ended`: it came to its end, as far as its form shows that.
+    `numbers`: the row numbers of each user, by alias. `default`: what groups without a type are. `ended`: it came to its end, as far as its form shows that.
     """
 
     labels: Labels
     numbers: Mapping[str, range]
+    default: str = ""
     blocks: list[Block] = field(default_factory=lambda: [Block(None)])
     ended: bool = False
     unknown: int = 0  # blocks of users that the request does not have
@@ -136,7 +137,7 @@ class Answer:
 
     def header(self, alias: str) -> None:
         """Begin to read about a user."""
-        self._journey, self._label, self.ended = None, "", False
+        self._journey, self._label, self.ended = None, self.default, False
         if not alias or alias != self.blocks[-1].alias:
             self.end_block()
             self.unknown += not alias

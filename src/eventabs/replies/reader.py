@@ -9,10 +9,12 @@ from itertools import accumulate, chain, count
 
 from eventabs.choices import Detail
 from eventabs.records import (
+    SAME,
     AskedUser,
     Behavior,
     Event,
     EventSource,
+    EventType,
     FailureReason,
     Journey,
     Outcome,
@@ -123,16 +125,18 @@ class Reader:
         self._source = source
         self._summarize = summarize
         self._must = must or MustRules()
+        self._same = Labels(replace(vocabulary, types=tuple(map(EventType, SAME.values())), aliases=()))
 
     def read(self, reply: Reply, asked: Mapping[str, AskedUser]) -> Reading:
-        """Read a reply about users, by alias in the order of the request. Never raises."""
+        """Read a reply about users, or about journeys of theirs, by alias in the order of the request. Never raises."""
         ends = list(accumulate((len(user.rows) for user in asked.values()), initial=1))
         numbers = {alias: range(ends[at], ends[at + 1]) for at, alias in enumerate(asked)}
         text, unclosed = without_reasoning(reply.text)
-        answer = self._answer(text, numbers)
+        links = any(user.part.is_link for user in asked.values())
+        answer = self._answer(text, numbers, links=links)
         stopped = reply.finish_reason == "stop"
         if not answer.has_entries and stopped and unclosed.rstrip("` \r\n").endswith(("##", "}", "]")):
-            answer = self._answer(unclosed, numbers)
+            answer = self._answer(unclosed, numbers, links=links)
             answer.keep_last_blocks()
         users = _users(answer, asked)
         last = "" if answer.ended else answer.reached
@@ -148,6 +152,8 @@ class Reader:
                 outcome = Outcome(user.asked.part, "missing")
             elif alias in anew:
                 outcome = Outcome(user.asked.part, "renumbered")
+            elif links and (user.is_named or user.entries):
+                outcome = _linked(user, is_cut=alias == last and not stopped)
             elif user.is_named or user.entries:
                 outcome = self._outcome(user, is_last=alias == last, stopped=stopped)
             else:
@@ -157,8 +163,8 @@ class Reader:
             outcomes[alias] = outcome
         return Reading(outcomes, answer.unknown, answer.repeated)
 
-    def _answer(self, text: str, numbers: Mapping[str, range]) -> Answer:
-        answer = Answer(self._labels, numbers)
+    def _answer(self, text: str, numbers: Mapping[str, range], *, links: bool) -> Answer:
+        answer = Answer(self._same, numbers, SAME["en"]) if links else Answer(self._labels, numbers)
         read_json(text, answer)
         if not answer.has_entries and not answer.has_headers:
             answer.read_lines(text)
@@ -322,6 +328,29 @@ class Reader:
         return None
 
 
+def _linked(user: _User, *, is_cut: bool) -> Outcome:
+    """Return which of the journeys that were shown are one. A number stays where it was first."""
+    asked, numbers = user.asked, user.numbers
+    journeys = asked.earlier.journeys if asked.earlier else ()
+    same: list[tuple[str, ...]] = []
+    taken: set[int] = set()
+    misfiled = repeated = 0
+    for entry, _is_named in user.entries:
+        for group in entry.groups:
+            spans = [
+                range(max(first, numbers.start), min(last + 1, numbers.stop)) for first, last in group.spans
+            ]
+            named = {number - numbers.start for span in spans for number in span}
+            misfiled += sum(not span for span in spans)
+            repeated += len(named & taken)
+            own = sorted(named - taken)
+            if len(own) > 1 and "?" not in group.mark and entry.label.sure:
+                taken.update(own)
+                same.append(tuple(journeys[place].id for place in own))
+    reason: FailureReason | None = "cut" if is_cut else "renumbered" if misfiled and not same else None
+    return Outcome(asked.part, reason, misfiled=misfiled, repeated=repeated, same=tuple(same))
+
+
 def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:
     """Return what the blocks of an answer say by user. Without a header the number decides."""
     users = {alias: _User(user, answer.numbers[alias]) for alias, user in asked.items()}
@@ -401,8 +430,10 @@ def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Ou
 def joined(outcomes: Iterable[Outcome], goal: str) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
     """Return the events and journeys of a user's outcomes; `goal`: the category by which a journey is converted.
 
-    Journeys of one kind and name are one, with the id of the first. One that has a single row left makes its event a plain one.
+    Journeys of one kind and name are one, with the id of the first, and so are those that a link has found to be one: these have kind
+    and name of the one with most rows. One that has a single row left makes its event a plain one.
     """
+    outcomes = list(outcomes)
     events: list[tuple[Event, _Name | None]] = []
     minutes: Counter[_Name] = Counter()
     ids: dict[_Name, str] = {}
@@ -413,8 +444,47 @@ def joined(outcomes: Iterable[Outcome], goal: str) -> tuple[tuple[Event, ...], t
             minutes[_folded(journey.kind, journey.name)] += journey.minutes
             ids.setdefault(_folded(journey.kind, journey.name), journey.id)
     rows = Counter(_folded(*name) for event, name in events if name for _row in event.behaviors)
+    if same := [group for outcome in outcomes for group in outcome.same]:
+        written = {_folded(*name): name for _event, name in reversed(events) if name}
+        chosen: dict[_Name, _Name | None] = {}
+        for own in _groups(ids, same):
+            most = max(own, key=rows.__getitem__)
+            ids[most], minutes[most] = ids[own[0]], sum(minutes[each] for each in own)
+            rows[most] = sum(rows[each] for each in own)
+            chosen |= dict.fromkeys(own, written.get(most))
+        events = [(event, name and chosen.get(_folded(*name), name)) for event, name in events]
     named = [(event, name if name and rows[_folded(*name)] > 1 else None) for event, name in events]
     return _journeys(named, minutes, ids, goal)
+
+
+def _groups(ids: Mapping[_Name, str], same: Iterable[Sequence[str]]) -> list[list[_Name]]:
+    """Return which names are one, each group in the order of `ids`. Groups that share one are one."""
+    names = {journey: name for name, journey in ids.items()}
+    group_of: dict[_Name, set[_Name]] = {}
+    for group in same:
+        own = {names[journey] for journey in group if journey in names}
+        own = own.union(*(group_of[name] for name in own if name in group_of))
+        group_of.update(dict.fromkeys(own, own))
+    firsts = {id(group_of[name]): group_of[name] for name in ids if name in group_of}
+    return [[name for name in ids if name in own] for own in firsts.values()]
+
+
+def one_by_name(journeys: Iterable[Journey]) -> list[Journey]:
+    """Return journeys of several outcomes in order of time, those of one kind and name as one, without their events and rows."""
+    found: dict[_Name, Journey] = {}
+    for each in journeys:
+        known = found.setdefault(_folded(each.kind, each.name), each)
+        start, end = min(known.start, each.start, key=_wall), max(known.end, each.end, key=_wall)
+        types = tuple(dict.fromkeys((*known.types, *each.types)))
+        found[_folded(each.kind, each.name)] = known.model_copy(
+            update={"start": start, "end": end, "types": types, "events": (), "behaviors": ()}
+        )
+    return sorted(found.values(), key=lambda journey: (_wall(journey.start), _wall(journey.end), journey.id))
+
+
+def _wall(moment: str) -> str:
+    """Return the wall time of an ISO time; all have the same precision, so their order is that of time."""
+    return moment[:19]
 
 
 def _journeys(

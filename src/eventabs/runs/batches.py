@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
+from math import inf
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from eventabs.choices import RunMode
 from eventabs.errors import (
@@ -81,16 +82,26 @@ _CALLS_A_COMMIT = 20
 _SPREAD = 2  # a line is seldom longer than this many times the longest before it
 
 
-class JobRoom(NamedTuple):
-    """What one file may hold: requests, bytes, and tokens of prompts. 0: no limit.
+@dataclass(slots=True)
+class JobRoom:
+    """What one more file may hold: requests, bytes, and tokens of prompts; what it has taken is subtracted.
 
-    `has_to_fit`: also the first prompt; otherwise a file has at least one.
+    `has_to_fit`: also the first prompt; otherwise a file has at least one. `longest`: bytes of a line so far.
     """
 
-    requests: int = 0
-    bytes: int = 0
-    tokens: int = 0
+    requests: float = inf
+    bytes: float = inf
+    tokens: float = inf
     has_to_fit: bool = False
+    longest: int = 0
+
+    @property
+    def lines(self) -> int:
+        """How many more lines fit, if none is much longer than the longest so far."""
+        by_bytes = _CALLS_A_COMMIT if self.bytes == inf else 1
+        if self.longest and self.bytes < inf:
+            by_bytes = int(self.bytes // (_SPREAD * self.longest))
+        return int(min(_CALLS_A_COMMIT, self.requests, by_bytes))
 
 
 class RequestWriter:
@@ -115,37 +126,39 @@ class RequestWriter:
         return self.scheduler.batches + (self._held is not None)
 
     async def open_job(
-        self, state: JobState, spending: SpendingLimit, room: JobRoom = JobRoom()
+        self, state: JobState, spending: SpendingLimit, room: JobRoom | None = None
     ) -> int | None:
         """Open calls as one job until it is full; return its number, None where nothing is left or `spending` holds it back.
 
         Raises LimitReachedError where not even one more call keeps the limits and none is out, and StopRequested.
         """
-        filling = _Filling(room)
+        room = room or JobRoom()
         job_id: int | None = None
-        while group := self._take(filling, spending):
+        while group := self._take(room, spending):
             self._stop.check()
             job_id, opened = await self._session.writer.write(
                 partial(self._open, state=state, job_id=job_id, group=group)
             )
             for line in opened:
-                filling.bytes += line
-                filling.longest = max(filling.longest, line)
+                room.bytes -= line
+                room.longest = max(room.longest, line)
                 self._session.tracker.add(calls=1)
         return job_id
 
-    def _take(self, filling: "_Filling", spending: SpendingLimit) -> list[Batch]:
+    def _take(self, room: JobRoom, spending: SpendingLimit) -> list[Batch]:
         """Take the next batches that still fit."""
         group = list[Batch]()
-        while len(group) < min(_CALLS_A_COMMIT, filling.lines_that_fit()):
+        lines = room.lines
+        while len(group) < lines:
             batch = self._held or self.scheduler.next()
             self._held = batch
             if batch is None:
                 break
             tokens = spending.input_tokens(batch)
-            if not filling.takes(tokens) or not spending.reserve(batch, self._session.tracker):
+            fits = tokens <= room.tokens or not room.has_to_fit
+            if not fits or not spending.reserve(batch, self._session.tracker):
                 break
-            filling.requests, filling.tokens = filling.requests + 1, filling.tokens + tokens
+            room.requests, room.tokens, room.has_to_fit = room.requests - 1, room.tokens - tokens, True
             group.append(batch)
             self._held = None
         return group
@@ -185,31 +198,6 @@ class RequestWriter:
     def _line(self, call_id: int, fields: dict[str, Any], messages: tuple[Message, ...]) -> bytes:
         named = custom_id(self._session.run.facts["run_id"], call_id)
         return request_line(named, self._url, fields, messages)
-
-
-@dataclass(slots=True)
-class _Filling:
-    """How far a job is filled."""
-
-    room: JobRoom
-    requests: int = 0
-    bytes: int = 0
-    tokens: int = 0
-    longest: int = 0  # bytes of a line
-
-    def lines_that_fit(self) -> int:
-        """Return how many more lines fit, if none is much longer than the longest so far."""
-        by_count = self.room.requests - self.requests if self.room.requests else _CALLS_A_COMMIT
-        if not self.room.bytes:
-            return by_count
-        if not self.longest:
-            return min(by_count, 1)
-        return min(by_count, (self.room.bytes - self.bytes) // (_SPREAD * self.longest))
-
-    def takes(self, tokens: int) -> bool:
-        """Whether a prompt of `tokens` tokens fits."""
-        is_free = not self.requests and not self.room.has_to_fit
-        return not self.room.tokens or is_free or self.tokens + tokens <= self.room.tokens
 
 
 def custom_id(run_id: str, call_id: int) -> str:
@@ -449,8 +437,8 @@ class JobRunner:
         if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
             return None
         requests = min(self._profile.max_requests or planned, planned)
-        tokens = self._queue_tokens - waiting if self._queue_tokens else 0
-        return JobRoom(requests, self._profile.max_bytes, tokens, has_to_fit=waiting > 0)
+        tokens = self._queue_tokens - waiting if self._queue_tokens else inf
+        return JobRoom(requests, self._profile.max_bytes or inf, tokens, has_to_fit=waiting > 0)
 
     async def _submit(self, job: Job, *, in_doubt: bool = False) -> bool:
         """Upload a job's requests and create it, unless that was done before. False: the queue is full."""

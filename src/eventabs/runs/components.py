@@ -231,11 +231,6 @@ def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
     )
 
 
-def probes(settings: Settings) -> bool:
-    """Whether the first batch probes how long answers are; the rules' answers have no limit."""
-    return kind_of(settings.provider).is_remote
-
-
 def max_calls(settings: Settings) -> int:
     """Return how many calls may ever be in flight."""
     return max(settings.run.concurrency, settings.run.max_concurrency)
@@ -281,8 +276,9 @@ def is_extended(facts: Mapping[str, Any]) -> bool:
 
 
 def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings) -> list[Batch]:
-    """Return the plan that a run begins with."""
-    return plan(parts, limits, probe=probes(settings), workers=settings.run.concurrency)
+    """Return the plan that a run begins with. The first batch probes how long answers are; the rules' answers have no limit."""
+    probe = kind_of(settings.provider).is_remote
+    return plan(parts, limits, probe=probe, workers=settings.run.concurrency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -645,8 +641,6 @@ def _added_label(rule: MustSettings, vocabulary: Vocabulary) -> tuple[str, str]:
 def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:
     """Return what a stored reply is about, by alias."""
     return {
-        alias: ledger.asked(
-            asked.part, asked.rows, before=stored.call_id if stored.attempt > 1 or asked.rows else 0
-        )
+        alias: ledger.asked(asked.part, asked.rows, attempt=stored.attempt, before=stored.call_id)
         for alias, asked in stored.users.items()
     }

@@ -1,7 +1,6 @@
 """The engine: workers that send batches, as results come, until nothing is left or the run is stopped."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -130,7 +129,7 @@ class Engine:
 
     def _next(self) -> Batch | None:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
-        batch = self._held or self.settlement.scheduler.next()
+        batch = self._held or self.settlement.scheduler.next(links=not self._tracker.under_way)
         self._held = None
         if batch is not None and not self.spending.reserve(batch, self._tracker):
             self._held, batch = batch, None
@@ -262,13 +261,8 @@ def open_call(
     ledger: Ledger, session: Session, batch: Batch, *, in_flight_limit: int = 0
 ) -> tuple[Call, Request]:
     """Compose a call and write it down, in one visit to the writer's thread."""
-    asked = [
-        ledger.asked(
-            planned.part, planned.rows, before=sys.maxsize if batch.attempt > 1 or planned.rows else 0
-        )
-        for planned in batch.parts
-    ]
-    request = session.compose([user.log for user in asked])
+    asked = [ledger.asked(each.part, each.rows, attempt=batch.attempt) for each in batch.parts]
+    request = session.compose([user.log for user in asked], links=batch.links)
     call_id = ledger.open_call(
         batch,
         request,

@@ -2,6 +2,7 @@
 
 import heapq
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -25,7 +26,7 @@ from eventabs.prompts import (
     measure_group,
     sampled,
 )
-from eventabs.providers import load_preset
+from eventabs.providers import kind_of, load_preset
 from eventabs.records import (
     BATCH_TIER,
     STANDARD_TIER,
@@ -95,6 +96,8 @@ class Estimate:
 
     `cost_cached`: the cost where the endpoint has the `prefix_tokens`, with which every prompt begins, in its cache for all calls
     but the first; None where that changes nothing or is not known. `repriced`: prompts that their length makes dearer.
+    `linking_calls`: how many more calls at most say which journeys of users in several pieces are one, where one suffices for each;
+    nothing else counts them, since how many journeys there will be is not known.
 
     `users`: those that a run would ask about, fewer than are in the input under --limit; all that follows is
     about them, but for rejected rows, duplicates, rows that begin or end something and rows that are no behaviors.
@@ -136,6 +139,7 @@ class Estimate:
     prefix_tokens: int = 0
     cost_cached: float | None = None
     repriced: InputWarning | None = None
+    linking_calls: int = 0
 
 
 @dataclass(slots=True)
@@ -325,6 +329,9 @@ def _estimate(
         if cacheable and price.cached_input is not None
         else None,
         repriced=_repriced(settings, batches, limits),
+        linking_calls=sum(pieces > 1 for pieces in Counter(part.user_id for part in measured.parts).values())
+        if kind_of(settings.provider).is_remote
+        else 0,
     )
 
 

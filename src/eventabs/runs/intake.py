@@ -445,8 +445,10 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -
             if planned.part in answered:
                 continue
             if planned.rows:
-                size = builder.measure(ledger.asked(planned.part, planned.rows, before=sys.maxsize).log)
-                if limits.hold(size):
+                size = (builder.linking if planned.part.is_link else builder).measure(
+                    ledger.asked(planned.part, planned.rows).log
+                )
+                if limits.hold(size) or planned.part.is_link:
                     ledger.replace_part(planned.part, [(planned.part, size)], rows=planned.rows)
                     continue
             log = ledger.log(*planned.part)

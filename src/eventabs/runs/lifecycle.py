@@ -3,12 +3,13 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,7 +53,6 @@ from eventabs.runs.components import (
     make_reader,
     max_calls,
     opened_provider,
-    probes,
     read_text,
     refuse_unknown_endpoint,
     remember_run,
@@ -238,7 +238,7 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
     if not pending:
         return "completed"
     run = session.run
-    scheduler = session.scheduler(pending, probe=probes(run.settings))
+    scheduler = session.scheduler(pending, probe=kind_of(run.settings.provider).is_remote)
     session.announce(scheduler, pending)
     if kind_of(run.settings.provider).is_remote and run.cluster is None:
         await require_connection(run, stop)
@@ -252,7 +252,7 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
             closing=closing,
             max_calls=max_calls(run.settings),
             grace_seconds=stop.grace_seconds,
-            save=_CheckpointWriter(session, scheduler).save,
+            save=_saving(session, scheduler),
             spending=session.spending(),
             failures=FailureLimit(
                 run.facts,
@@ -270,27 +270,21 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
         return "interrupted" if engine.stopped else "completed"
 
 
-class _CheckpointWriter:
-    """Writes the checkpoint of a running run beside the event loop, one at a time.
+def _saving(session: Session, scheduler: Scheduler) -> Callable[[], Awaitable[None]]:
+    """Return what writes the checkpoint beside the event loop, once at a time: who waits for that writes the newest counts for all who came since."""
+    turn, is_awaited = asyncio.Lock(), False
 
-    A caller that comes while another waits for its turn need not wait too: that one writes the newest counts.
-    """
+    async def save() -> None:
+        nonlocal is_awaited
+        if not is_awaited:
+            is_awaited = True
+            async with turn:
+                is_awaited = False
+                counted, waiting = copy(session.tracker), scheduler.batches
+                write = partial(session.run.save, counted, status="running", batches_waiting=waiting)
+                await asyncio.to_thread(write)
 
-    def __init__(self, session: Session, scheduler: Scheduler) -> None:
-        self._session = session
-        self._scheduler = scheduler
-        self._turn = asyncio.Lock()
-        self._waiting = False
-
-    async def save(self) -> None:
-        if self._waiting:
-            return
-        self._waiting = True
-        async with self._turn:
-            self._waiting = False
-            counted, waiting = copy(self._session.tracker), self._scheduler.batches
-            save = partial(self._session.run.save, counted, status="running", batches_waiting=waiting)
-            await asyncio.to_thread(save)
+    return save
 
 
 def _seconds(run: RunContext, so_far: ProgressTracker, earlier: float) -> float:
@@ -321,7 +315,9 @@ def _batches_waiting(run: RunContext) -> int:
     if not (pending := run.ledger.pending_parts()):
         return awaited
     limits, workers = batch_limits(run.settings, run.builder()), run.settings.run.concurrency
-    scheduler = Scheduler(in_order(run, pending), limits, probe=probes(run.settings), workers=workers)
+    scheduler = Scheduler(
+        in_order(run, pending), limits, probe=kind_of(run.settings.provider).is_remote, workers=workers
+    )
     return awaited + scheduler.batches
 
 
@@ -579,7 +575,8 @@ def _take_changes(
         rules=rules,
     )
     if "prompt_language" in run.facts:
-        sample = [run.ledger.log(*planned.part) for planned in run.ledger.pending_parts()[:_LEGEND_PARTS]]
+        parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
+        sample = [run.ledger.log(*part) for part in islice(parts, _LEGEND_PARTS)]
         legend = legend_of(run.settings, run.prompt_language, template, sample) if sample else None
         run.remember(legend=legend)
         builder = run.builder()
@@ -636,14 +633,13 @@ def _read_again(run: RunContext) -> int:
         asked = asked_in(stored, ledger)
         outcomes = list(reader.read(stored.reply, asked).outcomes.values())
         answers, same, changes = [], [], []
-        for (alias, user), outcome, answer in zip(
-            asked.items(), outcomes, placed_answers(list(asked.values()), outcomes), strict=True
-        ):
+        placed = dict(zip(asked, placed_answers(list(asked.values()), outcomes), strict=False))
+        for (alias, user), outcome in zip(asked.items(), outcomes, strict=True):
             is_same = digest_of(user.log.behaviors) == stored.users[alias].digest
             if not is_same or since.get(user.part.user_id, 0) >= stored.call_id:
                 kept += 1  # rows that are not the ones that were shown, and what an extension has kept
                 continue
-            answers.append(answer)
+            answers += [placed[alias]] if alias in placed else []
             same.append(outcome)
             if not outcome.usable:
                 last[user.part] = stored.call_id, user, outcome
@@ -657,7 +653,7 @@ def _read_again(run: RunContext) -> int:
         call_id, user, outcome = last[part]
         if best := acceptable(user, outcome):
             ledger.settle(call_id, [best], [PartChange(part, "done", accepted=best)])
-        elif outcome.reason:
+        elif outcome.reason and not part.is_link:
             ledger.fail_parts({part: outcome.reason})
     for user_id in {part.user_id for part in done}:
         settled_user(ledger, user_id)

@@ -1,10 +1,10 @@
 """The facts that a run reports to its observers: no words, no colors."""
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
 import orjson
 
@@ -351,7 +351,7 @@ class Observer(Protocol):
         """Hear that a count changed."""
 
 
-class LogFile:
+class LogFile(AbstractContextManager["LogFile"]):
     """Appends the facts of a run to a file as JSON lines, but for progress, and passes all of them on.
 
     A context manager. Raises StorageError where the file cannot be opened.
@@ -360,9 +360,6 @@ class LogFile:
     def __init__(self, path: Path, observer: Observer | None = None) -> None:
         self._observer = observer
         self._file = open_to_append(path)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_exception: object) -> None:
         self._file.close()

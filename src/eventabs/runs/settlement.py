@@ -16,7 +16,14 @@ from eventabs.errors import (
     RateLimitedError,
     RejectedRequestError,
 )
-from eventabs.prompts import BatchLimits, PromptBuilder, TokenCounter, plan, shuffled
+from eventabs.prompts import (
+    BatchLimits,
+    PromptBuilder,
+    TokenCounter,
+    overlapping_parts,
+    plan,
+    shuffled,
+)
 from eventabs.providers import Sampling
 from eventabs.records import (
     AnswerCells,
@@ -59,7 +66,7 @@ from eventabs.store import (
 class Scheduler:
     """A queue of batches. Parts that are put back are packed anew once the plan has been sent.
 
-    They wait so that they can share calls: each call pays for the instructions once more.
+    They wait so that they can share calls: each call pays for the instructions once more. Links are in calls of their own.
     """
 
     def __init__(
@@ -67,26 +74,27 @@ class Scheduler:
     ) -> None:
         self._limits = limits
         self._workers = workers
-        self._again: dict[int, list[PlannedPart]] = {}  # by the most parts that their batch may have
+        # by whether they are links, and the most parts that their batch may have
+        self._again: dict[tuple[bool, int], list[PlannedPart]] = {}
         fresh = []
         for planned in pending:
-            if planned.max_peers:
+            if planned.max_peers or planned.part.is_link:
                 self.put_back([planned])
             else:
                 fresh.append(planned)
         self._queue = deque(plan(fresh, limits, probe=probe, workers=workers))
 
-    def next(self) -> Batch | None:
-        """Take the next batch; None while there is nothing to send."""
+    def next(self, *, links: bool = True) -> Batch | None:
+        """Take the next batch; None while there is nothing to send. Without `links` they go on waiting, for those of other users."""
         if not self._queue:
-            self.plan_again()
+            self.plan_again(links=links)
         return self._queue.popleft() if self._queue else None
 
     def put_back(self, parts: Iterable[PlannedPart]) -> None:
         """Take parts that have to be asked again."""
         for planned in parts:
             peers = min(planned.max_peers, self._limits.max_users)
-            self._again.setdefault(peers, []).append(planned)
+            self._again.setdefault((planned.part.is_link, peers), []).append(planned)
 
     def replan(self, limits: BatchLimits) -> None:
         """Pack all that has not been sent under other limits."""
@@ -94,7 +102,7 @@ class Scheduler:
         for batch in self._queue:
             self.put_back(batch.parts)
         self._queue.clear()
-        self.plan_again()
+        self.plan_again(links=False)
 
     @property
     def planned(self) -> int:
@@ -104,15 +112,19 @@ class Scheduler:
     @property
     def batches(self) -> int:
         """How many batches wait; an estimate where parts still have to be packed."""
-        again = (-(-len(parts) // (peers or self._limits.max_users)) for peers, parts in self._again.items())
+        again = (
+            -(-len(parts) // (peers or self._limits.max_users))
+            for (_links, peers), parts in self._again.items()
+        )
         return len(self._queue) + sum(again)
 
-    def plan_again(self) -> None:
-        """Pack what has to be asked again."""
-        for peers in sorted(self._again, key=lambda peers: (peers != 0, -peers)):
-            limits = replace(self._limits, max_users=peers) if peers else self._limits
-            self._queue += plan(shuffled(self._again[peers]), limits, workers=1 if peers else self._workers)
-        self._again.clear()
+    def plan_again(self, *, links: bool = True) -> None:
+        """Pack what has to be asked again, and links."""
+        for key in sorted(self._again, key=lambda key: (key[0], key[1] != 0, -key[1])):
+            if not key[0] or links:
+                limits = replace(self._limits, max_users=key[1]) if key[1] else self._limits
+                workers = 1 if any(key) else self._workers
+                self._queue += plan(shuffled(self._again.pop(key)), limits, workers=workers)
 
 
 _QUANTILE = 0.95  # of answers must fit, not the average one, or batches would be cut
@@ -290,19 +302,22 @@ def halved(batch: Batch) -> list[PartChange]:
     return [_smaller(planned, batch, "endpoint") for planned in batch.parts]
 
 
+def _judged(
+    planned: PlannedPart, reason: FailureReason, *, attempts: int = 0, broken: int = 0, peers: int = 0
+) -> PartChange:
+    """Ask again with at most `peers` parts; 0: it has failed. `attempts` and `broken` calls are added."""
+    counts = planned.attempts + attempts, planned.broken_calls + broken
+    return PartChange(planned.part, "pending" if peers else "failed", *counts, peers, reason)
+
+
 def _charged(planned: PlannedPart, batch: Batch, reason: FailureReason, limit: int) -> PartChange:
-    used = planned.attempts + 1
-    if used >= limit:
-        return PartChange(planned.part, "failed", used, planned.broken_calls, reason=reason)
-    peers = 1 if used == limit - 1 else _half(batch)
-    return PartChange(planned.part, "pending", used, planned.broken_calls, peers, reason)
+    left = limit - planned.attempts - 1
+    return _judged(planned, reason, attempts=1, peers=_half(batch) if left > 1 else max(0, left))
 
 
 def _broken(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
-    broken = planned.broken_calls + 1
-    if broken >= MOST_BROKEN_CALLS:
-        return PartChange(planned.part, "failed", planned.attempts, broken, reason=reason)
-    return PartChange(planned.part, "pending", planned.attempts, broken, _half(batch), reason)
+    is_last = planned.broken_calls + 1 >= MOST_BROKEN_CALLS
+    return _judged(planned, reason, broken=1, peers=0 if is_last else _half(batch))
 
 
 def _unanswered(planned: PlannedPart, batch: Batch, error: EndpointError) -> PartChange:
@@ -313,14 +328,12 @@ def _unanswered(planned: PlannedPart, batch: Batch, error: EndpointError) -> Par
 
 
 def _smaller(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
-    if len(batch.parts) == 1:
-        return PartChange(planned.part, "failed", planned.attempts, planned.broken_calls, reason=reason)
-    return PartChange(planned.part, "pending", planned.attempts, planned.broken_calls, _half(batch), reason)
+    return _judged(planned, reason, peers=_half(batch) if len(batch.parts) > 1 else 0)
 
 
 def _shorter(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
     change = _smaller(planned, batch, reason)
-    return change._replace(too_large=True) if change.state == "failed" else change
+    return change._replace(too_large=change.state == "failed")
 
 
 def _cut_short(planned: PlannedPart, batch: Batch, limit: int, *, at_the_cap: bool) -> PartChange:
@@ -332,10 +345,7 @@ def _cut_short(planned: PlannedPart, batch: Batch, limit: int, *, at_the_cap: bo
         return _smaller(planned, batch, "cut")
     if not at_the_cap:
         return _broken(planned, batch, "cut")
-    used = planned.attempts + 1
-    return PartChange(
-        planned.part, "failed", used, planned.broken_calls, reason="cut", too_large=used < limit
-    )
+    return _judged(planned, "cut", attempts=1)._replace(too_large=planned.attempts + 1 < limit)
 
 
 def _half(batch: Batch) -> int:
@@ -377,9 +387,10 @@ class Session:
             return sampling
         return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
 
-    def compose(self, logs: Sequence[UserLog]) -> Request:
-        """Make the request about some logs."""
-        return self.builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
+    def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
+        """Make the request about some logs; `links`: these have journeys in place of behaviors."""
+        builder = self.builder.linking if links else self.builder
+        return builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
 
     def reader(self) -> Reader:
         """Make the reader of replies."""
@@ -480,21 +491,23 @@ class Settlement:
 
         def settle(ledger: Ledger) -> _Settled:
             store_answers(ledger, call.id, answers)
-            settled = _settle_outcomes(ledger, call.id, call.batch.parts, outcomes, changes)
-            return settled._replace(answers=cells_of(answers))
+            ledger.settle(call.id, outcomes.values(), changes)
+            return _settled(ledger, self._session, call.batch.parts, changes)._replace(
+                answers=cells_of(answers)
+            )
 
         written = self._session.writer.submit(settle, then=self._publish)
         whole = all(outcome.usable for outcome in reading.outcomes.values())
         sent = [planned.size for planned in call.batch.parts]
         unplaced = sum(len(outcome.unplaced) for outcome in reading.outcomes.values())
-        limits = learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
+        limits = None
+        if not call.batch.links:
+            limits = learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
         if reply.finish_reason == "stop":
             limits = learner.lose(sent, unplaced) or limits
         if limits is not None:
             self.scheduler.replan(limits)
-        figures = Counter[str]()
-        for outcome in outcomes.values():
-            figures.update(outcome.figures)
+        figures = sum((Counter(outcome.figures) for outcome in outcomes.values()), Counter[str]())
         done = BatchDone(
             call.id,
             len(call.batch.parts),
@@ -548,7 +561,7 @@ class Settlement:
 
         def settle(ledger: Ledger) -> _Settled:
             ledger.fail_call(call.id, str(error), changes)
-            return _Settled(_settled(ledger, [change.part for change in changes]), {})
+            return _settled(ledger, self._session, (), changes)
 
         settled = await self._session.writer.submit(settle, then=self._publish)
         self._session.run.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
@@ -557,7 +570,9 @@ class Settlement:
         self._apply(call.batch, changes, settled)
 
     async def _cut(self, change: PartChange) -> PartChange:
-        """Cut a part that is too large for an answer; it fails where it cannot be cut."""
+        """Cut a part that is too large for an answer; it fails where it cannot be cut. A link that fails is done, with its reason."""
+        if change.part.is_link:
+            return change._replace(state="done" if change.state == "failed" else change.state)
         if not change.too_large:
             return change
         pieces = await self._session.cut(change.part)
@@ -569,6 +584,7 @@ class Settlement:
 
     def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: "_Settled") -> None:
         asked = {planned.part: planned for planned in batch.parts}
+        self.scheduler.put_back(settled.links)
         for change in changes:
             if change.replaced_by:
                 self.scheduler.put_back(
@@ -593,10 +609,11 @@ class Settlement:
 
 
 class _Settled(NamedTuple):
-    """What has become of users, and what to add to the counts."""
+    """What has become of users, what to add to the counts, and links that have to be asked for."""
 
     users: Mapping[str, SettledUser]
     counts: Mapping[str, int]
+    links: Sequence[PlannedPart]
     answers: AnswerCells = {}
 
 
@@ -605,35 +622,44 @@ def _unread(ledger: Ledger, call_id: int) -> tuple[Call, Reply]:
     return Call(call_id, batch_of_call(ledger, call_id), asked_in(stored, ledger)), stored.reply
 
 
-def _settle_outcomes(
-    ledger: Ledger,
-    call_id: int,
-    asked: Iterable[PlannedPart],
-    outcomes: Mapping[Part, Outcome],
-    changes: Sequence[PartChange],
+def _settled(
+    ledger: Ledger, session: Session, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
 ) -> _Settled:
-    """Write down what a reply means; return what has become of its users.
+    """Return what changes that are written down have made of their users.
 
     A user whose only part was asked about is settled by it alone; of others the ledger knows the other parts.
     """
-    ledger.settle(call_id, outcomes.values(), changes)
     counts = Counter[str]()
     for change in changes:
         if change.accepted:
             counts.update(change.accepted.figures)
             counts["answered"] += change.part.last - change.part.first + 1
+        counts["unlinked"] += change.part.is_link and change.state == "done" and not change.accepted
     del counts["events"], counts["journeys"]  # of users that are done
     whole = {planned.part for planned in asked if planned.is_whole}
-    alone = [change for change in changes if change.part in whole and not change.replaced_by]
-    settled = {
-        change.part.user_id: settled_by(ledger, change.part.user_id, change.state, change.accepted)
-        for change in alone
-    }
-    others = [change.part for change in changes if change.part.user_id not in settled]
-    return _Settled(settled | _settled(ledger, others), counts)
+    users, links = dict[str, SettledUser](), list[PlannedPart]()
+    for change in changes:
+        user_id = change.part.user_id
+        if change.part in whole and not change.replaced_by:
+            users[user_id] = settled_by(ledger, user_id, change.state, change.accepted)
+        elif user_id not in users:
+            if not change.part.is_link:
+                links += _links(ledger, session, user_id)
+            users[user_id] = settled_user(ledger, user_id)
+    return _Settled(users, counts, links)
 
 
-def _settled(ledger: Ledger, parts: Iterable[Part]) -> dict[str, SettledUser]:
-    return {
-        user_id: settled_user(ledger, user_id) for user_id in dict.fromkeys(part.user_id for part in parts)
-    }
+def _links(ledger: Ledger, session: Session, user_id: str) -> list[PlannedPart]:
+    """Plan to ask which journeys are one, once all parts of a user are done and several have some."""
+    of_user = "FROM parts WHERE user_id = ? AND first >= 0"
+    ((state, having),) = ledger.rows(f"SELECT max(state), sum(journeys > 0) {of_user}", user_id)
+    log = ledger.asked(Part.link(user_id), "").log if state == "done" and having > 1 else None
+    if not log or len(log.behaviors) < 2:  # noqa: PLR2004  one journey
+        return []
+    ledger.rows("DELETE FROM parts WHERE user_id = ? AND first < 0", user_id)
+    links = []
+    for number, (part, size) in enumerate(overlapping_parts(log, session.builder.linking, session.limits)):
+        rows = row_ranges(range(part.first, part.last + 1))
+        links.append(PlannedPart(Part.link(user_id, number), size, rows=rows))
+        ledger.add_parts([links[-1][:2]], rows=rows)
+    return links

@@ -23,7 +23,11 @@ def find_user(ledger: Ledger, user_id: str) -> tuple[UserLog, str | None] | None
 
 def known_outcome(ledger: Ledger, user_id: str) -> Outcome | None:
     """Return what all parts of a user that is done hold together, None of any other user."""
-    found = ledger.rows("SELECT state, behaviors FROM user_states WHERE user_id = ?", user_id)
+    found = ledger.rows(
+        "SELECT max(state), (SELECT behaviors FROM users WHERE user_id = parts.user_id) FROM parts"
+        " WHERE user_id = ? AND first >= 0 GROUP BY user_id",
+        user_id,
+    )
     if not found or found[0][0] != "done":
         return None
     rest = rows_of_user(ledger, user_id)

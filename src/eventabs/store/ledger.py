@@ -9,6 +9,7 @@ import os
 import queue
 import shlex
 import sqlite3
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,6 +45,7 @@ from eventabs.records import (
     row_ranges,
     rows_in,
 )
+from eventabs.replies import one_by_name
 from eventabs.store.directory import has_room, open_private, storage_error
 
 FORMAT = 4
@@ -421,8 +423,14 @@ class Ledger:
         self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", part)
         self.add_parts(pieces, attempts, max_peers, rows)
 
-    def asked(self, part: Part, rows: str, *, before: int) -> AskedUser:
-        """Return what is asked about a part: its behaviors, or those of some rows, and what answers before a call made of it; 0: none."""
+    def asked(self, part: Part, rows: str, *, attempt: int = 0, before: int = sys.maxsize) -> AskedUser:
+        """Return what is asked about a part: its behaviors, or those of some rows, and what answers before a call made of it.
+
+        Of a first `attempt` about all of it that is nothing.
+        """
+        before = 0 if attempt == 1 and not rows else before
+        if part.is_link:
+            return self._asked_link(part, rows)
         ((packed, ordinals),) = self.rows("SELECT log, ordinals FROM users WHERE user_id = ?", part.user_id)
         log = unpack_log(part.user_id, packed, part.first, part.last)
         history = log.behaviors
@@ -455,6 +463,20 @@ class Ledger:
             ordinals=[numbers[index] for index in indices if index < len(numbers)] if numbers else (),
             history=history,
         )
+
+    def _asked_link(self, part: Part, rows: str) -> AskedUser:
+        """Return the journeys of a user's other parts, all or some in order of time, in place of behaviors."""
+        results = self.rows(
+            "SELECT result FROM user_results WHERE user_id = ? AND first >= 0 ORDER BY first", part.user_id
+        )
+        found = (
+            Journey.model_validate(each) for (result,) in results for each in unpack_json(result)["journeys"]
+        )
+        journeys = one_by_name(found)
+        numbers = rows_in(rows) or range(len(journeys))
+        chosen = [journeys[number] for number in numbers if number < len(journeys)]
+        log = UserLog(part.user_id, tuple(map(_in_place, chosen)))
+        return AskedUser(part, log, numbers, earlier=Outcome(part, None, journeys=tuple(chosen)))
 
     def _kept(self, part: Part) -> tuple[Outcome | None, int, list[str]]:
         """Return what an extension has kept of a part that is a whole user, the last call before it, and journeys to list."""
@@ -710,6 +732,7 @@ def pack_outcome(outcome: Outcome) -> bytes:
             "unasked": row_ranges(outcome.unasked),
             "misfiled": outcome.misfiled,
             "repeated": outcome.repeated,
+            "same": outcome.same,
         }
     )
 
@@ -727,6 +750,7 @@ def unpack_outcome(part: Part, reason: FailureReason | None, blob: bytes) -> Out
         unasked=tuple(rows_in(found["unasked"])),
         misfiled=found["misfiled"],
         repeated=found["repeated"],
+        same=tuple(map(tuple, found.get("same", ()))),
     )
 
 
@@ -745,6 +769,13 @@ def shown(log: UserLog, rows: Sequence[int], kept: Outcome, listed: Iterable[str
     if alone:
         known.append(KnownJourney("", "", tuple(places[row] for row in sorted(alone))))
     return replace(log, known=tuple(known))
+
+
+def _in_place(journey: Journey) -> Behavior:
+    """Return what stands for a journey where journeys are asked about."""
+    start, end = map(datetime.fromisoformat, (journey.start, journey.end))
+    types = "/".join(dict.fromkeys(journey.types))
+    return Behavior(start, journey.kind, journey.name, types, int((end - start).total_seconds()))
 
 
 def unpack_asked(text: str) -> dict[str, AskedRows]:

@@ -70,7 +70,9 @@ class PlacedAnswer(NamedTuple):
 
 
 def placed_answers(asked: Sequence[AskedUser], outcomes: Sequence[Outcome]) -> list[PlacedAnswer]:
-    """Count what an answer said about each user of a batch, in their order."""
+    """Count what an answer said about each user of a batch, in their order; nothing of links, which have no behaviors."""
+    if any(user.part.is_link for user in asked):
+        return []
     return [
         PlacedAnswer(place, len(asked), outcome.reason, (len(user.rows), *outcome.figures.values()))
         for place, (user, outcome) in enumerate(zip(asked, outcomes, strict=True), 1)
@@ -112,7 +114,7 @@ REPORT_SECTIONS: Final = "report_sections"  # in meta: tables that the report sh
 _COUNTED: Final = (
     *("users", "behaviors", "done", "events", "journeys"),
     *("calls", "prompt_tokens", "completion_tokens", "cached_tokens", "batches_done"),
-    *("answered", *ROW_COUNTS, "unsure", "outside", "missed", "user_days"),
+    *("answered", *ROW_COUNTS, "unsure", "outside", "missed", "unlinked", "user_days"),
 )
 
 

@@ -120,7 +120,8 @@ FROM
             coalesce(sum(repeated), 0) AS repeated,
             coalesce(sum(unsure), 0) AS unsure,
             coalesce(sum(outside), 0) AS outside,
-            coalesce(sum(missed), 0) AS missed
+            coalesce(sum(missed), 0) AS missed,
+            coalesce(sum(first < 0 AND reason IS NOT NULL), 0) AS unlinked
         FROM main.parts WHERE state = 'done'
     ) AS accepted,
     (

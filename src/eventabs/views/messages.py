@@ -532,7 +532,18 @@ def event_facts(counts: Counts) -> list[str]:
     )
     unsure = _("{count} of which the model was not sure")
     added = _added_by_rules(counts.missed)
-    return facts + _counted((unsure, counts.unsure), (outside, counts.outside), (added, counts.missed))
+    unlinked = ngettext(
+        "journeys of {count} large user not linked",
+        "journeys of {count} large users not linked",
+        counts.unlinked,
+    )
+    found = (
+        (unsure, counts.unsure),
+        (outside, counts.outside),
+        (added, counts.missed),
+        (unlinked, counts.unlinked),
+    )
+    return facts + _counted(*found)
 
 
 def progress_line(progress: runs.Progress, currency: str) -> str:

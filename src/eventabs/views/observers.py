@@ -24,7 +24,7 @@ from rich.text import Text
 
 from eventabs import runs
 from eventabs.language import gettext as _, ngettext
-from eventabs.records import InputWarning
+from eventabs.records import Copying, InputWarning
 from eventabs.store import open_to_append
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
@@ -264,23 +264,15 @@ class RichObserver:
 def _deserves_a_line(note: runs.Note) -> bool:
     if isinstance(note, runs.StateChanged):
         return bool(note.cause)  # the closing summary names the state itself
-    return isinstance(
+    return not isinstance(
         note,
-        runs.InputRead
-        | runs.KeyUnset
-        | runs.SettingsTaken
-        | runs.ColumnsFound
-        | runs.RowShown
-        | InputWarning
-        | runs.Planned
-        | runs.Serving
-        | runs.MachinesChanged
-        | runs.CallFailed
-        | runs.RequestsWritten
-        | runs.RepliesRead
-        | runs.JobChanged
-        | runs.JobTrouble
-        | runs.Stopping,
+        Copying
+        | runs.AwaitingEndpoint
+        | runs.BatchDone
+        | runs.CoolingDown
+        | runs.Extended
+        | runs.InputGone
+        | runs.Retrying,
     )
 
 
@@ -446,7 +438,7 @@ class LogObserver(_LineObserver):
             self._file.write("".join(lines))
 
 
-class JsonObserver:
+class JsonObserver(AbstractContextManager["JsonObserver"]):
     """Writes one object a fact: `event` names it (started, planned, progress, ...), `time` is ISO 8601.
 
     Counts come at most five times a second, the last ones always, at the end of its context at the latest.
@@ -464,9 +456,6 @@ class JsonObserver:
         self._clock = clock
         self._held: runs.Progress | None = None
         self._last_counts = -SECONDS_BETWEEN_COUNTS
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_error: object) -> None:
         self._write_held()

@@ -26,7 +26,7 @@ _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
     " case currency dense larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
     " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
-    " schemas columns warnings tier prefix_tokens cost_cached"
+    " schemas columns warnings tier prefix_tokens cost_cached linking_calls"
 )
 
 
@@ -51,6 +51,13 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
         print_line(console, _output(estimate))
     for line in (*_dense(estimate), *_larger_limit(estimate), *_time_and_cost(estimate)):
         print_line(console, line)
+    if calls := estimate.linking_calls:
+        message = ngettext(
+            "{count} user is too large for a call: one more call says which journeys of its pieces are one; the figures leave it out",
+            "{count} users are too large for a call: at most one more call for each says which journeys of its pieces are one; the figures leave them out",
+            calls,
+        )
+        print_line(console, message.format(count=count(calls)))
     _render_notes(console, estimate, warnings=True)
     if estimate.batches:
         users_a_batch = estimate.users / estimate.batches

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 import eventabs
+from batch_files import read_requests, reply_to, write_lines
 from batch_service import BatchServer, Fate
 from eventabs.errors import RunDirectoryError
 from eventabs.runs.observer import JobChanged, JobTrouble
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import stored_jobs
 from house import write_users
+from openai_server import read_blocks
 from runs_kit import Watcher
 
 USERS = 16
@@ -312,3 +314,36 @@ def test_a_service_without_metadata_or_listing_of_files_is_spoken_to_as_well(
     server.broken["POST /batches"] = 1
     assert runner.begin().summary.done == USERS
     assert runner.created() == 1
+
+
+def without_last_days(message: str) -> str:
+    """Answer about all days of each user but the last of several."""
+    rows, told = 0, list[str]()
+    for alias, block in read_blocks(message).items():
+        days = [index for index, line in enumerate(block) if line.startswith("# ")]
+        asked = len(block) - len(days)
+        kept = days[-1] - len(days) + 1 if len(days) > 1 else asked
+        told += [f"## {alias}", f"浏览 {' '.join(str(rows + row) for row in range(1, kept + 1))}"]
+        rows += asked
+    return "\n".join([*told, "##"])
+
+
+@pytest.mark.parametrize("mode", ["batch", "files"])
+def test_days_with_rows_left_out_are_asked_again_in_a_wave_with_several_users_a_request(
+    runner: Runner, server: BatchServer, mode: str
+) -> None:
+    write_users(runner.folder / "input.jsonl", users=8, behaviors=12)
+    server.write = without_last_days
+    settings = {**runner.settings(live_calls=0, run={"mode": mode}), "budget": {"max_users": 8}}
+    run = eventabs.run(str(runner.folder / "input.jsonl"), settings=settings, out=runner.out)
+    waves = []
+    while run.status == "waiting":
+        requests = read_requests(runner.out / "requests.jsonl")
+        waves.append(requests)
+        replies = write_lines(runner.folder / "r.jsonl", [reply_to(r, without_last_days) for r in requests])
+        run = eventabs.resume(runner.out, replies=[replies], trust_endpoint=True)
+    waves = waves or [server.requests_of(job) for job in server.jobs]
+    assert (run.status, run.summary.done, run.summary.unplaced, len(server.live)) == ("completed", 8, 0, 0)
+    blocks = [[read_blocks(r["body"]["messages"][-1]["content"]) for r in wave] for wave in waves]
+    assert [[len(request) for request in wave] for wave in blocks] == [[8], [4, 4]]
+    assert {len(block) for request in blocks[1] for block in request.values()} == {4}, "a day and its rows"
