@@ -6,7 +6,7 @@ import pytest
 
 from eventabs.config.settings import Settings, load_settings
 from eventabs.records import Behavior, FailureReason
-from eventabs.runs.components import RunContext, must_rules_of, vocabulary_of
+from eventabs.runs.components import RunContext, must_rules_of
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.queries import settled_user
@@ -74,11 +74,10 @@ def test_another_type_is_offered_in_a_closed_vocabulary_only() -> None:
     types = [{"name": "看车"}, {"name": "用餐"}]
     for is_open, offered in ((False, ["看车", "用餐", "其他"]), (True, ["看车", "用餐"])):
         named = {"vocabulary": {"open": is_open, "types": types, "other": "其他"}}
-        vocabulary = vocabulary_of(load_settings(None, named, isolated=True), "zh")
+        vocabulary = load_settings(None, named, isolated=True).vocabulary.in_force("zh")
         assert [kind.name for kind in vocabulary.types] == offered
-    shipped = vocabulary_of(
-        load_settings(None, {"vocabulary": {"open": False, "other": "x"}}, isolated=True), "en"
-    )
+    named = {"vocabulary": {"open": False, "other": "x"}}
+    shipped = load_settings(None, named, isolated=True).vocabulary.in_force("en")
     assert shipped.types[-1].name == "x"
     assert len(shipped.types) > 20
 

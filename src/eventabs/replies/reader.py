@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import accumulate, chain, count
@@ -22,8 +22,8 @@ from eventabs.records import (
     lasting_id,
 )
 from eventabs.replies.forms import Answer, Entry, without_reasoning
-from eventabs.replies.json_forms import read_json
-from eventabs.replies.labels import Labels, one_line
+from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
+from eventabs.replies.labels import JourneyName, Labels, groups_in, one_line
 from eventabs.replies.must_rules import MustRules
 
 Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
@@ -129,10 +129,10 @@ class Reader:
         ends = list(accumulate((len(user.rows) for user in asked.values()), initial=1))
         numbers = {alias: range(ends[at], ends[at + 1]) for at, alias in enumerate(asked)}
         text, unclosed = without_reasoning(reply.text)
-        answer = self._answer(text, numbers)
+        answer = _answer(text, self._labels, numbers)
         stopped = reply.finish_reason == "stop"
         if not answer.has_entries and stopped and unclosed.rstrip("` \r\n").endswith(("##", "}", "]")):
-            answer = self._answer(unclosed, numbers)
+            answer = _answer(unclosed, self._labels, numbers)
             answer.keep_last_blocks()
         users = _users(answer, asked)
         last = "" if answer.ended else answer.reached
@@ -156,13 +156,6 @@ class Reader:
                 outcome = Outcome(user.asked.part, "content_filter")
             outcomes[alias] = outcome
         return Reading(outcomes, answer.unknown, answer.repeated)
-
-    def _answer(self, text: str, numbers: Mapping[str, range]) -> Answer:
-        answer = Answer(self._labels, numbers)
-        read_json(text, answer)
-        if not answer.has_entries and not answer.has_headers:
-            answer.read_lines(text)
-        return answer
 
     def _outcome(self, user: _User, *, is_last: bool, stopped: bool) -> Outcome:
         asked, rows = user.asked, user.asked.rows
@@ -304,7 +297,8 @@ class Reader:
                 journey=ids[name] if name else None,
                 sure=each.sure,
                 source=each.source,
-                outside=each.source != "must" and (each.odd or self._labels.is_outside(each.type)),
+                outside=each.source != "must"
+                and (each.odd or self._labels.is_outside(each.type, each.journey and each.journey[0])),
             )
             made.append((event, each.journey))
         minutes = {name: _minutes(spans[row] for row in own) for name, own in of_journeys.items()}
@@ -320,6 +314,36 @@ class Reader:
         if self._detail == "day" and rows >= _FEWEST_ROWS and len(minor) > _MOST_MINOR * rows:
             return "minor" if is_first else None  # to be asked once more, but not for ever
         return None
+
+
+def _answer(text: str, labels: Labels, numbers: Mapping[str, range]) -> Answer:
+    answer = Answer(labels, numbers)
+    read_json(text, answer)
+    if not answer.has_entries and not answer.has_headers:
+        answer.read_lines(text)
+    return answer
+
+
+def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
+    """Yield the types and kinds of journeys that are read as something else where an answer in lines has them."""
+    labels, marks = Labels(vocabulary), {each.mark: each.name for each in vocabulary.categories}
+    types = [
+        (kind.name, mark, kind.category or marks[mark]) for kind in vocabulary.types for mark in marks
+    ] or [("x", "", vocabulary.default_category)]
+    kinds = [kind.name for kind in vocabulary.journeys] or ["x"]
+    groups, last = groups_in("1,3-4 5?"), groups_in("6")
+    for (name, mark, category), kind in [
+        *((each, kinds[0]) for each in types),
+        *((types[0], each) for each in kinds),
+    ]:
+        told = f"{name}{mark} 1,3-4 5?"
+        text = without_reasoning(f"## U1\n{told}\n> {kind} a b: {told}; {name}{mark} 6\n##").text
+        entries = _answer(text, labels, {"U1": range(1, 7)}).blocks[-1].entries
+        journey, label = JourneyName(kind, "a b"), (name, category, True)
+        wanted = [(label, groups, None), (label, groups, journey), (label, last, journey)]
+        found = [(each.label[:3], each.groups, each.journey) for each in entries]
+        if found != wanted or LOOKS_LIKE_JSON.search(text):
+            yield name if kind == kinds[0] else kind
 
 
 def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:

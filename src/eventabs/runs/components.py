@@ -145,24 +145,6 @@ def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Languag
     return prompt_language([text for b in behaviors for text in (b.action, b.item, b.place)])
 
 
-def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
-    """Return the configured vocabulary, with the shipped types where none are named."""
-    configured = settings.vocabulary
-    categories = tuple(Category(c.name, c.mark, c.meaning) for c in configured.categories)
-    shipped = default_vocabulary(language, categories, open_types=configured.open)
-    types = tuple(EventType(kind.name, kind.category) for kind in configured.types) or shipped.types
-    if configured.other and not configured.open:
-        types += (EventType(configured.other),)
-    return replace(
-        shipped,
-        types=types,
-        aliases=tuple(configured.aliases.items()),
-        journeys=tuple(JourneyKind(kind.name, kind.meaning) for kind in configured.journeys)
-        or shipped.journeys,
-        open_journeys=configured.open_journeys,
-    )
-
-
 def legend_of(
     settings: Settings, language: Language, template: str | None, sample: Sequence[UserLog]
 ) -> dict[str, str]:
@@ -185,7 +167,7 @@ def make_builder(
     prompt = settings.prompt
     instructions = Instructions(
         language=language,
-        vocabulary=vocabulary_of(settings, language),
+        vocabulary=settings.vocabulary.in_force(language),
         answer=prompt.answer,
         detail=prompt.detail,
         level=settings.compaction.level,
@@ -245,7 +227,7 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
     """Make the reader of replies to a run's prompts."""
     language = prompt_language_in(facts)
     return Reader(
-        vocabulary_of(settings, language),
+        settings.vocabulary.in_force(language),
         detail=settings.prompt.detail,
         source=kind_of(settings.provider).event_source,
         summarize=summaries(load_rules(facts["rules"], language)),
@@ -524,7 +506,7 @@ def opened_provider(
         limits=call_limits(settings),
         rules=run.facts["rules"],
         language=run.prompt_language,
-        vocabulary=vocabulary_of(settings, run.prompt_language),
+        vocabulary=settings.vocabulary.in_force(run.prompt_language),
         detail=settings.prompt.detail,
         on_refused=on_refused,
     )
@@ -611,7 +593,7 @@ def _digest(run_id: str, settings: Settings) -> str:
 
 def must_rules_of(settings: Settings, language: Language) -> MustRules:
     """Return the rules that the events must keep."""
-    vocabulary = vocabulary_of(settings, language)
+    vocabulary = settings.vocabulary.in_force(language)
     rules = (_must_rule(rule, vocabulary) for rule in settings.events.must)
     return MustRules(tuple(rules), search_pattern)
 
