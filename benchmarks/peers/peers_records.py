@@ -15,7 +15,10 @@ from reliability_records import ended
 
 STORED_WITHIN = 0.2  # seconds, in which a client can write an answer down
 READER = Reader(
-    Settings().vocabulary.in_force("zh"), detail="day", source="llm", summarize=lambda _log: lambda _behaviors: ""
+    Settings().vocabulary.in_force("zh"),
+    detail="day",
+    source="llm",
+    summarize=lambda _log: lambda _behaviors: "",
 )
 
 

@@ -16,14 +16,115 @@ from reply_cases import asked, behaviors
 
 ROWS = behaviors(*(f"2087-03-03 {6 + number:02}:00" for number in range(9)))
 ODD = (
-    *("购买", "5G套餐", "3D打印", "24小时店", "level 2b", "a:b", "餐饮：早餐", "1.", "1) a", "① b", "2、c", "- d", "* e", "(f)", "[g]"),
-    *("U1", "用户2", "u 3", "users", "## h", "Minor", "零碎", "ｍｉｎｏｒ", "minor rows", "ＡＰＰ", "app", "App ", "rows", "row 1", "类型", "type: x"),
-    *("购买!", "!购买", "a!b", "a,b", "a-b", "a>b", "x > y", "a#1", "a ?", "a? b", "no?", "到", "至", "和", "and", "to", "第5行", "5 to", "a 3-", "a 3,"),
-    *("work 3 4", "work 3.", "4-6 pm", "12 work", "12:30", "12：30 午饭", "a (b)", "a [b]", "a(", ")", "'a'", '"b"', "`c`", "_d_", "a_b", "|", "//", "a // b"),
-    *("a #b", "é", "İ", "ß", "ﬁ", "a\u200bb", "a\u00a0b", "\u3000a", "a\tb", "😀", "null", "true", "{", "}", '{"a"', "[", "<think>", "```", "end", "结束", "…"),
+    *(
+        "购买",
+        "5G套餐",
+        "3D打印",
+        "24小时店",
+        "level 2b",
+        "a:b",
+        "餐饮：早餐",
+        "1.",
+        "1) a",
+        "① b",
+        "2、c",
+        "- d",
+        "* e",
+        "(f)",
+        "[g]",
+    ),
+    *(
+        "U1",
+        "用户2",
+        "u 3",
+        "users",
+        "## h",
+        "Minor",
+        "零碎",
+        "ｍｉｎｏｒ",
+        "minor rows",
+        "ＡＰＰ",
+        "app",
+        "App ",
+        "rows",
+        "row 1",
+        "类型",
+        "type: x",
+    ),
+    *(
+        "购买!",
+        "!购买",
+        "a!b",
+        "a,b",
+        "a-b",
+        "a>b",
+        "x > y",
+        "a#1",
+        "a ?",
+        "a? b",
+        "no?",
+        "到",
+        "至",
+        "和",
+        "and",
+        "to",
+        "第5行",
+        "5 to",
+        "a 3-",
+        "a 3,",
+    ),
+    *(
+        "work 3 4",
+        "work 3.",
+        "4-6 pm",
+        "12 work",
+        "12:30",
+        "12：30 午饭",
+        "a (b)",
+        "a [b]",
+        "a(",
+        ")",
+        "'a'",
+        '"b"',
+        "`c`",
+        "_d_",
+        "a_b",
+        "|",
+        "//",
+        "a // b",
+    ),
+    *(
+        "a #b",
+        "é",
+        "İ",
+        "ß",
+        "ﬁ",
+        "a\u200bb",
+        "a\u00a0b",
+        "\u3000a",
+        "a\tb",
+        "😀",
+        "null",
+        "true",
+        "{",
+        "}",
+        '{"a"',
+        "[",
+        "<think>",
+        "```",
+        "end",
+        "结束",
+        "…",
+    ),
 )
-NAME = st.sampled_from(ODD) | st.text("ab买 ！!?*:：;,-.()[]1２>#|'\"_/", min_size=1, max_size=6) | st.text(min_size=1, max_size=6)
-MARK = st.sampled_from(("!", "*", "+", "★", "！", "a", "买", "(", ".", "'", "/", "、", "。", "😀", "_", "`", "=", "&", "~"))
+NAME = (
+    st.sampled_from(ODD)
+    | st.text("ab买 ！!?*:：;,-.()[]1２>#|'\"_/", min_size=1, max_size=6)
+    | st.text(min_size=1, max_size=6)
+)
+MARK = st.sampled_from(
+    ("!", "*", "+", "★", "！", "a", "买", "(", ".", "'", "/", "、", "。", "😀", "_", "`", "=", "&", "~")
+)
 
 
 def accepted(flags: Mapping[str, Any]) -> Vocabulary:
@@ -62,7 +163,12 @@ def test_an_answer_with_the_names_in_force_is_read_back_exactly(
     signs = data.draw(st.lists(st.sampled_from(sorted(marks)), min_size=4, max_size=4))
     first, second, third, fourth = (kind.name + sign for kind, sign in zip(types, signs, strict=True))
     kind = data.draw(st.sampled_from(vocabulary.journeys)).name
-    user = AnsweredUser("U1", [(kind, "一个 name", [(first, "1"), (second, "3,5")])], [(third, "2 4"), (fourth, "6-7?")], "8-9")
+    user = AnsweredUser(
+        "U1",
+        [(kind, "一个 name", [(first, "1"), (second, "3,5")])],
+        [(third, "2 4"), (fourth, "6-7?")],
+        "8-9",
+    )
     text = written([user], vocabulary.minor, form, "day", data.draw(st.sampled_from(["zh", "en"])))
     reader = Reader(vocabulary, detail="day", source="llm", summarize=lambda _log: lambda _rows: "")
     outcome = reader.read(Reply(text), asked(ROWS)).outcomes["U1"]
@@ -76,5 +182,7 @@ def test_an_answer_with_the_names_in_force_is_read_back_exactly(
     ]
     found = [(e.type, e.category, e.behaviors, e.sure) for e in outcome.events]
     assert sorted(found, key=lambda each: each[2]) == sorted(meant, key=lambda each: each[2])
-    assert [(each.kind, each.name, each.behaviors) for each in outcome.journeys] == [(kind, "一个 name", (0, 2, 4))]
+    assert [(each.kind, each.name, each.behaviors) for each in outcome.journeys] == [
+        (kind, "一个 name", (0, 2, 4))
+    ]
     assert (outcome.reason, outcome.minor, outcome.misfiled, outcome.repeated) == (None, (7, 8), 0, 0)

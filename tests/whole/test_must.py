@@ -65,7 +65,7 @@ def test_every_conversion_is_covered_after_the_run(tmp_path: Path, rules: str) -
     assert summary["event_counts"]["must_misses"] == added
     assert needed == 21
     if not rules:
-        assert (missed > 0, added) == (True, 0)
+        assert missed > 0 < added, "only what the export itself calls so is a conversion"
         return
     assert missed == 0
     assert added > 0

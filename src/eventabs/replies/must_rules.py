@@ -1,6 +1,7 @@
-"""The user's rules that must hold: which behaviors they are about, and which events must cover these.
+"""The rules that must hold: which behaviors they are about, and which events must cover these.
 
-The first rule that a behavior meets applies to it. A behavior that is in no event that its rule wants becomes one of its own.
+The first rule that a behavior meets applies to it: the user's, then that of its action, where the export itself names one that is a
+conversion. A behavior that is in no event that its rule wants becomes one of its own.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -65,11 +66,20 @@ class MustRule:
 
 
 class MustRules:
-    """All rules of a run. `search` matches regular expressions in bounded time."""
+    """All rules of a run. `search` matches regular expressions in bounded time.
 
-    def __init__(self, rules: Sequence[MustRule] = (), search: Search = lambda _regex, _texts: ()) -> None:
+    `conversions`: by action, for rows whose export names the action: what a sentence says is a guess.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[MustRule] = (),
+        search: Search = lambda _regex, _texts: (),
+        conversions: Mapping[str, MustRule] | None = None,
+    ) -> None:
         self._rules = tuple(rules)
         self._search = search
+        self._conversions = conversions or {}
 
     def required(self, behaviors: Sequence[Behavior]) -> dict[int, MustRule]:
         """Return the positions of behaviors that a rule is about, in order, each with the first rule that it meets."""
@@ -78,6 +88,9 @@ class MustRules:
             for position, meets in enumerate(rule.meets(behaviors, self._search)):
                 if meets:
                     required.setdefault(position, rule)
+        for position, behavior in enumerate(behaviors):
+            if behavior.action in self._conversions and not behavior.text:
+                required.setdefault(position, self._conversions[behavior.action])
         return dict(sorted(required.items()))
 
 

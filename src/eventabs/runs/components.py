@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from eventabs.errors import ConfigError, RunDirectoryError, StoppedError
 from eventabs.ingest import Export, canonical_action, open_export, search_pattern
 from eventabs.language import Language, activate, active, gettext as _
 from eventabs.prompts import (
+    CONVERSIONS,
     BatchLimits,
     Example,
     Instructions,
     PromptBuilder,
     TokenCounter,
-    default_vocabulary,
     plan,
     prompt_language,
 )
@@ -56,10 +56,7 @@ from eventabs.providers import (
 from eventabs.records import (
     AskedUser,
     Batch,
-    Category,
     Copying,
-    EventType,
-    JourneyKind,
     PlannedPart,
     RunStatus,
     Shard,
@@ -592,10 +589,17 @@ def _digest(run_id: str, settings: Settings) -> str:
 
 
 def must_rules_of(settings: Settings, language: Language) -> MustRules:
-    """Return the rules that the events must keep."""
+    """Return the rules that the events must keep: the user's, and that each conversion of the export is an event."""
     vocabulary = settings.vocabulary.in_force(language)
-    rules = (_must_rule(rule, vocabulary) for rule in settings.events.must)
-    return MustRules(tuple(rules), search_pattern)
+    rules = [_must_rule(rule, vocabulary) for rule in settings.events.must]
+    conversions, goal = {}, vocabulary.goal
+    categories = {kind.name: kind.category for kind in vocabulary.types}
+    of_goal = next((name for name, category in categories.items() if category == goal), goal)
+    for action, name in CONVERSIONS[language].items() if goal else ():
+        kind = name if vocabulary.open or name in categories else of_goal
+        category = categories.get(kind) or goal
+        conversions[action] = MustRule({}, "", category, (kind, category))
+    return MustRules(rules, search_pattern, conversions)
 
 
 def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
@@ -621,7 +625,7 @@ def _added_label(rule: MustSettings, vocabulary: Vocabulary) -> tuple[str, str]:
     in_category = (kind.name for kind in vocabulary.types if kind.category == rule.category)
     kind = rule.type or rule.added_type or next(in_category, rule.category)
     inherited = {known.name: known.category for known in vocabulary.types}.get(kind, "")
-    return kind, rule.category or inherited or vocabulary.default_category
+    return kind, rule.category or inherited or vocabulary.goal or vocabulary.default_category
 
 
 def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:
