@@ -539,8 +539,9 @@ def response_format(answer: AnswerForm, detail: Detail) -> JsonSchemaFormat | No
 def _user_schema(alias: str, rows: range, detail: Detail) -> dict[str, Any]:
     number = f"({'|'.join(each.replace(' ', '') for each in _numbers(rows, str))})"
     span = f"{number}(-{number})?"
-    groups = _text(rf"^{span}(,{span}|\?? {span}){{0,{len(rows) - 1}}}\??$")
-    minor = _text(rf"^({span}([, ]{span}){{0,{len(rows) - 1}}})?$")
+    more = f"{{0,{min(len(rows), _MOST_REPEATED) - 1}}}"
+    groups = _text(rf"^{span}(,{span}|\?? {span}){more}\??$")
+    minor = _text(rf"^({span}([, ]{span}){more})?$")
     step = _object(type={"$ref": "#/$defs/type"}, rows=groups)
     name = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
     steps = {**_array(step, _MOST_STEPS), "minItems": 1}

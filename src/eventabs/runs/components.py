@@ -194,6 +194,11 @@ def _is_constrained(settings: Settings) -> bool:
             'llm.constrain = "{constrain}" goes with prompt.answer = "{needed}", not "{answer}"; set one of them'
         )
         raise ConfigError(message.format(constrain=llm.constrain, needed=needed, answer=answer))
+    if needed == "schema" and "response_format" in llm.omit:
+        message = _(
+            'llm.constrain = "schema" is sent as response_format, which llm.omit leaves out; change one of them'
+        )
+        raise ConfigError(message)
     return True
 
 
