@@ -25,12 +25,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from eventabs import (
-    ingest,
-    prompts,
-    providers,
-    replies,
-)  # load DuckDB and presets when they are first looked up
+# these load DuckDB, presets and the reader when they are first looked up
+from eventabs import ingest, prompts, providers, replies
 from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
 from eventabs.config.files import read_toml
 from eventabs.errors import ConfigError, SettingFault, WrongSettingsError
@@ -128,22 +124,16 @@ class VocabularySettings(Section):
 
     @model_validator(mode="after")
     def _without_minor(self) -> Self:
-        reserved = {*map(replies.read_as, prompts.MINOR.values())}
-        for name in (*(kind.name for kind in self.types), self.other, *self.aliases):
-            if replies.read_as(name) in reserved:
-                message = _(
-                    "{name} is the word for rows that no event is made of; give the type another name"
-                )
-                raise ValueError(message.format(name=name))
+        minor = {*map(replies.read_as, prompts.MINOR.values())}
+        names = (*(kind.name for kind in self.types), self.other, *self.aliases)
+        for name in filter(lambda each: replies.read_as(each) in minor, names):
+            message = _("{name} is the word for rows that no event is made of; give the type another name")
+            raise ValueError(message.format(name=name))
         return self
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
-        if (
-            self.types
-            or self.journeys
-            or self.categories != VocabularySettings.model_fields["categories"].default
-        ):
+        if self.model_fields_set:
             for name in replies.unreadable(self.in_force("zh")):
                 message = _("an answer that has {name} would be read as something else; give it another name")
                 raise ValueError(message.format(name=name))

@@ -192,9 +192,7 @@ class Answer:
             return
         bullets = _BULLETS.match(folded)
         listed = self.labels.known_before_groups.match(folded)
-        is_listed = listed is not None and self.labels.lists(
-            listed["label"]
-        )  # also one that looks like a bullet
+        is_listed = listed and self.labels.lists(listed["label"])  # also one that begins as a bullet does
         at = bullets.end() if bullets and not is_listed else 0
         indent = len(folded) - len(folded.lstrip()), bool(folded[:at].strip())
         folded, text = folded[at:].rstrip(), text[at:]

@@ -33,7 +33,8 @@ class MustRule:
     """A behavior that meets all conditions must be covered by an event of `type` and `category`; "": of any.
 
     `conditions` are named action, item, place and text (these three as one). Durations are in seconds; a behavior without
-    one meets no condition on it. `added`: type and category of an event that the rule adds.
+    one meets no condition on it. `added`: type and category of an event that the rule adds. `no_sentences`: what a sentence says
+    is a guess.
     """
 
     conditions: Mapping[str, TextCondition]
@@ -42,10 +43,11 @@ class MustRule:
     added: tuple[str, str]
     min_duration: float | None = None
     max_duration: float | None = None
+    no_sentences: bool = False
 
     def meets(self, behaviors: Sequence[Behavior], search: Search) -> list[bool]:
         """Return whether each behavior meets all conditions."""
-        met = [self._lasts(behavior.duration) for behavior in behaviors]
+        met = [self._lasts(each.duration) and not (each.text and self.no_sentences) for each in behaviors]
         for name, condition in self.conditions.items():
             values = [_value(behavior, name) for behavior in behaviors]
             met = [both and one for both, one in zip(met, condition.met(values, search), strict=True)]
@@ -66,20 +68,11 @@ class MustRule:
 
 
 class MustRules:
-    """All rules of a run. `search` matches regular expressions in bounded time.
+    """All rules of a run. `search` matches regular expressions in bounded time."""
 
-    `conversions`: by action, for rows whose export names the action: what a sentence says is a guess.
-    """
-
-    def __init__(
-        self,
-        rules: Sequence[MustRule] = (),
-        search: Search = lambda _regex, _texts: (),
-        conversions: Mapping[str, MustRule] | None = None,
-    ) -> None:
+    def __init__(self, rules: Sequence[MustRule] = (), search: Search = lambda _regex, _texts: ()) -> None:
         self._rules = tuple(rules)
         self._search = search
-        self._conversions = conversions or {}
 
     def required(self, behaviors: Sequence[Behavior]) -> dict[int, MustRule]:
         """Return the positions of behaviors that a rule is about, in order, each with the first rule that it meets."""
@@ -88,9 +81,6 @@ class MustRules:
             for position, meets in enumerate(rule.meets(behaviors, self._search)):
                 if meets:
                     required.setdefault(position, rule)
-        for position, behavior in enumerate(behaviors):
-            if behavior.action in self._conversions and not behavior.text:
-                required.setdefault(position, self._conversions[behavior.action])
         return dict(sorted(required.items()))
 
 

@@ -9,6 +9,7 @@ from itertools import accumulate, chain, count
 
 from eventabs.choices import Detail
 from eventabs.records import (
+    DAY_BEGINS,
     AskedUser,
     Behavior,
     Event,
@@ -29,7 +30,6 @@ from eventabs.replies.must_rules import MustRules
 Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
 _Name = tuple[str, str]  # kind and name of a journey
 
-_DAY_BEGINS = 5  # o'clock
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NAME = 60  # of a journey, characters
 _MOST_UNPLACED = 5  # percent of a user's rows that an answer may leave out
@@ -516,7 +516,7 @@ def _day(start: datetime, seconds: int = 0) -> int:
     """Return the number of the day, which begins at 05:00, some seconds after a moment of the wall clock."""
     return (
         start.toordinal()
-        + (3600 * (start.hour - _DAY_BEGINS) + 60 * start.minute + start.second + seconds) // 86_400
+        + (3600 * (start.hour - DAY_BEGINS) + 60 * start.minute + start.second + seconds) // 86_400
     )
 
 

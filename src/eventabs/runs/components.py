@@ -597,14 +597,14 @@ def must_rules_of(settings: Settings, language: Language) -> MustRules:
     """Return the rules that the events must keep: the user's, and that each conversion of the export is an event."""
     vocabulary = settings.vocabulary.in_force(language)
     rules = [_must_rule(rule, vocabulary) for rule in settings.events.must]
-    conversions, goal = {}, vocabulary.goal
-    categories = {kind.name: kind.category for kind in vocabulary.types}
+    categories, goal = {kind.name: kind.category for kind in vocabulary.types}, vocabulary.goal
     of_goal = next((name for name, category in categories.items() if category == goal), goal)
     for action, name in CONVERSIONS[language].items() if goal else ():
         kind = name if vocabulary.open or name in categories else of_goal
         category = categories.get(kind) or goal
-        conversions[action] = MustRule({}, "", category, (kind, category))
-    return MustRules(rules, search_pattern, conversions)
+        is_action = {"action": TextCondition((action,))}
+        rules.append(MustRule(is_action, "", category, (kind, category), no_sentences=True))
+    return MustRules(rules, search_pattern)
 
 
 def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
