@@ -99,6 +99,17 @@ def test_calls_get_more_rows_again_after_good_answers_and_later_each_time_that_t
     assert lost(learner, *[(400, 4)] * 80) == [0] * 80, "never more than there were at first"
 
 
+def test_a_model_that_numbers_anew_for_each_user_is_asked_about_one_at_a_time() -> None:
+    learner = BudgetLearner(LIMITS)
+    first = learner.number_anew(did=True)
+    assert first is not None
+    assert first.max_users == 1, "nothing good has come yet"
+    learner = BudgetLearner(LIMITS)
+    taught(learner, Usage(2_000, 200))
+    assert [learner.number_anew(did=did) for did in (True, False, True)] == [None] * 3
+    assert learner.number_anew(did=True) == replace(LIMITS, max_users=1)
+
+
 def test_replies_as_expected_change_no_plan() -> None:
     assert taught(BudgetLearner(LIMITS), *[Usage(2_000, 201)] * 20) is None
 

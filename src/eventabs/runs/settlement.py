@@ -150,6 +150,7 @@ class BudgetLearner:
         self._next_lesson = _FIRST_LESSON
         self._input_factor = 1.0
         self._output_factor = 1.0
+        self._anew = 0  # answers in a row that numbered anew for each user
         self._largest = self._most_rows = limits.max_rows  # of a call
         self._fewest_rows = _FEWEST_ROWS
         self._shares: deque[float] = deque(
@@ -186,6 +187,14 @@ class BudgetLearner:
         """
         cap = min(self._limits.max_output_tokens, self._longest or self._limits.max_output_tokens)
         return not self._longest or usage.completion_tokens >= _NEAR_THE_CAP * cap
+
+    def number_anew(self, *, did: bool) -> BatchLimits | None:
+        """Take whether an answer about several users numbered anew for each. Return limits of one user a call where answers do, else None."""
+        self._anew = self._anew + 1 if did else 0
+        if self._limits.max_users == 1 or self._anew < (_BAD_ANSWERS if self.has_learned else 1):
+            return None
+        self._limits = replace(self._limits, max_users=1)
+        return self.limits
 
     def lose(self, sent: Iterable[PartSize], lost: int) -> BatchLimits | None:
         """Take how many rows of a call its answer lost. Return the limits where calls get half or twice the rows from now on, else None.
@@ -526,6 +535,11 @@ class Settlement:
             for each in reading.outcomes.values()
         )
         limits = learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
+        if len(outcomes) > 1:
+            limits = (
+                learner.number_anew(did=all(each.reason == "renumbered" for each in outcomes.values()))
+                or limits
+            )
         if reply.finish_reason == "stop":
             limits = learner.lose(sent, lost) or limits
         if limits is not None:
