@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -84,13 +85,13 @@ class Weak(Model):
 MODELS: dict[str, Callable[[], Weak]] = {
     "sound": Weak,
     **{
-        f"{weakness.__name__} {share:.0%}": lambda weakness=weakness, share=share: Weak(weakness, share)
+        f"{weakness.__name__} {share:.0%}": partial(Weak, weakness, share)
         for weakness in (lost, doubled, shifted)
         for share in (0.01, 0.05, 0.2)
     },
-    "lost 20%, constant": lambda: Weak(lost, 0.2, grows=False),
-    "numbers anew": lambda: Weak(renumbered, 1.0),
-    "never ##": lambda: Weak(ends=False),
+    "lost 20%, constant": partial(Weak, lost, 0.2, grows=False),
+    "numbers anew": partial(Weak, renumbered, 1.0),
+    "never ##": partial(Weak, ends=False),
 }
 
 

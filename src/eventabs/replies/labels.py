@@ -143,13 +143,14 @@ class Labels:
         self._kinds = {read_as(kind.name): kind.name for kind in vocabulary.journeys}
         self._kinds_hold = not vocabulary.open_journeys
         signs = "".join(map(re.escape, sorted({"?", "!", *self._marks})))
-        named = (each.name for each in vocabulary.types)
+        named = [each.name for each in vocabulary.types]
+        bracketed = _one_of(name for name in named if fold(name[0]) in "[(<{")
         names = _one_of(
             (*named, *(alias for alias, _name in vocabulary.aliases), vocabulary.minor, *MINOR_WORDS)
         )
         self.groups = re.compile(rf"(?:{_RANGES}[{signs}]*+(?:\s++|$))++")
         self.known_before_groups = re.compile(
-            rf"[\s\[(<{{]*+(?P<label>[{signs}]?\s?(?:{names})(?:\s?[\[(][^\[\]()]{{1,40}}[\])])?)[\])>}}]*+"
+            rf"(?:(?!{bracketed})[\s\[(<{{])*+(?P<label>[{signs}]?\s?(?:{names})(?:\s?[\[(][^\[\]()]{{1,40}}[\])])?)[\])>}}]*+"
             rf"\s?(?P<behind>(?:[{signs}]|[^\w\s()\[\]:=,;|>-]){{0,3}})[\])>}}]*+\s*+[:=>|-]*+\s*+(?=[0-9])",
             re.IGNORECASE,
         )
