@@ -15,7 +15,97 @@ from eventabs.replies.reader import Reader
 from reply_cases import asked, behaviors
 
 ROWS = behaviors(*(f"2087-03-03 {6 + number:02}:00" for number in range(9)))
-ODD = ["购买", "5G套餐", "3D打印", "24小时店", "level 2b", "a:b", "餐饮：早餐", "1.", "1) a", "① b", "2、c", "- d", "* e", "(f)", "[g]", "U1", "用户2", "u 3", "users", "## h", "Minor", "零碎", "ｍｉｎｏｒ", "minor rows", "ＡＰＰ", "app", "App ", "rows", "row 1", "类型", "type: x", "购买!", "!购买", "a!b", "a,b", "a-b", "a>b", "x > y", "a#1", "a ?", "a? b", "no?", "到", "至", "和", "and", "to", "第5行", "5 to", "a 3-", "a 3,", "work 3 4", "work 3.", "4-6 pm", "12 work", "12:30", "12：30 午饭", "a (b)", "a [b]", "a(", ")", "'a'", "`c`", "_d_", "a_b", "//", "a // b", "a #b", "é", "İ", "ß", "ﬁ", "a\u200bb", "a\xa0b", "\u3000a", "a\tb", "😀", "null", "true", "{", "}", '{"a"', '"b"', "[", "<think>", "```", "end", "结束", "…"]
+ODD = [
+    "购买",
+    "5G套餐",
+    "3D打印",
+    "24小时店",
+    "level 2b",
+    "a:b",
+    "餐饮：早餐",
+    "1.",
+    "1) a",
+    "① b",
+    "2、c",
+    "- d",
+    "* e",
+    "(f)",
+    "[g]",
+    "U1",
+    "用户2",
+    "u 3",
+    "users",
+    "## h",
+    "Minor",
+    "零碎",
+    "ｍｉｎｏｒ",
+    "minor rows",
+    "ＡＰＰ",
+    "app",
+    "App ",
+    "rows",
+    "row 1",
+    "类型",
+    "type: x",
+    "购买!",
+    "!购买",
+    "a!b",
+    "a,b",
+    "a-b",
+    "a>b",
+    "x > y",
+    "a#1",
+    "a ?",
+    "a? b",
+    "no?",
+    "到",
+    "至",
+    "和",
+    "and",
+    "to",
+    "第5行",
+    "5 to",
+    "a 3-",
+    "a 3,",
+    "work 3 4",
+    "work 3.",
+    "4-6 pm",
+    "12 work",
+    "12:30",
+    "12：30 午饭",
+    "a (b)",
+    "a [b]",
+    "a(",
+    ")",
+    "'a'",
+    "`c`",
+    "_d_",
+    "a_b",
+    "//",
+    "a // b",
+    "a #b",
+    "é",
+    "İ",
+    "ß",
+    "ﬁ",
+    "a\u200bb",
+    "a\xa0b",
+    "\u3000a",
+    "a\tb",
+    "😀",
+    "null",
+    "true",
+    "{",
+    "}",
+    '{"a"',
+    '"b"',
+    "[",
+    "<think>",
+    "```",
+    "end",
+    "结束",
+    "…",
+]
 NAME = (
     st.sampled_from(ODD)
     | st.text("ab买 ！!?*:：;,-.()[]1２>#|'\"_/", min_size=1, max_size=6)
@@ -82,3 +172,12 @@ def test_an_answer_with_the_names_in_force_is_read_back_exactly(
         (kind, "一个 name", (0, 2, 4))
     ]
     assert (outcome.reason, outcome.minor, outcome.misfiled, outcome.repeated) == (None, (7, 8), 0, 0)
+
+
+def test_a_thousand_types_are_told_apart() -> None:
+    types = [f"类型 {number}x" for number in range(1_000)]
+    vocabulary = accepted({"types": [{"name": name} for name in types], "open": False})
+    reader = Reader(vocabulary, detail="day", source="llm", summarize=lambda _log: lambda _rows: "")
+    text = "\n".join(["## U1", *(f"{name} {row}" for row, name in enumerate(types, 1)), "##"])
+    outcome = reader.read(Reply(text), asked(behaviors(*["2087-03-03 10:00"] * 1_000))).outcomes["U1"]
+    assert {event.behaviors[0]: event.type for event in outcome.events} == dict(enumerate(types))

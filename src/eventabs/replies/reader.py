@@ -327,15 +327,11 @@ def _answer(text: str, labels: Labels, numbers: Mapping[str, range]) -> Answer:
 def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
     """Yield the types and kinds of journeys that are read as something else where an answer in lines has them."""
     labels, marks = Labels(vocabulary), {each.mark: each.name for each in vocabulary.categories}
-    types = [
-        (kind.name, mark, kind.category or marks[mark]) for kind in vocabulary.types for mark in marks
-    ] or [("x", "", vocabulary.default_category)]
-    kinds = [kind.name for kind in vocabulary.journeys] or ["x"]
+    types = [(each.name, mark, each.category or marks[mark]) for each in vocabulary.types for mark in marks]
     groups, last = groups_in("1,3-4 5?"), groups_in("6")
-    for (name, mark, category), kind in [
-        *((each, kinds[0]) for each in types),
-        *((types[0], each) for each in kinds),
-    ]:
+    of_types = ((each, "kind", each[0]) for each in types)
+    of_kinds = ((types[0], kind.name, kind.name) for kind in vocabulary.journeys)
+    for (name, mark, category), kind, tried in chain(of_types, of_kinds):
         told = f"{name}{mark} 1,3-4 5?"
         text = without_reasoning(f"## U1\n{told}\n> {kind} a b: {told}; {name}{mark} 6\n##").text
         entries = _answer(text, labels, {"U1": range(1, 7)}).blocks[-1].entries
@@ -343,7 +339,7 @@ def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
         wanted = [(label, groups, None), (label, groups, journey), (label, last, journey)]
         found = [(each.label[:3], each.groups, each.journey) for each in entries]
         if found != wanted or LOOKS_LIKE_JSON.search(text):
-            yield name if kind == kinds[0] else kind
+            yield tried
 
 
 def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:
