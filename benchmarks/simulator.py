@@ -62,11 +62,18 @@ class Served:
 class Simulator:
     """Serves on loopback, in a thread of its own, from entering to leaving the context."""
 
-    def __init__(self, options: Options = Options(), *, port: int = 0, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        options: Options = Options(),
+        *,
+        port: int = 0,
+        log: Path | None = None,
+        model: Model | None = None,
+    ) -> None:
         self.port = port
         self.counts: Counter[str] = Counter()  # requests by kind, and `forbidden` ones
         self._options = options
-        self._model = Model(options.failures, options.seed)
+        self._model = model or Model(options.failures, options.seed)
         self._limits = RateLimits(options.rpm, options.tpm)
         self._log_path = log
         self._log: TextIO | None = None

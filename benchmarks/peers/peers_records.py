@@ -10,13 +10,15 @@ from typing import Any
 from eventabs.config import Settings
 from eventabs.records import AskedUser, Part, Reply, UserLog
 from eventabs.replies import Reader
-from eventabs.runs.components import vocabulary_of
 from eventabs.store import Ledger
 from reliability_records import ended
 
 STORED_WITHIN = 0.2  # seconds, in which a client can write an answer down
 READER = Reader(
-    vocabulary_of(Settings(), "zh"), detail="day", source="llm", summarize=lambda _log: lambda _behaviors: ""
+    Settings().vocabulary.in_force("zh"),
+    detail="day",
+    source="llm",
+    summarize=lambda _log: lambda _behaviors: "",
 )
 
 

@@ -336,9 +336,34 @@ def test_digits_elsewhere_in_a_type_do_no_harm(name: str) -> None:
     assert types[0].name == name
 
 
-@pytest.mark.parametrize("vocabulary", [{"types": [{"name": "零碎"}]}, {"other": "minor"}])
+@pytest.mark.parametrize(
+    "vocabulary",
+    [
+        {"types": [{"name": "零碎"}]},
+        {"other": "minor"},
+        {"types": [{"name": "Ｍinor"}]},
+        {"aliases": {"零碎": "x"}},
+    ],
+)
 def test_the_word_for_minor_rows_is_no_type(vocabulary: dict[str, Any]) -> None:
     assert "is the word for rows that no event is made of" in _fault(flags={"vocabulary": vocabulary})
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "name"),
+    [
+        ({"types": [{"name": "app"}, {"name": "ＡＰＰ"}]}, "app"),
+        ({"types": [{"name": "buy!"}, {"name": "buy"}]}, "buy"),
+        ({"types": [{"name": "<think>"}]}, "<think>"),
+        ({"journeys": [{"name": "trip"}, {"name": "Trip"}]}, "trip"),
+    ],
+)
+def test_a_name_that_an_answer_cannot_have_is_refused_in_one_line(
+    vocabulary: dict[str, Any], name: str
+) -> None:
+    fault = _fault(flags={"vocabulary": vocabulary})
+    assert f"an answer that has {name} would be read as something else; give it another name" in fault
+    assert "\n" not in fault
 
 
 def test_where_every_row_is_in_an_event_a_closed_vocabulary_has_a_type_for_the_rest() -> None:

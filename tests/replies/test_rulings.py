@@ -266,6 +266,27 @@ def test_types_in_another_language_are_kept_and_outside_where_the_vocabulary_is_
     assert not any(event.outside for event in one_event("gardening 1-12"))
 
 
+@pytest.mark.parametrize(("is_open", "outside"), [(True, []), (False, ["露营", "trek"])])
+def test_a_kind_of_journey_outside_the_list_is_kept_and_counted_where_the_list_is_closed(
+    is_open: bool, outside: list[str]
+) -> None:
+    reader = Reader(
+        replace(VOCABULARY, open_journeys=is_open),
+        detail="day",
+        source="llm",
+        summarize=lambda _log: lambda _behaviors: "",
+    )
+    text = "> 露营：搜索 5；浏览 6\n> trek Alps: 浏览 8; 住宿 11\n> 旅行 湖边: 旅行 12; 工作 9\n零碎 1-4,7,10"
+    outcome = read(f"## U1\n{text}\n##", asked=asked(FIRST), reader=reader).outcomes["U1"]
+    assert [(each.kind, each.name) for each in outcome.journeys] == [
+        ("露营", "露营"),
+        ("trek", "Alps"),
+        ("旅行", "湖边"),
+    ]
+    odd = {event.journey for event in outcome.events if event.outside}
+    assert [each.kind for each in outcome.journeys if each.id in odd] == outside
+
+
 def test_a_mark_that_no_category_has_is_counted() -> None:
     plain = Reader(
         replace(VOCABULARY, categories=(Category("engagement"),), types=(EventType("工作"),)),

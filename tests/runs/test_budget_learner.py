@@ -67,17 +67,47 @@ def test_a_server_that_counts_more_tokens_lowers_the_input_and_one_that_counts_l
     assert taught(BudgetLearner(LIMITS), *[Usage(1_000, 200)] * 10) is None
 
 
-def test_the_rows_of_a_call_are_halved_as_long_as_more_than_a_twentieth_get_lost() -> None:
+def lost(learner: BudgetLearner, *answers: tuple[int, int]) -> list[int]:
+    """Tell of answers about so many rows that lost so many; return the limits of rows after each, 0: as before."""
+    limits = [learner.lose([PartSize(500, 100, rows)], missing) for rows, missing in answers]
+    return [each.max_rows if each else 0 for each in limits]
+
+
+def test_calls_get_half_the_rows_where_two_answers_lose_more_than_a_twentieth_not_for_one() -> None:
     learner = BudgetLearner(LIMITS)
-    assert learner.lose([PartSize(500, 100, 200)] * 2, 20) is None, "few may be left out"
-    bounds = []
-    for rows in (400, 400, 200, 100, 60):  # the second was on its way when the first came back
-        limits = learner.lose([PartSize(500, 100, rows)], rows // 10)
-        bounds.append(limits and limits.max_rows)
-    assert bounds == [200, None, 100, 50, None], "never below fifty"
+    assert lost(learner, (400, 40), *[(400, 20)] * 9) == [0] * 10
+    assert lost(learner, *[(400, 40)] * 5) == [0, 0, 0, 0, 200], "most of the last ones"
+    assert lost(learner, (400, 40), (90, 90), (200, 11), (200, 11)) == [0, 0, 0, 100], (
+        "on its way, and a small rest"
+    )
+    assert lost(learner, *[(100, 7)] * 2) == [0, 200], "as bad as twice the rows"
+    assert lost(learner, *[(200, 14)] * 9) == [0] * 9
     assert learner.limits.max_output_tokens == LIMITS.max_output_tokens
-    few = BudgetLearner(replace(LIMITS, max_rows=80))
-    assert few.lose([PartSize(500, 100, 90)], 90) == replace(LIMITS, max_rows=50)
+    assert lost(BudgetLearner(replace(LIMITS, max_rows=80)), *[(80, 80)] * 4) == [0, 50, 0, 0], (
+        "never below fifty"
+    )
+
+
+def test_calls_get_more_rows_again_after_good_answers_and_later_each_time_that_these_were_too_many() -> None:
+    learner = BudgetLearner(LIMITS)
+    assert lost(learner, *[(400, 40)] * 2)[-1] == 200
+    assert lost(learner, *[(200, 6)] * 30) == [0] * 30, "twice the rows would lose too many"
+    for needed in (8, 16, 32):
+        learner = learner if needed > 8 else BudgetLearner(LIMITS)
+        assert lost(learner, *[(400, 40)] * 2)[-1] == 200
+        assert lost(learner, *[(200, 2)] * needed) == [0] * (needed - 1) + [400]
+    assert lost(learner, *[(400, 4)] * 80) == [0] * 80, "never more than there were at first"
+
+
+def test_a_model_that_numbers_anew_for_each_user_is_asked_about_one_at_a_time() -> None:
+    learner = BudgetLearner(LIMITS)
+    first = learner.number_anew(did=True)
+    assert first is not None
+    assert first.max_users == 1, "nothing good has come yet"
+    learner = BudgetLearner(LIMITS)
+    taught(learner, Usage(2_000, 200))
+    assert [learner.number_anew(did=did) for did in (True, False, True)] == [None] * 3
+    assert learner.number_anew(did=True) == replace(LIMITS, max_users=1)
 
 
 def test_replies_as_expected_change_no_plan() -> None:

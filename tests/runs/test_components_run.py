@@ -6,7 +6,7 @@ import pytest
 
 from eventabs.config.settings import Settings, load_settings
 from eventabs.records import Behavior, FailureReason
-from eventabs.runs.components import RunContext, must_rules_of, vocabulary_of
+from eventabs.runs.components import RunContext, must_rules_of
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.queries import settled_user
@@ -74,11 +74,10 @@ def test_another_type_is_offered_in_a_closed_vocabulary_only() -> None:
     types = [{"name": "看车"}, {"name": "用餐"}]
     for is_open, offered in ((False, ["看车", "用餐", "其他"]), (True, ["看车", "用餐"])):
         named = {"vocabulary": {"open": is_open, "types": types, "other": "其他"}}
-        vocabulary = vocabulary_of(load_settings(None, named, isolated=True), "zh")
+        vocabulary = load_settings(None, named, isolated=True).vocabulary.in_force("zh")
         assert [kind.name for kind in vocabulary.types] == offered
-    shipped = vocabulary_of(
-        load_settings(None, {"vocabulary": {"open": False, "other": "x"}}, isolated=True), "en"
-    )
+    named = {"vocabulary": {"open": False, "other": "x"}}
+    shipped = load_settings(None, named, isolated=True).vocabulary.in_force("en")
     assert shipped.types[-1].name == "x"
     assert len(shipped.types) > 20
 
@@ -87,7 +86,7 @@ def test_another_type_is_offered_in_a_closed_vocabulary_only() -> None:
     ("rule", "added"),
     [
         ({"type": "到店"}, ("到店", "conversion")),
-        ({"type": "试驾"}, ("试驾", "engagement")),
+        ({"type": "试驾"}, ("试驾", "conversion")),
         ({"type": "用餐", "category": "conversion"}, ("用餐", "conversion")),
         ({"category": "conversion"}, ("到店", "conversion")),
         ({"category": "conversion", "added_type": "购买"}, ("购买", "conversion")),
@@ -106,3 +105,36 @@ def test_an_added_event_is_named_by_its_rule_and_the_vocabulary(
     rules = must_rules_of(load_settings(None, named, isolated=True), "zh")
     bought = Behavior(datetime(2026, 1, 1, 10), "purchase", "灯", "", 60)  # noqa: DTZ001  exports hold wall times
     assert [rule.added for rule in rules.required([bought]).values()] == [added]
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "added"),
+    [
+        ({}, [("加购", "conversion"), ("购买", "conversion")]),
+        ({"types": [{"name": "用餐"}]}, [("加购", "conversion"), ("购买", "conversion")]),
+        ({"types": [{"name": "用餐"}], "open": False}, [("conversion", "conversion")] * 2),
+        (
+            {
+                "types": [{"name": "用餐"}, {"name": "成交", "category": "conversion"}, {"name": "加购"}],
+                "open": False,
+            },
+            [("加购", "conversion"), ("成交", "conversion")],
+        ),
+        (
+            {"types": [{"name": "购买", "category": "engagement"}]},
+            [("加购", "conversion"), ("购买", "engagement")],
+        ),
+        ({"categories": [{"name": "b"}, {"name": "win", "mark": "*"}]}, [("加购", "win"), ("购买", "win")]),
+        ({"categories": [{"name": "b"}]}, []),
+    ],
+)
+def test_conversions_are_what_the_export_calls_so_never_what_a_sentence_says(
+    vocabulary: dict[str, Any], added: list[tuple[str, str]]
+) -> None:
+    rules = must_rules_of(load_settings(None, {"vocabulary": vocabulary}, isolated=True), "zh")
+    at = datetime(2026, 1, 1, 10)  # noqa: DTZ001  exports hold wall times
+    log = [Behavior(at, action, "灯") for action in ("visit", "cart", "purchase", "")]
+    log += [Behavior(at, "purchase", "灯", text="买了灯"), Behavior(at, "", "购买了灯")]
+    assert [(row, rule.added) for row, rule in rules.required(log).items()] == [
+        *zip((1, 2), added, strict=False)
+    ]

@@ -99,10 +99,17 @@ def test_conversions_that_a_model_misses_or_buries_are_events_of_their_own(
     assert place.checkpoint()["event_counts"]["must_misses"] == 18
 
 
-def test_without_the_rule_they_stay_where_the_model_has_put_them(place: Place, server: OpenAIServer) -> None:
+def test_without_a_rule_the_conversions_that_the_export_names_are_events(
+    place: Place, server: OpenAIServer
+) -> None:
     summary = run(place, flags(server))
+    assert (summary.missed, summary.placed, summary.minor) == (18, 30, 0)
+    assert holding(place) == {("must", "购买"), ("must", "加购")}
+
+
+def test_a_vocabulary_without_marks_has_no_conversions(place: Place, server: OpenAIServer) -> None:
+    summary = run(place, flags(server) | {"vocabulary": {"categories": [{"name": "all"}]}})
     assert (summary.missed, summary.placed, summary.minor) == (0, 24, 6)
-    assert "conversion" not in {event["category"] for event in events(place)}
 
 
 def read_again(place: Place, named: dict[str, Any] | None = None) -> Summary:
@@ -121,7 +128,7 @@ def test_stored_replies_are_read_again_under_the_rules_of_today(place: Place, se
     )
     assert place.events() == before
     without = read_again(place, {"events": {"must": []}})
-    assert (without.missed, without.minor) == (0, 6)
+    assert (without.missed, holding(place)) == (18, {("must", "购买"), ("must", "加购")})
     other = read_again(place, {"events": {"must": [RULE | {"added_type": "消费"}]}})
     assert (other.missed, holding(place)) == (18, {("must", "消费")})
     assert read_again(place, flags(server, RULE)).missed == first.missed

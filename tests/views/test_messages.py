@@ -96,7 +96,7 @@ def test_the_plan_is_announced_in_both_languages(
         ),
         (
             BatchDone(3, 4, 4, {}, 42, missed=2),
-            "Call 3: 4 of 4 users usable in 42s; 2 missed events added by your rules",
+            "Call 3: 4 of 4 users usable in 42s; 2 missed events added by rule",
         ),
         (
             BatchDone(3, 4, 4, {}, 42, misfiled=2, repeated=1, unplaced=3),

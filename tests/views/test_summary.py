@@ -150,7 +150,7 @@ def test_what_became_of_the_rows_is_one_line_and_what_is_remarkable_about_the_ev
     assert lines[0] == "Completed: 486 of 486 users done, 9,012 events, 19 journeys"
     assert [line for line in lines if line.startswith(("rows ", "events "))] == [
         "rows 846 in 9,012 events (19 journeys), 212 minor (20 %), 0 unplaced, 2 under another user's header, 1 repeated",
-        "events 2.00 a user-day, 5 of which the model was not sure, 3 with types outside the vocabulary, 4 missed events added by your rules, journeys of 1 large user not linked",
+        "events 2.00 a user-day, 5 of which the model was not sure, 3 with types outside the vocabulary, 4 missed events added by rule, journeys of 1 large user not linked",
     ]
     assert "Journeys: x.eventabs/journeys.jsonl" in lines
     shown = json.loads(summary_json(ROWS))

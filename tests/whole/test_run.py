@@ -200,6 +200,15 @@ def test_a_constraint_that_the_form_of_answers_cannot_have_is_a_fault(
     done = eventabs(*arguments, cwd=tmp_path, EVENTABS_LLM__CONSTRAIN="schema")
     assert done.returncode == 2
     assert 'prompt.answer = "schema"' in done.stderr
+    done = eventabs(
+        *arguments,
+        cwd=tmp_path,
+        EVENTABS_LLM__CONSTRAIN="schema",
+        EVENTABS_PROMPT__ANSWER="schema",
+        EVENTABS_LLM__OMIT='["response_format"]',
+    )
+    assert done.returncode == 2
+    assert "is sent as response_format, which llm.omit leaves out" in done.stderr
     assert not openai_server.requests
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial, reduce
 from pathlib import Path
@@ -24,14 +25,15 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from eventabs import ingest, prompts, providers  # load DuckDB and presets when they are first looked up
+# these load DuckDB, presets and the reader when they are first looked up
+from eventabs import ingest, prompts, providers, replies
 from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
 from eventabs.config.files import read_toml
 from eventabs.errors import ConfigError, SettingFault, WrongSettingsError
-from eventabs.language import gettext as _
+from eventabs.language import Language, gettext as _
 from eventabs.object_stores import is_address
 from eventabs.providers import GrammarField, Price, ProviderName, kind_of
-from eventabs.records import DurationUnit, Shard
+from eventabs.records import Category, DurationUnit, EventType, JourneyKind, Shard, Vocabulary
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -122,10 +124,34 @@ class VocabularySettings(Section):
 
     @model_validator(mode="after")
     def _without_minor(self) -> Self:
-        for name in {*(kind.name for kind in self.types), self.other} & {*prompts.MINOR.values()}:
+        minor = {*map(replies.read_as, prompts.MINOR.values())}
+        names = (*(kind.name for kind in self.types), self.other, *self.aliases)
+        for name in filter(lambda each: replies.read_as(each) in minor, names):
             message = _("{name} is the word for rows that no event is made of; give the type another name")
             raise ValueError(message.format(name=name))
         return self
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        if self.model_fields_set:
+            for name in replies.unreadable(self.in_force("zh")):
+                message = _("an answer that has {name} would be read as something else; give it another name")
+                raise ValueError(message.format(name=name))
+        return self
+
+    def in_force(self, language: Language) -> Vocabulary:
+        """Return the configured vocabulary, with the shipped types and kinds of journeys where none are named."""
+        categories = tuple(Category(each.name, each.mark, each.meaning) for each in self.categories)
+        shipped = prompts.default_vocabulary(language, categories, open_types=self.open)
+        types = tuple(EventType(kind.name, kind.category) for kind in self.types) or shipped.types
+        return replace(
+            shipped,
+            types=(*types, EventType(self.other)) if self.other and not self.open else types,
+            aliases=tuple(self.aliases.items()),
+            journeys=tuple(JourneyKind(kind.name, kind.meaning) for kind in self.journeys)
+            or shipped.journeys,
+            open_journeys=self.open_journeys,
+        )
 
     @model_validator(mode="after")
     def _known_types(self) -> Self:

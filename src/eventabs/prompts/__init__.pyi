@@ -9,6 +9,7 @@ from .builder import (
 )
 from .lines import (
     CONVERSION as CONVERSION,
+    CONVERSIONS as CONVERSIONS,
     ENGAGEMENT as ENGAGEMENT,
     MINOR as MINOR,
     Compactor as Compactor,

@@ -438,10 +438,10 @@ _MOST_JOURNEYS: Final = 12  # of a user, by schema; likewise:
 _MOST_STEPS: Final = 24
 _MOST_TYPES: Final = 48
 
-# of a name: no blanks, bars, colons, semicolons, control, bidi or invisible characters
+# of a name: no blanks, bars, colons, semicolons, control, bidi or invisible characters; llguidance cannot read \u061c as an escape
 _SIGN: Final = (
-    r"[^\x00-\x20:;|\x7f-\xa0\xa6\xad\u061c\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u2502\u3000"
-    r"\ufeff\uff1a\uff1b\uff5c\ufff9-\uffff]"
+    "[^\\x00-\\x20:;|\\x7f-\\xa0\\xa6\\xad\u061c"
+    r"\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u2502\u3000\ufeff\uff1a\uff1b\uff5c\ufff9-\uffff]"
 )
 # of a type that is not in the vocabulary; as characters, since patterns in JSON know no other escapes
 _LETTER: Final = (
@@ -546,8 +546,9 @@ def response_format(answer: AnswerForm, detail: Detail) -> JsonSchemaFormat | No
 def _user_schema(alias: str, rows: range, detail: Detail) -> dict[str, Any]:
     number = f"({'|'.join(each.replace(' ', '') for each in _numbers(rows, str))})"
     span = f"{number}(-{number})?"
-    groups = _text(rf"^{span}(,{span}|\?? {span}){{0,{len(rows) - 1}}}\??$")
-    minor = _text(rf"^({span}([, ]{span}){{0,{len(rows) - 1}}})?$")
+    more = f"{{0,{min(len(rows), _MOST_REPEATED) - 1}}}"
+    groups = _text(rf"^{span}(,{span}|\?? {span}){more}\??$")
+    minor = _text(rf"^({span}([, ]{span}){more})?$")
     step = _object(type={"$ref": "#/$defs/type"}, rows=groups)
     name = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
     steps = {**_array(step, _MOST_STEPS), "minItems": 1}

@@ -169,6 +169,10 @@ DEFAULT_JOURNEYS: dict[Language, tuple[JourneyKind, ...]] = {
         JourneyKind("interest", "a topic followed for long"),
     ),
 }
+CONVERSIONS: dict[Language, dict[str, str]] = {  # actions that are conversions, each with its type
+    "zh": {"cart": "加购", "purchase": "购买"},
+    "en": {"cart": "add to cart", "purchase": "purchase"},
+}
 MINOR: dict[Language, str] = {"zh": "零碎", "en": "minor"}
 
 

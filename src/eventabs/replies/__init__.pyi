@@ -1,8 +1,10 @@
 from .forms import without_reasoning as without_reasoning
+from .labels import read_as as read_as
 from .must_rules import MustRule as MustRule, MustRules as MustRules, TextCondition as TextCondition
 from .reader import (
     Reader as Reader,
     Reading as Reading,
     joined as joined,
     one_by_name as one_by_name,
+    unreadable as unreadable,
 )

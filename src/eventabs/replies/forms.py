@@ -192,10 +192,14 @@ class Answer:
         if _NOTHING.fullmatch(folded):
             return
         bullets = _BULLETS.match(folded)
-        at = bullets.end() if bullets else 0
+        listed = self.labels.known_before_groups.match(folded)
+        is_listed = listed and self.labels.lists(listed["label"])  # also one that begins as a bullet does
+        at = bullets.end() if bullets and not is_listed else 0
         indent = len(folded) - len(folded.lstrip()), bool(folded[:at].strip())
         folded, text = folded[at:].rstrip(), text[at:]
-        if named := self._named_in(folded):
+        if is_listed and not self.ended:
+            self._read_types(folded, indent, is_heading=False)
+        elif named := self._named_in(folded):
             self.header(named[0])
             if named[1]:
                 self.line(named[1])
@@ -229,17 +233,14 @@ class Answer:
         if ":" not in folded:
             folded = folded.replace("|", ":", 1)
         colons = [found.start() for found in islice(re.finditer(":", folded), _MOST_COLONS)]
-        steps: Parts = []
-        for at in colons:
-            steps = self._steps(folded[at + 1 :])
-            if steps or not folded[at + 1 :].strip():
-                break
+        behind = [(at, folded[at + 1 :]) for at in colons]
+        tried = ((at, read(rest), rest) for read in (self._parts, self._steps) for at, rest in behind)
+        if found := next(((at, steps) for at, steps, rest in tried if steps or not rest.strip()), None):
+            at, steps = found
+        elif behind:
+            at, steps = behind[0][0], self._steps(behind[0][1], partly=True)
         else:
-            if colons:
-                at = colons[0]
-                steps = self._steps(folded[at + 1 :], partly=True)
-            else:
-                steps, at = self._without_colon(folded)
+            steps, at = self._without_colon(folded)
         journey = self.labels.journey(text[:at]) if at >= 0 else None
         self._put_all(steps, journey)
         if not steps or folded.endswith((";", ",")):
@@ -259,9 +260,10 @@ class Answer:
         )
 
     def _read_types(self, body: str, indent: tuple[int, bool], *, is_heading: bool) -> None:
-        found = _FIELD.match(body)
-        body = body[found.end() :] if found else body
         parts = self._parts(body, self._label)
+        found = None if parts else _FIELD.match(body)
+        body = body[found.end() :] if found else body
+        parts = parts or self._parts(body, self._label)
         clean = body if parts else normal(body)
         parts = parts or self._parts(clean, self._label, in_own_words=True)
         if not parts and "|" in body:  # a further column

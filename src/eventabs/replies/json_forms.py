@@ -31,7 +31,7 @@ _PAIRS = {"}": "{", "]": "[(", ")": "[("}
 _ESCAPES = re.compile(r"\\(?:u(?P<code>[0-9a-fA-F]{4})|(?P<sign>.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
-_LOOKS_LIKE_JSON = re.compile(r"""[{｛]\s*+["'“‘]?\w|[\[［]\s*+["'“‘{｛\[［]""")
+LOOKS_LIKE_JSON = re.compile(r"""[{｛]\s*+["'“‘]?\w|[\[［]\s*+["'“‘{｛\[［]""")
 _USERS = ("user", "u", "userid", "uid", "alias", "id", "用户", "用户id", "用户编号")
 _JOURNEYS = ("journeys", "journey", "历程")
 _STEPS = ("steps", "events", "步骤", "事件")
@@ -122,7 +122,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 def read_json(text: str, answer: Answer) -> None:
     """Read what a text that may have JSON says about users into an answer; nothing if it is something else."""
-    if not _LOOKS_LIKE_JSON.search(text):
+    if not LOOKS_LIKE_JSON.search(text):
         return
     values, is_closed = parse(text)
     for value in values:

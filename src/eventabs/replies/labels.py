@@ -115,14 +115,17 @@ def groups_in(text: str) -> tuple[Group, ...]:
 _NO_RANGES = str.maketrans("", "", "0123456789,-")
 
 
-def _key(name: str) -> str:
+def read_as(name: str) -> str:
+    """Return what names have in common that an answer cannot tell apart."""
     return " ".join(fold(name).casefold().split())
 
 
-def _one_of(words: Iterable[str]) -> str:
-    """Match one of some words, the longest first."""
-    in_order = sorted(words, key=lambda word: (-len(word), word))
-    return "|".join(r"\s+".join(map(re.escape, word.split())) for word in in_order) or "(?!)"
+def _one_of(names: Iterable[str]) -> str:
+    """Match one of some names, the longest first."""
+    words = sorted(
+        {tuple(fold(name).split()) for name in names} - {()}, key=lambda each: (-sum(map(len, each)), each)
+    )
+    return "|".join(r"\s+".join(map(re.escape, each)) for each in words) or "(?!)"
 
 
 class Labels:
@@ -132,28 +135,37 @@ class Labels:
         self._default = vocabulary.default_category
         self._marks = {fold(each.mark): each.name for each in vocabulary.categories if each.mark}
         self._categories = {each.name.casefold(): each.name for each in vocabulary.categories}
-        self._types = {_key(kind.name): kind for kind in vocabulary.types}
+        self._types = {read_as(kind.name): kind for kind in vocabulary.types}
         for alias, name in vocabulary.aliases:
-            self._types.setdefault(_key(alias), self._types.get(_key(name), EventType(name)))
-        self._minor = {_key(word) for word in (vocabulary.minor, *MINOR_WORDS) if word} - self._types.keys()
+            self._types.setdefault(read_as(alias), self._types.get(read_as(name), EventType(name)))
+        self._minor = {read_as(word) for word in (vocabulary.minor, *MINOR_WORDS) if word}
         self._closed = None if vocabulary.open else {kind.name for kind in vocabulary.types}
-        self._kinds = {_key(kind.name): kind.name for kind in vocabulary.journeys}
+        self._kinds = {read_as(kind.name): kind.name for kind in vocabulary.journeys}
+        self._kinds_hold = not vocabulary.open_journeys
         signs = "".join(map(re.escape, sorted({"?", "!", *self._marks})))
-        names = _one_of({*self._types, *self._minor})
+        named = [each.name for each in vocabulary.types]
+        bracketed = _one_of(name for name in named if fold(name[0]) in "[(<{")
+        names = _one_of(
+            (*named, *(alias for alias, _name in vocabulary.aliases), vocabulary.minor, *MINOR_WORDS)
+        )
         self.groups = re.compile(rf"(?:{_RANGES}[{signs}]*+(?:\s++|$))++")
         self.known_before_groups = re.compile(
-            rf"[\s\[(<{{]*+(?P<label>[{signs}]?\s?(?:{names})(?:\s?[\[(][^\[\]()]{{1,40}}[\])])?)[\])>}}]*+"
+            rf"(?:(?!{bracketed})[\s\[(<{{])*+(?P<label>[{signs}]?\s?(?:{names})(?:\s?[\[(][^\[\]()]{{1,40}}[\])])?)[\])>}}]*+"
             rf"\s?(?P<behind>(?:[{signs}]|[^\w\s()\[\]:=,;|>-]){{0,3}})[\])>}}]*+\s*+[:=>|-]*+\s*+(?=[0-9])",
             re.IGNORECASE,
         )
-        self._kind = re.compile(rf"[\s\[(<\"']*+(?P<kind>{_one_of(self._kinds)})[\])>\"']*+", re.IGNORECASE)
+        kinds = rf"(?:{_one_of(self._kinds.values())})(?!(?<=[a-z])[a-z])"
+        self._kind = re.compile(
+            rf"(?P<plain>{kinds})|[\s\[(<\"']*+(?P<kind>{kinds})[\])>\"']*+", re.IGNORECASE
+        )
         self._signed = re.compile(rf"(?P<front>[{signs}]*+)\s*+(?P<name>.*?)\s*+(?P<behind>[^\w\s\])]*+)")
 
         self.named = lru_cache(_CACHED)(self._named)  # what a text says about the groups behind it
 
-    def is_outside(self, kind: str) -> bool:
-        """Whether the vocabulary is closed and lacks a type."""
-        return self._closed is not None and kind not in self._closed
+    def is_outside(self, kind: str, journey: str | None = None) -> bool:
+        """Whether the vocabulary is closed and lacks a type, or closed and lacks the kind of a journey."""
+        lacks_kind = self._kinds_hold and journey is not None and journey not in self._kinds.values()
+        return lacks_kind or (self._closed is not None and kind not in self._closed)
 
     def category(self, signs: str) -> str:
         """Return the category that one of some signs is the mark of; "" for none."""
@@ -166,34 +178,38 @@ class Labels:
     def _named(self, text: str) -> Label:
         name = one_line(fold(text), 2 * LONGEST_TYPE).strip()
         signs = category = ""
-        if not self._lists(name) and (found := self._signed.fullmatch(name)):
+        end = next((at for at in range(len(name), 0, -1) if self.lists(name[:at])), 0)
+        if end and not re.search(r"[\w\s()\[\]]", name[end:]):
+            name, signs = name[:end], name[end:]
+        elif found := self._signed.fullmatch(name):
             signs, name = found["front"] + found["behind"], found["name"]
-            if not self._lists(name) and (found := _BRACKETED.search(name)):
+            if not self.lists(name) and (found := _BRACKETED.search(name)):
                 inside, outside = found["inside"].strip(), name[: found.start()].strip(AROUND_NAMES)
                 category = self._categories.get(inside.casefold()) or self.category(inside)
-                is_gloss = not category and self._lists(inside) and not self._lists(outside)
+                is_gloss = not category and self.lists(inside) and not self.lists(outside)
                 name = inside if is_gloss or not outside else outside
-            name = name if self._lists(name) else name.strip(AROUND_NAMES)
+            name = name if self.lists(name) else name.strip(AROUND_NAMES)
         sure, category, odd = "?" not in signs, category or self.category(signs), self.is_odd(signs)
-        if known := self._types.get(_key(name)):
+        if known := self._types.get(read_as(name)):
             category = known.category or category or self._default
             return Label(known.name, category, sure, known=True, has_category=bool(known.category), odd=odd)
-        minor = _key(name) in self._minor
+        minor = read_as(name) in self._minor
         return Label(
             name[:LONGEST_TYPE].rstrip(), category or self._default, sure, known=minor, minor=minor, odd=odd
         )
 
-    def _lists(self, name: str) -> bool:
-        return _key(name) in self._types or _key(name) in self._minor
+    def lists(self, name: str) -> bool:
+        """Whether a name is a type of the vocabulary, or the word for minor rows."""
+        return read_as(name) in self._types or read_as(name) in self._minor
 
     def journey(self, text: str) -> JourneyName:
         """Return the kind and name that stand before the steps of a journey."""
         sure = not fold(text).rstrip(AROUND_NAMES).endswith("?")
         if found := self._kind.match(fold(text)):
-            kind, name = self._kinds[_key(found["kind"])], text[found.end() :]
-        else:
+            kind, name = self._kinds[read_as(found["plain"] or found["kind"])], text[found.end() :]
+        else:  # a single word is both, so that journeys can be counted by their kinds
             kind, _space, name = text.strip().partition(" ")
-            kind, name = (one_line(kind.strip(AROUND_NAMES), LONGEST_TYPE), name) if name else ("", kind)
+            kind, name = one_line(kind.strip(AROUND_NAMES), LONGEST_TYPE), name or kind
         folded = fold(name)
         start = len(folded) - len(folded.lstrip(" \t*_`\"'>:/|-"))
         name = name[start : len(folded.rstrip(" \t*_`\"':?/|-"))]

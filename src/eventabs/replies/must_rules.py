@@ -1,6 +1,7 @@
-"""The user's rules that must hold: which behaviors they are about, and which events must cover these.
+"""The rules that must hold: which behaviors they are about, and which events must cover these.
 
-The first rule that a behavior meets applies to it. A behavior that is in no event that its rule wants becomes one of its own.
+The first rule that a behavior meets applies to it: the user's, then that of its action, where the export itself names one that is a
+conversion. A behavior that is in no event that its rule wants becomes one of its own.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,7 +33,8 @@ class MustRule:
     """A behavior that meets all conditions must be covered by an event of `type` and `category`; "": of any.
 
     `conditions` are named action, item, place and text (these three as one). Durations are in seconds; a behavior without
-    one meets no condition on it. `added`: type and category of an event that the rule adds.
+    one meets no condition on it. `added`: type and category of an event that the rule adds. `no_sentences`: what a sentence says
+    is a guess.
     """
 
     conditions: Mapping[str, TextCondition]
@@ -41,10 +43,11 @@ class MustRule:
     added: tuple[str, str]
     min_duration: float | None = None
     max_duration: float | None = None
+    no_sentences: bool = False
 
     def meets(self, behaviors: Sequence[Behavior], search: Search) -> list[bool]:
         """Return whether each behavior meets all conditions."""
-        met = [self._lasts(behavior.duration) for behavior in behaviors]
+        met = [self._lasts(each.duration) and not (each.text and self.no_sentences) for each in behaviors]
         for name, condition in self.conditions.items():
             values = [_value(behavior, name) for behavior in behaviors]
             met = [both and one for both, one in zip(met, condition.met(values, search), strict=True)]

@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import accumulate, chain, count
 
 from eventabs.choices import Detail
 from eventabs.records import (
+    DAY_BEGINS,
     SAME,
     AskedUser,
     Behavior,
@@ -24,14 +25,13 @@ from eventabs.records import (
     lasting_id,
 )
 from eventabs.replies.forms import Answer, Entry, without_reasoning
-from eventabs.replies.json_forms import read_json
-from eventabs.replies.labels import Labels, one_line
+from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
+from eventabs.replies.labels import JourneyName, Labels, groups_in, one_line
 from eventabs.replies.must_rules import MustRules
 
 Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
 _Name = tuple[str, str]  # kind and name of a journey
 
-_DAY_BEGINS = 5  # o'clock
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NAME = 60  # of a journey, characters
 _MOST_UNPLACED = 5  # percent of a user's rows that an answer may leave out
@@ -133,10 +133,11 @@ class Reader:
         numbers = {alias: range(ends[at], ends[at + 1]) for at, alias in enumerate(asked)}
         text, unclosed = without_reasoning(reply.text)
         links = any(user.part.is_link for user in asked.values())
-        answer = self._answer(text, numbers, links=links)
+        form = (self._same, numbers, SAME["en"]) if links else (self._labels, numbers)
+        answer = _answer(text, Answer(*form))
         stopped = reply.finish_reason == "stop"
         if not answer.has_entries and stopped and unclosed.rstrip("` \r\n").endswith(("##", "}", "]")):
-            answer = self._answer(unclosed, numbers, links=links)
+            answer = _answer(unclosed, Answer(*form))
             answer.keep_last_blocks()
         users = _users(answer, asked)
         last = "" if answer.ended else answer.reached
@@ -162,13 +163,6 @@ class Reader:
                 outcome = Outcome(user.asked.part, "content_filter")
             outcomes[alias] = outcome
         return Reading(outcomes, answer.unknown, answer.repeated)
-
-    def _answer(self, text: str, numbers: Mapping[str, range], *, links: bool) -> Answer:
-        answer = Answer(self._same, numbers, SAME["en"]) if links else Answer(self._labels, numbers)
-        read_json(text, answer)
-        if not answer.has_entries and not answer.has_headers:
-            answer.read_lines(text)
-        return answer
 
     def _outcome(self, user: _User, *, is_last: bool, stopped: bool) -> Outcome:
         asked, rows = user.asked, user.asked.rows
@@ -310,7 +304,8 @@ class Reader:
                 journey=ids[name] if name else None,
                 sure=each.sure,
                 source=each.source,
-                outside=each.source != "must" and (each.odd or self._labels.is_outside(each.type)),
+                outside=each.source != "must"
+                and (each.odd or self._labels.is_outside(each.type, each.journey and each.journey[0])),
             )
             made.append((event, each.journey))
         minutes = {name: _minutes(spans[row] for row in own) for name, own in of_journeys.items()}
@@ -349,6 +344,31 @@ def _linked(user: _User, *, is_cut: bool) -> Outcome:
                 same.append(tuple(journeys[place].id for place in own))
     reason: FailureReason | None = "cut" if is_cut else "renumbered" if misfiled and not same else None
     return Outcome(asked.part, reason, misfiled=misfiled, repeated=repeated, same=tuple(same))
+
+
+def _answer(text: str, answer: Answer) -> Answer:
+    read_json(text, answer)
+    if not answer.has_entries and not answer.has_headers:
+        answer.read_lines(text)
+    return answer
+
+
+def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
+    """Yield the types and kinds of journeys that are read as something else where an answer in lines has them."""
+    labels, marks = Labels(vocabulary), {each.mark: each.name for each in vocabulary.categories}
+    types = [(each.name, mark, each.category or marks[mark]) for each in vocabulary.types for mark in marks]
+    groups, last = groups_in("1,3-4 5?"), groups_in("6")
+    of_types = ((each, "kind", each[0]) for each in types)
+    of_kinds = ((types[0], kind.name, kind.name) for kind in vocabulary.journeys)
+    for (name, mark, category), kind, tried in chain(of_types, of_kinds):
+        told = f"{name}{mark} 1,3-4 5?"
+        text = without_reasoning(f"## U1\n{told}\n> {kind} a b: {told}; {name}{mark} 6\n##").text
+        entries = _answer(text, Answer(labels, {"U1": range(1, 7)})).blocks[-1].entries
+        journey, label = JourneyName(kind, "a b"), (name, category, True)
+        wanted = [(label, groups, None), (label, groups, journey), (label, last, journey)]
+        found = [(each.label[:3], each.groups, each.journey) for each in entries]
+        if found != wanted or LOOKS_LIKE_JSON.search(text):
+            yield tried
 
 
 def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:
@@ -562,7 +582,7 @@ def _day(start: datetime, seconds: int = 0) -> int:
     """Return the number of the day, which begins at 05:00, some seconds after a moment of the wall clock."""
     return (
         start.toordinal()
-        + (3600 * (start.hour - _DAY_BEGINS) + 60 * start.minute + start.second + seconds) // 86_400
+        + (3600 * (start.hour - DAY_BEGINS) + 60 * start.minute + start.second + seconds) // 86_400
     )
 
 

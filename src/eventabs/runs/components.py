@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from eventabs.errors import ConfigError, RunDirectoryError, StoppedError
 from eventabs.ingest import Export, canonical_action, open_export, search_pattern
 from eventabs.language import Language, activate, active, gettext as _
 from eventabs.prompts import (
+    CONVERSIONS,
     BatchLimits,
     Example,
     Instructions,
     PromptBuilder,
     TokenCounter,
-    default_vocabulary,
     plan,
     prompt_language,
 )
@@ -56,10 +56,7 @@ from eventabs.providers import (
 from eventabs.records import (
     AskedUser,
     Batch,
-    Category,
     Copying,
-    EventType,
-    JourneyKind,
     PlannedPart,
     RunStatus,
     Shard,
@@ -145,24 +142,6 @@ def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Languag
     return prompt_language([text for b in behaviors for text in (b.action, b.item, b.place)])
 
 
-def vocabulary_of(settings: Settings, language: Language) -> Vocabulary:
-    """Return the configured vocabulary, with the shipped types where none are named."""
-    configured = settings.vocabulary
-    categories = tuple(Category(c.name, c.mark, c.meaning) for c in configured.categories)
-    shipped = default_vocabulary(language, categories, open_types=configured.open)
-    types = tuple(EventType(kind.name, kind.category) for kind in configured.types) or shipped.types
-    if configured.other and not configured.open:
-        types += (EventType(configured.other),)
-    return replace(
-        shipped,
-        types=types,
-        aliases=tuple(configured.aliases.items()),
-        journeys=tuple(JourneyKind(kind.name, kind.meaning) for kind in configured.journeys)
-        or shipped.journeys,
-        open_journeys=configured.open_journeys,
-    )
-
-
 def legend_of(
     settings: Settings, language: Language, template: str | None, sample: Sequence[UserLog]
 ) -> dict[str, str]:
@@ -185,7 +164,7 @@ def make_builder(
     prompt = settings.prompt
     instructions = Instructions(
         language=language,
-        vocabulary=vocabulary_of(settings, language),
+        vocabulary=settings.vocabulary.in_force(language),
         answer=prompt.answer,
         detail=prompt.detail,
         level=settings.compaction.level,
@@ -215,6 +194,11 @@ def _is_constrained(settings: Settings) -> bool:
             'llm.constrain = "{constrain}" goes with prompt.answer = "{needed}", not "{answer}"; set one of them'
         )
         raise ConfigError(message.format(constrain=llm.constrain, needed=needed, answer=answer))
+    if needed == "schema" and "response_format" in llm.omit:
+        message = _(
+            'llm.constrain = "schema" is sent as response_format, which llm.omit leaves out; change one of them'
+        )
+        raise ConfigError(message)
     return True
 
 
@@ -240,7 +224,7 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
     """Make the reader of replies to a run's prompts."""
     language = prompt_language_in(facts)
     return Reader(
-        vocabulary_of(settings, language),
+        settings.vocabulary.in_force(language),
         detail=settings.prompt.detail,
         source=kind_of(settings.provider).event_source,
         summarize=summaries(load_rules(facts["rules"], language)),
@@ -520,7 +504,7 @@ def opened_provider(
         limits=call_limits(settings),
         rules=run.facts["rules"],
         language=run.prompt_language,
-        vocabulary=vocabulary_of(settings, run.prompt_language),
+        vocabulary=settings.vocabulary.in_force(run.prompt_language),
         detail=settings.prompt.detail,
         on_refused=on_refused,
     )
@@ -606,10 +590,17 @@ def _digest(run_id: str, settings: Settings) -> str:
 
 
 def must_rules_of(settings: Settings, language: Language) -> MustRules:
-    """Return the rules that the events must keep."""
-    vocabulary = vocabulary_of(settings, language)
-    rules = (_must_rule(rule, vocabulary) for rule in settings.events.must)
-    return MustRules(tuple(rules), search_pattern)
+    """Return the rules that the events must keep: the user's, and that each conversion of the export is an event."""
+    vocabulary = settings.vocabulary.in_force(language)
+    rules = [_must_rule(rule, vocabulary) for rule in settings.events.must]
+    categories, goal = {kind.name: kind.category for kind in vocabulary.types}, vocabulary.goal
+    of_goal = next((name for name, category in categories.items() if category == goal), goal)
+    for action, name in CONVERSIONS[language].items() if goal else ():
+        kind = name if vocabulary.open or name in categories else of_goal
+        category = categories.get(kind) or goal
+        is_action = {"action": TextCondition((action,))}
+        rules.append(MustRule(is_action, "", category, (kind, category), no_sentences=True))
+    return MustRules(rules, search_pattern)
 
 
 def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
@@ -635,7 +626,7 @@ def _added_label(rule: MustSettings, vocabulary: Vocabulary) -> tuple[str, str]:
     in_category = (kind.name for kind in vocabulary.types if kind.category == rule.category)
     kind = rule.type or rule.added_type or next(in_category, rule.category)
     inherited = {known.name: known.category for known in vocabulary.types}.get(kind, "")
-    return kind, rule.category or inherited or vocabulary.default_category
+    return kind, rule.category or inherited or vocabulary.goal or vocabulary.default_category
 
 
 def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:

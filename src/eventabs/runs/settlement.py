@@ -136,7 +136,12 @@ _REMEMBERED = 100  # replies
 _FIRST_LESSON = 3  # replies
 _WORTH_PLANNING = 0.05  # a change of a factor by less than this is not worth a new plan
 _OUTPUT_FACTORS = (0.5, 8.0)  # what is believed at most
-_LOST = 0.05  # share of a call's rows that an answer left out, from which on calls get fewer rows
+_LOST = 0.05  # share of its rows that an answer lost, from which on it is bad
+_BAD_ANSWERS = 2  # one may be bad luck
+_REMEMBERED_LOSSES = 8  # answers
+_GOOD_ANSWERS = 4  # before calls get more rows again, doubled each time that those were too many
+_LITTLE = 0.02  # share that such answers may have lost
+_NO_BETTER = 0.75  # of what calls of twice the rows lost: their size is not the reason
 _FEWEST_ROWS = 50  # of a call, whatever is lost
 _MOST_INPUT_FACTOR = 2.0
 
@@ -157,6 +162,17 @@ class BudgetLearner:
         self._next_lesson = _FIRST_LESSON
         self._input_factor = 1.0
         self._output_factor = 1.0
+        self._anew = 0  # answers in a row that numbered anew for each user
+        self._largest = self._most_rows = limits.max_rows  # of a call
+        self._fewest_rows = _FEWEST_ROWS
+        self._shares: deque[float] = deque(
+            maxlen=_REMEMBERED_LOSSES
+        )  # of their rows that answers of this size lost
+        self._answers = 0  # of this size
+        self._needed = _GOOD_ANSWERS
+        self._twice_lost: float | None = (
+            None  # the share that calls of twice the rows lost; None after they grew
+        )
 
     @property
     def limits(self) -> BatchLimits:
@@ -184,13 +200,41 @@ class BudgetLearner:
         cap = min(self._limits.max_output_tokens, self._longest or self._limits.max_output_tokens)
         return not self._longest or usage.completion_tokens >= _NEAR_THE_CAP * cap
 
-    def lose(self, sent: Iterable[PartSize], lost: int) -> BatchLimits | None:
-        """Take how many rows of a call its answer left out. Return limits with half its rows where these are too many, else None."""
-        rows = sum(size.rows for size in sent)
-        half = max(_FEWEST_ROWS, rows // 2)
-        if lost <= _LOST * rows or half >= min(rows, self._limits.max_rows or rows):
+    def number_anew(self, *, did: bool) -> BatchLimits | None:
+        """Take whether an answer about several users numbered anew for each. Return limits of one user a call where answers do, else None."""
+        self._anew = self._anew + 1 if did else 0
+        if self._limits.max_users == 1 or self._anew < (_BAD_ANSWERS if self.has_learned else 1):
             return None
-        self._limits = replace(self._limits, max_rows=half)
+        self._limits = replace(self._limits, max_users=1)
+        return self.limits
+
+    def lose(self, sent: Iterable[PartSize], lost: int) -> BatchLimits | None:
+        """Take how many rows of a call its answer lost. Return the limits where calls get half or twice the rows from now on, else None.
+
+        Calls of twice the rows come back after good answers, and for good where half of them did not help.
+        """
+        rows = sum(size.rows for size in sent)
+        size = self._limits.max_rows or max(rows, self._largest)
+        if not size / 2 < rows <= size:
+            return None  # a small rest, or sent before calls got fewer rows
+        self._largest = max(self._largest, size)
+        self._answers += 1
+        self._shares.append(lost / rows)
+        share, bad = sum(self._shares) / len(self._shares), sum(each > _LOST for each in self._shares)
+        twice, twice_lost = min(2 * size, self._most_rows or self._largest), None
+        if bad >= _BAD_ANSWERS and 2 * bad > len(self._shares):
+            if self._twice_lost and share > _NO_BETTER * self._twice_lost:
+                size = self._fewest_rows = twice
+            else:
+                self._needed *= 1 if self._twice_lost else 2
+                size, twice_lost = max(self._fewest_rows, size // 2), share
+        elif self._answers >= self._needed and share <= _LITTLE:
+            size = twice
+        if size == (self._limits.max_rows or self._largest):
+            return None
+        self._limits = replace(self._limits, max_rows=size)
+        self._twice_lost, self._answers = twice_lost, 0
+        self._shares.clear()
         return self.limits
 
     def learn(
@@ -499,12 +543,18 @@ class Settlement:
         written = self._session.writer.submit(settle, then=self._publish)
         whole = all(outcome.usable for outcome in reading.outcomes.values())
         sent = [planned.size for planned in call.batch.parts]
-        unplaced = sum(len(outcome.unplaced) for outcome in reading.outcomes.values())
+        lost = sum(
+            len(asked[each.part].rows if each.reason in ("renumbered", "missing") else each.unplaced)
+            for each in reading.outcomes.values()
+        )
         limits = None
         if not call.batch.links:
             limits = learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
-        if reply.finish_reason == "stop":
-            limits = learner.lose(sent, unplaced) or limits
+            if len(outcomes) > 1:
+                did = all(each.reason == "renumbered" for each in outcomes.values())
+                limits = learner.number_anew(did=did) or limits
+            if reply.finish_reason == "stop":
+                limits = learner.lose(sent, lost) or limits
         if limits is not None:
             self.scheduler.replan(limits)
         figures = sum((Counter(outcome.figures) for outcome in outcomes.values()), Counter[str]())

@@ -248,7 +248,7 @@ def _counted(comparison: Comparison) -> dict[str, tuple[_Figure, Callable[[Any],
         "misfiled": _("rows under another user's header"),
         "repeated": _("rows named twice"),
         "outside": _("events with types outside the vocabulary"),
-        "missed": _("missed events added by your rules"),
+        "missed": _("missed events added by rule"),
     }
     for key, name in faults.items():
         if any(getattr(run.counts, key) for run in (comparison.first, comparison.second)):

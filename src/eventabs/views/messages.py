@@ -501,9 +501,7 @@ def _slips(counted: runs.BatchDone | Counts) -> list[str]:
 
 
 def _added_by_rules(number: int) -> str:
-    return ngettext(
-        "{count} missed event added by your rules", "{count} missed events added by your rules", number
-    )
+    return ngettext("{count} missed event added by rule", "{count} missed events added by rule", number)
 
 
 def rows(counts: Counts) -> str:
