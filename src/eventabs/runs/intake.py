@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Description, Export, FileMapping, FileStamp, ReadRow, expand
+from eventabs.ingest import Description, Export, FileMapping, FileStamp, Frame, ReadRow, expand
 from eventabs.language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import (
@@ -139,7 +139,7 @@ def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Not
 
 
 STDIN = "-"
-_NAMES = ("stdin.csv", "stdin.jsonl")
+_COPIES = ("stdin.csv", "stdin.jsonl", "frame.parquet")
 _HEAD = 4096
 _CHUNK = 1 << 20
 _LOOK_SECONDS = 0.2  # between looks at a requested stop
@@ -166,24 +166,34 @@ def require_input(named: Sequence[str]) -> None:
     expand([path for path in named if path != STDIN])
 
 
-def copy_stdin(directory: Path, stop: Stop, stream: BufferedIOBase | None = None) -> str:
-    """Copy a stream (standard input) into `directory`, named by what it looks like; return the path.
+def copied(
+    named: Sequence[str], directory: Path, stop: Stop, stream: BufferedIOBase | None = None
+) -> list[str]:
+    """Return the paths to read: a table in memory, or a stream (standard input), is copied into `directory`.
 
-    Raises StorageError where the disk refuses, and StopRequested.
+    A stream is named by what it looks like. Raises InputError, StorageError where the disk refuses, and StopRequested.
     """
-    chunks = _chunks(stream or cast("BufferedIOBase", sys.stdin.buffer), stop)
-    head = b""
-    while len(head) < _HEAD and (chunk := next(chunks, b"")):
-        head += chunk
+    if STDIN not in named:
+        return list(named)
+    given = named[named.index(STDIN)]
+    head, chunks = b"", iter([b""])
+    if not isinstance(given, Frame):
+        chunks = _chunks(stream or cast("BufferedIOBase", sys.stdin.buffer), stop)
+        while len(head) < _HEAD and (chunk := next(chunks, b"")):
+            head += chunk
     looks_like_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
-    path = directory / _NAMES[looks_like_json]
+    path = directory.absolute() / (_COPIES[2] if isinstance(given, Frame) else _COPIES[looks_like_json])
     try:
+        for name in {*_COPIES} - {path.name}:  # of the export before
+            path.with_name(name).unlink(missing_ok=True)
         with open(path, "wb", opener=open_private) as file:
             file.write(head)
             file.writelines(chunks)
+        if isinstance(given, Frame):
+            given.copy_to(path, stop)
     except OSError as error:
         raise storage_error(path, error) from error
-    return str(path.absolute())
+    return [str(path) if each == STDIN else each for each in named]
 
 
 def _chunks(stream: BufferedIOBase, stop: Stop) -> Iterator[bytes]:
@@ -201,7 +211,7 @@ def _chunks(stream: BufferedIOBase, stop: Stop) -> Iterator[bytes]:
 
 def stdin_copy(directory: Path) -> str:
     """Return where `copy_stdin` put the stream. Raises InputError where it is gone."""
-    for name in _NAMES:
+    for name in _COPIES:
         if (directory / name).is_file():
             return str((directory / name).absolute())
     message = _("{path} no longer holds what came by standard input; begin a new run")
@@ -272,7 +282,7 @@ def stamps_of(paths: Sequence[str], export: Export) -> list[list[object]]:
 def stored_paths(named: Sequence[str]) -> list[str]:
     """Return paths as a run keeps them: found from another folder too, addresses without their queries."""
     return [
-        path if path == STDIN else public_address(path) if is_address(path) else str(Path.cwd() / path)
+        STDIN if path == STDIN else public_address(path) if is_address(path) else str(Path.cwd() / path)
         for path in named
     ]
 

@@ -28,6 +28,7 @@ from eventabs.errors import (
     StoppedError,
     UsageError,
 )
+from eventabs.ingest import Frame
 from eventabs.language import gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import VERSION
@@ -66,7 +67,7 @@ from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, is_extending, take_in_export
 from eventabs.runs.intake import (
     STDIN,
-    copy_stdin,
+    copied,
     input_paths,
     measure_again,
     other_reading,
@@ -427,8 +428,7 @@ def begin_run(
     nothing_paid = True
     try:
         with directory.locked(fresh=True), watch(directory, settings) as observer:
-            if STDIN in named:
-                copy_stdin(directory.path, stop)
+            copied(named, directory.path, stop)
             facts["paths"] = stored_paths(named)
             with closing(Ledger.create(directory.ledger, facts)) as ledger:
                 remember_run(facts["run_id"], settings)
@@ -509,7 +509,7 @@ def reopen_run(
 def default_out(paths: Sequence[str], shard: str = "") -> Path:
     """Return the run directory for an input, `<stem>.eventabs` in the current folder, or for shard i/N `<stem>.i-of-N.eventabs`."""
     first = public_address(paths[0]).partition("?")[0] if is_address(paths[0]) else paths[0]
-    stem = "stdin" if first == STDIN else input_stem(first)
+    stem = "frame" if isinstance(first, Frame) else "stdin" if first == STDIN else input_stem(first)
     part = f".{shard.replace('/', '-of-')}" if shard else ""
     return Path(f"{stem}{part}.eventabs")
 
