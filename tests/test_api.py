@@ -4,11 +4,16 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import duckdb
+import pandas as pd
+import polars as pl
 import pytest
 
 import eventabs
@@ -135,6 +140,61 @@ def test_a_later_export_is_taken_into_a_run(export: Path, tmp_path: Path) -> Non
     assert (run.summary.extension or {})["new_users"] == 1
     assert len(run.events) > before
     assert [event.user_id for event in run.events] == sorted(event.user_id for event in run.events)
+
+
+@pytest.mark.parametrize(
+    "kind", ["pandas", "polars", "pyarrow", "stream", "duckdb", "polars without pyarrow"]
+)
+def test_a_table_in_memory_gives_the_events_of_its_file(
+    export: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_file = eventabs.run(export, settings=SMALL, out="file")
+    frame = pl.DataFrame(lines(export), infer_schema_length=None)
+    table: Any = {
+        "pandas": frame.to_pandas,
+        "pyarrow": frame.to_arrow,
+        "stream": lambda: frame.to_arrow().to_reader(),
+        "duckdb": lambda: duckdb.sql(f"SELECT * FROM '{export}'"),
+    }.get(kind, lambda: frame)()
+    if kind == "polars without pyarrow":
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+    stop = eventabs.Stop()
+    stopped = eventabs.run(table, settings=SMALL, observer=Watcher(stop.request), stop=stop)
+    assert (stopped.path, stopped.status) == (Path("frame.eventabs"), "interrupted")
+    del table, frame
+    resumed = eventabs.resume(stopped.path)
+    assert (resumed.path / "events.jsonl").read_bytes() == (of_file.path / "events.jsonl").read_bytes()
+    assert (resumed.path / "frame.parquet").stat().st_mode & 0o77 == 0
+
+
+def test_a_run_of_a_file_is_extended_by_a_table(export: Path, tmp_path: Path) -> None:
+    eventabs.run(export, settings=RULES, out="out")
+    later = pd.read_json(write_users(tmp_path / "later.jsonl", users=7), lines=True)
+    assert eventabs.estimate(later, settings=RULES).users == 7
+    assert (eventabs.extend("out", later).summary.extension or {})["new_users"] == 1
+
+
+def test_a_column_whose_kind_changes_late_is_read_whole() -> None:
+    rows = [{"user_id": 7, "time": "2026-01-01 10:00", "item": 1}] * 5_000
+    table = pd.DataFrame([*rows, {"user_id": "anna", "time": "2026-01-01 10:00", "item": "tea"}])
+    run = eventabs.run(table, settings=RULES | {"input": {"keep_duplicates": True}})
+    assert {event.user_id for event in run.events} == {"7", "anna"}
+
+
+@pytest.mark.parametrize("inputs", [7, None, [pd.DataFrame(), "export.jsonl"], pl.LazyFrame()])
+def test_what_is_neither_paths_nor_one_table_is_refused(inputs: Any) -> None:
+    with pytest.raises(UsageError, match="table"):
+        eventabs.run(inputs, settings=RULES)
+    assert not list(Path().iterdir())
+
+
+def test_records_show_themselves_in_a_notebook_and_text_stays_text(tmp_path: Path) -> None:
+    made = make_journey("<i>anna</i>", [make_event("<i>anna</i>", "2026-01-01T09:15:07+08:00")])
+    (tmp_path / "journeys.jsonl").write_text(made.model_dump_json() + "\n", "utf-8")
+    shown = eventabs.read_journeys(tmp_path)._repr_html_()
+    assert "<th>kind</th>" in shown
+    assert "<td>&lt;i&gt;anna&lt;/i&gt;</td>" in shown
+    assert "<i>" not in shown
 
 
 def test_settings_objects_are_taken_as_they_are_and_mappings_are_laid_over_the_file(export: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import heapq
 import select
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -39,7 +40,7 @@ from eventabs.runs.components import (
 )
 from eventabs.runs.observer import ColumnsFound, InputGone, InputRead, Note, RowShown
 from eventabs.stop import Stop
-from eventabs.store import Ledger, disk_full, open_private, storage_error, write_rejects
+from eventabs.store import Ledger, RunDirectory, disk_full, open_private, storage_error, write_rejects
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,11 @@ def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
         if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
             message = _("the file name {path} is not valid text; rename the file")
             raise UsageError(message.format(path=ascii(path)))
+        with suppress(OSError, ValueError):  # a name that the system does not take
+            place = Path(path).parent if Path(path).name == "checkpoint.json" else Path(path)
+            if RunDirectory(place).holds_run():
+                message = _("{path} is a run, not an export; go on with it: eventabs resume {path}")
+                raise UsageError(message.format(path=shlex.quote(path)))
     return named
 
 

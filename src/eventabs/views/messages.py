@@ -285,6 +285,11 @@ def plan_line(batches: int, users_per_batch: float) -> str:
     return template.format(batches=count(batches), average=average(users_per_batch))
 
 
+def limited(asked: int, of: int) -> list[str]:
+    """Say that --limit left users of an input out; nothing where `of` is 0."""
+    return [_("limited: {count} of {users}").format(count=count(asked), users=users(of))] if of else []
+
+
 def retries(number: int) -> str:
     """Count repeated calls."""
     return ngettext("{count} retry", "{count} retries", number).format(count=count(number))

@@ -37,7 +37,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 _STATUS_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
-    " host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again journeys"
+    " host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again journeys limited"
 )
 _AT_REST = ("interrupted", "stopped", "killed")
 _DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
@@ -68,6 +68,7 @@ def status_json(state: RunState, **more: object) -> str:
         fields[key] = None if fields[key] is None else round(fields[key], digits)
     fields |= {
         "pending": progress.pending,
+        "limited": {"users": progress.users, "of": state.limited_of} if state.limited_of else None,
         "event_counts": progress.event_counts,
         "answers": answer_fields(progress),
         "jobs": [job._asdict() for job in state.jobs],
@@ -175,7 +176,8 @@ def _picture(state: RunState) -> Group:
 
 
 def _run_headline(state: RunState) -> str:
-    return _("{state}: {out}").format(state=_name(state), out=state.out)
+    facts = state.out, *messages.limited(state.progress.users, state.limited_of)
+    return _("{state}: {facts}").format(state=_name(state), facts=listed(facts))
 
 
 def _name(state: RunState) -> str:
@@ -232,13 +234,14 @@ _SUMMARY_KEYS = (
 
 
 def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -> None:
-    """Print how the run ended, what failed and what to do next; `quiet`: only the first line and failures."""
+    """Print how the run ended, what failed and what to do next; `quiet`: without figures."""
     well = summary.status == "completed" and not summary.failed
     print_line(console, _end_headline(summary), style="bold green" if well else "bold yellow")
     if not quiet:
         console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
-        if not kind_of(summary.provider).is_remote:
-            print_line(console, _("No model was called: the built-in rules made the events."))
+    if not kind_of(summary.provider).is_remote:
+        label = _("No model was called: built-in rules made the events, and make no journeys. With a model: ")
+        print_command(console, label, "eventabs init --preset NAME")
     for line in messages.failures(summary.failures):
         print_line(console, line)
     _print_bad_answer(console, summary.bad_answer, summary.out)
@@ -267,8 +270,7 @@ def _end_headline(summary: Summary) -> str:
     ]
     if summary.failed:
         parts.append(_("{count} failed").format(count=count(summary.failed)))
-    if left_out := _left_out(summary):
-        parts.append(_("{count} left out by --limit").format(count=count(left_out)))
+    parts += messages.limited(summary.users, summary.limited_of)
     if summary.pending:
         parts.append(_("{count} still to do").format(count=count(summary.pending)))
     parts.append(events(summary.events))
@@ -277,22 +279,15 @@ def _end_headline(summary: Summary) -> str:
     return _("{state}: {facts}").format(state=messages.status_name(summary.status), facts=listed(parts))
 
 
-def _left_out(summary: Summary) -> int:
-    return max(0, summary.users_in_input - summary.users) if summary.status == "completed" else 0
-
-
 def _figures(summary: Summary) -> Table:
     calls = count(summary.calls)
     if summary.retries:
         calls = _("{calls} + {retries}").format(calls=calls, retries=messages.retries(summary.retries))
-    rows = [
-        (_("users"), count(summary.users)),
-        (_("calls"), calls),
-        (_("time"), duration(summary.seconds)),
-    ]
+    rows = [(_("users"), count(summary.users)), (_("time"), duration(summary.seconds))]
     if again := messages.asked_again(summary.asked_again):
-        rows.insert(2, (_("asked again"), again))
+        rows.insert(1, (_("asked again"), again))
     if kind_of(summary.provider).is_remote:
+        rows.insert(1, (_("calls"), calls))
         tokens = _("{prompt} in, {completion} out").format(
             prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
         )
@@ -332,9 +327,10 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
         template = _("Unreadable rows ({count}), each with its line number: ")
         rejected = messages.reject_counts(summary.rejects) or count(summary.rejected_rows)
         steps.append((template.format(count=rejected), str(out / "rejects.jsonl")))
-    if left_out := _left_out(summary):
-        template = _("{count} users were left out by --limit; go on with them: ")
-        steps.append((template.format(count=count(left_out)), messages.resume_command(summary.out)))
+    if summary.limited_of and summary.status == "completed":
+        steps.append(
+            (_("Go on with the users that --limit left out: "), messages.resume_command(summary.out))
+        )
     if summary.failed:
         steps.append((_("Failed users, each with its reason: "), str(out / "failures.jsonl")))
     if summary.status == "waiting":
