@@ -6,10 +6,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pandas as pd
@@ -150,18 +150,18 @@ def test_a_table_in_memory_gives_the_events_of_its_file(
 ) -> None:
     of_file = eventabs.run(export, settings=SMALL, out="file")
     frame = pl.DataFrame(lines(export), infer_schema_length=None)
-    table: Any = {
+    made: dict[str, Callable[[], Any]] = {
         "pandas": frame.to_pandas,
         "pyarrow": frame.to_arrow,
         "stream": lambda: frame.to_arrow().to_reader(),
         "duckdb": lambda: duckdb.sql(f"SELECT * FROM '{export}'"),
-    }.get(kind, lambda: frame)()
+    }
+    table = made.get(kind, lambda: frame)()
     if kind == "polars without pyarrow":
         monkeypatch.setitem(sys.modules, "pyarrow", None)
     stop = eventabs.Stop()
     stopped = eventabs.run(table, settings=SMALL, observer=Watcher(stop.request), stop=stop)
     assert (stopped.path, stopped.status) == (Path("frame.eventabs"), "interrupted")
-    del table, frame
     resumed = eventabs.resume(stopped.path)
     assert (resumed.path / "events.jsonl").read_bytes() == (of_file.path / "events.jsonl").read_bytes()
     assert (resumed.path / "frame.parquet").stat().st_mode & 0o77 == 0
@@ -182,9 +182,9 @@ def test_a_column_whose_kind_changes_late_is_read_whole() -> None:
 
 
 @pytest.mark.parametrize("inputs", [7, None, [pd.DataFrame(), "export.jsonl"], pl.LazyFrame()])
-def test_what_is_neither_paths_nor_one_table_is_refused(inputs: Any) -> None:
+def test_what_is_neither_paths_nor_one_table_is_refused(inputs: object) -> None:
     with pytest.raises(UsageError, match="table"):
-        eventabs.run(inputs, settings=RULES)
+        eventabs.run(cast("Any", inputs), settings=RULES)
     assert not list(Path().iterdir())
 
 

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
+_OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
 _WAITING = 4  # exit code: the run goes on once its requests have replies
 _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan millions
 
 
 ProgressPort = Annotated[
     int | None,
-    of_view(help=_("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")),
+    of_view(
+        help=_("Answer progress over HTTP at this port, on this machine only; 0: any that is free."),
+    ),
 ]
 
 Extend = Annotated[
@@ -46,7 +49,7 @@ Trust = Annotated[bool, typer.Option("--yes", help=_("Trust the endpoint that th
 
 
 @command(help=_("Read exports, ask the model about every user, write events.jsonl."))
-@with_options(SettingFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags, shows=_OF_A_RUN)
 def run(
     flags: SettingFlags,
     shown: ShownFlags,
@@ -78,7 +81,7 @@ def run(
 
 
 @command(help=_("Go on with a run that was stopped, killed or has crashed."))
-@with_options(SettingFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags, shows="limit model concurrency wait max_cost")
 def resume(
     flags: SettingFlags,
     shown: ShownFlags,
@@ -126,7 +129,7 @@ def resume(
 
 
 @command(help=_("Take another export into a run: only what is new in it is asked about."))
-@with_options(SettingFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags, shows="model concurrency wait max_cost")
 def extend(
     flags: SettingFlags,
     shown: ShownFlags,
@@ -193,7 +196,7 @@ def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> N
 
 
 @command(help=_("Show what a run would take: users, tokens, calls, time, cost. Calls nobody."))
-@with_options(SettingFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags, shows=_OF_A_RUN)
 def estimate(
     flags: SettingFlags,
     shown: ShownFlags,
@@ -238,7 +241,7 @@ def estimate(
 
 
 @command(help=_("Show which column plays which role, and what rows become. Packs nothing, calls nobody."))
-@with_options(SettingFlags, LookFlags)
+@with_options(SettingFlags, LookFlags, shows="user profiles timezone columns")
 def columns(flags: SettingFlags, look: LookFlags, inputs: Inputs = None) -> None:
     """Show what is understood of an input."""
     signals.interrupt()
@@ -377,7 +380,7 @@ def _steps(preset: "providers.Preset | None", model: str) -> list[str]:
         "Check the config, the key, the endpoint, and how many rows an answer keeps; for some 35,000 tokens at most."
     )
 )
-@with_options(SettingFlags, LookFlags)
+@with_options(SettingFlags, LookFlags, shows="preset model base_url provider")
 def check(
     flags: SettingFlags,
     look: LookFlags,

@@ -2,10 +2,11 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from copy import copy
+from dataclasses import dataclass, fields
 from functools import partial, wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from typer import Option
 
@@ -180,15 +181,17 @@ class LookFlags:
     json: Annotated[bool, of_view("--json", help=_("JSON on standard output."))] = False
 
 
-def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_options(*groups: type, shows: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of dataclasses; it receives one filled instance of each, by position.
 
-    Typer has no such notion: it reads the signature made here.
+    `shows`: the settings' flags whose help its page has; of the others it has the names. Typer has no such notion: it reads the
+    signature made here.
     """
+    explained = {"config", *shows.split()}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command).parameters.values())[len(groups) :]
-        options = [_parameter(group, field) for group in groups for field in fields(group)]
+        options = [_parameter(group, field, explained) for group in groups for field in fields(group)]
         names = {group: [field.name for field in fields(group)] for group in groups}
 
         @wraps(command)
@@ -204,9 +207,12 @@ def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[...,
     return decorate
 
 
-def _parameter(group: type, field: Any) -> inspect.Parameter:  # noqa: ANN401  dataclasses.Field
-    hints = get_type_hints(group, include_extras=True)
-    default = inspect.Parameter.empty if field.default is MISSING else field.default
+def _parameter(group: type, field: Any, explained: set[str]) -> inspect.Parameter:  # noqa: ANN401  dataclasses.Field
+    kind, option = get_args(get_type_hints(group, include_extras=True)[field.name])
+    if group is SettingFlags and field.name not in explained:
+        option = copy(option)
+        option.hidden = True
+    annotation = Annotated[kind, option]  # type: ignore[valid-type]
     return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[field.name]
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation
     )

@@ -84,7 +84,7 @@ def _show(first: Path, second: Path, *, users: int | None, output: Path | None, 
 
 
 @command(help=_("Ask about some users of a run again, in other batches: which events and journeys stay?"))
-@with_options(SettingFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags, shows="max_cost max_total_tokens")
 def audit(
     flags: SettingFlags,
     shown: ShownFlags,
