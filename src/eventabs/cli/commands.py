@@ -321,13 +321,16 @@ def exit_code(summary: "runs.Summary") -> int:
 _STDOUT = Path("-")
 
 
-@command(help=_("Write a config file with every setting, its default and what it is for."))
+@command(help=_("Write a config file: settings, their defaults and what they are for."))
 def init(
     preset: Annotated[str | None, of_model(help=_("Known endpoint, such as deepseek, qwen or vllm."))] = None,
     model: Annotated[str, of_model(help=_("Name of the model."))] = "",
     output: Annotated[Path, typer.Option(help=_("File to write; - is standard output."))] = Path(
         "eventabs.toml"
     ),
+    all_settings: Annotated[
+        bool, typer.Option("--all", help=_("Also the settings that are rarely changed."))
+    ] = False,
     lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Write a config file."""
@@ -336,7 +339,7 @@ def init(
         preset = _asked_preset() if output != _STDOUT and sys.stdin.isatty() and sys.stderr.isatty() else ""
     known = providers.load_preset(preset) if preset else None
     model = model or (known.suggested_model if known else "")
-    text = config.example_config(active(), preset=preset, model=model)
+    text = config.own_config(active(), all_settings=all_settings, preset=preset, model=model)
     if output == _STDOUT:
         print_bytes(text.encode())
         return

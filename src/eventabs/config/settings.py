@@ -280,9 +280,11 @@ def described(
     for fault in error.errors(include_url=False):
         key = ".".join(str(step) for step in fault["loc"])
         nearest = _nearest(key, names)
-        message = _("{origin}: {key}: {fault}; `eventabs init --output -` explains every setting")
+        message = _("{origin}: {key}: {fault}; `eventabs init --all --output -` explains every setting")
         if fault["type"] == "extra_forbidden":
-            message = _("{origin}: there is no setting {key}; `eventabs init --output -` lists them all")
+            message = _(
+                "{origin}: there is no setting {key}; `eventabs init --all --output -` lists them all"
+            )
             if key == "prompt.summary":
                 message = _("{origin}: {key} is gone, since summaries are made from the rows; leave it out")
             elif key == "run.min_grounded":
@@ -456,7 +458,6 @@ class LlmSettings(Section):
     extra_headers: dict[str, SecretStr] = {}
     proxy: str = ""
     ca_file: str = ""
-    connect_timeout: Seconds = 10.0
     idle_timeout: Seconds = 120.0
     call_timeout: Seconds = 900.0
     longest_wait: Seconds = 900.0
