@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from eventabs import ingest, prompts, providers  # load DuckDB and presets when they are first looked up
-from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
+from eventabs.choices import AnswerForm, Compaction, Detail, Engine, ProviderChoice, RunMode, TierName
 from eventabs.config.files import read_toml
 from eventabs.errors import ConfigError, SettingFault, WrongSettingsError
 from eventabs.language import gettext as _
@@ -555,7 +555,7 @@ class BatchSettings(Section):
 class ClusterSettings(Section):
     """Where calls are made. `ray_address`: "" starts a cluster of this machine alone."""
 
-    engine: Literal["local", "ray"] = "local"
+    engine: Engine = "local"
     ray_address: str = ""
 
 
