@@ -68,19 +68,20 @@ SET_BY_FLAGS = {
 
 @dataclass(frozen=True, slots=True)
 class SettingFlags:
-    """The config file, and the flags that were given, each of which sets a setting for this run."""
+    """The config file, and flags that each set a setting for this run; None for one that was not given."""
 
     config: Path | None
-    given: dict[str, Any]
+    values: dict[str, Any]
 
     def nested(self) -> dict[str, dict[str, Any]]:
         """Return the flags that were given as settings, nested as in the TOML."""
-        values: dict[str, dict[str, Any]] = {}
-        for name, value in self.given.items():
-            table, key = SET_BY_FLAGS[name]
-            names = [column.strip() for column in value.split(",")] if name == "columns" else value
-            values.setdefault(table, {})[key] = names
-        return values
+        nested: dict[str, dict[str, Any]] = {}
+        for name, value in self.values.items():
+            if value is not None:
+                table, key = SET_BY_FLAGS[name]
+                names = [column.strip() for column in value.split(",")] if name == "columns" else value
+                nested.setdefault(table, {})[key] = names
+        return nested
 
 
 _Config = Annotated[
@@ -134,10 +135,8 @@ def with_options(*groups: type, shows: str = "") -> Callable[[Callable[..., None
             filled = []
             for group, options in of_groups.items():
                 held = {option.name: values.pop(option.name) for option in options}
-                if group is SettingFlags:
-                    config = held.pop("config")
-                    held = {"config": config, "given": {k: v for k, v in held.items() if v is not None}}
-                filled.append(group(**held))
+                of_settings = group is SettingFlags
+                filled.append(SettingFlags(held.pop("config"), held) if of_settings else group(**held))
             command(*filled, **values)
 
         options = [option for group in of_groups.values() for option in group]

@@ -213,7 +213,7 @@ def _confirm(line: str, flags: SettingFlags, *, is_free: bool, yes: bool, quiet:
     """
     if not quiet:
         print_line(stderr_console(), line)
-    if is_free or yes or flags.given.get("max_cost") or flags.given.get("max_total_tokens"):
+    if is_free or yes or flags.values["max_cost"] or flags.values["max_total_tokens"]:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         message = _(

@@ -73,6 +73,12 @@ class InputDescription:
         yield from self.warnings
 
 
+_TOLD = (
+    *("paired_ends", "unpaired", "shortened", "compared", "not_compared"),
+    *("skipped_lines", "non_behaviors", "other_rows"),
+)
+
+
 def describe_export(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
     """Describe an open export. `language`: the prompt's."""
     found: Description = export.description
@@ -85,14 +91,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
         export.duplicates,
         export.reasons,
         encodings=tuple(sorted({*export.encodings.values()} - {"utf-8", ""})),  # "": Parquet has none
-        paired_ends=export.paired_ends,
-        unpaired=export.unpaired,
-        shortened=export.shortened,
-        compared=export.compared,
-        not_compared=export.not_compared,
-        skipped_lines=export.skipped_lines,
-        non_behaviors=export.non_behaviors,
-        other_rows=export.other_rows,
+        **{name: getattr(export, name) for name in _TOLD},
     )
     rows = tuple(_shown(row, compactor) for row in found.rows)
     return InputDescription(rows, found.mappings, found.warnings, found.schemas, found.columns, read)

@@ -169,10 +169,8 @@ def _picture(state: RunState) -> Group:
     if state.last_failure:
         panel.trouble = messages.noted(state.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
-    lines = [Text(line) for line in _event_lines(state.progress)]
-    lines += [Text(one_line(line)) for line in (*_again(state), *messages.failures(state.failures))]
-    lines += [Text(one_line(job_line(job))) for job in state.jobs if job.is_out]
-    return Group(Text(one_line(_run_headline(state)), style=style), panel, *lines)
+    lines = (*_facts(state), *(job_line(job) for job in state.jobs if job.is_out))
+    return Group(Text(one_line(_run_headline(state)), style=style), panel, *map(Text, map(one_line, lines)))
 
 
 def _run_headline(state: RunState) -> str:
@@ -199,19 +197,17 @@ def _events(counts: Progress | Summary) -> list[tuple[str, str]]:
     return [(label, said) for label, said in found if said]
 
 
-def _event_lines(progress: Progress) -> list[str]:
-    return [_("{state}: {facts}").format(state=label, facts=said) for label, said in _events(progress)]
+def _facts(state: RunState) -> list[str]:
+    """Say what is known of events, users that were asked again, and failures, a line each."""
+    lines = [_("{state}: {facts}").format(state=label, facts=said) for label, said in _events(state.progress)]
+    if again := messages.asked_again(state.asked_again):
+        lines.append(_("Asked again: {users}").format(users=again))
+    return lines + messages.failures(state.failures)
 
 
 def _lines(state: RunState) -> list[str]:
     counts = messages.progress_line(state.progress, state.endpoint.currency)
-    lines = [
-        _run_headline(state),
-        counts,
-        *_event_lines(state.progress),
-        *_again(state),
-        *messages.failures(state.failures),
-    ]
+    lines = [_run_headline(state), counts, *_facts(state)]
     if state.cooling_seconds:
         lines.append(messages.cooling(state.cooling_seconds))
     if state.last_failure:
@@ -219,11 +215,6 @@ def _lines(state: RunState) -> list[str]:
     lines += [job_line(job) for job in state.jobs if job.is_out]
     time = _("{time} in all") if state.status == "completed" else _("{time} so far")
     return [*lines, time.format(time=duration(state.progress.seconds))]
-
-
-def _again(state: RunState) -> list[str]:
-    again = messages.asked_again(state.asked_again)
-    return [_("Asked again: {users}").format(users=again)] if again else []
 
 
 _SUMMARY_KEYS = (
