@@ -496,15 +496,11 @@ def export(
     """Hand out events and journeys in another format."""
     signals.interrupt()
     chosen = _format_of(output, form)
-    by_journeys = cases == "journeys"
-    for flag, given, only in (
-        ("--bom", bom, "csv"),
-        ("--timezone", timezone, "xes"),
-        ("--cases", by_journeys, "xes"),
-    ):
-        if given and chosen != only:
+    only = {"--bom": bom and "csv", "--timezone": timezone and "xes", "--cases": cases != "users" and "xes"}
+    for flag, of_format in only.items():
+        if of_format and chosen != of_format:
             message = _("{flag} is for {format} alone; leave it out, or take --format {format}")
-            raise UsageError(message.format(flag=flag, format=only))
+            raise UsageError(message.format(flag=flag, format=of_format))
     if rows and chosen == "xes":
         raise UsageError(_("XES has no table for --rows; leave it out, or take another --format"))
     written = store.export_events(

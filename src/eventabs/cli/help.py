@@ -73,10 +73,7 @@ def _see_help(what: str, context: Any) -> str:  # noqa: ANN401  typer keeps the 
 
 
 def _keep_texts_whole() -> None:
-    """Let help texts without spaces wrap, and keep what stands in brackets, such as [llm].
-
-    typer has no setting for it: it cuts the one with an ellipsis, and takes the other for markup.
-    """
+    """Let help texts without spaces wrap, and keep brackets as in [llm]: typer cuts, and takes them for markup."""
     rich_utils: Any = import_module("typer.rich_utils")  # slow to import, and only help pages need it
     make_text = rich_utils._make_rich_text  # noqa: SLF001
 

@@ -77,7 +77,6 @@ def _commented_out(line: str) -> str:
 
 
 def _with(text: str, key: str, value: str) -> str:
-    def chosen(line: re.Match[str]) -> str:
-        return f"{key} = {json.dumps(value, ensure_ascii=False)} ".ljust(len(line[0]))
-
-    return re.sub(rf'^#{key} = "" +', chosen, text, count=1, flags=re.MULTILINE)
+    said = f"{key} = {json.dumps(value, ensure_ascii=False)} "
+    setting = re.compile(rf'^#{key} = "" +', re.MULTILINE)
+    return setting.sub(lambda line: said.ljust(len(line[0])), text, count=1)

@@ -15,10 +15,7 @@ _ALL = 2**62  # values of a column by which DuckDB finds its type; by fewer, a l
 
 
 class Frame(str):
-    """A table in the place of a path, "-": a run keeps a copy of it as it does of standard input.
-
-    `table` is a frame of pandas or polars, a table or stream of Arrow, or a relation of DuckDB.
-    """
+    """A table in the place of a path, named "-": a run keeps a copy of it as it does of standard input."""
 
     __slots__ = ("table",)
     table: Any
