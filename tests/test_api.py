@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,7 @@ import pytest
 
 import eventabs
 from eventabs.errors import ConfigError, InputError, UsageError
+from eventabs.records import InputWarning
 from eventabs.runs.observer import BatchDone, Note, Planned, Progress, Started
 from exports_kit import make_event, make_journey
 from house import lines, write_users
@@ -217,6 +219,34 @@ def test_the_directory_of_another_run_is_refused(export: Path) -> None:
     eventabs.run(export, settings=RULES, out="out")
     with pytest.raises(UsageError, match="already holds a run"):
         eventabs.run(export, settings=RULES, out="out")
+
+
+def test_a_run_in_the_place_of_an_export_names_the_command_that_goes_on_with_it(export: Path) -> None:
+    eventabs.run(export, settings=RULES, out="out")
+    for named in ("out", "out/checkpoint.json"):
+        with pytest.raises(UsageError, match=rf"go on with it: eventabs resume {named}$"):
+            eventabs.run(named, settings=RULES)
+
+
+def test_over_a_run_of_another_version_nobody_is_told_to_resume(export: Path) -> None:
+    with closing(
+        sqlite3.connect(eventabs.run(export, settings=RULES, out="old").path / "ledger.sqlite")
+    ) as old:
+        old.execute("PRAGMA user_version = 3")
+    with pytest.raises(UsageError, match=r"begin anew in another directory: eventabs run INPUT --out DIR$"):
+        eventabs.run(export, settings=RULES, out="old")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"), [("http://nowhere.invalid/v1", True), ("https://nowhere.invalid/v1", False)]
+)
+def test_plain_http_to_another_machine_is_told_before_anything_is_sent(
+    export: Path, address: str, *, told: bool
+) -> None:
+    watcher = Watcher()
+    with pytest.raises(eventabs.RunStoppedError):
+        eventabs.run(export, settings={"llm": {"model": "m", "base_url": address}}, observer=watcher)
+    assert [fact.code for fact in watcher.facts if isinstance(fact, InputWarning)] == ["unencrypted"] * told
 
 
 def test_an_estimate_plans_what_the_run_sends(export: Path) -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -95,9 +96,10 @@ def test_tokens_retries_and_cost_are_told_where_a_model_was_called() -> None:
 
 
 def test_the_rules_say_plainly_that_no_model_was_called() -> None:
-    text = _printed(replace(WELL, provider="rules"))
-    assert "No model was called" in text
-    assert "tokens" not in text
+    for quiet in (False, True):
+        text = _printed(replace(WELL, provider="rules"), quiet=quiet)
+        assert re.search("^No model was called.*: eventabs init --preset NAME$", text, re.MULTILINE)
+        assert not re.search("tokens|calls", text)
 
 
 def test_a_run_that_was_never_planned_still_has_a_summary() -> None:
