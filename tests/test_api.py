@@ -21,6 +21,7 @@ import eventabs
 from eventabs.errors import ConfigError, InputError, UsageError
 from eventabs.records import InputWarning
 from eventabs.runs.observer import BatchDone, Note, Planned, Progress, Started
+from eventabs.store import Ledger
 from exports_kit import make_event, make_journey
 from house import lines, write_users
 from openai_server import OpenAIServer
@@ -229,10 +230,9 @@ def test_a_run_in_the_place_of_an_export_names_the_command_that_goes_on_with_it(
 
 
 def test_over_a_run_of_another_version_nobody_is_told_to_resume(export: Path) -> None:
-    with closing(
-        sqlite3.connect(eventabs.run(export, settings=RULES, out="old").path / "ledger.sqlite")
-    ) as old:
-        old.execute("PRAGMA user_version = 3")
+    eventabs.run(export, settings=RULES, out="old")
+    with closing(Ledger.open(Path("old/ledger.sqlite"))) as ledger:
+        ledger.rows("PRAGMA user_version = 3")
     with pytest.raises(UsageError, match=r"begin anew in another directory: eventabs run INPUT --out DIR$"):
         eventabs.run(export, settings=RULES, out="old")
 
