@@ -231,7 +231,7 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
     if not quiet:
         console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
     if not kind_of(summary.provider).is_remote:
-        label = _("No model was called: built-in rules made the events, and make no journeys. With a model: ")
+        label = _("No model was called: built-in rules made the events. To name one: ")
         print_command(console, label, "eventabs init --preset NAME")
     for line in messages.failures(summary.failures):
         print_line(console, line)
