@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 
 from eventabs.config.settings import Settings
 from eventabs.runs.components import open_input
-from eventabs.runs.intake import STDIN, copy_stdin
+from eventabs.runs.intake import copied
 from eventabs.stop import Stop
 from exports import SEED, generate, peak_memory
 
@@ -84,8 +84,7 @@ def read_logs(path: str) -> tuple[int, float]:
     """Read to the logs of all users. Returns the number of rows, and the most memory that was held, in MB."""
     with tempfile.TemporaryDirectory(prefix="bench-sources-") as name:
         folder = Path(name)
-        named = copy_stdin(folder, Stop()) if path == STDIN else path
-        with open_input(Settings(), [named], folder) as export:
+        with open_input(Settings(), copied([path], folder, Stop()), folder) as export:
             return sum(len(log.behaviors) for log in export.user_logs()), peak_memory()
 
 

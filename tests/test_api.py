@@ -4,16 +4,24 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import Any, cast
 
+import duckdb
+import pandas as pd
+import polars as pl
 import pytest
 
 import eventabs
 from eventabs.errors import ConfigError, InputError, UsageError
+from eventabs.records import InputWarning
 from eventabs.runs.observer import BatchDone, Note, Planned, Progress, Started
+from eventabs.store import Ledger
 from exports_kit import make_event, make_journey
 from house import lines, write_users
 from openai_server import OpenAIServer
@@ -137,6 +145,61 @@ def test_a_later_export_is_taken_into_a_run(export: Path, tmp_path: Path) -> Non
     assert [event.user_id for event in run.events] == sorted(event.user_id for event in run.events)
 
 
+@pytest.mark.parametrize(
+    "kind", ["pandas", "polars", "pyarrow", "stream", "duckdb", "polars without pyarrow"]
+)
+def test_a_table_in_memory_gives_the_events_of_its_file(
+    export: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_file = eventabs.run(export, settings=SMALL, out="file")
+    frame = pl.DataFrame(lines(export), infer_schema_length=None)
+    made: dict[str, Callable[[], Any]] = {
+        "pandas": frame.to_pandas,
+        "pyarrow": frame.to_arrow,
+        "stream": lambda: frame.to_arrow().to_reader(),
+        "duckdb": lambda: duckdb.sql(f"SELECT * FROM '{export}'"),
+    }
+    table = made.get(kind, lambda: frame)()
+    if kind == "polars without pyarrow":
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+    stop = eventabs.Stop()
+    stopped = eventabs.run(table, settings=SMALL, observer=Watcher(stop.request), stop=stop)
+    assert (stopped.path, stopped.status) == (Path("frame.eventabs"), "interrupted")
+    resumed = eventabs.resume(stopped.path)
+    assert (resumed.path / "events.jsonl").read_bytes() == (of_file.path / "events.jsonl").read_bytes()
+    assert (resumed.path / "frame.parquet").stat().st_mode & 0o77 == 0
+
+
+def test_a_run_of_a_file_is_extended_by_a_table(export: Path, tmp_path: Path) -> None:
+    eventabs.run(export, settings=RULES, out="out")
+    later = pd.read_json(write_users(tmp_path / "later.jsonl", users=7), lines=True)
+    assert eventabs.estimate(later, settings=RULES).users == 7
+    assert (eventabs.extend("out", later).summary.extension or {})["new_users"] == 1
+
+
+def test_a_column_whose_kind_changes_late_is_read_whole() -> None:
+    rows = [{"user_id": 7, "time": "2026-01-01 10:00", "item": 1}] * 5_000
+    table = pd.DataFrame([*rows, {"user_id": "anna", "time": "2026-01-01 10:00", "item": "tea"}])
+    run = eventabs.run(table, settings=RULES | {"input": {"keep_duplicates": True}})
+    assert {event.user_id for event in run.events} == {"7", "anna"}
+
+
+@pytest.mark.parametrize("inputs", [7, None, [pd.DataFrame(), "export.jsonl"], pl.LazyFrame()])
+def test_what_is_neither_paths_nor_one_table_is_refused(inputs: object) -> None:
+    with pytest.raises(UsageError, match="table"):
+        eventabs.run(cast("Any", inputs), settings=RULES)
+    assert not list(Path().iterdir())
+
+
+def test_records_show_themselves_in_a_notebook_and_text_stays_text(tmp_path: Path) -> None:
+    made = make_journey("<i>anna</i>", [make_event("<i>anna</i>", "2026-01-01T09:15:07+08:00")])
+    (tmp_path / "journeys.jsonl").write_text(made.model_dump_json() + "\n", "utf-8")
+    shown = eventabs.read_journeys(tmp_path)._repr_html_()
+    assert "<th>kind</th>" in shown
+    assert "<td>&lt;i&gt;anna&lt;/i&gt;</td>" in shown
+    assert "<i>" not in shown
+
+
 def test_settings_objects_are_taken_as_they_are_and_mappings_are_laid_over_the_file(export: Path) -> None:
     Path("eventabs.toml").write_text("[budget]\nmax_users = 1\n", encoding="utf-8")
     assert eventabs.run(export, settings=RULES, out="a").summary.calls == 6
@@ -157,6 +220,33 @@ def test_the_directory_of_another_run_is_refused(export: Path) -> None:
     eventabs.run(export, settings=RULES, out="out")
     with pytest.raises(UsageError, match="already holds a run"):
         eventabs.run(export, settings=RULES, out="out")
+
+
+def test_a_run_in_the_place_of_an_export_names_the_command_that_goes_on_with_it(export: Path) -> None:
+    eventabs.run(export, settings=RULES, out="out")
+    for named in ("out", "out/checkpoint.json"):
+        with pytest.raises(UsageError, match=rf"go on with it: eventabs resume {named}$"):
+            eventabs.run(named, settings=RULES)
+
+
+def test_over_a_run_of_another_version_nobody_is_told_to_resume(export: Path) -> None:
+    eventabs.run(export, settings=RULES, out="old")
+    with closing(Ledger.open(Path("old/ledger.sqlite"))) as ledger:
+        ledger.rows("PRAGMA user_version = 3")
+    with pytest.raises(UsageError, match=r"begin anew in another directory: eventabs run INPUT --out DIR$"):
+        eventabs.run(export, settings=RULES, out="old")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"), [("http://nowhere.invalid/v1", True), ("https://nowhere.invalid/v1", False)]
+)
+def test_plain_http_to_another_machine_is_told_before_anything_is_sent(
+    export: Path, address: str, *, told: bool
+) -> None:
+    watcher = Watcher()
+    with pytest.raises(eventabs.RunStoppedError):
+        eventabs.run(export, settings={"llm": {"model": "m", "base_url": address}}, observer=watcher)
+    assert [fact.code for fact in watcher.facts if isinstance(fact, InputWarning)] == ["unencrypted"] * told
 
 
 def test_an_estimate_plans_what_the_run_sends(export: Path) -> None:

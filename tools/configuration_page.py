@@ -1,9 +1,11 @@
 """Writes docs/configuration.md and docs/zh/configuration.md: every setting with its names, its values and what it is for.
 
+config.example.toml and config.example.zh.toml get those of them that are not rarely changed.
+
     python tools/configuration_page.py
 
 Names, types and defaults come from the settings themselves, flags from the options of `run`, and the meanings
-from the comments of config.example.toml and config.example.zh.toml, which are written nowhere else.
+from the comments of src/eventabs/config/settings.en.toml and settings.zh.toml, which are written nowhere else.
 """
 
 import json
@@ -13,13 +15,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eventabs.cli.options import SET_BY_FLAGS, flag_name
+from eventabs.config import explained_settings
 from eventabs.config.settings import Settings
+from eventabs.language import Language
 
 ROOT = Path(__file__).parent.parent
 HEAD = """\
 # Configuration
 
-Every setting, made from the settings themselves and from [config.example.toml](../config.example.toml) by `make docs`.
+Every setting, made from the settings themselves and their comments by `make docs`. Those that most people change are in
+[config.example.toml](../config.example.toml); `eventabs init --all` writes all of them.
 
 A setting is looked up in this order, and the first that names it wins:
 
@@ -36,7 +41,7 @@ setting that does not exist is an error.
 CHINESE_HEAD = """\
 # 配置
 
-全部设置，由 `make docs` 从程序的设置和 [config.example.zh.toml](../../config.example.zh.toml) 生成。
+全部设置，由 `make docs` 从程序的设置及其注释生成。多数人会改的在 [config.example.zh.toml](../../config.example.zh.toml)；`eventabs init --all` 写出全部。
 
 一项设置按以下次序查找，先找到的为准：
 
@@ -68,21 +73,31 @@ CHINESE_WORDS = {
 
 
 class Page(NamedTuple):
-    """A page in one language: where it is, what its meanings come from, how it begins, and its words for the English ones."""
+    """A page in one language: where it and the example are, how it begins, and its words for the English ones."""
 
+    language: Language
     path: Path
     example: Path
     head: str
     words: dict[str, str]
+
+    @property
+    def settings(self) -> str:
+        """All settings, with their comments."""
+        return explained_settings(self.language, all_of_them=True)
 
     def say(self, text: str) -> str:
         """Return a word of the page in its language."""
         return self.words.get(text, text)
 
 
-ENGLISH = Page(ROOT / "docs" / "configuration.md", ROOT / "config.example.toml", HEAD, {})
+ENGLISH = Page("en", ROOT / "docs" / "configuration.md", ROOT / "config.example.toml", HEAD, {})
 CHINESE = Page(
-    ROOT / "docs" / "zh" / "configuration.md", ROOT / "config.example.zh.toml", CHINESE_HEAD, CHINESE_WORDS
+    "zh",
+    ROOT / "docs" / "zh" / "configuration.md",
+    ROOT / "config.example.zh.toml",
+    CHINESE_HEAD,
+    CHINESE_WORDS,
 )
 _SECTION = re.compile(r"#?\[(?P<name>[\w.]+)\]$")
 _KEY = re.compile(r"#?(?P<key>\w+) = (?P<rest>.*)$")
@@ -132,10 +147,10 @@ def meanings(example: str) -> dict[str, str]:
     return found
 
 
-def settings(example: Path = ENGLISH.example) -> Iterator[Setting]:
+def settings(page: Page = ENGLISH) -> Iterator[Setting]:
     """Yield all settings in the order in which they are declared."""
     schema = Settings.model_json_schema()
-    comments = meanings(example.read_text("utf-8"))
+    comments = meanings(page.settings)
     yield from _of_table("", schema, schema["$defs"], comments)
 
 
@@ -156,9 +171,9 @@ def _of_table(
 def content(page: Page) -> str:
     """Return what a page holds."""
     flags = {".".join(where): flag_name(flag) for flag, where in SET_BY_FLAGS.items()}
-    comments = meanings(page.example.read_text("utf-8"))
+    comments = meanings(page.settings)
     parts, section = [page.head], None
-    for setting in settings(page.example):
+    for setting in settings(page):
         if setting.section != section:
             section = setting.section
             title = f"`[{section}]`" if section else page.say("Outside of any table")
@@ -229,3 +244,4 @@ def _cell(text: str) -> str:
 if __name__ == "__main__":
     for each in (ENGLISH, CHINESE):
         each.path.write_text(content(each), "utf-8")
+        each.example.write_text(explained_settings(each.language, all_of_them=False), "utf-8")

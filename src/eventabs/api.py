@@ -2,20 +2,22 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial, wraps
+from html import escape
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, overload
 
 import orjson
 from pydantic import BaseModel
 
 from eventabs.config import Settings, overlay
 from eventabs.errors import InputError, StoppedError, UsageError
+from eventabs.ingest import Frame
 from eventabs.language import gettext as _
 from eventabs.records import Event, Journey, RunStatus
 from eventabs.runs import (
@@ -44,12 +46,14 @@ if TYPE_CHECKING:
 
 
 R = TypeVar("R", bound=BaseModel)
+_SHOWN = 10  # records in a notebook
 
 
 class _Records(Sequence[R]):
     """Lines of a file, as objects and as frames."""
 
     _model: type[R]
+    _shown: tuple[str, ...]  # fields in a notebook
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._rows = rows
@@ -73,6 +77,13 @@ class _Records(Sequence[R]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self)}>"
+
+    def _repr_html_(self) -> str:
+        """Return the first of them as a table, as notebooks show it."""
+        rows = [self._shown, *([row[name] for name in self._shown] for row in self._rows[:_SHOWN])]
+        cells = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
+        table = "".join(f"<tr>{row}</tr>" for row in cells).replace("td>", "th>", 2 * len(self._shown))
+        return f"<table>{table}</table><p>{escape(repr(self))}</p>"
 
     def to_arrow(self) -> "pa.Table":
         """Return a pyarrow table. Raises ImportError where pyarrow is missing."""
@@ -105,12 +116,14 @@ class Events(_Records[Event]):
     """Events in the order of events.jsonl: by user, then by start."""
 
     _model = Event
+    _shown = ("user_id", "start", "end", "type", "summary", "journey")
 
 
 class Journeys(_Records[Journey]):
     """Journeys in the order of journeys.jsonl: by user, then by start."""
 
     _model = Journey
+    _shown = ("user_id", "kind", "name", "start", "end", "types")
 
 
 def read_events(path: str | os.PathLike[str]) -> Events:
@@ -147,7 +160,15 @@ def _library(name: str) -> Any:  # noqa: ANN401  a module that may be missing
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+class ArrowStream(Protocol):
+    """A table in memory: a frame of pandas or polars, a table or stream of Arrow, a relation of DuckDB."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
+
+
+Inputs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | ArrowStream
 SettingsLike = Settings | Mapping[str, Any] | None
 
 
@@ -197,7 +218,7 @@ async def arun(
     observer: Observer | Watch | None = None,
     stop: Stop | None = None,
 ) -> Run:
-    """Read exports, ask about every user, and write the events into a new run directory (`out`).
+    """Read exports or a table in memory, ask about every user, and write the events into a new run directory (`out`).
 
     `settings` is a Settings, which is taken as it is, or a mapping as in the TOML, laid over the config file and the
     EVENTABS_ variables. `shard`: "3/16" reads the users of one of 16 shards. `stop.request()` ends the run in order; so does a cancellation, which is raised afterwards.
@@ -338,8 +359,12 @@ def _invocation(settings: SettingsLike, config: str | os.PathLike[str] | None, s
 
 
 def _paths(inputs: Inputs) -> list[str]:
-    named = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
-    return [os.fspath(path) for path in named]
+    is_one = isinstance(inputs, str | os.PathLike) or hasattr(inputs, "__arrow_c_stream__")
+    named: Any = [inputs] if is_one or not isinstance(inputs, Iterable) else inputs
+    paths = [os.fspath(each) if isinstance(each, str | os.PathLike) else Frame(each) for each in named]
+    if len(paths) > 1 and any(isinstance(path, Frame) for path in paths):
+        raise UsageError(_("a table in memory is an input alone; make one of all, or write it to a file"))
+    return paths
 
 
 def _watch(observer: Observer | Watch | None) -> Watch:

@@ -428,7 +428,7 @@ class EndpointCheck:
         self._may_request = bool(llm.model) and not lacks_key(llm, environment)
         self._on_finding = on_finding
         self._limits = CallLimits(
-            min(llm.connect_timeout, CONNECT_SECONDS),
+            CONNECT_SECONDS,
             min(llm.idle_timeout, REQUEST_SECONDS),
             min(llm.call_timeout, REQUEST_SECONDS),
             llm.longest_wait,

@@ -5,6 +5,7 @@ from typing import Literal
 AnswerForm = Literal["lines", "schema"]
 Compaction = Literal["line", "dense"]
 Detail = Literal["day", "fine", "journeys"]
+Engine = Literal["local", "ray"]
 ProviderChoice = Literal["auto", "openai", "rules"]
 RunMode = Literal["live", "files", "batch"]
 TierName = Literal["standard", "flex"]

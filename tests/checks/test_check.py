@@ -61,7 +61,7 @@ def check(folder: Path, server: OpenAIServer | None = None, config: str = "", **
     address = f'base_url = "{server.base_url}"\n' if server else ""
     model = 'model = "m"\n' if server and "model =" not in config else ""
     path = folder / "eventabs.toml"
-    path.write_text(f"[llm]\nconnect_timeout = 2.0\n{address}{model}{config}", encoding="utf-8")
+    path.write_text(f"[llm]\n{address}{model}{config}", encoding="utf-8")
     found: list[Finding] = []
     environment = {"OPENAI_API_KEY": KEY} | environment
     report = asyncio.run(check_all(load_settings(path, {}), str(path), environment, found.append))

@@ -202,10 +202,10 @@ def test_all_faults_of_the_settings_are_told_each_in_a_line_and_in_the_language_
     done = eventabs("run", "input.jsonl", "--rpm", -1, cwd=tmp_path, stdin=None, EVENTABS_RUN__TPM="many")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "eventabs: eventabs.toml：run.concurrency：必须大于 0；`eventabs init --output -` 说明每个设置",
+        "eventabs: eventabs.toml：run.concurrency：必须大于 0；`eventabs init --all --output -` 说明每个设置",
         "eventabs: --rpm：不能小于 0",
-        "eventabs: 环境变量：run.tpm：应为整数；`eventabs init --output -` 说明每个设置",
-        "eventabs: eventabs.toml：没有 modle 这个设置；`eventabs init --output -` 列出全部设置",
+        "eventabs: 环境变量：run.tpm：应为整数；`eventabs init --all --output -` 说明每个设置",
+        "eventabs: eventabs.toml：没有 modle 这个设置；`eventabs init --all --output -` 列出全部设置",
     ]
 
 

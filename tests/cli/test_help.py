@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from eventabs.cli.help import Command
+from eventabs.cli.options import SET_BY_FLAGS, flag_name
 from house import eventabs
 from paths import ROOT
 
@@ -42,6 +46,21 @@ def test_a_narrow_help_page_cuts_nothing_away_and_shows_no_value_for_a_flag(
     assert done.returncode == 0
     assert "…" not in done.stdout
     assert "<bool>" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["run", "audit", "columns", "check", "resume"])
+def test_a_help_page_explains_the_options_of_its_command_and_names_the_others(command: str) -> None:
+    page = (PINNED / "en" / "help" / f"{command}.txt").read_text("utf-8")
+    explained, _, named = page.partition("Settings of the config file that are options too:")
+    assert [flag for flag in map(flag_name, SET_BY_FLAGS) if f"{flag} " not in page + " "] == []
+    assert len(re.findall("^│ --", explained, re.MULTILINE)) < 25
+    assert "--ray-address" in named
+
+
+def test_what_stands_in_brackets_stays_in_a_help_text() -> None:
+    small = typer.Typer()
+    small.command(cls=Command, help="Set [llm] price.")(lambda: None)
+    assert "Set [llm] price." in CliRunner().invoke(small, ["--help"]).output
 
 
 def test_without_arguments_the_help_is_shown(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from eventabs.config.settings import Settings, load_settings
 from house import eventabs
 from paths import ROOT
 
-EXAMPLES = {"en": ROOT / "config.example.toml", "zh": ROOT / "config.example.zh.toml"}
+SETTINGS = ROOT / "src" / "eventabs" / "config"
+EXAMPLES = {language: SETTINGS / f"settings.{language}.toml" for language in ("en", "zh")}
 
 
 def settings_in(text: str) -> list[str]:
@@ -35,7 +36,7 @@ def test_both_examples_have_the_same_settings_in_the_same_order() -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_new_file_sets_nothing_and_names_everything(tmp_path: Path, language: str) -> None:
-    done = eventabs("init", "--lang", language, cwd=tmp_path)
+    done = eventabs("init", "--all", "--lang", language, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "eventabs.toml\n"
     path = tmp_path / "eventabs.toml"

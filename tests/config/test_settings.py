@@ -18,7 +18,7 @@ from eventabs.config.settings import (
 from eventabs.errors import ConfigError
 from paths import ROOT
 
-EXAMPLE = ROOT / "config.example.toml"
+EXAMPLE = ROOT / "src" / "eventabs" / "config" / "settings.en.toml"
 COMMENTED_OUT = re.compile(r"^#(?=[A-Za-z\[])", re.MULTILINE)
 
 
@@ -42,7 +42,7 @@ def _fault(config: Path | None = None, flags: Mapping[str, Any] | None = None) -
     return str(caught.value)
 
 
-# config.example.toml
+# settings.en.toml
 
 
 def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -170,7 +170,7 @@ def test_a_folder_of_that_name_is_no_config() -> None:
 @pytest.mark.parametrize(
     ("text", "key", "step"),
     [
-        ("modle = 1", "modle", "eventabs init --output -` lists them all"),
+        ("modle = 1", "modle", "eventabs init --all --output -` lists them all"),
         ("run.concurency = 3", "run.concurency", "the nearest in name is run.concurrency"),
         ("[input.columns]\nusr = 'x'", "input.columns.usr", "the nearest in name is input.columns.user"),
         (
@@ -181,7 +181,11 @@ def test_a_folder_of_that_name_is_no_config() -> None:
         ("llm.price.inptu = 1", "llm.price.inptu", "the nearest in name is llm.price.input"),
         ("input.concurrency = 3", "input.concurrency", "the nearest in name is run.concurrency"),
         ("[inputs]\nuser = 'x'", "inputs", "the nearest in name is input"),
-        ("[input.columns]\nwhen = 'x'", "input.columns.when", "eventabs init --output -` lists them all"),
+        (
+            "[input.columns]\nwhen = 'x'",
+            "input.columns.when",
+            "eventabs init --all --output -` lists them all",
+        ),
         ("llm.api_key = 'sk-secret'", "llm.api_key", "the nearest in name is llm.api_key_env"),
     ],
 )
@@ -212,7 +216,7 @@ def test_an_unknown_key_is_named_with_the_nearest_or_the_file_that_knows_them_al
         ("lang = 'fr'", "lang"),
         ("run.rpm = 999999999999999999999", "run.rpm"),
         ("budget.max_input_tokens = 999999999999999999999", "budget.max_input_tokens"),
-        ("llm.connect_timeout = inf", "llm.connect_timeout"),
+        ("llm.idle_timeout = inf", "llm.idle_timeout"),
         ("llm.temperature = nan", "llm.temperature"),
         ("llm.extra_body = { seed = 999999999999999999999 }", "llm.extra_body"),
         ("run = 3", "run"),
@@ -221,7 +225,7 @@ def test_an_unknown_key_is_named_with_the_nearest_or_the_file_that_knows_them_al
 def test_a_value_that_cannot_be_is_named_by_its_key(tmp_path: Path, text: str, key: str) -> None:
     fault = _fault(_toml(tmp_path, text))
     assert f" {key}: " in fault
-    assert "eventabs init --output -` explains" in fault
+    assert "eventabs init --all --output -` explains" in fault
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,9 @@ def _compare(block: Block, printed: str) -> None:
     assert [line for line in shown if line not in said | {LEFT_OUT}] == [], printed
 
 
-def test_the_guide_without_a_model_says_what_is_shown(folder: Path) -> None:
-    play(GETTING_STARTED, folder, has_model=False)
+@pytest.mark.parametrize("guide", [GETTING_STARTED, Path("examples/README.md")], ids=str)
+def test_a_guide_without_a_model_says_what_is_shown(guide: Path, folder: Path) -> None:
+    play(guide, folder, has_model=False)
 
 
 @pytest.mark.parametrize("guide", [GETTING_STARTED, COOKBOOK], ids=str)

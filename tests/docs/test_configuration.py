@@ -7,6 +7,7 @@ import pytest
 
 from configuration_page import CHINESE, ENGLISH, Page, Setting, content, meanings, settings
 from eventabs.cli.options import SET_BY_FLAGS
+from eventabs.config import explained_settings
 from eventabs.config.settings import Settings, load_settings
 
 VALUES = {"string": "deepseek", "boolean": "true", "integer": "2", "number": "0.25"}
@@ -32,11 +33,19 @@ def plain_settings() -> Iterator[Setting]:
 @pages
 def test_the_page_is_what_the_settings_say(page: Page) -> None:
     assert content(page) == page.path.read_text("utf-8"), "run: make docs"
+    example = page.example.read_text("utf-8")
+    assert explained_settings(page.language, all_of_them=False) == example, "run: make docs"
+
+
+@pages
+def test_the_example_has_the_settings_that_most_people_change(page: Page) -> None:
+    named = meanings(page.example.read_text("utf-8"))
+    assert 30 < sum(setting.name in named for setting in settings(page)) < 40
 
 
 @pages
 def test_every_setting_says_what_it_is_for(page: Page) -> None:
-    assert [setting.name for setting in settings(page.example) if not setting.meaning] == []
+    assert [setting.name for setting in settings(page) if not setting.meaning] == []
 
 
 def test_every_flag_that_sets_something_stands_with_its_setting() -> None:

@@ -17,7 +17,11 @@ READING = 'events = pd.read_parquet("events.parquet")\n'
 def shown(cells: list[dict[str, Any]]) -> list[list[str]]:
     """Return the words that each cell prints; those of equal counts may come in any order."""
     return [
-        sorted(word for output in cell["outputs"] for word in "".join(output["text"]).split())
+        sorted(
+            word
+            for output in cell["outputs"]
+            for word in "".join(output.get("text") or output["data"]["text/html"]).split()
+        )
         for cell in cells
         if cell["cell_type"] == "code"
     ]

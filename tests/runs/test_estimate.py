@@ -80,8 +80,9 @@ def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[s
         summary = finish(job, resumed=False)
         sent = job.ledger.rows("SELECT sum(input_tokens), count(*) FROM calls")
         parts = job.ledger.rows("SELECT sum(input_tokens), sum(output_tokens) FROM parts")
-    assert (summary.done, summary.users_in_input) == (estimate.users, estimate.users_in_input)
+    assert summary.done == estimate.users
     assert estimate.users_in_input == 23
+    assert summary.limited_of == (23 if estimate.users < 23 else 0)
     assert sent == [(estimate.tokens_prompt_total, estimate.batches)]
     assert parts[0][1] == estimate.expected_output_tokens
     assert estimate.tokens_compact > parts[0][0], "row numbers, and the legend of each call"

@@ -85,7 +85,7 @@ def test_a_run_ends_with_every_user_done_and_its_files_agreeing(place: Place) ->
         6,
     )
     assert checkpoint["input"]["behaviors"] == summary.behaviors == 72
-    assert summary.users_in_input == 6
+    assert summary.limited_of == 0
 
 
 def test_a_run_directory_holds_what_is_promised_and_nobody_else_may_read_it(place: Place) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors import StorageError
-from eventabs.runs.intake import copy_stdin
+from eventabs.runs.intake import STDIN, copied
 from eventabs.stop import Stop, StopRequested
 
 
@@ -22,19 +22,19 @@ from eventabs.stop import Stop, StopRequested
     ],
 )
 def test_standard_input_is_named_by_what_it_looks_like(tmp_path: Path, head: bytes, name: str) -> None:
-    path = Path(copy_stdin(tmp_path, Stop(), io.BytesIO(head)))
+    path = Path(*copied([STDIN], tmp_path, Stop(), io.BytesIO(head)))
     assert path == tmp_path / name
     assert path.read_bytes() == head
 
 
 def test_a_long_stream_is_kept_to_the_byte(tmp_path: Path) -> None:
     content = bytes(range(256)) * 10_000
-    assert Path(copy_stdin(tmp_path, Stop(), io.BytesIO(content))).read_bytes() == content
+    assert Path(*copied([STDIN], tmp_path, Stop(), io.BytesIO(content))).read_bytes() == content
 
 
 def test_a_relative_directory_gives_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert copy_stdin(Path(), Stop(), io.BytesIO(b"a")) == str(tmp_path / "stdin.csv")
+    assert copied([STDIN, "b"], Path(), Stop(), io.BytesIO(b"a")) == [str(tmp_path / "stdin.csv"), "b"]
 
 
 def test_a_stream_that_sends_nothing_does_not_hold_up_a_stop(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_stream_that_sends_nothing_does_not_hold_up_a_stop(tmp_path: Path) -> 
     stop = Stop()
     threading.Timer(0.05, stop.request).start()
     with os.fdopen(reader, "rb") as silent, os.fdopen(writer, "wb"), pytest.raises(StopRequested):
-        copy_stdin(tmp_path, stop, silent)
+        copied([STDIN], tmp_path, stop, silent)
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,12 +50,12 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "eventabs.runs.intake.open_private", lambda _path, _flags: os.open("/dev/full", os.O_WRONLY)
     )
     with pytest.raises(StorageError, match="is full"):
-        copy_stdin(tmp_path, Stop(), io.BytesIO(b"a" * 100_000))
+        copied([STDIN], tmp_path, Stop(), io.BytesIO(b"a" * 100_000))
 
 
 def test_a_link_in_the_place_of_the_copy_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "profile").write_text("precious")
     (tmp_path / "stdin.csv").symlink_to(tmp_path / "profile")
     with pytest.raises(StorageError, match="cannot be written"):
-        copy_stdin(tmp_path, Stop(), io.BytesIO(b"a"))
+        copied([STDIN], tmp_path, Stop(), io.BytesIO(b"a"))
     assert (tmp_path / "profile").read_text() == "precious"

@@ -72,6 +72,7 @@ def test_the_checkpoint_has_its_fixed_keys(tmp_path: Path) -> None:
         "settings_fingerprint": "f",
         "batches": {"total": 12, "done": 7},
         "total_users": 9,
+        "limited": None,
         "processed_users": 7,
         "success_count": 5,
         "failed_count": 2,

@@ -81,7 +81,9 @@ def test_a_ledger_of_another_format_is_refused_in_one_line_and_nothing_is_delete
     ledger.close()
     before = (tmp_path / "ledger.sqlite").read_bytes()
     for look in (Ledger.open, lambda path: Ledger.watch(path).__enter__()):
-        with pytest.raises(RunDirectoryError, match=rf"^.*format {found}.* begin anew with: eventabs run.*$"):
+        with pytest.raises(
+            RunDirectoryError, match=rf"^.*format {found}.* begin anew in another directory: eventabs run.*$"
+        ):
             look(tmp_path / "ledger.sqlite")
     assert (tmp_path / "ledger.sqlite").read_bytes() == before
 

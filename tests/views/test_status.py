@@ -62,6 +62,15 @@ def test_programs_get_one_object() -> None:
     assert json.loads(status_json(replace(RUNNING, last_failure=None)))["last_failure"] is None
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_trial_says_of_how_many_users_it_is(*, terminal: bool) -> None:
+    console, pipe = _console(terminal=terminal)
+    render_status(console, replace(COMPLETED, limited_of=600))
+    assert pipe.getvalue().startswith("Completed: x.eventabs, limited: 486 of 600 users\n")
+    assert json.loads(status_json(replace(COMPLETED, limited_of=600)))["limited"] == {"users": 486, "of": 600}
+    assert json.loads(status_json(COMPLETED))["limited"] is None
+
+
 CELL = {"asked": 10, "usable": 9, "behaviors": 90, "events": 27, "journeys": 3, "placed": 54, "minor": 27, "unplaced": 9,
     "unasked": 0, "misfiled": 0, "repeated": 0, "unsure": 0, "outside": 0, "missed": 0}  # fmt: skip
 WORSE = CELL | {"usable": 5, "minor": 0, "unplaced": 36, "outside": 3}

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -95,19 +96,20 @@ def test_tokens_retries_and_cost_are_told_where_a_model_was_called() -> None:
 
 
 def test_the_rules_say_plainly_that_no_model_was_called() -> None:
-    text = _printed(replace(WELL, provider="rules"))
-    assert "No model was called" in text
-    assert "tokens" not in text
+    for quiet in (False, True):
+        text = _printed(replace(WELL, provider="rules"), quiet=quiet)
+        assert re.search("^No model was called.*: eventabs init --preset NAME$", text, re.MULTILINE)
+        assert not re.search("tokens|calls", text)
 
 
 def test_a_run_that_was_never_planned_still_has_a_summary() -> None:
     lines = _squeezed(_printed(replace(WELL, status="stopped", users=0, done=0, failed=0, calls=0)))
-    assert "calls 0" in lines
+    assert "users 0" in lines
 
 
 def test_a_trial_says_in_its_first_line_how_many_users_were_left_out() -> None:
-    text = _printed(replace(WELL, users=5, done=5, users_in_input=40, events=7))
-    assert text.startswith("Completed: 5 of 5 users done, 35 left out by --limit, 7 events")
+    text = _printed(replace(WELL, users=5, done=5, limited_of=40, events=7))
+    assert text.startswith("Completed: 5 of 5 users done, limited: 5 of 40 users, 7 events")
 
 
 def test_users_that_were_asked_again_are_told_with_the_reasons() -> None:

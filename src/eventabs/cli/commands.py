@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -25,16 +26,23 @@ from eventabs.views import print_bytes, print_json, print_line, stderr_console, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from contextlib import AbstractContextManager
+    from typing import TypeVar
+
+    from rich.console import Console
+
+    T = TypeVar("T")
 
 
+_OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
 _WAITING = 4  # exit code: the run goes on once its requests have replies
 _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan millions
 
 
 ProgressPort = Annotated[
     int | None,
-    of_view(help=_("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")),
+    of_view(
+        help=_("Answer progress over HTTP at this port, on this machine only; 0: any that is free."),
+    ),
 ]
 
 Extend = Annotated[
@@ -46,7 +54,7 @@ Trust = Annotated[bool, typer.Option("--yes", help=_("Trust the endpoint that th
 
 
 @command(help=_("Read exports, ask the model about every user, write events.jsonl."))
-@with_options(SettingFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags, shows=_OF_A_RUN)
 def run(
     flags: SettingFlags,
     shown: ShownFlags,
@@ -59,26 +67,14 @@ def run(
     progress_port: ProgressPort = None,
 ) -> None:
     """Begin a run."""
-    if extend is not None:
-        if out is not None:
-            message = _("--extend names a run directory already; leave out --out")
-            raise UsageError(message)
-        _extend(extend, inputs, flags, shown, progress_port=progress_port)
-        return
-    named = inputs or []
-    invocation = invocation_of(flags)
-    with _served(progress_port) as server:
-        watch = watching(shown, server)
-        summary = finished(
-            lambda stop: eventabs.arun(
-                named, settings=invocation.flags, config=flags.config, out=out, observer=watch, stop=stop
-            )
-        )
-    _end(summary, shown)
+    if extend and out:
+        raise UsageError(_("--extend names a run directory already; leave out --out"))
+    work = partial(eventabs.aextend, extend) if extend else partial(eventabs.arun, out=out)
+    _carry_out(partial(work, inputs=inputs or ()), flags, shown, progress_port)
 
 
 @command(help=_("Go on with a run that was stopped, killed or has crashed."))
-@with_options(SettingFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags, shows="limit model concurrency wait max_cost")
 def resume(
     flags: SettingFlags,
     shown: ShownFlags,
@@ -105,28 +101,13 @@ def resume(
     progress_port: ProgressPort = None,
 ) -> None:
     """Go on with a run."""
-    invocation = invocation_of(flags)
-    with _served(progress_port) as server:
-        watch = watching(shown, server)
-        summary = finished(
-            lambda stop: eventabs.aresume(
-                checkpoint,
-                settings=invocation.flags,
-                config=flags.config,
-                accept_changes=accept_changes,
-                replies=replies or (),
-                cancel=cancel,
-                retry_failed=retry_failed,
-                trust_endpoint=yes,
-                observer=watch,
-                stop=stop,
-            )
-        )
-    _end(summary, shown)
+    work = partial(eventabs.aresume, checkpoint, accept_changes=accept_changes, retry_failed=retry_failed)
+    work = partial(work, replies=replies or (), cancel=cancel, trust_endpoint=yes)
+    _carry_out(work, flags, shown, progress_port)
 
 
 @command(help=_("Take another export into a run: only what is new in it is asked about."))
-@with_options(SettingFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags, shows="model concurrency wait max_cost")
 def extend(
     flags: SettingFlags,
     shown: ShownFlags,
@@ -145,38 +126,22 @@ def extend(
     progress_port: ProgressPort = None,
 ) -> None:
     """Extend a run."""
-    _extend(
-        checkpoint,
-        inputs,
-        flags,
-        shown,
-        accept_changes=accept_changes,
-        retry_failed=retry_failed,
-        trust_endpoint=yes,
-        progress_port=progress_port,
-    )
+    work = partial(eventabs.aextend, checkpoint, inputs or (), accept_changes=accept_changes)
+    _carry_out(partial(work, retry_failed=retry_failed, trust_endpoint=yes), flags, shown, progress_port)
 
 
-def _extend(
-    checkpoint: Path,
-    inputs: list[str] | None,
+def _carry_out(
+    work: "Callable[..., Coroutine[None, None, eventabs.Run]]",
     flags: SettingFlags,
     shown: ShownFlags,
-    *,
-    progress_port: int | None,
-    **allowed: bool,
+    port: int | None,
 ) -> None:
-    with _served(progress_port) as server:
+    """Carry a run on to its end, with the settings of the flags, and show it."""
+    # a busy port costs nothing: the server of progress is made before anything else begins
+    with nullcontext() if port is None else views.ProgressServer(port) as server:
+        watch, settings = watching(shown, server), flags.nested()
         summary = finished(
-            lambda stop: eventabs.aextend(
-                checkpoint,
-                inputs or (),
-                settings=flags.nested(),
-                config=flags.config,
-                observer=watching(shown, server),
-                stop=stop,
-                **allowed,
-            )
+            lambda stop: work(settings=settings, config=flags.config, observer=watch, stop=stop)
         )
     _end(summary, shown)
 
@@ -193,7 +158,7 @@ def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> N
 
 
 @command(help=_("Show what a run would take: users, tokens, calls, time, cost. Calls nobody."))
-@with_options(SettingFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags, shows=_OF_A_RUN)
 def estimate(
     flags: SettingFlags,
     shown: ShownFlags,
@@ -216,37 +181,33 @@ def estimate(
             message = _("--show-prompt shows the first request of a new run; leave out --extend")
             raise UsageError(message)
         extension = runs.estimate_extension(invocation_of(flags), extend, inputs or (), observer.noted)
-        if shown.json:
-            print_bytes(views.extension_json(extension))
-        else:
-            views.render_extension(stdout_console(), extension)
-        return
-    if show_prompt:
+        _tell(extension, views.extension_json, views.render_extension, as_json=shown.json)
+    elif show_prompt:
         request = runs.first_request(invocation_of(flags).settings(), inputs or (), observer.noted)
-        if shown.json:
-            print_bytes(views.prompt_json(request))
-        else:
-            views.print_prompt(stdout_console(), request)
-        return
-    estimated = eventabs.estimate(
-        inputs or (), settings=flags.nested(), config=flags.config, observer=observer
-    )
-    if shown.json:
-        print_bytes(views.estimate_json(estimated))
+        _tell(request, views.prompt_json, views.print_prompt, as_json=shown.json)
     else:
-        views.render_estimate(stdout_console(), estimated)
+        planned = eventabs.estimate(
+            inputs or (), settings=flags.nested(), config=flags.config, observer=observer
+        )
+        _tell(planned, views.estimate_json, views.render_estimate, as_json=shown.json)
 
 
 @command(help=_("Show which column plays which role, and what rows become. Packs nothing, calls nobody."))
-@with_options(SettingFlags, LookFlags)
+@with_options(SettingFlags, LookFlags, shows="user profiles timezone columns")
 def columns(flags: SettingFlags, look: LookFlags, inputs: Inputs = None) -> None:
     """Show what is understood of an input."""
     signals.interrupt()
     described = runs.describe_input(invocation_of(flags).settings(), inputs or ())
-    if look.json:
-        print_bytes(views.columns_json(described))
+    _tell(described, views.columns_json, views.render_columns, as_json=look.json)
+
+
+def _tell(
+    found: "T", encoded: "Callable[[T], bytes]", render: "Callable[[Console, T], None]", *, as_json: bool
+) -> None:
+    if as_json:
+        print_bytes(encoded(found))
     else:
-        views.render_columns(stdout_console(), described)
+        render(stdout_console(), found)
 
 
 def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "runs.Summary":
@@ -267,13 +228,6 @@ def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "
 def invocation_of(flags: SettingFlags) -> "runs.Invocation":
     """Return where the settings of a command come from."""
     return runs.Invocation(config=flags.config, flags=flags.nested(), environment=os.environ)
-
-
-def _served(port: int | None) -> "AbstractContextManager[views.ProgressServer | None]":
-    """Make the server of progress before anything else begins, so that a busy port costs nothing."""
-    if port is None:
-        return nullcontext()
-    return views.ProgressServer(port)
 
 
 def watching(shown: ShownFlags, server: "views.ProgressServer | None" = None) -> "runs.Watch":
@@ -318,13 +272,16 @@ def exit_code(summary: "runs.Summary") -> int:
 _STDOUT = Path("-")
 
 
-@command(help=_("Write a config file with every setting, its default and what it is for."))
+@command(help=_("Write a config file: settings, their defaults and what they are for."))
 def init(
     preset: Annotated[str | None, of_model(help=_("Known endpoint, such as deepseek, qwen or vllm."))] = None,
     model: Annotated[str, of_model(help=_("Name of the model."))] = "",
     output: Annotated[Path, typer.Option(help=_("File to write; - is standard output."))] = Path(
         "eventabs.toml"
     ),
+    all_settings: Annotated[
+        bool, typer.Option("--all", help=_("Also the settings that are rarely changed."))
+    ] = False,
     lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Write a config file."""
@@ -333,7 +290,7 @@ def init(
         preset = _asked_preset() if output != _STDOUT and sys.stdin.isatty() and sys.stderr.isatty() else ""
     known = providers.load_preset(preset) if preset else None
     model = model or (known.suggested_model if known else "")
-    text = config.example_config(active(), preset=preset, model=model)
+    text = config.own_config(active(), all_settings=all_settings, preset=preset, model=model)
     if output == _STDOUT:
         print_bytes(text.encode())
         return
@@ -377,7 +334,7 @@ def _steps(preset: "providers.Preset | None", model: str) -> list[str]:
         "Check the config, the key, the endpoint, and how many rows an answer keeps; for some 35,000 tokens at most."
     )
 )
-@with_options(SettingFlags, LookFlags)
+@with_options(SettingFlags, LookFlags, shows="preset model base_url provider")
 def check(
     flags: SettingFlags,
     look: LookFlags,
@@ -539,15 +496,11 @@ def export(
     """Hand out events and journeys in another format."""
     signals.interrupt()
     chosen = _format_of(output, form)
-    by_journeys = cases == "journeys"
-    for flag, given, only in (
-        ("--bom", bom, "csv"),
-        ("--timezone", timezone, "xes"),
-        ("--cases", by_journeys, "xes"),
-    ):
-        if given and chosen != only:
+    only = {"--bom": bom and "csv", "--timezone": timezone and "xes", "--cases": cases != "users" and "xes"}
+    for flag, of_format in only.items():
+        if of_format and chosen != of_format:
             message = _("{flag} is for {format} alone; leave it out, or take --format {format}")
-            raise UsageError(message.format(flag=flag, format=only))
+            raise UsageError(message.format(flag=flag, format=of_format))
     if rows and chosen == "xes":
         raise UsageError(_("XES has no table for --rows; leave it out, or take another --format"))
     written = store.export_events(

@@ -45,8 +45,11 @@ class _Page:
         return _shown(super().get_params(ctx))  # type: ignore[misc]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  as above
-        """Print the help page."""
-        _wrap_between_characters()
+        """Print the help page; at its end the names of options that it does not explain."""
+        _keep_texts_whole()
+        if others := [each.opts[0] for each in self.params if each.hidden]:  # type: ignore[attr-defined]
+            named = _("Settings of the config file that are options too: {options}")
+            vars(self)["epilog"] = named.format(options=" ".join(others))
         super().format_help(ctx, formatter)  # type: ignore[misc]
 
 
@@ -69,15 +72,15 @@ def _see_help(what: str, context: Any) -> str:  # noqa: ANN401  typer keeps the 
     return _("{what}; see: {command} --help").format(what=what, command=context.command_path)
 
 
-def _wrap_between_characters() -> None:
-    """Let help texts without spaces wrap. typer has no setting for it, and cuts them with an ellipsis."""
+def _keep_texts_whole() -> None:
+    """Let help texts without spaces wrap, and keep brackets as in [llm]: typer cuts, and takes them for markup."""
     rich_utils: Any = import_module("typer.rich_utils")  # slow to import, and only help pages need it
     make_text = rich_utils._make_rich_text  # noqa: SLF001
 
-    def make_wrapped(**texts: Any) -> Any:  # noqa: ANN401  as above
-        text = make_text(**texts)
-        text.overflow = "fold"
-        return text
+    def make_wrapped(*, text: str, **look: Any) -> Any:  # noqa: ANN401  as above
+        made = make_text(text=text.replace("[", r"\["), **look)
+        made.overflow = "fold"
+        return made
 
     rich_utils._make_rich_text = make_wrapped  # noqa: SLF001
 

@@ -1,153 +1,92 @@
 """The options of the commands. Each is declared once, with the setting that it sets."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from typer import Option
 
-from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
+from eventabs.choices import AnswerForm, Compaction, Detail, Engine, ProviderChoice, RunMode, TierName
 from eventabs.language import gettext as _
 
-of_input = partial(Option, rich_help_panel=_("Input"))
-of_model = partial(Option, rich_help_panel=_("Model"))
-of_budget = partial(Option, rich_help_panel=_("Budget"))
-of_pace = partial(Option, rich_help_panel=_("Pace and limits"))
-of_cluster = partial(Option, rich_help_panel=_("Many machines"))
+_INPUT, _MODEL, _BUDGET = _("Input"), _("Model"), _("Budget")
+_PACE, _MACHINES = _("Pace and limits"), _("Many machines")
+of_model = partial(Option, rich_help_panel=_MODEL)
 of_view = partial(Option, rich_help_panel=_("What is shown"))
+
+# by flag: the panel of the help page, the table of the setting, what it takes, what it is for
+_FLAGS: dict[str, tuple[str, str, Any, str]] = {
+    "user": (_INPUT, "input", str, _("Whose files they are, where no column says it: me, or {stem}.")),
+    "profiles": (_INPUT, "input", str, _("File with one row a user: age, gender, occupation, city.")),
+    "timezone": (_INPUT, "input", str, _("Zone that the users lived by, such as Asia/Shanghai.")),
+    "columns": (_INPUT, "input", str, _("Columns of a CSV without a header: user_id,item_id,timestamp.")),
+    "keep_duplicates": (_INPUT, "input", bool, _("Keep equal rows.")),
+    "strict": (_INPUT, "input", bool, _("Stop at the first row that cannot be read.")),
+    "max_rejects": (_INPUT, "input", float, _("Share of rows that may be unreadable. (default: 0.05)")),
+    "shard": (_INPUT, "input", str, _("Only the users of shard i of N, i from 0, such as 3/16.")),
+    "limit": (_INPUT, "run", int, _("Only the first N users; resume goes on with the others.")),
+    "provider": (_MODEL, "llm", ProviderChoice, _("openai: a model; rules: built in, calls nobody.")),
+    "preset": (_MODEL, "llm", str, _("Known endpoint, such as deepseek, qwen or vllm.")),
+    "model": (_MODEL, "llm", str, _("Name of the model.")),
+    "base_url": (_MODEL, "llm", str, _("Address of the endpoint, such as https://api.deepseek.com/v1.")),
+    "tier": (_MODEL, "llm", TierName, _("flex: slower answers at about half the price.")),
+    "detail": (
+        _MODEL,
+        "prompt",
+        Detail,
+        _("day: events and journeys; fine: every occasion; journeys alone."),
+    ),
+    "answer": (_MODEL, "prompt", AnswerForm, _("Form of the answers; lines cost the fewest tokens.")),
+    "compaction": (_BUDGET, "compaction", Compaction, _("line; dense: shorter, with codes for names.")),
+    "max_input_tokens": (_BUDGET, "budget", int, _("Tokens of a prompt. (default: 40000)")),
+    "max_output_tokens": (_BUDGET, "budget", int, _("Tokens of an answer. (default: 8192)")),
+    "max_users": (_BUDGET, "budget", int, _("Users in a prompt. (default: 30)")),
+    "mode": (
+        _PACE,
+        "run",
+        RunMode,
+        _("live; batch: cheaper, by the batch service; files: write requests.jsonl."),
+    ),
+    "concurrency": (_PACE, "run", int, _("Calls at a time. (default: 3)")),
+    "max_concurrency": (_PACE, "run", int, _("Calls at a time, at most: grows while it helps.")),
+    "rpm": (_PACE, "run", int, _("Requests a minute, at most.")),
+    "tpm": (_PACE, "run", int, _("Tokens a minute, at most.")),
+    "wait": (_PACE, "run", bool, _("Wait for an endpoint that does not accept connections yet.")),
+    "max_cost": (_PACE, "run", float, _("Stop before more than this is spent; needs llm.price.")),
+    "max_total_tokens": (_PACE, "run", int, _("Stop before more tokens than this are used.")),
+    "engine": (_MACHINES, "cluster", Engine, _("ray: the machines of a Ray cluster make the calls.")),
+    "ray_address": (_MACHINES, "cluster", str, _("auto: the cluster of this machine; or host:port.")),
+}
+_OTHER_KEYS = {"columns": "header", "compaction": "level"}  # flags that are not named as their setting
+SET_BY_FLAGS = {
+    flag: (table, _OTHER_KEYS.get(flag, flag)) for flag, (_panel, table, *_rest) in _FLAGS.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SettingFlags:
-    """Flags that set a setting for this run."""
+    """The config file, and flags that each set a setting for this run; None for one that was not given."""
 
-    config: Annotated[
-        Path | None, Option(help=_("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml."))
-    ] = None
-    user: Annotated[
-        str | None,
-        of_input(help=_("Whose files they are, where no column says it: me, or {stem}, the file's name.")),
-    ] = None
-    profiles: Annotated[
-        str | None, of_input(help=_("File with one row a user: age, gender, occupation, city."))
-    ] = None
-    timezone: Annotated[
-        str | None, of_input(help=_("Zone that the users lived by, such as Asia/Shanghai."))
-    ] = None
-    columns: Annotated[
-        str | None,
-        of_input(help=_("Columns of a CSV without a header: user_id,item_id,category,action,timestamp.")),
-    ] = None
-    keep_duplicates: Annotated[bool | None, of_input("--keep-duplicates", help=_("Keep equal rows."))] = None
-    strict: Annotated[
-        bool | None, of_input("--strict", help=_("Stop at the first row that cannot be read."))
-    ] = None
-    max_rejects: Annotated[
-        float | None,
-        of_input(
-            help=_(
-                "Share of rows that may be unreadable; above this the run refuses to start. (default: 0.05)"
-            )
-        ),
-    ] = None
-    shard: Annotated[
-        str | None,
-        of_input(help=_("Only the users of shard i of N, i from 0: 3/16. Each shard is a run of its own.")),
-    ] = None
-    limit: Annotated[
-        int | None, of_input(min=1, help=_("Only the first N users; resume goes on with the others."))
-    ] = None
-    provider: Annotated[
-        ProviderChoice | None,
-        of_model(help=_("openai: a model at an endpoint. rules: built in, calls nobody.")),
-    ] = None
-    preset: Annotated[str | None, of_model(help=_("Known endpoint, such as deepseek, qwen or vllm."))] = None
-    model: Annotated[str | None, of_model(help=_("Name of the model."))] = None
-    base_url: Annotated[
-        str | None, of_model(help=_("Address of the endpoint, such as https://api.deepseek.com/v1."))
-    ] = None
-    tier: Annotated[
-        TierName | None,
-        of_model(help=_("flex: slower answers at about half the price, where the endpoint has that.")),
-    ] = None
-    detail: Annotated[
-        Detail | None,
-        of_model(help=_("day: events of a day, and journeys; fine: every occasion; journeys: these only.")),
-    ] = None
-    answer: Annotated[
-        AnswerForm | None, of_model(help=_("Form of the answers; lines cost the fewest tokens."))
-    ] = None
-    compaction: Annotated[
-        Compaction | None,
-        of_budget(help=_("How behaviors are written: line; dense, shorter, with codes for names.")),
-    ] = None
-    max_input_tokens: Annotated[int | None, of_budget(help=_("Tokens of a prompt. (default: 40000)"))] = None
-    max_output_tokens: Annotated[int | None, of_budget(help=_("Tokens of an answer. (default: 8192)"))] = None
-    max_users: Annotated[int | None, of_budget(help=_("Users in a prompt. (default: 30)"))] = None
-    mode: Annotated[
-        RunMode | None,
-        of_pace(
-            help=_(
-                "live: call by call; batch: the vendor's batch service, slower and cheaper; files: write requests.jsonl,"
-                " to be answered elsewhere, and stop."
-            )
-        ),
-    ] = None
-    concurrency: Annotated[int | None, of_pace(help=_("Calls at a time. (default: 3)"))] = None
-    max_concurrency: Annotated[
-        int | None, of_pace(help=_("Calls at a time, at most: grows while it helps."))
-    ] = None
-    rpm: Annotated[int | None, of_pace(help=_("Requests a minute, at most."))] = None
-    tpm: Annotated[int | None, of_pace(help=_("Tokens a minute, at most."))] = None
-    wait: Annotated[
-        bool | None, of_pace("--wait", help=_("Wait for an endpoint that does not accept connections yet."))
-    ] = None
-    max_cost: Annotated[
-        float | None, of_pace(help=_("Stop before more than this is spent; needs llm.price."))
-    ] = None
-    max_total_tokens: Annotated[
-        int | None, of_pace(help=_("Stop before more tokens than this are used."))
-    ] = None
-
-    engine: Annotated[
-        Literal["local", "ray"] | None,
-        of_cluster(help=_("ray: the machines of a Ray cluster make the calls.")),
-    ] = None
-    ray_address: Annotated[
-        str | None,
-        of_cluster(
-            help=_("auto: the cluster of this machine; host:port. (default: one of this machine alone)")
-        ),
-    ] = None
+    config: Path | None
+    values: dict[str, Any]
 
     def nested(self) -> dict[str, dict[str, Any]]:
         """Return the flags that were given as settings, nested as in the TOML."""
-        values: dict[str, dict[str, Any]] = {}
-        for name, (section, key) in SET_BY_FLAGS.items():
-            value = getattr(self, name, None)
+        nested: dict[str, dict[str, Any]] = {}
+        for name, value in self.values.items():
             if value is not None:
+                table, key = SET_BY_FLAGS[name]
                 names = [column.strip() for column in value.split(",")] if name == "columns" else value
-                values.setdefault(section, {})[key] = names
-        return values
+                nested.setdefault(table, {})[key] = names
+        return nested
 
 
-_OTHER_KEYS = {"columns": "header", "compaction": "level"}  # flags that are not named as their setting
-SET_BY_FLAGS = {
-    flag: (section, _OTHER_KEYS.get(flag, flag))
-    for section, flags in {
-        "input": "user profiles timezone columns keep_duplicates strict shard max_rejects",
-        "llm": "provider preset model base_url tier",
-        "prompt": "detail answer",
-        "compaction": "compaction",
-        "budget": "max_input_tokens max_output_tokens max_users",
-        "run": "limit mode concurrency max_concurrency rpm tpm wait max_cost max_total_tokens",
-        "cluster": "engine ray_address",
-    }.items()
-    for flag in flags.split()
-}
+_Config = Annotated[
+    Path | None, Option(help=_("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml."))
+]
 
 
 def flag_name(option: str) -> str:
@@ -180,22 +119,27 @@ class LookFlags:
     json: Annotated[bool, of_view("--json", help=_("JSON on standard output."))] = False
 
 
-def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of dataclasses; it receives one filled instance of each, by position.
+def with_options(*groups: type, shows: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of SettingFlags and of dataclasses; it receives one filled instance of each, by position.
 
-    Typer has no such notion: it reads the signature made here.
+    `shows`: the settings' flags whose help its page has; of the others it has the names. Typer has no such notion: it reads the
+    signature made here.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command).parameters.values())[len(groups) :]
-        options = [_parameter(group, field) for group in groups for field in fields(group)]
-        names = {group: [field.name for field in fields(group)] for group in groups}
+        of_groups = {group: _parameters(group, shows.split()) for group in groups}
 
         @wraps(command)
         def flat(**values: Any) -> None:  # noqa: ANN401  whatever the options hold
-            filled = [group(**{name: values.pop(name) for name in names[group]}) for group in groups]
+            filled = []
+            for group, options in of_groups.items():
+                held = {option.name: values.pop(option.name) for option in options}
+                of_settings = group is SettingFlags
+                filled.append(SettingFlags(held.pop("config"), held) if of_settings else group(**held))
             command(*filled, **values)
 
+        options = [option for group in of_groups.values() for option in group]
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *options]]
         flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         flat.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -204,9 +148,16 @@ def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[...,
     return decorate
 
 
-def _parameter(group: type, field: Any) -> inspect.Parameter:  # noqa: ANN401  dataclasses.Field
-    hints = get_type_hints(group, include_extras=True)
-    default = inspect.Parameter.empty if field.default is MISSING else field.default
-    return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[field.name]
-    )
+def _parameters(group: type, shown: Sequence[str]) -> list[inspect.Parameter]:
+    option = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+    if group is not SettingFlags:
+        hints = get_type_hints(group, include_extras=True)
+        return [
+            option(each.name, default=each.default, annotation=hints[each.name]) for each in fields(group)
+        ]
+    found = [option("config", default=None, annotation=_Config)]
+    for name, (panel, _table, kind, text) in _FLAGS.items():
+        look: dict[str, Any] = {"help": text, "rich_help_panel": panel, "hidden": name not in shown}
+        how = Option(flag_name(name), **look, min=1 if name == "limit" else None)
+        found.append(option(name, default=None, annotation=Annotated[kind | None, how]))
+    return found

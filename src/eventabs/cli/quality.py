@@ -84,7 +84,7 @@ def _show(first: Path, second: Path, *, users: int | None, output: Path | None, 
 
 
 @command(help=_("Ask about some users of a run again, in other batches: which events and journeys stay?"))
-@with_options(SettingFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags, shows="max_cost max_total_tokens")
 def audit(
     flags: SettingFlags,
     shown: ShownFlags,
@@ -213,7 +213,7 @@ def _confirm(line: str, flags: SettingFlags, *, is_free: bool, yes: bool, quiet:
     """
     if not quiet:
         print_line(stderr_console(), line)
-    if is_free or yes or flags.max_cost or flags.max_total_tokens:
+    if is_free or yes or flags.values["max_cost"] or flags.values["max_total_tokens"]:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         message = _(

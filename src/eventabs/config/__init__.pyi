@@ -1,4 +1,9 @@
-from .files import example_config as example_config, find_config as find_config, read_toml as read_toml
+from .files import (
+    explained_settings as explained_settings,
+    find_config as find_config,
+    own_config as own_config,
+    read_toml as read_toml,
+)
 from .settings import (
     LlmSettings as LlmSettings,
     MustSettings as MustSettings,

@@ -12,6 +12,8 @@ from eventabs.errors import ConfigError, toml_fault
 from eventabs.language import Language, gettext as _
 
 _FIRST: Final = "\nlang = "  # what is above is about the example itself
+_RARE: Final = re.compile(r"\n## (?:.+\n)+")  # a paragraph of settings that are rarely changed
+_WIDE: Final = re.compile(r"\n{4,}")
 _AS_IT_IS: Final = re.compile(r"\[.*\]$|#|$")  # a table's header, a comment, a blank line
 _COMMENT: Final = re.compile(r"\s+#")  # goes on below its setting, which moves by one
 
@@ -45,9 +47,15 @@ def read_toml(path: Path) -> dict[str, Any]:
     raise ConfigError(message.format(path=path, error=fault))
 
 
-def example_config(language: Language, *, preset: str = "", model: str = "") -> str:
-    """Return a TOML file with every setting, its default and what it is for; only `preset` and `model` are set."""
-    text = resources.files(__package__).joinpath(f"example.{language}.toml").read_text("utf-8")
+def explained_settings(language: Language, *, all_of_them: bool) -> str:
+    """Return a TOML file with settings at their defaults and what each is for: all, or without those rarely changed."""
+    text = resources.files(__package__).joinpath(f"settings.{language}.toml").read_text("utf-8")
+    return text if all_of_them else _WIDE.sub("\n\n\n", _RARE.sub("", text)).rstrip() + "\n"
+
+
+def own_config(language: Language, *, all_settings: bool, preset: str = "", model: str = "") -> str:
+    """Return a TOML file of the user's own, in which only `preset` and `model` are set."""
+    text = explained_settings(language, all_of_them=all_settings)
     settings = text[text.index(_FIRST) :].splitlines()
     head = _(
         "# Settings of eventabs with their defaults. To change one, take away the # right before its name."
@@ -69,7 +77,6 @@ def _commented_out(line: str) -> str:
 
 
 def _with(text: str, key: str, value: str) -> str:
-    def chosen(line: re.Match[str]) -> str:
-        return f"{key} = {json.dumps(value, ensure_ascii=False)} ".ljust(len(line[0]))
-
-    return re.sub(rf'^#{key} = "" +', chosen, text, count=1, flags=re.MULTILINE)
+    said = f"{key} = {json.dumps(value, ensure_ascii=False)} "
+    setting = re.compile(rf'^#{key} = "" +', re.MULTILINE)
+    return setting.sub(lambda line: said.ljust(len(line[0])), text, count=1)

@@ -27,7 +27,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 # these load DuckDB, presets and the reader when they are first looked up
 from eventabs import ingest, prompts, providers, replies
-from eventabs.choices import AnswerForm, Compaction, Detail, ProviderChoice, RunMode, TierName
+from eventabs.choices import AnswerForm, Compaction, Detail, Engine, ProviderChoice, RunMode, TierName
 from eventabs.config.files import read_toml
 from eventabs.errors import ConfigError, SettingFault, WrongSettingsError
 from eventabs.language import Language, gettext as _
@@ -306,9 +306,11 @@ def described(
     for fault in error.errors(include_url=False):
         key = ".".join(str(step) for step in fault["loc"])
         nearest = _nearest(key, names)
-        message = _("{origin}: {key}: {fault}; `eventabs init --output -` explains every setting")
+        message = _("{origin}: {key}: {fault}; `eventabs init --all --output -` explains every setting")
         if fault["type"] == "extra_forbidden":
-            message = _("{origin}: there is no setting {key}; `eventabs init --output -` lists them all")
+            message = _(
+                "{origin}: there is no setting {key}; `eventabs init --all --output -` lists them all"
+            )
             if key == "prompt.summary":
                 message = _("{origin}: {key} is gone, since summaries are made from the rows; leave it out")
             elif key == "run.min_grounded":
@@ -482,7 +484,6 @@ class LlmSettings(Section):
     extra_headers: dict[str, SecretStr] = {}
     proxy: str = ""
     ca_file: str = ""
-    connect_timeout: Seconds = 10.0
     idle_timeout: Seconds = 120.0
     call_timeout: Seconds = 900.0
     longest_wait: Seconds = 900.0
@@ -580,7 +581,7 @@ class BatchSettings(Section):
 class ClusterSettings(Section):
     """Where calls are made. `ray_address`: "" starts a cluster of this machine alone."""
 
-    engine: Literal["local", "ray"] = "local"
+    engine: Engine = "local"
     ray_address: str = ""
 
 

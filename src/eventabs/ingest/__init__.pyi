@@ -1,6 +1,7 @@
 from .column_names import canonical_action as canonical_action
 from .export import Export as Export, UserGroup as UserGroup, open_export as open_export
 from .files import FileStamp as FileStamp, expand as expand
+from .frames import Frame as Frame
 from .input_warnings import Description as Description, FileMapping as FileMapping, ReadRow as ReadRow
 from .normal_form import (
     as_glob as as_glob,

@@ -37,6 +37,7 @@ from eventabs.store import (
     events_of,
     goal_of,
     journeys_of,
+    limited_of,
     read_head,
     rows_of_user,
     stored_retries,
@@ -281,6 +282,7 @@ class ReportFacts:
     inputs: tuple[str, ...]
     endpoint: Endpoint
     counts: Counts
+    limited_of: int  # users of the input, of whom --limit left some out
     cost: float | None
     seconds: float  # that the run has been worked on, without pauses
     timezone: str  # of the settings, "" for the times of the export
@@ -314,6 +316,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             inputs=tuple(Path(path).name for path in meta["paths"]),
             endpoint=endpoint,
             counts=counted,
+            limited_of=limited_of(meta),
             cost=endpoint.price.total(counted) if endpoint.model else None,
             seconds=seconds_worked(meta),
             timezone=settings.get("input", {}).get("timezone", ""),

@@ -30,6 +30,7 @@ from eventabs.store import (
     failure_reasons,
     host_of,
     journeys_of,
+    limited_of,
     retry_under_way,
     rows_of_user,
     shard_states,
@@ -78,6 +79,7 @@ class RunState:
     jobs: tuple[Job, ...] = ()  # of a batch service, and files of requests
     shards: tuple[ShardState, ...] = ()  # as they were when they were merged
     missing_shards: int = 0  # that were not merged
+    limited_of: int = 0  # users of the input, of whom --limit left some out
     merged_at: str = ""
 
 
@@ -123,6 +125,7 @@ def _run_state(
         shards=shards,
         missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
         merged_at=facts.get("merged_at", ""),
+        limited_of=limited_of(facts),
     )
 
 

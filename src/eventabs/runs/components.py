@@ -431,10 +431,9 @@ def start_command(settings: Settings) -> str:
 async def require_connection(run: RunContext, stop: Stop) -> None:
     """Connect once before the first call, or until that works with `run.wait`. Raises StoppedError, StopRequested."""
     settings = run.settings
-    seconds = min(settings.llm.connect_timeout, CONNECT_SECONDS)
     while True:
         try:
-            await find_route(endpoint_of(settings.llm, run.environment), seconds=seconds)
+            await find_route(endpoint_of(settings.llm, run.environment), seconds=CONNECT_SECONDS)
         except UnreachableError as error:
             if not settings.run.wait:
                 message = _("{cause}; {step}")
@@ -486,7 +485,7 @@ def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
 def call_limits(settings: Settings) -> CallLimits:
     """Return the limits of calls."""
     llm, run = settings.llm, settings.run
-    times = llm.connect_timeout, llm.idle_timeout, llm.call_timeout, llm.longest_wait
+    times = CONNECT_SECONDS, llm.idle_timeout, llm.call_timeout, llm.longest_wait
     return CallLimits(*times, max_calls(settings) + 1, rpm=run.rpm, tpm=run.tpm, tries=run.call_tries)
 
 

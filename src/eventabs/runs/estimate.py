@@ -53,9 +53,8 @@ from eventabs.runs.components import (
 )
 from eventabs.runs.extension import Planner, refuse_unextendable, survey, user_changes
 from eventabs.runs.intake import (
-    STDIN,
     InputDescription,
-    copy_stdin,
+    copied,
     describe_export,
     input_paths,
     language_of,
@@ -232,8 +231,7 @@ def opened_export(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> 
         raise StorageError(message.format(error=error.strerror)) from None
     with scratch as name:
         folder = Path(name)
-        files = [copy_stdin(folder, Stop()) if path == STDIN else path for path in named]
-        with open_input(settings, files, folder, on_copy=on_copy) as export:
+        with open_input(settings, copied(named, folder, Stop()), folder, on_copy=on_copy) as export:
             yield export
 
 

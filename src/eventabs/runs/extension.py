@@ -39,9 +39,8 @@ from eventabs.runs.components import (
     last_taken,
 )
 from eventabs.runs.intake import (
-    STDIN,
     USERS_A_COMMIT,
-    copy_stdin,
+    copied,
     describe_export,
     facts_of,
     input_paths,
@@ -636,8 +635,7 @@ def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, st
             )
         run.remember(extension=under_way | {"accepted": accepted or under_way["accepted"]})
         return
-    if STDIN in named:
-        copy_stdin(run.directory.path, stop)
+    copied(named, run.directory.path, stop)
     known = {key: under_way.get(key) for key in ("before", "status")}
     if under_way.get("state") != COMPARING:  # one that was killed while it compared has changed nothing
         known = {"before": under_way, "status": run.facts.get("status", "stopped")}

@@ -3,6 +3,7 @@
 import hashlib
 import heapq
 import select
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from typing import Any, cast
 
 from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Description, Export, FileMapping, FileStamp, ReadRow, expand
+from eventabs.ingest import Description, Export, FileMapping, FileStamp, Frame, ReadRow, expand
 from eventabs.language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import (
@@ -39,7 +40,7 @@ from eventabs.runs.components import (
 )
 from eventabs.runs.observer import ColumnsFound, InputGone, InputRead, Note, RowShown
 from eventabs.stop import Stop
-from eventabs.store import Ledger, disk_full, open_private, storage_error, write_rejects
+from eventabs.store import Ledger, RunDirectory, disk_full, open_private, storage_error, write_rejects
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,12 @@ class InputDescription:
         yield from self.warnings
 
 
+_TOLD = (
+    *("paired_ends", "unpaired", "shortened", "compared", "not_compared"),
+    *("skipped_lines", "non_behaviors", "other_rows"),
+)
+
+
 def describe_export(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
     """Describe an open export. `language`: the prompt's."""
     found: Description = export.description
@@ -84,14 +91,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
         export.duplicates,
         export.reasons,
         encodings=tuple(sorted({*export.encodings.values()} - {"utf-8", ""})),  # "": Parquet has none
-        paired_ends=export.paired_ends,
-        unpaired=export.unpaired,
-        shortened=export.shortened,
-        compared=export.compared,
-        not_compared=export.not_compared,
-        skipped_lines=export.skipped_lines,
-        non_behaviors=export.non_behaviors,
-        other_rows=export.other_rows,
+        **{name: getattr(export, name) for name in _TOLD},
     )
     rows = tuple(_shown(row, compactor) for row in found.rows)
     return InputDescription(rows, found.mappings, found.warnings, found.schemas, found.columns, read)
@@ -139,7 +139,7 @@ def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Not
 
 
 STDIN = "-"
-_NAMES = ("stdin.csv", "stdin.jsonl")
+_COPIES = ("stdin.csv", "stdin.jsonl", "frame.parquet")
 _HEAD = 4096
 _CHUNK = 1 << 20
 _LOOK_SECONDS = 0.2  # between looks at a requested stop
@@ -158,6 +158,11 @@ def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
         if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
             message = _("the file name {path} is not valid text; rename the file")
             raise UsageError(message.format(path=ascii(path)))
+        with suppress(OSError, ValueError):  # a name that the system does not take
+            place = Path(path).parent if Path(path).name == "checkpoint.json" else Path(path)
+            if RunDirectory(place).holds_run():
+                message = _("{path} is a run, not an export; go on with it: eventabs resume {path}")
+                raise UsageError(message.format(path=shlex.quote(path)))
     return named
 
 
@@ -166,24 +171,34 @@ def require_input(named: Sequence[str]) -> None:
     expand([path for path in named if path != STDIN])
 
 
-def copy_stdin(directory: Path, stop: Stop, stream: BufferedIOBase | None = None) -> str:
-    """Copy a stream (standard input) into `directory`, named by what it looks like; return the path.
+def copied(
+    named: Sequence[str], directory: Path, stop: Stop, stream: BufferedIOBase | None = None
+) -> list[str]:
+    """Return the paths to read: a table in memory, or a stream (standard input), is copied into `directory`.
 
-    Raises StorageError where the disk refuses, and StopRequested.
+    A stream is named by what it looks like. Raises InputError, StorageError where the disk refuses, and StopRequested.
     """
-    chunks = _chunks(stream or cast("BufferedIOBase", sys.stdin.buffer), stop)
-    head = b""
-    while len(head) < _HEAD and (chunk := next(chunks, b"")):
-        head += chunk
+    if STDIN not in named:
+        return list(named)
+    given = named[named.index(STDIN)]
+    head, chunks = b"", iter([b""])
+    if not isinstance(given, Frame):
+        chunks = _chunks(stream or cast("BufferedIOBase", sys.stdin.buffer), stop)
+        while len(head) < _HEAD and (chunk := next(chunks, b"")):
+            head += chunk
     looks_like_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
-    path = directory / _NAMES[looks_like_json]
+    path = directory.absolute() / (_COPIES[2] if isinstance(given, Frame) else _COPIES[looks_like_json])
     try:
+        for name in {*_COPIES} - {path.name}:  # of the export before
+            path.with_name(name).unlink(missing_ok=True)
         with open(path, "wb", opener=open_private) as file:
             file.write(head)
             file.writelines(chunks)
+        if isinstance(given, Frame):
+            given.copy_to(path, stop)
     except OSError as error:
         raise storage_error(path, error) from error
-    return str(path.absolute())
+    return [str(path) if each == STDIN else each for each in named]
 
 
 def _chunks(stream: BufferedIOBase, stop: Stop) -> Iterator[bytes]:
@@ -201,7 +216,7 @@ def _chunks(stream: BufferedIOBase, stop: Stop) -> Iterator[bytes]:
 
 def stdin_copy(directory: Path) -> str:
     """Return where `copy_stdin` put the stream. Raises InputError where it is gone."""
-    for name in _NAMES:
+    for name in _COPIES:
         if (directory / name).is_file():
             return str((directory / name).absolute())
     message = _("{path} no longer holds what came by standard input; begin a new run")
@@ -272,7 +287,7 @@ def stamps_of(paths: Sequence[str], export: Export) -> list[list[object]]:
 def stored_paths(named: Sequence[str]) -> list[str]:
     """Return paths as a run keeps them: found from another folder too, addresses without their queries."""
     return [
-        path if path == STDIN else public_address(path) if is_address(path) else str(Path.cwd() / path)
+        STDIN if path == STDIN else public_address(path) if is_address(path) else str(Path.cwd() / path)
         for path in named
     ]
 

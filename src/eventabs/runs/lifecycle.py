@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from eventabs.config import (
     Settings,
@@ -29,10 +30,11 @@ from eventabs.errors import (
     StoppedError,
     UsageError,
 )
+from eventabs.ingest import Frame
 from eventabs.language import gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import VERSION
-from eventabs.providers import kind_of
+from eventabs.providers import is_loopback, kind_of
 from eventabs.records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
 from eventabs.runs.batches import (
     cancel_jobs,
@@ -66,7 +68,7 @@ from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, is_extending, take_in_export
 from eventabs.runs.intake import (
     STDIN,
-    copy_stdin,
+    copied,
     input_paths,
     measure_again,
     other_reading,
@@ -117,6 +119,7 @@ from eventabs.store import (
     has_answers,
     host_of,
     input_stem,
+    limited_of,
     placed_answers,
     public_flags,
     public_settings,
@@ -339,6 +342,10 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
     is_called = is_remote and settings.run.mode != "files" and not run.cluster
     if is_called and (variable := unset_key(settings.llm, run.environment)):
         run.observer.noted(KeyUnset(variable))
+    address = urlsplit(settings.llm.base_url)
+    if is_called and address.scheme == "http" and not is_loopback(address.hostname or ""):
+        message = _("{host} is called by plain http: all that is sent can be read on the way")
+        run.observer.noted(InputWarning("unencrypted", message.format(host=address.hostname)))
 
 
 _OF_INPUT = (  # what a summary says about the input, as the run's facts have it
@@ -369,7 +376,7 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         currency=run.settings.llm.price.currency,
         tier_costs=tracker.tier_costs,
         schemas=tuple(counted.get("schemas", ())),
-        users_in_input=counted.get("users", 0),
+        limited_of=limited_of(run.facts),
         **{name: counted[name] for name in _OF_INPUT if name in counted},
     )
 
@@ -419,12 +426,15 @@ def begin_run(
     named = input_paths(paths, settings)
     require_input(named)
     facts = _first_facts(invocation, settings)
-    directory = RunDirectory.create(out or default_out(named, settings.input.shard))
+    path = out or default_out(named, settings.input.shard)
+    if RunDirectory(path).holds_run():  # a ledger of another version cannot be resumed
+        with Ledger.watch(RunDirectory(path).ledger):
+            pass
+    directory = RunDirectory.create(path)
     nothing_paid = True
     try:
         with directory.locked(fresh=True), watch(directory, settings) as observer:
-            if STDIN in named:
-                copy_stdin(directory.path, stop)
+            copied(named, directory.path, stop)
             facts["paths"] = stored_paths(named)
             with closing(Ledger.create(directory.ledger, facts)) as ledger:
                 remember_run(facts["run_id"], settings)
@@ -505,7 +515,7 @@ def reopen_run(
 def default_out(paths: Sequence[str], shard: str = "") -> Path:
     """Return the run directory for an input, `<stem>.eventabs` in the current folder, or for shard i/N `<stem>.i-of-N.eventabs`."""
     first = public_address(paths[0]).partition("?")[0] if is_address(paths[0]) else paths[0]
-    stem = "stdin" if first == STDIN else input_stem(first)
+    stem = "frame" if isinstance(first, Frame) else "stdin" if first == STDIN else input_stem(first)
     part = f".{shard.replace('/', '-of-')}" if shard else ""
     return Path(f"{stem}{part}.eventabs")
 

@@ -302,7 +302,7 @@ Note = (
 class Summary(Counts):
     """How a run ended; the object that --json prints, and what the closing table needs beside it.
 
-    `behaviors` are those of the input; `users_in_input` is more than `users` after a trial under --limit. `standing_events` are
+    `behaviors` are those of the input; `limited_of` its users, where --limit left some out, else 0. `standing_events` are
     the events of users who are not done, since an extension has more to ask about them.
     """
 
@@ -320,7 +320,7 @@ class Summary(Counts):
     schemas: tuple[str, ...] = ()  # of known tools, whose exports the files are
     columns: dict[str, str] = field(default_factory=dict)  # by role
     warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
-    users_in_input: int = 0
+    limited_of: int = 0
     standing_events: int = 0
     extension: dict[str, int] | None = None  # what the last extension took in, took and changed
     cause: str = ""  # why the run was stopped

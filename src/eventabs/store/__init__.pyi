@@ -1,5 +1,6 @@
 from .checkpoint import (
     EVERY_BATCHES as EVERY_BATCHES,
+    limited_of as limited_of,
     timestamp as timestamp,
     write_checkpoint as write_checkpoint,
 )

@@ -39,6 +39,7 @@ def write_checkpoint(
         "settings_fingerprint": facts["settings_fingerprint"],
         "batches": {"total": counts.batches_done + batches_left, "done": counts.batches_done},
         "total_users": counts.users,
+        "limited": {"users": counts.users, "of": of} if (of := limited_of(facts)) else None,
         "processed_users": counts.done + counts.failed,
         "success_count": counts.done,
         "failed_count": counts.failed,
@@ -57,6 +58,11 @@ def write_checkpoint(
     replace_file(
         directory.checkpoint, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)]
     )
+
+
+def limited_of(facts: Mapping[str, Any]) -> int:
+    """Return the users of the input of whom --limit left some out, 0 where it left out none."""
+    return facts["input"]["users"] if facts.get("input_complete") is False else 0
 
 
 def timestamp(moment: datetime) -> str:

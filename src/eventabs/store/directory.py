@@ -26,7 +26,7 @@ _LOOKS_PASS: Final = 0.25  # seconds; `in_use` of another process holds the lock
 _A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 _SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
 _LEFTOVERS: Final = {  # of a run that was refused, or killed at birth, before it had a ledger
-    *(".gitignore", ".gitignore.tmp", "run.lock", "run.log", "stdin.csv", "stdin.jsonl"),
+    *(".gitignore", ".gitignore.tmp", "run.lock", "run.log", "stdin.csv", "stdin.jsonl", "frame.parquet"),
     *("rejects.jsonl", "rejects.jsonl.tmp"),
     *(f"ledger.sqlite.new{suffix}" for suffix in ("", "-journal", "-wal", "-shm")),
 }

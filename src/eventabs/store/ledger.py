@@ -154,7 +154,7 @@ def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
     if found != FORMAT:
         message = _(
             "{path} was written by another version of eventabs (format {found}, this one reads {known}); begin anew"
-            " with: eventabs run INPUT --out DIR"
+            " in another directory: eventabs run INPUT --out DIR"
         )
         raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
 

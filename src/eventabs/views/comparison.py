@@ -325,7 +325,7 @@ def _print_user(console: Console, pair: UserPair) -> None:
             table.add_row(DIFFERS if line.differs else "", *cells_shown)
     console.print(table)
     if (left_out := len(lines) - _MOST_LINES) > 0:
-        print_line(console, _("{count} more rows; --output writes a page with them").format(count=left_out))
+        print_line(console, _("{count} more rows; the page of --output has them").format(count=left_out))
     console.print()
 
 

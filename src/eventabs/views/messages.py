@@ -228,17 +228,7 @@ def _of_machines(note: runs.MachinesChanged) -> str:
     return _("Machine {lost} is lost ({cause}); {now}").format(lost=note.lost, cause=note.cause, now=now)
 
 
-def _of_the_run(
-    note: runs.AwaitingEndpoint
-    | runs.JobTrouble
-    | runs.KeyUnset
-    | runs.SettingsTaken
-    | runs.Serving
-    | runs.CoolingDown
-    | runs.MachinesChanged
-    | runs.Stopping
-    | runs.StateChanged,
-) -> str:
+def _of_the_run(note: runs.Note) -> str:
     match note:
         case runs.AwaitingEndpoint() | runs.JobTrouble():
             template = _("{cause}; again in {wait}")
@@ -283,6 +273,11 @@ def plan_line(batches: int, users_per_batch: float) -> str:
             batches,
         )
     return template.format(batches=count(batches), average=average(users_per_batch))
+
+
+def limited(asked: int, of: int) -> list[str]:
+    """Say that --limit left users of an input out; nothing where `of` is 0."""
+    return [_("limited: {count} of {users}").format(count=count(asked), users=users(of))] if of else []
 
 
 def retries(number: int) -> str:
@@ -376,15 +371,8 @@ def _help(code: str) -> str:
     """Say what helps against a reason; "" where nothing in the settings does."""
     form = _('llm.constrain, prompt.answer = "schema" or another model')
     fewer = _("a smaller budget.max_rows or another model")
-    return {
-        "empty": form,
-        "unparsable": form,
-        "renumbered": form,
-        "cut": fewer,
-        "missing": fewer,
-        "unplaced": fewer,
-        "minor": _("another model"),
-    }.get(code, "")
+    helps = dict.fromkeys(("empty", "unparsable", "renumbered"), form) | {"minor": _("another model")}
+    return (helps | dict.fromkeys(("cut", "missing", "unplaced"), fewer)).get(code, "")
 
 
 def failures(numbers: Mapping[str, int]) -> list[str]:
@@ -392,10 +380,8 @@ def failures(numbers: Mapping[str, int]) -> list[str]:
     width = len(count(max(numbers.values(), default=0)))
     lines = []
     for code, number in most_frequent(numbers):
-        helps = _("try {help}").format(help=_help(code))
-        lines.append(
-            f"  {count(number):>{width}}  {joined((reason(code), *([helps] if _help(code) else [])))}"
-        )
+        helps = [_("try {help}").format(help=_help(code))] if _help(code) else []
+        lines.append(f"  {count(number):>{width}}  {joined((reason(code), *helps))}")
     return [_("Failed users by reason:"), *lines] if lines else []
 
 

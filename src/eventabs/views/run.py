@@ -37,7 +37,7 @@ SECONDS_BETWEEN_LOOKS = 1.0
 _STATUS_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
-    " host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again journeys"
+    " host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again journeys limited"
 )
 _AT_REST = ("interrupted", "stopped", "killed")
 _DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
@@ -68,6 +68,7 @@ def status_json(state: RunState, **more: object) -> str:
         fields[key] = None if fields[key] is None else round(fields[key], digits)
     fields |= {
         "pending": progress.pending,
+        "limited": {"users": progress.users, "of": state.limited_of} if state.limited_of else None,
         "event_counts": progress.event_counts,
         "answers": answer_fields(progress),
         "jobs": [job._asdict() for job in state.jobs],
@@ -168,14 +169,13 @@ def _picture(state: RunState) -> Group:
     if state.last_failure:
         panel.trouble = messages.noted(state.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
-    lines = [Text(line) for line in _event_lines(state.progress)]
-    lines += [Text(one_line(line)) for line in (*_again(state), *messages.failures(state.failures))]
-    lines += [Text(one_line(job_line(job))) for job in state.jobs if job.is_out]
-    return Group(Text(one_line(_run_headline(state)), style=style), panel, *lines)
+    lines = (*_facts(state), *(job_line(job) for job in state.jobs if job.is_out))
+    return Group(Text(one_line(_run_headline(state)), style=style), panel, *map(Text, map(one_line, lines)))
 
 
 def _run_headline(state: RunState) -> str:
-    return _("{state}: {out}").format(state=_name(state), out=state.out)
+    facts = state.out, *messages.limited(state.progress.users, state.limited_of)
+    return _("{state}: {facts}").format(state=_name(state), facts=listed(facts))
 
 
 def _name(state: RunState) -> str:
@@ -197,19 +197,17 @@ def _events(counts: Progress | Summary) -> list[tuple[str, str]]:
     return [(label, said) for label, said in found if said]
 
 
-def _event_lines(progress: Progress) -> list[str]:
-    return [_("{state}: {facts}").format(state=label, facts=said) for label, said in _events(progress)]
+def _facts(state: RunState) -> list[str]:
+    """Say what is known of events, users that were asked again, and failures, a line each."""
+    lines = [_("{state}: {facts}").format(state=label, facts=said) for label, said in _events(state.progress)]
+    if again := messages.asked_again(state.asked_again):
+        lines.append(_("Asked again: {users}").format(users=again))
+    return lines + messages.failures(state.failures)
 
 
 def _lines(state: RunState) -> list[str]:
     counts = messages.progress_line(state.progress, state.endpoint.currency)
-    lines = [
-        _run_headline(state),
-        counts,
-        *_event_lines(state.progress),
-        *_again(state),
-        *messages.failures(state.failures),
-    ]
+    lines = [_run_headline(state), counts, *_facts(state)]
     if state.cooling_seconds:
         lines.append(messages.cooling(state.cooling_seconds))
     if state.last_failure:
@@ -217,11 +215,6 @@ def _lines(state: RunState) -> list[str]:
     lines += [job_line(job) for job in state.jobs if job.is_out]
     time = _("{time} in all") if state.status == "completed" else _("{time} so far")
     return [*lines, time.format(time=duration(state.progress.seconds))]
-
-
-def _again(state: RunState) -> list[str]:
-    again = messages.asked_again(state.asked_again)
-    return [_("Asked again: {users}").format(users=again)] if again else []
 
 
 _SUMMARY_KEYS = (
@@ -232,13 +225,14 @@ _SUMMARY_KEYS = (
 
 
 def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -> None:
-    """Print how the run ended, what failed and what to do next; `quiet`: only the first line and failures."""
+    """Print how the run ended, what failed and what to do next; `quiet`: without figures."""
     well = summary.status == "completed" and not summary.failed
     print_line(console, _end_headline(summary), style="bold green" if well else "bold yellow")
     if not quiet:
         console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
-        if not kind_of(summary.provider).is_remote:
-            print_line(console, _("No model was called: the built-in rules made the events."))
+    if not kind_of(summary.provider).is_remote:
+        label = _("No model was called: built-in rules made the events. To name one: ")
+        print_command(console, label, "eventabs init --preset NAME")
     for line in messages.failures(summary.failures):
         print_line(console, line)
     _print_bad_answer(console, summary.bad_answer, summary.out)
@@ -267,8 +261,7 @@ def _end_headline(summary: Summary) -> str:
     ]
     if summary.failed:
         parts.append(_("{count} failed").format(count=count(summary.failed)))
-    if left_out := _left_out(summary):
-        parts.append(_("{count} left out by --limit").format(count=count(left_out)))
+    parts += messages.limited(summary.users, summary.limited_of)
     if summary.pending:
         parts.append(_("{count} still to do").format(count=count(summary.pending)))
     parts.append(events(summary.events))
@@ -277,22 +270,15 @@ def _end_headline(summary: Summary) -> str:
     return _("{state}: {facts}").format(state=messages.status_name(summary.status), facts=listed(parts))
 
 
-def _left_out(summary: Summary) -> int:
-    return max(0, summary.users_in_input - summary.users) if summary.status == "completed" else 0
-
-
 def _figures(summary: Summary) -> Table:
     calls = count(summary.calls)
     if summary.retries:
         calls = _("{calls} + {retries}").format(calls=calls, retries=messages.retries(summary.retries))
-    rows = [
-        (_("users"), count(summary.users)),
-        (_("calls"), calls),
-        (_("time"), duration(summary.seconds)),
-    ]
+    rows = [(_("users"), count(summary.users)), (_("time"), duration(summary.seconds))]
     if again := messages.asked_again(summary.asked_again):
-        rows.insert(2, (_("asked again"), again))
+        rows.insert(1, (_("asked again"), again))
     if kind_of(summary.provider).is_remote:
+        rows.insert(1, (_("calls"), calls))
         tokens = _("{prompt} in, {completion} out").format(
             prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
         )
@@ -332,9 +318,10 @@ def _next_steps(summary: Summary) -> list[tuple[str, str]]:
         template = _("Unreadable rows ({count}), each with its line number: ")
         rejected = messages.reject_counts(summary.rejects) or count(summary.rejected_rows)
         steps.append((template.format(count=rejected), str(out / "rejects.jsonl")))
-    if left_out := _left_out(summary):
-        template = _("{count} users were left out by --limit; go on with them: ")
-        steps.append((template.format(count=count(left_out)), messages.resume_command(summary.out)))
+    if summary.limited_of and summary.status == "completed":
+        steps.append(
+            (_("Go on with the users that --limit left out: "), messages.resume_command(summary.out))
+        )
     if summary.failed:
         steps.append((_("Failed users, each with its reason: "), str(out / "failures.jsonl")))
     if summary.status == "waiting":

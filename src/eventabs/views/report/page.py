@@ -211,6 +211,7 @@ def _environment() -> Environment:
         "count": messages.count,
         "duration": messages.duration,
         "users": messages.users,
+        "limited": messages.limited,
         "events": messages.events,
         "journeys": messages.journeys,
         "behaviors": messages.behaviors,
