@@ -6,7 +6,7 @@ import re
 from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
 from itertools import accumulate, chain, islice, product
 from pathlib import Path
@@ -115,7 +115,7 @@ class TokenCounter:
             encoding = _encoding(name)
             self._encode, self.adds_up = lambda text: len(encoding.encode_ordinary(text)), True
         self.seam = 0 if self.adds_up else SEAM  # to add to the count of a piece that is counted alone
-        self._piece = lru_cache(_CACHED_PIECES)(self._encode)
+        self._pieces = _Counts(self.count)
 
     def count(self, text: str) -> int:
         """Count the tokens of `text`."""
@@ -134,10 +134,7 @@ class TokenCounter:
             return list(chain.from_iterable(pool.map(self._counted, chain([first], slices))))
 
     def _counted(self, pieces: Sequence[str]) -> list[int]:
-        return list(map(self._remembered, pieces))
-
-    def _remembered(self, piece: str) -> int:
-        return self._piece(piece) if len(piece) <= _CACHED_LENGTH else self.count(piece)
+        return list(map(self._pieces.__getitem__, pieces))
 
     def total(self, pieces: Iterable[str]) -> int:
         """Add up the counts of pieces; counts of short pieces are cached.
@@ -150,7 +147,22 @@ class TokenCounter:
         """
         if not self.adds_up:
             return self._encode("".join(pieces))
-        return sum(map(self._remembered, pieces))
+        return sum(map(self._pieces.__getitem__, pieces))
+
+
+class _Counts(dict[str, int]):
+    """The tokens of pieces; short ones are kept, until there are too many. Several times as fast as an lru_cache."""
+
+    def __init__(self, count: Callable[[str], int]) -> None:
+        self._count = count
+
+    def __missing__(self, piece: str) -> int:
+        tokens = self._count(piece)
+        if len(piece) <= _CACHED_LENGTH:
+            if len(self) >= _CACHED_PIECES:
+                self.clear()
+            self[piece] = tokens
+        return tokens
 
 
 class RowNumbers:
