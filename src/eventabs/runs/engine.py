@@ -21,7 +21,7 @@ _CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read 
 
 _PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
 _SECONDS_A_SNAPSHOT = 0.5
-_SECONDS_A_COUNT = 0.25  # of answers that are coming in
+_SECONDS_A_REPORT = 0.05
 
 
 @dataclass(eq=False, kw_only=True)
@@ -51,10 +51,9 @@ class Engine:
         self._abandoned = asyncio.Event()
         self._error: Exception | None = None
         self._held: Batch | None = None  # by the limit on spending
-        self._reports = False
         self._replies = 0
         self._keeping: asyncio.TimerHandle | None = None
-        self._counting: asyncio.TimerHandle | None = None
+        self._reporting: asyncio.TimerHandle | None = None
         self._is_awaiting = False
 
     async def run(self) -> None:
@@ -69,9 +68,9 @@ class Engine:
         grace = asyncio.create_task(self._cancel_after_grace(workers))
         await asyncio.wait(workers)
         grace.cancel()
-        for timer in (self._keeping, self._counting):
-            if timer is not None:
-                timer.cancel()
+        self._report_now()
+        if self._keeping is not None:
+            self._keeping.cancel()
         if self._error is not None:
             raise self._error
         if not self.stopped:
@@ -173,14 +172,15 @@ class Engine:
                 await settled.committed
                 judge = partial(self.failures.count_answer, usable=settled.usable, reasons=settled.reasons)
                 self._replies += 1
-            self._tracker.count_batch()
+            ended = self._tracker.count_batch()
             judge()
         finally:
             place.leave()
             self.spending.release(batch)
             self._report()
             self._changed.set()
-        if self._tracker.counts.batches_done % EVERY_BATCHES == 0:
+        if ended % EVERY_BATCHES == 0:
+            self._report_now()
             await self.save()
 
     async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
@@ -204,11 +204,6 @@ class Engine:
 
     def _note_content(self, place: "_Place", characters: int) -> None:
         place.receive(characters)
-        if self._counting is None:
-            self._counting = asyncio.get_running_loop().call_later(_SECONDS_A_COUNT, self._count_content)
-
-    def _count_content(self) -> None:
-        self._counting = None
         self._report()
 
     def _is_queued(self, error: EndpointError) -> bool:
@@ -237,13 +232,14 @@ class Engine:
         return replace(reply, usage=Usage(request.input_tokens, tokens))
 
     def _report(self) -> None:
-        """Report the counts, once for all that changes in this turn of the event loop."""
-        if not self._reports:
-            self._reports = True
-            asyncio.get_running_loop().call_soon(self._report_now)
+        """Report the counts soon, once for all that changes until then."""
+        if self._reporting is None:
+            self._reporting = asyncio.get_running_loop().call_later(_SECONDS_A_REPORT, self._report_now)
 
     def _report_now(self) -> None:
-        self._reports = False
+        if self._reporting is not None:
+            self._reporting.cancel()
+            self._reporting = None
         self._observer.progressed(self._progress())
         if self._keeping is None:
             self._keeping = asyncio.get_running_loop().call_later(_SECONDS_A_SNAPSHOT, self._keep_progress)

@@ -65,7 +65,7 @@ class ProgressTracker:
         self._causes = dict(counts.retry_causes)
         self._tiers = {tier: dict(use) for tier, use in counts.by_tier.items()}
         self._numbers = {name: getattr(counts, name) for name in _NUMBERS}
-        self._answers = counts.answers
+        self._answers = [counts.answers]  # of which the sum counts, made when it is asked for
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done
         self.receiving = 0  # characters of the answers that are coming in
@@ -77,8 +77,15 @@ class ProgressTracker:
     def counts(self) -> Counts:
         """What the run has and has used so far."""
         return Counts(
-            **self._numbers, answers=self._answers, retry_causes=dict(self._causes), tiers=self._tiers_now()
+            **self._numbers, answers=self.answers, retry_causes=dict(self._causes), tiers=self._tiers_now()
         )
+
+    @property
+    def answers(self) -> AnswerCells:
+        """What the answers held. A checkpoint that is being written keeps what it has."""
+        if len(self._answers) > 1:
+            self._answers = [summed(self._answers)]
+        return self._answers[0]
 
     @property
     def under_way(self) -> int:
@@ -106,8 +113,8 @@ class ProgressTracker:
             self._numbers[name] += number
 
     def add_answers(self, cells: AnswerCells) -> None:
-        """Add to the counts of answers. A checkpoint that is being written keeps what it has."""
-        self._answers = summed([self._answers, cells])
+        """Add to the counts of answers."""
+        self._answers.append(cells)
 
     def count_reply(self, usage: Usage, seconds: float, characters: int, tier: str = "") -> None:
         """Count a reply that has just come; `tier` "": the ordinary one served it."""
@@ -119,10 +126,11 @@ class ProgressTracker:
         cost = self.price.cost(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, tier)
         self._replies.append(_Reply(self._clock(), seconds, usage.completion_tokens, characters, cost))
 
-    def count_batch(self) -> None:
-        """Count a batch that has just ended, well or not."""
+    def count_batch(self) -> int:
+        """Count a batch that has just ended, well or not; return how many have."""
         self.add(batches_done=1)
         self._ends.append(self._clock())
+        return self._numbers["batches_done"]
 
     def count_retry(self, cause: EndpointError) -> None:
         """Count a repeated call."""
@@ -139,7 +147,7 @@ class ProgressTracker:
         completion_tokens = self._numbers["completion_tokens"] + self._tokens_under_way()
         return Progress(
             **self._numbers | {"completion_tokens": completion_tokens},
-            answers=self._answers,
+            answers=self.answers,
             retry_causes=dict(self._causes),
             tiers=self._tiers_now(),
             batches_total=self._numbers["batches_done"] + remaining,
