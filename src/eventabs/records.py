@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import not_
-from typing import Any, Final, Literal, NamedTuple, Self, TypedDict
+from typing import Final, Literal, NamedTuple, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from functools import partial, wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 from typer import Option
 
@@ -188,7 +188,7 @@ def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[...,
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command).parameters.values())[len(groups) :]
-        options = [_parameter(group, field) for group in groups for field in fields(group)]
+        options = [_parameter(field) for group in groups for field in fields(group)]
         names = {group: [field.name for field in fields(group)] for group in groups}
 
         @wraps(command)
@@ -204,9 +204,8 @@ def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[...,
     return decorate
 
 
-def _parameter(group: type, field: Any) -> inspect.Parameter:  # noqa: ANN401  dataclasses.Field
-    hints = get_type_hints(group, include_extras=True)
+def _parameter(field: Any) -> inspect.Parameter:  # noqa: ANN401  dataclasses.Field
     default = inspect.Parameter.empty if field.default is MISSING else field.default
     return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[field.name]
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=field.type
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from typing import Annotated, Self
 
@@ -226,6 +226,7 @@ def shipped_rules() -> str:
     return files("eventabs.providers").joinpath("rules.toml").read_text(encoding="utf-8")
 
 
+@cache
 def load_rules(text: str, language: Language) -> Rules:
     """Load a rules file. Raises ConfigError that names the key of an error."""
     file = _parse(text)
