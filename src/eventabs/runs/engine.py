@@ -17,7 +17,7 @@ from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.settlement import LONG_REPLY, Call, Session, Settlement
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
-_CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
+_CALLS_A_SPARE = 4  # one answer unread and one row opened ahead for so many calls at a time
 
 _PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
 _SECONDS_A_SNAPSHOT = 0.5
@@ -55,6 +55,8 @@ class Engine:
         self._keeping: asyncio.TimerHandle | None = None
         self._reporting: asyncio.TimerHandle | None = None
         self._is_awaiting = False
+        run = self.session.run.settings.run  # under limits, what is next depends on the calls before
+        self._opens_ahead = not (run.rpm or run.tpm or run.max_cost or run.max_total_tokens)
 
     async def run(self) -> None:
         """Work until all is done or the run is stopped.
@@ -63,7 +65,7 @@ class Engine:
         """
         # some more than calls in flight: a worker also waits until what its answer means is on disk
         most = self.max_calls
-        count = most + max(1, most // _CALLS_AN_UNREAD_ANSWER)
+        count = most + max(1, most // _CALLS_A_SPARE)
         workers = [asyncio.create_task(self._work()) for _worker in range(count)]
         grace = asyncio.create_task(self._cancel_after_grace(workers))
         await asyncio.wait(workers)
@@ -119,13 +121,22 @@ class Engine:
         return None
 
     def _has_room(self) -> bool:
-        """Whether another call may be made.
+        """Whether another call may be opened.
 
-        To wait for the disk with every answer leaves the wire empty for that long; to wait with none would
-        choose batches before anything was learnt. So a few answers may be unread, none beside few calls.
+        To wait for the disk with every answer and every row leaves the wire empty for that long; to wait with none would
+        choose batches before anything was learnt. So a few answers may be unread and a few rows ahead, none beside few calls.
         """
-        calls, limit = self._tracker.in_flight, self.concurrency.now
-        return calls < limit and calls + self._tracker.unread < limit + limit // _CALLS_AN_UNREAD_ANSWER
+        calls, limit = self._tracker.in_flight + self._tracker.opened, self.concurrency.now
+        spare = limit // _CALLS_A_SPARE
+        return calls < limit + spare * self._opens_ahead and calls + self._tracker.unread < limit + spare
+
+    async def _enter_wire(self) -> None:
+        """Wait until a call that is opened may be sent. Raises CallCancelledError where the run ends before."""
+        while self._tracker.in_flight >= self.concurrency.now:
+            self._changed.clear()
+            await self._changed.wait()
+            if self.stopped or self._error is not None:
+                raise CallCancelledError
 
     def _next(self) -> Batch | None:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
@@ -134,7 +145,7 @@ class Engine:
         if batch is not None and not self.spending.reserve(batch, self._tracker):
             self._held, batch = batch, None
         if batch is not None:
-            self._tracker.in_flight += 1
+            self._tracker.opened += 1
         return batch
 
     async def _serve(self, batch: Batch) -> None:
@@ -145,8 +156,10 @@ class Engine:
                 partial(open_call, session=self.session, batch=batch, in_flight_limit=self.concurrency.now)
             )
             self._tracker.add(calls=1)
-            self._report()
             try:
+                await self._enter_wire()
+                place.enter_wire()
+                self._report()
                 reply = await self._ask(call.id, request, place)
             except CallCancelledError:
                 return
@@ -276,12 +289,13 @@ def open_call(
 
 
 class _Place:
-    """The place of a batch: on the wire until its call has ended, then among the unread answers until it is judged."""
+    """The place of a batch: opened, on the wire until its call has ended, then among the unread answers until it is judged."""
 
     def __init__(self, tracker: ProgressTracker, wake: Callable[[], None]) -> None:
         self._tracker = tracker
         self._wake = wake
-        self._on_wire = True
+        self._on_wire = False
+        self._is_opened = True
         self._is_unread = False
         self._characters = 0
 
@@ -293,6 +307,12 @@ class _Place:
     def end_receiving(self) -> None:
         """Take back what was received: its tokens are counted, or there is no answer."""
         self.receive(0)
+
+    def enter_wire(self) -> None:
+        """Begin to call."""
+        self._is_opened, self._on_wire = False, True
+        self._tracker.opened -= 1
+        self._tracker.in_flight += 1
 
     def leave_wire(self) -> None:
         """Give the place on the wire to another call; the answer waits to be read."""
@@ -313,7 +333,9 @@ class _Place:
         """Give back all that was taken."""
         self.end_receiving()
         self.leave_unread()
-        if self._on_wire:
+        if self._is_opened:
+            self._tracker.opened -= 1
+        elif self._on_wire:
             self._tracker.in_flight -= 1
         else:
             self._tracker.unsettled -= 1

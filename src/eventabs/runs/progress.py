@@ -65,7 +65,10 @@ class ProgressTracker:
         self._causes = dict(counts.retry_causes)
         self._tiers = {tier: dict(use) for tier, use in counts.by_tier.items()}
         self._numbers = {name: getattr(counts, name) for name in _NUMBERS}
-        self._answers = [counts.answers]  # of which the sum counts, made when it is asked for
+        self._answers: tuple[AnswerCells, ...] = (
+            counts.answers,
+        )  # of which the sum counts, made when it is asked for
+        self.opened = 0  # calls that are written down, or about to be, and not sent yet
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done
         self.receiving = 0  # characters of the answers that are coming in
@@ -84,13 +87,13 @@ class ProgressTracker:
     def answers(self) -> AnswerCells:
         """What the answers held. A checkpoint that is being written keeps what it has."""
         if len(self._answers) > 1:
-            self._answers = [summed(self._answers)]
+            self._answers = (summed(self._answers),)
         return self._answers[0]
 
     @property
     def under_way(self) -> int:
-        """Batches that have been sent and have not ended."""
-        return self.in_flight + self.unsettled
+        """Batches that have been taken and have not ended."""
+        return self.opened + self.in_flight + self.unsettled
 
     @property
     def cost(self) -> float | None:
@@ -114,7 +117,7 @@ class ProgressTracker:
 
     def add_answers(self, cells: AnswerCells) -> None:
         """Add to the counts of answers."""
-        self._answers.append(cells)
+        self._answers += (cells,)
 
     def count_reply(self, usage: Usage, seconds: float, characters: int, tier: str = "") -> None:
         """Count a reply that has just come; `tier` "": the ordinary one served it."""
