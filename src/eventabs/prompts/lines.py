@@ -26,7 +26,7 @@ code are quoted.
 
 import re
 import unicodedata
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache, partial
@@ -273,9 +273,11 @@ class Compactor:
     def texts(self, logs: Iterable[UserLog]) -> Counter[str]:
         """Count the texts of logs that a legend could have: heads and tails of behaviors."""
         texts: Counter[str] = Counter()
+        written = defaultdict[_Treatment, Counter[tuple[str, str, str]]](Counter)
         for log in logs:
-            treatment = self._treatment(log)
-            for (action, item, place), count in Counter(map(_written, log.behaviors)).items():
+            written[self._treatment(log)].update(map(_written, log.behaviors))
+        for treatment, behaviors in written.items():
+            for (action, item, place), count in behaviors.items():
                 for text in filter(None, self._phrase(treatment, action, item, place)):
                     texts[text] += count
         return texts

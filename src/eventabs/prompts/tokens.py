@@ -110,18 +110,18 @@ class TokenCounter:
 
     def __init__(self, name: str = "cl100k_base") -> None:
         if name.endswith(".json"):
-            self._encode, self.adds_up = load_tokenizer(name)
+            self.encode, self.adds_up = load_tokenizer(name)
         else:
             encoding = _encoding(name)
-            self._encode, self.adds_up = lambda text: len(encoding.encode_ordinary(text)), True
+            self.encode, self.adds_up = lambda text: len(encoding.encode_ordinary(text)), True
         self.seam = 0 if self.adds_up else SEAM  # to add to the count of a piece that is counted alone
-        self._pieces = _Counts(self.count)
+        self._pieces = _Counts(self)
 
     def count(self, text: str) -> int:
         """Count the tokens of `text`."""
         if len(text) < _LONG or not self.adds_up:
-            return self._encode(text)
-        return sum(map(self._encode, _cut_at_blanks(text)))
+            return self.encode(text)
+        return sum(map(self.encode, _cut_at_blanks(text)))
 
     def counts(self, pieces: Iterable[str]) -> list[int]:
         """Count each piece by itself; many pieces use all cores while `pieces` yields more."""
@@ -146,22 +146,22 @@ class TokenCounter:
         for a tokenizer.json, the joined text is counted.
         """
         if not self.adds_up:
-            return self._encode("".join(pieces))
+            return self.encode("".join(pieces))
         return sum(map(self._pieces.__getitem__, pieces))
 
 
 class _Counts(dict[str, int]):
     """The tokens of pieces; short ones are kept, until there are too many. Several times as fast as an lru_cache."""
 
-    def __init__(self, count: Callable[[str], int]) -> None:
-        self._count = count
+    def __init__(self, counter: TokenCounter) -> None:
+        self._counter = counter
 
     def __missing__(self, piece: str) -> int:
-        tokens = self._count(piece)
-        if len(piece) <= _CACHED_LENGTH:
-            if len(self) >= _CACHED_PIECES:
-                self.clear()
-            self[piece] = tokens
+        if len(piece) > _CACHED_LENGTH:
+            return self._counter.count(piece)
+        if len(self) >= _CACHED_PIECES:
+            self.clear()
+        tokens = self[piece] = self._counter.encode(piece)
         return tokens
 
 
