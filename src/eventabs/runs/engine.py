@@ -48,6 +48,7 @@ class Engine:
         self._tracker, self._observer = self.session.tracker, self.session.run.observer
         self._count_tokens = self.session.token_counter()
         self._changed = asyncio.Event()
+        self._taking, self._entering = asyncio.Lock(), asyncio.Lock()
         self._abandoned = asyncio.Event()
         self._error: Exception | None = None
         self._held: Batch | None = None  # by the limit on spending
@@ -111,13 +112,14 @@ class Engine:
 
     async def _take(self) -> Batch | None:
         """Wait for a batch and a place for its call; None: there is nothing more to send."""
-        while not self.stopped and self._error is None:
-            if self._has_room() and (batch := self._next()) is not None:
-                return batch
-            if not self._tracker.under_way and self._held is None:
-                return None
-            self._changed.clear()
-            await self._changed.wait()
+        async with self._taking:  # one looks at each change, not all
+            while not self.stopped and self._error is None:
+                if self._has_room() and (batch := self._next()) is not None:
+                    return batch
+                if not self._tracker.under_way and self._held is None:
+                    return None
+                self._changed.clear()
+                await self._changed.wait()
         return None
 
     def _has_room(self) -> bool:
@@ -132,11 +134,12 @@ class Engine:
 
     async def _enter_wire(self) -> None:
         """Wait until a call that is opened may be sent. Raises CallCancelledError where the run ends before."""
-        while self._tracker.in_flight >= self.concurrency.now:
-            self._changed.clear()
-            await self._changed.wait()
-            if self.stopped or self._error is not None:
-                raise CallCancelledError
+        async with self._entering:
+            while self._tracker.in_flight >= self.concurrency.now:
+                if self.stopped or self._error is not None:
+                    raise CallCancelledError
+                self._changed.clear()
+                await self._changed.wait()
 
     def _next(self) -> Batch | None:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""

@@ -133,7 +133,7 @@ class ProgressTracker:
         """Count a batch that has just ended, well or not; return how many have."""
         self.add(batches_done=1)
         self._ends.append(self._clock())
-        return self._numbers["batches_done"]
+        return int(self._numbers["batches_done"])
 
     def count_retry(self, cause: EndpointError) -> None:
         """Count a repeated call."""

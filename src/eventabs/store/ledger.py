@@ -336,8 +336,11 @@ class Ledger:
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Query the ledger; see schema.sql for its tables and views.sql for what they mean."""
-        with translated(self._path):
+        try:
             return self._db.execute(sql, values).fetchall()
+        except Exception:
+            with translated(self._path):  # to enter it takes longer than a small query
+                raise
 
     def set_meta(self, values: Mapping[str, object]) -> None:
         """Store values (JSON) by key."""
@@ -511,7 +514,7 @@ class Ledger:
             call_id,
             "answered",
             reply=pack_text(reply.text),
-            reasoning=pack_text(reply.reasoning),
+            reasoning=pack_text(reply.reasoning) if reply.reasoning else None,
             finish_reason=reply.finish_reason,
             usage_reported=reply.usage_reported,
             seconds=reply.seconds,
