@@ -205,7 +205,6 @@ def with_options(*groups: type) -> Callable[[Callable[..., None]], Callable[...,
 
 
 def _parameter(field: Any) -> inspect.Parameter:  # noqa: ANN401  dataclasses.Field
-    default = inspect.Parameter.empty if field.default is MISSING else field.default
-    return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=field.type
-    )
+    kind, none = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+    default = none if field.default is MISSING else field.default
+    return inspect.Parameter(field.name, kind, default=default, annotation=field.type)

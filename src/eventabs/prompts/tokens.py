@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from binascii import a2b_base64
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import resources
@@ -129,12 +129,10 @@ class TokenCounter:
         slices = iter(lambda: list(islice(pieces, _MANY)), [])
         first = next(slices, [])
         if len(first) < _MANY:
-            return self._counted(first)
+            return [self._pieces[piece] for piece in first]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(chain.from_iterable(pool.map(self._counted, chain([first], slices))))
-
-    def _counted(self, pieces: Sequence[str]) -> list[int]:
-        return list(map(self._pieces.__getitem__, pieces))
+            counted = pool.map(lambda each: [self._pieces[piece] for piece in each], chain([first], slices))
+            return list(chain.from_iterable(counted))
 
     def total(self, pieces: Iterable[str]) -> int:
         """Add up the counts of pieces; counts of short pieces are cached.

@@ -390,8 +390,6 @@ class Wording:
 
     def duration(self, seconds: int) -> str:
         """Format a duration in its two largest units; "" for none."""
-        if not seconds:
-            return ""
         days, rest = divmod(seconds, _DAY)
         amounts = (days, rest // _HOUR, rest % _HOUR // _MINUTE, seconds if seconds < _MINUTE else 0)
         parts = [unit.format(amount) for unit, amount in zip(self.units, amounts, strict=True) if amount > 0]

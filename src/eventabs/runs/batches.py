@@ -725,9 +725,8 @@ async def opened_jobs(session: Session, scheduler: Scheduler, stop: Stop) -> Asy
     service = providers.BatchService(endpoint, batch_profile(settings), call_limits(settings))
     async with aclosing(service):
         requests = RequestWriter(session, scheduler, stop)
-        runner = JobRunner(
-            session, service, requests, providers.ReplyLines(endpoint, service.host, BATCH_TIER), stop
-        )
+        lines = providers.ReplyLines(endpoint, service.host, BATCH_TIER)
+        runner = JobRunner(session, service, requests, lines, stop)
         with stop.calling(lambda: loop.call_soon_threadsafe(runner.closing.set)):
             yield runner
     session.tracker.in_flight = 0

@@ -153,7 +153,7 @@ class Engine:
 
     async def _serve(self, batch: Batch) -> None:
         """Open a call, make it, store its reply, read and settle it, in this order."""
-        place = _Place(self._tracker, self._changed.set)
+        place = _Place(self._tracker, self._changed.set, self._report)
         try:
             call, request = await self.session.writer.write(
                 partial(open_call, session=self.session, batch=batch, in_flight_limit=self.concurrency.now)
@@ -161,15 +161,14 @@ class Engine:
             self._tracker.add(calls=1)
             try:
                 await self._enter_wire()
-                place.enter_wire()
-                self._report()
+                place.enter("in_flight")
                 reply = await self._ask(call.id, request, place)
             except CallCancelledError:
                 return
             except EndpointError as error:
                 self.concurrency.trouble(error)
                 is_queued = self._is_queued(error)
-                place.leave_wire()
+                place.enter("unsettled", "unread")
                 await self.settlement.settle_error(call, error)
                 judge = partial(self.failures.count_no_answer, error, queued=is_queued)
             else:
@@ -177,31 +176,30 @@ class Engine:
                 reply = await self._counted(request, reply)
                 # before anything is awaited, so that nothing comes between what is paid for and the ledger
                 stored = self.session.writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
-                place.leave_wire()
+                place.enter("unsettled", "unread")
                 await stored
-                place.end_receiving()
+                place.receive(0)
                 characters = len(reply.text) + len(reply.reasoning)
                 self._tracker.count_reply(reply.usage, reply.seconds, characters, reply.tier)
                 settled = await self.settlement.settle_reply(call, reply)
                 if settled.usable:
-                    place.leave_unread()
+                    place.enter("unsettled")
                 await settled.committed
                 judge = partial(self.failures.count_answer, usable=settled.usable, reasons=settled.reasons)
                 self._replies += 1
             ended = self._tracker.count_batch()
             judge()
         finally:
-            place.leave()
             self.spending.release(batch)
-            self._report()
-            self._changed.set()
+            place.receive(0)
+            place.enter()
         if ended % EVERY_BATCHES == 0:
             self._report_now()
             await self.save()
 
     async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
         """Make a call; while the run waits for its endpoint, again and again."""
-        on_retry, on_content = partial(self._note_retry, call_id), partial(self._note_content, place)
+        on_retry, on_content = partial(self._note_retry, call_id), place.receive
         while True:
             try:
                 reply = await self.complete(request, on_retry, on_content)
@@ -217,10 +215,6 @@ class Engine:
             else:
                 self._is_awaiting = False
                 return reply
-
-    def _note_content(self, place: "_Place", characters: int) -> None:
-        place.receive(characters)
-        self._report()
 
     def _is_queued(self, error: EndpointError) -> bool:
         """Whether a call waited in vain while the endpoint answered another one."""
@@ -292,53 +286,27 @@ def open_call(
 
 
 class _Place:
-    """The place of a batch: opened, on the wire until its call has ended, then among the unread answers until it is judged."""
+    """The place of a batch: opened, in flight until its call has ended, then unsettled, and unread until the answer is judged."""
 
-    def __init__(self, tracker: ProgressTracker, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, tracker: ProgressTracker, wake: Callable[[], None], report: Callable[[], None]
+    ) -> None:
         self._tracker = tracker
-        self._wake = wake
-        self._on_wire = False
-        self._is_opened = True
-        self._is_unread = False
+        self._wake, self._report = wake, report
+        self._counts: tuple[str, ...] = ("opened",)  # of the tracker, that it is in
         self._characters = 0
 
     def receive(self, characters: int) -> None:
-        """Take how much of the answer has come."""
+        """Take how much of the answer has come; 0: its tokens are counted, or there is no answer."""
         self._tracker.receiving += characters - self._characters
         self._characters = characters
+        self._report()
 
-    def end_receiving(self) -> None:
-        """Take back what was received: its tokens are counted, or there is no answer."""
-        self.receive(0)
-
-    def enter_wire(self) -> None:
-        """Begin to call."""
-        self._is_opened, self._on_wire = False, True
-        self._tracker.opened -= 1
-        self._tracker.in_flight += 1
-
-    def leave_wire(self) -> None:
-        """Give the place on the wire to another call; the answer waits to be read."""
-        self._on_wire, self._is_unread = False, True
-        self._tracker.in_flight -= 1
-        self._tracker.unsettled += 1
-        self._tracker.unread += 1
+    def enter(self, *counts: str) -> None:
+        """Leave the counts that it is in for others, none at the end."""
+        for added, names in ((-1, self._counts), (1, counts)):
+            for name in names:
+                setattr(self._tracker, name, getattr(self._tracker, name) + added)
+        self._counts = counts
+        self._report()
         self._wake()
-
-    def leave_unread(self) -> None:
-        """Let another call be made: this answer has been read."""
-        if self._is_unread:
-            self._is_unread = False
-            self._tracker.unread -= 1
-            self._wake()
-
-    def leave(self) -> None:
-        """Give back all that was taken."""
-        self.end_receiving()
-        self.leave_unread()
-        if self._is_opened:
-            self._tracker.opened -= 1
-        elif self._on_wire:
-            self._tracker.in_flight -= 1
-        else:
-            self._tracker.unsettled -= 1

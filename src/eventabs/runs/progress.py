@@ -79,16 +79,19 @@ class ProgressTracker:
     @property
     def counts(self) -> Counts:
         """What the run has and has used so far."""
-        return Counts(
-            **self._numbers, answers=self.answers, retry_causes=dict(self._causes), tiers=self._tiers_now()
-        )
+        return Counts(**self._facts())
 
-    @property
-    def answers(self) -> AnswerCells:
-        """What the answers held. A checkpoint that is being written keeps what it has."""
+    def _facts(self) -> dict[str, Any]:
+        """Return all counts, as they are now: a checkpoint that is being written keeps what it has."""
         if len(self._answers) > 1:
             self._answers = (summed(self._answers),)
-        return self._answers[0]
+        tiers = {tier: dict(use) for tier, use in self._tiers.items()}
+        return {
+            **self._numbers,
+            "answers": self._answers[0],
+            "retry_causes": dict(self._causes),
+            "tiers": tiers,
+        }
 
     @property
     def under_way(self) -> int:
@@ -149,10 +152,7 @@ class ProgressTracker:
         remaining = waiting + self.under_way
         completion_tokens = self._numbers["completion_tokens"] + self._tokens_under_way()
         return Progress(
-            **self._numbers | {"completion_tokens": completion_tokens},
-            answers=self.answers,
-            retry_causes=dict(self._causes),
-            tiers=self._tiers_now(),
+            **self._facts() | {"completion_tokens": completion_tokens},
             batches_total=self._numbers["batches_done"] + remaining,
             in_flight=self.in_flight,
             in_flight_limit=workers,
@@ -163,9 +163,6 @@ class ProgressTracker:
             cost_projected=self._projected(remaining),
             seconds=self.seconds,
         )
-
-    def _tiers_now(self) -> dict[str, dict[str, int]]:
-        return {tier: dict(use) for tier, use in self._tiers.items()}
 
     def _tokens_under_way(self) -> int:
         """Estimate the tokens of the answers that are coming in, by the characters a token had in those before."""
