@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from eventabs import providers  # loads the HTTP stack when it is first looked up
 from eventabs.config import Settings, overlay
 from eventabs.errors import (
     CapacityError,
@@ -26,17 +27,10 @@ from eventabs.language import Language, active, gettext as _, ngettext
 from eventabs.providers import (
     CallLimits,
     GrammarField,
-    ListedModel,
-    Prober,
-    Support,
-    UnreachableError,
-    find_route,
     hosts_with_keys,
     kind_of,
-    list_models,
     load_preset,
     load_rules,
-    parse_address,
 )
 from eventabs.records import STANDARD_TIER, AskedUser, Behavior, Part, Reply, Usage, UserLog
 from eventabs.runs import (
@@ -86,7 +80,7 @@ class EndpointFacts:
     """What is known of the endpoint so far. None: not known."""
 
     is_reached: bool = False
-    models: tuple[ListedModel, ...] | None = None
+    models: "tuple[providers.ListedModel, ...] | None" = None
     context_tokens: int | None = None  # as the server runs the model, else as its preset has it
     context_is_reported: bool = False  # by the server
     abilities: dict[str, str] = field(default_factory=dict)
@@ -188,7 +182,7 @@ def _settings_findings(
 
 def _address(settings: Settings, environment: Mapping[str, str]) -> Finding:
     try:
-        address = parse_address(endpoint_of(settings.llm, environment))
+        address = providers.parse_address(endpoint_of(settings.llm, environment))
     except ConfigError as error:
         return Finding("settings", "address", "fault", str(error))
     return Finding("settings", "address", "ok", str(address.url.copy_with(query=None)))
@@ -433,7 +427,7 @@ class EndpointCheck:
             min(llm.call_timeout, REQUEST_SECONDS),
             llm.longest_wait,
         )
-        self._prober = Prober(self._endpoint, sampling_of(llm), self._limits)
+        self._prober = providers.Prober(self._endpoint, sampling_of(llm), self._limits)
         self._facts = EndpointFacts()
 
     async def run(self) -> EndpointFacts:
@@ -453,8 +447,8 @@ class EndpointCheck:
 
     async def _check_connection(self) -> bool:
         try:
-            route = await find_route(self._endpoint, seconds=self._limits.connect_timeout)
-        except UnreachableError as error:
+            route = await providers.find_route(self._endpoint, seconds=self._limits.connect_timeout)
+        except providers.UnreachableError as error:
             self._report("connection", "fault", str(error), no_connection_step(error, self._settings))
             return False
         self._facts.is_reached = True
@@ -467,7 +461,7 @@ class EndpointCheck:
     async def _check_models(self) -> None:
         limits = replace(self._limits, call_timeout=min(self._limits.call_timeout, LIST_SECONDS))
         try:
-            models = await list_models(self._endpoint, limits)
+            models = await providers.list_models(self._endpoint, limits)
         except EndpointError as error:
             # no fault yet: many endpoints have no list, and the request that follows shows whether it matters
             message = _("no list of models (HTTP {status})").format(status=error.status)
@@ -646,7 +640,7 @@ class EndpointCheck:
 
     async def _probe_grammar(self, fields: Sequence[GrammarField]) -> None:
         is_needed = self._llm.constrain == "grammar"
-        support: Support = "no"
+        support: providers.Support = "no"
         for name in fields:
             support = await self._prober.probe_grammar(name)
             if support == "yes" and not sampling_of(self._llm).grammar_field:
@@ -705,8 +699,10 @@ class EndpointCheck:
         )  # the cause is not ours: it may have braces
         self._judge("rows", str(kept), message.format(**numbers), step, state="warning")
 
-    def _report_json(self, name: str, support: Support, *, is_needed: bool, step: str = "") -> None:
-        messages: dict[Support, str] = {
+    def _report_json(
+        self, name: str, support: "providers.Support", *, is_needed: bool, step: str = ""
+    ) -> None:
+        messages: dict[providers.Support, str] = {
             "yes": _("supported"),
             "ignored": _("taken, but the answer does not keep to it"),
             "no": _("not supported"),
@@ -761,12 +757,12 @@ class EndpointCheck:
         )
 
 
-def _find_model(model: str, models: Sequence[ListedModel]) -> ListedModel | None:
+def _find_model(model: str, models: Sequence["providers.ListedModel"]) -> "providers.ListedModel | None":
     """Find a model in the list; Ollama's `name` is its `name:latest`."""
     return next((listed for listed in models if model and listed.name in {model, f"{model}:latest"}), None)
 
 
-def _name_step(model: str, models: Sequence[ListedModel]) -> str:
+def _name_step(model: str, models: Sequence["providers.ListedModel"]) -> str:
     """Return the next step where the list lacks the model."""
     by_lower = {listed.name.lower(): listed.name for listed in models}
     if similar := get_close_matches(model.lower(), by_lower, n=_SIMILAR_MODELS, cutoff=_SIMILARITY):
@@ -775,6 +771,6 @@ def _name_step(model: str, models: Sequence[ListedModel]) -> str:
     return _("set llm.model to one that it lists: {names}").format(names=_some_names(models))
 
 
-def _some_names(models: Sequence[ListedModel]) -> str:
+def _some_names(models: Sequence["providers.ListedModel"]) -> str:
     names = ", ".join(listed.name for listed in models[:_SHOWN_MODELS])
     return f"{names}, …" if len(models) > _SHOWN_MODELS else names

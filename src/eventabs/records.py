@@ -5,9 +5,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple, Self, TypedDict
+from operator import not_
+from typing import Final, Literal, NamedTuple, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
 from eventabs.language import Language, gettext as _
 
@@ -288,16 +289,10 @@ class Event(BaseModel):
     sure: bool = Field(default=True, description="false: the model marked it with ?")
     source: EventSource = "llm"
     outside: bool = Field(
-        default=False, description="whether a closed vocabulary lacks the type, or any the mark"
+        default=False,
+        exclude_if=not_,
+        description="whether a closed vocabulary lacks the type, or any the mark",
     )
-
-    @model_serializer(mode="wrap")
-    def _without_the_usual(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `outside` where it is the usual one."""
-        fields: dict[str, Any] = dump(self)
-        if not self.outside:
-            del fields["outside"]
-        return fields
 
 
 class Journey(BaseModel):
@@ -468,15 +463,15 @@ class Outcome:
         return {
             "events": len(self.events),
             "journeys": len(self.journeys),
-            "placed": sum(len(event.behaviors) for event in self.events),
+            "placed": sum([len(event.behaviors) for event in self.events]),
             "minor": len(self.minor),
             "unplaced": len(self.unplaced),
             "unasked": len(self.unasked),
             "misfiled": self.misfiled,
             "repeated": self.repeated,
-            "unsure": sum(not event.sure for event in self.events),
-            "outside": sum(event.outside for event in self.events),
-            "missed": sum(event.source == "must" for event in self.events),
+            "unsure": [event.sure for event in self.events].count(False),
+            "outside": [event.outside for event in self.events].count(True),
+            "missed": [event.source for event in self.events].count("must"),
         }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial, wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 from typer import Option
 
@@ -151,10 +151,7 @@ def with_options(*groups: type, shows: str = "") -> Callable[[Callable[..., None
 def _parameters(group: type, shown: Sequence[str]) -> list[inspect.Parameter]:
     option = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
     if group is not SettingFlags:
-        hints = get_type_hints(group, include_extras=True)
-        return [
-            option(each.name, default=each.default, annotation=hints[each.name]) for each in fields(group)
-        ]
+        return [option(each.name, default=each.default, annotation=each.type) for each in fields(group)]
     found = [option("config", default=None, annotation=_Config)]
     for name, (panel, _table, kind, text) in _FLAGS.items():
         look: dict[str, Any] = {"help": text, "rich_help_panel": panel, "hidden": name not in shown}

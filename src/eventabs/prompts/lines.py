@@ -26,7 +26,7 @@ code are quoted.
 
 import re
 import unicodedata
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache, partial
@@ -82,10 +82,9 @@ def without_marks(name: str, marks: Sequence[str]) -> str:
 
 def colliding(names: Iterable[str], marks: Sequence[str]) -> frozenset[str]:
     """Return the clean names that would equal another name without their marks."""
-    origins: dict[str, set[str]] = {}
-    for name in names:
-        origins.setdefault(without_marks(name, marks), set()).add(name)
-    return frozenset(name for same in origins.values() if len(same) > 1 for name in same)
+    bare = {name: without_marks(name, marks) for name in names}
+    uses = Counter(bare.values())
+    return frozenset(name for name, left in bare.items() if uses[left] > 1)
 
 
 def id_pattern(user_id: str) -> re.Pattern[str] | None:
@@ -99,6 +98,7 @@ def identifies(name: str) -> bool:
     return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2)
 
 
+@lru_cache
 def _whole(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
     """Match `text` if neither end continues a Latin word or a number."""
     before = r"(?<![0-9A-Za-z])" if _is_latin(text[0]) else ""
@@ -277,9 +277,11 @@ class Compactor:
     def texts(self, logs: Iterable[UserLog]) -> Counter[str]:
         """Count the texts of logs that a legend could have: heads and tails of behaviors."""
         texts: Counter[str] = Counter()
+        written = defaultdict[_Treatment, Counter[tuple[str, str, str]]](Counter)
         for log in logs:
-            treatment = self._treatment(log)
-            for (action, item, place), count in Counter(map(_written, log.behaviors)).items():
+            written[self._treatment(log)].update(map(_written, log.behaviors))
+        for treatment, behaviors in written.items():
+            for (action, item, place), count in behaviors.items():
                 for text in filter(None, self._phrase(treatment, action, item, place)):
                     texts[text] += count
         return texts
@@ -342,12 +344,9 @@ class Compactor:
                 day, year = today, start.year
             if first:
                 pieces.append(str(number))
-            pieces.append(self.clocks[start.hour * 60 + start.minute])
+            clock = self.clocks[start.hour * 60 + start.minute]
             within, end = body(THING if action and text and text == item else action, item, place)
-            if duration is not None:
-                pieces.append(within)
-                _within, end = self.duration(duration)
-            pieces.append(end)
+            pieces += (clock, end) if duration is None else (clock, within, self.duration(duration)[1])
         return pieces
 
     def _body_of(self, log: UserLog) -> Callable[[str, str, str], Body]:

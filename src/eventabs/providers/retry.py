@@ -7,12 +7,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import cast
-
-import tenacity
+from typing import TYPE_CHECKING, cast
 
 from eventabs.errors import RateLimitedError, TransientError
 from eventabs.records import OnContent, Reply, Request
+
+if TYPE_CHECKING:
+    import tenacity
 
 # A server counts a minute by its own clock, behind a network that delays some requests. A minute that
 # is 3 % longer here leaves 1.8 seconds for that and still reaches 97 % of the limit.
@@ -111,8 +112,6 @@ Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses o
 OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try
 Complete = Callable[[Request, OnRetry, OnContent], Awaitable[Reply]]  # a whole call, with its retries
 
-_BACKOFF = tenacity.wait_exponential(multiplier=1.0, max=60.0)  # seconds
-
 
 class CallCancelledError(Exception):
     """The run was closing while this request was not on the wire."""
@@ -173,11 +172,11 @@ async def complete_with_retries(
             pace.cool_down(error.wait_seconds or 0.0)
             raise
 
-    def choose_wait(state: tenacity.RetryCallState) -> float:
-        backoff = _BACKOFF(state) * (1 + jitter()) / 2
+    def choose_wait(state: "tenacity.RetryCallState") -> float:
+        backoff = growing(state) * (1 + jitter()) / 2
         return max(backoff, getattr(_error(state), "wait_seconds", None) or 0.0)
 
-    def before_sleep(state: tenacity.RetryCallState) -> None:
+    def before_sleep(state: "tenacity.RetryCallState") -> None:
         error, wait = _error(state), state.upcoming_sleep
         if isinstance(error, RateLimitedError):
             pace.cool_down(wait)
@@ -193,7 +192,10 @@ async def complete_with_retries(
             raise first.pop()
         return await try_once()
 
+    import tenacity  # noqa: PLC0415  few runs need it
+
     # Nearly every call ends at its first try. To make this for each costs more than to send it, so it is told of that try later.
+    growing = tenacity.wait_exponential(multiplier=1.0, max=60.0)  # seconds
     retrying = tenacity.AsyncRetrying(
         stop=tenacity.stop_after_attempt(tries),
         wait=choose_wait,
@@ -205,6 +207,6 @@ async def complete_with_retries(
     return await retrying(try_again)
 
 
-def _error(state: tenacity.RetryCallState) -> TransientError:
+def _error(state: "tenacity.RetryCallState") -> TransientError:
     outcome = cast("tenacity.Future", state.outcome)  # there is one after every try
     return cast("TransientError", outcome.exception())  # nothing else is tried again

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from typing import Annotated, Self
 
@@ -226,6 +226,7 @@ def shipped_rules() -> str:
     return files("eventabs.providers").joinpath("rules.toml").read_text(encoding="utf-8")
 
 
+@cache
 def load_rules(text: str, language: Language) -> Rules:
     """Load a rules file. Raises ConfigError that names the key of an error."""
     file = _parse(text)
@@ -523,7 +524,8 @@ class _Summarizer:
         """Name items, how often with which action, how long, and where."""
         wording = self._wording
         lead = self._lead_action(kind, behaviors)
-        extent = self._extent(behaviors, self._action_counts(behaviors, lead))
+        counts = self._action_counts(behaviors, lead) if len(behaviors) > 1 else ()
+        extent = self._extent(behaviors, counts)
         about = [behavior for behavior in behaviors if behavior.action == lead] if lead else behaviors
         room = wording.max_width - width(wording.action(self._verb(lead), extent))
         text = self._top_names(about, most=2 if brief else 3, room=room)
@@ -548,7 +550,7 @@ class _Summarizer:
     def _extent(self, behaviors: Sequence[Behavior], counts: Sequence[str]) -> str:
         """Return how often and how long something was done, as a clause."""
         wording = self._wording
-        duration = wording.duration(sum(behavior.duration or 0 for behavior in behaviors))
+        duration = wording.duration(sum([behavior.duration or 0 for behavior in behaviors]))
         if len(behaviors) == 1:
             return f" {duration}" if duration else ""
         total = wording.total.format(duration) if duration else ""
@@ -556,7 +558,7 @@ class _Summarizer:
 
     def _action_counts(self, behaviors: Sequence[Behavior], lead: str) -> list[str]:
         times = self._wording.times
-        actions = Counter(behavior.action for behavior in behaviors)
+        actions = Counter([behavior.action for behavior in behaviors])
         if len(actions) == 1:
             return [times.format(len(behaviors))]
         return [
@@ -591,7 +593,7 @@ def _site(behavior: Behavior) -> str:
 
 def _ranked(mentions: Iterable[tuple[str, Behavior]]) -> list[str]:
     """Order names by mentions and time; the first mentioned wins a tie."""
-    weights: Counter[str] = Counter()
+    weights: dict[str, int] = {}
     for name, behavior in mentions:
-        weights[name] += _MENTION_SECONDS + (behavior.duration or 0)
-    return [name for name, _weight in weights.most_common()]
+        weights[name] = weights.get(name, 0) + _MENTION_SECONDS + (behavior.duration or 0)
+    return sorted(weights, key=weights.__getitem__, reverse=True)

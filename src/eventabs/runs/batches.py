@@ -16,6 +16,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+from eventabs import providers  # loads the HTTP stack when it is first looked up
 from eventabs.choices import RunMode
 from eventabs.errors import (
     EndpointError,
@@ -27,15 +28,6 @@ from eventabs.errors import (
     TransientError,
 )
 from eventabs.language import gettext as _, ngettext
-from eventabs.providers import (
-    BatchService,
-    QueueFullError,
-    RemoteJob,
-    ReplyLine,
-    ReplyLines,
-    request_fields,
-    request_line,
-)
 from eventabs.records import (
     BATCH_TIER,
     STANDARD_TIER,
@@ -174,7 +166,7 @@ class RequestWriter:
         lines = []
         for batch in group:
             call, request = open_call(ledger, self._session, batch)
-            fields = request_fields(request, self._session.run.settings.llm.model, self._sampling)
+            fields = providers.request_fields(request, self._session.run.settings.llm.model, self._sampling)
             add_to_job(ledger, job_id, call.id, fields)
             lines.append(len(self._line(call.id, fields, request.messages)))
         return job_id, lines
@@ -197,7 +189,7 @@ class RequestWriter:
 
     def _line(self, call_id: int, fields: dict[str, Any], messages: tuple[Message, ...]) -> bytes:
         named = custom_id(self._session.run.facts["run_id"], call_id)
-        return request_line(named, self._url, fields, messages)
+        return providers.request_line(named, self._url, fields, messages)
 
 
 def custom_id(run_id: str, call_id: int) -> str:
@@ -228,7 +220,7 @@ class ReplyReader:
         self._errors: dict[int, EndpointError] = {}
         self._replies = 0
 
-    async def take(self, path: Path, lines: ReplyLines) -> Counter[Kind]:
+    async def take(self, path: Path, lines: "providers.ReplyLines") -> Counter[Kind]:
         """Store what a file holds; return how many lines of each kind it has. Raises InputError where it cannot be read."""
         found = Counter[Kind]()
         try:
@@ -246,7 +238,7 @@ class ReplyReader:
         )
         return found
 
-    async def _store(self, lines: Sequence[ReplyLine]) -> Counter[Kind]:
+    async def _store(self, lines: Sequence["providers.ReplyLine"]) -> Counter[Kind]:
         named = [(call_of(line.custom_id, self._session.run.facts["run_id"]), line.result) for line in lines]
         kinds, stored = await self._session.writer.write(
             partial(_store, named=named, count_tokens=self._count_tokens)
@@ -350,7 +342,12 @@ class JobRunner:
     """
 
     def __init__(
-        self, session: Session, service: BatchService, requests: RequestWriter, lines: ReplyLines, stop: Stop
+        self,
+        session: Session,
+        service: "providers.BatchService",
+        requests: RequestWriter,
+        lines: "providers.ReplyLines",
+        stop: Stop,
     ) -> None:
         run = session.run
         self.closing = asyncio.Event()
@@ -452,7 +449,7 @@ class JobRunner:
         while remote is None:
             try:
                 remote = await self._unless_stopped(self._service.create_job(file_id, metadata))
-            except QueueFullError as error:
+            except providers.QueueFullError as error:
                 await self._close(job, str(error))
                 await self._make_room(job, str(error))
                 return False
@@ -481,7 +478,7 @@ class JobRunner:
         finally:
             self._session.run.directory.requests.unlink(missing_ok=True)
 
-    async def _find(self, file_id: str, metadata: dict[str, str]) -> RemoteJob | None:
+    async def _find(self, file_id: str, metadata: dict[str, str]) -> "providers.RemoteJob | None":
         """Look for a job that may have been created, twice: a listing may lag behind."""
         find = partial(self._service.find_job, file_id, metadata)
         if (found := await self._tried(find)) is not None:
@@ -491,7 +488,7 @@ class JobRunner:
 
     async def _find_after(
         self, error: TransientError, file_id: str, metadata: dict[str, str]
-    ) -> RemoteJob | None:
+    ) -> "providers.RemoteJob | None":
         """Look for a job whose creation had no clear answer."""
         self._doubts += 1
         if self._doubts >= _MOST_REFUSALS:
@@ -532,7 +529,7 @@ class JobRunner:
             if remote.status != "cancelling":
                 await self._ask_to_cancel(job)
 
-    def _lags(self, job: Job, remote: RemoteJob) -> bool:
+    def _lags(self, job: Job, remote: "providers.RemoteJob") -> bool:
         """Whether the replies of a job that has ended are still to come, as far as that is believed."""
         if remote.output_file_id or remote.status == "failed":
             return False
@@ -541,7 +538,7 @@ class JobRunner:
         self._looks_in_vain[job.id] += 1
         return self._looks_in_vain[job.id] < _LAGGING_LOOKS
 
-    async def _collect(self, job: Job, remote: RemoteJob) -> None:
+    async def _collect(self, job: Job, remote: "providers.RemoteJob") -> None:
         """Read both files of a job that has ended, whatever its state; then nothing is awaited from it any more."""
         for file_id in filter(None, (remote.output_file_id, remote.error_file_id)):
             await self._take(file_id)
@@ -713,10 +710,11 @@ async def opened_jobs(session: Session, scheduler: Scheduler, stop: Stop) -> Asy
     # another tier may have an address of its own
     ordinary = settings.llm.model_copy(update={"tier": STANDARD_TIER})
     endpoint = endpoint_of(ordinary, session.run.environment)
-    service = BatchService(endpoint, batch_profile(settings), call_limits(settings))
+    service = providers.BatchService(endpoint, batch_profile(settings), call_limits(settings))
     async with aclosing(service):
         requests = RequestWriter(session, scheduler, stop)
-        runner = JobRunner(session, service, requests, ReplyLines(endpoint, service.host, BATCH_TIER), stop)
+        lines = providers.ReplyLines(endpoint, service.host, BATCH_TIER)
+        runner = JobRunner(session, service, requests, lines, stop)
         with stop.calling(lambda: loop.call_soon_threadsafe(runner.closing.set)):
             yield runner
     session.tracker.in_flight = 0
@@ -732,7 +730,7 @@ async def read_replies(session: Session, settlement: Settlement, replies: Sequen
     reader = ReplyReader(session, settlement)
     endpoint = endpoint_of(session.run.settings.llm, session.run.environment)
     for path in replies:
-        found = await reader.take(path, ReplyLines(endpoint, path.name))
+        found = await reader.take(path, providers.ReplyLines(endpoint, path.name))
         if not found.total() - found["unreadable"]:
             message = _(
                 '{path} holds no replies; name the output or error file of a batch, with lines like {{"custom_id": ..., "response": ...}}'

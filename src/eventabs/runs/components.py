@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
 
+from eventabs import providers  # loads the HTTP stack when it is first looked up
 from eventabs.config import LlmSettings, MustSettings, Settings, environment_values, with_preset
 from eventabs.errors import ConfigError, RunDirectoryError, StoppedError
 from eventabs.ingest import Export, canonical_action, open_export, search_pattern
@@ -34,14 +35,9 @@ from eventabs.providers import (
     Cluster,
     Complete,
     Endpoint,
-    OpenAIProvider,
     ProviderConfig,
     Sampling,
-    UnreachableError,
-    UnreachableReason,
-    check_endpoint,
     connected,
-    find_route,
     find_tier,
     hosts_with_keys,
     is_loopback,
@@ -349,7 +345,7 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
             raise ConfigError(no_model_message(settings.llm.preset))
         if is_elsewhere:
             _refuse_secrets(settings.llm, environment)
-        check_endpoint(endpoint_of(settings.llm, {} if is_elsewhere else environment))
+        providers.check_endpoint(endpoint_of(settings.llm, {} if is_elsewhere else environment))
         if settings.run.mode != "files" and not is_elsewhere and lacks_key(settings.llm, environment):
             message = _(
                 "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
@@ -433,8 +429,8 @@ async def require_connection(run: RunContext, stop: Stop) -> None:
     settings = run.settings
     while True:
         try:
-            await find_route(endpoint_of(settings.llm, run.environment), seconds=CONNECT_SECONDS)
-        except UnreachableError as error:
+            await providers.find_route(endpoint_of(settings.llm, run.environment), seconds=CONNECT_SECONDS)
+        except providers.UnreachableError as error:
             if not settings.run.wait:
                 message = _("{cause}; {step}")
                 message = message.format(cause=error, step=no_connection_step(error, settings))
@@ -446,7 +442,7 @@ async def require_connection(run: RunContext, stop: Stop) -> None:
             return
 
 
-def no_connection_step(error: UnreachableError, settings: Settings) -> str:
+def no_connection_step(error: "providers.UnreachableError", settings: Settings) -> str:
     """Return the next step where there is no connection."""
     if error.through_proxy:
         return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
@@ -456,7 +452,7 @@ def no_connection_step(error: UnreachableError, settings: Settings) -> str:
         if command:
             return _("start the server: {command}").format(command=command)
         return _("start the server, or correct the port in llm.base_url")
-    steps: dict[UnreachableReason, str] = {
+    steps: dict[providers.UnreachableReason, str] = {
         "dns": _("check the host in llm.base_url, and the network"),
         "refused": _("check host and port in llm.base_url, and whether the server runs"),
         "untrusted": _("set llm.ca_file to the PEM file of your authority, or check this machine's clock"),
@@ -528,7 +524,7 @@ def opened_provider(
 
 def _provider_on_machine(
     llm: Mapping[str, Any], sampling: Sampling, limits: CallLimits, language: Language, *, own: bool
-) -> OpenAIProvider:
+) -> "providers.OpenAIProvider":
     """Make the provider of a cluster's machine; runs on that machine, whose environment has key and headers.
 
     `own`: its environment may also name another address of the model.
@@ -536,7 +532,7 @@ def _provider_on_machine(
     activate(language)
     keys = ("extra_headers", *(_CONNECTION if own else ()))
     here = {key: value for key, value in environment_values().get("llm", {}).items() if key in keys}
-    return OpenAIProvider(endpoint_of(LlmSettings(**{**llm, **here}), os.environ), sampling, limits)
+    return providers.OpenAIProvider(endpoint_of(LlmSettings(**{**llm, **here}), os.environ), sampling, limits)
 
 
 @asynccontextmanager

@@ -16,11 +16,11 @@ from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.settlement import LONG_REPLY, Call, Session, Settlement
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
-_CALLS_AN_UNREAD_ANSWER = 4  # with fewer calls at a time, every answer is read before the next call
+_CALLS_A_SPARE = 4  # one answer unread and one row opened ahead for so many calls at a time
 
 _PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
 _SECONDS_A_SNAPSHOT = 0.5
-_SECONDS_A_COUNT = 0.25  # of answers that are coming in
+_SECONDS_A_REPORT = 0.05
 
 
 @dataclass(eq=False, kw_only=True)
@@ -47,14 +47,16 @@ class Engine:
         self._tracker, self._observer = self.session.tracker, self.session.run.observer
         self._count_tokens = self.session.token_counter()
         self._changed = asyncio.Event()
+        self._taking, self._entering = asyncio.Lock(), asyncio.Lock()
         self._abandoned = asyncio.Event()
         self._error: Exception | None = None
         self._held: Batch | None = None  # by the limit on spending
-        self._reports = False
         self._replies = 0
         self._keeping: asyncio.TimerHandle | None = None
-        self._counting: asyncio.TimerHandle | None = None
+        self._reporting: asyncio.TimerHandle | None = None
         self._is_awaiting = False
+        run = self.session.run.settings.run  # under limits, what is next depends on the calls before
+        self._opens_ahead = not (run.rpm or run.tpm or run.max_cost or run.max_total_tokens)
 
     async def run(self) -> None:
         """Work until all is done or the run is stopped.
@@ -63,14 +65,14 @@ class Engine:
         """
         # some more than calls in flight: a worker also waits until what its answer means is on disk
         most = self.max_calls
-        count = most + max(1, most // _CALLS_AN_UNREAD_ANSWER)
+        count = most + max(1, most // _CALLS_A_SPARE)
         workers = [asyncio.create_task(self._work()) for _worker in range(count)]
         grace = asyncio.create_task(self._cancel_after_grace(workers))
         await asyncio.wait(workers)
         grace.cancel()
-        for timer in (self._keeping, self._counting):
-            if timer is not None:
-                timer.cancel()
+        self._report_now()
+        if self._keeping is not None:
+            self._keeping.cancel()
         if self._error is not None:
             raise self._error
         if not self.stopped:
@@ -109,23 +111,34 @@ class Engine:
 
     async def _take(self) -> Batch | None:
         """Wait for a batch and a place for its call; None: there is nothing more to send."""
-        while not self.stopped and self._error is None:
-            if self._has_room() and (batch := self._next()) is not None:
-                return batch
-            if not self._tracker.under_way and self._held is None:
-                return None
-            self._changed.clear()
-            await self._changed.wait()
+        async with self._taking:  # one looks at each change, not all
+            while not self.stopped and self._error is None:
+                if self._has_room() and (batch := self._next()) is not None:
+                    return batch
+                if not self._tracker.under_way and self._held is None:
+                    return None
+                self._changed.clear()
+                await self._changed.wait()
         return None
 
     def _has_room(self) -> bool:
-        """Whether another call may be made.
+        """Whether another call may be opened.
 
-        To wait for the disk with every answer leaves the wire empty for that long; to wait with none would
-        choose batches before anything was learnt. So a few answers may be unread, none beside few calls.
+        To wait for the disk with every answer and every row leaves the wire empty for that long; to wait with none would
+        choose batches before anything was learnt. So a few answers may be unread and a few rows ahead, none beside few calls.
         """
-        calls, limit = self._tracker.in_flight, self.concurrency.now
-        return calls < limit and calls + self._tracker.unread < limit + limit // _CALLS_AN_UNREAD_ANSWER
+        calls, limit = self._tracker.in_flight + self._tracker.opened, self.concurrency.now
+        spare = limit // _CALLS_A_SPARE
+        return calls < limit + spare * self._opens_ahead and calls + self._tracker.unread < limit + spare
+
+    async def _enter_wire(self) -> None:
+        """Wait until a call that is opened may be sent. Raises CallCancelledError where the run ends before."""
+        async with self._entering:
+            while self._tracker.in_flight >= self.concurrency.now:
+                if self.stopped or self._error is not None:
+                    raise CallCancelledError
+                self._changed.clear()
+                await self._changed.wait()
 
     def _next(self) -> Batch | None:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
@@ -134,26 +147,27 @@ class Engine:
         if batch is not None and not self.spending.reserve(batch, self._tracker):
             self._held, batch = batch, None
         if batch is not None:
-            self._tracker.in_flight += 1
+            self._tracker.opened += 1
         return batch
 
     async def _serve(self, batch: Batch) -> None:
         """Open a call, make it, store its reply, read and settle it, in this order."""
-        place = _Place(self._tracker, self._changed.set)
+        place = _Place(self._tracker, self._changed.set, self._report)
         try:
             call, request = await self.session.writer.write(
                 partial(open_call, session=self.session, batch=batch, in_flight_limit=self.concurrency.now)
             )
             self._tracker.add(calls=1)
-            self._report()
             try:
+                await self._enter_wire()
+                place.enter("in_flight")
                 reply = await self._ask(call.id, request, place)
             except CallCancelledError:
                 return
             except EndpointError as error:
                 self.concurrency.trouble(error)
                 is_queued = self._is_queued(error)
-                place.leave_wire()
+                place.enter("unsettled", "unread")
                 await self.settlement.settle_error(call, error)
                 judge = partial(self.failures.count_no_answer, error, queued=is_queued)
             else:
@@ -161,30 +175,30 @@ class Engine:
                 reply = await self._counted(request, reply)
                 # before anything is awaited, so that nothing comes between what is paid for and the ledger
                 stored = self.session.writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
-                place.leave_wire()
+                place.enter("unsettled", "unread")
                 await stored
-                place.end_receiving()
+                place.receive(0)
                 characters = len(reply.text) + len(reply.reasoning)
                 self._tracker.count_reply(reply.usage, reply.seconds, characters, reply.tier)
                 settled = await self.settlement.settle_reply(call, reply)
                 if settled.usable:
-                    place.leave_unread()
+                    place.enter("unsettled")
                 await settled.committed
                 judge = partial(self.failures.count_answer, usable=settled.usable, reasons=settled.reasons)
                 self._replies += 1
-            self._tracker.count_batch()
+            ended = self._tracker.count_batch()
             judge()
         finally:
-            place.leave()
             self.spending.release(batch)
-            self._report()
-            self._changed.set()
-        if self._tracker.counts.batches_done % EVERY_BATCHES == 0:
+            place.receive(0)
+            place.enter()
+        if ended % EVERY_BATCHES == 0:
+            self._report_now()
             await self.save()
 
     async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
         """Make a call; while the run waits for its endpoint, again and again."""
-        on_retry, on_content = partial(self._note_retry, call_id), partial(self._note_content, place)
+        on_retry, on_content = partial(self._note_retry, call_id), place.receive
         while True:
             try:
                 reply = await self.complete(request, on_retry, on_content)
@@ -200,15 +214,6 @@ class Engine:
             else:
                 self._is_awaiting = False
                 return reply
-
-    def _note_content(self, place: "_Place", characters: int) -> None:
-        place.receive(characters)
-        if self._counting is None:
-            self._counting = asyncio.get_running_loop().call_later(_SECONDS_A_COUNT, self._count_content)
-
-    def _count_content(self) -> None:
-        self._counting = None
-        self._report()
 
     def _is_queued(self, error: EndpointError) -> bool:
         """Whether a call waited in vain while the endpoint answered another one."""
@@ -236,13 +241,14 @@ class Engine:
         return replace(reply, usage=Usage(request.input_tokens, tokens))
 
     def _report(self) -> None:
-        """Report the counts, once for all that changes in this turn of the event loop."""
-        if not self._reports:
-            self._reports = True
-            asyncio.get_running_loop().call_soon(self._report_now)
+        """Report the counts soon, once for all that changes until then."""
+        if self._reporting is None:
+            self._reporting = asyncio.get_running_loop().call_later(_SECONDS_A_REPORT, self._report_now)
 
     def _report_now(self) -> None:
-        self._reports = False
+        if self._reporting is not None:
+            self._reporting.cancel()
+            self._reporting = None
         self._observer.progressed(self._progress())
         if self._keeping is None:
             self._keeping = asyncio.get_running_loop().call_later(_SECONDS_A_SNAPSHOT, self._keep_progress)
@@ -274,44 +280,27 @@ def open_call(
 
 
 class _Place:
-    """The place of a batch: on the wire until its call has ended, then among the unread answers until it is judged."""
+    """The place of a batch: opened, in flight until its call has ended, then unsettled, and unread until the answer is judged."""
 
-    def __init__(self, tracker: ProgressTracker, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, tracker: ProgressTracker, wake: Callable[[], None], report: Callable[[], None]
+    ) -> None:
         self._tracker = tracker
-        self._wake = wake
-        self._on_wire = True
-        self._is_unread = False
+        self._wake, self._report = wake, report
+        self._counts: tuple[str, ...] = ("opened",)  # of the tracker, that it is in
         self._characters = 0
 
     def receive(self, characters: int) -> None:
-        """Take how much of the answer has come."""
+        """Take how much of the answer has come; 0: its tokens are counted, or there is no answer."""
         self._tracker.receiving += characters - self._characters
         self._characters = characters
+        self._report()
 
-    def end_receiving(self) -> None:
-        """Take back what was received: its tokens are counted, or there is no answer."""
-        self.receive(0)
-
-    def leave_wire(self) -> None:
-        """Give the place on the wire to another call; the answer waits to be read."""
-        self._on_wire, self._is_unread = False, True
-        self._tracker.in_flight -= 1
-        self._tracker.unsettled += 1
-        self._tracker.unread += 1
+    def enter(self, *counts: str) -> None:
+        """Leave the counts that it is in for others, none at the end."""
+        for added, names in ((-1, self._counts), (1, counts)):
+            for name in names:
+                setattr(self._tracker, name, getattr(self._tracker, name) + added)
+        self._counts = counts
+        self._report()
         self._wake()
-
-    def leave_unread(self) -> None:
-        """Let another call be made: this answer has been read."""
-        if self._is_unread:
-            self._is_unread = False
-            self._tracker.unread -= 1
-            self._wake()
-
-    def leave(self) -> None:
-        """Give back all that was taken."""
-        self.end_receiving()
-        self.leave_unread()
-        if self._on_wire:
-            self._tracker.in_flight -= 1
-        else:
-            self._tracker.unsettled -= 1

@@ -65,7 +65,10 @@ class ProgressTracker:
         self._causes = dict(counts.retry_causes)
         self._tiers = {tier: dict(use) for tier, use in counts.by_tier.items()}
         self._numbers = {name: getattr(counts, name) for name in _NUMBERS}
-        self._answers = counts.answers
+        self._answers: tuple[AnswerCells, ...] = (
+            counts.answers,
+        )  # of which the sum counts, made when it is asked for
+        self.opened = 0  # calls that are written down, or about to be, and not sent yet
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done
         self.receiving = 0  # characters of the answers that are coming in
@@ -76,14 +79,24 @@ class ProgressTracker:
     @property
     def counts(self) -> Counts:
         """What the run has and has used so far."""
-        return Counts(
-            **self._numbers, answers=self._answers, retry_causes=dict(self._causes), tiers=self._tiers_now()
-        )
+        return Counts(**self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        """Return all counts, as they are now: a checkpoint that is being written keeps what it has."""
+        if len(self._answers) > 1:
+            self._answers = (summed(self._answers),)
+        tiers = {tier: dict(use) for tier, use in self._tiers.items()}
+        return {
+            **self._numbers,
+            "answers": self._answers[0],
+            "retry_causes": dict(self._causes),
+            "tiers": tiers,
+        }
 
     @property
     def under_way(self) -> int:
-        """Batches that have been sent and have not ended."""
-        return self.in_flight + self.unsettled
+        """Batches that have been taken and have not ended."""
+        return self.opened + self.in_flight + self.unsettled
 
     @property
     def cost(self) -> float | None:
@@ -106,8 +119,8 @@ class ProgressTracker:
             self._numbers[name] += number
 
     def add_answers(self, cells: AnswerCells) -> None:
-        """Add to the counts of answers. A checkpoint that is being written keeps what it has."""
-        self._answers = summed([self._answers, cells])
+        """Add to the counts of answers."""
+        self._answers += (cells,)
 
     def count_reply(self, usage: Usage, seconds: float, characters: int, tier: str = "") -> None:
         """Count a reply that has just come; `tier` "": the ordinary one served it."""
@@ -119,10 +132,11 @@ class ProgressTracker:
         cost = self.price.cost(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, tier)
         self._replies.append(_Reply(self._clock(), seconds, usage.completion_tokens, characters, cost))
 
-    def count_batch(self) -> None:
-        """Count a batch that has just ended, well or not."""
+    def count_batch(self) -> int:
+        """Count a batch that has just ended, well or not; return how many have."""
         self.add(batches_done=1)
         self._ends.append(self._clock())
+        return int(self._numbers["batches_done"])
 
     def count_retry(self, cause: EndpointError) -> None:
         """Count a repeated call."""
@@ -138,10 +152,7 @@ class ProgressTracker:
         remaining = waiting + self.under_way
         completion_tokens = self._numbers["completion_tokens"] + self._tokens_under_way()
         return Progress(
-            **self._numbers | {"completion_tokens": completion_tokens},
-            answers=self._answers,
-            retry_causes=dict(self._causes),
-            tiers=self._tiers_now(),
+            **self._facts() | {"completion_tokens": completion_tokens},
             batches_total=self._numbers["batches_done"] + remaining,
             in_flight=self.in_flight,
             in_flight_limit=workers,
@@ -152,9 +163,6 @@ class ProgressTracker:
             cost_projected=self._projected(remaining),
             seconds=self.seconds,
         )
-
-    def _tiers_now(self) -> dict[str, dict[str, int]]:
-        return {tier: dict(use) for tier, use in self._tiers.items()}
 
     def _tokens_under_way(self) -> int:
         """Estimate the tokens of the answers that are coming in, by the characters a token had in those before."""

@@ -338,8 +338,11 @@ class Ledger:
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Query the ledger; see schema.sql for its tables and views.sql for what they mean."""
-        with translated(self._path):
+        try:
             return self._db.execute(sql, values).fetchall()
+        except Exception:
+            with translated(self._path):  # to enter it takes longer than a small query
+                raise
 
     def set_meta(self, values: Mapping[str, object]) -> None:
         """Store values (JSON) by key."""
@@ -533,7 +536,7 @@ class Ledger:
             call_id,
             "answered",
             reply=pack_text(reply.text),
-            reasoning=pack_text(reply.reasoning),
+            reasoning=pack_text(reply.reasoning) if reply.reasoning else None,
             finish_reason=reply.finish_reason,
             usage_reported=reply.usage_reported,
             seconds=reply.seconds,
@@ -649,7 +652,6 @@ class Ledger:
 
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times are counted from a naive epoch
-_EPOCH_DAY = _EPOCH.toordinal()
 _CHUNK = 2048  # behaviors
 _CHUNKED = b"E"  # no deflated value begins so
 _INDEX_LENGTH = 4  # bytes that hold the length of the index
@@ -790,7 +792,7 @@ def unpack_parts(text: str) -> dict[str, Part]:
 
 def digest_of(behaviors: Iterable[Behavior]) -> str:
     """Return a digest of what was shown: the same rows, read again, have the same."""
-    rows = orjson.dumps([_row(behavior)[:6] for behavior in behaviors])
+    rows = orjson.dumps([behavior[:5] for behavior in behaviors])
     return hashlib.blake2b(rows, digest_size=8).hexdigest()
 
 
@@ -835,23 +837,15 @@ def _most_of(packed: bytes | memoryview) -> int:
     return max(_ALWAYS_ALLOWED, MOST_TIMES * len(packed))
 
 
-def _row(b: Behavior) -> tuple[Any, ...]:
-    row = (
-        _wall_seconds(b.start),
-        offset_seconds(b.start),
-        b.action,
-        b.item,
-        b.place,
-        b.duration,
-        b.file,
-        b.line,
-    )
-    return (*row, True) if b.action and b.in_own_words else row
+def _row(behavior: Behavior) -> tuple[Any, ...]:
+    start, *fields, text = behavior
+    row = (_wall_seconds(start), offset_seconds(start), *fields)
+    return (*row, True) if text and behavior.action and behavior.in_own_words else row
 
 
 def _wall_seconds(moment: datetime) -> int:
-    days = moment.toordinal() - _EPOCH_DAY
-    return days * 86_400 + moment.hour * 3_600 + moment.minute * 60 + moment.second
+    since = (moment.replace(tzinfo=None) if moment.tzinfo else moment) - _EPOCH
+    return since.days * 86_400 + since.seconds
 
 
 def instant(behavior: Behavior) -> int:
@@ -861,13 +855,13 @@ def instant(behavior: Behavior) -> int:
 
 def offset_seconds(moment: datetime) -> int | None:
     """Return the offset of a time from UTC, None where it has none."""
-    offset = moment.utcoffset()
+    offset = moment.utcoffset() if moment.tzinfo else None
     return None if offset is None else int(offset.total_seconds())
 
 
 def _behavior(row: Sequence[Any]) -> Behavior:
     seconds, offset, action, item, place, duration, file, line, *in_own_words = row
-    start = _EPOCH + timedelta(seconds=seconds)
+    start = _EPOCH + timedelta(0, seconds)
     if offset is not None:
         start = start.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
     return Behavior(start, action, item, place, duration, file, line, item if in_own_words else "")

@@ -1,6 +1,8 @@
 """What a ledger has: counts, users and their events, retries, jobs, and counts of answers. Views are in views.sql."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import add
 from typing import Any, Final, Literal, NamedTuple
 
 from eventabs.measures import place_third, users_band
@@ -100,12 +102,11 @@ def stored_answers(ledger: Ledger) -> AnswerCells:
 
 
 def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
-    cells: AnswerCells = summed(
-        [
-            {users_band(users): {third: dict(zip(ANSWER_FIGURES, figures, strict=True))}}
-            for users, third, *figures in rows
-        ]
-    )
+    cells: AnswerCells = {}
+    for users, third, *figures in rows:
+        band = cells.setdefault(users_band(users), {})
+        known = band.get(third, {}).values() or repeat(0)
+        band[third] = dict(zip(ANSWER_FIGURES, map(add, figures, known), strict=True))
     return cells
 
 

@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -205,7 +205,11 @@ class Channel:
 
     async def send(self, method: str, url: httpx.URL, body: bytes = b"") -> httpx.Response:
         """Send a request; return the head of the answer. The caller reads its `raw_chunks` and closes it."""
-        request = httpx.Request(method, url, headers=self._headers, content=body, extensions=self._extensions)
+        # with `content` httpx would go through the headers again, to add some that aiohttp adds
+        request = httpx.Request(
+            method, url, headers=self._headers, stream=httpx.ByteStream(body), extensions=self._extensions
+        )
+        request.read()
         return await self._transport.handle_async_request(request)
 
     async def send_form(
@@ -444,11 +448,14 @@ class OpenAIProvider:
         """Send the body and read the answer into the assembler, under the limits of time and size."""
         limits = self._limits
         idle_timeout = limits.idle_timeout if body.get("stream") else limits.call_timeout
+        now = asyncio.get_running_loop().time
+        last = now() + limits.call_timeout
         try:
-            async with asyncio.timeout(limits.call_timeout), asyncio.timeout(idle_timeout) as idle:
+            async with asyncio.timeout(min(idle_timeout, limits.call_timeout)) as timeout:
                 response = await self._channel.send("POST", self._address.url, orjson.dumps(body))
                 async with aclosing(response):
-                    await self._receive(response, assembler, on_content, idle, idle_timeout)
+                    async for seconds in self._receive(response, assembler, on_content, idle_timeout):
+                        timeout.reschedule(min(last, now() + seconds))
         except TimeoutError:
             if assembler.finish_reason:
                 return
@@ -469,10 +476,9 @@ class OpenAIProvider:
         response: httpx.Response,
         assembler: ReplyAssembler,
         on_content: OnContent,
-        idle: asyncio.Timeout,
         idle_timeout: float,
-    ) -> None:
-        now = asyncio.get_running_loop().time
+    ) -> AsyncIterator[float]:
+        """Read the answer into the assembler; yield how many seconds to wait for what comes next."""
         context = self._channel.error_context(response, self._wall_clock())
         if not response.is_success:
             raise make_status_error(await _read_error_body(response), context)
@@ -483,11 +489,11 @@ class OpenAIProvider:
             assembler.is_streamed = not reader.is_document
             if self._add(payloads, assembler, context):
                 on_content(assembler.characters)
-                idle.reschedule(now() + idle_timeout)
+                yield idle_timeout
             elif reader.is_document and not chunk.isspace():
-                idle.reschedule(now() + idle_timeout)
+                yield idle_timeout
             if payloads and payloads[-1] == _DONE:
-                idle.reschedule(now() + _GRACE)
+                yield _GRACE
         self._add(reader.finish(), assembler, context)
         if reader.is_document:
             assembler.end()

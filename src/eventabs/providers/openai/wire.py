@@ -52,11 +52,12 @@ def build_body(request: Request, model: str, sampling: Sampling, dropped: frozen
 
 def parse_json(data: bytes) -> object:
     """Parse JSON, also with broken UTF-8 or half surrogate pairs in its strings. None: not JSON."""
-    with suppress(orjson.JSONDecodeError):
+    try:  # for every piece of a stream
         return orjson.loads(data)
-    with suppress(ValueError, RecursionError):
-        return json.loads(data.decode("utf-8-sig", "replace"))
-    return None
+    except orjson.JSONDecodeError:
+        with suppress(ValueError, RecursionError):
+            return json.loads(data.decode("utf-8-sig", "replace"))
+        return None
 
 
 class EventDecoder:
@@ -173,7 +174,6 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "error": "interrupted",  # OpenRouter
     "abort": "interrupted",  # vLLM, SGLang
 }
-_REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 _ORDINARY_TIERS = frozenset({"auto", "default", "standard", "on_demand"})  # OpenAI, Gemini, Groq
 _TIER_NAME = re.compile(r"[a-z0-9_-]{1,40}")
 _MAX_TOKENS = 10**9  # no call has more; a server's false count must not spoil the sums
@@ -242,8 +242,12 @@ class ReplyAssembler:
         is_repeated = not choice.get("delta") and self.characters > 0
         if isinstance(message, dict) and not is_repeated:
             self._add_content(message.get("content") or message.get("refusal"), self._text)
-            thought = next((value for name in _REASONING_FIELDS if (value := message.get(name))), None)
-            self._add_content(thought, self._reasoning)
+            if (
+                thought := message.get("reasoning_content")
+                or message.get("reasoning")
+                or message.get("thinking")
+            ):
+                self._add_content(thought, self._reasoning)
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
             self.finish_reason = _FINISH_REASONS.get(reason, "stop")
 
