@@ -15,13 +15,13 @@ from eventabs.measures import (
     Compared,
     Figure,
     Group,
+    Score,
     Sums,
-    added,
-    figures_of,
+    Tally,
     groups_of,
+    least_mean,
     rows_of,
     shape_of,
-    wholes_of,
 )
 from eventabs.prompts import Compactor
 from eventabs.providers import Price, kind_of
@@ -39,7 +39,7 @@ from eventabs.store import (
     user_row,
 )
 
-_GROUPS: Final = 500  # of users, that are drawn for the intervals; of as many users each is one
+_FIGURES: Final = {"groups": FIGURES, "wholes": FIGURES, "journeys": JOURNEY_FIGURES}
 _TYPES: Final = 50  # most frequent pairs of types
 _SAID: Final = 4  # fields of a behavior: when it was, what, where
 
@@ -86,9 +86,10 @@ class Comparison:
     """Two runs of the same export. `users` are those that both have done; those that only one has done are left out.
 
     `shared` counts users that are in both, whatever has become of them, `other_rows` those compared whose behaviors are
-    not the same in both. `settings`: what differs, (key, first, second). `figures` judge the second run by the first, by kind: `groups`, and
-    where there are journeys `wholes` (each journey as one group) and `journeys`. `types`: how many behaviors of one type in the first run have
-    another one in the second. `most_different` is in order.
+    not the same in both. `settings`: what differs, (key, first, second). `scores` judge the second run by the first, by kind: `groups`, and
+    where there are journeys `wholes` (each journey as one group) and `journeys`. `kept`: the share of a user's rows, and of its journeys,
+    that the second run has too, mean of users, with an exact one-sided bound. `types`: how many behaviors of one type in the first run
+    have another one in the second. `most_different` is in order.
     """
 
     first: ComparedRun
@@ -98,8 +99,8 @@ class Comparison:
     shared: int
     other_rows: int
     settings: tuple[tuple[str, str, str], ...]
-    figures: dict[str, dict[str, Figure]]
-    grouped: bool  # the intervals draw groups of users
+    scores: dict[str, dict[str, Score]]
+    kept: dict[str, Figure]
     types: tuple[tuple[str, str, int], ...]
     most_different: tuple[UserPair, ...]
 
@@ -113,31 +114,29 @@ def compare(first: Path, second: Path, *, most: int = 20, seed: int = 0) -> Comp
     with Ledger.watch(directories[0].ledger) as ours, Ledger.watch(directories[1].ledger) as theirs:
         facts = ours.meta(), theirs.meta()
         sums = _Sums.of(ours, theirs, most)
-        if not sums.users:
+        if not sums.tally.users:
             raise _nothing_shared(first, second, sums.shared)
         return Comparison(
             first=_run(directories[0], ours, facts[0], sums.shapes[0]),
             second=_run(directories[1], theirs, facts[1], sums.shapes[1]),
             same_input=_input(facts[0]) == _input(facts[1]),
-            users=sums.users,
+            users=sums.tally.users,
             shared=sums.shared,
             other_rows=sums.other_rows,
             settings=tuple(changes(facts[0].get("binding", {}), facts[1].get("binding", {}))),
-            figures={"groups": figures_of(sums.groups, FIGURES, seed)}
-            | (
-                {
-                    "wholes": figures_of(sums.wholes, FIGURES, seed),
-                    "journeys": figures_of(sums.wholes, JOURNEY_FIGURES, seed),
-                }
-                if sums.has_journeys
-                else {}
-            ),
-            grouped=sums.users > _GROUPS,
+            scores=sums.tally.scores(_FIGURES, seed),
+            kept={name: kept_of(shares) for name, shares in sums.tally.kept.items() if shares},
             types=tuple(sums.common_types()),
             most_different=tuple(
                 _side_by_side(_Pair.of(ours, theirs, user_id), facts[0]) for user_id in sums.most_different()
             ),
         )
+
+
+def kept_of(shares: Mapping[float, int], low: float = 0.0) -> Figure:
+    """Return the mean of shares, counted by value, with its exact one-sided bound; they are from `low` to 1."""
+    mean = sum(share * users for share, users in shares.items()) / sum(shares.values())
+    return Figure(mean, least_mean(shares, low), 1.0)
 
 
 def _nothing_shared(first: Path, second: Path, shared: int) -> UsageError:
@@ -242,13 +241,10 @@ class _Sums:
     """What is kept of all users; as large for a million of them as for a thousand."""
 
     most: int
-    users: int = 0
+    tally: Tally = field(default_factory=Tally)
     shared: int = 0
     other_rows: int = 0
-    shapes: list[Sums] = field(default_factory=list)  # of the first run and of the second
-    groups: list[Sums] = field(default_factory=list)
-    wholes: list[Sums] = field(default_factory=list)
-    has_journeys: bool = False
+    shapes: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
     types: Counter[tuple[str, str]] = field(default_factory=Counter)
     _different: list[tuple[float, str]] = field(default_factory=list)
 
@@ -274,29 +270,15 @@ class _Sums:
 
     def _add(self, pair: _Pair) -> None:
         before, after = pair.groups()
-        rows = range(len(pair.log.behaviors))
-        compared = Compared(after, before, rows)
+        rows = rows_of(pair.log)
+        compared = self.tally.add(after, before, rows, range(len(rows)))
         self.other_rows += pair.own[0] != pair.own[1]
         self.types.update(
             {types: count for types, count in compared.types().items() if types[0] != types[1] and all(types)}
         )
-        self.has_journeys |= any(group.parent for group in (*before, *after))
-        shapes = [
-            shape_of(groups, rows_of(pair.log), own)
-            for groups, own in zip((before, after), pair.own, strict=True)
-        ]
-        self.shapes = (
-            [added(each) for each in zip(self.shapes, shapes, strict=True)] if self.users else shapes
-        )
-        whole = Compared(wholes_of(after), wholes_of(before), rows)
-        for kept, sums in ((self.groups, compared.agreement()), (self.wholes, whole.agreement())):
-            if self.users < _GROUPS:
-                kept.append(sums)
-            else:
-                place = self.users % _GROUPS
-                kept[place] = added([kept[place], sums])
+        for shape, groups, own in zip(self.shapes, (before, after), pair.own, strict=True):
+            shape.update(shape_of(groups, rows, own))
         self._rank(pair)
-        self.users += 1
 
     def _rank(self, pair: _Pair) -> None:
         """Keep the user if it is among those whose events differ most: by their share, times how many they are."""

@@ -1,23 +1,25 @@
 """Figures and their names, answers by batch, and what an audit is going to ask."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from eventabs.inspection import batch_tables, by_batch_users, by_position
 from eventabs.language import gettext as _, ngettext
-from eventabs.measures import SHAPE_FIGURES, Figure, Sums
+from eventabs.measures import SHAPE_FIGURES, Figure, Score, Sums
 from eventabs.quality import AuditPlan
 from eventabs.records import Counts
 from eventabs.views import messages
 from eventabs.views.messages import count, money
 
 
-def figure_names() -> dict[str, str]:
-    """Name the figures of two groupings, in the order in which they are shown."""
-    return {
+def _named_scores() -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield the kinds of scores: kind, title, names of the figures in the order in which they are shown."""
+    groups = {
         "pair_f1": _("pairs of rows, F1"),
         "pair_macro_f1": _("pairs, mean of groups"),
         "bcubed_f1": _("B-cubed, F1"),
@@ -28,20 +30,86 @@ def figure_names() -> dict[str, str]:
         "exact_f1": _("found exactly, F1"),
         "best_dice": _("best Dice, mean"),
         "boundary_f1": _("boundaries, F1"),
+        "same_place": _("rows placed the same"),
         "same_type": _("same type"),
         "grouped_recall": _("grouped here too"),
         "loose_f1": _("ungrouped rows, F1"),
     }
-
-
-def journey_names() -> dict[str, str]:
-    """Name the figures of journeys, in the order in which they are shown."""
-    return {
+    yield "groups", _("Events as groups of rows"), groups
+    yield "wholes", _("Each journey as one group"), groups
+    journeys = {
         "whole": _("found whole"),
         "exact": _("found exactly"),
         "best_dice": _("best Dice, mean"),
         "false": _("false ones of those found"),
         "same_kind": _("same kind"),
+    }
+    yield "journeys", _("Journeys"), journeys
+    spans = {
+        "start_f1_0": _("starts, 0 min, F1"),
+        "start_f1_1": _("starts, 1 min, F1"),
+        "start_f1_5": _("starts, 5 min, F1"),
+        "labelled_start_f1": _("1 min and label, F1"),
+        "overlap_f1": _("overlap by half, F1"),
+        "minutes_f1": _("minutes, F1"),
+        "minutes_right": _("minutes with the label"),
+    }
+    yield "spans", _("Events as spans of time"), spans
+
+
+def score_tables(
+    scores: Mapping[str, Mapping[str, Score]],
+) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """Yield for each kind of scores its title, the columns, and the rows: value, interval, skill, and each baseline."""
+    baselines = {
+        "rows": _("each row"),
+        "action": _("action a day"),
+        "object": _("object a day"),
+        "pause": _("best pause"),
+        "rules": _("rules"),
+    }
+    for kind, title, names in _named_scores():
+        if found := scores.get(kind):
+            reached = {
+                key: name
+                for key, name in baselines.items()
+                if any(key in each.baselines for each in found.values())
+            }
+            rows = [
+                [
+                    names[key],
+                    *cells(score.figure),
+                    "" if score.skill is None else f"{score.skill:+.3f}",
+                    *(decimals(score.baselines.get(each)) for each in reached),
+                ]
+                for key, score in found.items()
+                if key in names
+            ]
+            yield title, [title, _("value"), _("95 % interval"), _("skill"), *reached.values()], rows
+
+
+def print_scores(console: Console, scores: Mapping[str, Mapping[str, Score]]) -> None:
+    """Print figures with their skill, and what the baselines reach."""
+    for _title, columns, rows in score_tables(scores):
+        for first, *others in ((columns[0], *columns[1:4]), (_("Baselines"), *columns[4:])):
+            table = figure_table(first, *others)
+            for row in rows:
+                table.add_row(row[0], *(row[1:4] if first == columns[0] else row[4:]))
+            if others:
+                console.print(table, "", sep="\n")
+
+
+def score_fields(scores: Mapping[str, Mapping[str, Score]], *kinds: str) -> dict[str, dict[str, Any]]:
+    """Return the scores of some kinds together, as JSON has them."""
+    return {
+        name: {
+            **score.figure._asdict(),
+            "baselines": score.baselines,
+            "pause_minutes": score.pause,
+            "skill": score.skill,
+        }
+        for kind in kinds
+        for name, score in scores.get(kind, {}).items()
     }
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _
-from eventabs.quality import Judged, Review, Reviewer, ReviewResult, SampledDay, SampledEvent, Sheet
+from eventabs.quality import Review, Reviewer, ReviewResult, SampledDay, SampledEvent, Sheet
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import count
@@ -238,7 +238,7 @@ def _figures(reviewer: Reviewer, result: ReviewResult) -> Table:
         _("bounds, 95 %"),
     )
     if not result.review.by:
-        table.add_row(_("right"), decimals(whole.precision), _at_least(whole))
+        table.add_row(_("right"), decimals(whole.precision), messages.at_least(whole.at_least))
     for name, number in (
         (_("wrong type"), whole.wrong_type),
         (_("wrong span"), whole.wrong_span),
@@ -251,17 +251,15 @@ def _figures(reviewer: Reviewer, result: ReviewResult) -> Table:
     return table
 
 
-def _at_least(judged: Judged) -> str:
-    """Return the bound as people read it; "" where there is none."""
-    if judged.at_least is None:
-        return ""
-    return _("at least {share}").format(share=f"{100 * judged.at_least:.1f} %")
-
-
 def _types(reviewer: Reviewer) -> Table:
     table = figure_table(_("Type"), _("events"), _("right"), _("bounds, 95 %"))
     for row in reviewer.by_type[:_MOST_TYPES]:
-        table.add_row(Text(one_line(row.name)), count(row.judged), decimals(row.precision), _at_least(row))
+        table.add_row(
+            Text(one_line(row.name)),
+            count(row.judged),
+            decimals(row.precision),
+            messages.at_least(row.at_least),
+        )
     return table
 
 
