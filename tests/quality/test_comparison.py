@@ -189,7 +189,7 @@ def test_ten_users_have_intervals_and_they_are_the_same_each_time(tmp_path: Path
     assert figure.low is not None
     assert figure.high is not None
     assert 0.2 < figure.low < 8 / 12 < figure.high <= 1
-    assert compare(*runs).scores["groups"]["exact_f1"] == figure
+    assert compare(*runs).scores["groups"]["exact_f1"].figure == figure
 
 
 def test_a_run_under_way_is_compared_as_far_as_it_has_come(tmp_path: Path) -> None:

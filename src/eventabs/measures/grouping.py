@@ -394,7 +394,7 @@ def scores_of(
 class Tally:
     """Two groupings of many users added up, and what trivial programs reach; as large for a million users as for a thousand.
 
-    By kind: `groups`, `wholes` (each journey as one group), and what else is counted. `kept`: users by the share of their rows,
+    Baselines are of the first 500 users. By kind: `groups`, `wholes` (each journey as one group), and what else is counted. `kept`: users by the share of their rows,
     and of their wanted journeys, that the other grouping has too.
     """
 
@@ -421,9 +421,16 @@ class Tally:
         whole = Compared(wholes_of(found), wholes, judged).agreement()
         self.count("groups", compared.agreement())
         self.count("wholes", whole)
-        for name, groups in (baselines(rows, judged) | others).items():
-            self.count("groups", Compared(groups, wanted, judged).agreement(), name)
-            self.count("wholes", Compared(groups, wholes, judged).agreement(), name)
+        alike: dict[object, tuple[Sums, Sums]] = {}  # most pauses part the rows of a user alike
+        for name, groups in (baselines(rows, judged) | others).items() if self.users < GROUPS else ():
+            key = len(groups) if isinstance(name, int) else name
+            if key not in alike:
+                alike[key] = (
+                    Compared(groups, wanted, judged).agreement(),
+                    Compared(groups, wholes, judged).agreement(),
+                )
+            for kind, sums in zip(("groups", "wholes"), alike[key], strict=True):
+                self.count(kind, sums, name)
         for name, part, of in (("rows", "placed", "rows"), ("journeys", "journeys_whole", "journeys_wanted")):
             if whole[of]:
                 self.kept[name][int(_STEPS * whole[part] / whole[of]) / _STEPS] += 1
