@@ -96,15 +96,15 @@ def least_share(right: int, of: int) -> float | None:
     return _highest(is_too_low, 0.0, 1.0) if right else 0.0
 
 
-def least_mean(values: Mapping[float, int], low: float = 0.0) -> float | None:
-    """Return an exact one-sided 95 % lower bound of the mean of independent values from `low` to 1, given as {value: times}.
+def mean_of(values: Mapping[float, int], low: float = 0.0) -> Figure:
+    """Return the mean of independent values from `low` to 1, given as {value: times}, with its exact one-sided 95 % lower bound.
 
     Whatever their distribution, with any number of them: were the mean no higher, bets on values above it would give twenty times
     the stake with a chance of at most 5 % (Markov; Waudby-Smith and Ramdas 2024, Estimating means of bounded random variables
     by betting, with the stake spread over fixed fractions).
     """
     if not values:
-        return None
+        return Figure(None, None, None)
 
     def is_too_low(mean: float) -> bool:
         gains = (
@@ -117,7 +117,7 @@ def least_mean(values: Mapping[float, int], low: float = 0.0) -> float | None:
         return math.fsum(math.exp(min(gain, 500.0)) for gain in gains) >= len(_FRACTIONS) / _ONE_TAIL
 
     mean = sum(value * times for value, times in values.items()) / sum(values.values())
-    return _highest(is_too_low, low, mean)
+    return Figure(mean, _highest(is_too_low, low, mean), 1.0)
 
 
 def _highest(is_too_low: Callable[[float], bool], low: float, high: float) -> float:

@@ -141,7 +141,10 @@ class Compared:
         for (_ours, theirs), dice in self._dice():
             best[theirs] = max(best[theirs], dice)
         whole, exact = self.pairs(), self.pairs(1.0)
-        placed = self._cells[_LOOSE, _LOOSE] + sum(self._cells[pair] for pair in whole)
+        placed, stays = (
+            self._cells[_LOOSE, _LOOSE] + sum(self._cells[pair] for pair in pairs)
+            for pairs in (whole, [(o, t) for o, t in whole if self.found[o].type == self.wanted[t].type])
+        )
         found, wanted = (
             {place for place in places if side[place].parent}
             for side, places in zip((self.found, self.wanted), self._judged, strict=True)
@@ -170,6 +173,7 @@ class Compared:
             "loose_wanted": loose[1],
             "loose": self._cells[_LOOSE, _LOOSE],
             "placed": placed,
+            "stays": stays,
             "same_type": sum(
                 count for ours, theirs, count in shared if self.found[ours].type == self.wanted[theirs].type
             ),
@@ -431,7 +435,7 @@ class Tally:
                 )
             for kind, sums in zip(("groups", "wholes"), alike[key], strict=True):
                 self.count(kind, sums, name)
-        for name, part, of in (("rows", "placed", "rows"), ("journeys", "journeys_whole", "journeys_wanted")):
+        for name, part, of in (("rows", "stays", "rows"), ("journeys", "journeys_whole", "journeys_wanted")):
             if whole[of]:
                 self.kept[name][int(_STEPS * whole[part] / whole[of]) / _STEPS] += 1
         self.users += 1
@@ -444,7 +448,8 @@ class Tally:
         elif len(self._found[kind]) < GROUPS:
             self._found[kind].append(Counter(sums))
         else:
-            self._found[kind][self.users % GROUPS].update(sums)
+            self._found[kind].append(self._found[kind].pop(0))
+            self._found[kind][-1].update(sums)
 
     def totals(self) -> dict[str, Sums]:
         """Return the sums of all users by kind."""

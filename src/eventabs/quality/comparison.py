@@ -19,7 +19,7 @@ from eventabs.measures import (
     Sums,
     Tally,
     groups_of,
-    least_mean,
+    mean_of,
     rows_of,
     shape_of,
 )
@@ -125,18 +125,12 @@ def compare(first: Path, second: Path, *, most: int = 20, seed: int = 0) -> Comp
             other_rows=sums.other_rows,
             settings=tuple(changes(facts[0].get("binding", {}), facts[1].get("binding", {}))),
             scores=sums.tally.scores(_FIGURES, seed),
-            kept={name: kept_of(shares) for name, shares in sums.tally.kept.items() if shares},
+            kept={name: mean_of(shares) for name, shares in sums.tally.kept.items() if shares},
             types=tuple(sums.common_types()),
             most_different=tuple(
                 _side_by_side(_Pair.of(ours, theirs, user_id), facts[0]) for user_id in sums.most_different()
             ),
         )
-
-
-def kept_of(shares: Mapping[float, int], low: float = 0.0) -> Figure:
-    """Return the mean of shares, counted by value, with its exact one-sided bound; they are from `low` to 1."""
-    mean = sum(share * users for share, users in shares.items()) / sum(shares.values())
-    return Figure(mean, least_mean(shares, low), 1.0)
 
 
 def _nothing_shared(first: Path, second: Path, shared: int) -> UsageError:

@@ -1,4 +1,4 @@
-"""Figures and their names, answers by batch, and what an audit is going to ask."""
+"""Figures and their names, answers by batch, what is going to be asked again, and what sizes of calls brought."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,9 +11,10 @@ from rich.text import Text
 from eventabs.inspection import batch_tables, by_batch_users, by_position
 from eventabs.language import gettext as _, ngettext
 from eventabs.measures import SHAPE_FIGURES, Figure, Score, Sums
-from eventabs.quality import AuditPlan
+from eventabs.quality import AskingPlan, Calibration
 from eventabs.records import Counts
 from eventabs.views import messages
+from eventabs.views.console import encode, print_line
 from eventabs.views.messages import count, money
 
 
@@ -152,7 +153,7 @@ def cells(figure: Figure) -> tuple[str, str]:
     return decimals(figure.value), f"{figure.low:.3f} – {figure.high:.3f}"
 
 
-def announcement(plan: AuditPlan) -> str:
+def announcement(plan: AskingPlan) -> str:
     """Say in one line what is going to be asked, and what it takes."""
     facts = [
         ngettext("{count} call", "{count} calls", plan.use.calls).format(count=count(plan.use.calls)),
@@ -162,15 +163,93 @@ def announcement(plan: AuditPlan) -> str:
     ]
     if plan.cost is not None:
         facts.append(_("about {cost}").format(cost=money(plan.cost, plan.currency)))
-    template = _("Audit: {users} of {all} asked again, at most {size} a prompt, by {model}: {facts}")
+    template = _("{users} of {all} asked again, at most {sizes} a prompt, by {model}: {facts}")
     return template.format(
         users=count(plan.use.users),
         all=messages.users(plan.users_in_run),
-        size=plan.users_a_prompt,
+        sizes=", ".join(count(arm.users) for arm in plan.arms),
         model=_("{model} at {host}").format(model=plan.model, host=plan.host)
         if plan.model
         else _("the built-in rules"),
         facts=messages.listed(facts),
+    )
+
+
+def render_calibration(console: Console, calibration: Calibration) -> None:
+    """Print what each size brought, and the lines of the config file that set the recommended one."""
+    plan, best = calibration.plan, calibration.recommended
+    names = (
+        _("rows a call"),
+        _("done"),
+        _("calls"),
+        _("tokens"),
+        _("cost"),
+        _("as one user a prompt"),
+        _("lacks at most"),
+    )
+    table = figure_table(_("users a prompt"), *names)
+    for facts in calibration.arms:
+        counts, lacks = facts.counts, decimals(facts.lacks)
+        cost = "-" if facts.cost is None else money(facts.cost, plan.currency)
+        tokens = count(counts.prompt_tokens + counts.completion_tokens)
+        shown = (
+            count(facts.rows),
+            messages.share(counts.done, counts.users),
+            count(counts.calls),
+            tokens,
+            cost,
+        )
+        table.add_row(facts.arm.path.name, *shown, decimals(facts.kept), lacks)
+    console.print(table, "", sep="\n")
+    template = _(
+        "Allowed: {margin}, below what two answers with one user a prompt have in common, as one exact bound for all sizes"
+    )
+    print_line(console, template.format(margin=f"{plan.margin:g}"))
+    if best is None:
+        print_line(console, _("The calibration is not complete: nothing is recommended yet"))
+    elif not calibration.changes:
+        print_line(
+            console, _("The largest calls that the settings make are within it: nothing is to be changed")
+        )
+    else:
+        print_line(console, _("Recommended, for eventabs.toml:"))
+        for section, values in calibration.changes.items():
+            for line in (f"[{section}]", *(f"{key} = {value}" for key, value in values.items())):
+                print_line(console, line)
+        if best.arm.users == 1:
+            print_line(
+                console,
+                _("No more users a prompt are shown to be within it; more users would tell (--users)"),
+            )
+
+
+def calibration_json(calibration: Calibration) -> str:
+    """Return the calibration as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
+    plan, best = calibration.plan, calibration.recommended
+    fields = ["done", "failed", "pending", "calls", "retries", "prompt_tokens", "completion_tokens"]
+    return encode(
+        {
+            "users_in_run": plan.users_in_run,
+            "users": calibration.arms[0].counts.users,
+            "margin": plan.margin,
+            "complete": best is not None,
+            "currency": plan.currency,
+            "arms": [
+                {
+                    "name": facts.arm.path.name,
+                    "out": str(facts.arm.path),
+                    "users_a_prompt": facts.arm.users,
+                    "rows_a_call": facts.rows,
+                    **{key: getattr(facts.counts, key) for key in fields},
+                    "cost": facts.cost,
+                    "kept": facts.kept,
+                    "lacks": facts.lacks,
+                }
+                for facts in calibration.arms
+            ],
+            "recommended": best and best.arm.path.name,
+            "changes": calibration.changes,
+        }
     )
 
 
