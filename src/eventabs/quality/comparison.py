@@ -128,7 +128,7 @@ def compare(first: Path, second: Path, *, most: int = 20, seed: int = 0) -> Comp
             kept={name: mean_of(shares) for name, shares in sums.tally.kept.items() if shares},
             types=tuple(sums.common_types()),
             most_different=tuple(
-                _side_by_side(_Pair.of(ours, theirs, user_id), facts[0]) for user_id in sums.most_different()
+                _side_by_side(Pair.of(ours, theirs, user_id), facts[0]) for user_id in sums.most_different()
             ),
         )
 
@@ -163,7 +163,7 @@ def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], shap
     )
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
     """A user's events and journeys in both runs. They point into `log`, which has the behaviors of either run, and each run `own` ones."""
 
     log: UserLog
@@ -250,7 +250,7 @@ class _Sums:
             row = user_row(second, user_id)
             sums.shared += row is not None
             if row and state == row.state == "done":
-                sums._add(_Pair.of(first, second, user_id))
+                sums._add(Pair.of(first, second, user_id))
         return sums
 
     def common_types(self) -> Iterator[tuple[str, str, int]]:
@@ -262,7 +262,7 @@ class _Sums:
         """Return the ids of the users that differ most, in order."""
         return [user_id for _difference, user_id in sorted(self._different, reverse=True)]
 
-    def _add(self, pair: _Pair) -> None:
+    def _add(self, pair: Pair) -> None:
         before, after = pair.groups()
         rows = rows_of(pair.log)
         compared = self.tally.add(after, before, rows, range(len(rows)))
@@ -274,7 +274,7 @@ class _Sums:
             shape.update(shape_of(groups, rows, own))
         self._rank(pair)
 
-    def _rank(self, pair: _Pair) -> None:
+    def _rank(self, pair: Pair) -> None:
         """Keep the user if it is among those whose events differ most: by their share, times how many they are."""
         both = sum(map(len, pair.events))
         if self.most and (unequal := sum(map(len, pair.unequal()))):
@@ -282,12 +282,17 @@ class _Sums:
             keep(self._different, (unequal**2 / both, pair.log.user_id))
 
 
-def _side_by_side(pair: _Pair, facts: Mapping[str, Any]) -> UserPair:
+def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:
     sides = map(Side, map(tuple, pair.events), map(tuple, pair.journeys), pair.unequal())
-    language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
-    compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
-    days = (behavior.start.date().isoformat() for behavior in pair.log.behaviors)
-    lines = tuple(zip(days, compactor.lines(pair.log), strict=True))
+    lines = tuple(lines_of(pair.log, facts))
     before, after = pair.groups()
     sums = Compared(after, before, range(len(lines))).agreement()
     return UserPair(pair.log.user_id, {name: figure(sums) for name, figure in FIGURES.items()}, lines, *sides)
+
+
+def lines_of(log: UserLog, facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the day and the text of each behavior, in the language of a run's prompts."""
+    language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
+    compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
+    for behavior, text in zip(log.behaviors, compactor.lines(log), strict=True):
+        yield behavior.start.date().isoformat(), text
