@@ -189,13 +189,23 @@ def review(
     look: LookFlags,
     *,
     checkpoint: Checkpoint,
-    sample: Annotated[int, typer.Option(min=1, max=5_000, help=_("Events to judge."))] = 200,
+    sample: Annotated[
+        int, typer.Option(min=1, max=5_000, help=_("Events to judge, and as many journeys."))
+    ] = 200,
     days: Annotated[
         int,
         typer.Option(
             min=0, max=1_000, help=_("Days of users to look at as a whole, for the events that are missing.")
         ),
     ] = 20,
+    doubtful: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=5_000,
+            help=_("Events, journeys and left out rows to judge besides, the most doubtful first."),
+        ),
+    ] = 40,
     by: Annotated[
         Literal["type"] | None,
         typer.Option(help=_("Draw as many events of each type; there is no figure of all events then.")),
@@ -214,7 +224,9 @@ def review(
     if read:
         _read_back(checkpoint, read, as_json=look.json)
         return
-    sheet = quality.draw_review(checkpoint, sample=sample, days=days, by=by or "", seed=seed)
+    sheet = quality.draw_review(
+        checkpoint, sample=sample, days=days, doubtful=doubtful, by=by or "", seed=seed
+    )
     choose_language(sheet.review.language)
     path = output or sheet.folder / "review.html"
     views.write_report(views.render_review_page(sheet), path)
