@@ -25,8 +25,8 @@ def told(message: str) -> str:
     for alias, block in blocks.items():
         first, row = row + 1, row + sum(not line.startswith("# ") for line in block)
         odd = len(blocks) % 2
-        rest = [f"{each}{'?' if each % 8 == 0 else ''}" for each in range(first + 2 + 2 * odd, row)]
-        start = [f"{first + 2},{first + 3}"] if odd else []
+        rest = [f"{each}{'?' if each % 8 == 0 else ''}" for each in range(first + 2 + 3 * odd, row)]
+        start = [f"{first + 2}", f"{first + 3},{first + 4}"] if odd else []
         answer += [
             f"## {alias}",
             f"> 购买 帐篷：搜索 {first}；浏览 {first + 1}",
@@ -39,7 +39,7 @@ def told(message: str) -> str:
 def doubtful(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run with an audit whose answers differ."""
     folder = tmp_path_factory.mktemp("doubtful")
-    write_users(folder / "input.jsonl", users=12, behaviors=24)
+    write_users(folder / "input.jsonl", users=22, behaviors=24)
     with OpenAIServer(answer(told)) as server:
         flags = ("--model", "m", "--base-url", server.base_url, "-q")
         assert (
@@ -153,9 +153,9 @@ async def test_the_head_names_all_that_is_counted(out: Path, tmp_path: Path) -> 
 
 @in_a_browser
 async def test_the_doubtful_come_first_and_a_screen_is_judged_at_once(doubtful: Path, tmp_path: Path) -> None:
-    sheet = draw_review(doubtful, sample=45, days=0, doubtful=50)
+    sheet = draw_review(doubtful, sample=45, days=0, doubtful=500)
     more = [each for each in sheet.review.events if each.doubts and not each.drawn]
-    assert 40 < len(more) <= 50
+    assert 40 < len(more) <= 80
     assert {name for each in more for name in each.doubts} == {"moved", "unsure", "unplaced"}
     weights = [("moved" in each.doubts, "unsure" in each.doubts) for each in more]
     assert weights == sorted(weights, reverse=True)
@@ -166,7 +166,7 @@ async def test_the_doubtful_come_first_and_a_screen_is_judged_at_once(doubtful: 
         assert "gives no bound" in await page.run("document.getElementById('note').textContent")
         assert await page.run("document.querySelectorAll('.row').length") == 40
         await key(page, "4", "a", "x", "z")
-        assert await page.run("document.getElementById('count').textContent").startswith("40 of ")
+        assert (await page.run("document.getElementById('count').textContent")).startswith("40 of ")
         await key(page, "x")
         assert (await page.run(where)).startswith("Events, a simple random sample: 1 to 40 of 45")
         await key(page, "3", "a", "a")

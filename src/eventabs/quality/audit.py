@@ -60,7 +60,8 @@ class Arm(NamedTuple):
 class AskingPlan:
     """Who is asked again in which runs, and what it takes, at most, by what the run's own answers took.
 
-    `is_open`: something is left to do. `margin`: how far a size may lie below one user a prompt; 1 of an audit, which judges none. `model`
+    `is_open`: something is left to do. `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
+    user a prompt; 1 of an audit, which judges none. `model`
     and `host` are "" where no model is called, `cost` is None without prices.
     """
 
@@ -69,6 +70,7 @@ class AskingPlan:
     use: PlannedUse
     users_in_run: int
     is_open: bool
+    own: int
     margin: float
     model: str
     host: str
@@ -207,6 +209,7 @@ def _plan(
         use=use,
         users_in_run=len(users),
         is_open=True,
+        own=settings.budget.max_users,
         margin=1.0,
         model=llm.model if is_remote else "",
         host=host_of(llm.base_url) if is_remote else "",
@@ -297,7 +300,7 @@ class ArmFacts(NamedTuple):
 class Calibration(NamedTuple):
     """What is known by now: the sizes up to the first that lacks too much, and once that is known, the best.
 
-    `changes`: what to set, nested as in the TOML; nothing where the settings make no larger calls.
+    `changes`: what to set, nested as in the TOML; nothing where they have it.
     """
 
     plan: AskingPlan
@@ -331,7 +334,7 @@ def calibration_of(plan: AskingPlan) -> Calibration:
         else:
             break
     changes = {}
-    if best and best.arm != plan.arms[-1]:
+    if best and best.arm.users != plan.own:
         changes = {"budget": {"max_users": best.arm.users, "max_rows": best.rows}}
     return Calibration(plan, tuple(found), best, changes)
 

@@ -579,7 +579,8 @@ def _reviewer(read: Verdicts) -> Reviewer:
     types = Counter(event.type for event in reached)
     whole = _judged("", reached, read)
     journeys = _reached((event for event in drawn if event.item.startswith("J")), read)
-    doubtful = (event for event in read.review.events if event.doubts and event.item in read.events)
+    chosen = (event for event in read.review.events if event.doubts and not event.drawn)
+    doubtful = [event for event in chosen if event.item in read.events]
     confused = Counter(
         (event.type, read.types[event.item]) for event in read.review.events if event.item in read.types
     )

@@ -208,9 +208,7 @@ def render_calibration(console: Console, calibration: Calibration) -> None:
     if best is None:
         print_line(console, _("The calibration is not complete: nothing is recommended yet"))
     elif not calibration.changes:
-        print_line(
-            console, _("The largest calls that the settings make are within it: nothing is to be changed")
-        )
+        print_line(console, _("The settings have the best size: nothing is to be changed"))
     else:
         print_line(console, _("Recommended, for eventabs.toml:"))
         for section, values in calibration.changes.items():
