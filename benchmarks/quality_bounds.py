@@ -88,7 +88,7 @@ def _difference(loss: float, rng: Random, *, whole: bool) -> float:
     """Return a user's share of rows that stay at a size, less that of one user a prompt; `loss` is the mean of it."""
     if whole:  # few users lose everything
         return -1.0 if rng.random() < loss else 0.0
-    rows = 40
+    rows = 10
     own = sum(rng.random() < 0.9 for _row in range(rows))
     stay = sum(rng.random() < 0.9 - loss for _row in range(rows))
     return (stay - own) / rows
