@@ -5,7 +5,6 @@ from .confidence import (
     least_share as least_share,
     mean_of as mean_of,
     place_third as place_third,
-    share_of as share_of,
     users_band as users_band,
 )
 from .grouping import (

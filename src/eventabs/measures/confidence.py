@@ -50,25 +50,6 @@ def grouped(clusters: Sequence[Sequence[float]], most: int = GROUPS) -> list[lis
     ]
 
 
-def share_of(clusters: Sequence[tuple[float, float]], seed: int = 0) -> Figure:
-    """Return a share of (part, whole) by cluster with its interval; below ten clusters it has none.
-
-    Where every cluster has all, or none, draws are all alike; the bound is then the one at which as many clusters in a row
-    have a chance of 2.5 % (Clopper and Pearson 1934, taking each cluster as a single trial).
-    """
-    clusters = [cluster for cluster in clusters if cluster[1]]
-    if not clusters:
-        return Figure(None, None, None)
-    value = sum(part for part, _whole in clusters) / sum(whole for _part, whole in clusters)
-    if len(clusters) < FEW_CLUSTERS:
-        return Figure(value, None, None)
-    bound = _TAIL ** (1 / len(clusters))
-    if value in (0, 1):
-        return Figure(value, *((bound, 1.0) if value else (0.0, 1 - bound)))
-    drawn = list(resampled(grouped(clusters), random.Random(seed)))  # noqa: S311  no secret
-    return Figure(value, *(interval(drawn, lambda sums: sums[0] / sums[1]) or (None, None)))
-
-
 _ONE_TAIL: Final = 0.05  # a one-sided bound of 95 %
 _HALVINGS: Final = 60  # of an interval: beyond what a float tells apart
 _FRACTIONS: Final = (0.99, 0.5, 0.25, 0.125, 0.0625)  # of what can be lost, that are bet

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from eventabs.errors import InputError, UsageError
 from eventabs.language import gettext as _
-from eventabs.measures import Compared, Figure, cohen_kappa, least_share, share_of, wholes_of
+from eventabs.measures import Compared, Figure, cohen_kappa, least_share, mean_of, wholes_of
 from eventabs.quality.comparison import Pair, lines_of
 from eventabs.records import UserLog
 from eventabs.store import (
@@ -483,8 +483,8 @@ class Judged(NamedTuple):
 class ReviewedDays(NamedTuple):
     """Days that were looked at as a whole, every event of theirs judged; `unfinished` ones are left out.
 
-    `real`: events that were there, found or missing. `recall`: of these the share found with the right type and span,
-    `found`: the share found at all; 95 % intervals draw days.
+    `real`: events that were there, found or missing. `recall`: of these the share found with the right type and span, mean of days,
+    `found`: the share found at all; with exact one-sided bounds.
     """
 
     days: int
@@ -635,8 +635,12 @@ def _reviewed_days(read: Verdicts) -> ReviewedDays:
         real=sum(found + missing for _right, found, missing in counts),
         right=sum(right for right, _found, _missing in counts),
         missing=sum(missing for _right, _found, missing in counts),
-        recall=share_of([(right, found + missing) for right, found, missing in counts]),
-        found=share_of([(found, found + missing) for _right, found, missing in counts]),
+        recall=mean_of(
+            Counter(right / real for right, found, missing in counts if (real := found + missing))
+        ),
+        found=mean_of(
+            Counter(found / real for _right, found, missing in counts if (real := found + missing))
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from eventabs.quality import Review, Reviewer, ReviewResult, SampledDay, Sampled
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import count
-from eventabs.views.quality import cells, decimals, figure_table
+from eventabs.views.quality import decimals, figure_table
 from eventabs.views.report.page import render_page
 from eventabs.views.report.records import zone_note
 
@@ -312,8 +312,11 @@ def _figures(reviewer: Reviewer, result: ReviewResult) -> Table:
             "",
         )
     if days.days:
-        table.add_row(_("found and right, of what happened (recall)"), *cells(days.recall))
-        table.add_row(_("found at all, of what happened"), *cells(days.found))
+        for name, figure in (
+            (_("found and right, of what happened (recall)"), days.recall),
+            (_("found at all, of what happened"), days.found),
+        ):
+            table.add_row(name, decimals(figure.value), messages.at_least(figure.low))
     return table
 
 
