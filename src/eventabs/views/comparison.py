@@ -132,7 +132,7 @@ def _cut(value: str, most: int) -> str:
 
 
 def _kept_rows(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
-    names = {"rows": _("rows placed the same"), "journeys": _("journeys found whole")}
+    names = {"rows": _("rows, with event or journey and its type"), "journeys": _("journeys found whole")}
     for key, figure in comparison.kept.items():
         yield names[key], decimals(figure.value), messages.at_least(figure.low)
 
