@@ -2,9 +2,7 @@
 
 import random
 
-import pytest
-
-from eventabs.measures.confidence import interval, place_third, resampled, share_of, users_band
+from eventabs.measures.confidence import interval, place_third, resampled, users_band
 
 
 def test_equal_clusters_leave_no_doubt() -> None:
@@ -28,23 +26,6 @@ def test_an_interval_of_a_share_holds_the_truth_about_as_often_as_it_says() -> N
 def test_a_figure_that_is_rarely_defined_has_no_interval() -> None:
     sums = [[0.0]] * 9 + [[1.0]]
     assert interval(sums, lambda each: each[0] or None) is None
-
-
-def test_few_clusters_have_no_interval_and_where_all_are_alike_the_bound_is_that_of_their_number() -> None:
-    assert share_of([(1.0, 1.0)] * 9) == (1.0, None, None)
-    assert share_of([]) == share_of([(0.0, 0.0)]) == (None, None, None)
-    bound = 0.025 ** (1 / 40)
-    assert share_of([(3.0, 3.0)] * 40) == pytest.approx((1.0, bound, 1.0))
-    assert share_of([(0.0, 3.0)] * 40) == pytest.approx((0.0, 0.0, 1 - bound))
-
-
-def test_many_clusters_are_drawn_in_groups_and_none_is_lost() -> None:
-    clusters = [(float(number % 2), 1.0) for number in range(2_001)]
-    found = share_of(clusters)
-    assert found.value == 1_000 / 2_001
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low < found.value < found.high
 
 
 def test_batches_are_told_apart_by_powers_of_two_and_places_by_thirds() -> None:

@@ -16,12 +16,11 @@ from eventabs.measures import (
     Group,
     Row,
     added,
-    after_pauses,
+    baselines,
     figures_of,
     groups_of,
     scores_of,
     shape_of,
-    trivial_groupings,
     wholes_of,
 )
 
@@ -275,10 +274,12 @@ DAY = [  # from 05:00 on, so the last row is of the day before
 ]
 
 
+def grouped(name: str | int) -> list[list[int]]:
+    return sorted(sorted(group.rows) for group in baselines(DAY, range(5))[name])
+
+
 def test_trivial_programs_group_by_row_action_and_object_of_a_day_that_begins_at_five() -> None:
-    made = trivial_groupings(DAY, range(5))
-    by_name = {name: sorted(sorted(group.rows) for group in groups) for name, groups in made.items()}
-    assert by_name == {
+    assert {name: grouped(name) for name in ("rows", "action", "object")} == {
         "rows": [[0], [1], [2], [3], [4]],
         "action": [[0, 1], [2, 3], [4]],
         "object": [[0, 2], [1], [3], [4]],
@@ -286,8 +287,8 @@ def test_trivial_programs_group_by_row_action_and_object_of_a_day_that_begins_at
 
 
 def test_a_pause_is_counted_from_the_end_of_what_was_done() -> None:
-    assert [sorted(group.rows) for group in after_pauses(DAY, range(5), 1)] == [[0, 1], [2], [3], [4]]
-    assert [sorted(group.rows) for group in after_pauses(DAY, range(5), 180)] == [[0, 1, 2], [3, 4]]
+    assert grouped(1) == [[0, 1], [2], [3], [4]]
+    assert grouped(180) == [[0, 1, 2], [3, 4]]
 
 
 def test_skill_is_what_is_left_above_the_best_baseline_and_nothing_where_that_is_nearly_all() -> None:

@@ -1,13 +1,14 @@
 """Bounds are exact, and agreement is beyond chance."""
 
 import math
-import random
+from collections import Counter
 from functools import cache
+from random import Random
 
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.measures.confidence import cohen_kappa, least_share
+from eventabs.measures.confidence import cohen_kappa, least_share, mean_of
 
 MOST_BROKEN = 73  # of 1,000: an exact 95 % bound is broken more often with a chance of 0.1 %
 
@@ -39,7 +40,7 @@ def test_at_the_bound_so_many_right_ones_have_a_chance_of_5_percent(sample: tupl
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.95, 0.985, 0.998])
 def test_a_bound_is_broken_as_rarely_as_it_says(share: float) -> None:
     bound = cache(least_share)
-    drawn = random.Random(7)  # noqa: S311  no secret
+    drawn = Random(7)  # noqa: S311  no secret
     broken = 0
     for _review in range(1_000):
         right = sum(drawn.random() < share for _event in range(200))
@@ -51,7 +52,7 @@ def test_a_bound_is_broken_as_rarely_as_it_says(share: float) -> None:
 @pytest.mark.parametrize("share", [0.9, 0.98])
 def test_a_review_that_ends_early_or_of_a_finite_run_breaks_it_no_more(share: float) -> None:
     run = [place < share * 1_000 for place in range(1_000)]
-    drawn = random.Random(8)  # noqa: S311  no secret
+    drawn = Random(8)  # noqa: S311  no secret
     broken = 0
     for _review in range(1_000):
         right = sum(drawn.sample(run, 200)[:120])
@@ -73,3 +74,30 @@ def test_kappa_of_two_who_always_agree_is_1_and_of_chance_0() -> None:
 def test_kappa_is_not_defined_without_pairs_or_differences() -> None:
     assert cohen_kappa([]) is None
     assert cohen_kappa([("right", "right")] * 9) is None
+
+
+@given(st.lists(st.integers(-10, 10), min_size=1, max_size=60))
+def test_the_bound_of_a_mean_lies_below_it_and_more_of_the_same_raise_it(tenths: list[int]) -> None:
+    values = Counter(number / 10 for number in tenths)
+    few, many = (
+        mean_of(values, -1.0),
+        mean_of(Counter({value: 9 * times for value, times in values.items()}), -1.0),
+    )
+    assert few.value == pytest.approx(many.value)
+    assert -1.0 <= few.low <= many.low <= few.value + 1e-9
+
+
+def test_the_bound_of_a_mean_is_seldom_too_high_whatever_the_values_are() -> None:
+    """Few lose everything, all lose a little, and halves: 300 draws each."""
+    rng = Random(5)  # noqa: S311  no secret
+    draws = [
+        (0.95, lambda: float(rng.random() < 0.95)),
+        (0.9, lambda: 1 - 0.2 * rng.random()),
+        (0.5, lambda: float(rng.random() < 0.5)),
+    ]
+    for mean, draw in draws:
+        bounds = [
+            mean_of(Counter(round(draw(), 3) for _user in range(60))).low or 0.0 for _time in range(300)
+        ]
+        assert sum(bound > mean for bound in bounds) <= 15 + 12, "5 %, and three standard deviations"
+        assert max(bounds) > mean - 0.15

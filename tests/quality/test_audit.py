@@ -1,6 +1,7 @@
 """An audit asks some users again: announced, confirmed, limited, resumable, and compared with the run."""
 
 import json
+import re
 import shutil
 import signal
 from collections.abc import Iterator
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 
 from eventabs.errors import RunDirectoryError, UsageError
+from eventabs.measures import mean_of
 from eventabs.quality import compare, plan_audit
 from eventabs.records import Behavior, UserLog
 from eventabs.runs.lifecycle import Invocation
 from eventabs.store import Ledger
 from eventabs.store.ledger import pack_log
 from house import checkpoint, eventabs, lines, start, wait_until, write_users
-from openai_server import OpenAIServer, answer, slowly
+from openai_server import OpenAIServer, answer, answer_by_day, slowly
 from runs_jobs import RULES, Place, finish
 
 
@@ -52,6 +54,8 @@ def test_who_answers_alike_agrees_and_the_run_is_as_it_was(place: Place) -> None
     )
     assert found["figures"]["exact_f1"]["value"] == found["figures"]["same_type"]["value"] == 1.0
     assert found["most_different"] == []
+    assert found["kept"]["rows"] == {"value": 1.0, "low": mean_of({1.0: 12}).low, "high": 1.0}
+    assert found["figures"]["exact_f1"]["baselines"].keys() == {"rows", "action", "object", "pause"}
     assert checkpoint(place.out / "audit")["status"] == "completed"
 
 
@@ -67,7 +71,7 @@ def test_an_audit_is_announced_at_the_prices_of_today_which_its_cost_is_shown_by
     done = eventabs("audit", "out", "--yes", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     first, second = done.stderr.splitlines()[:2]
-    assert first.startswith("Audit: ")
+    assert " asked again, " in first
     assert ": 1 call, " in first
     assert first.endswith(" USD")
     assert " Config " in second, "it is new, and nothing goes on"
@@ -128,14 +132,6 @@ def test_users_whose_behaviors_have_changed_since_are_matched_and_counted(place:
             ledger.rows("UPDATE users SET log = ? WHERE user_id = ?", pack_log(other), log.user_id)
     found = compare(place.out, place.out / "audit")
     assert (found.users, found.other_rows) == (24, 1)
-
-
-def test_calibrate_is_refused_with_what_does_it_by_hand(tmp_path: Path) -> None:
-    for arguments in ((), ("behaviors.csv", "--users", 200, "--yes")):
-        refused = eventabs("calibrate", *arguments, cwd=tmp_path)
-        assert refused.returncode == 2
-        assert "eventabs diff A B" in refused.stderr
-        assert len(refused.stderr.splitlines()) == 1
 
 
 # over HTTP
@@ -207,3 +203,76 @@ def test_a_killed_audit_goes_on_and_buys_no_answer_twice(tmp_path: Path, server:
     assert (found["b"]["done"], found["users"]) == (30, 30)
     assert len(server.requests) <= 30 + 3  # those in flight when it was killed
     assert len(lines(tmp_path / "out/audit/events.jsonl")) == found["b"]["events"]
+
+
+# in calls of several sizes
+
+CALIBRATE = ("calibrate", "out", "--users", 24, "--margin", 0.3, "--sizes", "2,4,99")
+
+
+def calibrated(folder: Path, *flags: object) -> dict[str, Any]:
+    done = eventabs(*CALIBRATE, "--json", *flags, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def mistaken(message: str) -> str:
+    """Answer by day, and in calls of more than two users call a third of the events of each wrongly."""
+    written = answer_by_day(message)
+    if message.count("\n## ") + message.startswith("## ") <= 2:
+        return written
+    return re.sub(r"^浏览 (\S+) (.*)$", r"浏览 \2\n工作 \1", written, flags=re.MULTILINE)
+
+
+def test_sizes_are_tried_in_order_and_where_all_agree_nothing_is_to_be_changed(
+    tmp_path: Path, server: OpenAIServer
+) -> None:
+    refused = eventabs(*CALIBRATE, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "24 of 30 users asked again, at most 1, 1, 2, 4, 99 a prompt, by m at 127.0.0.1" in refused.stderr
+    assert not server.requests
+    few = eventabs("calibrate", "out", "--yes", cwd=tmp_path)
+    assert few.returncode == 2
+    assert "30 are too few" in few.stderr
+    own = ("--sizes", "2,4", "--max-users", 4)
+    found = calibrated(tmp_path, "--max-total-tokens", 10_000_000, *own)
+    assert [arm["name"] for arm in found["arms"]] == ["1", "1-again", "2", "4"]
+    assert [arm["calls"] for arm in found["arms"]] == [24, 24, 12, 6]
+    assert {arm["kept"] for arm in found["arms"]} == {1.0}
+    assert (found["complete"], found["changes"]) == (True, {})
+    asked = len(server.requests)
+    assert calibrated(tmp_path, *own) == found
+    assert len(server.requests) == asked == sum(arm["calls"] for arm in found["arms"])
+
+
+def test_the_largest_size_that_agrees_is_recommended_and_no_larger_one_asked(
+    tmp_path: Path, server: OpenAIServer
+) -> None:
+    server.behavior = answer(mistaken)
+    found = calibrated(tmp_path, "--yes")
+    assert [arm["name"] for arm in found["arms"]] == ["1", "1-again", "2", "4"]
+    assert found["arms"][-1]["kept"] == pytest.approx(0.75, abs=0.01)
+    assert found["arms"][-1]["lacks"] > 0.3 > found["arms"][2]["lacks"]
+    assert (found["recommended"], found["changes"]) == ("2", {"budget": {"max_users": 2, "max_rows": 24}})
+    shown = eventabs(*CALIBRATE, cwd=tmp_path).stdout
+    assert shown.endswith("[budget]\nmax_users = 2\nmax_rows = 24\n")
+
+
+def test_one_limit_holds_for_all_sizes_and_a_killed_calibration_goes_on(
+    tmp_path: Path, server: OpenAIServer
+) -> None:
+    limit = 40_000
+    stopped = eventabs(*CALIBRATE, "--json", "--max-total-tokens", limit, cwd=tmp_path)
+    assert stopped.returncode == 1
+    found = json.loads(stopped.stdout)
+    assert (found["complete"], found["recommended"], len(found["arms"])) == (False, None, 2)
+    assert 0 < sum(arm["prompt_tokens"] + arm["completion_tokens"] for arm in found["arms"]) <= limit
+    server.behavior = slowly(0.1, answer())
+    before = len(server.requests)
+    killed = start(*CALIBRATE, "--yes", cwd=tmp_path)
+    wait_until(lambda: len(server.requests) >= before + 3)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    server.behavior = answer()
+    assert calibrated(tmp_path, "--yes")["complete"]

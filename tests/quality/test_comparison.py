@@ -20,7 +20,7 @@ from runs_kit import make_log
 
 
 def values(comparison: Comparison) -> dict[str, float | None]:
-    return {name: figure.value for name, figure in comparison.figures["groups"].items()}
+    return {name: score.figure.value for name, score in comparison.scores["groups"].items()}
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def test_the_figures_by_hand(two: tuple[Path, Path]) -> None:
     assert said["exact_f1"] == said["whole_f1"] == pytest.approx(2 * 2 / 7)
     assert said["boundary_f1"] == pytest.approx(2 * 1 / (1 + 2))
     assert said["same_type"] == pytest.approx(5 / 6)
-    assert set(found.figures) == {"groups"}, "there are no journeys"
+    assert set(found.scores) == {"groups"}, "there are no journeys"
     assert found.types == (("eat", "meal", 1),)
     assert found.settings == (("prompt.detail", '"day"', '"fine"'),)
-    assert found.figures["groups"]["pair_f1"].low is None, "two users say nothing of others"
+    assert found.scores["groups"]["pair_f1"].figure.low is None, "two users say nothing of others"
 
 
 def test_each_run_has_what_it_used_and_the_shape_of_its_events(two: tuple[Path, Path]) -> None:
@@ -108,13 +108,13 @@ def test_journeys_are_compared_as_groups_of_their_own_with_their_kinds(tmp_path:
         )
 
     runs = run("a", "旅行", [0, 1, 2]), run("b", "工作", [0, 1, 2])
-    found = compare(*runs).figures
-    assert found["groups"]["exact_f1"].value == found["wholes"]["exact_f1"].value == 1.0
-    assert found["journeys"]["whole"].value == 1.0
-    assert found["journeys"]["same_kind"].value == 0.5
+    found = compare(*runs).scores
+    assert found["groups"]["exact_f1"].figure.value == found["wholes"]["exact_f1"].figure.value == 1.0
+    assert found["journeys"]["whole"].figure.value == 1.0
+    assert found["journeys"]["same_kind"].figure.value == 0.5
     other = compare(runs[0], run("c", "旅行", [0, 1]))
-    assert other.figures["journeys"]["exact"].value == 0.5
-    assert other.figures["journeys"]["whole"].value == 1.0, "Dice of two rows of three is 0.8"
+    assert other.scores["journeys"]["exact"].figure.value == 0.5
+    assert other.scores["journeys"]["whole"].figure.value == 1.0, "Dice of two rows of three is 0.8"
     (ann,) = other.most_different
     assert ann.second.unequal == {2}, "it is in the journey no more"
     shown = eventabs("diff", *runs, cwd=tmp_path).stdout
@@ -131,8 +131,8 @@ def test_users_that_one_run_has_not_done_are_left_out_and_counted(two: tuple[Pat
 def test_the_other_way_round_the_figures_are_the_same(two: tuple[Path, Path]) -> None:
     one, other = compare(*two), compare(*reversed(two))
     for name in ("pair_f1", "bcubed_f1", "exact_f1", "boundary_f1", "same_type"):
-        assert one.figures["groups"][name] == other.figures["groups"][name]
-    assert one.figures["groups"]["bcubed_recall"] == other.figures["groups"]["bcubed_precision"]
+        assert values(one)[name] == values(other)[name]
+    assert values(one)["bcubed_recall"] == values(other)["bcubed_precision"]
     assert (one.first, one.second) == (other.second, other.first)
 
 
@@ -184,12 +184,12 @@ def test_ten_users_have_intervals_and_they_are_the_same_each_time(tmp_path: Path
     same = {user: [event(user, "09:15", "eat", [0])] for user in users}
     mixed = {user: [event(user, "09:15", "eat", [0] if n % 3 else [1])] for n, user in enumerate(users)}
     runs = make_run(tmp_path / "a", same), make_run(tmp_path / "b", mixed)
-    figure = compare(*runs).figures["groups"]["exact_f1"]
+    figure = compare(*runs).scores["groups"]["exact_f1"].figure
     assert figure.value == pytest.approx(8 / 12)
     assert figure.low is not None
     assert figure.high is not None
     assert 0.2 < figure.low < 8 / 12 < figure.high <= 1
-    assert compare(*runs).figures["groups"]["exact_f1"] == figure
+    assert compare(*runs).scores["groups"]["exact_f1"].figure == figure
 
 
 def test_a_run_under_way_is_compared_as_far_as_it_has_come(tmp_path: Path) -> None:

@@ -10,9 +10,46 @@ import pytest
 
 import chromium
 from eventabs import language
+from eventabs.measures import least_share
 from eventabs.quality.review import Sheet, draw_review, read_review
 from eventabs.views import render_review_page, write_report
+from house import eventabs, write_users
+from openai_server import OpenAIServer, answer, read_blocks
 from runs_jobs import Place, finish
+
+
+def told(message: str) -> str:
+    """Answer with a journey of each user's first two rows, doubtful events, and a row left out; what hangs on how many users there are."""
+    answer, row = list[str](), 0
+    blocks = read_blocks(message)
+    for alias, block in blocks.items():
+        first, row = row + 1, row + sum(not line.startswith("# ") for line in block)
+        odd = len(blocks) % 2
+        rest = [f"{each}{'?' if each % 8 == 0 else ''}" for each in range(first + 2 + 3 * odd, row)]
+        start = [f"{first + 2}", f"{first + 3},{first + 4}"] if odd else []
+        answer += [
+            f"## {alias}",
+            f"> 购买 帐篷：搜索 {first}；浏览 {first + 1}",
+            "工作 " + " ".join([*start, *rest]),
+        ]
+    return "\n".join([*answer, "##"])
+
+
+@pytest.fixture(scope="module")
+def doubtful(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run with an audit whose answers differ."""
+    folder = tmp_path_factory.mktemp("doubtful")
+    write_users(folder / "input.jsonl", users=22, behaviors=24)
+    with OpenAIServer(answer(told)) as server:
+        flags = ("--model", "m", "--base-url", server.base_url, "-q")
+        assert (
+            eventabs("run", "input.jsonl", "--out", "out", "--max-users", 4, *flags, cwd=folder).returncode
+            == 0
+        )
+        asked = eventabs("audit", "out", "--share", "50%", "--max-users", 3, "--yes", "-q", cwd=folder)
+        assert asked.returncode == 0, asked.stderr
+    return folder / "out"
+
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>[/bold]{{7*7}}</title><!--\u2028\u202e"
 in_a_browser = pytest.mark.skipif(
@@ -68,14 +105,14 @@ async def test_200_events_are_reviewed_by_keyboard_alone(out: Path, tmp_path: Pa
                     await write(page, "看车")
                     await key(page, "Enter")
                 case 50:
-                    await key(page, "1", "ArrowLeft", "3")  # thought better of
+                    await key(page, "1", "ArrowUp", "3")  # thought better of
                 case 120:
                     await key(page, "4")
                 case _:
                     await key(page, "1")
         await page.open(path)  # closed and opened again
         days = 0
-        while not await page.run("document.getElementById('item').hidden"):
+        while not await page.run("document.getElementById('screen').hidden"):
             if await page.run("document.querySelector('[role=listbox]') !== null"):
                 if not days:
                     await key(page, "ArrowDown", " ", "ArrowDown", " ", "ArrowUp", " ", "Enter")
@@ -108,12 +145,48 @@ async def test_the_head_names_all_that_is_counted(out: Path, tmp_path: Path) -> 
         counted = await page.run("document.getElementById('count').textContent")
     assert counted == f"0 of {drawn + beside + 12} judged"
     assert facts[0].startswith("30 events of ")
-    assert facts[2:5] == [
-        "days to look at as a whole: 12",
-        f"events on these days that are not in the sample: {beside}",
+    assert facts[2:4] == [
         f"in all {drawn + beside + 12} to judge",
+        "times: as in the export, which names no zone",
     ]
-    assert facts[5] == "times: as in the export, which names no zone"
+
+
+@in_a_browser
+async def test_the_doubtful_come_first_and_a_screen_is_judged_at_once(doubtful: Path, tmp_path: Path) -> None:
+    sheet = draw_review(doubtful, sample=45, days=0, doubtful=500)
+    more = [each for each in sheet.review.events if each.doubts and not each.drawn]
+    assert 40 < len(more) <= 80
+    assert {name for each in more for name in each.doubts} == {"moved", "unsure", "unplaced"}
+    weights = [("moved" in each.doubts, "unsure" in each.doubts) for each in more]
+    assert weights == sorted(weights, reverse=True)
+    where = "document.getElementById('where').textContent"
+    async with chromium.browser() as page:
+        await page.open(page_of(sheet, tmp_path / "review.html"))
+        assert await page.run(where) == f"The most doubtful first: 1 to 40 of {len(more)}"
+        assert "gives no bound" in await page.run("document.getElementById('note').textContent")
+        assert await page.run("document.querySelectorAll('.row').length") == 40
+        await key(page, "4", "a", "x", "z")
+        assert (await page.run("document.getElementById('count').textContent")).startswith("40 of ")
+        await key(page, "x")
+        assert (await page.run(where)).startswith("Events, a simple random sample: 1 to 40 of 45")
+        await key(page, "3", "a", "a")
+        assert (await page.run(where)).startswith("Journeys, a simple random sample: 1 to ")
+        await key(page, "2", "Enter", "a")
+        assert page.complaints() == []
+        csv = await saved(page, tmp_path, sheet.review.id)
+    (reviewer,) = read_review(doubtful, [csv]).reviewers
+    assert (reviewer.all.right, reviewer.all.wrong_span) == (44, 1)
+    assert reviewer.all.at_least == least_share(44, 45)
+    journeys = sheet.review.journeys_in_run
+    assert (reviewer.journeys.right, reviewer.journeys.at_least) == (
+        journeys - 1,
+        least_share(journeys - 1, journeys),
+    )
+    assert (reviewer.doubtful.judged, reviewer.doubtful.right, reviewer.doubtful.at_least) == (
+        len(more),
+        39,
+        None,
+    )
 
 
 @in_a_browser
@@ -121,7 +194,7 @@ async def test_a_verdict_can_be_cleared_and_a_name_left_out(out: Path, tmp_path:
     sheet = draw_review(out, sample=5, days=0)
     async with chromium.browser() as page:
         await page.open(page_of(sheet, tmp_path / "review.html"))
-        await key(page, "1", "2", "Enter", "4", "ArrowLeft", "Backspace")
+        await key(page, "1", "2", "Enter", "4", "ArrowUp", "Backspace")
         assert await page.run("document.getElementById('count').textContent") == "2 of 5 judged"
         csv = await saved(page, tmp_path, sheet.review.id)
     (reviewer,) = read_review(out, [csv]).reviewers
@@ -148,7 +221,9 @@ async def test_text_from_data_stays_text_and_is_no_formula(out: Path, tmp_path: 
     path = page_of(sheet, tmp_path / "review.html")
     async with chromium.browser() as page:
         await page.open(path)
-        assert "<script>alert('x')</script>" in await page.run("document.getElementById('item').textContent")
+        assert "<script>alert('x')</script>" in await page.run(
+            "document.getElementById('screen').textContent"
+        )
         await key(page, "1", "1", "1")
         assert await page.run("document.querySelectorAll('img, main script').length") == 0
         assert page.complaints() == []

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from eventabs import quality, views  # rooms load what is looked up in them
+from eventabs import quality, runs, views  # rooms load what is looked up in them
 from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, command
 from eventabs.cli.commands import exit_code, finished, invocation_of, watching
@@ -22,6 +22,13 @@ SideBySide = Annotated[
 ]
 DifferencePage = Annotated[
     Path | None, typer.Option(help=_("Also write a page with the users who differ most."))
+]
+
+
+Seed = Annotated[int, typer.Option(help=_("Draws the users; another seed, other users."))]
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", help=_("Begin without asking; trust the endpoint that the run directory names.")),
 ]
 
 
@@ -93,50 +100,85 @@ def audit(
     share: Annotated[
         str, typer.Option(metavar="SHARE", help=_("Share of the users to ask again, such as 5% or 0.05."))
     ] = "5%",
-    seed: Annotated[int, typer.Option(help=_("Draws the users; another seed, other users."))] = 0,
+    seed: Seed = 0,
     users: SideBySide = None,
     output: DifferencePage = None,
     out: Annotated[
         Path | None, typer.Option(help=_("The audit's own directory. (default: audit in the run directory)"))
     ] = None,
-    yes: Annotated[
-        bool,
-        typer.Option(
-            "--yes", help=_("Begin without asking; trust the endpoint that the run directory names.")
-        ),
-    ] = False,
+    yes: Yes = False,
 ) -> None:
     """Ask some users of a run again."""
     signals.interrupt()
     invocation = invocation_of(flags)
     plan = quality.plan_audit(checkpoint, invocation, share=_share(share), seed=seed, out=out, confirmed=yes)
-    code = 0
-    if plan.use.users or plan.is_open:
-        _confirm(views.announcement(plan), flags, is_free=not plan.model, yes=yes, quiet=shown.quiet)
-        summary = finished(
-            lambda stop: quality.aaudit(plan, invocation, confirmed=yes, observer=watching(shown), stop=stop)
-        )
-        code = exit_code(summary)
-        if summary.status != "completed":
-            line = _("Go on with the same command: what is answered is not asked again")
-            print_line(stderr_console(), line)
-        if not summary.done:
-            raise typer.Exit(code)
-    _show(checkpoint, plan.path, users=users, output=output, as_json=shown.json)
+    summary = _asked(plan, flags, shown, yes=yes)
+    code = exit_code(summary) if summary else 0
+    if summary is None or summary.done:
+        _show(checkpoint, plan.arms[0].path, users=users, output=output, as_json=shown.json)
     raise typer.Exit(code)
 
 
-@command(
-    help=_("Is not in this version; make two runs under two settings, and compare them with eventabs diff."),
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
-def calibrate() -> None:
-    """Refuse, whatever the arguments are."""
-    message = _(
-        "calibrate is not in this version and comes back with the next one; make two runs under two settings, and compare"
-        " them: eventabs diff A B"
+@command(help=_("Ask about some users of a run in calls of several sizes: how many users and rows a call?"))
+@with_options(SettingFlags, ShownFlags)
+def calibrate(
+    flags: SettingFlags,
+    shown: ShownFlags,
+    *,
+    checkpoint: Checkpoint,
+    users: Annotated[int, typer.Option(min=10, help=_("Users to ask about."))] = 200,
+    seed: Seed = 0,
+    sizes: Annotated[
+        str, typer.Option(help=_("Users a prompt to try, beside one and the config's own number."))
+    ] = "2,4,8,16,32",
+    margin: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help=_("How far agreement may lie below the model's agreement with itself.")
+        ),
+    ] = 0.05,
+    out: Annotated[
+        Path | None, typer.Option(help=_("Folder of the runs. (default: calibration in the run directory)"))
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Try sizes of calls on some users of a run."""
+    signals.interrupt()
+    wanted = [size.strip() for size in sizes.split(",")]
+    if not all(size.isdecimal() and int(size) for size in wanted):
+        message = _("--sizes {sizes}: it takes numbers of users, such as 4,8,16")
+        raise UsageError(message.format(sizes=sizes))
+    plan = quality.plan_calibration(
+        checkpoint,
+        invocation_of(flags),
+        users=users,
+        sizes=map(int, wanted),
+        margin=margin,
+        seed=seed,
+        out=out,
+        confirmed=yes,
     )
-    raise UsageError(message)
+    summary = _asked(plan, flags, shown, yes=yes)
+    calibration = quality.calibration_of(plan)
+    if shown.json:
+        print_json(views.calibration_json(calibration))
+    else:
+        views.render_calibration(stdout_console(), calibration)
+    raise typer.Exit(exit_code(summary) if summary and not calibration.recommended else 0)
+
+
+def _asked(
+    plan: "quality.AskingPlan", flags: SettingFlags, shown: ShownFlags, *, yes: bool
+) -> "runs.Summary | None":
+    """Ask what a plan has left, once that is confirmed; return how it ended, None where nothing was left."""
+    if not plan.is_open:
+        return None
+    _confirm(views.announcement(plan), flags, is_free=not plan.model, yes=yes, quiet=shown.quiet)
+    summary = finished(lambda stop: quality.aask(plan, confirmed=yes, observer=watching(shown), stop=stop))
+    if summary.status != "completed":
+        line = _("Go on with the same command: what is answered is not asked again")
+        print_line(stderr_console(), line)
+    return summary
 
 
 @command(
@@ -147,13 +189,23 @@ def review(
     look: LookFlags,
     *,
     checkpoint: Checkpoint,
-    sample: Annotated[int, typer.Option(min=1, max=5_000, help=_("Events to judge."))] = 200,
+    sample: Annotated[
+        int, typer.Option(min=1, max=5_000, help=_("Events to judge, and as many journeys."))
+    ] = 200,
     days: Annotated[
         int,
         typer.Option(
             min=0, max=1_000, help=_("Days of users to look at as a whole, for the events that are missing.")
         ),
     ] = 20,
+    doubtful: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=5_000,
+            help=_("Events, journeys and left out rows to judge besides, the most doubtful first."),
+        ),
+    ] = 40,
     by: Annotated[
         Literal["type"] | None,
         typer.Option(help=_("Draw as many events of each type; there is no figure of all events then.")),
@@ -172,7 +224,9 @@ def review(
     if read:
         _read_back(checkpoint, read, as_json=look.json)
         return
-    sheet = quality.draw_review(checkpoint, sample=sample, days=days, by=by or "", seed=seed)
+    sheet = quality.draw_review(
+        checkpoint, sample=sample, days=days, doubtful=doubtful, by=by or "", seed=seed
+    )
     choose_language(sheet.review.language)
     path = output or sheet.folder / "review.html"
     views.write_report(views.render_review_page(sheet), path)

@@ -1,9 +1,10 @@
 from .confidence import (
+    GROUPS as GROUPS,
     Figure as Figure,
     cohen_kappa as cohen_kappa,
     least_share as least_share,
+    mean_of as mean_of,
     place_third as place_third,
-    share_of as share_of,
     users_band as users_band,
 )
 from .grouping import (
@@ -19,8 +20,9 @@ from .grouping import (
     Score as Score,
     Segment as Segment,
     Sums as Sums,
+    Tally as Tally,
     added as added,
-    after_pauses as after_pauses,
+    baselines as baselines,
     compare_spans as compare_spans,
     f1_of as f1_of,
     figures_of as figures_of,
@@ -31,6 +33,5 @@ from .grouping import (
     scores_of as scores_of,
     shape_of as shape_of,
     share as share,
-    trivial_groupings as trivial_groupings,
     wholes_of as wholes_of,
 )

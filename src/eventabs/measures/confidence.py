@@ -3,13 +3,13 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 RESAMPLES: Final = 1_000
 FEW_CLUSTERS: Final = 10  # below it there are no intervals
 _TAIL: Final = 0.025  # on each side: 95 % in between
-_GROUPS: Final = 500  # of clusters; of as many clusters each is one
+GROUPS: Final = 500  # of clusters; of as many clusters each is one
 
 Sums = TypeVar("Sums")
 
@@ -42,7 +42,7 @@ def interval(sums: Sequence[Sums], figure: Callable[[Sums], float | None]) -> tu
     return figures[first], figures[-1 - first]
 
 
-def grouped(clusters: Sequence[Sequence[float]], most: int = _GROUPS) -> list[list[float]]:
+def grouped(clusters: Sequence[Sequence[float]], most: int = GROUPS) -> list[list[float]]:
     """Return the sums of at most N groups (`most`) of clusters, dealt out in turn: drawing them costs no more for a million."""
     return [
         [sum(column) for column in zip(*clusters[group::most], strict=True)]
@@ -50,27 +50,9 @@ def grouped(clusters: Sequence[Sequence[float]], most: int = _GROUPS) -> list[li
     ]
 
 
-def share_of(clusters: Sequence[tuple[float, float]], seed: int = 0) -> Figure:
-    """Return a share of (part, whole) by cluster with its interval; below ten clusters it has none.
-
-    Where every cluster has all, or none, draws are all alike; the bound is then the one at which as many clusters in a row
-    have a chance of 2.5 % (Clopper and Pearson 1934, taking each cluster as a single trial).
-    """
-    clusters = [cluster for cluster in clusters if cluster[1]]
-    if not clusters:
-        return Figure(None, None, None)
-    value = sum(part for part, _whole in clusters) / sum(whole for _part, whole in clusters)
-    if len(clusters) < FEW_CLUSTERS:
-        return Figure(value, None, None)
-    bound = _TAIL ** (1 / len(clusters))
-    if value in (0, 1):
-        return Figure(value, *((bound, 1.0) if value else (0.0, 1 - bound)))
-    drawn = list(resampled(grouped(clusters), random.Random(seed)))  # noqa: S311  no secret
-    return Figure(value, *(interval(drawn, lambda sums: sums[0] / sums[1]) or (None, None)))
-
-
 _ONE_TAIL: Final = 0.05  # a one-sided bound of 95 %
-_HALVINGS: Final = 60  # of the interval from 0 to 1: beyond what a float tells apart
+_HALVINGS: Final = 60  # of an interval: beyond what a float tells apart
+_FRACTIONS: Final = (0.99, 0.5, 0.25, 0.125, 0.0625)  # of what can be lost, that are bet
 
 
 def least_share(right: int, of: int) -> float | None:
@@ -82,29 +64,48 @@ def least_share(right: int, of: int) -> float | None:
     """
     if not of:
         return None
-    if not right:
-        return 0.0
     wrong = of - right
-    ways = [
-        math.lgamma(of + 1) - math.lgamma(count + 1) - math.lgamma(of - count + 1)
-        for count in range(wrong + 1)
-    ]
-    low, high = 0.0, 1.0  # of the share of wrong ones
+    ways = [math.comb(of, count) for count in range(wrong + 1)]
+
+    def is_too_low(share: float) -> bool:
+        chance = math.fsum(
+            math.exp(math.log(way) + count * math.log1p(-share) + (of - count) * math.log(share))
+            for count, way in enumerate(ways)
+        )
+        return chance <= _ONE_TAIL
+
+    return _highest(is_too_low, 0.0, 1.0) if right else 0.0
+
+
+def mean_of(values: Mapping[float, int], low: float = 0.0) -> Figure:
+    """Return the mean of independent values from `low` to 1, given as {value: times}, with its exact one-sided 95 % lower bound.
+
+    Whatever their distribution, with any number of them: were the mean no higher, bets on values above it would give twenty times
+    the stake with a chance of at most 5 % (Markov; Waudby-Smith and Ramdas 2024, Estimating means of bounded random variables
+    by betting, with the stake spread over fixed fractions).
+    """
+    if not values:
+        return Figure(None, None, None)
+
+    def is_too_low(mean: float) -> bool:
+        gains = (
+            math.fsum(
+                times * math.log1p(fraction * (value - mean) / (mean - low))
+                for value, times in values.items()
+            )
+            for fraction in _FRACTIONS
+        )
+        return math.fsum(math.exp(min(gain, 500.0)) for gain in gains) >= len(_FRACTIONS) / _ONE_TAIL
+
+    mean = sum(value * times for value, times in values.items()) / sum(values.values())
+    return Figure(mean, _highest(is_too_low, low, mean), 1.0)
+
+
+def _highest(is_too_low: Callable[[float], bool], low: float, high: float) -> float:
     for _halving in range(_HALVINGS):
         middle = (low + high) / 2
-        if _at_most(ways, of, middle) > _ONE_TAIL:
-            low = middle
-        else:
-            high = middle
-    return 1 - high
-
-
-def _at_most(ways: Sequence[float], of: int, share: float) -> float:
-    """Return the chance of at most `len(ways) - 1` wrong ones; `ways`: logarithms of binomial coefficients."""
-    if share >= 1.0:
-        return 0.0
-    wrong, right = math.log(share), math.log1p(-share)
-    return math.fsum(math.exp(way + count * wrong + (of - count) * right) for count, way in enumerate(ways))
+        low, high = (middle, high) if low < middle and is_too_low(middle) else (low, middle)
+    return low
 
 
 def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:

@@ -9,11 +9,11 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import fsum
 from typing import Any, Final, NamedTuple
 
-from eventabs.measures.confidence import FEW_CLUSTERS, Figure, grouped, interval, resampled
+from eventabs.measures.confidence import FEW_CLUSTERS, GROUPS, Figure, grouped, interval, resampled
 from eventabs.records import UserLog
 
 WHOLE: Final = 0.8  # the least Dice coefficient of a group that is found
@@ -23,6 +23,7 @@ _DAY: Final = 86_400
 PAUSES: Final = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 720)  # minutes
 _MINUTE: Final = 60
 _LOOSE: Final = -1
+_STEPS: Final = 1_000  # of a share, rounded down
 
 Sums = Mapping[str, float]  # of a user
 Figured = Callable[[Sums], float | None]
@@ -140,6 +141,10 @@ class Compared:
         for (_ours, theirs), dice in self._dice():
             best[theirs] = max(best[theirs], dice)
         whole, exact = self.pairs(), self.pairs(1.0)
+        placed, stays = (
+            self._cells[_LOOSE, _LOOSE] + sum(self._cells[pair] for pair in pairs)
+            for pairs in (whole, [(o, t) for o, t in whole if self.found[o].type == self.wanted[t].type])
+        )
         found, wanted = (
             {place for place in places if side[place].parent}
             for side, places in zip((self.found, self.wanted), self._judged, strict=True)
@@ -167,6 +172,8 @@ class Compared:
             "loose_found": loose[0],
             "loose_wanted": loose[1],
             "loose": self._cells[_LOOSE, _LOOSE],
+            "placed": placed,
+            "stays": stays,
             "same_type": sum(
                 count for ours, theirs, count in shared if self.found[ours].type == self.wanted[theirs].type
             ),
@@ -280,6 +287,7 @@ FIGURES: Final[Figures] = {
     "exact_f1": _f1("exact", "found", "wanted"),
     "best_dice": _share("best_dice", "wanted"),
     "boundary_f1": _f1("boundaries"),
+    "same_place": _share("placed", "rows"),
     "same_type": _share("same_type", "grouped"),
     "grouped_precision": _share("grouped", "grouped_found"),
     "grouped_recall": _share("grouped", "grouped_wanted"),
@@ -319,8 +327,11 @@ def figures_of(users: Sequence[Sums], figures: Figures, seed: int = 0) -> dict[s
 # What a program that knows nothing scores.
 
 
-def trivial_groupings(rows: Sequence[Row], judged: Sequence[int]) -> dict[str, list[Group]]:
-    """Return groupings by name: `rows`, each alone; `action` and `object`, those of one day that have the same one."""
+def baselines(rows: Sequence[Row], judged: Sequence[int]) -> dict[str | int, list[Group]]:
+    """Return groupings by name: `rows`, each alone; `action` and `object`, those of one day that have the same one.
+
+    And by minutes: a group begins after each pause, in which nothing is going on, that is longer.
+    """
 
     def by(key: Callable[[int], object]) -> list[Group]:
         together: defaultdict[object, list[int]] = defaultdict(list)
@@ -328,23 +339,23 @@ def trivial_groupings(rows: Sequence[Row], judged: Sequence[int]) -> dict[str, l
             together[key(place)].append(place)
         return [Group(frozenset(places), "") for places in together.values()]
 
-    return {
+    ends = [*accumulate((rows[place].end for place in judged), max)]
+    gaps = dict(
+        zip(
+            judged[1:],
+            (rows[place].start - end for place, end in zip(judged[1:], ends, strict=False)),
+            strict=True,
+        )
+    )
+    found: dict[str | int, list[Group]] = {
         "rows": by(lambda place: place),
         "action": by(lambda place: (rows[place].day, rows[place].action)),
         "object": by(lambda place: (rows[place].day, rows[place].object)),
     }
-
-
-def after_pauses(rows: Sequence[Row], judged: Sequence[int], minutes: float) -> list[Group]:
-    """Begin a group after each pause, in which nothing is going on, that is longer than some minutes."""
-    groups: list[list[int]] = []
-    end = float("-inf")
-    for place in judged:
-        if rows[place].start - end > minutes * _MINUTE:
-            groups.append([])
-        groups[-1].append(place)
-        end = max(end, rows[place].end)
-    return [Group(frozenset(places), "") for places in groups]
+    for minutes in PAUSES:
+        numbers = accumulate(gaps.get(place, 0.0) > minutes * _MINUTE for place in judged)
+        found[minutes] = by(dict(zip(judged, numbers, strict=True)).__getitem__)
+    return found
 
 
 class Score(NamedTuple):
@@ -382,6 +393,79 @@ def scores_of(
             skill = (found.value - best) / (1 - best)
         scores[name] = Score(found, reached, pause, skill)
     return scores
+
+
+class Tally:
+    """Two groupings of many users added up, and what trivial programs reach; as large for a million users as for a thousand.
+
+    Baselines are of the first 500 users. By kind: `groups`, `wholes` (each journey as one group), and what else is counted. `kept`: users by the share of their rows,
+    and of their wanted journeys, that the other grouping has too.
+    """
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.has_journeys = False
+        self.kept = {"rows": Counter[float](), "journeys": Counter[float]()}
+        self._found: defaultdict[str, list[Counter[str]]] = defaultdict(list)
+        self._baselines: defaultdict[str, defaultdict[str | int, Counter[str]]] = defaultdict(
+            lambda: defaultdict(Counter)
+        )
+
+    def add(
+        self,
+        found: list[Group],
+        wanted: list[Group],
+        rows: Sequence[Row],
+        judged: Sequence[int],
+        **others: list[Group],
+    ) -> Compared:
+        """Count a user; `others` are further baselines by name."""
+        self.has_journeys |= any(group.parent for group in (*found, *wanted))
+        compared, wholes = Compared(found, wanted, judged), wholes_of(wanted)
+        whole = Compared(wholes_of(found), wholes, judged).agreement()
+        self.count("groups", compared.agreement())
+        self.count("wholes", whole)
+        alike: dict[object, tuple[Sums, Sums]] = {}  # most pauses part the rows of a user alike
+        for name, groups in (baselines(rows, judged) | others).items() if self.users < GROUPS else ():
+            key = len(groups) if isinstance(name, int) else name
+            if key not in alike:
+                alike[key] = (
+                    Compared(groups, wanted, judged).agreement(),
+                    Compared(groups, wholes, judged).agreement(),
+                )
+            for kind, sums in zip(("groups", "wholes"), alike[key], strict=True):
+                self.count(kind, sums, name)
+        for name, part, of in (("rows", "stays", "rows"), ("journeys", "journeys_whole", "journeys_wanted")):
+            if whole[of]:
+                self.kept[name][int(_STEPS * whole[part] / whole[of]) / _STEPS] += 1
+        self.users += 1
+        return compared
+
+    def count(self, kind: str, sums: Sums, baseline: str | int = "") -> None:
+        """Count the sums of a user, or of a baseline: its name, or the minutes of a pause."""
+        if baseline:
+            self._baselines[kind][baseline].update(sums)
+        elif len(self._found[kind]) < GROUPS:
+            self._found[kind].append(Counter(sums))
+        else:
+            self._found[kind].append(self._found[kind].pop(0))
+            self._found[kind][-1].update(sums)
+
+    def totals(self) -> dict[str, Sums]:
+        """Return the sums of all users by kind."""
+        return {kind: added(sums) for kind, sums in self._found.items()}
+
+    def scores(self, figures: Mapping[str, Figures], seed: int = 0) -> dict[str, dict[str, Score]]:
+        """Return figures by kind; `journeys` are a kind of figures of the wholes, and these are left out where there are none."""
+        scores = {}
+        for kind, wanted in figures.items():
+            counted = "wholes" if kind == "journeys" else kind
+            if self._found[counted] and (counted != "wholes" or self.has_journeys):
+                reached = self._baselines[counted]
+                named = {name: sums for name, sums in reached.items() if isinstance(name, str)}
+                pauses = {name: sums for name, sums in reached.items() if isinstance(name, int)}
+                scores[kind] = scores_of(self._found[counted], wanted, named, pauses, seed)
+        return scores
 
 
 def shape_of(groups: Sequence[Group], rows: Sequence[Row], judged: Sequence[int]) -> Sums:

@@ -1,4 +1,12 @@
-from .audit import AuditPlan as AuditPlan, aaudit as aaudit, plan_audit as plan_audit
+from .audit import (
+    ArmFacts as ArmFacts,
+    AskingPlan as AskingPlan,
+    Calibration as Calibration,
+    aask as aask,
+    calibration_of as calibration_of,
+    plan_audit as plan_audit,
+    plan_calibration as plan_calibration,
+)
 from .comparison import (
     ComparedRun as ComparedRun,
     Comparison as Comparison,

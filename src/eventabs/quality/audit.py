@@ -1,13 +1,19 @@
-"""An audit: some users of a run asked again, with other neighbors, in another order and in batches of another size."""
+"""Users of a run asked again: in other company (an audit), or in calls of several sizes (a calibration)."""
 
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from eventabs.api import Run, aresume
+from eventabs.api import Run, RunStoppedError, aresume
+from eventabs.config import overlay
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
-from eventabs.providers import kind_of
+from eventabs.measures import Compared, Group, groups_of, mean_of, wholes_of
+from eventabs.providers import Price, kind_of
+from eventabs.records import Counts
 from eventabs.runs import (
     Invocation,
     Observer,
@@ -19,26 +25,53 @@ from eventabs.runs import (
     settings_of_today,
 )
 from eventabs.stop import Stop
-from eventabs.store import Ledger, RunDirectory, count_all, host_of, refuse_merged, states_by_user
+from eventabs.store import (
+    Ledger,
+    RunDirectory,
+    count_all,
+    events_of,
+    host_of,
+    journeys_of,
+    refuse_merged,
+    states_by_user,
+)
 
 _USUAL_USERS: Final = (  # in a batch of the run: the median
     "SELECT users FROM (SELECT (SELECT count(*) FROM json_each(calls.users)) AS users FROM calls WHERE status = 'read')"
     " ORDER BY users LIMIT 1 OFFSET (SELECT count(*) FROM calls WHERE status = 'read') / 2"
 )
+_MOST_ROWS: Final = (  # in a call
+    "SELECT max((SELECT sum(json_extract(value, '$[2]') - json_extract(value, '$[1]') + 1) FROM json_each(calls.users)))"
+    " FROM calls WHERE status = 'read'"
+)
+_REFERENCES: Final = 2  # runs of one user a prompt: what a model agrees with itself
+_STEPS: Final = 1_000  # of a share, rounded down
+_LEAST_COST: Final = 1e-9  # 0 would be no limit
+
+
+class Arm(NamedTuple):
+    """A run that asks users again, and how many it has in a prompt at most."""
+
+    path: Path
+    users: int
 
 
 @dataclass(frozen=True, slots=True)
-class AuditPlan:
-    """What an audit is still to ask, and what that takes by what the run's own answers took.
+class AskingPlan:
+    """Who is asked again in which runs, and what it takes, at most, by what the run's own answers took.
 
-    `is_open`: it has not been completed, be it that answers have only to be read. `users_a_prompt`: at most. `model` and `host` are "" where no model is called, `cost` is None without prices.
+    `is_open`: something is left to do. `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
+    user a prompt; 1 of an audit, which judges none. `model`
+    and `host` are "" where no model is called, `cost` is None without prices.
     """
 
-    path: Path
-    is_open: bool
+    invocation: Invocation
+    arms: tuple[Arm, ...]
     use: PlannedUse
     users_in_run: int
-    users_a_prompt: int
+    is_open: bool
+    own: int
+    margin: float
     model: str
     host: str
     cost: float | None
@@ -53,7 +86,7 @@ def plan_audit(
     seed: int = 0,
     out: Path | None = None,
     confirmed: bool = False,
-) -> AuditPlan:
+) -> AskingPlan:
     """Draw a share (0 to 1) of a run's users that are done, and make the audit's directory; calls nobody.
 
     The same share again goes on with the audit that is there, a larger one adds users to it. The users a prompt are those
@@ -63,24 +96,15 @@ def plan_audit(
     source = RunDirectory.find(named)
     path = out or source.audit
     with Ledger.watch(source.ledger) as ledger:
-        refuse_merged(source, ledger.meta())
         done = [user_id for user_id, state in states_by_user(ledger) if state == "done"]
         usual = ledger.rows(_USUAL_USERS)
     if not done:
         message = _("no user of {path} is done yet; go on with eventabs resume")
         raise UsageError(message.format(path=source.path))
-    size = _users_a_prompt(path, invocation, usual[0][0] if usual else 1)
-    directory = copy_users(
-        source,
-        drawn(done, max(1, round(share * len(done))), seed),
-        path,
-        invocation,
-        changed={"budget": {"max_users": size}},
-        order=f"audit {seed}",
-        confirmed=confirmed,
-        seed=seed,
-    )
-    return _planned(source, directory, invocation, len(done), size)
+    arm = Arm(path, _users_a_prompt(path, invocation, usual[0][0] if usual else 1))
+    users = drawn(done, max(1, round(share * len(done))), seed)
+    plan = _plan(source, invocation, [arm], users, order=f"audit {seed}", confirmed=confirmed, seed=seed)
+    return replace(plan, users_in_run=len(done), is_open=_is_open(arm))
 
 
 def _users_a_prompt(path: Path, invocation: Invocation, usual: int) -> int:
@@ -95,58 +119,258 @@ def _users_a_prompt(path: Path, invocation: Invocation, usual: int) -> int:
     return known
 
 
-def _planned(
-    source: RunDirectory, directory: RunDirectory, invocation: Invocation, done: int, size: int
-) -> AuditPlan:
-    use = pending_use(directory, invocation)
+def plan_calibration(
+    named: Path,
+    invocation: Invocation,
+    *,
+    users: int,
+    sizes: Iterable[int],
+    margin: float = 0.05,
+    seed: int = 0,
+    out: Path | None = None,
+    confirmed: bool = False,
+) -> AskingPlan:
+    """Draw users of a run, done or not, and make a directory for each number of users a prompt; calls nobody.
+
+    One user a prompt, twice, comes first. A size that makes no fewer calls than a smaller one is left out. Raises UsageError as `plan_audit`.
+    """
+    source = RunDirectory.find(named)
+    folder = out or source.path / "calibration"
     with Ledger.watch(source.ledger) as ledger:
-        use = _as_answered(use, ledger)
-    with Ledger.watch(directory.ledger) as ledger:
-        facts = ledger.meta()
-    settings = settings_of_today(invocation, facts)
+        known = ledger.logged_users()
+        own = settings_of_today(invocation, ledger.meta()).budget.max_users
+    of_alike = mean_of(
+        {0.0: min(users, len(known))}, -1.0
+    ).low  # the bound where a size makes no difference at all
+    if of_alike is None or of_alike < -margin:
+        message = _(
+            "{users} are too few to show that a size lies within {margin}; take more (--users) or allow more (--margin)"
+        )
+        raise UsageError(message.format(users=min(users, len(known)), margin=f"{margin:g}"))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    larger = sorted({*sizes, own} - {1})
+    arms = [
+        Arm(folder / "1", 1),
+        Arm(folder / "1-again", 1),
+        *(Arm(folder / f"{size}", size) for size in larger),
+    ]
+    order = f"calibration {seed}"
+    plan = _plan(
+        source, invocation, arms, drawn(known, users, seed), order=order, confirmed=confirmed, seed=seed
+    )
+    plan = replace(plan, users_in_run=len(known), margin=margin)
+    return replace(plan, is_open=calibration_of(plan).recommended is None)
+
+
+def _plan(
+    source: RunDirectory,
+    invocation: Invocation,
+    arms: Iterable[Arm],
+    users: list[str],
+    *,
+    order: str,
+    confirmed: bool,
+    seed: int,
+) -> AskingPlan:
+    kept: list[Arm] = []
+    uses: list[PlannedUse] = []
+    with Ledger.watch(source.ledger) as ledger:
+        refuse_merged(source, ledger.meta())
+        settings = settings_of_today(invocation, ledger.meta())
+        counts = count_all(ledger)
+        ((sent,),) = ledger.rows("SELECT sum(input_tokens) FROM calls WHERE prompt_tokens > 0")
+        ((expected,),) = ledger.rows("SELECT sum(output_tokens) FROM parts WHERE state <> 'pending'")
+    for arm in arms:
+        under, changed = _under(invocation, arm), {"budget": {"max_users": arm.users}}
+        directory = copy_users(
+            source, users, arm.path, under, changed=changed, order=order, confirmed=confirmed, seed=seed
+        )
+        use = pending_use(directory, under)
+        if kept and arm.users > kept[-1].users and use.first_calls >= uses[-1].first_calls:
+            directory.discard()
+        else:
+            kept.append(arm)
+            uses.append(use)
+    prompt, completion = sum(use.prompt_tokens for use in uses), sum(use.completion_tokens for use in uses)
+    use = PlannedUse(
+        users=max(use.users for use in uses),
+        calls=sum(use.calls for use in uses),
+        first_calls=sum(use.first_calls for use in uses),
+        prompt_tokens=round(prompt * counts.prompt_tokens / sent) if sent else prompt,
+        completion_tokens=round(completion * counts.completion_tokens / expected)
+        if expected and counts.completion_tokens
+        else completion,
+    )
     llm, is_remote = settings.llm, kind_of(settings.provider).is_remote
-    return AuditPlan(
-        path=directory.path,
-        is_open=facts.get("status") != "completed",
+    price = llm.price.of_tokens()
+    return AskingPlan(
+        invocation=invocation,
+        arms=tuple(kept),
         use=use,
-        users_in_run=done,
-        users_a_prompt=size,
+        users_in_run=len(users),
+        is_open=True,
+        own=settings.budget.max_users,
+        margin=1.0,
         model=llm.model if is_remote else "",
         host=host_of(llm.base_url) if is_remote else "",
-        cost=llm.price.of_tokens().cost(use.prompt_tokens, use.completion_tokens, tier=llm.tier)
-        if is_remote
-        else None,
+        cost=price.cost(use.prompt_tokens, use.completion_tokens, tier=llm.tier) if is_remote else None,
         currency=llm.price.currency,
     )
 
 
-def _as_answered(use: PlannedUse, ledger: Ledger) -> PlannedUse:
-    """Return a plan in the tokens that the run's own calls came to, for each that was planned."""
-    counts = count_all(ledger)
-    ((sent,),) = ledger.rows("SELECT sum(input_tokens) FROM calls WHERE prompt_tokens > 0")
-    ((expected,),) = ledger.rows("SELECT sum(output_tokens) FROM parts WHERE state <> 'pending'")
-    return use._replace(
-        prompt_tokens=round(use.prompt_tokens * counts.prompt_tokens / sent) if sent else use.prompt_tokens,
-        completion_tokens=round(use.completion_tokens * counts.completion_tokens / expected)
-        if expected and counts.completion_tokens
-        else use.completion_tokens,
-    )
+def _under(invocation: Invocation, arm: Arm) -> Invocation:
+    return replace(invocation, flags=overlay(invocation.flags, {"budget": {"max_users": arm.users}}))
 
 
-async def aaudit(
-    plan: AuditPlan,
-    invocation: Invocation,
+def _is_open(arm: Arm) -> bool:
+    """Whether a run has something left to do; one that gave up without an answer it could read has not."""
+    with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
+        status, counts = ledger.meta().get("status"), count_all(ledger)
+        ((read,),) = ledger.rows("SELECT count(*) FROM calls WHERE status = 'read'")
+    gave_up = status == "stopped" and read and not counts.done and arm.users > 1
+    return not gave_up and (status != "completed" or counts.pending > 0)
+
+
+async def aask(
+    plan: AskingPlan,
     *,
     confirmed: bool = False,
     observer: Observer | Watch | None = None,
     stop: Stop | None = None,
 ) -> Run:
-    """Ask what is left of an audit. Raises as `aresume`, which it is; nothing is bought twice."""
-    return await aresume(
-        plan.path,
-        settings=invocation.flags,
-        config=invocation.config,
-        trust_endpoint=confirmed,
-        observer=observer,
-        stop=stop,
+    """Ask what is left, one run after another; return the last. Of sizes up to the first that is not within the margin.
+
+    `run.max_cost` and `run.max_total_tokens` hold for all runs together. Raises as `aresume`; nothing is bought twice.
+    """
+    for arm in plan.arms:
+        if _is_open(arm):
+            try:
+                run = await aresume(
+                    arm.path,
+                    settings=overlay(_under(plan.invocation, arm).flags, {"run": _limits_left(plan, arm)}),
+                    config=plan.invocation.config,
+                    trust_endpoint=confirmed,
+                    observer=observer,
+                    stop=stop,
+                )
+            except RunStoppedError as error:
+                if _is_open(arm):
+                    raise
+                run = error.run
+            if _is_open(arm):
+                break
+        if len(plan.arms) > _REFERENCES and calibration_of(plan).recommended:
+            break
+    return run
+
+
+def _limits_left(plan: AskingPlan, arm: Arm) -> dict[str, float]:
+    """Return the limits of a run: those of all, less what the others have used."""
+    limits = plan.invocation.settings().run
+    cost, tokens = 0.0, 0
+    for path in {each.path for each in plan.arms} - {arm.path}:
+        with Ledger.watch(path / "ledger.sqlite") as ledger:
+            counts, llm = count_all(ledger), ledger.meta()["settings"]["llm"]
+        cost += Price.of(llm["price"]).total(counts) or 0.0
+        tokens += counts.prompt_tokens + counts.completion_tokens
+    left = {"max_cost": max(_LEAST_COST, limits.max_cost - cost)} if limits.max_cost else {}
+    return left | (
+        {"max_total_tokens": max(1, limits.max_total_tokens - tokens)} if limits.max_total_tokens else {}
     )
+
+
+# which size
+
+
+class ArmFacts(NamedTuple):
+    """What a size has brought. `rows`: the most in a call. `kept`: the share of a user's rows that are as with one user a prompt.
+
+    `lacks`: how far that lies below what two answers with one user a prompt have in common, at most, by an exact one-sided bound; None
+    where there is none.
+    """
+
+    arm: Arm
+    counts: Counts
+    cost: float | None
+    rows: int
+    kept: float | None
+    lacks: float | None
+
+
+class Calibration(NamedTuple):
+    """What is known by now: the sizes up to the first that lacks too much, and once that is known, the best.
+
+    `changes`: what to set, nested as in the TOML; nothing where they have it.
+    """
+
+    plan: AskingPlan
+    arms: tuple[ArmFacts, ...]
+    recommended: ArmFacts | None
+    changes: dict[str, dict[str, int]]
+
+
+def calibration_of(plan: AskingPlan) -> Calibration:
+    """Judge the sizes by what their runs have brought by now, also while somebody works on them.
+
+    They are judged in order, up to the first that is not within the margin, so all together err no oftener than one bound.
+    """
+    references = [_answers(arm) for arm in plan.arms[:_REFERENCES]]
+    users = references[0].keys() & references[1].keys()
+    own = {user: _kept(references[0][user], references[1][user]) for user in users}
+    found: list[ArmFacts] = []
+    best = None
+    for number, arm in enumerate(plan.arms):
+        shares, answers = own, _answers(arm)
+        if number >= _REFERENCES:
+            shares = {
+                user: sum(_kept(answers.get(user), each[user]) for each in references) / 2 for user in users
+            }
+        facts = _arm_facts(arm, shares, own if number >= _REFERENCES else {})
+        found.append(facts)
+        if _is_open(arm):
+            return Calibration(plan, tuple(found), None, {})
+        if number < _REFERENCES or (facts.lacks is not None and facts.lacks <= plan.margin):
+            best = facts
+        else:
+            break
+    changes = {}
+    if best and best.arm.users != plan.own:
+        changes = {"budget": {"max_users": best.arm.users, "max_rows": best.rows}}
+    return Calibration(plan, tuple(found), best, changes)
+
+
+def _arm_facts(arm: Arm, shares: Mapping[str, float], own: Mapping[str, float]) -> ArmFacts:
+    with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
+        counts, price = count_all(ledger), ledger.meta()["settings"]["llm"]["price"]
+        ((rows,),) = ledger.rows(_MOST_ROWS)
+    above = Counter(math.floor(_STEPS * (shares[user] - share)) / _STEPS for user, share in own.items())
+    low = mean_of(above, -1.0).low
+    return ArmFacts(
+        arm=arm,
+        counts=counts,
+        cost=Price.of(price).total(counts),
+        rows=rows or 0,
+        kept=sum(shares.values()) / len(shares) if shares else None,
+        lacks=None if low is None else max(0.0, -low),
+    )
+
+
+def _answers(arm: Arm) -> dict[str, tuple[int, list[Group]]]:
+    """Return how many rows each user has that is done, and its events, each journey as one."""
+    with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
+        rows = dict(ledger.rows("SELECT user_id, behaviors FROM users"))
+        return {
+            user_id: (
+                rows[user_id],
+                wholes_of(groups_of(events_of(ledger, user_id), journeys_of(ledger, user_id))),
+            )
+            for user_id, state in states_by_user(ledger)
+            if state == "done"
+        }
+
+
+def _kept(one: tuple[int, list[Group]] | None, other: tuple[int, list[Group]]) -> float:
+    """Return the share of a user's rows that are the same in two answers; of a failed user none is."""
+    if one is None:
+        return 0.0
+    return Compared(one[1], other[1], range(one[0])).agreement()["stays"] / one[0]

@@ -15,13 +15,13 @@ from eventabs.measures import (
     Compared,
     Figure,
     Group,
+    Score,
     Sums,
-    added,
-    figures_of,
+    Tally,
     groups_of,
+    mean_of,
     rows_of,
     shape_of,
-    wholes_of,
 )
 from eventabs.prompts import Compactor
 from eventabs.providers import Price, kind_of
@@ -39,7 +39,7 @@ from eventabs.store import (
     user_row,
 )
 
-_GROUPS: Final = 500  # of users, that are drawn for the intervals; of as many users each is one
+_FIGURES: Final = {"groups": FIGURES, "wholes": FIGURES, "journeys": JOURNEY_FIGURES}
 _TYPES: Final = 50  # most frequent pairs of types
 _SAID: Final = 4  # fields of a behavior: when it was, what, where
 
@@ -86,9 +86,10 @@ class Comparison:
     """Two runs of the same export. `users` are those that both have done; those that only one has done are left out.
 
     `shared` counts users that are in both, whatever has become of them, `other_rows` those compared whose behaviors are
-    not the same in both. `settings`: what differs, (key, first, second). `figures` judge the second run by the first, by kind: `groups`, and
-    where there are journeys `wholes` (each journey as one group) and `journeys`. `types`: how many behaviors of one type in the first run have
-    another one in the second. `most_different` is in order.
+    not the same in both. `settings`: what differs, (key, first, second). `scores` judge the second run by the first, by kind: `groups`, and
+    where there are journeys `wholes` (each journey as one group) and `journeys`. `kept`: the share of a user's rows, and of its journeys,
+    that the second run has too, mean of users, with an exact one-sided bound. `types`: how many behaviors of one type in the first run
+    have another one in the second. `most_different` is in order.
     """
 
     first: ComparedRun
@@ -98,8 +99,8 @@ class Comparison:
     shared: int
     other_rows: int
     settings: tuple[tuple[str, str, str], ...]
-    figures: dict[str, dict[str, Figure]]
-    grouped: bool  # the intervals draw groups of users
+    scores: dict[str, dict[str, Score]]
+    kept: dict[str, Figure]
     types: tuple[tuple[str, str, int], ...]
     most_different: tuple[UserPair, ...]
 
@@ -113,29 +114,21 @@ def compare(first: Path, second: Path, *, most: int = 20, seed: int = 0) -> Comp
     with Ledger.watch(directories[0].ledger) as ours, Ledger.watch(directories[1].ledger) as theirs:
         facts = ours.meta(), theirs.meta()
         sums = _Sums.of(ours, theirs, most)
-        if not sums.users:
+        if not sums.tally.users:
             raise _nothing_shared(first, second, sums.shared)
         return Comparison(
             first=_run(directories[0], ours, facts[0], sums.shapes[0]),
             second=_run(directories[1], theirs, facts[1], sums.shapes[1]),
             same_input=_input(facts[0]) == _input(facts[1]),
-            users=sums.users,
+            users=sums.tally.users,
             shared=sums.shared,
             other_rows=sums.other_rows,
             settings=tuple(changes(facts[0].get("binding", {}), facts[1].get("binding", {}))),
-            figures={"groups": figures_of(sums.groups, FIGURES, seed)}
-            | (
-                {
-                    "wholes": figures_of(sums.wholes, FIGURES, seed),
-                    "journeys": figures_of(sums.wholes, JOURNEY_FIGURES, seed),
-                }
-                if sums.has_journeys
-                else {}
-            ),
-            grouped=sums.users > _GROUPS,
+            scores=sums.tally.scores(_FIGURES, seed),
+            kept={name: mean_of(shares) for name, shares in sums.tally.kept.items() if shares},
             types=tuple(sums.common_types()),
             most_different=tuple(
-                _side_by_side(_Pair.of(ours, theirs, user_id), facts[0]) for user_id in sums.most_different()
+                _side_by_side(Pair.of(ours, theirs, user_id), facts[0]) for user_id in sums.most_different()
             ),
         )
 
@@ -170,7 +163,7 @@ def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], shap
     )
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
     """A user's events and journeys in both runs. They point into `log`, which has the behaviors of either run, and each run `own` ones."""
 
     log: UserLog
@@ -242,13 +235,10 @@ class _Sums:
     """What is kept of all users; as large for a million of them as for a thousand."""
 
     most: int
-    users: int = 0
+    tally: Tally = field(default_factory=Tally)
     shared: int = 0
     other_rows: int = 0
-    shapes: list[Sums] = field(default_factory=list)  # of the first run and of the second
-    groups: list[Sums] = field(default_factory=list)
-    wholes: list[Sums] = field(default_factory=list)
-    has_journeys: bool = False
+    shapes: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
     types: Counter[tuple[str, str]] = field(default_factory=Counter)
     _different: list[tuple[float, str]] = field(default_factory=list)
 
@@ -260,7 +250,7 @@ class _Sums:
             row = user_row(second, user_id)
             sums.shared += row is not None
             if row and state == row.state == "done":
-                sums._add(_Pair.of(first, second, user_id))
+                sums._add(Pair.of(first, second, user_id))
         return sums
 
     def common_types(self) -> Iterator[tuple[str, str, int]]:
@@ -272,33 +262,19 @@ class _Sums:
         """Return the ids of the users that differ most, in order."""
         return [user_id for _difference, user_id in sorted(self._different, reverse=True)]
 
-    def _add(self, pair: _Pair) -> None:
+    def _add(self, pair: Pair) -> None:
         before, after = pair.groups()
-        rows = range(len(pair.log.behaviors))
-        compared = Compared(after, before, rows)
+        rows = rows_of(pair.log)
+        compared = self.tally.add(after, before, rows, range(len(rows)))
         self.other_rows += pair.own[0] != pair.own[1]
         self.types.update(
             {types: count for types, count in compared.types().items() if types[0] != types[1] and all(types)}
         )
-        self.has_journeys |= any(group.parent for group in (*before, *after))
-        shapes = [
-            shape_of(groups, rows_of(pair.log), own)
-            for groups, own in zip((before, after), pair.own, strict=True)
-        ]
-        self.shapes = (
-            [added(each) for each in zip(self.shapes, shapes, strict=True)] if self.users else shapes
-        )
-        whole = Compared(wholes_of(after), wholes_of(before), rows)
-        for kept, sums in ((self.groups, compared.agreement()), (self.wholes, whole.agreement())):
-            if self.users < _GROUPS:
-                kept.append(sums)
-            else:
-                place = self.users % _GROUPS
-                kept[place] = added([kept[place], sums])
+        for shape, groups, own in zip(self.shapes, (before, after), pair.own, strict=True):
+            shape.update(shape_of(groups, rows, own))
         self._rank(pair)
-        self.users += 1
 
-    def _rank(self, pair: _Pair) -> None:
+    def _rank(self, pair: Pair) -> None:
         """Keep the user if it is among those whose events differ most: by their share, times how many they are."""
         both = sum(map(len, pair.events))
         if self.most and (unequal := sum(map(len, pair.unequal()))):
@@ -306,12 +282,17 @@ class _Sums:
             keep(self._different, (unequal**2 / both, pair.log.user_id))
 
 
-def _side_by_side(pair: _Pair, facts: Mapping[str, Any]) -> UserPair:
+def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:
     sides = map(Side, map(tuple, pair.events), map(tuple, pair.journeys), pair.unequal())
-    language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
-    compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
-    days = (behavior.start.date().isoformat() for behavior in pair.log.behaviors)
-    lines = tuple(zip(days, compactor.lines(pair.log), strict=True))
+    lines = tuple(lines_of(pair.log, facts))
     before, after = pair.groups()
     sums = Compared(after, before, range(len(lines))).agreement()
     return UserPair(pair.log.user_id, {name: figure(sums) for name, figure in FIGURES.items()}, lines, *sides)
+
+
+def lines_of(log: UserLog, facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the day and the text of each behavior, in the language of a run's prompts."""
+    language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
+    compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
+    for behavior, text in zip(log.behaviors, compactor.lines(log), strict=True):
+        yield behavior.start.date().isoformat(), text

@@ -15,27 +15,22 @@ from eventabs.language import gettext as _
 from eventabs.measures import (
     FIGURES,
     JOURNEY_FIGURES,
-    PAUSES,
     SPAN_FIGURES,
-    Compared,
-    Figures,
     Group,
     Row,
     Score,
     Segment,
     Sums,
-    added,
-    after_pauses,
+    Tally,
+    baselines,
     compare_spans,
     f1_of,
     groups_of,
     label_seconds,
     rows_in,
     rows_of,
-    scores_of,
     shape_of,
     share,
-    trivial_groupings,
     wholes_of,
 )
 from eventabs.providers import load_rules, rule_events, shipped_rules
@@ -45,7 +40,6 @@ from eventabs.store import Ledger, RunDirectory, events_of, journeys_of
 DAY: Final = 86_400
 _MINUTE: Final = 60
 _NEAR: Final = 300  # seconds before the first label, and after the last, in which events are judged
-_FOUND: Final = "found"
 _ONLY_USER: Final = ""  # of a file without a user column
 _JOURNEYS: Final = frozenset(
     {"journey", "undertaking", "旅程"}
@@ -242,12 +236,11 @@ class _Sums:
     """What is counted of each user, by kind of score and by who groups: the events, or a baseline."""
 
     def __init__(self) -> None:
-        self.by_kind = {kind: defaultdict[str, list[Sums]](list) for kind in ("groups", "wholes", "spans")}
-        self.shapes: defaultdict[str, list[Sums]] = defaultdict(list)
+        self.tally = Tally()
+        self.shapes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.confusion: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.unused: Counter[str] = Counter()
         self.users: list[UserRow] = []
-        self.has_journeys = False
 
 
 def evaluate(events: Path, gold: Path, *, seed: int = 0) -> Evaluation:
@@ -300,35 +293,26 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
 def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: _Sums) -> None:
     rows, spans = rows_of(log), labels.spans.get(log.user_id, [])
     wanted, judged = _of_spans(spans, rows, sums) if spans else _of_rows(labels.rows[log.user_id], log, sums)
-    has_journeys = any(group.parent for group in (*found, *wanted))
-    for name, groups in ({_FOUND: found} | _baselines(rows, judged, by_rules)).items():
-        compared = Compared(groups, wanted, judged)
-        sums.by_kind["groups"][name].append(compared.agreement())
-        whole = Compared(wholes_of(groups), wholes_of(wanted), judged) if has_journeys else compared
-        sums.by_kind["wholes"][name].append(whole.agreement())
-        if name == _FOUND and not spans:
-            for pair, count in compared.types().items():
-                sums.confusion[pair] += count
-    sums.has_journeys |= has_journeys
-    sums.shapes["events"].append(shape_of(found, rows, judged))
-    sums.shapes["labels"].append(shape_of(wanted, rows, judged))
-    mine = sums.by_kind["groups"][_FOUND][-1]
+    compared = sums.tally.add(found, wanted, rows, judged, rules=by_rules)
+    for pair, count in compared.types().items() if not spans else ():
+        sums.confusion[pair] += count
+    sums.shapes["events"].update(shape_of(found, rows, judged))
+    sums.shapes["labels"].update(shape_of(wanted, rows, judged))
+    mine = compared.agreement()
     figures = {name: figure(mine) for name, figure in FIGURES.items()}
     lanes = [_lane(wanted, rows), _lane(found, rows)]
     if spans:
         near = [place for place, row in enumerate(rows) if _is_near(row.start, spans)]
-        drawn = {name: _spans(groups, rows) for name, groups in _baselines(rows, near, by_rules).items()}
+        drawn = {
+            name: _spans(groups, rows)
+            for name, groups in (baselines(rows, near) | {"rules": by_rules}).items()
+        }
         judged_spans, timed = _add_spans(_spans(found, rows), spans, drawn, sums)
         figures, lanes = figures | timed, [spans, judged_spans]
     for groups in (wanted, found):
         wholes = [whole for whole in wholes_of(groups) if whole.parent]
         lanes.append(_lane((each._replace(type=each.type or each.parent) for each in wholes), rows))
     sums.users.append(UserRow(log.user_id, len(found), len(wanted), figures, tuple(lanes)))
-
-
-def _baselines(rows: Sequence[Row], judged: Sequence[int], by_rules: list[Group]) -> dict[str, list[Group]]:
-    paused = {f"pause {minutes}": after_pauses(rows, judged, minutes) for minutes in PAUSES}
-    return trivial_groupings(rows, judged) | paused | {"rules": by_rules}
 
 
 def _of_spans(spans: Sequence[Segment], rows: Sequence[Row], sums: _Sums) -> tuple[list[Group], list[int]]:
@@ -379,17 +363,18 @@ def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[lis
 
 
 def _add_spans(
-    found: Sequence[Segment], wanted: list[Segment], drawn: dict[str, list[Segment]], sums: _Sums
+    found: Sequence[Segment], wanted: list[Segment], drawn: dict[str | int, list[Segment]], sums: _Sums
 ) -> tuple[list[Segment], dict[str, float | None]]:
     """Count a user's spans; return those that are judged, and their figures."""
     near = [segment for segment in found if _is_near(segment.start, wanted)]
     sums.unused["outside"] += len(found) - len(near)
-    for name, spans in ({_FOUND: near} | drawn).items():
-        sums.by_kind["spans"][name].append(compare_spans(spans, wanted))
+    mine = compare_spans(near, wanted)
+    sums.tally.count("spans", mine)
+    for name, spans in drawn.items():
+        sums.tally.count("spans", compare_spans(spans, wanted), name)
     for (theirs, ours), seconds in label_seconds(near, wanted).items():
         if theirs is not None and seconds:
             sums.confusion[theirs, ours or ""] += seconds / _MINUTE
-    mine = sums.by_kind["spans"][_FOUND][-1]
     return near, {name: figure(mine) for name, figure in SPAN_FIGURES.items()}
 
 
@@ -418,41 +403,27 @@ def _lane(groups: Iterable[Group], rows: Sequence[Row]) -> list[Segment]:
 
 
 def _evaluation(sums: _Sums, *, is_timed: bool, seed: int) -> Evaluation:
-    scores: dict[str, dict[str, Score]] = {}
     types = {found for _label, found in sums.confusion} - {""}
     labelled = [(label in types, amount) for (label, _found), amount in sums.confusion.items() if label]
     typed = sum(amount for is_type, amount in labelled if is_type)
     are_types = is_timed or 2 * typed >= sum(amount for _is_type, amount in labelled) > 0
     of_rows = {name: figure for name, figure in FIGURES.items() if name != "same_type"}
-    for kind, name, figures in (
-        ("groups", "groups", FIGURES if are_types else of_rows),
-        ("wholes", "wholes", of_rows if sums.has_journeys else {}),
-        ("journeys", "wholes", JOURNEY_FIGURES if sums.has_journeys else {}),
-        ("spans", "spans", SPAN_FIGURES),
-    ):
-        if figures and sums.by_kind[name]:
-            scores[kind] = _scores(sums.by_kind[name], figures, seed)
+    figures = {
+        "groups": FIGURES if are_types else of_rows,
+        "wholes": of_rows,
+        "journeys": JOURNEY_FIGURES,
+        "spans": SPAN_FIGURES,
+    }
     confusion = dict(sorted(sums.confusion.items())) if are_types else {}
     return Evaluation(
         unit="minutes" if is_timed else "rows",
-        scores=scores,
-        totals={kind: added(by[_FOUND]) for kind, by in sums.by_kind.items() if by and kind != "spans"},
-        shapes={name: added(each) for name, each in sums.shapes.items()},
+        scores=sums.tally.scores(figures, seed),
+        totals={kind: each for kind, each in sums.tally.totals().items() if kind != "spans"},
+        shapes=dict(sums.shapes),
         unused={name: count for name, count in sums.unused.items() if count},
         by_label=tuple(_label_rows(confusion)),
         by_user=tuple(sorted(sums.users, key=lambda row: (row.worth, row.user_id))),
         confusion=confusion,
-    )
-
-
-def _scores(by_name: Mapping[str, Sequence[Sums]], figures: Figures, seed: int) -> dict[str, Score]:
-    totals = {name: added(each) for name, each in by_name.items() if name != _FOUND}
-    return scores_of(
-        by_name[_FOUND],
-        figures,
-        {name: sums for name, sums in totals.items() if not name.startswith("pause")},
-        {minutes: totals[f"pause {minutes}"] for minutes in PAUSES if f"pause {minutes}" in totals},
-        seed,
     )
 
 

@@ -1,45 +1,56 @@
-"""Events judged by people: the sample, the verdicts, precision with an exact bound, recall by days, agreement of two."""
+"""Events and journeys judged by people: a random sample with an exact bound, the doubtful first, days as a whole, two people."""
 
 import csv
 import hashlib
+import heapq
 import io
 import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from itertools import chain, groupby, zip_longest
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import orjson
+from pydantic import TypeAdapter
 
 from eventabs.errors import InputError, UsageError
-from eventabs.language import Language, gettext as _
-from eventabs.measures import Figure, cohen_kappa, least_share, share_of
-from eventabs.prompts import Compactor
+from eventabs.language import gettext as _
+from eventabs.measures import Compared, Figure, cohen_kappa, least_share, mean_of, wholes_of
+from eventabs.quality.comparison import Pair, lines_of
 from eventabs.records import UserLog
 from eventabs.store import (
     Ledger,
     RunDirectory,
     events_of,
+    journeys_of,
     read_head,
     replace_file,
+    rows_of_user,
     states_by_user,
     storage_error,
+    user_row,
 )
 
 _AROUND: Final = 8  # lines shown before and after an event
 _MOST_LINES: Final = 160  # of an event; the middle of a longer one is left out
 _LARGEST: Final = 64_000_000  # bytes of a stored sample
 _ID: Final = re.compile("r[0-9a-f]{12}")
+_WEIGHT: Final = {"moved": 4, "unsure": 2, "unplaced": 1}  # of doubts
 
 Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SampledEvent:
-    """An event to judge. `item`: E1, E2, ... in random order. `drawn`: of the sample, not only of a day that is reviewed."""
+    """What is to be judged. `item`: E1 (event), J1 (journey: its type is the kind, its summary the name), U1 (rows in no event).
+
+    `drawn`: of the random sample; others are doubtful, or lie on a day that is reviewed. `doubts`: an audit has moved it, the model is not
+    sure, its rows are in no event.
+    """
 
     item: str
     user_id: str
@@ -50,6 +61,7 @@ class SampledEvent:
     summary: str
     behaviors: tuple[int, ...]
     drawn: bool
+    doubts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,7 @@ class SampledDay:
 class Review:
     """What is to be judged. `by`: "type" for as many events of each type, "" for a simple random sample.
 
-    `events_in_run` and `days_in_run` are what was drawn from: events and user-days of users that are done. `types`: those
+    `events_in_run`, `journeys_in_run` and `days_in_run` are what was drawn from: those of users that are done. `types`: those
     of the run, the most frequent first, `language` is its `lang` setting.
     """
 
@@ -79,6 +91,7 @@ class Review:
     seed: int
     by: str
     events_in_run: int
+    journeys_in_run: int
     days_in_run: int
     types: tuple[str, ...]
     events: tuple[SampledEvent, ...]
@@ -108,25 +121,150 @@ class Sheet(NamedTuple):
     offsets: set[str]  # from UTC, of the users' behaviors
 
 
-def draw_review(named: Path, *, sample: int, days: int, by: str = "", seed: int = 0) -> Sheet:
-    """Draw events and user-days of a run, also while somebody works on it, and write down which.
+class _Draw:
+    """The `most` of what is offered that have the highest lots, however much that is."""
 
-    The same run and seed give the same review. Raises UsageError where no user is done, RunDirectoryError where there is
-    no run, StorageError where the sample cannot be written.
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._heap: list[tuple[float, int, Any]] = []
+        self.offered = 0
+
+    def offer(self, lot: float, thing: object) -> None:
+        self.offered += 1
+        heapq.heappush(self._heap, (lot, self.offered, thing))
+        if len(self._heap) > self._most:
+            heapq.heappop(self._heap)
+
+    def taken(self) -> list[Any]:
+        return [thing for _lot, _number, thing in sorted(self._heap, reverse=True)]
+
+
+def draw_review(
+    named: Path, *, sample: int, days: int, doubtful: int = 0, by: str = "", seed: int = 0
+) -> Sheet:
+    """Draw events, journeys and user-days of a run, also while somebody works on it, and write down which.
+
+    `doubtful`: how many more, the most doubtful first: with the audit of the run, if there is one, those that it moved. The same run and
+    seed give the same review. Raises UsageError where no user is done, RunDirectoryError where there is no run, StorageError where the
+    sample cannot be written.
     """
     directory = RunDirectory.find(named)
-    with Ledger.watch(directory.ledger) as ledger:
-        facts = ledger.meta()
-        whole = _Population.of(ledger)
-        if not sum(whole.types.values()):
+    lots = _Lots(sample, days, doubtful, by, random.Random(seed))  # noqa: S311  no secret
+    with ExitStack() as opened:
+        ledger = opened.enter_context(Ledger.watch(directory.ledger))
+        path = RunDirectory(directory.audit).ledger
+        audit = opened.enter_context(Ledger.watch(path)) if doubtful and path.exists() else None
+        for user_id, state in states_by_user(ledger):
+            if state == "done":
+                log, events = ledger.log(user_id), events_of(ledger, user_id)
+                lots.offer(log, list(_items(ledger, audit, log, events)))
+        if not lots.types:
             message = _("no event of {path} can be reviewed yet; go on with eventabs resume")
             raise UsageError(message.format(path=directory.path))
-        random_numbers = random.Random(seed)  # noqa: S311  no secret
-        drawn = _Drawing(whole, sample, days, by, random_numbers).items(ledger)
-        review = _review(facts, whole, drawn, by=by, seed=seed)
+        facts = ledger.meta()
+        events_drawn, days_drawn = lots.drawn(sample, doubtful)
+        what = orjson.dumps([facts["run_id"], seed, by, events_drawn, days_drawn])
+        review = Review(
+            id=f"r{hashlib.sha256(what).hexdigest()[:12]}",
+            seed=seed,
+            by=by,
+            events_in_run=lots.types.total(),
+            journeys_in_run=lots.journeys.offered,
+            days_in_run=lots.days.offered,
+            types=tuple(name for name, _count in lots.types.most_common()),
+            events=events_drawn,
+            days=days_drawn,
+            language=facts["settings"]["lang"],
+        )
         sheet = _sheet(directory, ledger, review)
-    _write(sheet)
+    try:
+        for folder in (sheet.folder.parent, sheet.folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise storage_error(sheet.folder, error) from None
+    replace_file(sheet.folder / "sample.json", [orjson.dumps(review)])
     return sheet
+
+
+class _Lots:
+    """Draws without replacement while the run is gone through once: events, journeys and days by lot, and the most doubtful."""
+
+    def __init__(self, sample: int, days: int, doubtful: int, by: str, numbers: random.Random) -> None:
+        self.types = Counter[str]()  # of all events
+        self._events: defaultdict[str, _Draw] = defaultdict(lambda: _Draw(sample))
+        self.journeys, self.days, self._doubtful = _Draw(sample), _Draw(days), _Draw(doubtful + 2 * sample)
+        self._by, self._numbers = by, numbers
+
+    def offer(self, log: UserLog, found: Sequence[SampledEvent]) -> None:
+        for item in found:
+            lot = self._numbers.random()
+            if item.item == "E":
+                self.types[item.type] += 1
+                self._events[item.type if self._by else ""].offer(lot, item)
+            elif item.item == "J":
+                self.journeys.offer(lot, item)
+            if item.doubts:
+                self._doubtful.offer(sum(map(_WEIGHT.__getitem__, item.doubts)) + lot, item)
+        for day in _days(log):
+            started = [item for item in found if item.item == "E" and item.start.startswith(day[0])]
+            self.days.offer(self._numbers.random(), (log.user_id, day, started))
+
+    def drawn(self, sample: int, doubtful: int) -> tuple[tuple[SampledEvent, ...], tuple[SampledDay, ...]]:
+        """Return the items, numbered: the sample in random order, what is doubtful, and what else lies on the days; and the days."""
+        in_turn = zip_longest(*(self._events[name].taken() for name in sorted(self._events)))
+        sampled = [item for item in chain.from_iterable(in_turn) if item][:sample] + self.journeys.taken()
+        known = set(sampled)
+        more = [item for item in self._doubtful.taken() if item not in known][:doubtful]
+        days = self.days.taken()
+        beside = (item for _user, _day, started in days for item in started)
+        numbers, items = Counter[str](), dict[SampledEvent, SampledEvent]()
+        for item in (*sampled, *more, *beside):
+            if item not in items:
+                numbers[item.item] += 1
+                name = f"{item.item}{numbers[item.item]}"
+                items[item] = replace(item, item=name, drawn=item in known)
+        return tuple(items.values()), tuple(
+            SampledDay(f"D{number}", user_id, day, first, last, tuple(items[item].item for item in started))
+            for number, (user_id, (day, first, last), started) in enumerate(days, start=1)
+        )
+
+
+def _items(
+    ledger: Ledger, audit: Ledger | None, log: UserLog, events: Sequence[Event]
+) -> Iterator[SampledEvent]:
+    """Yield what can be judged of a user, not numbered yet, with what is doubtful of it."""
+    user_id, journeys = log.user_id, journeys_of(ledger, log.user_id)
+    moved, lost = frozenset[int](), set[str]()
+    if audit and (row := user_row(audit, user_id)) and row.state == "done":
+        pair = Pair.of(ledger, audit, user_id)
+        moved = pair.unequal()[0]
+        before, after = map(wholes_of, pair.groups())
+        stays = {theirs for _ours, theirs in Compared(after, before, range(len(pair.log.behaviors))).pairs()}
+        lost = {group.parent for place, group in enumerate(before) if place not in stays}
+    unsure = {event["journey"] for event in events if not event["sure"]}
+
+    def item(kind: str, found: Mapping[str, Any], **doubts: bool) -> SampledEvent:
+        return SampledEvent(
+            item=kind,
+            user_id=user_id,
+            **{name: str(found[name]) for name in ("type", "category", "start", "end", "summary")},
+            behaviors=tuple(found["behaviors"]),
+            drawn=False,
+            doubts=tuple(name for name in _WEIGHT if doubts.get(name)),
+        )
+
+    for place, event in enumerate(events):
+        yield item("E", event, moved=place in moved, unsure=not event["sure"])
+    for each in journeys:
+        told = each | {"type": each["kind"], "category": "", "summary": each["name"]}
+        yield item("J", told, moved=each["id"] in lost, unsure=each["id"] in unsure)
+    by_day: defaultdict[str, list[int]] = defaultdict(list)
+    for index in rows_of_user(ledger, user_id).unplaced:
+        by_day[log.behaviors[index].start.date().isoformat()].append(index)
+    for rows in by_day.values():
+        first, last = (log.behaviors[index].start.isoformat() for index in (min(rows), max(rows)))
+        nothing = {"type": "", "category": "", "start": first, "end": last, "summary": "", "behaviors": rows}
+        yield item("U", nothing, unplaced=True)
 
 
 def stored_review(directory: RunDirectory, review_id: str) -> Review | None:
@@ -134,38 +272,10 @@ def stored_review(directory: RunDirectory, review_id: str) -> Review | None:
     if not _ID.fullmatch(review_id):
         return None
     try:
-        stored = orjson.loads(read_head(directory.reviews / review_id / "sample.json", _LARGEST))
-        events = (each | {"behaviors": tuple(each["behaviors"])} for each in stored["events"])
-        days = (each | {"events": tuple(each["events"])} for each in stored["days"])
-        return Review(
-            **stored
-            | {
-                "types": tuple(stored["types"]),
-                "events": tuple(SampledEvent(**each) for each in events),
-                "days": tuple(SampledDay(**each) for each in days),
-            }
-        )
-    except (OSError, ValueError, LookupError, TypeError):
+        stored = read_head(directory.reviews / review_id / "sample.json", _LARGEST)
+        return TypeAdapter(Review).validate_json(stored)
+    except (OSError, ValueError):
         return None
-
-
-class _Population(NamedTuple):
-    """What can be drawn: how many events of each type, and user-days."""
-
-    types: Counter[str]
-    days: int
-
-    @classmethod
-    def of(cls, ledger: Ledger) -> "_Population":
-        types, days = Counter[str](), 0
-        for user_id in _done(ledger):
-            types.update(event["type"] for event in events_of(ledger, user_id))
-            days += sum(1 for _day in _days(ledger.log(user_id)))
-        return cls(types, days)
-
-
-def _done(ledger: Ledger) -> Iterator[str]:
-    return (user_id for user_id, state in states_by_user(ledger) if state == "done")
 
 
 def _days(log: UserLog) -> Iterator[tuple[str, int, int]]:
@@ -176,114 +286,12 @@ def _days(log: UserLog) -> Iterator[tuple[str, int, int]]:
         yield day.isoformat(), first, index - 1
 
 
-class _Drawn(NamedTuple):
-    events: list[tuple[str, int, Event]]  # user, position among the user's, event; in random order
-    days: list[tuple[str, tuple[str, int, int], list[tuple[int, Event]]]]  # user, day, its events
-
-
-class _Drawing:
-    """Which numbers of the events of each stratum, and of the user-days, are drawn without replacement."""
-
-    def __init__(
-        self, whole: _Population, sample: int, days: int, by: str, random_numbers: random.Random
-    ) -> None:
-        self._by = by
-        strata = whole.types if by else Counter({"": sum(whole.types.values())})
-        self._places: dict[str, dict[int, int]] = {}
-        for name, quota in sorted(_quotas(strata, sample).items()):
-            numbers = random_numbers.sample(range(strata[name]), quota)
-            self._places[name] = {number: place for place, number in enumerate(numbers)}
-        numbers = random_numbers.sample(range(whole.days), min(days, whole.days))
-        self._days = {number: place for place, number in enumerate(numbers)}
-
-    def items(self, ledger: Ledger) -> _Drawn:
-        """Go through the run once more, and take what was drawn."""
-        seen, day_number = Counter[str](), 0
-        events: list[tuple[int, str, tuple[str, int, Event]]] = []
-        days = []
-        for user_id in _done(ledger):
-            own = list(enumerate(events_of(ledger, user_id)))
-            for position, event in own:
-                stratum = event["type"] if self._by else ""
-                place = self._places.get(stratum, {}).get(seen[stratum])
-                seen[stratum] += 1
-                if place is not None:
-                    events.append((place, stratum, (user_id, position, event)))
-            for day in _days(ledger.log(user_id)) if self._days else ():
-                if day_number in self._days:
-                    started = [pair for pair in own if str(pair[1]["start"]).startswith(day[0])]
-                    days.append((self._days[day_number], (user_id, day, started)))
-                day_number += 1
-        # by place, so that what is judged first is a random sample too
-        in_order = [drawn for _place, _stratum, drawn in sorted(events, key=lambda each: each[:2])]
-        return _Drawn(in_order, [drawn for _place, drawn in sorted(days, key=lambda each: each[0])])
-
-
-def _quotas(strata: Mapping[str, int], sample: int) -> dict[str, int]:
-    """Return how many of each stratum are drawn: as many of each, as far as it has them."""
-    quotas = dict.fromkeys(strata, 0)
-    left = min(sample, sum(strata.values()))
-    while left:
-        waiting = [
-            name for name in sorted(strata, key=lambda name: -strata[name]) if quotas[name] < strata[name]
-        ]
-        for name in waiting[:left]:
-            room = strata[name] - quotas[name]
-            quotas[name] += min(room, max(1, left // len(waiting)))
-        left = min(sample, sum(strata.values())) - sum(quotas.values())
-    return quotas
-
-
-def _review(facts: Mapping[str, Any], whole: _Population, drawn: _Drawn, *, by: str, seed: int) -> Review:
-    items: dict[tuple[str, int], SampledEvent] = {}
-    found = (
-        *((True, each) for each in drawn.events),
-        *((False, (user_id, *pair)) for user_id, _day, started in drawn.days for pair in started),
-    )
-    for is_drawn, (user_id, position, event) in found:
-        if (user_id, position) not in items:
-            item = f"E{len(items) + 1}"
-            items[user_id, position] = _sampled(item, user_id, event, drawn=is_drawn)
-    days = tuple(
-        SampledDay(
-            f"D{number}", user_id, *day, tuple(items[user_id, position].item for position, _event in started)
-        )
-        for number, (user_id, day, started) in enumerate(drawn.days, start=1)
-    )
-    events = tuple(items.values())
-    what = orjson.dumps([facts["run_id"], seed, by, events, days])
-    return Review(
-        id=f"r{hashlib.sha256(what).hexdigest()[:12]}",
-        seed=seed,
-        by=by,
-        events_in_run=sum(whole.types.values()),
-        days_in_run=whole.days,
-        types=tuple(name for name, _count in whole.types.most_common()),
-        events=events,
-        days=days,
-        language=facts["settings"]["lang"],
-    )
-
-
-def _sampled(item: str, user_id: str, event: Mapping[str, Any], *, drawn: bool) -> SampledEvent:
-    return SampledEvent(
-        item=item,
-        user_id=user_id,
-        **{name: str(event[name]) for name in ("type", "category", "start", "end", "summary")},
-        behaviors=tuple(event["behaviors"]),
-        drawn=drawn,
-    )
-
-
 def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
     by_user: defaultdict[str, list[SampledEvent | SampledDay]] = defaultdict(list)
-    for event in review.events:
-        by_user[event.user_id].append(event)
-    for day in review.days:
-        by_user[day.user_id].append(day)
+    everything: tuple[SampledEvent | SampledDay, ...] = (*review.events, *review.days)
+    for each in everything:
+        by_user[each.user_id].append(each)
     facts = ledger.meta()
-    language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
-    compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
     lines: dict[str, tuple[ContextLine, ...]] = {}
     profiles: dict[str, str] = {}
     offsets: set[str] = set()
@@ -291,42 +299,30 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
         log = ledger.log(user_id)
         offsets |= log.offsets
         profiles[user_id] = " ".join(value for _column, value in log.profile)
-        own = _lines(log, events_of(ledger, user_id), compactor)
+        owners = {
+            index: (event["type"], position)
+            for position, event in enumerate(events_of(ledger, user_id))
+            for index in event["behaviors"]
+        }
+        own = [
+            ContextLine(index, *line, *owners.get(index, ("", -1)))
+            for index, line in enumerate(lines_of(log, facts))
+        ]
         for item in items:
             lines[item.item] = _around(item, own)
     timezone = facts["settings"].get("input", {}).get("timezone", "")
     return Sheet(review, directory.path, directory.reviews / review.id, lines, profiles, timezone, offsets)
 
 
-def _lines(log: UserLog, events: Sequence[Event], compactor: Compactor) -> list[ContextLine]:
-    owners = {
-        index: (event["type"], position)
-        for position, event in enumerate(events)
-        for index in event["behaviors"]
-    }
-    return [
-        ContextLine(index, behavior.start.date().isoformat(), text, *owners.get(index, ("", -1)))
-        for index, (behavior, text) in enumerate(zip(log.behaviors, compactor.lines(log), strict=True))
-    ]
-
-
 def _around(item: SampledEvent | SampledDay, lines: Sequence[ContextLine]) -> tuple[ContextLine, ...]:
+    """Return the lines of a day, or those near the rows of an event: what lies far from them all is left out."""
     if isinstance(item, SampledDay):
         return tuple(lines[item.first : item.last + 1])
-    first, last = min(item.behaviors), max(item.behaviors)
-    shown = lines[max(0, first - _AROUND) : last + 1 + _AROUND]
+    near = {row + step for row in item.behaviors for step in range(-_AROUND, _AROUND + 1)}
+    shown = [line for line in lines if line.number in near]
     if len(shown) <= _MOST_LINES:
         return tuple(shown)
     return (*shown[: _MOST_LINES // 2], *shown[-_MOST_LINES // 2 :])
-
-
-def _write(sheet: Sheet) -> None:
-    try:
-        for folder in (sheet.folder.parent, sheet.folder):
-            folder.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise storage_error(sheet.folder, error) from None
-    replace_file(sheet.folder / "sample.json", [orjson.dumps(sheet.review)])
 
 
 VERDICTS: Final = ("right", "type", "span", "none")
@@ -487,8 +483,8 @@ class Judged(NamedTuple):
 class ReviewedDays(NamedTuple):
     """Days that were looked at as a whole, every event of theirs judged; `unfinished` ones are left out.
 
-    `real`: events that were there, found or missing. `recall`: of these the share found with the right type and span,
-    `found`: the share found at all; 95 % intervals draw days.
+    `real`: events that were there, found or missing. `recall`: of these the share found with the right type and span, mean of days,
+    `found`: the share found at all; with exact one-sided bounds.
     """
 
     days: int
@@ -501,13 +497,15 @@ class ReviewedDays(NamedTuple):
 
 
 class Reviewer(NamedTuple):
-    """What one person says. `left`: events of the sample after the last one with a verdict; `confused`: (type, type meant, how often).
+    """What one person says of the random sample of events, that of journeys, and of the doubtful, which say nothing of all others. `left`: events of the sample after the last one with a verdict; `confused`: (type, type meant, how often).
 
     `renamed`: rows whose user a spreadsheet has changed, such as by leading zeros.
     """
 
     file: str
     all: Judged
+    journeys: Judged
+    doubtful: Judged
     left: int
     by_type: tuple[Judged, ...]
     days: ReviewedDays
@@ -534,11 +532,10 @@ class PairAgreement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReviewResult:
-    """A review that was read back; `drawn` events are its sample. `agreement` is None for a single reviewer."""
+    """A review that was read back. `agreement` is None for a single reviewer."""
 
     review: Review
     out: str
-    drawn: int
     reviewers: tuple[Reviewer, ...]
     agreement: PairAgreement | None
 
@@ -564,7 +561,6 @@ def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
     return ReviewResult(
         review=review,
         out=str(directory.path),
-        drawn=sum(event.drawn for event in review.events),
         reviewers=tuple(map(_reviewer, read)),
         agreement=_agreement(*read) if len(read) > 1 else None,
     )
@@ -578,10 +574,13 @@ def keep_result(result: ReviewResult, figures: str) -> None:
 
 def _reviewer(read: Verdicts) -> Reviewer:
     drawn = [event for event in read.review.events if event.drawn]
-    judged = [place for place, event in enumerate(drawn) if event.item in read.events]
-    reached = drawn[: judged[-1] + 1] if judged else []
+    events = [event for event in drawn if event.item.startswith("E")]
+    reached = _reached(events, read)
     types = Counter(event.type for event in reached)
     whole = _judged("", reached, read)
+    journeys = _reached((event for event in drawn if event.item.startswith("J")), read)
+    chosen = (event for event in read.review.events if event.doubts and not event.drawn)
+    doubtful = [event for event in chosen if event.item in read.events]
     confused = Counter(
         (event.type, read.types[event.item]) for event in read.review.events if event.item in read.types
     )
@@ -589,7 +588,10 @@ def _reviewer(read: Verdicts) -> Reviewer:
         file=str(read.path),
         # types that are as frequent in the sample, and not in the run, say nothing of all events
         all=whole._replace(precision=None, at_least=None) if read.review.by else whole,
-        left=len(drawn) - len(reached),
+        journeys=_judged("", journeys, read),
+        # a choice, not a sample: there is no figure of the others
+        doubtful=_judged("", doubtful, read)._replace(precision=None, at_least=None),
+        left=len(events) - len(reached),
         by_type=tuple(
             _judged(name, [event for event in reached if event.type == name], read)
             for name, _count in types.most_common()
@@ -598,6 +600,13 @@ def _reviewer(read: Verdicts) -> Reviewer:
         confused=tuple((*types, count) for types, count in confused.most_common()),
         renamed=read.renamed,
     )
+
+
+def _reached(events: Iterable[SampledEvent], read: Verdicts) -> list[SampledEvent]:
+    """Return those up to the last with a verdict: in random order, a random sample too."""
+    in_order = list(events)
+    judged = [place for place, event in enumerate(in_order) if event.item in read.events]
+    return in_order[: judged[-1] + 1] if judged else []
 
 
 def _judged(name: str, events: Iterable[SampledEvent], read: Verdicts) -> Judged:
@@ -626,8 +635,12 @@ def _reviewed_days(read: Verdicts) -> ReviewedDays:
         real=sum(found + missing for _right, found, missing in counts),
         right=sum(right for right, _found, _missing in counts),
         missing=sum(missing for _right, _found, missing in counts),
-        recall=share_of([(right, found + missing) for right, found, missing in counts]),
-        found=share_of([(found, found + missing) for _right, found, missing in counts]),
+        recall=mean_of(
+            Counter(right / real for right, found, missing in counts if (real := found + missing))
+        ),
+        found=mean_of(
+            Counter(found / real for _right, found, missing in counts if (real := found + missing))
+        ),
     )
 
 

@@ -39,10 +39,11 @@ Changed = Mapping[str, Mapping[str, Any]]
 
 
 class PlannedUse(NamedTuple):
-    """What asking about users takes, as it is planned."""
+    """What is still to be asked takes, as it is planned; `first_calls`: what all takes, as it was planned first."""
 
     users: int
     calls: int
+    first_calls: int
     prompt_tokens: int
     completion_tokens: int
 
@@ -88,6 +89,9 @@ def copy_users(
                 limits = batch_limits(origin.settings, builder)
                 measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
                 log_users(copy, measured, most_users=0, stop=Stop())
+                if "first_calls" not in found:
+                    batches = plan_batches(shuffled(copy.pending_parts(), order), limits, origin.settings)
+                    copy.set_meta({"first_calls": len(batches)})
     return directory
 
 
@@ -157,6 +161,7 @@ def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
     return PlannedUse(
         users=len({planned.part.user_id for planned in parts}),
         calls=len(batches),
+        first_calls=facts["first_calls"],
         prompt_tokens=sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches),
         completion_tokens=sum(planned.size.output_tokens for planned in parts),
     )

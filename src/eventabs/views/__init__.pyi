@@ -37,6 +37,8 @@ from .preview import (
 )
 from .quality import (
     announcement as announcement,
+    calibration_json as calibration_json,
+    render_calibration as render_calibration,
 )
 from .report.page import NAME as NAME, render_report as render_report, write_report as write_report
 from .review import (

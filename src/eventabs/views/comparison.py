@@ -13,7 +13,7 @@ from rich.text import Text
 
 from eventabs.inspection import batch_tables
 from eventabs.language import gettext as _
-from eventabs.measures import SHAPE_FIGURES, share
+from eventabs.measures import GROUPS, SHAPE_FIGURES, share
 from eventabs.quality import ComparedRun, Comparison, Side, UserPair
 from eventabs.records import Counts
 from eventabs.views import messages
@@ -23,11 +23,11 @@ from eventabs.views.observers import NARROW
 from eventabs.views.quality import (
     answer_fields,
     answer_tables,
-    cells,
     decimals,
-    figure_names,
     figure_table,
-    journey_names,
+    print_scores,
+    score_fields,
+    score_tables,
     shape_fields,
     shape_names,
 )
@@ -48,9 +48,9 @@ def render_comparison(console: Console, comparison: Comparison, *, most: int) ->
     for line in _headlines(comparison):
         print_line(console, line, style="bold")
     console.print()
-    for table in (_settings(comparison), *_figures(comparison), _runs(comparison), _types(comparison)):
-        if table.row_count:
-            console.print(table, "", sep="\n")
+    _print_tables(console, _settings(comparison), _kept(comparison))
+    print_scores(console, comparison.scores)
+    _print_tables(console, _runs(comparison), _types(comparison))
     for table in answer_tables(_by_model(comparison)):
         console.print(table, "", sep="\n")
     for pair in comparison.most_different[:most]:
@@ -59,6 +59,12 @@ def render_comparison(console: Console, comparison: Comparison, *, most: int) ->
         print_line(console, _legend())
     for line in _notes(comparison):
         print_line(console, line)
+
+
+def _print_tables(console: Console, *tables: Table) -> None:
+    for table in tables:
+        if table.row_count:
+            console.print(table, "", sep="\n")
 
 
 def comparison_json(comparison: Comparison) -> str:
@@ -73,9 +79,10 @@ def comparison_json(comparison: Comparison) -> str:
             "b": _run_fields(comparison.second),
             "settings": [{"key": key, "a": ours, "b": theirs} for key, ours, theirs in comparison.settings],
             **{
-                key: {name: figure._asdict() for name, figure in comparison.figures.get(kind, {}).items()}
+                key: score_fields(comparison.scores, kind)
                 for key, kind in (("figures", "groups"), ("wholes", "wholes"), ("journeys", "journeys"))
             },
+            "kept": {name: figure._asdict() for name, figure in comparison.kept.items()},
             "drawn": _drawn(comparison),
             "types": [
                 {"a": ours, "b": theirs, "behaviors": number} for ours, theirs, number in comparison.types
@@ -94,7 +101,8 @@ def render_comparison_page(comparison: Comparison) -> str:
         settings=[
             (key, *(_cut(value, _MOST_ON_PAGE) for value in values)) for key, *values in comparison.settings
         ],
-        figures=list(_agreement(comparison)),
+        kept=list(_kept_rows(comparison)),
+        scores=list(score_tables(comparison.scores)),
         runs=list(_run_rows(comparison)),
         answers=batch_tables(_by_model(comparison)),
         types=comparison.types[:_MOST_TYPES],
@@ -123,24 +131,17 @@ def _cut(value: str, most: int) -> str:
     return one_line(value if len(value) <= most else f"{value[:most]} …") or "-"
 
 
-def _agreement(comparison: Comparison) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
-    """Yield titles with their figures: name, value, interval."""
-    for kind, title, names in (
-        ("groups", _("Agreement, {users}"), figure_names()),
-        ("wholes", _("Each journey as one group"), figure_names()),
-        ("journeys", _("Journeys"), journey_names()),
-    ):
-        if figures := comparison.figures.get(kind):
-            named = [(words, *cells(figures[key])) for key, words in names.items()]
-            yield title.format(users=messages.users(comparison.users)), named
+def _kept_rows(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
+    names = {"rows": _("rows, with event or journey and its type"), "journeys": _("journeys found whole")}
+    for key, figure in comparison.kept.items():
+        yield names[key], decimals(figure.value), messages.at_least(figure.low)
 
 
-def _figures(comparison: Comparison) -> Iterator[Table]:
-    for title, rows in _agreement(comparison):
-        table = figure_table(title, _("value"), _("95 % interval"))
-        for row in rows:
-            table.add_row(*row)
-        yield table
+def _kept(comparison: Comparison) -> Table:
+    table = figure_table(_("Stays, of a user's"), _("value"), _("exact bound, 95 %"))
+    for row in _kept_rows(comparison):
+        table.add_row(*row)
+    return table
 
 
 def _runs(comparison: Comparison) -> Table:
@@ -188,14 +189,14 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         yield _("The settings that answers depend on are the same")
     if _drawn(comparison) is None:
         yield _("No intervals: fewer than ten users were compared")
-    elif comparison.grouped:
+    elif _drawn(comparison) == "groups":
         yield _("The intervals draw 500 groups of users")
 
 
 def _drawn(comparison: Comparison) -> str | None:
-    if all(figure.low is None for figure in comparison.figures["groups"].values()):
+    if all(score.figure.low is None for score in comparison.scores["groups"].values()):
         return None
-    return "groups" if comparison.grouped else "users"
+    return "groups" if comparison.users > GROUPS else "users"
 
 
 # runs side by side

@@ -10,17 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _
-from eventabs.measures import SHAPE_FIGURES, Score, Segment
+from eventabs.measures import SHAPE_FIGURES, Segment
 from eventabs.quality import Evaluation
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count
 from eventabs.views.quality import (
-    cells,
     decimals,
-    figure_names,
     figure_table,
-    journey_names,
+    print_scores,
+    score_fields,
+    score_tables,
     shape_fields,
     shape_names,
 )
@@ -38,19 +38,7 @@ _LONGEST: Final = 18  # characters of a name on a lane
 
 def render_evaluation(console: Console, evaluation: Evaluation) -> None:
     """Print the figures, what trivial programs score, and what is told apart badly."""
-    for _kind, title, names, scores in _sections(evaluation):
-        table = figure_table(title, _("value"), _("95 % interval"), _("best baseline"), _("skill"))
-        beside = figure_table(_("Baselines"), *_baseline_names().values())
-        for key, score in scores.items():
-            if key in names:
-                best = max((value for value in score.baselines.values() if value is not None), default=None)
-                table.add_row(names[key], *cells(score.figure), decimals(best), _skill(score))
-                beside.add_row(
-                    names[key], *(decimals(score.baselines.get(kind)) for kind in _baseline_names())
-                )
-        console.print(table, "", sep="\n")
-        if any(score.baselines for score in scores.values()):
-            console.print(beside, "", sep="\n")
+    print_scores(console, evaluation.scores)
     for table in (_shapes(evaluation), _labels(evaluation), _confused_labels(evaluation)):
         if table.row_count:
             console.print(table, "", sep="\n")
@@ -60,19 +48,14 @@ def render_evaluation(console: Console, evaluation: Evaluation) -> None:
 
 def evaluation_json(evaluation: Evaluation) -> str:
     """Return the figures as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
-    sections = {
-        kind: {name: _score_fields(score) for name, score in scores.items()}
-        for kind, scores in evaluation.scores.items()
-    }
     return encode(
         {
             "users": len(evaluation.by_user),
             "events": sum(row.events for row in evaluation.by_user),
             "labels": sum(row.labels for row in evaluation.by_user),
             "unused": evaluation.unused,
-            "figures": sections.get("groups", {}) | sections.get("spans", {}),
-            "wholes": sections.get("wholes", {}),
-            "journeys": sections.get("journeys", {}),
+            "figures": score_fields(evaluation.scores, "groups", "spans"),
+            **{kind: score_fields(evaluation.scores, kind) for kind in ("wholes", "journeys")},
             "counts": {kind: dict(sums) for kind, sums in evaluation.totals.items()},
             "shapes": {kind: shape_fields(shape) for kind, shape in evaluation.shapes.items()},
             "unit": evaluation.unit,
@@ -89,15 +72,6 @@ def evaluation_json(evaluation: Evaluation) -> str:
     )
 
 
-def _score_fields(score: Score) -> dict[str, Any]:
-    return {
-        **score.figure._asdict(),
-        "baselines": score.baselines,
-        "pause_minutes": score.pause,
-        "skill": score.skill,
-    }
-
-
 def render_evaluation_page(evaluation: Evaluation) -> str:
     """Return a page with the figures and, for each user and day, labels, events and journeys as lanes."""
     drawn = Counter(segment.label for row in evaluation.by_user for lane in row.lanes for segment in lane)
@@ -108,24 +82,7 @@ def render_evaluation_page(evaluation: Evaluation) -> str:
         "evaluation.html.j2",
         ["evaluation.css"],
         ["evaluation.js"],
-        sections=[
-            (
-                title,
-                kind == "wholes",
-                [
-                    (
-                        named[key],
-                        *cells(score.figure),
-                        _skill(score),
-                        *(decimals(score.baselines.get(kind)) for kind in _baseline_names()),
-                    )
-                    for key, score in scores.items()
-                    if key in named
-                ],
-            )
-            for kind, title, named, scores in _sections(evaluation)
-        ],
-        columns=[_("value"), _("95 % interval"), _("skill"), *_baseline_names().values()],
+        scores=list(score_tables(evaluation.scores)),
         days=days[:_MOST_DAYS],
         more_days=max(0, len(days) - _MOST_DAYS),
         users=[(row.user_id, decimals(row.worth), messages.events(row.events)) for row in evaluation.by_user],
@@ -133,41 +90,6 @@ def render_evaluation_page(evaluation: Evaluation) -> str:
         legend=list(colors.items()),
         notes=list(_evaluation_notes(evaluation)),
     )
-
-
-def _sections(evaluation: Evaluation) -> Iterator[tuple[str, str, dict[str, str], Mapping[str, Score]]]:
-    """Yield the kinds of scores: kind, title, names of the figures, scores."""
-    spans = {
-        "start_f1_0": _("starts, 0 min, F1"),
-        "start_f1_1": _("starts, 1 min, F1"),
-        "start_f1_5": _("starts, 5 min, F1"),
-        "labelled_start_f1": _("1 min and label, F1"),
-        "overlap_f1": _("overlap by half, F1"),
-        "minutes_f1": _("minutes, F1"),
-        "minutes_right": _("minutes with the label"),
-    }
-    for kind, title, names in (
-        ("groups", _("Events as groups of rows"), figure_names()),
-        ("wholes", _("Each journey as one group"), figure_names()),
-        ("journeys", _("Journeys"), journey_names()),
-        ("spans", _("Events as spans of time"), spans),
-    ):
-        if kind in evaluation.scores:
-            yield kind, title, names, evaluation.scores[kind]
-
-
-def _baseline_names() -> dict[str, str]:
-    return {
-        "rows": _("each row"),
-        "action": _("action a day"),
-        "object": _("object a day"),
-        "pause": _("best pause"),
-        "rules": _("rules"),
-    }
-
-
-def _skill(score: Score) -> str:
-    return "" if score.skill is None else f"{score.skill:+.3f}"
 
 
 def _shapes(evaluation: Evaluation) -> Table:

@@ -135,6 +135,11 @@ def share(part: float, whole: float) -> str:
     return f"{min(round(100 * part / whole), 99 if part < whole else 100)} %"
 
 
+def at_least(share: float | None) -> str:
+    """Return an exact bound as people read it; "" where there is none."""
+    return "" if share is None else _("at least {share}").format(share=f"{100 * share:.1f} %")
+
+
 def money(amount: float, currency: str) -> str:
     """Return an amount with enough digits to be more than zero where it is."""
     digits = 2 if amount >= 1 or not amount else 4

@@ -1,23 +1,26 @@
-"""Figures and their names, answers by batch, and what an audit is going to ask."""
+"""Figures and their names, answers by batch, what is going to be asked again, and what sizes of calls brought."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from eventabs.inspection import batch_tables, by_batch_users, by_position
 from eventabs.language import gettext as _, ngettext
-from eventabs.measures import SHAPE_FIGURES, Figure, Sums
-from eventabs.quality import AuditPlan
+from eventabs.measures import SHAPE_FIGURES, Figure, Score, Sums
+from eventabs.quality import AskingPlan, Calibration
 from eventabs.records import Counts
 from eventabs.views import messages
+from eventabs.views.console import encode, print_line
 from eventabs.views.messages import count, money
 
 
-def figure_names() -> dict[str, str]:
-    """Name the figures of two groupings, in the order in which they are shown."""
-    return {
+def _named_scores() -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield the kinds of scores: kind, title, names of the figures in the order in which they are shown."""
+    groups = {
         "pair_f1": _("pairs of rows, F1"),
         "pair_macro_f1": _("pairs, mean of groups"),
         "bcubed_f1": _("B-cubed, F1"),
@@ -28,20 +31,86 @@ def figure_names() -> dict[str, str]:
         "exact_f1": _("found exactly, F1"),
         "best_dice": _("best Dice, mean"),
         "boundary_f1": _("boundaries, F1"),
+        "same_place": _("rows placed the same"),
         "same_type": _("same type"),
         "grouped_recall": _("grouped here too"),
         "loose_f1": _("ungrouped rows, F1"),
     }
-
-
-def journey_names() -> dict[str, str]:
-    """Name the figures of journeys, in the order in which they are shown."""
-    return {
+    yield "groups", _("Events as groups of rows"), groups
+    yield "wholes", _("Each journey as one group"), groups
+    journeys = {
         "whole": _("found whole"),
         "exact": _("found exactly"),
         "best_dice": _("best Dice, mean"),
         "false": _("false ones of those found"),
         "same_kind": _("same kind"),
+    }
+    yield "journeys", _("Journeys"), journeys
+    spans = {
+        "start_f1_0": _("starts, 0 min, F1"),
+        "start_f1_1": _("starts, 1 min, F1"),
+        "start_f1_5": _("starts, 5 min, F1"),
+        "labelled_start_f1": _("1 min and label, F1"),
+        "overlap_f1": _("overlap by half, F1"),
+        "minutes_f1": _("minutes, F1"),
+        "minutes_right": _("minutes with the label"),
+    }
+    yield "spans", _("Events as spans of time"), spans
+
+
+def score_tables(
+    scores: Mapping[str, Mapping[str, Score]],
+) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """Yield for each kind of scores its title, the columns, and the rows: value, interval, skill, and each baseline."""
+    baselines = {
+        "rows": _("each row"),
+        "action": _("action a day"),
+        "object": _("object a day"),
+        "pause": _("best pause"),
+        "rules": _("rules"),
+    }
+    for kind, title, names in _named_scores():
+        if found := scores.get(kind):
+            reached = {
+                key: name
+                for key, name in baselines.items()
+                if any(key in each.baselines for each in found.values())
+            }
+            rows = [
+                [
+                    names[key],
+                    *cells(score.figure),
+                    "" if score.skill is None else f"{score.skill:+.3f}",
+                    *(decimals(score.baselines.get(each)) for each in reached),
+                ]
+                for key, score in found.items()
+                if key in names
+            ]
+            yield title, [title, _("value"), _("95 % interval"), _("skill"), *reached.values()], rows
+
+
+def print_scores(console: Console, scores: Mapping[str, Mapping[str, Score]]) -> None:
+    """Print figures with their skill, and what the baselines reach."""
+    for _title, columns, rows in score_tables(scores):
+        for first, *others in ((columns[0], *columns[1:4]), (_("Baselines"), *columns[4:])):
+            table = figure_table(first, *others)
+            for row in rows:
+                table.add_row(row[0], *(row[1:4] if first == columns[0] else row[4:]))
+            if others:
+                console.print(table, "", sep="\n")
+
+
+def score_fields(scores: Mapping[str, Mapping[str, Score]], *kinds: str) -> dict[str, dict[str, Any]]:
+    """Return the scores of some kinds together, as JSON has them."""
+    return {
+        name: {
+            **score.figure._asdict(),
+            "baselines": score.baselines,
+            "pause_minutes": score.pause,
+            "skill": score.skill,
+        }
+        for kind in kinds
+        for name, score in scores.get(kind, {}).items()
     }
 
 
@@ -84,7 +153,7 @@ def cells(figure: Figure) -> tuple[str, str]:
     return decimals(figure.value), f"{figure.low:.3f} – {figure.high:.3f}"
 
 
-def announcement(plan: AuditPlan) -> str:
+def announcement(plan: AskingPlan) -> str:
     """Say in one line what is going to be asked, and what it takes."""
     facts = [
         ngettext("{count} call", "{count} calls", plan.use.calls).format(count=count(plan.use.calls)),
@@ -94,15 +163,91 @@ def announcement(plan: AuditPlan) -> str:
     ]
     if plan.cost is not None:
         facts.append(_("about {cost}").format(cost=money(plan.cost, plan.currency)))
-    template = _("Audit: {users} of {all} asked again, at most {size} a prompt, by {model}: {facts}")
+    template = _("{users} of {all} asked again, at most {sizes} a prompt, by {model}: {facts}")
     return template.format(
         users=count(plan.use.users),
         all=messages.users(plan.users_in_run),
-        size=plan.users_a_prompt,
+        sizes=", ".join(count(arm.users) for arm in plan.arms),
         model=_("{model} at {host}").format(model=plan.model, host=plan.host)
         if plan.model
         else _("the built-in rules"),
         facts=messages.listed(facts),
+    )
+
+
+def render_calibration(console: Console, calibration: Calibration) -> None:
+    """Print what each size brought, and the lines of the config file that set the recommended one."""
+    plan, best = calibration.plan, calibration.recommended
+    names = (
+        _("rows a call"),
+        _("done"),
+        _("calls"),
+        _("tokens"),
+        _("cost"),
+        _("as one user a prompt"),
+        _("lacks at most"),
+    )
+    table = figure_table(_("users a prompt"), *names)
+    for facts in calibration.arms:
+        counts, lacks = facts.counts, decimals(facts.lacks)
+        cost = "-" if facts.cost is None else money(facts.cost, plan.currency)
+        tokens = count(counts.prompt_tokens + counts.completion_tokens)
+        shown = (
+            count(facts.rows),
+            messages.share(counts.done, counts.users),
+            count(counts.calls),
+            tokens,
+            cost,
+        )
+        table.add_row(facts.arm.path.name, *shown, decimals(facts.kept), lacks)
+    console.print(table, "", sep="\n")
+    template = _(
+        "Allowed: {margin}, below what two answers with one user a prompt have in common, as one exact bound for all sizes"
+    )
+    print_line(console, template.format(margin=f"{plan.margin:g}"))
+    if best is None:
+        print_line(console, _("The calibration is not complete: nothing is recommended yet"))
+    elif not calibration.changes:
+        print_line(console, _("The settings have the best size: nothing is to be changed"))
+    else:
+        print_line(console, _("Recommended, for eventabs.toml:"))
+        for section, values in calibration.changes.items():
+            for line in (f"[{section}]", *(f"{key} = {value}" for key, value in values.items())):
+                print_line(console, line)
+        if best.arm.users == 1:
+            print_line(
+                console,
+                _("No more users a prompt are shown to be within it; more users would tell (--users)"),
+            )
+
+
+def calibration_json(calibration: Calibration) -> str:
+    """Return the calibration as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
+    plan, best = calibration.plan, calibration.recommended
+    fields = ["done", "failed", "pending", "calls", "retries", "prompt_tokens", "completion_tokens"]
+    return encode(
+        {
+            "users_in_run": plan.users_in_run,
+            "users": calibration.arms[0].counts.users,
+            "margin": plan.margin,
+            "complete": best is not None,
+            "currency": plan.currency,
+            "arms": [
+                {
+                    "name": facts.arm.path.name,
+                    "out": str(facts.arm.path),
+                    "users_a_prompt": facts.arm.users,
+                    "rows_a_call": facts.rows,
+                    **{key: getattr(facts.counts, key) for key in fields},
+                    "cost": facts.cost,
+                    "kept": facts.kept,
+                    "lacks": facts.lacks,
+                }
+                for facts in calibration.arms
+            ],
+            "recommended": best and best.arm.path.name,
+            "changes": calibration.changes,
+        }
     )
 
 

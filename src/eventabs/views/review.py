@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _
-from eventabs.quality import Judged, Review, Reviewer, ReviewResult, SampledDay, SampledEvent, Sheet
+from eventabs.quality import Review, Reviewer, ReviewResult, SampledDay, SampledEvent, Sheet
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import count
-from eventabs.views.quality import cells, decimals, figure_table
+from eventabs.views.quality import decimals, figure_table
 from eventabs.views.report.page import render_page
 from eventabs.views.report.records import zone_note
 
@@ -25,48 +25,69 @@ _SHOWN: Final = 300  # characters of a text
 def render_review_page(sheet: Sheet) -> str:
     """Return the page."""
     review = sheet.review
-    in_order = list(_in_order(sheet))
+    sections = list(_sections(review))
     return render_page(
         "review.html.j2",
         ["review.css"],
         ["review.js"],
-        facts=list(_facts(sheet)),
-        meanings=list(_meanings()),
+        facts=list(_facts(sheet, sum(len(items) for *_names, items in sections))),
+        meanings=_meanings(),
+        keys=_keys(),
         command=_reading_back(sheet),
         data=encode(
             {
                 "review": review.id,
                 "types": [_text(name) for name in review.types],
-                "items": [_item(item, sheet) for item in in_order],
+                "sections": [(name, note, len(items)) for name, note, items in sections],
+                "items": [_item(item, sheet) for *_names, items in sections for item in items],
                 "words": _words(),
             }
         ),
     )
 
 
-def _facts(sheet: Sheet) -> Iterator[str]:
-    """Yield what there is to judge: the parts add up to what the page counts."""
+def _facts(sheet: Sheet, every: int) -> Iterator[str]:
+    """Yield what there is to judge: the parts are the sections, which add up to what the page counts."""
     review = sheet.review
-    drawn = sum(event.drawn for event in review.events)
+    drawn = sum(event.drawn and event.item.startswith("E") for event in review.events)
     yield _("{events} of {of}").format(events=messages.events(drawn), of=count(review.events_in_run))
     yield _("as many of each type") if review.by else _("a simple random sample")
-    if review.days:
-        days = count(len(review.days))
-        yield _("days to look at as a whole: {count}").format(count=days)
-        if beside := len(review.events) - drawn:
-            yield _("events on these days that are not in the sample: {count}").format(count=count(beside))
-        yield _("in all {count} to judge").format(count=count(len(review.events) + len(review.days)))
+    yield _("in all {count} to judge").format(count=count(every))
     yield zone_note(sheet.timezone, sheet.offsets)
     yield review.id
 
 
-def _in_order(sheet: Sheet) -> Iterator[SampledEvent | SampledDay]:
-    """Yield the sample in random order, then each day behind those of its events that are not in the sample."""
-    events = {event.item: event for event in sheet.review.events}
-    yield from (event for event in events.values() if event.drawn)
-    for day in sheet.review.days:
-        yield from (events[item] for item in day.events if not events[item].drawn)
-        yield day
+def _sections(review: Review) -> Iterator[tuple[str, str, list[SampledEvent | SampledDay]]]:
+    """Yield what is judged in order: names of parts, what their figures say, and their items; each item stands once."""
+    by_item = {event.item: event for event in review.events}
+    drawn = [event for event in review.events if event.drawn]
+    doubtful = [event for event in review.events if event.doubts and not event.drawn]
+    days: list[SampledEvent | SampledDay] = []
+    for day in review.days:
+        beside = (by_item[item] for item in day.events)
+        days += (event for event in beside if not event.drawn and not event.doubts)
+        days.append(day)
+    parts: tuple[tuple[str, str, list[SampledEvent | SampledDay]], ...] = (
+        (
+            _("The most doubtful first"),
+            _("Chosen, not drawn: what you say here mends events, and gives no bound for the others."),
+            [*doubtful],
+        ),
+        (
+            _("Events, as many of each type") if review.by else _("Events, a simple random sample"),
+            _("In random order: the bound is of these alone, and holds for all events of the run."),
+            [event for event in drawn if event.item.startswith("E")],
+        ),
+        (
+            _("Journeys, a simple random sample"),
+            _(
+                "In random order: their bound is of these alone. Type: the kind; span: the rows that are in it."
+            ),
+            [event for event in drawn if event.item.startswith("J")],
+        ),
+        (_("Days as a whole"), _("For the events that are missing."), days),
+    )
+    yield from (part for part in parts if part[2])
 
 
 def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
@@ -90,6 +111,7 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
         "when": _text(_when(item)),
         "summary": _text(item.summary),
         "behaviors": item.behaviors,
+        "doubts": [_doubts()[name] for name in item.doubts],
     }
 
 
@@ -105,25 +127,49 @@ def _text(text: str) -> str:
     return one_line(text[:_SHOWN])
 
 
-def _meanings() -> Iterator[tuple[str, str, str]]:
-    yield "1", _("right"), _("it happened, the type fits, and it covers the behaviors that it should")
-    yield (
-        "2",
-        _("wrong type"),
-        _("something happened there, but it is called wrongly; write how it should be called"),
-    )
-    yield "3", _("wrong span"), _("the type fits, but it takes in too much or too little")
-    yield "4", _("nothing there"), _("no such thing happened: these behaviors are no event")
+def _doubts() -> dict[str, str]:
+    return {"moved": _("moved in the audit"), "unsure": _("not sure"), "unplaced": _("in no event")}
+
+
+def _meanings() -> list[tuple[str, str, str, str]]:
+    """Return the verdicts: key, name in the CSV, in words, what it means."""
+    return [
+        (
+            "1",
+            "right",
+            _("right"),
+            _("it happened, the type fits, and it covers the behaviors that it should"),
+        ),
+        (
+            "2",
+            "type",
+            _("wrong type"),
+            _("something happened there, but it is called wrongly; write how it should be called"),
+        ),
+        ("3", "span", _("wrong span"), _("the type fits, but it takes in too much or too little")),
+        ("4", "none", _("nothing there"), _("no such thing happened: these behaviors are no event")),
+    ]
+
+
+def _keys() -> list[tuple[str, str, str]]:
+    """Return the keys of the buttons below the list: id, key, what it does."""
+    return [
+        ("before", "←", _("screen back")),
+        ("after", "→", _("next screen")),
+        ("open", "N", _("next open one")),
+        ("all", "A", _("rest of the screen: right")),
+        ("none", "X", _("rest of the screen: nothing there")),
+        ("undo", "Z", _("undo")),
+        ("clear", "⌫", _("clear")),
+    ]
 
 
 def _words() -> dict[str, str]:
     """Return the words of the script."""
-    verdicts = dict(
-        zip(("right", "type", "span", "none"), (name for _key, name, _text in _meanings()), strict=True)
-    )
-    return verdicts | {
+    return {name: text for _key, name, text, _meaning in _meanings()} | {
         "count": _("{done} of {of} judged"),
-        "place": _("{place} of {of}"),
+        "place": _("{section}: {first} to {last} of {of}"),
+        "nothing": _("in no event"),
         "missing": _("Is an event missing on this day?"),
         "pick": _(
             "Move with ↑ and ↓, pick its behaviors with the space bar, add it with Enter. 1: nothing more is missing."
@@ -169,14 +215,18 @@ def drawn_json(sheet: Sheet, page: str) -> str:
 
 
 def _drawn_fields(review: Review) -> dict[str, Any]:
+    drawn = [event.item[0] for event in review.events if event.drawn]
     return {
         "review": review.id,
         "seed": review.seed,
         "by": review.by or None,
         "events_in_run": review.events_in_run,
+        "journeys_in_run": review.journeys_in_run,
         "days_in_run": review.days_in_run,
         "events_a_user_day": review.events_in_run / review.days_in_run,
-        "drawn": sum(event.drawn for event in review.events),
+        "drawn": drawn.count("E"),
+        "journeys": drawn.count("J"),
+        "doubtful": sum(bool(event.doubts) and not event.drawn for event in review.events),
         "days": len(review.days),
     }
 
@@ -209,12 +259,16 @@ def review_json(result: ReviewResult) -> str:
 
 
 def _reviewer_fields(reviewer: Reviewer) -> dict[str, Any]:
-    whole = reviewer.all._asdict()
-    del whole["name"]
+    whole, journeys, doubtful = (
+        {key: value for key, value in judged._asdict().items() if key != "name"}
+        for judged in (reviewer.all, reviewer.journeys, reviewer.doubtful)
+    )
     days = reviewer.days._asdict()
     return {
         "file": reviewer.file,
         **whole,
+        "journeys": journeys,
+        "doubtful": doubtful,
         "left": reviewer.left,
         "renamed": reviewer.renamed,
         "by_type": [
@@ -238,30 +292,43 @@ def _figures(reviewer: Reviewer, result: ReviewResult) -> Table:
         _("bounds, 95 %"),
     )
     if not result.review.by:
-        table.add_row(_("right"), decimals(whole.precision), _at_least(whole))
+        table.add_row(_("right"), decimals(whole.precision), messages.at_least(whole.at_least))
     for name, number in (
         (_("wrong type"), whole.wrong_type),
         (_("wrong span"), whole.wrong_span),
         (_("nothing there"), whole.nothing),
     ):
         table.add_row(name, count(number), "")
+    if (journeys := reviewer.journeys).judged:
+        table.add_row(
+            _("journeys right, of {count}").format(count=count(journeys.judged)),
+            decimals(journeys.precision),
+            messages.at_least(journeys.at_least),
+        )
+    if (doubtful := reviewer.doubtful).judged:
+        table.add_row(
+            _("doubtful ones right, of {count}").format(count=count(doubtful.judged)),
+            count(doubtful.right),
+            "",
+        )
     if days.days:
-        table.add_row(_("found and right, of what happened (recall)"), *cells(days.recall))
-        table.add_row(_("found at all, of what happened"), *cells(days.found))
+        for name, figure in (
+            (_("found and right, of what happened (recall)"), days.recall),
+            (_("found at all, of what happened"), days.found),
+        ):
+            table.add_row(name, decimals(figure.value), messages.at_least(figure.low))
     return table
-
-
-def _at_least(judged: Judged) -> str:
-    """Return the bound as people read it; "" where there is none."""
-    if judged.at_least is None:
-        return ""
-    return _("at least {share}").format(share=f"{100 * judged.at_least:.1f} %")
 
 
 def _types(reviewer: Reviewer) -> Table:
     table = figure_table(_("Type"), _("events"), _("right"), _("bounds, 95 %"))
     for row in reviewer.by_type[:_MOST_TYPES]:
-        table.add_row(Text(one_line(row.name)), count(row.judged), decimals(row.precision), _at_least(row))
+        table.add_row(
+            Text(one_line(row.name)),
+            count(row.judged),
+            decimals(row.precision),
+            messages.at_least(row.at_least),
+        )
     return table
 
 
@@ -295,6 +362,8 @@ def _notes(result: ReviewResult) -> Iterator[str]:
         yield message.format(events=count(review.events_in_run))
     for reviewer in result.reviewers:
         yield from _notes_on(reviewer)
+        if reviewer.doubtful.judged:
+            yield _("The doubtful ones were chosen: they are in no figure of all events, and give no bound")
     if (found := result.agreement) is not None:
         message = _("Of {judged} judged by both, {same} have the same verdict; Cohen's kappa {kappa}")
         kappa = _("is not defined: both say the same one thing of everything") if found.judged else "-"

@@ -1,10 +1,11 @@
-// A review: one item after the other, by keyboard. Text from data only ever becomes text nodes and attributes, never markup.
+// A review: screens of items, one of them open, by keyboard. Text from data only ever becomes text nodes and attributes, never markup.
 (() => {
   "use strict";
   const data = JSON.parse(document.getElementById("data").dataset.json);
   const { words, items } = data;
   const KEPT = "eventabs-review:" + data.review;
-  const VERDICTS = ["right", "type", "span", "none"];
+  const VERDICTS = ["right", "type", "span", "none"], MARKS = { right: "✓", type: "T", span: "↔", none: "✗" };
+  const SCREEN = 40;
   const COLUMNS = ["review", "item", "user_id", "start", "end", "type", "summary", "verdict", "correct_type", "behaviors"];
   const byId = (id) => document.getElementById(id);
   const fill = (template, values) => template.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
@@ -15,12 +16,21 @@
     made.append(...children);
     return made;
   }
+  const textsOf = (item, behaviors) => item.lines.filter(([number]) => behaviors.includes(number)).map((line) => line[2]).join(", ");
   const isolated = (text) => element("bdi", "", text);
 
   // what was said: verdicts and right types by item, days looked at, missing events by day, and the item that is shown
   const nothing = () => ({ verdicts: {}, types: {}, days: {}, missing: {}, at: 0 });
   let said = nothing();
-  let cursor = 0, picked = new Set(), named = null;
+  let cursor = 0, picked = new Set(), named = null, before = [];
+  // screens: none holds items of two parts
+  const screens = [];
+  let end = 0;
+  for (const [name, note, length] of data.sections) {
+    for (let first = end; first < end + length; first += SCREEN) screens.push({ name, note, first, last: Math.min(first + SCREEN, end + length), begin: end, length });
+    end += length;
+  }
+  const screenOf = (place) => screens.find((each) => place < each.last);
   try {
     const kept = JSON.parse(localStorage.getItem(KEPT));
     if (kept && typeof kept === "object") said = Object.assign(said, kept);
@@ -47,16 +57,37 @@
     named = null;
     keep();
     show();
-    window.scrollTo(0, 0);
-    byId(said.at < items.length ? "item" : "end").focus({ preventScroll: true });
+    const row = document.querySelector(".row.current");
+    if (row) row.scrollIntoView({ block: "nearest" });
+    else byId("end").focus();
   }
   function goOn() {
     const order = [...items.keys()];
     const open = [...order.slice(said.at + 1), ...order.slice(0, said.at)].find((place) => !isJudged(items[place]));
     go(open === undefined ? items.length : open);
   }
+  function turn(step) {
+    const at = shown() ? screens.indexOf(screenOf(said.at)) : screens.length;
+    const next = screens[Math.max(0, at + step)];
+    go(next ? next.first : items.length);
+  }
+  // the rest of the screen, but for days, which need a look at each
+  function judgeAll(verdict) {
+    const screen = shown() && screenOf(said.at);
+    if (!screen) return;
+    change();
+    for (const item of items.slice(screen.first, screen.last)) if (!isDay(item) && !isJudged(item)) said.verdicts[item.item] = verdict;
+    goOn();
+  }
+  const change = () => before.push(JSON.stringify(said));
+  function undo() {
+    if (!before.length) return;
+    said = JSON.parse(before.pop());
+    go(said.at);
+  }
 
   function judge(item, verdict) {
+    change();
     if (isDay(item)) {
       said.days[item.item] = true;
       goOn();
@@ -79,12 +110,13 @@
   function name(item, text, take) {
     named = take;
     show();
-    const input = byId("type");
+    const input = document.querySelector(".naming input");
     input.value = text;
     input.focus();
   }
   function addMissing(item) {
     if (!picked.size) return;
+    change();
     const event = { behaviors: [...picked].sort((one, other) => one - other), type: "" };
     picked = new Set();
     (said.missing[item.item] ||= []).push(event);
@@ -95,10 +127,10 @@
       named = null;
       keep();
       show();
-      byId("item").focus({ preventScroll: true });
     });
   }
   function clear(item) {
+    change();
     delete said.verdicts[item.item];
     delete said.types[item.item];
     delete said.days[item.item];
@@ -111,30 +143,61 @@
     const done = items.filter(isJudged).length, item = shown();
     byId("progress").value = done / items.length;
     byId("count").textContent = fill(words.count, { done, of: items.length });
-    byId("item").hidden = !item;
+    byId("screen").hidden = !item;
     byId("end").hidden = Boolean(item);
-    if (item) showItem(item);
+    if (!item) return;
+    const screen = screenOf(said.at);
+    const first = screen.first - screen.begin + 1, last = screen.last - screen.begin;
+    byId("where").textContent = fill(words.place, { section: screen.name, first, last, of: screen.length });
+    byId("note").textContent = screen.note;
+    byId("rows").replaceChildren(...items.slice(screen.first, screen.last).map((each, place) => row(each, screen.first + place)));
+    const own = document.querySelector(".lines .own");
+    if (own) own.parentNode.scrollTop = own.offsetTop - 60;
   }
-  function showItem(item) {
-    byId("where").replaceChildren(fill(words.place, { place: said.at + 1, of: items.length }) + " · ", isolated(item.user), item.profile ? " · " : "", isolated(item.profile));
-    byId("title").replaceChildren(isolated(isDay(item) ? item.day : item.type));
-    if (!isDay(item) && item.category) byId("title").append(element("small", "", isolated(item.category)));
-    byId("said").replaceChildren(isolated(isDay(item) ? words.missing : item.when + (item.summary ? "  " + item.summary : "")));
-    byId("note").textContent = isDay(item) ? words.pick : "";
-    byId("choices").replaceChildren(...choices(item));
-    byId("naming").hidden = named === null;
-    document.querySelector("#naming label").textContent = isDay(item) ? words.missingType : words.rightType;
-    byId("missing").replaceChildren(...(isDay(item) ? (said.missing[item.item] || []).map((event, place) => missingRow(item, event, place)) : []));
-    byId("lines").replaceChildren(...lines(item));
-    byId("lines").setAttribute("role", isDay(item) ? "listbox" : "group");
-    byId("lines").setAttribute("aria-label", words.behaviors);
-    if (isDay(item)) {
-      byId("lines").setAttribute("aria-multiselectable", "true");
-      byId("lines").tabIndex = 0;
-      byId("lines").setAttribute("aria-activedescendant", "line" + cursor);
-    } else {
-      for (const each of ["aria-multiselectable", "tabindex", "aria-activedescendant"]) byId("lines").removeAttribute(each);
+  function row(item, place) {
+    const verdict = isDay(item) ? (said.days[item.item] ? "right" : "") : said.verdicts[item.item] || "";
+    const button = element("button", "", element("span", "mark is-" + verdict, MARKS[verdict] || "·"),
+      element("span", "when", isolated(isDay(item) ? item.day : item.when)),
+      element("span", "type", isolated(isDay(item) ? item.user : item.type || words.nothing)),
+      element("span", "said", isolated(isDay(item) ? words.missing : item.summary || textsOf(item, item.behaviors))),
+      element("span", "doubts", (item.doubts || []).join(" · ")));
+    button.type = "button";
+    button.title = verdict ? (isDay(item) ? words.done : words[verdict]) : "";
+    button.addEventListener("click", () => go(place));
+    const made = element("div", "row" + (place === said.at ? " current" : ""), button);
+    if (place === said.at) {
+      button.setAttribute("aria-current", "true");
+      made.append(detail(item));
     }
+    return made;
+  }
+  function detail(item) {
+    const made = element("div", "detail", element("p", "quiet", isolated(item.user), item.profile ? " · " : "", isolated(item.profile), item.category ? " · " : "", isolated(item.category || "")));
+    if (isDay(item)) made.append(element("p", "note", words.pick));
+    const group = element("div", "choices", ...choices(item));
+    group.setAttribute("role", "group");
+    made.append(group);
+    if (named !== null) {
+      const form = byId("naming").content.firstElementChild.cloneNode(true);
+      form.querySelector("label").textContent = isDay(item) ? words.missingType : words.rightType;
+      form.querySelector("input").setAttribute("aria-label", isDay(item) ? words.missingType : words.rightType);
+      form.addEventListener("submit", (event) => {
+        event.preventDefault();
+        if (named) named(form.querySelector("input").value.trim());
+      });
+      made.append(form);
+    }
+    if (isDay(item)) made.append(element("ul", "missing", ...(said.missing[item.item] || []).map((event, place) => missingRow(item, event, place))));
+    const list = element("div", "lines", ...lines(item));
+    list.setAttribute("role", isDay(item) ? "listbox" : "group");
+    list.setAttribute("aria-label", words.behaviors);
+    if (isDay(item)) {
+      list.setAttribute("aria-multiselectable", "true");
+      list.tabIndex = 0;
+      list.setAttribute("aria-activedescendant", "line" + cursor);
+    }
+    made.append(list);
+    return made;
   }
   function choices(item) {
     const named = isDay(item) ? [["1", words.done, said.days[item.item], () => judge(item)], ["Enter", words.add, false, () => addMissing(item)]]
@@ -148,7 +211,6 @@
     });
   }
   function missingRow(item, event, place) {
-    const texts = item.lines.filter(([number]) => event.behaviors.includes(number)).map((line) => line[2]);
     const remove = element("button", "", words.remove);
     remove.type = "button";
     remove.addEventListener("click", () => {
@@ -157,7 +219,7 @@
       keep();
       show();
     });
-    return element("li", "", isolated((event.type ? event.type + ": " : "") + texts.join(", ")), remove);
+    return element("li", "", isolated((event.type ? event.type + ": " : "") + textsOf(item, event.behaviors)), remove);
   }
   function lines(item) {
     const made = [];
@@ -190,7 +252,8 @@
     show();
   }
   function move(item, step) {
-    cursor = Math.max(0, Math.min(item.lines.length - 1, cursor + step));
+    if (!item.lines[cursor + step]) return go(said.at + step);
+    cursor += step;
     show();
     byId("line" + cursor).scrollIntoView({ block: "nearest" });
   }
@@ -222,23 +285,27 @@
   }
 
   const keys = {
-    ArrowLeft: () => go(said.at - 1),
-    ArrowRight: () => go(said.at + 1),
+    ArrowLeft: () => turn(-1),
+    ArrowRight: () => turn(1),
+    ArrowUp: () => go(said.at - 1),
+    ArrowDown: () => go(said.at + 1),
+    a: () => judgeAll("right"),
+    x: () => judgeAll("none"),
+    z: undo,
     n: goOn,
     s: save,
     Backspace: () => shown() && clear(shown()),
   };
   function press(key) {
     const item = shown();
-    if (key in keys) return keys[key];
-    if (!item) return null;
-    if (!isDay(item)) return VERDICTS[Number(key) - 1] ? () => judge(item, VERDICTS[Number(key) - 1]) : null;
-    return { 1: () => judge(item), ArrowUp: () => move(item, -1), ArrowDown: () => move(item, 1), " ": () => toggle(item.lines[cursor][0]), Enter: () => addMissing(item) }[key] || null;
+    const ofDay = item && isDay(item) && { 1: () => judge(item), ArrowUp: () => move(item, -1), ArrowDown: () => move(item, 1), " ": () => toggle(item.lines[cursor][0]), Enter: () => addMissing(item) }[key];
+    const verdict = item && !isDay(item) && VERDICTS[Number(key) - 1];
+    return ofDay || (verdict ? () => judge(item, verdict) : keys[key] || null);
   }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    if (event.target === byId("type")) {
-      if (event.key === "Escape") byId("naming").requestSubmit();
+    if (event.target.closest("input")) {
+      if (event.key === "Escape") event.target.form.requestSubmit();
       return;
     }
     if (event.target.closest("button, summary") && [" ", "Enter"].includes(event.key)) return;
@@ -248,14 +315,10 @@
       act();
     }
   });
-  byId("naming").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const take = named;
-    if (take) take(byId("type").value.trim());
-  });
-  for (const [id, key] of [["before", "ArrowLeft"], ["next", "ArrowRight"], ["open", "n"], ["clear", "Backspace"], ["save", "s"]]) byId(id).addEventListener("click", () => keys[key]());
+  for (const [id, key] of [["before", "ArrowLeft"], ["after", "ArrowRight"], ["open", "n"], ["all", "a"], ["none", "x"], ["undo", "z"], ["clear", "Backspace"], ["save", "s"]]) byId(id).addEventListener("click", () => keys[key]());
   byId("reset").addEventListener("click", () => {
     if (!window.confirm(words.reset)) return;
+    change();
     said = nothing();
     go(0);
   });
