@@ -184,14 +184,6 @@ def test_each_call_counts_at_once_so_that_a_kill_forgets_none() -> None:
         run.process().count_no_answer(TransientError("HTTP 503"))
 
 
-def test_a_success_is_told_only_where_it_changes_anything() -> None:
-    told: list[dict[str, Any]] = []
-    limit = FailureLimit({"settings_fingerprint": "f"}, remember=told.append, attempts=5)
-    for _call in range(3):
-        limit.count_answer(usable=1)
-    assert len(told) == 1
-
-
 def test_what_the_next_process_knows_of_successes_goes_on_too() -> None:
     run = Memory()
     run.process().count_answer(usable=6)

@@ -206,12 +206,6 @@ def test_a_full_disk_is_told_and_leaves_the_ledger_as_it_was(ledger: Ledger) -> 
     assert len(ledger.logged_users()) == 53
 
 
-def test_a_read_only_disk_is_told(ledger: Ledger) -> None:
-    ledger.rows("PRAGMA query_only = ON")
-    with pytest.raises(StorageError, match="cannot be written"), ledger.transaction():
-        ledger.set_meta({"a": 1})
-
-
 def test_a_wrong_statement_is_not_taken_for_damage(ledger: Ledger) -> None:
     with pytest.raises(Exception, match="UNIQUE") as caught, ledger.transaction():
         ledger.add_users([(ANNA, [])])
@@ -288,12 +282,6 @@ def test_pieces_of_a_part_whose_answer_was_too_long_stand_alone_also_after_a_res
 # calls
 
 
-def test_a_call_is_written_down_before_it_is_sent(ledger: Ledger) -> None:
-    number = call(ledger, ANNA, CLEO)
-    (row,) = ledger.rows("SELECT id, attempt, settings_fingerprint, sent_at, status, input_tokens FROM calls")
-    assert row == (number, 1, "f", 1000.5, "sent", 100)
-
-
 def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) -> None:
     reply = Reply(
         "## U1\ud800 \x00",
@@ -331,13 +319,6 @@ def test_a_call_that_brought_no_answer_keeps_the_error_and_what_it_means(ledger:
         ledger.fail_call(number, "HTTP 503: 忙", [change])
     assert ledger.rows("SELECT status, error FROM calls") == [("failed", "HTTP 503: 忙")]
     assert part_row(ledger, whole(ANNA)) == ("failed", 0, 5, 0, "endpoint", 0, number)
-
-
-def test_retries_are_kept_with_their_time_cause_and_wait(ledger: Ledger) -> None:
-    retry = Retry(call(ledger, ANNA), 1_000.5, "rate_limit", "HTTP 429: 忙", 20.0)
-    with ledger.transaction():
-        ledger.note_retry(retry)
-    assert stored_retries(ledger) == [retry]
 
 
 def test_only_calls_without_an_answer_are_lost_with_the_process(ledger: Ledger) -> None:

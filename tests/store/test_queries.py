@@ -57,14 +57,6 @@ def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason 
     return number
 
 
-def test_an_empty_ledger_counts_nothing(tmp_path: Path) -> None:
-    ledger = new_ledger(tmp_path)
-    assert count_all(ledger) == Counts()
-    assert list(users_with_events(ledger)) == []
-    assert list(failed_users(ledger)) == []
-    ledger.close()
-
-
 @pytest.mark.parametrize("users", [0, 1, 1_000, 1_001, 2_003])
 def test_every_user_comes_once_and_in_order_however_many_there_are(tmp_path: Path, users: int) -> None:
     names = [f"u{number:05d}" for number in range(users)]

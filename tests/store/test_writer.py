@@ -13,9 +13,6 @@ from eventabs.records import Part, PartSize, UserLog
 from eventabs.store.ledger import Ledger, LedgerWriter
 from runs_kit import make_log, new_ledger
 
-Logged = list[tuple[UserLog, Sequence[tuple[Part, PartSize]]]]
-
-
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = new_ledger(tmp_path)
@@ -154,21 +151,6 @@ async def test_a_disk_that_refuses_is_told_to_everybody_and_the_journal_lives_on
         ledger.rows("PRAGMA query_only = OFF")
         await journal.write(keep(later=1))
     assert ledger.meta() == {"later": 1}
-
-
-async def test_a_full_disk_leaves_the_ledger_as_it_was_and_can_be_written_once_there_is_room(
-    ledger: Ledger,
-) -> None:
-    pages = ledger.rows("PRAGMA page_count")[0][0]
-    ledger.rows(f"PRAGMA max_page_count = {pages}")
-    big: Logged = [(make_log(f"user {n}", 300), []) for n in range(60)]
-    with LedgerWriter(ledger) as journal:
-        with pytest.raises(StorageError, match="resume"):
-            await journal.write(lambda db: db.add_users(big))
-        assert await journal.write(Ledger.logged_users) == set()
-        await journal.write(lambda db: db.rows("PRAGMA max_page_count = 1000000"))
-        await journal.write(lambda db: db.add_users(big))
-    assert len(ledger.logged_users()) == 60
 
 
 async def test_a_write_is_kept_although_its_caller_was_cancelled(ledger: Ledger) -> None:

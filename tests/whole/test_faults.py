@@ -370,19 +370,3 @@ def test_a_server_that_loads_its_model_is_waited_for(
 
 
 # two at once
-
-
-def test_of_two_first_runs_at_the_same_instant_one_works_and_the_other_is_told_why_not(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    write_users(tmp_path / "input.jsonl", users=6)
-    for pair in range(3):
-        openai_server.requests.clear()
-        flags = (*model(openai_server), "--out", f"run{pair}", "-q")
-        both = [start("run", "input.jsonl", *flags, cwd=tmp_path) for _process in range(2)]
-        said = [process.communicate()[1].decode() for process in both]
-        assert sorted(process.returncode for process in both) == [0, 2], said
-        loser = next(text for process, text in zip(both, said, strict=True) if process.returncode)
-        assert "in use" in loser or "already holds a run" in loser
-        assert len(loser.splitlines()) == 1
-        assert checkpoint(tmp_path / f"run{pair}")["success_count"] == len(openai_server.requests) == 6

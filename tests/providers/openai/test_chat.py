@@ -1,7 +1,6 @@
 import asyncio
 import base64
 import gzip
-import json
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,6 @@ import pytest
 
 from eventabs.errors import (
     ConfigError,
-    ContextTooLongError,
     EndpointError,
     FatalEndpointError,
     ModeratedError,
@@ -116,39 +114,12 @@ async def test_what_is_sent_is_what_was_configured(openai_server: OpenAIServer) 
     }
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "authorization"),
-    [
-        ({"api_key": None}, None),
-        ({"api_key": ""}, None),
-        ({"extra_headers": {"Authorization": "Token t"}}, "Token t"),
-    ],
-)
-async def test_a_key_is_sent_only_where_there_is_one(
-    openai_server: OpenAIServer, endpoint: dict[str, Any], authorization: str | None
-) -> None:
-    await complete(openai_server.base_url, **endpoint)
-    assert openai_server.requests[0].headers.get("authorization") == authorization
-
-
-async def test_a_login_in_the_address_is_sent_as_such(openai_server: OpenAIServer) -> None:
-    await complete(openai_server.base_url.replace("//", "//me:pass@"), api_key=None)
-    assert openai_server.requests[0].headers["authorization"] == "Basic bWU6cGFzcw=="
-
-
 A, B = event(delta("看")), event(delta("车"))
 WHOLE: list[tuple[str, Behavior]] = [
     ("LF", stream(A, B, STOP, DONE)),
-    ("CRLF", stream(*(piece.replace(b"\n", b"\r\n") for piece in (A, B, STOP, DONE)))),
-    ("CR", stream(*(piece.replace(b"\n", b"\r") for piece in (A, B, STOP, DONE)))),
-    ("one write", stream(A + B + STOP + DONE)),
     ("cut in a character", stream(*A.partition("看".encode()[1:2]), B + STOP + DONE)),
-    ("comments", stream(b": hi\n\n", A, b": hi\n\n", B, STOP, DONE)),
-    ("event names", stream(b"event: message\nid: 1\n" + A, B, STOP, DONE)),
-    ("data on two lines", stream(A.replace(b'"object"', b'\ndata: "object"'), B, STOP, DONE)),
     ("no [DONE]", stream(A, B, STOP)),
     ("no finish_reason", stream(A, B, DONE)),
-    ("no blank line at the end", stream(A, B, STOP.rstrip())),
     ("broken off after the finish_reason", stream(A, B, STOP, end=False)),
     ("silent after the finish_reason", stream(A, B, STOP, stall=True)),
     ("rubbish in between", stream(A, b"data: {oops\n\n", b"data: 7\n\n", B, STOP, DONE)),
@@ -156,7 +127,6 @@ WHOLE: list[tuple[str, Behavior]] = [
     ("JSON although a stream was asked for", status(200, completion("看车"))),
     ("JSON called a stream", status(200, completion("看车"), {"Content-Type": "text/event-stream"})),
     ("JSON without a finish_reason", status(200, completion("看车", None))),
-    ("JSON behind blank lines", stream(b"\n", b"\n \n", completion("看车"))),
     ("a stream called JSON", stream(A, B, STOP, DONE, headers={"Content-Type": "application/json"})),
     ("gzip", status(200, gzip.compress(completion("看车")), {"Content-Encoding": "gzip"})),
     (
@@ -256,9 +226,6 @@ FAILED: list[tuple[str, Behavior, type[EndpointError]]] = [
         TransientError,
     ),
     ("a web page", status(200, b"<html>hello</html>", HTML), TransientError),
-    ("plain text", status(200, b"hello"), TransientError),
-    ("another kind of JSON", status(200, {"hello": 1}), TransientError),
-    ("no JSON", status(200, b"{oops"), TransientError),
     ("a wrong compression", status(200, b"x", {"Content-Encoding": "br"}), TransientError),
     ("false gzip", status(200, b"x", {"Content-Encoding": "gzip"}), TransientError),
     ("an error inside a 200", status(200, {"error": {"message": "x"}}), TransientError),
@@ -267,9 +234,6 @@ FAILED: list[tuple[str, Behavior, type[EndpointError]]] = [
     ("no money inside a stream", stream(event({"error": {"code": "1113"}})), FatalEndpointError),
     ("moderation inside a 200", status(200, {"base_resp": {"status_code": 1026}}), ModeratedError),
     ("moderation before content", stream(SENSITIVE), ModeratedError),
-    ("moderation in a 400", status(400, {"error": {"type": "content_filter"}}), ModeratedError),
-    ("moderation in a 403", status(403, {"error": {"code": "content_policy_violation"}}), ModeratedError),
-    ("too long", status(400, {"error": {"code": "context_length_exceeded"}}), ContextTooLongError),
     ("an error as an event", status(429, event({"error": {"code": "1302"}})), RateLimitedError),
     ("a wrong key", status(401, {"error": {"message": KEY}}), FatalEndpointError),
     ("a web page as an error", status(503, b"<html>" + b"x" * 200_000, HTML), UnavailableError),
@@ -295,15 +259,7 @@ async def test_an_answer_without_content_is_an_error_of_its_kind(
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("code", [408, 409, 425, 429, 500, 502, 503, 504, 529])
-async def test_these_statuses_may_pass(openai_server: OpenAIServer, code: int) -> None:
-    openai_server.behavior = status(code)
-    with pytest.raises(TransientError) as caught:
-        await complete(openai_server.base_url)
-    assert caught.value.status == code
-
-
-@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("code", [301, 307])
 async def test_a_redirect_is_not_followed(openai_server: OpenAIServer, code: int) -> None:
     with OpenAIServer() as elsewhere:
         openai_server.behavior = status(code, b"", {"Location": elsewhere.base_url + "/chat/completions"})
@@ -365,13 +321,6 @@ async def test_unsupported_parameters_are_dropped_once_and_remembered(openai_ser
     assert len(openai_server.requests) == len(names) + 3
     assert openai_server.requests[-1].body.keys() == {"model", "messages", "stream", "max_completion_tokens"}
     assert openai_server.requests[-1].body["max_completion_tokens"] == 100
-
-
-async def test_a_parameter_that_only_the_message_names_is_dropped(openai_server: OpenAIServer) -> None:
-    refusal = {"error": {"message": "Unrecognized request argument supplied: stream_options"}}
-    openai_server.behavior = script(status(400, refusal), answer())
-    assert (await complete(openai_server.base_url)).text == ANSWER
-    assert "stream_options" not in openai_server.requests[-1].body
 
 
 @pytest.mark.parametrize(
@@ -571,14 +520,6 @@ async def test_words_of_other_headers_and_of_the_address_stay_in_answers(openai_
     assert reply.text == "2026-01-01 at the library"
 
 
-async def test_a_proxy_of_the_environment_is_passed_by_on_loopback(
-    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    assert (await complete(openai_server.base_url)).text == ANSWER
-
-
 async def test_a_proxy_is_used_where_one_is_named(openai_server: OpenAIServer) -> None:
     reply = await complete(
         "http://api.example.com/v1", api_key=None, proxy=f"http://127.0.0.1:{openai_server.port}"
@@ -608,13 +549,3 @@ async def test_a_cancelled_call_ends_at_once_and_frees_its_connection(openai_ser
         assert (await asyncio.wait_for(provider.complete(make_request()), 2)).text == ANSWER
     finally:
         await provider.aclose()
-
-
-def test_the_servers_log_tells_whom_each_request_held(tmp_path: Path) -> None:
-    log = tmp_path / "requests.jsonl"
-    with OpenAIServer(log=log) as server:
-        asyncio.run(complete(server.base_url))
-        blocks = server.requests[0].blocks
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [line["event"] for line in lines] == ["received", "answered"]
-    assert [tuple(user) for user in lines[0]["users"]] == list(blocks.values())

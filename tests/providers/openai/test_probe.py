@@ -154,10 +154,3 @@ async def test_what_all_of_it_took_is_counted(openai_server: OpenAIServer) -> No
     assert asks.spent == first
     await asks.probe_json_object()
     assert asks.spent.prompt_tokens > first.prompt_tokens
-
-
-async def test_a_refused_key_is_an_error(openai_server: OpenAIServer) -> None:
-    asks = prober(openai_server, Model())
-    openai_server.behavior = status(401, b"")
-    with pytest.raises(FatalEndpointError):
-        await asks.greet()

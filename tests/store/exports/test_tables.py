@@ -91,15 +91,6 @@ def test_parquet_has_types_and_is_the_same_to_every_reader(tmp_path: Path) -> No
     assert by_arrow == by_polars == by_duckdb == by_pandas == expected
 
 
-def test_names_that_repeat_are_a_dictionary_in_parquet(tmp_path: Path) -> None:
-    run = make_run(tmp_path, [make_event("anna") for _ in range(1000)])
-    group = pq.ParquetFile(export_file(run, "parquet")).metadata.row_group(0)
-    columns = [group.column(place) for place in range(group.num_columns)]
-    encodings = {column.path_in_schema: set(column.encodings) for column in columns}
-    for name in ("user_id", "type", "category", "source"):
-        assert encodings[name] & {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}, name
-
-
 def test_offsets_stand_beside_wall_times_in_parquet(tmp_path: Path) -> None:
     run = make_run(
         tmp_path,
