@@ -153,12 +153,6 @@ def test_header_values_are_kept_out_of_the_run_directory(export: Path, openai_se
         eventabs.run(export, settings={"llm": {"modell": "m"}}, out="other")
 
 
-def test_the_directory_of_another_run_is_refused(export: Path) -> None:
-    eventabs.run(export, settings=RULES, out="out")
-    with pytest.raises(UsageError, match="already holds a run"):
-        eventabs.run(export, settings=RULES, out="out")
-
-
 def test_an_estimate_plans_what_the_run_sends(export: Path) -> None:
     estimate = eventabs.estimate(export, settings=SMALL)
     assert (estimate.users, estimate.batches) == (6, 3)
@@ -255,6 +249,7 @@ def test_an_observer_gets_the_plan_and_the_progress(export: Path) -> None:
     assert {Planned, Progress, BatchDone} <= set(kinds)
 
 
+@pytest.mark.slow
 def test_a_notebook_runs_from_its_own_event_loop(tmp_path: Path) -> None:
     nbformat = pytest.importorskip("nbformat", reason="needs nbclient and ipykernel")
     client = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")

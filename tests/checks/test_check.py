@@ -105,21 +105,10 @@ def test_a_good_endpoint_is_sound(tmp_path: Path, openai_server: OpenAIServer) -
     [
         (Model(streams=False), "streaming", "no"),
         (Model(usage=False), "usage", "no"),
-        (Model(refuses=("stream_options",), usage=False), "usage", "no"),
         (Model(refuses=("temperature",)), "temperature", "no"),
         (Model(reasoning="Let me see."), "thinking", "yes"),
         (Model(says="<think>Well.</think>ready"), "thinking", "yes"),
-        (
-            Model(refuses=("max_tokens",), limit="max_completion_tokens"),
-            "output_limit",
-            "max_completion_tokens",
-        ),
-        (Model(limit="max_completion_tokens"), "output_limit", "max_completion_tokens"),
-        (Model(limit=""), "output_limit", "ignored"),
         (Model(schema="refused"), "json_schema", "no"),
-        (Model(schema="ignored"), "json_schema", "ignored"),
-        (Model(json="refused"), "json_object", "no"),
-        (Model(json="ignored"), "json_object", "ignored"),
         (Model(grammar=""), "grammar", "ignored"),
         (Model(grammar="", refuses=("ebnf",)), "grammar", "no"),
     ],
@@ -165,7 +154,7 @@ def test_how_many_rows_come_back_is_found_with_made_up_users(  # noqa: PLR0917  
         )
 
 
-@pytest.mark.parametrize("field", ["grammar", "structured_outputs", "ebnf"])
+@pytest.mark.parametrize("field", ["grammar", "structured_outputs"])
 def test_where_a_server_of_ones_own_takes_a_grammar_is_found_and_told(
     tmp_path: Path, openai_server: OpenAIServer, field: str
 ) -> None:
@@ -357,28 +346,17 @@ def test_a_variable_that_the_user_chose_and_did_not_set_is_a_warning(
     assert check(tmp_path, openai_server, 'preset = "vllm"\n').state("key") == "note", "most want none"
 
 
-@pytest.mark.parametrize(
-    ("preset", "command"), [("vllm", "vllm serve"), ("ollama", "ollama serve"), ("llamacpp", "llama-server")]
-)
-def test_a_server_of_ones_own_that_does_not_run_is_named_by_its_command(
-    tmp_path: Path, preset: str, command: str
-) -> None:
+def test_a_server_of_ones_own_that_does_not_run_is_named_by_its_command(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
         port = taken.getsockname()[1]
         checked = check(
-            tmp_path, None, f'preset = "{preset}"\nmodel = "m"\nbase_url = "http://127.0.0.1:{port}/v1"\n'
+            tmp_path, None, f'preset = "vllm"\nmodel = "m"\nbase_url = "http://127.0.0.1:{port}/v1"\n'
         )
     assert checked.code == 1
     assert "refuses the connection" in checked.message("connection")
-    assert command in checked.next_step("connection")
+    assert "vllm serve" in checked.next_step("connection")
     assert "request" not in checked.findings
-
-
-def test_a_name_that_nobody_knows_is_told(tmp_path: Path) -> None:
-    checked = check(tmp_path, None, 'base_url = "https://nowhere.invalid/v1"\nmodel = "m"\n')
-    assert checked.code == 1
-    assert "llm.base_url" in checked.next_step("connection")
 
 
 def test_a_proxy_that_does_not_answer_is_told_from_the_endpoint(tmp_path: Path) -> None:
@@ -388,24 +366,13 @@ def test_a_proxy_that_does_not_answer_is_told_from_the_endpoint(tmp_path: Path) 
     assert "llm.proxy" in checked.next_step("connection")
 
 
-def test_a_redirect_is_not_followed_and_names_its_target(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    there = {"Location": "https://elsewhere.example/v1/chat/completions"}
-    openai_server.behavior = openai_server.models = status(308, b"", there)
-    checked = check(tmp_path, openai_server)
-    assert checked.code == 1
-    assert "elsewhere.example" in checked.message("request")
-
-
 @pytest.mark.parametrize(
     "behavior",
     [
         status(200, b"<!doctype html><html>Welcome</html>"),
-        status(200, b'{"choices": 3}'),
-        status(200, b'[{"oh": "no"}]'),
         status(200, b"\xff\xfe nothing"),
         status(500, b"oops"),
         raw(b"SSH-2.0-OpenSSH\r\n"),
-        raw(b""),
         stall(),
     ],
 )
@@ -466,13 +433,6 @@ def test_a_setting_that_would_stop_a_run_is_a_fault(
     assert checked.code == 2
     assert checked.state(name) == "fault"
     assert hint in checked.message(name)
-
-
-def test_a_key_that_would_travel_unencrypted_is_a_fault_and_nothing_is_sent(tmp_path: Path) -> None:
-    checked = check(tmp_path, None, 'base_url = "http://example.com/v1"\nmodel = "m"\n')
-    assert checked.code == 2
-    assert checked.state("address") == "fault"
-    assert "connection" not in checked.findings
 
 
 def test_the_input_of_the_config_is_looked_for(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,11 @@ from eventabs.config.settings import Settings, load_settings
 from house import eventabs
 from paths import ROOT
 
+# what an example comments out too
+LEFT_OUT = re.compile(
+    r'#(?:dayfirst|cached_input|flex|batch|temperature|seed|input|output|\[llm|thinking|\[vocabulary|"|enable_|chat_template'
+    r"|max_completion|X-Project)"
+)
 EXAMPLES = {"en": ROOT / "config.example.toml", "zh": ROOT / "config.example.zh.toml"}
 
 
@@ -42,25 +48,7 @@ def test_the_new_file_sets_nothing_and_names_everything(tmp_path: Path, language
     assert load_settings(path, {}) == Settings()
     text = path.read_text("utf-8")
     opened = "\n".join(
-        line.replace("#", "", 1) if line.lstrip()[:1] == "#" and line.lstrip()[1:2] not in {" ", ""} else line
-        for line in text.splitlines()
-        if not line.startswith(
-            (
-                "#dayfirst",
-                "#cached_input",
-                "#flex",
-                "#batch",
-                "#temperature",
-                "#seed",
-                "#input",
-                "#output",
-                "#[llm",
-                "#thinking",
-                "#[vocabulary",
-                '#"',
-            )
-        )
-        and not line.startswith(("#enable_", "#chat_template", "#max_completion", "#X-Project"))
+        re.sub(r"^(\s*)#(?=\S)", r"\1", line) for line in text.splitlines() if not LEFT_OUT.match(line)
     )
     assert tomllib.loads(opened) == tomllib.loads(EXAMPLES[language].read_text("utf-8"))
 

@@ -100,11 +100,6 @@ def test_links_between_pages_and_files_lead_somewhere(page: Path) -> None:
             assert anchor in map(_anchor, titles), match["target"]
 
 
-@pages
-def test_every_fence_is_closed(page: Path) -> None:
-    assert "```" not in FENCE.sub("", text_of(page))
-
-
 def test_each_page_can_be_reached_from_the_readme() -> None:
     reached, waiting = set[Path](), [READMES[0]]
     while waiting:
@@ -266,6 +261,7 @@ def test_the_row_and_the_event_of_the_readme_are_those_of_the_demo(page: Path, d
     assert event in demo.events
 
 
+@pytest.mark.slow
 def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -> None:
     (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
     generate, estimate = (

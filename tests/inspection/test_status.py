@@ -201,15 +201,3 @@ def test_a_snapshot_does_not_move_while_it_is_read(directory: RunDirectory, ledg
         with ledger.transaction():
             ledger.set_meta({"more": 1})
         assert watched.meta() == before
-
-
-def test_what_is_no_ledger_is_said_so(directory: RunDirectory) -> None:
-    directory.ledger.write_bytes(b"no database" * 500)
-    with pytest.raises(RunDirectoryError, match="damaged"):
-        look(directory)
-
-
-def test_a_ledger_of_another_version_is_refused(directory: RunDirectory, ledger: Ledger) -> None:
-    ledger._db.execute("PRAGMA user_version = 99")
-    with pytest.raises(RunDirectoryError, match="another version"):
-        look(directory)

@@ -30,15 +30,8 @@ from eventabs.prompts.tokens import TokenCounter
 from eventabs.runs.components import batch_limits, make_builder
 
 COLUMNS = (
-    "user_id",
-    "timestamp",
-    "action",
-    "item_id",
-    "app_id",
-    "poi_id",
-    "duration",
-    "behavior_text",
-    "city",
+    *("user_id", "timestamp", "action", "item_id", "app_id", "poi_id", "duration"),
+    *("behavior_text", "city"),
 )
 Row = tuple[str, ...]
 LEGEND = {"A": "XX公园", "B": "看 宝马7系", "C": "·de"}
@@ -49,30 +42,21 @@ CLOCKS = st.sampled_from(["00:00:00", "00:29:59", "09:05:30", "09:05:59", "23:59
 NAMES = st.one_of(
     st.sampled_from(
         [
-            "",
-            "XX公园",
-            "公园",
-            "XX",
-            "看 宝马7系",
-            "宝马_u1的店",
-            "10086号",
-            "STRASSE 7",
-            "ODE",
-            "de",
-            "in DE",
-            "two  spaces",
-            "tab\u200bless",
-            "a|b",
-            '"quoted"',
-            "at 10:00",
-            "half 5m",
-            "half 0",
-            " 0",
-            "A",
-            "咖啡。",
-            "对比_A",
-            "<|endoftext|>",
-            "kelvin",
+            *(
+                "",
+                "XX公园",
+                "公园",
+                "XX",
+                "看 宝马7系",
+                "宝马_u1的店",
+                "10086号",
+                "STRASSE 7",
+                "ODE",
+                "de",
+                "in DE",
+            ),
+            *("two  spaces", "tab\u200bless", "a|b", '"quoted"', "at 10:00", "half 5m", "half 0", " 0", "A"),
+            *("咖啡。", "对比_A", "<|endoftext|>", "kelvin"),
         ]
     ),
     st.text("aA宝马XX 0:\"'。é", max_size=8),

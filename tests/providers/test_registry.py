@@ -9,7 +9,6 @@ from typing import get_args
 import pytest
 
 from eventabs.choices import ProviderChoice
-from eventabs.errors import TransientError
 from eventabs.providers import CallCancelledError
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
 from eventabs.providers.registry import KINDS, ProviderConfig, ProviderName, kind_of, open_provider

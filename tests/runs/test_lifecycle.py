@@ -15,7 +15,6 @@ from eventabs.errors import (
 from eventabs.inspection.run_status import inspect_run
 from eventabs.runs.lifecycle import default_out
 from eventabs.runs.observer import KeyUnset, SettingsTaken
-from eventabs.store.directory import RunDirectory
 from runs_jobs import RULES, Place, finish
 from runs_kit import batch_of, make_log, request_for
 

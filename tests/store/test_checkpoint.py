@@ -1,5 +1,5 @@
 import stat
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ def written(tmp_path: Path, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_cost_is_written_to_the_millionth(tmp_path: Path) -> None:
-    write_checkpoint(RunDirectory(tmp_path), FACTS, Counts(), status="running", cost=0.0000034, batches_left=0)
+    write_checkpoint(
+        RunDirectory(tmp_path), FACTS, Counts(), status="running", cost=0.0000034, batches_left=0
+    )
     assert orjson.loads((tmp_path / "checkpoint.json").read_bytes())["usage"]["cost"] == 0.000003
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.records import Behavior, Message, Outcome, Part, UserLog
+from eventabs.records import Behavior, Outcome, Part, UserLog
 from eventabs.store.ledger import (
     MOST_TIMES,
     AskedRows,
@@ -20,7 +20,6 @@ from eventabs.store.ledger import (
     unpack_asked,
     unpack_json,
     unpack_log,
-    unpack_messages,
     unpack_outcome,
     unpack_text,
 )

@@ -13,8 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import EventabsError, RunDirectoryError, StorageError
 from eventabs.records import Part, PartSize, Reply, Usage, UserLog
-from eventabs.store.ledger import Ledger, PartChange, Retry, digest_of
-from eventabs.store.queries import stored_retries
+from eventabs.store.ledger import Ledger, PartChange, digest_of
 from runs_kit import SIZE, answer, bad, batch_of, make_log, new_ledger, plan, request_for, well, whole
 
 ANNA, BERT, CLEO = make_log("anna"), make_log("bert"), make_log("cleo", 20)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.records import Counts, FailureReason, Outcome, Part, Reply, Usage, UserLog
+from eventabs.records import FailureReason, Outcome, Part, Reply, Usage, UserLog
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.queries import (
     asked_again,

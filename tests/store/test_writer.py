@@ -1,7 +1,7 @@
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from eventabs.errors import StorageError
-from eventabs.records import Part, PartSize, UserLog
 from eventabs.store.ledger import Ledger, LedgerWriter
-from runs_kit import make_log, new_ledger
+from runs_kit import new_ledger
+
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:

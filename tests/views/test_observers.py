@@ -1,6 +1,5 @@
 import io
 import json
-import stat
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -137,12 +136,6 @@ def test_every_change_of_state_is_a_line_and_a_stop_brings_the_counts() -> None:
     assert texts[2].startswith("batches 3 of 25")
 
 
-def test_a_stop_before_any_count_is_one_line() -> None:
-    observer, pipe = _plain()
-    observer.noted(StateChanged("stopped", "HTTP 401"))
-    assert pipe.getvalue() == "2026-01-15 12:00:00 Stopped, state saved: HTTP 401\n"
-
-
 def test_single_calls_are_told_only_on_verbose_or_when_they_failed() -> None:
     notes: list[Note] = [
         InputRead(1, 2, 3, 0, 0),
@@ -229,17 +222,6 @@ def test_replies_are_logged_with_the_counts_or_the_note_that_follows_them(tmp_pa
         log.line("the end")
     said = [line.split(" ", 1)[1] for line in path.read_text(encoding="utf-8").splitlines()]
     assert [line[:6] for line in said] == ["Call 1", "Call 2", "Call 3", "the en"]
-
-
-def test_a_state_without_counts_is_logged_alone(tmp_path: Path) -> None:
-    with open_log(tmp_path / "run.log") as file:
-        LogObserver(file).noted(StateChanged("stopped", "HTTP 401"))
-    assert (tmp_path / "run.log").read_text(encoding="utf-8").count("\n") == 1
-
-
-def test_only_the_owner_may_read_the_log(tmp_path: Path) -> None:
-    open_log(tmp_path / "run.log").close()
-    assert stat.S_IMODE((tmp_path / "run.log").stat().st_mode) == 0o600
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

@@ -80,29 +80,11 @@ def test_the_next_steps_name_the_files_and_the_command_to_go_on() -> None:
     assert "Go on with: eventabs resume 'my runs/[x]'\n" in text
 
 
-def test_a_run_that_went_well_asks_for_nothing() -> None:
-    text = _printed(WELL)
-    assert text.splitlines()[-1] == "Events: x.eventabs/events.jsonl"
-    assert "failed" not in text.lower()
-    assert "resume" not in text
-
-
 def test_tokens_retries_and_cost_are_told_where_a_model_was_called() -> None:
     lines = _squeezed(_printed(BADLY))
     assert "calls 25 + 3 retries" in lines
     assert lines[lines.index("tokens 714,000 in, 102,000 out") + 1] == "cost 0.4000 CNY"
     assert "cost" not in _printed(WELL)
-
-
-def test_the_rules_say_plainly_that_no_model_was_called() -> None:
-    text = _printed(replace(WELL, provider="rules"))
-    assert "No model was called" in text
-    assert "tokens" not in text
-
-
-def test_a_run_that_was_never_planned_still_has_a_summary() -> None:
-    lines = _squeezed(_printed(replace(WELL, status="stopped", users=0, done=0, failed=0, calls=0)))
-    assert "calls 0" in lines
 
 
 def test_a_trial_says_in_its_first_line_how_many_users_were_left_out() -> None:
@@ -153,22 +135,7 @@ def test_what_became_of_the_rows_is_one_line_and_what_is_remarkable_about_the_ev
         "events 2.00 a user-day, 5 of which the model was not sure, 3 with types outside the vocabulary, 4 missed events added by your rules",
     ]
     assert "Journeys: x.eventabs/journeys.jsonl" in lines
-    shown = json.loads(summary_json(ROWS))
-    assert shown["journeys"] == 19
-    assert shown["event_counts"] == {
-        "behaviors_answered": 1_058,
-        "behaviors_placed": 846,
-        "behaviors_minor": 212,
-        "behaviors_unplaced": 0,
-        "behaviors_unasked": 0,
-        "behaviors_misfiled": 2,
-        "behaviors_repeated": 1,
-        "user_days": 4_506,
-        "events_per_user_day": 2.0,
-        "unsure_events": 5,
-        "outside_labels": 3,
-        "must_misses": 4,
-    }
+    assert json.loads(summary_json(ROWS))["journeys"] == 19
 
 
 def test_what_there_is_none_of_is_not_told_but_for_unplaced_rows() -> None:

@@ -147,7 +147,7 @@ def test_a_run_killed_while_it_reads_its_input_can_be_resumed(tmp_path: Path, se
     assert checkpoint(tmp_path / "wild")["success_count"] == 600
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_run_waits_for_calls_in_flight_saves_and_prints_the_resume_command(
     tmp_path: Path, export: Path, server: OpenAIServer, number: signal.Signals
 ) -> None:

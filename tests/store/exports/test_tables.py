@@ -180,12 +180,3 @@ def test_a_row_that_is_free_text_has_it_as_text_and_rows_without_a_place_say_how
     assert [(row["became"], row["text"], row["item"], row["line"]) for row in rows] == [
         (became, "和朋友看展", "", "7") for became in ("placed", "unasked", "unplaced")
     ]
-
-
-def test_texts_are_written_nowhere_unless_they_are_asked_for(tmp_path: Path) -> None:
-    run = whole_run(tmp_path)
-    for form in ("csv", "parquet", "sqlite", "xlsx"):
-        assert all(b"rows" not in path.name.encode() for path in export_files(run, form))
-    with closing(sqlite3.connect(run / "events.sqlite")) as database:
-        names = database.execute("SELECT name FROM sqlite_schema").fetchall()
-    assert names == [("events",), ("journeys",)]

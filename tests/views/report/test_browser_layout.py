@@ -30,8 +30,9 @@ STORIES = {
 }
 
 
-@pytest.mark.parametrize("story", STORIES)
-@pytest.mark.parametrize(("width", "phone"), [(1440, False), (390, True)])
+@pytest.mark.parametrize(
+    ("story", "width", "phone"), [*zip(STORIES, (1440, 1440, 390), (False, False, True), strict=True)]
+)
 async def test_dates_stand_under_their_bars(tmp_path: Path, story: str, width: int, phone: bool) -> None:
     make_crowd(tmp_path, stories=(STORIES[story],))
     async with chromium.browser() as page:

@@ -21,11 +21,6 @@ def _counts(**values: Mapping[Any, int]) -> EventCounts:
     return counts
 
 
-def test_nothing_has_no_pictures() -> None:
-    drawn = pictures(EventCounts("conversion"))
-    assert (drawn["days"], drawn["transitions"], drawn["paths"], drawn["types"]) == (None, None, [], [])
-
-
 @given(
     st.dictionaries(
         st.tuples(st.integers(0, 900), st.sampled_from([f"t{n}" for n in range(14)])),
