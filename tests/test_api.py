@@ -13,11 +13,12 @@ import pytest
 
 import eventabs
 from eventabs.errors import ConfigError, InputError, UsageError
-from eventabs.runs.observer import BatchDone, Note, Planned, Progress, Started
+from eventabs.runs.observer import BatchDone, Planned
 from exports_kit import make_event, make_journey
 from house import lines, write_users
 from openai_server import OpenAIServer
 from paths import ROOT
+from runs_kit import Watcher
 
 RULES = {"llm": {"provider": "rules"}}
 SMALL = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
@@ -51,25 +52,6 @@ def process_as_it_is() -> Iterator[None]:
         gc.get_threshold(),
         now,
     ) == before
-
-
-class Watcher:
-    """Keeps what a run reports, and calls back at each finished batch."""
-
-    def __init__(self, at_batch: object = None) -> None:
-        self.facts: list[Started | Note | Progress] = []
-        self._at_batch = at_batch
-
-    def started(self, facts: Started) -> None:
-        self.facts.append(facts)
-
-    def noted(self, note: Note) -> None:
-        self.facts.append(note)
-        if isinstance(note, BatchDone) and callable(self._at_batch):
-            self._at_batch()
-
-    def progressed(self, progress: Progress) -> None:
-        self.facts.append(progress)
 
 
 @pytest.mark.usefixtures("process_as_it_is")
@@ -244,9 +226,9 @@ def test_a_run_that_cannot_go_on_raises_with_what_was_reached(export: Path) -> N
 def test_an_observer_gets_the_plan_and_the_progress(export: Path) -> None:
     watcher = Watcher()
     eventabs.run(export, settings=SMALL, observer=watcher)
-    kinds = [type(fact) for fact in watcher.facts]
-    assert kinds[0] is Started
-    assert {Planned, Progress, BatchDone} <= set(kinds)
+    assert watcher.starts
+    assert watcher.progress
+    assert {Planned, BatchDone} <= {type(note) for note in watcher.notes}
 
 
 @pytest.mark.slow

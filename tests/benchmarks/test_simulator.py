@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import simulated_model
 import simulated_replies
 from reliability_records import Call, Run
-from simulated_model import MINUTE, ON_THE_WAY, Model, Options, RateLimits, Speed, parse_failures
+from simulated_model import MINUTE, Model, Options, RateLimits, Speed, parse_failures
 from simulated_replies import Told, Wanted
 from simulator import Simulator
 
@@ -205,39 +205,6 @@ def test_no_sixty_seconds_hold_more_requests_or_tokens_than_the_limits() -> None
     assert limits.admit(60.0, 40) == 0.0
     assert limits.admit(60.5, 500) == pytest.approx(MINUTE - 0.5)  # alone in a minute of its own
     assert limits.admit(121.0, 500) == 0.0
-
-
-async def test_over_the_limit_a_429_names_the_wait_and_the_log_names_who_did_not_heed_it(
-    tmp_path: Path,
-) -> None:
-    body = body_of(request_of(1))
-    with Simulator(Options(AT_ONCE, rpm=1), log=tmp_path / "log") as simulator:
-        async with httpx.AsyncClient(base_url=simulator.base_url) as client:
-            statuses = []
-            for pause in (0.0, 0.0, ON_THE_WAY * 1.5):
-                await asyncio.sleep(pause)
-                response = await client.post("/chat/completions", json=body)
-                statuses.append(response.status_code)
-    assert simulator.counts["forbidden"] == 1  # counted once the answer is out, so asked when all is over
-    assert statuses == [200, 429, 429]
-    assert 58 <= int(response.headers["retry-after"]) <= 60
-    assert [line["forbidden"] for line in lines(tmp_path / "log")] == [False, False, True]
-
-
-async def test_the_pieces_of_a_stream_are_due_at_the_pace_of_the_model(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    moments: list[float] = []
-
-    async def note(moment: float) -> None:
-        moments.append(moment)
-
-    monkeypatch.setattr("simulator._sleep_until", note)
-    speed = Speed(first_token=1e6, decode=500.0)  # all pieces are due far from now
-    with Simulator(Options(speed)) as simulator:
-        reply = await ask(simulator, request_of(2))
-    assert len(set(moments)) > 2
-    assert max(moments) - min(moments) == pytest.approx(speed.writing(reply.usage.completion_tokens))
 
 
 async def test_an_answer_longer_than_asked_for_is_cut_and_paid_as_far_as_it_came(tmp_path: Path) -> None:

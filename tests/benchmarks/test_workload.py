@@ -3,9 +3,7 @@
 import csv
 import importlib.util
 import json
-import re
 import sys
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -76,21 +74,3 @@ def test_the_three_forms_hold_the_same_rows(tmp_path: Path) -> None:
         (row["user_id"], row["timestamp"]) for row in objects
     ]
     assert all(set(row) == {"user_id", "timestamp", "behavior_text"} for row in said)
-
-
-def test_profiles_are_written_for_every_user(tmp_path: Path) -> None:
-    people = tmp_path / "people.csv"
-    rows = written(tmp_path, "--users", "7", "--behaviors", "3", "--profiles", str(people))
-    assert rows.exists()
-    with people.open(encoding="utf-8", newline="") as file:
-        read = list(csv.DictReader(file))
-    assert [person["user_id"] for person in read] == [f"user_{user:04}" for user in range(1, 8)]
-    assert all(20 <= int(person["age"]) < 65 for person in read)
-    assert all(person["gender"] in "男女" for person in read)
-
-
-def test_rows_come_without_waiting_for_the_last_user() -> None:
-    endless = workload.generate(10_000_000, 90, 1)
-    taken = [row.user_id for row in islice(endless, 100)]
-    assert re.fullmatch(r"user_\d{4}", max(taken))
-    assert int(max(taken).removeprefix("user_")) < 200

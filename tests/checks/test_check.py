@@ -272,13 +272,6 @@ def test_secrets_in_the_address_are_in_no_finding(tmp_path: Path, openai_server:
     assert "tell-nobody" not in str(asdict(checked.report))
 
 
-def test_a_model_that_is_listed_and_yet_not_found_is_no_matter_of_its_name(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = status(404, b"")
-    assert "llm.model to" not in check(tmp_path, openai_server).next_step("request")
-
-
 def test_without_a_model_those_of_the_endpoint_are_listed(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
@@ -311,14 +304,6 @@ def test_a_model_that_is_not_listed_and_yet_answers_is_a_warning_with_the_neares
     assert checked.state("models") == "warning"
     assert checked.next_step("models").endswith("such as qwen-plus")
     assert checked.code == 0
-
-
-def test_an_empty_list_of_models_says_nothing_against_one(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = Model()()
-    openai_server.models = listing()
-    assert check(tmp_path, openai_server).state("models") == "note"
 
 
 def test_an_answer_without_text_comes_with_a_next_step(tmp_path: Path, openai_server: OpenAIServer) -> None:

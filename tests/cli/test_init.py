@@ -73,13 +73,6 @@ def test_a_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "eventabs.toml").read_text() == "# mine\n"
 
 
-def test_a_preset_that_there_is_not_writes_nothing(tmp_path: Path) -> None:
-    done = eventabs("init", "--preset", "nowhere", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "deepseek" in done.stderr
-    assert not (tmp_path / "eventabs.toml").exists()
-
-
 def test_standard_output_gets_the_file_alone(tmp_path: Path) -> None:
     done = eventabs("init", "--output", "-", cwd=tmp_path)
     assert "concurrency" in done.stdout

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from eventabs.config.files import find_config, read_toml
+from eventabs.config.files import find_config
 from eventabs.config.settings import (
     Section,
     Settings,
@@ -131,16 +131,6 @@ def test_the_named_file_comes_first_then_the_variable_then_the_folder(tmp_path: 
     assert find_config(None, {}) == Path("eventabs.toml")
 
 
-def test_without_a_file_there_is_no_config() -> None:
-    assert find_config(None, {}) is None
-    assert load_settings(None, {}) == Settings()
-
-
-def test_a_folder_of_that_name_is_no_config() -> None:
-    Path("eventabs.toml").mkdir()
-    assert find_config(None, {}) is None
-
-
 # faults
 
 
@@ -255,11 +245,6 @@ def test_what_is_no_toml_is_told_in_our_own_words_with_its_place(
     assert what in fault
 
 
-def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_toml(tmp_path)
-
-
 # vocabulary
 
 
@@ -315,14 +300,6 @@ def test_a_type_is_of_a_category_that_exists() -> None:
 
 
 # what comes out
-
-
-def test_settings_cannot_be_changed() -> None:
-    settings = Settings()
-    with pytest.raises(ValidationError):
-        settings.lang = "zh"
-    with pytest.raises(ValidationError):
-        settings.run.rpm = 1
 
 
 def test_header_values_are_not_shown() -> None:

@@ -20,7 +20,6 @@ from paths import ROOT
 
 NAMES = ("cl100k_base", "o200k_base")
 DATA = Path(tokens.__file__).parent / "encodings"
-COUNTER = TokenCounter()
 WORDS = st.text(
     st.sampled_from("ab Z0123456789宝马餐厅·\"'#|_-:!，。😀👨‍👩‍👧é\u3000"), min_size=1, max_size=12
 )

@@ -374,25 +374,6 @@ async def test_an_error_in_the_middle_is_raised_once_calls_in_flight_have_ended(
         assert len(desk.endpoint.asked) == 3
 
 
-async def test_after_an_error_patience_with_calls_in_flight_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with working(tmp_path, 2) as desk:
-        desk.grace_seconds = 0.02
-        gate = Gate("u00")
-
-        async def fail_one(request: Request, on_retry: OnRetry) -> Reply:
-            if "u01" in request.messages[1]["content"]:
-                raise NO_KEY
-            return await gate(request, on_retry)
-
-        desk.endpoint.answering = fail_one
-        engine = desk.engine(workers=2)
-        with pytest.raises(FatalEndpointError):
-            await asyncio.wait_for(engine.run(), 2.0)
-        assert not engine.stopped, "nobody asked for it"
-
-
 async def test_a_limit_lets_calls_in_flight_finish_however_long_they_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

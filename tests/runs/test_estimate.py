@@ -34,20 +34,6 @@ def estimated(place: Place, **sections: dict[str, Any]) -> Estimate:
     return estimate_run(with_settings(**sections), [str(place.export)])
 
 
-def test_the_counts_are_those_of_the_input(place: Place) -> None:
-    with place.export.open("a") as file:
-        file.write("not json\n")
-        file.write(place.export.read_text().splitlines()[0] + "\n")
-    estimate = estimated(place)
-    assert (estimate.users, estimate.behaviors, estimate.rejected_rows, estimate.duplicates) == (
-        23,
-        276,
-        1,
-        1,
-    )
-    assert (estimate.paired_ends, estimate.unpaired) == (0, 0)
-
-
 def test_the_long_lines_are_counted_exactly(place: Place) -> None:
     with open_export(
         [str(place.export)], columns={}, profiles="", profile_columns=(), timezone="", work_dir=place.folder
@@ -172,11 +158,6 @@ def test_a_larger_output_limit_is_named_with_the_calls_that_it_would_take(place:
     assert again.batches == estimate.larger_output_batches
 
 
-def test_no_larger_output_limit_is_named_where_none_would_help(place: Place) -> None:
-    estimate = estimated(place)
-    assert (estimate.batches, estimate.larger_output_limit, estimate.larger_output_batches) == (1, None, None)
-
-
 def test_the_practice_that_this_tool_replaces_is_estimated_beside(place: Place) -> None:
     # 12 behaviors a user: 700 guessed tokens, so eleven users in 8,000
     assert estimated(place).case_batches == {8_000: 3, 40_000: 1}
@@ -228,13 +209,6 @@ def test_standard_input_can_be_estimated(place: Place, monkeypatch: pytest.Monke
     found, of_file = estimate_run(with_settings(), ["-"]), estimated(place)
     assert replace(found, described=of_file.described) == of_file
     assert found.described.read == of_file.described.read
-
-
-def test_the_inputs_of_the_config_are_taken_where_none_are_named(place: Place) -> None:
-    settings = with_settings(input={"paths": [str(place.export)]})
-    assert estimate_run(settings, []).users == 23
-    with pytest.raises(UsageError, match="no input is named"):
-        estimate_run(with_settings(), [])
 
 
 def test_an_input_without_a_user_is_refused(place: Place) -> None:

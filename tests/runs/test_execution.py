@@ -1,4 +1,3 @@
-import gzip
 import os
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,6 @@ from runs_jobs import RULES, Place, finish
 from runs_kit import Watcher
 
 TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return Place(tmp_path)
 
 
 def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH, **more: Any) -> Summary:  # noqa: ANN401
@@ -178,19 +170,6 @@ def test_the_same_content_written_anew_is_no_change(read_whole: Place) -> None:
     read_whole.export.write_bytes(content)
     os.utime(read_whole.export, (0, 0))
     assert resume(read_whole).done == 6
-
-
-def test_a_packed_input_is_known_again_by_its_own_bytes(place: Place) -> None:
-    packed = place.export.with_suffix(".jsonl.gz")
-    packed.write_bytes(gzip.compress(place.export.read_bytes()))
-    plain, place.export = place.export, packed
-    plain.unlink()
-    run(place)
-    os.utime(packed, (0, 0))
-    assert resume(place).status == "completed"
-    packed.write_bytes(gzip.compress(b"{}"))
-    with pytest.raises(RunDirectoryError, match="has changed since"):
-        resume(place)
 
 
 @pytest.mark.parametrize(

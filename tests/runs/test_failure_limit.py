@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from clock import Clock
 from eventabs.errors import (
     CapacityError,
     ContextTooLongError,
@@ -17,15 +18,6 @@ from eventabs.errors import (
 from eventabs.runs.limits import MAX_FAILURES, FailureLimit
 
 REFUSALS = [ModeratedError("no"), ContextTooLongError("too long")]
-
-
-class Clock:
-    """Seconds that a test sets."""
-
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 class Memory(dict[str, Any]):

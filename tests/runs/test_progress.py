@@ -1,5 +1,6 @@
 import pytest
 
+from clock import Clock
 from eventabs.errors import EndpointError, NoContentError, RateLimitedError, TransientError
 from eventabs.providers import Price
 from eventabs.records import Counts, Usage
@@ -36,14 +37,6 @@ def test_the_remaining_time_is_shared_by_the_workers_and_follows_the_latest_call
     for _call in range(50):
         tracker.count_reply(Usage(), 4.0, 80)
     assert tracker.progress(waiting=5, workers=2).eta_seconds == pytest.approx(6 * 4.0 / 2)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def _after(

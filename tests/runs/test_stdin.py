@@ -27,16 +27,6 @@ def test_standard_input_is_named_by_what_it_looks_like(tmp_path: Path, head: byt
     assert path.read_bytes() == head
 
 
-def test_a_long_stream_is_kept_to_the_byte(tmp_path: Path) -> None:
-    content = bytes(range(256)) * 10_000
-    assert Path(copy_stdin(tmp_path, Stop(), io.BytesIO(content))).read_bytes() == content
-
-
-def test_a_relative_directory_gives_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert copy_stdin(Path(), Stop(), io.BytesIO(b"a")) == str(tmp_path / "stdin.csv")
-
-
 def test_a_stream_that_sends_nothing_does_not_hold_up_a_stop(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     stop = Stop()

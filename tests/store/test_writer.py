@@ -171,22 +171,6 @@ async def test_a_write_is_kept_although_its_caller_was_cancelled(ledger: Ledger)
     assert noise == []
 
 
-async def test_the_failure_of_a_write_whose_caller_was_cancelled_makes_no_noise(ledger: Ledger) -> None:
-    noise: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: noise.append(context))
-    free = threading.Event()
-    with LedgerWriter(ledger) as journal:
-        first = await hold(journal, free)
-        write = asyncio.create_task(journal.write(lambda _db: 1 / 0))
-        await asyncio.sleep(0)
-        write.cancel()
-        free.set()
-        await asyncio.gather(first, write, return_exceptions=True)
-    await asyncio.sleep(0)
-    gc.collect()
-    assert noise == []
-
-
 async def test_what_is_posted_is_kept_in_order_and_nobody_waits_for_it(ledger: Ledger) -> None:
     with LedgerWriter(ledger) as journal:
         for number in range(3):

@@ -67,35 +67,6 @@ def _squeezed(estimate: Estimate) -> list[str]:
     return [" ".join(line.split()) for line in _printed(estimate)]
 
 
-def test_the_estimate_shows_what_the_run_would_take() -> None:
-    shown = _squeezed(ESTIMATE)
-    for row in (
-        "users 486",
-        "behaviors 44,847 92.3",
-        "rejected rows 3",
-        "duplicates dropped 12",
-        "long lines 1,404,441 31.3 1.00",
-        "numbered lines 1,067,000 23.8 0.76",
-        "all that is sent 1,092,000 24.3 0.78",
-        "this plan 25 19.4",
-        "lower bound 24 20.2",
-        "Computed, not measured without packing this plan",
-        "calls 486 25",
-        "input tokens 1,650,000 1,092,000",
-        "expected output tokens 190,000 151,000",
-        "time 17m 40s 14m 00s",
-        "cost 0.7654 CNY 0.4321 CNY",
-        "Without packing: one user a call, long lines",
-        "Answers: about 151,000 tokens, 3.4 a behavior; what binds: output tokens",
-        "--compaction dense: 21 batches, 603,900 input tokens",
-        "--max-output-tokens 16384 instead of 8192: 20 batches instead of 25",
-        "Time: about 14m 00s, with 3 calls at once and 60 output tokens a second each",
-        "Cost: about 0.4321 CNY",
-        "Split into 25 batches, 19 users a batch on average",
-    ):
-        assert row in shown
-
-
 def test_the_practice_of_one_past_job_is_for_programs_only() -> None:
     assert not [line for line in _printed(ESTIMATE) if "381" in line or "case" in line]
 
@@ -154,30 +125,6 @@ def test_the_schema_and_rows_that_are_no_behaviors_are_shown_where_there_are_any
     assert not any(line.startswith(("Schema", "no behaviors")) for line in _squeezed(ESTIMATE))
     fields = json.loads(estimate_json(known))
     assert (fields["non_behaviors"], fields["schemas"]) == (7, ["ga4"])
-
-
-def test_json_has_the_fixed_keys_and_one_line() -> None:
-    encoded = estimate_json(ESTIMATE)
-    assert encoded.count(b"\n") == 1
-    fields = json.loads(encoded)
-    fixed = (
-        "users behaviors rejected_rows duplicates tokens batches lower_bound binds "
-        "expected_output_tokens seconds cost case"
-    )
-    assert list(fields)[:12] == fixed.split()
-    assert fields["tokens"] == {"long": 1_404_441, "compact": 1_067_000, "prompt_total": 1_092_000}
-    assert fields["case"] == {"8000": 381, "40000": 62}
-    assert fields["dense"] == {"batches": 21, "prompt_total": 603_900}
-    assert fields["larger_output"] == {"limit": 16_384, "batches": 20}
-    assert fields["unpacked"] == {
-        "calls": 486,
-        "prompt_tokens": 1_650_000,
-        "expected_output_tokens": 190_000,
-        "seconds": 1_060.0,
-        "cost": 0.7654,
-    }
-    plain = json.loads(estimate_json(replace(ESTIMATE, cost=None, larger_output_limit=None, dense=None)))
-    assert (plain["cost"], plain["larger_output"], plain["dense"]) == (None, None, None)
 
 
 def test_the_tier_and_the_cost_with_cached_instructions_stand_in_the_line_of_the_cost() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import pytest
 from rich.console import Console
 
+from clock import Clock
 from eventabs.errors import StorageError
 from eventabs.runs.observer import (
     BatchDone,
@@ -241,14 +242,6 @@ def test_a_log_that_cannot_be_opened_is_one_error_and_a_link_is_not_followed(tmp
 
 
 # JSON lines
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def _json_observer() -> tuple[JsonObserver, io.StringIO, Clock]:

@@ -7,6 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from clock import Clock
 from eventabs.language import activate
 from eventabs.runs.observer import (
     BatchDone,
@@ -195,29 +196,11 @@ def test_thousands_of_updates_draw_only_a_few_frames() -> None:
     assert terminal.getvalue().count("╭") <= seconds * REFRESHES_PER_SECOND + 3
 
 
-def test_no_color_keeps_the_panel_readable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    terminal = Terminal()
-    observer = RichObserver(Console(file=terminal, width=80, force_terminal=True))
-    with observer:
-        observer.progressed(COUNTS)
-    assert "304 of 486 done" in terminal.getvalue()
-    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", terminal.getvalue())
-
-
 def test_an_error_inside_leaves_the_terminal_as_it_was() -> None:
     observer, terminal = _screen()
     with pytest.raises(RuntimeError), observer:
         raise RuntimeError
     assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 1_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def _timed() -> tuple[RichObserver, Terminal, Clock]:

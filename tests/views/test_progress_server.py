@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from clock import Clock
 from eventabs.errors import UsageError
 from eventabs.runs.observer import Planned, Progress, Started, StateChanged
 from eventabs.views.run import PATHS, ProgressServer
@@ -12,14 +13,6 @@ from eventabs.views.run import PATHS, ProgressServer
 COUNTS = Progress(
     users=486, done=304, failed=4, batches_total=25, batches_done=16, in_flight=3, eta_seconds=140
 )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def ask(

@@ -49,20 +49,6 @@ def _squeezed(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines()]
 
 
-def test_a_run_shows_its_own_figures_and_no_other() -> None:
-    assert _squeezed(_printed(replace(WELL, cost=0.4))) == [
-        "Completed: 486 of 486 users done, 9,012 events",
-        "",
-        "users 486",
-        "calls 25",
-        "time 12m 34s",
-        "tokens 714,000 in, 102,000 out",
-        "cost 0.4000 USD",
-        "",
-        "Events: x.eventabs/events.jsonl",
-    ]
-
-
 def test_what_failed_is_told_in_words_the_most_frequent_first() -> None:
     lines = _squeezed(_printed(BADLY))
     start = lines.index("Failed users by reason:")
@@ -171,18 +157,3 @@ def test_json_has_what_answers_held_by_users_in_the_batch_and_place() -> None:
     assert shown["by_batch_users"] == [
         {"name": "4-7"} | {figure: 2 * number for figure, number in cell.items()}
     ]
-
-
-def test_json_has_the_fixed_keys_and_one_line() -> None:
-    encoded = summary_json(BADLY)
-    assert encoded.count(b"\n") == 1
-    assert encoded.endswith(b"\n")
-    fields = json.loads(encoded)
-    fixed = (
-        "status provider users success_count failed_count pending events journeys calls retries "
-        "prompt_tokens completion_tokens cost seconds out"
-    )
-    assert list(fields)[:15] == fixed.split()
-    assert fields["out"] == "my runs/[x]"
-    assert fields["failures"] == {"missing": 1, "cut": 3}
-    assert json.loads(summary_json(WELL))["cost"] is None

@@ -39,14 +39,6 @@ def test_a_preset_without_a_model_is_an_error_and_no_run_with_the_rules(tmp_path
     assert eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path).returncode == 0
 
 
-def test_a_missing_key_is_told_before_anything_begins(tmp_path: Path) -> None:
-    _config(tmp_path, '[llm]\npreset = "deepseek"\nmodel = "deepseek-flash"\n')
-    done = eventabs("run", "input.jsonl", cwd=tmp_path, DEEPSEEK_API_KEY="")
-    assert done.returncode == 2
-    assert "DEEPSEEK_API_KEY" in done.stderr
-    assert not list(tmp_path.glob("*.eventabs"))
-
-
 @pytest.mark.parametrize(
     ("flags", "host"),
     [

@@ -181,14 +181,6 @@ def test_many_users_are_packed_close_to_the_bound_with_less_than_one_exchange_so
     assert 0 < exchanges.call_count < len(sizes)
 
 
-def test_users_whose_answers_differ_by_whole_events_take_little_more_than_the_bound() -> None:
-    rng = random.Random(1)  # noqa: S311  sizes, not secrets
-    sizes = [PartSize(rng.randint(300, 3_500), 8 + 32 * rng.randint(12, 43), 0) for _ in range(10_870)]
-    batches = pack(sizes, LIMITS)
-    assert_sound(batches, sizes, LIMITS)
-    assert len(batches) <= 1.006 * plain_bound(sizes, LIMITS)
-
-
 @settings(max_examples=100, deadline=None)
 @given(sizes_up_to(1.0), st.integers(1, 30))
 def test_the_tight_bound_is_never_above_a_packing(sizes: list[PartSize], max_users: int) -> None:
@@ -232,12 +224,3 @@ def test_where_best_fit_would_take_long_parts_are_packed_all_the_same(
     monkeypatch.setattr(packing, "_BEST_FIT_STEPS", 0)
     batches = pack(LARGE, LIMITS)
     assert_sound(batches, LARGE, LIMITS)
-
-
-def test_small_users_of_about_a_fifth_go_together_so_that_five_fit() -> None:
-    rng = random.Random(1)  # noqa: S311  sizes, not secrets
-    sizes = [PartSize(rng.randint(400, 4_000), rng.randint(1_557, 1_884), 0) for _ in range(2_000)]
-    batches = pack(sizes, LIMITS)
-    assert_sound(batches, sizes, LIMITS)
-    assert len(batches) <= 1.005 * tight_bound(sizes, LIMITS)
-    assert tight_bound(sizes, LIMITS) > 1.06 * plain_bound(sizes, LIMITS)

@@ -200,12 +200,6 @@ async def test_what_arrived_of_a_broken_answer_is_kept(
     assert (reply.text, reply.finish_reason) == ("看", reason)
 
 
-async def test_reasoning_alone_is_content_too(openai_server: OpenAIServer) -> None:
-    openai_server.behavior = stream(event(delta("", reasoning_content="hm")), stall=True)
-    reply = await complete(openai_server.base_url)
-    assert (reply.text, reply.reasoning, reply.finish_reason) == ("", "hm", "interrupted")
-
-
 def truncated_body() -> Behavior:
     return raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
 
@@ -413,11 +407,6 @@ async def test_what_has_come_of_an_answer_is_heard_piece_by_piece(openai_server:
     assert heard == sorted(set(heard))
     assert len(heard) > 1
     assert heard[-1] == len(reply.text)
-
-
-async def test_a_slow_stream_is_not_idle(openai_server: OpenAIServer) -> None:
-    openai_server.behavior = answer(pieces=6, gap=0.1)
-    assert (await complete(openai_server.base_url)).text == ANSWER
 
 
 async def test_after_done_a_server_that_keeps_the_stream_open_holds_nobody_up(

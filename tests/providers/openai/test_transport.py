@@ -375,14 +375,3 @@ async def test_the_proxy_is_what_is_connected_to() -> None:
         found = await route("https://api.example.com/v1", proxy=f"http://127.0.0.1:{port}")
     assert found == Route("127.0.0.1", proxy=f"127.0.0.1:{port}")
     assert (await reason("https://api.example.com/v1", proxy="http://127.0.0.1:9"))[1]
-
-
-async def test_the_environment_s_proxy_counts_but_not_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    with listening() as port:
-        monkeypatch.setenv("https_proxy", f"127.0.0.1:{port}")
-        monkeypatch.setenv("http_proxy", "127.0.0.1:9")
-        assert (await route("https://api.example.com/v1")).proxy == f"127.0.0.1:{port}"
-    with listening() as port:
-        assert (await route(f"http://127.0.0.1:{port}/v1")).proxy == ""
-    monkeypatch.setenv("no_proxy", "*.invalid,nowhere.invalid")
-    assert await reason("https://nowhere.invalid/v1") == ("dns", False)

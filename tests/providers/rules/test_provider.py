@@ -57,11 +57,6 @@ async def test_types_are_named_in_the_language_of_the_rules() -> None:
     assert await lines(*DEALER, english=True) == ["store visit! 1", "socializing 2"]
 
 
-async def test_rows_are_counted_through_all_users_of_the_request() -> None:
-    text = await answer(log_of(*DEALER), log_of(), log_of(*DEALER[:1]), log_of(*DEALER))
-    assert text == "## U1\n到店! 1\n社交 2\n## U2\n## U3\n到店! 3\n## U4\n到店! 4\n社交 5\n##"
-
-
 DAY = [
     behavior("2026-01-05 08:00", "visit", "公司", duration=14_000),
     behavior("2026-01-05 09:00", "use", "微信", duration=60),
@@ -105,11 +100,6 @@ async def test_a_theme_is_one_event_of_the_type_that_weighs_most() -> None:
         behavior("2026-01-05 10:10", "compare", "对比_星瀚_M5,云驰_K3", "车迹汽车网", 60),
     ]
     assert await lines(*looking) == ["对比 1-3"]
-
-
-async def test_each_conversion_is_an_event_of_its_own() -> None:
-    bought = [behavior(f"2026-01-05 10:00:{second:02}", "purchase", "车") for second in range(3)]
-    assert await lines(*bought) == ["购买! 1 2 3"]
 
 
 async def test_a_clock_that_is_set_back_and_times_at_the_edges_of_the_calendar_lose_nothing() -> None:

@@ -92,6 +92,7 @@ async def test_an_event_lights_its_behaviors_and_a_behavior_its_event(crowd: Pat
         await _after(page, lit.format(name="behaviors"), [0, 1, 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [58, 76 * 60 + 57])
 async def test_behaviors_read_as_eventabs_show_writes_them(tmp_path: Path, seconds: int) -> None:
     make_crowd(tmp_path, seconds=seconds)
@@ -105,6 +106,7 @@ async def test_behaviors_read_as_eventabs_show_writes_them(tmp_path: Path, secon
     assert shown == lines
 
 
+@pytest.mark.slow
 async def test_the_lists_are_walked_with_the_keys(crowd: Path) -> None:
     here = "[document.activeElement.closest('.pane').className, document.activeElement.dataset.place]"
     async with chromium.browser() as page:
@@ -154,6 +156,7 @@ async def test_a_click_in_a_picture_filters_the_users(crowd: Path) -> None:
         assert page.complaints() == []
 
 
+@pytest.mark.slow
 async def test_the_first_user_says_why_and_pictures_that_do_not_follow_a_filter_say_so(crowd: Path) -> None:
     note, why = (
         "document.getElementById('of-all').hidden",
@@ -173,6 +176,7 @@ async def test_the_first_user_says_why_and_pictures_that_do_not_follow_a_filter_
         assert "shown first" not in await page.run(why)
 
 
+@pytest.mark.slow
 async def test_filters_add_up_and_are_cleared_at_once(crowd: Path) -> None:
     async with chromium.browser() as page:
         await open_page(page, crowd, "#tab=users&category=conversion&type=用餐&state=done")
@@ -222,6 +226,7 @@ async def test_text_is_found_and_marked_wherever_it_stands(crowd: Path) -> None:
         await _after(page, FOUND, "No user matches. Remove a filter, or search for something else.")
 
 
+@pytest.mark.slow
 async def test_every_column_of_a_table_sorts_in_both_directions(crowd: Path) -> None:
     async with chromium.browser() as page:
         await page.size(1400, 900)
@@ -314,6 +319,7 @@ async def test_the_csv_of_events_says_what_the_ledger_holds(crowd: Path, tmp_pat
     ]
 
 
+@pytest.mark.slow
 async def test_a_csv_holds_what_the_filters_leave(crowd: Path, tmp_path: Path) -> None:
     async with chromium.browser() as page:
         await open_page(page, crowd, "#tab=events&type=到店")
@@ -366,6 +372,7 @@ async def test_a_link_to_a_user_a_type_and_a_call_survives_a_reload_and_the_way_
         assert page.complaints() == []
 
 
+@pytest.mark.slow
 async def test_a_link_to_nobody_says_so(crowd: Path) -> None:
     async with chromium.browser() as page:
         await open_page(page, crowd, "#user=nobody")
@@ -374,6 +381,7 @@ async def test_a_link_to_nobody_says_so(crowd: Path) -> None:
         await _after(page, "document.querySelector('#call').textContent", "This page has no call 99.")
 
 
+@pytest.mark.slow
 async def test_users_are_stepped_through_in_the_order_that_the_filters_leave(crowd: Path) -> None:
     async with chromium.browser() as page:
         await open_page(page, crowd, "#type=购买")
@@ -404,6 +412,7 @@ async def test_a_call_shows_prompt_reply_tokens_and_cost(tmp_path: Path) -> None
         assert "HTTP 503" in await page.run("document.getElementById('call').innerText")
 
 
+@pytest.mark.slow
 async def test_what_the_model_was_not_sure_of_and_what_a_rule_added_say_so(
     tmp_path: Path, crowd: Path
 ) -> None:

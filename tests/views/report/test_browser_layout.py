@@ -30,6 +30,7 @@ STORIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("story", "width", "phone"), [*zip(STORIES, (1440, 1440, 390), (False, False, True), strict=True)]
 )
@@ -74,6 +75,7 @@ async def test_nothing_is_wider_than_the_window(tmp_path: Path, width: int, phon
             assert await page.run("document.documentElement.scrollWidth") <= width, fragment
 
 
+@pytest.mark.slow
 async def test_a_moment_is_seen_on_a_phone(tmp_path: Path) -> None:
     make_run(tmp_path)
     async with chromium.browser() as page:
@@ -83,6 +85,7 @@ async def test_a_moment_is_seen_on_a_phone(tmp_path: Path) -> None:
         assert min(await page.run(widths)) >= 3
 
 
+@pytest.mark.slow
 async def test_on_paper_the_open_tab_is_whole_and_no_heading_stands_over_nothing(tmp_path: Path) -> None:
     make_run(tmp_path)
     async with chromium.browser() as page:
@@ -99,6 +102,7 @@ async def test_on_paper_the_open_tab_is_whole_and_no_heading_stands_over_nothing
         assert await page.run(shown) == "block"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_the_more_events_an_hour_has_the_more_it_stands_out(tmp_path: Path, scheme: str) -> None:
     make_run(tmp_path)
@@ -139,6 +143,7 @@ async def test_every_control_has_a_name_and_every_heading_its_level(tmp_path: Pa
         }
 
 
+@pytest.mark.slow
 async def test_the_pictures_stand_without_a_script(tmp_path: Path) -> None:
     make_crowd(tmp_path)
     async with chromium.browser() as page:
