@@ -135,12 +135,6 @@ def test_header_values_are_kept_out_of_the_run_directory(export: Path, openai_se
         eventabs.run(export, settings={"llm": {"modell": "m"}}, out="other")
 
 
-def test_an_estimate_plans_what_the_run_sends(export: Path) -> None:
-    estimate = eventabs.estimate(export, settings=SMALL)
-    assert (estimate.users, estimate.batches) == (6, 3)
-    assert not list(Path().glob("*.eventabs"))
-
-
 def test_a_check_reports_each_finding(openai_server: OpenAIServer) -> None:
     found: list[str] = []
     settings = {"llm": {"model": "m", "base_url": openai_server.base_url}}

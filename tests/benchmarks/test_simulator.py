@@ -33,6 +33,8 @@ from simulated_model import MINUTE, Model, Options, RateLimits, Speed, parse_fai
 from simulated_replies import Told, Wanted
 from simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 VOCABULARY = default_vocabulary("zh", (Category("conversion", "!"), Category("engagement")), open_types=True)
 AT_ONCE = Speed(first_token=0.0, prefill=0.0, decode=0.0)
 FIRST = datetime(2025, 12, 30, 8, 5)  # noqa: DTZ001  exports hold wall times

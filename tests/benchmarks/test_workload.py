@@ -1,23 +1,15 @@
 """The seeded generator of behavior."""
 
 import csv
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from paths import ROOT
+import workload
 
-PATH = ROOT / "benchmarks" / "workload.py"
-SPEC = importlib.util.spec_from_file_location("workload", PATH)
-assert SPEC is not None
-assert SPEC.loader is not None
-workload = importlib.util.module_from_spec(SPEC)
-sys.modules["workload"] = workload
-SPEC.loader.exec_module(workload)
+pytestmark = pytest.mark.slow
 
 
 def written(tmp_path: Path, *options: str) -> Path:

@@ -17,7 +17,6 @@ from openai_server import (
     Behavior,
     Exchange,
     OpenAIServer,
-    answer,
     completion,
     listing,
     raw,
@@ -180,15 +179,6 @@ def test_thinking_that_should_be_off_is_told(tmp_path: Path, openai_server: Open
     assert checked.state("thinking") == "warning"
 
 
-def test_thinking_whose_beginning_the_server_swallows_is_seen(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = Model(says="One word is asked for.\n</think>\n\nready")()
-    checked = check(tmp_path, openai_server)
-    assert checked.facts.abilities["thinking"] == "yes"
-    assert checked.state("thinking") == "warning"
-
-
 def test_an_answer_form_that_the_endpoint_does_not_support_names_another(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
@@ -196,12 +186,6 @@ def test_an_answer_form_that_the_endpoint_does_not_support_names_another(
     checked = check(tmp_path, openai_server, '[prompt]\nanswer = "schema"\n')
     assert checked.state("json_schema") == "warning"
     assert 'prompt.answer = "lines"' in checked.next_step("json_schema")
-
-
-def test_a_stream_is_tried_also_where_none_is_asked_for(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = Model()()
-    checked = check(tmp_path, openai_server, "stream = false\n")
-    assert "llm.stream = true" in checked.next_step("streaming")
 
 
 def test_what_the_body_sets_itself_is_not_tried(tmp_path: Path, openai_server: OpenAIServer) -> None:
@@ -304,13 +288,6 @@ def test_a_model_that_is_not_listed_and_yet_answers_is_a_warning_with_the_neares
     assert checked.state("models") == "warning"
     assert checked.next_step("models").endswith("such as qwen-plus")
     assert checked.code == 0
-
-
-def test_an_answer_without_text_comes_with_a_next_step(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = answer(lambda _user: "")
-    checked = check(tmp_path, openai_server)
-    assert checked.state("request") == "warning"
-    assert "check once more" in checked.next_step("request")
 
 
 def test_an_address_with_the_path_of_a_call_is_a_fault_that_names_the_right_one(tmp_path: Path) -> None:
@@ -458,15 +435,6 @@ def test_a_full_tier_is_no_fault_since_a_run_waits_for_it(
     openai_server.behavior = status(498, {"error": {"code": "capacity_exceeded", "message": "full"}})
     checked = check(tmp_path, openai_server, FLEX)
     assert (checked.code, checked.state("request")) == (0, "warning")
-
-
-def test_a_model_without_the_tier_is_a_fault_that_names_the_next_step(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = status(400, {"error": {"message": "no flex here", "param": "service_tier"}})
-    checked = check(tmp_path, openai_server, FLEX)
-    assert (checked.code, checked.state("request")) == (1, "fault")
-    assert "--tier standard" in checked.message("request")
 
 
 def test_prompts_so_long_that_a_vendor_takes_more_are_a_warning(tmp_path: Path) -> None:

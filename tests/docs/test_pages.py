@@ -46,7 +46,6 @@ HEADING = re.compile(r"^#+ +(?P<title>.+)$", re.MULTILINE)
 
 pages = pytest.mark.parametrize("page", PAGES, ids=str)
 readmes = pytest.mark.parametrize("page", READMES, ids=str)
-manuals = pytest.mark.parametrize("page", USAGE, ids=str)
 
 
 class Demo(NamedTuple):
@@ -181,23 +180,6 @@ def test_every_toml_block_loads_as_settings(page: Path, tmp_path: Path) -> None:
         config = tmp_path / "eventabs.toml"
         config.write_text(block.text, "utf-8")
         load_settings(config, {})
-
-
-@manuals
-def test_the_endpoints_of_the_manual_have_a_model_an_address_and_no_thinking(
-    page: Path, tmp_path: Path
-) -> None:
-    blocks = blocks_of(page, "toml")
-    assert len(blocks) == 3
-    for block in blocks:
-        config = tmp_path / "eventabs.toml"
-        config.write_text(block.text, "utf-8")
-        settings = load_settings(config, {})
-        assert settings.provider == "openai"
-        assert settings.llm.base_url.startswith(("https://", "http://127.0.0.1"))
-        assert settings.llm.api_key_env.endswith("_API_KEY")
-        thinking = json.dumps(settings.llm.extra_body)
-        assert "disabled" in thinking or "false" in thinking
 
 
 # two languages

@@ -161,22 +161,6 @@ def test_reading_goes_on_after_a_caller_that_stopped_at_the_first_group(
         assert [len(group.users) for group in export.groups()] == [1] * 7
 
 
-def test_users_too_large_for_a_batch_are_cut_as_their_logs_are() -> None:
-    rows = [
-        ("whale", f"2026-01-0{day} 10:{n:02}:00", "visit", "", "", f"place {n}", "60", "")
-        for day in range(1, 5)
-        for n in range(60)
-    ]
-    rows += [("shrimp", "2026-01-01 10:00:00", "visit", "", "", "place", "", "")]
-    wanted = with_level("line")
-    builder = make_builder(wanted, "en", None)
-    limits = replace(batch_limits(wanted, builder), max_output_tokens=250)
-    with exported(rows) as export:
-        measured = list(measure_logs(export.groups(), builder, limits))
-    assert [len(parts) for _log, parts in measured] == [1, 4]
-    assert measured == [(log, measure_parts(log, builder, limits)) for log, _parts in measured]
-
-
 def test_where_a_zone_turns_clocks_back_over_midnight_days_are_those_of_the_log() -> None:
     rows = [
         ("anna", at, "visit", "", "", "place", "", "")

@@ -226,12 +226,6 @@ def test_an_input_without_a_readable_behavior_has_no_first_request(place: Place)
         first_request(with_settings(**allowed), [str(place.export)])
 
 
-def test_nothing_is_left_behind(place: Place) -> None:
-    before = sorted(place.folder.iterdir())
-    estimated(place)
-    assert sorted(place.folder.iterdir()) == before
-
-
 def test_what_dense_would_take_stands_beside_unless_it_is_in_force(place: Place) -> None:
     dense = estimated(place, compaction={"level": "dense"})
     estimate = estimated(place)

@@ -67,14 +67,6 @@ def test_what_happens_is_told_in_order(place: Place) -> None:
     ]
 
 
-def test_a_file_left_among_the_scratch_files_changes_nothing(place: Place) -> None:
-    with place.begin(TWO_A_BATCH) as job:
-        job.directory.work.mkdir()
-        (job.directory.work / "stray").touch()
-        finish(job, resumed=False)
-    assert place.watcher.of(InputRead)
-
-
 @pytest.mark.parametrize("at", [InputRead, Planned, Progress])
 def test_an_interrupted_run_is_saved_and_ends_as_if_it_had_never_been(
     place: Place, at: type[Note | Progress]

@@ -54,24 +54,6 @@ def test_a_run_directory_is_named_after_the_first_input(path: str, out: str) -> 
     assert default_out([path, "other.csv"]) == Path(out)
 
 
-def test_a_run_knows_how_it_was_begun(place: Place) -> None:
-    with place.begin(RULES | {"run": {"limit": 5}}, paths=["export.jsonl"]) as job:
-        assert job.most_users == 5
-        assert job.facts["paths"] == [str(place.export)]
-        assert job.ledger.meta() == job.facts
-    with place.reopen() as job:
-        assert job.ledger.meta()["run_id"] == job.facts["run_id"]
-        assert job.settings.provider == "rules"
-
-
-def test_a_trial_goes_on_with_everybody_unless_limited_again(place: Place) -> None:
-    begin_only(place, RULES | {"run": {"limit": 5}})
-    with place.reopen() as job:
-        assert job.most_users == 0
-    with place.reopen({"run": {"limit": 3}}) as job:
-        assert job.most_users == 3
-
-
 @pytest.mark.parametrize("address", ["api.example.com", "ftp://x", ""])
 def test_an_address_that_is_none_matters_only_to_who_calls(place: Place, address: str) -> None:
     with pytest.raises(ConfigError, match=r"llm\.base_url"):

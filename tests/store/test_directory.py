@@ -60,13 +60,6 @@ def test_an_empty_folder_is_taken_and_closed_to_others(tmp_path: Path) -> None:
     assert mode(RunDirectory.create(tmp_path / "out").path) == 0o700
 
 
-def test_a_directory_that_holds_a_run_is_refused_with_the_command_that_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "ledger.sqlite").touch()
-    with pytest.raises(RunDirectoryError, match=f"eventabs resume {tmp_path}"):
-        RunDirectory.create(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["ledger.sqlite"]
-
-
 def test_what_a_run_left_that_was_killed_at_its_birth_is_no_hindrance(tmp_path: Path) -> None:
     for name in (".gitignore", "run.lock", "run.log", "stdin.csv"):
         (tmp_path / name).touch()
@@ -120,12 +113,6 @@ def test_an_input_in_the_place_of_its_run_is_told_with_the_run_beside_it(tmp_pat
     (run / "ledger.sqlite").touch()
     with pytest.raises(RunDirectoryError, match=f"made from it, '{run}'"):
         RunDirectory.find(export)
-
-
-def test_a_folder_without_a_run_is_left_as_it_is(tmp_path: Path) -> None:
-    with pytest.raises(RunDirectoryError, match=r"holds no ledger\.sqlite"):
-        RunDirectory.find(tmp_path)
-    assert list(tmp_path.iterdir()) == []
 
 
 # the lock
@@ -204,14 +191,6 @@ def test_a_place_without_locks_is_told_and_nobody_is_at_work_there(
         pass
     (tmp_path / "run.lock").touch()
     assert not RunDirectory(tmp_path).in_use()
-
-
-def test_a_link_in_the_place_of_the_lock_harms_nobody(tmp_path: Path) -> None:
-    (tmp_path / "profile").write_text("precious")
-    (tmp_path / "run.lock").symlink_to(tmp_path / "profile")
-    with pytest.raises(RunDirectoryError, match="cannot be locked"), RunDirectory(tmp_path).locked():
-        pass
-    assert (tmp_path / "profile").read_text() == "precious"
 
 
 def test_nobody_waits_for_a_pipe_in_the_place_of_a_file(tmp_path: Path) -> None:

@@ -25,18 +25,10 @@ from eventabs.store import Ledger, export_events, merge, unpack_parts
 RULES: dict[str, Any] = {"llm": {"provider": "rules"}}
 USERS = 30
 COUNT = 4
+KINDS = ("events", "failures", "journeys", "rejects")
 MERGE = "import sys; from eventabs.store import merge; print('begun', flush=True); merge(sys.argv[2:], sys.argv[1])"
 FILES = sorted(
-    (
-        ".gitignore",
-        "checkpoint.json",
-        "events.jsonl",
-        "failures.jsonl",
-        "journeys.jsonl",
-        "ledger.sqlite",
-        "rejects.jsonl",
-        "run.lock",
-    )
+    (".gitignore", "checkpoint.json", "ledger.sqlite", "run.lock", *(f"{name}.jsonl" for name in KINDS))
 )
 
 

@@ -1,5 +1,4 @@
 import resource
-import stat
 from pathlib import Path
 
 import orjson
@@ -61,17 +60,6 @@ def test_a_torn_last_line_is_mended_and_the_file_is_equal_to_one_never_torn(tmp_
         path.write_bytes(whole_file[:-20])
         write_results(directory, ledger)
         assert path.read_bytes() == whole_file
-    ledger.close()
-
-
-def test_without_results_the_files_are_there_and_empty(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path)
-    ledger = new_ledger(tmp_path, [make_log("anna")])
-    write_results(directory, ledger)
-    write_rejects(directory, [])
-    for path in (directory.events, directory.journeys, directory.failures, directory.rejects):
-        assert path.read_bytes() == b""
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
     ledger.close()
 
 

@@ -3,7 +3,7 @@ import json
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -25,7 +25,6 @@ from eventabs.runs.observer import (
 from eventabs.views.observers import (
     JsonObserver,
     LogObserver,
-    Observers,
     PlainObserver,
     QuietObserver,
     RichObserver,
@@ -35,7 +34,6 @@ from eventabs.views.observers import (
 
 NOON = datetime(2026, 1, 15, 12, 0, 0)  # noqa: DTZ001  local wall time, as people read it
 UTC_NOON = NOON.replace(tzinfo=UTC)
-START = Started("", "rules", "", "", "x", resumed=False)
 MODEL_START = Started("", "openai", "m", "[host]", "x.eventabs", resumed=False)
 COUNTS = Progress(users=486, batches_total=25)
 
@@ -64,39 +62,6 @@ def test_the_display_fits_the_terminal_and_the_flags(
         file=io.StringIO(), force_terminal=terminal, _environ={"TERM": "xterm-256color", **environment}
     )
     assert type(display(console, **options)) is kind
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.seen: list[object] = []
-
-    def started(self, facts: Started) -> None:
-        self.seen.append(facts)
-
-    def noted(self, note: Note) -> None:
-        self.seen.append(note)
-
-    def progressed(self, progress: Progress) -> None:
-        self.seen.append(progress)
-
-
-class Managed(Recorder):
-    def __enter__(self) -> Self:
-        self.seen.append("entered")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.seen.append("left")
-
-
-def test_every_observer_gets_everything_and_displays_are_opened_and_closed() -> None:
-    plain, managed = Recorder(), Managed()
-    with Observers([plain, managed]) as observers:
-        observers.started(START)
-        observers.noted(StateChanged("running"))
-        observers.progressed(Progress())
-    assert plain.seen == [START, StateChanged("running"), Progress()]
-    assert managed.seen == ["entered", *plain.seen, "left"]
 
 
 # plain lines
@@ -153,13 +118,6 @@ def test_single_calls_are_told_only_on_verbose_or_when_they_failed() -> None:
     assert calm_pipe.getvalue().count("\n") == 3
     assert "HTTP 500" in calm_pipe.getvalue()
     assert verbose_pipe.getvalue().count("\n") == 5
-
-
-def test_a_long_line_with_markup_stays_whole() -> None:
-    observer, pipe = _plain()
-    observer.started(replace(MODEL_START, out="[red]" + "x" * 200))
-    assert pipe.getvalue().count("\n") == 1
-    assert "host [host]; run directory [red]" + "x" * 200 in pipe.getvalue()
 
 
 def test_quiet_says_only_what_went_wrong() -> None:

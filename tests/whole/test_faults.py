@@ -183,19 +183,6 @@ def test_messages_that_a_full_disk_refuses_do_not_end_a_run(tmp_path: Path) -> N
     assert "Completed" in (tmp_path / "input.eventabs" / "run.log").read_text("utf-8")
 
 
-def test_messages_that_nobody_reads_any_more_do_not_end_a_run(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = slowly(0.1, answer())
-    write_users(tmp_path / "input.jsonl", users=9)
-    process = start("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
-    wait_until(lambda: len(openai_server.requests) >= 2)
-    assert process.stderr is not None
-    process.stderr.close()
-    assert process.wait(timeout=30) == 0
-    assert checkpoint(tmp_path / "input.eventabs")["success_count"] == 9
-
-
 @needs_full
 def test_results_that_cannot_be_written_are_one_line_and_those_that_nobody_reads_none(tmp_path: Path) -> None:
     write_users(tmp_path / "input.jsonl", users=2)
@@ -226,16 +213,6 @@ def test_a_folder_in_the_place_of_a_file_is_one_line_and_the_run_goes_on_without
     assert len(done.stderr.splitlines()) == 1
     (tmp_path / "out" / name).rmdir()
     assert eventabs("resume", "out", "-q", cwd=tmp_path).returncode == 0
-    assert checkpoint(tmp_path / "out")["success_count"] == 2
-
-
-def test_a_checkpoint_that_is_gone_may_still_be_named(tmp_path: Path) -> None:
-    write_users(tmp_path / "input.jsonl", users=2)
-    assert eventabs("run", "input.jsonl", "--limit", 1, "--out", "out", "-q", cwd=tmp_path).returncode == 0
-    for command in ("status", "show", "report", "reparse", "resume"):
-        (tmp_path / "out" / "checkpoint.json").unlink(missing_ok=True)
-        done = eventabs(command, "out/checkpoint.json", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
     assert checkpoint(tmp_path / "out")["success_count"] == 2
 
 

@@ -31,14 +31,6 @@ def test_a_run_sends_what_the_preset_says_and_keeps_it(tmp_path: Path, openai_se
     assert again.returncode == 0, again.stderr
 
 
-def test_a_preset_without_a_model_is_an_error_and_no_run_with_the_rules(tmp_path: Path) -> None:
-    _config(tmp_path, '[llm]\npreset = "deepseek"\n')
-    done = eventabs("run", "input.jsonl", cwd=tmp_path, DEEPSEEK_API_KEY="k")
-    assert done.returncode == 2
-    assert "such as deepseek-flash" in done.stderr
-    assert eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path).returncode == 0
-
-
 @pytest.mark.parametrize(
     ("flags", "host"),
     [

@@ -160,12 +160,6 @@ async def test_reasoning_and_usage_are_kept_apart_from_the_text(openai_server: O
     assert (reply.text, reply.reasoning, reply.usage) == ("看", "hm", Usage(5, 3, 2, 0))
 
 
-async def test_an_empty_answer_is_an_answer_without_usage(openai_server: OpenAIServer) -> None:
-    openai_server.behavior = stream(STOP, DONE)
-    reply = await complete(openai_server.base_url)
-    assert (reply.text, reply.finish_reason, reply.usage_reported) == ("", "stop", False)
-
-
 SENSITIVE = event({"error": {"code": "data_inspection_failed", "message": "no"}})
 CUT: list[tuple[str, Behavior, str]] = [
     ("closed in the middle", stream(A, end=False), "interrupted"),
@@ -354,12 +348,6 @@ async def test_a_server_that_refuses_both_names_of_the_limit_ends_the_call(
     with pytest.raises(RejectedRequestError):
         await complete(openai_server.base_url)
     assert len(openai_server.requests) == 2
-
-
-async def test_what_the_user_sets_in_extra_body_is_never_dropped(openai_server: OpenAIServer) -> None:
-    openai_server.behavior = refusing("temperature")(answer())
-    with pytest.raises(RejectedRequestError):
-        await complete(openai_server.base_url, sampling=Sampling(extra_body={"temperature": 1}))
 
 
 async def test_calls_in_flight_that_are_refused_together_all_end_well(openai_server: OpenAIServer) -> None:

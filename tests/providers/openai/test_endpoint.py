@@ -44,6 +44,9 @@ def test_each_file_says_where_and_when_its_facts_were_found(name: str) -> None:
     assert preset.source
     assert all(address.startswith("https://") for address in preset.source)
     assert date(2026, 11, 1) <= preset.read
+    for price in filter(None, (known.price for known in preset.models)):
+        assert price.source.startswith("https://")
+        assert date(2026, 1, 1) <= price.read
 
 
 @every_preset
@@ -93,14 +96,6 @@ def test_the_first_pattern_that_fits_counts_and_case_does_not_matter() -> None:
 def test_another_name_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(ConfigError, match=", ".join(KNOWN)):
         load_preset(name)
-
-
-@every_preset
-def test_each_price_says_where_and_when_it_was_found(name: str) -> None:
-    for known in load_preset(name).models:
-        if known.price:
-            assert known.price.source.startswith("https://")
-            assert date(2026, 1, 1) <= known.price.read
 
 
 def test_the_usual_tier_is_a_field_of_the_request() -> None:

@@ -359,7 +359,9 @@ def reparsed(model: Model) -> None:
     assert orjson.loads((Path("out") / "checkpoint.json").read_bytes())["event_counts"] == counts
 
 
-@pytest.mark.parametrize("fault", ["left out", "cut", "half"])
+@pytest.mark.parametrize(
+    "fault", ["left out", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("cut", "half"))]
+)
 def test_an_answer_that_is_bad_at_first_leaves_no_trace_in_what_stays(
     model: Model, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:

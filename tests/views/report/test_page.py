@@ -11,7 +11,6 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eventabs import language
 from eventabs.errors import UsageError
 from eventabs.inspection.report import open_report_facts
 from eventabs.store.ledger import Ledger
@@ -130,22 +129,6 @@ def test_a_section_that_another_room_stored_is_shown_as_it_is(tmp_path: Path) ->
     assert '<a href="#tab=quality">Quality</a>' in page
     assert '<th scope="row"><bdi>用餐</bdi></th><td><bdi>1,234</bdi></td>' in page
     assert "img" not in elements.tags
-
-
-def test_a_section_is_in_the_readers_language_and_what_is_empty_stays_empty(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    ledger.set_meta(
-        {REPORT_SECTIONS: {"quality": [{"title": "", "columns": ["", "events"], "rows": [["", 1]]}]}}
-    )
-    ledger.close()
-    language.activate("zh")
-    try:
-        page = _page(tmp_path)
-    finally:
-        language.activate("en")
-    assert '<th scope="col"><bdi></bdi></th><th scope="col"><bdi>事件</bdi></th>' in page
-    assert "Content-Type: text/plain" not in page
 
 
 def test_more_users_than_a_page_holds_are_drawn_by_their_ids_and_told(
