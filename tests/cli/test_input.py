@@ -86,24 +86,6 @@ def test_an_export_of_a_run_that_is_not_complete_says_so(tmp_path: Path) -> None
     assert done.stderr == "The run is not complete; users in the file: 1, still pending: 2\n"
 
 
-@pytest.mark.parametrize(
-    ("flags", "hint"),
-    [
-        (("--format", "csv", "--cases", "journeys"), "--format xes"),
-        (("--format", "xlsx", "--bom"), "--format csv"),
-        (("--format", "xes", "--rows"), "another --format"),
-    ],
-)
-def test_a_flag_that_a_format_has_no_use_for_is_refused(
-    tmp_path: Path, flags: tuple[str, ...], hint: str
-) -> None:
-    (tmp_path / "out").mkdir()
-    make_run(tmp_path / "out", [make_event("anna")])
-    done = eventabs("export", "out", *flags, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert hint in done.stderr
-
-
 def test_rows_are_written_on_request_alone(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     make_run(tmp_path / "out", [make_event("anna")])

@@ -42,21 +42,9 @@ CLOCKS = st.sampled_from(["00:00:00", "00:29:59", "09:05:30", "09:05:59", "23:59
 NAMES = st.one_of(
     st.sampled_from(
         [
-            *(
-                "",
-                "XX公园",
-                "公园",
-                "XX",
-                "看 宝马7系",
-                "宝马_u1的店",
-                "10086号",
-                "STRASSE 7",
-                "ODE",
-                "de",
-                "in DE",
-            ),
-            *("two  spaces", "tab\u200bless", "a|b", '"quoted"', "at 10:00", "half 5m", "half 0", " 0", "A"),
-            *("咖啡。", "对比_A", "<|endoftext|>", "kelvin"),
+            *("", "XX公园", "公园", "XX", "看 宝马7系", "宝马_u1的店", "10086号", "STRASSE 7", "ODE", "de"),
+            *("in DE", "two  spaces", "tab\u200bless", "a|b", '"quoted"', "at 10:00", "half 5m"),
+            *("half 0", " 0", "A", "咖啡。", "对比_A", "<|endoftext|>", "kelvin"),
         ]
     ),
     st.text("aA宝马XX 0:\"'。é", max_size=8),
@@ -131,21 +119,6 @@ def test_the_long_lines_of_all_cost_what_counting_each_log_gives(rows: list[Row]
         together = sum(long_tokens(group, counter, language) for group in export.groups())
         each = sum(counter.total(long_pieces(log, language)) for log in export.user_logs())
     assert together == each
-
-
-def test_small_groups_cost_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", 5)
-    rows = [
-        (f"user {n % 7}", f"2026-01-0{n % 5 + 1} 10:{n:02}:00", "visit", "", "", f"place {n % 3}", "60", "")
-        for n in range(40)
-    ]
-    wanted = with_level("dense")
-    builder = make_builder(wanted, "en", None)
-    limits = batch_limits(wanted, builder)
-    with exported(rows) as export:
-        assert len(list(export.groups())) == 7
-        measured = list(measure_logs(export.groups(), builder, limits))
-        assert measured == [(log, measure_parts(log, builder, limits)) for log in export.user_logs()]
 
 
 def test_reading_goes_on_after_a_caller_that_stopped_at_the_first_group(

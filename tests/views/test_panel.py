@@ -62,10 +62,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def _screen(width: int = 80, *, verbose: bool = False) -> tuple[RichObserver, Terminal]:
+def _screen(width: int = 80) -> tuple[RichObserver, Terminal]:
     terminal = Terminal()
     console = Console(file=terminal, width=width, force_terminal=True, color_system=None)
-    return RichObserver(console, verbose=verbose), terminal
+    return RichObserver(console), terminal
 
 
 def _lines(terminal: Terminal) -> list[str]:
@@ -136,19 +136,11 @@ def test_until_a_reply_came_no_time_is_promised() -> None:
     assert "left" not in terminal.getvalue()
 
 
-def _printed(*, verbose: bool) -> list[str]:
-    observer, terminal = _screen(verbose=verbose)
+def test_only_notes_that_deserve_a_line_are_printed_above_the_panel() -> None:
+    observer, terminal = _screen()
     for note in NOTES:  # outside the live display only the lines above it are printed
         observer.noted(note)
-    return _lines(terminal)
-
-
-def test_only_notes_that_deserve_a_line_are_printed_above_the_panel() -> None:
-    assert [line.split(" ")[0] for line in _printed(verbose=False)] == ["Input:", "Split", "Call", "Stopped,"]
-
-
-def test_verbose_prints_every_note() -> None:
-    assert len(_printed(verbose=True)) == len(NOTES)
+    assert [line.split(" ")[0] for line in _lines(terminal)] == ["Input:", "Split", "Call", "Stopped,"]
 
 
 def test_nothing_of_the_panel_stays_behind() -> None:

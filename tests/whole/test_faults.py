@@ -183,19 +183,6 @@ def test_messages_that_a_full_disk_refuses_do_not_end_a_run(tmp_path: Path) -> N
     assert "Completed" in (tmp_path / "input.eventabs" / "run.log").read_text("utf-8")
 
 
-@needs_full
-def test_results_that_cannot_be_written_are_one_line_and_those_that_nobody_reads_none(tmp_path: Path) -> None:
-    write_users(tmp_path / "input.jsonl", users=2)
-    assert eventabs("run", "input.jsonl", "--out", "out", "-q", cwd=tmp_path).returncode == 0
-    for arguments in ("--help", "status out", "show out --json"):
-        full = in_shell(tmp_path, f"{arguments} > /dev/full")
-        assert full.returncode == 2
-        assert full.stderr.decode().startswith("eventabs: standard output cannot be written")
-        assert len(full.stderr.splitlines()) == 1
-        gone = in_shell(tmp_path, f"{arguments} | true")
-        assert (gone.returncode, gone.stderr) == (0, b"")
-
-
 # files of the run directory
 
 

@@ -194,19 +194,6 @@ def test_a_checkpoint_that_is_missing_or_broken_is_made_again_from_the_ledger(
     assert results(tmp_path / "wild") == calm
 
 
-def test_a_run_that_another_process_holds_is_refused(
-    tmp_path: Path, export: Path, server: OpenAIServer
-) -> None:
-    server.behavior = slowly(60, answer())
-    process = start("run", "input.jsonl", *flags(server), cwd=tmp_path)
-    wait_until(lambda: len(server.requests) >= 3)
-    second = eventabs("resume", "input.eventabs", cwd=tmp_path)
-    process.kill()
-    process.communicate()
-    assert second.returncode == 2
-    assert "in use" in second.stderr
-
-
 def test_an_interrupt_while_the_input_is_read_is_no_error(tmp_path: Path) -> None:
     write_users(tmp_path / "once.jsonl", users=200, behaviors=60)
     rows = (tmp_path / "once.jsonl").read_bytes()

@@ -5,8 +5,6 @@ import sqlite3  # noqa: TID251  what the tool wrote is read as any other program
 import stat
 from pathlib import Path
 
-import pytest
-
 from house import checkpoint, eventabs, lines, write_users
 from openai_server import OpenAIServer, answer, answer_by_day, script, status, stream
 
@@ -155,27 +153,6 @@ def test_a_user_larger_than_a_batch_is_cut_at_day_boundaries_and_joined_again(
         assert covered == list(range(300))
 
 
-@pytest.mark.parametrize(
-    ("constrain", "field", "sent"),
-    [("auto", "ebnf", "ebnf"), ("none", "ebnf", "")],
-)
-def test_a_grammar_of_the_batch_goes_where_the_settings_say(
-    tmp_path: Path, openai_server: OpenAIServer, constrain: str, field: str, sent: str
-) -> None:
-    write_users(tmp_path / "input.jsonl", users=2)
-    arguments = ("run", "input.jsonl", *model(openai_server))
-    done = eventabs(
-        *arguments, cwd=tmp_path, EVENTABS_LLM__CONSTRAIN=constrain, EVENTABS_LLM__GRAMMAR_FIELD=field
-    )
-    assert done.returncode == 0, done.stderr
-    for request in openai_server.requests:
-        grammars = {name: request.body[name] for name in ("grammar", "ebnf") if name in request.body}
-        assert list(grammars) == ([sent] if sent else [])
-        aliases = [line for line in request.user_message.splitlines() if line.startswith("## ")]
-        named = [alias.split()[1] for alias in aliases]
-        assert all(f'"## {alias}"' in text for alias in named for text in grammars.values())
-
-
 def test_a_stream_that_breaks_is_kept_and_read_as_far_as_it_came(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
@@ -241,37 +218,6 @@ def test_resuming_a_completed_run_calls_nobody(tmp_path: Path, openai_server: Op
     assert done.returncode == 0, done.stderr
     assert len(openai_server.requests) == 1
     assert (tmp_path / "input.eventabs" / "events.jsonl").read_bytes() == before
-
-
-def test_changed_settings_are_named_and_refused_on_resume_until_they_are_accepted(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = script(answer(), then=status(401))
-    write_users(tmp_path / "input.jsonl", users=4)
-    eventabs("run", "input.jsonl", *model(openai_server), "--max-users", 1, "--concurrency", 1, cwd=tmp_path)
-    refused = eventabs("resume", "input.eventabs", "--model", "another-model", cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "llm.model" in refused.stderr
-    assert "another-model" in refused.stderr
-    assert "--accept-changes" in refused.stderr
-    openai_server.behavior = answer()
-    taken = eventabs("resume", "input.eventabs", "--model", "another-model", "--accept-changes", cwd=tmp_path)
-    assert taken.returncode == 0, taken.stderr
-    assert openai_server.requests[-1].body["model"] == "another-model"
-    free = eventabs("resume", "input.eventabs", "--concurrency", 7, cwd=tmp_path)
-    assert free.returncode == 0, free.stderr
-
-
-def test_max_total_tokens_stops_the_run_before_the_limit_is_passed(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    write_users(tmp_path / "input.jsonl", users=6)
-    flags = ("--max-users", 1, "--concurrency", 1, "--max-total-tokens", 2500, "--max-output-tokens", 300)
-    done = eventabs("run", "input.jsonl", *model(openai_server), *flags, cwd=tmp_path)
-    assert done.returncode == 1
-    usage = checkpoint(tmp_path / "input.eventabs")["usage"]
-    assert 0 < usage["prompt_tokens"] + usage["completion_tokens"] <= 2500
-    assert eventabs("resume", "input.eventabs", "--max-total-tokens", 0, cwd=tmp_path).returncode == 0
 
 
 def test_reparse_makes_the_same_events_again_without_a_call(

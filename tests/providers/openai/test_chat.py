@@ -145,12 +145,6 @@ async def test_whatever_the_wire_looks_like_the_answer_is_whole(
     assert (reply.text, reply.finish_reason) == ("看车", "stop")
 
 
-async def test_a_plain_answer_is_read_when_no_stream_was_asked_for(openai_server: OpenAIServer) -> None:
-    openai_server.behavior = slowly(0.4, status(200, completion("看车", "length", {"prompt_tokens": 4})))
-    reply = await complete(openai_server.base_url, sampling=Sampling(stream=False))
-    assert (reply.text, reply.finish_reason, reply.usage) == ("看车", "length", Usage(4))
-
-
 async def test_reasoning_and_usage_are_kept_apart_from_the_text(openai_server: OpenAIServer) -> None:
     usage = {"prompt_tokens": 5, "completion_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 2}}
     openai_server.behavior = stream(

@@ -148,19 +148,7 @@ def test_a_type_may_be_named_by_any_words_that_are_no_rows(name: str) -> None:
     assert load_rules(SMALL.replace("用餐", name), "zh").kinds["meal"].name == name
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "用|餐",
-        "用餐!",
-        "吃,喝",
-        "# 用餐",
-        "> 购买",
-        "top 10",
-        "第5行",
-        "１２",
-    ],
-)
+@pytest.mark.parametrize("name", ["用|餐", "用餐!", "吃,喝", "# 用餐", "> 购买", "top 10", "第5行", "１２"])
 def test_a_type_that_reads_as_marks_or_rows_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=r"types\.meal\.zh"):
         load_rules(SMALL.replace("用餐", name), "zh")

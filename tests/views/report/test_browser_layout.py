@@ -126,17 +126,9 @@ async def test_every_control_has_a_name_and_every_heading_its_level(tmp_path: Pa
         await open_page(page, write_page(tmp_path))
         tree: dict[str, Any] = await page.do("Accessibility.getFullAXTree")
         nodes = [node for node in tree["nodes"] if not node.get("ignored")]
+        controls = {"button", "link", "textbox", "searchbox", "combobox", "option", "listbox", "region"}
         for node in nodes:
-            if node["role"]["value"] in (
-                "button",
-                "link",
-                "textbox",
-                "searchbox",
-                "combobox",
-                "option",
-                "listbox",
-                "region",
-            ):
+            if node["role"]["value"] in controls:
                 assert node["name"]["value"].strip(), node
         assert {"navigation", "main", "search", "listbox", "option"} <= {
             node["role"]["value"] for node in nodes
