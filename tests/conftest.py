@@ -14,12 +14,12 @@ settings.load_profile("eventabs")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of `make test` and `make pinned`."""
-    parser.addoption("--quick", action="store_true", help="a third of the examples, and no test marked slow")
+    parser.addoption("--quick", action="store_true", help="a sixth of the examples, and no test marked slow")
     parser.addoption("--write-pinned", action="store_true", help="write tests/data/pinned anew")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave slow tests out, and two thirds of the examples of property tests, where only a quick look is asked for."""
+    """Leave slow tests out, and most examples of property tests, where only a quick look is asked for."""
     if not config.getoption("--quick"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         full = getattr(test, "_hypothesis_internal_use_settings", None)
         if full:
             test._hypothesis_internal_use_settings = settings(
-                full, max_examples=max(5, full.max_examples // 3)
+                full, max_examples=max(5, full.max_examples // 6)
             )
 
 

@@ -20,12 +20,13 @@ import pytest
 import eventabs
 from eventabs.errors import ConfigError, InputError, UsageError
 from eventabs.records import InputWarning
-from eventabs.runs.observer import BatchDone, Note, Planned, Progress, Started
+from eventabs.runs.observer import BatchDone, Planned
 from eventabs.store import Ledger
 from exports_kit import make_event, make_journey
 from house import lines, write_users
 from openai_server import OpenAIServer
 from paths import ROOT
+from runs_kit import Watcher
 
 RULES = {"llm": {"provider": "rules"}}
 SMALL = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
@@ -59,25 +60,6 @@ def process_as_it_is() -> Iterator[None]:
         gc.get_threshold(),
         now,
     ) == before
-
-
-class Watcher:
-    """Keeps what a run reports, and calls back at each finished batch."""
-
-    def __init__(self, at_batch: object = None) -> None:
-        self.facts: list[Started | Note | Progress] = []
-        self._at_batch = at_batch
-
-    def started(self, facts: Started) -> None:
-        self.facts.append(facts)
-
-    def noted(self, note: Note) -> None:
-        self.facts.append(note)
-        if isinstance(note, BatchDone) and callable(self._at_batch):
-            self._at_batch()
-
-    def progressed(self, progress: Progress) -> None:
-        self.facts.append(progress)
 
 
 @pytest.mark.usefixtures("process_as_it_is")
@@ -216,12 +198,6 @@ def test_header_values_are_kept_out_of_the_run_directory(export: Path, openai_se
         eventabs.run(export, settings={"llm": {"modell": "m"}}, out="other")
 
 
-def test_the_directory_of_another_run_is_refused(export: Path) -> None:
-    eventabs.run(export, settings=RULES, out="out")
-    with pytest.raises(UsageError, match="already holds a run"):
-        eventabs.run(export, settings=RULES, out="out")
-
-
 def test_a_run_in_the_place_of_an_export_names_the_command_that_goes_on_with_it(export: Path) -> None:
     eventabs.run(export, settings=RULES, out="out")
     for named in ("out", "out/checkpoint.json"):
@@ -247,12 +223,6 @@ def test_plain_http_to_another_machine_is_told_before_anything_is_sent(
     with pytest.raises(eventabs.RunStoppedError):
         eventabs.run(export, settings={"llm": {"model": "m", "base_url": address}}, observer=watcher)
     assert [fact.code for fact in watcher.facts if isinstance(fact, InputWarning)] == ["unencrypted"] * told
-
-
-def test_an_estimate_plans_what_the_run_sends(export: Path) -> None:
-    estimate = eventabs.estimate(export, settings=SMALL)
-    assert (estimate.users, estimate.batches) == (6, 3)
-    assert not list(Path().glob("*.eventabs"))
 
 
 def test_a_check_reports_each_finding(openai_server: OpenAIServer) -> None:
@@ -340,11 +310,12 @@ def test_a_run_that_cannot_go_on_raises_with_what_was_reached(export: Path) -> N
 def test_an_observer_gets_the_plan_and_the_progress(export: Path) -> None:
     watcher = Watcher()
     eventabs.run(export, settings=SMALL, observer=watcher)
-    kinds = [type(fact) for fact in watcher.facts]
-    assert kinds[0] is Started
-    assert {Planned, Progress, BatchDone} <= set(kinds)
+    assert watcher.starts
+    assert watcher.progress
+    assert {Planned, BatchDone} <= {type(note) for note in watcher.notes}
 
 
+@pytest.mark.slow
 def test_a_notebook_runs_from_its_own_event_loop(tmp_path: Path) -> None:
     nbformat = pytest.importorskip("nbformat", reason="needs nbclient and ipykernel")
     client = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")

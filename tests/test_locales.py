@@ -1,13 +1,9 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import eventabs
-from eventabs import language
 from messages import as_mo, as_po, extracted, faults, main, updated
-from paths import ROOT
 
 PACKAGE = Path(eventabs.__file__).parent
 PO = PACKAGE / "locales" / "zh" / "LC_MESSAGES" / "eventabs.po"
@@ -52,16 +48,6 @@ def test_the_compiled_catalogue_is_made_from_the_text() -> None:
     assert as_mo(updated(extracted(PACKAGE), PO.read_bytes())) == compiled.read_bytes()
 
 
-def test_make_messages_finds_nothing_to_do() -> None:
-    check = subprocess.run(
-        [sys.executable, ROOT / "tools" / "messages.py", "--check"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (check.returncode, check.stderr) == (0, "")
-
-
 def test_a_good_catalogue_has_no_faults(package: Path) -> None:
     assert _own(package, _po("{path} 不见了", "{count} 个用户")) == []
 
@@ -101,10 +87,3 @@ def test_the_tool_writes_what_its_check_then_accepts(tmp_path: Path, monkeypatch
     (tmp_path / "room.py").write_text("from gettext import gettext as _\n_('new')\n", encoding="utf-8")
     assert main(["--check"]) == 1
     assert main([]) == 1
-
-
-def test_words_of_the_help_pages_are_looked_up_in_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
-    language.activate("zh")
-    assert language.gettext("Options") == "选项"
-    language.activate("en")
-    assert language.gettext("Options") == "Options"

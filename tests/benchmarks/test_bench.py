@@ -10,11 +10,6 @@ from bench import Figure
 BEFORE = {"calls": Figure(1.0, 2.0, 0.02), "reading": Figure(3.0, 2.0, 0.02)}
 
 
-def test_a_figure_is_the_median_of_its_rounds() -> None:
-    rounds = [(2.0, 1.0), (2.2, 1.0), (9.0, 3.0)]
-    assert Figure.of(rounds) == Figure(seconds=2.2, ratio=2.2, noise=0.455)
-
-
 @pytest.mark.parametrize(
     ("ratio", "worse"), [(1.5, []), (2.0, []), (2.19, []), (2.21, ["calls"]), (4.0, ["calls"])]
 )
@@ -26,11 +21,6 @@ def test_a_figure_is_worse_above_a_tenth_more_whatever_its_seconds(ratio: float,
     }
     assert bench.worse(now, BEFORE) == worse
     assert ("worse than abc" in bench.table(now, "abc", BEFORE)) == bool(worse)
-
-
-def test_rounds_that_differ_are_said_so() -> None:
-    assert "quiet machine: calls" in bench.table({"calls": Figure(1.0, 2.0, 0.11)}, "abc", BEFORE)
-    assert "quiet machine" not in bench.table(BEFORE, "abc", BEFORE)
 
 
 def test_what_is_kept_has_the_same_figures_for_each_commit() -> None:

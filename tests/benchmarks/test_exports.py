@@ -8,6 +8,8 @@ import pytest
 
 import exports as bench
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def export(tmp_path: Path) -> Path:

@@ -5,6 +5,8 @@ import pytest
 from mutation_kinds import KINDS, Kind
 from mutations import Tally, main, measure, table
 
+pytestmark = pytest.mark.slow
+
 COUNT = 20 * len(KINDS)
 
 

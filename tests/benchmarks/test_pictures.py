@@ -8,7 +8,7 @@ import pytest
 
 from eventabs import language
 from eventabs.runs.observer import CoolingDown, Planned, Progress, Retrying, Started
-from pictures import PICTURES, Fact, draw_panel, until_a_cooldown
+from pictures import PICTURES, Fact, until_a_cooldown
 
 PANELS = sorted(PICTURES.glob("*.svg"))
 PHOTOGRAPHS = sorted(PICTURES.glob("*.png"))
@@ -30,20 +30,6 @@ def test_the_panel_is_taken_at_the_first_cooldown_late_in_the_run() -> None:
     assert until_a_cooldown(FACTS, 0.6) == FACTS[:7]
     with pytest.raises(SystemExit):
         until_a_cooldown(FACTS, 0.9)
-
-
-def test_wide_characters_have_a_place_each_and_narrow_ones_the_width_of_their_cells() -> None:
-    language.activate("zh")
-    try:
-        picture = draw_panel(FACTS)
-    finally:
-        language.activate("en")
-    assert "eventabs.toml" in picture
-    assert "somewhere" not in picture, "where the picture was made is nobody's business"
-    (places,) = re.findall(r'x="([\d. ]+)">用户<', picture)
-    first, second = map(float, places.split())
-    assert second - first == pytest.approx(24.4)
-    assert re.search(r'x="207.4" textLength="[\d.]+">\u00a072/100', picture), "behind 完成, on the grid"
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda path: path.name)

@@ -28,11 +28,12 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import simulated_model
 import simulated_replies
-from reliability_figures import longest_first
 from reliability_records import Call, Run
-from simulated_model import MINUTE, ON_THE_WAY, Model, Options, RateLimits, Speed, parse_failures
+from simulated_model import MINUTE, Model, Options, RateLimits, Speed, parse_failures
 from simulated_replies import Told, Wanted
 from simulator import Simulator
+
+pytestmark = pytest.mark.slow
 
 VOCABULARY = default_vocabulary("zh", (Category("conversion", "!"), Category("engagement")), open_types=True)
 AT_ONCE = Speed(first_token=0.0, prefill=0.0, decode=0.0)
@@ -122,18 +123,6 @@ def test_a_users_answer_depends_on_that_users_block_alone() -> None:
     assert both["U2"].starting_at(1) not in both.values()
 
 
-def test_an_answer_is_the_same_at_every_level_of_compaction() -> None:
-    assert request_of(3).messages[-1] != request_of(3, level="dense").messages[-1]
-    assert told_by(request_of(3)) == told_by(request_of(3, level="dense"))
-
-
-def test_without_a_word_for_minor_rows_none_is_minor() -> None:
-    (block,) = simulated_replies.read_blocks(request_of(1).messages[-1]["content"]).values()
-    told = simulated_replies.told_of(block, "")
-    assert told.minor == ()
-    assert "出行" in {event.type for event in told.events}
-
-
 def test_left_out_conversions_are_minor_rows_and_left_out_rows_are_nowhere() -> None:
     request = request_of(2)
     blocks = simulated_replies.read_blocks(request.messages[-1]["content"])
@@ -209,12 +198,6 @@ def test_a_mix_has_the_asked_shares_and_another_draw_for_what_is_asked_again() -
         assert kinds[kind] / 4000 == pytest.approx(share, abs=0.025)
 
 
-@pytest.mark.parametrize("text", ["emtpy=0.1", "empty=0.7,cut=0.4", "think=2", "cut=many"])
-def test_a_mix_that_cannot_be_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        parse_failures(text)
-
-
 def test_no_sixty_seconds_hold_more_requests_or_tokens_than_the_limits() -> None:
     limits = RateLimits(rpm=3, tpm=100)
     assert [limits.admit(now, 40) for now in (0.0, 1.0)] == [0.0, 0.0]
@@ -224,62 +207,6 @@ def test_no_sixty_seconds_hold_more_requests_or_tokens_than_the_limits() -> None
     assert limits.admit(60.0, 40) == 0.0
     assert limits.admit(60.5, 500) == pytest.approx(MINUTE - 0.5)  # alone in a minute of its own
     assert limits.admit(121.0, 500) == 0.0
-
-
-def test_a_request_while_a_retry_after_runs_is_forbidden_but_not_one_that_was_on_the_way() -> None:
-    limits = RateLimits(0, 0)
-    limits.forbid(10.0, 5.0)
-    limits.forbid(11.0, 2.0)
-    moments = (10.0, 10.0 + ON_THE_WAY / 2, 10.5, 14.9, 15.0)
-    assert [limits.is_forbidden(now) for now in moments] == [False, False, True, True, False]
-
-
-async def test_over_the_limit_a_429_names_the_wait_and_the_log_names_who_did_not_heed_it(
-    tmp_path: Path,
-) -> None:
-    body = body_of(request_of(1))
-    with Simulator(Options(AT_ONCE, rpm=1), log=tmp_path / "log") as simulator:
-        async with httpx.AsyncClient(base_url=simulator.base_url) as client:
-            statuses = []
-            for pause in (0.0, 0.0, ON_THE_WAY * 1.5):
-                await asyncio.sleep(pause)
-                response = await client.post("/chat/completions", json=body)
-                statuses.append(response.status_code)
-    assert simulator.counts["forbidden"] == 1  # counted once the answer is out, so asked when all is over
-    assert statuses == [200, 429, 429]
-    assert 58 <= int(response.headers["retry-after"]) <= 60
-    assert [line["forbidden"] for line in lines(tmp_path / "log")] == [False, False, True]
-
-
-async def test_the_endpoint_lists_its_model_and_logs_calls_only(tmp_path: Path) -> None:
-    with Simulator(Options(AT_ONCE), log=tmp_path / "log") as simulator:
-        async with httpx.AsyncClient(base_url=simulator.base_url) as client:
-            listed = (await client.get("/models")).json()
-            await client.post("/chat/completions", json=body_of(request_of(1)))
-    assert [model["id"] for model in listed["data"]] == ["simulated"]
-    assert len(lines(tmp_path / "log")) == 1
-
-
-def test_the_latency_model_counts_what_is_read_and_what_is_written() -> None:
-    speed = Speed(first_token=1.0, prefill=5000.0, decode=500.0, scale=10.0)
-    assert speed.reading(10_000) == pytest.approx(0.3)
-    assert speed.writing(1_000) == pytest.approx(0.2)
-
-
-async def test_the_pieces_of_a_stream_are_due_at_the_pace_of_the_model(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    moments: list[float] = []
-
-    async def note(moment: float) -> None:
-        moments.append(moment)
-
-    monkeypatch.setattr("simulator._sleep_until", note)
-    speed = Speed(first_token=1e6, decode=500.0)  # all pieces are due far from now
-    with Simulator(Options(speed)) as simulator:
-        reply = await ask(simulator, request_of(2))
-    assert len(set(moments)) > 2
-    assert max(moments) - min(moments) == pytest.approx(speed.writing(reply.usage.completion_tokens))
 
 
 async def test_an_answer_longer_than_asked_for_is_cut_and_paid_as_far_as_it_came(tmp_path: Path) -> None:
@@ -321,6 +248,7 @@ async def test_everything_that_was_served_stands_in_the_log(tmp_path: Path, kind
         assert line["completion_tokens"] == 0
 
 
+@pytest.mark.slow
 async def test_many_requests_at_once_are_all_served() -> None:
     body = json.dumps(body_of(request_of(1), stream=True)).encode()
     waiting = iter(range(640))
@@ -335,11 +263,6 @@ async def test_many_requests_at_once_are_all_served() -> None:
 
             await asyncio.gather(*(work() for _ in range(64)))
     assert simulator.counts["well"] == 640
-
-
-def test_the_longest_first_schedule_gives_each_to_the_first_free_worker() -> None:
-    assert longest_first([1, 2, 3, 4, 5], 2) == 8  # 5+2+1 and 4+3
-    assert longest_first([4, 1, 1], 3) == 4
 
 
 def run_of(log: list[dict[str, Any]], calls: list[Call]) -> Run:

@@ -1,37 +1,21 @@
 """The seeded generator of behavior."""
 
 import csv
-import importlib.util
 import json
-import re
-import sys
-from collections import Counter
-from datetime import datetime, timedelta
-from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from paths import ROOT
+import workload
 
-PATH = ROOT / "benchmarks" / "workload.py"
-SPEC = importlib.util.spec_from_file_location("workload", PATH)
-assert SPEC is not None
-assert SPEC.loader is not None
-workload = importlib.util.module_from_spec(SPEC)
-sys.modules["workload"] = workload
-SPEC.loader.exec_module(workload)
+pytestmark = pytest.mark.slow
 
 
 def written(tmp_path: Path, *options: str) -> Path:
     out = tmp_path / "out"
     workload.main([*options, "--output", str(out)])
     return out
-
-
-def start(timestamp: str) -> datetime:
-    return datetime.fromisoformat(timestamp)
 
 
 @pytest.fixture(scope="module")
@@ -50,56 +34,6 @@ def test_the_same_options_give_the_same_bytes(tmp_path: Path, form: str) -> None
 def test_a_larger_workload_holds_the_smaller_one(rows: list[Any]) -> None:
     smaller = set(workload.generate(30, 90, 3))
     assert smaller < set(rows)
-
-
-def test_every_user_is_there_with_about_the_asked_number_of_behaviors(rows: list[Any]) -> None:
-    counts = Counter(row.user_id for row in rows)
-    assert sorted(counts) == [f"user_{user:04}" for user in range(1, 61)]
-    assert min(counts.values()) >= 45
-    assert max(counts.values()) <= 135
-    assert 80 <= len(rows) / 60 <= 100
-
-
-def test_every_action_of_the_story_occurs(rows: list[Any]) -> None:
-    assert {row.action for row in rows} == {
-        "browse",
-        "search",
-        "click",
-        "use_app",
-        "visit_poi",
-        "compare",
-        "add_cart",
-        "purchase",
-    }
-
-
-def test_rows_are_not_sorted_by_time(rows: list[Any]) -> None:
-    assert sum(one.timestamp > other.timestamp for one, other in pairwise(rows)) > len(rows) / 4
-
-
-def test_minutes_are_uniform_and_some_are_shared(rows: list[Any]) -> None:
-    by_minute = Counter(start(row.timestamp).minute for row in rows)
-    assert len(by_minute) == 60
-    assert max(by_minute.values()) < 2.5 * min(by_minute.values())
-    shared = Counter((row.user_id, row.timestamp[:16]) for row in rows)
-    assert max(shared.values()) >= 2
-
-
-def test_some_stays_cross_midnight_and_some_last_days(rows: list[Any]) -> None:
-    stays = [
-        (start(row.timestamp), timedelta(seconds=int(row.duration)))
-        for row in rows
-        if row.action == "visit_poi"
-    ]
-    assert any(lasting < timedelta(hours=3) and (at + lasting).date() > at.date() for at, lasting in stays)
-    assert any(lasting > timedelta(days=1) for _at, lasting in stays)
-
-
-def test_free_text_has_its_share_and_occurs_once() -> None:
-    rows = list(workload.generate(40, 90, 3, unique_text=0.3))
-    texts = [row.text for row in rows if row.text]
-    assert len(set(texts)) == len(texts)
-    assert 0.25 < len(texts) / len(rows) < 0.35
 
 
 def test_sentences_hold_the_facts_of_the_rows() -> None:
@@ -132,31 +66,3 @@ def test_the_three_forms_hold_the_same_rows(tmp_path: Path) -> None:
         (row["user_id"], row["timestamp"]) for row in objects
     ]
     assert all(set(row) == {"user_id", "timestamp", "behavior_text"} for row in said)
-
-
-def test_profiles_are_written_for_every_user(tmp_path: Path) -> None:
-    people = tmp_path / "people.csv"
-    rows = written(tmp_path, "--users", "7", "--behaviors", "3", "--profiles", str(people))
-    assert rows.exists()
-    with people.open(encoding="utf-8", newline="") as file:
-        read = list(csv.DictReader(file))
-    assert [person["user_id"] for person in read] == [f"user_{user:04}" for user in range(1, 8)]
-    assert all(20 <= int(person["age"]) < 65 for person in read)
-    assert all(person["gender"] in "男女" for person in read)
-
-
-def test_standard_output_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
-    workload.main(["--users", "1", "--behaviors", "2"])
-    assert capsys.readouterr().out.startswith("user_id,action,timestamp,")
-
-
-def test_rows_come_without_waiting_for_the_last_user() -> None:
-    endless = workload.generate(10_000_000, 90, 1)
-    taken = [row.user_id for row in islice(endless, 100)]
-    assert re.fullmatch(r"user_\d{4}", max(taken))
-    assert int(max(taken).removeprefix("user_")) < 200
-
-
-def test_a_life_longer_than_the_calendar_is_packed_into_it() -> None:
-    rows = list(workload.generate(1, 30_000, 1))
-    assert max(row.timestamp for row in rows) < "2037"

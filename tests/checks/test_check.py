@@ -17,7 +17,6 @@ from openai_server import (
     Behavior,
     Exchange,
     OpenAIServer,
-    answer,
     completion,
     listing,
     raw,
@@ -105,21 +104,10 @@ def test_a_good_endpoint_is_sound(tmp_path: Path, openai_server: OpenAIServer) -
     [
         (Model(streams=False), "streaming", "no"),
         (Model(usage=False), "usage", "no"),
-        (Model(refuses=("stream_options",), usage=False), "usage", "no"),
         (Model(refuses=("temperature",)), "temperature", "no"),
         (Model(reasoning="Let me see."), "thinking", "yes"),
         (Model(says="<think>Well.</think>ready"), "thinking", "yes"),
-        (
-            Model(refuses=("max_tokens",), limit="max_completion_tokens"),
-            "output_limit",
-            "max_completion_tokens",
-        ),
-        (Model(limit="max_completion_tokens"), "output_limit", "max_completion_tokens"),
-        (Model(limit=""), "output_limit", "ignored"),
         (Model(schema="refused"), "json_schema", "no"),
-        (Model(schema="ignored"), "json_schema", "ignored"),
-        (Model(json="refused"), "json_object", "no"),
-        (Model(json="ignored"), "json_object", "ignored"),
         (Model(grammar=""), "grammar", "ignored"),
         (Model(grammar="", refuses=("ebnf",)), "grammar", "no"),
     ],
@@ -165,7 +153,7 @@ def test_how_many_rows_come_back_is_found_with_made_up_users(  # noqa: PLR0917  
         )
 
 
-@pytest.mark.parametrize("field", ["grammar", "structured_outputs", "ebnf"])
+@pytest.mark.parametrize("field", ["grammar", "structured_outputs"])
 def test_where_a_server_of_ones_own_takes_a_grammar_is_found_and_told(
     tmp_path: Path, openai_server: OpenAIServer, field: str
 ) -> None:
@@ -191,15 +179,6 @@ def test_thinking_that_should_be_off_is_told(tmp_path: Path, openai_server: Open
     assert checked.state("thinking") == "warning"
 
 
-def test_thinking_whose_beginning_the_server_swallows_is_seen(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = Model(says="One word is asked for.\n</think>\n\nready")()
-    checked = check(tmp_path, openai_server)
-    assert checked.facts.abilities["thinking"] == "yes"
-    assert checked.state("thinking") == "warning"
-
-
 def test_an_answer_form_that_the_endpoint_does_not_support_names_another(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
@@ -207,12 +186,6 @@ def test_an_answer_form_that_the_endpoint_does_not_support_names_another(
     checked = check(tmp_path, openai_server, '[prompt]\nanswer = "schema"\n')
     assert checked.state("json_schema") == "warning"
     assert 'prompt.answer = "lines"' in checked.next_step("json_schema")
-
-
-def test_a_stream_is_tried_also_where_none_is_asked_for(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = Model()()
-    checked = check(tmp_path, openai_server, "stream = false\n")
-    assert "llm.stream = true" in checked.next_step("streaming")
 
 
 def test_what_the_body_sets_itself_is_not_tried(tmp_path: Path, openai_server: OpenAIServer) -> None:
@@ -283,13 +256,6 @@ def test_secrets_in_the_address_are_in_no_finding(tmp_path: Path, openai_server:
     assert "tell-nobody" not in str(asdict(checked.report))
 
 
-def test_a_model_that_is_listed_and_yet_not_found_is_no_matter_of_its_name(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = status(404, b"")
-    assert "llm.model to" not in check(tmp_path, openai_server).next_step("request")
-
-
 def test_without_a_model_those_of_the_endpoint_are_listed(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
@@ -324,21 +290,6 @@ def test_a_model_that_is_not_listed_and_yet_answers_is_a_warning_with_the_neares
     assert checked.code == 0
 
 
-def test_an_empty_list_of_models_says_nothing_against_one(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = Model()()
-    openai_server.models = listing()
-    assert check(tmp_path, openai_server).state("models") == "note"
-
-
-def test_an_answer_without_text_comes_with_a_next_step(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = answer(lambda _user: "")
-    checked = check(tmp_path, openai_server)
-    assert checked.state("request") == "warning"
-    assert "check once more" in checked.next_step("request")
-
-
 def test_an_address_with_the_path_of_a_call_is_a_fault_that_names_the_right_one(tmp_path: Path) -> None:
     address = "https://api.example.com/v1/chat/completions/?token=tell-nobody-token"
     checked = check(tmp_path, None, f'base_url = "{address}"\nmodel = "m"\n')
@@ -357,28 +308,17 @@ def test_a_variable_that_the_user_chose_and_did_not_set_is_a_warning(
     assert check(tmp_path, openai_server, 'preset = "vllm"\n').state("key") == "note", "most want none"
 
 
-@pytest.mark.parametrize(
-    ("preset", "command"), [("vllm", "vllm serve"), ("ollama", "ollama serve"), ("llamacpp", "llama-server")]
-)
-def test_a_server_of_ones_own_that_does_not_run_is_named_by_its_command(
-    tmp_path: Path, preset: str, command: str
-) -> None:
+def test_a_server_of_ones_own_that_does_not_run_is_named_by_its_command(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
         port = taken.getsockname()[1]
         checked = check(
-            tmp_path, None, f'preset = "{preset}"\nmodel = "m"\nbase_url = "http://127.0.0.1:{port}/v1"\n'
+            tmp_path, None, f'preset = "vllm"\nmodel = "m"\nbase_url = "http://127.0.0.1:{port}/v1"\n'
         )
     assert checked.code == 1
     assert "refuses the connection" in checked.message("connection")
-    assert command in checked.next_step("connection")
+    assert "vllm serve" in checked.next_step("connection")
     assert "request" not in checked.findings
-
-
-def test_a_name_that_nobody_knows_is_told(tmp_path: Path) -> None:
-    checked = check(tmp_path, None, 'base_url = "https://nowhere.invalid/v1"\nmodel = "m"\n')
-    assert checked.code == 1
-    assert "llm.base_url" in checked.next_step("connection")
 
 
 def test_a_proxy_that_does_not_answer_is_told_from_the_endpoint(tmp_path: Path) -> None:
@@ -388,24 +328,13 @@ def test_a_proxy_that_does_not_answer_is_told_from_the_endpoint(tmp_path: Path) 
     assert "llm.proxy" in checked.next_step("connection")
 
 
-def test_a_redirect_is_not_followed_and_names_its_target(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    there = {"Location": "https://elsewhere.example/v1/chat/completions"}
-    openai_server.behavior = openai_server.models = status(308, b"", there)
-    checked = check(tmp_path, openai_server)
-    assert checked.code == 1
-    assert "elsewhere.example" in checked.message("request")
-
-
 @pytest.mark.parametrize(
     "behavior",
     [
         status(200, b"<!doctype html><html>Welcome</html>"),
-        status(200, b'{"choices": 3}'),
-        status(200, b'[{"oh": "no"}]'),
         status(200, b"\xff\xfe nothing"),
         status(500, b"oops"),
         raw(b"SSH-2.0-OpenSSH\r\n"),
-        raw(b""),
         stall(),
     ],
 )
@@ -468,13 +397,6 @@ def test_a_setting_that_would_stop_a_run_is_a_fault(
     assert hint in checked.message(name)
 
 
-def test_a_key_that_would_travel_unencrypted_is_a_fault_and_nothing_is_sent(tmp_path: Path) -> None:
-    checked = check(tmp_path, None, 'base_url = "http://example.com/v1"\nmodel = "m"\n')
-    assert checked.code == 2
-    assert checked.state("address") == "fault"
-    assert "connection" not in checked.findings
-
-
 def test_the_input_of_the_config_is_looked_for(tmp_path: Path) -> None:
     export = write_users(tmp_path / "a.jsonl", users=1)
     checked = check(tmp_path, None, f'[input]\npaths = ["{export}"]\n')
@@ -513,15 +435,6 @@ def test_a_full_tier_is_no_fault_since_a_run_waits_for_it(
     openai_server.behavior = status(498, {"error": {"code": "capacity_exceeded", "message": "full"}})
     checked = check(tmp_path, openai_server, FLEX)
     assert (checked.code, checked.state("request")) == (0, "warning")
-
-
-def test_a_model_without_the_tier_is_a_fault_that_names_the_next_step(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = status(400, {"error": {"message": "no flex here", "param": "service_tier"}})
-    checked = check(tmp_path, openai_server, FLEX)
-    assert (checked.code, checked.state("request")) == (1, "fault")
-    assert "--tier standard" in checked.message("request")
 
 
 def test_prompts_so_long_that_a_vendor_takes_more_are_a_warning(tmp_path: Path) -> None:

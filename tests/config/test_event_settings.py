@@ -53,7 +53,6 @@ def test_rules_survive_the_run_directory_and_can_be_set_by_a_variable(
     ("rule", "said"),
     [
         ('type = "购买"', "events.must.0: give it a condition: action, item"),
-        ('item = ""\ntype = "购买"', "events.must.0: give it a condition"),
         ('action = "cart"', "events.must.0: say what must cover the behaviors: give type, category or both"),
         (
             'action = "cart"\ntype = "加购"\nadded_type = "购买"',
@@ -65,10 +64,8 @@ def test_rules_survive_the_run_directory_and_can_be_set_by_a_variable(
             "events.must.0.item.regex: it takes a regular expression of RE2: missing ]",
         ),
         ('item = { regexp = "x" }\ntype = "x"', "there is no setting events.must.0.item.regexp"),
-        ('item = 7\ntype = "x"', "events.must.0.item: it takes a text, a list of texts, or a regular"),
         ('action = "cart"\ntype = "a|b"', "events.must.0.type: it takes a name"),
         ('min_duration = -1\ntype = "x"', "events.must.0.min_duration: it must be at least 0"),
-        ('action = "cart"\ntype = "x"\nmiss = "ask"', "there is no setting events.must.0.miss"),
         ('actions = "cart"\ntype = "x"', "there is no setting events.must.0.actions"),
     ],
 )

@@ -53,10 +53,6 @@ def test_a_preset_chooses_no_model() -> None:
     assert "model" not in _llm(with_preset({"llm": {"preset": "deepseek"}}))
 
 
-def test_without_a_preset_nothing_is_added() -> None:
-    assert with_preset({"run": {"rpm": 5}}) == {"run": {"rpm": 5}}
-
-
 @pytest.mark.parametrize("llm", [3, {"preset": 3}, {"preset": ""}])
 def test_what_is_no_preset_is_left_for_validation_to_tell(llm: object) -> None:
     assert with_preset({"llm": llm}) == {"llm": llm}

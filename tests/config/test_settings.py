@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from eventabs.config.files import find_config, read_toml
+from eventabs.config.files import find_config
 from eventabs.config.settings import (
     Section,
     Settings,
@@ -76,23 +76,6 @@ def test_the_example_names_every_setting() -> None:
     assert [field for field in _fields(Settings) if field not in named] == []
 
 
-def test_the_example_says_something_about_every_setting_that_it_comments_out() -> None:
-    without = _named(tomllib.loads(EXAMPLE.read_text("utf-8")))
-    assert [field for field in _fields(Settings) if field not in without] == [
-        "input.dayfirst",
-        "llm.temperature",
-        "llm.seed",
-        "llm.extra_body",
-        "llm.extra_headers",
-        "llm.price.input",
-        "llm.price.cached_input",
-        "llm.price.output",
-        "llm.price.flex",
-        "llm.price.batch",
-        "vocabulary.aliases",
-    ]
-
-
 def test_the_example_still_loads_when_all_that_is_commented_out_is_used(tmp_path: Path) -> None:
     settings = load_settings(_toml(tmp_path, _example_in_use()), {})
     assert settings.llm.extra_body["enable_thinking"] is False
@@ -130,12 +113,6 @@ def test_a_variable_names_nested_settings_with_two_underscores(monkeypatch: pyte
     assert settings.input.paths == ("a.csv", "b.csv")
 
 
-def test_variables_without_the_prefix_set_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LLM__MODEL", "some-model")
-    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
-    assert load_settings(None, {}) == Settings()
-
-
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "windows.toml"
     path.write_bytes(b"\xef\xbb\xbfrun.rpm = 7\r\n")
@@ -154,16 +131,6 @@ def test_the_named_file_comes_first_then_the_variable_then_the_folder(tmp_path: 
     assert find_config(None, {}) == Path("eventabs.toml")
 
 
-def test_without_a_file_there_is_no_config() -> None:
-    assert find_config(None, {}) is None
-    assert load_settings(None, {}) == Settings()
-
-
-def test_a_folder_of_that_name_is_no_config() -> None:
-    Path("eventabs.toml").mkdir()
-    assert find_config(None, {}) is None
-
-
 # faults
 
 
@@ -173,14 +140,7 @@ def test_a_folder_of_that_name_is_no_config() -> None:
         ("modle = 1", "modle", "eventabs init --all --output -` lists them all"),
         ("run.concurency = 3", "run.concurency", "the nearest in name is run.concurrency"),
         ("[input.columns]\nusr = 'x'", "input.columns.usr", "the nearest in name is input.columns.user"),
-        (
-            "input.columns.durations = 'x'",
-            "input.columns.durations",
-            "the nearest in name is input.columns.duration",
-        ),
-        ("llm.price.inptu = 1", "llm.price.inptu", "the nearest in name is llm.price.input"),
         ("input.concurrency = 3", "input.concurrency", "the nearest in name is run.concurrency"),
-        ("[inputs]\nuser = 'x'", "inputs", "the nearest in name is input"),
         (
             "[input.columns]\nwhen = 'x'",
             "input.columns.when",
@@ -206,13 +166,8 @@ def test_an_unknown_key_is_named_with_the_nearest_or_the_file_that_knows_them_al
         ("run.concurrency = 0", "run.concurrency"),
         ("run.concurrency = 'many'", "run.concurrency"),
         ("budget.max_rows = -1", "budget.max_rows"),
-        ("run.attempts = 11", "run.attempts"),
-        ("budget.max_input_tokens = -1", "budget.max_input_tokens"),
-        ("llm.idle_timeout = 0", "llm.idle_timeout"),
         ("llm.price.input = -0.1", "llm.price.input"),
         ("llm.provider = 'qwen'", "llm.provider"),
-        ("prompt.detail = 'all'", "prompt.detail"),
-        ("compaction.level = 'tiny'", "compaction.level"),
         ("lang = 'fr'", "lang"),
         ("run.rpm = 999999999999999999999", "run.rpm"),
         ("budget.max_input_tokens = 999999999999999999999", "budget.max_input_tokens"),
@@ -232,7 +187,6 @@ def test_a_value_that_cannot_be_is_named_by_its_key(tmp_path: Path, text: str, k
     ("text", "key", "step"),
     [
         ('compaction.level = "legend"', "compaction.level", 'set "dense"'),
-        ('compaction.level = "day"', "compaction.level", 'set "dense"'),
         ('prompt.detail = "brief"', "prompt.detail", 'set "journeys"'),
         ('prompt.answer = "json"', "prompt.answer", 'set "schema"'),
         ('prompt.summary = "none"', "prompt.summary", "leave it out"),
@@ -266,7 +220,7 @@ def test_a_missing_file_is_named_with_the_flag_to_use(tmp_path: Path) -> None:
     assert "--config" in fault
 
 
-@pytest.mark.parametrize("content", [b"[run\n", b"a = 1\na = 2\n", b"lang = '\xff'\n", b"\x00"])
+@pytest.mark.parametrize("content", [b"[run\n", b"lang = '\xff'\n"])
 def test_what_is_no_toml_is_refused_with_the_file_and_the_flag(tmp_path: Path, content: bytes) -> None:
     config = tmp_path / "bad.toml"
     config.write_bytes(content)
@@ -281,14 +235,11 @@ def test_what_is_no_toml_is_refused_with_the_file_and_the_flag(tmp_path: Path, c
         ("[run]\nrpm = ten\n", "line 2, column 7", "a text stands in quotes"),
         ("[run]\nrpm\n", "line 2, column 4", "= is missing"),
         ("[run\nrpm = 1\n", "line 1, column 5", "] is missing"),
-        ("lang = 'en' 'zh'\n", "line 1, column 13", "a line of its own"),
-        ("[run]\n[run]\n", "line 2, column 5", "stands in the file already"),
         ("lang = 'en'\nlang = 'zh'\n", "line 2", "stands in the file already"),
         ('lang = "en\n', "line 1, column 11", "closing quote"),
         ("lang = 'en\n", "at the end of the file", "closing quote"),
         ('lang = "\\q"\n', "line 1", "backslash"),
         ("语言 = 'zh'\n", "line 1, column 1", "stands in quotes"),
-        ("a = [1", "at the end of the file", "no closing ]"),
     ],
 )
 def test_what_is_no_toml_is_told_in_our_own_words_with_its_place(
@@ -297,11 +248,6 @@ def test_what_is_no_toml_is_told_in_our_own_words_with_its_place(
     fault = _fault(_toml(tmp_path, content))
     assert where in fault
     assert what in fault
-
-
-def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_toml(tmp_path)
 
 
 # vocabulary
@@ -383,35 +329,7 @@ def test_a_type_is_of_a_category_that_exists() -> None:
     assert "Value error" not in fault
 
 
-def test_types_may_leave_their_category_open() -> None:
-    types = [{"name": "看车"}, {"name": "到店", "category": "conversion"}]
-    vocabulary = load_settings(None, {"vocabulary": {"types": types}}).vocabulary
-    assert [(kind.name, kind.category) for kind in vocabulary.types] == [("看车", ""), ("到店", "conversion")]
-
-
 # what comes out
-
-
-@pytest.mark.parametrize(
-    ("llm", "provider"),
-    [
-        ({}, "rules"),
-        ({"base_url": "http://127.0.0.1:8000/v1"}, "rules"),
-        ({"model": "some-model"}, "openai"),
-        ({"model": "some-model", "provider": "rules"}, "rules"),
-        ({"provider": "openai"}, "openai"),
-    ],
-)
-def test_a_model_is_called_only_where_one_is_set(llm: dict[str, str], provider: str) -> None:
-    assert load_settings(None, {"llm": llm}).provider == provider
-
-
-def test_settings_cannot_be_changed() -> None:
-    settings = Settings()
-    with pytest.raises(ValidationError):
-        settings.lang = "zh"
-    with pytest.raises(ValidationError):
-        settings.run.rpm = 1
 
 
 def test_header_values_are_not_shown() -> None:

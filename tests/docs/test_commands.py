@@ -121,6 +121,7 @@ def test_what_is_made_of_the_events_holds_them(folder: Path) -> None:
     _holds_objects(json.loads((folder / "ocel.json").read_text("utf-8")), events)
 
 
+@pytest.mark.slow
 def test_the_notebook_of_the_page_runs_as_one(folder: Path) -> None:
     nbformat = pytest.importorskip("nbformat", reason="needs nbclient and ipykernel")
     client = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")

@@ -122,6 +122,7 @@ def test_a_second_start_while_one_works_leaves_with_a_clear_word(folder: Path) -
     assert told(folder) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("working", [3.0], indirect=True)
 def test_what_a_killed_night_left_is_done_before_the_next(
     folder: Path, working: subprocess.Popen[bytes]

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.errors import RunDirectoryError
-from eventabs.inspection.report import Table, open_report_facts
+from eventabs.inspection.report import open_report_facts
 from eventabs.inspection.run_status import TokenUse, inspect_run, token_use
 from eventabs.store.ledger import Ledger
-from eventabs.store.queries import REPORT_SECTIONS
 from report_kit import make_run
 
 
@@ -85,18 +83,6 @@ def test_paths_lead_to_the_first_marked_category(tmp_path: Path) -> None:
         assert facts.goal == "sale"
 
 
-def test_what_other_rooms_store_for_the_report_is_a_section_of_tables(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    audit = {"title": "Audit", "columns": ["type", "right"], "rows": [["dining", 0.9]], "note": "of 30"}
-    ledger.set_meta({REPORT_SECTIONS: {"quality": [audit]}})
-    ledger.close()
-    with open_report_facts(tmp_path) as facts:
-        assert facts.sections == {
-            "quality": (Table("Audit", ("type", "right"), (("dining", 0.9),), "of 30"),)
-        }
-
-
 def test_a_cause_has_its_counts_and_the_raw_reply(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
@@ -115,12 +101,6 @@ def test_the_middle_of_a_long_reply_is_left_out_and_counted(tmp_path: Path) -> N
     assert "b" not in example.reply
     assert example.reply.startswith("a" * 3_000)
     assert example.reply.endswith("c" * 600)
-
-
-def test_calls_without_an_answer_are_counted_by_their_error(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    with open_report_facts(tmp_path) as facts:
-        assert facts.call_errors == (("HTTP 503", 1),)
 
 
 def test_a_call_tells_when_it_was_sent_and_ended_and_whom_it_served(tmp_path: Path) -> None:
@@ -145,8 +125,3 @@ def test_reasoning_inside_the_reply_is_told_by_its_characters(tmp_path: Path) ->
         use = facts.calls[0].use
     assert use.reasoning == 10  # 20 tokens that the endpoint counted, for the half that was of use
     assert use.answers == 30
-
-
-def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunDirectoryError), open_report_facts(tmp_path / "nowhere"):
-        pass

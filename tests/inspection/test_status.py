@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import RunDirectoryError
 from eventabs.inspection.run_status import RunState, inspect_run
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
 from eventabs.runs.progress import snapshot
@@ -185,31 +184,3 @@ def test_the_rules_have_neither_model_nor_host(directory: RunDirectory, ledger: 
         ledger.set_meta({"settings": SETTINGS | {"llm": SETTINGS["llm"] | {"provider": "rules"}}})
     standing = look(directory)
     assert standing.endpoint[:3] == ("rules", "", "")
-
-
-def test_looking_writes_nothing_and_leaves_the_lock_free(directory: RunDirectory, ledger: Ledger) -> None:
-    with pytest.raises(RunDirectoryError, match="readonly"), Ledger.watch(directory.ledger) as watched:
-        watched._db.execute("INSERT INTO meta VALUES ('a', '1')")
-    assert not directory.in_use()
-    with directory.locked():
-        assert directory.in_use()
-
-
-def test_a_snapshot_does_not_move_while_it_is_read(directory: RunDirectory, ledger: Ledger) -> None:
-    with Ledger.watch(directory.ledger) as watched:
-        before = watched.meta()
-        with ledger.transaction():
-            ledger.set_meta({"more": 1})
-        assert watched.meta() == before
-
-
-def test_what_is_no_ledger_is_said_so(directory: RunDirectory) -> None:
-    directory.ledger.write_bytes(b"no database" * 500)
-    with pytest.raises(RunDirectoryError, match="damaged"):
-        look(directory)
-
-
-def test_a_ledger_of_another_version_is_refused(directory: RunDirectory, ledger: Ledger) -> None:
-    ledger._db.execute("PRAGMA user_version = 99")
-    with pytest.raises(RunDirectoryError, match="another version"):
-        look(directory)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.choices import AnswerForm
@@ -100,12 +99,6 @@ def test_a_request_holds_only_blocks_under_aliases_and_no_user_id() -> None:
         "U2": "user_0008",
     }
     assert request.max_output_tokens == 500
-
-
-@pytest.mark.parametrize("answer", ["lines", "schema"])
-def test_only_the_schema_form_carries_a_response_format(answer: AnswerForm) -> None:
-    request = make_builder(answer).request([user("a")], max_output_tokens=1)
-    assert (request.response_format is not None) == (answer == "schema")
 
 
 def test_a_constrained_request_is_bound_to_its_own_users_and_costs_nothing_more() -> None:

@@ -1,6 +1,5 @@
 """The system message says all that is asked, in few tokens and the data's language, and checks the user's own template."""
 
-import json
 import re
 from itertools import product
 from typing import Any
@@ -11,7 +10,7 @@ from eventabs.choices import AnswerForm, Compaction, Detail
 from eventabs.errors import ConfigError
 from eventabs.language import Language
 from eventabs.prompts.builder import Example, Instructions, prompt_language
-from eventabs.prompts.lines import DEFAULT_CATEGORIES, DEFAULT_TYPES, default_vocabulary
+from eventabs.prompts.lines import DEFAULT_TYPES, default_vocabulary
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Category, EventType, JourneyKind, Vocabulary
 
@@ -64,20 +63,6 @@ def test_the_worked_example_shows_the_whole_answer_in_the_asked_form(language: L
     assert example_rows(message(language=language, detail="fine")) == list(range(1, 14))
     assert example_rows(message(language=language, detail="journeys")) == [5, 6, 8, 10, 11, 12]
     assert "\n##\n\n" in message(language=language)
-
-
-def test_the_worked_example_is_that_of_the_documentation() -> None:
-    assert "> 购买 露营帐篷：搜索 5；浏览 6,8；加购! 10\n> 旅行 湖边度假：住宿 11；旅行 12\n" in message()
-    assert "\n工作 2,4 9\n用餐 3\n零碎 1 7\n## U2\n运动 13\n##\n" in message()
-    assert "> travel weekend at the lake: lodging 11; trip 12\n" in message(language="en")
-    answer = json.loads(message(answer="schema").split("示例输出：\n")[1].splitlines()[0])
-    assert answer["users"][1] == {
-        "user": "U2",
-        "journeys": [],
-        "events": [{"type": "运动", "rows": "13"}],
-        "minor": "",
-    }
-    assert answer["users"][0]["journeys"][0]["steps"][2] == {"type": "加购!", "rows": "10"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -221,12 +206,6 @@ def test_a_category_is_told_by_its_own_meaning_and_the_default_one_only_with_one
     assert "engagement" not in message()
 
 
-def test_without_any_types_the_example_keeps_its_own() -> None:
-    shipped = default_vocabulary("zh")
-    bare = Vocabulary((), DEFAULT_CATEGORIES, journeys=shipped.journeys, minor=shipped.minor)
-    assert "用餐 3\n" in message(vocabulary=bare)
-
-
 def test_the_users_template_is_filled_and_may_contain_braces_and_dollars() -> None:
     text = message(OWN + ' {"a": 1} $$5 ${example}\n\n')
     assert '{"a": 1} $5 ' in text
@@ -243,11 +222,6 @@ def test_a_missing_placeholder_is_named(name: str) -> None:
 def test_a_dense_log_has_to_be_explained() -> None:
     with pytest.raises(ConfigError, match=r"\$input is missing"):
         message(OWN, level="dense")
-
-
-def test_an_empty_template_is_none_of_ours() -> None:
-    with pytest.raises(ConfigError, match="types is missing"):
-        message("")
 
 
 @pytest.mark.parametrize("name", ["users", "summary"])

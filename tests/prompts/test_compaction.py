@@ -1,6 +1,6 @@
 """Lines are short, cannot be forged, and can be read back to the last behavior."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -71,11 +71,8 @@ def test_year_and_weekday_stand_on_the_first_day_and_at_a_new_year() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0, "0s"),
         (59, "59s"),
-        (60, "1m"),
         (119, "1m"),
-        (3_600, "1h"),
         (3_659, "1h"),
         (4_440, "1h14m"),
         (180_000, "50h"),
@@ -88,26 +85,18 @@ def test_durations_are_floored_minutes_from_a_minute_on(seconds: int, text: str)
 @pytest.mark.parametrize(
     ("behavior", "line"),
     [
-        (at("10:00", "browse", "长城_WEY VV7", "懂车帝", 60), "10:00 看 长城_WEY VV7 懂车帝 1m"),
         (at("10:00", "compare", "对比_长城_哈弗H9", "汽车之家", 148), "10:00 对比_长城_哈弗H9 汽车之家 2m"),
-        (at("10:00", "compare", "长城,比亚迪", "汽车之家"), "10:00 对比 长城,比亚迪 汽车之家"),
         (at("10:00", "search", "best pizza"), '10:00 搜 "best pizza"'),
         (at("10:00", "browse", "iPhone 15", "Apple Store", 60), '10:00 看 "iPhone 15" "Apple Store" 1m'),
-        (at("10:00", "visit", "Blue Bottle Coffee", "", 60), "10:00 Blue Bottle Coffee 1m"),
-        (at("10:00", "use", "Google Maps", "", 60), "10:00 用 Google Maps 1m"),
         (at("10:00", "visit", "看 海"), '10:00 "看 海"'),
         (at("10:00", "visit", "对比_馆"), '10:00 "对比_馆"'),
         (at("10:00", "visit", "Route 5m"), '10:00 "Route 5m"'),
         (at("10:00", "visit", ""), '10:00 ""'),
-        (at("10:00", "visit", "西餐厅", "万达"), "10:00 西餐厅 万达"),
         (at("10:00", THING, "Bed", "Bedroom", 28_200), "10:00 Bed Bedroom 7h50m"),
-        (at("10:00", THING, "Hall door"), "10:00 Hall door"),
         (at("10:00", THING, "Bed", "5m"), '10:00 "Bed" "5m"'),
         (at("10:00", THING, "Bed", ": x"), '10:00 "Bed" ": x"'),
-        (at("10:00", THING, "看板", "大厅"), "10:00 看板 大厅"),
         (at("10:00", THING, "看 板", "大厅"), '10:00 "看 板" "大厅"'),
         (at("10:00", THING, "", "Bedroom"), '10:00 "" "Bedroom"'),
-        (at("10:00", "visit", "·咖啡"), '10:00 "·咖啡"'),
         (at("10:00", "visit", "Bar: Nine"), '10:00 "Bar: Nine"'),
         (at("10:00", "", "今天和朋友吃饭"), "10:00 ·今天和朋友吃饭"),
         (at("10:00", "打卡", "公司"), "10:00 打卡: 公司"),
@@ -179,12 +168,6 @@ def test_the_header_shows_age_and_names_columns_that_do_not_speak_for_themselves
     profile: tuple[tuple[str, str], ...], header: str
 ) -> None:
     assert block([], profile=profile) == f"{header}\n"
-
-
-def test_equal_minutes_keep_their_order() -> None:
-    behaviors = [at("10:00", "visit", name) for name in ("b", "a", "c")]
-    later = behaviors[0]._replace(start=behaviors[0].start + timedelta(seconds=59))
-    assert lines_of([*behaviors, later]) == ["10:00 b", "10:00 a", "10:00 c", "10:00 b"]
 
 
 @pytest.mark.parametrize(("level", "duration"), [("line", "29m"), ("dense", "29")])

@@ -72,24 +72,21 @@ def test_a_dense_message_has_the_documented_shape() -> None:
     ("behavior", "line"),
     [
         (at("10:00", "visit", "A"), '1000 "A"'),
-        (at("10:00", "visit", "A Bar"), '1000 "A Bar"'),
         (at("10:00", "", "plan A"), '1000 ·"plan A"'),
         (at("10:00", "browse", "鞋", "A"), '1000 看 "鞋" "A"'),
         (at("10:00", "A", "鞋"), '1000 "A": 鞋'),
         (at("10:00", "browse", "A4", "B"), "1000 看 A4 B"),
         (at("10:00", "visit", "家"), "1000 A"),
         (at("10:00", "visit", "地铁 2", "", 1_440), '1000 "地铁 2" 24'),
-        (at("10:00", "visit", "地铁 2"), '1000 "地铁 2"'),
         (at("10:00", "", "跑了 45s"), '1000 ·"跑了 45s"'),
         (at("10:00", "visit", "Route 5m"), "1000 Route 5m"),
-        (at("10:00", "visit", "地铁2号线"), "1000 地铁2号线"),
     ],
 )
 def test_a_name_that_reads_as_a_code_or_ends_like_minutes_is_quoted(behavior: Behavior, line: str) -> None:
     assert Compactor("zh", level="dense", legend={"A": "家"}).lines(UserLog("", (behavior,))) == [line]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(BEHAVIORS, st.sampled_from(["zh", "en"]), st.data())
 def test_every_behavior_comes_back_from_a_dense_line(
     behaviors: list[Behavior], language: Language, data: st.DataObject
@@ -110,7 +107,7 @@ CODED = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(CODED, min_size=1, max_size=4))
 def test_names_that_look_like_codes_and_numbers_come_back_too(behaviors: list[Behavior]) -> None:
     texts = sorted(Compactor("zh", level="dense").texts([UserLog("", tuple(behaviors))]))
@@ -157,8 +154,3 @@ def test_a_part_costs_the_same_in_any_batch_and_all_adds_up() -> None:
         assert request.input_tokens == counted + CHAT_FRAMING_TOKENS
         assert request.input_tokens == limits.input_tokens([builder.measure(log) for log in logs])
     assert builder.measure(LOGS[0]).input_tokens < 0.7 * plain.measure(LOGS[0]).input_tokens
-
-
-def test_nobody_makes_no_legend() -> None:
-    builder = make_builder("dense")
-    assert builder.legend_for([], BatchLimits(40_000, 900, 8_192, 30, 0, builder.numbers)) == {}

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.lines import MASK, clean, colliding, id_pattern, shorten, without_marks
+from eventabs.prompts.lines import MASK, clean, id_pattern, shorten, without_marks
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,6 @@ def test_long_fields_are_cut_to_200_characters_and_say_so() -> None:
 )
 def test_filler_marks_go_unless_they_are_part_of_a_word_or_all_there_is(name: str, stripped: str) -> None:
     assert without_marks(name, ("XX", "")) == stripped
-
-
-def test_names_that_would_become_one_collide() -> None:
-    names = ["XX西餐厅", "西餐厅", "XX日料店", "某日料店", "XX茶馆"]
-    assert colliding(names, ("XX", "某")) == {"XX西餐厅", "西餐厅", "XX日料店", "某日料店"}
 
 
 @pytest.mark.parametrize(

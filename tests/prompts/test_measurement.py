@@ -30,15 +30,8 @@ from eventabs.prompts.tokens import TokenCounter
 from eventabs.runs.components import batch_limits, make_builder
 
 COLUMNS = (
-    "user_id",
-    "timestamp",
-    "action",
-    "item_id",
-    "app_id",
-    "poi_id",
-    "duration",
-    "behavior_text",
-    "city",
+    *("user_id", "timestamp", "action", "item_id", "app_id", "poi_id", "duration"),
+    *("behavior_text", "city"),
 )
 Row = tuple[str, ...]
 LEGEND = {"A": "XX公园", "B": "看 宝马7系", "C": "·de"}
@@ -49,30 +42,9 @@ CLOCKS = st.sampled_from(["00:00:00", "00:29:59", "09:05:30", "09:05:59", "23:59
 NAMES = st.one_of(
     st.sampled_from(
         [
-            "",
-            "XX公园",
-            "公园",
-            "XX",
-            "看 宝马7系",
-            "宝马_u1的店",
-            "10086号",
-            "STRASSE 7",
-            "ODE",
-            "de",
-            "in DE",
-            "two  spaces",
-            "tab\u200bless",
-            "a|b",
-            '"quoted"',
-            "at 10:00",
-            "half 5m",
-            "half 0",
-            " 0",
-            "A",
-            "咖啡。",
-            "对比_A",
-            "<|endoftext|>",
-            "kelvin",
+            *("", "XX公园", "公园", "XX", "看 宝马7系", "宝马_u1的店", "10086号", "STRASSE 7", "ODE", "de"),
+            *("in DE", "two  spaces", "tab\u200bless", "a|b", '"quoted"', "at 10:00", "half 5m"),
+            *("half 0", " 0", "A", "咖啡。", "对比_A", "<|endoftext|>", "kelvin"),
         ]
     ),
     st.text("aA宝马XX 0:\"'。é", max_size=8),
@@ -149,21 +121,6 @@ def test_the_long_lines_of_all_cost_what_counting_each_log_gives(rows: list[Row]
     assert together == each
 
 
-def test_small_groups_cost_the_same_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", 5)
-    rows = [
-        (f"user {n % 7}", f"2026-01-0{n % 5 + 1} 10:{n:02}:00", "visit", "", "", f"place {n % 3}", "60", "")
-        for n in range(40)
-    ]
-    wanted = with_level("dense")
-    builder = make_builder(wanted, "en", None)
-    limits = batch_limits(wanted, builder)
-    with exported(rows) as export:
-        assert len(list(export.groups())) == 7
-        measured = list(measure_logs(export.groups(), builder, limits))
-        assert measured == [(log, measure_parts(log, builder, limits)) for log in export.user_logs()]
-
-
 def test_reading_goes_on_after_a_caller_that_stopped_at_the_first_group(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -175,22 +132,6 @@ def test_reading_goes_on_after_a_caller_that_stopped_at_the_first_group(
         assert [user.user_id for user in first.users] == ["user 0"]
         del groups  # which ends the thread that makes the next one
         assert [len(group.users) for group in export.groups()] == [1] * 7
-
-
-def test_users_too_large_for_a_batch_are_cut_as_their_logs_are() -> None:
-    rows = [
-        ("whale", f"2026-01-0{day} 10:{n:02}:00", "visit", "", "", f"place {n}", "60", "")
-        for day in range(1, 5)
-        for n in range(60)
-    ]
-    rows += [("shrimp", "2026-01-01 10:00:00", "visit", "", "", "place", "", "")]
-    wanted = with_level("line")
-    builder = make_builder(wanted, "en", None)
-    limits = replace(batch_limits(wanted, builder), max_output_tokens=250)
-    with exported(rows) as export:
-        measured = list(measure_logs(export.groups(), builder, limits))
-    assert [len(parts) for _log, parts in measured] == [1, 4]
-    assert measured == [(log, measure_parts(log, builder, limits)) for log, _parts in measured]
 
 
 def test_where_a_zone_turns_clocks_back_over_midnight_days_are_those_of_the_log() -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import accumulate
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -30,14 +29,6 @@ def at_most(count: int) -> Callable[[int, int], bool]:
 
 def ranges(parts: list[Part]) -> list[tuple[int, int]]:
     return [(part.first, part.last) for part in parts]
-
-
-def test_a_log_that_fits_is_one_part() -> None:
-    assert ranges(split(log([0, 1, 2]), at_most(3))) == [(0, 2)]
-
-
-def test_a_log_without_behaviors_has_no_parts() -> None:
-    assert split(log([]), at_most(3)) == []
 
 
 def test_days_are_kept_whole_and_joined_as_long_as_they_fit() -> None:
@@ -91,58 +82,6 @@ def test_where_every_day_fits_parts_are_as_few_as_whole_days_allow(days: list[in
         fewest.append(1 + min(fewest[begin] for begin in range(end) if sum(days[begin:end]) <= most))
     assert len(parts) == fewest[-1]
     assert all(minutes[part.first] % 1440 == 0 for part in parts)
-
-
-def split_slowly(log: UserLog, fits: Callable[[int, int], bool]) -> list[tuple[int, int]]:
-    """Cut as `split` does, and ask about all that is left each time."""
-    behaviors = log.behaviors
-    ends: list[int] = []
-
-    def cut(first: int, last: int) -> None:
-        if first == last or fits(first, last):
-            ends.append(last)
-            return
-        done = accumulate((b.start + timedelta(seconds=b.duration or 0) for b in behaviors[first:last]), max)
-        gaps = [b.start - free for b, free in zip(behaviors[first + 1 : last + 1], done, strict=True)]
-        middle = (first + last - 1) / 2
-        at = max(range(first, last), key=lambda index: (gaps[index - first], -abs(index - middle)))
-        cut(first, at)
-        cut(at + 1, last)
-
-    days = [behavior.start.date() for behavior in behaviors]
-    firsts = [index for index in range(len(days)) if index == 0 or days[index] != days[index - 1]]
-    if fits(0, len(behaviors) - 1):
-        return [(0, len(behaviors) - 1)]
-    for first, following in zip(firsts, [*firsts[1:], len(days)], strict=True):
-        cut(first, following - 1)
-    found: list[tuple[int, int]] = []
-    for end in ends:
-        if found and fits(found[-1][0], end):
-            found[-1] = found[-1][0], end
-        else:
-            found.append((found[-1][1] + 1 if found else 0, end))
-    return found
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 9_000), st.none() | st.integers(0, 30_000), st.integers(1, 40)),
-        min_size=1,
-        max_size=200,
-    ).map(lambda rows: sorted(rows, key=lambda row: row[0])),
-    st.integers(1, 900),
-)
-def test_parts_are_those_of_asking_about_all_that_is_left(
-    rows: list[tuple[int, int | None, int]], room: int
-) -> None:
-    whole = log([minute for minute, *_ in rows], [seconds for _, seconds, _ in rows])
-    costs = [cost for *_, cost in rows]
-
-    def fits(first: int, last: int) -> bool:
-        return sum(costs[first : last + 1]) <= room
-
-    assert ranges(split(whole, fits)) == split_slowly(whole, fits)
 
 
 @pytest.mark.parametrize("minutes_apart", [0, 1, 30])

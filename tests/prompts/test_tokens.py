@@ -20,7 +20,6 @@ from paths import ROOT
 
 NAMES = ("cl100k_base", "o200k_base")
 DATA = Path(tokens.__file__).parent / "encodings"
-COUNTER = TokenCounter()
 WORDS = st.text(
     st.sampled_from("ab Z0123456789宝马餐厅·\"'#|_-:!，。😀👨‍👩‍👧é\u3000"), min_size=1, max_size=12
 )
@@ -50,22 +49,14 @@ def both(
 Both = tuple[TokenCounter, tiktoken.Encoding]
 
 
-def test_the_known_counts_come_out() -> None:
-    assert COUNTER.count("tiktoken is great!") == 6
-    assert COUNTER.count("") == 0
-    assert TokenCounter("o200k_base").count("tiktoken is great!") == 6
-
-
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=st.text() | st.lists(WORDS).map("\n".join))
 def test_counts_are_those_of_tiktoken_itself(both: Both, text: str) -> None:
     counter, encoding = both
     assert counter.count(text) == len(encoding.encode_ordinary(text))
 
 
-@pytest.mark.parametrize(
-    "export", ["examples/behaviors.jsonl", "README.zh-CN.md", "src/eventabs/cli/options.py"]
-)
+@pytest.mark.parametrize("export", ["examples/behaviors.jsonl", "README.zh-CN.md"])
 def test_whole_files_have_the_tokens_that_tiktoken_counts(both: Both, export: str) -> None:
     counter, encoding = both
     text = (ROOT / export).read_text("utf-8")
@@ -131,10 +122,8 @@ def test_pieces_too_long_to_be_remembered_are_counted_all_the_same(both: Both) -
     assert counter.total([piece, piece]) == 2 * len(encoding.encode_ordinary(piece))
 
 
-@pytest.mark.parametrize(
-    "run", [" " * 1_500, "\t" * 1_200, "x\n" + " " * 1_001, "x  \n\n \n" + "\u3000" * 1_000]
-)
-@pytest.mark.parametrize("after", ["x", "\nx", "", " ", ")", "\n", "\x1cx"])
+@pytest.mark.parametrize("run", [" " * 1_500, "x  \n\n \n" + "\u3000" * 1_000])
+@pytest.mark.parametrize("after", ["x", "\nx", "", "\x1cx"])
 def test_long_runs_of_blanks_are_counted_like_any_text(both: Both, run: str, after: str) -> None:
     counter, encoding = both
     text = "宝马" * 26_000 + run + after
@@ -144,7 +133,7 @@ def test_long_runs_of_blanks_are_counted_like_any_text(both: Both, run: str, aft
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("piece", "end"),
-    [("a" * 1_000, ""), ("好" * 300, ""), ("A" * 1_024, ""), (" " * 1_280, "x"), ("\n" * 512, "x")],
+    [("a" * 1_000, ""), (" " * 1_280, "x")],
 )
 def test_a_line_of_a_megabyte_is_counted_like_its_pieces(name: str, piece: str, end: str) -> None:
     counter = TokenCounter(name)

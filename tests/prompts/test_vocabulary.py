@@ -30,18 +30,6 @@ def test_both_languages_have_the_same_kinds_of_journeys_and_a_word_for_minor_row
         assert vocabulary.minor not in {kind.name for kind in vocabulary.types}
 
 
-def test_conversions_are_conversions_and_the_rest_is_the_default() -> None:
-    vocabulary = default_vocabulary("zh")
-    assert {kind.name for kind in vocabulary.types if kind.category == "conversion"} == {
-        "到店",
-        "加购",
-        "购买",
-        "签约",
-    }
-    assert vocabulary.default_category == "engagement"
-    assert vocabulary.open
-
-
 def test_under_other_categories_no_type_claims_one_that_is_not_there() -> None:
     vocabulary = default_vocabulary("en", (Category("risk", "*"), Category("normal")), open_types=False)
     assert {kind.category for kind in vocabulary.types} == {""}

@@ -85,11 +85,6 @@ async def test_a_request_larger_than_the_limit_has_a_minute_for_itself() -> None
     assert all(later - earlier > 60 for earlier, later in pairwise(times))
 
 
-async def test_without_limits_nobody_waits() -> None:
-    clock = FakeClock()
-    assert await admit_all(make_pacer(clock), clock, [10**9] * 5) == [1000.0] * 5
-
-
 async def test_a_cooldown_holds_everybody_and_then_starts_slowly() -> None:
     clock = FakeClock()
     pacer = make_pacer(clock)

@@ -62,12 +62,6 @@ class Setting:
         )
 
 
-async def test_an_answer_at_once_needs_no_wait() -> None:
-    setting = Setting()
-    assert await setting.complete(Scripted()) is ANSWER
-    assert setting.clock.sleeps == []
-
-
 async def test_waits_grow_and_every_retry_is_told() -> None:
     setting = Setting()
     assert await setting.complete(Scripted(*(TransientError(f"e{n}") for n in range(5)))) is ANSWER
@@ -166,14 +160,6 @@ async def test_who_sleeps_is_called_off_when_the_gate_is_closed() -> None:
     closing.set()
     with pytest.raises(CallCancelledError):
         await sleeping
-
-
-async def test_an_open_gate_lets_sleep_and_answer() -> None:
-    provider = Held()
-    provider.let_go.set()
-    gate = Gate(provider.complete, asyncio.Event())
-    await gate.sleep(0.001)
-    assert await gate.send(REQUEST) == ANSWER
 
 
 async def test_nothing_leaves_through_a_closed_gate() -> None:

@@ -38,15 +38,6 @@ def test_the_counts_are_the_ledgers_with_the_prices_of_today(tmp_path: Path) -> 
     ledger.close()
 
 
-@pytest.mark.parametrize(("stored", "language"), [("zh", "zh"), ("en", "en")])
-def test_the_language_of_the_prompt_is_that_of_the_first_reading(
-    tmp_path: Path, stored: str, language: str
-) -> None:
-    ledger = new_ledger(tmp_path)
-    assert job_on(tmp_path, ledger, prompt_language=stored).prompt_language == language
-    ledger.close()
-
-
 @pytest.mark.parametrize(("reason", "peers"), [("endpoint", 0), ("refused", 1)])
 def test_failed_users_can_be_asked_again_with_nothing_held_against_them(
     tmp_path: Path, reason: FailureReason, peers: int

@@ -79,14 +79,6 @@ def test_after_a_queue_it_grows_again_as_far_as_that_helps() -> None:
         assert width.now in ({1, 2} if room == 1 else {4})
 
 
-def test_without_a_higher_limit_it_stays_as_it_is() -> None:
-    endpoint = Endpoint(room=100)
-    width = ConcurrencyLimit(5, 0, endpoint)
-    for _round in range(5):
-        endpoint.serve_a_round(width)
-    assert width.now == 5
-
-
 @given(
     st.integers(1, 20), st.integers(0, 40), st.lists(st.sampled_from([None, BROKEN, SILENT]), max_size=300)
 )

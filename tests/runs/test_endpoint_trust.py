@@ -64,12 +64,6 @@ def test_an_endpoint_named_in_the_config_found_here_is_trusted(tmp_path: Path) -
     check(stored(HERE))
 
 
-def test_an_endpoint_named_in_the_config_of_the_command_line_is_trusted(tmp_path: Path) -> None:
-    config = tmp_path / "other.toml"
-    config.write_text('[llm]\nbase_url = "https://api.example.com/v1"\n')
-    check(stored(HERE), config=config)
-
-
 def test_an_endpoint_named_in_the_environment_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVENTABS_LLM__BASE_URL", HERE["base_url"])
     check(stored(HERE))
@@ -98,10 +92,6 @@ def test_headers_are_as_secret_as_a_key() -> None:
 def test_also_without_a_secret_the_users_rows_go_nowhere_unknown() -> None:
     with pytest.raises(RunDirectoryError, match="confirm"):
         check(stored(HERE), environment={})
-
-
-def test_a_run_that_calls_nobody_is_not_asked_about() -> None:
-    check(stored(HERE | {"provider": "rules"}))
 
 
 def test_a_run_that_was_begun_here_is_known_as_long_as_it_connects_to_the_same_place() -> None:

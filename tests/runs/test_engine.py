@@ -180,14 +180,6 @@ async def test_a_resumed_run_saves_at_every_tenth_batch_of_the_whole(tmp_path: P
         assert desk.saves == [20]
 
 
-async def test_progress_ends_with_nothing_in_flight_and_all_batches_done(tmp_path: Path) -> None:
-    async with working(tmp_path, 7, together=2) as desk:
-        await desk.engine(workers=2).run()
-        last = desk.watcher.progress[-1]
-        assert (last.done, last.in_flight, last.batches_done, last.batches_total) == (7, 0, 4, 4)
-        assert all(p.batches_total == 4 for p in desk.watcher.progress)
-
-
 async def test_retries_are_counted_and_told_and_kept_with_the_call(tmp_path: Path) -> None:
     async with working(tmp_path, 1) as desk:
 
@@ -313,30 +305,6 @@ async def test_calls_that_only_wait_are_called_off_at_a_stop_and_held_against_no
         assert charged == [(0, 0)]
 
 
-async def test_a_stop_before_the_first_call_sends_none(tmp_path: Path) -> None:
-    async with working(tmp_path, 3) as desk:
-        engine = desk.engine(workers=3)
-        engine.stop()
-        await engine.run()
-        assert desk.endpoint.asked == []
-
-
-async def test_a_reply_that_came_while_its_worker_was_given_up_is_kept(tmp_path: Path) -> None:
-    async with working(tmp_path, 1) as desk:
-        engine = desk.engine()
-
-        async def answer_late(_request: Request, _on_retry: OnRetry) -> Reply:
-            asyncio.get_running_loop().call_soon(engine.stop)
-            asyncio.get_running_loop().call_soon(engine.stop)
-            return answer("## U1")
-
-        desk.endpoint.answering = answer_late
-        await engine.run()
-        await desk.writer.write(lambda _ledger: None)
-        (status,) = desk.ledger.rows("SELECT status FROM calls")
-        assert status in {("answered",), ("read",)}
-
-
 async def test_a_reply_is_kept_whatever_happens_between_the_wire_and_its_reading(tmp_path: Path) -> None:
     def give_up_what_comes_of_it() -> None:
         for task in asyncio.all_tasks():
@@ -404,25 +372,6 @@ async def test_an_error_in_the_middle_is_raised_once_calls_in_flight_have_ended(
         assert {states.pop("u00"), states.pop("u01")} == {"done"}
         assert set(states.values()) == {"pending"}
         assert len(desk.endpoint.asked) == 3
-
-
-async def test_after_an_error_patience_with_calls_in_flight_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with working(tmp_path, 2) as desk:
-        desk.grace_seconds = 0.02
-        gate = Gate("u00")
-
-        async def fail_one(request: Request, on_retry: OnRetry) -> Reply:
-            if "u01" in request.messages[1]["content"]:
-                raise NO_KEY
-            return await gate(request, on_retry)
-
-        desk.endpoint.answering = fail_one
-        engine = desk.engine(workers=2)
-        with pytest.raises(FatalEndpointError):
-            await asyncio.wait_for(engine.run(), 2.0)
-        assert not engine.stopped, "nobody asked for it"
 
 
 async def test_a_limit_lets_calls_in_flight_finish_however_long_they_take(
@@ -494,22 +443,6 @@ async def test_a_run_without_one_success_is_stopped(tmp_path: Path) -> None:
         assert len(desk.endpoint.asked) == MAX_FAILURES
 
 
-async def test_one_success_starts_the_count_anew(tmp_path: Path) -> None:
-    async with working(tmp_path, 30) as desk:
-        calls = 0
-
-        async def seldom(_request: Request, _on_retry: OnRetry) -> Reply:
-            nonlocal calls
-            calls += 1
-            if calls % 5:
-                raise BUSY
-            return answer()
-
-        desk.endpoint.answering = seldom
-        await desk.engine().run()
-        assert "pending" not in desk.states().values()
-
-
 async def test_calls_that_fail_for_most_users_stop_the_run_with_what_was_wrong_most_often(
     tmp_path: Path,
 ) -> None:
@@ -523,21 +456,6 @@ async def test_calls_that_fail_for_most_users_stop_the_run_with_what_was_wrong_m
         assert desk.tracker.counts.failed == 0
 
 
-async def test_a_run_whose_first_answers_are_all_unreadable_is_stopped(tmp_path: Path) -> None:
-    async with working(tmp_path, 40) as desk:
-        desk.means = {user_id: ["unparsable"] * 9 for user_id in users(40)}
-        with pytest.raises(StoppedError, match="no answer could be used"):
-            await desk.engine().run()
-        assert len(desk.endpoint.asked) == MAX_FAILURES
-
-
-async def test_unreadable_answers_do_not_stop_a_run_that_has_had_good_ones(tmp_path: Path) -> None:
-    async with working(tmp_path, 20) as desk:
-        desk.means = {user_id: ["unparsable"] * 3 for user_id in users(20)[8:]}
-        await desk.engine().run()
-        assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (8, 12)
-
-
 async def test_users_whose_content_is_refused_do_not_stop_a_run_that_has_had_good_answers(
     tmp_path: Path,
 ) -> None:
@@ -545,16 +463,3 @@ async def test_users_whose_content_is_refused_do_not_stop_a_run_that_has_had_goo
         desk.endpoint.answering = Failing(ModeratedError("no"), *users(20)[1:])
         await desk.engine().run()
         assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (1, 19)
-
-
-async def test_an_endpoint_that_refuses_all_content_from_the_start_is_stopped(tmp_path: Path) -> None:
-    async with working(tmp_path, 20) as desk:
-        desk.endpoint.answering = Failing(ModeratedError("no"), *users(20))
-        with pytest.raises(StoppedError, match="10 tries"):
-            await desk.engine().run()
-
-
-async def test_every_reply_is_told_once(tmp_path: Path) -> None:
-    async with working(tmp_path, 6, together=3) as desk:
-        await desk.engine(workers=2).run()
-        assert sorted(note.call for note in desk.watcher.of(BatchDone)) == [1, 2]

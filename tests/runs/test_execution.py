@@ -1,5 +1,3 @@
-import gzip
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,6 @@ from runs_jobs import RULES, Place, finish
 from runs_kit import Watcher
 
 TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return Place(tmp_path)
 
 
 def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH, **more: Any) -> Summary:  # noqa: ANN401
@@ -64,45 +55,6 @@ class Stopping(Watcher):
             self._stop.request()
 
 
-def test_a_run_ends_with_every_user_done_and_its_files_agreeing(place: Place) -> None:
-    summary = run(place)
-    assert (summary.status, summary.users, summary.done, summary.failed, summary.pending) == (
-        "completed",
-        6,
-        6,
-        0,
-        0,
-    )
-    events = lines(place.out / "events.jsonl")
-    assert len(events) == summary.events
-    assert events == sorted(events, key=lambda event: (event["user_id"], event["start"]))
-    checkpoint = place.checkpoint()
-    assert checkpoint["status"] == "completed"
-    assert checkpoint["batches"] == {"total": 3, "done": 3}
-    assert (checkpoint["total_users"], checkpoint["processed_users"], checkpoint["success_count"]) == (
-        6,
-        6,
-        6,
-    )
-    assert checkpoint["input"]["behaviors"] == summary.behaviors == 72
-    assert summary.limited_of == 0
-
-
-def test_a_run_directory_holds_what_is_promised_and_nobody_else_may_read_it(place: Place) -> None:
-    run(place)
-    assert {file.name for file in place.out.iterdir()} >= {
-        "checkpoint.json",
-        "ledger.sqlite",
-        "events.jsonl",
-        "failures.jsonl",
-        "rejects.jsonl",
-        ".gitignore",
-    }
-    assert not list(place.out.rglob("*.tmp"))
-    for file in [place.out, *place.out.rglob("*")]:
-        assert file.stat().st_mode & 0o077 == 0, file
-
-
 def test_what_happens_is_told_in_order(place: Place) -> None:
     run(place)
     (started,) = place.watcher.starts
@@ -113,14 +65,6 @@ def test_what_happens_is_told_in_order(place: Place) -> None:
         Planned(batches=3, pending_users=6, users=6, users_per_batch=2.0),
         StateChanged("completed"),
     ]
-
-
-def test_a_file_left_among_the_scratch_files_changes_nothing(place: Place) -> None:
-    with place.begin(TWO_A_BATCH) as job:
-        job.directory.work.mkdir()
-        (job.directory.work / "stray").touch()
-        finish(job, resumed=False)
-    assert place.watcher.of(InputRead)
 
 
 @pytest.mark.parametrize("at", [InputRead, Planned, Progress])
@@ -161,35 +105,6 @@ def test_a_reply_that_was_paid_for_but_not_read_is_read_and_not_bought_again(
     assert place.events() == undisturbed(place.folder)
 
 
-def test_a_paid_reply_is_read_although_what_is_pending_is_planned_anew(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def full(*_arguments: object) -> bool:
-        raise StorageError("full")  # noqa: EM101  what it says does not matter
-
-    with monkeypatch.context() as broken:
-        broken.setattr(Settlement, "settle_reply", full)
-        run(place)
-    summary = resume(place, {"budget": {"max_output_tokens": 60}}, changed="accept")
-    assert (summary.status, summary.done) == ("completed", 6)
-    covered = {(e["user_id"], n) for e in lines(place.out / "events.jsonl") for n in e["behaviors"]}
-    assert len(covered) == 72
-
-
-def test_a_limit_stops_the_run_and_a_higher_one_ends_it(place: Place) -> None:
-    tokens = 4_000
-    summary = run(place, TWO_A_BATCH | {"run": {"concurrency": 1, "max_total_tokens": tokens}})
-    while summary.status == "stopped":
-        assert place.checkpoint()["status"] == "stopped"
-        assert place.watcher.notes[-1] == StateChanged(
-            "stopped",
-            f"--max-total-tokens {tokens} could be passed by the next call; go on with more: eventabs resume",
-        )
-        tokens *= 2
-        summary = resume(place, {"run": {"max_total_tokens": tokens}})
-    assert summary.status == "completed"
-
-
 def test_another_input_is_refused_as_long_as_it_is_not_all_read(place: Place) -> None:
     run(place, TWO_A_BATCH | {"run": {"limit": 2}})
     write_users(place.export, users=9)
@@ -210,12 +125,6 @@ def test_a_changed_reading_is_refused_with_a_new_run_as_the_way(place: Place) ->
     resume(place, changed, changed="accept")
     told = [note.message for note in place.watcher.notes if isinstance(note, InputWarning)]
     assert any("2 users were read under earlier settings and stay so" in each for each in told)
-
-
-def test_another_place_of_the_same_input_is_no_other_input(place: Place) -> None:
-    run(place, TWO_A_BATCH | {"run": {"limit": 2}})
-    os.utime(place.export, (0, 0))
-    assert resume(place).users == 6
 
 
 def test_an_input_that_is_read_is_never_needed_again(place: Place) -> None:
@@ -247,34 +156,12 @@ def test_an_input_that_changed_after_it_was_read_is_refused_until_that_is_accept
     assert resume(read_whole).status == "completed"
 
 
-def test_a_completed_run_is_not_touched_by_an_input_that_has_changed(place: Place) -> None:
-    run(place)
-    before = place.checkpoint()
-    write_users(place.export, users=9)
-    with pytest.raises(RunDirectoryError, match="has changed since"):
-        resume(place)
-    assert place.checkpoint() == before
-
-
 def test_the_same_content_written_anew_is_no_change(read_whole: Place) -> None:
     content = read_whole.export.read_bytes()
     read_whole.export.unlink()
     read_whole.export.write_bytes(content)
     os.utime(read_whole.export, (0, 0))
     assert resume(read_whole).done == 6
-
-
-def test_a_packed_input_is_known_again_by_its_own_bytes(place: Place) -> None:
-    packed = place.export.with_suffix(".jsonl.gz")
-    packed.write_bytes(gzip.compress(place.export.read_bytes()))
-    plain, place.export = place.export, packed
-    plain.unlink()
-    run(place)
-    os.utime(packed, (0, 0))
-    assert resume(place).status == "completed"
-    packed.write_bytes(gzip.compress(b"{}"))
-    with pytest.raises(RunDirectoryError, match="has changed since"):
-        resume(place)
 
 
 @pytest.mark.parametrize(
@@ -319,24 +206,6 @@ def test_ends_that_were_joined_are_counted_wherever_rows_are(place: Place) -> No
         == 76
         == sum(counted[part] for part in ("behaviors", "rejected_rows", "duplicates", "paired_ends"))
     )
-
-
-def test_rows_that_are_no_behaviors_are_counted_apart_and_their_schema_is_named(place: Place) -> None:
-    rows = [
-        {
-            "type": "track",
-            "event": "Product Viewed",
-            "messageId": "1",
-            "userId": "u",
-            "timestamp": "2026-01-15T10:00:42Z",
-        },
-        {"type": "identify", "messageId": "2", "userId": "u", "timestamp": "2026-01-15T10:00:42Z"},
-    ]
-    place.export.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    summary = run(place)
-    assert (summary.behaviors, summary.non_behaviors, summary.schemas) == (1, 1, ("segment",))
-    counted = place.checkpoint()["input"]
-    assert (counted["rows"], counted["non_behaviors"], counted["schemas"]) == (2, 1, ["segment"])
 
 
 def test_users_none_of_whose_rows_are_readable_are_failed_with_the_reason(place: Place) -> None:

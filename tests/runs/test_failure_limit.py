@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from clock import Clock
 from eventabs.errors import (
     CapacityError,
     ContextTooLongError,
@@ -17,15 +18,6 @@ from eventabs.errors import (
 from eventabs.runs.limits import MAX_FAILURES, FailureLimit
 
 REFUSALS = [ModeratedError("no"), ContextTooLongError("too long")]
-
-
-class Clock:
-    """Seconds that a test sets."""
-
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 class Memory(dict[str, Any]):
@@ -182,14 +174,6 @@ def test_each_call_counts_at_once_so_that_a_kill_forgets_none() -> None:
         run.process().count_no_answer(TransientError("HTTP 503"))
     with pytest.raises(StoppedError):
         run.process().count_no_answer(TransientError("HTTP 503"))
-
-
-def test_a_success_is_told_only_where_it_changes_anything() -> None:
-    told: list[dict[str, Any]] = []
-    limit = FailureLimit({"settings_fingerprint": "f"}, remember=told.append, attempts=5)
-    for _call in range(3):
-        limit.count_answer(usable=1)
-    assert len(told) == 1
 
 
 def test_what_the_next_process_knows_of_successes_goes_on_too() -> None:

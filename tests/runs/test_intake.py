@@ -117,16 +117,6 @@ def test_users_are_kept_as_they_come_so_that_a_kill_loses_only_the_last_few(
     assert len(ids(ledger)) == 8
 
 
-def test_a_user_too_large_for_a_batch_is_logged_in_parts_that_each_fit(
-    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
-) -> None:
-    log_users(ledger, measured_one_by_one([WHALE], builder, tight(limits)), most_users=0, stop=Stop())
-    parts = ledger.pending_parts()
-    assert len(parts) > 1
-    assert [n for p in parts for n in range(p.part.first, p.part.last + 1)] == list(range(60))
-    assert all(tight(limits).hold(planned.size) for planned in parts)
-
-
 def test_parts_of_a_stretch_are_numbered_in_the_whole_log(
     builder: PromptBuilder, limits: BatchLimits
 ) -> None:

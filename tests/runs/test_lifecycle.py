@@ -1,5 +1,3 @@
-import io
-import sys
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,24 +10,15 @@ from eventabs.errors import (
     InputError,
     RunDirectoryError,
     StorageError,
-    UsageError,
 )
 from eventabs.inspection.run_status import inspect_run
 from eventabs.runs.lifecycle import default_out
 from eventabs.runs.observer import KeyUnset, SettingsTaken
-from eventabs.store.directory import RunDirectory
 from runs_jobs import RULES, Place, finish
 from runs_kit import batch_of, make_log, request_for
 
 LATE = ConfigError("wrong")
 OPENAI = {"llm": {"model": "m", "base_url": "https://api.example.com/v1"}}
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return Place(tmp_path)
 
 
 def begin_only(place: Place, flags: dict[str, Any] = RULES, **more: Any) -> None:  # noqa: ANN401
@@ -65,67 +54,12 @@ def test_a_run_directory_is_named_after_the_first_input(path: str, out: str) -> 
     assert default_out([path, "other.csv"]) == Path(out)
 
 
-def test_a_run_knows_how_it_was_begun(place: Place) -> None:
-    with place.begin(RULES | {"run": {"limit": 5}}, paths=["export.jsonl"]) as job:
-        assert job.most_users == 5
-        assert job.facts["paths"] == [str(place.export)]
-        assert job.ledger.meta() == job.facts
-    with place.reopen() as job:
-        assert job.ledger.meta()["run_id"] == job.facts["run_id"]
-        assert job.settings.provider == "rules"
-
-
-def test_a_trial_goes_on_with_everybody_unless_limited_again(place: Place) -> None:
-    begin_only(place, RULES | {"run": {"limit": 5}})
-    with place.reopen() as job:
-        assert job.most_users == 0
-    with place.reopen({"run": {"limit": 3}}) as job:
-        assert job.most_users == 3
-
-
-def test_no_secret_is_stored(place: Place) -> None:
-    config = place.folder / "eventabs.toml"
-    config.write_text('[llm.extra_headers]\nAuthorization = "Bearer hunter2"\n')
-    flags = {"llm": {"model": "m", "base_url": "https://user:hunter2@api.example.com/v1?key=hunter2"}}
-    with place.begin(flags, environment={"OPENAI_API_KEY": "hunter2"}):
-        pass
-    for file in place.out.rglob("*"):
-        assert not file.is_file() or b"hunter2" not in file.read_bytes(), file
-
-
-def test_without_an_input_nothing_is_made(place: Place) -> None:
-    with pytest.raises(UsageError, match="no input"):
-        begin_only(place, paths=())
-    assert not place.out.exists()
-
-
-def test_wrong_settings_are_told_before_anything_is_made(place: Place) -> None:
-    with pytest.raises(ConfigError, match=r"prompt\.template"):
-        begin_only(place, RULES | {"prompt": {"template": "gone.txt"}})
-    assert not place.out.exists()
-
-
 @pytest.mark.parametrize("address", ["api.example.com", "ftp://x", ""])
 def test_an_address_that_is_none_matters_only_to_who_calls(place: Place, address: str) -> None:
     with pytest.raises(ConfigError, match=r"llm\.base_url"):
         begin_only(place, {"llm": {"model": "m", "base_url": address}})
     assert not place.out.exists()
     begin_only(place, {"llm": {"provider": "rules", "base_url": address}})
-
-
-def test_an_address_that_cannot_even_be_taken_apart_is_no_crash(place: Place) -> None:
-    begin_only(place, {"llm": {"provider": "rules", "base_url": "http://["}})
-
-
-def test_a_limit_on_cost_that_no_price_could_ever_reach_is_refused(place: Place) -> None:
-    with pytest.raises(ConfigError, match=r"llm\.price"):
-        begin_only(place, RULES | {"run": {"max_cost": 1.0}})
-
-
-@pytest.mark.parametrize("path", ["https://example.com/a.csv", "s3://bucket/a.csv"])
-def test_a_url_stays_a_url_so_that_the_reader_can_refuse_it(place: Place, path: str) -> None:
-    with place.begin(paths=[path]) as job:
-        assert job.facts["paths"] == [path]
 
 
 @pytest.mark.parametrize("error", [ConfigError("wrong"), InputError("wrong")])
@@ -160,44 +94,7 @@ def test_wrong_settings_that_show_late_cost_nobody_a_paid_reply(place: Place) ->
     assert (place.out / "ledger.sqlite").exists()
 
 
-def test_a_directory_that_another_process_took_in_the_meantime_is_left_to_it(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = RunDirectory.create(place.out)
-    (place.out / "paid.txt").touch()
-    monkeypatch.setattr(RunDirectory, "create", RunDirectory)  # as if it had still been empty
-    with other.locked(), pytest.raises(RunDirectoryError, match="in use"):
-        begin_only(place)
-    assert (place.out / "paid.txt").exists()
-
-
-def test_a_run_is_never_begun_where_one_is(place: Place) -> None:
-    begin_only(place)
-    before = (place.out / "ledger.sqlite").read_bytes()
-    with pytest.raises(RunDirectoryError, match="eventabs resume"):
-        begin_only(place)
-    assert (place.out / "ledger.sqlite").read_bytes() == before
-
-
-def test_standard_input_is_kept_so_that_it_can_be_read_again(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stdin = io.TextIOWrapper(io.BytesIO(place.export.read_bytes()))
-    monkeypatch.setattr(sys, "stdin", stdin)
-    begin_only(place, paths=["-"])
-    assert (place.out / "stdin.jsonl").read_bytes() == place.export.read_bytes()
-    assert (place.out / "stdin.jsonl").stat().st_mode & 0o077 == 0
-    with place.reopen() as job:
-        assert finish(job, resumed=True).done == 6
-
-
 # taking a run up again
-
-
-def test_flags_of_today_stand_over_those_of_the_beginning(place: Place) -> None:
-    begin_only(place, RULES | {"run": {"concurrency": 2, "rpm": 10}})
-    with place.reopen({"run": {"concurrency": 9}}) as job:
-        assert (job.settings.run.concurrency, job.settings.run.rpm) == (9, 10)
 
 
 def test_the_config_file_of_the_beginning_is_read_again(place: Place) -> None:
@@ -210,17 +107,6 @@ def test_the_config_file_of_the_beginning_is_read_again(place: Place) -> None:
     config.unlink()
     with place.reopen() as job:
         assert job.settings.run.rpm == 10, "as it was at the beginning"
-
-
-def test_changed_settings_are_listed_and_refused(place: Place) -> None:
-    begin_and_answer(place)
-    flags = {"prompt": {"detail": "fine"}, "budget": {"max_users": 3}}
-    with pytest.raises(RunDirectoryError, match="--accept-changes") as caught, place.reopen(flags):
-        pass
-    assert 'prompt.detail "day" -> "fine"' in str(caught.value)
-    assert "budget.max_users 30 -> 3" in str(caught.value)
-    with place.reopen():
-        pass
 
 
 def test_accepted_changes_hold_from_then_on(place: Place) -> None:
@@ -246,15 +132,6 @@ def test_changed_settings_hold_where_nobody_has_an_answer_and_are_told(place: Pl
         pass
 
 
-def test_changed_settings_of_the_reading_are_refused_also_where_nobody_has_an_answer(place: Place) -> None:
-    begin_only(place)
-    with (
-        pytest.raises(RunDirectoryError, match=r"input\.timezone"),
-        place.reopen({"input": {"timezone": "Asia/Shanghai"}}),
-    ):
-        pass
-
-
 def test_prices_of_today_are_those_that_costs_are_shown_by_later(place: Place) -> None:
     begin_and_answer(place)
     with place.reopen({"llm": {"price": {"input": 2.0, "output": 8.0}}}):
@@ -268,12 +145,6 @@ def test_a_resume_that_finds_nothing_to_do_adds_no_time(place: Place) -> None:
     with place.reopen() as job:
         finish(job, resumed=True)
     assert inspect_run(place.out, now=lambda: 0.0).progress.seconds == before
-
-
-def test_an_input_that_is_not_there_leaves_no_directory_and_no_start(place: Place) -> None:
-    with pytest.raises(InputError, match=r"gone\.csv"), place.begin(paths=["gone.csv"]):
-        pass
-    assert not place.out.exists()
 
 
 def test_a_key_that_is_wanted_and_not_set_is_told_first(place: Place) -> None:
@@ -302,15 +173,6 @@ def test_a_changed_template_is_refused_and_one_that_is_gone_is_remembered(place:
     template.unlink()
     with place.reopen() as job:
         assert job.facts["template"] == shipped
-
-
-def test_a_template_that_is_no_text_any_more_is_told(place: Place) -> None:
-    template = place.folder / "mine.txt"
-    template.write_text("a")
-    begin_only(place, RULES | {"prompt": {"template": "mine.txt"}})
-    template.write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(ConfigError, match=r"prompt\.template"), place.reopen():
-        pass
 
 
 def test_a_run_that_was_not_begun_here_gets_no_key_without_confirmation(

@@ -8,7 +8,7 @@ import pytest
 
 import eventabs
 from eventabs import Settings
-from eventabs.errors import InputError, RunDirectoryError, WrongSettingsError
+from eventabs.errors import InputError, RunDirectoryError
 from eventabs.records import Shard
 from eventabs.runs.lifecycle import default_out
 
@@ -74,15 +74,6 @@ def test_a_run_is_not_resumed_as_another_shard(export: str, begun: str, now: str
     assert eventabs.resume(run.path).status == "completed"
 
 
-def test_a_run_without_a_shard_is_bound_by_the_facts_that_it_had_before(export: str) -> None:
-    run = eventabs.run(export, settings=RULES)
-    checkpoint = json.loads((run.path / "checkpoint.json").read_text())
-    shard = eventabs.run(export, settings=RULES, shard="0/1")
-    of_shard = json.loads((shard.path / "checkpoint.json").read_text())
-    assert checkpoint["settings_fingerprint"] != of_shard["settings_fingerprint"]
-    assert events("day.0-of-1.eventabs") == events("day.eventabs")
-
-
 @pytest.mark.parametrize("index", [0, 1])
 def test_every_shard_refuses_an_input_with_too_many_rows_without_a_user(tmp_path: Path, index: int) -> None:
     rows = "".join(f"{'' if n % 3 else 'u'}{'' if n % 3 else n},2026-01-01 10:00:00,x\n" for n in range(30))
@@ -92,22 +83,6 @@ def test_every_shard_refuses_an_input_with_too_many_rows_without_a_user(tmp_path
         eventabs.run(path, settings=RULES, out=tmp_path / "out", shard=f"{index}/2")
     with pytest.raises(InputError, match="20 of 30 rows cannot be read"):
         eventabs.estimate(path, settings=RULES)
-
-
-@pytest.mark.parametrize("index", [0, 1])
-def test_every_shard_refuses_an_input_without_users(tmp_path: Path, index: int) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text("user_id,time,item\n,2026-01-01 10:00:00,x\n,2026-01-01 10:00:00,y\n", "utf-8")
-    with pytest.raises(InputError, match=r"no user that could be read \(no_user 2"):
-        eventabs.run(path, settings=RULES, out=tmp_path / "out", shard=f"{index}/2")
-
-
-def test_a_wrong_shard_is_one_line(export: str) -> None:
-    with pytest.raises(
-        WrongSettingsError, match=r"input\.shard: it takes i/N with i from 0 to N-1"
-    ) as caught:
-        eventabs.run(export, settings=RULES, shard="3/3")
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

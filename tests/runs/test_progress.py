@@ -1,5 +1,6 @@
 import pytest
 
+from clock import Clock
 from eventabs.errors import EndpointError, NoContentError, RateLimitedError, TransientError
 from eventabs.providers import Price
 from eventabs.records import Counts, Usage
@@ -29,16 +30,6 @@ def test_a_resumed_run_counts_on_from_the_ledger() -> None:
     assert (progress.calls, progress.retries, progress.retry_causes) == (9, 2, {"503": 2})
 
 
-def test_batches_are_those_done_in_flight_and_waiting() -> None:
-    tracker = ProgressTracker(Price(None, None), Counts(batches_done=7))
-    tracker.in_flight = 2
-    assert tracker.progress(waiting=3, workers=2).batches_total == 12
-
-
-def test_the_remaining_time_is_unknown_before_the_first_answer() -> None:
-    assert ProgressTracker(Price(None, None)).progress(waiting=3, workers=2).eta_seconds is None
-
-
 def test_the_remaining_time_is_shared_by_the_workers_and_follows_the_latest_calls() -> None:
     tracker = ProgressTracker(Price(None, None))
     tracker.in_flight = 1
@@ -46,20 +37,6 @@ def test_the_remaining_time_is_shared_by_the_workers_and_follows_the_latest_call
     for _call in range(50):
         tracker.count_reply(Usage(), 4.0, 80)
     assert tracker.progress(waiting=5, workers=2).eta_seconds == pytest.approx(6 * 4.0 / 2)
-
-
-def test_no_time_remains_when_nothing_does() -> None:
-    tracker = ProgressTracker(Price(None, None))
-    tracker.count_reply(Usage(), 4.0, 80)
-    assert tracker.progress(waiting=0, workers=3).eta_seconds == 0.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def _after(
@@ -97,12 +74,6 @@ def test_tokens_a_second_are_those_of_all_calls_of_late() -> None:
     assert tracker.progress(waiting=1, workers=4).tokens_per_second == pytest.approx(200.0)
     clock.seconds += 1_000
     assert tracker.progress(waiting=1, workers=4).tokens_per_second == 0.0
-
-
-def test_tokens_a_second_count_from_the_start_of_the_first_call() -> None:
-    clock = Clock()
-    tracker = _after(clock, calls=1, every=10.0, seconds=10.0)
-    assert tracker.progress(waiting=1, workers=1).tokens_per_second == pytest.approx(10.0)
 
 
 def test_tokens_of_answers_that_are_coming_in_are_estimated_by_the_answers_before_and_never_counted_twice() -> (

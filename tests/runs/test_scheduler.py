@@ -130,17 +130,6 @@ def test_parts_that_were_asked_together_are_asked_again_in_another_order_the_sam
     assert [planned.part for planned in first.parts] != [planned.part for planned in later.parts]
 
 
-def test_a_user_may_stand_in_a_batch_with_two_of_its_parts() -> None:
-    parts = [plan("anna", 0, 4), plan("anna", 5, 9)]
-    (batch,) = drain(Scheduler(parts, LIMITS))
-    assert sorted(planned.part for planned in batch.parts) == [Part("anna", 0, 4), Part("anna", 5, 9)]
-
-
-def test_a_batch_never_holds_more_users_than_allowed_today_whatever_an_earlier_plan_allowed() -> None:
-    scheduler = Scheduler([plan(f"u{n}", peers=20) for n in range(20)], replace(LIMITS, max_users=5))
-    assert max(len(batch.parts) for batch in drain(scheduler)) <= 5
-
-
 def test_a_probe_leaves_room_for_an_answer_longer_than_expected() -> None:
     parts = [PlannedPart(Part(f"u{n}", 0, 2), PartSize(100, 1_000, 3)) for n in range(40)]
     first, *others = drain(Scheduler(parts, LIMITS, probe=True))
@@ -151,9 +140,3 @@ def test_a_probe_leaves_room_for_an_answer_longer_than_expected() -> None:
 def test_a_probe_of_one_large_part_is_sent_as_it_is() -> None:
     part = PlannedPart(Part("whale", 0, 2), PartSize(50_000, 1_000, 3))
     assert drain(Scheduler([part], LIMITS, probe=True)) == [Batch((part,))]
-
-
-def test_there_is_nothing_to_send_without_parts() -> None:
-    scheduler = Scheduler([], LIMITS, probe=True)
-    assert scheduler.next() is None
-    assert scheduler.batches == 0

@@ -27,16 +27,6 @@ def test_standard_input_is_named_by_what_it_looks_like(tmp_path: Path, head: byt
     assert path.read_bytes() == head
 
 
-def test_a_long_stream_is_kept_to_the_byte(tmp_path: Path) -> None:
-    content = bytes(range(256)) * 10_000
-    assert Path(*copied([STDIN], tmp_path, Stop(), io.BytesIO(content))).read_bytes() == content
-
-
-def test_a_relative_directory_gives_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert copied([STDIN, "b"], Path(), Stop(), io.BytesIO(b"a")) == [str(tmp_path / "stdin.csv"), "b"]
-
-
 def test_a_stream_that_sends_nothing_does_not_hold_up_a_stop(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     stop = Stop()
@@ -51,11 +41,3 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     with pytest.raises(StorageError, match="is full"):
         copied([STDIN], tmp_path, Stop(), io.BytesIO(b"a" * 100_000))
-
-
-def test_a_link_in_the_place_of_the_copy_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "profile").write_text("precious")
-    (tmp_path / "stdin.csv").symlink_to(tmp_path / "profile")
-    with pytest.raises(StorageError, match="cannot be written"):
-        copied([STDIN], tmp_path, Stop(), io.BytesIO(b"a"))
-    assert (tmp_path / "profile").read_text() == "precious"

@@ -84,19 +84,11 @@ OPENAI = {"model": "m"}
 CHANGED: list[tuple[dict[str, Any], str]] = [
     ({"llm": {"model": "other"}}, "llm.model"),
     ({"llm": OPENAI | {"base_url": "https://elsewhere.example/v1"}}, "llm.base_url"),
-    ({"llm": OPENAI | {"temperature": 0.5}}, "llm.temperature"),
-    ({"llm": OPENAI | {"constrain": "none"}}, "llm.constrain"),
-    ({"llm": OPENAI | {"grammar_field": "ebnf"}}, "llm.grammar_field"),
     ({"llm": OPENAI | {"extra_body": {"top_p": 0.5}}}, "llm.extra_body"),
-    ({"llm": OPENAI | {"provider": "rules"}}, "llm.provider"),
     ({"llm": OPENAI, "prompt": {"detail": "fine"}}, "prompt.detail"),
-    ({"llm": OPENAI, "prompt": {"answer": "schema"}}, "prompt.answer"),
     ({"llm": OPENAI, "compaction": {"strip": []}}, "compaction.strip"),
     ({"llm": OPENAI, "budget": {"max_input_tokens": 8_000}}, "budget.max_input_tokens"),
-    ({"llm": OPENAI, "budget": {"max_users": 3}}, "budget.max_users"),
     ({"llm": OPENAI, "vocabulary": {"open": False}}, "vocabulary.open"),
-    ({"llm": OPENAI, "profiles": {"columns": ["age"]}}, "profiles.columns"),
-    ({"llm": OPENAI, "input": {"timezone": "Asia/Shanghai"}}, "input.timezone"),
     ({"llm": OPENAI, "input": {"columns": {"user": "uid"}}}, "input.columns.user"),
 ]
 

@@ -1,9 +1,4 @@
-import os
 import shutil
-import sqlite3  # noqa: TID251  how it is opened is tested
-import stat
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import EventabsError, RunDirectoryError, StorageError
 from eventabs.records import Part, PartSize, Reply, Usage, UserLog
-from eventabs.store.ledger import Ledger, PartChange, Retry, digest_of
-from eventabs.store.queries import stored_retries
+from eventabs.store.ledger import Ledger, PartChange, digest_of
 from runs_kit import SIZE, answer, bad, batch_of, make_log, new_ledger, plan, request_for, well, whole
 
 ANNA, BERT, CLEO = make_log("anna"), make_log("bert"), make_log("cleo", 20)
@@ -118,53 +112,6 @@ def test_a_damaged_ledger_is_refused_in_one_line_or_still_whole(
     assert "\n" not in told
 
 
-def test_a_ledger_is_made_as_a_whole_also_after_one_that_was_killed_half_made(tmp_path: Path) -> None:
-    half_made(tmp_path / "ledger.sqlite.new")
-    assert (tmp_path / "ledger.sqlite.new-journal").stat().st_size
-    (tmp_path / "ledger.sqlite.new-wal").write_bytes(b"half")
-    (tmp_path / "ledger.sqlite.new-shm").write_bytes(b"half")
-    Ledger.create(tmp_path / "ledger.sqlite", {"run_id": "r"}).close()
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    assert ledger.meta() == {"run_id": "r"}
-    assert list(tmp_path.glob("ledger.sqlite.new*")) == []
-    ledger.close()
-
-
-def half_made(path: Path) -> None:
-    """Leave what a process leaves that is killed while it makes a database: the file and a journal to undo it."""
-    script = (
-        "import os, sqlite3, sys\n"
-        "ledger = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "ledger.executescript('CREATE TABLE t (x); PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN')\n"
-        "ledger.execute('INSERT INTO t VALUES (zeroblob(100000))')\n"
-        "os._exit(0)\n"
-    )
-    subprocess.run([sys.executable, "-c", script, str(path)], check=True)
-
-
-def test_a_ledger_is_private_before_sqlite_opens_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    modes: dict[str, int] = {}
-    connect = sqlite3.connect
-
-    def note_mode(named: str | Path, **options: object) -> sqlite3.Connection:
-        path = Path(str(named).removeprefix("file://"))
-        modes[path.name] = stat.S_IMODE(path.stat().st_mode)
-        return connect(named, **options)  # type: ignore[call-overload,no-any-return]
-
-    monkeypatch.setattr("sqlite3.connect", note_mode)
-    umask = os.umask(0)
-    try:
-        ledger = Ledger.create(tmp_path / "ledger.sqlite", {})
-        with ledger.transaction():
-            ledger.set_meta({"a": 1})
-            modes |= {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
-        ledger.close()
-    finally:
-        os.umask(umask)
-    names = ["", "-shm", "-wal", ".new"]
-    assert modes == {f"ledger.sqlite{name}": 0o600 for name in names}
-
-
 # transactions
 
 
@@ -181,18 +128,6 @@ def test_a_transaction_is_kept_as_a_whole_or_not_at_all(ledger: Ledger) -> None:
     assert [planned.part for planned in ledger.pending_parts()] == [whole(ANNA), whole(BERT), whole(CLEO)]
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs the list of open files that Linux has")
-@pytest.mark.parametrize("content", [b"no database at all", b""])
-def test_a_ledger_that_is_refused_is_not_left_open(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "ledger.sqlite"
-    path.write_bytes(content)
-    with pytest.raises(EventabsError):
-        Ledger.open(path)
-    # the error that pytest holds keeps what its frames name from the garbage collector
-    opened = {str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}
-    assert str(path) not in opened
-
-
 def test_a_full_disk_is_told_and_leaves_the_ledger_as_it_was(ledger: Ledger) -> None:
     (pages,) = ledger.rows("PRAGMA page_count")[0]
     ledger.rows(f"PRAGMA max_page_count = {pages}")
@@ -206,18 +141,6 @@ def test_a_full_disk_is_told_and_leaves_the_ledger_as_it_was(ledger: Ledger) -> 
     with ledger.transaction():
         ledger.add_users(big)
     assert len(ledger.logged_users()) == 53
-
-
-def test_a_read_only_disk_is_told(ledger: Ledger) -> None:
-    ledger.rows("PRAGMA query_only = ON")
-    with pytest.raises(StorageError, match="cannot be written"), ledger.transaction():
-        ledger.set_meta({"a": 1})
-
-
-def test_a_wrong_statement_is_not_taken_for_damage(ledger: Ledger) -> None:
-    with pytest.raises(Exception, match="UNIQUE") as caught, ledger.transaction():
-        ledger.add_users([(ANNA, [])])
-    assert not isinstance(caught.value, EventabsError)
 
 
 # users and parts
@@ -290,12 +213,6 @@ def test_pieces_of_a_part_whose_answer_was_too_long_stand_alone_also_after_a_res
 # calls
 
 
-def test_a_call_is_written_down_before_it_is_sent(ledger: Ledger) -> None:
-    number = call(ledger, ANNA, CLEO)
-    (row,) = ledger.rows("SELECT id, attempt, settings_fingerprint, sent_at, status, input_tokens FROM calls")
-    assert row == (number, 1, "f", 1000.5, "sent", 100)
-
-
 def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) -> None:
     reply = Reply(
         "## U1\ud800 \x00",
@@ -333,13 +250,6 @@ def test_a_call_that_brought_no_answer_keeps_the_error_and_what_it_means(ledger:
         ledger.fail_call(number, "HTTP 503: 忙", [change])
     assert ledger.rows("SELECT status, error FROM calls") == [("failed", "HTTP 503: 忙")]
     assert part_row(ledger, whole(ANNA)) == ("failed", 0, 5, 0, "endpoint", 0, number)
-
-
-def test_retries_are_kept_with_their_time_cause_and_wait(ledger: Ledger) -> None:
-    retry = Retry(call(ledger, ANNA), 1_000.5, "rate_limit", "HTTP 429: 忙", 20.0)
-    with ledger.transaction():
-        ledger.note_retry(retry)
-    assert stored_retries(ledger) == [retry]
 
 
 def test_only_calls_without_an_answer_are_lost_with_the_process(ledger: Ledger) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.records import Counts, FailureReason, Outcome, Part, Reply, Usage, UserLog
+from eventabs.records import FailureReason, Outcome, Part, Reply, Usage, UserLog
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.queries import (
     asked_again,
@@ -55,14 +55,6 @@ def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason 
         ledger.store_reply(number, answer())
         ledger.settle(number, [outcome], [change])
     return number
-
-
-def test_an_empty_ledger_counts_nothing(tmp_path: Path) -> None:
-    ledger = new_ledger(tmp_path)
-    assert count_all(ledger) == Counts()
-    assert list(users_with_events(ledger)) == []
-    assert list(failed_users(ledger)) == []
-    ledger.close()
 
 
 @pytest.mark.parametrize("users", [0, 1, 1_000, 1_001, 2_003])

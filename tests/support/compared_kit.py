@@ -6,6 +6,7 @@ from typing import Any
 
 from eventabs.records import Event, Journey, Outcome, UserLog, lasting_id
 from eventabs.store.ledger import Ledger, PartChange
+from exports_kit import make_journey
 from report_kit import FACTS
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, whole
 
@@ -23,19 +24,8 @@ def event(user: str, start: str, kind: str, behaviors: Sequence[int], **values: 
 
 def journey(kind: str, *events: Event) -> Journey:
     """Return a journey of some events, which name it by its id."""
-    return Journey(
-        id=str(events[0].journey),
-        user_id=events[0].user_id,
-        kind=kind,
-        name="湖边度假",
-        start=events[0].start,
-        end=events[-1].end,
-        days=1,
-        minutes=0,
-        converted=False,
-        types=tuple(each.type for each in events),
-        events=tuple(each.id for each in events),
-        behaviors=tuple(row for each in events for row in each.behaviors),
+    return make_journey(
+        events[0].user_id, events, id=str(events[0].journey), kind=kind, name="湖边度假", minutes=0
     )
 
 

@@ -1,15 +1,12 @@
-"""A small OpenAI-compatible server on loopback, in a thread of its own, for tests and for trying by hand.
+"""A small OpenAI-compatible server on loopback, in a thread of its own, for tests.
 
     with OpenAIServer(answer()) as server:
         ... server.base_url, server.requests ...
-
-    python tests/support/openai_server.py --port 0 --delay 0.2 --log requests.jsonl
 
 What it does with a request is a behavior: an async function of the Exchange. The functions below make
 behaviors, and some take others: `script(status(429), slowly(0.1, answer()))`.
 """
 
-import argparse
 import asyncio
 import contextlib
 import itertools
@@ -364,24 +361,3 @@ def _head(code: int, headers: dict[str, str]) -> bytes:
         phrase = "Unknown"
     lines = [f"HTTP/1.1 {code} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
-
-
-def main() -> None:
-    """Serve until interrupted."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds before every answer")
-    parser.add_argument("--pieces", type=int, default=5, help="pieces of a streamed answer")
-    parser.add_argument("--log", type=Path, help="JSON lines: every request and every finished answer")
-    options = parser.parse_args()
-    behavior = slowly(options.delay, answer(pieces=options.pieces))
-    with (
-        OpenAIServer(behavior, port=options.port, log=options.log) as server,
-        contextlib.suppress(KeyboardInterrupt),
-    ):
-        print(server.base_url, flush=True)  # noqa: T201 - who started it reads the address here
-        threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main()

@@ -30,17 +30,8 @@ def postgresql() -> Iterator[list[str]]:
     initdb = ("--pgdata", data, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
     try:
         run(binaries / "initdb", *initdb, "--username=analyst")
-        log = ("--log", folder / "log")
-        run(
-            binaries / "pg_ctl",
-            "start",
-            "--wait",
-            "--pgdata",
-            data,
-            *log,
-            "--options",
-            _OPTIONS + str(folder),
-        )
+        start = ("start", "--wait", "--pgdata", data, "--log", folder / "log")
+        run(binaries / "pg_ctl", *start, "--options", _OPTIONS + str(folder))
         try:
             yield [str(binaries / "psql"), f"postgresql://analyst@/postgres?host={folder}", "-q", "-X"]
         finally:

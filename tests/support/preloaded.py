@@ -22,24 +22,11 @@ from typing import IO, NoReturn
 
 # what most commands load; none of them starts a thread
 _LIBRARIES = (
-    "duckdb",
-    "jinja2",
-    "rich.markdown",
-    "rich.table",
-    "tiktoken",
-    "typer",
-    "eventabs.api",
-    "eventabs.checks",
-    "eventabs.ingest.export",
-    "eventabs.quality.audit",
-    "eventabs.providers.openai.client",
-    "eventabs.providers.rules",
-    "eventabs.runs.batches",
-    "eventabs.store.exports",
-    "eventabs.views.preview",
-    "eventabs.views.observers",
-    "eventabs.views.report.page",
-    "eventabs.views.run",
+    *("duckdb", "jinja2", "rich.markdown", "rich.table", "tiktoken", "typer", "eventabs.api"),
+    *("eventabs.checks", "eventabs.ingest.export", "eventabs.quality.audit"),
+    *("eventabs.providers.openai.client", "eventabs.providers.rules", "eventabs.runs.batches"),
+    *("eventabs.store.exports", "eventabs.views.preview", "eventabs.views.observers"),
+    *("eventabs.views.report.page", "eventabs.views.run"),
 )
 _MAX_REQUEST = 2**20  # bytes
 

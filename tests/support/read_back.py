@@ -15,11 +15,7 @@ from eventabs.records import THING, Behavior
 
 COUNTER = TokenCounter()
 DURATION = re.compile(r"(.*?) ?((?<![^ ])(?:\d+h(?:\d+m)?|\d+m|\d+s))", re.ASCII)
-
-
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-
-
 OWN_WORD = re.compile(r'([^":·][^":]*):(?: (.*))?')
 
 
@@ -100,43 +96,17 @@ def at(clock: str, action: str, item: str, place: str = "", duration: int | None
 
 
 SCRAPS = [
-    "看",
-    "搜",
-    "对比",
-    "对比_",
-    "view",
-    "use",
-    "·",
-    '"',
-    "\\",
-    ":",
-    ": ",
-    " ",
-    "  ",
-    "5m",
-    "1h",
-    "3s",
-    "##",
-    "#",
-    ">",
-    "12 10:00",
+    *("看", "搜", "对比", "对比_", "view", "use", "·", '"', "\\", ":", ": ", " ", "  ", "5m", "1h", "3s"),
+    *("##", "#", ">", "12 10:00"),
 ]
-
-
 TRICKY = st.lists(
     st.sampled_from([*SCRAPS, "|", "=", "宝马", "WEY", "7", "_", "\n", "\u202e", "14:30"]), max_size=6
 ).map("".join)
-
-
 FIELDS = st.one_of(TRICKY, st.text(max_size=8), TRICKY.map(lambda text: text * 40))
-
-
 ACTIONS = st.one_of(
     st.sampled_from(["visit", THING, "", *VERBS["zh"]]),
     TRICKY.map(clean).filter(lambda word: word and word not in {"visit", THING, *VERBS["zh"]}),
 )
-
-
 BEHAVIORS = st.lists(
     st.builds(
         Behavior,

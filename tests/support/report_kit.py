@@ -13,9 +13,10 @@ import orjson
 
 from chromium import Page
 from eventabs.inspection.report import open_report_facts
-from eventabs.records import Behavior, Event, Journey, Outcome, Part, Usage, UserLog, lasting_id
+from eventabs.records import Behavior, Event, Outcome, Part, Usage, UserLog, lasting_id
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.views.report.page import render_report, write_report
+from exports_kit import make_event, make_journey
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>[/bold]{{7*7}}</title><!--\u2028\u202e"
@@ -186,20 +187,14 @@ def _made(
     if journey is None:
         return replace(well(part, *events), minor=minor)
     kind, name = journey
-    rows = [row for event in events for row in event.behaviors]
-    whole_of = Journey(
-        id=lasting_id(part.user_id, rows[0], "j"),
-        user_id=part.user_id,
+    whole_of = make_journey(
+        part.user_id,
+        events,
         kind=kind,
         name=name,
-        start=events[0].start,
-        end=events[-1].end,
         days=len({event.start[:10] for event in events}),
         minutes=60,
         converted=any(event.category == "conversion" for event in events),
-        types=tuple(event.type for event in events),
-        events=tuple(event.id for event in events),
-        behaviors=tuple(rows),
     )
     joined = [event.model_copy(update={"journey": whole_of.id}) for event in events]
     return replace(well(part, *joined), journeys=(whole_of,), minor=minor)
@@ -208,16 +203,14 @@ def _made(
 def _told(log: UserLog, story: tuple[str, ...]) -> list[Event]:
     seconds = log.behaviors[0].duration or 0
     return [
-        Event(
-            id=lasting_id(log.user_id, 4 * day),
-            user_id=log.user_id,
+        make_event(
+            log.user_id,
+            f"2026-01-{5 + day:02}T{9 + day:02}:30:05",
+            (log.behaviors[4 * day + 2].start + timedelta(seconds=seconds + 2)).isoformat(),
+            tuple(range(4 * day, 4 * day + 3)),
             type=kind,
             category="conversion" if kind in _GOALS else "engagement",
-            start=f"2026-01-{5 + day:02}T{9 + day:02}:30:05",
-            end=(log.behaviors[4 * day + 2].start + timedelta(seconds=seconds + 2)).isoformat(),
-            minutes=30,
             summary=f"{kind}第{day}天",
-            behaviors=tuple(range(4 * day, 4 * day + 3)),
             source="must" if kind == "购买" else "llm",
         )
         for day, kind in enumerate(story)

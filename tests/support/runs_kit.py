@@ -1,6 +1,6 @@
 """Small records for the tests of the runs room, and somebody who watches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from eventabs.records import (
     UserLog,
     lasting_id,
 )
-from eventabs.runs.observer import Note, Progress, Started
+from eventabs.runs.observer import BatchDone, Note, Progress, Started
 from eventabs.store.ledger import Ledger
 
 T = TypeVar("T")
@@ -137,8 +137,9 @@ def new_ledger(path: Path, logs: Iterable[UserLog] = (), **facts: object) -> Led
 
 @dataclass
 class Watcher:
-    """An observer that remembers."""
+    """An observer that remembers, and calls back at each finished batch."""
 
+    at_batch: Callable[[], object] = lambda: None
     starts: list[Started] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
@@ -148,6 +149,8 @@ class Watcher:
 
     def noted(self, note: Note) -> None:
         self.notes.append(note)
+        if isinstance(note, BatchDone):
+            self.at_batch()
 
     def progressed(self, progress: Progress) -> None:
         self.progress.append(progress)

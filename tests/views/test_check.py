@@ -1,14 +1,13 @@
 """Findings as lines and as JSON: nothing in them styles or tears the terminal."""
 
 import io
-import json
 
 from rich.console import Console
 
 from eventabs.checks import CheckReport, EndpointFacts, Finding
 from eventabs.providers.openai.probe import ListedModel
 from eventabs.records import Usage
-from eventabs.views.preview import check_json, render_verdict, showing_findings
+from eventabs.views.preview import render_verdict, showing_findings
 
 FINE = Finding("settings", "config", "ok", "eventabs.toml")
 WARNED = Finding("abilities", "thinking", "warning", "the model thinks", "switch it off")
@@ -82,14 +81,3 @@ def test_the_verdict_counts_warnings_and_says_what_the_check_cost() -> None:
         assert said in text.getvalue()
         assert "1,200 tokens in and 30 out in 1.2s" in text.getvalue()
         assert "cost 0.2500 USD" in text.getvalue()
-
-
-def test_json_is_one_line_with_every_finding() -> None:
-    line = check_json(report(FINE, FAULTY, cost=0.1234567))
-    assert line.endswith(b"\n")
-    fields = json.loads(line)
-    assert fields["sound"] is False
-    assert fields["cost"] == 0.123457
-    assert fields["models"] == ["m"]
-    assert [finding["name"] for finding in fields["findings"]] == ["config", "request"]
-    assert list(fields["findings"][0]) == ["section", "name", "state", "said", "step"]

@@ -1,7 +1,6 @@
 """The screen of what was understood, and its TOML and JSON."""
 
 import io
-import json
 import tomllib
 from dataclasses import replace
 
@@ -14,7 +13,7 @@ from eventabs.ingest import FileMapping
 from eventabs.language import Language, activate
 from eventabs.records import InputWarning
 from eventabs.runs import InputDescription, InputRead, RowShown
-from eventabs.views.preview import columns_json, columns_toml, render_columns
+from eventabs.views.preview import columns_toml, render_columns
 
 COLUMNS = {"user": "uid", "time": "event\x1b[31m time", "item": "properties.$product_name"}
 DESCRIBED = InputDescription(
@@ -32,13 +31,6 @@ def screen(described: InputDescription = DESCRIBED, width: int = 80) -> str:
     render_columns(console, described)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
-
-
-def test_roles_columns_shares_rows_lines_and_warnings_are_shown() -> None:
-    shown = screen()
-    for part in ("4,321 behaviors", "bad_time 3", "uid", "2,000", "1 %", "extra", "2026-01-15 10:00 看 A"):
-        assert part in shown
-    assert "Warning: the action" in shown
 
 
 def test_text_from_the_data_is_escaped() -> None:
@@ -68,14 +60,6 @@ def test_the_toml_is_valid_and_says_the_same_whatever_columns_are_called(columns
     assert text.replace("\n", "").isprintable() or not any(
         character < " " or "\x7f" <= character < "\xa0" for character in text.replace("\n", "")
     )
-
-
-def test_the_json_has_columns_warnings_schema_and_rows() -> None:
-    fields = json.loads(columns_json(DESCRIBED))
-    assert fields["columns"] == COLUMNS
-    assert fields["warnings"] == [{"code": "one_action", "message": "the action \x1b is always the same"}]
-    assert (fields["schemas"], fields["rejected_rows"], fields["rejects"]) == ([], 3, {"bad_time": 3})
-    assert fields["rows"][0]["becomes"] == "2026-01-15 10:00 看 A"
 
 
 def test_a_schema_is_named_once_and_its_paths_are_comments_to_copy() -> None:

@@ -1,14 +1,14 @@
 import io
 import json
-import stat
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from clock import Clock
 from eventabs.errors import StorageError
 from eventabs.runs.observer import (
     BatchDone,
@@ -25,7 +25,6 @@ from eventabs.runs.observer import (
 from eventabs.views.observers import (
     JsonObserver,
     LogObserver,
-    Observers,
     PlainObserver,
     QuietObserver,
     RichObserver,
@@ -35,7 +34,6 @@ from eventabs.views.observers import (
 
 NOON = datetime(2026, 1, 15, 12, 0, 0)  # noqa: DTZ001  local wall time, as people read it
 UTC_NOON = NOON.replace(tzinfo=UTC)
-START = Started("", "rules", "", "", "x", resumed=False)
 MODEL_START = Started("", "openai", "m", "[host]", "x.eventabs", resumed=False)
 COUNTS = Progress(users=486, batches_total=25)
 
@@ -64,39 +62,6 @@ def test_the_display_fits_the_terminal_and_the_flags(
         file=io.StringIO(), force_terminal=terminal, _environ={"TERM": "xterm-256color", **environment}
     )
     assert type(display(console, **options)) is kind
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.seen: list[object] = []
-
-    def started(self, facts: Started) -> None:
-        self.seen.append(facts)
-
-    def noted(self, note: Note) -> None:
-        self.seen.append(note)
-
-    def progressed(self, progress: Progress) -> None:
-        self.seen.append(progress)
-
-
-class Managed(Recorder):
-    def __enter__(self) -> Self:
-        self.seen.append("entered")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.seen.append("left")
-
-
-def test_every_observer_gets_everything_and_displays_are_opened_and_closed() -> None:
-    plain, managed = Recorder(), Managed()
-    with Observers([plain, managed]) as observers:
-        observers.started(START)
-        observers.noted(StateChanged("running"))
-        observers.progressed(Progress())
-    assert plain.seen == [START, StateChanged("running"), Progress()]
-    assert managed.seen == ["entered", *plain.seen, "left"]
 
 
 # plain lines
@@ -137,12 +102,6 @@ def test_every_change_of_state_is_a_line_and_a_stop_brings_the_counts() -> None:
     assert texts[2].startswith("batches 3 of 25")
 
 
-def test_a_stop_before_any_count_is_one_line() -> None:
-    observer, pipe = _plain()
-    observer.noted(StateChanged("stopped", "HTTP 401"))
-    assert pipe.getvalue() == "2026-01-15 12:00:00 Stopped, state saved: HTTP 401\n"
-
-
 def test_single_calls_are_told_only_on_verbose_or_when_they_failed() -> None:
     notes: list[Note] = [
         InputRead(1, 2, 3, 0, 0),
@@ -159,13 +118,6 @@ def test_single_calls_are_told_only_on_verbose_or_when_they_failed() -> None:
     assert calm_pipe.getvalue().count("\n") == 3
     assert "HTTP 500" in calm_pipe.getvalue()
     assert verbose_pipe.getvalue().count("\n") == 5
-
-
-def test_a_long_line_with_markup_stays_whole() -> None:
-    observer, pipe = _plain()
-    observer.started(replace(MODEL_START, out="[red]" + "x" * 200))
-    assert pipe.getvalue().count("\n") == 1
-    assert "host [host]; run directory [red]" + "x" * 200 in pipe.getvalue()
 
 
 def test_quiet_says_only_what_went_wrong() -> None:
@@ -231,17 +183,6 @@ def test_replies_are_logged_with_the_counts_or_the_note_that_follows_them(tmp_pa
     assert [line[:6] for line in said] == ["Call 1", "Call 2", "Call 3", "the en"]
 
 
-def test_a_state_without_counts_is_logged_alone(tmp_path: Path) -> None:
-    with open_log(tmp_path / "run.log") as file:
-        LogObserver(file).noted(StateChanged("stopped", "HTTP 401"))
-    assert (tmp_path / "run.log").read_text(encoding="utf-8").count("\n") == 1
-
-
-def test_only_the_owner_may_read_the_log(tmp_path: Path) -> None:
-    open_log(tmp_path / "run.log").close()
-    assert stat.S_IMODE((tmp_path / "run.log").stat().st_mode) == 0o600
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_ends_neither_the_run_nor_the_closing_of_the_log() -> None:
     with open_log(Path("/dev/full")) as file:
@@ -259,14 +200,6 @@ def test_a_log_that_cannot_be_opened_is_one_error_and_a_link_is_not_followed(tmp
 
 
 # JSON lines
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def _json_observer() -> tuple[JsonObserver, io.StringIO, Clock]:

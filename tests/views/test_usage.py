@@ -1,11 +1,8 @@
 """What a run has used, in words and as JSON."""
 
-from dataclasses import replace
-
 import pytest
 
 from eventabs.records import Counts
-from eventabs.runs.observer import Progress
 from eventabs.views import messages
 
 FLEX = {"calls": 20, "prompt_tokens": 600_000, "completion_tokens": 80_000, "cached_tokens": 500_000}
@@ -18,25 +15,6 @@ COUNTS = Counts(
     tiers={"standard": ORDINARY, "flex": FLEX},
 )
 COSTS = {"standard": 0.1, "flex": 0.4000004}
-
-
-def test_progress_shows_cost_and_remaining_time_only_where_they_are_known() -> None:
-    counts = Progress(
-        users=486,
-        done=380,
-        failed=4,
-        batches_total=25,
-        batches_done=20,
-        prompt_tokens=642_120,
-        completion_tokens=81_024,
-        in_flight=3,
-        calls=22,
-        retries=2,
-    )
-    line = "batches 20 of 25; users 380 done, 4 failed of 486; tokens 642,120 in, 81,024 out; 3 in flight; 2 retries"
-    assert messages.progress_line(counts, "CNY") == line
-    known = replace(counts, cost=1.5, eta_seconds=200)
-    assert messages.progress_line(known, "CNY") == f"{line}; cost 1.50 CNY; 3m 20s left"
 
 
 def test_tokens_from_the_cache_are_told_where_there_are_any() -> None:

@@ -95,22 +95,9 @@ def test_the_query_of_a_web_address_is_written_nowhere_and_asked_for_again(tmp_p
         assert b"s1gned" not in stored(tmp_path)
 
 
-def test_check_looks_for_the_objects_that_the_config_names(tmp_path: Path, server: ObjectServer) -> None:
-    server.put("s3://whole/checked/1.csv", DATA.encode())
-    for address, found in (
-        ("s3://whole/checked/*.csv", "1 file is there"),
-        ("s3://whole/none/", "does not exist"),
-    ):
-        named = server.variables | {"EVENTABS_INPUT__PATHS": f'["{address}"]'}
-        assert found in ours("check", cwd=tmp_path, **named).stdout
-
-
-@pytest.mark.parametrize("form", [(), ("--json",), ("--show-prompt",)])
-def test_an_estimate_tells_on_standard_error_that_it_copies(
-    tmp_path: Path, server: ObjectServer, form: tuple[str, ...]
-) -> None:
+def test_an_estimate_tells_on_standard_error_that_it_copies(tmp_path: Path, server: ObjectServer) -> None:
     address = server.put("s3://whole/told.csv", DATA.encode())
-    told = ours("estimate", address, *form, cwd=tmp_path, **server.variables)
+    told = ours("estimate", address, "--json", cwd=tmp_path, **server.variables)
     assert "Copying 1 object, 2.9 KB" in told.stderr
     assert "Copying" not in told.stdout
     assert "Copying" not in ours("estimate", address, "--quiet", cwd=tmp_path, **server.variables).stderr

@@ -35,6 +35,7 @@ def piped(line: str, cwd: Path) -> list[str]:
         return [behavior.item for log in export.user_logs() for behavior in log.behaviors]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FOLDERS, reason="PostgreSQL is not installed")
 def test_rows_piped_out_of_postgresql_arrive_as_they_are(tmp_path: Path) -> None:
     rows = [
@@ -84,6 +85,7 @@ def journey(user: str, *events: str) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FOLDERS, reason="PostgreSQL is not installed")
 def test_events_in_postgresql_are_replaced_user_by_user_or_not_at_all(tmp_path: Path) -> None:
     (load,) = blocks_of(EXPORTS, "sample")

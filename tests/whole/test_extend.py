@@ -80,6 +80,7 @@ def kill(process: Popen[bytes], endpoint: nights.Endpoint, moments: random.Rando
     process.communicate()
 
 
+@pytest.mark.slow
 def test_an_extension_killed_while_it_compares_lists_no_change_of_the_one_before_it(tmp_path: Path) -> None:
     first, second, third = exports(tmp_path)
     done = eventabs("run", first.name, "--provider", "rules", "--out", "calm", cwd=tmp_path)

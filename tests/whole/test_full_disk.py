@@ -44,7 +44,9 @@ def answered(log: Path) -> Counter[str]:
     return Counter(json.dumps(user) for line in sent for user in line["users"])
 
 
-@pytest.mark.parametrize("spare", [60, 160, 300], ids=lambda spare: f"{spare} KB for the calls")
+@pytest.mark.parametrize(
+    "spare", [160, *(pytest.param(spare, marks=pytest.mark.slow) for spare in (60, 300))]
+)
 def test_a_full_disk_stops_the_run_and_once_there_is_room_it_goes_on_with_all_that_was_committed(
     tmp_path: Path, disk: Disk, spare: int
 ) -> None:

@@ -147,7 +147,7 @@ def test_a_run_killed_while_it_reads_its_input_can_be_resumed(tmp_path: Path, se
     assert checkpoint(tmp_path / "wild")["success_count"] == 600
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_run_waits_for_calls_in_flight_saves_and_prints_the_resume_command(
     tmp_path: Path, export: Path, server: OpenAIServer, number: signal.Signals
 ) -> None:
@@ -192,19 +192,6 @@ def test_a_checkpoint_that_is_missing_or_broken_is_made_again_from_the_ledger(
     done = eventabs("resume", "wild/checkpoint.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert results(tmp_path / "wild") == calm
-
-
-def test_a_run_that_another_process_holds_is_refused(
-    tmp_path: Path, export: Path, server: OpenAIServer
-) -> None:
-    server.behavior = slowly(60, answer())
-    process = start("run", "input.jsonl", *flags(server), cwd=tmp_path)
-    wait_until(lambda: len(server.requests) >= 3)
-    second = eventabs("resume", "input.eventabs", cwd=tmp_path)
-    process.kill()
-    process.communicate()
-    assert second.returncode == 2
-    assert "in use" in second.stderr
 
 
 def test_an_interrupt_while_the_input_is_read_is_no_error(tmp_path: Path) -> None:

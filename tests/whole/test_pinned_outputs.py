@@ -71,20 +71,12 @@ SHOWN_LAST = {
     "extend": "extend run later.csv --yes",
 }
 FILES = (
-    "run/checkpoint.json",
-    "run/events.jsonl",
-    "run/journeys.jsonl",
-    "run/failures.jsonl",
-    "run/rejects.jsonl",
-    "run/run.log",
-    "rules/events.jsonl",
-    "files/requests.jsonl",
+    *("run/checkpoint.json", "run/events.jsonl", "run/journeys.jsonl", "run/failures.jsonl"),
+    *("run/rejects.jsonl", "run/run.log", "rules/events.jsonl", "files/requests.jsonl"),
 )
 FILES_LAST = (
-    "merged/checkpoint.json",
-    "merged/events.jsonl",
-    "run/events.new.jsonl",
-    "run/journeys.new.jsonl",
+    *("merged/checkpoint.json", "merged/events.jsonl", "run/events.new.jsonl"),
+    *("run/journeys.new.jsonl",),
 )
 
 UNREADABLE: dict[str, bytes] = {
@@ -116,24 +108,10 @@ CONFIGS = {
     "constrain": '[llm]\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\nconstrain = "schema"\n',
 }
 MISUSED = (
-    "frobnicate",
-    "run --detail huge",
-    "run --rpm x",
-    "run --no-such-flag",
-    "run --confg x",
-    "run --config",
-    "run --quiet=3",
-    "run a --quiet true",
-    "run a --concurrency 0",
-    "run a --limit 0",
-    "run a --lang fr",
-    "run",
-    "run --config gone.toml",
-    "run a --config faults.toml",
-    "resume",
-    "reparse a b",
-    "show a --limit 0",
-    "--lang",
+    *("frobnicate", "run --detail huge", "run --rpm x", "run --no-such-flag", "run --confg x"),
+    *("run --config", "run --quiet=3", "run a --quiet true", "run a --concurrency 0"),
+    *("run a --limit 0", "run a --lang fr", "run", "run --config gone.toml"),
+    *("run a --config faults.toml", "resume", "reparse a b", "show a --limit 0", "--lang"),
 )
 WRONG = (
     "run gone.csv",

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from house import eventabs, lines, write_users
+from house import environment, eventabs, lines, write_users
+from one_process import OneProcess
 from paths import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -35,7 +36,13 @@ def by_user(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return {user_id: list(theirs) for user_id, theirs in groupby(rows, lambda row: row["user_id"])}
 
 
-@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(each, id=name, marks=[] if name in ("lines", "journeys") else pytest.mark.slow)
+        for name, each in SETTINGS.items()
+    ],
+)
 def test_every_row_is_in_an_event_minor_unplaced_or_unasked_and_all_views_agree(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
@@ -61,8 +68,12 @@ def test_every_row_is_in_an_event_minor_unplaced_or_unasked_and_all_views_agree(
     }
     assert (len(users), users - failed) == (24, set(exported))
     became = defaultdict[str, int](int)
+    with OneProcess(environment(tmp_path)) as tool:
+        said = {
+            user_id: tool.run(["show", "out", user_id, "--json"], tmp_path).stdout for user_id in exported
+        }
     for user_id, rows in exported.items():
-        shown = json.loads(eventabs("show", "out", user_id, "--json", cwd=tmp_path).stdout)
+        shown = json.loads(said[user_id])
         theirs = events.get(user_id, [])
         assert (shown["events"], shown["journeys"]) == (theirs, journeys.get(user_id, []))
         found = [
@@ -107,8 +118,9 @@ def test_a_ledger_of_an_earlier_format_is_refused_in_one_line_and_stays_as_it_is
         *("export old", "evaluate old --gold labels.csv", "audit old", "review old", "diff old old"),
         "merge old --out merged",
     )
-    for line in commands:
-        refused = eventabs(*line.split(), cwd=tmp_path)
+    with OneProcess(environment(tmp_path)) as tool:
+        answers = {line: tool.run(line.split(), tmp_path) for line in commands}
+    for line, refused in answers.items():
         assert (refused.returncode, refused.stdout) == (2, ""), line
         (said,) = refused.stderr.splitlines()
         assert "another version of eventabs (format 3, this one reads 4); begin anew with" in said, line

@@ -8,8 +8,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from house import checkpoint, eventabs, start, wait_until, write_users
 from openai_server import OpenAIServer, answer, answer_by_day, held
 
@@ -54,26 +52,6 @@ def test_a_run_is_watched_while_it_is_killed_and_resumed(tmp_path: Path, openai_
     watched.communicate(timeout=20)
     assert watched.returncode == 0
     assert status(tmp_path)["success_count"] == USERS
-
-
-def test_users_and_one_user_with_raw_are_shown(tmp_path: Path) -> None:
-    write_users(tmp_path / "input.jsonl", users=3)
-    eventabs("run", "input.jsonl", "--provider", "rules", "--out", "out", cwd=tmp_path)
-    assert "user_0002" in eventabs("show", "out", "--state", "done", cwd=tmp_path).stdout
-    assert "No users" in eventabs("show", "out", "--state", "failed", cwd=tmp_path).stdout
-    listed = json.loads(eventabs("show", "out", "--limit", 1, "--offset", 1, "--json", cwd=tmp_path).stdout)
-    assert (listed["total"], [user["user_id"] for user in listed["users"]]) == (3, ["user_0001"])
-    shown = eventabs("show", "out", "user_0001", "--raw", cwd=tmp_path)
-    assert "--- user" in shown.stdout
-    assert json.loads(eventabs("show", "out", "user_0001", "--json", cwd=tmp_path).stdout)["lines"]
-    unknown = eventabs("show", "out", "nobody", cwd=tmp_path)
-    assert (unknown.returncode, len(unknown.stderr.splitlines())) == (2, 1)
-
-
-@pytest.mark.parametrize("command", ["status", "show"])
-def test_where_no_run_is_looking_is_wrong_usage(tmp_path: Path, command: str) -> None:
-    done = eventabs(command, "nothing", cwd=tmp_path)
-    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
 
 
 def test_a_busy_port_leaves_nothing_behind(tmp_path: Path, openai_server: OpenAIServer) -> None:

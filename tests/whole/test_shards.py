@@ -87,12 +87,14 @@ def test_indexed_jobs_one_after_the_other_make_the_events_of_one_run(
     assert checkpoint(folder / "merged")["total_users"] == USERS
 
 
+@pytest.mark.slow
 def test_processes_side_by_side_make_the_events_of_one_run(folder: Path, whole: bytes) -> None:
     (commands,) = [block.text for block in blocks_of(SCALE, "sh") if "xargs -P" in block.text]
     assert played(ours(commands), folder) == 0
     assert (folder / "merged" / "events.jsonl").read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_shard_that_is_killed_is_merged_as_it_is_and_again_once_it_has_gone_on(
     folder: Path, whole: bytes, openai_server: OpenAIServer
 ) -> None:
@@ -134,6 +136,7 @@ def test_a_job_does_not_fail_for_users_that_no_new_start_would_help(
     assert played("sh shard.sh", folder, SLURM_ARRAY_TASK_ID="4") != 0
 
 
+@pytest.mark.slow
 def test_each_shard_may_have_a_server_of_its_own(
     folder: Path, whole: bytes, openai_server: OpenAIServer
 ) -> None:

@@ -165,13 +165,6 @@ async def test_a_listing_is_read_page_by_page_until_the_job_is_found(scripted: S
         assert by_file.id == "other-3"
 
 
-async def test_an_endless_listing_ends(scripted: Scripted) -> None:
-    scripted.answers["GET /batches"] = 200, {"data": [JOB], "has_more": True, "last_id": "same"}
-    async with opened(scripted) as service:
-        assert await service.find_job("f2", {"a": "b"}) is None
-    assert len(scripted.asked) == 2
-
-
 async def test_why_a_job_failed_is_told_in_each_form(scripted: Scripted) -> None:
     forms: list[Any] = [
         {"object": "list", "data": [{"code": "Token_Limit_Exceeded", "message": "too much"}]},

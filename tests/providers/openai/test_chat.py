@@ -1,7 +1,6 @@
 import asyncio
 import base64
 import gzip
-import json
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,6 @@ import pytest
 
 from eventabs.errors import (
     ConfigError,
-    ContextTooLongError,
     EndpointError,
     FatalEndpointError,
     ModeratedError,
@@ -116,39 +114,12 @@ async def test_what_is_sent_is_what_was_configured(openai_server: OpenAIServer) 
     }
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "authorization"),
-    [
-        ({"api_key": None}, None),
-        ({"api_key": ""}, None),
-        ({"extra_headers": {"Authorization": "Token t"}}, "Token t"),
-    ],
-)
-async def test_a_key_is_sent_only_where_there_is_one(
-    openai_server: OpenAIServer, endpoint: dict[str, Any], authorization: str | None
-) -> None:
-    await complete(openai_server.base_url, **endpoint)
-    assert openai_server.requests[0].headers.get("authorization") == authorization
-
-
-async def test_a_login_in_the_address_is_sent_as_such(openai_server: OpenAIServer) -> None:
-    await complete(openai_server.base_url.replace("//", "//me:pass@"), api_key=None)
-    assert openai_server.requests[0].headers["authorization"] == "Basic bWU6cGFzcw=="
-
-
 A, B = event(delta("看")), event(delta("车"))
 WHOLE: list[tuple[str, Behavior]] = [
     ("LF", stream(A, B, STOP, DONE)),
-    ("CRLF", stream(*(piece.replace(b"\n", b"\r\n") for piece in (A, B, STOP, DONE)))),
-    ("CR", stream(*(piece.replace(b"\n", b"\r") for piece in (A, B, STOP, DONE)))),
-    ("one write", stream(A + B + STOP + DONE)),
     ("cut in a character", stream(*A.partition("看".encode()[1:2]), B + STOP + DONE)),
-    ("comments", stream(b": hi\n\n", A, b": hi\n\n", B, STOP, DONE)),
-    ("event names", stream(b"event: message\nid: 1\n" + A, B, STOP, DONE)),
-    ("data on two lines", stream(A.replace(b'"object"', b'\ndata: "object"'), B, STOP, DONE)),
     ("no [DONE]", stream(A, B, STOP)),
     ("no finish_reason", stream(A, B, DONE)),
-    ("no blank line at the end", stream(A, B, STOP.rstrip())),
     ("broken off after the finish_reason", stream(A, B, STOP, end=False)),
     ("silent after the finish_reason", stream(A, B, STOP, stall=True)),
     ("rubbish in between", stream(A, b"data: {oops\n\n", b"data: 7\n\n", B, STOP, DONE)),
@@ -156,7 +127,6 @@ WHOLE: list[tuple[str, Behavior]] = [
     ("JSON although a stream was asked for", status(200, completion("看车"))),
     ("JSON called a stream", status(200, completion("看车"), {"Content-Type": "text/event-stream"})),
     ("JSON without a finish_reason", status(200, completion("看车", None))),
-    ("JSON behind blank lines", stream(b"\n", b"\n \n", completion("看车"))),
     ("a stream called JSON", stream(A, B, STOP, DONE, headers={"Content-Type": "application/json"})),
     ("gzip", status(200, gzip.compress(completion("看车")), {"Content-Encoding": "gzip"})),
     (
@@ -175,12 +145,6 @@ async def test_whatever_the_wire_looks_like_the_answer_is_whole(
     assert (reply.text, reply.finish_reason) == ("看车", "stop")
 
 
-async def test_a_plain_answer_is_read_when_no_stream_was_asked_for(openai_server: OpenAIServer) -> None:
-    openai_server.behavior = slowly(0.4, status(200, completion("看车", "length", {"prompt_tokens": 4})))
-    reply = await complete(openai_server.base_url, sampling=Sampling(stream=False))
-    assert (reply.text, reply.finish_reason, reply.usage) == ("看车", "length", Usage(4))
-
-
 async def test_reasoning_and_usage_are_kept_apart_from_the_text(openai_server: OpenAIServer) -> None:
     usage = {"prompt_tokens": 5, "completion_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 2}}
     openai_server.behavior = stream(
@@ -188,12 +152,6 @@ async def test_reasoning_and_usage_are_kept_apart_from_the_text(openai_server: O
     )
     reply = await complete(openai_server.base_url)
     assert (reply.text, reply.reasoning, reply.usage) == ("看", "hm", Usage(5, 3, 2, 0))
-
-
-async def test_an_empty_answer_is_an_answer_without_usage(openai_server: OpenAIServer) -> None:
-    openai_server.behavior = stream(STOP, DONE)
-    reply = await complete(openai_server.base_url)
-    assert (reply.text, reply.finish_reason, reply.usage_reported) == ("", "stop", False)
 
 
 SENSITIVE = event({"error": {"code": "data_inspection_failed", "message": "no"}})
@@ -230,12 +188,6 @@ async def test_what_arrived_of_a_broken_answer_is_kept(
     assert (reply.text, reply.finish_reason) == ("看", reason)
 
 
-async def test_reasoning_alone_is_content_too(openai_server: OpenAIServer) -> None:
-    openai_server.behavior = stream(event(delta("", reasoning_content="hm")), stall=True)
-    reply = await complete(openai_server.base_url)
-    assert (reply.text, reply.reasoning, reply.finish_reason) == ("", "hm", "interrupted")
-
-
 def truncated_body() -> Behavior:
     return raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
 
@@ -256,9 +208,6 @@ FAILED: list[tuple[str, Behavior, type[EndpointError]]] = [
         TransientError,
     ),
     ("a web page", status(200, b"<html>hello</html>", HTML), TransientError),
-    ("plain text", status(200, b"hello"), TransientError),
-    ("another kind of JSON", status(200, {"hello": 1}), TransientError),
-    ("no JSON", status(200, b"{oops"), TransientError),
     ("a wrong compression", status(200, b"x", {"Content-Encoding": "br"}), TransientError),
     ("false gzip", status(200, b"x", {"Content-Encoding": "gzip"}), TransientError),
     ("an error inside a 200", status(200, {"error": {"message": "x"}}), TransientError),
@@ -267,9 +216,6 @@ FAILED: list[tuple[str, Behavior, type[EndpointError]]] = [
     ("no money inside a stream", stream(event({"error": {"code": "1113"}})), FatalEndpointError),
     ("moderation inside a 200", status(200, {"base_resp": {"status_code": 1026}}), ModeratedError),
     ("moderation before content", stream(SENSITIVE), ModeratedError),
-    ("moderation in a 400", status(400, {"error": {"type": "content_filter"}}), ModeratedError),
-    ("moderation in a 403", status(403, {"error": {"code": "content_policy_violation"}}), ModeratedError),
-    ("too long", status(400, {"error": {"code": "context_length_exceeded"}}), ContextTooLongError),
     ("an error as an event", status(429, event({"error": {"code": "1302"}})), RateLimitedError),
     ("a wrong key", status(401, {"error": {"message": KEY}}), FatalEndpointError),
     ("a web page as an error", status(503, b"<html>" + b"x" * 200_000, HTML), UnavailableError),
@@ -295,15 +241,7 @@ async def test_an_answer_without_content_is_an_error_of_its_kind(
     assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("code", [408, 409, 425, 429, 500, 502, 503, 504, 529])
-async def test_these_statuses_may_pass(openai_server: OpenAIServer, code: int) -> None:
-    openai_server.behavior = status(code)
-    with pytest.raises(TransientError) as caught:
-        await complete(openai_server.base_url)
-    assert caught.value.status == code
-
-
-@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("code", [301, 307])
 async def test_a_redirect_is_not_followed(openai_server: OpenAIServer, code: int) -> None:
     with OpenAIServer() as elsewhere:
         openai_server.behavior = status(code, b"", {"Location": elsewhere.base_url + "/chat/completions"})
@@ -367,13 +305,6 @@ async def test_unsupported_parameters_are_dropped_once_and_remembered(openai_ser
     assert openai_server.requests[-1].body["max_completion_tokens"] == 100
 
 
-async def test_a_parameter_that_only_the_message_names_is_dropped(openai_server: OpenAIServer) -> None:
-    refusal = {"error": {"message": "Unrecognized request argument supplied: stream_options"}}
-    openai_server.behavior = script(status(400, refusal), answer())
-    assert (await complete(openai_server.base_url)).text == ANSWER
-    assert "stream_options" not in openai_server.requests[-1].body
-
-
 @pytest.mark.parametrize(
     ("field", "refusal"),
     [
@@ -411,12 +342,6 @@ async def test_a_server_that_refuses_both_names_of_the_limit_ends_the_call(
     with pytest.raises(RejectedRequestError):
         await complete(openai_server.base_url)
     assert len(openai_server.requests) == 2
-
-
-async def test_what_the_user_sets_in_extra_body_is_never_dropped(openai_server: OpenAIServer) -> None:
-    openai_server.behavior = refusing("temperature")(answer())
-    with pytest.raises(RejectedRequestError):
-        await complete(openai_server.base_url, sampling=Sampling(extra_body={"temperature": 1}))
 
 
 async def test_calls_in_flight_that_are_refused_together_all_end_well(openai_server: OpenAIServer) -> None:
@@ -464,11 +389,6 @@ async def test_what_has_come_of_an_answer_is_heard_piece_by_piece(openai_server:
     assert heard == sorted(set(heard))
     assert len(heard) > 1
     assert heard[-1] == len(reply.text)
-
-
-async def test_a_slow_stream_is_not_idle(openai_server: OpenAIServer) -> None:
-    openai_server.behavior = answer(pieces=6, gap=0.1)
-    assert (await complete(openai_server.base_url)).text == ANSWER
 
 
 async def test_after_done_a_server_that_keeps_the_stream_open_holds_nobody_up(
@@ -571,14 +491,6 @@ async def test_words_of_other_headers_and_of_the_address_stay_in_answers(openai_
     assert reply.text == "2026-01-01 at the library"
 
 
-async def test_a_proxy_of_the_environment_is_passed_by_on_loopback(
-    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    assert (await complete(openai_server.base_url)).text == ANSWER
-
-
 async def test_a_proxy_is_used_where_one_is_named(openai_server: OpenAIServer) -> None:
     reply = await complete(
         "http://api.example.com/v1", api_key=None, proxy=f"http://127.0.0.1:{openai_server.port}"
@@ -608,13 +520,3 @@ async def test_a_cancelled_call_ends_at_once_and_frees_its_connection(openai_ser
         assert (await asyncio.wait_for(provider.complete(make_request()), 2)).text == ANSWER
     finally:
         await provider.aclose()
-
-
-def test_the_servers_log_tells_whom_each_request_held(tmp_path: Path) -> None:
-    log = tmp_path / "requests.jsonl"
-    with OpenAIServer(log=log) as server:
-        asyncio.run(complete(server.base_url))
-        blocks = server.requests[0].blocks
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [line["event"] for line in lines] == ["received", "answered"]
-    assert [tuple(user) for user in lines[0]["users"]] == list(blocks.values())

@@ -128,12 +128,6 @@ async def test_the_parameter_that_limits_answers_is_found(
     assert (limit.name, limit.support) == (name, support)
 
 
-async def test_a_model_that_refuses_so_short_an_answer_tells_nothing(openai_server: OpenAIServer) -> None:
-    asks = prober(openai_server, Model())
-    openai_server.behavior = status(400, {"error": {"message": "could not finish the message"}})
-    assert (await asks.probe_output_limit()).support == "unknown"
-
-
 @pytest.mark.parametrize(("takes", "support"), [("kept", "yes"), ("ignored", "ignored"), ("refused", "no")])
 async def test_both_kinds_of_json_are_kept_ignored_or_refused(
     openai_server: OpenAIServer, takes: str, support: Support
@@ -143,21 +137,9 @@ async def test_both_kinds_of_json_are_kept_ignored_or_refused(
     assert await asks.probe_json_object() == support
 
 
-async def test_the_schema_is_tried_also_where_runs_leave_it_out(openai_server: OpenAIServer) -> None:
-    sampling = Sampling(omit=frozenset({"response_format"}))
-    assert await prober(openai_server, Model(), sampling).probe_json_schema() == "yes"
-
-
 async def test_what_all_of_it_took_is_counted(openai_server: OpenAIServer) -> None:
     asks = prober(openai_server, Model())
     first = (await asks.greet()).usage
     assert asks.spent == first
     await asks.probe_json_object()
     assert asks.spent.prompt_tokens > first.prompt_tokens
-
-
-async def test_a_refused_key_is_an_error(openai_server: OpenAIServer) -> None:
-    asks = prober(openai_server, Model())
-    openai_server.behavior = status(401, b"")
-    with pytest.raises(FatalEndpointError):
-        await asks.greet()

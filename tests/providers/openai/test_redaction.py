@@ -13,22 +13,6 @@ from eventabs.providers.openai.wire import MASK, redact, redacted_line
 LONG_KEY = "sk-proj-0123456789/abc=="
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        LONG_KEY,
-        f"your key {LONG_KEY}, sir",
-        f"?key={LONG_KEY.replace('/', '%2F').replace('=', '%3D')}&x",
-        "Basic " + base64.b64encode(LONG_KEY.encode()).decode(),
-    ],
-)
-def test_a_secret_is_masked_in_every_form(text: str) -> None:
-    masked = redact(text, [LONG_KEY])
-    assert MASK in masked
-    assert "0123456789" not in masked
-    assert base64.b64encode(LONG_KEY.encode()).decode()[:20] not in masked
-
-
 def test_a_short_secret_is_masked_only_where_it_stands_alone() -> None:
     assert redact("user 42 of 421", ["42"]) == f"user {MASK} of 421"
 

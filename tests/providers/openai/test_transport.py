@@ -22,7 +22,7 @@ from eventabs.providers.openai.client import (
     proxy_of,
     translate_error,
 )
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint, is_loopback
+from eventabs.providers.openai.endpoint import CallLimits, Endpoint
 from eventabs.providers.openai.probe import list_models
 from eventabs.providers.openai.wire import UnreadableBodyError
 from openai_server import OpenAIServer, status
@@ -37,7 +37,6 @@ KEY = "sk-0123456789abcdef"
     ("base_url", "url", "host"),
     [
         ("https://api.example.com/v1", "https://api.example.com/v1/chat/completions", "api.example.com"),
-        ("https://api.example.com/v1/", "https://api.example.com/v1/chat/completions", "api.example.com"),
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000/chat/completions", "127.0.0.1:8000"),
         (
             "https://me:pw@api.example.com/v1?api-version=7#x",
@@ -61,14 +60,9 @@ def test_the_address_is_the_base_and_the_path_of_chat_completions(base_url: str,
         "api.example.com/v1",
         "ftp://x/v1",
         "http://",
-        "https://a:b:c/",
-        "看",
         "https://api.example.com:99999/v1",
-        "https://api.example.com:0/v1",
         "https://api..example.com/v1",
         "https://api example.com/v1",
-        "https://*.example.com/v1",
-        "https://-.example.com/v1",
         f"https://{'a' * 64}.com/v1",
         f"https://{'a.' * 130}com/v1",
     ],
@@ -82,7 +76,6 @@ def test_what_is_no_address_is_refused_with_the_name_of_the_setting(base_url: st
     "endpoint",
     [
         Endpoint(model="m", base_url="http://api.example.com/v1", api_key=KEY),
-        Endpoint(model="m", base_url="http://10.0.0.7/v1", api_key=KEY),
         Endpoint(model="m", base_url=f"http://me:{KEY}@api.example.com/v1"),
         Endpoint(model="m", base_url="http://api.example.com/v1", extra_headers={"Api-Key": KEY}),
         Endpoint(model="m", base_url="http://localhost/v1", api_key=KEY, proxy="http://proxy.example.com"),
@@ -135,22 +128,6 @@ def test_everything_secret_is_known_as_such_and_in_no_repr() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("localhost", True),
-        ("a.localhost", True),
-        ("127.0.0.9", True),
-        ("::1", True),
-        ("128.0.0.1", False),
-        ("10.0.0.1", False),
-        ("example.com", False),
-    ],
-)
-def test_loopback_is_told_by_name_and_number(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
-
-
-@pytest.mark.parametrize(
     "name", ["", "看", "X Y", "X\r\nEvil", f"Bearer {KEY}:", "Content-Length", "transfer-encoding"]
 )
 def test_a_header_that_would_break_the_request_is_refused_and_not_repeated(name: str) -> None:
@@ -189,11 +166,9 @@ def found(base_url: str = FAR, proxy: str = "") -> str | None:
         ({"ALL_PROXY": PROXY}, FAR, PROXY),
         ({"ALL_PROXY": "socks5://127.0.0.1:1080", "HTTPS_PROXY": PROXY}, FAR, PROXY),
         ({"ALL_PROXY": PROXY, "NO_PROXY": "x.example"}, FAR, None),
-        ({"ALL_PROXY": PROXY, "NO_PROXY": ".example"}, FAR, None),
         ({"ALL_PROXY": PROXY, "NO_PROXY": "*"}, FAR, None),
         ({"ALL_PROXY": PROXY, "NO_PROXY": "other.example"}, FAR, PROXY),
         ({"ALL_PROXY": PROXY}, "http://127.0.0.1:8000/v1", None),
-        ({"ALL_PROXY": PROXY}, "http://localhost:8000/v1", None),
     ],
 )
 def test_the_environment_s_proxy_holds_where_the_usual_variables_say_so(
@@ -400,14 +375,3 @@ async def test_the_proxy_is_what_is_connected_to() -> None:
         found = await route("https://api.example.com/v1", proxy=f"http://127.0.0.1:{port}")
     assert found == Route("127.0.0.1", proxy=f"127.0.0.1:{port}")
     assert (await reason("https://api.example.com/v1", proxy="http://127.0.0.1:9"))[1]
-
-
-async def test_the_environment_s_proxy_counts_but_not_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    with listening() as port:
-        monkeypatch.setenv("https_proxy", f"127.0.0.1:{port}")
-        monkeypatch.setenv("http_proxy", "127.0.0.1:9")
-        assert (await route("https://api.example.com/v1")).proxy == f"127.0.0.1:{port}"
-    with listening() as port:
-        assert (await route(f"http://127.0.0.1:{port}/v1")).proxy == ""
-    monkeypatch.setenv("no_proxy", "*.invalid,nowhere.invalid")
-    assert await reason("https://nowhere.invalid/v1") == ("dns", False)

@@ -59,20 +59,6 @@ def test_a_body_holds_what_is_asked_for_and_nothing_unset() -> None:
     }
 
 
-def test_a_streamed_body_asks_for_usage_and_carries_the_sampling() -> None:
-    sampling = Sampling(temperature=0.0, seed=7, extra_body={"top_p": 0.5, "model": "other"})
-    body = build_body(REQUEST, "m", sampling, frozenset())
-    assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
-    assert (body["temperature"], body["seed"], body["top_p"], body["model"]) == (0.0, 7, 0.5, "other")
-
-
-def test_dropped_parameters_are_left_out_and_max_tokens_changes_its_name() -> None:
-    dropped = frozenset({"temperature", "response_format", "stream_options", "max_tokens", "seed"})
-    body = build_body(REQUEST, "m", Sampling(temperature=1.0, seed=1), dropped)
-    assert body.keys() == {"model", "messages", "stream", "max_completion_tokens"}
-    assert body["max_completion_tokens"] == 50
-
-
 @pytest.mark.parametrize("field", ["grammar", "structured_outputs", "guided_grammar", "ebnf"])
 def test_a_grammar_goes_into_the_field_of_the_endpoint_and_nowhere_without_one(field: GrammarField) -> None:
     request = replace(REQUEST, grammar="root ::= [a]")
@@ -94,7 +80,6 @@ def test_a_limit_in_extra_body_replaces_ours() -> None:
     ("payloads", "text", "reasoning"),
     [
         ([piece(content="a"), piece(content="b")], "ab", ""),
-        ([piece(content=None), piece(content="")], "", ""),
         ([piece(reasoning_content="r", content=""), piece(content="a")], "a", "r"),
         ([piece(reasoning="r"), piece(thinking="s")], "", "rs"),
         ([piece(reasoning="r", reasoning_content="r")], "", "r"),
@@ -120,14 +105,10 @@ def test_text_and_reasoning_are_found_wherever_servers_put_them(
     [
         ("stop", "stop"),
         ("tool_calls", "stop"),
-        ("function_call", "stop"),
-        ("eos", "stop"),
         ("length", "length"),
         ("max_tokens", "length"),
         ("content_filter", "content_filter"),
-        ("sensitive", "content_filter"),
         ("insufficient_system_resource", "interrupted"),
-        ("network_error", "interrupted"),
         (None, "interrupted"),
     ],
 )
@@ -175,25 +156,9 @@ def test_the_end_mark_of_a_stream_without_a_reason_means_stop_but_changes_no_rea
         ),
         ([{"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 9}}], Usage(3, 6, 4)),
         ([{"usage": {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 9}}], Usage(3, 6, 6)),
-        ([{"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}], Usage(3, 2)),
         ([{"usage": {"prompt_tokens": 3, "prompt_cache_hit_tokens": 2}}], Usage(3, 0, 0, 2)),
         ([{"usage": {"prompt_tokens": 3, "cached_tokens": 1}}], Usage(3, 0, 0, 1)),
-        # llama.cpp, as a server of November 2026 ends its stream, and as one did before usage had the details
-        (
-            [
-                {
-                    "choices": [],
-                    "usage": {
-                        "completion_tokens": 6,
-                        "prompt_tokens": 61,
-                        "total_tokens": 67,
-                        "prompt_tokens_details": {"cached_tokens": 33},
-                    },
-                    "timings": {"cache_n": 33, "prompt_n": 28, "predicted_n": 6},
-                }
-            ],
-            Usage(61, 6, 0, 33),
-        ),
+        # llama.cpp, as a server ended its stream before usage had the details
         (
             [{"usage": {"prompt_tokens": 61, "completion_tokens": 6}, "timings": {"cache_n": 33}}],
             Usage(61, 6, 0, 33),
@@ -234,24 +199,13 @@ def test_json_is_read_also_where_its_strings_are_broken(data: bytes, value: obje
     assert parse_json(data) == value
 
 
+NAMES = ("choices", "delta", "message", "content", "text", "thinking", "usage", "index", "finish_reason")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=2)
         | st.dictionaries(
-            st.sampled_from(
-                [
-                    "choices",
-                    "delta",
-                    "message",
-                    "content",
-                    "text",
-                    "thinking",
-                    "usage",
-                    "index",
-                    "finish_reason",
-                ]
-            ),
+            st.sampled_from(NAMES),
             inner,
             max_size=4,
         )
@@ -284,13 +238,10 @@ def decode(*chunks: bytes) -> list[bytes]:
         (b"data: a\r\n\r\ndata: b\r\n\r\n", [b"a", b"b"]),
         (b"data: a\r\rdata: b\r\r", [b"a", b"b"]),
         (b"data:a\n\n", [b"a"]),
-        (b"data:  a\n\n", [b" a"]),
         (b": comment\n\ndata: a\n\n", [b"a"]),
         (b"event: x\nid: 7\nretry: 3\ndata: a\n\n", [b"a"]),
         (b"data: {\ndata: }\n\n", [b"{\n}"]),
-        (b"data: a\n\n\n\n\ndata: b\n\n", [b"a", b"b"]),
         (b"data: a", [b"a"]),
-        (b"data: a\n", [b"a"]),
         (b"nonsense\n\n", []),
         (b"", []),
     ],
@@ -332,7 +283,6 @@ def read(*chunks: bytes, encoding: str = "", limit: int = 1000) -> list[bytes]:
         ([b"\xef\xbb\xbfdata: a\n\n"], [b"a"]),
         ([b"\xef", b"\xbb\xbfdata: a\n\n"], [b"a"]),
         ([b"\n\n", b"  ", DOCUMENT[:3], DOCUMENT[3:]], [DOCUMENT]),
-        ([b"\xef\xbb\xbf" + DOCUMENT], [DOCUMENT]),
         ([b"<html>"], [b"<html>"]),
         ([b": c\n\n", b"data: a\n\n"], [b"a"]),
         ([], []),
@@ -390,7 +340,7 @@ def test_the_tier_is_the_one_that_the_reply_names_else_the_one_that_was_asked_fo
 
 def test_pieces_of_a_character_take_no_more_memory_than_the_text_that_they_make() -> None:
     payloads = (
-        {"choices": [{"delta": {"reasoning": chr(0x4E00 + number % 20_000)}}]} for number in range(100_000)
+        {"choices": [{"delta": {"reasoning": chr(0x4E00 + number % 20_000)}}]} for number in range(20_000)
     )
     assembler = ReplyAssembler()
     tracemalloc.start()
@@ -398,5 +348,5 @@ def test_pieces_of_a_character_take_no_more_memory_than_the_text_that_they_make(
         assembler.add(payload)
     _now, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert assembler.characters == 100_000
-    assert peak < 1_000_000
+    assert assembler.characters == 20_000
+    assert peak < 200_000

@@ -1,8 +1,8 @@
 """An export that grows every night: after each, events and journeys are those of one run over all of it."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from eventabs.errors import InputError, RunDirectoryError, UsageError
 from eventabs.records import Part, lasting_id
 from eventabs.runs.estimate import estimate_extension
 from eventabs.runs.lifecycle import Invocation, reopen_run, reparse
-from eventabs.runs.observer import BatchDone, Extended, Note, Progress, Started
+from eventabs.runs.observer import Extended
 from eventabs.store.ledger import Ledger, PartChange, unpack_messages
 from house import lines
+from runs_kit import Watcher
 
 Model = dict[str, Any]
 
@@ -257,10 +258,10 @@ def test_an_export_of_a_few_users_says_nothing_about_the_others(model: Model) ->
 def test_what_lies_too_far_back_is_left_out_and_listed_until_lateness_takes_it(model: Model) -> None:
     out = begun(model)
     old = visits(("u1", "2026-02-20 09:00:00", "Office"))
-    heard = Heard()
+    heard = Watcher()
     run = extended(model, old, observer=heard)
     assert len(run.events) == 3
-    (told,) = [fact for fact in heard.facts if isinstance(fact, Extended)]
+    (told,) = heard.of(Extended)
     assert (told.too_late_behaviors, told.new_behaviors) == (1, 0)
     assert [row["change"] for row in lines(out / "changes.jsonl")] == ["too_late"]
     run = extended(model | {"extend": {"lateness": "3 weeks"}}, old)
@@ -300,7 +301,7 @@ def test_a_run_that_was_stopped_early_is_extended_and_completed_at_once(model: M
         settings=settings,
         out="out",
         stop=stop,
-        observer=Heard(stop.request),
+        observer=Watcher(stop.request),
     )
     before = len(stopped.events)
     assert 0 < before < 9
@@ -351,14 +352,16 @@ def reparsed(model: Model) -> None:
         named=Path("out"),
         changed="ignore",
         confirmed=True,
-        watch=lambda *_run: Heard().watching(),
+        watch=lambda *_run: nullcontext(Watcher()),
     ) as run:
         reparse(run)
     assert [(Path("out") / name).read_bytes() for name in names] == before
     assert orjson.loads((Path("out") / "checkpoint.json").read_bytes())["event_counts"] == counts
 
 
-@pytest.mark.parametrize("fault", ["left out", "cut", "half"])
+@pytest.mark.parametrize(
+    "fault", ["left out", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("cut", "half"))]
+)
 def test_an_answer_that_is_bad_at_first_leaves_no_trace_in_what_stays(
     model: Model, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
@@ -494,25 +497,3 @@ def test_a_user_whose_days_fill_more_than_a_call_is_asked_about_in_pieces_and_th
     assert lines(out / "events.jsonl")[:2] == before
     rows = sorted(row for event in run.events for row in event.behaviors)
     assert rows == list(range(242))
-
-
-class Heard:
-    """Keeps what a run reports, and calls back at each finished batch."""
-
-    def __init__(self, at_batch: Callable[[], None] = lambda: None) -> None:
-        self.facts: list[Started | Note | Progress] = []
-        self._at_batch = at_batch
-
-    def started(self, facts: Started) -> None:
-        self.facts.append(facts)
-
-    def noted(self, note: Note) -> None:
-        self.facts.append(note)
-        if isinstance(note, BatchDone):
-            self._at_batch()
-
-    def progressed(self, progress: Progress) -> None:
-        self.facts.append(progress)
-
-    def watching(self) -> AbstractContextManager["Heard"]:
-        return nullcontext(self)

@@ -32,7 +32,7 @@ def test_the_file_is_its_owner_s_alone_and_nothing_else_is_left(tmp_path: Path, 
     assert export_files(run, form) == written  # its own files are replaced
 
 
-@formats
+@pytest.mark.parametrize("form", ["csv", "sqlite"])
 def test_a_file_that_was_named_and_is_there_stays(tmp_path: Path, form: ExportFormat) -> None:
     run = make_run(tmp_path, [make_event("anna")], "Asia/Shanghai")
     mine = tmp_path / "mine"
@@ -91,7 +91,7 @@ def test_a_signed_address_takes_one_file_only(tmp_path: Path) -> None:
         export_events(run, "parquet", "https://example.com/events.parquet?signature=x")
 
 
-@formats
+@pytest.mark.parametrize("form", ["csv", "sqlite"])
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path, form: ExportFormat) -> None:
     run = make_run(tmp_path, [make_event("anna")], "Asia/Shanghai")
     with pytest.raises(UsageError, match="cannot be written"):

@@ -91,15 +91,6 @@ def test_parquet_has_types_and_is_the_same_to_every_reader(tmp_path: Path) -> No
     assert by_arrow == by_polars == by_duckdb == by_pandas == expected
 
 
-def test_names_that_repeat_are_a_dictionary_in_parquet(tmp_path: Path) -> None:
-    run = make_run(tmp_path, [make_event("anna") for _ in range(1000)])
-    group = pq.ParquetFile(export_file(run, "parquet")).metadata.row_group(0)
-    columns = [group.column(place) for place in range(group.num_columns)]
-    encodings = {column.path_in_schema: set(column.encodings) for column in columns}
-    for name in ("user_id", "type", "category", "source"):
-        assert encodings[name] & {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}, name
-
-
 def test_offsets_stand_beside_wall_times_in_parquet(tmp_path: Path) -> None:
     run = make_run(
         tmp_path,
@@ -189,12 +180,3 @@ def test_a_row_that_is_free_text_has_it_as_text_and_rows_without_a_place_say_how
     assert [(row["became"], row["text"], row["item"], row["line"]) for row in rows] == [
         (became, "和朋友看展", "", "7") for became in ("placed", "unasked", "unplaced")
     ]
-
-
-def test_texts_are_written_nowhere_unless_they_are_asked_for(tmp_path: Path) -> None:
-    run = whole_run(tmp_path)
-    for form in ("csv", "parquet", "sqlite", "xlsx"):
-        assert all(b"rows" not in path.name.encode() for path in export_files(run, form))
-    with closing(sqlite3.connect(run / "events.sqlite")) as database:
-        names = database.execute("SELECT name FROM sqlite_schema").fetchall()
-    assert names == [("events",), ("journeys",)]

@@ -46,18 +46,7 @@ def test_journeys_and_rows_have_sheets_of_their_own(tmp_path: Path) -> None:
     assert book.sheet_names == ["events", "journeys", "rows"]
     (journey,) = book.get_sheet_by_name("journeys").to_python()[1:]
     assert journey == [
-        "anna/j0",
-        "anna",
-        "购买",
-        "露营帐篷",
-        AT,
-        AT,
-        1,
-        30,
-        False,
-        '["用餐"]',
-        '["anna/0"]',
-        "[0]",
+        *("anna/j0", "anna", "购买", "露营帐篷", AT, AT, 1, 30, False, '["用餐"]', '["anna/0"]', "[0]")
     ]
     rows = book.get_sheet_by_name("rows").to_python()[1:]
     assert [row[:5] for row in rows] == [

@@ -92,7 +92,8 @@ async def test_an_event_lights_its_behaviors_and_a_behavior_its_event(crowd: Pat
         await _after(page, lit.format(name="behaviors"), [0, 1, 2])
 
 
-@pytest.mark.parametrize("seconds", [30, 58, 59 * 60 + 58, 76 * 60 + 57, 7_200])
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [58, 76 * 60 + 57])
 async def test_behaviors_read_as_eventabs_show_writes_them(tmp_path: Path, seconds: int) -> None:
     make_crowd(tmp_path, seconds=seconds)
     with Ledger.watch(tmp_path / "ledger.sqlite") as ledger:
@@ -105,6 +106,7 @@ async def test_behaviors_read_as_eventabs_show_writes_them(tmp_path: Path, secon
     assert shown == lines
 
 
+@pytest.mark.slow
 async def test_the_lists_are_walked_with_the_keys(crowd: Path) -> None:
     here = "[document.activeElement.closest('.pane').className, document.activeElement.dataset.place]"
     async with chromium.browser() as page:
@@ -125,39 +127,36 @@ async def test_the_lists_are_walked_with_the_keys(crowd: Path) -> None:
         await _after(page, "decodeURIComponent(location.hash)", "#type=到店")
 
 
-@pytest.mark.parametrize(
-    ("link", "filters", "users"),
-    [
-        ("#what ~ * a[href^='#type=']", "type", 12),
-        (".days-legend-absent, .legend a[href='#type=%E5%88%B0%E5%BA%97']", "type", 4),
-        ("a[href='#category=conversion']", "category", 8),
-        ("a[href='#place=%E6%B9%96%E6%BB%A8%E9%A4%90%E5%8E%85']", "place", 8),
-        (".flow a[href*='%E5%88%B0%E5%BA%97']", "transition", 4),
-        (".funnels .whole", "path", 4),
-        ("a[href='#journey=%E8%B4%AD%E8%BD%A6']", "journey", 8),
-        (".days g[data-href='#type=%E8%B4%AD%E4%B9%B0'] rect", "type", 4),
-    ],
+LINKS = (  # in the pictures, the filter that a click sets, and the users that it leaves
+    ("#what ~ * a[href^='#type=']", "type", 12),
+    (".days-legend-absent, .legend a[href='#type=%E5%88%B0%E5%BA%97']", "type", 4),
+    ("a[href='#category=conversion']", "category", 8),
+    ("a[href='#place=%E6%B9%96%E6%BB%A8%E9%A4%90%E5%8E%85']", "place", 8),
+    (".flow a[href*='%E5%88%B0%E5%BA%97']", "transition", 4),
+    (".funnels .whole", "path", 4),
+    ("a[href='#journey=%E8%B4%AD%E8%BD%A6']", "journey", 8),
+    (".days g[data-href='#type=%E8%B4%AD%E4%B9%B0'] rect", "type", 4),
 )
-async def test_a_click_in_a_picture_filters_the_users(
-    crowd: Path, link: str, filters: str, users: int
-) -> None:
+
+
+async def test_a_click_in_a_picture_filters_the_users(crowd: Path) -> None:
     async with chromium.browser() as page:
         await page.size(1280, 900)
-        await open_page(page, crowd)
-        await _click(page, link)
-        found = "12 users" if users == len(CROWD) else f"{users} of 12 users"
-        await _after(page, FOUND, found)
-        assert await page.run(
-            "[...document.querySelectorAll('[data-filter]')].map((one) => one.dataset.filter)"
-        ) == [filters]
-        await _click(page, ".tabs a[href='#tab=users']")
-        await _after(page, f"({ROWS}).length", users)
-        await _click(page, "#chips [data-filter]")
-        await _after(page, FOUND, "12 users")
-        assert await page.run("location.hash") == "#tab=users"
+        for link, filters, users in LINKS:
+            await open_page(page, crowd)
+            await _click(page, link)
+            await _after(page, FOUND, "12 users" if users == len(CROWD) else f"{users} of 12 users")
+            chips = "[...document.querySelectorAll('[data-filter]')].map((one) => one.dataset.filter)"
+            assert await page.run(chips) == [filters]
+            await _click(page, ".tabs a[href='#tab=users']")
+            await _after(page, f"({ROWS}).length", users)
+            await _click(page, "#chips [data-filter]")
+            await _after(page, FOUND, "12 users")
+            assert await page.run("location.hash") == "#tab=users"
         assert page.complaints() == []
 
 
+@pytest.mark.slow
 async def test_the_first_user_says_why_and_pictures_that_do_not_follow_a_filter_say_so(crowd: Path) -> None:
     note, why = (
         "document.getElementById('of-all').hidden",
@@ -177,6 +176,7 @@ async def test_the_first_user_says_why_and_pictures_that_do_not_follow_a_filter_
         assert "shown first" not in await page.run(why)
 
 
+@pytest.mark.slow
 async def test_filters_add_up_and_are_cleared_at_once(crowd: Path) -> None:
     async with chromium.browser() as page:
         await open_page(page, crowd, "#tab=users&category=conversion&type=用餐&state=done")
@@ -226,37 +226,42 @@ async def test_text_is_found_and_marked_wherever_it_stands(crowd: Path) -> None:
         await _after(page, FOUND, "No user matches. Remove a filter, or search for something else.")
 
 
-@pytest.mark.parametrize("tab", ["users", "events", "calls"])
-async def test_every_column_of_a_table_sorts_in_both_directions(crowd: Path, tab: str) -> None:
+@pytest.mark.slow
+async def test_every_column_of_a_table_sorts_in_both_directions(crowd: Path) -> None:
     async with chromium.browser() as page:
         await page.size(1400, 900)
-        await open_page(page, crowd, f"#tab={tab}")
-        head = ".tab:not([hidden]) .grid-table th[data-column"
-        names = await page.run(
-            f"[...document.querySelectorAll({json.dumps(head)} + ']')].map((one) => one.dataset.column)"
-        )
-        rows = await page.run(f"({ROWS}).length")
-        for name in names:
-            place = names.index(name)
-            seen = []
-            for _time in range(2):
-                await _click(page, f"{head}='{name}'] button")
-                cells = await page.run(
-                    "[...document.querySelectorAll('.tab:not([hidden]) .grid-table tbody tr')]"
-                    f".map((row) => row.cells[{place}].textContent)"
-                )
-                seen.append(
-                    await page.run(f"document.querySelector(\"{head}='{name}']\").getAttribute('aria-sort')")
-                )
-                assert len(cells) == rows
-                order = [_key(cell) for cell in cells if cell != "–"]
-                assert order == sorted(order, reverse=seen[-1] == "descending") or name in (
-                    "type",
-                    "category",
-                    "source",
-                )
-            assert set(seen) == {"ascending", "descending"}
+        for tab in ("users", "events", "calls"):
+            await open_page(page, crowd, f"#tab={tab}")
+            await _sort_by_each_column(page)
         assert page.complaints() == []
+
+
+async def _sort_by_each_column(page: chromium.Page) -> None:
+    head = ".tab:not([hidden]) .grid-table th[data-column"
+    names = await page.run(
+        f"[...document.querySelectorAll({json.dumps(head)} + ']')].map((one) => one.dataset.column)"
+    )
+    rows = await page.run(f"({ROWS}).length")
+    for name in names:
+        place = names.index(name)
+        seen = []
+        for _time in range(2):
+            await _click(page, f"{head}='{name}'] button")
+            cells = await page.run(
+                "[...document.querySelectorAll('.tab:not([hidden]) .grid-table tbody tr')]"
+                f".map((row) => row.cells[{place}].textContent)"
+            )
+            seen.append(
+                await page.run(f"document.querySelector(\"{head}='{name}']\").getAttribute('aria-sort')")
+            )
+            assert len(cells) == rows
+            order = [_key(cell) for cell in cells if cell != "–"]
+            assert order == sorted(order, reverse=seen[-1] == "descending") or name in (
+                "type",
+                "category",
+                "source",
+            )
+        assert set(seen) == {"ascending", "descending"}
 
 
 def _key(cell: str) -> tuple[float, str]:
@@ -314,6 +319,7 @@ async def test_the_csv_of_events_says_what_the_ledger_holds(crowd: Path, tmp_pat
     ]
 
 
+@pytest.mark.slow
 async def test_a_csv_holds_what_the_filters_leave(crowd: Path, tmp_path: Path) -> None:
     async with chromium.browser() as page:
         await open_page(page, crowd, "#tab=events&type=到店")
@@ -366,6 +372,7 @@ async def test_a_link_to_a_user_a_type_and_a_call_survives_a_reload_and_the_way_
         assert page.complaints() == []
 
 
+@pytest.mark.slow
 async def test_a_link_to_nobody_says_so(crowd: Path) -> None:
     async with chromium.browser() as page:
         await open_page(page, crowd, "#user=nobody")
@@ -374,6 +381,7 @@ async def test_a_link_to_nobody_says_so(crowd: Path) -> None:
         await _after(page, "document.querySelector('#call').textContent", "This page has no call 99.")
 
 
+@pytest.mark.slow
 async def test_users_are_stepped_through_in_the_order_that_the_filters_leave(crowd: Path) -> None:
     async with chromium.browser() as page:
         await open_page(page, crowd, "#type=购买")
@@ -388,15 +396,8 @@ async def test_a_call_shows_prompt_reply_tokens_and_cost(tmp_path: Path) -> None
     async with chromium.browser() as page:
         await open_page(page, write_page(tmp_path), "#call=1")
         text = await page.run("document.getElementById('call').innerText")
-        for said in (
-            "tokens in\n200",
-            "cached\n50",
-            "tokens out\n80",
-            "reasoning\n20",
-            "0.0010",
-            "ann\nbob",
-            "<think>hm</think>",
-        ):
+        counts = ("tokens in\n200", "cached\n50", "tokens out\n80", "reasoning\n20")
+        for said in (*counts, "0.0010", "ann\nbob", "<think>hm</think>"):
             assert said in text
         assert "the reply was cut off before the user's end" in text
         await _click(page, "#call .call-head button:last-child")
@@ -404,6 +405,7 @@ async def test_a_call_shows_prompt_reply_tokens_and_cost(tmp_path: Path) -> None
         assert "HTTP 503" in await page.run("document.getElementById('call').innerText")
 
 
+@pytest.mark.slow
 async def test_what_the_model_was_not_sure_of_and_what_a_rule_added_say_so(
     tmp_path: Path, crowd: Path
 ) -> None:

@@ -30,8 +30,10 @@ STORIES = {
 }
 
 
-@pytest.mark.parametrize("story", STORIES)
-@pytest.mark.parametrize(("width", "phone"), [(1440, False), (390, True)])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("story", "width", "phone"), [*zip(STORIES, (1440, 1440, 390), (False, False, True), strict=True)]
+)
 async def test_dates_stand_under_their_bars(tmp_path: Path, story: str, width: int, phone: bool) -> None:
     make_crowd(tmp_path, stories=(STORIES[story],))
     async with chromium.browser() as page:
@@ -73,6 +75,7 @@ async def test_nothing_is_wider_than_the_window(tmp_path: Path, width: int, phon
             assert await page.run("document.documentElement.scrollWidth") <= width, fragment
 
 
+@pytest.mark.slow
 async def test_a_moment_is_seen_on_a_phone(tmp_path: Path) -> None:
     make_run(tmp_path)
     async with chromium.browser() as page:
@@ -82,6 +85,7 @@ async def test_a_moment_is_seen_on_a_phone(tmp_path: Path) -> None:
         assert min(await page.run(widths)) >= 3
 
 
+@pytest.mark.slow
 async def test_on_paper_the_open_tab_is_whole_and_no_heading_stands_over_nothing(tmp_path: Path) -> None:
     make_run(tmp_path)
     async with chromium.browser() as page:
@@ -98,6 +102,7 @@ async def test_on_paper_the_open_tab_is_whole_and_no_heading_stands_over_nothing
         assert await page.run(shown) == "block"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_the_more_events_an_hour_has_the_more_it_stands_out(tmp_path: Path, scheme: str) -> None:
     make_run(tmp_path)
@@ -121,23 +126,16 @@ async def test_every_control_has_a_name_and_every_heading_its_level(tmp_path: Pa
         await open_page(page, write_page(tmp_path))
         tree: dict[str, Any] = await page.do("Accessibility.getFullAXTree")
         nodes = [node for node in tree["nodes"] if not node.get("ignored")]
+        controls = {"button", "link", "textbox", "searchbox", "combobox", "option", "listbox", "region"}
         for node in nodes:
-            if node["role"]["value"] in (
-                "button",
-                "link",
-                "textbox",
-                "searchbox",
-                "combobox",
-                "option",
-                "listbox",
-                "region",
-            ):
+            if node["role"]["value"] in controls:
                 assert node["name"]["value"].strip(), node
         assert {"navigation", "main", "search", "listbox", "option"} <= {
             node["role"]["value"] for node in nodes
         }
 
 
+@pytest.mark.slow
 async def test_the_pictures_stand_without_a_script(tmp_path: Path) -> None:
     make_crowd(tmp_path)
     async with chromium.browser() as page:

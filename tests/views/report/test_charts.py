@@ -22,11 +22,6 @@ def test_every_value_stands_in_one_of_a_few_equal_bins(values: list[float]) -> N
     assert drawn.median <= drawn.p90 <= drawn.largest == max(values)
 
 
-def test_nothing_has_no_chart() -> None:
-    assert histogram([]) is None
-    assert timeline([], []) is None
-
-
 def test_whole_numbers_have_a_bin_each() -> None:
     drawn = histogram([1.0, 2.0, 2.0, 12.0])
     assert drawn is not None

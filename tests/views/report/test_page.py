@@ -11,7 +11,6 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eventabs import language
 from eventabs.errors import UsageError
 from eventabs.inspection.report import open_report_facts
 from eventabs.store.ledger import Ledger
@@ -45,12 +44,6 @@ def test_the_page_shows_the_run(tmp_path: Path) -> None:
         assert shown in page
 
 
-def test_the_page_says_that_the_timeline_is_being_opened_until_it_is_there(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    page = _page(tmp_path)
-    assert page.index("The timeline is being opened") < page.index('id="data-index"') < page.index("<script>")
-
-
 @pytest.mark.parametrize(
     ("timezone", "times", "sent"),
     [
@@ -74,32 +67,12 @@ def test_events_and_calls_name_their_zone(
     assert data["index"]["words"]["sent"] == label
 
 
-def test_events_come_before_the_operators_figures(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    page = _page(tmp_path)
-    order = [page.index(f'data-tab="{name}"') for name in ("timeline", "users", "events", "calls", "run")]
-    assert order == sorted(order)
-    assert page.index("What people do") < page.index("Where the tokens went")
-
-
 def test_the_page_tells_what_was_sent_again_and_why(tmp_path: Path) -> None:
     make_run(tmp_path)
     page = _page(tmp_path)
     assert '<th scope="row">rate limit</th><td>3</td><td>2.0s</td>' in page
     assert '<th scope="row">HTTP 503</th><td>1</td><td>1.0s</td>' in page
     assert page.count("plain cooldown") == 1
-
-
-def test_the_page_speaks_chinese(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    language.activate("zh")
-    try:
-        page = _page(tmp_path)
-    finally:
-        language.activate("en")
-    assert '<html lang="zh-Hans">' in page
-    assert "token 的去向" in page
-    assert "Where the tokens went" not in page
 
 
 def test_users_events_and_calls_stand_in_it_compressed(tmp_path: Path) -> None:
@@ -156,22 +129,6 @@ def test_a_section_that_another_room_stored_is_shown_as_it_is(tmp_path: Path) ->
     assert '<a href="#tab=quality">Quality</a>' in page
     assert '<th scope="row"><bdi>用餐</bdi></th><td><bdi>1,234</bdi></td>' in page
     assert "img" not in elements.tags
-
-
-def test_a_section_is_in_the_readers_language_and_what_is_empty_stays_empty(tmp_path: Path) -> None:
-    make_run(tmp_path)
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    ledger.set_meta(
-        {REPORT_SECTIONS: {"quality": [{"title": "", "columns": ["", "events"], "rows": [["", 1]]}]}}
-    )
-    ledger.close()
-    language.activate("zh")
-    try:
-        page = _page(tmp_path)
-    finally:
-        language.activate("en")
-    assert '<th scope="col"><bdi></bdi></th><th scope="col"><bdi>事件</bdi></th>' in page
-    assert "Content-Type: text/plain" not in page
 
 
 def test_more_users_than_a_page_holds_are_drawn_by_their_ids_and_told(

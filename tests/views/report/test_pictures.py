@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 
-from eventabs.views.report.charts import COLORS, address, facets, pictures
+from eventabs.views.report.charts import address, facets, pictures
 from eventabs.views.report.records import EventCounts
 
 MONDAY = 739_621  # 2026-01-05
@@ -19,11 +19,6 @@ def _counts(**values: Mapping[Any, int]) -> EventCounts:
     for name, numbers in values.items():
         getattr(counts, name).update(numbers)
     return counts
-
-
-def test_nothing_has_no_pictures() -> None:
-    drawn = pictures(EventCounts("conversion"))
-    assert (drawn["days"], drawn["transitions"], drawn["paths"], drawn["types"]) == (None, None, [], [])
 
 
 @given(
@@ -66,12 +61,6 @@ def test_many_days_are_drawn_by_week_and_say_so() -> None:
     drawn = pictures(_counts(types={"a": 400}, days={(MONDAY + day, "a"): 1 for day in range(400)}))["days"]
     assert drawn["unit"] == "by week"
     assert len(drawn["rows"]) == 58
-
-
-def test_types_beyond_the_colors_share_one() -> None:
-    types = {f"t{n:02}": 100 - n for n in range(COLORS + 3)}
-    colors = [bar.color for bar in pictures(_counts(types=types))["types"]]
-    assert colors == [f"k{n}" for n in range(COLORS)] + ["kx"] * 3
 
 
 @given(
