@@ -77,7 +77,7 @@ def test_another_type_is_offered_in_a_closed_vocabulary_only() -> None:
     ("rule", "added"),
     [
         ({"type": "到店"}, ("到店", "conversion")),
-        ({"type": "试驾"}, ("试驾", "conversion")),
+        ({"type": "试驾"}, ("试驾", "engagement")),
         ({"type": "用餐", "category": "conversion"}, ("用餐", "conversion")),
         ({"category": "conversion"}, ("到店", "conversion")),
         ({"category": "conversion", "added_type": "购买"}, ("购买", "conversion")),
@@ -115,8 +115,7 @@ def test_an_added_event_is_named_by_its_rule_and_the_vocabulary(
             {"types": [{"name": "购买", "category": "engagement"}]},
             [("加购", "conversion"), ("购买", "engagement")],
         ),
-        ({"categories": [{"name": "b"}, {"name": "win", "mark": "*"}]}, [("加购", "win"), ("购买", "win")]),
-        ({"categories": [{"name": "b"}]}, []),
+        ({"categories": [{"name": "b"}, {"name": "risk", "mark": "*"}]}, []),
     ],
 )
 def test_conversions_are_what_the_export_calls_so_never_what_a_sentence_says(

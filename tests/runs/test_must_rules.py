@@ -107,7 +107,7 @@ def test_without_a_rule_the_conversions_that_the_export_names_are_events(
     assert holding(place) == {("must", "购买"), ("must", "加购")}
 
 
-def test_a_vocabulary_without_marks_has_no_conversions(place: Place, server: OpenAIServer) -> None:
+def test_a_vocabulary_without_the_category_has_no_conversions(place: Place, server: OpenAIServer) -> None:
     summary = run(place, flags(server) | {"vocabulary": {"categories": [{"name": "all"}]}})
     assert (summary.missed, summary.placed, summary.minor) == (0, 24, 6)
 

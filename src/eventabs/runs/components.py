@@ -20,6 +20,7 @@ from eventabs.errors import ConfigError, RunDirectoryError, StoppedError
 from eventabs.ingest import Export, canonical_action, open_export, search_pattern
 from eventabs.language import Language, activate, active, gettext as _
 from eventabs.prompts import (
+    CONVERSION,
     CONVERSIONS,
     BatchLimits,
     Example,
@@ -588,11 +589,12 @@ def must_rules_of(settings: Settings, language: Language) -> MustRules:
     """Return the rules that the events must keep: the user's, and that each conversion of the export is an event."""
     vocabulary = settings.vocabulary.in_force(language)
     rules = [_must_rule(rule, vocabulary) for rule in settings.events.must]
-    categories, goal = {kind.name: kind.category for kind in vocabulary.types}, vocabulary.goal
-    of_goal = next((name for name, category in categories.items() if category == goal), goal)
-    for action, name in CONVERSIONS[language].items() if goal else ():
-        kind = name if vocabulary.open or name in categories else of_goal
-        category = categories.get(kind) or goal
+    categories = {kind.name: kind.category for kind in vocabulary.types}
+    first = next((name for name, category in categories.items() if category == CONVERSION), CONVERSION)
+    has_conversions = any(each.name == CONVERSION for each in vocabulary.categories)
+    for action, name in CONVERSIONS[language].items() if has_conversions else ():
+        kind = name if vocabulary.open or name in categories else first
+        category = categories.get(kind) or CONVERSION
         is_action = {"action": TextCondition((action,))}
         rules.append(MustRule(is_action, "", category, (kind, category), no_sentences=True))
     return MustRules(rules, search_pattern)
@@ -621,7 +623,7 @@ def _added_label(rule: MustSettings, vocabulary: Vocabulary) -> tuple[str, str]:
     in_category = (kind.name for kind in vocabulary.types if kind.category == rule.category)
     kind = rule.type or rule.added_type or next(in_category, rule.category)
     inherited = {known.name: known.category for known in vocabulary.types}.get(kind, "")
-    return kind, rule.category or inherited or vocabulary.goal or vocabulary.default_category
+    return kind, rule.category or inherited or vocabulary.default_category
 
 
 def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:
