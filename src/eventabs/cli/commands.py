@@ -27,8 +27,6 @@ from eventabs.views import print_bytes, print_json, print_line, stderr_console, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from rich.console import Console
-
 
 _OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
 _WAITING = 4  # exit code: the run goes on once its requests have replies
@@ -199,11 +197,7 @@ def columns(flags: SettingFlags, look: LookFlags, inputs: Inputs = None) -> None
 
 
 def _tell(
-    found: object,
-    encoded: "Callable[[Any], bytes]",
-    render: "Callable[[Console, Any], None]",
-    *,
-    as_json: bool,
+    found: object, encoded: "Callable[[Any], bytes]", render: "Callable[..., None]", *, as_json: bool
 ) -> None:
     if as_json:
         print_bytes(encoded(found))
