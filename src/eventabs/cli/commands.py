@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,11 +26,6 @@ from eventabs.views import print_bytes, print_json, print_line, stderr_console, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from typing import TypeVar
-
-    from rich.console import Console
-
-    T = TypeVar("T")
 
 
 _OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
@@ -202,7 +197,7 @@ def columns(flags: SettingFlags, look: LookFlags, inputs: Inputs = None) -> None
 
 
 def _tell(
-    found: "T", encoded: "Callable[[T], bytes]", render: "Callable[[Console, T], None]", *, as_json: bool
+    found: object, encoded: "Callable[[Any], bytes]", render: "Callable[..., None]", *, as_json: bool
 ) -> None:
     if as_json:
         print_bytes(encoded(found))

@@ -120,7 +120,7 @@ def audit(
 
 
 @command(help=_("Ask about some users of a run in calls of several sizes: how many users and rows a call?"))
-@with_options(SettingFlags, ShownFlags)
+@with_options(SettingFlags, ShownFlags, shows="max_cost max_total_tokens")
 def calibrate(
     flags: SettingFlags,
     shown: ShownFlags,

@@ -11,8 +11,6 @@ from eventabs.ingest.normal_form import errors_named, quoted, scratch_database
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
 
-_ALL = 2**62  # values of a column by which DuckDB finds its type; by fewer, a later one may not fit
-
 
 class Frame(str):
     """A table in the place of a path, named "-": a run keeps a copy of it as it does of standard input."""
@@ -42,7 +40,9 @@ class Frame(str):
             TemporaryDirectory(prefix="eventabs-") as scratch,
             scratch_database(Path(scratch) / "frame", [str(path)], stop) as connection,
         ):
-            connection.execute(f"SET pandas_analyze_sample = {_ALL}")
+            connection.execute(
+                f"SET pandas_analyze_sample = {2**62}"
+            )  # a column's type is that of all its values
             try:
                 connection.register("frame", self.table)
             except duckdb.Error:  # a relation; without pyarrow, all but pandas

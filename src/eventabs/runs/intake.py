@@ -73,10 +73,7 @@ class InputDescription:
         yield from self.warnings
 
 
-_TOLD = (
-    *("paired_ends", "unpaired", "shortened", "compared", "not_compared"),
-    *("skipped_lines", "non_behaviors", "other_rows"),
-)
+_TOLD = "paired_ends unpaired shortened compared not_compared skipped_lines non_behaviors other_rows"
 
 
 def describe_export(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
@@ -91,7 +88,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
         export.duplicates,
         export.reasons,
         encodings=tuple(sorted({*export.encodings.values()} - {"utf-8", ""})),  # "": Parquet has none
-        **{name: getattr(export, name) for name in _TOLD},
+        **{name: getattr(export, name) for name in _TOLD.split()},
     )
     rows = tuple(_shown(row, compactor) for row in found.rows)
     return InputDescription(rows, found.mappings, found.warnings, found.schemas, found.columns, read)

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -124,6 +124,7 @@ from eventabs.store import (
     public_flags,
     public_settings,
     refuse_merged,
+    refuse_other_format,
     settled_user,
     shown_changes,
     store_answers,
@@ -427,9 +428,8 @@ def begin_run(
     require_input(named)
     facts = _first_facts(invocation, settings)
     path = out or default_out(named, settings.input.shard)
-    if RunDirectory(path).holds_run():  # a ledger of another version cannot be resumed
-        with Ledger.watch(RunDirectory(path).ledger):
-            pass
+    with suppress(OSError):  # of a ledger that is not there
+        refuse_other_format(RunDirectory(path).ledger)
     directory = RunDirectory.create(path)
     nothing_paid = True
     try:

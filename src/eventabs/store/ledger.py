@@ -46,7 +46,7 @@ from eventabs.records import (
     rows_in,
 )
 from eventabs.replies import one_by_name
-from eventabs.store.directory import has_room, open_private, storage_error
+from eventabs.store.directory import has_room, open_private, read_head, storage_error
 
 FORMAT = 4
 _PRIMARY_CODE = 0xFF
@@ -151,7 +151,13 @@ def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
     (found,) = ledger.execute("PRAGMA main.user_version").fetchone()
     if not found:  # a new ledger is there as a whole or not at all
         raise damaged(path)
-    if found != FORMAT:
+    refuse_other_format(path, found)
+
+
+def refuse_other_format(path: Path, found: int = 0) -> None:
+    """Raise RunDirectoryError for a ledger of another version; `found`: its format, 0: as the head of the file says."""
+    found = found or int.from_bytes(read_head(path, 64)[60:])
+    if found not in (0, FORMAT):
         message = _(
             "{path} was written by another version of eventabs (format {found}, this one reads {known}); begin anew"
             " in another directory: eventabs run INPUT --out DIR"
