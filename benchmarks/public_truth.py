@@ -2,7 +2,7 @@
 
     python benchmarks/public_truth.py DIR                 check every file of public_exports.toml
     python benchmarks/public_truth.py DIR --rows ID       print the rows: user, time, action, item, seconds
-    python benchmarks/public_truth.py DIR --json          the figures, one object a line
+    python benchmarks/public_truth.py DIR --json          print the figures, one object a line
 
 The files are not in the repository. The list names repository, commit and path; a file that was cut says where.
 DIR holds them as ID.* (ID.csv, ID.json). Columns, time format and parse rule are those of the list; nothing is
@@ -11,198 +11,252 @@ with a space, "#3" is the third column of a file without a header, "a.b" is a fi
 
 openpyxl reads .xlsx and pyarrow reads .parquet; without them these files are skipped.
 """
+
 from __future__ import annotations
 
 import argparse
 import csv
 import hashlib
+import importlib
 import json
 import re
-import sqlite3
+import sqlite3  # noqa: TID251  a public file is one
 import sys
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-LIST = Path(__file__).with_name("public_exports.toml")
-FIGURES = ("rows_in", "users", "behaviors", "first", "last", "total_minutes")
-SECONDS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600}
-csv.field_size_limit(1 << 30)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Record = dict[str, Any]
+Rule = dict[str, Any]
+
+_LIST: Final = Path(__file__).with_name("public_exports.toml")
+_FIGURES: Final = ("rows_in", "users", "behaviors", "first", "last", "total_minutes", "other_users")
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+_EPOCHS: Final = {"epoch_s": 1, "epoch_ms": 1000}
 
 
-def flat(value: object, path: str = "") -> dict:
-    """{"a": {"b": 1}} as {"a.b": 1}."""
+class Row(NamedTuple):
+    """One record as it counts; user or time may be missing."""
+
+    user: str
+    time: datetime | None
+    action: str
+    item: str
+    seconds: float | None
+
+
+def _flat(value: object, path: str = "") -> Record:
+    """Turn {"a": {"b": 1}} into {"a.b": 1}."""
     if not isinstance(value, dict):
         return {path: value}
-    return {k: v for key, part in value.items() for k, v in flat(part, f"{path}.{key}" if path else key).items()}
+    return {
+        k: v for key, part in value.items() for k, v in _flat(part, f"{path}.{key}" if path else key).items()
+    }
 
 
-def table(rows, parse: dict):
-    """Rows of cells as records: the header is row `header_row`, or there is none."""
-    rows = iter(rows)
-    if parse.get("header", True):
-        for _ in range(parse.get("header_row", 1) - 1):
-            next(rows)
-        names = list(next(rows))
-    for row in rows:
-        if any(cell not in (None, "") for cell in row):
-            yield dict(zip(names if parse.get("header", True) else [f"#{n + 1}" for n in range(len(row))], row, strict=False))
+def _within(value: object, path: list[str], name: str = "", above: Record | None = None) -> Iterator[Record]:
+    """Find the records under `path`; what stands beside a list in its parent is kept as "parent.name"."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _within(part, path, name, above)
+    elif path and isinstance(value, dict):
+        kept = {f"{name}.{k}": v for k, v in value.items() if name and not isinstance(v, list | dict)}
+        yield from _within(value[path[0]], path[1:], path[0], kept)
+    elif not path:
+        yield {**(above or {}), **_flat(value)}
 
 
-def records(path: Path, parse: dict):
-    form = parse["form"]
-    if form in ("xlsx", "parquet", "sqlite"):
-        if form == "xlsx":
-            import openpyxl
-
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-            sheet = book[parse["sheet"]] if "sheet" in parse else book.worksheets[0]
-            sheet.reset_dimensions()
-            yield from table(sheet.iter_rows(values_only=True), parse)
-        elif form == "parquet":
-            import pyarrow.parquet
-
-            for batch in pyarrow.parquet.read_table(path).to_batches():
-                yield from batch.to_pylist()
-        else:
-            base = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-            base.row_factory = sqlite3.Row
-            yield from map(dict, base.execute(f'select * from "{parse["table"]}"'))
-        return
-    text = path.read_bytes().decode("utf-8-sig")
-    if form == "csv":
-        yield from table(csv.reader(text.splitlines(True), delimiter=parse.get("sep", ",")), parse)
-    elif form == "json":
-        whole = json.loads(text)
-        yield from map(flat, whole[parse["records"]] if "records" in parse else whole)
-    elif form == "jsonl":
-        yield from (flat(json.loads(line)) for line in text.splitlines() if line.strip())
-    elif form == "w3c":
-        for line in text.splitlines():
-            if line.startswith("#Fields:"):
-                names = line.split()[1:]
-            elif line and not line.startswith("#"):
-                yield dict(zip(names, line.split(" "), strict=True))
-    elif form == "lines":
-        for line in text.splitlines():
-            if hit := re.match(parse["pattern"], line):
-                yield {k.replace("_", " "): v for k, v in hit.groupdict().items()}
+def _table(lines: Iterable[Iterable[Any]], rule: Rule) -> Iterator[Record]:
+    """Make records of rows of cells: the header is row `header_row`, or there is none."""
+    names: list[str] = []
+    for number, line in enumerate(lines, 1):
+        cells = list(line)
+        if not rule.get("header", True):
+            names = [f"#{n}" for n in range(1, len(cells) + 1)]
+        elif number <= rule.get("header_row", 1):
+            names = cells
+            continue
+        if any(value not in (None, "") for value in cells):
+            yield dict(zip(names, cells, strict=False))
 
 
-def first(names: str | list) -> str:
-    return names if isinstance(names, str) else names[0] if names else ""
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8-sig")
 
 
-def cell(record: dict, names: str | list, empty: list) -> str:
-    """The text of a column, or of columns joined; empty where one of them is."""
-    if not first(names):
-        return ""
-    parts = []
-    for name in first(names).split(" + "):
-        value = record.get(name)
-        parts.append("" if value is None or str(value).strip() in empty else str(value).strip())
-    return " ".join(parts) if all(parts) else ""
+def _csv(path: Path, rule: Rule) -> Iterator[Record]:
+    csv.field_size_limit(1 << 30)
+    return _table(csv.reader(_text(path).splitlines(keepends=True), delimiter=rule.get("sep", ",")), rule)
 
 
-def moment(text: str, form: str) -> datetime | None:
-    """The time as it stands in the export, without its offset."""
-    if not text:
+def _json(path: Path, rule: Rule) -> Iterator[Record]:
+    return _within(json.loads(_text(path)), rule["records"].split(".") if "records" in rule else [])
+
+
+def _jsonl(path: Path, _: Rule) -> Iterator[Record]:
+    return (_flat(json.loads(line)) for line in _text(path).splitlines() if line.strip())
+
+
+def _lines(path: Path, rule: Rule) -> Iterator[Record]:
+    """Keep the lines that match; a group a_b is the column "a b"."""
+    for line in _text(path).splitlines():
+        if hit := re.match(rule["pattern"], line):
+            yield {k.replace("_", " "): v for k, v in hit.groupdict().items()}
+
+
+def _w3c(path: Path, _: Rule) -> Iterator[Record]:
+    names: list[str] = []
+    for line in _text(path).splitlines():
+        if line.startswith("#Fields:"):
+            names = line.split()[1:]
+        elif line and not line.startswith("#"):
+            yield dict(zip(names, line.split(" "), strict=True))
+
+
+def _xlsx(path: Path, rule: Rule) -> Iterator[Record]:
+    book = importlib.import_module("openpyxl").load_workbook(path, read_only=True, data_only=True)
+    sheet = book[rule["sheet"]] if "sheet" in rule else book.worksheets[0]
+    sheet.reset_dimensions()
+    return _table(sheet.iter_rows(values_only=True), rule)
+
+
+def _parquet(path: Path, _: Rule) -> Iterator[Record]:
+    yield from importlib.import_module("pyarrow.parquet").read_table(path).to_pylist()
+
+
+def _sqlite(path: Path, rule: Rule) -> Iterator[Record]:
+    base = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    base.row_factory = sqlite3.Row
+    return map(dict, base.execute(f'select * from "{rule["table"]}"'))
+
+
+_FORMS: Final[dict[str, Callable[[Path, Rule], Iterator[Record]]]] = {
+    "csv": _csv,
+    "json": _json,
+    "jsonl": _jsonl,
+    "lines": _lines,
+    "w3c": _w3c,
+    "xlsx": _xlsx,
+    "parquet": _parquet,
+    "sqlite": _sqlite,
+    "none": lambda _path, _rule: iter(()),
+}
+
+
+def _cell(record: Record, names: str | list[str], rule: Rule) -> str:
+    """Read a column, or columns joined; empty where one of them is."""
+    name = names if isinstance(names, str) else names[0]
+    parts = [
+        str(value).strip() if (value := record.get(part)) is not None else "" for part in name.split(" + ")
+    ]
+    return " ".join(parts) if all(part and part not in rule.get("empty", []) for part in parts) else ""
+
+
+def _moment(text: str, form: str, rule: Rule) -> datetime | None:
+    """Read the time as it stands in the export, without its offset."""
+    for old, new in rule.get("replace", {}).items():
+        text = text.replace(old, new)
+    if not text or not form:
         return None
     try:
-        if form in ("iso", "cell"):
-            text = re.sub(r"(\.\d{6})\d+", r"\1", text)
-            return datetime.fromisoformat(text).replace(tzinfo=None)
-        if form.startswith("epoch"):
-            seconds = float(text) / (1000 if form == "epoch_ms" else 1)
-            return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
-        return datetime.strptime(text, form).replace(tzinfo=None)
+        if form in _EPOCHS:
+            return datetime.fromtimestamp(float(text) / _EPOCHS[form], UTC).replace(tzinfo=None)
+        if form == "iso":
+            return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).replace(tzinfo=None)
+        return datetime.strptime(text, form).replace(tzinfo=None)  # noqa: DTZ007  a wall time
     except ValueError:
         return None
 
 
-def seconds(text: str, unit: str) -> float | None:
-    if not text:
-        return None
+def _seconds(text: str, unit: str) -> float | None:
     try:
         if unit == "h:mm:ss":
             hours, minutes, rest = text.split(":")
             return int(hours) * 3600 + int(minutes) * 60 + float(rest)
-        return float(text) * SECONDS[unit]
+        return float(text) * _SECONDS[unit] if text else None
     except ValueError:
         return None
 
 
-def rows(path: Path, entry: dict, user: str | None = None):
-    """(user, time, action, item, seconds) of every record; user or time may be missing."""
-    parse, form = entry["parse"], entry.get("time_format", "")
-    empty = parse.get("empty", [])
-
-    def time(record: dict, name: str) -> datetime | None:
-        text = cell(record, entry.get(name, ""), empty)
-        for old, new in parse.get("replace", {}).items():
-            text = text.replace(old, new)
-        return moment(text, form)
-
-    for record in records(path, parse):
-        start = time(record, "time")
-        long = seconds(cell(record, entry.get("duration", ""), empty), entry.get("unit", ""))
-        if long is None and start and (end := time(record, "end")):
-            long = (end - start).total_seconds()
-        yield (cell(record, user or entry.get("user", ""), empty), start, cell(record, entry.get("action", ""), empty),
-               cell(record, entry.get("item", ""), empty), long)
+def rows(path: Path, entry: Rule, user: str | None = None) -> Iterator[Row]:
+    """Read every record of a file; `user` is another column as the user."""
+    rule, form = entry["parse"], entry.get("time_format", "")
+    for record in _FORMS[rule["form"]](path, rule):
+        told = {
+            k: _cell(record, entry.get(k, ""), rule)
+            for k in ("user", "time", "action", "item", "duration", "end")
+        }
+        start, end = _moment(told["time"], form, rule), _moment(told["end"], form, rule)
+        seconds = _seconds(told["duration"], entry.get("unit", "s"))
+        if seconds is None and start and end:
+            seconds = (end - start).total_seconds()
+        who = _cell(record, user, rule) if user else told["user"]
+        yield Row(who, start, told["action"], told["item"], seconds)
 
 
-def figures(path: Path, entry: dict) -> dict:
+def figures(path: Path, entry: Rule) -> dict[str, Any]:
+    """Count a file; without a user the dates and the minutes are those of the rows with a time."""
     every = list(rows(path, entry))
-    done = [row for row in every if row[0] and row[1]]
-    dated = [row for row in every if row[1]]
-    found = {"rows_in": len(every), "users": len({row[0] for row in every if row[0]}), "behaviors": len(done)}
-    if done:
-        found["users"] = len({row[0] for row in done})
-    if dated:
-        times = [row[1] for row in done or dated]
-        found |= {"first": min(times).isoformat(timespec="seconds"), "last": max(times).isoformat(timespec="seconds")}
-    if any(row[4] is not None for row in done or dated):
-        found["total_minutes"] = round(sum(row[4] or 0 for row in done or dated) / 60, 1)
-    for name in entry.get("user", [])[1:] if isinstance(entry.get("user"), list) else []:
-        other = [row for row in rows(path, entry, name) if row[0] and row[1]]
-        found.setdefault("other_users", {})[name] = [len({row[0] for row in other}), len(other)]
+    done = [row for row in every if row.user and row.time]
+    dated = done or [row for row in every if row.time]
+    users = {row.user for row in done or every if row.user}
+    found: dict[str, Any] = {"rows_in": len(every), "users": len(users), "behaviors": len(done)}
+    if times := [row.time for row in dated if row.time]:
+        found["first"] = min(times).isoformat(timespec="seconds")
+        found["last"] = max(times).isoformat(timespec="seconds")
+    if lasting := [row.seconds for row in dated if row.seconds is not None]:
+        found["total_minutes"] = round(sum(lasting) / 60, 1)
+    if isinstance(entry.get("user"), list):
+        found["other_users"] = {}
+        for name in entry["user"][1:]:
+            other = [row.user for row in rows(path, entry, name) if row.user and row.time]
+            found["other_users"][name] = [len(set(other)), len(other)]
     return found
 
 
+def _print_rows(path: Path, entry: Rule) -> None:
+    for row in rows(path, entry):
+        time = row.time.isoformat() if row.time else ""
+        fields = (row.user, time, row.action, row.item, "" if row.seconds is None else f"{row.seconds:g}")
+        print("\t".join(re.sub(r"\s+", " ", field) for field in fields))
+
+
+def _check(path: Path, entry: Rule, found: dict[str, Any]) -> bool:
+    odd = [f"{k}: {found.get(k)}, listed {entry.get(k)}" for k in _FIGURES if found.get(k) != entry.get(k)]
+    if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+        odd.insert(0, "another file: sha256")
+    print(f"{entry['id']:22} {entry['expect']:7} {found['behaviors']:>7}  {'; '.join(odd) or 'as listed'}")
+    return not odd
+
+
 def main() -> int:
-    ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Check the files of a directory against the list, or print what they hold."""
+    ask = argparse.ArgumentParser(description="What is right about public exports.")
     ask.add_argument("dir", type=Path)
     ask.add_argument("--rows", metavar="ID")
     ask.add_argument("--json", action="store_true")
     args = ask.parse_args()
-    wrong = 0
-    for entry in tomllib.loads(LIST.read_text("utf-8"))["file"]:
-        if args.rows and entry["id"] != args.rows:
+    right = True
+    for entry in tomllib.loads(_LIST.read_text("utf-8"))["file"]:
+        if args.rows not in (None, entry["id"]):
             continue
         path = next(iter(sorted(args.dir.glob(entry["id"] + ".*"))), None)
-        if path is None:
-            print(f"{entry['id']}: no such file in {args.dir}", file=sys.stderr)
-            continue
-        if args.rows:
-            for user, time, action, item, long in rows(path, entry):
-                fields = (user, time.isoformat() if time else "", action, item, "" if long is None else f"{long:g}")
-                print("\t".join(re.sub(r"\s+", " ", field) for field in fields))
-            return 0
         try:
-            found = figures(path, entry)
+            if path is None:
+                print(f"{entry['id']}: not in {args.dir}", file=sys.stderr)
+            elif args.rows:
+                _print_rows(path, entry)
+            elif args.json:
+                print(json.dumps({"id": entry["id"], **figures(path, entry)}, ensure_ascii=False))
+            else:
+                right &= _check(path, entry, figures(path, entry))
         except ImportError as gone:
             print(f"{entry['id']}: skipped, {gone}", file=sys.stderr)
-            continue
-        if args.json:
-            print(json.dumps({"id": entry["id"], **found}, ensure_ascii=False))
-            continue
-        same = hashlib.sha256(path.read_bytes()).hexdigest() == entry["sha256"]
-        odd = [] if same else ["sha256"]
-        odd += [f"{k}: {found.get(k)} not {entry.get(k)}" for k in (*FIGURES, "other_users") if found.get(k) != entry.get(k)]
-        wrong += bool(odd)
-        print(f"{entry['id']:22} {entry['expect']:7} {found['behaviors']:>7}  {'; '.join(odd) or 'as listed'}")
-    return wrong > 0
+    return 0 if right else 1
 
 
 if __name__ == "__main__":
