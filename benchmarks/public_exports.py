@@ -25,7 +25,9 @@ from eventabs.ingest import open_export
 from public_truth import Rule, rows
 
 _LIST: Final = Path(__file__).with_name("public_exports.toml")
-_SETTING: Final = re.compile(r'\[input(?P<table>\.columns)?\] ((?:\w+ = (?:"[^"]*"|\[[^\]]*\]|true|false)(?:, )?)+)')
+_SETTING: Final = re.compile(
+    r'\[input(?P<table>\.columns)?\] ((?:\w+ = (?:"[^"]*"|\[[^\]]*\]|true|false)(?:, )?)+)'
+)
 _OPTIONS: Final = re.compile(r"--columns \S+(?: --user \S+)?|--user me")
 _DONE: Final = ("action", "text", "item")
 
@@ -41,7 +43,9 @@ def proposed(message: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for hit in _SETTING.finditer(message):
         target = found.setdefault("columns", {}) if hit["table"] else found
-        target |= {k: v for k, v in tomllib.loads(hit[2].rstrip(", ").replace(", ", "\n")).items() if v != "..."}
+        target |= {
+            k: v for k, v in tomllib.loads(hit[2].rstrip(", ").replace(", ", "\n")).items() if v != "..."
+        }
     if not found and (options := _OPTIONS.search(message)):
         parts = iter(shlex.split(options[0]))
         named = dict(zip(parts, parts, strict=False))
@@ -52,17 +56,29 @@ def proposed(message: str) -> dict[str, Any]:
 
 def _matches(columns: str, allowed: list[str], header: list[str]) -> bool:
     names = [column for column in columns.split(" | ") if column]
-    spelled = {*names, *(f"#{header.index(name) + 1}" for name in names if name in header)}
-    return any(spelled & {each, each.rpartition(".")[2]} for each in allowed)
+    spelled = {*names, *(" ".join(name.split()) for name in names), *(f"#{header.index(name) + 1}" for name in names if name in header)}
+    return any(spelled & {each, each.rpartition(".")[2], " ".join(each.split())} for each in allowed)
 
 
-def faults(path: Path, entry: Rule, settings: dict[str, Any], work: Path) -> tuple[list[str], str, dict[str, str]]:
+def faults(
+    path: Path, entry: Rule, settings: dict[str, Any], work: Path
+) -> tuple[list[str], str, dict[str, str]]:
     """Read a file, and return what is wrong, the texts of the warnings, and its roles."""
     options: dict[str, Any] = {"columns": {}, **settings}
     with open_export(
-        [str(path)], profiles="", profile_columns=(), timezone="", work_dir=work, keep_duplicates=True, **options
+        [str(path)],
+        profiles="",
+        profile_columns=(),
+        timezone="",
+        work_dir=work,
+        keep_duplicates=True,
+        **options,
     ) as export:
-        found = Counter((log.user_id, b.start.replace(tzinfo=None), b.duration) for log in export.user_logs() for b in log.behaviors)
+        found = Counter(
+            (log.user_id, b.start.replace(tzinfo=None), b.duration)
+            for log in export.user_logs()
+            for b in log.behaviors
+        )
         warned = "\n".join(each.message for each in export.description.warnings)
         roles, header = export.description.columns, [*export.compared, *export.not_compared]
     odd, also = [], entry.get("also", {})
@@ -70,9 +86,18 @@ def faults(path: Path, entry: Rule, settings: dict[str, Any], work: Path) -> tup
     truths = [list(rows(path, entry, user or None)) for user in users]
     own = options.get("user", "")
     read = Counter((user, time) for user, time, _lasting in found.elements())
-    right = [Counter((own or row.user, row.time and row.time.replace(microsecond=0)) for row in truth if (own or row.user) and row.time) for truth in truths]
+    right = [
+        Counter(
+            (own or row.user, row.time and row.time.replace(microsecond=0))
+            for row in truth
+            if (own or row.user) and row.time
+        )
+        for truth in truths
+    ]
     if read not in right:
-        odd.append("time" if sorted(read.values()) in [sorted(each.values()) for each in right] else "user or time")
+        odd.append(
+            "time" if sorted(read.values()) in [sorted(each.values()) for each in right] else "user or time"
+        )
         wanted = right[0]
         odd[0] += f" ({(read - wanted).total()} rows wrong, {(wanted - read).total()} lost)"
     spoken = [role for role in _DONE if role in roles]
@@ -81,14 +106,24 @@ def faults(path: Path, entry: Rule, settings: dict[str, Any], work: Path) -> tup
         allowed = done if role == "text" else [*_listed(entry.get(role)), *also.get(role, [])]
         if not _matches(roles[role], allowed, header):
             odd.append(f"{role} = {roles[role]}")
-    if done and not any(_matches(roles[role], done, header) for role in (*spoken, *({"place"} & roles.keys()))):
+    if done and not any(
+        _matches(roles[role], done, header) for role in (*spoken, *({"place"} & roles.keys()))
+    ):
         odd.append("nothing done")
     if place := _listed(entry.get("place")) + also.get("place", []):
-        odd += [f"place = {roles['place']}"] if "place" in roles and not _matches(roles["place"], place, header) else []
-    truth = sum(row.seconds or 0 for row in truths[0] if (own or row.user) and row.time and (row.seconds or 0) >= 0)
+        odd += (
+            [f"place = {roles['place']}"]
+            if "place" in roles and not _matches(roles["place"], place, header)
+            else []
+        )
+    truth = sum(
+        row.seconds or 0 for row in truths[0] if (own or row.user) and row.time and (row.seconds or 0) >= 0
+    )
     seconds = sum((lasting or 0) * count for (_user, _time, lasting), count in found.items())
     is_extra = "duration" not in entry and not seconds  # an end need not be taken
-    if abs(seconds - truth) > max(1e-3 * truth, len(truths[0])) and not (is_extra and "end" in entry and "right too" in entry.get("why", "")):
+    if abs(seconds - truth) > max(1e-3 * truth, len(truths[0])) and not (
+        is_extra and "end" in entry and "right too" in entry.get("why", "")
+    ):
         odd.append(f"minutes = {seconds / 60:,.1f} for {truth / 60:,.1f}")
     return odd, warned, roles
 
@@ -101,7 +136,8 @@ def outcome(path: Path, entry: Rule, work: Path) -> dict[str, Any]:
         told |= {"untouched": "; ".join(odd) or "right", "roles": roles}
         refused = False
     except EventabsError as error:
-        odd, message, refused = ["refused"], str(error), True
+        odd, refused = ["refused"], True
+            message = f"{error}\n{getattr(error, 'proposal', '')}"
         told["untouched"] = f"refused: {message}"
     settings = proposed(message)
     if odd and settings:
@@ -145,7 +181,9 @@ def main() -> None:
         if args.json:
             print(json.dumps(told, ensure_ascii=False), flush=True)
         else:
-            detail = " | ".join(str(told[key]) for key in ("untouched", "copied") if key in told and told["result"] != "right")
+            detail = " | ".join(
+                str(told[key]) for key in ("untouched", "copied") if key in told and told["result"] != "right"
+            )
             print(f"{told['id']:20} {told['result']:20} {detail}"[:300].replace("\n", " "), flush=True)
     print(*(f"{count} {result}" for result, count in sums.most_common()), sep=", ", file=sys.stderr)
 

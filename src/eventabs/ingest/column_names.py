@@ -1,8 +1,10 @@
-"""Names of columns and words of actions in exports, English and Chinese: extend them here.
+"""Words of columns and of actions in exports, English and Chinese: extend them here.
 
-Names and words are compared in lower case and without SEPARATORS.
+Words of actions are compared in lower case and without SEPARATORS.
 """
 
+import re
+from functools import cache
 from typing import Final, Literal
 
 from eventabs.records import DurationUnit
@@ -11,7 +13,7 @@ SEPARATORS: Final = " _-$"
 
 
 def plain(word: str) -> str:
-    """Return `word` as names are compared."""
+    """Return `word` as words of actions are compared."""
     return word.lower().translate({ord(mark): None for mark in SEPARATORS})
 
 
@@ -19,101 +21,203 @@ def _plain_words(words: str) -> tuple[str, ...]:
     return tuple(map(plain, words.split()))
 
 
-# The columns of an export by role. In order of preference: of two columns that fit a role, the name further left wins.
-_COLUMNS: Final = {
-    "user": "user_id uid user user_name member_id customer_id client_id open_id distinct_id visitor_id account_id"
-    " anonymous_id user_pseudo_id domain_userid device_id network_userid amplitude_id union_id account subscriber_id"
-    " participant_id participant subject_id person_id employee_id student_id reviewer_id buyer_id card_id card_no phone_number"
-    " mobile phone msisdn email login_name case:concept:name case_id"
-    " user_no user_number user_code user_key user_uuid user_guid member member_no member_number member_code membership_id"
-    " membership_no customer customer_no customer_number customer_code cust_id client_no shopper_id consumer_id guest_id viewer_id"
-    " player_id patient_id learner_id staff_id employee_no student_no passenger_id respondent_id panelist_id account_no"
-    " account_number login_id card_number loyalty_id"
-    " 用户ID 用户 用户编号 用户标识 用户名 会员ID 会员编号 客户ID 设备ID 账号 账号ID 账户 用户账号 会员卡号 卡号 学号 工号 员工编号"
-    " 手机号 手机号码 用户手机号 买家ID 买家 客户编号 客户 会员 姓名 昵称"
-    " 用户号 用户编码 用户代码 用户唯一标识 用户名称 用户昵称 用户姓名 用户手机 用户卡号 会员号 会员编码 会员代码 会员标识 会员账号 会员名"
-    " 会员名称 会员姓名 会员昵称 会员手机号 会员手机 会员卡 客户号 客户编码 客户代码 客户标识 客户名 客户名称 客户姓名 客户手机号 顾客 顾客ID"
-    " 顾客编号 顾客号 顾客姓名 消费者ID 访客ID 玩家ID 乘客ID 患者ID 读者ID 读者编号 读者证号 借书证号 学员ID 学员编号 学员 学生ID 学生编号 学生学号"
-    " 员工ID 员工号 员工工号 职工号 人员编号 人员ID 账户ID 账户号 账号名 登录名 登录账号 卡编号 设备号 设备编号 设备标识",
-    "time": "timestamp event_time time datetime start start_time begin_time created_at utc_timestamp"
-    " ts event_timestamp occurred_at started_at derived_tstamp client_event_time original_timestamp create_time created_time"
-    " event_date_time visit_time access_time action_time click_time check_in_time order_time pay_time"
-    " payment_time purchase_time purchase_date transaction_time trans_time watched_at collector_tstamp server_time log_time"
-    " start_timestamp time:timestamp date 时间 时间戳 行为时间 发生时间 事件时间 开始时间 操作时间 日期时间 交易时间 下单时间 付款时间 支付时间 浏览时间 访问时间"
-    " 点击时间 签到时间 打卡时间 消费时间 刷卡时间 登录时间 借阅时间 进入时间 到达时间 记录时间 创建时间 交易创建时间"
-    " 记账时间 成交时间 日期 交易日期 记账日期 成交日期",
-    "text": "behavior_text behaviour_text text behavior behaviour behavior_description description"
-    " 行为 行为描述 描述 行为文本 行为内容 文本",
-    "action": "action event_type type behavior_type behaviour_type event_name event action_type activity"
-    " action_name behavior_name behaviour_name activity_type activity_name event_action operation concept:name"
-    " 行为类型 动作 动作类型 事件类型 操作 操作类型 类型 行为名称 事件名称 事件名 事件 动作名称 操作名称 用户行为 行为类别 交易摘要 摘要 交易名称",
-    "item": "item item_name item_title product_name product_title goods_name sku_name movie_name movie_title book_title track_name"
-    " video_title article_title course_name title page_title"
-    " item_id product_id product goods_id sku_id content object query goods sku product_sku movie_id movie book_id book"
-    " song_id song video_id video article_id article news_id course_id course"
-    " search_term search_query search_keyword keyword keywords screen_name page_name page_url page_path url page page_id feature_id"
-    " 商品名称 商品名 商品标题 产品名称 物品名称 商品 产品 物品 电影名称 书名 图书名称 歌曲名称 视频标题 课程名称 文章标题 标题 页面标题"
-    " 商品ID 物品ID 产品ID 商品编号 对象 内容 车型 关键词 搜索词"
-    " 搜索关键词 电影 歌曲 视频 课程 菜品 页面名称 页面 网址 链接 证券名称 对方户名 对方账户名 对手信息",
-    "place": "poi_id poi poi_name place place_name venue venue_name venue_category venue_id location location_name"
-    " store_name store shop_name shop merchant_name merchant restaurant room address city"
-    " 地点 地点名称 位置 场所 门店 兴趣点 门店名称 店铺 店铺名称 商户 商户名称 商家 商家名称 签到地点 消费地点 交易地点 交易场所 房间 地址 详细地址"
-    " 城市",
-    "app": "app_id app app_name application package_name application_name app_package bundle_id"
-    " 应用 应用ID 应用名称 APP名称 应用程序 软件 小程序",
-    "media": "media_id media media_name site website channel platform site_name domain hostname"
-    " 媒体 媒体ID 媒体名称 网站 平台 渠道 站点 网站名称 平台名称 域名",
-    "duration": "duration dwell duration_seconds dwell_time duration_sec stay_seconds stay_time seconds"
-    " time_spent time_spent_seconds time_on_page watch_time watch_duration usage_time usage_duration play_duration"
-    " session_duration duration_s elapsed_seconds"
-    " 时长 停留时长 持续时间 停留时间 使用时长 时长秒 时长(秒) 使用时间 观看时长 播放时长 浏览时长 访问时长 阅读时长 学习时长 通话时长"
-    " 持续时长 停留时长(秒) 使用时长(秒) 观看时长(秒) 停留秒数 时长秒数 秒数 驻留时长 驻留时间 逗留时长 逗留时间 在线时长 收听时长 游戏时长"
-    " dwell_duration stay_duration visit_duration view_duration viewing_time reading_time listening_time listen_time call_duration"
-    " engagement_time time_on_site length_of_stay screen_time",
-    "end": "end end_time end_timestamp finish finish_time stop stop_time ended_at finished_at end_at stopped_at end_date_time"
-    " complete_timestamp time:timestamp leave_time exit_time check_out_time logout_time 结束时间 结束 离开时间 退出时间 终止时间",
-    "date": "date event_date day visit_date order_date purchase_date transaction_date 日期 交易日期 下单日期 消费日期 访问日期 记账日期 成交日期",
-    "offset": "timezone_offset tz_offset utc_offset 时区偏移",
-    "category": "category_code category category_name item_category product_category category_id 类目 品类 商品类目"
-    " 商品分类 商品类别 商品品类",
-    "brand": "brand brand_name 品牌 品牌名称 商品品牌",
-    "price": "price unit_price sale_price 价格 单价 售价",
-    "marker": "marker phase state status event_state lifecycle lifecycle:transition transition begin_end start_end start_stop open_close on_off"
-    " 标记 状态 阶段 起止 起止标记 开始结束",
-    "result": "result outcome event_result event_outcome action_result payment_status pay_status order_status"
-    " transaction_status login_status success is_success status state"
-    " 结果 操作结果 支付状态 订单状态 交易状态 当前状态 登录状态 登录结果 支付结果 是否成功 状态",
+# What the name of a column says of each role: words with how much they say, from 0 to 1. A name is split into words first,
+# also where nothing separates them, so that `UserID`, `actor.login`, `#account_id` and 会员编号 need no entry of their own.
+ROLE_WORDS: Final[dict[str, dict[float, str]]] = {
+    "user": {
+        1: "user uid 用户",
+        0.95: "member customer openid distinct visitor subscriber participant subject person buyer reviewer shopper consumer"
+        " viewer player patient learner student passenger respondent panelist employee account patron rider owner"
+        " open_id union_id membership cust loyalty 会员 客户 顾客 消费者 访客 玩家 乘客 患者 读者 学员 学生 员工 职工 人员 买家 账号 账户",
+        0.9: "actor sender author creator operator login principal guest anonymous pseudo unionid 登录名 学号 工号 读者证 借书证",
+        0.85: "amplitude device network domain msisdn 卡号 会员卡 设备",
+        0.8: "card phone mobile email 手机 手机号 手机号码 卡",
+        0.78: "case_concept_name",
+        0.75: "profile response candidate resource ressource 姓名 昵称",
+        0.7: "client staff agent cliente usuario",
+        0.5: "case session",
+        0.4: "ip",
+    },
+    "time": {
+        1: "timestamp 时间戳",
+        0.97: "time datetime tstamp 时间 日期时间",
+        0.95: "start begin started ts when time_timestamp occurred created watched unixdate utc 时刻",
+        0.8: "date day 日期 fecha datum",
+        0.75: "hora clock",
+    },
+    "text": {
+        1: "behaviortext behavior behaviour description text sentence 行为 描述 文本",
+    },
+    "action": {
+        1: "action event activity operation behavior behaviour 行为 用户行为 动作 事件 操作 concept",
+        0.8: "verb 摘要 交易名称 handling",
+        0.7: "type purpose method 类型",
+        0.5: "status 类别",
+    },
+    "item": {
+        1: "item product goods sku movie film book track song video article course title page content object query search stock"
+        " keyword keywords term screen material"
+        " 商品 产品 物品 电影 书名 图书 歌曲 视频 课程 文章 标题 页面 对象 内容 车型 关键词 搜索词 菜品 网址 链接 证券",
+        0.95: "url uri path news feature beer stream show episode file",
+        0.8: "project task element component information message detail subject diagnosis 对方户名 对方账户名 对手信息",
+    },
+    "place": {
+        1: "poi place venue 地点 场所 兴趣点",
+        0.97: "location 位置",
+        0.95: "store shop merchant restaurant station 门店 店铺 商户 商家",
+        0.85: "room 房间",
+        0.8: "address 地址",
+        0.75: "city 城市",
+    },
+    "app": {1: "app application package bundle 应用 应用程序 软件 小程序"},
+    "media": {1: "media site website 媒体 网站 站点", 0.9: "channel platform domain hostname 平台 渠道 域名"},
+    "duration": {
+        1: "duration dwell elapsed 时长 停留 停留时长 停留时间 驻留 逗留 持续 持续时间 duracion dauer",
+        0.95: "watch_time usage_time viewing_time reading_time listening_time listen_time screen_time play_time time_on_page time_on_site",
+        0.9: "time_taken spent taken length stay lasting engagement seconds minutes hours millis 使用时间 秒数 毫秒数 分钟数 小时数 耗时 用时",
+    },
+    "end": {
+        1: "end ended check_out 结束",
+        0.5: "time_timestamp",
+        0.9: "finish finished stop stopped leave left exit complete completed until checkout logout discharge disch"
+        " 离开 退出 终止 离店 离场",
+    },
+    "date": {1: "date day 日期 fecha datum"},
+    "offset": {1: "offset 时区偏移"},
+    "category": {1: "category 类目 品类 类别 分类"},
+    "brand": {1: "brand 品牌"},
+    "price": {1: "price 价格 单价 售价"},
+    "marker": {
+        1: "marker begin_end start_end start_stop open_close on_off phase lifecycle transition 标记 起止 起止标记 阶段",
+        0.9: "state status 状态 开始结束",
+    },
+    "result": {
+        1: "result outcome 结果",
+        0.8: "status state success 状态 是否成功",
+    },
 }
-USUAL_NAMES: Final = {role: _plain_words(names) for role, names in _COLUMNS.items()}
 
-# A duration's name may end in its unit. What alone is an action's word is a duration with a unit that is a word too.
-_UNIT_NAMES: Final[dict[DurationUnit, str]] = {
-    "ms": "ms msec msecs millis millisecond milliseconds 毫秒 毫秒数",
-    "s": "s sec secs second seconds in_seconds 秒 秒钟 秒数",
-    "min": "min mins minute minutes in_minutes 分钟 分钟数",
-    "h": "h hr hrs hour hours in_hours 小时 小时数",
+# Words that may stand beside those of a role and change nothing. All others make a name say less of it.
+_BESIDE: Final = {
+    "": "cs c s sc ocel concept id no nr num number code key name type value str string int float token the of in a my own 号 编号 编码 代码 名 名称 id",
+    "user": "id uuid guid pseudo unique identity identifier login arn hash uniq ui 标识 唯一 手机 手机号 昵称 姓名 证号 initials",
+    "time": "event start started begin created create occurred occurs action activity visit order pay payment purchase"
+    " transaction trans click check watch view access use operation behavior play log utc unix ms us ns local derived loan"
+    " borrow admit impression interaction session at on 行为 发生 事件 开始 操作 交易 下单 付款 支付 浏览 访问 点击 签到 打卡 消费 刷卡"
+    " 登录 借阅 进入 到达 记录 创建 记账 成交 时间",
+    "text": "event action",
+    "action": "user item primary category",
+    "item": "user",
+    "place": "merchant store shop check visit transaction detail detailed 签到 消费 交易 详细",
+    "app": "package application bundle",
+    "media": "media",
+    "duration": "time session watch play view viewing reading listening listen call usage use visit page site screen ms msec s sec"
+    " secs second seconds min mins minute minutes h hr hrs hour hours millisecond milliseconds dwell stay on 秒 分钟 小时 毫秒 秒钟 时间"
+    " 观看 播放 浏览 访问 阅读 学习 通话 使用 在线 收听 游戏 停留 entrenamiento training",
+    "end": "time timestamp date at datetime utc 时间 时刻 日期",
+    "date": "event visit order purchase transaction start 交易 下单 消费 访问 记账 成交",
+    "offset": "timezone tz utc time minutes",
+    "category": "item product goods 商品 产品",
+    "brand": "product item 商品",
+    "price": "unit sale item product 商品",
+    "marker": "event begin end start stop open close on off lifecycle",
+    "result": "event action payment pay order transaction login is current 操作 支付 订单 交易 登录 当前",
 }
-_TIMED: Final = _plain_words(
-    "stay dwell watch play listen visit session engagement active usage elapsed 停留 驻留 逗留 使用 观看 播放 收听 浏览 访问 阅读 学习 通话 持续"
-    " 在线"
+# Words after which a name is not of the role, whatever else it says.
+_NEVER: Final = {
+    "user": "type types level count agent group segment list last role status time date ip 类型 等级 级别 数",
+    "time": "end ended finish finished stop due update updated modified modify expire expires birth birthday death last latest next"
+    " zone timezone offset frame dwell 结束 停留 使用 时长 离开 退出 到期 更新 修改 出生 持续 驻留 逗留 在线 耗时 long length taken"
+    " return returned leave left until exit logout checkout discharge disch 离店 退出 终止 engagement elapsed upd",
+    "date": "end due update updated birth death last return discharge 结束 更新 到期 出生",
+    "text": "id url type code title",
+    "action": "id no number count source time date value device payment user member item product file content card room store price page"
+    " brewery message account parent transport agent 时间 用户 商品 支付 会员",
+    "item": "count price status time date action list amount quantity category brand type size num length duration views position"
+    " 类目 品类 品牌 价格 数量 类型 金额 分类 类别 时间 时长 class event 停留 浏览 观看 阅读",
+    "place": "ip type count price link email",
+    "app": "version time duration 时长 时间",
+    "media": "time duration 时长",
+    "duration": "start end begin created at date timestamp video track song film movie media phase 视频 歌曲 影片 电影 曲目 学分 estimated expected",
+    "end": "reason name id user page",
+    "offset": "page",
+    "category": "path",
+    "marker": "code country order payment pay login marital province id key",
+    "result": "count marital code id country province",
+    "brand": "id",
+    "price": "id total",
+}
+_UNIT_WORDS: Final[dict[DurationUnit, str]] = {
+    "ms": "ms msec msecs millis millisecond milliseconds 毫秒 毫秒数 time_taken",
+    "s": "s sec secs second seconds 秒 秒钟 秒数",
+    "min": "min mins minute minutes 分钟 分钟数",
+    "h": "h hr hrs hour hours 小时 小时数",
+}
+_UNITS: Final = {word: unit for unit, words in _UNIT_WORDS.items() for word in words.split()}
+_WEIGHTS: Final = {
+    role: {word: weight for weight, words in kinds.items() for word in words.split()}
+    for role, kinds in ROLE_WORDS.items()
+}
+ROLES: Final = tuple(_WEIGHTS)
+_ALL: Final = {
+    *_UNITS,
+    *(word for words in _WEIGHTS.values() for word in words),
+    *(word for table in (_BESIDE, _NEVER) for words in table.values() for word in words.split()),
+}
+_PIECES: Final = "|".join(
+    sorted((word for word in _ALL if len(word) > 1 or not word.isascii()), key=len, reverse=True)
 )
-_BRACKETS: Final = str.maketrans("", "", "()（）[]【】")
+_PHRASES: Final = re.compile(
+    rf"\b({'|'.join(word.replace('_', ' ') for word in sorted(_ALL, key=len, reverse=True) if '_' in word)})\b"
+)
+_ENDS: Final = re.compile(
+    rf"(.{{2,}}?)({'|'.join(sorted((word for word in _ALL if len(word) > 3), key=len, reverse=True))})"
+)  # noqa: PLR2004  `id` ends too many words
+_PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zà-öø-ÿ]+|[^\W\d_A-Za-zà-öø-ÿ]+")
 
 
-_UNIT_OF_NAME: Final = {
-    name.translate(_BRACKETS) + word: unit
-    for unit, words in _UNIT_NAMES.items()
-    for word in _plain_words(words)
-    for name in (*USUAL_NAMES["duration"], *(_TIMED if len(word) > 1 or not word.isascii() else ()))
-}
+@cache
+def words_of(name: str) -> tuple[str, ...]:
+    """Return the words of a column's name in lower case: they change at case, marks, and where known words meet."""
+    found: list[str] = []
+    for part in _PARTS.findall(name):
+        word = part.lower()
+        if word in _ALL:
+            found.append(word)
+        elif word[-1:] == "s" and word[:-1] in _ALL and len(word) > 2:  # noqa: PLR2004
+            found.append(word[:-1])
+        elif not word.isascii() or re.fullmatch(f"(?:{_PIECES})+", word):
+            pieces = re.findall(_PIECES, word)
+            found += pieces + ([rest] if (rest := re.sub(_PIECES, "", word)) else [])
+        elif ended := _ENDS.fullmatch(word):
+            found += ended.groups()
+        else:
+            found.append(word)
+    return tuple(_PHRASES.sub(lambda phrase: phrase[0].replace(" ", "_"), " ".join(found)).split())
+
+
+@cache
+def fit(name: str, role: str) -> float:
+    """Return how well a column's name fits a role, from 0 to 1."""
+    words = words_of(name)
+    known = [_WEIGHTS[role][word] for word in words if word in _WEIGHTS[role]]
+    if not known or not {*_NEVER.get(role, "").split()}.isdisjoint(words):
+        return 0.0
+    beside = {*_BESIDE[""].split(), *_BESIDE.get(role, "").split(), *_WEIGHTS[role]}
+    strange = sum(word not in beside for word in words)
+    # of names that fit alike the plain id of a user wins, and the name of a thing
+    mark = {"user": ("id", 0.02), "item": ("name", 0.02)}.get(role, ("", 0.0))
+    return max(known) * 0.7**strange + (mark[1] if mark[0] in words else 0.0) - 0.001 * len(words)
 
 
 def stated_unit(name: str) -> DurationUnit | None:
-    """Return the unit in which a duration's name ends, None for any other name: `duration_ms`, `停留时长（分钟）`."""
-    return _UNIT_OF_NAME.get(plain(name).translate(_BRACKETS))
+    """Return the unit in a duration's name, None for any other name: `duration_ms`, `停留时长（分钟）`, `Hours`."""
+    words = words_of(name)
+    units = [_UNITS[word] for word in words if word in _UNITS]
+    timed = {*_WEIGHTS["duration"], *_BESIDE["duration"].split()} - _UNITS.keys() - {"time", "on", "时间"}
+    is_timed = not timed.isdisjoint(words) or (len(words[0]) > 3 if len(words) == 1 else False)  # noqa: PLR2004
+    return units[-1] if units and is_timed and {*_NEVER["duration"].split()}.isdisjoint(words) else None
 
-
-ROLES: Final = tuple(USUAL_NAMES)
 
 # The columns of a file of profiles, by the name that is shown.
 PROFILE_NAMES: Final = {

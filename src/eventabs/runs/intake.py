@@ -55,6 +55,7 @@ class InputDescription:
     schemas: tuple[str, ...]
     columns: dict[str, str]
     read: InputRead
+    proposal: str = ""
 
     def facts(self) -> dict[str, Any]:
         """Return what a run remembers of it."""
@@ -94,7 +95,9 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
         other_rows=export.other_rows,
     )
     rows = tuple(_shown(row, compactor) for row in found.rows)
-    return InputDescription(rows, found.mappings, found.warnings, found.schemas, found.columns, read)
+    return InputDescription(
+        rows, found.mappings, found.warnings, found.schemas, found.columns, read, found.proposal
+    )
 
 
 def language_of(export: Export, settings: Settings) -> Language:

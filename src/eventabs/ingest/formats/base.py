@@ -75,6 +75,16 @@ class Query:
         sql = f'SELECT * REPLACE ({quoted(user)} AS "user") FROM ({self.sql})'
         return replace(self, sql=sql) if user else self
 
+    def first_filled(self, columns: Mapping[str, Sequence[str]]) -> "Query":
+        """Return the rows with the first filled one of several columns `role0`, `role1`, ... as that of the role."""
+        firsts = (
+            f'coalesce({", ".join(f"trimmed({role}{n})" for n in range(len(paths)))}) AS "{role}"'
+            for role, paths in columns.items()
+        )
+        parts = [f'"{role}{n}"' for role, paths in columns.items() for n in range(len(paths))]
+        sql = f"SELECT * EXCLUDE ({', '.join(parts)}) REPLACE ({', '.join(firsts)}) FROM ({self.sql})"
+        return replace(self, sql=sql) if columns else self
+
 
 Insert = Callable[[Query], int]  # inserts the rows into a table, returns their number
 

@@ -18,7 +18,7 @@ import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import files
-from eventabs.ingest.column_names import CANONICAL, MARKERS, USUAL_NAMES, plain
+from eventabs.ingest.column_names import CANONICAL, MARKERS, fit, plain
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted, text_reader
 from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.language import gettext as _
@@ -26,6 +26,7 @@ from eventabs.language import gettext as _
 _LOOKED_AT: Final = 120  # lines at the start that may be the header
 _FOLLOWING: Final = 20  # rows below a header that decide whether it is one
 _SHARE: Final = 0.8
+_NAMED: Final = 0.7  # how well a column's name says that it holds times
 _LONGEST_FOOTER: Final = 50  # lines
 _DELIMITERS: Final = (",", "\t", ";", "|")
 # Regular expressions of blanks as delimiters: wide gaps, blanks but not between date and time, any blank.
@@ -278,7 +279,7 @@ def _headers(
             share = _share_of_rows(split[number + 1 :], width)
             if share < _SHARE and (number or dialect.is_blank):
                 continue
-            timed = any(plain(name) in USUAL_NAMES["time"] or name == time_column != "" for name in names)
+            timed = any(fit(name, "time") > _NAMED or name == time_column != "" for name in names)
             rank = (timed, share >= _SHARE, -number, share, width)
             yield rank, Layout(dialect, tuple(names), width, above=number)
 
