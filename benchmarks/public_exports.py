@@ -137,7 +137,7 @@ def outcome(path: Path, entry: Rule, work: Path) -> dict[str, Any]:
         refused = False
     except EventabsError as error:
         odd, refused = ["refused"], True
-            message = f"{error}\n{getattr(error, 'proposal', '')}"
+        message = f"{error}\n{getattr(error, 'proposal', '')}"
         told["untouched"] = f"refused: {message}"
     settings = proposed(message)
     if odd and settings:

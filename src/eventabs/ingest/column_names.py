@@ -35,8 +35,8 @@ ROLE_WORDS: Final[dict[str, dict[float, str]]] = {
         0.78: "case_concept_name",
         0.75: "profile response candidate resource ressource 姓名 昵称",
         0.7: "client staff agent cliente usuario",
-        0.5: "case session",
-        0.4: "ip",
+        0.5: "case session ip",
+        0.35: "name",
     },
     "time": {
         1: "timestamp 时间戳",
@@ -99,8 +99,8 @@ ROLE_WORDS: Final[dict[str, dict[float, str]]] = {
 
 # Words that may stand beside those of a role and change nothing. All others make a name say less of it.
 _BESIDE: Final = {
-    "": "cs c s sc ocel concept id no nr num number code key name type value str string int float token the of in a my own 号 编号 编码 代码 名 名称 id",
-    "user": "id uuid guid pseudo unique identity identifier login arn hash uniq ui 标识 唯一 手机 手机号 昵称 姓名 证号 initials",
+    "": "context cs c s sc ocel concept id no nr num number code key name type value str string int float token the of in a my own 号 编号 编码 代码 名 名称 id",
+    "user": "survey remote id uuid guid pseudo unique identity identifier login arn hash uniq ui 标识 唯一 手机 手机号 昵称 姓名 证号 initials",
     "time": "event start started begin created create occurred occurs action activity visit order pay payment purchase"
     " transaction trans click check watch view access use operation behavior play log utc unix ms us ns local derived loan"
     " borrow admit impression interaction session at on 行为 发生 事件 开始 操作 交易 下单 付款 支付 浏览 访问 点击 签到 打卡 消费 刷卡"
@@ -147,6 +147,7 @@ _NEVER: Final = {
     "brand": "id",
     "price": "id total",
 }
+_PREFERRED: Final = {"user": ("id", "uid"), "item": ("name", "title"), "place": ("name", "title"), "action": ("name", "type")}
 _UNIT_WORDS: Final[dict[DurationUnit, str]] = {
     "ms": "ms msec msecs millis millisecond milliseconds 毫秒 毫秒数 time_taken",
     "s": "s sec secs second seconds 秒 秒钟 秒数",
@@ -170,9 +171,8 @@ _PIECES: Final = "|".join(
 _PHRASES: Final = re.compile(
     rf"\b({'|'.join(word.replace('_', ' ') for word in sorted(_ALL, key=len, reverse=True) if '_' in word)})\b"
 )
-_ENDS: Final = re.compile(
-    rf"(.{{2,}}?)({'|'.join(sorted((word for word in _ALL if len(word) > 3), key=len, reverse=True))})"
-)  # noqa: PLR2004  `id` ends too many words
+# What other words end in, such as `admittime`; of shorter or other words that would be chance.
+_ENDS: Final = re.compile(r"(.{2,}?)(time|date|stamp|name|person)")
 _PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zà-öø-ÿ]+|[^\W\d_A-Za-zà-öø-ÿ]+")
 
 
@@ -206,8 +206,9 @@ def fit(name: str, role: str) -> float:
     beside = {*_BESIDE[""].split(), *_BESIDE.get(role, "").split(), *_WEIGHTS[role]}
     strange = sum(word not in beside for word in words)
     # of names that fit alike the plain id of a user wins, and the name of a thing
-    mark = {"user": ("id", 0.02), "item": ("name", 0.02)}.get(role, ("", 0.0))
-    return max(known) * 0.7**strange + (mark[1] if mark[0] in words else 0.0) - 0.001 * len(words)
+    mark = _PREFERRED.get(role, ("", ""))
+    better = 0.02 * (mark[0] in words) + 0.01 * (mark[-1] in words)
+    return max(known) * 0.7**strange + better - 0.001 * len(words)
 
 
 def stated_unit(name: str) -> DurationUnit | None:
@@ -215,7 +216,8 @@ def stated_unit(name: str) -> DurationUnit | None:
     words = words_of(name)
     units = [_UNITS[word] for word in words if word in _UNITS]
     timed = {*_WEIGHTS["duration"], *_BESIDE["duration"].split()} - _UNITS.keys() - {"time", "on", "时间"}
-    is_timed = not timed.isdisjoint(words) or (len(words[0]) > 3 if len(words) == 1 else False)  # noqa: PLR2004
+    counted = [word for word in words if word in _UNITS and (len(word) > 4 or word.endswith("数"))]  # noqa: PLR2004  `mins` may be one thing's
+    is_timed = bool(counted) or not timed.isdisjoint(words)
     return units[-1] if units and is_timed and {*_NEVER["duration"].split()}.isdisjoint(words) else None
 
 

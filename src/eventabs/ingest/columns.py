@@ -39,6 +39,7 @@ _NEARLY_NONE: Final = 0.05  # of the rows
 _MORE: Final = 0.1  # of the rows: what another column holds beyond the one that was taken
 _SURE: Final = 0.45  # a score below it is a question
 _NEAR_BY: Final = 0.04  # two scores that differ by less are a question
+_HALF: Final = 0.5  # of the values
 _FEW: Final = 20  # different values: more are things, not actions
 _NESTED: Final = 0.95  # of a score, for each step into an object
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
@@ -127,8 +128,8 @@ class Profile(NamedTuple):
             return found if self.read > _NEARLY_NONE else found * 0.1
         if role == "duration":
             return found if _share(_LASTING, self.values) > _ALIKE else 0.0
-        few = {"user": 1, "action": 2}.get(role, 0)  # values that tell nobody and nothing apart
-        return found * (0.8 if self.distinct <= few or (role == "item" and self.codes > _ALIKE) else 1.0)
+        few = {"user": 1, "item": 1, "action": 2}.get(role, 0)  # values that tell nobody and nothing apart
+        return found * (0.8 if self.distinct <= few or (role in {"item", "place"} and self.codes > _ALIKE) else 1.0)
 
 
 def _share(form: re.Pattern[str], values: Sequence[str]) -> float:
@@ -220,11 +221,10 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role in roles or role in unsure or each.column in used:
             continue
         if role == "user":
-            others = (
-                other for rest, of, other in pairs if of == role and other != each and rest > score - _NEAR_BY
-            )
-            near |= {role: other.column for other in others if not _tell_alike(each, other)}
-        sure = score if role == "user" else each.named(role)
+            rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
+            if rival := next((other for other in rivals if not _tell_alike(each, other)), None):
+                near[role] = rival.column
+        sure = score if role == "user" or len(each.names) > 1 else each.named(role)
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
     markers = [(each.score("marker"), each.column) for each in free if each.score("marker") >= _SURE]
@@ -283,7 +283,7 @@ def _choose_time(
 def _tell_alike(one: Profile, other: Profile) -> bool:
     """Whether two columns tell the same users apart, or say nothing yet."""
     pairs = {pair for pair in zip(one.values, other.values, strict=True) if all(pair)}
-    return len(one.values) < _LEAST or len(pairs) <= (1 + _NEARLY_NONE) * min(one.distinct, other.distinct)
+    return len(one.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * min(one.distinct, other.distinct)
 
 
 def _by_values(left: Sequence[Profile], taken: Mapping[str, str]) -> dict[str, str]:
@@ -293,7 +293,7 @@ def _by_values(left: Sequence[Profile], taken: Mapping[str, str]) -> dict[str, s
         for each in left
         if each.filled > 3 * _MORE
         and each.distinct > 1
-        and each.codes + each.read < 0.5
+        and each.codes + each.read < _HALF
         and each.column not in taken.values()
     ]
     few = [each for each in texts if each.distinct <= _FEW]
