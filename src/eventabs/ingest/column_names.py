@@ -125,7 +125,7 @@ _BESIDE: Final = {
 }
 # Words after which a name is not of the role, whatever else it says.
 _NEVER: Final = {
-    "user": "type types level count agent group segment list last role status time date ip 类型 等级 级别 数",
+    "user": "type types level count agent group segment list last role status time date 类型 等级 级别 数",
     "time": "end ended finish finished stop due update updated modified modify expire expires birth birthday death last latest next"
     " zone timezone offset frame dwell 结束 停留 使用 时长 离开 退出 到期 更新 修改 出生 持续 驻留 逗留 在线 耗时 long length taken"
     " return returned leave left until exit logout checkout discharge disch 离店 退出 终止 engagement elapsed upd",
@@ -133,7 +133,7 @@ _NEVER: Final = {
     "text": "id url type code title",
     "action": "id no number count source time date value device payment user member item product file content card room store price page"
     " brewery message account parent transport agent 时间 用户 商品 支付 会员",
-    "item": "count price status time date action list amount quantity category brand type size num length duration views position"
+    "item": "error count price status time date action list amount quantity category brand type size num length duration views position"
     " 类目 品类 品牌 价格 数量 类型 金额 分类 类别 时间 时长 class event 停留 浏览 观看 阅读",
     "place": "ip type count price link email",
     "app": "version time duration 时长 时间",
@@ -141,7 +141,7 @@ _NEVER: Final = {
     "duration": "start end begin created at date timestamp video track song film movie media phase 视频 歌曲 影片 电影 曲目 学分 estimated expected",
     "end": "reason name id user page",
     "offset": "page",
-    "category": "path",
+    "category": "path event",
     "marker": "code country order payment pay login marital province id key",
     "result": "count marital code id country province",
     "brand": "id",
@@ -207,6 +207,8 @@ def fit(name: str, role: str) -> float:
     strange = sum(word not in beside for word in words)
     # of names that fit alike the plain id of a user wins, and the name of a thing
     mark = _PREFERRED.get(role, ("", ""))
+    if "ip" in words and role == "user":
+        known = [_WEIGHTS[role]["ip"]]
     better = 0.02 * (mark[0] in words) + 0.01 * (mark[-1] in words)
     return max(known) * 0.7**strange + better - 0.001 * len(words)
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import duckdb
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, fit, plain, stated_unit
+from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, fit, plain, stated_unit, words_of
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import number
@@ -27,6 +27,8 @@ _NEAR: Final = 0.85  # similarity above which a user's name is taken for a colum
 _LISTED: Final = 300  # characters
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
+_WORDS: Final = ("text", "action", "item", "place", "app", "media", "category", "brand", "result")  # also where seldom filled
+_OF_A_ROW: Final = {"id", "no", "number", "url", "编号"}  # in the names of what may differ in every row
 _ACTIVITY: Final = ("text", "action", "item", "place", "app", "media", "category")
 # Inside a context or a device these names mean something else.
 _ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset", "end", "price"}
@@ -122,14 +124,18 @@ class Profile(NamedTuple):
         found = self.named(role)
         if len(self.values) < _LEAST or not found:
             return found
-        if self.filled <= _NEARLY_NONE:
+        if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1
         if role in {"time", "date", "end"}:
             return found if self.read > _NEARLY_NONE else found * 0.1
+        if role in {"item", "place"}:  # numbers name nothing, an id or address of the row itself even less
+            is_row = self.distinct > len(self.values) * _ALIKE and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
+            is_code = self.codes > _ALIKE
+            found *= 0.4 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
         if role == "duration":
             return found if _share(_LASTING, self.values) > _ALIKE else 0.0
         few = {"user": 1, "item": 1, "action": 2}.get(role, 0)  # values that tell nobody and nothing apart
-        return found * (0.8 if self.distinct <= few or (role in {"item", "place"} and self.codes > _ALIKE) else 1.0)
+        return found * (0.8 if self.distinct <= few else 1.0)
 
 
 def _share(form: re.Pattern[str], values: Sequence[str]) -> float:
@@ -224,7 +230,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             if rival := next((other for other in rivals if not _tell_alike(each, other)), None):
                 near[role] = rival.column
-        sure = score if role == "user" or len(each.names) > 1 else each.named(role)
+        sure = each.named(role) if role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:] else score
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
     markers = [(each.score("marker"), each.column) for each in free if each.score("marker") >= _SURE]
@@ -557,7 +563,7 @@ class ColumnChoice:
             others = [
                 each for each in found if each.named(role) >= _SURE and each.column not in roles.values()
             ]
-            usual = max(others, key=lambda each: each.named(role), default=chosen)
+            usual = max(others, key=lambda each: (len(each.names) < 2, each.named(role)), default=chosen)  # noqa: PLR2004
             fuller = [each for each in others if _is_fuller(role, each, chosen)]
             if usual.named(role) > chosen.named(role) and _readable(usual, role) <= _NEARLY_NONE:
                 message = _(

@@ -173,7 +173,7 @@ def _clock(totals: Totals) -> list[InputWarning]:
         early = _percent(sum(totals.hours[:_NIGHT]) / sum(totals.hours))
         template = _("{early} of the rows lie from 0 to 6 o'clock, the fewest from {first} to {last}")
         seen.append(template.format(early=early, first=hours[0], last=hours[1]))
-    if totals.in_utc > _NEARLY_ALL * totals.rows:
+    if hours and totals.in_utc > _NEARLY_ALL * totals.rows:
         message = _(
             "the times are in UTC, and are taken as the users' own; name the zone that the users lived by:"
             " --timezone Asia/Shanghai, or UTC if that is right"

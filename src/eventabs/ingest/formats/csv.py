@@ -24,6 +24,8 @@ from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.language import gettext as _
 
 _LOOKED_AT: Final = 120  # lines at the start that may be the header
+_PROPOSED_BY: Final = 1000  # lines whose values name their columns
+_FEW: Final = 20  # different values: more are things, not actions
 _FOLLOWING: Final = 20  # rows below a header that decide whether it is one
 _SHARE: Final = 0.8
 _NAMED: Final = 0.7  # how well a column's name says that it holds times
@@ -39,10 +41,12 @@ _DATE: Final = re.compile(
 )
 _CLOCK: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?")
 _STAMP: Final = re.compile(
-    rf"{_DATE.pattern}[ T]+{_CLOCK.pattern}.*|1\d{{9}}(?:\.\d+)?|1\d{{12}}|[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} \d\d .*\d{{4}}"
+    rf"{_DATE.pattern}[ T]+{_CLOCK.pattern}.*|1\d{{9}}(?:\.\d+)?|1\d{{12}}|[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} +\d{{1,2}} .*\d{{4}}"
 )
 _NUMBER: Final = re.compile(r"[¥$€+-]?\d[\d,]*(?:\.\d+)?%?")
-_LASTING: Final = re.compile(r"(?:\d+(?:\.\d+)? ?(?:小时|分钟?|秒|hours?|h|min|m|sec|s) ?)+|\d+:\d\d:\d\d")
+_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
+_CODE: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
+_LASTING: Final = re.compile(r"(?:\d+(?:\.\d+)? ?(?:小时|分钟?|秒|hours?|h|min|m|sec|s) ?)+")
 _RULE: Final = re.compile(r"[-=_*#~—]{4,}.*")
 _SUMMARY: Final = re.compile(
     r"\W*(?:(?:grand |sub)?totals?|sum|summary|average|count|generated|exported|end of|\d+ (?:rows|records)|notes?:)\b"
@@ -182,8 +186,8 @@ def proposal(lines: Sequence[str]) -> tuple[list[str], list[str]]:
 
     Names such as c3 have no role. No column is called user_id unless one has users.
     """
-    texts = [line.replace("\r", " ") for line in lines if line.strip()][:_LOOKED_AT]
-    first, rows = _rows_alike(texts, _dialect(texts))
+    texts = [line.replace("\r", " ") for line in lines if line.strip()][:_PROPOSED_BY]
+    first, rows = _rows_alike(texts, _dialect(texts[:_LOOKED_AT]))
     columns = [[row[position].strip() for row in rows] for position in range(len(rows[0]))]
     return _names_by_values(columns), texts[first : first + 1]
 
@@ -357,6 +361,7 @@ def _is_value(field: str) -> bool:
 def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
     kinds: dict[str, Callable[[str], object]] = {
         "timestamp": _STAMP.fullmatch,
+        "end": _STAMP.fullmatch,
         "date": _DATE.fullmatch,
         "time": _CLOCK.fullmatch,
         "action": lambda value: plain(value) in CANONICAL,
@@ -374,16 +379,27 @@ def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
                 names[position] = name
                 free.remove(position)
                 break
-    decimals = [
-        all(not value or ("." in value and _NUMBER.fullmatch(value)) for value in values)
-        for values in columns
-    ]
-    free = [position for position in free if not decimals[position]]
+
+    def share(position: int, form: re.Pattern[str]) -> float:
+        values = [value for value in columns[position] if value]
+        return sum(bool(form.fullmatch(value)) for value in values) / len(values)
+
+    different = [len(set(filter(None, values))) for values in columns]
+    free = [position for position in free if not share(position, _DECIMAL) == 1]
+    # a user comes back, and an id is rather a code than a number; what differs in every row is the row itself
+    again = [position for position in free if 1 < different[position] < sum(map(bool, columns[position]))]
+    codes = [position for position in again if share(position, _CODE) >= _SHARE]
     if len(free) > 1:
-        names[free.pop(0)] = "user_id"
+        user = max(codes, key=different.__getitem__) if codes else next(iter(again or free))
+        names[user] = "user_id"
+        free.remove(user)
+    words = [position for position in free if share(position, _NUMBER) < _SHARE and share(position, _CODE) < _SHARE]
     if free:
-        texts = (position for position in free if not all(map(_NUMBER.fullmatch, columns[position])))
-        names[next(texts, free[0])] = "item"
+        item = max(words, key=different.__getitem__) if words else free[0]
+        names[item] = "item"
+        few = [position for position in words if position != item and 1 < different[position] <= _FEW]
+        if few and "action" not in names:
+            names[few[0]] = "action"
     return names
 
 
