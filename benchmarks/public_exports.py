@@ -56,7 +56,11 @@ def proposed(message: str) -> dict[str, Any]:
 
 def _matches(columns: str, allowed: list[str], header: list[str]) -> bool:
     names = [column for column in columns.split(" | ") if column]
-    spelled = {*names, *(" ".join(name.split()) for name in names), *(f"#{header.index(name) + 1}" for name in names if name in header)}
+    spelled = {
+        *names,
+        *(" ".join(name.split()) for name in names),
+        *(f"#{header.index(name) + 1}" for name in names if name in header),
+    }
     return any(spelled & {each, each.rpartition(".")[2], " ".join(each.split())} for each in allowed)
 
 
@@ -80,12 +84,16 @@ def faults(
             for b in log.behaviors
         )
         warned = "\n".join(each.message for each in export.description.warnings)
-        said = export.rejected_rows if export.rejected_rows <= 0.05 * export.rows else 0  # what a run puts up with
+        said = (
+            export.rejected_rows if export.rejected_rows <= 0.05 * export.rows else 0
+        )  # what a run puts up with
         roles, header = export.description.columns, [*export.compared, *export.not_compared]
     odd, also = [], entry.get("also", {})
     users = [*_listed(entry.get("user")), *also.get("user", [])] or [""]
     truths = [list(rows(path, entry, user or None)) for user in users]
-    own = options.get("user", "") or (roles["user"].strip('"') if roles.get("user", "").startswith('"') else "")
+    own = options.get("user", "") or (
+        roles["user"].strip('"') if roles.get("user", "").startswith('"') else ""
+    )
     read = Counter((user, time) for user, time, _lasting in found.elements())
     right = [
         Counter(
@@ -101,7 +109,7 @@ def faults(
         )
         wanted = right[0]
         odd[0] += f" ({(read - wanted).total()} rows wrong, {(wanted - read).total()} lost)"
-    spoken = [role for role in _DONE if role in roles]
+    spoken = [role for role in _DONE if not roles.get(role, "=").startswith("=")]
     done = [name for role in ("action", "item") for name in (*_listed(entry.get(role)), *also.get(role, []))]
     for role in spoken:
         allowed = done if role == "text" else [*_listed(entry.get(role)), *also.get(role, [])]

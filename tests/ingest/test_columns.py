@@ -38,7 +38,11 @@ def refused(columns: Sequence[str], named: Mapping[str, str] = {}) -> str:
         (("uid", "time", "item"), {"user": "-"}, ("no user column", "it has: uid, time, item")),
         (("uid", "b"), {}, ("no time column", "[input.columns]")),
         (("uid", "time", "price"), {}, ("no column that surely says what was done",)),
-        (("uid",), {"time": "when"}, ('x.csv has no column when ([input.columns] time = "when"); it has: uid',)),
+        (
+            ("uid",),
+            {"time": "when"},
+            ('x.csv has no column when ([input.columns] time = "when"); it has: uid',),
+        ),
     ],
 )
 def test_a_missing_column_is_named_with_the_next_step_and_what_was_found(

@@ -141,13 +141,18 @@ _NEVER: Final = {
     "duration": "start end begin created at date timestamp video track song film movie media phase 视频 歌曲 影片 电影 曲目 学分 estimated expected",
     "end": "reason name id user page",
     "offset": "page",
-    "category": "path event",
+    "category": "path event venue place poi shop store merchant page app site 门店 店铺 商户",
     "marker": "code country order payment pay login marital province id key",
     "result": "count marital code id country province",
     "brand": "id",
     "price": "id total",
 }
-_PREFERRED: Final = {"user": ("id", "uid"), "item": ("name", "title"), "place": ("name", "title"), "action": ("name", "type")}
+_PREFERRED: Final = {
+    "user": ("id", "uid"),
+    "item": ("name", "title"),
+    "place": ("name", "title"),
+    "action": ("name", "type"),
+}
 _UNIT_WORDS: Final[dict[DurationUnit, str]] = {
     "ms": "ms msec msecs millis millisecond milliseconds 毫秒 毫秒数 time_taken",
     "s": "s sec secs second seconds 秒 秒钟 秒数",

@@ -15,7 +15,7 @@ import duckdb
 
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, fit, plain, stated_unit, words_of
-from eventabs.ingest.formats import Format, SampledRow
+from eventabs.ingest.formats import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import number
 from eventabs.language import gettext as _, ngettext
@@ -27,7 +27,17 @@ _NEAR: Final = 0.85  # similarity above which a user's name is taken for a colum
 _LISTED: Final = 300  # characters
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
-_WORDS: Final = ("text", "action", "item", "place", "app", "media", "category", "brand", "result")  # also where seldom filled
+_WORDS: Final = (
+    "text",
+    "action",
+    "item",
+    "place",
+    "app",
+    "media",
+    "category",
+    "brand",
+    "result",
+)  # also where seldom filled
 _OF_A_ROW: Final = {"id", "no", "number", "url", "编号"}  # in the names of what may differ in every row
 _ACTIVITY: Final = ("text", "action", "item", "place", "app", "media", "category")
 # Inside a context or a device these names mean something else.
@@ -129,7 +139,9 @@ class Profile(NamedTuple):
         if role in {"time", "date", "end"}:
             return found if self.read > _NEARLY_NONE else found * 0.1
         if role in {"item", "place"}:  # numbers name nothing, an id or address of the row itself even less
-            is_row = self.distinct > len(self.values) * _ALIKE and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
+            is_row = self.distinct > len(self.values) * _ALIKE and not _OF_A_ROW.isdisjoint(
+                words_of(self.names[-1])
+            )
             is_code = self.codes > _ALIKE
             found *= 0.4 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
         if role == "duration":
@@ -230,7 +242,11 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             if rival := next((other for other in rivals if not _tell_alike(each, other)), None):
                 near[role] = rival.column
-        sure = each.named(role) if role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:] else score
+        sure = (
+            each.named(role)
+            if role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
+            else score
+        )
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
     markers = [(each.score("marker"), each.column) for each in free if each.score("marker") >= _SURE]
@@ -289,7 +305,9 @@ def _choose_time(
 def _tell_alike(one: Profile, other: Profile) -> bool:
     """Whether two columns tell the same users apart, or say nothing yet."""
     pairs = {pair for pair in zip(one.values, other.values, strict=True) if all(pair)}
-    return len(one.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * min(one.distinct, other.distinct)
+    return len(one.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * min(
+        one.distinct, other.distinct
+    )
 
 
 def _by_values(left: Sequence[Profile], taken: Mapping[str, str]) -> dict[str, str]:
@@ -337,6 +355,8 @@ def required(path: str, choice: Choice, inventory: Inventory, source: Format | N
     what = what.format(first=roles.get("user", ""), second=choice.near.get("user", ""))
     error = _refusal(template, path, inventory.every, what=what)
     if "time" in proposed and source:
+        if not {*proposed}.intersection(_ACTIVITY):  # every row says the same: that there was one
+            proposed["action"] = f"{CONSTANT}record"
         settings = {**kept_settings(source), **({} if "user" in proposed or has_user else {"user": "me"})}
         error.proposal = input_table(
             settings, {role: proposed[role] for role in ROLES if role in proposed}, choice.near
@@ -417,7 +437,9 @@ def _has_several(source: Format, column: str) -> bool:
 def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, str]) -> None:
     """Raise InputError if a file lacks a column or path that the user named."""
     for role, name in named.items():
-        if name not in ("", NO_COLUMN) and not any(map(inventory.find, alternatives(name, inventory))):
+        if name in ("", NO_COLUMN) or name[0] == CONSTANT:
+            continue
+        if not any(map(inventory.find, alternatives(name, inventory))):
             message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
             raise _refusal(message, path, inventory.every, name=name, role=role)
 
@@ -565,7 +587,11 @@ class ColumnChoice:
             ]
             usual = max(others, key=lambda each: (len(each.names) < 2, each.named(role)), default=chosen)  # noqa: PLR2004
             fuller = [each for each in others if _is_fuller(role, each, chosen)]
-            if usual.named(role) > chosen.named(role) and _readable(usual, role) <= _NEARLY_NONE:
+            better = usual.named(role) - chosen.named(role)
+            if (
+                better > (0 if role in {"user", "time"} else _NEAR_BY)
+                and _readable(usual, role) <= _NEARLY_NONE
+            ):
                 message = _(
                     "the column {column} has the role {role}, since {other} can be read in {more:,} {of}; to take that: {setting}"
                 )

@@ -27,7 +27,7 @@ from eventabs.ingest.columns import (
     with_marker,
 )
 from eventabs.ingest.files import FileStamp, refuse_events
-from eventabs.ingest.formats import Format, InputFile, Query, Wanted, open_file
+from eventabs.ingest.formats import CONSTANT, Format, InputFile, Query, Wanted, open_file
 from eventabs.ingest.inner_paths import InnerPath
 from eventabs.ingest.input_warnings import Description, MappedFile, describe
 from eventabs.ingest.normal_form import (
@@ -111,13 +111,15 @@ class BehaviorFiles:
             several = {
                 role: alternatives(column, source.inventory) for role, column in self.roles[index].items()
             }
-            names = {**others, **{each[0]: role for role, each in several.items() if len(each) == 1}}
-            wanted = [(role, several[role][0] if len(several.get(role, ())) == 1 else "") for role in ROLES]
+            single = {
+                role: each[0] for role, each in several.items() if len(each) == 1 and each[0][0] != CONSTANT
+            }
+            names = {**others, **{column: role for role, column in single.items()}}
+            wanted = [(role, single.get(role, "")) for role in ROLES]
             wanted += [(name, column) for column, name in others.items() if names[column] == name]
-            several = {role: each for role, each in several.items() if len(each) > 1}
-            wanted += [
-                (f"{role}{n}", each) for role, paths in several.items() for n, each in enumerate(paths)
-            ]
+            several = {role: each for role, each in several.items() if role not in single}
+            parts = [(f"{role}{n}", each) for role, paths in several.items() for n, each in enumerate(paths)]
+            wanted += [part for part in parts if part[1][0] != CONSTANT]
         user, columns = self._users[index], [names.get(column, "") for column in compared]
         duration = "" if schema else self.roles[index].get("duration", "")
         unit = unit_of_column(source.inventory, duration) if duration else None

@@ -1,7 +1,7 @@
 """What was understood of an export: roles, rows beside what they became, and what looks wrong or is lost."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -84,6 +84,8 @@ def implausible(
     totals = _totals(connection, usual_action, usual_object)
     found = [*_unknown_users(connection, totals.rows)]
     if totals.rows >= _LEAST:
+        found += _users(connection, totals.rows)
+        found += _midnights(totals)
         found += _actions(totals, usual_action, roles)
         found += _objects(totals, usual_object, roles, unused, words)
         found += _milliseconds(connection, roles)
@@ -153,7 +155,7 @@ def _objects(
         )
         share = _percent(bare / totals.rows)
         return [InputWarning("no_object", message.format(share=share, setting=setting))]
-    if words and not {"text", "item"} & set(roles):
+    if words and "text" not in roles:
         message = _("not used: {column}; it looks like what was done, in words: {setting}")
         return [InputWarning("unused_column", message.format(column=words, setting=setting))]
     if item and totals.with_usual_object > _NEARLY_ALL * totals.rows:
@@ -164,6 +166,28 @@ def _objects(
         share = _percent(totals.with_usual_object / totals.rows)
         return [InputWarning("one_object", message.format(share=share, item=item, setting=setting))]
     return []
+
+
+def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
+    ((users, most),) = connection.execute("SELECT count(*), max(readable) FROM users").fetchall()
+    values = {"share": _percent(max(users, most) / rows), "setting": column_setting("user")}
+    if users > _NEARLY_ALL * rows:
+        message = _(
+            "nearly every row is another user ({share}); if another column says who it was, name it: {setting}"
+        )
+        yield InputWarning("many_users", message.format(**values))
+    elif users > 1 and most > _NEARLY_ALL * rows:
+        message = _("one user has {share} of the rows; if another column says who it was, name it: {setting}")
+        yield InputWarning("one_user", message.format(**values))
+
+
+def _midnights(totals: Totals) -> Iterator[InputWarning]:
+    if not sum(totals.hours):
+        message = _(
+            "all rows fall on 00:00, so that their order within a day is that of the file; if another column has the hour, name both: {setting}"
+        )
+        setting = '[input.columns] time = "...", date = "..."'
+        yield InputWarning("midnights", message.format(setting=setting))
 
 
 def _clock(totals: Totals) -> list[InputWarning]:

@@ -259,7 +259,7 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout | None:
     found = [
         best for headers in by_kind if (best := max(headers, key=lambda ranked: ranked[0], default=None))
     ]
-    for rank, layout in found:
+    for rank, layout in sorted(found, key=lambda ranked: ranked[0][:2], reverse=True):
         if rank[0] or layout.dialect.is_blank == dialect.is_blank:
             return layout
     _first, rows = _rows_alike(lines, dialect)
@@ -277,7 +277,10 @@ def _headers(
         split = [[field.strip() for field in dialect.lenient_fields(line)] for line in lines]
         for number, names in enumerate(split):
             width = _width(names)
-            if width < 2 or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
+            repeated = (
+                dialect.is_blank and len(set(names)) < width
+            )  # `Start time  End time` cut at every blank
+            if width < 2 or repeated or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
                 continue
             names[0] = names[0].lstrip("# ")
             share = _share_of_rows(split[number + 1 :], width)
@@ -393,7 +396,9 @@ def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
         user = max(codes, key=different.__getitem__) if codes else next(iter(again or free))
         names[user] = "user_id"
         free.remove(user)
-    words = [position for position in free if share(position, _NUMBER) < _SHARE and share(position, _CODE) < _SHARE]
+    words = [
+        position for position in free if share(position, _NUMBER) < _SHARE and share(position, _CODE) < _SHARE
+    ]
     if free:
         item = max(words, key=different.__getitem__) if words else free[0]
         names[item] = "item"
