@@ -388,7 +388,7 @@ def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
         return sum(bool(form.fullmatch(value)) for value in values) / len(values)
 
     different = [len(set(filter(None, values))) for values in columns]
-    free = [position for position in free if not share(position, _DECIMAL) == 1]
+    free = [position for position in free if share(position, _DECIMAL) != 1]
     # a user comes back, and an id is rather a code than a number; what differs in every row is the row itself
     again = [position for position in free if 1 < different[position] < sum(map(bool, columns[position]))]
     codes = [position for position in again if share(position, _CODE) >= _SHARE]
