@@ -132,6 +132,7 @@ class BehaviorFiles:
                 compared=columns,
                 stated_unit=unit,
                 described=self.roles[index].keys() >= {"text", "action"},
+                roles=ROLES if schema else self.roles[index].keys(),
                 strict=source if strict else None,
             )
 
