@@ -14,7 +14,8 @@ from eventabs.ingest import FileMapping
 from eventabs.language import Language, activate
 from eventabs.records import InputWarning
 from eventabs.runs import InputDescription, InputRead, RowShown
-from eventabs.views.preview import columns_json, columns_toml, render_columns
+from eventabs.ingest.columns import input_table
+from eventabs.views.preview import columns_json, render_columns
 
 COLUMNS = {"user": "uid", "time": "event\x1b[31m time", "item": "properties.$product_name"}
 DESCRIBED = InputDescription(
@@ -24,6 +25,7 @@ DESCRIBED = InputDescription(
     schemas=(),
     columns=COLUMNS,
     read=InputRead(1, 4, 4321, 3, 0, {"bad_time": 3}),
+    proposal=input_table({}, COLUMNS),
 )
 
 
@@ -50,7 +52,7 @@ def test_text_from_the_data_is_escaped() -> None:
 def test_nothing_but_what_is_copied_is_wider_than_the_terminal(language: Language) -> None:
     activate(language)
     try:
-        shown = screen().split("[input.columns]")[0]
+        shown = screen().split("[input]")[0]
     finally:
         activate("en")
     assert max(map(cell_len, shown.splitlines())) <= 80
@@ -63,8 +65,8 @@ def test_the_toml_at_the_end_of_the_screen_is_the_mapping() -> None:
 
 @given(st.dictionaries(st.sampled_from(["user", "time", "item", "place"]), st.text(min_size=1)))
 def test_the_toml_is_valid_and_says_the_same_whatever_columns_are_called(columns: dict[str, str]) -> None:
-    text = columns_toml(columns)
-    assert tomllib.loads(text)["input"]["columns"] == columns
+    text = input_table({"user": "me", "header": ["a"]}, columns)
+    assert tomllib.loads(text)["input"].get("columns", {}) == columns
     assert text.replace("\n", "").isprintable() or not any(
         character < " " or "\x7f" <= character < "\xa0" for character in text.replace("\n", "")
     )

@@ -132,6 +132,8 @@ class Profile(NamedTuple):
     def score(self, role: str) -> float:
         """How well name and values fit a role."""
         found = self.named(role)
+        if not self.filled:
+            return found * 0.1
         if len(self.values) < _LEAST or not found:
             return found
         if self.filled <= _NEARLY_NONE * len(self.names):
@@ -238,6 +240,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     for score, role, each in pairs:
         if role in roles or role in unsure or each.column in used:
             continue
+        if role == "user" and score < 2 * _MORE:
+            continue  # it holds nobody
         if role == "user":
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             if rival := next((other for other in rivals if not _tell_alike(each, other)), None):
@@ -452,7 +456,7 @@ def unit_of_column(inventory: Inventory, column: str) -> DurationUnit | None:
 
 def alternatives(column: str, inventory: Inventory) -> list[str]:
     """Return the columns of a role in order of trial: `properties.name | properties.content` names two."""
-    return [column] if inventory.find(column) else column.split(BEHIND)
+    return [column] if column in inventory.columns else column.split(BEHIND)
 
 
 def column_setting(role: str, name: str = "...") -> str:

@@ -299,6 +299,7 @@ def columns_json(described: InputDescription) -> bytes:
         "non_behaviors": read.non_behaviors,
         "files": [asdict(mapping) for mapping in described.mappings],
         "rows": [asdict(row) for row in described.rows],
+        "proposal": described.proposal,
     }
     return f"{encode(fields)}\n".encode()
 

@@ -9,7 +9,7 @@ import pytest
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.schema import shipped
 from eventabs.records import UserLog
-from input_files import facts, opened, write
+from input_files import facts, opened, proposed, write
 from paths import ROOT
 from tool_exports import AS_PARQUET, EXPORTS, SESSION, to_parquet
 
@@ -212,6 +212,7 @@ def test_a_sample_of_the_page_is_read_as_it_shows(
         assert export.schemas[str(path)] == schema
         assert export.rows == export.behaviors + export.non_behaviors
     assert facts(tmp_path, path) == behaviors.splitlines()
+    assert facts(tmp_path, path, **proposed(tmp_path, path)) == behaviors.splitlines()
 
 
 def test_the_page_has_a_sample_of_every_schema_and_its_sources() -> None:
