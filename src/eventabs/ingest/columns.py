@@ -145,11 +145,12 @@ class Profile(NamedTuple):
                 words_of(self.names[-1])
             )
             is_code = self.codes > _ALIKE
-            found *= 0.4 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
+            found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
         if role == "duration":
             return found if _share(_LASTING, self.values) > _ALIKE else 0.0
-        few = {"user": 1, "item": 1, "action": 2}.get(role, 0)  # values that tell nobody and nothing apart
-        return found * (0.8 if self.distinct <= few else 1.0)
+        if role == "user" and Counter(self.values).most_common(1)[0][1] > _ALIKE * len(self.values):
+            return found * 0.6  # nearly all rows are of one
+        return found * (0.8 if self.distinct <= {"item": 1, "action": 2}.get(role, 0) else 1.0)
 
 
 def _share(form: re.Pattern[str], values: Sequence[str]) -> float:
