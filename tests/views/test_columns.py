@@ -11,10 +11,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from eventabs.ingest import FileMapping
+from eventabs.ingest.columns import input_table
 from eventabs.language import Language, activate
 from eventabs.records import InputWarning
 from eventabs.runs import InputDescription, InputRead, RowShown
-from eventabs.ingest.columns import input_table
 from eventabs.views.preview import columns_json, render_columns
 
 COLUMNS = {"user": "uid", "time": "event\x1b[31m time", "item": "properties.$product_name"}
@@ -78,16 +78,6 @@ def test_the_json_has_columns_warnings_schema_and_rows() -> None:
     assert fields["warnings"] == [{"code": "one_action", "message": "the action \x1b is always the same"}]
     assert (fields["schemas"], fields["rejected_rows"], fields["rejects"]) == ([], 3, {"bad_time": 3})
     assert fields["rows"][0]["becomes"] == "2026-01-15 10:00 看 A"
-
-
-def test_a_schema_is_named_once_and_its_paths_are_comments_to_copy() -> None:
-    mapping = FileMapping(("a.csv",), {"user": "userId | anonymousId"}, {"user": 5}, 5, (), "segment")
-    shown = screen(replace(DESCRIBED, mappings=(mapping,), schemas=("segment",), columns=mapping.columns))
-    assert shown.count("segment") == 2
-    assert "Schema: segment" in shown
-    toml = shown[shown.rindex("[input]") :]
-    assert tomllib.loads(toml) == {"input": {"schema": "segment", "columns": {}}}
-    assert '# user = "userId | anonymousId"' in toml
 
 
 def test_files_with_other_columns_have_a_table_of_their_own() -> None:

@@ -254,7 +254,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         )
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
-    markers = [(each.score("marker"), each.column) for each in free if each.score("marker") >= _SURE]
+    markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
     if markers and not named.get("marker"):
         roles["marker"] = max(markers)[1]
     if not {"text", "action", "item"} & roles.keys():

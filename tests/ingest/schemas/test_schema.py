@@ -127,7 +127,7 @@ def test_without_a_schema_columns_are_found_by_their_names(tmp_path: Path) -> No
         tmp_path, write(tmp_path, "a.jsonl", SEGMENT), schema="none", columns=columns
     )
     assert (schema, left_out) == ("", 0)
-    assert [action for _user, action, _item in _facts(logs)] == ["track", "identify", "track"]
+    assert [action for _user, action, _item in _facts(logs)] == ["browse", "thing", "browse"]
 
 
 def test_a_file_of_the_users_own_is_a_schema(tmp_path: Path) -> None:
