@@ -24,10 +24,12 @@ def chosen(columns: Sequence[str], named: Mapping[str, str] = {}) -> dict[str, s
 
 def refused(columns: Sequence[str], named: Mapping[str, str] = {}) -> str:
     inventory = Inventory(columns)
-    with pytest.raises(InputError) as caught:
+    try:
         refuse_absent_columns("x.csv", inventory, named)
         required("x.csv", choose(profiles(inventory, (), None), named), inventory)
-    return str(caught.value)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize(

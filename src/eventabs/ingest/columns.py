@@ -148,9 +148,8 @@ class Profile(NamedTuple):
             found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
         if role == "duration":
             return found if _share(_LASTING, self.values) > _ALIKE else 0.0
-        if role == "user" and Counter(self.values).most_common(1)[0][1] > _ALIKE * len(self.values):
-            return found * 0.6  # nearly all rows are of one
-        return found * (0.8 if self.distinct <= {"item": 1, "action": 2}.get(role, 0) else 1.0)
+        few = {"user": 1, "item": 1, "action": 2}.get(role, 0)  # values that tell nobody and nothing apart
+        return found * (0.8 if self.distinct <= few else 1.0)
 
 
 def _share(form: re.Pattern[str], values: Sequence[str]) -> float:
@@ -257,7 +256,13 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
     if markers and not named.get("marker"):
         roles["marker"] = max(markers)[1]
-    if not {"text", "action", "item"} & roles.keys():
+    kept = (
+        {"user", "time", "date"}
+        if {"text", "action", "item"} & roles.keys()
+        else {"user", "time", "date", "action", "item"}
+    )
+    unsure = {role: column for role, column in unsure.items() if role in kept}
+    if "item" in kept:
         unsure |= _by_values([each for each in free if each.column not in used], {**named, **unsure})
     return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near)
 
@@ -381,8 +386,9 @@ def input_table(
 ) -> str:
     """Return tables of the config file that give a reading; `near`: runners-up, as comments."""
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
+    other = _("or")
     mapped = [
-        f"{role} = {_toml(name)}" + (f"  # {_('or')} {_toml(near[role])}" if role in near else "")
+        f"{role} = {_toml(name)}" + (f"  # {other} {_toml(near[role])}" if role in near else "")
         for role, name in columns.items()
     ]
     return "\n".join(["[input]", *lines, *(["", "[input.columns]", *mapped] if mapped else [])])
