@@ -97,6 +97,7 @@ def stated_unit(name: str) -> DurationUnit | None:
     return units[-1] if units and is_timed and _NEVER["duration"].isdisjoint(words) else None
 
 
+SHAPES: Final[list[dict[str, Any]]] = _WORDS["shapes"]
 PROFILE_NAMES: Final = {name: tuple(words.split()) for name, words in _WORDS["profiles"].items()}
 Action = Literal["visit", "use", "browse", "click", "search", "compare", "cart", "favorite", "purchase"]
 ACTION_WORDS: Final[dict[Action, str]] = _WORDS["actions"]

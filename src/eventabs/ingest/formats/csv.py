@@ -18,7 +18,7 @@ import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import files
-from eventabs.ingest.column_names import CANONICAL, MARKERS, fit, plain
+from eventabs.ingest.column_names import CANONICAL, MARKERS, SHAPES, fit, plain
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted, text_reader
 from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.language import gettext as _
@@ -117,43 +117,11 @@ class _Shape(NamedTuple):
 
 
 # Other exports without a header have schemas, which name their columns.
-_HEADERLESS: Final = (
-    # CASAS smart homes: date, time, sensor, state; some lines with the label of an activity, which begins or ends
+_HEADERLESS: Final = tuple(
     _Shape(
-        re.compile(
-            r"\d{4}-\d\d-\d\d[ \t]\d\d:\d\d:\d\d(?:\.\d+)?[ \t]+[A-Z]+\d+[ \t]+"
-            r"(?:ON|OFF|OPEN|CLOSED?|PRESENT|ABSENT|-?\d+(?:\.\d+)?)(?:[ \t]+[\w-]+)*[ \t]*"
-        ),
-        Dialect(_STAMP_KEPT),
-        ("timestamp", "item", "state", "label", "label_state"),
-        3,
-    ),
-    # Foursquare check-ins of New York and Tokyo (Yang et al.)
-    _Shape(
-        re.compile(
-            r"\d+\t[0-9a-f]{24}\t[0-9a-f]{24}\t[^\t]*\t-?\d+\.\d+\t-?\d+\.\d+\t-?\d+\t[A-Z][a-z]{2} .*\d{4}"
-        ),
-        Dialect("\t"),
-        (
-            *("user_id", "venue_id", "venue_category_id", "venue_category"),
-            *("latitude", "longitude", "timezone_offset", "utc_timestamp"),
-        ),
-        8,
-    ),
-    # ratings of MovieLens: u.data of 100K
-    _Shape(
-        re.compile(r"\d+\t\d+\t[1-5]\t\d{9,10}"),
-        Dialect("\t"),
-        ("user_id", "movie_id", "rating", "timestamp"),
-        4,
-    ),
-    # check-ins of Gowalla and Brightkite, as SNAP has them
-    _Shape(
-        re.compile(r"\d+\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\t-?[\d.]+\t-?[\d.]+\t[0-9a-f]+"),
-        Dialect("\t"),
-        ("user_id", "timestamp", "latitude", "longitude", "location"),
-        5,
-    ),
+        re.compile(each["line"]), Dialect(each["delimiter"]), tuple(each["columns"].split()), each["needed"]
+    )
+    for each in SHAPES
 )
 
 
