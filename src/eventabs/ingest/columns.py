@@ -132,8 +132,6 @@ class Profile(NamedTuple):
     def score(self, role: str) -> float:
         """How well name and values fit a role."""
         found = self.named(role)
-        if not self.filled:
-            return found * 0.1
         if len(self.values) < _LEAST or not found:
             return found
         if self.filled <= _NEARLY_NONE * len(self.names):
