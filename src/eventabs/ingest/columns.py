@@ -238,9 +238,10 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     for score, role, each in pairs:
         if role in roles or role in unsure or each.column in used:
             continue
-        if role == "user" and score < 2 * _MORE:
-            continue  # it holds nobody
         if role == "user":
+            others = any(of == role and other.filled and rest >= _SURE for rest, of, other in pairs)
+            if score < 2 * _MORE or (not each.filled and others):
+                continue  # it holds nobody
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             if rival := next((other for other in rivals if not _tell_alike(each, other)), None):
                 near[role] = rival.column

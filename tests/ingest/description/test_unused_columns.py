@@ -48,7 +48,7 @@ def test_a_clock_time_is_taken_with_the_day_beside_it(tmp_path: Path) -> None:
 
 def test_the_finer_of_two_times_is_taken(tmp_path: Path) -> None:
     rows = [f"u1,{time[:10]},{time},tent" for time in TIMES]
-    assert roles(tmp_path, "user,event_date,logged,item", *rows)["time"] == "event_date"
+    assert roles(tmp_path, "user,event_date,logged,item", *rows)["time"] == "logged"
     assert roles(tmp_path, "user,event_date,created_at,item", *rows)["time"] == "created_at"
 
 

@@ -83,7 +83,8 @@ def _rows(file: InputFile, pattern: re.Pattern[str]) -> Iterator[tuple[list[str]
             if found := pattern.fullmatch(line):
                 if lines:
                     yield row, lines
-                row, lines = [field or "" for field in found.groups()], 0
+                empty = (None,) if pattern.groups == len(_CHAT) else (None, "-")
+                row, lines = ["" if field in empty else str(field) for field in found.groups()], 0
             elif row:
                 row[-1] = f"{row[-1]} {line}".strip()
             lines += 1
