@@ -347,7 +347,7 @@ def required(path: str, choice: Choice, inventory: Inventory, source: Format | N
         what = _("neither a user nor a time column; if it is a table of behaviors at all, name them")
     elif "user" not in roles and not has_user:
         what = _(
-            'no user column that is sure; name it, or say whose file it is: --user me, --user "{{stem}}" for its name'
+            'no user column that is sure; say whose file it is (--user me, --user "{{stem}}" for its name), or name it'
         )
     elif "time" not in roles:
         what = _("no time column that is sure; name it")
