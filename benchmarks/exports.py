@@ -26,7 +26,7 @@ import duckdb
 
 import workload
 from eventabs.config.settings import Settings
-from eventabs.ingest.columns import behavior_columns
+from eventabs.ingest.columns import choose, profiles
 from eventabs.ingest.formats import Query, open_file
 from eventabs.ingest.normal_form import as_glob, quoted, scratch_database
 from eventabs.prompts import measure_group, plan, sampled
@@ -217,7 +217,7 @@ def _raw(path: str, folder: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Q
     """Yield a database set up as the tool's, and the file's rows as text but for a time, ordered by user and time."""
     with scratch_database(folder / "duckdb", [path, as_glob(path)]) as connection:
         source = open_file(connection, path, folder, columns={})
-        query = source.query(list(behavior_columns(path, source.inventory, {}).items()))
+        query = source.query(list(choose(profiles(source.inventory, (), None), {}).roles.items()))
         in_order = f'SELECT * REPLACE (try_cast("time" AS TIMESTAMP) AS "time") FROM ({query.sql}) ORDER BY "user", "time"'
         yield connection, Query(in_order, query.values)
 

@@ -51,7 +51,9 @@ class UsageError(EventabsError):
 
 
 class InputError(UsageError):
-    """An export or profiles file that cannot be read."""
+    """An export or profiles file that cannot be read. `proposal`: tables of the config file that may mend it."""
+
+    proposal = ""
 
 
 class ConfigError(UsageError):

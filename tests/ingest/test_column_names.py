@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.ingest.column_names import CANONICAL, MARKERS, USUAL_NAMES, Action, plain, stated_unit
+from eventabs.ingest.column_names import CANONICAL, MARKERS, ROLES, Action, fit, plain
 from eventabs.ingest.normal_form import define_macros
 
 CONNECTION = duckdb.connect()
@@ -52,17 +52,35 @@ def test_sql_compares_words_as_python_does(word: str) -> None:
     assert found == plain(word)
 
 
-def test_no_usual_name_stands_for_two_roles() -> None:
-    # a date stands for the time where there is no other, and a status says how an attempt ended where it begins nothing
-    # and the one time of a log in the form of XES is an end where a start stands beside it
-    names = [name for role, each in USUAL_NAMES.items() if role not in {"date", "result"} for name in each]
-    names.remove("time:timestamp")
-    assert sorted(names) == sorted(set(names))
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("InvoiceDate", "date"),
+        ("@timestamp", "time"),
+        ("visitor", "user"),
+        ("#account_id", "user"),
+        ("user_id:token", "user"),
+        ("ocel:activity", "action"),
+        ("cliente_id", "user"),
+        ("会员编号", "user"),
+        ("商品名称", "item"),
+        ("dischtime", "end"),
+        ("停留时长(秒)", "duration"),
+        ("watch_time", "duration"),
+    ],
+)
+def test_the_words_of_a_name_tell_its_role_in_any_case_and_with_any_prefix(name: str, role: str) -> None:
+    assert max(ROLES, key=lambda each: fit(name, each)) == role
+    assert fit(name.upper(), role) > 0
 
 
-def test_no_name_of_another_role_is_a_duration_with_its_unit() -> None:
-    others = {name for role, names in USUAL_NAMES.items() if role != "duration" for name in names}
-    assert not [name for name in others if stated_unit(name)]
+@pytest.mark.parametrize(
+    "name", ["user_level", "userAgent", "updated_at", "timeframe", "device_type", "消费金额", "StatusCode"]
+)
+def test_a_word_that_turns_the_meaning_takes_the_role_away(name: str) -> None:
+    assert [
+        role for role in ("user", "time", "action", "item", "place", "duration") if fit(name, role) > 0.5
+    ] == []
 
 
 def test_no_word_both_begins_and_ends_or_stands_in_two_families() -> None:

@@ -1,11 +1,13 @@
 """Input files in their formats, their rows as DuckDB reads them, and the exports that they make."""
 
+import tomllib
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from eventabs.errors import InputError
 from eventabs.ingest.export import Export, open_export
 from eventabs.ingest.formats import Format, Query, open_file
 from eventabs.ingest.tables import load
@@ -50,6 +52,17 @@ def loaded(source: Format) -> list[tuple[Any, ...]]:
 def opened(folder: Path, *paths: Path | str, **wanted: Any) -> AbstractContextManager[Export]:  # noqa: ANN401  as open_export takes them
     given: dict[str, Any] = {"columns": {}, "profiles": "", "profile_columns": (), "timezone": ""}
     return open_export([str(path) for path in paths], work_dir=folder / "work", **(given | wanted))
+
+
+def proposed(folder: Path, path: Path | str) -> dict[str, Any]:
+    """Return the settings of `[input]` that are proposed for a file, also where it is refused."""
+    try:
+        with opened(folder, path) as export:
+            text = export.description.proposal
+    except InputError as error:
+        text = error.proposal
+    settings: dict[str, Any] = tomllib.loads(text)["input"]
+    return settings
 
 
 def facts(folder: Path, *paths: Path | str, **wanted: Any) -> list[str]:  # noqa: ANN401  as open_export takes them

@@ -10,10 +10,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from eventabs.ingest import FileMapping
+from eventabs.ingest.columns import input_table
 from eventabs.language import Language, activate
 from eventabs.records import InputWarning
 from eventabs.runs import InputDescription, InputRead, RowShown
-from eventabs.views.preview import columns_toml, render_columns
+from eventabs.views.preview import render_columns
 
 COLUMNS = {"user": "uid", "time": "event\x1b[31m time", "item": "properties.$product_name"}
 DESCRIBED = InputDescription(
@@ -23,6 +24,7 @@ DESCRIBED = InputDescription(
     schemas=(),
     columns=COLUMNS,
     read=InputRead(1, 4, 4321, 3, 0, {"bad_time": 3}),
+    proposal=input_table({}, COLUMNS),
 )
 
 
@@ -42,7 +44,7 @@ def test_text_from_the_data_is_escaped() -> None:
 def test_nothing_but_what_is_copied_is_wider_than_the_terminal(language: Language) -> None:
     activate(language)
     try:
-        shown = screen().split("[input.columns]")[0]
+        shown = screen().split("[input]")[0]
     finally:
         activate("en")
     assert max(map(cell_len, shown.splitlines())) <= 80
@@ -55,21 +57,11 @@ def test_the_toml_at_the_end_of_the_screen_is_the_mapping() -> None:
 
 @given(st.dictionaries(st.sampled_from(["user", "time", "item", "place"]), st.text(min_size=1)))
 def test_the_toml_is_valid_and_says_the_same_whatever_columns_are_called(columns: dict[str, str]) -> None:
-    text = columns_toml(columns)
-    assert tomllib.loads(text)["input"]["columns"] == columns
+    text = input_table({"user": "me", "header": ["a"]}, columns)
+    assert tomllib.loads(text)["input"].get("columns", {}) == columns
     assert text.replace("\n", "").isprintable() or not any(
         character < " " or "\x7f" <= character < "\xa0" for character in text.replace("\n", "")
     )
-
-
-def test_a_schema_is_named_once_and_its_paths_are_comments_to_copy() -> None:
-    mapping = FileMapping(("a.csv",), {"user": "userId | anonymousId"}, {"user": 5}, 5, (), "segment")
-    shown = screen(replace(DESCRIBED, mappings=(mapping,), schemas=("segment",), columns=mapping.columns))
-    assert shown.count("segment") == 2
-    assert "Schema: segment" in shown
-    toml = shown[shown.rindex("[input]") :]
-    assert tomllib.loads(toml) == {"input": {"schema": "segment", "columns": {}}}
-    assert '# user = "userId | anonymousId"' in toml
 
 
 def test_files_with_other_columns_have_a_table_of_their_own() -> None:

@@ -8,9 +8,9 @@ from eventabs.cli import commands, quality, signals  # noqa: F401  importing the
 from eventabs.cli.app import OutputGoneError, app, replace_streams
 from eventabs.cli.help import explained, refuse_unknown_language
 from eventabs.cli.options import SET_BY_FLAGS, flag_name
-from eventabs.errors import EventabsError, SettingFault, WrongSettingsError
+from eventabs.errors import EventabsError, InputError, SettingFault, WrongSettingsError
 from eventabs.language import gettext as _
-from eventabs.views import print_error, stderr_console
+from eventabs.views import print_error, print_proposal, stderr_console
 
 __all__ = ["app", "main"]
 
@@ -32,6 +32,8 @@ def main() -> None:
         lines = map(_fault_line, error.faults) if isinstance(error, WrongSettingsError) else error.args
         for line in lines:
             print_error(stderr_console(), line)
+        if isinstance(error, InputError) and error.proposal:
+            print_proposal(stderr_console(), error.proposal)
         code = error.exit_code
     signals.ignore()
     sys.exit(code)

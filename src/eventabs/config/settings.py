@@ -397,26 +397,29 @@ Seconds = Annotated[float, Field(gt=0)]
 Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
 
 
-class InputColumns(Section):
-    """Column names by role, where the usual names do not find them. "" means: find it."""
+Column = Annotated[str, BeforeValidator(lambda it: " | ".join(it) if isinstance(it, list) else it)]
 
-    user: str = ""
-    time: str = ""
-    action: str = ""
-    text: str = ""
-    item: str = ""
-    place: str = ""
-    app: str = ""
-    media: str = ""
-    duration: str = ""
-    end: str = ""
-    date: str = ""
-    offset: str = ""
-    category: str = ""
-    brand: str = ""
-    price: str = ""
-    marker: str = ""
-    result: str = ""
+
+class InputColumns(Section):
+    """Column names by role, of several the first that is filled. "" means: find it; "=word" is a word for all rows."""
+
+    user: Column = ""
+    time: Column = ""
+    action: Column = ""
+    text: Column = ""
+    item: Column = ""
+    place: Column = ""
+    app: Column = ""
+    media: Column = ""
+    duration: Column = ""
+    end: Column = ""
+    date: Column = ""
+    offset: Column = ""
+    category: Column = ""
+    brand: Column = ""
+    price: Column = ""
+    marker: Column = ""
+    result: Column = ""
 
 
 with warnings.catch_warnings():

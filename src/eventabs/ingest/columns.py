@@ -1,4 +1,4 @@
-"""Which column of a file has which role, which of several candidates, and what is missing."""
+"""Which column of a file has which role, by its name and its values together; what is proposed where that is not sure."""
 
 import json
 import os
@@ -7,30 +7,89 @@ import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, USUAL_NAMES, plain, stated_unit
-from eventabs.ingest.formats import Format, SampledRow
+from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, fit, plain, stated_unit, words_of
+from eventabs.ingest.formats import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
-from eventabs.ingest.normal_form import normal_form, number
+from eventabs.ingest.normal_form import number
 from eventabs.language import gettext as _, ngettext
 from eventabs.records import DurationUnit, InputWarning
 
 NO_COLUMN: Final = "-"  # as the column of a role: no column has the role
+BEHIND: Final = " | "  # between the columns of a role, of which the first that is filled counts
 _NEAR: Final = 0.85  # similarity above which a user's name is taken for a column's
 _LISTED: Final = 300  # characters
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
+_WORDS: Final = (
+    "text",
+    "action",
+    "item",
+    "place",
+    "app",
+    "media",
+    "category",
+    "brand",
+    "result",
+)  # also where seldom filled
+_OF_A_ROW: Final = {"id", "no", "number", "url", "编号"}  # in the names of what may differ in every row
 _ACTIVITY: Final = ("text", "action", "item", "place", "app", "media", "category")
 # Inside a context or a device these names mean something else.
-_ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset"}
+_ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset", "end", "price"}
 _KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
-_SHARE: Final = 0.9  # share of a column's values that are markers
+_ALIKE: Final = 0.9  # share of a column's values that are of one kind
 _BALANCE: Final = 4  # at most this many times more begins than ends, or ends than begins
+_SAMPLED: Final = 1000  # rows
+_LEAST: Final = 20  # rows, of which a share says something
+_NEARLY_NONE: Final = 0.05  # of the rows
+_MORE: Final = 0.1  # of the rows: what another column holds beyond the one that was taken
+_SURE: Final = 0.45  # a score below it is a question
+_NEAR_BY: Final = 0.04  # two scores that differ by less are a question
+_HALF: Final = 0.5  # of the values
+_FEW: Final = 20  # different values: more are things, not actions
+_NESTED: Final = 0.95  # of a score, for each step into an object
+# Of a time, beside others that are named as well: a day alone is none where another column has the hour.
+_FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
+_EMPTY: Final = {
+    *[
+        "-",
+        "[]",
+        "{}",
+        "na",
+        "n/a",
+        "nan",
+        "null",
+        "none",
+        "nil",
+        "undefined",
+        "(none)",
+        "(null)",
+        "(not",
+        "set)",
+    ]
+}
+_CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
+_USUAL_TIME: Final = re.compile(
+    r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
+)
+_MAY_BE_TIME: Final = re.compile(r"(?=.{6,40}$)(?=.*\d).*[^\d.].*|\d{8}(?:\d{6})?$")
+_DAY: Final = re.compile(
+    r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
+)
+_CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
+_LASTING: Final = re.compile(
+    r"-?\d{1,9}(?:[.,]\d+)?|[\d:.]+|(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
+)
+# what a basic string of TOML may not hold as it is, and what is escaped where it is shown
+_UNSAFE: Final = re.compile(
+    '["\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]'
+)
 
 
 def user_of_file(path: str, named: str) -> str:
@@ -46,45 +105,308 @@ def user_of_file(path: str, named: str) -> str:
     return _PLACEHOLDER.sub(lambda found: words[found[1]], named)
 
 
-def behavior_columns(
-    path: str,
-    inventory: Inventory,
-    named: Mapping[str, str],
-    refused: Collection[tuple[str, str]] = (),
-    *,
-    has_user: bool = False,
-) -> dict[str, str]:
-    """Return the column or path of each role in an export's file, without the (role, column) pairs in `refused`.
+class Profile(NamedTuple):
+    """What a column or path holds in the first rows, "" where it holds nothing. `names`: the words on the way to it.
 
-    `has_user`: the user is known without a column. Raises InputError for a missing role.
+    `read` is the share of its values that read as times, of the `kind` stamp, day, or clock, which needs a day beside it;
+    `codes` that of numbers and ids.
     """
-    columns = [*inventory.columns, *(spelled for _names, spelled in inventory.names())]
-    refuse_absent_columns(path, inventory, named)
-    found = find_roles(inventory, named, refused)
-    if has_user:
-        found["user"] = ""
-    if not {"user", "time"} & found.keys():
-        message = _(
-            "{path} has neither a user nor a time column that is known by its name; if it is a table of behaviors at all, name"
-            ' them in eventabs.toml: [input.columns] user = "...", time = "..."; it has: {columns}'
+
+    column: str
+    names: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    filled: float = 1.0
+    distinct: int = 0
+    read: float = 0.0
+    kind: str = ""
+    codes: float = 0.0
+
+    def named(self, role: str) -> float:
+        """How well its name fits a role, less the deeper it lies."""
+        depth = len(self.names) - 1
+        if not depth:
+            return fit(self.column, role)
+        found = max(fit(" ".join(self.names[-2:]), role), fit(self.names[-1], role))
+        return 0.0 if role in _ONLY_OUTSIDE else found * _NESTED**depth
+
+    def score(self, role: str) -> float:
+        """How well name and values fit a role."""
+        found = self.named(role)
+        if len(self.values) < _LEAST or not found:
+            return found
+        if self.filled <= _NEARLY_NONE * len(self.names):
+            return found * 0.1
+        if role in {"time", "date", "end"}:
+            return found if self.read > _NEARLY_NONE else found * 0.1
+        if role in {"item", "place"}:  # numbers name nothing, an id or address of the row itself even less
+            is_row = self.distinct > len(self.values) * _ALIKE and not _OF_A_ROW.isdisjoint(
+                words_of(self.names[-1])
+            )
+            is_code = self.codes > _ALIKE
+            found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
+        if role == "duration":
+            return found if _share(_LASTING, self.values) > _ALIKE else 0.0
+        few = {"user": 1, "item": 1, "action": 2}.get(role, 0)  # values that tell nobody and nothing apart
+        return found * (0.8 if self.distinct <= few else 1.0)
+
+
+def _share(form: re.Pattern[str], values: Sequence[str]) -> float:
+    filled = [value for value in values if value]
+    return sum(bool(form.fullmatch(value)) for value in filled) / max(1, len(filled))
+
+
+def profiles(
+    inventory: Inventory, sample: Sequence[SampledRow], connection: duckdb.DuckDBPyConnection | None
+) -> list[Profile]:
+    """Return what the columns hold, and the paths inside them but for those to a single element of a list."""
+    found = [
+        (path, path.names)
+        for path in (*map(InnerPath, inventory.columns), *inventory.leaves)
+        if (path.steps or path.column not in inventory.objects)
+        and not any(isinstance(step, int) for step in path.steps)
+    ]
+    held: dict[InnerPath, tuple[str, ...]] = {}
+    for path, _names in found:
+        values = (value_of(row, path) for row in sample)
+        held[path] = tuple("" if value.lower() in _EMPTY else value for value in values)
+    unread = {
+        value
+        for values in held.values()
+        for value in values
+        if _MAY_BE_TIME.match(value) and not (_USUAL_TIME.match(value) or _CLOCK.fullmatch(value))
+    }
+    times = _times(connection, sorted(unread)) if connection and unread else set()
+    return [_measured(Profile(str(path), names, held[path]), times) for path, names in found]
+
+
+def _measured(profile: Profile, times: Collection[str]) -> Profile:
+    filled = [value for value in profile.values if value]
+    if not filled:
+        return profile._replace(filled=0.0 if profile.values else 1.0)
+    clocks = _share(_CLOCK, filled)
+    is_day = _share(_DAY, filled) > _ALIKE
+    return profile._replace(
+        filled=len(filled) / len(profile.values),
+        distinct=len(set(filled)),
+        read=max(
+            clocks, sum(bool(_USUAL_TIME.match(each)) or each in times for each in filled) / len(filled)
+        ),
+        kind="clock" if clocks > _ALIKE else "day" if is_day else "stamp",
+        codes=_share(_CODE, filled),
+    )
+
+
+def _times(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> set[str]:
+    """Return the texts that are times to the SQL that reads the rows, day or month first."""
+    query = """SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
+            SELECT text, unnest([spelled_time(text, NULL, true), spelled_time(text, NULL, false)]) AS t
+            FROM (SELECT unnest(?::VARCHAR[]) AS text)))
+        WHERE believable_time(wall_time(t, usual, time_parts(t, usual)), 0) IS NOT NULL"""
+    return {text for (text,) in connection.execute(query, [list(texts)]).fetchall()}
+
+
+class Choice(NamedTuple):
+    """The column of each role, those for which too little speaks (`unsure`), and runners-up that are as good (`near`)."""
+
+    roles: dict[str, str]
+    unsure: dict[str, str]
+    near: dict[str, str]
+
+
+def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:
+    """Choose the columns of all roles together: of all pairs of a role and a column the best one first.
+
+    `named` maps a role to its column, "" to find it, NO_COLUMN if it has none. A column plays one role; that of actions
+    may be the marker too.
+    """
+    roles = {role: column for role, column in named.items() if column not in ("", NO_COLUMN)}
+    used = {
+        each for role, column in roles.items() if role != "marker" for each in (column, *column.split(BEHIND))
+    }
+    free = [each for each in found if each.column not in used]
+    unsure, near = dict[str, str](), dict[str, str]()
+    _choose_time(free, named, roles, unsure)
+    used |= {roles.get(role, unsure.get(role, "")) for role in ("time", "date")}
+    open_roles = [role for role in ROLES if not named.get(role) and role not in {"time", "date", "marker"}]
+    pairs = [
+        (each.score(role), role, each)
+        for role in open_roles
+        for each in free
+        if not (role == "user" and has_user)
+    ]
+    pairs = sorted((pair for pair in pairs if pair[0]), key=lambda pair: -pair[0])
+    for score, role, each in pairs:
+        if role in roles or role in unsure or each.column in used:
+            continue
+        if role == "user":
+            others = any(of == role and other.filled and rest >= _SURE for rest, of, other in pairs)
+            if score < 2 * _MORE or (not each.filled and others):
+                continue  # it holds nobody
+            rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
+            if rival := next((other for other in rivals if not _tell_alike(each, other)), None):
+                near[role] = rival.column
+        sure = (
+            each.named(role)
+            if role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
+            else score
         )
-    elif "user" not in found:
-        message = _(
-            '{path} has no user column; name it in eventabs.toml: [input.columns] user = "...";'
-            ' or say whose file it is: --user me, --user "{{stem}}" for its name; it has: {columns}'
+        (roles if sure >= _SURE else unsure)[role] = each.column
+        used.add(each.column)
+    markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
+    if markers and not named.get("marker"):
+        roles["marker"] = max(markers)[1]
+    kept = (
+        {"user", "time", "date"}
+        if {"text", "action", "item"} & roles.keys()
+        else {"user", "time", "date", "action", "item"}
+    )
+    unsure = {role: column for role, column in unsure.items() if role in kept}
+    if "item" in kept:
+        unsure |= _by_values([each for each in free if each.column not in used], {**named, **unsure})
+    return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near)
+
+
+def _choose_time(
+    free: Sequence[Profile], named: Mapping[str, str], roles: dict[str, str], unsure: dict[str, str]
+) -> None:
+    """Take the finest of the times, a clock with the day beside it; without any name, the one column of times."""
+    kinds = {each.column: each.kind for each in free}
+    days = [each for each in free if each.score("date") >= _SURE and each.kind in ("", "day")]
+    if not named.get("time"):
+        times = [each for each in free if each.score("time") > _NEARLY_NONE * 2]
+        if best := max(
+            times,
+            key=lambda each: (
+                each.score("time")
+                * (_FINENESS[each.kind] if each.kind != "clock" or roles.get("date") or days else 0.1)
+            ),
+            default=None,
+        ):
+            (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
+        else:
+            values = [
+                each
+                for each in free
+                if each.read > _ALIKE < each.filled
+                and each.kind != "clock"
+                and each.codes < _ALIKE
+                and not each.named("end")
+            ]
+            clocks = [
+                each
+                for each in free
+                if each.kind == "clock" and each.filled > _ALIKE and not each.named("duration")
+            ]
+            if values:
+                best = min(values, key=lambda each: each.kind == "day")
+                (roles if len(values) == 1 else unsure)["time"] = best.column
+                if best.kind == "day" and len(clocks) == 1:
+                    unsure |= {"time": clocks[0].column, "date": best.column}
+                    roles.pop("time", None)
+    time = roles.get("time", "")
+    if not named.get("date") and kinds.get(time, "") in {"", "clock"}:
+        rest = [each for each in days if each.column != time]
+        # `Start date` belongs to `Start time`, `End date` does not
+        if time and rest:
+            roles["date"] = max(rest, key=lambda each: each.score("date")).column
+
+
+def _tell_alike(one: Profile, other: Profile) -> bool:
+    """Whether two columns tell the same users apart, or say nothing yet."""
+    pairs = {pair for pair in zip(one.values, other.values, strict=True) if all(pair)}
+    return len(one.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * min(
+        one.distinct, other.distinct
+    )
+
+
+def _by_values(left: Sequence[Profile], taken: Mapping[str, str]) -> dict[str, str]:
+    """Return columns without a telling name that could say what was done: of few values an action, of many an object."""
+    texts = [
+        each
+        for each in left
+        if each.filled > 3 * _MORE
+        and each.distinct > 1
+        and each.codes + each.read < _HALF
+        and each.column not in taken.values()
+    ]
+    few = [each for each in texts if each.distinct <= _FEW]
+    found = (
+        {"action": max(few, key=lambda each: each.filled).column} if few and not taken.get("action") else {}
+    )
+    many = [each for each in texts if each.column not in found.values()]
+    if many and not taken.get("item"):
+        found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
+    return found
+
+
+def required(path: str, choice: Choice, inventory: Inventory, source: Format | None = None) -> dict[str, str]:
+    """Return the column of each role. Raises InputError where one is missing or not sure, with the whole proposal."""
+    roles, has_user = choice.roles, bool(source and source.file.has_user)
+    what, proposed = "", {**choice.roles, **choice.unsure}
+    if "time" not in proposed and not (has_user or "user" in proposed):
+        what = _("neither a user nor a time column; if it is a table of behaviors at all, name them")
+    elif "user" not in roles and not has_user:
+        what = _(
+            'no user column that is sure; say whose file it is (--user me, --user "{{stem}}" for its name), or name it'
         )
-    elif "time" not in found:
-        message = _(
-            '{path} has no time column; name it in eventabs.toml: [input.columns] time = "..."; it has: {columns}'
+    elif "time" not in roles:
+        what = _("no time column that is sure; name it")
+    elif "user" in choice.near and not has_user:
+        what = _("two columns that may be the user, {first} and {second}; name one")
+    elif not any(role in roles for role in _ACTIVITY) or (
+        not {"text", "action", "item", "app", "media"} & roles.keys()
+        and {"action", "item"} & choice.unsure.keys()
+    ):
+        what = _("no column that surely says what was done; name it")
+    if not what:
+        return dict(roles)
+    template = _("{path} has {what} in eventabs.toml under [input.columns]; it has: {columns}")
+    what = what.format(first=roles.get("user", ""), second=choice.near.get("user", ""))
+    error = _refusal(template, path, inventory.every, what=what)
+    if "time" in proposed and source:
+        if not {*proposed}.intersection(_ACTIVITY):  # every row says the same: that there was one
+            proposed["action"] = f"{CONSTANT}record"
+        settings = {**kept_settings(source), **({} if "user" in proposed or has_user else {"user": "me"})}
+        error.proposal = input_table(
+            settings, {role: proposed[role] for role in ROLES if role in proposed}, choice.near
         )
-    elif not any(role in found for role in _ACTIVITY):
-        message = _(
-            "{path} has no column that says what was done; name it in eventabs.toml:"
-            ' [input.columns] text = "..." or action = "..." and item = "..."; it has: {columns}'
-        )
-    else:
-        return {role: column for role, column in found.items() if column}
-    raise _refusal(message, path, columns)
+    raise error
+
+
+def kept_settings(source: Format) -> dict[str, object]:
+    """Return the settings of `[input]` by which the file was opened."""
+    file = source.file
+    found = {"user": file.user, "sheet": file.sheet, "table": file.table, "header": list(file.header)}
+    return {name: value for name, value in found.items() if value}
+
+
+def input_table(
+    settings: Mapping[str, object], columns: Mapping[str, str], near: Mapping[str, str] = {}
+) -> str:
+    """Return tables of the config file that give a reading; `near`: runners-up, as comments."""
+    lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
+    other = _("or")
+    mapped = [
+        f"{role} = {_toml(name)}" + (f"  # {other} {_toml(near[role])}" if role in near else "")
+        for role, name in columns.items()
+    ]
+    return "\n".join(["[input]", *lines, *(["", "[input.columns]", *mapped] if mapped else [])])
+
+
+def _toml(value: object) -> str:
+    """Return `value` in TOML; half a surrogate pair, which TOML cannot hold, is replaced."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '"' + _UNSAFE.sub(_escaped, str(value)) + '"'
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in '"\\':
+        return f"\\{character}"
+    return "\\uFFFD" if "\ud800" <= character <= "\udfff" else f"\\u{ord(character):04X}"
 
 
 def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
@@ -101,7 +423,7 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
         raise InputError(
             message.format(path=path, column=merged, user=user, setting=column_setting("user", merged))
         )
-    known = {name: spelled for names, spelled in source.inventory.names() for name in map(plain, names)}
+    known = {plain(leaf.names[-1]): str(leaf) for leaf in source.inventory.leaves}
     known |= {plain(column): column for column in source.columns}
     if source.file.named.get("user") != NO_COLUMN and (
         near := get_close_matches(plain(user), known, 1, _NEAR)
@@ -125,62 +447,22 @@ def _has_several(source: Format, column: str) -> bool:
 def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, str]) -> None:
     """Raise InputError if a file lacks a column or path that the user named."""
     for role, name in named.items():
-        if name not in ("", NO_COLUMN) and inventory.find(name) is None:
-            columns = [*inventory.columns, *(spelled for _names, spelled in inventory.names())]
+        if name in ("", NO_COLUMN) or name[0] == CONSTANT:
+            continue
+        if not any(map(inventory.find, alternatives(name, inventory))):
             message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
-            raise _refusal(message, path, columns, name=name, role=role)
-
-
-def find_roles(
-    inventory: Inventory, named: Mapping[str, str], refused: Collection[tuple[str, str]] = ()
-) -> dict[str, str]:
-    """Return the column or path of each role that was found.
-
-    `named` maps a role to its column, "" to find it, NO_COLUMN if it has none.
-    """
-    found: dict[str, str] = {}
-    for role, usual in candidates(inventory, named).items():
-        left = (column for column in usual if (role, column) not in refused)
-        column = named.get(role) or next(left, "")
-        if column not in ("", NO_COLUMN) and not (role in ("date", "end") and column == found.get("time")):
-            found[role] = column
-    return found
-
-
-def candidates(inventory: Inventory, named: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return the columns with usual names for each role, the preferred one first.
-
-    Nested paths count only if no column has such a name.
-    """
-    # a marker's words may be actions too
-    taken = {name for role, name in named.items() if name and role != "marker"}
-    without = taken | inventory.objects
-    free = {plain(column): column for column in reversed(inventory.columns) if column not in without}
-    inside: dict[str, str] = {}  # by the names that identify them, shallow ones first
-    for names, spelled in inventory.names():
-        for name in names if spelled not in taken else ():
-            inside.setdefault(plain(name), spelled)
-    found: dict[str, list[str]] = {}
-    for role in ROLES:
-        usual = _usual(role, free)
-        if not usual and role not in _ONLY_OUTSIDE:
-            usual = _usual(role, inside)
-        found[role] = list(dict.fromkeys(usual))
-    return found
-
-
-def _usual(role: str, columns: Mapping[str, str]) -> list[str]:
-    """Return those of `columns` (by plain name) that have a usual name for a role."""
-    usual = [columns[name] for name in USUAL_NAMES[role] if name in columns]
-    if role == "duration":
-        usual += [column for name, column in columns.items() if stated_unit(name)]
-    return usual
+            raise _refusal(message, path, inventory.every, name=name, role=role)
 
 
 def unit_of_column(inventory: Inventory, column: str) -> DurationUnit | None:
     """Return the unit in the name of a column or path of durations, None if it has none."""
-    names = next((names for names, spelled in inventory.names() if spelled == column), (column,))
-    return next(filter(None, map(stated_unit, names)), None)
+    names = (inventory.find(column) or InnerPath(column)).names
+    return stated_unit(" ".join(names[-2:])) or stated_unit(names[-1])
+
+
+def alternatives(column: str, inventory: Inventory) -> list[str]:
+    """Return the columns of a role in order of trial: `properties.name | properties.content` names two."""
+    return [column] if column in inventory.columns else column.split(BEHIND)
 
 
 def column_setting(role: str, name: str = "...") -> str:
@@ -195,7 +477,8 @@ def profile_columns(
 
     Raises InputError without a user column, and for a missing `wanted` column that is not one of the usual ones.
     """
-    user = named_user if named_user in columns else find_roles(Inventory(columns), {}).get("user")
+    found = choose(profiles(Inventory(columns), (), None), {}).roles
+    user = named_user if named_user in columns else found.get("user")
     if user is None:
         message = _("profiles file {path} has no user column; call it user_id; it has: {columns}")
         raise _refusal(message, path, columns)
@@ -255,22 +538,10 @@ def with_marker(roles: Mapping[str, str], markers: Collection[str]) -> dict[str,
 
 def _are_markers(words: Counter[str]) -> bool:
     known = sum(count for each, count in words.items() if each in _KNOWN_MARKERS)
-    if known < _SHARE * words.total():
+    if known < _ALIKE * words.total():
         return False
     kinds = [[sum(words[each] for each in kind) for kind in family] for family in MARKERS]
     return any(min(family) * _BALANCE >= max(family) > 0 for family in kinds)
-
-
-_NEARLY_NONE: Final = 0.05  # of the rows
-_FEW: Final = 0.05  # of the rows: places with fewer different values, such as cities, are no place of each
-_AS_MUCH: Final = 0.8  # of the different values of the column that was taken
-_MORE: Final = 0.1  # of the rows: what another column holds beyond the one that was taken
-_LEAST: Final = 20  # rows, of which a share says something
-_NAMES: Final = ("item", "place", "app", "media", "category", "brand")  # roles whose values should be words
-_CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
-# most times begin so, and need no trial, which takes a tenth of a second
-_USUAL_TIME: Final = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d|\d{9,16}(?:\.\d+)?$")
-_PARTS_OF_TIME: Final = ("time", "date", "offset")
 
 
 class ColumnChoice:
@@ -279,175 +550,95 @@ class ColumnChoice:
     def __init__(self, connection: duckdb.DuckDBPyConnection, named: Mapping[str, str]) -> None:
         self._connection = connection
         self.named = named
-        self._known: dict[tuple[object, ...], dict[str, str]] = {}
+        self._known: dict[tuple[object, ...], tuple[list[Profile], dict[str, str]]] = {}
         self.warnings: list[InputWarning] = []
 
     def roles(self, source: Format) -> dict[str, str]:
-        """Return the column of each role. Raises InputError where one is missing."""
+        """Return the column of each role. Raises InputError where one is missing or not sure."""
         key = (source.columns, frozenset(source.inventory.leaves))
         if key not in self._known:
-            found = behavior_columns(
-                source.file.path, source.inventory, self.named, has_user=source.file.has_user
+            path, inventory = source.file.path, source.inventory
+            refuse_absent_columns(path, inventory, self.named)
+            found = profiles(inventory, tuple(islice(source.sample(), _SAMPLED)), self._connection)
+            roles = required(
+                path, choose(found, self.named, has_user=source.file.has_user), inventory, source
             )
-            usual = candidates(source.inventory, self.named)
-            in_doubt = [
-                role
-                for role, name in found.items()
-                if name and (self.named.get(role) or len(usual[role]) > 1)
-            ]
-            sample = tuple(source.sample()) if in_doubt else ()
-            if len(sample) >= _LEAST:
-                trial = _Trial(self._connection, source, sample, named=self.named, first=found, usual=usual)
-                found = trial.roles(in_doubt)
-                self.warnings += trial.warnings(in_doubt, found)
-            self._known[key] = found
-        return dict(self._known[key])
+            if found and len(found[0].values) >= _LEAST:
+                self.warnings += self._doubts(found, roles)
+            self._known[key] = found, roles
+        return dict(self._known[key][1])
+
+    def profiles(self, source: Format) -> list[Profile]:
+        """Return what the columns of a file hold whose roles were found."""
+        return self._known[source.columns, frozenset(source.inventory.leaves)][0]
 
     def users(self, source: Format) -> list[str]:
         """Return the columns that say whose rows they are, unless the user of the tool says that none does."""
-        usual = candidates(source.inventory, self.named)["user"]
-        named = self.named.get("user")
-        return [named] if named else usual
+        if named := self.named.get("user"):
+            return [named]
+        return [each.column for each in profiles(source.inventory, (), None) if each.named("user") > _SURE]
 
-
-class _Trial:
-    """Tries the columns of a file that could play a role on the rows of its start."""
-
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        source: Format,
-        sample: Sequence[SampledRow],
-        *,
-        named: Mapping[str, str],
-        first: Mapping[str, str],
-        usual: Mapping[str, Sequence[str]],
-    ) -> None:
-        self._connection = connection
-        self._source = source
-        self._named = named
-        self._first = first
-        self._usual = usual
-        self._sample = sample
-        self._held: dict[tuple[str, str], int] = {}
-        self._texts: dict[str, list[str]] = {}
-
-    def roles(self, in_doubt: Sequence[str]) -> dict[str, str]:
-        """Return the column of each role: the first that holds more than nearly nothing, the usual one if none does."""
-        refused: set[tuple[str, str]] = set()
-        for role in in_doubt:
-            usual = self._usual[role]
-            good = [column for column in usual if not self._fails(role, column)]
-            if good:
-                refused.update((role, column) for column in usual[: usual.index(good[0])])
-        return behavior_columns(
-            self._source.file.path,
-            self._source.inventory,
-            self._named,
-            refused,
-            has_user=self._source.file.has_user,
-        )
-
-    def warnings(self, in_doubt: Sequence[str], roles: Mapping[str, str]) -> list[InputWarning]:
+    def _doubts(self, found: Sequence[Profile], roles: Mapping[str, str]) -> Iterable[InputWarning]:
         """Say which columns gave way, which named ones hold nothing, and which of the others hold more."""
-        found: list[InputWarning] = []
-        for role in in_doubt:
-            column = roles[role]
-            if self._named.get(role):
-                if self._fails(role, column):
-                    message = _(
-                        "[input.columns] {role} names the column {column}, which can be read in {held:,} {of};"
-                        " name another"
-                    )
-                    found.append(self._warning("named_column_fails", message, role, column))
+        by_column = {each.column: each for each in found}
+        for role, column in roles.items():
+            chosen = by_column.get(column)
+            if chosen is None:
                 continue
-            if column != self._first[role]:
+            if self.named.get(role):
+                if _readable(chosen, role) <= _NEARLY_NONE:
+                    message = _(
+                        "[input.columns] {role} names the column {column}, which can be read in {held:,} {of}; name another"
+                    )
+                    yield _doubt("named_column_fails", message, role, chosen)
+                continue
+            others = [
+                each for each in found if each.named(role) >= _SURE and each.column not in roles.values()
+            ]
+            usual = max(others, key=lambda each: (len(each.names) < 2, each.named(role)), default=chosen)  # noqa: PLR2004
+            fuller = [each for each in others if _is_fuller(role, each, chosen)]
+            better = usual.named(role) - chosen.named(role)
+            if (
+                better > (0 if role in {"user", "time"} else _NEAR_BY)
+                and _readable(usual, role) <= _NEARLY_NONE
+            ):
                 message = _(
-                    "the column {column} has the role {role}, since {other} can be read in {more:,} {of};"
-                    " to take that: {setting}"
+                    "the column {column} has the role {role}, since {other} can be read in {more:,} {of}; to take that: {setting}"
                 )
-                found.append(self._warning("gave_way", message, role, column, self._first[role]))
-            others = [each for each in self._usual[role] if each not in roles.values()]
-            if more := next((each for each in others if self._is_fuller(role, each, column)), ""):
+                yield _doubt("gave_way", message, role, chosen, usual)
+            elif fuller:
                 message = _(
-                    "the column {column} (role {role}) is filled in {held:,} {of}, {other} in {more:,};"
-                    " to take that: {setting}"
+                    "the column {column} (role {role}) is filled in {held:,} {of}, {other} in {more:,}; to take that: {setting}"
                 )
-                found.append(self._warning("fuller_column", message, role, column, more))
-            elif words := next((each for each in others if self._is_plainer(role, each, column)), ""):
-                message = _(
-                    "the column {column} (role {role}) holds numbers or codes, {other} holds words;"
-                    " to take that: {setting}"
-                )
-                found.append(self._warning("plainer_column", message, role, column, words))
-        return found
+                yield _doubt("fuller_column", message, role, chosen, fuller[0])
 
-    def _warning(self, code: str, message: str, role: str, column: str, other: str = "") -> InputWarning:
-        rows = len(self._sample)
-        of = ngettext("of the first {count:,} row", "of the first {count:,} rows", rows).format(count=rows)
-        held = self._readable(role, column)
-        more = self._readable(role, other) if other else 0
-        setting = column_setting(role, other)
-        text = message.format(
-            role=role, column=column, other=other, held=held, more=more, of=of, setting=setting
-        )
-        return InputWarning(code, text)
 
-    def _fails(self, role: str, column: str) -> bool:
-        return self._readable(role, column) <= _NEARLY_NONE * len(self._sample)
+def _doubt(code: str, message: str, role: str, chosen: Profile, other: Profile | None = None) -> InputWarning:
+    rows = len(chosen.values)
+    of = ngettext("of the first {count:,} row", "of the first {count:,} rows", rows).format(count=rows)
+    held, more = (round(_readable(each, role) * rows) if each else 0 for each in (chosen, other))
+    name = other.column if other else ""
+    setting = column_setting(role, name)
+    return InputWarning(
+        code,
+        message.format(
+            role=role, column=chosen.column, other=name, held=held, more=more, of=of, setting=setting
+        ),
+    )
 
-    def _is_fuller(self, role: str, other: str, column: str) -> bool:
-        if role == "time":  # rows without a time are rejected, and counted there
-            return False
-        if role in _NAMES and self._holds_codes(other) and not self._holds_codes(column):
-            return False
-        if role == "place" and self._variety(other) <= max(self._variety(column), _FEW * len(self._sample)):
-            return False
-        return self._readable(role, other) > self._readable(role, column) + _MORE * len(self._sample)
 
-    def _is_plainer(self, role: str, other: str, column: str) -> bool:
-        if role not in _NAMES or self._readable(role, other) < self._readable(role, column):
-            return False
-        if self._variety(other) < _AS_MUCH * self._variety(column):  # a kind or a city, and no name
-            return False
-        return self._holds_codes(column) and not self._holds_codes(other)
+def _readable(profile: Profile, role: str) -> float:
+    return min(profile.filled, profile.read) if role == "time" else profile.filled
 
-    def _variety(self, column: str) -> int:
-        return len({value for value in self._values(column) if value})
 
-    def _holds_codes(self, column: str) -> bool:
-        values = [value for value in self._values(column) if value]
-        return sum(bool(_CODE.fullmatch(value)) for value in values) > (1 - _MORE) * len(values)
-
-    def _readable(self, role: str, column: str) -> int:
-        """Count the rows whose value in the column can be read in the role."""
-        if (role, column) not in self._held:
-            self._held[role, column] = (
-                self._times(column) if role == "time" else sum(map(bool, self._values(column)))
-            )
-        return self._held[role, column]
-
-    def _values(self, column: str) -> list[str]:
-        """Return what the rows hold in a column or at a path, "" for nothing."""
-        if column not in self._texts:
-            path = self._source.inventory.find(column) or InnerPath(column)
-            self._texts[column] = [value_of(row, path) for row in self._sample]
-        return self._texts[column]
-
-    def _times(self, column: str) -> int:
-        usual = sum(bool(_USUAL_TIME.match(value)) for value in self._values(column))
-        if usual > _NEARLY_NONE * len(self._sample):
-            return usual
-        roles = {**self._first, "time": column}
-        taken = [role for role in ROLES if role in _PARTS_OF_TIME and role in roles]
-        values = [self._values(roles[role]) for role in taken]
-        fields = dict.fromkeys(taken, "unnest(?::VARCHAR[])")
-        listed = ", ".join(f'{fields.get(role, "NULL::VARCHAR")} AS "{role}"' for role in ROLES)
-        raw = f"SELECT 1 AS file, 1 AS line, NULL::VARCHAR AS problem, {listed}"
-        counts = (
-            f"SELECT count(start) FROM ({normal_form(raw, '', dayfirst)})" for dayfirst in (True, False)
-        )
-        return max(number(self._connection, each, values) for each in counts)
+def _is_fuller(role: str, other: Profile, chosen: Profile) -> bool:
+    if role == "time":  # rows without a time are rejected, and counted there
+        return False
+    if other.codes > _ALIKE > chosen.codes:
+        return False
+    if role == "place" and other.distinct <= max(chosen.distinct, _NEARLY_NONE * len(other.values)):
+        return False  # cities are no place of each
+    return other.filled > chosen.filled + _MORE
 
 
 def value_of(row: SampledRow, path: InnerPath) -> str:

@@ -17,6 +17,7 @@ from eventabs.ingest import files, tables
 from eventabs.ingest.column_names import ROLES
 from eventabs.ingest.columns import (
     ColumnChoice,
+    alternatives,
     marker_columns,
     profile_columns as find_profile_columns,
     profile_warnings,
@@ -26,7 +27,7 @@ from eventabs.ingest.columns import (
     with_marker,
 )
 from eventabs.ingest.files import FileStamp, refuse_events
-from eventabs.ingest.formats import Format, InputFile, Query, Wanted, open_file
+from eventabs.ingest.formats import CONSTANT, Format, InputFile, Query, Wanted, open_file
 from eventabs.ingest.inner_paths import InnerPath
 from eventabs.ingest.input_warnings import Description, MappedFile, describe
 from eventabs.ingest.normal_form import (
@@ -107,21 +108,31 @@ class BehaviorFiles:
             names = others
             wanted = [*schema.wanted, *((name, column) for column, name in others.items())]
         else:
-            names = {**others, **{column: role for role, column in self.roles[index].items()}}
-            wanted = [(role, self.roles[index].get(role, "")) for role in ROLES]
+            several = {
+                role: alternatives(column, source.inventory) for role, column in self.roles[index].items()
+            }
+            single = {
+                role: each[0] for role, each in several.items() if len(each) == 1 and each[0][0] != CONSTANT
+            }
+            names = {**others, **{column: role for role, column in single.items()}}
+            wanted = [(role, single.get(role, "")) for role in ROLES]
             wanted += [(name, column) for column, name in others.items() if names[column] == name]
+            several = {role: each for role, each in several.items() if role not in single}
+            parts = [(f"{role}{n}", each) for role, paths in several.items() for n, each in enumerate(paths)]
+            wanted += [part for part in parts if part[1][0] != CONSTANT]
         user, columns = self._users[index], [names.get(column, "") for column in compared]
         duration = "" if schema else self.roles[index].get("duration", "")
         unit = unit_of_column(source.inventory, duration) if duration else None
 
         def insert_rows(query: Query) -> int:
-            rows = schema.select(query, list(others.values())) if schema else query
+            rows = schema.select(query, list(others.values())) if schema else query.first_filled(several)
             return insert(
                 index,
                 rows.of_user(user),
                 compared=columns,
                 stated_unit=unit,
                 described=self.roles[index].keys() >= {"text", "action"},
+                roles=ROLES if schema else self.roles[index].keys(),
                 strict=source if strict else None,
             )
 
@@ -149,11 +160,16 @@ class BehaviorFiles:
 
     def _mapped(self, name: str, source: Format, roles: dict[str, str]) -> MappedFile:
         if schema := self._schemas.get(source.file.path):
-            return MappedFile(name, source, roles, schema.places, schema.unused, schema.schema.name)
-        found = {role: source.inventory.find(column) or InnerPath(column) for role, column in roles.items()}
-        used = {place.column for place in found.values()}
-        unused = tuple(column for column in source.columns if column not in used)
-        return MappedFile(name, source, roles, {role: (place,) for role, place in found.items()}, unused, "")
+            return MappedFile(name, source, roles, schema.places, schema.unused, schema.schema.name, ())
+        inventory = source.inventory
+        found = {
+            role: tuple(inventory.find(each) or InnerPath(each) for each in alternatives(column, inventory))
+            for role, column in roles.items()
+        }
+        used = {place for places in found.values() for place in places}
+        unused = tuple(name for name in source.columns if name not in {place.column for place in used})
+        left = [each for each in self._choice.profiles(source) if each.column not in map(str, used)]
+        return MappedFile(name, source, roles, found, unused, "", tuple(left))
 
     def _find_roles(self, sources: Sequence[Format]) -> list[dict[str, str]]:
         found: dict[str, dict[str, str]] = {}
@@ -551,7 +567,13 @@ def open_export(
             if profile:
                 choice.warnings += profile_warnings(connection, profile, profile_columns, shown)
             mapped = behaviors.mapped(names)
-            description = describe(connection, mapped, choice.warnings, zone=timezone)
+            description = describe(
+                connection,
+                mapped,
+                choice.warnings,
+                zone=timezone,
+                settings={"duration_unit": duration_unit, "dayfirst": dayfirst},
+            )
             give_back_memory(connection)
         read = [each.file for each in (*behaviors.sources, profile) if each]
         compared, not_compared = behaviors.compared()

@@ -51,6 +51,16 @@ class InnerPath(NamedTuple):
         """Write the path as it is named in settings."""
         return self.column + "".join(map(_written, self.steps))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names on the way to it, without those that every record's value has."""
+        keys = (step.key if isinstance(step, Lookup) else step for step in self.steps)
+        names = [self.column, *(key for key in keys if isinstance(key, str))]
+        if any(isinstance(step, Lookup) for step in self.steps):
+            while len(names) > 1 and _VALUES.fullmatch(names[-1]):
+                names.pop()
+        return tuple(names)
+
 
 def _written(step: Step) -> str:
     match step:
@@ -127,6 +137,11 @@ class Inventory:
                 self.leaves[at] = None
 
     @property
+    def every(self) -> list[str]:
+        """All columns and paths."""
+        return [*self.columns, *map(str, self.leaves)]
+
+    @property
     def objects(self) -> set[str]:
         """The columns with objects and lists only."""
         return self._holding - self._plain
@@ -149,16 +164,6 @@ class Inventory:
             return path is not None
         count = len(path.steps)
         return any(leaf.column == path.column and leaf.steps[:count] == path.steps for leaf in self.leaves)
-
-    def names(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield (names that identify it, path) for the nested paths, shallow ones first."""
-        for leaf in sorted(self.leaves, key=lambda path: len(path.steps)):
-            keys = (step.key if isinstance(step, Lookup) else step for step in leaf.steps)
-            names = [leaf.column, *(key for key in keys if isinstance(key, str))]
-            if any(isinstance(step, Lookup) for step in leaf.steps):
-                while len(names) > 1 and _VALUES.fullmatch(names[-1]):
-                    names.pop()
-            yield (names[-1], "".join(names[-2:])), str(leaf)
 
 
 def value_at(row: Mapping[str, Any], path: InnerPath) -> object:

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from eventabs.ingest.column_names import ACTION_WORDS, plain, stated_unit
-from eventabs.ingest.columns import column_setting, value_of
+from eventabs.ingest.column_names import ACTION_WORDS
+from eventabs.ingest.columns import Profile, column_setting, input_table, kept_settings, value_of
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath
 from eventabs.ingest.normal_form import number, quoted
@@ -44,7 +44,7 @@ class MappedFile(NamedTuple):
     """A file that has been read. `name`: as it is shown; `roles`: the column or the paths of each role, as a text.
 
     `places`: the same as paths, none for what holds for all rows. `unused`: its columns that play no role. `schema`: its
-    name, "" for none.
+    name, "" for none. `left`: its columns and paths without a role, where no schema says what they are.
     """
 
     name: str
@@ -53,6 +53,7 @@ class MappedFile(NamedTuple):
     places: Mapping[str, tuple[InnerPath, ...]]
     unused: tuple[str, ...]
     schema: str
+    left: tuple[Profile, ...]
 
 
 class Totals(NamedTuple):
@@ -83,6 +84,8 @@ def implausible(
     totals = _totals(connection, usual_action, usual_object)
     found = [*_unknown_users(connection, totals.rows)]
     if totals.rows >= _LEAST:
+        found += _users(connection, totals.rows)
+        found += _midnights(totals)
         found += _actions(totals, usual_action, roles)
         found += _objects(totals, usual_object, roles, unused, words)
         found += _milliseconds(connection, roles)
@@ -152,7 +155,7 @@ def _objects(
         )
         share = _percent(bare / totals.rows)
         return [InputWarning("no_object", message.format(share=share, setting=setting))]
-    if words and not {"text", "item"} & set(roles):
+    if words and "text" not in roles:
         message = _("not used: {column}; it looks like what was done, in words: {setting}")
         return [InputWarning("unused_column", message.format(column=words, setting=setting))]
     if item and totals.with_usual_object > _NEARLY_ALL * totals.rows:
@@ -165,6 +168,28 @@ def _objects(
     return []
 
 
+def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
+    ((users, most),) = connection.execute("SELECT count(*), max(readable) FROM users").fetchall()
+    values = {"share": _percent(max(users, most) / rows), "setting": column_setting("user")}
+    if users > _NEARLY_ALL * rows:
+        message = _(
+            "nearly every row is another user ({share}); if another column says who it was, name it: {setting}"
+        )
+        yield InputWarning("many_users", message.format(**values))
+    elif users > 1 and most > _NEARLY_ALL * rows:
+        message = _("one user has {share} of the rows; if another column says who it was, name it: {setting}")
+        yield InputWarning("one_user", message.format(**values))
+
+
+def _midnights(totals: Totals) -> Iterator[InputWarning]:
+    if not sum(totals.hours):
+        message = _(
+            "all rows fall on 00:00, so that their order within a day is that of the file; if another column has the hour, name both: {setting}"
+        )
+        setting = '[input.columns] time = "...", date = "..."'
+        yield InputWarning("midnights", message.format(setting=setting))
+
+
 def _clock(totals: Totals) -> list[InputWarning]:
     hours = quietest_hours(totals)
     seen = []
@@ -172,7 +197,7 @@ def _clock(totals: Totals) -> list[InputWarning]:
         early = _percent(sum(totals.hours[:_NIGHT]) / sum(totals.hours))
         template = _("{early} of the rows lie from 0 to 6 o'clock, the fewest from {first} to {last}")
         seen.append(template.format(early=early, first=hours[0], last=hours[1]))
-    if totals.in_utc > _NEARLY_ALL * totals.rows:
+    if hours and totals.in_utc > _NEARLY_ALL * totals.rows:
         message = _(
             "the times are in UTC, and are taken as the users' own; name the zone that the users lived by:"
             " --timezone Asia/Shanghai, or UTC if that is right"
@@ -247,123 +272,21 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-_LEAST_ROWS: Final = 20  # rows; a single user in fewer means nothing
-_ALIKE: Final = 0.9  # of a column's values
-_DURATION_NAME: Final = re.compile(
-    "duration|dwell|elapsed|timespent|(?:seconds?|secs|millis|minutes)$|时长|停留|逗留|驻留|秒数?$|毫秒数?$|分钟数?$|耗时|用时"
-)
-# The length of a medium is not that of the behavior.
-_OF_A_MEDIUM: Final = re.compile("video|track|song|film|movie|media|视频|歌曲|影片|电影|曲目")
-_UNIT_WORDS: Final = {"ms": "毫秒|millis|ms$", "min": "分钟|minutes|mins$", "h": "小时|hours$"}
-_END_NAME: Final = re.compile("(?<![a-z])(?:end|until|leave|left|exit|finish)|结束|离开|离店|离场|退出|终止")
-_USER_NAME: Final = re.compile(
-    "(?:user|member|customer|client|guest|person|subscriber|uid)(?:id|no|num|number|code|key|name)?|"
-    "(?:用户|会员|客户|顾客|学员|读者|买家|员工)(?:号|编号|编码|代码|标识|账号|卡号|名|id|no)?"
-)
-_DURATION: Final = re.compile(
-    r"\d{1,7}(?:\.\d+)?|(?:\d+ ?(?:个?小时|时|分钟?|秒钟?|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s) ?)+"
-)
-_DAY: Final = re.compile(r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{8}")
-_CLOCK: Final = re.compile(
-    r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?[ T])?\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\b.*"
-)
 # Several words, and no address, markup or setting.
 _WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\\<>{}=|@]+")
 _FEW_ROWS: Final = 0.05  # of the rows: a column with fewer different values, as cities, says little of each
 
 
-def unused_columns(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[InputWarning]:
-    """Yield what to say about the columns and paths without a role in a file of no known tool.
-
-    Few are named: only if the role has no column, or a wrong one, and both name and values fit it.
-    """
-    filled = _filled(file, sample)
-    if not {"duration", "end", "marker"} & file.places.keys():
-        yield from _durations(filled)
-    yield from _times(filled, file, sample)
-    yield from _users(filled, file, sample)
-
-
-def column_of_words(file: MappedFile, sample: Sequence[SampledRow]) -> str:
-    """Return the column or path without a role that says in words what was done, and not who it was; "" for none."""
-    users = set(_values_of(file, "user", sample))
+def column_of_words(file: MappedFile, users: int) -> str:
+    """Return the column or path without a role that says in words what was done, and not who of `users` it was; "" for none."""
     counts = {
-        name: len(set(texts))
-        for name, texts in _filled(file, sample).items()
-        if _are(_WORDS, texts) and len(set(texts)) > max(len(users), _FEW_ROWS * len(sample))
+        each.column: each.distinct
+        for each in file.left
+        if each.distinct > max(users, _FEW_ROWS * len(each.values))
+        and sum(bool(_WORDS.fullmatch(value)) for value in each.values if value)
+        >= _NEARLY_ALL * sum(map(bool, each.values))
     }
     return max(counts, key=lambda name: counts[name], default="")
-
-
-def _filled(file: MappedFile, sample: Sequence[SampledRow]) -> dict[str, list[str]]:
-    """Return the values of the columns and paths without a role that have any."""
-    inventory = file.source.inventory
-    used = {place for paths in file.places.values() for place in paths}
-    spelled = [*inventory.columns, *(path for _names, path in inventory.names())]
-    rest = {name: found for name in spelled if (found := inventory.find(name)) and found not in used}
-    values = {name: [each for row in sample if (each := value_of(row, path))] for name, path in rest.items()}
-    return {name: texts for name, texts in values.items() if texts and name not in inventory.objects}
-
-
-def _durations(values: Mapping[str, Sequence[str]]) -> Iterator[InputWarning]:
-    for name, texts in values.items():
-        word = plain(name.rpartition(".")[2])
-        setting = column_setting("duration", name)
-        if _DURATION_NAME.search(word) and not _OF_A_MEDIUM.search(word) and _are(_DURATION, texts):
-            message = _("not used: {column}; it looks like a duration: {setting}")
-            named = (unit for unit, words in _UNIT_WORDS.items() if re.search(words, word))
-            if stated_unit(name) is None and (unit := next(named, "")):
-                setting = f'{setting}, [input] duration_unit = "{unit}"'
-        elif _END_NAME.search(name.lower()) and _are(_CLOCK, texts):
-            message = _("not used: {column}; it looks like the time of an end: {setting}")
-            setting = column_setting("end", name)
-        else:
-            continue
-        yield InputWarning("unused_column", message.format(column=name, setting=setting))
-        return
-
-
-def _times(
-    values: Mapping[str, Sequence[str]], file: MappedFile, sample: Sequence[SampledRow]
-) -> Iterator[InputWarning]:
-    """Look for times of day if the chosen time has none."""
-    if "date" in file.places or not (days := _values_of(file, "time", sample)) or not _are(_DAY, days):
-        return
-    chosen = file.places["time"][0]
-    for name, texts in values.items():
-        if _are(_CLOCK, texts) and not _END_NAME.search(name.lower()):
-            setting = column_setting("time", name)
-            if not _DAY.match(texts[0]):
-                setting = f'{setting}, date = "{chosen}"'
-            message = _(
-                "not used: {column}; it looks like the time, of which {days} has the day alone: {setting}"
-            )
-            yield InputWarning("unused_column", message.format(column=name, days=chosen, setting=setting))
-            return
-
-
-def _users(
-    values: Mapping[str, Sequence[str]], file: MappedFile, sample: Sequence[SampledRow]
-) -> Iterator[InputWarning]:
-    """Look for users if all rows are of one user."""
-    if len(sample) < _LEAST_ROWS or len(set(_values_of(file, "user", sample))) > 1:
-        return
-    for name, texts in values.items():
-        if _USER_NAME.fullmatch(plain(name.rpartition(".")[2])) and len(set(texts)) > 1:
-            message = _(
-                "not used: {column}; it looks like the user, and all rows are of one user now: {setting}"
-            )
-            setting = column_setting("user", name)
-            yield InputWarning("unused_column", message.format(column=name, setting=setting))
-            return
-
-
-def _values_of(file: MappedFile, role: str, sample: Sequence[SampledRow]) -> list[str]:
-    return [found for row in sample for path in file.places.get(role, ()) if (found := value_of(row, path))]
-
-
-def _are(form: re.Pattern[str], values: Sequence[str]) -> bool:
-    return sum(bool(form.fullmatch(value)) for value in values) >= _ALIKE * len(values)
 
 
 _ROWS: Final = 3
@@ -403,6 +326,7 @@ class Description:
     mappings: tuple[FileMapping, ...]
     rows: tuple[ReadRow, ...]
     warnings: tuple[InputWarning, ...]
+    proposal: str
 
     @property
     def columns(self) -> dict[str, str]:
@@ -421,22 +345,41 @@ def describe(
     warnings: Iterable[InputWarning],
     *,
     zone: str,
+    settings: Mapping[str, object],
 ) -> Description:
-    """Describe files that have been read, beside the `warnings` about their columns. `zone`: as --timezone names it."""
+    """Describe files that have been read, beside the `warnings` about their columns.
+
+    `zone`: as --timezone names it; `settings`: others of `[input]` by which they were read.
+    """
     alike: dict[tuple[object, ...], list[MappedFile]] = {}  # files with the same roles
     for each in files:
         alike.setdefault((each.schema, *each.roles.items()), []).append(each)
     kinds = [(same, tuple(same[0].source.sample())) for same in alike.values()]
     first, sample = files[0], kinds[0][1]
     mappings = tuple(_mapping(same, rows) for same, rows in kinds)
-    unused = (
-        warning for same, rows in kinds if not same[0].schema for warning in unused_columns(same[0], rows)
-    )
     # of a known tool, which column says what was done is no question
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
-    words = "" if first.schema else column_of_words(first, sample)
-    found = [*warnings, *unused, *implausible(connection, played, mappings[0].unused, words, zone)]
-    return Description(mappings, _read_rows(connection, first, sample), tuple(dict.fromkeys(found)))
+    users = {value_of(row, place) for row in sample for place in first.places.get("user", ())}
+    words = column_of_words(first, len(users))
+    found = [*warnings, *implausible(connection, played, mappings[0].unused, words, zone)]
+    return Description(
+        mappings,
+        _read_rows(connection, first, sample),
+        tuple(dict.fromkeys(found)),
+        _proposal(mappings, first.source, settings),
+    )
+
+
+def _proposal(mappings: Sequence[FileMapping], source: Format, settings: Mapping[str, object]) -> str:
+    """Return tables of the config file that read the files as they were read: of a known tool its schema is enough."""
+    other = {name: value for name, value in settings.items() if value not in (None, "s")}
+    kept = {**kept_settings(source), **other}
+    if len(mappings) > 1:
+        return input_table(kept, {})
+    (only,) = mappings
+    return (
+        input_table({**kept, "schema": only.schema}, {}) if only.schema else input_table(kept, only.columns)
+    )
 
 
 def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileMapping:

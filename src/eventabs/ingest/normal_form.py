@@ -129,7 +129,11 @@ def number(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[obj
 
 def sql(name: str, **values: object) -> str:
     """Return the text of an SQL file of this folder, with `values` for its {placeholders}."""
-    text = resources.files(__package__).joinpath(name).read_text("utf-8")
+    return filled(resources.files(__package__).joinpath(name).read_text("utf-8"), **values)
+
+
+def filled(text: str, **values: object) -> str:
+    """Return `text` with `values` for its {placeholders}."""
     return re.sub(r"\{([a-z_]+)\}", lambda placeholder: str(values[placeholder[1]]), text)
 
 
@@ -143,6 +147,7 @@ def quoted_list(texts: Iterable[str]) -> str:
     return ", ".join(map(quoted, texts))
 
 
+_OPTIONAL: Final = re.compile(r"\{if ([a-z ]+)\}(.*?)(?:\{else\}((?:(?!\{end\}).)*))?\{end\}", re.DOTALL)
 # A division, since 0.001 is not exact.
 _IN_SECONDS: Final[dict[DurationUnit, str]] = {"ms": "/ 1000", "s": "", "min": "* 60", "h": "* 3600"}
 # Beside an action a text describes it. A row that begins or ends something is known by its object alone.
@@ -186,20 +191,26 @@ def normal_form(
     digest: str = row_digest(()),
     duration_unit: DurationUnit = "s",
     described: bool = False,
+    roles: Collection[str] = ROLES,
 ) -> str:
     """Return the SELECT that normalizes the relation `raw` (see normal_form.sql).
 
     `zone` is a time zone's name, or "" where wall times stay as they are. `dayfirst` None: there are no dates such as
     03/04/2026. `digest` is SQL; `duration_unit`: of durations that are plain numbers.
-    `described`: rows may have both an action and a text.
+    `described`: rows may have both an action and a text. `roles`: those that the rows may have; the SQL for others, `{if role}...{else}...{end}`,
+    takes as long to prepare as a small file to read.
     """
     moment = f"moment_of(wall, shift, {quoted(zone)})"
     zoned = (
         f"SELECT * REPLACE (timezone({quoted(zone)}, {moment}) AS wall, shift_in({quoted(zone)}, {moment}) AS shift)"
         " FROM summed"
     )
-    return sql(
-        "normal_form.sql",
+    text = _OPTIONAL.sub(
+        lambda part: part[2] if not {*part[1].split()}.isdisjoint(roles) else part[3] or "",
+        resources.files(__package__).joinpath("normal_form.sql").read_text("utf-8"),
+    )
+    return filled(
+        text,
         trimmed_roles=", ".join(f'trimmed("{role}") AS "{role}"' for role in ROLES),
         zoned=zoned if zone else "FROM summed",
         dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),

@@ -5,37 +5,37 @@ WITH trim_ends AS (
     SELECT file, line, problem, {digest} AS digest, {trimmed_roles} FROM ({raw})
 ),
 marked AS (
-    SELECT * EXCLUDE (marker_word) REPLACE (
+    {if marker}SELECT * EXCLUDE (marker_word) REPLACE (
             -- an action that only begins or ends something is none, unless nothing else says what was done
             CASE WHEN marker IS NULL OR marker IS DISTINCT FROM action OR marker_kind(marker_word) IS NULL THEN action
                 WHEN coalesce(text, item, place, app, media, category, brand) IS NULL THEN marker_family(marker_word)
                 END AS action),
         marker_kind(marker_word) AS mark
-    FROM (SELECT *, plain_word(marker) AS marker_word FROM trim_ends)
+    FROM (SELECT *, plain_word(marker) AS marker_word FROM trim_ends){else}SELECT *, NULL::TINYINT AS mark FROM trim_ends{end}
 ),
 spelled AS (
     SELECT * REPLACE (
         CASE WHEN usual IS NULL THEN spelled_time("time", "date", {dayfirst}) ELSE "time" END AS "time",
-        CASE WHEN "end" IS NOT NULL THEN spelled_time("end", "date", {dayfirst}) END AS "end",
+        {if end}CASE WHEN "end" IS NOT NULL THEN spelled_time("end", "date", {dayfirst}) END AS "end",{end}
         CASE WHEN coalesce(category, brand, price) IS NULL THEN item
             WHEN coalesce(item, category, brand) IS NULL THEN NULL  -- a price alone is no thing
             ELSE concat_ws(' ', category, brand, item, price) END AS item)
     FROM (SELECT *, usual_time("time") AS usual FROM marked)
 ),
 named AS (
-    SELECT * REPLACE (
+    SELECT * {if media app}REPLACE (
             -- beside a thing a platform says where; alone it says nothing, and neither does the number of an app
             CASE WHEN coalesce(item, text) IS NOT NULL OR NOT is_platform(media_word) THEN media END AS media,
             CASE WHEN coalesce(item, text) IS NOT NULL OR NOT (is_platform(app_word) OR (
                     regexp_full_match(app, '-?[0-9]+') AND coalesce(action, media, place) IS NOT NULL
-                    AND canonical IS DISTINCT FROM 'use')) THEN app END AS app),
-        CASE WHEN result IS NULL OR NOT is_failure(result_word) OR (action IS NULL AND canonical IS NULL AND text IS NOT NULL)
+                    AND canonical IS DISTINCT FROM 'use')) THEN app END AS app){end},
+        {if result}CASE WHEN result IS NULL OR NOT is_failure(result_word) OR (action IS NULL AND canonical IS NULL AND text IS NOT NULL)
             THEN coalesce(canonical, action)
-            ELSE failed_action(coalesce(action, text), canonical, result) END AS named_action,
+            ELSE failed_action(coalesce(action, text), canonical, result) END{else}coalesce(canonical, action){end} AS named_action,
         CASE WHEN action IS NULL AND canonical IS NULL THEN text END AS sentence,
         {description} AS description
     FROM (
-        SELECT *, canonical_action(word) AS canonical
+        SELECT *, {if action text}canonical_action(word){else}NULL::VARCHAR{end} AS canonical
         FROM (
             -- a longer text is a sentence, not an action's name
             SELECT *, plain_word(coalesce(action, CASE WHEN strlen(text) <= 24 THEN text END)) AS word,
@@ -47,16 +47,16 @@ named AS (
 ),
 split AS (
     SELECT * REPLACE (CASE WHEN usual IS NULL THEN usual_time("time") ELSE usual END AS usual),
-        sentence_parts(coalesce(sentence, description)) AS parts, {ending} AS ending
+        {if text}sentence_parts(coalesce(sentence, description)){else}NULL::STRUCT(verb VARCHAR, item VARCHAR, place VARCHAR, duration VARCHAR){end} AS parts, {ending} AS ending
     FROM named
 ),
 parsed AS (
     SELECT *, time_parts("time", usual) AS stamp,
-        coalesce(duration, CASE WHEN description IS NULL OR sentence_action IS NOT NULL THEN sentence_duration(parts)
-            WHEN "end" IS NULL AND says_how_long(description, named_action) THEN nullif(split_seconds(ending), 0) || 's' END) AS duration_text
+        {if text}coalesce(duration, CASE WHEN description IS NULL OR sentence_action IS NOT NULL THEN sentence_duration(parts)
+            WHEN "end" IS NULL AND says_how_long(description, named_action) THEN nullif(split_seconds(ending), 0) || 's' END){else}duration{end} AS duration_text
     FROM (
-        SELECT *, CASE WHEN description IS NULL OR sentence_action(parts) = named_action
-            THEN sentence_action(parts) END AS sentence_action
+        SELECT *, {if text}CASE WHEN description IS NULL OR sentence_action(parts) = named_action
+            THEN sentence_action(parts) END{else}NULL::VARCHAR{end} AS sentence_action
         FROM split
     )
 ),
@@ -66,30 +66,30 @@ timed AS (
     FROM parsed
 ),
 checked AS (
-    SELECT * REPLACE (believable_time(wall, shift) AS wall), duration_parts(duration_text, number) AS units
+    SELECT * REPLACE (believable_time(wall, shift) AS wall), {if duration text}duration_parts(duration_text, number){else}NULL{end} AS units
     FROM timed
 ),
 ended AS (
-    SELECT *, wall_time("end", usual_end, end_stamp) AS end_wall
+    {if end}SELECT *, wall_time("end", usual_end, end_stamp) AS end_wall
     FROM (
         SELECT *, time_parts("end", usual_end) AS end_stamp
         FROM (SELECT *, usual_time("end") AS usual_end FROM checked)
-    )
+    ){else}FROM checked{end}
 ),
 measured AS (
-    SELECT *, CASE WHEN duration_text IS NULL THEN (epoch_us(end_wall) - epoch_us(wall)) / 1000000
-        - coalesce(time_shift("end", usual_end, end_stamp), 0) + coalesce(shift, 0) END AS until_end
+    SELECT *, {if end}CASE WHEN duration_text IS NULL THEN (epoch_us(end_wall) - epoch_us(wall)) / 1000000
+        - coalesce(time_shift("end", usual_end, end_stamp), 0) + coalesce(shift, 0) END{else}NULL::DOUBLE{end} AS until_end
     FROM ended
 ),
 shifted AS (
-    SELECT * REPLACE (
+    SELECT * {if offset}REPLACE (
         CASE WHEN "offset" IS NULL THEN wall ELSE wall - to_seconds(coalesce(shift, 0))
             + to_minutes(try_cast("offset" AS INTEGER)) END AS wall,
-        CASE WHEN "offset" IS NULL THEN shift ELSE try_cast("offset" AS INTEGER) * 60 END AS shift)
+        CASE WHEN "offset" IS NULL THEN shift ELSE try_cast("offset" AS INTEGER) * 60 END AS shift){end}
     FROM measured
 ),
 summed AS (
-    SELECT *, believable_duration(coalesce(until_end, duration_seconds(number, units))) AS seconds FROM shifted
+    SELECT *, believable_duration({if duration text}coalesce(until_end, duration_seconds(number, units)){else}until_end{end}) AS seconds FROM shifted
 ),
 zoned AS ({zoned}),
 described AS ({described})
@@ -105,16 +105,16 @@ SELECT
         ELSE '{thing}' END AS action,
     CASE WHEN is_told THEN NULL
         WHEN description IS NOT NULL THEN coalesce(words, '')
-        WHEN sentence_action IS NOT NULL THEN sentence_item(parts)
+        {if text}WHEN sentence_action IS NOT NULL THEN sentence_item(parts){end}
         WHEN sentence IS NOT NULL THEN NULL
         WHEN named_action = 'visit' OR (named_action IS NULL AND item IS NULL AND media IS NULL AND place IS NOT NULL)
             THEN coalesce(place, item, app, media, '')
         WHEN named_action = 'use' THEN coalesce(app, item, media, place, '')
         ELSE coalesce(item, media, app, place, '') END AS item,
     CASE WHEN description IS NOT NULL THEN site
-        WHEN sentence_action IN ('visit', 'use') THEN ''
+        {if text}WHEN sentence_action IN ('visit', 'use') THEN ''
         WHEN sentence_action IS NOT NULL
-            THEN coalesce(nullif(sentence_place(parts, sentence_action), ''), media, app, place, '')
+            THEN coalesce(nullif(sentence_place(parts, sentence_action), ''), media, app, place, ''){end}
         WHEN sentence IS NOT NULL THEN coalesce(place, media, app, '')
         WHEN named_action IN ('visit', 'use') THEN ''
         WHEN named_action = 'purchase' AND item IS NOT NULL THEN coalesce(place, media, app, '')

@@ -1,6 +1,6 @@
 """The tables of an opened export: staged rows, sorted behaviors, users."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -10,6 +10,7 @@ from typing import Final
 import duckdb
 
 from eventabs.errors import ConfigError, InputError
+from eventabs.ingest.column_names import ROLES
 from eventabs.ingest.files import copies_written
 from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
 from eventabs.ingest.normal_form import (
@@ -112,6 +113,7 @@ def insert_behaviors(
     duration_unit: DurationUnit = "s",
     stated_unit: DurationUnit | None = None,
     described: bool = False,
+    roles: Collection[str] = ROLES,
     strict: Format | None = None,
     shard: Shard | None = None,
 ) -> int:
@@ -119,7 +121,7 @@ def insert_behaviors(
 
     `duration_unit` is that of durations that are plain numbers; where it is "s", as by default, the one that their column's
     name states wins, `stated_unit`. Rows may be duplicates only where they are equal in the columns `compared` of `rows`, "" for one that the file lacks.
-    `described`: rows may have both an action and a text. Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
+    `described`: rows may have both an action and a text; `roles`: those that they may have. Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
     about the first row of the file `strict` that cannot be read.
     """
     order = _date_order(connection, rows) if dayfirst is None else dayfirst
@@ -128,7 +130,9 @@ def insert_behaviors(
     def normal(sql: str) -> str:
         raw = f"SELECT {index} AS file, * FROM ({sql})"
         digest = row_digest(compared)
-        return normal_form(raw, zone, order, digest=digest, duration_unit=unit, described=described)
+        return normal_form(
+            raw, zone, order, digest=digest, duration_unit=unit, described=described, roles=roles
+        )
 
     kept, all_rows = _keep_shard(connection, rows, shard) if shard else (rows, None)
     selected = normal(kept.sql)

@@ -1,7 +1,8 @@
 -- Times and durations in the usual forms -> wall times with their offset from UTC, and whole seconds.
 
 -- 03/04/2026: day or month first
-CREATE OR REPLACE MACRO short_date() AS '^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})((?:,? .*)?)$';
+CREATE OR REPLACE MACRO short_date() AS '^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})((?:,? .*)?)$';
+CREATE OR REPLACE MACRO whole_year(date) AS regexp_replace(date, '^(\d\d)(-\d)', '20\1\2');
 
 -- 20260115, 20260115T100042Z, 20260115100042
 CREATE OR REPLACE MACRO compact_time(text) AS rtrim(regexp_replace(regexp_replace(regexp_replace(text,
@@ -28,8 +29,8 @@ CREATE OR REPLACE MACRO english_time(text) AS list_transform(
     lambda plain: list_transform([regexp_replace(plain, month_name(), CAST(position(
             lower(left(regexp_extract(plain, month_name()), 3)) IN 'jan feb mar apr may jun jul aug sep oct nov dec') // 4 + 1 AS VARCHAR))],
         lambda t: rtrim(CASE
-            WHEN plain < 'A' THEN
-                regexp_replace(t, '^(\d{1,2})(?:st|nd|rd|th)?[ /-](\d{1,2})[ /-](\d{4})(?:[ :T]|$)', '\3-\2-\1 ')
+            WHEN plain < 'A' THEN regexp_replace(
+                regexp_replace(t, '^(\d{4}) (\d{1,2}) (\d{1,2})( |$)', '\1-\2-\3\4'), '^(\d{1,2})(?:st|nd|rd|th)?[ /-](\d{1,2})[ /-](\d{4})(?:[ :T]|$)', '\3-\2-\1 ')
             WHEN regexp_matches(t, ' \d{4}$') AND contains(t, ':') THEN
                 regexp_replace(t, '^(\d{1,2}) (\d{1,2}) ([\d:.]+)(?: (\S+))? (\d{4})$', '\5-\1-\2 \3\4')
             ELSE regexp_replace(t, '^(\d{1,2}) (\d{1,2})(?:st|nd|rd|th)? (\d{4})( |$)', '\3-\1-\2 ') END))[1])[1];
@@ -46,12 +47,13 @@ CREATE OR REPLACE MACRO spelled_time(text, day, dayfirst) AS list_transform(
         THEN regexp_replace(day, '[ T]00:00(?::00(?:\.0+)?)?$', '') || ' ' || text ELSE text END],
     lambda t: CASE
         WHEN contains(t, '午') OR t[5] = '年' THEN chinese_time(t)
+        WHEN t[5] = '년' THEN chinese_time(replace(replace(translate(t, '년월일', '年月日'), '오전', '上午'), '오후', '下午'))
         WHEN t IS NULL OR t[5] IN ('-', '/', '.') AND is_digit(t[2]) AND is_digit(t[3]) THEN t
         WHEN is_digit(t[3]) AND is_digit(t[4]) AND is_digit(t[5]) THEN
             CASE WHEN strlen(t) IN (8, 14) OR t[9] IN (' ', 'T', '.') THEN compact_time(t) ELSE t END
         WHEN t[3] IN ('/', '-', '.') AND is_digit(t[4]) OR t[2] IN ('/', '-', '.') AND is_digit(t[3]) THEN CASE
-            WHEN dayfirst THEN regexp_replace(t, short_date(), '\3-\2-\1\4')
-            WHEN NOT dayfirst THEN regexp_replace(t, short_date(), '\3-\1-\2\4')
+            WHEN dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\2-\1\4'))
+            WHEN NOT dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\1-\2\4'))
             ELSE t END
         ELSE english_time(t) END)[1];
 
@@ -104,7 +106,7 @@ CREATE OR REPLACE MACRO time_shift(text, usual, parts) AS CASE
 
 -- The time where its year and its offset are believable (offsets in use are below 18 hours), else NULL.
 CREATE OR REPLACE MACRO believable_time(wall, shift) AS
-    CASE WHEN year(wall) BETWEEN 1970 AND 2100 AND abs(coalesce(shift, 0)) <= 18 * 3600 THEN wall END;
+    CASE WHEN year(wall) BETWEEN 1900 AND 2299 AND abs(coalesce(shift, 0)) <= 18 * 3600 THEN wall END;
 
 -- The TIMESTAMPTZ of a wall time; one without offset is of `zone`.
 CREATE OR REPLACE MACRO moment_of(wall, shift, zone) AS

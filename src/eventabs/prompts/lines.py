@@ -87,6 +87,29 @@ def colliding(names: Iterable[str], marks: Sequence[str]) -> frozenset[str]:
     return frozenset(name for name, left in bare.items() if uses[left] > 1)
 
 
+_ANYONE = {
+    *[
+        "me",
+        "my",
+        "myself",
+        "self",
+        "user",
+        "users",
+        "admin",
+        "guest",
+        "anonymous",
+        "unknown",
+        "test",
+        "null",
+        "none",
+        "我",
+        "本人",
+        "自己",
+        "用户",
+    ]
+}
+
+
 def id_pattern(user_id: str) -> re.Pattern[str] | None:
     """Return the pattern of the user's id as a whole word in clean text, in any case; None if it identifies nobody."""
     name = clean(user_id)
@@ -94,7 +117,9 @@ def id_pattern(user_id: str) -> re.Pattern[str] | None:
 
 
 def identifies(name: str) -> bool:
-    """Whether a clean user id identifies a user: single characters and numbers of fewer than five digits do not."""
+    """Whether a clean user id identifies a user: single characters, numbers of fewer than five digits and words for anyone do not."""
+    if name.casefold() in _ANYONE:
+        return False
     return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2)
 
 

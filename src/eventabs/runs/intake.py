@@ -56,6 +56,7 @@ class InputDescription:
     schemas: tuple[str, ...]
     columns: dict[str, str]
     read: InputRead
+    proposal: str = ""
 
     def facts(self) -> dict[str, Any]:
         """Return what a run remembers of it."""
@@ -91,7 +92,9 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
         **{name: getattr(export, name) for name in _TOLD.split()},
     )
     rows = tuple(_shown(row, compactor) for row in found.rows)
-    return InputDescription(rows, found.mappings, found.warnings, found.schemas, found.columns, read)
+    return InputDescription(
+        rows, found.mappings, found.warnings, found.schemas, found.columns, read, found.proposal
+    )
 
 
 def language_of(export: Export, settings: Settings) -> Language:

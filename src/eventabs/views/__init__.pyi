@@ -8,6 +8,7 @@ from .console import (
     print_error as print_error,
     print_json as print_json,
     print_line as print_line,
+    print_proposal as print_proposal,
     stderr_console as stderr_console,
     stdout_console as stdout_console,
 )

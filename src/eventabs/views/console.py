@@ -9,6 +9,8 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
+from eventabs.language import gettext as _
+
 # C0 and C1 controls, bidi marks and overrides, line separators, BOM, and bytes of undecodable file names.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
@@ -46,6 +48,12 @@ def print_line(console: Console, text: str, style: str = "") -> None:
 def print_command(console: Console, label: str, command: str) -> None:
     """Print a command or path to copy: never folded, so that no line break gets into what is pasted."""
     console.print(Text.assemble(one_line(label), (one_line(command), "bold")), soft_wrap=True)
+
+
+def print_proposal(console: Console, tables: str) -> None:
+    """Print tables of the config file, as they can be copied."""
+    console.print(Text(_("What may be right, to copy to eventabs.toml:")))
+    console.print(Text(tables), soft_wrap=True)
 
 
 def print_error(console: Console, error: BaseException | str) -> None:

@@ -1,7 +1,6 @@
 """What is shown before a run: an estimate, what was understood of an input, the findings of `eventabs check`."""
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import get_args
@@ -272,10 +271,6 @@ def _time_and_cost(estimate: Estimate) -> tuple[str, str]:
 
 
 _LISTED = 20  # columns without a role, and files
-# what a basic string of TOML may not hold as it is, and what one_line escapes, but in the form of TOML
-_UNSAFE = re.compile(
-    '["\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]'
-)
 
 
 def render_columns(console: Console, described: InputDescription) -> None:
@@ -292,7 +287,7 @@ def render_columns(console: Console, described: InputDescription) -> None:
     print_line(console, "")
     print_line(console, _("To take other columns, copy this to eventabs.toml and change it:"))
     # never folded: it is copied
-    console.print(Text(input_toml(described.mappings, described.columns)), soft_wrap=True)
+    console.print(Text(described.proposal), soft_wrap=True)
 
 
 def columns_json(described: InputDescription) -> bytes:
@@ -311,35 +306,9 @@ def columns_json(described: InputDescription) -> bytes:
         "non_behaviors": read.non_behaviors,
         "files": [asdict(mapping) for mapping in described.mappings],
         "rows": [asdict(row) for row in described.rows],
+        "proposal": described.proposal,
     }
     return f"{encode(fields)}\n".encode()
-
-
-def input_toml(mappings: Sequence[FileMapping], columns: Mapping[str, str]) -> str:
-    """Return what was understood as tables of the config file. Where files have a schema, its columns are comments."""
-    schemas = {each.schema for each in mappings}
-    if schemas == {""}:
-        return columns_toml(columns)
-    named = [f"schema = {_toml(name)}" for name in schemas if len(schemas) == 1]
-    comments = (f"# {role} = {_toml(name)}" for role, name in columns.items())
-    return "\n".join(["[input]", *named, "", "[input.columns]", *comments])
-
-
-def columns_toml(columns: Mapping[str, str]) -> str:
-    """Return the mapping as the table of the config file."""
-    return "\n".join(["[input.columns]", *(f"{role} = {_toml(name)}" for role, name in columns.items())])
-
-
-def _toml(text: str) -> str:
-    """Return `text` as a basic string of TOML; half a surrogate pair, which TOML cannot hold, is replaced."""
-    return '"' + _UNSAFE.sub(_escaped, text) + '"'
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    if character in '"\\':
-        return f"\\{character}"
-    return "\\uFFFD" if "\ud800" <= character <= "\udfff" else f"\\u{ord(character):04X}"
 
 
 def _render_mapping(console: Console, mapping: FileMapping, *, of_several: bool) -> None:

@@ -14,7 +14,7 @@ from eventabs.ingest.export import open_export
 from eventabs.ingest.formats import Format, Query, Wanted
 from eventabs.ingest.normal_form import as_glob
 from eventabs.ingest.tables import load
-from input_files import facts, open_input_file, opened, queried, write
+from input_files import facts, open_input_file, opened, proposed, queried, write
 from paths import ROOT
 
 PAGE = ROOT / "docs" / "formats.md"
@@ -28,6 +28,8 @@ SAMPLES = re.findall(
 @pytest.mark.parametrize(("name", "text", "behaviors"), SAMPLES, ids=[name for name, *_ in SAMPLES])
 def test_a_sample_is_read_as_the_page_shows(tmp_path: Path, name: str, text: str, behaviors: str) -> None:
     assert facts(tmp_path, write(tmp_path, name, text)) == behaviors.splitlines()
+    copied = proposed(tmp_path, tmp_path / name)
+    assert facts(tmp_path, tmp_path / name, **copied) == behaviors.splitlines()
     crlf = write(tmp_path, f"crlf-{name}", text.replace("\n", "\r\n"))
     assert facts(tmp_path, crlf) == behaviors.splitlines()
 

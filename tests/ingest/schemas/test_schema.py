@@ -9,7 +9,7 @@ import pytest
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.schema import shipped
 from eventabs.records import UserLog
-from input_files import facts, opened, write
+from input_files import facts, opened, proposed, write
 from paths import ROOT
 from tool_exports import AS_PARQUET, EXPORTS, SESSION, to_parquet
 
@@ -127,7 +127,7 @@ def test_without_a_schema_columns_are_found_by_their_names(tmp_path: Path) -> No
         tmp_path, write(tmp_path, "a.jsonl", SEGMENT), schema="none", columns=columns
     )
     assert (schema, left_out) == ("", 0)
-    assert [action for _user, action, _item in _facts(logs)] == ["track", "identify", "track"]
+    assert [action for _user, action, _item in _facts(logs)] == ["browse", "thing", "browse"]
 
 
 def test_a_file_of_the_users_own_is_a_schema(tmp_path: Path) -> None:
@@ -212,6 +212,7 @@ def test_a_sample_of_the_page_is_read_as_it_shows(
         assert export.schemas[str(path)] == schema
         assert export.rows == export.behaviors + export.non_behaviors
     assert facts(tmp_path, path) == behaviors.splitlines()
+    assert facts(tmp_path, path, **proposed(tmp_path, path)) == behaviors.splitlines()
 
 
 def test_the_page_has_a_sample_of_every_schema_and_its_sources() -> None:

@@ -8,16 +8,28 @@ from typing import Final
 import duckdb
 
 from eventabs.ingest import files
-from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, SampledRow, Wanted
+from eventabs.ingest.formats.base import BLANK, CONSTANT, Format, InputFile, Insert, Query, SampledRow, Wanted
 from eventabs.ingest.formats.binary import DuckDb, Excel, Parquet, Sqlite
 from eventabs.ingest.formats.csv import Csv
 from eventabs.ingest.formats.json import Json
+from eventabs.ingest.formats.lines import Lines
 from eventabs.stop import Stop
 
-__all__ = ["BLANK", "FORMATS", "Format", "InputFile", "Insert", "Query", "SampledRow", "Wanted", "open_file"]
+__all__ = [
+    "BLANK",
+    "CONSTANT",
+    "FORMATS",
+    "Format",
+    "InputFile",
+    "Insert",
+    "Query",
+    "SampledRow",
+    "Wanted",
+    "open_file",
+]
 
 # In the order of trial: a file that no other format recognizes is CSV.
-FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Excel, Sqlite, DuckDb, Json, Csv)
+FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Excel, Sqlite, DuckDb, Json, Lines, Csv)
 
 
 def open_file(

@@ -17,6 +17,7 @@ from eventabs.ingest.inner_paths import InnerPath, Inventory, PathReader
 from eventabs.ingest.normal_form import errors_named, quoted
 from eventabs.stop import Stop
 
+CONSTANT: Final = "="  # begins a word that stands for a column
 BLANK: Final = "blank"  # the problem of a blank line, which is no row
 _SAMPLED: Final = 2000  # rows
 _SAMPLED_TEXT: Final = 4 << 20  # characters of them
@@ -74,6 +75,22 @@ class Query:
         """Return the rows as those of `user`; unchanged for ""."""
         sql = f'SELECT * REPLACE ({quoted(user)} AS "user") FROM ({self.sql})'
         return replace(self, sql=sql) if user else self
+
+    def first_filled(self, columns: Mapping[str, Sequence[str]]) -> "Query":
+        """Return the rows with the first filled one of several columns `role0`, `role1`, ... as that of the role.
+
+        What begins with CONSTANT is no column, but a word for all rows.
+        """
+        firsts, parts = list[str](), list[str]()
+        for role, paths in columns.items():
+            names = [
+                quoted(path[1:]) if path[0] == CONSTANT else f"{role}{n}" for n, path in enumerate(paths)
+            ]
+            firsts.append(f'coalesce({", ".join(f"trimmed({name})" for name in names)}) AS "{role}"')
+            parts += [name for name in names if name[0] != "'"]
+        left = f"EXCLUDE ({', '.join(parts)})" if parts else ""
+        sql = f"SELECT * {left} REPLACE ({', '.join(firsts)}) FROM ({self.sql})"
+        return replace(self, sql=sql) if columns else self
 
 
 Insert = Callable[[Query], int]  # inserts the rows into a table, returns their number

@@ -20,7 +20,7 @@ import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import files
-from eventabs.ingest.column_names import USUAL_NAMES, plain
+from eventabs.ingest.column_names import fit
 from eventabs.ingest.files import is_workbook, refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
 from eventabs.ingest.formats.csv import Csv, Dialect, Layout
@@ -46,6 +46,7 @@ _LONGEST_REFERENCE: Final = 32  # bytes
 _COLUMN_OF: Final = re.compile(rb' r="([A-Z]{1,3})[0-9]')
 _ROW_OF: Final = re.compile(rb' r="[A-Z]{0,3}([0-9]+)"')
 _SHEET: Final = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
+_NAMED: Final = 0.6  # how well a column's name fits a role
 _EXACT: Final = 1e15  # smaller numbers are exact as integers
 
 _Cell = float | str | bool | time | date | datetime | timedelta
@@ -172,7 +173,13 @@ def chosen_table(file: InputFile, tables: Mapping[str, Sequence[str]]) -> str:
             message = _("{path} has no table {table} ([input] table); it has: {tables}")
             raise InputError(message.format(path=file.path, table=file.table, tables=listed))
         return file.table
-    fitting = [name for name, columns in tables.items() if _is_export(file, columns)]
+    roles = ("time",) if file.has_user else ("user", "time")
+    fitting = [name for name, columns in tables.items() if all(_has(file, columns, role) for role in roles)]
+    telling = [
+        name for name in fitting if any(_has(file, tables[name], role) for role in ("action", "text", "item"))
+    ]
+    if len(telling) == 1:
+        return telling[0]
     if len(fitting) == 1:
         return fitting[0]
     if len(tables) == 1:
@@ -186,12 +193,8 @@ def chosen_table(file: InputFile, tables: Mapping[str, Sequence[str]]) -> str:
     raise InputError(message.format(path=file.path, tables=listed or _("none")))
 
 
-def _is_export(file: InputFile, columns: Sequence[str]) -> bool:
-    roles = ("time",) if file.has_user else ("user", "time")
-    return all(
-        any(column == file.named.get(role) or plain(column) in USUAL_NAMES[role] for column in columns)
-        for role in roles
-    )
+def _has(file: InputFile, columns: Sequence[str], role: str) -> bool:
+    return any(column == file.named.get(role) or fit(column, role) > _NAMED for column in columns)
 
 
 def _sqlite_table(file: InputFile, connection: sqlite3.Connection) -> str:

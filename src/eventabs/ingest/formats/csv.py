@@ -18,14 +18,17 @@ import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import files
-from eventabs.ingest.column_names import CANONICAL, MARKERS, USUAL_NAMES, plain
+from eventabs.ingest.column_names import CANONICAL, MARKERS, SHAPES, fit, plain
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted, text_reader
 from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.language import gettext as _
 
 _LOOKED_AT: Final = 120  # lines at the start that may be the header
+_PROPOSED_BY: Final = 1000  # lines whose values name their columns
+_FEW: Final = 20  # different values: more are things, not actions
 _FOLLOWING: Final = 20  # rows below a header that decide whether it is one
 _SHARE: Final = 0.8
+_NAMED: Final = 0.7  # how well a column's name says that it holds times
 _LONGEST_FOOTER: Final = 50  # lines
 _DELIMITERS: Final = (",", "\t", ";", "|")
 # Regular expressions of blanks as delimiters: wide gaps, blanks but not between date and time, any blank.
@@ -38,10 +41,12 @@ _DATE: Final = re.compile(
 )
 _CLOCK: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?")
 _STAMP: Final = re.compile(
-    rf"{_DATE.pattern}[ T]+{_CLOCK.pattern}.*|1\d{{9}}(?:\.\d+)?|1\d{{12}}|[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} \d\d .*\d{{4}}"
+    rf"{_DATE.pattern}[ T]+{_CLOCK.pattern}.*|1\d{{9}}(?:\.\d+)?|1\d{{12}}|[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} +\d{{1,2}} .*\d{{4}}"
 )
 _NUMBER: Final = re.compile(r"[¥$€+-]?\d[\d,]*(?:\.\d+)?%?")
-_LASTING: Final = re.compile(r"(?:\d+(?:\.\d+)? ?(?:小时|分钟?|秒|hours?|h|min|m|sec|s) ?)+|\d+:\d\d:\d\d")
+_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
+_CODE: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
+_LASTING: Final = re.compile(r"(?:\d+(?:\.\d+)? ?(?:小时|分钟?|秒|hours?|h|min|m|sec|s) ?)+")
 _RULE: Final = re.compile(r"[-=_*#~—]{4,}.*")
 _SUMMARY: Final = re.compile(
     r"\W*(?:(?:grand |sub)?totals?|sum|summary|average|count|generated|exported|end of|\d+ (?:rows|records)|notes?:)\b"
@@ -112,43 +117,11 @@ class _Shape(NamedTuple):
 
 
 # Other exports without a header have schemas, which name their columns.
-_HEADERLESS: Final = (
-    # CASAS smart homes: date, time, sensor, state; some lines with the label of an activity, which begins or ends
+_HEADERLESS: Final = tuple(
     _Shape(
-        re.compile(
-            r"\d{4}-\d\d-\d\d[ \t]\d\d:\d\d:\d\d(?:\.\d+)?[ \t]+[A-Z]+\d+[ \t]+"
-            r"(?:ON|OFF|OPEN|CLOSED?|PRESENT|ABSENT|-?\d+(?:\.\d+)?)(?:[ \t]+[\w-]+)*[ \t]*"
-        ),
-        Dialect(_STAMP_KEPT),
-        ("timestamp", "item", "state", "label", "label_state"),
-        3,
-    ),
-    # Foursquare check-ins of New York and Tokyo (Yang et al.)
-    _Shape(
-        re.compile(
-            r"\d+\t[0-9a-f]{24}\t[0-9a-f]{24}\t[^\t]*\t-?\d+\.\d+\t-?\d+\.\d+\t-?\d+\t[A-Z][a-z]{2} .*\d{4}"
-        ),
-        Dialect("\t"),
-        (
-            *("user_id", "venue_id", "venue_category_id", "venue_category"),
-            *("latitude", "longitude", "timezone_offset", "utc_timestamp"),
-        ),
-        8,
-    ),
-    # ratings of MovieLens: u.data of 100K
-    _Shape(
-        re.compile(r"\d+\t\d+\t[1-5]\t\d{9,10}"),
-        Dialect("\t"),
-        ("user_id", "movie_id", "rating", "timestamp"),
-        4,
-    ),
-    # check-ins of Gowalla and Brightkite, as SNAP has them
-    _Shape(
-        re.compile(r"\d+\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\t-?[\d.]+\t-?[\d.]+\t[0-9a-f]+"),
-        Dialect("\t"),
-        ("user_id", "timestamp", "latitude", "longitude", "location"),
-        5,
-    ),
+        re.compile(each["line"]), Dialect(each["delimiter"]), tuple(each["columns"].split()), each["needed"]
+    )
+    for each in SHAPES
 )
 
 
@@ -181,8 +154,8 @@ def proposal(lines: Sequence[str]) -> tuple[list[str], list[str]]:
 
     Names such as c3 have no role. No column is called user_id unless one has users.
     """
-    texts = [line.replace("\r", " ") for line in lines if line.strip()][:_LOOKED_AT]
-    first, rows = _rows_alike(texts, _dialect(texts))
+    texts = [line.replace("\r", " ") for line in lines if line.strip()][:_PROPOSED_BY]
+    first, rows = _rows_alike(texts, _dialect(texts[:_LOOKED_AT]))
     columns = [[row[position].strip() for row in rows] for position in range(len(rows[0]))]
     return _names_by_values(columns), texts[first : first + 1]
 
@@ -254,7 +227,7 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout | None:
     found = [
         best for headers in by_kind if (best := max(headers, key=lambda ranked: ranked[0], default=None))
     ]
-    for rank, layout in found:
+    for rank, layout in sorted(found, key=lambda ranked: ranked[0][:2], reverse=True):
         if rank[0] or layout.dialect.is_blank == dialect.is_blank:
             return layout
     _first, rows = _rows_alike(lines, dialect)
@@ -272,13 +245,16 @@ def _headers(
         split = [[field.strip() for field in dialect.lenient_fields(line)] for line in lines]
         for number, names in enumerate(split):
             width = _width(names)
-            if width < 2 or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
+            repeated = (
+                dialect.is_blank and len(set(names)) < width
+            )  # `Start time  End time` cut at every blank
+            if width < 2 or repeated or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
                 continue
             names[0] = names[0].lstrip("# ")
             share = _share_of_rows(split[number + 1 :], width)
             if share < _SHARE and (number or dialect.is_blank):
                 continue
-            timed = any(plain(name) in USUAL_NAMES["time"] or name == time_column != "" for name in names)
+            timed = any(fit(name, "time") > _NAMED or name == time_column != "" for name in names)
             rank = (timed, share >= _SHARE, -number, share, width)
             yield rank, Layout(dialect, tuple(names), width, above=number)
 
@@ -356,6 +332,7 @@ def _is_value(field: str) -> bool:
 def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
     kinds: dict[str, Callable[[str], object]] = {
         "timestamp": _STAMP.fullmatch,
+        "end": _STAMP.fullmatch,
         "date": _DATE.fullmatch,
         "time": _CLOCK.fullmatch,
         "action": lambda value: plain(value) in CANONICAL,
@@ -373,16 +350,29 @@ def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
                 names[position] = name
                 free.remove(position)
                 break
-    decimals = [
-        all(not value or ("." in value and _NUMBER.fullmatch(value)) for value in values)
-        for values in columns
-    ]
-    free = [position for position in free if not decimals[position]]
+
+    def share(position: int, form: re.Pattern[str]) -> float:
+        values = [value for value in columns[position] if value]
+        return sum(bool(form.fullmatch(value)) for value in values) / len(values)
+
+    different = [len(set(filter(None, values))) for values in columns]
+    free = [position for position in free if share(position, _DECIMAL) != 1]
+    # a user comes back, and an id is rather a code than a number; what differs in every row is the row itself
+    again = [position for position in free if 1 < different[position] < sum(map(bool, columns[position]))]
+    codes = [position for position in again if share(position, _CODE) >= _SHARE]
     if len(free) > 1:
-        names[free.pop(0)] = "user_id"
+        user = max(codes, key=different.__getitem__) if codes else next(iter(again or free))
+        names[user] = "user_id"
+        free.remove(user)
+    words = [
+        position for position in free if share(position, _NUMBER) < _SHARE and share(position, _CODE) < _SHARE
+    ]
     if free:
-        texts = (position for position in free if not all(map(_NUMBER.fullmatch, columns[position])))
-        names[next(texts, free[0])] = "item"
+        item = max(words, key=different.__getitem__) if words else free[0]
+        names[item] = "item"
+        few = [position for position in words if position != item and 1 < different[position] <= _FEW]
+        if few and "action" not in names:
+            names[few[0]] = "action"
     return names
 
 

@@ -16,7 +16,7 @@ import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import files
-from eventabs.ingest.column_names import USUAL_NAMES, plain
+from eventabs.ingest.column_names import fit
 from eventabs.ingest.files import check_utf8
 from eventabs.ingest.formats.base import (
     BLANK,
@@ -40,6 +40,7 @@ _WINDOWS: Final = 16  # further places where keys are looked for
 _WINDOW: Final = 1 << 16
 _NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line has it
 _NEWLINES: Final = re.compile(r"[\r\n]+")
+_NAMED: Final = 0.7  # how well a key says that its value is a time
 _LOOK: Final = 1 << 16  # characters
 _DEEPEST: Final = 4  # lists within lists that are followed
 _CHUNK: Final = 1 << 20
@@ -264,7 +265,7 @@ def _holds_times(value: object, times: Collection[str], depth: int) -> bool:
 
 
 def _has_time(record: Mapping[str, Any], times: Collection[str]) -> bool:
-    if any(key in times or plain(key) in USUAL_NAMES["time"] for key in record):
+    if any(key in times or fit(key, "time") > _NAMED for key in record):
         return True
     return any(_reaches(record, path.split(".")) for path in times if "." in path)
 

@@ -1,0 +1,201 @@
+"""How eventabs reads public exports that it has never seen, beside the truth of public_exports.toml.
+
+    python benchmarks/public_exports.py DIR [--json] [--only ID]
+
+DIR holds the files as ID.*; they are not in the repository. Each is read untouched, and every user and time is compared
+with public_truth.py, row by row, and every duration. What is not right is read again with the first proposal copied: that of a
+refusal, else the settings that warnings name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+import sys
+import tempfile
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from eventabs.errors import EventabsError
+from eventabs.ingest import open_export
+from public_truth import Rule, rows
+
+_LIST: Final = Path(__file__).with_name("public_exports.toml")
+_SETTING: Final = re.compile(
+    r'\[input(?P<table>\.columns)?\] ((?:\w+ = (?:"[^"]*"|\[[^\]]*\]|true|false)(?:, )?)+)'
+)
+_OPTIONS: Final = re.compile(r"--columns \S+(?: --user \S+)?|--user me")
+_DONE: Final = ("action", "text", "item")
+
+
+def _listed(value: Any) -> list[str]:  # noqa: ANN401  a text or texts
+    return [value] if isinstance(value, str) else list(value or ())
+
+
+def proposed(message: str) -> dict[str, Any]:
+    """Return the settings of `[input]` that a message proposes: a whole table, single settings, or options."""
+    if (start := message.find("\n[input]")) >= 0:
+        return dict(tomllib.loads(message[start:])["input"])
+    found: dict[str, Any] = {}
+    for hit in _SETTING.finditer(message):
+        target = found.setdefault("columns", {}) if hit["table"] else found
+        target |= {
+            k: v for k, v in tomllib.loads(hit[2].rstrip(", ").replace(", ", "\n")).items() if v != "..."
+        }
+    if not found and (options := _OPTIONS.search(message)):
+        parts = iter(shlex.split(options[0]))
+        named = dict(zip(parts, parts, strict=False))
+        found = {"header": named["--columns"].split(",")} if "--columns" in named else {}
+        found |= {"user": named["--user"]} if "--user" in named else {}
+    return {key: value for key, value in found.items() if value}
+
+
+def _matches(columns: str, allowed: list[str], header: list[str]) -> bool:
+    names = [column for column in columns.split(" | ") if column]
+    spelled = {
+        *names,
+        *(" ".join(name.split()) for name in names),
+        *(f"#{header.index(name) + 1}" for name in names if name in header),
+    }
+    return any(spelled & {each, each.rpartition(".")[2], " ".join(each.split())} for each in allowed)
+
+
+def faults(
+    path: Path, entry: Rule, settings: dict[str, Any], work: Path
+) -> tuple[list[str], str, dict[str, str]]:
+    """Read a file, and return what is wrong, the texts of the warnings, and its roles."""
+    options: dict[str, Any] = {"columns": {}, **settings}
+    with open_export(
+        [str(path)],
+        profiles="",
+        profile_columns=(),
+        timezone="",
+        work_dir=work,
+        keep_duplicates=True,
+        **options,
+    ) as export:
+        found = Counter(
+            (log.user_id, b.start.replace(tzinfo=None), b.duration)
+            for log in export.user_logs()
+            for b in log.behaviors
+        )
+        warned = "\n".join(each.message for each in export.description.warnings)
+        said = (
+            export.rejected_rows if export.rejected_rows <= 0.05 * export.rows else 0
+        )  # what a run puts up with
+        roles, header = export.description.columns, [*export.compared, *export.not_compared]
+    odd, also = [], entry.get("also", {})
+    users = [*_listed(entry.get("user")), *also.get("user", [])] or [""]
+    truths = [list(rows(path, entry, user or None)) for user in users]
+    own = options.get("user", "") or (
+        roles["user"].strip('"') if roles.get("user", "").startswith('"') else ""
+    )
+    read = Counter((user, time) for user, time, _lasting in found.elements())
+    right = [
+        Counter(
+            (own or row.user, row.time and row.time.replace(microsecond=0))
+            for row in truth
+            if (own or row.user) and row.time
+        )
+        for truth in truths
+    ]
+    if read not in right and not any(not read - each and (each - read).total() <= said for each in right):
+        odd.append(
+            "time" if sorted(read.values()) in [sorted(each.values()) for each in right] else "user or time"
+        )
+        wanted = right[0]
+        odd[0] += f" ({(read - wanted).total()} rows wrong, {(wanted - read).total()} lost)"
+    spoken = [role for role in _DONE if not roles.get(role, "=").startswith("=")]
+    done = [name for role in ("action", "item") for name in (*_listed(entry.get(role)), *also.get(role, []))]
+    for role in spoken:
+        allowed = done if role == "text" else [*_listed(entry.get(role)), *also.get(role, [])]
+        if not _matches(roles[role], allowed, header):
+            odd.append(f"{role} = {roles[role]}")
+    if done and not any(
+        _matches(roles[role], done, header) for role in (*spoken, *({"place"} & roles.keys()))
+    ):
+        odd.append("nothing done")
+    if place := _listed(entry.get("place")) + also.get("place", []):
+        odd += (
+            [f"place = {roles['place']}"]
+            if "place" in roles and not _matches(roles["place"], place, header)
+            else []
+        )
+    truth = sum(
+        row.seconds or 0 for row in truths[0] if (own or row.user) and row.time and (row.seconds or 0) >= 0
+    )
+    seconds = sum((lasting or 0) * count for (_user, _time, lasting), count in found.items())
+    is_extra = "duration" not in entry and not seconds  # an end need not be taken
+    if abs(seconds - truth) > max(1e-3 * truth, len(truths[0])) and not (
+        is_extra and "end" in entry and "right too" in entry.get("why", "")
+    ):
+        odd.append(f"minutes = {seconds / 60:,.1f} for {truth / 60:,.1f}")
+    return odd, warned, roles
+
+
+def outcome(path: Path, entry: Rule, work: Path) -> dict[str, Any]:
+    """Read a file untouched, then as was proposed."""
+    told: dict[str, Any] = {"id": entry["id"], "form": entry["parse"]["form"], "expect": entry["expect"]}
+    try:
+        odd, message, roles = faults(path, entry, {}, work)
+        told |= {"untouched": "; ".join(odd) or "right", "roles": roles}
+        refused = False
+    except EventabsError as error:
+        odd, refused = ["refused"], True
+        message = f"{error}\n{getattr(error, 'proposal', '')}"
+        told["untouched"] = f"refused: {message}"
+    settings = proposed(message)
+    if odd and settings:
+        try:
+            rest, _warned, roles = faults(path, entry, settings, work)
+            told["copied"] = "; ".join(rest) or "right"
+            told["copied_roles"] = roles
+        except EventabsError as error:
+            told["copied"] = f"refused: {error}"
+    if not odd:
+        told["result"] = "right" if entry["expect"] == "read" else "wrong in silence"
+    elif told.get("copied") == "right":
+        told["result"] = "right as proposed"
+    elif not refused:
+        named = any(odd_one.split()[0] in message for odd_one in odd)
+        told["result"] = "warned" if named else "wrong in silence"
+    elif entry["expect"] != "read":
+        told["result"] = "rightly refused"
+    elif settings and not told["copied"].startswith("refused"):
+        told["result"] = "wrong as proposed"
+    else:
+        told["result"] = "refused with help" if settings else "refused without help"
+    return told
+
+
+def main() -> None:
+    """Print a line a file, and the sums."""
+    ask = argparse.ArgumentParser(description="How public exports are read.")
+    ask.add_argument("dir", type=Path)
+    ask.add_argument("--json", action="store_true")
+    ask.add_argument("--only", default="")
+    args = ask.parse_args()
+    sums: Counter[str] = Counter()
+    for entry in tomllib.loads(_LIST.read_text("utf-8"))["file"]:
+        path = next(iter(sorted(args.dir.glob(entry["id"] + ".*"))), None)
+        if path is None or args.only not in ("", entry["id"]):
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            told = outcome(path, entry, Path(work))
+        sums[told["result"]] += 1
+        if args.json:
+            print(json.dumps(told, ensure_ascii=False), flush=True)
+        else:
+            detail = " | ".join(
+                str(told[key]) for key in ("untouched", "copied") if key in told and told["result"] != "right"
+            )
+            print(f"{told['id']:20} {told['result']:20} {detail}"[:300].replace("\n", " "), flush=True)
+    print(*(f"{count} {result}" for result, count in sums.most_common()), sep=", ", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

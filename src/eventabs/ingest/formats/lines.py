@@ -1,0 +1,92 @@
+"""Text whose lines have a known form: logs of web servers (Apache, nginx, IIS), exported chats."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from eventabs.ingest import files
+from eventabs.ingest.formats.base import InputFile
+from eventabs.ingest.formats.csv import Csv, Dialect, Layout
+
+_STAMP: Final = r"(\d{1,4}[/.-]\d{1,2}[/.-]\d{2,4},? \d{1,2}:\d\d(?::\d\d)?(?:\s?[AaPp]\.?[Mm]\.?)?)"
+_CHAT: Final = ("time", "user", "text")
+# The pattern of a row's first line, and the columns of its groups. In a chat, other lines go on with the message above.
+_FORMS: Final = (
+    (
+        re.compile(
+            r'(\S+) \S+ (\S+) \[([^\]]+)\] "([A-Z]+) (\S+)[^"]*" (\d{3}) (\S+)(?: "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)")?.*'
+        ),
+        ("ip", "remote_user", "time", "method", "path", "status", "bytes", "referrer", "user_agent"),
+    ),
+    (re.compile(rf"[\u200e\u202a]?{_STAMP} - (?:([^:]+): )?(.*)"), _CHAT),  # WhatsApp
+    (re.compile(rf"[\u200e\u202a]?\[{_STAMP}\] (?:([^:]+): )?(.*)"), _CHAT),
+    (re.compile(r"(\d{4}년 \d+월 \d+일 오[전후] \d+:\d\d), (?:([^:]+?) : )?(.*)"), _CHAT),  # KakaoTalk
+)
+_FIELDS: Final = "#Fields:"  # W3C: the columns follow
+_SHARE: Final = 0.4  # of the first lines, the others go on
+_LEAST: Final = 2  # lines
+
+
+class Lines(Csv):
+    """A log or a chat, copied as CSV. A row keeps the number of its first line."""
+
+    def __init__(self, file: InputFile) -> None:
+        pattern, self._names = _form(files.first_bytes(file.text))
+        copy = file.copy_named("rows")
+        with copy.open("w", encoding="utf-8", newline="") as target:
+            writer = csv.writer(target, lineterminator="\n")
+            for row, lines in _rows(file, pattern):
+                if row:
+                    writer.writerow(row)
+                target.write("\n" * (lines - bool(row)))
+        content = replace(files.inspect(str(copy)), sha256=file.content.sha256)
+        super().__init__(replace(file, text=str(copy), content=content))
+
+    @staticmethod
+    def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
+        """Whether many of the first lines have one of the forms."""
+        return bool(_form(start)[1])
+
+    def find_columns(self) -> tuple[str, ...]:
+        """Return the names of the form's columns."""
+        self.layout = Layout(Dialect(), self._names, len(self._names), has_header=False)
+        return self._names
+
+
+def _form(start: bytes) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """Return the form of a text by its first bytes; without columns if it has none."""
+    lines = start.decode("utf-8-sig", errors="replace").split("\n")
+    filled = [line.strip("\r") for line in (lines[:-1] or lines) if line.strip()]
+    if fields := next((line for line in filled if line.startswith(_FIELDS)), ""):
+        names = tuple(fields.removeprefix(_FIELDS).split())
+        return re.compile(" ".join([r"([^#\s]\S*)", *[r"(\S+)"] * (len(names) - 1)])), names
+    for pattern, names in _FORMS:
+        found = sum(bool(pattern.fullmatch(line)) for line in filled)
+        if found >= max(_LEAST, _SHARE * len(filled)):
+            return pattern, names
+    return re.compile(""), ()
+
+
+def _rows(file: InputFile, pattern: re.Pattern[str]) -> Iterator[tuple[list[str], int]]:
+    """Yield the fields of each row, none for lines above the first, and its number of lines. Raises InputError if it is not UTF-8."""
+    row: list[str] = []
+    lines = 0
+    with Path(file.text).open("rb") as text:
+        for number, raw in enumerate(file.stop.until(text), start=1):
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
+            except UnicodeDecodeError:
+                raise files.not_utf8(file.path, number) from None
+            if found := pattern.fullmatch(line):
+                if lines:
+                    yield row, lines
+                empty = (None,) if pattern.groups == len(_CHAT) else (None, "-")
+                row, lines = ["" if field in empty else str(field) for field in found.groups()], 0
+            elif row:
+                row[-1] = f"{row[-1]} {line}".strip()
+            lines += 1
+    if lines:
+        yield row, lines

@@ -1,0 +1,88 @@
+"""What is proposed can be copied: it gives the reading that was shown, or the one that a refusal asks about."""
+
+from pathlib import Path
+
+import pytest
+
+from eventabs.errors import InputError
+from input_files import facts, opened, proposed, write
+from paths import ROOT
+
+TIMES = [f"2026-01-{day:02} {8 + day % 9:02}:{day:02}:00" for day in range(1, 29)]
+
+
+def gym(head: str = "cliente_id,fecha,hora,tipo_acceso,clase,duracion_min") -> str:
+    rows = [
+        f"{n % 5},{time[:10]},{time[11:16]},{('Tarjeta', 'Puerta')[n % 2]},Clase {n % 25},{n}"
+        for n, time in enumerate(TIMES, 1)
+    ]
+    return "\n".join([head, *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "examples" / "behaviors.jsonl", ROOT / "tests/data/pinned/input/behaviors.csv"]
+)
+def test_the_proposal_for_a_file_that_is_read_reads_it_alike(tmp_path: Path, path: Path) -> None:
+    with opened(tmp_path, path) as export:
+        shown = export.description.columns, export.behaviors, list(export.user_logs())
+    with opened(tmp_path, path, **proposed(tmp_path, path)) as export:
+        assert (export.description.columns, export.behaviors, list(export.user_logs())) == shown
+
+
+def test_what_values_alone_say_was_done_is_asked_for_with_the_whole_table(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", gym())
+    with pytest.raises(InputError, match="surely says what was done") as caught, opened(tmp_path, path):
+        pass
+    assert caught.value.proposal.startswith("[input]\n\n[input.columns]\n")
+    (first, *_rest) = facts(tmp_path, path, **proposed(tmp_path, path))
+    assert first == "0|2026-01-05T13:05:00|Puerta|Clase 5||300"
+
+
+def test_of_two_columns_that_may_be_the_user_one_is_asked_for_and_the_other_named(tmp_path: Path) -> None:
+    rows = "".join(f"view,{n % 7},r{n % 4},{time}\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"action,patient,employee,time\n{rows}")
+    with pytest.raises(InputError, match="patient and employee") as caught, opened(tmp_path, path):
+        pass
+    assert 'user = "patient"  # or "employee"' in caught.value.proposal
+
+
+def test_rows_that_say_nobody_are_proposed_as_those_of_one(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "ts,username,track_name\n" + "".join(f"{time},,song\n" for time in TIMES))
+    assert proposed(tmp_path, path)["user"] == "me"
+    assert len(facts(tmp_path, path, **proposed(tmp_path, path))) == len(TIMES)
+
+
+def test_of_several_columns_of_a_role_the_first_that_is_filled_counts_and_a_word_may_stand_for_one(
+    tmp_path: Path,
+) -> None:
+    rows = '{"user": "u1", "time": "2026-01-15 10:00:42", "p": {"name": "tent"}}\n{"user": "u2", "time": "2026-01-15 10:00:42", "p": {"name": "", "content": "boots"}}\n'
+    path = write(tmp_path, "a.jsonl", rows)
+    assert facts(tmp_path, path, columns={"item": "p.name | p.content", "action": "=view"}) == [
+        "u1|2026-01-15T10:00:42|browse|tent||",
+        "u2|2026-01-15T10:00:42|browse|boots||",
+    ]
+
+
+LOG = '9.9.9.{n} - - [17/May/2015:10:05:03 +0000] "GET /a{n} HTTP/1.1" 200 203 "http://x.org/" "Mozilla/5.0 (X11)"\n'
+W3C = "#Software: IIS\n#Fields: date time cs-method cs-uri-stem c-ip time-taken\n2016-01-10 00:07:26 GET /a 9.9.9.1 2000\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        (LOG.format(n=1) + LOG.format(n=2), "9.9.9.1|2015-05-17T10:05:03+00:00|GET|/a1||"),
+        (W3C, "9.9.9.1|2016-01-10T00:07:26|GET|/a||2"),
+        (
+            "31/01/23, 12:09 - Ann: one\ntwo\n31/01/23, 12:10 - Bob: three\n",
+            "Ann|2023-01-31T12:09:00||one two||",
+        ),
+        (
+            "x\n2022년 4월 14일 오전 1:45, 김 : 안녕\n2022년 4월 14일 오후 1:45, 김 : 네\n",
+            "김|2022-04-14T01:45:00||안녕||",
+        ),
+    ],
+)
+def test_logs_of_servers_and_chats_are_read_by_the_form_of_their_lines(
+    tmp_path: Path, text: str, first: str
+) -> None:
+    assert facts(tmp_path, write(tmp_path, "a.txt", text))[0] == first
