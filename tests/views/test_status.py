@@ -1,4 +1,5 @@
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain, repeat
@@ -10,7 +11,7 @@ from rich.console import Console
 from eventabs.inspection.run_status import Endpoint, RunState
 from eventabs.providers import Price
 from eventabs.runs.observer import CallFailed, Progress
-from eventabs.views.run import render_status, watch_status
+from eventabs.views.run import render_status, status_json, watch_status
 
 RUNNING = RunState(
     "running", "r", "x.eventabs", "2026-01-01T00:00:00+00:00",
@@ -55,6 +56,17 @@ def test_a_trial_says_of_how_many_users_it_is(*, terminal: bool) -> None:
     console, pipe = _console(terminal=terminal)
     render_status(console, replace(COMPLETED, limited_of=600))
     assert pipe.getvalue().startswith("Completed: x.eventabs, limited: 486 of 600 users\n")
+
+
+def test_programs_get_one_object() -> None:
+    shown = json.loads(status_json(RUNNING))
+    assert (shown["status"], shown["total_users"], shown["pending"]) == ("running", 486, 178)
+    assert (shown["current_batch"], shown["estimated_remaining_seconds"]) == (19, 140)
+    assert (shown["failures"], shown["cost"]) == ({"cut": 4}, 0.3744)
+    assert "HTTP 500" in shown["last_failure"]
+    assert (shown["retry_causes"], shown["cooling_seconds"]) == ({"rate_limit": 2, "503": 1}, 12.5)
+    assert (shown["in_flight"], shown["in_flight_limit"]) == (3, 4)
+    assert json.loads(status_json(replace(RUNNING, last_failure=None)))["last_failure"] is None
 
 
 CELL = {"asked": 10, "usable": 9, "behaviors": 90, "events": 27, "journeys": 3, "placed": 54, "minor": 27, "unplaced": 9,
