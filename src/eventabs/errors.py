@@ -23,6 +23,7 @@ EventabsError                   one line for people: what is wrong and the next 
         └── RejectedRequestError  any other 4xx: this request will never be accepted as it is
 """
 
+import copyreg
 import errno
 import re
 from collections.abc import Iterator, Sequence
@@ -107,13 +108,7 @@ class EndpointError(StoppedError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Come back from another process as it was, whatever the class is made with."""
-        return _remade, (type(self), self.args, vars(self))
-
-
-def _remade(kind: type[EndpointError], args: tuple[Any, ...], values: dict[str, Any]) -> EndpointError:
-    error = kind.__new__(kind, *args)
-    vars(error).update(values)
-    return error
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)
 
 
 class FatalEndpointError(EndpointError):
@@ -121,15 +116,15 @@ class FatalEndpointError(EndpointError):
 
 
 class TransientError(EndpointError):
-    """The same call may succeed later."""
-
-
-class RateLimitedError(TransientError):
-    """The endpoint asks for fewer requests. `wait_seconds` is its own demand, None if it named none."""
+    """The same call may succeed later. `wait_seconds` is the endpoint's own demand, None if it named none."""
 
     def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
         super().__init__(message, status=status)
         self.wait_seconds = wait_seconds
+
+
+class RateLimitedError(TransientError):
+    """The endpoint asks for fewer requests."""
 
 
 class UnavailableError(TransientError):
@@ -137,11 +132,7 @@ class UnavailableError(TransientError):
 
 
 class CapacityError(UnavailableError):
-    """A cheaper tier has no capacity now. `wait_seconds` is the endpoint's own demand, None if it named none."""
-
-    def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
-        super().__init__(message, status=status)
-        self.wait_seconds = wait_seconds
+    """A cheaper tier has no capacity now."""
 
 
 class NoContentError(TransientError):
