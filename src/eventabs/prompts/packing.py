@@ -56,10 +56,9 @@ class BatchLimits:
             and tokens + self.numbers.totals(rows)[rows] <= room
         )
 
-    def holds(self, sizes: Sequence[PartSize], share: float = 1) -> bool:
-        """Whether parts of these sizes fit into a batch together, within a share of the tokens."""
-        limits = self if share == 1 else self.within(share)
-        return len(sizes) <= self.max_users and limits.hold(PartSize(*_sums(sizes)))
+    def holds(self, sizes: Sequence[PartSize]) -> bool:
+        """Whether parts of these sizes fit into a batch together."""
+        return len(sizes) <= self.max_users and self.hold(PartSize(*_sums(sizes)))
 
     def within(self, share: float) -> "BatchLimits":
         """Return limits with a share of the tokens."""
@@ -507,8 +506,8 @@ def _rounds_end(batches: Sequence[Sequence[int]], sizes: Sequence[PartSize], wor
 
 def _make_room_in_first(batches: list[list[PlannedPart]], limits: BatchLimits) -> None:
     first, *others = batches
-    removed = []
-    while len(first) > 1 and not limits.holds([planned.size for planned in first], PROBE_SHARE):
+    removed, within = [], limits.within(PROBE_SHARE)
+    while len(first) > 1 and not within.holds([planned.size for planned in first]):
         removed.append(first.pop())
     for planned in removed:
         roomy = (
