@@ -533,7 +533,9 @@ class _Summarizer:
             text = wording.action(self._verb(lead), text)
         text += extent
         sites = _ranked(
-            (self._rules.clean(site), behavior) for behavior in behaviors if (site := _site(behavior))
+            (self._rules.clean(site), behavior)
+            for behavior in behaviors
+            if (site := behavior.item if behavior.action == "use" else behavior.place)
         )
         place = wording.place_of_many if len(sites) > 1 else "{}"
         where = wording.clause_separator + place.format(sites[0]) if sites else ""
@@ -585,10 +587,6 @@ class _Summarizer:
         if behavior.action == "search" and not behavior.in_own_words:
             return [next((known for known in self._known if known in name), name) for name in names]
         return names
-
-
-def _site(behavior: Behavior) -> str:
-    return behavior.item if behavior.action == "use" else behavior.place
 
 
 def _ranked(mentions: Iterable[tuple[str, Behavior]]) -> list[str]:

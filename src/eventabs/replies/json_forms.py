@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 
 import orjson
 
@@ -113,11 +114,12 @@ def _scalar(token: re.Match[str]) -> object:
     if token["word"]:
         return int(text[:12]) if re.fullmatch("[0-9]+", text) else _WORDS.get(text.casefold(), text)
     inside = text[1:-1] if len(text) > 1 and text[-1] in "\"'”’" else text[1:]
-    return _ESCAPES.sub(_unescaped, inside)
-
-
-def _unescaped(found: re.Match[str]) -> str:
-    return chr(int(found["code"], 16)) if found["code"] else _ESCAPED.get(found["sign"], found["sign"])
+    return _ESCAPES.sub(
+        lambda found: (
+            chr(int(found["code"], 16)) if found["code"] else _ESCAPED.get(found["sign"], found["sign"])
+        ),
+        inside,
+    )
 
 
 def read_json(text: str, answer: Answer) -> None:
@@ -146,7 +148,7 @@ def _read(value: object, answer: Answer, key: str, journey: JourneyName | None, 
         kind, *others = value or [None]
         of_each = [_rows_in(each, answer) for each in others]
         if isinstance(kind, str) and of_each and all(of_each) and not _rows_in(kind, answer):
-            answer.put(answer.labels.named(kind), tuple(group for each in of_each for group in each), journey)
+            answer.put(answer.labels.named(kind), tuple(chain.from_iterable(of_each)), journey)
         else:
             for each in value:
                 _read(each, answer, key, journey, depth + 1)
@@ -202,11 +204,8 @@ def _rows_in(value: object, answer: Answer) -> tuple[Group, ...]:
         return ()
     if all(isinstance(each, int) for each in value):
         return (Group(tuple((each, each) for each in value)),) if value else ()
-    groups = [_rows_in(each, answer) for each in value if not isinstance(each, list) or _is_flat(each)]
-    return (
-        tuple(group for each in groups for group in each) if len(groups) == len(value) and all(groups) else ()
-    )
-
-
-def _is_flat(value: list[object]) -> bool:
-    return all(isinstance(each, int | str) for each in value)
+    of_each: list[tuple[Group, ...]] = []
+    for each in value:
+        is_flat = not isinstance(each, list) or all(isinstance(inner, int | str) for inner in each)
+        of_each.append(_rows_in(each, answer) if is_flat else ())
+    return tuple(chain.from_iterable(of_each)) if all(of_each) else ()
