@@ -533,8 +533,8 @@ class EndpointCheck:
         if "response_format" in extra:
             self._judge("json_schema", "unknown", _("set in llm.extra_body"), state="skipped")
             return
-        await self._try("json_schema", self._probe_json_schema)
-        await self._try("json_object", self._probe_json_object)
+        await self._try("json_schema", partial(self._probe_json, "json_schema"))
+        await self._try("json_object", partial(self._probe_json, "json_object"))
         if fields := self._grammar_fields():
             await self._try("grammar", partial(self._probe_grammar, fields))
         await self._try("rows", self._probe_rows)
@@ -599,17 +599,14 @@ class EndpointCheck:
             message, step = _("only max_completion_tokens limits answers"), _('set llm.omit = ["max_tokens"]')
             self._judge("output_limit", limit.name, message, step, state="warning")
 
-    async def _probe_json_schema(self) -> None:
-        support = await self._prober.probe_json_schema()
-        is_needed = self._settings.prompt.answer == "schema"
+    async def _probe_json(self, form: Literal["json_schema", "json_object"]) -> None:
+        support = await self._prober.probe_json(form)
+        is_needed = form == "json_schema" and self._settings.prompt.answer == "schema"
         if "response_format" in self._llm.omit and is_needed and support == "yes":
             message = _("kept, but llm.omit holds response_format: it is not sent")
-            self._judge("json_schema", support, message, _("set llm.omit without it"), state="warning")
+            self._judge(form, support, message, _("set llm.omit without it"), state="warning")
         else:
-            self._report_json("json_schema", support, is_needed=is_needed)
-
-    async def _probe_json_object(self) -> None:
-        self._report_json("json_object", await self._prober.probe_json_object(), is_needed=False)
+            self._report_json(form, support, is_needed=is_needed)
 
     def _grammar_fields(self) -> tuple[GrammarField, ...]:
         """Return the fields that may take a grammar: the one that is set; else, at an unknown server, all."""
