@@ -339,15 +339,11 @@ def _words(fault: "ErrorDetails") -> str:
             "it takes a name: one line without bars and semicolons, that does not begin with a space, # or >"
         )
         return patterns.get(str(fault["loc"][-1]), a_name)
-    bounds = {
+    told = {
         "greater_than": _("it must be greater than {gt}"),
         "greater_than_equal": _("it must be at least {ge}"),
         "less_than": _("it must be less than {lt}"),
         "less_than_equal": _("it must be at most {le}"),
-    }
-    if kind in bounds:
-        return bounds[kind].format(**context)
-    kinds = {
         "missing": _("it is missing"),
         "int": _("it takes a whole number"),
         "float": _("it takes a number"),
@@ -360,7 +356,8 @@ def _words(fault: "ErrorDetails") -> str:
         "mapping": _("it takes a table"),
         "model": _("it takes a table"),
     }
-    return kinds.get(kind.partition("_")[0], fault["msg"])
+    words = told.get(kind) or told.get(kind.partition("_")[0])
+    return words.format(**context) if words else fault["msg"]
 
 
 def _storable(number: int) -> int:

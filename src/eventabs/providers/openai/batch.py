@@ -23,9 +23,9 @@ from eventabs.providers.openai.endpoint import BatchProfile, CallLimits, Endpoin
 from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error
 from eventabs.providers.openai.wire import (
     ReplyAssembler,
-    ReplyMask,
     UnreadableBodyError,
     build_body,
+    masked,
     parse_json,
     redacted_line,
 )
@@ -299,12 +299,10 @@ class ReplyLines:
     """
 
     def __init__(self, endpoint: Endpoint, source: str, tier: str = "") -> None:
-        self._tier = tier
-        address = parse_address(endpoint)
-        self._secrets = address.secrets
-        self._key_variable = endpoint.key_variable
-        self._mask = ReplyMask(address.keys, address.secrets)
         self._source = source
+        self._tier = tier
+        self._address = parse_address(endpoint)
+        self._key_variable = endpoint.key_variable
 
     def read(self, line: bytes) -> ReplyLine | None:
         """Read a line. None: it is none, such as the torn last one of a file that is still written."""
@@ -329,17 +327,17 @@ class ReplyLines:
         if reply.finish_reason == "interrupted" and not assembler.characters:
             message = _("{host} broke off before any content; it may pass: resume later")
             return TransientError(message.format(host=self._source))
-        return self._mask.masked(reply)
+        return masked(reply, self._address.certain)
 
     def _error(self, payload: dict[str, Any], status: int) -> EndpointError | None:
         found = find_error(payload)
         if found is not None and _NOT_REACHED & set(found.codes):
             return None
         if found is not None and found.cause(status) is not None:
-            sender = (self._source, self._secrets)
+            sender = (self._source, self._address.secrets)
             context = ErrorContext(status, {}, 0.0, *sender, _LONGEST_WAIT, key_variable=self._key_variable)
             return make_error(found, context)
-        said = redacted_line(found.message if found else "", self._secrets) or _("no reason given")
+        said = redacted_line(found.message if found else "", self._address.secrets) or _("no reason given")
         message = _("{host} has no answer to a request: {said}")
         return TransientError(message.format(host=self._source, said=said))
 

@@ -39,11 +39,13 @@ from eventabs.providers.openai.errors import (
 from eventabs.providers.openai.wire import (
     DROPPABLE,
     GRAMMAR_FIELDS,
+    LONG_LENGTH,
+    WORD_LENGTH,
     PayloadReader,
     ReplyAssembler,
-    ReplyMask,
     UnreadableBodyError,
     build_body,
+    masked,
     parse_json,
     redacted_line,
 )
@@ -73,7 +75,7 @@ class EndpointAddress:
     host: str
     login: tuple[str, str] | None = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
-    keys: tuple[str, ...] = field(repr=False)  # of the secrets, those that are no words for certain
+    certain: frozenset[str] = field(repr=False)  # of the secrets, those that are no words: to mask in replies
 
 
 def parse_address(endpoint: Endpoint) -> EndpointAddress:
@@ -100,12 +102,13 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
         shown = base.copy_with(username=None, password=None, path=before, query=None, fragment=None)
         raise ConfigError(message.format(address=shown))
     path = base.path.rstrip("/") + _PATH
+    secrets, certain = _find_secrets(endpoint, urls)
     return EndpointAddress(
         url=base.copy_with(username=None, password=None, path=path, fragment=None),
         host=_host_and_port(base),
         login=(base.username, base.password) if base.userinfo else None,
-        secrets=_find_secrets(endpoint, urls),
-        keys=_find_keys(endpoint, urls),
+        secrets=secrets,
+        certain=certain,
     )
 
 
@@ -138,21 +141,22 @@ def _check_headers(endpoint: Endpoint) -> None:
             raise ConfigError(message.format(name=name))
 
 
-def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
-    found = [endpoint.api_key or "", *endpoint.extra_headers.values()]
-    for value in endpoint.extra_headers.values():
+def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return all secrets, and of these the keys and what is too long to be a word."""
+    key, headers = endpoint.api_key or "", endpoint.extra_headers
+    parameters = [pair for url in urls for pair in url.params.multi_items()]
+    found = [key, *headers.values(), *(value for _name, value in parameters)]
+    for value in headers.values():
         found += value.split()  # servers quote "Bearer <token>" as the token alone
     for url in urls:
         found += [url.username, url.password, f"{url.username}:{url.password}", url.query.decode("ascii")]
-        found += [value for _name, value in url.params.multi_items()]
-    return tuple({secret for secret in found if secret.strip(":")})
-
-
-def _find_keys(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
-    named = [*endpoint.extra_headers.items(), *(pair for url in urls for pair in url.params.multi_items())]
-    values = [value for name, value in named if _KEY_NAME.search(name)]
+    values = [value for name, value in (*headers.items(), *parameters) if _KEY_NAME.search(name)]
     tokens = [token for value in values for token in value.split()[1:]]  # what follows "Bearer"
-    return (endpoint.api_key or "", *(url.password for url in urls), *values, *tokens)
+    keys = {
+        each for each in (key, *(url.password for url in urls), *values, *tokens) if len(each) >= WORD_LENGTH
+    }
+    secrets = {secret for secret in found if secret.strip(":")}
+    return tuple(secrets), frozenset(keys | {secret for secret in secrets if len(secret) >= LONG_LENGTH})
 
 
 def proxy_of(endpoint: Endpoint, address: EndpointAddress) -> httpx.Proxy | None:
@@ -396,7 +400,6 @@ class OpenAIProvider:
         self._on_refused = on_refused
         self._clock = clock
         self._wall_clock = wall_clock
-        self._mask = ReplyMask(self._address.keys, self._address.secrets)
         self.dropped = sampling.omit  # what is not sent: omitted from the start, or refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
@@ -442,7 +445,7 @@ class OpenAIProvider:
         if reply.finish_reason == "interrupted" and not assembler.characters:
             message = _("{host} broke off before any content; it may pass: resume later")
             raise TransientError(message.format(host=self._address.host))
-        return self._mask.masked(reply)
+        return masked(reply, self._address.certain)
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
         """Send the body and read the answer into the assembler, under the limits of time and size."""
