@@ -536,9 +536,7 @@ def merge(
     merged = store.merge(directories, out, accept_changes=accept_changes)
     state = inspection.inspect_run(merged.path, now=time.time)
     choose_language(state.language)
-    if look.json:
-        print_json(views.status_json(state, warnings=merged.warnings))
-        return
-    views.render_status(stdout_console(), state)
-    for warning in merged.warnings:
+    encoded = partial(views.status_json, warnings=merged.warnings)
+    tell(state, encoded, views.render_status, as_json=look.json)
+    for warning in () if look.json else merged.warnings:
         print_line(stderr_console(), _("Warning: {message}").format(message=warning))
