@@ -23,7 +23,6 @@ EventabsError                   one line for people: what is wrong and the next 
         └── RejectedRequestError  any other 4xx: this request will never be accepted as it is
 """
 
-import copyreg
 import errno
 import re
 from collections.abc import Iterator, Sequence
@@ -108,7 +107,7 @@ class EndpointError(StoppedError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Come back from another process as it was, whatever the class is made with."""
-        return copyreg.__newobj__, (type(self), *self.args), vars(self)
+        return type(self).__new__, (type(self), *self.args), vars(self)
 
 
 class FatalEndpointError(EndpointError):
