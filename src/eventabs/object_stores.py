@@ -325,7 +325,16 @@ class Destination:
 
     def __init__(self, address: str, *, replace: bool = False) -> None:
         self._address = Address.of(address)
-        _refuse_unwritable(self._address)
+        if self._address.has_user:
+            message = _(
+                "{path}: a password in an address is not used; write a file and try: curl -T FILE -u USER {path}"
+            )
+            raise UsageError(message.format(path=self.address))
+        if not (self._address.is_web or (self._address.is_in_store and self._address.names_object)):
+            message = _(
+                "{path} cannot be written; name an object: s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER/KEY, or https://"
+            )
+            raise UsageError(message.format(path=self.address))
         # no question to a web server: a signature allows writing only
         headers = {"If-None-Match": "*"} if self._address.is_web and not replace else {}
         with store_errors_named(address, "write"):
@@ -354,17 +363,3 @@ class Destination:
             ) as target:
                 while data := source.read(_PIECE):
                     target.write(data)
-
-
-def _refuse_unwritable(address: Address) -> None:
-    path = public_address(address.text)
-    if address.has_user:
-        message = _(
-            "{path}: a password in an address is not used; write a file and try: curl -T FILE -u USER {path}"
-        )
-        raise UsageError(message.format(path=path))
-    if not (address.is_web or (address.is_in_store and address.names_object)):
-        message = _(
-            "{path} cannot be written; name an object: s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER/KEY, or https://"
-        )
-        raise UsageError(message.format(path=path))

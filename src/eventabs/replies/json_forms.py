@@ -52,21 +52,17 @@ class _Tree:
     def __init__(self) -> None:
         self.values: list[object] = []
         self.open: list[tuple[str, dict[str, object] | list[object]]] = []
-        self._key: str | None = None
+        self.key: str | None = None  # of the next value
 
     def put(self, value: object) -> None:
         """Put a value where the text is. Words outside of all brackets are prose."""
         inside = self.open[-1][1] if self.open else self.values
         if isinstance(inside, dict):
-            free = self._key is not None and self._key not in inside
-            inside[self._key if free and self._key is not None else f" {len(inside)}"] = value
+            is_free = self.key is not None and self.key not in inside
+            inside[self.key if is_free and self.key is not None else f" {len(inside)}"] = value
         elif self.open or isinstance(value, dict | list):
             inside.append(value)
-        self._key = None
-
-    def name(self, key: object) -> None:
-        """Take the key of the next value."""
-        self._key = str(key)
+        self.key = None
 
     def sign(self, sign: str) -> None:
         """Open or close an object or array; one that is closed closes what was left open inside."""
@@ -77,7 +73,7 @@ class _Tree:
         elif sign in _PAIRS and any(each in _PAIRS[sign] for each, _value in self.open[-_DEEPEST:]):
             while self.open.pop()[0] not in _PAIRS[sign]:
                 pass
-            self._key = None
+            self.key = None
 
 
 def parse(text: str) -> tuple[list[object], bool]:
@@ -96,7 +92,7 @@ def parse(text: str) -> tuple[list[object], bool]:
     for token in _TOKEN.finditer(text):
         sign = fold(token["sign"] or "")
         if sign == ":" and scalars:
-            tree.name(scalars.pop())
+            tree.key = str(scalars.pop())
         elif sign != ":":
             if scalars:
                 tree.put(scalars.pop())
