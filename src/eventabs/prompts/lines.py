@@ -354,7 +354,9 @@ class Compactor:
         text = ""
         for column, raw in log.profile:
             if shown := _shown(raw, masked):
-                value = self._profile_value(column, shown)
+                value = shown if column in SELF_EXPLAINING else f"{clean(column)}:{shown}"
+                if column == "age":
+                    value = shown + self._years if shown[-1:].isdecimal() else shown
                 text += " " + (_quoted(value) if " " in value or value.startswith('"') else value)
         return text
 
@@ -423,11 +425,6 @@ class Compactor:
     def _day(self, ordinal: int, starts_year: bool) -> str:
         day = date.fromordinal(ordinal)
         return f"# {day.isoformat()} {self._weekdays[day.weekday()]}\n" if starts_year else f"# {day:%m-%d}\n"
-
-    def _profile_value(self, column: str, value: str) -> str:
-        if column == "age":
-            return value + self._years if value[-1:].isdecimal() else value
-        return value if column in SELF_EXPLAINING else f"{clean(column)}:{value}"
 
 
 class JourneyLines(Compactor):

@@ -105,7 +105,7 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
     secrets, certain = _find_secrets(endpoint, urls)
     return EndpointAddress(
         url=base.copy_with(username=None, password=None, path=path, fragment=None),
-        host=_host_and_port(base),
+        host=base.netloc.decode("ascii"),
         login=(base.username, base.password) if base.userinfo else None,
         secrets=secrets,
         certain=certain,
@@ -198,7 +198,18 @@ class Channel:
 
     def __init__(self, endpoint: Endpoint, limits: CallLimits, tier: str = "") -> None:
         self.address = parse_address(endpoint)
-        self._headers = _headers(endpoint, self.address)
+        self._headers = httpx.Headers(
+            {
+                "Accept-Encoding": "identity",
+                "Content-Type": "application/json",
+                "User-Agent": f"eventabs/{version('eventabs')}",
+                **({"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}),
+            }
+        )
+        self._headers.update(endpoint.extra_headers)
+        if self.address.login and not endpoint.api_key:
+            login = base64.b64encode(":".join(self.address.login).encode()).decode()
+            self._headers["Authorization"] = f"Basic {login}"
         self._asked = (limits.longest_wait, tier, endpoint.key_variable)
         self._extensions = {"timeout": {"connect": limits.connect_timeout}}
         self._transport = AiohttpTransport(
@@ -239,22 +250,6 @@ class Channel:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
-
-
-def _headers(endpoint: Endpoint, address: EndpointAddress) -> httpx.Headers:
-    headers = httpx.Headers(
-        {
-            "Accept-Encoding": "identity",
-            "Content-Type": "application/json",
-            "User-Agent": f"eventabs/{version('eventabs')}",
-        }
-    )
-    if endpoint.api_key:
-        headers["Authorization"] = f"Bearer {endpoint.api_key}"
-    headers.update(endpoint.extra_headers)
-    if address.login and not endpoint.api_key:
-        headers["Authorization"] = f"Basic {base64.b64encode(':'.join(address.login).encode()).decode()}"
-    return headers
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
@@ -323,9 +318,9 @@ async def find_route(endpoint: Endpoint, *, seconds: float) -> Route:
     except OSError as error:
         reason, template = _classify(error)
         text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
-        message = template.format(host=_host_and_port(target), said=redacted_line(str(text), ()))
+        message = template.format(host=target.netloc.decode("ascii"), said=redacted_line(str(text), ()))
         raise UnreachableError(message, reason, through_proxy=proxy is not None) from None
-    return Route(ip, _host_and_port(target), "") if proxy else Route(ip, "", tls)
+    return Route(ip, target.netloc.decode("ascii"), "") if proxy else Route(ip, "", tls)
 
 
 async def _connect(url: httpx.URL, context: ssl.SSLContext | None, seconds: float) -> tuple[str, str]:
@@ -362,10 +357,6 @@ def _classify(error: OSError) -> tuple[UnreachableReason, str]:
         case TimeoutError():
             return "timeout", _("{host} does not answer")
     return "broken", _("no connection to {host}: {said}")
-
-
-def _host_and_port(url: httpx.URL) -> str:
-    return url.netloc.decode("ascii")
 
 
 _DONE = b"[DONE]"
