@@ -175,17 +175,13 @@ def _settings_findings(
         yield Finding("settings", "preset", "ok", message)
     message = model or no_model_message(preset)
     yield Finding("settings", "model", "ok" if model else "fault", message)
-    yield _address(settings, environment)
-    yield from _tier(settings)
-    yield _key(settings, environment)
-
-
-def _address(settings: Settings, environment: Mapping[str, str]) -> Finding:
     try:
         address = providers.parse_address(endpoint_of(settings.llm, environment))
+        yield Finding("settings", "address", "ok", str(address.url.copy_with(query=None)))
     except ConfigError as error:
-        return Finding("settings", "address", "fault", str(error))
-    return Finding("settings", "address", "ok", str(address.url.copy_with(query=None)))
+        yield Finding("settings", "address", "fault", str(error))
+    yield from _tier(settings)
+    yield _key(settings, environment)
 
 
 def _key(settings: Settings, environment: Mapping[str, str]) -> Finding:
@@ -213,7 +209,14 @@ def _run_findings(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]
         yield from _context(settings, facts)
         yield from _longest_answer(settings)
         yield _price(settings)
-        yield from _repricing(settings)
+        limit, most = repriced_above(settings.llm), settings.budget.max_input_tokens
+        if limit is not None and most > limit:
+            message = _(
+                "above {limit} tokens a prompt of {model} makes the whole call dearer; one may have {most}"
+            )
+            message = message.format(limit=f"{limit:,}", model=settings.llm.model, most=f"{most:,}")
+            step = _("set budget.max_input_tokens = {tokens}").format(tokens=limit)
+            yield Finding("run", "repricing", "warning", message, step)
     yield _input(settings)
 
 
@@ -329,17 +332,6 @@ def _tier(settings: Settings) -> Iterator[Finding]:
     yield Finding("settings", "tier", "ok", message)
 
 
-def _repricing(settings: Settings) -> Iterator[Finding]:
-    """Compare the longest prompt with the length from which on a vendor has a higher price."""
-    limit, most = repriced_above(settings.llm), settings.budget.max_input_tokens
-    if limit is None or most <= limit:
-        return
-    message = _("above {limit} tokens a prompt of {model} makes the whole call dearer; one may have {most}")
-    message = message.format(limit=f"{limit:,}", model=settings.llm.model, most=f"{most:,}")
-    step = _("set budget.max_input_tokens = {tokens}").format(tokens=limit)
-    yield Finding("run", "repricing", "warning", message, step)
-
-
 def _input(settings: Settings) -> Finding:
     paths = [path for path in settings.input.paths if path != STDIN]
     profiles = [settings.input.profiles] if settings.input.profiles else []
@@ -436,7 +428,13 @@ class EndpointCheck:
         if not await self._check_connection():
             return facts
         await self._check_models()
-        self._find_context()
+        # a server that runs one model answers with it to any name
+        models = facts.models or ()
+        listed = models[0] if len(models) == 1 else _find_model(self._llm.model, models)
+        if listed and listed.context_tokens:
+            facts.context_tokens, facts.context_is_reported = listed.context_tokens, True
+        elif self._llm.preset:
+            facts.context_tokens = load_preset(self._llm.preset).known_model(self._llm.model).context_tokens
         if not self._may_request:
             return facts
         reply = await self._check_request()
@@ -484,17 +482,6 @@ class EndpointCheck:
             message = _("{listed}, but not {model}").format(listed=listed, model=model)
             self._report("models", "warning", message, _name_step(model, models))
 
-    def _find_context(self) -> None:
-        models = self._facts.models or ()
-        # a server that runs one model answers with it to any name
-        listed = models[0] if len(models) == 1 else _find_model(self._llm.model, models)
-        if listed and listed.context_tokens:
-            self._facts.context_tokens = listed.context_tokens
-            self._facts.context_is_reported = True
-        elif self._llm.preset:
-            known = load_preset(self._llm.preset).known_model(self._llm.model)
-            self._facts.context_tokens = known.context_tokens
-
     async def _check_request(self) -> Reply | None:
         try:
             reply = await self._prober.greet()
@@ -524,9 +511,17 @@ class EndpointCheck:
     async def _check_abilities(self, reply: Reply) -> None:
         """Judge the answer, then send a few tiny requests more."""
         extra = self._llm.extra_body
-        if self._llm.stream:
-            self._judge_stream(reply)
-        self._judge_usage(reply)
+        if self._llm.stream and reply.streamed:
+            self._judge("streaming", "yes", _("answers come in pieces"))
+        elif self._llm.stream:
+            message = _("a stream was asked for, and the answer came whole")
+            step = _("set llm.stream = false: then only llm.call_timeout counts for long answers")
+            self._judge("streaming", "no", message, step, state="warning")
+        if reply.usage_reported:
+            self._judge("usage", "yes", _("token counts come with the answer"))
+        else:
+            message = _("no token counts come; costs and limits go by our own")
+            self._judge("usage", "no", message, state="warning")
         self._judge_temperature()
         self._judge_thinking(reply)
         if not self._llm.stream:
@@ -538,26 +533,11 @@ class EndpointCheck:
         if "response_format" in extra:
             self._judge("json_schema", "unknown", _("set in llm.extra_body"), state="skipped")
             return
-        await self._try("json_schema", self._probe_json_schema)
-        await self._try("json_object", self._probe_json_object)
+        await self._try("json_schema", partial(self._probe_json, "json_schema"))
+        await self._try("json_object", partial(self._probe_json, "json_object"))
         if fields := self._grammar_fields():
             await self._try("grammar", partial(self._probe_grammar, fields))
         await self._try("rows", self._probe_rows)
-
-    def _judge_stream(self, reply: Reply) -> None:
-        if reply.streamed:
-            self._judge("streaming", "yes", _("answers come in pieces"))
-        else:
-            message = _("a stream was asked for, and the answer came whole")
-            step = _("set llm.stream = false: then only llm.call_timeout counts for long answers")
-            self._judge("streaming", "no", message, step, state="warning")
-
-    def _judge_usage(self, reply: Reply) -> None:
-        if reply.usage_reported:
-            self._judge("usage", "yes", _("token counts come with the answer"))
-        else:
-            message = _("no token counts come; costs and limits go by our own")
-            self._judge("usage", "no", message, state="warning")
 
     def _judge_temperature(self) -> None:
         temperature = self._llm.temperature
@@ -619,17 +599,14 @@ class EndpointCheck:
             message, step = _("only max_completion_tokens limits answers"), _('set llm.omit = ["max_tokens"]')
             self._judge("output_limit", limit.name, message, step, state="warning")
 
-    async def _probe_json_schema(self) -> None:
-        support = await self._prober.probe_json_schema()
-        is_needed = self._settings.prompt.answer == "schema"
+    async def _probe_json(self, form: Literal["json_schema", "json_object"]) -> None:
+        support = await self._prober.probe_json(form)
+        is_needed = form == "json_schema" and self._settings.prompt.answer == "schema"
         if "response_format" in self._llm.omit and is_needed and support == "yes":
             message = _("kept, but llm.omit holds response_format: it is not sent")
-            self._judge("json_schema", support, message, _("set llm.omit without it"), state="warning")
-            return
-        self._report_json("json_schema", support, is_needed=is_needed)
-
-    async def _probe_json_object(self) -> None:
-        self._report_json("json_object", await self._prober.probe_json_object(), is_needed=False)
+            self._judge(form, support, message, _("set llm.omit without it"), state="warning")
+        else:
+            self._report_json(form, support, is_needed=is_needed)
 
     def _grammar_fields(self) -> tuple[GrammarField, ...]:
         """Return the fields that may take a grammar: the one that is set; else, at an unknown server, all."""
@@ -694,9 +671,7 @@ class EndpointCheck:
                 'set prompt.answer = "schema", llm.constrain = "grammar" on your own server, or name another model'
             )
         numbers = {"lost": f"{lost:,}", "size": f"{size:,}", "kept": kept}
-        step = "; ".join(
-            filter(None, (cause, step.format(kept=kept)))
-        )  # the cause is not ours: it may have braces
+        step = "; ".join(filter(None, (cause, step.format(kept=kept))))  # the cause may have braces
         self._judge("rows", str(kept), message.format(**numbers), step, state="warning")
 
     def _report_json(
@@ -722,39 +697,29 @@ class EndpointCheck:
 
     def _after_refusal(self, error: EndpointError) -> str:
         """Return the next step after a refused request; "" where the error has it."""
-        match error.status:
-            case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-                return self._after_refused_key()
-            case HTTPStatus.NOT_FOUND | HTTPStatus.METHOD_NOT_ALLOWED:
-                return self._after_not_found()
-            case None:
-                return ""
-        if isinstance(error, RejectedRequestError) and self._llm.tier == STANDARD_TIER:
+        llm, models = self._llm, self._facts.models
+        if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            others = load_preset(llm.preset).other_base_urls if llm.preset else ()
+            step = _("check the key in {variable}")
+            if not self._endpoint.api_key:
+                step = _("put your key into {variable}, or name another variable in llm.api_key_env")
+            elif others:
+                step = _(
+                    "check the key in {variable}; one of another region belongs to llm.base_url = {addresses}"
+                )
+            return step.format(variable=llm.api_key_env, addresses=", ".join(others))
+        if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+            if models and llm.model not in {listed.name for listed in models}:
+                return _name_step(llm.model, models)
+            if not urlsplit(llm.base_url).path.strip("/"):
+                address = public_url(llm.base_url).rstrip("/")
+                return _("try llm.base_url = {address}/v1").format(address=address)
+            return _(
+                "llm.base_url is what stands before /chat/completions; llm.model is spelled as the endpoint does"
+            )
+        if error.status and isinstance(error, RejectedRequestError) and llm.tier == STANDARD_TIER:
             return _("leave out what it does not take: llm.omit, llm.extra_body")
         return ""
-
-    def _after_refused_key(self) -> str:
-        llm = self._llm
-        others = load_preset(llm.preset).other_base_urls if llm.preset else ()
-        if not self._endpoint.api_key:
-            step = _("put your key into {variable}, or name another variable in llm.api_key_env")
-        elif others:
-            step = _(
-                "check the key in {variable}; one of another region belongs to llm.base_url = {addresses}"
-            )
-        else:
-            step = _("check the key in {variable}")
-        return step.format(variable=llm.api_key_env, addresses=", ".join(others))
-
-    def _after_not_found(self) -> str:
-        llm, models = self._llm, self._facts.models
-        if models and llm.model not in {listed.name for listed in models}:
-            return _name_step(llm.model, models)
-        if not urlsplit(llm.base_url).path.strip("/"):
-            return _("try llm.base_url = {address}/v1").format(address=public_url(llm.base_url).rstrip("/"))
-        return _(
-            "llm.base_url is what stands before /chat/completions; llm.model is spelled as the endpoint does"
-        )
 
 
 def _find_model(model: str, models: Sequence["providers.ListedModel"]) -> "providers.ListedModel | None":

@@ -109,13 +109,7 @@ class EndpointError(StoppedError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Come back from another process as it was, whatever the class is made with."""
-        return _remade, (type(self), self.args, vars(self))
-
-
-def _remade(kind: type[EndpointError], args: tuple[Any, ...], values: dict[str, Any]) -> EndpointError:
-    error = kind.__new__(kind, *args)
-    vars(error).update(values)
-    return error
+        return type(self).__new__, (type(self), *self.args), vars(self)
 
 
 class FatalEndpointError(EndpointError):
@@ -123,15 +117,15 @@ class FatalEndpointError(EndpointError):
 
 
 class TransientError(EndpointError):
-    """The same call may succeed later."""
-
-
-class RateLimitedError(TransientError):
-    """The endpoint asks for fewer requests. `wait_seconds` is its own demand, None if it named none."""
+    """The same call may succeed later. `wait_seconds` is the endpoint's own demand, None if it named none."""
 
     def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
         super().__init__(message, status=status)
         self.wait_seconds = wait_seconds
+
+
+class RateLimitedError(TransientError):
+    """The endpoint asks for fewer requests."""
 
 
 class UnavailableError(TransientError):
@@ -139,11 +133,7 @@ class UnavailableError(TransientError):
 
 
 class CapacityError(UnavailableError):
-    """A cheaper tier has no capacity now. `wait_seconds` is the endpoint's own demand, None if it named none."""
-
-    def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
-        super().__init__(message, status=status)
-        self.wait_seconds = wait_seconds
+    """A cheaper tier has no capacity now."""
 
 
 class NoContentError(TransientError):

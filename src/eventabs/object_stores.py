@@ -102,6 +102,7 @@ _STATUS: Final = re.compile(r"status code: (\d{3})")
 _ASKED: Final = re.compile(r"Error performing [A-Z]+ (\S+)")
 _DENIED: Final = (401, 403)
 _MISSING: Final = 404
+_CHANGED: Final = 412  # or there already, where it is written
 _PASSING: Final = (408, 429, *range(500, 600))
 
 
@@ -143,8 +144,7 @@ def _refusal(address: str, text: str, purpose: Purpose) -> UsageError:
     found, asked = _STATUS.search(said), _ASKED.search(said)
     status = int(found[1]) if found else 0
     variable, variables = _ENVIRONMENT.get(Address.of(address).scheme, ("", ""))
-    by_status = _of_reading if purpose == "read" else _of_writing
-    message = _by_words(said, purpose) or by_status(status, said, in_store=bool(variables))
+    message = _by_words(said, purpose) or _by_status(status, said, purpose, in_store=bool(variables))
     kind = _ERRORS[purpose]
     if not message:
         kind, message = BrokenError if purpose == "read" else kind, _passing(status, text)
@@ -182,52 +182,37 @@ def _by_words(said: str, purpose: Purpose) -> str:
     return next((message for sign, message in messages.items() if sign in said), "")
 
 
-def _of_reading(status: int, said: str, *, in_store: bool) -> str:
+def _by_status(status: int, said: str, purpose: Purpose, *, in_store: bool) -> str:
     """Return what a status means that no retry changes, "" for any other."""
+    is_read = purpose == "read"
     if not status or status in _PASSING:
         return ""
-    step = _("check the address, or download it and name the file")
+    if status == _CHANGED:
+        return (
+            _("{path} has changed while it was read; start again once it is complete")
+            if is_read
+            else _taken()
+        )
+    if status == _MISSING and ("list request" in said if is_read else in_store):
+        return _(
+            "{path}: there is no such bucket; check its name, and account, region and endpoint in the environment"
+        )
+    if status == _MISSING:
+        return _("{path} does not exist (HTTP {status}); check the address")
     if in_store:
-        step = _("check {variables}, and the right to read and list")
-    if status == _MISSING and "list request" in said:
-        return _no_bucket()
-    changed = _("{path} has changed while it was read; start again once it is complete")
-    known = {_MISSING: _missing(), 412: changed}
-    return known.get(status) or _refused(status, step)
-
-
-def _of_writing(status: int, _said: str, *, in_store: bool) -> str:
-    """Return what a status means that no retry changes, "" for any other."""
-    if not status or status in _PASSING:
-        return ""
-    step = _("check the address, or write a file and upload that")
-    if in_store:
-        step = _("check {variables}, and the right to read and write")
-    known = {_MISSING: _no_bucket() if in_store else _missing(), 412: taken()}
-    return known.get(status) or _refused(status, step)
-
-
-def taken() -> str:
-    """Return the message that something exists already, with a placeholder `path`."""
-    return _("{path} exists; name another with --output, or replace it with --replace")
-
-
-def _no_bucket() -> str:
-    return _(
-        "{path}: there is no such bucket; check its name, and account, region and endpoint in the environment"
-    )
-
-
-def _missing() -> str:
-    return _("{path} does not exist (HTTP {status}); check the address")
-
-
-def _refused(status: int, step: str) -> str:
+        right = _("check {variables}, and the right to read and list")
+        step = right if is_read else _("check {variables}, and the right to read and write")
+    else:
+        download = _("check the address, or download it and name the file")
+        step = download if is_read else _("check the address, or write a file and upload that")
+    message = _("{path}: the request is refused (HTTP {status}); {step}")
     if status in _DENIED:
         message = _("{path}: access is denied (HTTP {status}); {step}")
-    else:
-        message = _("{path}: the request is refused (HTTP {status}); {step}")
     return message.replace("{step}", step)
+
+
+def _taken() -> str:
+    return _("{path} exists; name another with --output, or replace it with --replace")
 
 
 def _passing(status: int, text: str) -> str:
@@ -340,13 +325,22 @@ class Destination:
 
     def __init__(self, address: str, *, replace: bool = False) -> None:
         self._address = Address.of(address)
-        _refuse_unwritable(self._address)
+        if self._address.has_user:
+            message = _(
+                "{path}: a password in an address is not used; write a file and try: curl -T FILE -u USER {path}"
+            )
+            raise UsageError(message.format(path=self.address))
+        if not (self._address.is_web or (self._address.is_in_store and self._address.names_object)):
+            message = _(
+                "{path} cannot be written; name an object: s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER/KEY, or https://"
+            )
+            raise UsageError(message.format(path=self.address))
         # no question to a web server: a signature allows writing only
         headers = {"If-None-Match": "*"} if self._address.is_web and not replace else {}
         with store_errors_named(address, "write"):
             self._store = open_store(self._address, "write", headers)
             if self._address.is_in_store and not replace and object_at(self._store, self._address):
-                raise UsageError(taken().format(path=self.address))
+                raise UsageError(_taken().format(path=self.address))
 
     @property
     def address(self) -> str:
@@ -369,17 +363,3 @@ class Destination:
             ) as target:
                 while data := source.read(_PIECE):
                     target.write(data)
-
-
-def _refuse_unwritable(address: Address) -> None:
-    path = public_address(address.text)
-    if address.has_user:
-        message = _(
-            "{path}: a password in an address is not used; write a file and try: curl -T FILE -u USER {path}"
-        )
-        raise UsageError(message.format(path=path))
-    if not (address.is_web or (address.is_in_store and address.names_object)):
-        message = _(
-            "{path} cannot be written; name an object: s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER/KEY, or https://"
-        )
-        raise UsageError(message.format(path=path))

@@ -17,7 +17,16 @@ from eventabs import config, inspection, providers, runs, store, views  # rooms 
 from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, Inputs, OutputGoneError, command
 from eventabs.cli.help import choose_language
-from eventabs.cli.options import Lang, LookFlags, SettingFlags, ShownFlags, of_model, of_view, with_options
+from eventabs.cli.options import (
+    Lang,
+    LookFlags,
+    SettingFlags,
+    ShownFlags,
+    of_model,
+    of_view,
+    option,
+    with_options,
+)
 from eventabs.errors import UsageError
 from eventabs.language import active, gettext as _
 from eventabs.object_stores import public_address
@@ -35,17 +44,15 @@ _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call make
 
 ProgressPort = Annotated[
     int | None,
-    of_view(
-        help=_("Answer progress over HTTP at this port, on this machine only; 0: any that is free."),
-    ),
+    of_view(_("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")),
 ]
 
 Extend = Annotated[
     Path | None,
-    typer.Option("--extend", metavar="CHECKPOINT", help=_("Take the exports into this run, as extend does.")),
+    option(_("Take the exports into this run, as extend does."), "--extend", metavar="CHECKPOINT"),
 ]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help=_("Ask about failed users once more."))]
-Trust = Annotated[bool, typer.Option("--yes", help=_("Trust the endpoint that the run directory names."))]
+RetryFailed = Annotated[bool, option(_("Ask about failed users once more."), "--retry-failed")]
+Trust = Annotated[bool, option(_("Trust the endpoint that the run directory names."), "--yes")]
 
 
 @command(help=_("Read exports, ask the model about every user, write events.jsonl."))
@@ -55,9 +62,7 @@ def run(
     shown: ShownFlags,
     *,
     inputs: Inputs = None,
-    out: Annotated[
-        Path | None, typer.Option(help=_("Run directory. (default: <input stem>.eventabs)"))
-    ] = None,
+    out: Annotated[Path | None, option(_("Run directory. (default: <input stem>.eventabs)"))] = None,
     extend: Extend = None,
     progress_port: ProgressPort = None,
 ) -> None:
@@ -76,20 +81,14 @@ def resume(
     *,
     checkpoint: Checkpoint,
     accept_changes: Annotated[
-        bool,
-        typer.Option("--accept-changes", help=_("Take changed settings for users that are not done yet.")),
+        bool, option(_("Take changed settings for users that are not done yet."), "--accept-changes")
     ] = False,
     replies: Annotated[
         list[Path] | None,
-        typer.Option(
-            help=_("File with replies to requests.jsonl, or with errors; may be partial, may be given again.")
-        ),
+        option(_("File with replies to requests.jsonl, or with errors; may be partial, may be given again.")),
     ] = None,
     cancel: Annotated[
-        bool,
-        typer.Option(
-            "--cancel", help=_("Cancel the jobs of the batch service, keep what they did, and stop.")
-        ),
+        bool, option(_("Cancel the jobs of the batch service, keep what they did, and stop."), "--cancel")
     ] = False,
     retry_failed: RetryFailed = False,
     yes: Trust = False,
@@ -111,9 +110,8 @@ def extend(
     inputs: Inputs = None,
     accept_changes: Annotated[
         bool,
-        typer.Option(
-            "--accept-changes",
-            help=_("Let behaviors hold that have changed or are gone, and changed settings."),
+        option(
+            _("Let behaviors hold that have changed or are gone, and changed settings."), "--accept-changes"
         ),
     ] = False,
     retry_failed: RetryFailed = False,
@@ -159,10 +157,7 @@ def estimate(
     shown: ShownFlags,
     inputs: Inputs = None,
     show_prompt: Annotated[
-        bool,
-        typer.Option(
-            "--show-prompt", help=_("Print the first request instead, exactly as it would be sent.")
-        ),
+        bool, option(_("Print the first request instead, exactly as it would be sent."), "--show-prompt")
     ] = False,
     extend: Extend = None,
 ) -> None:
@@ -176,15 +171,15 @@ def estimate(
             message = _("--show-prompt shows the first request of a new run; leave out --extend")
             raise UsageError(message)
         extension = runs.estimate_extension(invocation_of(flags), extend, inputs or (), observer.noted)
-        _tell(extension, views.extension_json, views.render_extension, as_json=shown.json)
+        tell(extension, views.extension_json, views.render_extension, as_json=shown.json)
     elif show_prompt:
         request = runs.first_request(invocation_of(flags).settings(), inputs or (), observer.noted)
-        _tell(request, views.prompt_json, views.print_prompt, as_json=shown.json)
+        tell(request, views.prompt_json, views.print_prompt, as_json=shown.json)
     else:
         planned = eventabs.estimate(
             inputs or (), settings=flags.nested(), config=flags.config, observer=observer
         )
-        _tell(planned, views.estimate_json, views.render_estimate, as_json=shown.json)
+        tell(planned, views.estimate_json, views.render_estimate, as_json=shown.json)
 
 
 @command(help=_("Show which column plays which role, and what rows become. Packs nothing, calls nobody."))
@@ -193,14 +188,15 @@ def columns(flags: SettingFlags, look: LookFlags, inputs: Inputs = None) -> None
     """Show what is understood of an input."""
     signals.interrupt()
     described = runs.describe_input(invocation_of(flags).settings(), inputs or ())
-    _tell(described, views.columns_json, views.render_columns, as_json=look.json)
+    tell(described, views.columns_json, views.render_columns, as_json=look.json)
 
 
-def _tell(
-    found: object, encoded: "Callable[[Any], bytes]", render: "Callable[..., None]", *, as_json: bool
+def tell(
+    found: object, encoded: "Callable[[Any], str | bytes]", render: "Callable[..., None]", *, as_json: bool
 ) -> None:
+    """Show what was found on standard output, as one line of JSON or for people."""
     if as_json:
-        print_bytes(encoded(found))
+        print_json(encoded(found))
     else:
         render(stdout_console(), found)
 
@@ -253,7 +249,7 @@ def _end(summary: "runs.Summary", shown: ShownFlags) -> None:
     views.render_summary(stderr_console(), summary, quiet=shown.quiet)
     if shown.json:
         with suppress(OutputGoneError):  # the exit code shows how the run ended as well
-            print_bytes(views.summary_json(summary))
+            print_json(views.summary_json(summary))
     raise typer.Exit(exit_code(summary))
 
 
@@ -269,14 +265,10 @@ _STDOUT = Path("-")
 
 @command(help=_("Write a config file: settings, their defaults and what they are for."))
 def init(
-    preset: Annotated[str | None, of_model(help=_("Known endpoint, such as deepseek, qwen or vllm."))] = None,
-    model: Annotated[str, of_model(help=_("Name of the model."))] = "",
-    output: Annotated[Path, typer.Option(help=_("File to write; - is standard output."))] = Path(
-        "eventabs.toml"
-    ),
-    all_settings: Annotated[
-        bool, typer.Option("--all", help=_("Also the settings that are rarely changed."))
-    ] = False,
+    preset: Annotated[str | None, of_model(_("Known endpoint, such as deepseek, qwen or vllm."))] = None,
+    model: Annotated[str, of_model(_("Name of the model."))] = "",
+    output: Annotated[Path, option(_("File to write; - is standard output."))] = Path("eventabs.toml"),
+    all_settings: Annotated[bool, option(_("Also the settings that are rarely changed."), "--all")] = False,
     lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Write a config file."""
@@ -334,13 +326,13 @@ def check(
     flags: SettingFlags,
     look: LookFlags,
     *,
-    quiet: Annotated[bool, of_view("--quiet", "-q", help=_("Only what is wrong."))] = False,
+    quiet: Annotated[bool, of_view(_("Only what is wrong."), "--quiet", "-q")] = False,
 ) -> None:
     """Check what a run would need."""
     signals.interrupt()
     if look.json:
         report = eventabs.check(settings=flags.nested(), config=flags.config)
-        print_bytes(views.check_json(report))
+        print_json(views.check_json(report))
     else:
         with views.showing_findings(stdout_console(), quiet=quiet) as on_finding:
             report = eventabs.check(settings=flags.nested(), config=flags.config, on_finding=on_finding)
@@ -368,7 +360,7 @@ def status(
     *,
     checkpoint: Checkpoint,
     watch: Annotated[
-        bool, typer.Option("--watch", help=_("Look again every second until the run is completed."))
+        bool, option(_("Look again every second until the run is completed."), "--watch")
     ] = False,
 ) -> None:
     """Show the status of a run."""
@@ -382,10 +374,8 @@ def status(
     if watch:
         with suppress(KeyboardInterrupt):
             views.watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
-    elif look.json:
-        print_json(views.status_json(inspect()))
     else:
-        views.render_status(stdout_console(), inspect())
+        tell(inspect(), views.status_json, views.render_status, as_json=look.json)
 
 
 @command(help=_("Show a user's behaviors and events side by side; without a user, list the users."))
@@ -396,13 +386,13 @@ def show(
     checkpoint: Checkpoint,
     user_id: Annotated[str | None, typer.Argument(metavar="USER_ID", help=_("The user to show."))] = None,
     raw: Annotated[
-        bool, typer.Option("--raw", help=_("Also the stored prompts and replies of the user's calls."))
+        bool, option(_("Also the stored prompts and replies of the user's calls."), "--raw")
     ] = False,
     state: Annotated[
-        Literal["pending", "done", "failed"] | None, typer.Option(help=_("List only users in this state."))
+        Literal["pending", "done", "failed"] | None, option(_("List only users in this state."))
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help=_("List so many users at most."))] = 50,
-    offset: Annotated[int, typer.Option(min=0, help=_("Leave out so many users of the list first."))] = 0,
+    limit: Annotated[int, option(_("List so many users at most."), min=1)] = 50,
+    offset: Annotated[int, option(_("Leave out so many users of the list first."), min=0)] = 0,
 ) -> None:
     """Show one user or list all."""
     with store.Ledger.watch(store.RunDirectory.find(checkpoint).ledger) as ledger:
@@ -430,7 +420,7 @@ def show(
 def report(
     checkpoint: Checkpoint,
     output: Annotated[
-        Path | None, typer.Option(help=_("File to write. (default: report.html in the run directory)"))
+        Path | None, option(_("File to write. (default: report.html in the run directory)"))
     ] = None,
     lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
@@ -455,36 +445,27 @@ def export(
     *,
     checkpoint: Checkpoint,
     form: Annotated[
-        Format | None,
-        typer.Option("--format", help=_("Format of the file. (default: as --output ends, else csv)")),
+        Format | None, option(_("Format of the file. (default: as --output ends, else csv)"), "--format")
     ] = None,
     output: Annotated[
         str,
-        typer.Option(
+        option(
+            _(
+                "File to write, or address of an object (s3, gs, az, https). (default: events.<format> in the run directory)"
+            ),
             "--output",
             "--out",
             show_default=False,
-            help=_(
-                "File to write, or address of an object (s3, gs, az, https). (default: events.<format> in the run directory)"
-            ),
         ),
     ] = "",
     rows: Annotated[
-        bool,
-        typer.Option("--rows", help=_("Write the behaviors too, with their texts and what became of each.")),
+        bool, option(_("Write the behaviors too, with their texts and what became of each."), "--rows")
     ] = False,
-    cases: Annotated[
-        Literal["users", "journeys"], typer.Option(help=_("What a trace of XES is about."))
-    ] = "users",
-    replace: Annotated[
-        bool, typer.Option("--replace", help=_("Replace the file or the object that is there."))
-    ] = False,
-    bom: Annotated[
-        bool, typer.Option("--bom", help=_("Mark a CSV as UTF-8, so that Excel shows Chinese."))
-    ] = False,
+    cases: Annotated[Literal["users", "journeys"], option(_("What a trace of XES is about."))] = "users",
+    replace: Annotated[bool, option(_("Replace the file or the object that is there."), "--replace")] = False,
+    bom: Annotated[bool, option(_("Mark a CSV as UTF-8, so that Excel shows Chinese."), "--bom")] = False,
     timezone: Annotated[
-        str | None,
-        typer.Option(help=_("Zone of times without one in XES, such as Asia/Shanghai. (default: the run's)")),
+        str | None, option(_("Zone of times without one in XES, such as Asia/Shanghai. (default: the run's)"))
     ] = None,
     lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
@@ -545,11 +526,9 @@ def merge(
     directories: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help=_("Run directories of shards, finished or not."))
     ],
-    out: Annotated[
-        Path, typer.Option(help=_("Run directory to make: a new one, or one that was merged before."))
-    ],
+    out: Annotated[Path, option(_("Run directory to make: a new one, or one that was merged before."))],
     accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help=_("Take shards of different inputs or settings."))
+        bool, option(_("Take shards of different inputs or settings."), "--accept-changes")
     ] = False,
 ) -> None:
     """Merge shards."""
@@ -557,9 +536,7 @@ def merge(
     merged = store.merge(directories, out, accept_changes=accept_changes)
     state = inspection.inspect_run(merged.path, now=time.time)
     choose_language(state.language)
-    if look.json:
-        print_json(views.status_json(state, warnings=merged.warnings))
-        return
-    views.render_status(stdout_console(), state)
-    for warning in merged.warnings:
+    encoded = partial(views.status_json, warnings=merged.warnings)
+    tell(state, encoded, views.render_status, as_json=look.json)
+    for warning in () if look.json else merged.warnings:
         print_line(stderr_console(), _("Warning: {message}").format(message=warning))

@@ -14,8 +14,15 @@ from eventabs.language import gettext as _
 
 _INPUT, _MODEL, _BUDGET = _("Input"), _("Model"), _("Budget")
 _PACE, _MACHINES = _("Pace and limits"), _("Many machines")
-of_model = partial(Option, rich_help_panel=_MODEL)
-of_view = partial(Option, rich_help_panel=_("What is shown"))
+
+
+def option(text: str, *names: str, **look: Any) -> Any:  # noqa: ANN401  of typer
+    """Declare an option by what it is for; without names it is called as its parameter."""
+    return Option(*names, help=text, **look)
+
+
+of_model = partial(option, rich_help_panel=_MODEL)
+of_view = partial(option, rich_help_panel=_("What is shown"))
 
 # by flag: the panel of the help page, the table of the setting, what it takes, what it is for
 _FLAGS: dict[str, tuple[str, str, Any, str]] = {
@@ -85,7 +92,7 @@ class SettingFlags:
 
 
 _Config = Annotated[
-    Path | None, Option(help=_("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml."))
+    Path | None, option(_("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml."))
 ]
 
 
@@ -95,7 +102,7 @@ def flag_name(option: str) -> str:
 
 
 # settled before the command line is parsed, see help.py; here it is checked and has its place on the help pages
-Lang = Annotated[Literal["en", "zh", "auto"] | None, of_view(help=_("Language of messages."))]
+Lang = Annotated[Literal["en", "zh", "auto"] | None, of_view(_("Language of messages."))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +111,11 @@ class ShownFlags:
 
     lang: Lang = None
     progress: Annotated[
-        Literal["auto", "plain", "json"], of_view(help=_("How progress is shown on standard error."))
+        Literal["auto", "plain", "json"], of_view(_("How progress is shown on standard error."))
     ] = "auto"
-    quiet: Annotated[bool, of_view("--quiet", "-q", help=_("Only errors and the end."))] = False
-    verbose: Annotated[bool, of_view("--verbose", "-v", help=_("Every batch and every retry."))] = False
-    json: Annotated[bool, of_view("--json", help=_("One JSON object on standard output at the end."))] = False
+    quiet: Annotated[bool, of_view(_("Only errors and the end."), "--quiet", "-q")] = False
+    verbose: Annotated[bool, of_view(_("Every batch and every retry."), "--verbose", "-v")] = False
+    json: Annotated[bool, of_view(_("One JSON object on standard output at the end."), "--json")] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,7 @@ class LookFlags:
     """Flags of the commands that only look."""
 
     lang: Lang = None
-    json: Annotated[bool, of_view("--json", help=_("JSON on standard output."))] = False
+    json: Annotated[bool, of_view(_("JSON on standard output."), "--json")] = False
 
 
 def with_options(*groups: type, shows: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:

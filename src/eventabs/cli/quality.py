@@ -1,6 +1,7 @@
 """The commands that say whether events are right."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,26 +10,22 @@ import typer
 from eventabs import quality, runs, views  # rooms load what is looked up in them
 from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, command
-from eventabs.cli.commands import exit_code, finished, invocation_of, watching
+from eventabs.cli.commands import exit_code, finished, invocation_of, tell, watching
 from eventabs.cli.help import choose_language
-from eventabs.cli.options import LookFlags, SettingFlags, ShownFlags, with_options
+from eventabs.cli.options import LookFlags, SettingFlags, ShownFlags, option, with_options
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
 from eventabs.views import print_json, print_line, stderr_console, stdout_console
 
 SideBySide = Annotated[
-    int | None,
-    typer.Option(min=0, help=_("Users shown side by side. (default: 3; 20 on the page and in JSON)")),
+    int | None, option(_("Users shown side by side. (default: 3; 20 on the page and in JSON)"), min=0)
 ]
-DifferencePage = Annotated[
-    Path | None, typer.Option(help=_("Also write a page with the users who differ most."))
-]
+DifferencePage = Annotated[Path | None, option(_("Also write a page with the users who differ most."))]
 
 
-Seed = Annotated[int, typer.Option(help=_("Draws the users; another seed, other users."))]
+Seed = Annotated[int, option(_("Draws the users; another seed, other users."))]
 Yes = Annotated[
-    bool,
-    typer.Option("--yes", help=_("Begin without asking; trust the endpoint that the run directory names.")),
+    bool, option(_("Begin without asking; trust the endpoint that the run directory names."), "--yes")
 ]
 
 
@@ -40,14 +37,12 @@ def evaluate(
     events: Annotated[Path, typer.Argument(metavar="EVENTS", help=_("A run directory, or an events.jsonl."))],
     gold: Annotated[
         Path,
-        typer.Option(
-            help=_(
-                "Labels: CSV or JSON lines with user, start, end, label; or user, time or line, group, label."
-            )
+        option(
+            _("Labels: CSV or JSON lines with user, start, end, label; or user, time or line, group, label.")
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option(help=_("Also write a page with labels and events as two lanes."))
+        Path | None, option(_("Also write a page with labels and events as two lanes."))
     ] = None,
 ) -> None:
     """Compare events with labels."""
@@ -55,11 +50,8 @@ def evaluate(
     evaluation = quality.evaluate(events, gold)
     if output:
         views.write_report(views.render_evaluation_page(evaluation), output)
-    if look.json:
-        print_json(views.evaluation_json(evaluation))
-        return
-    views.render_evaluation(stdout_console(), evaluation)
-    if output:
+    tell(evaluation, views.evaluation_json, views.render_evaluation, as_json=look.json)
+    if output and not look.json:
         print_line(stdout_console(), str(output))
 
 
@@ -82,11 +74,9 @@ def _show(first: Path, second: Path, *, users: int | None, output: Path | None, 
     comparison = quality.compare(first, second, most=20 if users is None else users)
     if output:
         views.write_report(views.render_comparison_page(comparison), output)
-    if as_json:
-        print_json(views.comparison_json(comparison))
-        return
-    views.render_comparison(stdout_console(), comparison, most=3 if users is None else users)
-    if output:
+    render = partial(views.render_comparison, most=3 if users is None else users)
+    tell(comparison, views.comparison_json, render, as_json=as_json)
+    if output and not as_json:
         print_line(stdout_console(), str(output))
 
 
@@ -98,13 +88,13 @@ def audit(
     *,
     checkpoint: Checkpoint,
     share: Annotated[
-        str, typer.Option(metavar="SHARE", help=_("Share of the users to ask again, such as 5% or 0.05."))
+        str, option(_("Share of the users to ask again, such as 5% or 0.05."), metavar="SHARE")
     ] = "5%",
     seed: Seed = 0,
     users: SideBySide = None,
     output: DifferencePage = None,
     out: Annotated[
-        Path | None, typer.Option(help=_("The audit's own directory. (default: audit in the run directory)"))
+        Path | None, option(_("The audit's own directory. (default: audit in the run directory)"))
     ] = None,
     yes: Yes = False,
 ) -> None:
@@ -126,19 +116,16 @@ def calibrate(
     shown: ShownFlags,
     *,
     checkpoint: Checkpoint,
-    users: Annotated[int, typer.Option(min=10, help=_("Users to ask about."))] = 200,
+    users: Annotated[int, option(_("Users to ask about."), min=10)] = 200,
     seed: Seed = 0,
     sizes: Annotated[
-        str, typer.Option(help=_("Users a prompt to try, beside one and the config's own number."))
+        str, option(_("Users a prompt to try, beside one and the config's own number."))
     ] = "2,4,8,16,32",
     margin: Annotated[
-        float,
-        typer.Option(
-            min=0, max=1, help=_("How far agreement may lie below the model's agreement with itself.")
-        ),
+        float, option(_("How far agreement may lie below the model's agreement with itself."), min=0, max=1)
     ] = 0.05,
     out: Annotated[
-        Path | None, typer.Option(help=_("Folder of the runs. (default: calibration in the run directory)"))
+        Path | None, option(_("Folder of the runs. (default: calibration in the run directory)"))
     ] = None,
     yes: Yes = False,
 ) -> None:
@@ -160,10 +147,7 @@ def calibrate(
     )
     summary = _asked(plan, flags, shown, yes=yes)
     calibration = quality.calibration_of(plan)
-    if shown.json:
-        print_json(views.calibration_json(calibration))
-    else:
-        views.render_calibration(stdout_console(), calibration)
+    tell(calibration, views.calibration_json, views.render_calibration, as_json=shown.json)
     raise typer.Exit(exit_code(summary) if summary and not calibration.recommended else 0)
 
 
@@ -189,34 +173,30 @@ def review(
     look: LookFlags,
     *,
     checkpoint: Checkpoint,
-    sample: Annotated[
-        int, typer.Option(min=1, max=5_000, help=_("Events to judge, and as many journeys."))
-    ] = 200,
+    sample: Annotated[int, option(_("Events to judge, and as many journeys."), min=1, max=5000)] = 200,
     days: Annotated[
         int,
-        typer.Option(
-            min=0, max=1_000, help=_("Days of users to look at as a whole, for the events that are missing.")
-        ),
+        option(_("Days of users to look at as a whole, for the events that are missing."), min=0, max=1000),
     ] = 20,
     doubtful: Annotated[
         int,
-        typer.Option(
+        option(
+            _("Events, journeys and left out rows to judge besides, the most doubtful first."),
             min=0,
-            max=5_000,
-            help=_("Events, journeys and left out rows to judge besides, the most doubtful first."),
+            max=5000,
         ),
     ] = 40,
     by: Annotated[
         Literal["type"] | None,
-        typer.Option(help=_("Draw as many events of each type; there is no figure of all events then.")),
+        option(_("Draw as many events of each type; there is no figure of all events then.")),
     ] = None,
-    seed: Annotated[int, typer.Option(help=_("Draws the events; another seed, other events."))] = 0,
+    seed: Annotated[int, option(_("Draws the events; another seed, other events."))] = 0,
     output: Annotated[
-        Path | None, typer.Option(help=_("Page to write. (default: in reviews in the run directory)"))
+        Path | None, option(_("Page to write. (default: in reviews in the run directory)"))
     ] = None,
     read: Annotated[
         list[Path] | None,
-        typer.Option(metavar="CSV", help=_("Read a CSV that the page has saved; twice for two reviewers.")),
+        option(_("Read a CSV that the page has saved; twice for two reviewers."), metavar="CSV"),
     ] = None,
 ) -> None:
     """Make the page of a review, or read what was said on it."""

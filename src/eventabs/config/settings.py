@@ -71,6 +71,16 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def faults(self) -> Iterator[str]:
+        """Yield what does not go together in the table; the first is told."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _without_faults(self) -> Self:
+        if fault := next(self.faults(), ""):
+            raise ValueError(fault)
+        return self
+
 
 class CategorySettings(Section):
     """A kind of event; `mark` is one character behind the type, "" for the default category."""
@@ -109,35 +119,28 @@ class VocabularySettings(Section):
         CategorySettings(name="engagement"),
     )
 
-    @model_validator(mode="after")
-    def _one_default_category(self) -> Self:
+    def faults(self) -> Iterator[str]:
+        """Yield what does not go together, and names that an answer cannot have."""
         marks = [category.mark for category in self.categories]
-        names = {category.name for category in self.categories}
-        if marks.count("") != 1 or len(set(marks)) != len(marks) or len(names) != len(marks):
-            message = _("give every category its own mark, and exactly one of them none")
-            raise ValueError(message)
-        unknown = {kind.category for kind in self.types} - {c.name for c in self.categories} - {""}
-        if unknown:
-            message = _("unknown category: {names}").format(names=", ".join(sorted(unknown)))
-            raise ValueError(message)
-        return self
-
-    @model_validator(mode="after")
-    def _without_minor(self) -> Self:
+        categories = {category.name for category in self.categories}
+        if marks.count("") != 1 or len(set(marks)) != len(marks) or len(categories) != len(marks):
+            yield _("give every category its own mark, and exactly one of them none")
+        if unknown := sorted({kind.category for kind in self.types} - categories - {""}):
+            yield _("unknown category: {names}").format(names=", ".join(unknown))
         minor = {*map(replies.read_as, prompts.MINOR.values())}
-        names = (*(kind.name for kind in self.types), self.other, *self.aliases)
-        for name in filter(lambda each: replies.read_as(each) in minor, names):
-            message = _("{name} is the word for rows that no event is made of; give the type another name")
-            raise ValueError(message.format(name=name))
-        return self
-
-    @model_validator(mode="after")
-    def _can_be_read(self) -> Self:
-        if self.model_fields_set:
-            for name in replies.unreadable(self.in_force("zh")):
-                message = _("an answer that has {name} would be read as something else; give it another name")
-                raise ValueError(message.format(name=name))
-        return self
+        types = {kind.name for kind in self.types}
+        for name in (*(kind.name for kind in self.types), self.other, *self.aliases):
+            if replies.read_as(name) in minor:
+                message = _(
+                    "{name} is the word for rows that no event is made of; give the type another name"
+                )
+                yield message.format(name=name)
+        for name in replies.unreadable(self.in_force("zh")) if self.model_fields_set else ():
+            message = _("an answer that has {name} would be read as something else; give it another name")
+            yield message.format(name=name)
+        unknown = sorted({*self.aliases.values()} - types - {self.other})
+        if types and not self.open and unknown:
+            yield _("unknown type: {names}").format(names=", ".join(unknown))
 
     def in_force(self, language: Language) -> Vocabulary:
         """Return the configured vocabulary, with the shipped types and kinds of journeys where none are named."""
@@ -152,15 +155,6 @@ class VocabularySettings(Section):
             or shipped.journeys,
             open_journeys=self.open_journeys,
         )
-
-    @model_validator(mode="after")
-    def _known_types(self) -> Self:
-        named = {kind.name for kind in self.types}
-        unknown = sorted({*self.aliases.values()} - named - {self.other}) if named and not self.open else []
-        if unknown:
-            message = _("unknown type: {names}").format(names=", ".join(unknown))
-            raise ValueError(message)
-        return self
 
 
 def _as_texts(value: object) -> object:
@@ -211,18 +205,14 @@ class MustSettings(Section):
         named = {"action": self.action, "item": self.item, "place": self.place, "text": self.text}
         return {name: texts for name, texts in named.items() if texts.texts or texts.regex}
 
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def faults(self) -> Iterator[str]:
+        """Yield what the rule lacks or has twice."""
         if not self.conditions and self.min_duration is None and self.max_duration is None:
-            message = _("give it a condition: action, item, place, text, min_duration or max_duration")
-            raise ValueError(message)
+            yield _("give it a condition: action, item, place, text, min_duration or max_duration")
         if not self.type and not self.category:
-            message = _("say what must cover the behaviors: give type, category or both")
-            raise ValueError(message)
+            yield _("say what must cover the behaviors: give type, category or both")
         if self.type and self.added_type:
-            message = _("added_type is for a rule without type; leave one of them out")
-            raise ValueError(message)
-        return self
+            yield _("added_type is for a rule without type; leave one of them out")
 
 
 class EventSettings(Section):
@@ -349,15 +339,11 @@ def _words(fault: "ErrorDetails") -> str:
             "it takes a name: one line without bars and semicolons, that does not begin with a space, # or >"
         )
         return patterns.get(str(fault["loc"][-1]), a_name)
-    bounds = {
+    told = {
         "greater_than": _("it must be greater than {gt}"),
         "greater_than_equal": _("it must be at least {ge}"),
         "less_than": _("it must be less than {lt}"),
         "less_than_equal": _("it must be at most {le}"),
-    }
-    if kind in bounds:
-        return bounds[kind].format(**context)
-    kinds = {
         "missing": _("it is missing"),
         "int": _("it takes a whole number"),
         "float": _("it takes a number"),
@@ -370,7 +356,8 @@ def _words(fault: "ErrorDetails") -> str:
         "mapping": _("it takes a table"),
         "model": _("it takes a table"),
     }
-    return kinds.get(kind.partition("_")[0], fault["msg"])
+    words = told.get(kind) or told.get(kind.partition("_")[0])
+    return words.format(**context) if words else fault["msg"]
 
 
 def _storable(number: int) -> int:

@@ -80,15 +80,9 @@ def without_marks(name: str, marks: Sequence[str]) -> str:
     return name
 
 
-def colliding(names: Iterable[str], marks: Sequence[str]) -> frozenset[str]:
-    """Return the clean names that would equal another name without their marks."""
-    bare = {name: without_marks(name, marks) for name in names}
-    uses = Counter(bare.values())
-    return frozenset(name for name, left in bare.items() if uses[left] > 1)
-
-
-_ANYONE = {
-    *[
+# ids that are common words identify nobody
+_ANYONE = frozenset(
+    [
         "me",
         "my",
         "myself",
@@ -107,7 +101,7 @@ _ANYONE = {
         "自己",
         "用户",
     ]
-}
+)
 
 
 def id_pattern(user_id: str) -> re.Pattern[str] | None:
@@ -386,7 +380,9 @@ class Compactor:
         text = ""
         for column, raw in log.profile:
             if shown := _shown(raw, masked):
-                value = self._profile_value(column, shown)
+                value = shown if column in SELF_EXPLAINING else f"{clean(column)}:{shown}"
+                if column == "age":
+                    value = shown + self._years if shown[-1:].isdecimal() else shown
                 text += " " + (_quoted(value) if " " in value or value.startswith('"') else value)
         return text
 
@@ -395,7 +391,9 @@ class Compactor:
         joined = "|".join(names | {b.action for b in log.behaviors})
         kept: frozenset[str] = frozenset()
         if any(mark in joined for mark in self._marks):
-            kept = colliding(map(clean, names), self._marks)
+            bare = {name: without_marks(name, self._marks) for name in map(clean, names)}
+            uses = Counter(bare.values())
+            kept = frozenset(name for name, left in bare.items() if uses[left] > 1)
         return _mask(log.user_id, joined), kept
 
     def _body(self, treatment: _Treatment, action: str, item: str, place: str) -> Body:
@@ -419,12 +417,16 @@ class Compactor:
         if verb := self._verbs.get(action):
             has_verb = is_bare and item.startswith(f"{verb}_")
             return what if has_verb else f"{verb} {what}".rstrip(), where
-        return f"{self._own_word(word)}: {what}".rstrip(), where
+        is_plain = (
+            _BARE_WORD.fullmatch(word) and not self._starts_with_verb(word) and not self._reads_as_code(word)
+        )
+        return f"{word if is_plain else _quoted(word)}: {what}".rstrip(), where
 
     def _can_stand_bare(self, action: str, item: str, place: str) -> bool:
         bare = f"{item} {place}".strip()
         if action in WITHOUT_VERB:
-            is_bare = bool(item) and not self._reads_as_action(bare)
+            reads_as_action = bare.startswith(NOTE) or self._starts_with_verb(bare) or _OWN_WORD.match(bare)
+            is_bare = bool(item) and not reads_as_action
         elif action in WITHOUT_PLACE:
             is_bare = not place
         elif place:
@@ -438,17 +440,10 @@ class Compactor:
             and not self._reads_as_code(bare)
         )
 
-    def _own_word(self, word: str) -> str:
-        is_bare = _BARE_WORD.fullmatch(word) and not self._starts_with_verb(word)
-        return word if is_bare and not self._reads_as_code(word) else _quoted(word)
-
     def _reads_as_code(self, text: str) -> bool:
         if not self._legend:
             return False
         return text.partition(" ")[0] in self._legend or text.rpartition(" ")[2] in self._legend
-
-    def _reads_as_action(self, text: str) -> bool:
-        return text.startswith(NOTE) or self._starts_with_verb(text) or _OWN_WORD.match(text) is not None
 
     def _starts_with_verb(self, text: str) -> bool:
         return text.partition(" ")[0].partition("_")[0] in self._verb_words
@@ -456,11 +451,6 @@ class Compactor:
     def _day(self, ordinal: int, starts_year: bool) -> str:
         day = date.fromordinal(ordinal)
         return f"# {day.isoformat()} {self._weekdays[day.weekday()]}\n" if starts_year else f"# {day:%m-%d}\n"
-
-    def _profile_value(self, column: str, value: str) -> str:
-        if column == "age":
-            return value + self._years if value[-1:].isdecimal() else value
-        return value if column in SELF_EXPLAINING else f"{clean(column)}:{value}"
 
 
 class JourneyLines(Compactor):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from heapq import heapreplace
 from itertools import accumulate, chain
 from math import ceil, inf
-from operator import neg, sub
+from operator import sub
 from typing import Literal, NamedTuple
 
 from eventabs.errors import ConfigError
@@ -56,10 +56,9 @@ class BatchLimits:
             and tokens + self.numbers.totals(rows)[rows] <= room
         )
 
-    def holds(self, sizes: Sequence[PartSize], share: float = 1) -> bool:
-        """Whether parts of these sizes fit into a batch together, within a share of the tokens."""
-        limits = self if share == 1 else self.within(share)
-        return len(sizes) <= self.max_users and limits.hold(PartSize(*_sums(sizes)))
+    def holds(self, sizes: Sequence[PartSize]) -> bool:
+        """Whether parts of these sizes fit into a batch together."""
+        return len(sizes) <= self.max_users and self.hold(PartSize(*_sums(sizes)))
 
     def within(self, share: float) -> "BatchLimits":
         """Return limits with a share of the tokens."""
@@ -76,7 +75,7 @@ def _sums(sizes: Iterable[PartSize]) -> tuple[int, int, int]:
 
 
 Bound = Literal["input", "output", "users", "rows"]
-_SHARES = 12  # beyond, rounding gains next to nothing
+_SHARES = 12  # beyond, counting gains next to nothing
 
 
 class CountBound(NamedTuple):
@@ -89,13 +88,8 @@ class CountBound(NamedTuple):
 
 def lower_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Bound]:
     """Return a lower bound of the number of batches, and the limit that gives it, of several the one that is fullest."""
-    return _plain_bound(sizes, limits, _input_bound(sizes, limits))
-
-
-def _plain_bound(
-    sizes: Sequence[PartSize], limits: BatchLimits, by_input: "_InputBound"
-) -> tuple[int, Bound]:
     _tokens, out, rows = _sums(sizes)
+    by_input = _input_bound(sizes, limits)
     shares: dict[Bound, tuple[int, float]] = {"input": (by_input.batches, by_input.share)}
     others: dict[Bound, float] = {
         "output": out / limits.max_output_tokens,
@@ -154,14 +148,12 @@ def _most_rows(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
     return min(rows, limits.max_rows or rows, int(limits.room / (1 + thinnest)) + 1)
 
 
-def tight_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
-    """Return the best bound known: `lower_bound`, or for one dimension L2, or one by rounding or counting parts."""
-    by_volume, by_count = best_bounds(sizes, limits)
-    return max(by_volume, by_count.bound)
+def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
+    """Bound by how many parts fit together.
 
-
-def best_bounds(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, CountBound]:
-    """Return the best bound but for that by counting, and that one."""
+    At most k + 1 parts larger than a (k + 2)th of a budget share a batch. As many batches as the smallest of these parts
+    fill have k + 1 of them, all others at most k.
+    """
     by_input = _input_bound(sizes, limits)
     dimensions = [
         ([size.input_tokens + by_input.slope * size.rows for size in sizes], by_input.room),
@@ -169,16 +161,6 @@ def best_bounds(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Co
     ]
     if limits.max_rows:
         dimensions.append(([size.rows for size in sizes], limits.max_rows))
-    by_dimension = (max(_l2(*each), _rounded(*each)) for each in dimensions)
-    return max(_plain_bound(sizes, limits, by_input)[0], *by_dimension), _count_bound(dimensions)
-
-
-def _count_bound(dimensions: Iterable[tuple[list[int], int]]) -> CountBound:
-    """Bound by how many parts fit together.
-
-    At most k + 1 parts larger than a (k + 2)th of a budget share a batch. As many batches as the smallest of these parts
-    fill have k + 1 of them, all others at most k.
-    """
     best = CountBound(0, 0, [])
     for tokens, budget in dimensions:
         order = sorted(range(len(tokens)), key=tokens.__getitem__)
@@ -195,45 +177,6 @@ def _count_bound(dimensions: Iterable[tuple[list[int], int]]) -> CountBound:
             bound = -(-(most - full) // k)
             if bound > best.bound:
                 best = CountBound(bound, full, order[first : first + (k + 1) * full])
-    return best
-
-
-def _rounded(tokens: Iterable[int], budget: int) -> int:
-    """Bound one dimension by shares rounded so that no batch holds more than one in all.
-
-    The dual feasible functions u(k) of Fekete and Schepers (2001): 0.21 of a budget counts as a quarter,
-    since there is no room for a fifth such part.
-    """
-    ordered = sorted(tokens)
-    best = 0
-    for k in range(2, _SHARES):
-        total = 0  # in units of 1 / (budget * k)
-        for share in range(1, k + 2):  # in units of a (k + 1)th
-            least, over = divmod(share * budget, k + 1)
-            from_here = bisect_left(ordered, least + (over > 0))
-            total += (len(ordered) - from_here) * budget
-            if not over:  # a share that needs no rounding
-                total -= (bisect_right(ordered, least) - from_here) * (share * budget - least * k)
-        best = max(best, -(-total // (budget * k)))
-    return best
-
-
-def _l2(tokens: Iterable[int], budget: int) -> int:
-    """Bound one dimension (Martello and Toth 1990): parts larger than half a budget need batches of their own.
-
-    For every k: parts above budget - k share a batch with none from k on; those from k to half a budget fill what the
-    parts between leave free, and batches of their own.
-    """
-    ordered = sorted(tokens, reverse=True)
-    total = [0, *accumulate(ordered)]
-    halves = bisect_left(ordered, -(budget / 2), key=neg)  # parts above half a budget
-    best = halves
-    for k in {ordered[index] for index in range(halves, len(ordered))}:
-        alone = bisect_left(ordered, k - budget, key=neg)  # above budget - k
-        small_end = bisect_right(ordered, -k, key=neg)  # down to k itself
-        free = (halves - alone) * budget - (total[halves] - total[alone])
-        small = total[small_end] - total[halves]
-        best = max(best, halves + max(0, -(-(small - free) // budget)))
     return best
 
 
@@ -563,8 +506,8 @@ def _rounds_end(batches: Sequence[Sequence[int]], sizes: Sequence[PartSize], wor
 
 def _make_room_in_first(batches: list[list[PlannedPart]], limits: BatchLimits) -> None:
     first, *others = batches
-    removed = []
-    while len(first) > 1 and not limits.holds([planned.size for planned in first], PROBE_SHARE):
+    removed, within = [], limits.within(PROBE_SHARE)
+    while len(first) > 1 and not within.holds([planned.size for planned in first]):
         removed.append(first.pop())
     for planned in removed:
         roomy = (
@@ -615,8 +558,7 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> B
 def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batches:
     if limits.max_users == 1:
         return [[index] for index in range(len(sizes))]
-    by_volume, by_count = best_bounds(sizes, limits)
-    by_volume = max(by_volume, least)
+    by_volume, by_count = max(lower_bound(sizes, limits)[0], least), count_bound(sizes, limits)
     if by_count.bound <= by_volume:
         return Packer(sizes, limits).packed(by_volume)
     # small parts are counted with small parts: their sizes decide how many fit together
@@ -628,7 +570,7 @@ def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batch
     by_class: Batches = []
     for indices in filter(None, classes):
         own = [sizes[index] for index in indices]
-        packed = Packer(own, limits).packed(tight_bound(own, limits))
+        packed = Packer(own, limits).packed(max(lower_bound(own, limits)[0], count_bound(own, limits).bound))
         by_class += [[indices[at] for at in batch] for batch in packed]
     if len(by_class) <= by_count.bound + by_count.bound // _CLOSE:
         return by_class

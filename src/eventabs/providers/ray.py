@@ -136,7 +136,10 @@ class RayProvider:
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request on the machine with the fewest calls in flight. Raises the subclasses of EndpointError."""
-        machine = self._choose()
+        if not (ready := self._ready()):
+            raise _none()
+        now = time.monotonic()
+        machine = min(ready, key=lambda each: (each.troubled_until > now, len(each.calls)))
         number = next(self._numbers)
         machine.calls[number] = on_content or (lambda _characters: None)
         reference = machine.actor.complete.remote(number, request)
@@ -148,12 +151,10 @@ class RayProvider:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if not asked.done():
-                self._lose(machine, _("it does not answer"))
-                raise _lost(machine)
+                raise self._lost(machine, _("it does not answer"))
             answer, refused = asked.result()
         except self._ray.exceptions.RayError as error:
-            self._lose(machine, self._said(error))
-            raise _lost(machine) from None
+            raise self._lost(machine, self._said(error)) from None
         except asyncio.CancelledError:
             self._ray.cancel(reference)
             raise
@@ -197,12 +198,6 @@ class RayProvider:
     def _ready(self) -> list[_Machine]:
         return [each for each in self._machines.values() if each.is_ready]
 
-    def _choose(self) -> _Machine:
-        if not (ready := self._ready()):
-            raise _none()
-        now = time.monotonic()
-        return min(ready, key=lambda each: (each.troubled_until > now, len(each.calls)))
-
     async def _look_for_machines(self) -> None:
         """Start an actor on each machine that has none, now and later."""
         while True:
@@ -239,31 +234,32 @@ class RayProvider:
                 async with asyncio.timeout(silent):
                     characters = await machine.actor.characters.remote()
             except TimeoutError:
-                self._lose(machine, _("it does not answer"))
+                self._lost(machine, _("it does not answer"))
             except self._ray.exceptions.RayError as error:
-                self._lose(machine, self._said(error))
+                self._lost(machine, self._said(error))
             else:
                 if not machine.is_ready:
                     machine.is_ready = self._has_worked = True
-                    self._tell()
+                    self._on_machines(len(self._ready()), "", "")
                 for number in characters.keys() & machine.calls.keys():
                     machine.calls[number](characters[number])
                 await asyncio.sleep(_BEAT_SECONDS)
 
-    def _lose(self, machine: _Machine, cause: str) -> None:
-        """Fail the calls of an actor, and start another one after some seconds."""
-        if machine.lost.done():
-            return
-        machine.lost.set_result(cause)
-        del self._machines[machine.node]
-        seconds, _until = self._rests.get(machine.node, (_FIRST_REST / 2, 0.0))
-        seconds = min(2 * seconds, _LONGEST_REST)
-        self._rests[machine.node] = seconds, time.monotonic() + seconds
-        self._ray.kill(machine.actor)
-        if machine.is_ready:
-            self._tell(machine.address, cause)
-        else:
-            self._causes[machine.address] = cause
+    def _lost(self, machine: _Machine, cause: str) -> MachineLostError:
+        """Fail the calls of an actor, and start another one after some seconds; return the error of a call."""
+        if not machine.lost.done():
+            machine.lost.set_result(cause)
+            del self._machines[machine.node]
+            seconds, _until = self._rests.get(machine.node, (_FIRST_REST / 2, 0.0))
+            seconds = min(2 * seconds, _LONGEST_REST)
+            self._rests[machine.node] = seconds, time.monotonic() + seconds
+            self._ray.kill(machine.actor)
+            if machine.is_ready:
+                self._on_machines(len(self._ready()), machine.address, cause)
+            else:
+                self._causes[machine.address] = cause
+        message = _("machine {address} is lost: {cause}; the call is repeated elsewhere")
+        return MachineLostError(message.format(address=machine.address, cause=machine.lost.result()))
 
     def _said(self, error: Exception) -> str:
         """Return why an actor is lost; where its start failed, the last line has the cause."""
@@ -272,34 +268,17 @@ class RayProvider:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return lines[-1][:_SHOWN] if lines else type(error).__name__
 
-    def _tell(self, lost: str = "", cause: str = "") -> None:
-        self._on_machines(len(self._ready()), lost, cause)
-
 
 def _none() -> UnavailableError:
     return UnavailableError(_("no machine of the Ray cluster can make calls now"))
 
 
-def _lost(machine: _Machine) -> MachineLostError:
-    message = _("machine {address} is lost: {cause}; the call is repeated elsewhere")
-    return MachineLostError(message.format(address=machine.address, cause=machine.lost.result()))
-
-
-class Cluster:
-    """A Ray cluster that this process is connected to; open it with `connected`."""
-
-    def __init__(self, ray: ModuleType, *, is_local: bool) -> None:
-        self._ray = ray
-        self.is_local = is_local
-
-    def provider(self, make: Callable[[], "Provider"], **options: Any) -> RayProvider:  # noqa: ANN401  of RayProvider
-        """Make the provider whose calls the machines make; see `RayProvider`."""
-        return RayProvider(self._ray, make, **options)
+Cluster = Callable[..., RayProvider]  # makes the provider whose calls the machines make
 
 
 @asynccontextmanager
 async def connected(address: str) -> AsyncIterator[Cluster]:
-    """Connect to the cluster at an address; "" starts one of this machine alone. Raises ConfigError.
+    """Connect to the cluster at an address; "" starts one of this machine alone. Yield `RayProvider` but for its `ray`. Raises ConfigError.
 
     Ray prints what it notices on standard output, which is for results, and on standard error; it is not shown.
     """
@@ -320,7 +299,7 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
                 raise failed[0] from None
             import ray  # noqa: PLC0415  as below
 
-            yield Cluster(ray, is_local=not address)
+            yield partial(RayProvider, ray)
         finally:
             ended.set()
             if tried.is_set():

@@ -174,7 +174,7 @@ async def complete_with_retries(
 
     def choose_wait(state: "tenacity.RetryCallState") -> float:
         backoff = growing(state) * (1 + jitter()) / 2
-        return max(backoff, getattr(_error(state), "wait_seconds", None) or 0.0)
+        return max(backoff, _error(state).wait_seconds or 0.0)
 
     def before_sleep(state: "tenacity.RetryCallState") -> None:
         error, wait = _error(state), state.upcoming_sleep

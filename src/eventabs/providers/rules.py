@@ -213,7 +213,7 @@ class Rules:
     """A rules file, ready to use."""
 
     language: Language
-    limits: DetailLimits
+    pause: timedelta  # that ends an event
     kinds: Mapping[str, EventKind]
     verbs: Mapping[str, str]
     separators: re.Pattern[str] | None
@@ -251,7 +251,7 @@ def load_rules(text: str, language: Language) -> Rules:
 
     return Rules(
         language=language,
-        limits=file.detail,
+        pause=timedelta(minutes=file.detail.session_minutes),
         kinds=kinds,
         verbs={action: words.in_language(language) for action, words in file.verbs.items()},
         separators=re.compile(separators) if separators else None,
@@ -280,14 +280,17 @@ class _Event:
 
 def _find_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[list[int], EventKind]]:
     """Return the events of a log in order of their first rows, each with its heaviest kind."""
-    pause = timedelta(minutes=rules.limits.session_minutes)
     events: list[_Event] = []
     ongoing: dict[str, _Event] = {}  # by theme
     for row, behavior in enumerate(map(_shortened, log.behaviors)):
         kind = rules.classify(behavior.action, behavior.item, behavior.place)
         start = behavior.start.replace(tzinfo=None)
         event = None if kind.alone else ongoing.get(kind.theme)
-        if event is None or event.day != behavior.day or (detail == "fine" and start - event.end > pause):
+        if (
+            event is None
+            or event.day != behavior.day
+            or (detail == "fine" and start - event.end > rules.pause)
+        ):
             event = _Event(behavior.day, start)
             events.append(event)
             if detail == "fine":  # another activity ends it
@@ -524,16 +527,19 @@ class _Summarizer:
         """Name items, how often with which action, how long, and where."""
         wording = self._wording
         lead = self._lead_action(kind, behaviors)
+        verb = self._rules.verbs.get(lead, lead)
         counts = self._action_counts(behaviors, lead) if len(behaviors) > 1 else ()
         extent = self._extent(behaviors, counts)
         about = [behavior for behavior in behaviors if behavior.action == lead] if lead else behaviors
-        room = wording.max_width - width(wording.action(self._verb(lead), extent))
+        room = wording.max_width - width(wording.action(verb, extent))
         text = self._top_names(about, most=2 if brief else 3, room=room)
         if lead and not any(behavior.in_own_words for behavior in about):
-            text = wording.action(self._verb(lead), text)
+            text = wording.action(verb, text)
         text += extent
         sites = _ranked(
-            (self._rules.clean(site), behavior) for behavior in behaviors if (site := _site(behavior))
+            (self._rules.clean(site), behavior)
+            for behavior in behaviors
+            if (site := behavior.item if behavior.action == "use" else behavior.place)
         )
         place = wording.place_of_many if len(sites) > 1 else "{}"
         where = wording.clause_separator + place.format(sites[0]) if sites else ""
@@ -562,13 +568,10 @@ class _Summarizer:
         if len(actions) == 1:
             return [times.format(len(behaviors))]
         return [
-            self._wording.action(self._verb(action), times.format(count))
+            self._wording.action(self._rules.verbs.get(action, action), times.format(count))
             for action, count in actions.most_common()
             if count > 1 or action != lead
         ]
-
-    def _verb(self, action: str) -> str:
-        return self._rules.verbs.get(action, action)
 
     def _top_names(self, behaviors: Sequence[Behavior], *, most: int, room: int) -> str:
         """Return what most behaviors deal with. Used apps count only where no item does."""
@@ -585,10 +588,6 @@ class _Summarizer:
         if behavior.action == "search" and not behavior.in_own_words:
             return [next((known for known in self._known if known in name), name) for name in names]
         return names
-
-
-def _site(behavior: Behavior) -> str:
-    return behavior.item if behavior.action == "use" else behavior.place
 
 
 def _ranked(mentions: Iterable[tuple[str, Behavior]]) -> list[str]:

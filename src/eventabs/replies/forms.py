@@ -360,7 +360,9 @@ def without_reasoning(text: str) -> AnswerText:
     end = 0
     for tag in _CLOSING.finditer(text):
         is_open = bisect(openings, end - 1) < bisect(openings, tag.start())
-        if is_open or not _is_in_name(text, tag):
+        line = text[max(0, tag.start() - _LONGEST_NAME) : tag.start()].rpartition("\n")[2]
+        is_in_name = _END_OF_STRING.match(text, tag.end()) or fold(line).lstrip().startswith(">")
+        if is_open or not is_in_name:
             end = tag.end()
     behind = text[end:]
     opening = _OPENING.search(behind)
@@ -370,8 +372,3 @@ def without_reasoning(text: str) -> AnswerText:
         first = _OPENING.search(text)
         answer = text[: first.start()] if first else ""
     return AnswerText(answer, unclosed)
-
-
-def _is_in_name(text: str, tag: re.Match[str]) -> bool:
-    line = text[max(0, tag.start() - _LONGEST_NAME) : tag.start()].rpartition("\n")[2]
-    return bool(_END_OF_STRING.match(text, tag.end())) or fold(line).lstrip().startswith(">")

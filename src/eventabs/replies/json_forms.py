@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 
 import orjson
 
@@ -51,21 +52,17 @@ class _Tree:
     def __init__(self) -> None:
         self.values: list[object] = []
         self.open: list[tuple[str, dict[str, object] | list[object]]] = []
-        self._key: str | None = None
+        self.key: str | None = None  # of the next value
 
     def put(self, value: object) -> None:
         """Put a value where the text is. Words outside of all brackets are prose."""
         inside = self.open[-1][1] if self.open else self.values
         if isinstance(inside, dict):
-            free = self._key is not None and self._key not in inside
-            inside[self._key if free and self._key is not None else f" {len(inside)}"] = value
+            is_free = self.key is not None and self.key not in inside
+            inside[self.key if is_free and self.key is not None else f" {len(inside)}"] = value
         elif self.open or isinstance(value, dict | list):
             inside.append(value)
-        self._key = None
-
-    def name(self, key: object) -> None:
-        """Take the key of the next value."""
-        self._key = str(key)
+        self.key = None
 
     def sign(self, sign: str) -> None:
         """Open or close an object or array; one that is closed closes what was left open inside."""
@@ -76,7 +73,7 @@ class _Tree:
         elif sign in _PAIRS and any(each in _PAIRS[sign] for each, _value in self.open[-_DEEPEST:]):
             while self.open.pop()[0] not in _PAIRS[sign]:
                 pass
-            self._key = None
+            self.key = None
 
 
 def parse(text: str) -> tuple[list[object], bool]:
@@ -95,7 +92,7 @@ def parse(text: str) -> tuple[list[object], bool]:
     for token in _TOKEN.finditer(text):
         sign = fold(token["sign"] or "")
         if sign == ":" and scalars:
-            tree.name(scalars.pop())
+            tree.key = str(scalars.pop())
         elif sign != ":":
             if scalars:
                 tree.put(scalars.pop())
@@ -113,11 +110,12 @@ def _scalar(token: re.Match[str]) -> object:
     if token["word"]:
         return int(text[:12]) if re.fullmatch("[0-9]+", text) else _WORDS.get(text.casefold(), text)
     inside = text[1:-1] if len(text) > 1 and text[-1] in "\"'”’" else text[1:]
-    return _ESCAPES.sub(_unescaped, inside)
-
-
-def _unescaped(found: re.Match[str]) -> str:
-    return chr(int(found["code"], 16)) if found["code"] else _ESCAPED.get(found["sign"], found["sign"])
+    return _ESCAPES.sub(
+        lambda found: (
+            chr(int(found["code"], 16)) if found["code"] else _ESCAPED.get(found["sign"], found["sign"])
+        ),
+        inside,
+    )
 
 
 def read_json(text: str, answer: Answer) -> None:
@@ -146,7 +144,7 @@ def _read(value: object, answer: Answer, key: str, journey: JourneyName | None, 
         kind, *others = value or [None]
         of_each = [_rows_in(each, answer) for each in others]
         if isinstance(kind, str) and of_each and all(of_each) and not _rows_in(kind, answer):
-            answer.put(answer.labels.named(kind), tuple(group for each in of_each for group in each), journey)
+            answer.put(answer.labels.named(kind), tuple(chain.from_iterable(of_each)), journey)
         else:
             for each in value:
                 _read(each, answer, key, journey, depth + 1)
@@ -202,11 +200,8 @@ def _rows_in(value: object, answer: Answer) -> tuple[Group, ...]:
         return ()
     if all(isinstance(each, int) for each in value):
         return (Group(tuple((each, each) for each in value)),) if value else ()
-    groups = [_rows_in(each, answer) for each in value if not isinstance(each, list) or _is_flat(each)]
-    return (
-        tuple(group for each in groups for group in each) if len(groups) == len(value) and all(groups) else ()
-    )
-
-
-def _is_flat(value: list[object]) -> bool:
-    return all(isinstance(each, int | str) for each in value)
+    of_each: list[tuple[Group, ...]] = []
+    for each in value:
+        is_flat = not isinstance(each, list) or all(isinstance(inner, int | str) for inner in each)
+        of_each.append(_rows_in(each, answer) if is_flat else ())
+    return tuple(chain.from_iterable(of_each)) if all(of_each) else ()

@@ -6,6 +6,7 @@ conversion. A behavior that is in no event that its rule wants becomes one of it
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from eventabs.records import MAX_CHARACTERS, Behavior
 
@@ -47,7 +48,13 @@ class MustRule:
 
     def meets(self, behaviors: Sequence[Behavior], search: Search) -> list[bool]:
         """Return whether each behavior meets all conditions."""
-        met = [self._lasts(each.duration) and not (each.text and self.no_sentences) for each in behaviors]
+        least, most = self.min_duration or 0, inf if self.max_duration is None else self.max_duration
+        any_length = self.min_duration is None and self.max_duration is None
+        met = [
+            (any_length or (each.duration is not None and least <= each.duration <= most))
+            and not (each.text and self.no_sentences)
+            for each in behaviors
+        ]
         for name, condition in self.conditions.items():
             values = [_value(behavior, name) for behavior in behaviors]
             met = [both and one for both, one in zip(met, condition.met(values, search), strict=True)]
@@ -56,15 +63,6 @@ class MustRule:
     def is_kept_by(self, kind: str, category: str) -> bool:
         """Whether an event of a type and category is what the rule wants."""
         return self.type.casefold() in ("", kind.casefold()) and self.category in ("", category)
-
-    def _lasts(self, seconds: int | None) -> bool:
-        if self.min_duration is None and self.max_duration is None:
-            return True
-        if seconds is None:
-            return False
-        return (self.min_duration or 0) <= seconds and (
-            self.max_duration is None or seconds <= self.max_duration
-        )
 
 
 class MustRules:

@@ -506,8 +506,8 @@ def opened_provider(
     )
     elsewhere = None
     if cluster is not None:
-        public, own = public_settings(settings)["llm"], not cluster.is_local
-        elsewhere = cluster.provider(
+        public, own = public_settings(settings)["llm"], bool(settings.cluster.ray_address)
+        elsewhere = cluster(
             partial(_provider_on_machine, public, config.sampling, config.limits, active(), own=own),
             connections=config.limits.max_connections,
             call_seconds=settings.llm.call_timeout,

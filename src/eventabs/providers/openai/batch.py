@@ -6,12 +6,12 @@ idempotency key: whoever creates a job notes before what it creates, and after a
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import httpx
 import orjson
@@ -23,15 +23,13 @@ from eventabs.providers.openai.endpoint import BatchProfile, CallLimits, Endpoin
 from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error
 from eventabs.providers.openai.wire import (
     ReplyAssembler,
-    ReplyMask,
     UnreadableBodyError,
     build_body,
+    masked,
     parse_json,
     redacted_line,
 )
 from eventabs.records import Message, Reply, Request
-
-T = TypeVar("T")
 
 _PAGE = 100  # jobs a listing shows at a time
 _MOST_PAGES = 200
@@ -98,7 +96,7 @@ class BatchService:
             fields["file_name"] = name
         with path.open("rb") as file:
             sent = self._channel.send_form(self._url(self._profile.upload_path), fields, file, name)
-            document = await self._within_limits(self._read_document(sent))
+            document = await self._read_document(sent)
         return self._id_of(document)
 
     async def find_file(self, name: str) -> str | None:
@@ -144,8 +142,13 @@ class BatchService:
 
     async def download(self, file_id: str, write: Callable[[bytes], object]) -> None:
         """Pass the content of a file to `write`, piece by piece."""
-        sent = self._channel.send("GET", self._url(f"/files/{file_id}/content"))
-        await self._within_limits(self._pass_on(sent, write))
+        sending = self._channel.send("GET", self._url(f"/files/{file_id}/content"))
+        async with self._within_limits(), aclosing(await sending) as response:
+            if not response.is_success:
+                body = b"".join([chunk async for chunk in raw_chunks(response)])
+                raise self._refusal(response, body[:_DOCUMENT_BYTES])
+            async for chunk in raw_chunks(response):
+                write(chunk)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -157,16 +160,14 @@ class BatchService:
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = b"" if body is None else orjson.dumps(body)
-        return await self._within_limits(
-            self._read_document(self._channel.send(method, self._url(path), data))
-        )
+        return await self._read_document(self._channel.send(method, self._url(path), data))
 
     async def _listed(self, path: str, query: Mapping[str, str]) -> AsyncGenerator[dict[str, Any], None]:
         """Yield all entries of a listing, page by page, the newest first."""
         after: dict[str, str] = {}
         for _page in range(_MOST_PAGES):
             url = self._url(path).copy_merge_params({**query, "limit": str(_PAGE), **after})
-            document = await self._within_limits(self._read_document(self._channel.send("GET", url)))
+            document = await self._read_document(self._channel.send("GET", url))
             entries = [entry for entry in document.get("data") or () if isinstance(entry, dict)]
             for entry in entries:
                 yield entry
@@ -175,10 +176,12 @@ class BatchService:
                 return
             after = {"after": last}
 
-    async def _within_limits(self, exchange: Awaitable[T]) -> T:
+    @asynccontextmanager
+    async def _within_limits(self) -> AsyncIterator[None]:
+        """Turn what breaks an exchange, and one that takes too long, into an EndpointError."""
         try:
             async with asyncio.timeout(self._seconds):
-                return await exchange
+                yield
         except TimeoutError:
             message = _(
                 "{host} gave no answer within {seconds:g} s; raise llm.call_timeout if it needs longer"
@@ -189,9 +192,8 @@ class BatchService:
 
     async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
         """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""
-        response = await sending
-        async with aclosing(response):
-            body = bytearray()
+        body = bytearray()
+        async with self._within_limits(), aclosing(await sending) as response:
             async for chunk in raw_chunks(response):
                 body += chunk
                 if len(body) > _DOCUMENT_BYTES:
@@ -215,15 +217,6 @@ class BatchService:
         if found is not None and _QUEUE_CODES & set(found.codes):
             return QueueFullError(str(error), status=error.status)
         return error
-
-    async def _pass_on(self, sending: Awaitable[httpx.Response], write: Callable[[bytes], object]) -> None:
-        response = await sending
-        async with aclosing(response):
-            if not response.is_success:
-                body = b"".join([chunk async for chunk in raw_chunks(response)])
-                raise self._refusal(response, body[:_DOCUMENT_BYTES])
-            async for chunk in raw_chunks(response):
-                write(chunk)
 
     def _id_of(self, document: Mapping[str, Any]) -> str:
         found = _inner(document).get("id")
@@ -306,12 +299,10 @@ class ReplyLines:
     """
 
     def __init__(self, endpoint: Endpoint, source: str, tier: str = "") -> None:
-        self._tier = tier
-        address = parse_address(endpoint)
-        self._secrets = address.secrets
-        self._key_variable = endpoint.key_variable
-        self._mask = ReplyMask(address.keys, address.secrets)
         self._source = source
+        self._tier = tier
+        self._address = parse_address(endpoint)
+        self._key_variable = endpoint.key_variable
 
     def read(self, line: bytes) -> ReplyLine | None:
         """Read a line. None: it is none, such as the torn last one of a file that is still written."""
@@ -336,17 +327,17 @@ class ReplyLines:
         if reply.finish_reason == "interrupted" and not assembler.characters:
             message = _("{host} broke off before any content; it may pass: resume later")
             return TransientError(message.format(host=self._source))
-        return self._mask.masked(reply)
+        return masked(reply, self._address.certain)
 
     def _error(self, payload: dict[str, Any], status: int) -> EndpointError | None:
         found = find_error(payload)
         if found is not None and _NOT_REACHED & set(found.codes):
             return None
         if found is not None and found.cause(status) is not None:
-            sender = (self._source, self._secrets)
+            sender = (self._source, self._address.secrets)
             context = ErrorContext(status, {}, 0.0, *sender, _LONGEST_WAIT, key_variable=self._key_variable)
             return make_error(found, context)
-        said = redacted_line(found.message if found else "", self._secrets) or _("no reason given")
+        said = redacted_line(found.message if found else "", self._address.secrets) or _("no reason given")
         message = _("{host} has no answer to a request: {said}")
         return TransientError(message.format(host=self._source, said=said))
 

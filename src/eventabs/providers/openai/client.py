@@ -39,11 +39,13 @@ from eventabs.providers.openai.errors import (
 from eventabs.providers.openai.wire import (
     DROPPABLE,
     GRAMMAR_FIELDS,
+    LONG_LENGTH,
+    WORD_LENGTH,
     PayloadReader,
     ReplyAssembler,
-    ReplyMask,
     UnreadableBodyError,
     build_body,
+    masked,
     parse_json,
     redacted_line,
 )
@@ -73,7 +75,7 @@ class EndpointAddress:
     host: str
     login: tuple[str, str] | None = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
-    keys: tuple[str, ...] = field(repr=False)  # of the secrets, those that are no words for certain
+    certain: frozenset[str] = field(repr=False)  # of the secrets, those that are no words: to mask in replies
 
 
 def parse_address(endpoint: Endpoint) -> EndpointAddress:
@@ -100,12 +102,13 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
         shown = base.copy_with(username=None, password=None, path=before, query=None, fragment=None)
         raise ConfigError(message.format(address=shown))
     path = base.path.rstrip("/") + _PATH
+    secrets, certain = _find_secrets(endpoint, urls)
     return EndpointAddress(
         url=base.copy_with(username=None, password=None, path=path, fragment=None),
-        host=_host_and_port(base),
+        host=base.netloc.decode("ascii"),
         login=(base.username, base.password) if base.userinfo else None,
-        secrets=_find_secrets(endpoint, urls),
-        keys=_find_keys(endpoint, urls),
+        secrets=secrets,
+        certain=certain,
     )
 
 
@@ -138,21 +141,22 @@ def _check_headers(endpoint: Endpoint) -> None:
             raise ConfigError(message.format(name=name))
 
 
-def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
-    found = [endpoint.api_key or "", *endpoint.extra_headers.values()]
-    for value in endpoint.extra_headers.values():
+def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return all secrets, and of these the keys and what is too long to be a word."""
+    key, headers = endpoint.api_key or "", endpoint.extra_headers
+    parameters = [pair for url in urls for pair in url.params.multi_items()]
+    found = [key, *headers.values(), *(value for _name, value in parameters)]
+    for value in headers.values():
         found += value.split()  # servers quote "Bearer <token>" as the token alone
     for url in urls:
         found += [url.username, url.password, f"{url.username}:{url.password}", url.query.decode("ascii")]
-        found += [value for _name, value in url.params.multi_items()]
-    return tuple({secret for secret in found if secret.strip(":")})
-
-
-def _find_keys(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[str, ...]:
-    named = [*endpoint.extra_headers.items(), *(pair for url in urls for pair in url.params.multi_items())]
-    values = [value for name, value in named if _KEY_NAME.search(name)]
+    values = [value for name, value in (*headers.items(), *parameters) if _KEY_NAME.search(name)]
     tokens = [token for value in values for token in value.split()[1:]]  # what follows "Bearer"
-    return (endpoint.api_key or "", *(url.password for url in urls), *values, *tokens)
+    keys = {
+        each for each in (key, *(url.password for url in urls), *values, *tokens) if len(each) >= WORD_LENGTH
+    }
+    secrets = {secret for secret in found if secret.strip(":")}
+    return tuple(secrets), frozenset(keys | {secret for secret in secrets if len(secret) >= LONG_LENGTH})
 
 
 def proxy_of(endpoint: Endpoint, address: EndpointAddress) -> httpx.Proxy | None:
@@ -194,7 +198,18 @@ class Channel:
 
     def __init__(self, endpoint: Endpoint, limits: CallLimits, tier: str = "") -> None:
         self.address = parse_address(endpoint)
-        self._headers = _headers(endpoint, self.address)
+        self._headers = httpx.Headers(
+            {
+                "Accept-Encoding": "identity",
+                "Content-Type": "application/json",
+                "User-Agent": f"eventabs/{version('eventabs')}",
+                **({"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}),
+            }
+        )
+        self._headers.update(endpoint.extra_headers)
+        if self.address.login and not endpoint.api_key:
+            login = base64.b64encode(":".join(self.address.login).encode()).decode()
+            self._headers["Authorization"] = f"Basic {login}"
         self._asked = (limits.longest_wait, tier, endpoint.key_variable)
         self._extensions = {"timeout": {"connect": limits.connect_timeout}}
         self._transport = AiohttpTransport(
@@ -235,22 +250,6 @@ class Channel:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
-
-
-def _headers(endpoint: Endpoint, address: EndpointAddress) -> httpx.Headers:
-    headers = httpx.Headers(
-        {
-            "Accept-Encoding": "identity",
-            "Content-Type": "application/json",
-            "User-Agent": f"eventabs/{version('eventabs')}",
-        }
-    )
-    if endpoint.api_key:
-        headers["Authorization"] = f"Bearer {endpoint.api_key}"
-    headers.update(endpoint.extra_headers)
-    if address.login and not endpoint.api_key:
-        headers["Authorization"] = f"Basic {base64.b64encode(':'.join(address.login).encode()).decode()}"
-    return headers
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:
@@ -319,9 +318,9 @@ async def find_route(endpoint: Endpoint, *, seconds: float) -> Route:
     except OSError as error:
         reason, template = _classify(error)
         text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
-        message = template.format(host=_host_and_port(target), said=redacted_line(str(text), ()))
+        message = template.format(host=target.netloc.decode("ascii"), said=redacted_line(str(text), ()))
         raise UnreachableError(message, reason, through_proxy=proxy is not None) from None
-    return Route(ip, _host_and_port(target), "") if proxy else Route(ip, "", tls)
+    return Route(ip, target.netloc.decode("ascii"), "") if proxy else Route(ip, "", tls)
 
 
 async def _connect(url: httpx.URL, context: ssl.SSLContext | None, seconds: float) -> tuple[str, str]:
@@ -360,10 +359,6 @@ def _classify(error: OSError) -> tuple[UnreachableReason, str]:
     return "broken", _("no connection to {host}: {said}")
 
 
-def _host_and_port(url: httpx.URL) -> str:
-    return url.netloc.decode("ascii")
-
-
 _DONE = b"[DONE]"
 _ERROR_BYTES = 65_536  # of the body of an error; the rest is not read
 _ERROR_SECONDS = 10.0
@@ -396,7 +391,6 @@ class OpenAIProvider:
         self._on_refused = on_refused
         self._clock = clock
         self._wall_clock = wall_clock
-        self._mask = ReplyMask(self._address.keys, self._address.secrets)
         self.dropped = sampling.omit  # what is not sent: omitted from the start, or refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
@@ -442,7 +436,7 @@ class OpenAIProvider:
         if reply.finish_reason == "interrupted" and not assembler.characters:
             message = _("{host} broke off before any content; it may pass: resume later")
             raise TransientError(message.format(host=self._address.host))
-        return self._mask.masked(reply)
+        return masked(reply, self._address.certain)
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
         """Send the body and read the answer into the assembler, under the limits of time and size."""

@@ -42,77 +42,58 @@ STATUS_CAUSES: dict[int, Cause] = {
     429: "rate_limit",
     498: "capacity",  # Groq: https://console.groq.com/docs/flex-processing
 }
-_FINAL_ERRORS: dict[Cause, type[EndpointError]] = {  # never retried
-    "key": FatalEndpointError,
-    "quota": FatalEndpointError,
-    "model": FatalEndpointError,
-    "moderated": ModeratedError,
-    "too_long": ContextTooLongError,
-    "rejected": RejectedRequestError,
+_CODES: dict[Cause, str] = {  # base_resp: status_code of MiniMax, mostly inside a 200
+    "transient": """
+        server_error internal_error internal_server_error internalerror internalerror.algo
+        model_server_error timeout requesttimeout service_unavailable unavailable_error
+        1120 1200 1230 1234
+        base_resp
+    """,
+    "rate_limit": """
+        rate_limit_exceeded rate_limit_error rate_limit_reached_error rate_limit
+        engine_overloaded_error overloaded_error limit_requests limit_burst_rate
+        throttling throttling.ratequota throttling.burstrate throttling.allocationquota
+        ratelimitexceeded serveroverloaded resource_exhausted
+        1302 1303 1305 1312
+        base_resp.1002 base_resp.1039 base_resp.1041 base_resp.2045
+    """,
+    "capacity": """
+        resource_unavailable capacity_exceeded
+    """,
+    "key": """
+        invalid_api_key incorrect_api_key_error invalid_authentication_error authentication_error
+        account_deactivated permission_denied_error invalidapikey auth_error
+        1110 1111 1112 1121 1220
+        authenticationerror accessdenied accessdenied.unpurchased
+        base_resp.1004 base_resp.2049
+    """,
+    "quota": """
+        insufficient_quota billing_hard_limit_reached billing_not_active arrearage
+        exceeded_current_quota_error insufficient_balance accountoverdueerror allocationquota.freetieronly
+        1113 1304 1308 1309 1310
+        base_resp.1008 base_resp.2056
+    """,
+    "model": """
+        model_not_found model_not_supported modelnotfound modelnotopen invalidendpointormodel.notfound
+        resource_not_found_error model_error 1211 1221 1222
+    """,
+    "moderated": """
+        content_filter content_policy_violation responsibleaipolicyviolation
+        datainspectionfailed data_inspection_failed sensitive_check_error invalid_messages
+        sensitivecontentdetected inputtextsensitivecontentdetected outputtextsensitivecontentdetected
+        inputtextriskdetection outputtextriskdetection 1301
+        base_resp.1026 base_resp.1027
+    """,
+    "too_long": """
+        context_length_exceeded string_above_max_length exceed_context_size_error tokens_too_long 1261
+    """,
+    "rejected": """
+        invalid_request_error invalidparameter invalid_parameter_error unsupported_parameter
+        unsupported_value param_error badrequesterror 1210 1212 1213 1214 1215
+        base_resp.1042 base_resp.2013
+    """,
 }
-
-
-def _by_code(table: dict[Cause, str]) -> dict[str, Cause]:
-    return {code: cause for cause, codes in table.items() for code in codes.split()}
-
-
-ERROR_CODES = _by_code(
-    {
-        "transient": """
-            server_error internal_error internal_server_error internalerror internalerror.algo
-            model_server_error timeout requesttimeout service_unavailable unavailable_error
-            1120 1200 1230 1234
-        """,
-        "rate_limit": """
-            rate_limit_exceeded rate_limit_error rate_limit_reached_error rate_limit
-            engine_overloaded_error overloaded_error limit_requests limit_burst_rate
-            throttling throttling.ratequota throttling.burstrate throttling.allocationquota
-            ratelimitexceeded serveroverloaded resource_exhausted
-            1302 1303 1305 1312
-        """,
-        "capacity": """
-            resource_unavailable capacity_exceeded
-        """,
-        "key": """
-            invalid_api_key incorrect_api_key_error invalid_authentication_error authentication_error
-            account_deactivated permission_denied_error invalidapikey auth_error
-            1110 1111 1112 1121 1220
-            authenticationerror accessdenied accessdenied.unpurchased
-        """,
-        "quota": """
-            insufficient_quota billing_hard_limit_reached billing_not_active arrearage
-            exceeded_current_quota_error insufficient_balance accountoverdueerror allocationquota.freetieronly
-            1113 1304 1308 1309 1310
-        """,
-        "model": """
-            model_not_found model_not_supported modelnotfound modelnotopen invalidendpointormodel.notfound
-            resource_not_found_error model_error 1211 1221 1222
-        """,
-        "moderated": """
-            content_filter content_policy_violation responsibleaipolicyviolation
-            datainspectionfailed data_inspection_failed sensitive_check_error invalid_messages
-            sensitivecontentdetected inputtextsensitivecontentdetected outputtextsensitivecontentdetected
-            inputtextriskdetection outputtextriskdetection 1301
-        """,
-        "too_long": """
-            context_length_exceeded string_above_max_length exceed_context_size_error tokens_too_long 1261
-        """,
-        "rejected": """
-            invalid_request_error invalidparameter invalid_parameter_error unsupported_parameter
-            unsupported_value param_error badrequesterror 1210 1212 1213 1214 1215
-        """,
-    }
-)
-# base_resp.status_code of MiniMax, mostly inside a 200; any other is `transient`
-_MINIMAX_CODES = _by_code(
-    {
-        "rate_limit": "1002 1039 1041 2045",
-        "key": "1004 2049",
-        "quota": "1008 2056",
-        "moderated": "1026 1027",
-        "rejected": "1042 2013",
-    }
-)
+ERROR_CODES = {code: cause for cause, codes in _CODES.items() for code in codes.split()}
 TIER_PARAMETER = "service_tier"
 _TOO_LONG_PARAMETERS = frozenset({"input_tokens", "input_text"})  # vLLM: the only hint at a prompt too long
 # Many servers name these only in the message. The text does not decide what the error is, only which
@@ -132,13 +113,10 @@ class ErrorPayload:
     codes: tuple[str, ...] = ()  # in lower case, the most specific first
     parameters: frozenset[str] = frozenset()  # of the request, named as the cause
     status: int | None = None  # an HTTP status given as the code
-    known_cause: Cause | None = None  # where the payload has a table of codes of its own
 
     def cause(self, status: int) -> Cause | None:
         """Return the cause of the error in an answer with this status. None: unknown."""
-        known = self.known_cause or next(
-            (ERROR_CODES[code] for code in self.codes if code in ERROR_CODES), None
-        )
+        known = next((ERROR_CODES[code] for code in self.codes if code in ERROR_CODES), None)
         if known in {None, "rejected"}:
             if self.parameters & _TOO_LONG_PARAMETERS:
                 return "too_long"
@@ -158,8 +136,8 @@ def find_error(payload: object) -> ErrorPayload | None:
         return None
     base = payload.get("base_resp")
     if isinstance(base, dict) and base.get("status_code"):
-        cause = _MINIMAX_CODES.get(str(base["status_code"]), "transient")
-        return ErrorPayload(message=str(base.get("status_msg", "")), known_cause=cause)
+        codes = (f"base_resp.{base['status_code']}", "base_resp")
+        return ErrorPayload(str(base.get("status_msg", "")), codes)
     error = payload.get("error")
     if isinstance(error, dict):
         is_empty = not any(error.values())  # some servers send an empty one with every good answer
@@ -283,47 +261,37 @@ class ErrorContext:
 def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     """Turn an error inside an answer into the exception to raise."""
     status = context.status
-    cause = error.cause(status)
-    answer = _("{host} answered with HTTP {status}").format(host=context.host, status=status)
-    text = redacted_line(error.message, context.secrets) or _("no reason given")
+    cause = error.cause(status) or "transient"
     wait = read_retry_after(context.headers, context.now)
     if context.tier and wait is None and _is_short_of_room(error, context):
         cause = "capacity"
-    message = _message(cause or "transient").format(answer=answer, said=text, variable=context.key_variable)
+    kind, message = _told(cause)
     if cause == "rejected" and context.tier:
         message = _(
             "{answer} at tier {tier}: {said}; if the model lacks that tier, take another model, or --tier standard"
-        ).format(answer=answer, tier=context.tier, said=text)
-        if TIER_PARAMETER in error.parameters:
-            return FatalEndpointError(message, status=status)
-    if cause == "rejected" and error.parameters:
+        )
+        kind = FatalEndpointError if TIER_PARAMETER in error.parameters else kind
+    answer = _("{host} answered with HTTP {status}").format(host=context.host, status=status)
+    said = redacted_line(error.message, context.secrets) or _("no reason given")
+    message = message.format(answer=answer, said=said, variable=context.key_variable, tier=context.tier)
+    if kind is RejectedRequestError and error.parameters:
         return UnsupportedParameterError(message, status=status, parameters=error.parameters)
-    if cause in _FINAL_ERRORS:
-        return _FINAL_ERRORS[cause](message, status=status)
+    if not issubclass(kind, TransientError):
+        return kind(message, status=status)
     if wait is None and cause == "rate_limit":
         wait = read_reset(context.headers)
-    return _make_passing(cause, message, answer, wait, context)
-
-
-def _make_passing(
-    cause: Cause | None, message: str, answer: str, wait: float | None, context: ErrorContext
-) -> EndpointError:
-    """Return the error of a call that may succeed later; `wait`: seconds that the endpoint asks for."""
-    status = context.status
     if wait is not None and wait > context.longest_wait:
         message = _(
             "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
         )
         moment = datetime.fromtimestamp(context.now + wait, tz=UTC).astimezone()
-        return FatalEndpointError(
-            message.format(answer=answer, time=f"{moment:%Y-%m-%d %H:%M}"), status=status
-        )
-    if cause == "capacity":
-        return CapacityError(message, status=status, wait_seconds=wait)
-    if cause == "rate_limit" or wait is not None:
-        return RateLimitedError(message, status=status, wait_seconds=wait)
-    kind = UnavailableError if status == HTTPStatus.SERVICE_UNAVAILABLE else TransientError
-    return kind(message, status=status)
+        message = message.format(answer=answer, time=f"{moment:%Y-%m-%d %H:%M}")
+        return FatalEndpointError(message, status=status)
+    if kind is TransientError and wait is not None:
+        kind = RateLimitedError
+    elif kind is TransientError and status == HTTPStatus.SERVICE_UNAVAILABLE:
+        kind = UnavailableError
+    return kind(message, status=status, wait_seconds=wait)
 
 
 def _is_short_of_room(error: ErrorPayload, context: ErrorContext) -> bool:
@@ -350,23 +318,43 @@ def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
     return make_error(find_error(parse_json(body)) or ErrorPayload(message=text), context)
 
 
-def _message(cause: Cause) -> str:
-    messages: dict[Cause, str] = {
-        # The endpoint's own text is left out: servers like to quote the key.
-        "key": _(
-            "{answer}: the API key is missing, wrong or without the right to this; check the variable {variable}"
+def _told(cause: Cause) -> tuple[type[EndpointError], str]:
+    """Return the error of a cause and its message. The endpoint's own text is left out of `key`: servers like to quote the key."""
+    told: dict[Cause, tuple[type[EndpointError], str]] = {
+        "key": (
+            FatalEndpointError,
+            _(
+                "{answer}: the API key is missing, wrong or without the right to this; check the variable {variable}"
+            ),
         ),
-        "quota": _("{answer}: quota or balance is used up: {said}; top it up, then resume"),
-        "model": _("{answer}: no such model or address: {said}; check llm.model and llm.base_url"),
-        "moderated": _("{answer}: its moderation refuses the content: {said}; look at failures.jsonl"),
-        "too_long": _("{answer}: too long for the model: {said}; lower budget.max_input_tokens"),
-        "rejected": _(
-            "{answer}: it does not take the request: {said}; check [llm] and [budget] of the config"
+        "quota": (
+            FatalEndpointError,
+            _("{answer}: quota or balance is used up: {said}; top it up, then resume"),
         ),
-        "rate_limit": _("{answer}: too many requests: {said}; lower run.rpm, run.tpm or run.concurrency"),
-        "capacity": _(
-            "{answer}: the tier has no capacity now: {said}; resume later, or with: --tier standard"
+        "model": (
+            FatalEndpointError,
+            _("{answer}: no such model or address: {said}; check llm.model and llm.base_url"),
         ),
-        "transient": _("{answer}: {said}; it may pass: resume later"),
+        "moderated": (
+            ModeratedError,
+            _("{answer}: its moderation refuses the content: {said}; look at failures.jsonl"),
+        ),
+        "too_long": (
+            ContextTooLongError,
+            _("{answer}: too long for the model: {said}; lower budget.max_input_tokens"),
+        ),
+        "rejected": (
+            RejectedRequestError,
+            _("{answer}: it does not take the request: {said}; check [llm] and [budget] of the config"),
+        ),
+        "rate_limit": (
+            RateLimitedError,
+            _("{answer}: too many requests: {said}; lower run.rpm, run.tpm or run.concurrency"),
+        ),
+        "capacity": (
+            CapacityError,
+            _("{answer}: the tier has no capacity now: {said}; resume later, or with: --tier standard"),
+        ),
+        "transient": (TransientError, _("{answer}: {said}; it may pass: resume later")),
     }
-    return messages[cause]
+    return told[cause]

@@ -156,13 +156,18 @@ class Prober:
                 return second
         return first
 
-    async def probe_json_schema(self) -> Support:
-        """Ask under a json_schema with a key that only the schema names."""
-        return await self._probe_json(_SCHEMA, key=_SCHEMA_KEY)
-
-    async def probe_json_object(self) -> Support:
-        """Ask under json_object."""
-        return await self._probe_json({"type": "json_object"})
+    async def probe_json(self, form: Literal["json_schema", "json_object"]) -> Support:
+        """Ask under a json_schema with a key that only the schema names, or under json_object."""
+        response_format, key = (_SCHEMA, _SCHEMA_KEY) if form == "json_schema" else ({"type": form}, "")
+        extra_body = {**self._sampling.extra_body, "response_format": response_format}  # never dropped
+        try:
+            reply = await self._send(_JSON_QUESTION, _GREETING_TOKENS, extra_body=extra_body)
+        except RejectedRequestError:
+            return "no"
+        if reply.finish_reason != "stop":
+            return "unknown"
+        value = parse_json(reply.text.strip().encode())
+        return "yes" if isinstance(value, dict) and (not key or key in value) else "ignored"
 
     async def probe_grammar(self, field: GrammarField) -> Support:
         """Ask under a grammar, in this field, that allows one odd answer."""
@@ -178,17 +183,6 @@ class Prober:
     def printable(self, text: str, most: int) -> str:
         """Return foreign text as one line of at most `most` characters, without secrets."""
         return redacted_line(text, self._secrets, most)
-
-    async def _probe_json(self, response_format: Mapping[str, object], *, key: str = "") -> Support:
-        extra_body = {**self._sampling.extra_body, "response_format": response_format}  # never dropped
-        try:
-            reply = await self._send(_JSON_QUESTION, _GREETING_TOKENS, extra_body=extra_body)
-        except RejectedRequestError:
-            return "no"
-        if reply.finish_reason != "stop":
-            return "unknown"
-        value = parse_json(reply.text.strip().encode())
-        return "yes" if isinstance(value, dict) and (not key or key in value) else "ignored"
 
     async def _count(self, omit: frozenset[str]) -> OutputLimit:
         try:

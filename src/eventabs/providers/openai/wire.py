@@ -298,7 +298,7 @@ def _count(usage: dict[str, Any], *path: str) -> int:
 
 MASK = "[redacted]"
 WORD_LENGTH = 6  # a shorter secret is masked only where it stands alone: "1" is everywhere
-_MASKED_LENGTH = 16  # a shorter secret that is no key may be a word, and is not masked in replies
+LONG_LENGTH = 16  # a shorter secret that is no key may be a word, and is not masked in replies
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -329,18 +329,9 @@ def _forms(secret: str) -> tuple[str, ...]:
     return tuple(sorted({*forms, quote(secret), *packed, *for_urls}, key=len, reverse=True))
 
 
-class ReplyMask:
-    """Masks in replies what is a secret for certain: keys, and other secrets that are too long to be words."""
-
-    def __init__(self, keys: Iterable[str], secrets: Iterable[str]) -> None:
-        known = {key for key in keys if len(key) >= WORD_LENGTH}
-        self._secrets = known | {secret for secret in secrets if len(secret) >= _MASKED_LENGTH}
-
-    def masked(self, reply: Reply) -> Reply:
-        """Return the reply without them."""
-        return replace(
-            reply, text=redact(reply.text, self._secrets), reasoning=redact(reply.reasoning, self._secrets)
-        )
+def masked(reply: Reply, secrets: Iterable[str]) -> Reply:
+    """Return the reply without the secrets."""
+    return replace(reply, text=redact(reply.text, secrets), reasoning=redact(reply.reasoning, secrets))
 
 
 def redacted_line(text: str, secrets: Iterable[str], most: int = 300) -> str:
