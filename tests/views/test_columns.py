@@ -13,7 +13,7 @@ from eventabs.ingest import FileMapping
 from eventabs.language import Language, activate
 from eventabs.records import InputWarning
 from eventabs.runs import InputDescription, InputRead, RowShown
-from eventabs.views.preview import columns_toml, render_columns
+from eventabs.views.preview import input_toml, render_columns
 
 COLUMNS = {"user": "uid", "time": "event\x1b[31m time", "item": "properties.$product_name"}
 DESCRIBED = InputDescription(
@@ -55,7 +55,7 @@ def test_the_toml_at_the_end_of_the_screen_is_the_mapping() -> None:
 
 @given(st.dictionaries(st.sampled_from(["user", "time", "item", "place"]), st.text(min_size=1)))
 def test_the_toml_is_valid_and_says_the_same_whatever_columns_are_called(columns: dict[str, str]) -> None:
-    text = columns_toml(columns)
+    text = input_toml([], columns)
     assert tomllib.loads(text)["input"]["columns"] == columns
     assert text.replace("\n", "").isprintable() or not any(
         character < " " or "\x7f" <= character < "\xa0" for character in text.replace("\n", "")

@@ -12,7 +12,7 @@ from eventabs.errors import UsageError
 from eventabs.language import Language, gettext as _
 from eventabs.prompts import Compactor, TokenCounter
 from eventabs.providers import Price, kind_of
-from eventabs.records import Counts, Message, Part, Shard, UserLog
+from eventabs.records import Counts, Message, Shard, UserLog
 from eventabs.replies import without_reasoning
 from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
 from eventabs.store import (
@@ -343,10 +343,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A call that a user was part of, as the ledger has it; `asked` names the user's parts by alias."""
+    """A call that a user was part of, as the ledger has it. `asked`: the user's parts by alias, each with its first and last behavior."""
 
     id: int
-    asked: dict[str, Part]
+    asked: dict[str, tuple[str, int, int]]
     messages: tuple[Message, ...]
     reasoning: str
     reply: str
@@ -386,7 +386,7 @@ def stored_calls(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
     """Yield the calls that a user was part of, in order."""
     rows = ledger.rows(_CALLS_OF_USER, user_id)
     for call_id, parts, messages, reasoning, reply, *facts in rows:
-        asked = {alias: part for alias, part in unpack_parts(parts).items() if part.user_id == user_id}
+        asked = {alias: (*part,) for alias, part in unpack_parts(parts).items() if part.user_id == user_id}
         texts = unpack_messages(messages), unpack_text(reasoning), unpack_text(reply)
         yield StoredCall(call_id, asked, *texts, *facts)
 

@@ -64,11 +64,11 @@ class ComparedRun(NamedTuple):
 
 
 class Side(NamedTuple):
-    """The events and journeys of a user in one run, and the positions of events that have no equal in the other run."""
+    """The events and journeys of a user in one run, and the positions of events that have no equal in the other run, in order."""
 
     events: tuple[Event, ...]
     journeys: tuple[Event, ...]
-    unequal: frozenset[int]
+    unequal: tuple[int, ...]
 
 
 class UserPair(NamedTuple):
@@ -283,7 +283,9 @@ class _Sums:
 
 
 def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:
-    sides = map(Side, map(tuple, pair.events), map(tuple, pair.journeys), pair.unequal())
+    sides = map(
+        Side, map(tuple, pair.events), map(tuple, pair.journeys), map(tuple, map(sorted, pair.unequal()))
+    )
     lines = tuple(lines_of(pair.log, facts))
     before, after = pair.groups()
     sums = Compared(after, before, range(len(lines))).agreement()

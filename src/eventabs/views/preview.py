@@ -1,7 +1,7 @@
 """What is shown before a run: an estimate, what was understood of an input, the findings of `eventabs check`."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import get_args
@@ -20,8 +20,10 @@ from eventabs.runs import Estimate, ExtensionEstimate, InputDescription
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count, duration, joined, money, share
+from eventabs.views.quality import figure_table
 
 _LEAST_WIDTH = 80
+_WIDTHS = (26, 12)  # of names and figures, at least
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
     " case currency dense larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
@@ -35,9 +37,12 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     _render_notes(console, estimate, warnings=False)
     print_line(console, "")
     plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
-    rows = ((label, count(batches), _mean(estimate.users, batches)) for label, batches in plans)
-    batches = _table(_("Batches"), _("batches"), _("users a batch"), rows=rows)
-    tables = [_input(estimate), _tokens(estimate), batches]
+    rows = [(label, batches, _mean(estimate.users, batches)) for label, batches in plans]
+    tables = [
+        figure_table((_("Input"), _("total"), _("a user")), _input(estimate), least=_WIDTHS),
+        _tokens(estimate),
+        figure_table((_("Batches"), _("batches"), _("users a batch")), rows, least=_WIDTHS),
+    ]
     if estimate.batches:
         tables.append(_comparison(estimate))
     for table in tables:
@@ -150,35 +155,22 @@ def prompt_json(request: Request) -> bytes:
     return f"{encode(body)}\n".encode()
 
 
-def _table(title: str, *columns: str, rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column(title, style="bold", min_width=26)
-    for column in columns:
-        table.add_column(column, justify="right", min_width=12)
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _input(estimate: Estimate) -> Table:
-    rows: list[tuple[str, ...]] = [(_("users"), count(estimate.users))]
+def _input(estimate: Estimate) -> Iterator[tuple[str, *tuple[int | str, ...]]]:
+    yield _("users"), estimate.users
     if estimate.users < estimate.users_in_input:
-        rows.append((_("without --limit"), count(estimate.users_in_input)))
-    rows += [
-        (_("behaviors"), count(estimate.behaviors), _mean(estimate.behaviors, estimate.users)),
-        (_("rejected rows"), count(estimate.rejected_rows)),
-        (_("duplicates dropped"), count(estimate.duplicates)),
-    ]
+        yield _("without --limit"), estimate.users_in_input
+    yield _("behaviors"), estimate.behaviors, _mean(estimate.behaviors, estimate.users)
+    yield _("rejected rows"), estimate.rejected_rows
+    yield _("duplicates dropped"), estimate.duplicates
     if estimate.paired_ends or estimate.unpaired:
-        rows.append((_("ends joined to begins"), count(estimate.paired_ends)))
-        rows.append((_("without a partner"), count(estimate.unpaired)))
-    if estimate.shortened:
-        rows.append((_("texts cut to 200 characters"), count(estimate.shortened)))
-    if estimate.skipped_lines:
-        rows.append((_("titles and sums left out"), count(estimate.skipped_lines)))
-    if estimate.non_behaviors:
-        rows.append((_("no behaviors"), count(estimate.non_behaviors)))
-    return _table(_("Input"), _("total"), _("a user"), rows=rows)
+        yield _("ends joined to begins"), estimate.paired_ends
+        yield _("without a partner"), estimate.unpaired
+    rare = (
+        (_("texts cut to 200 characters"), estimate.shortened),
+        (_("titles and sums left out"), estimate.skipped_lines),
+        (_("no behaviors"), estimate.non_behaviors),
+    )
+    yield from (row for row in rare if row[1])
 
 
 def _tokens(estimate: Estimate) -> Table:
@@ -189,10 +181,11 @@ def _tokens(estimate: Estimate) -> Table:
     )
     long = estimate.tokens_long
     rows = (
-        (label, count(number), _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
+        (label, number, _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
         for label, number in tokens
     )
-    return _table(_("Input tokens"), _("total"), _("a behavior"), _("ratio"), rows=rows)
+    columns = (_("Input tokens"), _("total"), _("a behavior"), _("ratio"))
+    return figure_table(columns, rows, least=_WIDTHS)
 
 
 def _output(estimate: Estimate) -> str:
@@ -223,16 +216,18 @@ def _dense(estimate: Estimate) -> list[str]:
 
 def _comparison(estimate: Estimate) -> Table:
     """Set the plan beside one user a call: both follow from the input, neither was run."""
-    other, output = estimate.unpacked, estimate.expected_output_tokens
-    rows: list[tuple[str, ...]] = [
-        (_("calls"), count(other.calls), count(estimate.batches)),
-        (_("input tokens"), count(other.prompt_tokens), count(estimate.tokens_prompt_total)),
-        (_("expected output tokens"), count(other.expected_output_tokens), count(output)),
+    other = estimate.unpacked
+    rows: list[tuple[str, int | str, int | str]] = [
+        (_("calls"), other.calls, estimate.batches),
+        (_("input tokens"), other.prompt_tokens, estimate.tokens_prompt_total),
+        (_("expected output tokens"), other.expected_output_tokens, estimate.expected_output_tokens),
         (_("time"), duration(other.seconds), duration(estimate.seconds)),
     ]
     if other.cost is not None and estimate.cost is not None:
-        rows.append((_("cost"), *(money(cost, estimate.currency) for cost in (other.cost, estimate.cost))))
-    return _table(_("Computed, not measured"), _("without packing"), _("this plan"), rows=rows)
+        costs = money(other.cost, estimate.currency), money(estimate.cost, estimate.currency)
+        rows.append((_("cost"), *costs))
+    columns = (_("Computed, not measured"), _("without packing"), _("this plan"))
+    return figure_table(columns, rows, least=_WIDTHS)
 
 
 def _mean(total: int, number: int) -> str:
@@ -309,8 +304,8 @@ def columns_json(described: InputDescription) -> bytes:
         "unpaired": read.unpaired,
         "skipped_lines": read.skipped_lines,
         "non_behaviors": read.non_behaviors,
-        "files": [asdict(mapping) for mapping in described.mappings],
-        "rows": [asdict(row) for row in described.rows],
+        "files": described.mappings,
+        "rows": described.rows,
     }
     return f"{encode(fields)}\n".encode()
 
@@ -318,16 +313,10 @@ def columns_json(described: InputDescription) -> bytes:
 def input_toml(mappings: Sequence[FileMapping], columns: Mapping[str, str]) -> str:
     """Return what was understood as tables of the config file. Where files have a schema, its columns are comments."""
     schemas = {each.schema for each in mappings}
-    if schemas == {""}:
-        return columns_toml(columns)
     named = [f"schema = {_toml(name)}" for name in schemas if len(schemas) == 1]
-    comments = (f"# {role} = {_toml(name)}" for role, name in columns.items())
-    return "\n".join(["[input]", *named, "", "[input.columns]", *comments])
-
-
-def columns_toml(columns: Mapping[str, str]) -> str:
-    """Return the mapping as the table of the config file."""
-    return "\n".join(["[input.columns]", *(f"{role} = {_toml(name)}" for role, name in columns.items())])
+    head, mark = ([], "") if schemas <= {""} else (["[input]", *named, ""], "# ")
+    rows = (f"{mark}{role} = {_toml(name)}" for role, name in columns.items())
+    return "\n".join([*head, "[input.columns]", *rows])
 
 
 def _toml(text: str) -> str:
@@ -343,22 +332,18 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _render_mapping(console: Console, mapping: FileMapping, *, of_several: bool) -> None:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column(_("Role"), style="bold")
-    table.add_column(_("Column"), overflow="fold")
     of = ngettext("Of the first {count} row", "Of the first {count} rows", mapping.sampled)
-    table.add_column(of.format(count=count(mapping.sampled)), justify="right")
-    table.add_column(justify="right")
-    for role, name in mapping.columns.items():
-        held = mapping.filled[role]
-        table.add_row(role, one_line(name), count(held), share(held, mapping.sampled))
+    columns = (_("Role"), _("Column"), of.format(count=count(mapping.sampled)), "")
+    rows = (
+        (role, name, mapping.filled[role], share(mapping.filled[role], mapping.sampled))
+        for role, name in mapping.columns.items()
+    )
     print_line(console, "")
     if mapping.schema:
         print_line(console, _("Schema: {schema}").format(schema=mapping.schema))
     if of_several:
-        files = _("Files: {files}").format(files=_listed(mapping.files))
-        print_line(console, files)
-    console.print(table)
+        print_line(console, _("Files: {files}").format(files=_listed(mapping.files)))
+    console.print(figure_table(columns, rows, words=columns[1:2]))
     if mapping.unused:
         print_line(
             console, _("Without a role: {columns}").format(columns=_listed(mapping.unused)), style="dim"
