@@ -95,38 +95,32 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
     directory = RunDirectory.find(named)
     in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
     with Ledger.watch(directory.ledger) as ledger:
-        facts = ledger.meta()
+        facts, at = ledger.meta(), now()
         status = _status(facts, in_use=in_use and "shards" not in facts)
-        return _run_state(directory, ledger, facts, status, now())
-
-
-def _run_state(
-    directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], status: Status, now: float
-) -> RunState:
-    endpoint = endpoint_of(facts["settings"]["llm"])
-    began_at = facts.get("began_at", 0.0)
-    running = status == "running"
-    if shards := shard_states(directory, facts):
-        endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))
-    return RunState(
-        status=status,
-        run_id=facts["run_id"],
-        out=str(directory.path),
-        created_at=facts["created_at"],
-        endpoint=endpoint,
-        progress=_running(facts, now) if running else _at_rest(facts, count_all(ledger), endpoint.price),
-        failures=failure_reasons(ledger),
-        asked_again=asked_again(ledger),
-        last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
-        language=facts["settings"]["lang"],
-        bad_answer=bad_answer(ledger) if status == "stopped" else "",
-        cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
-        jobs=tuple(stored_jobs(ledger)),
-        shards=shards,
-        missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
-        merged_at=facts.get("merged_at", ""),
-        limited_of=limited_of(facts),
-    )
+        endpoint = endpoint_of(facts["settings"]["llm"])
+        began_at = facts.get("began_at", 0.0)
+        running = status == "running"
+        if shards := shard_states(directory, facts):
+            endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))
+        return RunState(
+            status=status,
+            run_id=facts["run_id"],
+            out=str(directory.path),
+            created_at=facts["created_at"],
+            endpoint=endpoint,
+            progress=_running(facts, at) if running else _at_rest(facts, count_all(ledger), endpoint.price),
+            failures=failure_reasons(ledger),
+            asked_again=asked_again(ledger),
+            last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
+            language=facts["settings"]["lang"],
+            bad_answer=bad_answer(ledger) if status == "stopped" else "",
+            cooling_seconds=max(0.0, cooling_until(ledger, began_at) - at) if running else 0.0,
+            jobs=tuple(stored_jobs(ledger)),
+            shards=shards,
+            missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
+            merged_at=facts.get("merged_at", ""),
+            limited_of=limited_of(facts),
+        )
 
 
 def _kept(facts: Mapping[str, Any]) -> Progress:

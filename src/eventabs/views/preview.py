@@ -48,21 +48,8 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     for table in tables:
         # figures are never cut: in a narrower terminal the rows fold
         console.print(table, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
-    if estimate.duplicates:
-        equal = messages.equal_columns(estimate.compared, estimate.not_compared)
-        print_line(console, _("Duplicates dropped: {equal}").format(equal=equal))
-    if estimate.batches:
-        print_line(console, _("Without packing: one user a call, long lines"))
-        print_line(console, _output(estimate))
-    for line in (*_dense(estimate), *_larger_limit(estimate), *_time_and_cost(estimate)):
+    for line in _said(estimate):
         print_line(console, line)
-    if calls := estimate.linking_calls:
-        message = ngettext(
-            "{count} user is too large for a call: one more call says which journeys of its pieces are one; the figures leave it out",
-            "{count} users are too large for a call: at most one more call for each says which journeys of its pieces are one; the figures leave them out",
-            calls,
-        )
-        print_line(console, message.format(count=count(calls)))
     _render_notes(console, estimate, warnings=True)
     if estimate.batches:
         users_a_batch = estimate.users / estimate.batches
@@ -188,32 +175,6 @@ def _tokens(estimate: Estimate) -> Table:
     return figure_table(columns, rows, least=_WIDTHS)
 
 
-def _output(estimate: Estimate) -> str:
-    limits = {
-        "input": _("input tokens"),
-        "output": _("output tokens"),
-        "users": _("users"),
-        "rows": _("rows"),
-    }
-    template = _("Answers: about {tokens} tokens, {number} a behavior; what binds: {limit}")
-    return template.format(
-        tokens=count(estimate.expected_output_tokens),
-        number=_mean(estimate.expected_output_tokens, estimate.behaviors),
-        limit=limits[estimate.binds],
-    )
-
-
-def _dense(estimate: Estimate) -> list[str]:
-    if estimate.dense is None:
-        return []
-    template = ngettext(
-        "--compaction dense: {batches} batch, {tokens} input tokens",
-        "--compaction dense: {batches} batches, {tokens} input tokens",
-        estimate.dense.batches,
-    )
-    return [template.format(batches=count(estimate.dense.batches), tokens=count(estimate.dense.prompt_total))]
-
-
 def _comparison(estimate: Estimate) -> Table:
     """Set the plan beside one user a call: both follow from the input, neither was run."""
     other = estimate.unpacked
@@ -234,36 +195,67 @@ def _mean(total: int, number: int) -> str:
     return f"{total / number:.1f}" if number else "-"
 
 
-def _larger_limit(estimate: Estimate) -> list[str]:
-    limit, batches = estimate.larger_output_limit, estimate.larger_output_batches
-    if limit is None or batches is None:
-        return []
-    template = ngettext(
-        "--max-output-tokens {limit} instead of {present}: {batches} batch instead of {now}",
-        "--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}",
-        batches,
-    )
-    present, now = estimate.max_output_tokens, count(estimate.batches)
-    return [template.format(limit=limit, present=present, batches=count(batches), now=now)]
-
-
-def _time_and_cost(estimate: Estimate) -> tuple[str, str]:
-    time = _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
+def _said(estimate: Estimate) -> Iterator[str]:
+    """Yield what is said below the tables: of answers, other settings, time and cost."""
+    if estimate.duplicates:
+        equal = messages.equal_columns(estimate.compared, estimate.not_compared)
+        yield _("Duplicates dropped: {equal}").format(equal=equal)
+    if estimate.batches:
+        limits = {
+            "input": _("input tokens"),
+            "output": _("output tokens"),
+            "users": _("users"),
+            "rows": _("rows"),
+        }
+        yield _("Without packing: one user a call, long lines")
+        yield _("Answers: about {tokens} tokens, {number} a behavior; what binds: {limit}").format(
+            tokens=count(estimate.expected_output_tokens),
+            number=_mean(estimate.expected_output_tokens, estimate.behaviors),
+            limit=limits[estimate.binds],
+        )
+    if dense := estimate.dense:
+        yield ngettext(
+            "--compaction dense: {batches} batch, {tokens} input tokens",
+            "--compaction dense: {batches} batches, {tokens} input tokens",
+            dense.batches,
+        ).format(batches=count(dense.batches), tokens=count(dense.prompt_total))
+    larger = estimate.larger_output_batches
+    if estimate.larger_output_limit is not None and larger is not None:
+        yield ngettext(
+            "--max-output-tokens {limit} instead of {present}: {batches} batch instead of {now}",
+            "--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}",
+            larger,
+        ).format(
+            limit=estimate.larger_output_limit,
+            present=estimate.max_output_tokens,
+            batches=count(larger),
+            now=count(estimate.batches),
+        )
+    yield _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
         time=duration(estimate.seconds), calls=estimate.concurrency, speed=f"{estimate.tokens_per_second:g}"
     )
+    yield _cost(estimate)
+    if calls := estimate.linking_calls:
+        yield ngettext(
+            "{count} user is too large for a call: one more call says which journeys of its pieces are one; the figures leave it out",
+            "{count} users are too large for a call: at most one more call for each says which journeys of its pieces are one; the figures leave them out",
+            calls,
+        ).format(count=count(calls))
+
+
+def _cost(estimate: Estimate) -> str:
     if estimate.cost is None:
-        return time, _("Cost: unknown; set input and output prices under [llm.price] of the config")
-    template = _("Cost: about {cost}")
-    if estimate.tier != STANDARD_TIER:
-        template = _("Cost: about {cost} at tier {tier}")
+        return _("Cost: unknown; set input and output prices under [llm.price] of the config")
+    is_usual = estimate.tier == STANDARD_TIER
+    template = _("Cost: about {cost}") if is_usual else _("Cost: about {cost} at tier {tier}")
     cost = template.format(cost=money(estimate.cost, estimate.currency), tier=estimate.tier)
     if estimate.cost_cached is None:
-        return time, cost
+        return cost
     cached = _(
         "{cost}; {less} if the endpoint has the {tokens} tokens in its cache that every prompt begins with"
     )
     less = money(estimate.cost_cached, estimate.currency)
-    return time, cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
+    return cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
 
 
 _LISTED = 20  # columns without a role, and files

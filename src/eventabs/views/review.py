@@ -1,7 +1,7 @@
 """A review: the page on which people judge, and what they said, in the terminal and as JSON."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from rich.console import Console
@@ -13,17 +13,16 @@ from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import count
 from eventabs.views.quality import figure_table, print_tables
 from eventabs.views.report.page import render_page, words_of
-from eventabs.views.report.records import zone_note
+from eventabs.views.report.records import shown, zone_note
 
 _MOST_TYPES: Final = 12  # in the terminal
 _MOST_DIFFERENT: Final = 10
-_SHOWN: Final = 300  # characters of a text
 
 
 def render_review_page(sheet: Sheet) -> str:
     """Return the page."""
     review = sheet.review
-    sections = list(_sections(review))
+    sections = _sections(review)
     return render_page(
         "review.html.j2",
         ["review.css"],
@@ -33,7 +32,7 @@ def render_review_page(sheet: Sheet) -> str:
         data=encode(
             {
                 "review": review.id,
-                "types": [_text(name) for name in review.types],
+                "types": [shown(name) for name in review.types],
                 "sections": [(name, note, len(items)) for name, note, items in sections],
                 "items": [_item(item, sheet) for *_names, items in sections for item in items],
                 "words": _verdicts() | words_of("assets/review_words.j2"),
@@ -53,8 +52,8 @@ def _facts(sheet: Sheet, every: int) -> Iterator[str]:
     yield review.id
 
 
-def _sections(review: Review) -> Iterator[tuple[str, str, list[SampledEvent | SampledDay]]]:
-    """Yield what is judged in order: names of parts, what their figures say, and their items; each item stands once."""
+def _sections(review: Review) -> list[tuple[str, str, Sequence[SampledEvent | SampledDay]]]:
+    """Return what is judged in order: names of parts, what their figures say, and their items; each item stands once."""
     by_item = {event.item: event for event in review.events}
     drawn = [event for event in review.events if event.drawn]
     doubtful = [event for event in review.events if event.doubts and not event.drawn]
@@ -63,11 +62,11 @@ def _sections(review: Review) -> Iterator[tuple[str, str, list[SampledEvent | Sa
         beside = (by_item[item] for item in day.events)
         days += (event for event in beside if not event.drawn and not event.doubts)
         days.append(day)
-    parts: tuple[tuple[str, str, list[SampledEvent | SampledDay]], ...] = (
+    parts: tuple[tuple[str, str, Sequence[SampledEvent | SampledDay]], ...] = (
         (
             _("The most doubtful first"),
             _("Chosen, not drawn: what you say here mends events, and gives no bound for the others."),
-            [*doubtful],
+            doubtful,
         ),
         (
             _("Events, as many of each type") if review.by else _("Events, a simple random sample"),
@@ -83,29 +82,29 @@ def _sections(review: Review) -> Iterator[tuple[str, str, list[SampledEvent | Sa
         ),
         (_("Days as a whole"), _("For the events that are missing."), days),
     )
-    yield from (part for part in parts if part[2])
+    return [part for part in parts if part[2]]
 
 
 def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
     shared = {
         "item": item.item,
         "id": item.user_id,
-        "user": _text(item.user_id),
-        "profile": _text(sheet.profiles[item.user_id]),
+        "user": shown(item.user_id),
+        "profile": shown(sheet.profiles[item.user_id]),
         "lines": [
-            (line.number, line.day, _text(line.text), _text(line.type), line.event)
+            (line.number, line.day, shown(line.text), shown(line.type), line.event)
             for line in sheet.lines[item.item]
         ],
     }
     if isinstance(item, SampledDay):
         return shared | {"day": item.day}
     return shared | {
-        "type": _text(item.type),
-        "category": _text(messages.category(item.category)),
-        "start": _text(item.start),
-        "end": _text(item.end),
-        "when": _text(_when(item)),
-        "summary": _text(item.summary),
+        "type": shown(item.type),
+        "category": shown(messages.category(item.category)),
+        "start": shown(item.start),
+        "end": shown(item.end),
+        "when": shown(_when(item)),
+        "summary": shown(item.summary),
         "behaviors": item.behaviors,
         "doubts": [_doubts()[name] for name in item.doubts],
     }
@@ -116,11 +115,6 @@ def _when(event: SampledEvent) -> str:
     if start == end:
         return start
     return f"{start} – {end[11:] if start[:10] == end[:10] else end}"
-
-
-def _text(text: str) -> str:
-    """Make control and bidi characters visible, and cut what no page can show."""
-    return one_line(text[:_SHOWN])
 
 
 def _doubts() -> dict[str, str]:

@@ -7,12 +7,11 @@ its own texts, so that a page of any size is written with one chunk in memory.
 import zlib
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import partial
 from itertools import groupby, pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
@@ -26,6 +25,7 @@ from eventabs.views.console import one_line
 STEPS: Final = 3  # of a path before its goal
 _MOST_KEPT: Final = 200_000  # different things counted at a time; an open vocabulary has no end
 
+_Thing = TypeVar("_Thing")
 Step = tuple[str, ...]  # types that follow each other directly
 
 
@@ -117,19 +117,9 @@ _ABOVE_FLAGS: Final = 4
 _NEXT: Final = -1  # in the place of the number of a text that has not been named before
 
 
-class _Texts:
-    """Texts by number: each is written once, in the order of their first use. Number 0 is the empty text."""
-
-    def __init__(self) -> None:
-        self.all: list[str] = [""]
-        self._numbers: dict[object, int] = {"": 0}
-
-    def number(self, key: object, text: Callable[[], str]) -> int:
-        """Return the number of the text of a key; the text is made once."""
-        if (number := self._numbers.get(key)) is None:
-            number = self._numbers[key] = len(self.all)
-            self.all.append(text())
-        return number
+def _number(known: dict[_Thing, int], thing: _Thing) -> int:
+    """Return the number of a thing, in the order of their first use."""
+    return known.setdefault(thing, len(known))
 
 
 @dataclass(slots=True)
@@ -141,18 +131,17 @@ class PackedUsers:
     bytes: int = 0  # of all chunks
     numbers: dict[str, int] = field(default_factory=dict)  # of users, by id
     users: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
-    kinds: list[tuple[str, str]] = field(default_factory=list)  # (type, category) by number
-    _kinds: dict[tuple[str, str], int] = field(default_factory=dict)
+    _kinds: dict[tuple[str, str], int] = field(default_factory=dict)  # numbers, by type and category
+    _reasons: dict[str, int] = field(default_factory=lambda: {"": 0})
     _postings: dict[tuple[str, object], "array[int]"] = field(
         default_factory=lambda: defaultdict(lambda: array("I"))
     )
-    _reasons: _Texts = field(default_factory=_Texts)
     _chunk: "_Chunk" = field(default_factory=lambda: _Chunk())  # noqa: PLW0108  the class is below
 
     def add(self, user: UserFacts) -> None:
         """Keep a user."""
         number = self.numbers[user.row.user_id] = len(self.numbers)
-        kinds = [self._kind(event) for event in user.events]
+        kinds = [_number(self._kinds, (event["type"], event["category"])) for event in user.events]
         self._chunk.add(user, kinds)
         self._index(user, kinds)
         for where in places_of(user.log.behaviors):
@@ -179,21 +168,20 @@ class PackedUsers:
 
     def index(self) -> dict[str, Any]:
         """Return what is known of the users without opening a chunk."""
-        return {"users": self.users, "reasons": self._reasons.all, "kinds": self.kinds}
+        reasons = list(map(messages.reason, self._reasons))
+        return {"users": self.users, "reasons": reasons, "kinds": self.kinds}
 
-    def _kind(self, event: dict[str, Any]) -> int:
-        pair = event["type"], event["category"]
-        if (number := self._kinds.get(pair)) is None:
-            number = self._kinds[pair] = len(self.kinds)
-            self.kinds.append((shown(pair[0]), shown(pair[1])))
-        return number
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        """Type and category by number."""
+        return [(shown(kind), shown(category)) for kind, category in self._kinds]
 
     def _index(self, user: UserFacts, kinds: Sequence[int]) -> None:
         row, behaviors = user.row, user.log.behaviors
         values = {
             "id": shown(row.user_id),
             "state": ("done", "failed", "pending").index(row.state),
-            "reason": self._reasons.number(row.reason or "", lambda: messages.reason(row.reason or "")),
+            "reason": _number(self._reasons, row.reason or ""),
             "profile": shown(" ".join(value for _column, value in user.log.profile)),
             "behaviors": len(behaviors),
             "events": len(user.events),
@@ -215,10 +203,11 @@ class _Chunk:
     def __init__(self) -> None:
         self.records: list[list[Any]] = []
         self.behaviors = 0
-        self._names, self._summaries = _Texts(), _Texts()
+        self._names, self._summaries = {"": 0}, {"": 0}  # numbers
 
     def value(self) -> dict[str, Any]:
-        return {"names": self._names.all, "texts": self._summaries.all, "users": self.records}
+        names, summaries = list(map(shown, self._names)), list(map(shown, self._summaries))
+        return {"names": names, "texts": summaries, "users": self.records}
 
     def add(self, user: UserFacts, kinds: Sequence[int]) -> None:
         behaviors, events = user.log.behaviors, user.events
@@ -239,7 +228,7 @@ class _Chunk:
             [
                 base,
                 differences(times, base),
-                [self._names.number(phrase, partial(shown, phrase)) for phrase in user.phrases],
+                [_number(self._names, phrase) for phrase in user.phrases],
                 lengths,
                 differences(owners, 0),
                 list(kinds),
@@ -252,8 +241,8 @@ class _Chunk:
 
     def _summary(self, text: str) -> int:
         """Return the number of a summary, _NEXT for one that is new: most are."""
-        known = len(self._summaries.all)
-        number = self._summaries.number(text, partial(shown, text))
+        known = len(self._summaries)
+        number = _number(self._summaries, text)
         return _NEXT if number == known else number
 
 
@@ -391,10 +380,14 @@ class _CallChunk:
     """Texts of some calls. The instructions, equal in all of them, are written once."""
 
     def __init__(self) -> None:
-        self.texts: list[str] = []
         self.calls: list[list[Any]] = []
         self.characters = 0
-        self._numbers: dict[str, int] = {}
+        self._texts: dict[str, int] = {}  # numbers
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts by number."""
+        return [visible_lines(text[:_LONGEST_CALL]) for text in self._texts]
 
     def add(self, text: CallText, users: list[tuple[str, str, int, str]]) -> None:
         sent = [(message["role"], self._number(message["content"])) for message in text.messages]
@@ -402,11 +395,8 @@ class _CallChunk:
         self.calls.append([sent, *answered, users])
 
     def _number(self, text: str) -> int:
-        if (number := self._numbers.get(text)) is None:
-            number = self._numbers[text] = len(self.texts)
-            self.texts.append(visible_lines(text[:_LONGEST_CALL]))
-            self.characters += len(text)
-        return number
+        self.characters += 0 if text in self._texts else len(text)
+        return _number(self._texts, text)
 
 
 def visible_lines(text: str) -> str:
