@@ -160,19 +160,14 @@ def _batch_table(title: str, classes: Mapping[str, str], runs: Mapping[str, Sequ
     found = [
         (run, row) for name in classes for run, rows in runs.items() for row in rows if row["name"] == name
     ]
-    several = len(runs) > 1
-    named = [
-        {"": classes[row["name"]], **({_("run"): run} if several else {}), **_batch_figures(row)}
-        for run, row in found
-    ]
     faults = [_faults(row) for _run, row in found]
     of_some = [name for name in faults[0] if any(each[name] for each in faults)]
-    rows = zip(named, faults, strict=True)
-    return Table(
-        title,
-        (*named[0], *of_some),
-        tuple((*shown.values(), *(had[name] for name in of_some)) for shown, had in rows),
-    )
+    rows = [
+        {"": classes[row["name"]], **({_("run"): run} if len(runs) > 1 else {}), **_batch_figures(row)}
+        | {name: had[name] for name in of_some}
+        for (run, row), had in zip(found, faults, strict=True)
+    ]
+    return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows))
 
 
 def _batch_figures(row: BatchRow) -> dict[str, str | float | None]:
