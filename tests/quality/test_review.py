@@ -83,7 +83,7 @@ def test_by_type_each_type_has_its_share_and_there_is_no_figure_of_all(out: Path
     assert all(drawn[name] >= min(4, run[name]) for name in run)
     (reviewer,) = said_of(out, tmp_path / "a.csv", {}, review).reviewers
     assert reviewer.all.precision is reviewer.all.at_least is None
-    assert {row.name: row.judged for row in reviewer.by_type} == dict(drawn)
+    assert {row.type: row.judged for row in reviewer.by_type} == dict(drawn)
     assert all(row.at_least and row.at_least < 1 for row in reviewer.by_type)
 
 

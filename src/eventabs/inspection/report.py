@@ -75,17 +75,13 @@ def quality_tables(directory: RunDirectory, counts: Counts) -> Iterator[Table]:
 def _results(directory: RunDirectory) -> Iterator[Mapping[str, Any]]:
     """Yield the results of all reviews that can be read."""
     found = directory.reviews.glob("*/result.json")
-    for path in sorted(found, key=_changed_at, reverse=True):
+    for path in sorted(found, key=lambda path: path.lstat().st_mtime, reverse=True):
         try:
             result = orjson.loads(read_head(path, _LARGEST))
         except (OSError, ValueError):
             continue
         if isinstance(result, dict) and isinstance(result.get("reviewers"), list):
             yield result
-
-
-def _changed_at(path: Path) -> float:
-    return path.lstat().st_mtime
 
 
 def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
@@ -102,29 +98,16 @@ def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
         )
         for each in reviewers
     )
-    columns = (
-        _("review"),
-        _("events"),
-        _("right"),
-        _("at least"),
-        _("days"),
-        _("recall"),
-        _("Cohen's kappa"),
-    )
-    yield Table(
-        _("Judged by people"),
-        columns,
-        rows,
-        _("At least: exact one-sided 95 % bound of the share of all events, Clopper and Pearson"),
-    )
+    columns = _("review"), _("events"), _("right"), _("at least"), _("days"), _("recall"), _("Cohen's kappa")
+    note = _("At least: exact one-sided 95 % bound of the share of all events, Clopper and Pearson")
+    yield Table(_("Judged by people"), columns, rows, note)
     types = tuple(
         (row["type"], row["judged"], _share(row["precision"]), _share(row["at_least"]))
         for row in reviewers[0]["by_type"][:_MOST_TYPES]
     )
+    of_types = _("Type"), _("events"), _("right"), _("at least")
     if types:
-        yield Table(
-            _("Judged by people, by type"), (_("Type"), _("events"), _("right"), _("at least")), types
-        )
+        yield Table(_("Judged by people, by type"), of_types, types)
 
 
 def _share(value: float | None) -> Share | None:
@@ -174,41 +157,37 @@ def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
 
 
 def _batch_table(title: str, classes: Mapping[str, str], runs: Mapping[str, Sequence[BatchRow]]) -> Table:
-    rows = [
-        (run, row) for name in classes for run, found in runs.items() for row in found if row["name"] == name
+    found = [
+        (run, row) for name in classes for run, rows in runs.items() for row in rows if row["name"] == name
     ]
-    columns = _batch_columns() | {
-        column: value for column, value in _faults().items() if any(value(row) for _run, row in rows)
-    }
-    several = len(runs) > 1
-    return Table(
-        title,
-        ("", *([_("run")] if several else []), *columns),
-        tuple(
-            (classes[row["name"]], *([run] if several else []), *(value(row) for value in columns.values()))
-            for run, row in rows
-        ),
-    )
+    faults = [_faults(row) for _run, row in found]
+    of_some = [name for name in faults[0] if any(each[name] for each in faults)]
+    rows = [
+        {"": classes[row["name"]], **({_("run"): run} if len(runs) > 1 else {}), **_batch_figures(row)}
+        | {name: had[name] for name in of_some}
+        for (run, row), had in zip(found, faults, strict=True)
+    ]
+    return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows))
 
 
-def _batch_columns() -> dict[str, Callable[[BatchRow], float | None]]:
+def _batch_figures(row: BatchRow) -> dict[str, str | float | None]:
     return {
-        _("users asked"): lambda row: row["asked"],
-        _("usable"): lambda row: _share(ratio(row["usable"], row["asked"])),
-        _("rows an event"): lambda row: ratio(row["placed"], row["events"]),
-        _("minor"): lambda row: _share(ratio(row["minor"], row["behaviors"])),
-        _("unplaced"): lambda row: _share(ratio(row["unplaced"], row["behaviors"])),
+        _("users asked"): row["asked"],
+        _("usable"): _share(ratio(row["usable"], row["asked"])),
+        _("rows an event"): ratio(row["placed"], row["events"]),
+        _("minor"): _share(ratio(row["minor"], row["behaviors"])),
+        _("unplaced"): _share(ratio(row["unplaced"], row["behaviors"])),
     }
 
 
-def _faults() -> dict[str, Callable[[BatchRow], float | None]]:
+def _faults(row: BatchRow) -> dict[str, Share | None]:
     """Return the columns that are only there where a row has some."""
     return {
-        _("misfiled"): lambda row: _share(ratio(row["misfiled"], row["behaviors"])),
-        _("repeated"): lambda row: _share(ratio(row["repeated"], row["behaviors"])),
-        _("not sure"): lambda row: _share(ratio(row["unsure"], row["events"])),
-        _("outside the vocabulary"): lambda row: _share(ratio(row["outside"], row["events"])),
-        _("missed"): lambda row: _share(ratio(row["missed"], row["events"])),
+        _("misfiled"): _share(ratio(row["misfiled"], row["behaviors"])),
+        _("repeated"): _share(ratio(row["repeated"], row["behaviors"])),
+        _("not sure"): _share(ratio(row["unsure"], row["events"])),
+        _("outside the vocabulary"): _share(ratio(row["outside"], row["events"])),
+        _("missed"): _share(ratio(row["missed"], row["events"])),
     }
 
 
@@ -276,7 +255,6 @@ Sections = Mapping[str, tuple[Table, ...]]  # by name, such as "quality"
 class ReportFacts:
     """A run as its ledger has it."""
 
-    run_id: str
     status: str
     created_at: str
     inputs: tuple[str, ...]
@@ -308,9 +286,10 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
         settings = meta["settings"]
         endpoint = endpoint_of(settings["llm"])
         counted = count_all(ledger)
+        # where no model was called there is no cost
+        cost: Cost = endpoint.price.cost if endpoint.model else lambda *_tokens: None
         ((logged_bytes,),) = ledger.rows(_LOGGED)
         yield ReportFacts(
-            run_id=meta["run_id"],
             status=meta.get("status", "running"),
             created_at=meta["created_at"],
             inputs=tuple(Path(path).name for path in meta["paths"]),
@@ -320,7 +299,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             cost=endpoint.price.total(counted) if endpoint.model else None,
             seconds=seconds_worked(meta),
             timezone=settings.get("input", {}).get("timezone", ""),
-            calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"], _cost_of(endpoint))),
+            calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"], cost)),
             retries=tuple(stored_retries(ledger)),
             failures=tuple(
                 FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
@@ -336,11 +315,6 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
         )
 
 
-def _cost_of(endpoint: Endpoint) -> Cost:
-    """Return how a call's cost is told: where no model was called there is none."""
-    return endpoint.price.cost if endpoint.model else lambda *_tokens: None
-
-
 def _users(ledger: Ledger, compactor: Compactor) -> Iterator[UserFacts]:
     for row in all_user_rows(ledger):
         user, log = row.user_id, ledger.log(row.user_id)
@@ -353,10 +327,7 @@ def _sections(meta: Mapping[str, Any], quality: tuple[Table, ...]) -> dict[str, 
     stored = {
         name: tuple(
             Table(
-                each["title"],
-                tuple(each["columns"]),
-                tuple(tuple(row) for row in each["rows"]),
-                each.get("note", ""),
+                each["title"], tuple(each["columns"]), tuple(map(tuple, each["rows"])), each.get("note", "")
             )
             for each in tables
         )

@@ -12,7 +12,7 @@ from eventabs.errors import UsageError
 from eventabs.language import Language, gettext as _
 from eventabs.prompts import Compactor, TokenCounter
 from eventabs.providers import Price, kind_of
-from eventabs.records import Counts, Message, Part, Shard, UserLog
+from eventabs.records import Counts, Message, Shard, UserLog
 from eventabs.replies import without_reasoning
 from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
 from eventabs.store import (
@@ -95,38 +95,32 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
     directory = RunDirectory.find(named)
     in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
     with Ledger.watch(directory.ledger) as ledger:
-        facts = ledger.meta()
+        facts, at = ledger.meta(), now()
         status = _status(facts, in_use=in_use and "shards" not in facts)
-        return _run_state(directory, ledger, facts, status, now())
-
-
-def _run_state(
-    directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], status: Status, now: float
-) -> RunState:
-    endpoint = endpoint_of(facts["settings"]["llm"])
-    began_at = facts.get("began_at", 0.0)
-    running = status == "running"
-    if shards := shard_states(directory, facts):
-        endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))
-    return RunState(
-        status=status,
-        run_id=facts["run_id"],
-        out=str(directory.path),
-        created_at=facts["created_at"],
-        endpoint=endpoint,
-        progress=_running(facts, now) if running else _at_rest(facts, count_all(ledger), endpoint.price),
-        failures=failure_reasons(ledger),
-        asked_again=asked_again(ledger),
-        last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
-        language=facts["settings"]["lang"],
-        bad_answer=bad_answer(ledger) if status == "stopped" else "",
-        cooling_seconds=max(0.0, cooling_until(ledger, began_at) - now) if running else 0.0,
-        jobs=tuple(stored_jobs(ledger)),
-        shards=shards,
-        missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
-        merged_at=facts.get("merged_at", ""),
-        limited_of=limited_of(facts),
-    )
+        endpoint = endpoint_of(facts["settings"]["llm"])
+        began_at = facts.get("began_at", 0.0)
+        running = status == "running"
+        if shards := shard_states(directory, facts):
+            endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))
+        return RunState(
+            status=status,
+            run_id=facts["run_id"],
+            out=str(directory.path),
+            created_at=facts["created_at"],
+            endpoint=endpoint,
+            progress=_running(facts, at) if running else _at_rest(facts, count_all(ledger), endpoint.price),
+            failures=failure_reasons(ledger),
+            asked_again=asked_again(ledger),
+            last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
+            language=facts["settings"]["lang"],
+            bad_answer=bad_answer(ledger) if status == "stopped" else "",
+            cooling_seconds=max(0.0, cooling_until(ledger, began_at) - at) if running else 0.0,
+            jobs=tuple(stored_jobs(ledger)),
+            shards=shards,
+            missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
+            merged_at=facts.get("merged_at", ""),
+            limited_of=limited_of(facts),
+        )
 
 
 def _kept(facts: Mapping[str, Any]) -> Progress:
@@ -343,10 +337,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A call that a user was part of, as the ledger has it; `asked` names the user's parts by alias."""
+    """A call that a user was part of, as the ledger has it. `asked`: the user's parts by alias, each with its first and last behavior."""
 
     id: int
-    asked: dict[str, Part]
+    asked: dict[str, tuple[str, int, int]]
     messages: tuple[Message, ...]
     reasoning: str
     reply: str
@@ -386,7 +380,7 @@ def stored_calls(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
     """Yield the calls that a user was part of, in order."""
     rows = ledger.rows(_CALLS_OF_USER, user_id)
     for call_id, parts, messages, reasoning, reply, *facts in rows:
-        asked = {alias: part for alias, part in unpack_parts(parts).items() if part.user_id == user_id}
+        asked = {alias: (*part,) for alias, part in unpack_parts(parts).items() if part.user_id == user_id}
         texts = unpack_messages(messages), unpack_text(reasoning), unpack_text(reply)
         yield StoredCall(call_id, asked, *texts, *facts)
 

@@ -310,14 +310,14 @@ def added(users: Iterable[Sums]) -> Sums:
     return {name: fsum(sums[name] for sums in every) for name in every[0]} if every else {}
 
 
-def figures_of(users: Sequence[Sums], figures: Figures, seed: int = 0) -> dict[str, Figure]:
+def figures_of(users: Sequence[Sums], figures: Figures) -> dict[str, Figure]:
     """Return figures with their intervals, which draw users; below ten users they have none."""
     if not users:
         return dict.fromkeys(figures, Figure(None, None, None))
     total, drawn = added(users), list[Sums]()
     if len(users) >= FEW_CLUSTERS:
         rows = grouped([list(sums.values()) for sums in users])
-        drawn = [dict(zip(total, each, strict=True)) for each in resampled(rows, random.Random(seed))]  # noqa: S311  no secret
+        drawn = [dict(zip(total, each, strict=True)) for each in resampled(rows, random.Random(0))]  # noqa: S311  no secret
     return {
         name: Figure(figure(total), *(interval(drawn, figure) or (None, None)))
         for name, figure in figures.items()
@@ -375,11 +375,10 @@ def scores_of(
     figures: Figures,
     baselines: Mapping[str, Sums],
     pauses: Mapping[int, Sums],
-    seed: int = 0,
 ) -> dict[str, Score]:
     """Return figures beside those of baselines, which are given as sums of all users."""
     scores = {}
-    for name, found in figures_of(users, figures, seed).items():
+    for name, found in figures_of(users, figures).items():
         reached = {kind: figures[name](sums) for kind, sums in baselines.items()}
         paused = {
             minutes: value for minutes, sums in pauses.items() if (value := figures[name](sums)) is not None
@@ -455,7 +454,7 @@ class Tally:
         """Return the sums of all users by kind."""
         return {kind: added(sums) for kind, sums in self._found.items()}
 
-    def scores(self, figures: Mapping[str, Figures], seed: int = 0) -> dict[str, dict[str, Score]]:
+    def scores(self, figures: Mapping[str, Figures]) -> dict[str, dict[str, Score]]:
         """Return figures by kind; `journeys` are a kind of figures of the wholes, and these are left out where there are none."""
         scores = {}
         for kind, wanted in figures.items():
@@ -464,7 +463,7 @@ class Tally:
                 reached = self._baselines[counted]
                 named = {name: sums for name, sums in reached.items() if isinstance(name, str)}
                 pauses = {name: sums for name, sums in reached.items() if isinstance(name, int)}
-                scores[kind] = scores_of(self._found[counted], wanted, named, pauses, seed)
+                scores[kind] = scores_of(self._found[counted], wanted, named, pauses)
         return scores
 
 

@@ -64,11 +64,11 @@ class ComparedRun(NamedTuple):
 
 
 class Side(NamedTuple):
-    """The events and journeys of a user in one run, and the positions of events that have no equal in the other run."""
+    """The events and journeys of a user in one run, and the positions of events that have no equal in the other run, in order."""
 
     events: tuple[Event, ...]
     journeys: tuple[Event, ...]
-    unequal: frozenset[int]
+    unequal: tuple[int, ...]
 
 
 class UserPair(NamedTuple):
@@ -105,7 +105,7 @@ class Comparison:
     most_different: tuple[UserPair, ...]
 
 
-def compare(first: Path, second: Path, *, most: int = 20, seed: int = 0) -> Comparison:
+def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
     """Compare two runs, also while somebody works on them. `most`: users side by side.
 
     One user at a time is in memory. Raises UsageError where no user is done in both, RunDirectoryError where there is no run.
@@ -115,7 +115,12 @@ def compare(first: Path, second: Path, *, most: int = 20, seed: int = 0) -> Comp
         facts = ours.meta(), theirs.meta()
         sums = _Sums.of(ours, theirs, most)
         if not sums.tally.users:
-            raise _nothing_shared(first, second, sums.shared)
+            message = _("no user of {first} is in {second}; name two runs of the same export")
+            if sums.shared:
+                message = _(
+                    "no user is done in both runs yet; {shared} are in both: go on with eventabs resume"
+                )
+            raise UsageError(message.format(first=first, second=second, shared=sums.shared))
         return Comparison(
             first=_run(directories[0], ours, facts[0], sums.shapes[0]),
             second=_run(directories[1], theirs, facts[1], sums.shapes[1]),
@@ -124,21 +129,13 @@ def compare(first: Path, second: Path, *, most: int = 20, seed: int = 0) -> Comp
             shared=sums.shared,
             other_rows=sums.other_rows,
             settings=tuple(changes(facts[0].get("binding", {}), facts[1].get("binding", {}))),
-            scores=sums.tally.scores(_FIGURES, seed),
+            scores=sums.tally.scores(_FIGURES),
             kept={name: mean_of(shares) for name, shares in sums.tally.kept.items() if shares},
             types=tuple(sums.common_types()),
             most_different=tuple(
                 _side_by_side(Pair.of(ours, theirs, user_id), facts[0]) for user_id in sums.most_different()
             ),
         )
-
-
-def _nothing_shared(first: Path, second: Path, shared: int) -> UsageError:
-    if shared:
-        message = _("no user is done in both runs yet; {shared} are in both: go on with eventabs resume")
-    else:
-        message = _("no user of {first} is in {second}; name two runs of the same export")
-    return UsageError(message.format(first=first, second=second, shared=shared))
 
 
 def _input(facts: Mapping[str, Any]) -> str | None:
@@ -283,7 +280,9 @@ class _Sums:
 
 
 def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:
-    sides = map(Side, map(tuple, pair.events), map(tuple, pair.journeys), pair.unequal())
+    sides = map(
+        Side, map(tuple, pair.events), map(tuple, pair.journeys), map(tuple, map(sorted, pair.unequal()))
+    )
     lines = tuple(lines_of(pair.log, facts))
     before, after = pair.groups()
     sums = Compared(after, before, range(len(lines))).agreement()

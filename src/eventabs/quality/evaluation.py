@@ -172,18 +172,14 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {str(key).strip().lower(): value for key, value in row.items()}
 
 
-def _moment(text: str) -> float:
-    """Return a wall time in seconds; an offset from UTC is left out."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-
-
 def _value(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
     return next((str(row[name.lower()]) for name in names if row.get(name.lower())), "")
 
 
 def _seconds(path: Path, number: int, text: str) -> float:
+    """Return a wall time in seconds; an offset from UTC is left out."""
     try:
-        return _moment(text.strip())
+        return datetime.fromisoformat(text.strip()).replace(tzinfo=UTC).timestamp()
     except ValueError:
         message = _("{path}, row {row}: {time} is no time; write 2026-01-15T10:00:00")
         raise InputError(message.format(path=path, row=number, time=text)) from None
@@ -243,7 +239,7 @@ class _Sums:
         self.users: list[UserRow] = []
 
 
-def evaluate(events: Path, gold: Path, *, seed: int = 0) -> Evaluation:
+def evaluate(events: Path, gold: Path) -> Evaluation:
     """Hold the events of a run (or an events.jsonl) against labels.
 
     Groups of rows and baselines need the behaviors, so only a run directory has them. Raises InputError.
@@ -263,7 +259,7 @@ def evaluate(events: Path, gold: Path, *, seed: int = 0) -> Evaluation:
     if not sums.users:
         message = _("no user of {gold} has events in {events}; compare the ids of both")
         raise InputError(message.format(gold=gold, events=events))
-    return _evaluation(sums, is_timed=bool(labels.spans), seed=seed)
+    return _evaluation(sums, is_timed=bool(labels.spans))
 
 
 def _judge_spans(found: Mapping[str, list[Segment]], labels: Labels, sums: _Sums) -> None:
@@ -402,7 +398,7 @@ def _lane(groups: Iterable[Group], rows: Sequence[Row]) -> list[Segment]:
     return sorted(stretches)
 
 
-def _evaluation(sums: _Sums, *, is_timed: bool, seed: int) -> Evaluation:
+def _evaluation(sums: _Sums, *, is_timed: bool) -> Evaluation:
     types = {found for _label, found in sums.confusion} - {""}
     labelled = [(label in types, amount) for (label, _found), amount in sums.confusion.items() if label]
     typed = sum(amount for is_type, amount in labelled if is_type)
@@ -417,7 +413,7 @@ def _evaluation(sums: _Sums, *, is_timed: bool, seed: int) -> Evaluation:
     confusion = dict(sorted(sums.confusion.items())) if are_types else {}
     return Evaluation(
         unit="minutes" if is_timed else "rows",
-        scores=sums.tally.scores(figures, seed),
+        scores=sums.tally.scores(figures),
         totals={kind: each for kind, each in sums.tally.totals().items() if kind != "spans"},
         shapes=dict(sums.shapes),
         unused={name: count for name, count in sums.unused.items() if count},

@@ -463,13 +463,13 @@ _MOST_REVIEWERS: Final = 2
 
 
 class Judged(NamedTuple):
-    """Verdicts on some events of the sample. `name`: their type, "" for all.
+    """Verdicts on some events of the sample. `type`: theirs, "" for all.
 
     `skipped`: without a verdict, though one that came later in the random order has one. `precision` is of those with a
     verdict; for `at_least`, the exact one-sided 95 % bound, those skipped are wrong. Both are None where they mean nothing.
     """
 
-    name: str
+    type: str
     judged: int
     skipped: int
     right: int
@@ -609,11 +609,11 @@ def _reached(events: Iterable[SampledEvent], read: Verdicts) -> list[SampledEven
     return in_order[: judged[-1] + 1] if judged else []
 
 
-def _judged(name: str, events: Iterable[SampledEvent], read: Verdicts) -> Judged:
+def _judged(kind: str, events: Iterable[SampledEvent], read: Verdicts) -> Judged:
     said = Counter(read.events.get(event.item, "") for event in events)
     judged = said.total() - said[""]
     return Judged(
-        name=name,
+        type=kind,
         judged=judged,
         skipped=said[""],
         right=said["right"],

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import groupby
-from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from rich.console import Console
@@ -26,6 +25,7 @@ from eventabs.views.quality import (
     decimals,
     figure_table,
     print_scores,
+    print_tables,
     score_fields,
     score_tables,
     shape_fields,
@@ -48,23 +48,29 @@ def render_comparison(console: Console, comparison: Comparison, *, most: int) ->
     for line in _headlines(comparison):
         print_line(console, line, style="bold")
     console.print()
-    _print_tables(console, _settings(comparison), _kept(comparison))
+    settings = (
+        (key, *(_cut(value, _MOST_SHOWN) for value in values)) for key, *values in comparison.settings
+    )
+    kept = (_("Stays, of a user's"), _("value"), _("exact bound, 95 %"))
+    types = (_("Type in A"), _("in B, of the same behaviors"), _("behaviors"))
+    print_tables(
+        console,
+        figure_table((_("Setting"), *RUN_NAMES), settings, words=RUN_NAMES),
+        figure_table(kept, _kept_rows(comparison)),
+    )
     print_scores(console, comparison.scores)
-    _print_tables(console, _runs(comparison), _types(comparison))
-    for table in answer_tables(_by_model(comparison)):
-        console.print(table, "", sep="\n")
+    print_tables(
+        console,
+        figure_table((_("Each run"), *RUN_NAMES, _("change")), _run_rows(comparison)),
+        figure_table(types, comparison.types[:_MOST_TYPES], words=types[1:2]),
+        *answer_tables(_by_model(comparison)),
+    )
     for pair in comparison.most_different[:most]:
         _print_user(console, pair)
     if comparison.most_different[:most]:
         print_line(console, _legend())
     for line in _notes(comparison):
         print_line(console, line)
-
-
-def _print_tables(console: Console, *tables: Table) -> None:
-    for table in tables:
-        if table.row_count:
-            console.print(table, "", sep="\n")
 
 
 def comparison_json(comparison: Comparison) -> str:
@@ -82,12 +88,21 @@ def comparison_json(comparison: Comparison) -> str:
                 key: score_fields(comparison.scores, kind)
                 for key, kind in (("figures", "groups"), ("wholes", "wholes"), ("journeys", "journeys"))
             },
-            "kept": {name: figure._asdict() for name, figure in comparison.kept.items()},
+            "kept": comparison.kept,
             "drawn": _drawn(comparison),
             "types": [
                 {"a": ours, "b": theirs, "behaviors": number} for ours, theirs, number in comparison.types
             ],
-            "most_different": [_user_fields(pair) for pair in comparison.most_different],
+            "most_different": [
+                {
+                    "user_id": pair.user_id,
+                    "figures": pair.figures,
+                    "behaviors": [text for _day, text in pair.lines],
+                    "a": pair.first,
+                    "b": pair.second,
+                }
+                for pair in comparison.most_different
+            ],
         }
     )
 
@@ -118,15 +133,6 @@ def _headlines(comparison: Comparison) -> Iterator[str]:
         yield _("{run}: {model}, {out}").format(run=name, model=what, out=run.out)
 
 
-def _settings(comparison: Comparison) -> Table:
-    table = figure_table(_("Setting"))
-    for name in RUN_NAMES:
-        table.add_column(name, overflow="fold")
-    for key, *values in comparison.settings:
-        table.add_row(Text(key), *(Text(_cut(value, _MOST_SHOWN)) for value in values))
-    return table
-
-
 def _cut(value: str, most: int) -> str:
     return one_line(value if len(value) <= most else f"{value[:most]} …") or "-"
 
@@ -137,33 +143,10 @@ def _kept_rows(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
         yield names[key], decimals(figure.value), messages.at_least(figure.low)
 
 
-def _kept(comparison: Comparison) -> Table:
-    table = figure_table(_("Stays, of a user's"), _("value"), _("exact bound, 95 %"))
-    for row in _kept_rows(comparison):
-        table.add_row(*row)
-    return table
-
-
-def _runs(comparison: Comparison) -> Table:
-    table = figure_table(_("Each run"), *RUN_NAMES, _("change"))
-    for name, *shown in _run_rows(comparison):
-        table.add_row(name, *map(one_line, shown))
-    return table
-
-
 def _by_model(comparison: Comparison) -> dict[str, Counts]:
     """Return the counts of the runs that called a model: the built-in rules do not see who else is in a batch."""
     both = zip(RUN_NAMES, (comparison.first, comparison.second), strict=True)
     return {name: run.counts for name, run in both if run.model}
-
-
-def _types(comparison: Comparison) -> Table:
-    table = figure_table(_("Type in A"))
-    table.add_column(_("in B, of the same behaviors"), overflow="fold")
-    table.add_column(_("behaviors"), justify="right")
-    for ours, theirs, number in comparison.types[:_MOST_TYPES]:
-        table.add_row(Text(one_line(ours)), Text(one_line(theirs)), count(number))
-    return table
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
@@ -207,14 +190,13 @@ _COUNTS: Final = "users done failed pending events journeys calls retries prompt
 _LEAST_MOVED: Final = 0.05  # percent, that are shown
 _TENTHS, _HUNDREDTHS = "{:,.1f}".format, "{:,.2f}".format
 
-_Figure = Callable[[ComparedRun], float | None]
-
 
 def _run_rows(comparison: Comparison) -> Iterator[tuple[str, str, str, str]]:
     """Yield each figure: its name, what it is in A and in B, and by what share B is above A or below."""
     both = comparison.first, comparison.second
-    for name, (figure, written) in _counted(comparison).items():
-        before, after = map(figure, both)
+    for (name, before, written), (_name, after, _written) in zip(
+        *(_figures(run, both) for run in both), strict=True
+    ):
         yield name, _shown(before, written), _shown(after, written), _change(before, after)
     if both[0].model or both[1].model:
         costs = [_shown(run.cost, partial(money, currency=run.currency)) for run in both]
@@ -234,17 +216,18 @@ def _change(before: float | None, after: float | None) -> str:
     return f"{moved:+,.1f} %" if abs(moved) >= _LEAST_MOVED else ""
 
 
-def _counted(comparison: Comparison) -> dict[str, tuple[_Figure, Callable[[Any], str]]]:
-    """Return what is counted in each run by its name, and how it is written."""
-    figures: dict[str, tuple[_Figure, Callable[[Any], str]]] = {
-        _("users done"): (attrgetter("counts.done"), count),
-        _("events"): (attrgetter("counts.events"), count),
-        _("journeys"): (attrgetter("counts.journeys"), count),
-    }
+def _figures(
+    run: ComparedRun, both: tuple[ComparedRun, ComparedRun]
+) -> Iterator[tuple[str, float | None, Callable[[Any], str]]]:
+    """Yield what is counted in a run, and how it is written; faults and tokens only where one of both has some."""
+    counts = run.counts
+    yield _("users done"), counts.done, count
+    yield _("events"), counts.events, count
+    yield _("journeys"), counts.journeys, count
     for key, name in shape_names().items():
-        figures[name] = partial(_of_shape, name=key), _HUNDREDTHS if key in _NUMBERS else decimals
-    for key, name in (("minor", _("minor rows")), ("unplaced", _("unplaced rows"))):
-        figures[name] = partial(_share, part=key, whole="answered"), decimals
+        yield name, SHAPE_FIGURES[key](run.shape), _HUNDREDTHS if key in _NUMBERS else decimals
+    yield _("minor rows"), share(counts.minor, counts.answered), decimals
+    yield _("unplaced rows"), share(counts.unplaced, counts.answered), decimals
     faults = {
         "misfiled": _("rows under another user's header"),
         "repeated": _("rows named twice"),
@@ -252,30 +235,16 @@ def _counted(comparison: Comparison) -> dict[str, tuple[_Figure, Callable[[Any],
         "missed": _("missed events added by rule"),
     }
     for key, name in faults.items():
-        if any(getattr(run.counts, key) for run in (comparison.first, comparison.second)):
-            figures[name] = attrgetter(f"counts.{key}"), count
-    figures[_("calls")] = attrgetter("counts.calls"), count
-    tokens = {
-        "prompt_tokens": (_("prompt tokens"), _("prompt tokens a user"), _("prompt tokens an event")),
-        "completion_tokens": (
-            _("completion tokens"),
-            _("completion tokens a user"),
-            _("completion tokens an event"),
-        ),
-    }
-    for key, names in tokens.items() if comparison.first.model or comparison.second.model else ():
-        figures[names[0]] = attrgetter(f"counts.{key}"), count
-        for name, of in zip(names[1:], ("done", "events"), strict=True):
-            figures[name] = partial(_share, part=key, whole=of), _TENTHS
-    return figures
-
-
-def _of_shape(run: ComparedRun, *, name: str) -> float | None:
-    return SHAPE_FIGURES[name](run.shape)
-
-
-def _share(run: ComparedRun, *, part: str, whole: str) -> float | None:
-    return share(getattr(run.counts, part), getattr(run.counts, whole))
+        if any(getattr(each.counts, key) for each in both):
+            yield name, getattr(counts, key), count
+    yield _("calls"), counts.calls, count
+    if any(each.model for each in both):
+        yield _("prompt tokens"), counts.prompt_tokens, count
+        yield _("prompt tokens a user"), share(counts.prompt_tokens, counts.done), _TENTHS
+        yield _("prompt tokens an event"), share(counts.prompt_tokens, counts.events), _TENTHS
+        yield _("completion tokens"), counts.completion_tokens, count
+        yield _("completion tokens a user"), share(counts.completion_tokens, counts.done), _TENTHS
+        yield _("completion tokens an event"), share(counts.completion_tokens, counts.events), _TENTHS
 
 
 def _run_fields(run: ComparedRun) -> dict[str, Any]:
@@ -285,7 +254,7 @@ def _run_fields(run: ComparedRun) -> dict[str, Any]:
         "settings": run.settings,
         **{key: getattr(counts, key) for key in _COUNTS.split()},
         **{
-            f"{tokens}_per_{name}": _share(run, part=tokens, whole=of)
+            f"{tokens}_per_{name}": share(getattr(counts, tokens), getattr(counts, of))
             for tokens in ("prompt_tokens", "completion_tokens")
             for name, of in (("user", "done"), ("event", "events"))
         },
@@ -385,15 +354,3 @@ def _told(side: Side, usual: str) -> dict[int, tuple[str, bool]]:
         told[first] = named, place in side.unequal
         told |= dict.fromkeys(others, (f"│ {one_line(event['type'])}", place in side.unequal))
     return told
-
-
-def _user_fields(pair: UserPair) -> dict[str, Any]:
-    return {
-        "user_id": pair.user_id,
-        "figures": pair.figures,
-        "behaviors": [text for _day, text in pair.lines],
-        **{
-            name: {"events": side.events, "journeys": side.journeys, "unequal": sorted(side.unequal)}
-            for name, side in (("a", pair.first), ("b", pair.second))
-        },
-    }

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 
 import orjson
 from rich.console import Console
@@ -32,12 +33,22 @@ def one_line(text: str) -> str:
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def encode(fields: Mapping[str, object]) -> str:
-    """Return `fields` as JSON on one line."""
+def encode(value: object) -> str:
+    """Return `value` as JSON on one line; records are objects."""
     try:
-        return orjson.dumps(fields).decode()
+        return orjson.dumps(value, default=_plain).decode()
     except TypeError:  # undecodable bytes of a file name: the standard library escapes what orjson refuses
-        return json.dumps(fields)
+        return json.dumps(_plain(value))
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(each) for name, each in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def print_line(console: Console, text: str, style: str = "") -> None:

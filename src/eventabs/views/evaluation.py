@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from eventabs.language import gettext as _
@@ -19,6 +18,7 @@ from eventabs.views.quality import (
     decimals,
     figure_table,
     print_scores,
+    print_tables,
     score_fields,
     score_tables,
     shape_fields,
@@ -39,11 +39,31 @@ _LONGEST: Final = 18  # characters of a name on a lane
 def render_evaluation(console: Console, evaluation: Evaluation) -> None:
     """Print the figures, what trivial programs score, and what is told apart badly."""
     print_scores(console, evaluation.scores)
-    for table in (_shapes(evaluation), _labels(evaluation), _confused_labels(evaluation)):
-        if table.row_count:
-            console.print(table, "", sep="\n")
+    unit = _("minutes") if evaluation.unit == "minutes" else _("rows")
+    shapes = (
+        (name, *(SHAPE_FIGURES[key](shape) for shape in evaluation.shapes.values()))
+        for key, name in shape_names().items()
+        if evaluation.shapes
+    )
+    labels = (
+        (row.label, round(row.amount), row.precision, row.recall, row.f1)
+        for row in evaluation.by_label[:_MOST_LABELS]
+    )
+    print_tables(
+        console,
+        figure_table((_("Shape"), *(_("events"), _("labels"))[: len(evaluation.shapes)]), shapes),
+        figure_table((_("Label"), unit, _("precision"), _("recall"), _("F1")), labels),
+        figure_table((_("Most confused"), _("taken for"), unit), _confused(evaluation)),
+    )
     for line in _evaluation_notes(evaluation):
         print_line(console, line)
+
+
+def _confused(evaluation: Evaluation) -> Iterator[tuple[str | Text, str | Text, int]]:
+    none = (Text(_("no label"), style="dim"), Text(_("no event"), style="dim"))
+    wrong = [(pair, amount) for pair, amount in evaluation.confusion.items() if pair[0] != pair[1]]
+    for (label, found), amount in sorted(wrong, key=lambda each: -each[1])[:_MOST_CONFUSED]:
+        yield label or none[0], found or none[1], round(amount)
 
 
 def evaluation_json(evaluation: Evaluation) -> str:
@@ -59,7 +79,7 @@ def evaluation_json(evaluation: Evaluation) -> str:
             "counts": {kind: dict(sums) for kind, sums in evaluation.totals.items()},
             "shapes": {kind: shape_fields(shape) for kind, shape in evaluation.shapes.items()},
             "unit": evaluation.unit,
-            "by_label": [row._asdict() for row in evaluation.by_label],
+            "by_label": evaluation.by_label,
             "by_user": [
                 {"user_id": row.user_id, "events": row.events, "labels": row.labels, **row.figures}
                 for row in evaluation.by_user
@@ -90,39 +110,6 @@ def render_evaluation_page(evaluation: Evaluation) -> str:
         legend=list(colors.items()),
         notes=list(_evaluation_notes(evaluation)),
     )
-
-
-def _shapes(evaluation: Evaluation) -> Table:
-    table = figure_table(_("Shape"), *(_("events"), _("labels"))[: len(evaluation.shapes)])
-    for key, name in shape_names().items() if evaluation.shapes else ():
-        values = (SHAPE_FIGURES[key](shape) for shape in evaluation.shapes.values())
-        table.add_row(name, *map(decimals, values))
-    return table
-
-
-def _unit(evaluation: Evaluation) -> str:
-    return _("minutes") if evaluation.unit == "minutes" else _("rows")
-
-
-def _labels(evaluation: Evaluation) -> Table:
-    table = figure_table(_("Label"), _unit(evaluation), _("precision"), _("recall"), _("F1"))
-    for row in evaluation.by_label[:_MOST_LABELS]:
-        figures = map(decimals, (row.precision, row.recall, row.f1))
-        table.add_row(Text(one_line(row.label)), count(round(row.amount)), *figures)
-    return table
-
-
-def _confused_labels(evaluation: Evaluation) -> Table:
-    table = figure_table(_("Most confused"), _("taken for"), _unit(evaluation))
-    wrong = [(pair, amount) for pair, amount in evaluation.confusion.items() if pair[0] != pair[1]]
-    for pair, amount in sorted(wrong, key=lambda each: -each[1])[:_MOST_CONFUSED]:
-        none = (_("no label"), _("no event"))
-        shown = (
-            Text(one_line(name)) if name else Text(other, style="dim")
-            for name, other in zip(pair, none, strict=True)
-        )
-        table.add_row(*shown, count(round(amount)))
-    return table
 
 
 def _evaluation_notes(evaluation: Evaluation) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What is shown before a run: an estimate, what was understood of an input, the findings of `eventabs check`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import get_args
@@ -19,8 +19,10 @@ from eventabs.runs import Estimate, ExtensionEstimate, InputDescription
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count, duration, joined, money, share
+from eventabs.views.quality import figure_table
 
 _LEAST_WIDTH = 80
+_WIDTHS = (26, 12)  # of names and figures, at least
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
     " case currency dense larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
@@ -34,29 +36,19 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     _render_notes(console, estimate, warnings=False)
     print_line(console, "")
     plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
-    rows = ((label, count(batches), _mean(estimate.users, batches)) for label, batches in plans)
-    batches = _table(_("Batches"), _("batches"), _("users a batch"), rows=rows)
-    tables = [_input(estimate), _tokens(estimate), batches]
+    rows = [(label, batches, _mean(estimate.users, batches)) for label, batches in plans]
+    tables = [
+        figure_table((_("Input"), _("total"), _("a user")), _input(estimate), least=_WIDTHS),
+        _tokens(estimate),
+        figure_table((_("Batches"), _("batches"), _("users a batch")), rows, least=_WIDTHS),
+    ]
     if estimate.batches:
         tables.append(_comparison(estimate))
     for table in tables:
         # figures are never cut: in a narrower terminal the rows fold
         console.print(table, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
-    if estimate.duplicates:
-        equal = messages.equal_columns(estimate.compared, estimate.not_compared)
-        print_line(console, _("Duplicates dropped: {equal}").format(equal=equal))
-    if estimate.batches:
-        print_line(console, _("Without packing: one user a call, long lines"))
-        print_line(console, _output(estimate))
-    for line in (*_dense(estimate), *_larger_limit(estimate), *_time_and_cost(estimate)):
+    for line in _said(estimate):
         print_line(console, line)
-    if calls := estimate.linking_calls:
-        message = ngettext(
-            "{count} user is too large for a call: one more call says which journeys of its pieces are one; the figures leave it out",
-            "{count} users are too large for a call: at most one more call for each says which journeys of its pieces are one; the figures leave them out",
-            calls,
-        )
-        print_line(console, message.format(count=count(calls)))
     _render_notes(console, estimate, warnings=True)
     if estimate.batches:
         users_a_batch = estimate.users / estimate.batches
@@ -149,35 +141,22 @@ def prompt_json(request: Request) -> bytes:
     return f"{encode(body)}\n".encode()
 
 
-def _table(title: str, *columns: str, rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column(title, style="bold", min_width=26)
-    for column in columns:
-        table.add_column(column, justify="right", min_width=12)
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _input(estimate: Estimate) -> Table:
-    rows: list[tuple[str, ...]] = [(_("users"), count(estimate.users))]
+def _input(estimate: Estimate) -> Iterator[tuple[str, *tuple[int | str, ...]]]:
+    yield _("users"), estimate.users
     if estimate.users < estimate.users_in_input:
-        rows.append((_("without --limit"), count(estimate.users_in_input)))
-    rows += [
-        (_("behaviors"), count(estimate.behaviors), _mean(estimate.behaviors, estimate.users)),
-        (_("rejected rows"), count(estimate.rejected_rows)),
-        (_("duplicates dropped"), count(estimate.duplicates)),
-    ]
+        yield _("without --limit"), estimate.users_in_input
+    yield _("behaviors"), estimate.behaviors, _mean(estimate.behaviors, estimate.users)
+    yield _("rejected rows"), estimate.rejected_rows
+    yield _("duplicates dropped"), estimate.duplicates
     if estimate.paired_ends or estimate.unpaired:
-        rows.append((_("ends joined to begins"), count(estimate.paired_ends)))
-        rows.append((_("without a partner"), count(estimate.unpaired)))
-    if estimate.shortened:
-        rows.append((_("texts cut to 200 characters"), count(estimate.shortened)))
-    if estimate.skipped_lines:
-        rows.append((_("titles and sums left out"), count(estimate.skipped_lines)))
-    if estimate.non_behaviors:
-        rows.append((_("no behaviors"), count(estimate.non_behaviors)))
-    return _table(_("Input"), _("total"), _("a user"), rows=rows)
+        yield _("ends joined to begins"), estimate.paired_ends
+        yield _("without a partner"), estimate.unpaired
+    rare = (
+        (_("texts cut to 200 characters"), estimate.shortened),
+        (_("titles and sums left out"), estimate.skipped_lines),
+        (_("no behaviors"), estimate.non_behaviors),
+    )
+    yield from (row for row in rare if row[1])
 
 
 def _tokens(estimate: Estimate) -> Table:
@@ -188,86 +167,94 @@ def _tokens(estimate: Estimate) -> Table:
     )
     long = estimate.tokens_long
     rows = (
-        (label, count(number), _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
+        (label, number, _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
         for label, number in tokens
     )
-    return _table(_("Input tokens"), _("total"), _("a behavior"), _("ratio"), rows=rows)
-
-
-def _output(estimate: Estimate) -> str:
-    limits = {
-        "input": _("input tokens"),
-        "output": _("output tokens"),
-        "users": _("users"),
-        "rows": _("rows"),
-    }
-    template = _("Answers: about {tokens} tokens, {number} a behavior; what binds: {limit}")
-    return template.format(
-        tokens=count(estimate.expected_output_tokens),
-        number=_mean(estimate.expected_output_tokens, estimate.behaviors),
-        limit=limits[estimate.binds],
-    )
-
-
-def _dense(estimate: Estimate) -> list[str]:
-    if estimate.dense is None:
-        return []
-    template = ngettext(
-        "--compaction dense: {batches} batch, {tokens} input tokens",
-        "--compaction dense: {batches} batches, {tokens} input tokens",
-        estimate.dense.batches,
-    )
-    return [template.format(batches=count(estimate.dense.batches), tokens=count(estimate.dense.prompt_total))]
+    columns = (_("Input tokens"), _("total"), _("a behavior"), _("ratio"))
+    return figure_table(columns, rows, least=_WIDTHS)
 
 
 def _comparison(estimate: Estimate) -> Table:
     """Set the plan beside one user a call: both follow from the input, neither was run."""
-    other, output = estimate.unpacked, estimate.expected_output_tokens
-    rows: list[tuple[str, ...]] = [
-        (_("calls"), count(other.calls), count(estimate.batches)),
-        (_("input tokens"), count(other.prompt_tokens), count(estimate.tokens_prompt_total)),
-        (_("expected output tokens"), count(other.expected_output_tokens), count(output)),
+    other = estimate.unpacked
+    rows: list[tuple[str, int | str, int | str]] = [
+        (_("calls"), other.calls, estimate.batches),
+        (_("input tokens"), other.prompt_tokens, estimate.tokens_prompt_total),
+        (_("expected output tokens"), other.expected_output_tokens, estimate.expected_output_tokens),
         (_("time"), duration(other.seconds), duration(estimate.seconds)),
     ]
     if other.cost is not None and estimate.cost is not None:
-        rows.append((_("cost"), *(money(cost, estimate.currency) for cost in (other.cost, estimate.cost))))
-    return _table(_("Computed, not measured"), _("without packing"), _("this plan"), rows=rows)
+        costs = money(other.cost, estimate.currency), money(estimate.cost, estimate.currency)
+        rows.append((_("cost"), *costs))
+    columns = (_("Computed, not measured"), _("without packing"), _("this plan"))
+    return figure_table(columns, rows, least=_WIDTHS)
 
 
 def _mean(total: int, number: int) -> str:
     return f"{total / number:.1f}" if number else "-"
 
 
-def _larger_limit(estimate: Estimate) -> list[str]:
-    limit, batches = estimate.larger_output_limit, estimate.larger_output_batches
-    if limit is None or batches is None:
-        return []
-    template = ngettext(
-        "--max-output-tokens {limit} instead of {present}: {batches} batch instead of {now}",
-        "--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}",
-        batches,
-    )
-    present, now = estimate.max_output_tokens, count(estimate.batches)
-    return [template.format(limit=limit, present=present, batches=count(batches), now=now)]
-
-
-def _time_and_cost(estimate: Estimate) -> tuple[str, str]:
-    time = _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
+def _said(estimate: Estimate) -> Iterator[str]:
+    """Yield what is said below the tables: of answers, other settings, time and cost."""
+    if estimate.duplicates:
+        equal = messages.equal_columns(estimate.compared, estimate.not_compared)
+        yield _("Duplicates dropped: {equal}").format(equal=equal)
+    if estimate.batches:
+        limits = {
+            "input": _("input tokens"),
+            "output": _("output tokens"),
+            "users": _("users"),
+            "rows": _("rows"),
+        }
+        yield _("Without packing: one user a call, long lines")
+        yield _("Answers: about {tokens} tokens, {number} a behavior; what binds: {limit}").format(
+            tokens=count(estimate.expected_output_tokens),
+            number=_mean(estimate.expected_output_tokens, estimate.behaviors),
+            limit=limits[estimate.binds],
+        )
+    if dense := estimate.dense:
+        yield ngettext(
+            "--compaction dense: {batches} batch, {tokens} input tokens",
+            "--compaction dense: {batches} batches, {tokens} input tokens",
+            dense.batches,
+        ).format(batches=count(dense.batches), tokens=count(dense.prompt_total))
+    larger = estimate.larger_output_batches
+    if estimate.larger_output_limit is not None and larger is not None:
+        yield ngettext(
+            "--max-output-tokens {limit} instead of {present}: {batches} batch instead of {now}",
+            "--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}",
+            larger,
+        ).format(
+            limit=estimate.larger_output_limit,
+            present=estimate.max_output_tokens,
+            batches=count(larger),
+            now=count(estimate.batches),
+        )
+    yield _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
         time=duration(estimate.seconds), calls=estimate.concurrency, speed=f"{estimate.tokens_per_second:g}"
     )
+    yield _cost(estimate)
+    if calls := estimate.linking_calls:
+        yield ngettext(
+            "{count} user is too large for a call: one more call says which journeys of its pieces are one; the figures leave it out",
+            "{count} users are too large for a call: at most one more call for each says which journeys of its pieces are one; the figures leave them out",
+            calls,
+        ).format(count=count(calls))
+
+
+def _cost(estimate: Estimate) -> str:
     if estimate.cost is None:
-        return time, _("Cost: unknown; set input and output prices under [llm.price] of the config")
-    template = _("Cost: about {cost}")
-    if estimate.tier != STANDARD_TIER:
-        template = _("Cost: about {cost} at tier {tier}")
+        return _("Cost: unknown; set input and output prices under [llm.price] of the config")
+    is_usual = estimate.tier == STANDARD_TIER
+    template = _("Cost: about {cost}") if is_usual else _("Cost: about {cost} at tier {tier}")
     cost = template.format(cost=money(estimate.cost, estimate.currency), tier=estimate.tier)
     if estimate.cost_cached is None:
-        return time, cost
+        return cost
     cached = _(
         "{cost}; {less} if the endpoint has the {tokens} tokens in its cache that every prompt begins with"
     )
     less = money(estimate.cost_cached, estimate.currency)
-    return time, cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
+    return cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
 
 
 _LISTED = 20  # columns without a role, and files
@@ -304,30 +291,26 @@ def columns_json(described: InputDescription) -> bytes:
         "unpaired": read.unpaired,
         "skipped_lines": read.skipped_lines,
         "non_behaviors": read.non_behaviors,
-        "files": [asdict(mapping) for mapping in described.mappings],
-        "rows": [asdict(row) for row in described.rows],
+        "files": described.mappings,
+        "rows": described.rows,
         "proposal": described.proposal,
     }
     return f"{encode(fields)}\n".encode()
 
 
 def _render_mapping(console: Console, mapping: FileMapping, *, of_several: bool) -> None:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column(_("Role"), style="bold")
-    table.add_column(_("Column"), overflow="fold")
     of = ngettext("Of the first {count} row", "Of the first {count} rows", mapping.sampled)
-    table.add_column(of.format(count=count(mapping.sampled)), justify="right")
-    table.add_column(justify="right")
-    for role, name in mapping.columns.items():
-        held = mapping.filled[role]
-        table.add_row(role, one_line(name), count(held), share(held, mapping.sampled))
+    columns = (_("Role"), _("Column"), of.format(count=count(mapping.sampled)), "")
+    rows = (
+        (role, name, mapping.filled[role], share(mapping.filled[role], mapping.sampled))
+        for role, name in mapping.columns.items()
+    )
     print_line(console, "")
     if mapping.schema:
         print_line(console, _("Schema: {schema}").format(schema=mapping.schema))
     if of_several:
-        files = _("Files: {files}").format(files=_listed(mapping.files))
-        print_line(console, files)
-    console.print(table)
+        print_line(console, _("Files: {files}").format(files=_listed(mapping.files)))
+    console.print(figure_table(columns, rows, words=columns[1:2]))
     if mapping.unused:
         print_line(
             console, _("Without a role: {columns}").format(columns=_listed(mapping.unused)), style="dim"

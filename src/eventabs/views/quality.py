@@ -1,6 +1,6 @@
 """Figures and their names, answers by batch, what is going to be asked again, and what sizes of calls brought."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -14,7 +14,7 @@ from eventabs.measures import SHAPE_FIGURES, Figure, Score, Sums
 from eventabs.quality import AskingPlan, Calibration
 from eventabs.records import Counts
 from eventabs.views import messages
-from eventabs.views.console import encode, print_line
+from eventabs.views.console import encode, one_line, print_line
 from eventabs.views.messages import count, money
 
 
@@ -92,12 +92,10 @@ def score_tables(
 def print_scores(console: Console, scores: Mapping[str, Mapping[str, Score]]) -> None:
     """Print figures with their skill, and what the baselines reach."""
     for _title, columns, rows in score_tables(scores):
-        for first, *others in ((columns[0], *columns[1:4]), (_("Baselines"), *columns[4:])):
-            table = figure_table(first, *others)
-            for row in rows:
-                table.add_row(row[0], *(row[1:4] if first == columns[0] else row[4:]))
-            if others:
-                console.print(table, "", sep="\n")
+        print_tables(console, figure_table(columns[:4], (row[:4] for row in rows)))
+        if reached := columns[4:]:
+            beside = ((row[0], *row[4:]) for row in rows)
+            print_tables(console, figure_table((_("Baselines"), *reached), beside))
 
 
 def score_fields(scores: Mapping[str, Mapping[str, Score]], *kinds: str) -> dict[str, dict[str, Any]]:
@@ -132,13 +130,45 @@ def shape_fields(shape: Sums) -> dict[str, float | None]:
     return {**shape, **{name: figure(shape) for name, figure in SHAPE_FIGURES.items()}}
 
 
-def figure_table(title: str, *columns: str) -> Table:
-    """Make a table of names with figures beside them."""
+Cell = (
+    str | float | Text | None
+)  # of a table; figures are written with three decimals, whole numbers as counts
+
+
+def figure_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    words: Collection[str] = (),
+    least: tuple[int, int] | None = None,
+) -> Table:
+    """Make a table of names with figures beside them. `words`: the columns that hold no figures; `least`: width of names, of figures."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column(title, style="bold", overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right")
+    of_names, of_figures = least or (None, None)
+    table.add_column(columns[0], style="bold", overflow="fold", min_width=of_names)
+    for column in columns[1:]:
+        if column in words:
+            table.add_column(column, overflow="fold")
+        else:
+            table.add_column(column, justify="right", min_width=of_figures)
+    for row in rows:
+        table.add_row(*map(_written, row))
     return table
+
+
+def _written(value: Cell) -> Text:
+    if isinstance(value, Text):
+        return value
+    if isinstance(value, str):
+        return Text(one_line(value))
+    return Text(count(value) if isinstance(value, int) else decimals(value))
+
+
+def print_tables(console: Console, *tables: Table) -> None:
+    """Print tables, an empty line behind each; nothing of one without rows."""
+    for table in tables:
+        if table.row_count:
+            console.print(table, "", sep="\n")
 
 
 def decimals(value: float | None) -> str:
@@ -178,7 +208,8 @@ def announcement(plan: AskingPlan) -> str:
 def render_calibration(console: Console, calibration: Calibration) -> None:
     """Print what each size brought, and the lines of the config file that set the recommended one."""
     plan, best = calibration.plan, calibration.recommended
-    names = (
+    columns = (
+        _("users a prompt"),
         _("rows a call"),
         _("done"),
         _("calls"),
@@ -187,20 +218,20 @@ def render_calibration(console: Console, calibration: Calibration) -> None:
         _("as one user a prompt"),
         _("lacks at most"),
     )
-    table = figure_table(_("users a prompt"), *names)
-    for facts in calibration.arms:
-        counts, lacks = facts.counts, decimals(facts.lacks)
-        cost = "-" if facts.cost is None else money(facts.cost, plan.currency)
-        tokens = count(counts.prompt_tokens + counts.completion_tokens)
-        shown = (
-            count(facts.rows),
-            messages.share(counts.done, counts.users),
-            count(counts.calls),
-            tokens,
-            cost,
+    rows = (
+        (
+            facts.arm.path.name,
+            facts.rows,
+            messages.share(facts.counts.done, facts.counts.users),
+            facts.counts.calls,
+            facts.counts.prompt_tokens + facts.counts.completion_tokens,
+            "-" if facts.cost is None else money(facts.cost, plan.currency),
+            facts.kept,
+            facts.lacks,
         )
-        table.add_row(facts.arm.path.name, *shown, decimals(facts.kept), lacks)
-    console.print(table, "", sep="\n")
+        for facts in calibration.arms
+    )
+    print_tables(console, figure_table(columns, rows))
     template = _(
         "Allowed: {margin}, below what two answers with one user a prompt have in common, as one exact bound for all sizes"
     )
@@ -262,13 +293,4 @@ def answer_fields(counts: Counts) -> dict[str, list[dict[str, object]]]:
 def answer_tables(runs: Mapping[str, Counts]) -> Iterator[Table]:
     """Yield a table for each way in which answers can be compared, with the rows of all runs."""
     for found in batch_tables(runs):
-        table = figure_table(found.title, *found.columns[1:])
-        for row in found.rows:
-            table.add_row(*(Text(_written(value)) for value in row))
-        yield table
-
-
-def _written(value: str | float | None) -> str:
-    if isinstance(value, str):
-        return value
-    return count(value) if isinstance(value, int) else decimals(value)
+        yield figure_table((found.title, *found.columns[1:]), found.rows)

@@ -71,7 +71,6 @@ def status_json(state: RunState, **more: object) -> str:
         "limited": {"users": progress.users, "of": state.limited_of} if state.limited_of else None,
         "event_counts": progress.event_counts,
         "answers": answer_fields(progress),
-        "jobs": [job._asdict() for job in state.jobs],
         "last_failure": state.last_failure and messages.noted(state.last_failure),
         "tiers": messages.tier_fields(progress, progress.tier_costs),
     }
@@ -370,7 +369,7 @@ def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip:
 
 def users_json(rows: Iterable[UserRow], *, total: int, skip: int) -> str:
     """Return a page of users as one line of JSON."""
-    return encode({"total": total, "offset": skip, "users": [row._asdict() for row in rows]})
+    return encode({"total": total, "offset": skip, "users": list(rows)})
 
 
 def render_user(console: Console, view: UserView) -> None:
@@ -422,13 +421,13 @@ def user_json(view: UserView, calls: Iterable[StoredCall] | None) -> str:
     """Return a user as one line of JSON; with the stored calls where they are asked for."""
     fields: dict[str, object] = view.row._asdict() | {
         "profile": dict(view.profile),
-        "lines": [asdict(line) for line in view.lines],
+        "lines": view.lines,
         "events": view.events,
         "journeys": list(view.journeys.values()),
         **{state: [line.index for line in view.lines if line.state == state] for state in RowsOfUser._fields},
     }
     if calls is not None:
-        fields["calls"] = [asdict(call) for call in calls]
+        fields["calls"] = list(calls)
     return encode(fields)
 
 

@@ -192,6 +192,13 @@ def _drawn_timeline(line: Timeline) -> dict[str, Any]:
     bad = max(1, *(bin_.bad for bin_ in line.bins))
     width, scale = 100 / len(line.bins), 100 / (line.seconds or 1.0)
     step = max(1, len(line.bins) // _TABLE_ROWS)
+    title = _("{time}: {working} at work, {waiting} waiting, {bad} with a bad reply, {retries} sent again")
+
+    def row(bins: Sequence[TimeBin]) -> tuple[str, ...]:
+        columns = list(zip(*bins, strict=True))
+        means = (f"{sum(column) / len(bins):.1f}" for column in columns[1:3])
+        return duration(bins[0].start), *means, *(count(int(sum(column))) for column in columns[3:])
+
     return {
         "width": width,
         "columns": [
@@ -200,7 +207,13 @@ def _drawn_timeline(line: Timeline) -> dict[str, Any]:
                 100 * bin_.working / top,
                 100 * bin_.waiting / top,
                 100 * bin_.bad / bad,
-                _title(bin_),
+                title.format(
+                    time=duration(bin_.start),
+                    working=f"{bin_.working:.1f}",
+                    waiting=f"{bin_.waiting:.1f}",
+                    bad=bin_.bad,
+                    retries=bin_.retries,
+                ),
             )
             for n, bin_ in enumerate(line.bins)
         ],
@@ -208,29 +221,8 @@ def _drawn_timeline(line: Timeline) -> dict[str, Any]:
         "cooldowns": [(scale * start, scale * (end - start)) for start, end in line.cooldowns],
         "ticks": ["0", *(duration(line.seconds * place / 4) for place in range(1, 5))],
         "top": f"{top:.1f}".removesuffix(".0"),
-        "rows": [_time_row(line.bins[at : at + step]) for at in range(0, len(line.bins), step)],
+        "rows": [row(line.bins[at : at + step]) for at in range(0, len(line.bins), step)],
     }
-
-
-def _title(bin_: TimeBin) -> str:
-    title = _("{time}: {working} at work, {waiting} waiting, {bad} with a bad reply, {retries} sent again")
-    return title.format(
-        time=duration(bin_.start),
-        working=f"{bin_.working:.1f}",
-        waiting=f"{bin_.waiting:.1f}",
-        bad=bin_.bad,
-        retries=bin_.retries,
-    )
-
-
-def _time_row(bins: tuple[TimeBin, ...]) -> tuple[str, str, str, str, str]:
-    return (
-        duration(bins[0].start),
-        f"{sum(bin_.working for bin_ in bins) / len(bins):.1f}",
-        f"{sum(bin_.waiting for bin_ in bins) / len(bins):.1f}",
-        count(sum(bin_.bad for bin_ in bins)),
-        count(sum(bin_.retries for bin_ in bins)),
-    )
 
 
 class Histogram(NamedTuple):

@@ -32,10 +32,10 @@ from eventabs.views.report.records import (
     PackedCalls,
     PackedUsers,
     packed,
-    script_words,
     sent_zone,
     shown,
     visible_lines,
+    weekdays,
     zone_note,
 )
 
@@ -106,9 +106,10 @@ def render_report(facts: ReportFacts) -> ReportPage:
         **sections(facts),
         **pictures(counts),
     )
+    words = words_of("report/assets/words.j2", zone=str(zone), weekdays=weekdays())
     head, tail = page.split(_HERE)
     blocks = {
-        "index": packed(_index(facts, counts, users) | {"words": script_words(str(zone))}),
+        "index": packed(_index(facts, counts, users) | {"words": words}),
         **{f"users-{number}": chunk for number, chunk in enumerate(users.chunks)},
         "calls": packed(calls.index()),
         **{f"texts-{number}": chunk for number, chunk in enumerate(calls.chunks)},
@@ -133,6 +134,11 @@ def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), *
             **values,
         )
     )
+
+
+def words_of(name: str, **values: object) -> Any:  # noqa: ANN401  as the template has them
+    """Return the words of a script from the template that sets `words`."""
+    return _environment().get_template(name).make_module(values).words  # type: ignore[attr-defined]
 
 
 def write_report(page: str | Iterable[bytes], path: Path) -> None:

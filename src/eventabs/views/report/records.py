@@ -7,12 +7,11 @@ its own texts, so that a page of any size is written with one chunk in memory.
 import zlib
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import partial
 from itertools import groupby, pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
@@ -26,6 +25,7 @@ from eventabs.views.console import one_line
 STEPS: Final = 3  # of a path before its goal
 _MOST_KEPT: Final = 200_000  # different things counted at a time; an open vocabulary has no end
 
+_Thing = TypeVar("_Thing")
 Step = tuple[str, ...]  # types that follow each other directly
 
 
@@ -117,19 +117,9 @@ _ABOVE_FLAGS: Final = 4
 _NEXT: Final = -1  # in the place of the number of a text that has not been named before
 
 
-class _Texts:
-    """Texts by number: each is written once, in the order of their first use. Number 0 is the empty text."""
-
-    def __init__(self) -> None:
-        self.all: list[str] = [""]
-        self._numbers: dict[object, int] = {"": 0}
-
-    def number(self, key: object, text: Callable[[], str]) -> int:
-        """Return the number of the text of a key; the text is made once."""
-        if (number := self._numbers.get(key)) is None:
-            number = self._numbers[key] = len(self.all)
-            self.all.append(text())
-        return number
+def _number(known: dict[_Thing, int], thing: _Thing) -> int:
+    """Return the number of a thing, in the order of their first use."""
+    return known.setdefault(thing, len(known))
 
 
 @dataclass(slots=True)
@@ -141,18 +131,17 @@ class PackedUsers:
     bytes: int = 0  # of all chunks
     numbers: dict[str, int] = field(default_factory=dict)  # of users, by id
     users: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
-    kinds: list[tuple[str, str]] = field(default_factory=list)  # (type, category) by number
-    _kinds: dict[tuple[str, str], int] = field(default_factory=dict)
+    _kinds: dict[tuple[str, str], int] = field(default_factory=dict)  # numbers, by type and category
+    _reasons: dict[str, int] = field(default_factory=lambda: {"": 0})
     _postings: dict[tuple[str, object], "array[int]"] = field(
         default_factory=lambda: defaultdict(lambda: array("I"))
     )
-    _reasons: _Texts = field(default_factory=_Texts)
     _chunk: "_Chunk" = field(default_factory=lambda: _Chunk())  # noqa: PLW0108  the class is below
 
     def add(self, user: UserFacts) -> None:
         """Keep a user."""
         number = self.numbers[user.row.user_id] = len(self.numbers)
-        kinds = [self._kind(event) for event in user.events]
+        kinds = [_number(self._kinds, (event["type"], event["category"])) for event in user.events]
         self._chunk.add(user, kinds)
         self._index(user, kinds)
         for where in places_of(user.log.behaviors):
@@ -179,21 +168,20 @@ class PackedUsers:
 
     def index(self) -> dict[str, Any]:
         """Return what is known of the users without opening a chunk."""
-        return {"users": self.users, "reasons": self._reasons.all, "kinds": self.kinds}
+        reasons = list(map(messages.reason, self._reasons))
+        return {"users": self.users, "reasons": reasons, "kinds": self.kinds}
 
-    def _kind(self, event: dict[str, Any]) -> int:
-        pair = event["type"], event["category"]
-        if (number := self._kinds.get(pair)) is None:
-            number = self._kinds[pair] = len(self.kinds)
-            self.kinds.append((shown(pair[0]), shown(pair[1])))
-        return number
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        """Type and category by number."""
+        return [(shown(kind), shown(category)) for kind, category in self._kinds]
 
     def _index(self, user: UserFacts, kinds: Sequence[int]) -> None:
         row, behaviors = user.row, user.log.behaviors
         values = {
             "id": shown(row.user_id),
             "state": ("done", "failed", "pending").index(row.state),
-            "reason": self._reasons.number(row.reason or "", lambda: messages.reason(row.reason or "")),
+            "reason": _number(self._reasons, row.reason or ""),
             "profile": shown(" ".join(value for _column, value in user.log.profile)),
             "behaviors": len(behaviors),
             "events": len(user.events),
@@ -215,10 +203,11 @@ class _Chunk:
     def __init__(self) -> None:
         self.records: list[list[Any]] = []
         self.behaviors = 0
-        self._names, self._summaries = _Texts(), _Texts()
+        self._names, self._summaries = {"": 0}, {"": 0}  # numbers
 
     def value(self) -> dict[str, Any]:
-        return {"names": self._names.all, "texts": self._summaries.all, "users": self.records}
+        names, summaries = list(map(shown, self._names)), list(map(shown, self._summaries))
+        return {"names": names, "texts": summaries, "users": self.records}
 
     def add(self, user: UserFacts, kinds: Sequence[int]) -> None:
         behaviors, events = user.log.behaviors, user.events
@@ -239,7 +228,7 @@ class _Chunk:
             [
                 base,
                 differences(times, base),
-                [self._names.number(phrase, partial(shown, phrase)) for phrase in user.phrases],
+                [_number(self._names, phrase) for phrase in user.phrases],
                 lengths,
                 differences(owners, 0),
                 list(kinds),
@@ -252,8 +241,8 @@ class _Chunk:
 
     def _summary(self, text: str) -> int:
         """Return the number of a summary, _NEXT for one that is new: most are."""
-        known = len(self._summaries.all)
-        number = self._summaries.number(text, partial(shown, text))
+        known = len(self._summaries)
+        number = _number(self._summaries, text)
         return _NEXT if number == known else number
 
 
@@ -391,10 +380,14 @@ class _CallChunk:
     """Texts of some calls. The instructions, equal in all of them, are written once."""
 
     def __init__(self) -> None:
-        self.texts: list[str] = []
         self.calls: list[list[Any]] = []
         self.characters = 0
-        self._numbers: dict[str, int] = {}
+        self._texts: dict[str, int] = {}  # numbers
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts by number."""
+        return [visible_lines(text[:_LONGEST_CALL]) for text in self._texts]
 
     def add(self, text: CallText, users: list[tuple[str, str, int, str]]) -> None:
         sent = [(message["role"], self._number(message["content"])) for message in text.messages]
@@ -402,11 +395,8 @@ class _CallChunk:
         self.calls.append([sent, *answered, users])
 
     def _number(self, text: str) -> int:
-        if (number := self._numbers.get(text)) is None:
-            number = self._numbers[text] = len(self.texts)
-            self.texts.append(visible_lines(text[:_LONGEST_CALL]))
-            self.characters += len(text)
-        return number
+        self.characters += 0 if text in self._texts else len(text)
+        return _number(self._texts, text)
 
 
 def visible_lines(text: str) -> str:
@@ -427,122 +417,3 @@ def zone_note(timezone: str, offsets: Collection[str]) -> str:
     if offset is None:
         return _("times: as in the export, each with its own offset from UTC")
     return _("times: as in the export, which names no zone")
-
-
-def script_words(zone: str) -> dict[str, object]:
-    """Return the words by the names that the script has for them; `zone` is that of the calls' times."""
-    return {
-        "states": [_("done"), _("failed"), _("still to do")],
-        "weekdays": weekdays(),
-        "sources": [_("model"), _("built-in rules"), _("your rule")],
-        "titles": {"events": _("Events"), "behaviors": _("Behaviors")},
-        "statuses": {
-            "sent": _("in flight"),
-            "answered": _("answered, not read yet"),
-            "read": _("answered"),
-            "failed": _("no answer"),
-            "lost": _("lost in flight"),
-        },
-        # filters
-        "allOne": _("1 user"),
-        "all": _("{count} users"),
-        "found": _("{found} of {count} users"),
-        "none": _("No user matches. Remove a filter, or search for something else."),
-        "searching": _("searching: {percent} %"),
-        "type": _("type"),
-        "category": _("category"),
-        "place": _("place"),
-        "transition": _("transition"),
-        "journey": _("journey"),
-        "path": _("path"),
-        "state": _("state"),
-        "q": _("text"),
-        "remove": _("Remove the filter {name}: {value}"),
-        "clear": _("Clear all"),
-        "missing": _("This page has no user {user}."),
-        "missingCall": _("This page has no call {call}."),
-        # a user
-        "previousUser": _("Previous user"),
-        "nextUser": _("Next user"),
-        "userOf": _("{place} of {count}"),
-        "opened": _("shown first: no user has more types of events"),
-        "noEvents": _("No events."),
-        "firstDays": _("{count} days are drawn; the lists have all."),
-        "noBehaviors": _("No behaviors."),
-        "behaviorCount": _("{count} behaviors"),
-        "behaviorOne": _("1 behavior"),
-        "eventCount": _("{count} events"),
-        "eventOne": _("1 event"),
-        "journeyCount": _("{count} journeys"),
-        "journeyOne": _("1 journey"),
-        "ofDays": _("{count} days"),
-        "ofDay": _("1 day"),
-        "converted": _("converted"),
-        "minorCount": _("{count} minor"),
-        "unplacedCount": _("{count} unplaced"),
-        "noEvent": [_("in no event"), _("minor"), _("unplaced"), _("not asked for")],
-        "inEvent": _("in: {event}"),
-        "covers": _("covers {count} behaviors"),
-        "coversOne": _("covers 1 behavior"),
-        "unsure": _("not sure"),
-        "outside": _("outside the vocabulary"),
-        "pause": _("{count} days without anything"),
-        "pauseOne": _("1 day without anything"),
-        "calls": _("calls"),
-        "more": _("Show {count} more"),
-        "timeline": _("Timeline of {user}: {events} on {days} days, listed below"),
-        # tables
-        "id": _("user"),
-        "profile": _("profile"),
-        "reason": _("reason"),
-        "behaviors": _("behaviors"),
-        "events": _("events"),
-        "journeys": _("journeys"),
-        "minor": _("minor"),
-        "unplaced": _("unplaced"),
-        "types": _("types"),
-        "first": _("first behavior"),
-        "last": _("last behavior"),
-        "goal": _("reached {goal}"),
-        "yes": _("yes"),
-        "start": _("start"),
-        "end": _("end"),
-        "summary": _("summary"),
-        "covered": _("behaviors"),
-        "sure": _("sure"),
-        "source": _("source"),
-        "rows": _("{first}–{last} of {count}"),
-        "noRows": _("Nothing to list."),
-        "previous": _("Previous page"),
-        "next": _("Next page"),
-        "download": _("Download CSV"),
-        "sortBy": _("Sort by {column}"),
-        # calls
-        "call": _("call"),
-        "sent": _("sent ({zone})").format(zone=zone),
-        "status": _("status"),
-        "finish": _("finish reason"),
-        "attempt": _("attempt"),
-        "users": _("users"),
-        "usable": _("usable"),
-        "prompt": _("tokens in"),
-        "cached": _("cached"),
-        "completion": _("tokens out"),
-        "reasoning": _("reasoning"),
-        "tier": _("tier"),
-        "cost": _("cost"),
-        "time": _("seconds"),
-        "textsElsewhere": _("The texts of this call are not in the page; the ledger has them."),
-        "role:system": _("Instructions"),
-        "role:user": _("Prompt"),
-        "reply": _("Reply"),
-        "thoughts": _("Reasoning"),
-        "error": _("Error"),
-        "emptyReply": _("The reply was empty."),
-        "usersOfCall": _("Users in the prompt"),
-        "unread": _("not read"),
-        "previousCall": _("Previous call"),
-        "nextCall": _("Next call"),
-        "callTitle": _("Call {number}"),
-        "characters": _("{count} characters"),
-    }
