@@ -110,7 +110,6 @@ class Desk:
             settlement=Settlement(session, self.scheduler),
             complete=self.endpoint.ask,
             closing=self.closing,
-            max_calls=workers,
             grace_seconds=self.grace_seconds,
             save=self._save,
             spending=SpendingLimit(

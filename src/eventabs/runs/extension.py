@@ -12,7 +12,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from heapq import merge
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
@@ -37,6 +37,7 @@ from eventabs.runs.components import (
     RunContext,
     batch_limits,
     last_taken,
+    prompt_language_in,
 )
 from eventabs.runs.intake import (
     USERS_A_COMMIT,
@@ -61,7 +62,6 @@ from eventabs.store import (
     find_user,
     instant,
     known_outcome,
-    last_call,
     replace_file,
     shown,
     unanswered,
@@ -199,11 +199,6 @@ class Survey:
         """How many known behaviors are gone or have changed."""
         return sum(number for day, number in self._missing.items() if day in self.window.days)
 
-    @property
-    def finds_nothing(self) -> bool:
-        """Whether the run knows all of the export."""
-        return not self.touched and not self.missing
-
     def add(self, log: UserLog, seen: UserLog, lateness: int) -> bool:
         """Compare a log with what the export has of it; return whether they differ."""
         new, missing, known = _unshared(log.behaviors, seen.behaviors, self.window)
@@ -251,13 +246,10 @@ def user_changes(
     export: Export, ledger: Ledger, surveyed: Survey, *, lateness: int, stop: Stop
 ) -> Iterator[UserChange]:
     """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
-    for log in _looking(export.user_logs(), stop):
-        if log.user_id in surveyed.touched:
-            known, ordinals = find_user(ledger, log.user_id) or (None, None)
-            yield UserChange(known, ordinals, log, compared(known, log, surveyed.window, lateness))
-    for user_id in _absent(export, ledger, surveyed.window):
-        known, ordinals = find_user(ledger, user_id) or (None, None)
-        seen = UserLog(user_id, ())
+    touched = (log for log in _looking(export.user_logs(), stop) if log.user_id in surveyed.touched)
+    absent = (UserLog(user_id, ()) for user_id in _absent(export, ledger, surveyed.window))
+    for seen in chain(touched, absent):
+        known, ordinals = find_user(ledger, seen.user_id) or (None, None)
         yield UserChange(known, ordinals, seen, compared(known, seen, surveyed.window, lateness))
 
 
@@ -550,7 +542,8 @@ def _without(outcome: Outcome, rows: set[int]) -> Outcome:
         return tuple(row for row in of if row not in rows)
 
     events = tuple(event for event in outcome.events if rows.isdisjoint(event.behaviors))
-    own = {journey: {event.id for event in events if event.journey == journey} for journey in _ids(events)}
+    journeys = {event.journey for event in events if event.journey}
+    own = {journey: {event.id for event in events if event.journey == journey} for journey in journeys}
     return replace(
         outcome,
         events=events,
@@ -568,10 +561,6 @@ def _without(outcome: Outcome, rows: set[int]) -> Outcome:
         unplaced=others(outcome.unplaced),
         unasked=others(outcome.unasked),
     )
-
-
-def _ids(events: Iterable[Event]) -> set[str]:
-    return {event.journey for event in events if event.journey}
 
 
 # How an export is taken in.
@@ -672,8 +661,8 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     counts = _listed(run, found, user_changes(export, run.ledger, found, lateness=lateness, stop=stop))
     if (counts.changed_behaviors or counts.gone_behaviors) and not asked["accepted"]:
         raise RunDirectoryError(_refusal(run, counts))
-    described = describe_export(export, run.settings, run.prompt_language)
-    if asked["state"] == COMPARING and found.finds_nothing:
+    described = describe_export(export, run.settings, prompt_language_in(run.facts))
+    if asked["state"] == COMPARING and not found.touched and not found.missing:
         counts = ExtensionCounts()
         run.remember(extension=asked["before"])
         run.facts[NOTHING_NEW] = True
@@ -737,11 +726,12 @@ def _begin(run: RunContext, export: Export, found: Survey) -> None:
     if not was_completed and not asked["before"]:  # a killed process may have left lines without order
         write_results(run.directory, run.ledger)
     ((_calls, *tokens),) = run.ledger.rows(_USED, 0)
+    ((last_call,),) = run.ledger.rows("SELECT coalesce(max(id), 0) FROM calls")
     extension = {key: value for key, value in asked.items() if key not in {"before", "status"}} | {
         "state": TAKING,
         "fingerprint": export.fingerprint,
         "days": sorted(found.window.days),
-        "since": last_call(run.ledger),
+        "since": last_call,
         "counts": asdict(ExtensionCounts()),
         "spent_before": {"tokens_before": sum(tokens), "cost_before": run.tracker().cost or 0.0},
     }

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from copy import copy
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -40,7 +39,6 @@ from eventabs.runs.batches import (
     cancel_jobs,
     going_on,
     read_replies,
-    refuse_other_mode,
     run_jobs,
     write_requests,
 )
@@ -53,8 +51,8 @@ from eventabs.runs.components import (
     joined_cluster,
     legend_of,
     make_reader,
-    max_calls,
     opened_provider,
+    prompt_language_in,
     read_text,
     refuse_unknown_endpoint,
     remember_run,
@@ -96,7 +94,7 @@ from eventabs.runs.settlement import (
     Session,
     Settlement,
     acceptable,
-    in_order,
+    scheduler_of,
 )
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
@@ -112,7 +110,6 @@ from eventabs.store import (
     count_standing,
     damage_reported,
     digest_of,
-    extended_since,
     facts_fingerprint,
     failure_reasons,
     give_up_written,
@@ -154,6 +151,10 @@ async def execute(
     tracker = run.tracker(earlier)  # for the time that the run takes
     status: RunStatus = "completed"
     cause = ""
+
+    def seconds() -> float:  # that all processes have worked: one that has found nothing to do adds none
+        return tracker.seconds if run.tracker().counts != tracker.counts else earlier
+
     async with joined_cluster(run.settings) as cluster:
         run = replace(run, cluster=cluster)
         try:
@@ -178,11 +179,11 @@ async def execute(
         except UsageError:
             # where an extension was refused, the run is what it was
             refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
-            save_stopped(run, refused, _seconds(run, tracker, earlier))
+            save_stopped(run, refused, seconds())
             raise
         if status != "completed":
             cause = "; ".join(filter(None, (cause, going_on(stored_jobs(run.ledger)))))
-        progress = await asyncio.to_thread(save_stopped, run, status, _seconds(run, tracker, earlier))
+        progress = await asyncio.to_thread(save_stopped, run, status, seconds())
         if status != "completed":  # calls that were cut off are pending again
             run.observer.progressed(progress)
         run.observer.noted(StateChanged(status, cause))
@@ -213,7 +214,10 @@ async def _call_model(
             await read_replies(session, settlement, replies)
         if cancel:
             await cancel_jobs(session, stop)
-        refuse_other_mode(await session.writer.write(stored_jobs), run.settings.run.mode)
+        jobs = await session.writer.write(stored_jobs)
+        if run.settings.run.mode != "batch" and (said := going_on(jobs)):
+            message = _("{said}; go on with --mode batch")
+            raise RunDirectoryError(message.format(said=said))
         if run.settings.run.mode != "files":  # what is out in a file is asked about here now
             await session.writer.write(give_up_written)
         pending = await session.writer.write(Ledger.pending_parts)
@@ -254,7 +258,6 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
             settlement=Settlement(session, scheduler),
             complete=complete,
             closing=closing,
-            max_calls=max_calls(run.settings),
             grace_seconds=stop.grace_seconds,
             save=_saving(session, scheduler),
             spending=session.spending(),
@@ -291,11 +294,6 @@ def _saving(session: Session, scheduler: Scheduler) -> Callable[[], Awaitable[No
     return save
 
 
-def _seconds(run: RunContext, so_far: ProgressTracker, earlier: float) -> float:
-    """Return the time that all processes have worked; one that has found nothing to do adds none."""
-    return so_far.seconds if run.tracker().counts != so_far.counts else earlier
-
-
 def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress:
     """Write the results and the checkpoint of a run that stops here, after `seconds` of work by all processes.
 
@@ -318,11 +316,8 @@ def _batches_waiting(run: RunContext) -> int:
     awaited = len(unanswered(run.ledger))
     if not (pending := run.ledger.pending_parts()):
         return awaited
-    limits, workers = batch_limits(run.settings, run.builder()), run.settings.run.concurrency
-    scheduler = Scheduler(
-        in_order(run, pending), limits, probe=kind_of(run.settings.provider).is_remote, workers=workers
-    )
-    return awaited + scheduler.batches
+    limits, probe = batch_limits(run.settings, run.builder()), kind_of(run.settings.provider).is_remote
+    return awaited + scheduler_of(run, pending, limits, probe=probe).batches
 
 
 def _tell_start(run: RunContext, *, resumed: bool) -> None:
@@ -426,7 +421,19 @@ def begin_run(
     require_usable_provider(settings, invocation.environment)
     named = input_paths(paths, settings)
     require_input(named)
-    facts = _first_facts(invocation, settings)
+    config = invocation.config_file()
+    facts = {
+        "run_id": uuid.uuid4().hex,
+        "created_at": timestamp(),
+        "folder": str(Path.cwd()),
+        **settings_facts(
+            settings,
+            invocation.flags,
+            str(config.absolute()) if config else "",
+            template_text(settings),
+            rules_text(settings),
+        ),
+    }
     path = out or default_out(named, settings.input.shard)
     with suppress(OSError):  # of a ledger that is not there
         refuse_other_format(RunDirectory(path).ledger)
@@ -502,7 +509,10 @@ def reopen_run(
                 most_users,
                 inputs or settings.input.paths,
             )
-            run.remember_prices()
+            # costs are shown by the prices of today from now on, also where no config is at hand
+            stored, prices = facts["settings"], public_settings(settings)["llm"]["price"]
+            if stored["llm"].get("price") != prices:
+                run.remember(settings={**stored, "llm": {**stored["llm"], "price": prices}})
             if changed != "ignore":
                 accepted = changed == "accept"
                 if inputs is None:
@@ -520,16 +530,14 @@ def default_out(paths: Sequence[str], shard: str = "") -> Path:
     return Path(f"{stem}{part}.eventabs")
 
 
-def _first_facts(invocation: Invocation, settings: Settings) -> dict[str, Any]:
-    config = invocation.config_file()
-    template, rules = template_text(settings), rules_text(settings)
+def settings_facts(
+    settings: Settings, flags: Mapping[str, Any], config: str, template: str | None, rules: str | None
+) -> dict[str, Any]:
+    """Return what a run remembers of its settings, and of the texts that they name."""
     binding = binding_facts(settings, template=template, rules=rules, instructions=VERSION)
     return {
-        "run_id": uuid.uuid4().hex,
-        "created_at": timestamp(datetime.now(UTC)),
-        "folder": str(Path.cwd()),
-        "config_file": str(config.absolute()) if config else "",
-        "flags": public_flags(invocation.flags),
+        "config_file": config,
+        "flags": public_flags(flags),
         "settings": public_settings(settings),
         "binding": binding,
         "settings_fingerprint": facts_fingerprint(binding),
@@ -557,9 +565,19 @@ def _take_changes(
     """
     template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
     rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
-    binding = binding_facts(run.settings, template=template, rules=rules, instructions=VERSION)
-    changed = changes(run.facts["binding"], binding)
-    _refuse_other_shard(run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard)
+    config = str(invocation.config.absolute()) if invocation.config else run.facts["config_file"]
+    flags = overlay(run.facts["flags"], invocation.flags)
+    facts = settings_facts(run.settings, flags, config, template, rules)
+    changed = changes(run.facts["binding"], facts["binding"])
+    before, now = run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard
+    if now != before:  # the users would be those of another run directory
+        message = _(
+            "this run holds {before}, not {now}; leave out --shard and input.shard, or name the run directory of {now}"
+        )
+        held, wanted = (
+            _("shard {shard}").format(shard=shard) if shard else _("all users") for shard in (before, now)
+        )
+        raise RunDirectoryError(message.format(before=held, now=wanted))
     is_answered = has_answers(run.ledger)
     is_reading = any(key.startswith(_READ_UNDER) for key, *_values in changed)
     is_free = not is_answered and not is_reading
@@ -575,35 +593,15 @@ def _take_changes(
     run.facts["other_input_accepted"] = accepted
     if not changed:
         return ()
-    run.remember(
-        config_file=str(invocation.config.absolute()) if invocation.config else run.facts["config_file"],
-        flags=public_flags(overlay(run.facts["flags"], invocation.flags)),
-        settings=public_settings(run.settings),
-        binding=binding,
-        settings_fingerprint=facts_fingerprint(binding),
-        template=template,
-        rules=rules,
-    )
+    run.remember(**facts)
     if "prompt_language" in run.facts:
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
         sample = [run.ledger.log(*part) for part in islice(parts, _LEGEND_PARTS)]
-        legend = legend_of(run.settings, run.prompt_language, template, sample) if sample else None
+        legend = legend_of(run.settings, prompt_language_in(run.facts), template, sample) if sample else None
         run.remember(legend=legend)
         builder = run.builder()
         measure_again(run.ledger, builder, batch_limits(run.settings, builder))
     return (SettingsTaken(shown_changes(changed), is_answered), *notes)
-
-
-def _refuse_other_shard(before: str, now: str) -> None:
-    """Raise RunDirectoryError where the users would be those of another run directory."""
-    if now != before:
-        message = _(
-            "this run holds {before}, not {now}; leave out --shard and input.shard, or name the run directory of {now}"
-        )
-        held, wanted = (
-            _("shard {shard}").format(shard=shard) if shard else _("all users") for shard in (before, now)
-        )
-        raise RunDirectoryError(message.format(before=held, now=wanted))
 
 
 def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
@@ -635,11 +633,12 @@ def reparse(run: RunContext) -> Summary:
 def _read_again(run: RunContext) -> int:
     """Read all replies; return how many answers keep their result, since their rows have changed."""
     ledger, reader = run.ledger, make_reader(run.settings, run.facts)
-    since = extended_since(ledger)
+    since = dict(ledger.rows("SELECT user_id, since FROM extended"))
     kept = 0
     accepted: set[Part] = set()
     last: dict[Part, tuple[int, AskedUser, Outcome]] = {}  # that was not usable, and its call
-    for stored in ledger.stored_replies():
+    for (call_id,) in ledger.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id"):
+        stored = ledger.stored_reply(call_id)
         asked = asked_in(stored, ledger)
         outcomes = list(reader.read(stored.reply, asked).outcomes.values())
         answers, same, changes = [], [], []
@@ -658,13 +657,15 @@ def _read_again(run: RunContext) -> int:
                 changes.append(PartChange(user.part, "done", accepted=outcome))
         store_answers(ledger, stored.call_id, answers)
         ledger.settle(stored.call_id, same, changes)
-    done = ledger.done_parts()
+    done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
     for part in done.intersection(last) - accepted:
         call_id, user, outcome = last[part]
         if best := acceptable(user, outcome):
             ledger.settle(call_id, [best], [PartChange(part, "done", accepted=best)])
         elif outcome.reason and not part.is_link:
-            ledger.fail_parts({part: outcome.reason})
+            values = "state = 'failed', reason = ?, events = 0, journeys = 0"
+            where = "user_id = ? AND first = ? AND last = ? AND state = 'done'"
+            ledger.rows(f"UPDATE parts SET {values} WHERE {where}", outcome.reason, *part)
     for user_id in {part.user_id for part in done}:
         settled_user(ledger, user_id)
     return kept

@@ -221,7 +221,7 @@ class ConcurrencyLimit:
 
     def __init__(self, low: int, high: int, clock: Callable[[], float]) -> None:
         self._low = low
-        self._high = max(low, high)
+        self.most = max(low, high)
         self._clock = clock
         self._answers = 0
         self._began = clock()
@@ -258,7 +258,7 @@ class ConcurrencyLimit:
         elif before is not None and rate < before * (1 + _LEAST_GAIN / (self.now - 1)):
             self.now -= 1
             self._hold = _ROUNDS_TO_HOLD
-        elif self.now < self._high:
+        elif self.now < self.most:
             self.now += 1
             self._rate_before = rate
         self._begin_round()

@@ -3,14 +3,13 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from eventabs.config import Settings, overlay
 from eventabs.errors import RunDirectoryError
 from eventabs.language import gettext as _
-from eventabs.prompts import VERSION, measure_parts, shuffled
+from eventabs.prompts import measure_parts, shuffled
 from eventabs.runs.components import (
     batch_limits,
     builder_of,
@@ -20,16 +19,12 @@ from eventabs.runs.components import (
     require_usable_provider,
 )
 from eventabs.runs.intake import log_users
-from eventabs.runs.lifecycle import Invocation, settings_of_today
+from eventabs.runs.lifecycle import Invocation, settings_facts, settings_of_today
 from eventabs.stop import Stop
 from eventabs.store import (
     Ledger,
     RunDirectory,
-    binding_facts,
     changes,
-    facts_fingerprint,
-    public_flags,
-    public_settings,
     shown_changes,
     timestamp,
 )
@@ -66,18 +61,29 @@ def copy_users(
     Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
     """
     with Ledger.watch(source.ledger) as ledger:
-        origin = _Origin.of(ledger, invocation, changed)
-        own = {"copied_from": origin.facts["run_id"], "order": order, **facts}
-        first = origin.first_facts(invocation, users, origin.binding(changed)) | own
+        origin = ledger.meta()
+        origin |= {"flags": overlay(origin["flags"], changed)}
+        settings = settings_of_today(invocation, origin)
+        own = {"copied_from": origin["run_id"], "order": order, **facts}
+        first = _first_facts(invocation, settings, origin, changed) | own
+        first["input"] = {key: origin["input"][key] for key in ("paths", "fingerprint")} | {
+            "users": len(users),
+            "behaviors": sum(
+                ledger.rows("SELECT behaviors FROM users WHERE user_id = ?", user_id)[0][0]
+                for user_id in users
+            ),
+            "rejected_rows": 0,
+            "duplicates": 0,
+        }
         if not (is_there := (out / "ledger.sqlite").exists()):
-            require_usable_provider(origin.settings, invocation.environment)
+            require_usable_provider(settings, invocation.environment)
             if not confirmed:
-                refuse_unknown_endpoint(origin.facts["run_id"], origin.settings, invocation.named())
+                refuse_unknown_endpoint(origin["run_id"], settings, invocation.named())
         directory = RunDirectory.find(out) if is_there else RunDirectory.create(out)
         with directory.locked(fresh=not is_there):
             if not is_there:
                 Ledger.create(directory.ledger, first).close()
-                remember_run(first["run_id"], origin.settings)
+                remember_run(first["run_id"], settings)
             with closing(Ledger.open(directory.ledger)) as copy:
                 found = copy.meta()
                 if any(found.get(key) != value for key, value in own.items()):
@@ -85,69 +91,37 @@ def copy_users(
                         "{path} was made of another run or under another --seed; name another folder with --out, or remove it"
                     )
                     raise RunDirectoryError(message.format(path=directory.path))
-                builder = builder_of(origin.settings, found)
-                limits = batch_limits(origin.settings, builder)
+                builder = builder_of(settings, found)
+                limits = batch_limits(settings, builder)
                 measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
                 log_users(copy, measured, most_users=0, stop=Stop())
                 if "first_calls" not in found:
-                    batches = plan_batches(shuffled(copy.pending_parts(), order), limits, origin.settings)
-                    copy.set_meta({"first_calls": len(batches)})
+                    first_plan = plan_batches(shuffled(copy.pending_parts(), order), limits, settings)
+                    copy.set_meta({"first_calls": len(first_plan.batches)})
     return directory
 
 
-class _Origin(NamedTuple):
-    """The run that users are copied from, and the settings under which they are asked again."""
-
-    ledger: Ledger
-    facts: Facts
-    settings: Settings
-
-    @classmethod
-    def of(cls, ledger: Ledger, invocation: Invocation, changed: Changed) -> Self:
-        facts = ledger.meta()
-        mixed = {**facts, "flags": overlay(facts["flags"], changed)}
-        return cls(ledger, mixed, settings_of_today(invocation, mixed))
-
-    def binding(self, changed: Changed) -> dict[str, str]:
-        """Return the settings that answers depend on. Raises RunDirectoryError where others than `changed` differ."""
-        facts = self.facts
-        binding = binding_facts(
-            self.settings, template=facts["template"], rules=facts["rules"], instructions=VERSION
+def _first_facts(
+    invocation: Invocation, settings: Settings, origin: Facts, changed: Changed
+) -> dict[str, Any]:
+    """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where other settings than `changed` differ."""
+    config = str(invocation.config.absolute()) if invocation.config else origin["config_file"]
+    flags = overlay(origin["flags"], invocation.flags)
+    own = settings_facts(settings, flags, config, origin["template"], origin["rules"])
+    wanted = {f"{section}.{key}" for section, values in changed.items() for key in values}
+    if others := [each for each in changes(origin["binding"], own["binding"]) if each[0] not in wanted]:
+        message = _(
+            "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
+            " new run"
         )
-        wanted = {f"{section}.{key}" for section, values in changed.items() for key in values}
-        others = [each for each in changes(facts["binding"], binding) if each[0] not in wanted]
-        if others:
-            message = _(
-                "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
-                " new run"
-            )
-            raise RunDirectoryError(message.format(changes=shown_changes(others)))
-        return binding
-
-    def first_facts(
-        self, invocation: Invocation, users: Sequence[str], binding: dict[str, str]
-    ) -> dict[str, Any]:
-        """Return what the copy's ledger knows from the beginning."""
-        config = invocation.config
-        kept = ("folder", "template", "rules", "paths", "files", "prompt_language")
-        return {key: self.facts[key] for key in kept} | {
-            "run_id": uuid.uuid4().hex,
-            "created_at": timestamp(datetime.now(UTC)),
-            "config_file": str(config.absolute()) if config else self.facts["config_file"],
-            "flags": public_flags(overlay(self.facts["flags"], invocation.flags)),
-            "settings": public_settings(self.settings),
-            "binding": binding,
-            "settings_fingerprint": facts_fingerprint(binding),
-            "legend": self.facts.get("legend") or {},
-            "input": self._input(users),
-            "input_complete": True,
-        }
-
-    def _input(self, users: Sequence[str]) -> dict[str, Any]:
-        count = "SELECT behaviors FROM users WHERE user_id = ?"
-        behaviors = sum(self.ledger.rows(count, user_id)[0][0] for user_id in users)
-        known = {key: self.facts["input"][key] for key in ("paths", "fingerprint")}
-        return known | {"users": len(users), "behaviors": behaviors, "rejected_rows": 0, "duplicates": 0}
+        raise RunDirectoryError(message.format(changes=shown_changes(others)))
+    return {key: origin[key] for key in ("folder", "paths", "files", "prompt_language")} | {
+        "run_id": uuid.uuid4().hex,
+        "created_at": timestamp(),
+        **own,
+        "legend": origin.get("legend") or {},
+        "input_complete": True,
+    }
 
 
 def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
@@ -157,11 +131,11 @@ def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
         settings = settings_of_today(invocation, facts)
         parts = ledger.pending_parts()
         limits = batch_limits(settings, builder_of(settings, facts))
-        batches = plan_batches(shuffled(parts, facts["order"]), limits, settings)
+        plan = plan_batches(shuffled(parts, facts["order"]), limits, settings)
     return PlannedUse(
         users=len({planned.part.user_id for planned in parts}),
-        calls=len(batches),
+        calls=len(plan.batches),
         first_calls=facts["first_calls"],
-        prompt_tokens=sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches),
-        completion_tokens=sum(planned.size.output_tokens for planned in parts),
+        prompt_tokens=plan.prompt_tokens,
+        completion_tokens=sum(plan.output_tokens),
     )

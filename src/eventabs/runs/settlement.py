@@ -90,6 +90,10 @@ class Scheduler:
             self.plan_again(links=links)
         return self._queue.popleft() if self._queue else None
 
+    def put_first(self, batch: Batch) -> None:
+        """Take a batch back that may not be sent yet: it is the next one."""
+        self._queue.appendleft(batch)
+
     def put_back(self, parts: Iterable[PlannedPart]) -> None:
         """Take parts that have to be asked again."""
         for planned in parts:
@@ -413,21 +417,17 @@ class Session:
     tracker: ProgressTracker
     wall_clock: Callable[[], float] = time.time
 
-    @property
-    def fingerprint(self) -> str:
-        """The name of the settings that answers depend on."""
-        return str(self.run.facts["settings_fingerprint"])
-
     def leave_out(self, parameters: frozenset[str]) -> None:
         """Remember which parameters the endpoint refuses: one of them would fail a whole job."""
-        kept = {_REFUSED: {"settings_fingerprint": self.fingerprint, "parameters": sorted(parameters)}}
+        used = self.run.facts["settings_fingerprint"]
+        kept = {_REFUSED: {"settings_fingerprint": used, "parameters": sorted(parameters)}}
         self.run.facts.update(kept)
         self.writer.post(lambda ledger: ledger.set_meta(kept))
 
     def sampling(self) -> Sampling:
         """Return the parameters of requests, without those that the endpoint refuses."""
         sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
-        if kept.get("settings_fingerprint") != self.fingerprint:
+        if kept.get("settings_fingerprint") != self.run.facts["settings_fingerprint"]:
             return sampling
         return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
 
@@ -451,8 +451,7 @@ class Session:
 
     def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
         """Plan what is pending, under the limits that replies have shown."""
-        workers = self.run.settings.run.concurrency
-        return Scheduler(in_order(self.run, pending), self.learner.limits, probe=probe, workers=workers)
+        return scheduler_of(self.run, pending, self.learner.limits, probe=probe)
 
     def spending(self, tier: str = "") -> SpendingLimit:
         """Keep the limits on spending, with nothing reserved."""
@@ -472,10 +471,13 @@ class Session:
         self.run.save(self.tracker, status="running", batches_waiting=batches)
 
 
-def in_order(run: RunContext, pending: Sequence[PlannedPart]) -> Sequence[PlannedPart]:
-    """Return parts as they are taken: of an audit's run in another order, with other neighbors, than in the run that it audits."""
+def scheduler_of(
+    run: RunContext, pending: Sequence[PlannedPart], limits: BatchLimits, *, probe: bool
+) -> Scheduler:
+    """Plan parts: those of an audit's run in another order, with other neighbors, than in the run that it audits."""
     order = run.facts.get("order")
-    return shuffled(pending, order) if order else pending
+    parts = shuffled(pending, order) if order else pending
+    return Scheduler(parts, limits, probe=probe, workers=run.settings.run.concurrency)
 
 
 class Call(NamedTuple):

@@ -26,10 +26,8 @@ from .extensions import (
     begin_changes as begin_changes,
     count_standing as count_standing,
     extend_user as extend_user,
-    extended_since as extended_since,
     find_user as find_user,
     known_outcome as known_outcome,
-    last_call as last_call,
     users_between as users_between,
 )
 from .fingerprint import (
@@ -85,11 +83,11 @@ from .queries import (
     call_status as call_status,
     cells_of as cells_of,
     change_job as change_job,
+    close_job as close_job,
     cooling_until as cooling_until,
     count_all as count_all,
     events_of as events_of,
     failure_reasons as failure_reasons,
-    give_up as give_up,
     give_up_written as give_up_written,
     goal_of as goal_of,
     has_answers as has_answers,

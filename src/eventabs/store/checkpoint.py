@@ -33,7 +33,7 @@ def write_checkpoint(
         "status": status,
         "run_id": facts["run_id"],
         "created_at": facts["created_at"],
-        "updated_at": timestamp(datetime.now(UTC)),
+        "updated_at": timestamp(),
         "input": facts.get("input", {"paths": facts["paths"]}),
         "settings": facts["settings"],
         "settings_fingerprint": facts["settings_fingerprint"],
@@ -65,6 +65,6 @@ def limited_of(facts: Mapping[str, Any]) -> int:
     return facts["input"]["users"] if facts.get("input_complete") is False else 0
 
 
-def timestamp(moment: datetime) -> str:
-    """ISO 8601 in UTC, whole seconds."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+def timestamp() -> str:
+    """Return the time now: ISO 8601 in UTC, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from filelock import FileLock, Timeout
 
 from eventabs.errors import NO_ROOM, DiskFullError, RunDirectoryError, StorageError
@@ -21,7 +20,6 @@ from eventabs.language import gettext as _
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a pipe not waited for
-_LARGEST_CHECKPOINT: Final = 4_000_000  # bytes; one of many input files or shards has some hundred thousands
 _LOOKS_PASS: Final = 0.25  # seconds; `in_use` of another process holds the lock for moments
 _A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 _SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
@@ -83,18 +81,6 @@ class RunDirectory:
                 raise RunDirectoryError(message.format(path=directory.path))
         message = _("{path} does not exist; name a run directory or its checkpoint.json")
         raise RunDirectoryError(message.format(path=named))
-
-    def holds_run(self) -> bool:
-        """Whether there is a run."""
-        return self.ledger.exists()
-
-    def saved(self) -> dict[str, Any]:
-        """Return what checkpoint.json holds, nothing where it cannot be read."""
-        try:
-            document = orjson.loads(read_head(self.checkpoint, _LARGEST_CHECKPOINT))
-        except (OSError, ValueError):
-            return {}
-        return document if isinstance(document, dict) else {}
 
     def discard(self) -> None:
         """Remove the directory of a run that did not begin. Where rows were rejected, they stay to be read."""
@@ -246,7 +232,7 @@ def _no_run(file: Path) -> RunDirectoryError:
     """Return the error for a file in the place of a run: mostly the input of one."""
     name = f"{input_stem(str(file))}.eventabs"
     found = next(
-        (each for each in (Path(name), file.with_name(name)) if RunDirectory(each).holds_run()), None
+        (each for each in (Path(name), file.with_name(name)) if RunDirectory(each).ledger.exists()), None
     )
     message = _("{path} is a file, not a run; name the run directory that was made from it, {run}")
     if found is None:

@@ -42,19 +42,10 @@ def known_outcome(ledger: Ledger, user_id: str) -> Outcome | None:
     )
 
 
-def last_call(ledger: Ledger) -> int:
-    """Return the number of the last call, 0 where there is none."""
-    ((number,),) = ledger.rows("SELECT coalesce(max(id), 0) FROM calls")
-    return int(number)
-
-
 def users_between(ledger: Ledger, first: int, last: int) -> Iterator[str]:
     """Yield the users whose behaviors may lie between two moments, in order; few are in memory at a time."""
-    page = "SELECT user_id FROM users WHERE user_id > ? AND ends >= ? AND begins <= ? ORDER BY user_id LIMIT 1000"
-    after = ""
-    while rows := ledger.rows(page, after, first, last):
-        yield from (user_id for (user_id,) in rows)
-        after = rows[-1][0]
+    between = "SELECT user_id FROM users WHERE user_id > ? AND ends >= ? AND begins <= ?"
+    return (user_id for (user_id,) in ledger.by_user(between, first, last))
 
 
 def begin_changes(ledger: Ledger, *, anew: bool) -> None:
@@ -113,11 +104,6 @@ def extend_user(
         ledger.store_outcomes(since, [kept], [PartChange(kept.part, "done", accepted=kept)])
 
 
-def extended_since(ledger: Ledger) -> dict[str, int]:
-    """Return the users that extensions were about, each with the last call that was about another log."""
-    return dict(ledger.rows("SELECT user_id, since FROM extended"))
-
-
 def count_standing(ledger: Ledger) -> tuple[int, int]:
     """Count the current events and journeys of users who are not done."""
     standing = ledger.rows(f"SELECT user_id FROM extended WHERE user_id IN ({_NOT_DONE})")
@@ -127,17 +113,10 @@ def count_standing(ledger: Ledger) -> tuple[int, int]:
 
 def changes_by_user(ledger: Ledger) -> Iterator[tuple[list[Row], list[Row]]]:
     """Yield what the last extension changed, user by user, in events and in journeys: each line with `change`."""
-    page = (
-        "SELECT user_id, state, before FROM extended JOIN user_states USING (user_id) WHERE user_id > ? AND before IS NOT NULL"
-        " ORDER BY user_id LIMIT 1000"
-    )
-    after = ""
-    while rows := ledger.rows(page, after):
-        for user_id, state, before in rows:
-            now = current_of(ledger, user_id, state)
-            events, journeys = map(_changes, unpack_json(before), now)
-            yield events, journeys
-        after = rows[-1][0]
+    changed = "SELECT user_id, state, before FROM extended JOIN user_states USING (user_id) WHERE user_id > ? AND before IS NOT NULL"
+    for user_id, state, before in ledger.by_user(changed):
+        events, journeys = map(_changes, unpack_json(before), current_of(ledger, user_id, state))
+        yield events, journeys
 
 
 def _changes(before: Sequence[Mapping[str, Any]], now: Sequence[Row]) -> list[Row]:

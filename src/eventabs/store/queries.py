@@ -110,7 +110,6 @@ def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
     return cells
 
 
-_USERS_A_PAGE = 1_000
 REPORT_SECTIONS: Final = "report_sections"  # in meta: tables that the report shows, by their section
 _COUNTED: Final = (
     *("users", "behaviors", "done", "events", "journeys"),
@@ -181,21 +180,14 @@ def user_row(ledger: Ledger, user_id: str) -> UserRow | None:
 
 
 def all_user_rows(ledger: Ledger) -> Iterator[UserRow]:
-    """Yield every user of the plan as a list shows it, in order of user id; few are in memory at a time."""
-    page = "FROM user_states WHERE user_id > ? AND state IS NOT NULL ORDER BY user_id LIMIT ?"
-    rows = _user_rows(ledger, page, "", _USERS_A_PAGE)
-    while rows:
-        yield from rows
-        rows = _user_rows(ledger, page, rows[-1].user_id, _USERS_A_PAGE)
+    """Yield every user, in order of user id; few are in memory at a time."""
+    rows = ledger.by_user("SELECT * FROM user_states WHERE user_id > ? AND state IS NOT NULL")
+    return (UserRow(*row) for row in rows)
 
 
 def states_by_user(ledger: Ledger) -> Iterator[tuple[str, str]]:
     """Yield the id and the state of every user, in order of user id; few are in memory at a time."""
-    page = "SELECT user_id, state FROM user_states {after} ORDER BY user_id LIMIT ?"
-    rows = ledger.rows(page.format(after=""), _USERS_A_PAGE)
-    while rows:
-        yield from rows
-        rows = ledger.rows(page.format(after="WHERE user_id > ?"), rows[-1][0], _USERS_A_PAGE)
+    return ledger.by_user("SELECT user_id, state FROM user_states WHERE user_id > ?")
 
 
 def _user_rows(ledger: Ledger, which: str, *values: object) -> list[UserRow]:
@@ -300,22 +292,19 @@ def _results(ledger: Ledger, user_id: str) -> list[tuple[int, int, bytes]]:
 
 def users_with_events(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
     """Yield each user that has current events, with these, in the order of events.jsonl; one user is in memory at a time."""
-    return ((user_id, events) for user_id, (events, _journeys) in _current(ledger) if events)
+    return _users_with(ledger, 0)
 
 
 def users_with_journeys(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
     """Yield each user that has current journeys, with these, in the order of journeys.jsonl; one user is in memory at a time."""
-    return ((user_id, journeys) for user_id, (_events, journeys) in _current(ledger) if journeys)
+    return _users_with(ledger, 1)
 
 
-def done_users(ledger: Ledger) -> Iterator[str]:
-    """Yield each user that is done, in order."""
-    return (user_id for user_id, state in states_by_user(ledger) if state == "done")
-
-
-def _current(ledger: Ledger) -> Iterator[tuple[str, tuple[list[Row], list[Row]]]]:
-    for user_id, state in states_by_user(ledger):
-        yield user_id, current_of(ledger, user_id, state)
+def _users_with(ledger: Ledger, which: int) -> Iterator[tuple[str, list[Row]]]:
+    found = (
+        (user_id, current_of(ledger, user_id, state)[which]) for user_id, state in states_by_user(ledger)
+    )
+    return (pair for pair in found if pair[1])
 
 
 def current_of(ledger: Ledger, user_id: str, state: str | None) -> tuple[list[Row], list[Row]]:
@@ -432,14 +421,6 @@ class Job(NamedTuple):
         return self.state in {"planned", "uploaded", "submitted"}
 
 
-class JobRequest(NamedTuple):
-    """A request of a job that has no answer yet; `body` is without its messages."""
-
-    call_id: int
-    body: dict[str, Any]
-    messages: tuple[Message, ...]
-
-
 def open_job(ledger: Ledger, state: JobState) -> int:
     """Begin a job; return its number."""
     ((job_id,),) = ledger.rows("INSERT INTO jobs (state) VALUES (?) RETURNING id", state)
@@ -488,13 +469,15 @@ def awaited_tokens(ledger: Ledger) -> tuple[int, int]:
     return calls, tokens
 
 
-def job_requests(ledger: Ledger, job_id: int | None = None) -> Iterator[JobRequest]:
-    """Yield the requests whose answers are awaited, in order of their calls, one at a time."""
+def job_requests(
+    ledger: Ledger, job_id: int | None = None
+) -> Iterator[tuple[int, dict[str, Any], tuple[Message, ...]]]:
+    """Yield the requests whose answers are awaited, in order of their calls, one at a time: call, body without messages, messages."""
     for call_id in unanswered(ledger, job_id):
         ((body, messages),) = ledger.rows(
             "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?", call_id
         )
-        yield JobRequest(call_id, unpack_json(body), unpack_messages(messages))
+        yield call_id, unpack_json(body), unpack_messages(messages)
 
 
 def call_status(ledger: Ledger, call_id: int) -> str | None:
@@ -531,13 +514,13 @@ def give_up_written(ledger: Ledger) -> None:
     """Give up the answers to requests that were only written."""
     for job in stored_jobs(ledger):
         if job.state == "written":
-            give_up(ledger, job.id)
-            change_job(ledger, job.id, state="closed")
+            close_job(ledger, job.id)
 
 
-def give_up(ledger: Ledger, job_id: int | None = None) -> int:
-    """Give up the answers to a job's calls, or to all; return how many calls. Their parts are asked about again."""
+def close_job(ledger: Ledger, job_id: int, **values: object) -> list[Batch]:
+    """Await nothing from a job any more; return what it has no answers for, which is asked about again."""
     calls = unanswered(ledger, job_id)
     for call_id in calls:
         ledger.rows("UPDATE calls SET status = 'lost' WHERE id = ?", call_id)
-    return len(calls)
+    change_job(ledger, job_id, state="closed", **values)
+    return [batch_of_call(ledger, call_id) for call_id in calls]

@@ -43,8 +43,8 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     for table in tables:
         # figures are never cut: in a narrower terminal the rows fold
         console.print(table, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
-    if estimate.duplicates:
-        equal = messages.equal_columns(estimate.compared, estimate.not_compared)
+    if (read := estimate.described.read).duplicates:
+        equal = messages.equal_columns(read.compared, read.not_compared)
         print_line(console, _("Duplicates dropped: {equal}").format(equal=equal))
     if estimate.batches:
         print_line(console, _("Without packing: one user a call, long lines"))
@@ -114,9 +114,11 @@ def estimate_json(estimate: Estimate) -> bytes:
     limit, unpacked = estimate.larger_output_limit, estimate.unpacked
     described = estimate.described.facts()
     fields = (
-        asdict(estimate)
+        asdict(estimate.described.read)
+        | asdict(estimate)
         | described
         | {
+            "users_in_input": estimate.described.read.users,
             "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
             "tokens": {
                 "long": estimate.tokens_long,
@@ -162,22 +164,23 @@ def _table(title: str, *columns: str, rows: Iterable[Sequence[str]]) -> Table:
 
 def _input(estimate: Estimate) -> Table:
     rows: list[tuple[str, ...]] = [(_("users"), count(estimate.users))]
-    if estimate.users < estimate.users_in_input:
-        rows.append((_("without --limit"), count(estimate.users_in_input)))
+    read = estimate.described.read
+    if estimate.users < read.users:
+        rows.append((_("without --limit"), count(read.users)))
     rows += [
         (_("behaviors"), count(estimate.behaviors), _mean(estimate.behaviors, estimate.users)),
-        (_("rejected rows"), count(estimate.rejected_rows)),
-        (_("duplicates dropped"), count(estimate.duplicates)),
+        (_("rejected rows"), count(read.rejected_rows)),
+        (_("duplicates dropped"), count(read.duplicates)),
     ]
-    if estimate.paired_ends or estimate.unpaired:
-        rows.append((_("ends joined to begins"), count(estimate.paired_ends)))
-        rows.append((_("without a partner"), count(estimate.unpaired)))
-    if estimate.shortened:
-        rows.append((_("texts cut to 200 characters"), count(estimate.shortened)))
-    if estimate.skipped_lines:
-        rows.append((_("titles and sums left out"), count(estimate.skipped_lines)))
-    if estimate.non_behaviors:
-        rows.append((_("no behaviors"), count(estimate.non_behaviors)))
+    if read.paired_ends or read.unpaired:
+        rows.append((_("ends joined to begins"), count(read.paired_ends)))
+        rows.append((_("without a partner"), count(read.unpaired)))
+    if read.shortened:
+        rows.append((_("texts cut to 200 characters"), count(read.shortened)))
+    if read.skipped_lines:
+        rows.append((_("titles and sums left out"), count(read.skipped_lines)))
+    if read.non_behaviors:
+        rows.append((_("no behaviors"), count(read.non_behaviors)))
     return _table(_("Input"), _("total"), _("a user"), rows=rows)
 
 
