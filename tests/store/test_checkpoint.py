@@ -5,8 +5,7 @@ from typing import Any
 import orjson
 
 from eventabs.records import Counts
-from eventabs.store.checkpoint import write_checkpoint
-from eventabs.store.directory import RunDirectory
+from eventabs.store.directory import RunDirectory, write_checkpoint
 
 FACTS: dict[str, Any] = {
     "run_id": "r",

@@ -42,9 +42,8 @@ from eventabs.runs.components import (
     endpoint_of,
 )
 from eventabs.runs.engine import open_call
-from eventabs.runs.limits import SpendingLimit
+from eventabs.runs.limits import SpendingLimit, snapshot
 from eventabs.runs.observer import JobChanged, JobTrouble, RepliesRead, RequestsWritten
-from eventabs.runs.progress import snapshot
 from eventabs.runs.settlement import Call, Scheduler, Session, Settlement
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (

@@ -61,8 +61,8 @@ from eventabs.records import (
     Vocabulary,
 )
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
+from eventabs.runs.limits import ProgressTracker, snapshot
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer, Progress
-from eventabs.runs.progress import ProgressTracker, snapshot
 from eventabs.stop import Stop
 from eventabs.store import (
     Ledger,

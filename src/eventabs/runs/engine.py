@@ -10,9 +10,15 @@ from eventabs.errors import EndpointError, LimitReachedError, NoContentError, Un
 from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Reply, Request, Usage
 from eventabs.runs.components import WAIT_SECONDS
-from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
+from eventabs.runs.limits import (
+    ConcurrencyLimit,
+    FailureLimit,
+    ProgressTracker,
+    SpendingLimit,
+    retry_cause,
+    snapshot,
+)
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
-from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.settlement import LONG_REPLY, Call, Session, Settlement
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 

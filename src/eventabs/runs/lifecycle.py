@@ -1,4 +1,4 @@
-"""A run from start to stop: begun, resumed, executed, and its stored replies read anew."""
+"""A run from start to stop: begun, copied from another, resumed, executed, and its stored replies read anew."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from eventabs.config import (
@@ -32,7 +32,7 @@ from eventabs.errors import (
 from eventabs.ingest import Frame
 from eventabs.language import gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
-from eventabs.prompts import VERSION
+from eventabs.prompts import VERSION, measure_parts, shuffled
 from eventabs.providers import is_loopback, kind_of
 from eventabs.records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
 from eventabs.runs.batches import (
@@ -46,12 +46,14 @@ from eventabs.runs.components import (
     RunContext,
     asked_in,
     batch_limits,
+    builder_of,
     endpoint_of,
     is_extended,
     joined_cluster,
     legend_of,
     make_reader,
     opened_provider,
+    plan_batches,
     prompt_language_in,
     read_text,
     refuse_unknown_endpoint,
@@ -68,6 +70,7 @@ from eventabs.runs.intake import (
     STDIN,
     copied,
     input_paths,
+    log_users,
     measure_again,
     other_reading,
     read_input,
@@ -76,7 +79,7 @@ from eventabs.runs.intake import (
     stored_paths,
     tell_gone_input,
 )
-from eventabs.runs.limits import ConcurrencyLimit, FailureLimit
+from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, ProgressTracker
 from eventabs.runs.observer import (
     KeyUnset,
     Note,
@@ -87,7 +90,6 @@ from eventabs.runs.observer import (
     StateChanged,
     Summary,
 )
-from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.settlement import (
     BudgetLearner,
     Scheduler,
@@ -669,3 +671,118 @@ def _read_again(run: RunContext) -> int:
     for user_id in {part.user_id for part in done}:
         settled_user(ledger, user_id)
     return kept
+
+
+# A run about some users of another run: copied from its ledger, and asked anew under settings of its own.
+
+
+Facts = Mapping[str, Any]
+Changed = Mapping[str, Mapping[str, Any]]
+
+
+class PlannedUse(NamedTuple):
+    """What is still to be asked takes, as it is planned; `first_calls`: what all takes, as it was planned first."""
+
+    users: int
+    calls: int
+    first_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def copy_users(
+    source: RunDirectory,
+    users: Sequence[str],
+    out: Path,
+    invocation: Invocation,
+    *,
+    changed: Changed,
+    order: str,
+    confirmed: bool,
+    **facts: object,
+) -> RunDirectory:
+    """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
+
+    `changed` are the settings that differ, nested as flags; any other that answers depend on is refused. `order` names the
+    order of the users in the batches. `facts` are remembered, and must be those of a run made before.
+    Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
+    """
+    with Ledger.watch(source.ledger) as ledger:
+        origin = ledger.meta()
+        origin |= {"flags": overlay(origin["flags"], changed)}
+        settings = settings_of_today(invocation, origin)
+        own = {"copied_from": origin["run_id"], "order": order, **facts}
+        first = _first_facts(invocation, settings, origin, changed) | own
+        first["input"] = {key: origin["input"][key] for key in ("paths", "fingerprint")} | {
+            "users": len(users),
+            "behaviors": sum(
+                ledger.rows("SELECT behaviors FROM users WHERE user_id = ?", user_id)[0][0]
+                for user_id in users
+            ),
+            "rejected_rows": 0,
+            "duplicates": 0,
+        }
+        if not (is_there := (out / "ledger.sqlite").exists()):
+            require_usable_provider(settings, invocation.environment)
+            if not confirmed:
+                refuse_unknown_endpoint(origin["run_id"], settings, invocation.named())
+        directory = RunDirectory.find(out) if is_there else RunDirectory.create(out)
+        with directory.locked(fresh=not is_there):
+            if not is_there:
+                Ledger.create(directory.ledger, first).close()
+                remember_run(first["run_id"], settings)
+            with closing(Ledger.open(directory.ledger)) as copy:
+                found = copy.meta()
+                if any(found.get(key) != value for key, value in own.items()):
+                    message = _(
+                        "{path} was made of another run or under another --seed; name another folder with --out, or remove it"
+                    )
+                    raise RunDirectoryError(message.format(path=directory.path))
+                builder = builder_of(settings, found)
+                limits = batch_limits(settings, builder)
+                measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
+                log_users(copy, measured, most_users=0, stop=Stop())
+                if "first_calls" not in found:
+                    first_plan = plan_batches(shuffled(copy.pending_parts(), order), limits, settings)
+                    copy.set_meta({"first_calls": len(first_plan.batches)})
+    return directory
+
+
+def _first_facts(
+    invocation: Invocation, settings: Settings, origin: Facts, changed: Changed
+) -> dict[str, Any]:
+    """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where other settings than `changed` differ."""
+    config = str(invocation.config.absolute()) if invocation.config else origin["config_file"]
+    flags = overlay(origin["flags"], invocation.flags)
+    own = settings_facts(settings, flags, config, origin["template"], origin["rules"])
+    wanted = {f"{section}.{key}" for section, values in changed.items() for key in values}
+    if others := [each for each in changes(origin["binding"], own["binding"]) if each[0] not in wanted]:
+        message = _(
+            "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
+            " new run"
+        )
+        raise RunDirectoryError(message.format(changes=shown_changes(others)))
+    return {key: origin[key] for key in ("folder", "paths", "files", "prompt_language")} | {
+        "run_id": uuid.uuid4().hex,
+        "created_at": timestamp(),
+        **own,
+        "legend": origin.get("legend") or {},
+        "input_complete": True,
+    }
+
+
+def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
+    """Return what is still to be asked in a run that was made of another."""
+    with Ledger.watch(directory.ledger) as ledger:
+        facts = ledger.meta()
+        settings = settings_of_today(invocation, facts)
+        parts = ledger.pending_parts()
+        limits = batch_limits(settings, builder_of(settings, facts))
+        plan = plan_batches(shuffled(parts, facts["order"]), limits, settings)
+    return PlannedUse(
+        users=len({planned.part.user_id for planned in parts}),
+        calls=len(plan.batches),
+        first_calls=facts["first_calls"],
+        prompt_tokens=plan.prompt_tokens,
+        completion_tokens=sum(plan.output_tokens),
+    )

@@ -44,9 +44,8 @@ from eventabs.records import (
 from eventabs.replies import Reader, Reading
 from eventabs.runs.components import RunContext, asked_in, last_taken, make_reader, sampling_of
 from eventabs.runs.intake import halves
-from eventabs.runs.limits import SpendingLimit
+from eventabs.runs.limits import ProgressTracker, SpendingLimit
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
-from eventabs.runs.progress import ProgressTracker
 from eventabs.store import (
     PEERS_OF_PIECES,
     Ledger,

@@ -1,18 +1,16 @@
-from .checkpoint import (
-    EVERY_BATCHES as EVERY_BATCHES,
-    limited_of as limited_of,
-    timestamp as timestamp,
-    write_checkpoint as write_checkpoint,
-)
 from .directory import (
+    EVERY_BATCHES as EVERY_BATCHES,
     RunDirectory as RunDirectory,
     disk_full as disk_full,
     input_stem as input_stem,
+    limited_of as limited_of,
     open_private as open_private,
     open_to_append as open_to_append,
     read_head as read_head,
     replace_file as replace_file,
     storage_error as storage_error,
+    timestamp as timestamp,
+    write_checkpoint as write_checkpoint,
 )
 from .exports import (
     ExportFormat as ExportFormat,
@@ -21,14 +19,6 @@ from .exports import (
     write_changes as write_changes,
     write_rejects as write_rejects,
     write_results as write_results,
-)
-from .extensions import (
-    begin_changes as begin_changes,
-    count_standing as count_standing,
-    extend_user as extend_user,
-    find_user as find_user,
-    known_outcome as known_outcome,
-    users_between as users_between,
 )
 from .fingerprint import (
     binding_facts as binding_facts,
@@ -79,6 +69,7 @@ from .queries import (
     awaited_tokens as awaited_tokens,
     bad_answer as bad_answer,
     batch_of_call as batch_of_call,
+    begin_changes as begin_changes,
     busy_parts as busy_parts,
     call_status as call_status,
     cells_of as cells_of,
@@ -86,13 +77,17 @@ from .queries import (
     close_job as close_job,
     cooling_until as cooling_until,
     count_all as count_all,
+    count_standing as count_standing,
     events_of as events_of,
+    extend_user as extend_user,
     failure_reasons as failure_reasons,
+    find_user as find_user,
     give_up_written as give_up_written,
     goal_of as goal_of,
     has_answers as has_answers,
     job_requests as job_requests,
     journeys_of as journeys_of,
+    known_outcome as known_outcome,
     open_job as open_job,
     parts_of_call as parts_of_call,
     placed_answers as placed_answers,
@@ -110,6 +105,7 @@ from .queries import (
     user_row as user_row,
     user_rows as user_rows,
     user_states as user_states,
+    users_between as users_between,
     users_with_events as users_with_events,
     users_with_journeys as users_with_journeys,
 )

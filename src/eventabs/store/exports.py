@@ -27,10 +27,10 @@ from eventabs.language import gettext as _
 from eventabs.object_stores import Address, Destination, is_address
 from eventabs.records import RejectedRow
 from eventabs.store.directory import RunDirectory, open_private, open_to_append, replace_file, storage_error
-from eventabs.store.extensions import changes_by_user
 from eventabs.store.ledger import Ledger, offset_seconds
 from eventabs.store.queries import (
     SettledUser,
+    changes_by_user,
     events_of,
     failed_users,
     journeys_of,
