@@ -288,21 +288,6 @@ def _refuse_other_clock(known: UserLog, log: UserLog) -> None:
         raise InputError(message.format(before=kinds[before], now=kinds[now]))
 
 
-def listed_changes(changes: Iterable[UserChange]) -> Iterator[dict[str, Any]]:
-    """Yield the behaviors that have changed, are gone or come too late, each as a row with `change`."""
-    for known, _ordinals, seen, found in changes:
-        rows = [("too_late", behavior) for behavior in found.too_late]
-        added = Counter(map(instant, found.added))
-        for index in found.removed:
-            behavior = known.behaviors[index] if known else seen.behaviors[index]
-            is_replaced = added[instant(behavior)] > 0
-            added[instant(behavior)] -= is_replaced
-            rows.append(("changed" if is_replaced else "gone", behavior))
-        for change, behavior in rows:
-            told = {name: getattr(behavior, name) for name in ("action", "item", "place", "duration", "line")}
-            yield {"change": change, "user_id": seen.user_id, "start": behavior.start.isoformat(), **told}
-
-
 # What is asked about: whole days, and beside them what gives them their context.
 
 
@@ -660,7 +645,18 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     found = survey(export, run.ledger, lateness=lateness, stop=stop, days=asked.get("days"))
     counts = _listed(run, found, user_changes(export, run.ledger, found, lateness=lateness, stop=stop))
     if (counts.changed_behaviors or counts.gone_behaviors) and not asked["accepted"]:
-        raise RunDirectoryError(_refusal(run, counts))
+        changed, gone = counts.changed_behaviors, counts.gone_behaviors
+        message = _(
+            "{changed} and {gone} since this run read them (listed in {path}); check the export, or let it hold with"
+            " --accept-changes"
+        )
+        facts = {
+            "changed": ngettext(
+                "{count} behavior has changed", "{count} behaviors have changed", changed
+            ).format(count=changed),
+            "gone": ngettext("{count} is gone", "{count} are gone", gone).format(count=gone),
+        }
+        raise RunDirectoryError(message.format(**facts, path=run.directory.changes))
     described = describe_export(export, run.settings, prompt_language_in(run.facts))
     if asked["state"] == COMPARING and not found.touched and not found.missing:
         counts = ExtensionCounts()
@@ -690,33 +686,32 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
 
 
 def _listed(run: RunContext, found: Survey, changes: Iterable[UserChange]) -> ExtensionCounts:
-    """Write changes.jsonl: the behaviors that have changed, are gone or come too late."""
+    """Write changes.jsonl: the behaviors that have changed, are gone or come too late, each with `change`. Return how many."""
     if not found.missing and not found.too_late:
         run.directory.changes.unlink(missing_ok=True)
         return ExtensionCounts()
     counts = Counter[str]()
 
     def lines() -> Iterator[bytes]:
-        for row in listed_changes(changes):
-            counts[f"{row['change']}_behaviors"] += 1
-            yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+        for known, _ordinals, seen, change in changes:
+            rows = [("too_late", behavior) for behavior in change.too_late]
+            added = Counter(map(instant, change.added))
+            for index in change.removed:
+                behavior = known.behaviors[index] if known else seen.behaviors[index]
+                is_replaced = added[instant(behavior)] > 0
+                added[instant(behavior)] -= is_replaced
+                rows.append(("changed" if is_replaced else "gone", behavior))
+            for name, behavior in rows:
+                counts[f"{name}_behaviors"] += 1
+                told = {
+                    key: getattr(behavior, key) for key in ("action", "item", "place", "duration", "line")
+                }
+                start = behavior.start.isoformat()
+                row = {"change": name, "user_id": seen.user_id, "start": start, **told}
+                yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
     replace_file(run.directory.changes, lines())
     return ExtensionCounts(**counts)
-
-
-def _refusal(run: RunContext, listed: ExtensionCounts) -> str:
-    changed = ngettext(
-        "{count} behavior has changed", "{count} behaviors have changed", listed.changed_behaviors
-    ).format(count=listed.changed_behaviors)
-    gone = ngettext("{count} is gone", "{count} are gone", listed.gone_behaviors).format(
-        count=listed.gone_behaviors
-    )
-    message = _(
-        "{changed} and {gone} since this run read them (listed in {path}); check the export, or let it hold with"
-        " --accept-changes"
-    )
-    return message.format(changed=changed, gone=gone, path=run.directory.changes)
 
 
 def _begin(run: RunContext, export: Export, found: Survey) -> None:

@@ -7,14 +7,14 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from xml.sax.saxutils import quoteattr
 from zoneinfo import ZoneInfo
 
@@ -497,7 +497,7 @@ class _File:
         fresh.replace(self._path)
 
 
-class ResultFiles:
+class ResultFiles(AbstractContextManager["ResultFiles"]):
     """Appends the events and journeys of users as they are done. The files have whole lines only."""
 
     def __init__(self, directory: RunDirectory) -> None:
@@ -505,9 +505,6 @@ class ResultFiles:
             paths = (directory.events, directory.journeys)
             self._files = [(path, opened.enter_context(open_to_append(path))) for path in paths]
             self._opened = opened.pop_all()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_exception: object) -> None:
         self._opened.close()
