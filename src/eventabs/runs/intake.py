@@ -72,7 +72,10 @@ class InputDescription:
         yield from self.warnings
 
 
-_TOLD = "paired_ends unpaired shortened compared not_compared skipped_lines non_behaviors other_rows"
+_TOLD = (
+    "users behaviors rejected_rows duplicates reasons paired_ends unpaired shortened compared not_compared skipped_lines"
+    " non_behaviors other_rows"
+)
 
 
 def describe_export(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
@@ -80,12 +83,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     found: Description = export.description
     compactor = Compactor(language, settings.compaction.strip)
     read = InputRead(
-        len(export.files),
-        export.users,
-        export.behaviors,
-        export.rejected_rows,
-        export.duplicates,
-        export.reasons,
+        files=len(export.files),
         encodings=tuple(sorted({*export.encodings.values()} - {"utf-8", ""})),  # "": Parquet has none
         **{name: getattr(export, name) for name in _TOLD.split()},
     )

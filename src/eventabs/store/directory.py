@@ -266,6 +266,7 @@ def _held(path: Path) -> RunDirectoryError:
 
 FORMAT = 1
 EVERY_BATCHES = 10
+_USAGE: Final = ("calls", "retries", "prompt_tokens", "completion_tokens", "cached_tokens")
 
 
 def write_checkpoint(
@@ -300,11 +301,7 @@ def write_checkpoint(
         "failed_count": counts.failed,
         "event_counts": counts.event_counts,
         "usage": {
-            "calls": counts.calls,
-            "retries": counts.retries,
-            "prompt_tokens": counts.prompt_tokens,
-            "completion_tokens": counts.completion_tokens,
-            "cached_tokens": counts.cached_tokens,
+            **{name: getattr(counts, name) for name in _USAGE},
             "cost": None if cost is None else round(cost, 6),
         },
         "ledger": directory.ledger.name,
