@@ -580,12 +580,8 @@ class Shard:
 
     def holds(self, user_id: str) -> bool:
         """Whether the user is one of the shard's."""
-        return self.index_of(user_id) == self.index
-
-    def index_of(self, user_id: str) -> int:
-        """Return the index of the shard that has the user."""
         digest = hashlib.md5(user_id.encode(), usedforsecurity=False).hexdigest()
-        return int(digest[:8], 16) % self.count
+        return int(digest[:8], 16) % self.count == self.index
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"

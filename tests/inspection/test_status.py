@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from eventabs.inspection.run_status import RunState, inspect_run
+from eventabs.runs.limits import snapshot
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
-from eventabs.runs.progress import snapshot
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from runs_kit import SIZE, answer, bad, batch_of, make_log, plan, request_for, well, whole

@@ -63,7 +63,7 @@ def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[s
         sent = job.ledger.rows("SELECT sum(input_tokens), count(*) FROM calls")
         parts = job.ledger.rows("SELECT sum(input_tokens), sum(output_tokens) FROM parts")
     assert summary.done == estimate.users
-    assert estimate.users_in_input == 23
+    assert estimate.described.read.users == 23
     assert summary.limited_of == (23 if estimate.users < 23 else 0)
     assert sent == [(estimate.tokens_prompt_total, estimate.batches)]
     assert parts[0][1] == estimate.expected_output_tokens

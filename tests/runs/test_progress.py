@@ -4,7 +4,7 @@ from clock import Clock
 from eventabs.errors import EndpointError, NoContentError, RateLimitedError, TransientError
 from eventabs.providers import Price
 from eventabs.records import Counts, Usage
-from eventabs.runs.progress import ProgressTracker
+from eventabs.runs.limits import ProgressTracker
 
 COUNTS = Counts(
     users=10,

@@ -6,8 +6,7 @@ from hypothesis import given, settings, strategies as st
 from eventabs.errors import LimitReachedError
 from eventabs.providers import Price
 from eventabs.records import Batch, Counts, Usage
-from eventabs.runs.limits import SpendingLimit
-from eventabs.runs.progress import ProgressTracker
+from eventabs.runs.limits import ProgressTracker, SpendingLimit
 from runs_kit import LIMITS, SIZE, batch_of
 
 ONE = batch_of("anna")

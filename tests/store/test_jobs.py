@@ -11,8 +11,7 @@ from eventabs.store.queries import (
     batch_of_call,
     busy_parts,
     call_status,
-    change_job,
-    give_up,
+    close_job,
     job_requests,
     open_job,
     stored_jobs,
@@ -79,12 +78,10 @@ def test_who_is_awaited_no_more_is_asked_about_again(ledger: Ledger) -> None:
     first, second = open_job(ledger, "planned"), open_job(ledger, "planned")
     sent(ledger, "anna", first)
     sent(ledger, "bert", second)
-    change_job(ledger, first, state="closed", error="expired")
-    assert give_up(ledger, first) == 1
+    (given_up,) = close_job(ledger, first, error="expired")
+    assert [planned.part.user_id for planned in given_up.parts] == ["anna"]
+    assert close_job(ledger, first) == []
     assert pending(ledger) == ["anna"]
-    assert give_up(ledger) == 1
-    assert give_up(ledger) == 0
-    assert pending(ledger) == ["anna", "bert"]
     assert [(job.state, job.error) for job in stored_jobs(ledger)] == [
         ("closed", "expired"),
         ("planned", None),

@@ -25,8 +25,7 @@ from eventabs.records import (
 from eventabs.replies import Reader, Reading
 from eventabs.runs.components import RunContext, make_builder
 from eventabs.runs.engine import Engine
-from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
-from eventabs.runs.progress import ProgressTracker
+from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, ProgressTracker, SpendingLimit
 from eventabs.runs.settlement import BudgetLearner, Scheduler, Session, Settlement
 from eventabs.store.directory import RunDirectory
 from eventabs.store.exports import ResultFiles
@@ -110,7 +109,6 @@ class Desk:
             settlement=Settlement(session, self.scheduler),
             complete=self.endpoint.ask,
             closing=self.closing,
-            max_calls=workers,
             grace_seconds=self.grace_seconds,
             save=self._save,
             spending=SpendingLimit(

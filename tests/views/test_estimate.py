@@ -20,21 +20,12 @@ DESCRIBED = InputDescription(
     warnings=(InputWarning("one_action", "all rows are alike"),),
     schemas=(),
     columns={"user": "uid"},
-    read=InputRead(1, 486, 44_847, 3, 12, {"bad_time": 3}),
+    read=InputRead(1, 486, 44_847, 3, 12, {"bad_time": 3}, compared=("user_id", "timestamp", "item")),
 )
 ESTIMATE = Estimate(
     described=DESCRIBED,
     users=486,
-    users_in_input=486,
     behaviors=44_847,
-    rejected_rows=3,
-    duplicates=12,
-    compared=("user_id", "timestamp", "item"),
-    not_compared=(),
-    paired_ends=0,
-    unpaired=0,
-    shortened=0,
-    skipped_lines=0,
     tokens_long=1_404_441,
     tokens_compact=1_067_000,
     tokens_prompt_total=1_092_000,
@@ -107,7 +98,11 @@ def test_an_empty_input_is_shown_without_a_plan() -> None:
 
 
 def test_joined_ends_are_told_where_there_are_any() -> None:
-    lines = _squeezed(replace(ESTIMATE, paired_ends=7, unpaired=2))
+    lines = _squeezed(
+        replace(
+            ESTIMATE, described=replace(DESCRIBED, read=replace(DESCRIBED.read, paired_ends=7, unpaired=2))
+        )
+    )
     assert lines[lines.index("duplicates dropped 12") + 1 :][:2] == [
         "ends joined to begins 7",
         "without a partner 2",
@@ -117,8 +112,8 @@ def test_joined_ends_are_told_where_there_are_any() -> None:
 
 def test_the_schema_and_rows_that_are_no_behaviors_are_shown_where_there_are_any() -> None:
     mapping = FileMapping(("a.csv",), {"user": "uid"}, {"user": 5}, 5, (), "ga4")
-    described = replace(DESCRIBED, schemas=("ga4",), mappings=(mapping,))
-    known = replace(ESTIMATE, non_behaviors=7, described=described)
+    read = replace(DESCRIBED.read, non_behaviors=7)
+    known = replace(ESTIMATE, described=replace(DESCRIBED, schemas=("ga4",), mappings=(mapping,), read=read))
     lines = _squeezed(known)
     assert lines[0] == "Schema: ga4; columns: user = uid"
     assert lines[lines.index("duplicates dropped 12") + 1] == "no behaviors 7"

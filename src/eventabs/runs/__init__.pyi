@@ -28,13 +28,17 @@ from .extension import begin_extension as begin_extension
 from .intake import STDIN as STDIN, InputDescription as InputDescription, drawn as drawn
 from .lifecycle import (
     Invocation as Invocation,
+    PlannedUse as PlannedUse,
     Watch as Watch,
     begin_run as begin_run,
+    copy_users as copy_users,
     execute as execute,
+    pending_use as pending_use,
     reopen_run as reopen_run,
     reparse as reparse,
     settings_of_today as settings_of_today,
 )
+from .limits import ProgressTracker as ProgressTracker
 from .observer import (
     AwaitingEndpoint as AwaitingEndpoint,
     BatchDone as BatchDone,
@@ -63,10 +67,4 @@ from .observer import (
     StateChanged as StateChanged,
     Stopping as Stopping,
     Summary as Summary,
-)
-from .progress import ProgressTracker as ProgressTracker
-from .samples import (
-    PlannedUse as PlannedUse,
-    copy_users as copy_users,
-    pending_use as pending_use,
 )

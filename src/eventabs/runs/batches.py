@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from eventabs import providers  # loads the HTTP stack when it is first looked up
-from eventabs.choices import RunMode
 from eventabs.errors import (
     EndpointError,
     InputError,
     RateLimitedError,
     RejectedRequestError,
-    RunDirectoryError,
     StoppedError,
     TransientError,
 )
@@ -44,9 +42,8 @@ from eventabs.runs.components import (
     endpoint_of,
 )
 from eventabs.runs.engine import open_call
-from eventabs.runs.limits import SpendingLimit
+from eventabs.runs.limits import SpendingLimit, snapshot
 from eventabs.runs.observer import JobChanged, JobTrouble, RepliesRead, RequestsWritten
-from eventabs.runs.progress import snapshot
 from eventabs.runs.settlement import Call, Scheduler, Session, Settlement
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
@@ -59,7 +56,7 @@ from eventabs.store import (
     busy_parts,
     call_status,
     change_job,
-    give_up,
+    close_job,
     job_requests,
     open_job,
     open_to_append,
@@ -67,7 +64,6 @@ from eventabs.store import (
     replace_file,
     storage_error,
     stored_jobs,
-    unanswered,
 )
 
 _CALLS_A_COMMIT = 20
@@ -105,17 +101,6 @@ class RequestWriter:
         self._stop = stop
         self._url = batch_profile(session.run.settings).url
         self._sampling = session.sampling()
-        self._held: Batch | None = None  # a batch that did not fit
-
-    @property
-    def batches_planned(self) -> int:
-        """How many batches are packed and not part of a job yet."""
-        return self.scheduler.planned + (self._held is not None)
-
-    @property
-    def batches_left(self) -> int:
-        """How many batches are not part of a job yet."""
-        return self.scheduler.batches + (self._held is not None)
 
     async def open_job(
         self, state: JobState, spending: SpendingLimit, room: JobRoom | None = None
@@ -141,18 +126,14 @@ class RequestWriter:
         """Take the next batches that still fit."""
         group = list[Batch]()
         lines = room.lines
-        while len(group) < lines:
-            batch = self._held or self.scheduler.next()
-            self._held = batch
-            if batch is None:
-                break
+        while len(group) < lines and (batch := self.scheduler.next()) is not None:
             tokens = spending.input_tokens(batch)
             fits = tokens <= room.tokens or not room.has_to_fit
             if not fits or not spending.reserve(batch, self._session.tracker):
+                self.scheduler.put_first(batch)
                 break
             room.requests, room.tokens, room.has_to_fit = room.requests - 1, room.tokens - tokens, True
             group.append(batch)
-            self._held = None
         return group
 
     def _open(
@@ -259,12 +240,17 @@ class ReplyReader:
         errors, self._errors = self._errors, {}
         refused = [error for error in errors.values() if isinstance(error, RejectedRequestError)]
         if refused and len(refused) == len(errors) and not self._replies:
-            await self._session.writer.write(partial(_fail_all, errors=errors))
+
+            def fail_all(ledger: Ledger) -> None:
+                for call_id, error in errors.items():
+                    ledger.fail_call(call_id, str(error), [])
+
+            await self._session.writer.write(fail_all)
             raise refused[0]  # of all requests alike: smaller ones would be refused too
         fatal: EndpointError | None = None
         for call_id, error in errors.items():
-            batch = await self._session.writer.write(partial(_awaited_batch, call_id=call_id))
-            if batch is not None:
+            if await self._session.writer.write(partial(call_status, call_id=call_id)) == "sent":
+                batch = await self._session.writer.write(partial(batch_of_call, call_id=call_id))
                 try:
                     await self._settlement.settle_error(Call(call_id, batch, {}), error)
                 except EndpointError as raised:
@@ -313,16 +299,6 @@ def _counted(ledger: Ledger, call_id: int, reply: Reply, count_tokens: Callable[
         return reply
     ((input_tokens,),) = ledger.rows("SELECT input_tokens FROM calls WHERE id = ?", call_id)
     return replace(reply, usage=Usage(input_tokens, count_tokens(reply.text + reply.reasoning)))
-
-
-def _awaited_batch(ledger: Ledger, call_id: int) -> Batch | None:
-    """Return the batch of a call whose answer is still awaited; None where a reply came too."""
-    return batch_of_call(ledger, call_id) if call_status(ledger, call_id) == "sent" else None
-
-
-def _fail_all(ledger: Ledger, errors: dict[int, EndpointError]) -> None:
-    for call_id, error in errors.items():
-        ledger.fail_call(call_id, str(error), [])
 
 
 T = TypeVar("T")
@@ -388,8 +364,12 @@ class JobRunner:
     async def cancel(self) -> None:
         """Cancel all open jobs, and keep what they had done. One that the service does not know is closed."""
         for job in await self._take_up():
-            if not await self._was_created(job):
+            # which an earlier process may have created
+            remote = await self._find(job.file_id, self._metadata(job)) if job.file_id else None
+            if remote is None:
                 await self._close(job)
+            else:
+                await self._change(job, state="submitted", batch_id=remote.id, status=remote.status)
         for job in list(self._open.values()):
             await self._ask_to_cancel(job)
         while self._open:
@@ -404,13 +384,6 @@ class JobRunner:
                 self._open[job.id] = job
         self._show()
         return [job for job in self._open.values() if job.batch_id is None]
-
-    async def _was_created(self, job: Job) -> bool:
-        """Find a job that an earlier process may have created, and take its id down."""
-        remote = await self._find(job.file_id, self._metadata(job)) if job.file_id else None
-        if remote is not None:
-            await self._change(job, state="submitted", batch_id=remote.id, status=remote.status)
-        return remote is not None
 
     async def _fill(self) -> None:
         """Open and submit jobs as long as something is planned and the queue has room."""
@@ -428,7 +401,7 @@ class JobRunner:
 
     def _room_now(self) -> JobRoom | None:
         """Return what the next job may hold; None: nothing is planned in this wave, or it has to wait for others."""
-        planned = self._requests.batches_planned
+        planned = self._requests.scheduler.planned
         self._is_filling = self._is_filling and planned > 0  # what comes back later is the next wave's
         waiting = sum(job.input_tokens for job in self._open.values())
         if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
@@ -585,12 +558,12 @@ class JobRunner:
     async def _close(self, job: Job, error: str = "") -> int:
         """Await nothing from a job any more; give what it has no answers for back to the scheduler. Return how many requests those are."""
         missing = await self._session.writer.write(
-            partial(_close, job_id=job.id, ended_at=self._session.wall_clock(), error=error or None)
+            partial(close_job, job_id=job.id, ended_at=self._session.wall_clock(), error=error or None)
         )
         del self._open[job.id]
         for batch in missing:
             self._requests.scheduler.put_back(batch.parts)
-        waiting = self._requests.batches_left
+        waiting = self._requests.scheduler.batches
         self._session.run.save(self._session.tracker, status="running", batches_waiting=waiting)
         return len(missing)
 
@@ -630,7 +603,7 @@ class JobRunner:
         """Show how far the run is, here and in `eventabs status`."""
         tracker = self._session.tracker
         tracker.in_flight = sum(job.requests for job in self._open.values())
-        progress = tracker.progress(waiting=self._requests.batches_left, workers=1)
+        progress = tracker.progress(waiting=self._requests.scheduler.batches, workers=1)
         self._observer.progressed(progress)
         kept = {"progress": snapshot(progress, self._session.wall_clock())}
         self._session.writer.post(lambda ledger: ledger.set_meta(kept))
@@ -683,20 +656,6 @@ def going_on(jobs: Sequence[Job]) -> str:
         count,
     )
     return message.format(count=count) if count else ""
-
-
-def refuse_other_mode(jobs: Sequence[Job], mode: RunMode) -> None:
-    """Raise RunDirectoryError where jobs go on at a batch service, and another mode would ask about their users again."""
-    if mode != "batch" and (said := going_on(jobs)):
-        message = _("{said}; go on with --mode batch")
-        raise RunDirectoryError(message.format(said=said))
-
-
-def _close(ledger: Ledger, job_id: int, ended_at: float, error: str | None) -> Sequence[Batch]:
-    missing = [batch_of_call(ledger, call_id) for call_id in unanswered(ledger, job_id)]
-    give_up(ledger, job_id)
-    change_job(ledger, job_id, state="closed", ended_at=ended_at, error=error)
-    return missing
 
 
 def _backoff(tries: int) -> float:
@@ -753,7 +712,7 @@ async def write_requests(session: Session, pending: Sequence[PlannedPart], stop:
     if not count:
         run.directory.requests.unlink(missing_ok=True)
         return "completed"
-    run.observer.noted(RequestsWritten(str(run.directory.requests), count, requests.batches_left))
+    run.observer.noted(RequestsWritten(str(run.directory.requests), count, scheduler.batches))
     return "waiting"
 
 
@@ -762,7 +721,11 @@ async def run_jobs(session: Session, pending: list[PlannedPart], stop: Stop, cal
     batch = session.run.settings.batch
     has_jobs = any(job.is_out for job in await session.writer.write(stored_jobs))
     if not has_jobs and not session.learner.has_learned and batch.live_calls:
-        if await _call_some(session, pending, call) == "interrupted":
+        # a few calls, so that the length of answers is known when jobs are planned
+        scheduler = session.scheduler(pending, probe=True)
+        first = [scheduler.next() for _call in range(batch.live_calls)]
+        parts = [planned for each in first if each is not None for planned in each.parts]
+        if await call(parts) == "interrupted":
             return "interrupted"
         pending = await session.writer.write(Ledger.pending_parts)
     scheduler = session.scheduler(pending, probe=False)
@@ -770,26 +733,14 @@ async def run_jobs(session: Session, pending: list[PlannedPart], stop: Stop, cal
         session.announce(scheduler, pending)
     async with opened_jobs(session, scheduler, stop) as jobs:
         for _wave in range(_MOST_WAVES):
-            if _is_worth_a_job(session, scheduler) or has_jobs:
+            total = session.tracker.counts.batches_done + scheduler.batches
+            is_worth_a_job = scheduler.batches > max(batch.live_calls, batch.live_share * total)
+            if is_worth_a_job or has_jobs:
                 await jobs.run()
             has_jobs = False
             if jobs.asks_rest_live:
                 break
     return await call(await session.writer.write(Ledger.pending_parts))
-
-
-def _is_worth_a_job(session: Session, scheduler: Scheduler) -> bool:
-    """Whether more batches are left than are asked about live."""
-    batch, total = session.run.settings.batch, session.tracker.counts.batches_done + scheduler.batches
-    return scheduler.batches > max(batch.live_calls, batch.live_share * total)
-
-
-async def _call_some(session: Session, pending: Sequence[PlannedPart], call: Ask) -> RunStatus:
-    """Make a few calls, so that the length of answers is known when jobs are planned."""
-    scheduler = session.scheduler(pending, probe=True)
-    first = [scheduler.next() for _call in range(session.run.settings.batch.live_calls)]
-    parts = [planned for each in first if each is not None for planned in each.parts]
-    return await call(parts)
 
 
 async def cancel_jobs(session: Session, stop: Stop) -> None:

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, asyn
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
@@ -61,8 +61,8 @@ from eventabs.records import (
     Vocabulary,
 )
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
+from eventabs.runs.limits import ProgressTracker, snapshot
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer, Progress
-from eventabs.runs.progress import ProgressTracker, snapshot
 from eventabs.stop import Stop
 from eventabs.store import (
     Ledger,
@@ -256,10 +256,21 @@ def is_extended(facts: Mapping[str, Any]) -> bool:
     return bool(last_taken(facts))
 
 
-def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings) -> list[Batch]:
-    """Return the plan that a run begins with. The first batch probes how long answers are; the rules' answers have no limit."""
+class Plan(NamedTuple):
+    """What a run begins with: its batches, the tokens of all their prompts, and by batch those of the expected answer."""
+
+    batches: list[Batch]
+    prompt_tokens: int
+    output_tokens: list[int]
+
+
+def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings) -> Plan:
+    """Plan a run. The first batch probes how long answers are; the rules' answers have no limit."""
     probe = kind_of(settings.provider).is_remote
-    return plan(parts, limits, probe=probe, workers=settings.run.concurrency)
+    batches = plan(parts, limits, probe=probe, workers=settings.run.concurrency)
+    prompts = sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
+    outputs = [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches]
+    return Plan(batches, prompts, outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,12 +302,6 @@ class RunContext:
         """Keep how far the run is, for `eventabs status` and for the process that resumes it."""
         self.remember(progress=snapshot(progress, time.time()), **values)
 
-    def remember_prices(self) -> None:
-        """Keep the prices of today: costs are shown by them from now on, also where no config is at hand."""
-        stored, now = self.facts["settings"], public_settings(self.settings)["llm"]["price"]
-        if stored["llm"].get("price") != now:
-            self.remember(settings={**stored, "llm": {**stored["llm"], "price": now}})
-
     def ask_failed_again(self) -> None:
         """Make failed users pending again."""
         with self.ledger.transaction():
@@ -326,11 +331,6 @@ class RunContext:
     def builder(self) -> PromptBuilder:
         """Make the builder of the run's prompts."""
         return builder_of(self.settings, self.facts)
-
-    @property
-    def prompt_language(self) -> Language:
-        """The language of the run's prompts."""
-        return prompt_language_in(self.facts)
 
 
 CONNECT_SECONDS = 10.0  # for the first connection
@@ -494,13 +494,14 @@ def opened_provider(
     `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
     """
     settings, observer, cluster = run.settings, run.observer, run.cluster
+    language = prompt_language_in(run.facts)
     config = ProviderConfig(
         endpoint=endpoint_of(settings.llm, run.environment),
         sampling=sampling_of(settings.llm),
         limits=call_limits(settings),
         rules=run.facts["rules"],
-        language=run.prompt_language,
-        vocabulary=settings.vocabulary.in_force(run.prompt_language),
+        language=language,
+        vocabulary=settings.vocabulary.in_force(language),
         detail=settings.prompt.detail,
         on_refused=on_refused,
     )

@@ -10,9 +10,15 @@ from eventabs.errors import EndpointError, LimitReachedError, NoContentError, Un
 from eventabs.providers import CallCancelledError, Complete
 from eventabs.records import Batch, Reply, Request, Usage
 from eventabs.runs.components import WAIT_SECONDS
-from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, SpendingLimit
+from eventabs.runs.limits import (
+    ConcurrencyLimit,
+    FailureLimit,
+    ProgressTracker,
+    SpendingLimit,
+    retry_cause,
+    snapshot,
+)
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
-from eventabs.runs.progress import ProgressTracker, retry_cause, snapshot
 from eventabs.runs.settlement import LONG_REPLY, Call, Session, Settlement
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
@@ -35,7 +41,6 @@ class Engine:
     settlement: Settlement
     complete: Complete
     closing: asyncio.Event
-    max_calls: int
     grace_seconds: float  # for calls in flight when the run is stopped
     save: Callable[[], Awaitable[None]]
     spending: SpendingLimit
@@ -50,7 +55,6 @@ class Engine:
         self._taking, self._entering = asyncio.Lock(), asyncio.Lock()
         self._abandoned = asyncio.Event()
         self._error: Exception | None = None
-        self._held: Batch | None = None  # by the limit on spending
         self._replies = 0
         self._keeping: asyncio.TimerHandle | None = None
         self._reporting: asyncio.TimerHandle | None = None
@@ -64,7 +68,7 @@ class Engine:
         Raises the error that ended the run early; a requested stop raises nothing.
         """
         # some more than calls in flight: a worker also waits until what its answer means is on disk
-        most = self.max_calls
+        most = self.concurrency.most
         count = most + max(1, most // _CALLS_A_SPARE)
         workers = [asyncio.create_task(self._work()) for _worker in range(count)]
         grace = asyncio.create_task(self._cancel_after_grace(workers))
@@ -115,7 +119,7 @@ class Engine:
             while not self.stopped and self._error is None:
                 if self._has_room() and (batch := self._next()) is not None:
                     return batch
-                if not self._tracker.under_way and self._held is None:
+                if not self._tracker.under_way:
                     return None
                 self._changed.clear()
                 await self._changed.wait()
@@ -142,12 +146,14 @@ class Engine:
 
     def _next(self) -> Batch | None:
         """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
-        batch = self._held or self.settlement.scheduler.next(links=not self._tracker.under_way)
-        self._held = None
-        if batch is not None and not self.spending.reserve(batch, self._tracker):
-            self._held, batch = batch, None
-        if batch is not None:
-            self._tracker.opened += 1
+        scheduler = self.settlement.scheduler
+        batch = scheduler.next(links=not self._tracker.under_way)
+        if batch is None:
+            return None
+        if not self.spending.reserve(batch, self._tracker):
+            scheduler.put_first(batch)
+            return None
+        self._tracker.opened += 1
         return batch
 
     async def _serve(self, batch: Batch) -> None:
@@ -259,7 +265,7 @@ class Engine:
         self.session.writer.post(lambda ledger: ledger.set_meta(kept))
 
     def _progress(self) -> Progress:
-        waiting = self.settlement.scheduler.batches + (self._held is not None)
+        waiting = self.settlement.scheduler.batches
         return self._tracker.progress(waiting=waiting, workers=self.concurrency.now)
 
 
@@ -272,7 +278,7 @@ def open_call(
     call_id = ledger.open_call(
         batch,
         request,
-        settings_fingerprint=session.fingerprint,
+        settings_fingerprint=session.run.facts["settings_fingerprint"],
         sent_at=session.wall_clock(),
         in_flight_limit=in_flight_limit,
     )

@@ -5,7 +5,8 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ from eventabs.records import (
     UserLog,
 )
 from eventabs.runs.components import (
+    LANGUAGE_USERS,
     TAKING,
     batch_limits,
     builder_of,
@@ -57,7 +59,6 @@ from eventabs.runs.intake import (
     copied,
     describe_export,
     input_paths,
-    language_of,
     refuse_unreadable,
 )
 from eventabs.runs.lifecycle import Invocation, settings_of_today
@@ -98,21 +99,11 @@ class Estimate:
     `linking_calls`: how many more calls at most say which journeys of users in several pieces are one, where one suffices for each;
     nothing else counts them, since how many journeys there will be is not known.
 
-    `users`: those that a run would ask about, fewer than are in the input under --limit; all that follows is
-    about them, but for rejected rows, duplicates, rows that begin or end something and rows that are no behaviors.
+    `users`: those that a run would ask about, fewer than are in the input under --limit; all but `described` is about them.
     """
 
     users: int
-    users_in_input: int
     behaviors: int
-    rejected_rows: int
-    duplicates: int
-    compared: tuple[str, ...]
-    not_compared: tuple[str, ...]
-    paired_ends: int
-    unpaired: int
-    shortened: int  # behaviors whose text prompts cut
-    skipped_lines: int
     tokens_long: int
     tokens_compact: int
     tokens_prompt_total: int
@@ -133,7 +124,6 @@ class Estimate:
     max_output_tokens: int
     unpacked: UnpackedEstimate
     described: InputDescription
-    non_behaviors: int = 0
     tier: str = STANDARD_TIER
     prefix_tokens: int = 0
     cost_cached: float | None = None
@@ -141,26 +131,12 @@ class Estimate:
     linking_calls: int = 0
 
 
-@dataclass(slots=True)
-class _Input:
-    """What one pass over the users finds in the input itself."""
-
-    counts: list[int] = field(default_factory=list)  # behaviors by user
-    tokens_long: int = 0
-
-
-@dataclass(slots=True)
-class _Measured:
-    """What one pass over the users adds up to at a level of compaction; one small row a part."""
+class _Measured(NamedTuple):
+    """What one pass over the users finds at a level of compaction."""
 
     builder: PromptBuilder
     limits: BatchLimits
-    parts: list[Part] = field(default_factory=list)
-    sizes: list[PartSize] = field(default_factory=list)
-
-    def prompt_tokens(self, batches: Sequence[Batch]) -> int:
-        """Add up the tokens of the prompts of a plan."""
-        return sum(self.limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
+    parts: list[PlannedPart]
 
 
 OnCopy = Callable[[Copying], object]
@@ -186,17 +162,17 @@ def estimate_run(
         if settings.compaction.level != "dense":
             with suppress(ConfigError):  # a template of the user's own need not explain it
                 levels.append(_at_level(settings, "dense", language, sample))
-        read = _measure(settings, export, levels, language)
+        counts, tokens_long = _measure(settings, export, levels, language)
         described = describe_export(export, settings, language)
-    return _estimate(settings, export, described, read, levels)  # what DuckDB held is free now
+    return _estimate(settings, described, counts, tokens_long, levels)  # what DuckDB held is free now
 
 
-def describe_input(
-    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
-) -> InputDescription:
+def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription:
     """Read the input and say what was understood of it. Raises UsageError for input that cannot be read."""
-    with opened_export(settings, paths, on_copy) as export:
-        return describe_export(export, settings, language_of(export, settings))
+    with opened_export(settings, paths) as export:
+        return describe_export(
+            export, settings, prompt_language_of(settings, list(islice(export.user_logs(), LANGUAGE_USERS)))
+        )
 
 
 def first_request(
@@ -207,7 +183,7 @@ def first_request(
         language, sample = _prepared(settings, export)
         measured = _at_level(settings, settings.compaction.level, language, sample)
         _measure(settings, export, [measured], language)
-        batches = _plan(measured, settings)
+        batches = plan_batches(measured.parts, measured.limits, settings).batches
         if not batches:
             message = _("the input holds no behavior that could be read; see: eventabs estimate")
             raise UsageError(message)
@@ -221,7 +197,9 @@ def first_request(
 
 
 @contextmanager
-def opened_export(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Iterator[Export]:
+def opened_export(
+    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+) -> Iterator[Export]:
     """Open the input with its scratch files in a folder of their own. Raises UsageError, and StorageError where there is no room."""
     named = input_paths(paths, settings)
     try:
@@ -249,93 +227,77 @@ def _at_level(
     settings = settings.model_copy(update={"compaction": compaction})
     template = template_text(settings)
     builder = make_builder(settings, language, template, legend_of(settings, language, template, sample))
-    return _Measured(builder, batch_limits(settings, builder))
+    return _Measured(builder, batch_limits(settings, builder), [])
 
 
-def _measure(settings: Settings, export: Export, levels: Collection[_Measured], language: Language) -> _Input:
+def _measure(
+    settings: Settings, export: Export, levels: Collection[_Measured], language: Language
+) -> tuple[list[int], int]:
+    """Fill the levels; return behaviors by user, and the tokens of all long lines."""
     counter = TokenCounter(settings.prompt.tokenizer)
     prompts = [(measured.builder, measured.limits) for measured in levels]
-    read = _Input()
+    counts, tokens_long = list[int](), 0
     for group in export.groups(settings.run.limit):
-        read.counts += [user.behaviors for user in group.users]
-        read.tokens_long += long_tokens(group, counter, language)
+        counts += [user.behaviors for user in group.users]
+        tokens_long += long_tokens(group, counter, language)
         for measured, parts in zip(levels, measure_group(group, prompts), strict=True):
-            for part, size in parts:
-                measured.parts.append(part)
-                measured.sizes.append(size)
-    return read
+            measured.parts.extend(PlannedPart(*each) for each in parts)
+    return counts, tokens_long
 
 
 def _estimate(
     settings: Settings,
-    export: Export,
     described: InputDescription,
-    read: _Input,
+    counts: Sequence[int],
+    tokens_long: int,
     levels: Sequence[_Measured],
 ) -> Estimate:
-    measured, *others = levels
-    limits = measured.limits
-    batches = _plan(measured, settings)
-    bound, binds = lower_bound(measured.sizes, limits)
-    output = sum(size.output_tokens for size in measured.sizes)
-    prompt_total = measured.prompt_tokens(batches)
-    larger = _larger_output_limit(measured, settings, len(batches))
-    price = settings.llm.price.of_tokens()
+    (builder, limits, parts), *others = levels
+    batches, prompt_total, outputs = plan_batches(parts, limits, settings)
+    sizes, output = [planned.size for planned in parts], sum(outputs)
+    bound, binds = lower_bound(sizes, limits)
+    larger_limit, larger_batches = _larger_output_limit(parts, limits, settings, len(batches))
+    dense = [plan_batches(other.parts, other.limits, settings)[:2] for other in others]
+    price, tier = settings.llm.price.of_tokens(), _tier(settings)
     # an endpoint can have the equal beginning of all prompts but the first in its cache
     least = load_preset(settings.llm.preset).least_cached_tokens if settings.llm.preset else 0
     prefix = limits.instructions_tokens
     cacheable = prefix * max(0, len(batches) - 1) if prefix >= least else 0
     return Estimate(
-        users=len(read.counts),
-        users_in_input=export.users,
-        behaviors=sum(read.counts),
-        rejected_rows=export.rejected_rows,
-        duplicates=export.duplicates,
-        compared=export.compared,
-        not_compared=export.not_compared,
-        paired_ends=export.paired_ends,
-        unpaired=export.unpaired,
-        shortened=export.shortened,
-        skipped_lines=export.skipped_lines,
-        tokens_long=read.tokens_long,
-        tokens_compact=prompt_total
-        - (limits.instructions_tokens - measured.builder.legend_tokens) * len(batches),
+        users=len(counts),
+        behaviors=sum(counts),
+        tokens_long=tokens_long,
+        tokens_compact=prompt_total - (prefix - builder.legend_tokens) * len(batches),
         tokens_prompt_total=prompt_total,
         batches=len(batches),
         lower_bound=bound,
         binds=binds,
         expected_output_tokens=output,
-        seconds=schedule_seconds(
-            [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches], settings
-        ),
-        cost=price.cost(prompt_total, output, tier=_tier(settings)),
+        seconds=_seconds(outputs, settings),
+        cost=price.cost(prompt_total, output, tier=tier),
         currency=settings.llm.price.currency,
-        case_batches={budget: _case_batches(read.counts, budget) for budget in CASE_BUDGETS},
-        dense=next((_dense(each, settings) for each in others), None),
-        larger_output_limit=larger[0] if larger else None,
-        larger_output_batches=larger[1] if larger else None,
+        case_batches={budget: _case_batches(counts, budget) for budget in CASE_BUDGETS},
+        dense=next((DenseEstimate(len(plan), tokens) for plan, tokens in dense), None),
+        larger_output_limit=larger_limit,
+        larger_output_batches=larger_batches,
         concurrency=settings.run.concurrency,
         tokens_per_second=settings.llm.tokens_per_second,
         max_input_tokens=limits.max_input_tokens,
         max_output_tokens=limits.max_output_tokens,
-        unpacked=_unpacked(settings, read, measured.builder),
+        unpacked=_unpacked(settings, counts, tokens_long, builder),
         described=described,
-        non_behaviors=export.non_behaviors,
-        tier=_tier(settings),
+        tier=tier,
         prefix_tokens=prefix,
-        cost_cached=price.cost(prompt_total, output, cacheable, _tier(settings))
+        cost_cached=price.cost(prompt_total, output, cacheable, tier)
         if cacheable and price.cached_input is not None
         else None,
         repriced=_repriced(settings, batches, limits),
-        linking_calls=sum(pieces > 1 for pieces in Counter(part.user_id for part in measured.parts).values())
+        linking_calls=sum(
+            pieces > 1 for pieces in Counter(planned.part.user_id for planned in parts).values()
+        )
         if kind_of(settings.provider).is_remote
         else 0,
     )
-
-
-def _dense(measured: _Measured, settings: Settings) -> DenseEstimate:
-    batches = _plan(measured, settings)
-    return DenseEstimate(len(batches), measured.prompt_tokens(batches))
 
 
 def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits) -> InputWarning | None:
@@ -356,33 +318,29 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
     return InputWarning("repriced", message.format(**facts))
 
 
-def _unpacked(settings: Settings, read: _Input, builder: PromptBuilder) -> UnpackedEstimate:
-    output = sorted(
-        (expected_tokens(rows, builder.answer, builder.detail) for rows in read.counts), reverse=True
-    )
-    prompts = read.tokens_long + len(output) * (builder.instructions_tokens - builder.legend_tokens)
-    seconds = schedule_seconds(output, settings)
+def _unpacked(
+    settings: Settings, counts: Sequence[int], tokens_long: int, builder: PromptBuilder
+) -> UnpackedEstimate:
+    output = sorted((expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True)
+    prompts = tokens_long + len(output) * (builder.instructions_tokens - builder.legend_tokens)
+    seconds = _seconds(output, settings)
     cost = settings.llm.price.of_tokens().cost(prompts, sum(output), tier=_tier(settings))
     return UnpackedEstimate(len(output), prompts, sum(output), seconds, cost)
 
 
-def _plan(measured: _Measured, settings: Settings) -> list[Batch]:
-    """Return the plan that a run would begin with."""
-    return plan_batches(list(map(PlannedPart, measured.parts, measured.sizes)), measured.limits, settings)
-
-
-def _larger_output_limit(measured: _Measured, settings: Settings, planned: int) -> tuple[int, int] | None:
+def _larger_output_limit(
+    parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings, planned: int
+) -> tuple[int, int] | tuple[None, None]:
     """Return the output limit from which on another limit binds, and the batches under it, if less than `planned`."""
-    limits = measured.limits
-    output = sum(size.output_tokens for size in measured.sizes)
-    others, _binds = lower_bound(measured.sizes, replace(limits, max_output_tokens=max(1, output)))
+    sizes = [each.size for each in parts]
+    output = sum(size.output_tokens for size in sizes)
+    others, _binds = lower_bound(sizes, replace(limits, max_output_tokens=max(1, output)))
     needed = -(-output // max(1, others))
     limit = -(-needed // _OUTPUT_STEP) * _OUTPUT_STEP
     if limit <= limits.max_output_tokens:
-        return None
-    larger = replace(measured, limits=replace(limits, max_output_tokens=limit))
-    batches = len(_plan(larger, settings))
-    return (limit, batches) if batches < planned else None
+        return None, None
+    batches = len(plan_batches(parts, replace(limits, max_output_tokens=limit), settings).batches)
+    return (limit, batches) if batches < planned else (None, None)
 
 
 def _case_batches(counts: Sequence[int], budget: int) -> int:
@@ -400,7 +358,7 @@ def _case_batches(counts: Sequence[int], budget: int) -> int:
     return batches
 
 
-def schedule_seconds(output_tokens: Iterable[int], settings: Settings) -> float:
+def _seconds(output_tokens: Iterable[int], settings: Settings) -> float:
     """Return when the last of the batches, taken in this order by the first free worker, is written."""
     free = [0.0] * settings.run.concurrency
     for tokens in output_tokens:
@@ -457,16 +415,14 @@ def estimate_extension(
         for user_id, sizes in pending.items()
         for number, size in enumerate(sizes)
     ]
-    batches = plan_batches(parts, limits, settings)
-    prompt = sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
-    output = [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches]
+    batches, prompt, output = plan_batches(parts, limits, settings)
     return ExtensionEstimate(
         **asdict(counts),
         users=sum(map(bool, pending.values())),
         batches=len(batches),
         prompt_tokens=prompt,
         expected_output_tokens=sum(output),
-        seconds=schedule_seconds(output, settings),
+        seconds=_seconds(output, settings),
         cost=settings.llm.price.of_tokens().cost(prompt, sum(output), tier=_tier(settings)),
         currency=settings.llm.price.currency,
         lateness=settings.extend.lateness,

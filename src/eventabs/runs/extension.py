@@ -12,7 +12,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from heapq import merge
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
@@ -37,6 +37,7 @@ from eventabs.runs.components import (
     RunContext,
     batch_limits,
     last_taken,
+    prompt_language_in,
 )
 from eventabs.runs.intake import (
     USERS_A_COMMIT,
@@ -61,7 +62,6 @@ from eventabs.store import (
     find_user,
     instant,
     known_outcome,
-    last_call,
     replace_file,
     shown,
     unanswered,
@@ -199,11 +199,6 @@ class Survey:
         """How many known behaviors are gone or have changed."""
         return sum(number for day, number in self._missing.items() if day in self.window.days)
 
-    @property
-    def finds_nothing(self) -> bool:
-        """Whether the run knows all of the export."""
-        return not self.touched and not self.missing
-
     def add(self, log: UserLog, seen: UserLog, lateness: int) -> bool:
         """Compare a log with what the export has of it; return whether they differ."""
         new, missing, known = _unshared(log.behaviors, seen.behaviors, self.window)
@@ -251,13 +246,10 @@ def user_changes(
     export: Export, ledger: Ledger, surveyed: Survey, *, lateness: int, stop: Stop
 ) -> Iterator[UserChange]:
     """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
-    for log in _looking(export.user_logs(), stop):
-        if log.user_id in surveyed.touched:
-            known, ordinals = find_user(ledger, log.user_id) or (None, None)
-            yield UserChange(known, ordinals, log, compared(known, log, surveyed.window, lateness))
-    for user_id in _absent(export, ledger, surveyed.window):
-        known, ordinals = find_user(ledger, user_id) or (None, None)
-        seen = UserLog(user_id, ())
+    touched = (log for log in _looking(export.user_logs(), stop) if log.user_id in surveyed.touched)
+    absent = (UserLog(user_id, ()) for user_id in _absent(export, ledger, surveyed.window))
+    for seen in chain(touched, absent):
+        known, ordinals = find_user(ledger, seen.user_id) or (None, None)
         yield UserChange(known, ordinals, seen, compared(known, seen, surveyed.window, lateness))
 
 
@@ -294,21 +286,6 @@ def _refuse_other_clock(known: UserLog, log: UserLog) -> None:
         )
         kinds = {True: _("times with an offset"), False: _("times without one")}
         raise InputError(message.format(before=kinds[before], now=kinds[now]))
-
-
-def listed_changes(changes: Iterable[UserChange]) -> Iterator[dict[str, Any]]:
-    """Yield the behaviors that have changed, are gone or come too late, each as a row with `change`."""
-    for known, _ordinals, seen, found in changes:
-        rows = [("too_late", behavior) for behavior in found.too_late]
-        added = Counter(map(instant, found.added))
-        for index in found.removed:
-            behavior = known.behaviors[index] if known else seen.behaviors[index]
-            is_replaced = added[instant(behavior)] > 0
-            added[instant(behavior)] -= is_replaced
-            rows.append(("changed" if is_replaced else "gone", behavior))
-        for change, behavior in rows:
-            told = {name: getattr(behavior, name) for name in ("action", "item", "place", "duration", "line")}
-            yield {"change": change, "user_id": seen.user_id, "start": behavior.start.isoformat(), **told}
 
 
 # What is asked about: whole days, and beside them what gives them their context.
@@ -550,7 +527,8 @@ def _without(outcome: Outcome, rows: set[int]) -> Outcome:
         return tuple(row for row in of if row not in rows)
 
     events = tuple(event for event in outcome.events if rows.isdisjoint(event.behaviors))
-    own = {journey: {event.id for event in events if event.journey == journey} for journey in _ids(events)}
+    journeys = {event.journey for event in events if event.journey}
+    own = {journey: {event.id for event in events if event.journey == journey} for journey in journeys}
     return replace(
         outcome,
         events=events,
@@ -568,10 +546,6 @@ def _without(outcome: Outcome, rows: set[int]) -> Outcome:
         unplaced=others(outcome.unplaced),
         unasked=others(outcome.unasked),
     )
-
-
-def _ids(events: Iterable[Event]) -> set[str]:
-    return {event.journey for event in events if event.journey}
 
 
 # How an export is taken in.
@@ -671,9 +645,20 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     found = survey(export, run.ledger, lateness=lateness, stop=stop, days=asked.get("days"))
     counts = _listed(run, found, user_changes(export, run.ledger, found, lateness=lateness, stop=stop))
     if (counts.changed_behaviors or counts.gone_behaviors) and not asked["accepted"]:
-        raise RunDirectoryError(_refusal(run, counts))
-    described = describe_export(export, run.settings, run.prompt_language)
-    if asked["state"] == COMPARING and found.finds_nothing:
+        changed, gone = counts.changed_behaviors, counts.gone_behaviors
+        message = _(
+            "{changed} and {gone} since this run read them (listed in {path}); check the export, or let it hold with"
+            " --accept-changes"
+        )
+        facts = {
+            "changed": ngettext(
+                "{count} behavior has changed", "{count} behaviors have changed", changed
+            ).format(count=changed),
+            "gone": ngettext("{count} is gone", "{count} are gone", gone).format(count=gone),
+        }
+        raise RunDirectoryError(message.format(**facts, path=run.directory.changes))
+    described = describe_export(export, run.settings, prompt_language_in(run.facts))
+    if asked["state"] == COMPARING and not found.touched and not found.missing:
         counts = ExtensionCounts()
         run.remember(extension=asked["before"])
         run.facts[NOTHING_NEW] = True
@@ -701,33 +686,32 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
 
 
 def _listed(run: RunContext, found: Survey, changes: Iterable[UserChange]) -> ExtensionCounts:
-    """Write changes.jsonl: the behaviors that have changed, are gone or come too late."""
+    """Write changes.jsonl: the behaviors that have changed, are gone or come too late, each with `change`. Return how many."""
     if not found.missing and not found.too_late:
         run.directory.changes.unlink(missing_ok=True)
         return ExtensionCounts()
     counts = Counter[str]()
 
     def lines() -> Iterator[bytes]:
-        for row in listed_changes(changes):
-            counts[f"{row['change']}_behaviors"] += 1
-            yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+        for known, _ordinals, seen, change in changes:
+            rows = [("too_late", behavior) for behavior in change.too_late]
+            added = Counter(map(instant, change.added))
+            for index in change.removed:
+                behavior = known.behaviors[index] if known else seen.behaviors[index]
+                is_replaced = added[instant(behavior)] > 0
+                added[instant(behavior)] -= is_replaced
+                rows.append(("changed" if is_replaced else "gone", behavior))
+            for name, behavior in rows:
+                counts[f"{name}_behaviors"] += 1
+                told = {
+                    key: getattr(behavior, key) for key in ("action", "item", "place", "duration", "line")
+                }
+                start = behavior.start.isoformat()
+                row = {"change": name, "user_id": seen.user_id, "start": start, **told}
+                yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
     replace_file(run.directory.changes, lines())
     return ExtensionCounts(**counts)
-
-
-def _refusal(run: RunContext, listed: ExtensionCounts) -> str:
-    changed = ngettext(
-        "{count} behavior has changed", "{count} behaviors have changed", listed.changed_behaviors
-    ).format(count=listed.changed_behaviors)
-    gone = ngettext("{count} is gone", "{count} are gone", listed.gone_behaviors).format(
-        count=listed.gone_behaviors
-    )
-    message = _(
-        "{changed} and {gone} since this run read them (listed in {path}); check the export, or let it hold with"
-        " --accept-changes"
-    )
-    return message.format(changed=changed, gone=gone, path=run.directory.changes)
 
 
 def _begin(run: RunContext, export: Export, found: Survey) -> None:
@@ -737,11 +721,12 @@ def _begin(run: RunContext, export: Export, found: Survey) -> None:
     if not was_completed and not asked["before"]:  # a killed process may have left lines without order
         write_results(run.directory, run.ledger)
     ((_calls, *tokens),) = run.ledger.rows(_USED, 0)
+    ((last_call,),) = run.ledger.rows("SELECT coalesce(max(id), 0) FROM calls")
     extension = {key: value for key, value in asked.items() if key not in {"before", "status"}} | {
         "state": TAKING,
         "fingerprint": export.fingerprint,
         "days": sorted(found.window.days),
-        "since": last_call(run.ledger),
+        "since": last_call,
         "counts": asdict(ExtensionCounts()),
         "spent_before": {"tokens_before": sum(tokens), "cost_before": run.tracker().cost or 0.0},
     }

@@ -31,7 +31,6 @@ from eventabs.prompts import (
 )
 from eventabs.records import InputWarning, Part, PartSize, RejectedRow, UserLog
 from eventabs.runs.components import (
-    LANGUAGE_USERS,
     RunContext,
     batch_limits,
     legend_of,
@@ -74,7 +73,10 @@ class InputDescription:
         yield from self.warnings
 
 
-_TOLD = "paired_ends unpaired shortened compared not_compared skipped_lines non_behaviors other_rows"
+_TOLD = (
+    "users behaviors rejected_rows duplicates reasons paired_ends unpaired shortened compared not_compared skipped_lines"
+    " non_behaviors other_rows"
+)
 
 
 def describe_export(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
@@ -82,12 +84,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     found: Description = export.description
     compactor = Compactor(language, settings.compaction.strip)
     read = InputRead(
-        len(export.files),
-        export.users,
-        export.behaviors,
-        export.rejected_rows,
-        export.duplicates,
-        export.reasons,
+        files=len(export.files),
         encodings=tuple(sorted({*export.encodings.values()} - {"utf-8", ""})),  # "": Parquet has none
         **{name: getattr(export, name) for name in _TOLD.split()},
     )
@@ -95,11 +92,6 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     return InputDescription(
         rows, found.mappings, found.warnings, found.schemas, found.columns, read, found.proposal
     )
-
-
-def language_of(export: Export, settings: Settings) -> Language:
-    """Return the prompt's language, by as few users as decide it."""
-    return prompt_language_of(settings, list(islice(export.user_logs(), LANGUAGE_USERS)))
 
 
 def _shown(row: ReadRow, compactor: Compactor) -> RowShown:
@@ -160,7 +152,7 @@ def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
             raise UsageError(message.format(path=ascii(path)))
         with suppress(OSError, ValueError):  # a name that the system does not take
             place = Path(path).parent if Path(path).name == "checkpoint.json" else Path(path)
-            if RunDirectory(place).holds_run():
+            if RunDirectory(place).ledger.exists():
                 message = _("{path} is a run, not an export; go on with it: eventabs resume {path}")
                 raise UsageError(message.format(path=shlex.quote(path)))
     return named
@@ -212,15 +204,6 @@ def _chunks(stream: BufferedIOBase, stop: Stop) -> Iterator[bytes]:
         if not chunk:
             return
         yield chunk
-
-
-def stdin_copy(directory: Path) -> str:
-    """Return where `copy_stdin` put the stream. Raises InputError where it is gone."""
-    for name in _COPIES:
-        if (directory / name).is_file():
-            return str((directory / name).absolute())
-    message = _("{path} no longer holds what came by standard input; begin a new run")
-    raise InputError(message.format(path=directory))
 
 
 USERS_A_COMMIT = 500
@@ -335,10 +318,14 @@ def _stamps(run: RunContext) -> list[FileStamp]:
 @contextmanager
 def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator[Export]:
     """Open the files and addresses `stored`, as a run keeps them, with the queries that they are named with today."""
-    # what came by standard input lies in the run directory, wherever that has been moved to
-    paths = [
-        stdin_copy(run.directory.path) if path == STDIN else path for path in _with_queries(stored, run.named)
-    ]
+    paths = _with_queries(stored, run.named)
+    if STDIN in paths:  # what came by it lies in the run directory, wherever that has been moved to
+        copies = (run.directory.path.absolute() / name for name in _COPIES)
+        copy = next((str(path) for path in copies if path.is_file()), None)
+        if copy is None:
+            message = _("{path} no longer holds what came by standard input; begin a new run")
+            raise InputError(message.format(path=run.directory.path))
+        paths = [copy if path == STDIN else path for path in paths]
     try:
         with open_input(run.settings, paths, run.directory.work, stop, run.observer.noted) as export:
             yield export

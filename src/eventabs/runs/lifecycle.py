@@ -1,4 +1,4 @@
-"""A run from start to stop: begun, resumed, executed, and its stored replies read anew."""
+"""A run from start to stop: begun, copied from another, resumed, executed, and its stored replies read anew."""
 
 import asyncio
 import time
@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from copy import copy
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from eventabs.config import (
@@ -33,14 +32,13 @@ from eventabs.errors import (
 from eventabs.ingest import Frame
 from eventabs.language import gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
-from eventabs.prompts import VERSION
+from eventabs.prompts import VERSION, measure_parts, shuffled
 from eventabs.providers import is_loopback, kind_of
 from eventabs.records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
 from eventabs.runs.batches import (
     cancel_jobs,
     going_on,
     read_replies,
-    refuse_other_mode,
     run_jobs,
     write_requests,
 )
@@ -48,13 +46,15 @@ from eventabs.runs.components import (
     RunContext,
     asked_in,
     batch_limits,
+    builder_of,
     endpoint_of,
     is_extended,
     joined_cluster,
     legend_of,
     make_reader,
-    max_calls,
     opened_provider,
+    plan_batches,
+    prompt_language_in,
     read_text,
     refuse_unknown_endpoint,
     remember_run,
@@ -70,6 +70,7 @@ from eventabs.runs.intake import (
     STDIN,
     copied,
     input_paths,
+    log_users,
     measure_again,
     other_reading,
     read_input,
@@ -78,7 +79,7 @@ from eventabs.runs.intake import (
     stored_paths,
     tell_gone_input,
 )
-from eventabs.runs.limits import ConcurrencyLimit, FailureLimit
+from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, ProgressTracker
 from eventabs.runs.observer import (
     KeyUnset,
     Note,
@@ -89,14 +90,13 @@ from eventabs.runs.observer import (
     StateChanged,
     Summary,
 )
-from eventabs.runs.progress import ProgressTracker
 from eventabs.runs.settlement import (
     BudgetLearner,
     Scheduler,
     Session,
     Settlement,
     acceptable,
-    in_order,
+    scheduler_of,
 )
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
@@ -112,7 +112,6 @@ from eventabs.store import (
     count_standing,
     damage_reported,
     digest_of,
-    extended_since,
     facts_fingerprint,
     failure_reasons,
     give_up_written,
@@ -154,6 +153,10 @@ async def execute(
     tracker = run.tracker(earlier)  # for the time that the run takes
     status: RunStatus = "completed"
     cause = ""
+
+    def seconds() -> float:  # that all processes have worked: one that has found nothing to do adds none
+        return tracker.seconds if run.tracker().counts != tracker.counts else earlier
+
     async with joined_cluster(run.settings) as cluster:
         run = replace(run, cluster=cluster)
         try:
@@ -178,11 +181,11 @@ async def execute(
         except UsageError:
             # where an extension was refused, the run is what it was
             refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
-            save_stopped(run, refused, _seconds(run, tracker, earlier))
+            save_stopped(run, refused, seconds())
             raise
         if status != "completed":
             cause = "; ".join(filter(None, (cause, going_on(stored_jobs(run.ledger)))))
-        progress = await asyncio.to_thread(save_stopped, run, status, _seconds(run, tracker, earlier))
+        progress = await asyncio.to_thread(save_stopped, run, status, seconds())
         if status != "completed":  # calls that were cut off are pending again
             run.observer.progressed(progress)
         run.observer.noted(StateChanged(status, cause))
@@ -213,7 +216,10 @@ async def _call_model(
             await read_replies(session, settlement, replies)
         if cancel:
             await cancel_jobs(session, stop)
-        refuse_other_mode(await session.writer.write(stored_jobs), run.settings.run.mode)
+        jobs = await session.writer.write(stored_jobs)
+        if run.settings.run.mode != "batch" and (said := going_on(jobs)):
+            message = _("{said}; go on with --mode batch")
+            raise RunDirectoryError(message.format(said=said))
         if run.settings.run.mode != "files":  # what is out in a file is asked about here now
             await session.writer.write(give_up_written)
         pending = await session.writer.write(Ledger.pending_parts)
@@ -254,7 +260,6 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
             settlement=Settlement(session, scheduler),
             complete=complete,
             closing=closing,
-            max_calls=max_calls(run.settings),
             grace_seconds=stop.grace_seconds,
             save=_saving(session, scheduler),
             spending=session.spending(),
@@ -291,11 +296,6 @@ def _saving(session: Session, scheduler: Scheduler) -> Callable[[], Awaitable[No
     return save
 
 
-def _seconds(run: RunContext, so_far: ProgressTracker, earlier: float) -> float:
-    """Return the time that all processes have worked; one that has found nothing to do adds none."""
-    return so_far.seconds if run.tracker().counts != so_far.counts else earlier
-
-
 def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress:
     """Write the results and the checkpoint of a run that stops here, after `seconds` of work by all processes.
 
@@ -318,11 +318,8 @@ def _batches_waiting(run: RunContext) -> int:
     awaited = len(unanswered(run.ledger))
     if not (pending := run.ledger.pending_parts()):
         return awaited
-    limits, workers = batch_limits(run.settings, run.builder()), run.settings.run.concurrency
-    scheduler = Scheduler(
-        in_order(run, pending), limits, probe=kind_of(run.settings.provider).is_remote, workers=workers
-    )
-    return awaited + scheduler.batches
+    limits, probe = batch_limits(run.settings, run.builder()), kind_of(run.settings.provider).is_remote
+    return awaited + scheduler_of(run, pending, limits, probe=probe).batches
 
 
 def _tell_start(run: RunContext, *, resumed: bool) -> None:
@@ -426,7 +423,19 @@ def begin_run(
     require_usable_provider(settings, invocation.environment)
     named = input_paths(paths, settings)
     require_input(named)
-    facts = _first_facts(invocation, settings)
+    config = invocation.config_file()
+    facts = {
+        "run_id": uuid.uuid4().hex,
+        "created_at": timestamp(),
+        "folder": str(Path.cwd()),
+        **settings_facts(
+            settings,
+            invocation.flags,
+            str(config.absolute()) if config else "",
+            template_text(settings),
+            rules_text(settings),
+        ),
+    }
     path = out or default_out(named, settings.input.shard)
     with suppress(OSError):  # of a ledger that is not there
         refuse_other_format(RunDirectory(path).ledger)
@@ -502,7 +511,10 @@ def reopen_run(
                 most_users,
                 inputs or settings.input.paths,
             )
-            run.remember_prices()
+            # costs are shown by the prices of today from now on, also where no config is at hand
+            stored, prices = facts["settings"], public_settings(settings)["llm"]["price"]
+            if stored["llm"].get("price") != prices:
+                run.remember(settings={**stored, "llm": {**stored["llm"], "price": prices}})
             if changed != "ignore":
                 accepted = changed == "accept"
                 if inputs is None:
@@ -520,16 +532,14 @@ def default_out(paths: Sequence[str], shard: str = "") -> Path:
     return Path(f"{stem}{part}.eventabs")
 
 
-def _first_facts(invocation: Invocation, settings: Settings) -> dict[str, Any]:
-    config = invocation.config_file()
-    template, rules = template_text(settings), rules_text(settings)
+def settings_facts(
+    settings: Settings, flags: Mapping[str, Any], config: str, template: str | None, rules: str | None
+) -> dict[str, Any]:
+    """Return what a run remembers of its settings, and of the texts that they name."""
     binding = binding_facts(settings, template=template, rules=rules, instructions=VERSION)
     return {
-        "run_id": uuid.uuid4().hex,
-        "created_at": timestamp(datetime.now(UTC)),
-        "folder": str(Path.cwd()),
-        "config_file": str(config.absolute()) if config else "",
-        "flags": public_flags(invocation.flags),
+        "config_file": config,
+        "flags": public_flags(flags),
         "settings": public_settings(settings),
         "binding": binding,
         "settings_fingerprint": facts_fingerprint(binding),
@@ -557,9 +567,19 @@ def _take_changes(
     """
     template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
     rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
-    binding = binding_facts(run.settings, template=template, rules=rules, instructions=VERSION)
-    changed = changes(run.facts["binding"], binding)
-    _refuse_other_shard(run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard)
+    config = str(invocation.config.absolute()) if invocation.config else run.facts["config_file"]
+    flags = overlay(run.facts["flags"], invocation.flags)
+    facts = settings_facts(run.settings, flags, config, template, rules)
+    changed = changes(run.facts["binding"], facts["binding"])
+    before, now = run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard
+    if now != before:  # the users would be those of another run directory
+        message = _(
+            "this run holds {before}, not {now}; leave out --shard and input.shard, or name the run directory of {now}"
+        )
+        held, wanted = (
+            _("shard {shard}").format(shard=shard) if shard else _("all users") for shard in (before, now)
+        )
+        raise RunDirectoryError(message.format(before=held, now=wanted))
     is_answered = has_answers(run.ledger)
     is_reading = any(key.startswith(_READ_UNDER) for key, *_values in changed)
     is_free = not is_answered and not is_reading
@@ -575,35 +595,15 @@ def _take_changes(
     run.facts["other_input_accepted"] = accepted
     if not changed:
         return ()
-    run.remember(
-        config_file=str(invocation.config.absolute()) if invocation.config else run.facts["config_file"],
-        flags=public_flags(overlay(run.facts["flags"], invocation.flags)),
-        settings=public_settings(run.settings),
-        binding=binding,
-        settings_fingerprint=facts_fingerprint(binding),
-        template=template,
-        rules=rules,
-    )
+    run.remember(**facts)
     if "prompt_language" in run.facts:
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
         sample = [run.ledger.log(*part) for part in islice(parts, _LEGEND_PARTS)]
-        legend = legend_of(run.settings, run.prompt_language, template, sample) if sample else None
+        legend = legend_of(run.settings, prompt_language_in(run.facts), template, sample) if sample else None
         run.remember(legend=legend)
         builder = run.builder()
         measure_again(run.ledger, builder, batch_limits(run.settings, builder))
     return (SettingsTaken(shown_changes(changed), is_answered), *notes)
-
-
-def _refuse_other_shard(before: str, now: str) -> None:
-    """Raise RunDirectoryError where the users would be those of another run directory."""
-    if now != before:
-        message = _(
-            "this run holds {before}, not {now}; leave out --shard and input.shard, or name the run directory of {now}"
-        )
-        held, wanted = (
-            _("shard {shard}").format(shard=shard) if shard else _("all users") for shard in (before, now)
-        )
-        raise RunDirectoryError(message.format(before=held, now=wanted))
 
 
 def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
@@ -635,11 +635,12 @@ def reparse(run: RunContext) -> Summary:
 def _read_again(run: RunContext) -> int:
     """Read all replies; return how many answers keep their result, since their rows have changed."""
     ledger, reader = run.ledger, make_reader(run.settings, run.facts)
-    since = extended_since(ledger)
+    since = dict(ledger.rows("SELECT user_id, since FROM extended"))
     kept = 0
     accepted: set[Part] = set()
     last: dict[Part, tuple[int, AskedUser, Outcome]] = {}  # that was not usable, and its call
-    for stored in ledger.stored_replies():
+    for (call_id,) in ledger.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id"):
+        stored = ledger.stored_reply(call_id)
         asked = asked_in(stored, ledger)
         outcomes = list(reader.read(stored.reply, asked).outcomes.values())
         answers, same, changes = [], [], []
@@ -658,13 +659,130 @@ def _read_again(run: RunContext) -> int:
                 changes.append(PartChange(user.part, "done", accepted=outcome))
         store_answers(ledger, stored.call_id, answers)
         ledger.settle(stored.call_id, same, changes)
-    done = ledger.done_parts()
+    done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
     for part in done.intersection(last) - accepted:
         call_id, user, outcome = last[part]
         if best := acceptable(user, outcome):
             ledger.settle(call_id, [best], [PartChange(part, "done", accepted=best)])
         elif outcome.reason and not part.is_link:
-            ledger.fail_parts({part: outcome.reason})
+            values = "state = 'failed', reason = ?, events = 0, journeys = 0"
+            where = "user_id = ? AND first = ? AND last = ? AND state = 'done'"
+            ledger.rows(f"UPDATE parts SET {values} WHERE {where}", outcome.reason, *part)
     for user_id in {part.user_id for part in done}:
         settled_user(ledger, user_id)
     return kept
+
+
+# A run about some users of another run: copied from its ledger, and asked anew under settings of its own.
+
+
+Facts = Mapping[str, Any]
+Changed = Mapping[str, Mapping[str, Any]]
+
+
+class PlannedUse(NamedTuple):
+    """What is still to be asked takes, as it is planned; `first_calls`: what all takes, as it was planned first."""
+
+    users: int
+    calls: int
+    first_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def copy_users(
+    source: RunDirectory,
+    users: Sequence[str],
+    out: Path,
+    invocation: Invocation,
+    *,
+    changed: Changed,
+    order: str,
+    confirmed: bool,
+    **facts: object,
+) -> RunDirectory:
+    """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
+
+    `changed` are the settings that differ, nested as flags; any other that answers depend on is refused. `order` names the
+    order of the users in the batches. `facts` are remembered, and must be those of a run made before.
+    Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
+    """
+    with Ledger.watch(source.ledger) as ledger:
+        origin = ledger.meta()
+        origin |= {"flags": overlay(origin["flags"], changed)}
+        settings = settings_of_today(invocation, origin)
+        own = {"copied_from": origin["run_id"], "order": order, **facts}
+        first = _first_facts(invocation, settings, origin, changed) | own
+        first["input"] = {key: origin["input"][key] for key in ("paths", "fingerprint")} | {
+            "users": len(users),
+            "behaviors": sum(
+                ledger.rows("SELECT behaviors FROM users WHERE user_id = ?", user_id)[0][0]
+                for user_id in users
+            ),
+            "rejected_rows": 0,
+            "duplicates": 0,
+        }
+        if not (is_there := (out / "ledger.sqlite").exists()):
+            require_usable_provider(settings, invocation.environment)
+            if not confirmed:
+                refuse_unknown_endpoint(origin["run_id"], settings, invocation.named())
+        directory = RunDirectory.find(out) if is_there else RunDirectory.create(out)
+        with directory.locked(fresh=not is_there):
+            if not is_there:
+                Ledger.create(directory.ledger, first).close()
+                remember_run(first["run_id"], settings)
+            with closing(Ledger.open(directory.ledger)) as copy:
+                found = copy.meta()
+                if any(found.get(key) != value for key, value in own.items()):
+                    message = _(
+                        "{path} was made of another run or under another --seed; name another folder with --out, or remove it"
+                    )
+                    raise RunDirectoryError(message.format(path=directory.path))
+                builder = builder_of(settings, found)
+                limits = batch_limits(settings, builder)
+                measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
+                log_users(copy, measured, most_users=0, stop=Stop())
+                if "first_calls" not in found:
+                    first_plan = plan_batches(shuffled(copy.pending_parts(), order), limits, settings)
+                    copy.set_meta({"first_calls": len(first_plan.batches)})
+    return directory
+
+
+def _first_facts(
+    invocation: Invocation, settings: Settings, origin: Facts, changed: Changed
+) -> dict[str, Any]:
+    """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where other settings than `changed` differ."""
+    config = str(invocation.config.absolute()) if invocation.config else origin["config_file"]
+    flags = overlay(origin["flags"], invocation.flags)
+    own = settings_facts(settings, flags, config, origin["template"], origin["rules"])
+    wanted = {f"{section}.{key}" for section, values in changed.items() for key in values}
+    if others := [each for each in changes(origin["binding"], own["binding"]) if each[0] not in wanted]:
+        message = _(
+            "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
+            " new run"
+        )
+        raise RunDirectoryError(message.format(changes=shown_changes(others)))
+    return {key: origin[key] for key in ("folder", "paths", "files", "prompt_language")} | {
+        "run_id": uuid.uuid4().hex,
+        "created_at": timestamp(),
+        **own,
+        "legend": origin.get("legend") or {},
+        "input_complete": True,
+    }
+
+
+def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
+    """Return what is still to be asked in a run that was made of another."""
+    with Ledger.watch(directory.ledger) as ledger:
+        facts = ledger.meta()
+        settings = settings_of_today(invocation, facts)
+        parts = ledger.pending_parts()
+        limits = batch_limits(settings, builder_of(settings, facts))
+        plan = plan_batches(shuffled(parts, facts["order"]), limits, settings)
+    return PlannedUse(
+        users=len({planned.part.user_id for planned in parts}),
+        calls=len(plan.batches),
+        first_calls=facts["first_calls"],
+        prompt_tokens=plan.prompt_tokens,
+        completion_tokens=sum(plan.output_tokens),
+    )

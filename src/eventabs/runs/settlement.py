@@ -44,9 +44,8 @@ from eventabs.records import (
 from eventabs.replies import Reader, Reading
 from eventabs.runs.components import RunContext, asked_in, last_taken, make_reader, sampling_of
 from eventabs.runs.intake import halves
-from eventabs.runs.limits import SpendingLimit
+from eventabs.runs.limits import ProgressTracker, SpendingLimit
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
-from eventabs.runs.progress import ProgressTracker
 from eventabs.store import (
     PEERS_OF_PIECES,
     Ledger,
@@ -89,6 +88,10 @@ class Scheduler:
         if not self._queue:
             self.plan_again(links=links)
         return self._queue.popleft() if self._queue else None
+
+    def put_first(self, batch: Batch) -> None:
+        """Take a batch back that may not be sent yet: it is the next one."""
+        self._queue.appendleft(batch)
 
     def put_back(self, parts: Iterable[PlannedPart]) -> None:
         """Take parts that have to be asked again."""
@@ -165,14 +168,11 @@ class BudgetLearner:
         self._anew = 0  # answers in a row that numbered anew for each user
         self._largest = self._most_rows = limits.max_rows  # of a call
         self._fewest_rows = _FEWEST_ROWS
-        self._shares: deque[float] = deque(
-            maxlen=_REMEMBERED_LOSSES
-        )  # of their rows that answers of this size lost
+        # the shares of rows that answers of this size lost, and those of twice the rows; None after calls grew
+        self._shares: deque[float] = deque(maxlen=_REMEMBERED_LOSSES)
+        self._twice_lost: float | None = None
         self._answers = 0  # of this size
         self._needed = _GOOD_ANSWERS
-        self._twice_lost: float | None = (
-            None  # the share that calls of twice the rows lost; None after they grew
-        )
 
     @property
     def limits(self) -> BatchLimits:
@@ -413,21 +413,17 @@ class Session:
     tracker: ProgressTracker
     wall_clock: Callable[[], float] = time.time
 
-    @property
-    def fingerprint(self) -> str:
-        """The name of the settings that answers depend on."""
-        return str(self.run.facts["settings_fingerprint"])
-
     def leave_out(self, parameters: frozenset[str]) -> None:
         """Remember which parameters the endpoint refuses: one of them would fail a whole job."""
-        kept = {_REFUSED: {"settings_fingerprint": self.fingerprint, "parameters": sorted(parameters)}}
+        used = self.run.facts["settings_fingerprint"]
+        kept = {_REFUSED: {"settings_fingerprint": used, "parameters": sorted(parameters)}}
         self.run.facts.update(kept)
         self.writer.post(lambda ledger: ledger.set_meta(kept))
 
     def sampling(self) -> Sampling:
         """Return the parameters of requests, without those that the endpoint refuses."""
         sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
-        if kept.get("settings_fingerprint") != self.fingerprint:
+        if kept.get("settings_fingerprint") != self.run.facts["settings_fingerprint"]:
             return sampling
         return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
 
@@ -451,8 +447,7 @@ class Session:
 
     def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
         """Plan what is pending, under the limits that replies have shown."""
-        workers = self.run.settings.run.concurrency
-        return Scheduler(in_order(self.run, pending), self.learner.limits, probe=probe, workers=workers)
+        return scheduler_of(self.run, pending, self.learner.limits, probe=probe)
 
     def spending(self, tier: str = "") -> SpendingLimit:
         """Keep the limits on spending, with nothing reserved."""
@@ -472,10 +467,13 @@ class Session:
         self.run.save(self.tracker, status="running", batches_waiting=batches)
 
 
-def in_order(run: RunContext, pending: Sequence[PlannedPart]) -> Sequence[PlannedPart]:
-    """Return parts as they are taken: of an audit's run in another order, with other neighbors, than in the run that it audits."""
+def scheduler_of(
+    run: RunContext, pending: Sequence[PlannedPart], limits: BatchLimits, *, probe: bool
+) -> Scheduler:
+    """Plan parts: those of an audit's run in another order, with other neighbors, than in the run that it audits."""
     order = run.facts.get("order")
-    return shuffled(pending, order) if order else pending
+    parts = shuffled(pending, order) if order else pending
+    return Scheduler(parts, limits, probe=probe, workers=run.settings.run.concurrency)
 
 
 class Call(NamedTuple):

@@ -1,4 +1,4 @@
-"""The run directory: its files, who may open it, how files in it are replaced."""
+"""The run directory: its files, who may open it, how files in it are replaced; and checkpoint.json, the small snapshot for people and programs."""
 
 import errno
 import fcntl
@@ -6,8 +6,9 @@ import os
 import shlex
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +18,11 @@ from filelock import FileLock, Timeout
 
 from eventabs.errors import NO_ROOM, DiskFullError, RunDirectoryError, StorageError
 from eventabs.language import gettext as _
+from eventabs.records import Counts, RunStatus
 
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a pipe not waited for
-_LARGEST_CHECKPOINT: Final = 4_000_000  # bytes; one of many input files or shards has some hundred thousands
 _LOOKS_PASS: Final = 0.25  # seconds; `in_use` of another process holds the lock for moments
 _A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 _SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
@@ -83,18 +84,6 @@ class RunDirectory:
                 raise RunDirectoryError(message.format(path=directory.path))
         message = _("{path} does not exist; name a run directory or its checkpoint.json")
         raise RunDirectoryError(message.format(path=named))
-
-    def holds_run(self) -> bool:
-        """Whether there is a run."""
-        return self.ledger.exists()
-
-    def saved(self) -> dict[str, Any]:
-        """Return what checkpoint.json holds, nothing where it cannot be read."""
-        try:
-            document = orjson.loads(read_head(self.checkpoint, _LARGEST_CHECKPOINT))
-        except (OSError, ValueError):
-            return {}
-        return document if isinstance(document, dict) else {}
 
     def discard(self) -> None:
         """Remove the directory of a run that did not begin. Where rows were rejected, they stay to be read."""
@@ -246,7 +235,7 @@ def _no_run(file: Path) -> RunDirectoryError:
     """Return the error for a file in the place of a run: mostly the input of one."""
     name = f"{input_stem(str(file))}.eventabs"
     found = next(
-        (each for each in (Path(name), file.with_name(name)) if RunDirectory(each).holds_run()), None
+        (each for each in (Path(name), file.with_name(name)) if RunDirectory(each).ledger.exists()), None
     )
     message = _("{path} is a file, not a run; name the run directory that was made from it, {run}")
     if found is None:
@@ -273,3 +262,61 @@ def _taken(path: Path) -> RunDirectoryError:
 def _held(path: Path) -> RunDirectoryError:
     message = _("{path} already holds a run; go on with: eventabs resume {path} (or name another --out)")
     return RunDirectoryError(message.format(path=path))
+
+
+FORMAT = 1
+EVERY_BATCHES = 10
+_USAGE: Final = ("calls", "retries", "prompt_tokens", "completion_tokens", "cached_tokens")
+
+
+def write_checkpoint(
+    directory: RunDirectory,
+    facts: Mapping[str, Any],
+    counts: Counts,
+    *,
+    status: RunStatus,
+    cost: float | None,
+    batches_left: int,
+    shards: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Replace checkpoint.json.
+
+    `facts` are what stays the same: run_id, created_at, input, settings, settings_fingerprint. `shards`: those that were
+    merged, and where they are.
+    """
+    document = {
+        "format": FORMAT,
+        "status": status,
+        "run_id": facts["run_id"],
+        "created_at": facts["created_at"],
+        "updated_at": timestamp(),
+        "input": facts.get("input", {"paths": facts["paths"]}),
+        "settings": facts["settings"],
+        "settings_fingerprint": facts["settings_fingerprint"],
+        "batches": {"total": counts.batches_done + batches_left, "done": counts.batches_done},
+        "total_users": counts.users,
+        "limited": {"users": counts.users, "of": of} if (of := limited_of(facts)) else None,
+        "processed_users": counts.done + counts.failed,
+        "success_count": counts.done,
+        "failed_count": counts.failed,
+        "event_counts": counts.event_counts,
+        "usage": {
+            **{name: getattr(counts, name) for name in _USAGE},
+            "cost": None if cost is None else round(cost, 6),
+        },
+        "ledger": directory.ledger.name,
+        **({"shards": shards} if shards else {}),
+    }
+    replace_file(
+        directory.checkpoint, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)]
+    )
+
+
+def limited_of(facts: Mapping[str, Any]) -> int:
+    """Return the users of the input of whom --limit left some out, 0 where it left out none."""
+    return facts["input"]["users"] if facts.get("input_complete") is False else 0
+
+
+def timestamp() -> str:
+    """Return the time now: ISO 8601 in UTC, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,14 +7,14 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from xml.sax.saxutils import quoteattr
 from zoneinfo import ZoneInfo
 
@@ -27,15 +27,15 @@ from eventabs.language import gettext as _
 from eventabs.object_stores import Address, Destination, is_address
 from eventabs.records import RejectedRow
 from eventabs.store.directory import RunDirectory, open_private, open_to_append, replace_file, storage_error
-from eventabs.store.extensions import changes_by_user
 from eventabs.store.ledger import Ledger, offset_seconds
 from eventabs.store.queries import (
     SettledUser,
-    done_users,
+    changes_by_user,
     events_of,
     failed_users,
     journeys_of,
     rows_of_user,
+    states_by_user,
     user_states,
     users_with_events,
     users_with_journeys,
@@ -68,17 +68,15 @@ def _columns(names: str) -> dict[str, str]:
     return {name: _TYPES.get(name, "VARCHAR") for name in names.split()}
 
 
-def _events(ledger: Ledger) -> Iterator[Row]:
-    return (event for _user_id, events in users_with_events(ledger) for event in events)
-
-
-def _journeys(ledger: Ledger) -> Iterator[Row]:
-    return (journey for _user_id, journeys in users_with_journeys(ledger) for journey in journeys)
+def _each(by_user: Callable[[Ledger], Iterator[tuple[str, list[Row]]]], ledger: Ledger) -> Iterator[Row]:
+    return (row for _user_id, rows in by_user(ledger) for row in rows)
 
 
 def _behaviors(ledger: Ledger) -> Iterator[Row]:
     files = ledger.meta()["files"]
-    for user_id in done_users(ledger):
+    for user_id, state in states_by_user(ledger):
+        if state != "done":
+            continue
         events = events_of(ledger, user_id)
         event_of = {index: event for event in events for index in event["behaviors"]}
         rest = rows_of_user(ledger, user_id)
@@ -106,12 +104,12 @@ _TABLES: Final = (
     Table(
         "events",
         _columns("id user_id type category start end minutes summary journey sure source behaviors"),
-        _events,
+        partial(_each, users_with_events),
     ),
     Table(
         "journeys",
         _columns("id user_id kind name start end days minutes converted types events behaviors"),
-        _journeys,
+        partial(_each, users_with_journeys),
     ),
     Table(
         "rows",
@@ -489,7 +487,7 @@ class _File:
             message = _("{path} exists; name another with --output, or replace it with --replace")
             raise UsageError(message.format(path=path))
         is_export = path.name.split(".")[0] in ("events", "journeys", "rows") and path.suffix == f".{form}"
-        if RunDirectory(path.parent).holds_run() and not is_export:
+        if RunDirectory(path.parent).ledger.exists() and not is_export:
             message = _("{path} may be a file of the run itself; name another with --output")
             raise UsageError(message.format(path=path))
 
@@ -499,7 +497,7 @@ class _File:
         fresh.replace(self._path)
 
 
-class ResultFiles:
+class ResultFiles(AbstractContextManager["ResultFiles"]):
     """Appends the events and journeys of users as they are done. The files have whole lines only."""
 
     def __init__(self, directory: RunDirectory) -> None:
@@ -507,9 +505,6 @@ class ResultFiles:
             paths = (directory.events, directory.journeys)
             self._files = [(path, opened.enter_context(open_to_append(path))) for path in paths]
             self._opened = opened.pop_all()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_exception: object) -> None:
         self._opened.close()

@@ -87,22 +87,19 @@ def making(path: Path) -> Iterator[sqlite3.Connection]:
         fresh.replace(path)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Connect to read and write; what is committed is on the disk."""
+def connect(path: Path, *, to_read: bool = False) -> sqlite3.Connection:
+    """Connect to read and write, where what is committed is on the disk, or without a right to write."""
     # the connection is handed to the one thread that writes; it is never used by two at a time
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        uri_to_read(path) if to_read else path, uri=to_read, isolation_level=None, check_same_thread=to_read
+    )
     with closed_on_failure(connection):
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        _prepare(connection)
-    return connection
-
-
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Connect without a right to write."""
-    connection = sqlite3.connect(uri_to_read(path), uri=True, isolation_level=None)
-    with closed_on_failure(connection):
-        _prepare(connection)
+        if not to_read:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.executescript(_VIEWS)
     return connection
 
 
@@ -129,12 +126,6 @@ def uri_to_read(path: Path) -> str:
     if not takes_files and not (log.exists() and log.stat().st_size):
         mode += "&immutable=1"
     return f"{path.absolute().as_uri()}?{mode}"
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.executescript(_VIEWS)
 
 
 def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
@@ -216,6 +207,7 @@ _AWAITED = """
     SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
     FROM job_calls JOIN calls ON calls.id = call_id, json_each(calls.users) AS asked WHERE status = 'sent'
 """
+_USERS_A_PAGE = 1_000
 _CHANGED = ("state", "attempts", "broken_calls", "max_peers", "reason")
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
 
@@ -312,7 +304,7 @@ class Ledger:
         """
         with damage_reported(path):
             try:
-                with closing(connect_to_read(path)) as connection:
+                with closing(connect(path, to_read=True)) as connection:
                     # deferred: the first read takes a snapshot, and no writer waits for it
                     connection.execute("BEGIN")
                     refuse_foreign(connection, path)
@@ -349,6 +341,13 @@ class Ledger:
         except Exception:
             with translated(self._path):  # to enter it takes longer than a small query
                 raise
+
+    def by_user(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """Query rows that begin with a user, in order of users; few are in memory at a time. The first `?` is the user before."""
+        rows = self.rows(page := f"{sql} ORDER BY user_id LIMIT {_USERS_A_PAGE}", "", *values)
+        while rows:
+            yield from rows
+            rows = self.rows(page, rows[-1][0], *values)
 
     def set_meta(self, values: Mapping[str, object]) -> None:
         """Store values (JSON) by key."""
@@ -390,12 +389,6 @@ class Ledger:
     def pending_parts(self) -> list[PlannedPart]:
         """Return pending parts in order of user and index, but for those whose answer is awaited from elsewhere."""
         return self._planned(f"(user_id, first, last) NOT IN ({_AWAITED})")
-
-    def done_parts(self) -> set[Part]:
-        """Return the parts that are done."""
-        return {
-            Part(*row) for row in self.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")
-        }
 
     def planned_parts(self, parts: Iterable[Part]) -> dict[Part, PlannedPart]:
         """Return those of some parts that are pending, whether awaited or not."""
@@ -583,19 +576,6 @@ class Ledger:
         text, reasoning = unpack_text(text), unpack_text(reasoning)
         reply = Reply(text, finish_reason, reasoning, Usage(*usage), bool(reported), seconds)
         return StoredReply(call_id, attempt, unpack_asked(users), reply)
-
-    def stored_replies(self) -> Iterator[StoredReply]:
-        """Yield all replies in the order of their calls, one at a time: they may be large."""
-        ids = self.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id")
-        yield from (self.stored_reply(call_id) for (call_id,) in ids)
-
-    def fail_parts(self, reasons: Mapping[Part, FailureReason]) -> None:
-        """Fail parts that were done."""
-        self._db.executemany(
-            "UPDATE parts SET state = 'failed', reason = ?, events = 0, journeys = 0"
-            " WHERE user_id = ? AND first = ? AND last = ? AND state = 'done'",
-            [(reason, *part) for part, reason in reasons.items()],
-        )
 
     def ask_failed_again(self) -> int:
         """Make failed parts pending, with no attempts counted; return how many.
@@ -935,7 +915,8 @@ class LedgerWriter:
 
     def post(self, task: Callable[[Ledger], None]) -> None:
         """Run `task` in a transaction soon. Its error is dropped: a disk that refuses fails the next `write` too."""
-        self.submit(task).add_done_callback(_drop_error)
+        # asyncio warns of exceptions that are never retrieved
+        self.submit(task).add_done_callback(lambda future: future.cancelled() or future.exception())
 
     def _flush(self) -> None:
         submitted, self._submitted = self._submitted, []
@@ -966,11 +947,6 @@ class LedgerWriter:
                 done = [_follow_up(*pair) for pair in pairs if (pair[0].then is not None) == followed]
                 if done:
                     self._loop.call_soon_threadsafe(_resolve, done)
-
-
-def _drop_error(future: asyncio.Future[None]) -> None:
-    if not future.cancelled():
-        future.exception()  # asyncio warns of exceptions that are never retrieved
 
 
 def _follow_up(write: _Write, result: object) -> _Result:

@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -20,8 +18,7 @@ from eventabs.errors import DiskFullError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.providers import Price
 from eventabs.records import RunStatus, Shard
-from eventabs.store.checkpoint import timestamp, write_checkpoint
-from eventabs.store.directory import RunDirectory, disk_full, replace_file
+from eventabs.store.directory import RunDirectory, disk_full, replace_file, timestamp, write_checkpoint
 from eventabs.store.exports import write_results
 from eventabs.store.fingerprint import changes, facts_fingerprint, host_of, shown_changes
 from eventabs.store.ledger import Ledger, damage_reported, load_json, making, uri_to_read
@@ -81,7 +78,13 @@ def merge(
     Raises RunDirectoryError where a directory is no shard, two hold the same users, or, unless `accept_changes`, inputs or
     settings differ, and StorageError.
     """
-    parts = sorted(map(_opened, _distinct(directories)), key=lambda part: part.shard.index)
+    named = {
+        os.path.realpath(path): Path(path) for path in directories
+    }.values()  # each once, however it is spelled
+    if not named:
+        message = _("no shard is named; give their run directories, such as *-of-16.eventabs")
+        raise RunDirectoryError(message)
+    parts = sorted(map(_opened, named), key=lambda part: part.shard.index)
     _refuse_overlaps(parts)
     if not accept_changes:
         _refuse_differences(parts)
@@ -133,15 +136,6 @@ def refuse_merged(directory: RunDirectory, facts: Facts) -> None:
         message = _("{path} is merged from shards and does not go on itself; go on with: {commands}")
     commands = "; ".join(f"eventabs resume {shlex.quote(path)}" for path in unfinished)
     raise RunDirectoryError(message.format(path=directory.path, commands=commands))
-
-
-def _distinct(directories: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Return each directory once, however it is spelled."""
-    found = list({os.path.realpath(path): Path(path) for path in directories}.values())
-    if not found:
-        message = _("no shard is named; give their run directories, such as *-of-16.eventabs")
-        raise RunDirectoryError(message)
-    return found
 
 
 def _opened(path: Path) -> _Part:
@@ -237,9 +231,11 @@ def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int)
         for part in parts:
             meta, states = _copy(connection, part.directory.ledger)
             metas.append(meta)
+            path, folder = os.path.realpath(part.directory.path), os.path.realpath(target.path)
+            apart = os.path.commonpath((path, folder)) == os.path.sep
             state = ShardState(
                 shard=str(part.shard),
-                out=_path_from(target.path, part.directory.path),
+                out=path if apart else os.path.relpath(path, folder),
                 status=part.status,
                 host=host_of(meta["settings"]["llm"]["base_url"]),
                 users=sum(states.values()),
@@ -250,7 +246,7 @@ def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int)
         facts = _merged_facts(metas) | {
             "status": _merged_status([part.status for part in parts], missing=missing),
             "shards": shards,
-            "merged_at": timestamp(datetime.now(UTC)),
+            "merged_at": timestamp(),
         }
         Ledger(connection, target.ledger).set_meta(facts)
     return facts
@@ -341,13 +337,6 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _path_from(target: Path, directory: Path) -> str:
-    """Return how merged shards name one of them: from their own folder, unless they have no folder in common."""
-    path, folder = os.path.realpath(directory), os.path.realpath(target)
-    apart = os.path.commonpath((path, folder)) == os.path.sep
-    return path if apart else os.path.relpath(path, folder)
-
-
 def _from_here(folder: Path, named: str) -> Path:
     """Return a path that counts from a folder, as short as it can be shown."""
     path = os.path.normpath(Path(os.path.realpath(folder)) / named)
@@ -359,12 +348,12 @@ def _rejects(parts: Sequence[_Part]) -> Iterator[bytes]:
     """Yield the lines about rejected rows in order of file and line, as each shard has them."""
     files = [stamp[0] for stamp in parts[0].facts.get("input_stamps", ())]
     places = {path: place for place, path in enumerate(files)}
+
+    def place(line: bytes) -> tuple[int, str, int]:
+        row = orjson.loads(line)
+        return places.get(row["file"], len(places)), row["file"], row["line"]
+
     with ExitStack() as opened:
         written = [part.directory.rejects for part in parts if part.directory.rejects.exists()]
         lines = [opened.enter_context(path.open("rb")) for path in written]
-        yield from heapq.merge(*lines, key=partial(_place, places))
-
-
-def _place(places: Mapping[str, int], line: bytes) -> tuple[int, str, int]:
-    row = orjson.loads(line)
-    return places.get(row["file"], len(places)), row["file"], row["line"]
+        yield from heapq.merge(*lines, key=place)

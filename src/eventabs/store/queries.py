@@ -1,9 +1,11 @@
-"""What a ledger has: counts, users and their events, retries, jobs, and counts of answers. Views are in views.sql."""
+"""What a ledger has: counts, users and their events, retries, jobs, counts of answers, and what extensions kept and changed. Views are in views.sql."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import add
 from typing import Any, Final, Literal, NamedTuple
+
+import orjson
 
 from eventabs.measures import place_third, users_band
 from eventabs.records import (
@@ -14,16 +16,22 @@ from eventabs.records import (
     AskedUser,
     Batch,
     Counts,
+    Event,
+    Journey,
     Message,
     Outcome,
     Part,
+    PartSize,
+    UserLog,
     rows_in,
 )
 from eventabs.replies import joined
 from eventabs.store.ledger import (
     Ledger,
+    PartChange,
     Retry,
     pack_json,
+    pack_outcome,
     unpack_json,
     unpack_messages,
     unpack_outcome,
@@ -110,7 +118,6 @@ def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
     return cells
 
 
-_USERS_A_PAGE = 1_000
 REPORT_SECTIONS: Final = "report_sections"  # in meta: tables that the report shows, by their section
 _COUNTED: Final = (
     *("users", "behaviors", "done", "events", "journeys"),
@@ -181,21 +188,14 @@ def user_row(ledger: Ledger, user_id: str) -> UserRow | None:
 
 
 def all_user_rows(ledger: Ledger) -> Iterator[UserRow]:
-    """Yield every user of the plan as a list shows it, in order of user id; few are in memory at a time."""
-    page = "FROM user_states WHERE user_id > ? AND state IS NOT NULL ORDER BY user_id LIMIT ?"
-    rows = _user_rows(ledger, page, "", _USERS_A_PAGE)
-    while rows:
-        yield from rows
-        rows = _user_rows(ledger, page, rows[-1].user_id, _USERS_A_PAGE)
+    """Yield every user, in order of user id; few are in memory at a time."""
+    rows = ledger.by_user("SELECT * FROM user_states WHERE user_id > ? AND state IS NOT NULL")
+    return (UserRow(*row) for row in rows)
 
 
 def states_by_user(ledger: Ledger) -> Iterator[tuple[str, str]]:
     """Yield the id and the state of every user, in order of user id; few are in memory at a time."""
-    page = "SELECT user_id, state FROM user_states {after} ORDER BY user_id LIMIT ?"
-    rows = ledger.rows(page.format(after=""), _USERS_A_PAGE)
-    while rows:
-        yield from rows
-        rows = ledger.rows(page.format(after="WHERE user_id > ?"), rows[-1][0], _USERS_A_PAGE)
+    return ledger.by_user("SELECT user_id, state FROM user_states WHERE user_id > ?")
 
 
 def _user_rows(ledger: Ledger, which: str, *values: object) -> list[UserRow]:
@@ -300,22 +300,19 @@ def _results(ledger: Ledger, user_id: str) -> list[tuple[int, int, bytes]]:
 
 def users_with_events(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
     """Yield each user that has current events, with these, in the order of events.jsonl; one user is in memory at a time."""
-    return ((user_id, events) for user_id, (events, _journeys) in _current(ledger) if events)
+    return _users_with(ledger, 0)
 
 
 def users_with_journeys(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
     """Yield each user that has current journeys, with these, in the order of journeys.jsonl; one user is in memory at a time."""
-    return ((user_id, journeys) for user_id, (_events, journeys) in _current(ledger) if journeys)
+    return _users_with(ledger, 1)
 
 
-def done_users(ledger: Ledger) -> Iterator[str]:
-    """Yield each user that is done, in order."""
-    return (user_id for user_id, state in states_by_user(ledger) if state == "done")
-
-
-def _current(ledger: Ledger) -> Iterator[tuple[str, tuple[list[Row], list[Row]]]]:
-    for user_id, state in states_by_user(ledger):
-        yield user_id, current_of(ledger, user_id, state)
+def _users_with(ledger: Ledger, which: int) -> Iterator[tuple[str, list[Row]]]:
+    found = (
+        (user_id, current_of(ledger, user_id, state)[which]) for user_id, state in states_by_user(ledger)
+    )
+    return (pair for pair in found if pair[1])
 
 
 def current_of(ledger: Ledger, user_id: str, state: str | None) -> tuple[list[Row], list[Row]]:
@@ -432,14 +429,6 @@ class Job(NamedTuple):
         return self.state in {"planned", "uploaded", "submitted"}
 
 
-class JobRequest(NamedTuple):
-    """A request of a job that has no answer yet; `body` is without its messages."""
-
-    call_id: int
-    body: dict[str, Any]
-    messages: tuple[Message, ...]
-
-
 def open_job(ledger: Ledger, state: JobState) -> int:
     """Begin a job; return its number."""
     ((job_id,),) = ledger.rows("INSERT INTO jobs (state) VALUES (?) RETURNING id", state)
@@ -488,13 +477,15 @@ def awaited_tokens(ledger: Ledger) -> tuple[int, int]:
     return calls, tokens
 
 
-def job_requests(ledger: Ledger, job_id: int | None = None) -> Iterator[JobRequest]:
-    """Yield the requests whose answers are awaited, in order of their calls, one at a time."""
+def job_requests(
+    ledger: Ledger, job_id: int | None = None
+) -> Iterator[tuple[int, dict[str, Any], tuple[Message, ...]]]:
+    """Yield the requests whose answers are awaited, in order of their calls, one at a time: call, body without messages, messages."""
     for call_id in unanswered(ledger, job_id):
         ((body, messages),) = ledger.rows(
             "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?", call_id
         )
-        yield JobRequest(call_id, unpack_json(body), unpack_messages(messages))
+        yield call_id, unpack_json(body), unpack_messages(messages)
 
 
 def call_status(ledger: Ledger, call_id: int) -> str | None:
@@ -531,13 +522,139 @@ def give_up_written(ledger: Ledger) -> None:
     """Give up the answers to requests that were only written."""
     for job in stored_jobs(ledger):
         if job.state == "written":
-            give_up(ledger, job.id)
-            change_job(ledger, job.id, state="closed")
+            close_job(ledger, job.id)
 
 
-def give_up(ledger: Ledger, job_id: int | None = None) -> int:
-    """Give up the answers to a job's calls, or to all; return how many calls. Their parts are asked about again."""
+def close_job(ledger: Ledger, job_id: int, **values: object) -> list[Batch]:
+    """Await nothing from a job any more; return what it has no answers for, which is asked about again."""
     calls = unanswered(ledger, job_id)
     for call_id in calls:
         ledger.rows("UPDATE calls SET status = 'lost' WHERE id = ?", call_id)
-    return len(calls)
+    change_job(ledger, job_id, state="closed", **values)
+    return [batch_of_call(ledger, call_id) for call_id in calls]
+
+
+# What an extended run keeps of its users, and what extensions have changed in events and journeys.
+#
+# Until all that is new of a user is answered, the user's earlier events and journeys are the current ones.
+
+
+_NOT_DONE = "SELECT DISTINCT user_id FROM parts WHERE state IN ('pending', 'failed')"
+
+
+def find_user(ledger: Ledger, user_id: str) -> tuple[UserLog, str | None] | None:
+    """Return the log of a user with its ordinals as they are stored, None where the ledger has no such user."""
+    found = ledger.rows("SELECT ordinals FROM users WHERE user_id = ?", user_id)
+    return (ledger.log(user_id), found[0][0]) if found else None
+
+
+def known_outcome(ledger: Ledger, user_id: str) -> Outcome | None:
+    """Return what all parts of a user that is done hold together, None of any other user."""
+    found = ledger.rows(
+        "SELECT max(state), (SELECT behaviors FROM users WHERE user_id = parts.user_id) FROM parts"
+        " WHERE user_id = ? AND first >= 0 GROUP BY user_id",
+        user_id,
+    )
+    if not found or found[0][0] != "done":
+        return None
+    rest = rows_of_user(ledger, user_id)
+    return Outcome(
+        Part(user_id, 0, found[0][1] - 1),
+        None,
+        events=tuple(map(Event.model_validate, events_of(ledger, user_id))),
+        journeys=tuple(map(Journey.model_validate, journeys_of(ledger, user_id))),
+        minor=tuple(sorted(rest.minor)),
+        unplaced=tuple(sorted(rest.unplaced)),
+        unasked=tuple(sorted(rest.unasked)),
+    )
+
+
+def users_between(ledger: Ledger, first: int, last: int) -> Iterator[str]:
+    """Yield the users whose behaviors may lie between two moments, in order; few are in memory at a time."""
+    between = "SELECT user_id FROM users WHERE user_id > ? AND ends >= ? AND begins <= ?"
+    return (user_id for (user_id,) in ledger.by_user(between, first, last))
+
+
+def begin_changes(ledger: Ledger, *, anew: bool) -> None:
+    """Begin an extension; `anew`: changes count from the events that are current now."""
+    if anew:
+        ledger.rows(f"UPDATE extended SET before = NULL WHERE user_id NOT IN ({_NOT_DONE})")
+    ledger.rows(
+        "INSERT INTO extended (user_id, since, last, before) SELECT user_id, 0, behaviors - 1, ? FROM users"
+        f" WHERE user_id IN ({_NOT_DONE}) ON CONFLICT DO UPDATE SET before = coalesce(before, excluded.before)",
+        pack_json([[], []]),
+    )
+
+
+def extend_user(
+    ledger: Ledger,
+    log: UserLog,
+    ordinals: str | None,
+    since: int,
+    *,
+    asked: Sequence[tuple[Part, PartSize]],
+    rows: str = "",
+    kept: Outcome | None = None,
+    listed: Sequence[str] = (),
+) -> None:
+    """Write down what an extension makes of a user: what is asked about, and what was kept of its outcome.
+
+    With `rows`, these of the whole user are asked about, beside the `listed` journeys, and the answer joins what was kept; without,
+    what was kept is done.
+    """
+    user_id, last = log.user_id, len(log.behaviors) - 1
+    states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
+    before = current_of(ledger, user_id, states[0][0] if states else None)
+    waits = kept if rows else None
+    ledger.rows(
+        "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
+        " kept = excluded.kept, listed = excluded.listed, before = coalesce(before, excluded.before)",
+        *(
+            user_id,
+            since,
+            last,
+            waits and pack_outcome(waits),
+            orjson.dumps(listed).decode(),
+            pack_json(before),
+        ),
+    )
+    for table in ("users", "parts"):
+        ledger.rows(f"DELETE FROM {table} WHERE user_id = ?", user_id)
+    nothing = pack_outcome(
+        Outcome(Part(user_id, 0, last), None)
+    )  # that the user was in those calls stays known
+    ledger.rows("UPDATE outcomes SET result = ? WHERE user_id = ? AND reason IS NULL", nothing, user_id)
+    ledger.store_log(log, ordinals)
+    ledger.add_parts(asked, rows=rows)
+    if kept and not rows:
+        ledger.add_parts([(kept.part, PartSize(0, 0, 0))])
+        ledger.store_outcomes(since, [kept], [PartChange(kept.part, "done", accepted=kept)])
+
+
+def count_standing(ledger: Ledger) -> tuple[int, int]:
+    """Count the current events and journeys of users who are not done."""
+    standing = ledger.rows(f"SELECT user_id FROM extended WHERE user_id IN ({_NOT_DONE})")
+    held = [current_of(ledger, user_id, None) for (user_id,) in standing]
+    return sum(len(events) for events, _journeys in held), sum(len(journeys) for _events, journeys in held)
+
+
+def changes_by_user(ledger: Ledger) -> Iterator[tuple[list[Row], list[Row]]]:
+    """Yield what the last extension changed, user by user, in events and in journeys: each line with `change`."""
+    changed = "SELECT user_id, state, before FROM extended JOIN user_states USING (user_id) WHERE user_id > ? AND before IS NOT NULL"
+    for user_id, state, before in ledger.by_user(changed):
+        events, journeys = map(_changes, unpack_json(before), current_of(ledger, user_id, state))
+        yield events, journeys
+
+
+def _changes(before: Sequence[Mapping[str, Any]], now: Sequence[Row]) -> list[Row]:
+    """Pair what has the same id; equal ones have not changed."""
+    left = {each["id"]: each for each in before}
+    changed: list[Row] = []
+    for each in now:
+        known = left.pop(each["id"], None)
+        if known is None:
+            changed.append({"change": "added", **each})
+        elif known != each:
+            changed.append({"change": "replaced", **each, "before": known})
+    changed += ({"change": "removed", **each} for each in left.values())
+    return sorted(changed, key=lambda each: (each["start"][:19], each["end"][:19]))

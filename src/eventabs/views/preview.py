@@ -105,9 +105,11 @@ def estimate_json(estimate: Estimate) -> bytes:
     limit, unpacked = estimate.larger_output_limit, estimate.unpacked
     described = estimate.described.facts()
     fields = (
-        asdict(estimate)
+        asdict(estimate.described.read)
+        | asdict(estimate)
         | described
         | {
+            "users_in_input": estimate.described.read.users,
             "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
             "tokens": {
                 "long": estimate.tokens_long,
@@ -142,19 +144,20 @@ def prompt_json(request: Request) -> bytes:
 
 
 def _input(estimate: Estimate) -> Iterator[tuple[str, *tuple[int | str, ...]]]:
+    read = estimate.described.read
     yield _("users"), estimate.users
-    if estimate.users < estimate.users_in_input:
-        yield _("without --limit"), estimate.users_in_input
+    if estimate.users < read.users:
+        yield _("without --limit"), read.users
     yield _("behaviors"), estimate.behaviors, _mean(estimate.behaviors, estimate.users)
-    yield _("rejected rows"), estimate.rejected_rows
-    yield _("duplicates dropped"), estimate.duplicates
-    if estimate.paired_ends or estimate.unpaired:
-        yield _("ends joined to begins"), estimate.paired_ends
-        yield _("without a partner"), estimate.unpaired
+    yield _("rejected rows"), read.rejected_rows
+    yield _("duplicates dropped"), read.duplicates
+    if read.paired_ends or read.unpaired:
+        yield _("ends joined to begins"), read.paired_ends
+        yield _("without a partner"), read.unpaired
     rare = (
-        (_("texts cut to 200 characters"), estimate.shortened),
-        (_("titles and sums left out"), estimate.skipped_lines),
-        (_("no behaviors"), estimate.non_behaviors),
+        (_("texts cut to 200 characters"), read.shortened),
+        (_("titles and sums left out"), read.skipped_lines),
+        (_("no behaviors"), read.non_behaviors),
     )
     yield from (row for row in rare if row[1])
 
@@ -196,8 +199,8 @@ def _mean(total: int, number: int) -> str:
 
 def _said(estimate: Estimate) -> Iterator[str]:
     """Yield what is said below the tables: of answers, other settings, time and cost."""
-    if estimate.duplicates:
-        equal = messages.equal_columns(estimate.compared, estimate.not_compared)
+    if (read := estimate.described.read).duplicates:
+        equal = messages.equal_columns(read.compared, read.not_compared)
         yield _("Duplicates dropped: {equal}").format(equal=equal)
     if estimate.batches:
         limits = {

@@ -7,8 +7,7 @@ from hypothesis import given, strategies as st
 
 from eventabs.errors import RunDirectoryError
 from eventabs.runs.intake import drawn
-from eventabs.runs.lifecycle import Invocation
-from eventabs.runs.samples import copy_users, pending_use
+from eventabs.runs.lifecycle import Invocation, copy_users, pending_use
 from eventabs.store import Ledger, RunDirectory
 from runs_jobs import RULES, Place, finish
 
