@@ -78,6 +78,8 @@ def fit(name: str, role: str) -> float:
     if not known or not _NEVER.get(role, set()).isdisjoint(words):
         return 0.0
     beside = _BESIDE["any"] | _BESIDE.get(role, set()) | _WEIGHTS[role].keys()
+    if role == "user" and words[-1] not in beside:  # `author_association` is something else of a user
+        return 0.0
     strange = sum(word not in beside for word in words)
     # of names that fit alike the plain id of a user wins, and the name of a thing
     mark = _PREFERRED.get(role, [""])

@@ -52,6 +52,9 @@ _MORE: Final = 0.1  # of the rows: what another column holds beyond the one that
 _SURE: Final = 0.45  # a score below it is a question
 _NEAR_BY: Final = 0.04  # two scores that differ by less are a question
 _HALF: Final = 0.5  # of the values
+_HANDFUL: Final = 5  # users, in a thousand rows or more
+_SURE_NAME: Final = 0.7  # a name all of whose words say it
+_ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
 _FEW: Final = 20  # different values: more are things, not actions
 _NESTED: Final = 0.95  # of a score, for each step into an object
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
@@ -78,7 +81,9 @@ _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of
 _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
 )
-_MAY_BE_TIME: Final = re.compile(r"(?=.{6,40}$)(?=.*\d).*[^\d.].*|\d{8}(?:\d{6})?$")
+_MAY_BE_TIME: Final = re.compile(
+    r"(?=.{6,40}$)(?=.*\d).*[^\d.].*|\d{8}(?:\d{6})?$|\d{1,2}\.\d{1,2}\.\d{2,4}$"
+)
 _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
 )
@@ -120,6 +125,7 @@ class Profile(NamedTuple):
     read: float = 0.0
     kind: str = ""
     codes: float = 0.0
+    usual: float = 0.0  # the share of its most frequent value
 
     def named(self, role: str) -> float:
         """How well its name fits a role, less the deeper it lies."""
@@ -132,8 +138,9 @@ class Profile(NamedTuple):
     def score(self, role: str) -> float:
         """How well name and values fit a role."""
         found = self.named(role)
+        is_letter = len(self.names[-1]) == 1
         if len(self.values) < _LEAST or not found:
-            return found
+            return 0.0 if is_letter else found
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1
         if role in {"time", "date", "end"}:
@@ -143,11 +150,22 @@ class Profile(NamedTuple):
                 words_of(self.names[-1])
             )
             is_code = self.codes > _ALIKE
+            if role == "place" and self.distinct > len(self.values) * _ALIKE:
+                return 0.0  # nobody is somewhere else every time
             found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
         if role == "duration":
             return found if _share(_LASTING, self.values) > _ALIKE else 0.0
-        few = {"user": 1, "item": 1, "action": 2}.get(role, 0)  # values that tell nobody and nothing apart
-        return found * (0.8 if self.distinct <= few else 1.0)
+        if role == "user":
+            again = self.distinct < _HALF * self.filled * len(self.values)
+            few = self.distinct <= _HANDFUL and len(self.values) >= _SAMPLED and found < _SURE_NAME
+            return (
+                0.0
+                if is_letter and not again
+                else found * (_HALF if few else 0.8 if self.distinct < 2 else 1.0)
+            )  # noqa: PLR2004
+        says_nothing = role in {"item", "action"} and self.usual > _ALL_ALIKE
+        says_nothing |= role == "action" and self.distinct > max(_FEW, _HALF * len(self.values))
+        return found * (_HALF if says_nothing else 0.8 if role == "action" and self.distinct <= 2 else 1.0)  # noqa: PLR2004
 
 
 def _share(form: re.Pattern[str], values: Sequence[str]) -> float:
@@ -188,6 +206,7 @@ def _measured(profile: Profile, times: Collection[str]) -> Profile:
     return profile._replace(
         filled=len(filled) / len(profile.values),
         distinct=len(set(filled)),
+        usual=Counter(filled).most_common(1)[0][1] / len(filled),
         read=max(
             clocks, sum(bool(_USUAL_TIME.match(each)) or each in times for each in filled) / len(filled)
         ),
@@ -243,8 +262,12 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             if score < 2 * _MORE or (not each.filled and others):
                 continue  # it holds nobody
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
-            if rival := next((other for other in rivals if not _tell_alike(each, other)), None):
-                near[role] = rival.column
+            for rival in rivals:
+                if _is_within(rival, each) and not _is_within(each, rival):
+                    each = rival  # noqa: PLW2901  the finer of the two
+                elif not _is_within(each, rival):
+                    near[role] = rival.column
+                    break
         sure = (
             each.named(role)
             if role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
@@ -311,12 +334,10 @@ def _choose_time(
             roles["date"] = max(rest, key=lambda each: each.score("date")).column
 
 
-def _tell_alike(one: Profile, other: Profile) -> bool:
-    """Whether two columns tell the same users apart, or say nothing yet."""
-    pairs = {pair for pair in zip(one.values, other.values, strict=True) if all(pair)}
-    return len(one.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * min(
-        one.distinct, other.distinct
-    )
+def _is_within(fine: Profile, coarse: Profile) -> bool:
+    """Whether each value of one column has a single one of another beside it, or nothing speaks yet."""
+    pairs = {pair for pair in zip(fine.values, coarse.values, strict=True) if all(pair)}
+    return len(fine.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * fine.distinct
 
 
 def _by_values(left: Sequence[Profile], taken: Mapping[str, str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 # In the order of trial: a file that no other format recognizes is CSV.
-FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Excel, Sqlite, DuckDb, Json, Lines, Csv)
+FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Excel, Sqlite, DuckDb, Lines, Json, Csv)
 
 
 def open_file(
