@@ -89,6 +89,11 @@ def fit(name: str, role: str) -> float:
     return max(known) * 0.7**strange + better - 0.001 * len(words)
 
 
+def is_of_profile(name: str) -> bool:
+    """Whether a column's name says who somebody is, and not what was done."""
+    return not _NEVER["done"].isdisjoint(words_of(name))
+
+
 def stated_unit(name: str) -> DurationUnit | None:
     """Return the unit in a duration's name, None for any other name: `duration_ms`, `停留时长（分钟）`, `Hours`."""
     words = words_of(name)

@@ -14,7 +14,16 @@ from typing import Final, NamedTuple
 import duckdb
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, fit, plain, stated_unit, words_of
+from eventabs.ingest.column_names import (
+    MARKERS,
+    PROFILE_NAMES,
+    ROLES,
+    fit,
+    is_of_profile,
+    plain,
+    stated_unit,
+    words_of,
+)
 from eventabs.ingest.formats import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import number
@@ -52,6 +61,7 @@ _MORE: Final = 0.1  # of the rows: what another column holds beyond the one that
 _SURE: Final = 0.45  # a score below it is a question
 _NEAR_BY: Final = 0.04  # two scores that differ by less are a question
 _HALF: Final = 0.5  # of the values
+_TELLS_NOTHING: Final = {"user": 1, "action": 2}  # different values
 _HANDFUL: Final = 5  # users, in a thousand rows or more
 _SURE_NAME: Final = 0.7  # a name all of whose words say it
 _ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
@@ -78,6 +88,7 @@ _EMPTY: Final = {
     ]
 }
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
+_SENTENCE: Final = re.compile(r"(?s)(?:.*?\b[^\W\d_]{2,}[ ,.!?]+){4}.*|(?:.*?[\u4e00-\u9fff]){8}.*")
 _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
 )
@@ -127,6 +138,16 @@ class Profile(NamedTuple):
     codes: float = 0.0
     usual: float = 0.0  # the share of its most frequent value
 
+    @property
+    def is_told(self) -> bool:
+        """Whether it holds sentences that differ from row to row."""
+        rows = len(self.values)
+        return (
+            rows >= _LEAST
+            and self.distinct > _HALF * rows
+            and _share(_SENTENCE, self.values) * self.filled > _HALF
+        )
+
     def named(self, role: str) -> float:
         """How well its name fits a role, less the deeper it lies."""
         depth = len(self.names) - 1
@@ -135,37 +156,35 @@ class Profile(NamedTuple):
         found = max(fit(" ".join(self.names[-2:]), role), fit(self.names[-1], role))
         return 0.0 if role in _ONLY_OUTSIDE else found * _NESTED**depth
 
-    def score(self, role: str) -> float:
+    def score(self, role: str) -> float:  # noqa: C901  a case for each role
         """How well name and values fit a role."""
-        found = self.named(role)
+        found, rows = self.named(role), len(self.values)
         is_letter = len(self.names[-1]) == 1
-        if len(self.values) < _LEAST or not found:
+        if rows < _LEAST or not found:
             return 0.0 if is_letter else found
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1
-        if role in {"time", "date", "end"}:
-            return found if self.read > _NEARLY_NONE else found * 0.1
-        if role in {"item", "place"}:  # numbers name nothing, an id or address of the row itself even less
-            is_row = self.distinct > len(self.values) * _ALIKE and not _OF_A_ROW.isdisjoint(
-                words_of(self.names[-1])
-            )
-            is_code = self.codes > _ALIKE
-            if role == "place" and self.distinct > len(self.values) * _ALIKE:
-                return 0.0  # nobody is somewhere else every time
-            found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
-        if role == "duration":
-            return found if _share(_LASTING, self.values) > _ALIKE else 0.0
-        if role == "user":
-            again = self.distinct < _HALF * self.filled * len(self.values)
-            few = self.distinct <= _HANDFUL and len(self.values) >= _SAMPLED and found < _SURE_NAME
-            return (
-                0.0
-                if is_letter and not again
-                else found * (_HALF if few else 0.8 if self.distinct < 2 else 1.0)
-            )  # noqa: PLR2004
-        says_nothing = role in {"item", "action"} and self.usual > _ALL_ALIKE
-        says_nothing |= role == "action" and self.distinct > max(_FEW, _HALF * len(self.values))
-        return found * (_HALF if says_nothing else 0.8 if role == "action" and self.distinct <= 2 else 1.0)  # noqa: PLR2004
+        is_each = self.distinct > rows * _ALIKE
+        match role:
+            case "time" | "date" | "end":
+                found *= 1.0 if self.read > _NEARLY_NONE else 0.1
+            case "duration":
+                found *= _share(_LASTING, self.values) > _ALIKE
+            case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
+                found *= 0.8
+            case "user" if is_letter and self.distinct >= _HALF * self.filled * rows:  # nobody comes back
+                found = 0.0
+            case "user" if self.distinct <= _HANDFUL and rows >= _SAMPLED and found < _SURE_NAME:
+                found *= _HALF
+            case "action" | "item" if self.usual > _ALL_ALIKE:
+                found *= _HALF
+            case "action" if self.distinct > max(_FEW, _HALF * rows):
+                found *= _HALF
+            case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
+                is_row = is_each and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
+                is_code = self.codes > _ALIKE
+                found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
+        return found
 
 
 def _share(form: re.Pattern[str], values: Sequence[str]) -> float:
@@ -262,12 +281,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             if score < 2 * _MORE or (not each.filled and others):
                 continue  # it holds nobody
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
-            for rival in rivals:
-                if _is_within(rival, each) and not _is_within(each, rival):
-                    each = rival  # noqa: PLW2901  the finer of the two
-                elif not _is_within(each, rival):
-                    near[role] = rival.column
-                    break
+            each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         sure = (
             each.named(role)
             if role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
@@ -285,7 +299,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     )
     unsure = {role: column for role, column in unsure.items() if role in kept}
     if "item" in kept:
-        unsure |= _by_values([each for each in free if each.column not in used], {**named, **unsure})
+        left = [each for each in free if each.column not in used]
+        unsure |= _by_values(left, {**named, **unsure}, roles)
     return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near)
 
 
@@ -334,29 +349,45 @@ def _choose_time(
             roles["date"] = max(rest, key=lambda each: each.score("date")).column
 
 
+def _finest(best: Profile, rivals: Sequence[Profile]) -> tuple[Profile, str]:
+    """Return the column whose values each belong to one value of the others, and one that is no coarser, "" for none."""
+    for rival in rivals:
+        if not _is_within(best, rival):
+            if not _is_within(rival, best):
+                return best, rival.column
+            best = rival
+    return best, ""
+
+
 def _is_within(fine: Profile, coarse: Profile) -> bool:
     """Whether each value of one column has a single one of another beside it, or nothing speaks yet."""
     pairs = {pair for pair in zip(fine.values, coarse.values, strict=True) if all(pair)}
     return len(fine.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * fine.distinct
 
 
-def _by_values(left: Sequence[Profile], taken: Mapping[str, str]) -> dict[str, str]:
-    """Return columns without a telling name that could say what was done: of few values an action, of many an object."""
+def _by_values(left: Sequence[Profile], taken: Mapping[str, str], roles: dict[str, str]) -> dict[str, str]:
+    """Return columns without a telling name that could say what was done: of few values an action, of many an object.
+
+    An object of sentences is sure, and goes to `roles`.
+    """
     texts = [
         each
         for each in left
         if each.filled > 3 * _MORE
         and each.distinct > 1
+        and each.usual <= _ALL_ALIKE
         and each.codes + each.read < _HALF
         and each.column not in taken.values()
+        and not (each.named("user") or is_of_profile(each.names[-1]))
     ]
-    few = [each for each in texts if each.distinct <= _FEW]
-    found = (
-        {"action": max(few, key=lambda each: each.filled).column} if few and not taken.get("action") else {}
-    )
+    few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
+    found = {}
+    if few and not taken.get("action"):
+        found["action"] = max(few, key=lambda each: each.filled).column
     many = [each for each in texts if each.column not in found.values()]
     if many and not taken.get("item"):
-        found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
+        best = max(many, key=lambda each: each.filled * each.distinct)
+        (roles if best.is_told else found)["item"] = best.column
     return found
 
 
@@ -372,7 +403,7 @@ def required(path: str, choice: Choice, inventory: Inventory, source: Format | N
         )
     elif "time" not in roles:
         what = _("no time column that is sure; name it")
-    elif "user" in choice.near and not has_user:
+    elif choice.near.get("user") and not has_user:
         what = _("two columns that may be the user, {first} and {second}; name one")
     elif not any(role in roles for role in _ACTIVITY) or (
         not {"text", "action", "item", "app", "media"} & roles.keys()
@@ -408,7 +439,7 @@ def input_table(
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
     other = _("or")
     mapped = [
-        f"{role} = {_toml(name)}" + (f"  # {other} {_toml(near[role])}" if role in near else "")
+        f"{role} = {_toml(name)}" + (f"  # {other} {_toml(near[role])}" if near.get(role) else "")
         for role, name in columns.items()
     ]
     return "\n".join(["[input]", *lines, *(["", "[input.columns]", *mapped] if mapped else [])])
