@@ -115,6 +115,8 @@ SENTENCE_VERBS: Final[dict[str, Action]] = _WORDS["sentence_verbs"]
 OPENING_VERBS: Final[dict[Action, str]] = _WORDS["opening_verbs"]
 FAILURES: Final = _plain_words(_WORDS["results"]["failures"])
 FAILURE_SAID: Final[dict[str, str]] = _WORDS["results"]["said"]
+EMPTY: Final = frozenset(_WORDS["values"]["empty"])
+NOBODY: Final = _WORDS["values"]["nobody"]
 PLATFORMS: Final = _plain_words(_WORDS["platforms"]["words"])
 MARKERS: Final = tuple(
     (_plain_words(family["begin"]), _plain_words(family["end"])) for family in _WORDS["markers"]

@@ -15,6 +15,7 @@ import duckdb
 
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.column_names import (
+    EMPTY,
     MARKERS,
     PROFILE_NAMES,
     ROLES,
@@ -69,24 +70,6 @@ _FEW: Final = 20  # different values: more are things, not actions
 _NESTED: Final = 0.95  # of a score, for each step into an object
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
-_EMPTY: Final = {
-    *[
-        "-",
-        "[]",
-        "{}",
-        "na",
-        "n/a",
-        "nan",
-        "null",
-        "none",
-        "nil",
-        "undefined",
-        "(none)",
-        "(null)",
-        "(not",
-        "set)",
-    ]
-}
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
 _SENTENCE: Final = re.compile(r"(?s)(?:.*?\b[^\W\d_]{2,}[ ,.!?]+){4}.*|(?:.*?[\u4e00-\u9fff]){8}.*")
 _USUAL_TIME: Final = re.compile(
@@ -205,7 +188,7 @@ def profiles(
     held: dict[InnerPath, tuple[str, ...]] = {}
     for path, _names in found:
         values = (value_of(row, path) for row in sample)
-        held[path] = tuple("" if value.lower() in _EMPTY else value for value in values)
+        held[path] = tuple("" if value.lower() in EMPTY else value for value in values)
     unread = {
         value
         for values in held.values()
@@ -322,19 +305,10 @@ def _choose_time(
         ):
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
         else:
-            values = [
-                each
-                for each in free
-                if each.read > _ALIKE < each.filled
-                and each.kind != "clock"
-                and each.codes < _ALIKE
-                and not each.named("end")
-            ]
-            clocks = [
-                each
-                for each in free
-                if each.kind == "clock" and each.filled > _ALIKE and not each.named("duration")
-            ]
+            filled = [each for each in free if each.filled > _ALIKE]
+            clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
+            values = [each for each in filled if each.read > _ALIKE > each.codes and each.kind != "clock"]
+            values = [each for each in values if not each.named("end")]
             if values:
                 best = min(values, key=lambda each: each.kind == "day")
                 (roles if len(values) == 1 else unsure)["time"] = best.column
@@ -467,27 +441,24 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
     `user_columns` name the users: if one has several users, all would become one log.
     """
     user, path = source.file.user, source.file.path
-    if merged := next((column for column in user_columns if _has_several(source, column)), None):
+    message = ""
+    if column := next((column for column in user_columns if _has_several(source, column)), ""):
         message = _(
             "{path} has the column {column} with several users, who would all become the one user {user}; leave out"
             ' --user ([input] user), or name the column: {setting}; if all rows are of one person: [input.columns] user = "-" as well'
         )
-        raise InputError(
-            message.format(path=path, column=merged, user=user, setting=column_setting("user", merged))
-        )
-    known = {plain(leaf.names[-1]): str(leaf) for leaf in source.inventory.leaves}
-    known |= {plain(column): column for column in source.columns}
-    if source.file.named.get("user") != NO_COLUMN and (
-        near := get_close_matches(plain(user), known, 1, _NEAR)
-    ):
-        message = _(
-            "--user ([input] user) is the id of the one user whose rows they are, and {path} has a column {column}; name"
-            ' a column of users so: {setting}; if {user} is an id: [input.columns] user = "-" as well'
-        )
-        column = known[near[0]]
-        raise InputError(
-            message.format(path=path, column=column, user=user, setting=column_setting("user", column))
-        )
+    elif source.file.named.get("user") != NO_COLUMN:
+        known = {plain(leaf.names[-1]): str(leaf) for leaf in source.inventory.leaves}
+        known |= {plain(column): column for column in source.columns}
+        for near in get_close_matches(plain(user), known, 1, _NEAR):
+            column = known[near]
+            message = _(
+                "--user ([input] user) is the id of the one user whose rows they are, and {path} has a column {column}; name"
+                ' a column of users so: {setting}; if {user} is an id: [input.columns] user = "-" as well'
+            )
+    if message:
+        setting = column_setting("user", column)
+        raise InputError(message.format(path=path, column=column, user=user, setting=setting))
 
 
 def _has_several(source: Format, column: str) -> bool:
@@ -665,18 +636,18 @@ class ColumnChoice:
                 yield _doubt("fuller_column", message, role, chosen, fuller[0])
 
 
+def warning(code: str, message: str, **values: object) -> InputWarning:
+    """Return a warning with the values in its message."""
+    return InputWarning(code, message.format(**values))
+
+
 def _doubt(code: str, message: str, role: str, chosen: Profile, other: Profile | None = None) -> InputWarning:
     rows = len(chosen.values)
     of = ngettext("of the first {count:,} row", "of the first {count:,} rows", rows).format(count=rows)
     held, more = (round(_readable(each, role) * rows) if each else 0 for each in (chosen, other))
-    name = other.column if other else ""
-    setting = column_setting(role, name)
-    return InputWarning(
-        code,
-        message.format(
-            role=role, column=chosen.column, other=name, held=held, more=more, of=of, setting=setting
-        ),
-    )
+    values = {"held": held, "more": more, "of": of, "other": other.column if other else ""}
+    setting = column_setting(role, str(values["other"]))
+    return warning(code, message, role=role, column=chosen.column, setting=setting, **values)
 
 
 def _readable(profile: Profile, role: str) -> float:
@@ -719,14 +690,15 @@ def profile_warnings(
             "profiles file {path} has no column {absent}, which no user's header shows then; it has: {columns};"
             " name what may be sent: [profiles] columns"
         )
-        values = {"absent": ", ".join(absent), "columns": ", ".join(source.columns)}
-        found.append(InputWarning("absent_profile_column", message.format(path=path, **values)))
+        columns = ", ".join(source.columns)
+        found.append(
+            warning("absent_profile_column", message, path=path, absent=", ".join(absent), columns=columns)
+        )
     known = number(connection, "SELECT count(*) FROM profiles SEMI JOIN users USING (user_id)")
     if shown and not known:
         message = _(
             "profiles file {path} has a profile of no user of the export; its user column has to hold the same ids:"
             " {setting}"
         )
-        setting = column_setting("user")
-        found.append(InputWarning("foreign_profiles", message.format(path=path, setting=setting)))
+        found.append(warning("foreign_profiles", message, path=path, setting=column_setting("user")))
     return found
