@@ -19,7 +19,7 @@ def open_input_file(folder: Path, name: str, data: str | bytes) -> Format:
     """Write a file and open it."""
     path = folder / name
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    return open_file(CONNECTION, str(path), folder, columns={})
+    return open_file(CONNECTION, str(path), folder)
 
 
 def queried(source: Format, *columns: str) -> list[tuple[Any, ...]]:

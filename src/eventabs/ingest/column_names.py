@@ -78,6 +78,8 @@ def fit(name: str, role: str) -> float:
     if not known or not _NEVER.get(role, set()).isdisjoint(words):
         return 0.0
     beside = _BESIDE["any"] | _BESIDE.get(role, set()) | _WEIGHTS[role].keys()
+    if role == "user" and words[-1] not in beside:  # `author_association` is something else of a user
+        return 0.0
     strange = sum(word not in beside for word in words)
     # of names that fit alike the plain id of a user wins, and the name of a thing
     mark = _PREFERRED.get(role, [""])
@@ -85,6 +87,11 @@ def fit(name: str, role: str) -> float:
         known = [_WEIGHTS[role]["ip"]]
     better = 0.02 * (mark[0] in words) + 0.01 * (mark[-1] in words)
     return max(known) * 0.7**strange + better - 0.001 * len(words)
+
+
+def is_of_profile(name: str) -> bool:
+    """Whether a column's name says who somebody is, and not what was done."""
+    return not _NEVER["done"].isdisjoint(words_of(name))
 
 
 def stated_unit(name: str) -> DurationUnit | None:
@@ -108,6 +115,8 @@ SENTENCE_VERBS: Final[dict[str, Action]] = _WORDS["sentence_verbs"]
 OPENING_VERBS: Final[dict[Action, str]] = _WORDS["opening_verbs"]
 FAILURES: Final = _plain_words(_WORDS["results"]["failures"])
 FAILURE_SAID: Final[dict[str, str]] = _WORDS["results"]["said"]
+EMPTY: Final = frozenset(_WORDS["values"]["empty"])
+NOBODY: Final = _WORDS["values"]["nobody"]
 PLATFORMS: Final = _plain_words(_WORDS["platforms"]["words"])
 MARKERS: Final = tuple(
     (_plain_words(family["begin"]), _plain_words(family["end"])) for family in _WORDS["markers"]

@@ -14,7 +14,17 @@ from typing import Final, NamedTuple
 import duckdb
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, fit, plain, stated_unit, words_of
+from eventabs.ingest.column_names import (
+    EMPTY,
+    MARKERS,
+    PROFILE_NAMES,
+    ROLES,
+    fit,
+    is_of_profile,
+    plain,
+    stated_unit,
+    words_of,
+)
 from eventabs.ingest.formats import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import number
@@ -52,33 +62,22 @@ _MORE: Final = 0.1  # of the rows: what another column holds beyond the one that
 _SURE: Final = 0.45  # a score below it is a question
 _NEAR_BY: Final = 0.04  # two scores that differ by less are a question
 _HALF: Final = 0.5  # of the values
+_TELLS_NOTHING: Final = {"user": 1, "action": 2}  # different values
+_HANDFUL: Final = 5  # users, in a thousand rows or more
+_SURE_NAME: Final = 0.7  # a name all of whose words say it
+_ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
 _FEW: Final = 20  # different values: more are things, not actions
 _NESTED: Final = 0.95  # of a score, for each step into an object
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
-_EMPTY: Final = {
-    *[
-        "-",
-        "[]",
-        "{}",
-        "na",
-        "n/a",
-        "nan",
-        "null",
-        "none",
-        "nil",
-        "undefined",
-        "(none)",
-        "(null)",
-        "(not",
-        "set)",
-    ]
-}
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
+_SENTENCE: Final = re.compile(r"(?s)(?:.*?\b[^\W\d_]{2,}[ ,.!?]+){4}.*|(?:.*?[\u4e00-\u9fff]){8}.*")
 _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
 )
-_MAY_BE_TIME: Final = re.compile(r"(?=.{6,40}$)(?=.*\d).*[^\d.].*|\d{8}(?:\d{6})?$")
+_MAY_BE_TIME: Final = re.compile(
+    r"(?=.{6,40}$)(?=.*\d).*[^\d.].*|\d{8}(?:\d{6})?$|\d{1,2}\.\d{1,2}\.\d{2,4}$"
+)
 _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
 )
@@ -120,6 +119,17 @@ class Profile(NamedTuple):
     read: float = 0.0
     kind: str = ""
     codes: float = 0.0
+    usual: float = 0.0  # the share of its most frequent value
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it holds sentences that differ from row to row."""
+        rows = len(self.values)
+        return (
+            rows >= _LEAST
+            and self.distinct > _HALF * rows
+            and _share(_SENTENCE, self.values) * self.filled > _HALF
+        )
 
     def named(self, role: str) -> float:
         """How well its name fits a role, less the deeper it lies."""
@@ -129,25 +139,35 @@ class Profile(NamedTuple):
         found = max(fit(" ".join(self.names[-2:]), role), fit(self.names[-1], role))
         return 0.0 if role in _ONLY_OUTSIDE else found * _NESTED**depth
 
-    def score(self, role: str) -> float:
+    def score(self, role: str) -> float:  # noqa: C901  a case for each role
         """How well name and values fit a role."""
-        found = self.named(role)
-        if len(self.values) < _LEAST or not found:
-            return found
+        found, rows = self.named(role), len(self.values)
+        is_letter = len(self.names[-1]) == 1
+        if rows < _LEAST or not found:
+            return 0.0 if is_letter else found
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1
-        if role in {"time", "date", "end"}:
-            return found if self.read > _NEARLY_NONE else found * 0.1
-        if role in {"item", "place"}:  # numbers name nothing, an id or address of the row itself even less
-            is_row = self.distinct > len(self.values) * _ALIKE and not _OF_A_ROW.isdisjoint(
-                words_of(self.names[-1])
-            )
-            is_code = self.codes > _ALIKE
-            found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
-        if role == "duration":
-            return found if _share(_LASTING, self.values) > _ALIKE else 0.0
-        few = {"user": 1, "item": 1, "action": 2}.get(role, 0)  # values that tell nobody and nothing apart
-        return found * (0.8 if self.distinct <= few else 1.0)
+        is_each = self.distinct > rows * _ALIKE
+        match role:
+            case "time" | "date" | "end":
+                found *= 1.0 if self.read > _NEARLY_NONE else 0.1
+            case "duration":
+                found *= _share(_LASTING, self.values) > _ALIKE
+            case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
+                found *= 0.8
+            case "user" if is_letter and self.distinct >= _HALF * self.filled * rows:  # nobody comes back
+                found = 0.0
+            case "user" if self.distinct <= _HANDFUL and rows >= _SAMPLED and found < _SURE_NAME:
+                found *= _HALF
+            case "action" | "item" if self.usual > _ALL_ALIKE:
+                found *= _HALF
+            case "action" if self.distinct > max(_FEW, _HALF * rows):
+                found *= _HALF
+            case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
+                is_row = is_each and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
+                is_code = self.codes > _ALIKE
+                found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
+        return found
 
 
 def _share(form: re.Pattern[str], values: Sequence[str]) -> float:
@@ -168,7 +188,7 @@ def profiles(
     held: dict[InnerPath, tuple[str, ...]] = {}
     for path, _names in found:
         values = (value_of(row, path) for row in sample)
-        held[path] = tuple("" if value.lower() in _EMPTY else value for value in values)
+        held[path] = tuple("" if value.lower() in EMPTY else value for value in values)
     unread = {
         value
         for values in held.values()
@@ -188,6 +208,7 @@ def _measured(profile: Profile, times: Collection[str]) -> Profile:
     return profile._replace(
         filled=len(filled) / len(profile.values),
         distinct=len(set(filled)),
+        usual=Counter(filled).most_common(1)[0][1] / len(filled),
         read=max(
             clocks, sum(bool(_USUAL_TIME.match(each)) or each in times for each in filled) / len(filled)
         ),
@@ -243,8 +264,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             if score < 2 * _MORE or (not each.filled and others):
                 continue  # it holds nobody
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
-            if rival := next((other for other in rivals if not _tell_alike(each, other)), None):
-                near[role] = rival.column
+            each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         sure = (
             each.named(role)
             if role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
@@ -262,7 +282,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     )
     unsure = {role: column for role, column in unsure.items() if role in kept}
     if "item" in kept:
-        unsure |= _by_values([each for each in free if each.column not in used], {**named, **unsure})
+        left = [each for each in free if each.column not in used]
+        unsure |= _by_values(left, {**named, **unsure}, roles)
     return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near)
 
 
@@ -284,19 +305,10 @@ def _choose_time(
         ):
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
         else:
-            values = [
-                each
-                for each in free
-                if each.read > _ALIKE < each.filled
-                and each.kind != "clock"
-                and each.codes < _ALIKE
-                and not each.named("end")
-            ]
-            clocks = [
-                each
-                for each in free
-                if each.kind == "clock" and each.filled > _ALIKE and not each.named("duration")
-            ]
+            filled = [each for each in free if each.filled > _ALIKE]
+            clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
+            values = [each for each in filled if each.read > _ALIKE > each.codes and each.kind != "clock"]
+            values = [each for each in values if not each.named("end")]
             if values:
                 best = min(values, key=lambda each: each.kind == "day")
                 (roles if len(values) == 1 else unsure)["time"] = best.column
@@ -311,31 +323,45 @@ def _choose_time(
             roles["date"] = max(rest, key=lambda each: each.score("date")).column
 
 
-def _tell_alike(one: Profile, other: Profile) -> bool:
-    """Whether two columns tell the same users apart, or say nothing yet."""
-    pairs = {pair for pair in zip(one.values, other.values, strict=True) if all(pair)}
-    return len(one.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * min(
-        one.distinct, other.distinct
-    )
+def _finest(best: Profile, rivals: Sequence[Profile]) -> tuple[Profile, str]:
+    """Return the column whose values each belong to one value of the others, and one that is no coarser, "" for none."""
+    for rival in rivals:
+        if not _is_within(best, rival):
+            if not _is_within(rival, best):
+                return best, rival.column
+            best = rival
+    return best, ""
 
 
-def _by_values(left: Sequence[Profile], taken: Mapping[str, str]) -> dict[str, str]:
-    """Return columns without a telling name that could say what was done: of few values an action, of many an object."""
+def _is_within(fine: Profile, coarse: Profile) -> bool:
+    """Whether each value of one column has a single one of another beside it, or nothing speaks yet."""
+    pairs = {pair for pair in zip(fine.values, coarse.values, strict=True) if all(pair)}
+    return len(fine.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * fine.distinct
+
+
+def _by_values(left: Sequence[Profile], taken: Mapping[str, str], roles: dict[str, str]) -> dict[str, str]:
+    """Return columns without a telling name that could say what was done: of few values an action, of many an object.
+
+    An object of sentences is sure, and goes to `roles`.
+    """
     texts = [
         each
         for each in left
         if each.filled > 3 * _MORE
         and each.distinct > 1
+        and each.usual <= _ALL_ALIKE
         and each.codes + each.read < _HALF
         and each.column not in taken.values()
+        and not (each.named("user") or is_of_profile(each.names[-1]))
     ]
-    few = [each for each in texts if each.distinct <= _FEW]
-    found = (
-        {"action": max(few, key=lambda each: each.filled).column} if few and not taken.get("action") else {}
-    )
+    few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
+    found = {}
+    if few and not taken.get("action"):
+        found["action"] = max(few, key=lambda each: each.filled).column
     many = [each for each in texts if each.column not in found.values()]
     if many and not taken.get("item"):
-        found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
+        best = max(many, key=lambda each: each.filled * each.distinct)
+        (roles if best.is_told else found)["item"] = best.column
     return found
 
 
@@ -351,7 +377,7 @@ def required(path: str, choice: Choice, inventory: Inventory, source: Format | N
         )
     elif "time" not in roles:
         what = _("no time column that is sure; name it")
-    elif "user" in choice.near and not has_user:
+    elif choice.near.get("user") and not has_user:
         what = _("two columns that may be the user, {first} and {second}; name one")
     elif not any(role in roles for role in _ACTIVITY) or (
         not {"text", "action", "item", "app", "media"} & roles.keys()
@@ -387,7 +413,7 @@ def input_table(
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
     other = _("or")
     mapped = [
-        f"{role} = {_toml(name)}" + (f"  # {other} {_toml(near[role])}" if role in near else "")
+        f"{role} = {_toml(name)}" + (f"  # {other} {_toml(near[role])}" if near.get(role) else "")
         for role, name in columns.items()
     ]
     return "\n".join(["[input]", *lines, *(["", "[input.columns]", *mapped] if mapped else [])])
@@ -415,27 +441,24 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
     `user_columns` name the users: if one has several users, all would become one log.
     """
     user, path = source.file.user, source.file.path
-    if merged := next((column for column in user_columns if _has_several(source, column)), None):
+    message = ""
+    if column := next((column for column in user_columns if _has_several(source, column)), ""):
         message = _(
             "{path} has the column {column} with several users, who would all become the one user {user}; leave out"
             ' --user ([input] user), or name the column: {setting}; if all rows are of one person: [input.columns] user = "-" as well'
         )
-        raise InputError(
-            message.format(path=path, column=merged, user=user, setting=column_setting("user", merged))
-        )
-    known = {plain(leaf.names[-1]): str(leaf) for leaf in source.inventory.leaves}
-    known |= {plain(column): column for column in source.columns}
-    if source.file.named.get("user") != NO_COLUMN and (
-        near := get_close_matches(plain(user), known, 1, _NEAR)
-    ):
-        message = _(
-            "--user ([input] user) is the id of the one user whose rows they are, and {path} has a column {column}; name"
-            ' a column of users so: {setting}; if {user} is an id: [input.columns] user = "-" as well'
-        )
-        column = known[near[0]]
-        raise InputError(
-            message.format(path=path, column=column, user=user, setting=column_setting("user", column))
-        )
+    elif source.file.named.get("user") != NO_COLUMN:
+        known = {plain(leaf.names[-1]): str(leaf) for leaf in source.inventory.leaves}
+        known |= {plain(column): column for column in source.columns}
+        for near in get_close_matches(plain(user), known, 1, _NEAR):
+            column = known[near]
+            message = _(
+                "--user ([input] user) is the id of the one user whose rows they are, and {path} has a column {column}; name"
+                ' a column of users so: {setting}; if {user} is an id: [input.columns] user = "-" as well'
+            )
+    if message:
+        setting = column_setting("user", column)
+        raise InputError(message.format(path=path, column=column, user=user, setting=setting))
 
 
 def _has_several(source: Format, column: str) -> bool:
@@ -613,18 +636,18 @@ class ColumnChoice:
                 yield _doubt("fuller_column", message, role, chosen, fuller[0])
 
 
+def warning(code: str, message: str, **values: object) -> InputWarning:
+    """Return a warning with the values in its message."""
+    return InputWarning(code, message.format(**values))
+
+
 def _doubt(code: str, message: str, role: str, chosen: Profile, other: Profile | None = None) -> InputWarning:
     rows = len(chosen.values)
     of = ngettext("of the first {count:,} row", "of the first {count:,} rows", rows).format(count=rows)
     held, more = (round(_readable(each, role) * rows) if each else 0 for each in (chosen, other))
-    name = other.column if other else ""
-    setting = column_setting(role, name)
-    return InputWarning(
-        code,
-        message.format(
-            role=role, column=chosen.column, other=name, held=held, more=more, of=of, setting=setting
-        ),
-    )
+    values = {"held": held, "more": more, "of": of, "other": other.column if other else ""}
+    setting = column_setting(role, str(values["other"]))
+    return warning(code, message, role=role, column=chosen.column, setting=setting, **values)
 
 
 def _readable(profile: Profile, role: str) -> float:
@@ -667,14 +690,15 @@ def profile_warnings(
             "profiles file {path} has no column {absent}, which no user's header shows then; it has: {columns};"
             " name what may be sent: [profiles] columns"
         )
-        values = {"absent": ", ".join(absent), "columns": ", ".join(source.columns)}
-        found.append(InputWarning("absent_profile_column", message.format(path=path, **values)))
+        columns = ", ".join(source.columns)
+        found.append(
+            warning("absent_profile_column", message, path=path, absent=", ".join(absent), columns=columns)
+        )
     known = number(connection, "SELECT count(*) FROM profiles SEMI JOIN users USING (user_id)")
     if shown and not known:
         message = _(
             "profiles file {path} has a profile of no user of the export; its user column has to hold the same ids:"
             " {setting}"
         )
-        setting = column_setting("user")
-        found.append(InputWarning("foreign_profiles", message.format(path=path, setting=setting)))
+        found.append(warning("foreign_profiles", message, path=path, setting=column_setting("user")))
     return found

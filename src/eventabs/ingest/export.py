@@ -530,7 +530,7 @@ def open_export(
         schema_choice = SchemaChoice(schema)
         times = schema_choice.times | ({columns["time"]} if columns.get("time") else set())
         opened = partial(
-            open_file, connection, folder=folder, encoding=encoding, columns=columns, times=times, stop=stop
+            open_file, connection, folder=folder, encoding=encoding, named=columns, times=times, stop=stop
         )
         profile = opened(*profile_paths) if profile_paths else None
         profile_user, shown = "", list[tuple[str, str]]()

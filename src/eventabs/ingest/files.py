@@ -26,25 +26,24 @@ from eventabs.records import Event, Journey
 from eventabs.stop import Stop
 
 # The schemes of databases, each with a command that writes a query's rows as CSV.
-_POSTGRESQL: Final = r'psql ADDRESS -c "\copy (SELECT ...) TO STDOUT CSV HEADER" | eventabs run -'
-_MYSQL: Final = 'mysql --batch -e "SELECT ..." DATABASE | eventabs run -'
-_CLICKHOUSE: Final = 'clickhouse-client --query "SELECT ... FORMAT CSVWithNames" | eventabs run -'
-_MONGODB: Final = "mongoexport --uri ADDRESS --collection NAME | eventabs run -"
-_BIGQUERY: Final = 'bq query --format=csv --nouse_legacy_sql --max_rows=1000000 "SELECT ..." | eventabs run -'
 _RECIPES: Final = {
-    "postgres": _POSTGRESQL,
-    "postgresql": _POSTGRESQL,
-    "redshift": _POSTGRESQL,
-    "mysql": _MYSQL,
-    "mariadb": _MYSQL,
-    "clickhouse": _CLICKHOUSE,
-    "mongodb": _MONGODB,
-    "mongodb+srv": _MONGODB,
-    "bigquery": _BIGQUERY,
+    scheme: recipe
+    for schemes, recipe in (
+        (
+            "postgres postgresql redshift",
+            r'psql ADDRESS -c "\copy (SELECT ...) TO STDOUT CSV HEADER" | eventabs run -',
+        ),
+        ("mysql mariadb", 'mysql --batch -e "SELECT ..." DATABASE | eventabs run -'),
+        ("clickhouse", 'clickhouse-client --query "SELECT ... FORMAT CSVWithNames" | eventabs run -'),
+        ("mongodb mongodb+srv", "mongoexport --uri ADDRESS --collection NAME | eventabs run -"),
+        (
+            "bigquery",
+            'bq query --format=csv --nouse_legacy_sql --max_rows=1000000 "SELECT ..." | eventabs run -',
+        ),
+    )
+    for scheme in schemes.split()
 }
-_OTHER_DATABASES: Final = frozenset(
-    ["jdbc", "odbc", "mssql", "sqlserver", "oracle", "snowflake", "hive", "presto", "trino", "redis"]
-)
+_OTHER_DATABASES: Final = re.compile("jdbc|odbc|mssql|sqlserver|oracle|snowflake|hive|presto|trino|redis")
 _DATABASE: Final = re.compile(r"(?:jdbc:)?([a-z][a-z0-9+]*):", re.IGNORECASE)
 
 _PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
@@ -66,7 +65,7 @@ def refuse_database(name: str) -> None:
     if recipe := _RECIPES.get(scheme) or _RECIPES.get(scheme.removesuffix(f"+{product}")):
         message = _("{scheme}:// names a database; let its own client write the rows: {recipe}")
         raise InputError(message.format(scheme=scheme, recipe=recipe))
-    if scheme in _OTHER_DATABASES:
+    if _OTHER_DATABASES.fullmatch(scheme):
         message = _(
             "{scheme}:// names a database; let its own client write the rows as CSV with a header:"
             " CLIENT ... | eventabs run -"

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from eventabs.ingest.column_names import ACTION_WORDS
-from eventabs.ingest.columns import Profile, column_setting, input_table, kept_settings, value_of
+from eventabs.ingest.column_names import ACTION_WORDS, NOBODY
+from eventabs.ingest.columns import Profile, column_setting, input_table, kept_settings, value_of, warning
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath
 from eventabs.ingest.normal_form import number, quoted
@@ -32,10 +32,6 @@ _ASLEEP: Final = 0.5  # of these: the most that the quietest hours may have
 _LONG: Final = 3 * 3600  # seconds
 _IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are at most this long
 _OVERLAPPING: Final = 0.5  # of the rows: durations that end after the user's next row
-_UNKNOWN_USERS: Final = (
-    "na n/a nan null none nil undefined unknown anonymous anon guest 0 -1 - # (none) (null) (not set) \\n"
-    " 匿名 匿名用户 未知 游客 访客 无 空"
-)
 _FEW: Final = 20  # rows of a user; fewer are not many
 _OFTEN: Final = 2  # times the mean number of rows a user
 
@@ -96,10 +92,10 @@ def implausible(
 
 def _usual(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
     """Return the most frequent action and object of the first users."""
-    (found,) = connection.execute(f"""
+    ((action, item),) = connection.execute(f"""
         SELECT coalesce(CAST(mode(action) AS VARCHAR), ''), coalesce(CAST(mode(nullif(item, '')) AS VARCHAR), '')
         FROM behaviors WHERE rowid < {_HEAD} AND reason IS NULL""").fetchall()
-    return found[0], found[1]
+    return action, item
 
 
 def _totals(connection: duckdb.DuckDBPyConnection, action: str, item: str) -> Totals:
@@ -131,11 +127,7 @@ def _actions(totals: Totals, action: str, roles: Collection[str]) -> list[InputW
         '{share} of the rows have the action "{action}"; if another column says what was done, name it: {setting}'
     )
     share = _percent(totals.with_usual_action / totals.rows)
-    return [
-        InputWarning(
-            "one_action", message.format(share=share, action=action, setting=column_setting("action"))
-        )
-    ]
+    return [warning("one_action", message, share=share, action=action, setting=column_setting("action"))]
 
 
 def _objects(
@@ -153,18 +145,17 @@ def _objects(
             "{share} of the lines are a bare verb, which does not say what something was done with;"
             " name the column that does: {setting}"
         )
-        share = _percent(bare / totals.rows)
-        return [InputWarning("no_object", message.format(share=share, setting=setting))]
+        return [warning("no_object", message, share=_percent(bare / totals.rows), setting=setting)]
     if words and "text" not in roles:
         message = _("not used: {column}; it looks like what was done, in words: {setting}")
-        return [InputWarning("unused_column", message.format(column=words, setting=setting))]
+        return [warning("unused_column", message, column=words, setting=setting)]
     if item and totals.with_usual_object > _NEARLY_ALL * totals.rows:
         message = _(
             '{share} of the rows have the object "{item}"; if another column says with what something was done,'
             " name it: {setting}"
         )
         share = _percent(totals.with_usual_object / totals.rows)
-        return [InputWarning("one_object", message.format(share=share, item=item, setting=setting))]
+        return [warning("one_object", message, share=share, item=item, setting=setting)]
     return []
 
 
@@ -175,10 +166,10 @@ def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWa
         message = _(
             "nearly every row is another user ({share}); if another column says who it was, name it: {setting}"
         )
-        yield InputWarning("many_users", message.format(**values))
+        yield warning("many_users", message, **values)
     elif users > 1 and most > _NEARLY_ALL * rows:
         message = _("one user has {share} of the rows; if another column says who it was, name it: {setting}")
-        yield InputWarning("one_user", message.format(**values))
+        yield warning("one_user", message, **values)
 
 
 def _midnights(totals: Totals) -> Iterator[InputWarning]:
@@ -186,8 +177,7 @@ def _midnights(totals: Totals) -> Iterator[InputWarning]:
         message = _(
             "all rows fall on 00:00, so that their order within a day is that of the file; if another column has the hour, name both: {setting}"
         )
-        setting = '[input.columns] time = "...", date = "..."'
-        yield InputWarning("midnights", message.format(setting=setting))
+        yield warning("midnights", message, setting='[input.columns] time = "...", date = "..."')
 
 
 def _clock(totals: Totals) -> list[InputWarning]:
@@ -247,7 +237,7 @@ def _milliseconds(connection: duckdb.DuckDBPyConnection, roles: Collection[str])
         " if they are, say so: {setting}"
     )
     setting = '[input] duration_unit = "ms"'
-    return [InputWarning("milliseconds", message.format(hours=f"{median / 3600:,.0f}", setting=setting))]
+    return [warning("milliseconds", message, hours=f"{median / 3600:,.0f}", setting=setting)]
 
 
 def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> list[InputWarning]:
@@ -256,15 +246,23 @@ def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> list[Inp
         f"""SELECT user_id, readable FROM users
         WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= {_FEW} AND readable * ? >= {_OFTEN} * ?
         ORDER BY readable DESC""",
-        [_UNKNOWN_USERS.split(), users, rows],
+        [NOBODY, users, rows],
     ).fetchall()
     message = _(
         'the user "{user}" has {count:,} rows ({share}), and looks like a word for nobody, whose rows become one'
         " log; leave these rows out, or name another column: {setting}"
     )
-    shown = ({"user": user, "count": count, "share": _percent(count / max(1, rows))} for user, count in found)
+    setting = column_setting("user")
     return [
-        InputWarning("unknown_user", message.format(**each, setting=column_setting("user"))) for each in shown
+        warning(
+            "unknown_user",
+            message,
+            user=user,
+            count=count,
+            share=_percent(count / max(1, rows)),
+            setting=setting,
+        )
+        for user, count in found
     ]
 
 

@@ -16,17 +16,8 @@ from typing import Any, Final
 import duckdb
 
 from eventabs.errors import InputError, out_of_memory
-from eventabs.ingest.column_names import (
-    CANONICAL,
-    FAILURE_SAID,
-    FAILURES,
-    MARKERS,
-    OPENING_VERBS,
-    PLATFORMS,
-    ROLES,
-    SENTENCE_VERBS,
-    SEPARATORS,
-)
+from eventabs.ingest import column_names as words
+from eventabs.ingest.column_names import MARKERS, OPENING_VERBS, ROLES, SENTENCE_VERBS, SEPARATORS
 from eventabs.ingest.files import copies_written, no_room
 from eventabs.language import gettext as _
 from eventabs.records import THING, DurationUnit
@@ -240,14 +231,10 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
             ),
         )
     )
-    kinds = {
-        word: str(kind)
-        for family in MARKERS
-        for kind, words in zip((BEGINS, ENDS), family, strict=True)
-        for word in words
-    }
-    said = f"coalesce({_case('lower(result)', FAILURE_SAID)}, lower(result))"
-    families = {word: family[0][0] for family in MARKERS for words in family for word in words}
+    kinds = {word: str(BEGINS) for begins, _ends in MARKERS for word in begins}
+    kinds |= {word: str(ENDS) for _begins, ends in MARKERS for word in ends}
+    said = f"coalesce({_case('lower(result)', words.FAILURE_SAID)}, lower(result))"
+    families = {word: family[0][0] for family in MARKERS for kind in family for word in kind}
     connection.execute(f"""
         CREATE OR REPLACE MACRO trimmed(text) AS
             -- `trim` with a set of characters is slow, and so is a character's look-up in a list
@@ -257,9 +244,9 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
             CASE WHEN {" OR ".join(f"contains(text, '{mark}')" for mark in SEPARATORS)}
                 THEN translate(lower(text), '{SEPARATORS}', '') ELSE lower(text) END;  -- translate is slow
         CREATE OR REPLACE MACRO readable_user(id) AS CASE WHEN strlen(id) <= {_LONGEST_USER_ID} THEN id END;
-        CREATE OR REPLACE MACRO canonical_action(word) AS {_by_length("word", CANONICAL)};
-        CREATE OR REPLACE MACRO is_platform(word) AS {_among("word", PLATFORMS)};
-        CREATE OR REPLACE MACRO is_failure(word) AS {_among("word", FAILURES)};
+        CREATE OR REPLACE MACRO canonical_action(word) AS {_by_length("word", words.CANONICAL)};
+        CREATE OR REPLACE MACRO is_platform(word) AS {_among("word", words.PLATFORMS)};
+        CREATE OR REPLACE MACRO is_failure(word) AS {_among("word", words.FAILURES)};
         -- "failed purchase", 购买失败: the name of an action that came to nothing, so that no purchase is seen in it
         CREATE OR REPLACE MACRO failed_action(action, canonical, result) AS
             CASE WHEN action IS NULL OR starts_with(result, action) THEN {said}
@@ -281,8 +268,8 @@ def _case(word: str, values: Mapping[str, str]) -> str:
     return f"CASE {word} {cases} END"
 
 
-def _among(word: str, words: Iterable[str]) -> str:
-    return f"coalesce({_by_length(word, dict.fromkeys(words, 'yes'))} = 'yes', false)"
+def _among(word: str, listed: Iterable[str]) -> str:
+    return f"coalesce({_by_length(word, dict.fromkeys(listed, 'yes'))} = 'yes', false)"
 
 
 def _by_length(word: str, values: Mapping[str, str]) -> str:

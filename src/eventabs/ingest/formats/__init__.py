@@ -1,9 +1,7 @@
 """Formats of input files. Another format is a class, and its name in `FORMATS`."""
 
-import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 
@@ -29,7 +27,7 @@ __all__ = [
 ]
 
 # In the order of trial: a file that no other format recognizes is CSV.
-FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Excel, Sqlite, DuckDb, Json, Lines, Csv)
+FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Excel, Sqlite, DuckDb, Lines, Json, Csv)
 
 
 def open_file(
@@ -38,21 +36,14 @@ def open_file(
     folder: Path,
     *,
     encoding: str = "",
-    header: Sequence[str] = (),
-    headers: Mapping[tuple[str, ...], re.Pattern[str]] | None = None,
-    columns: Mapping[str, str],
-    sheet: str = "",
-    table: str = "",
-    user: str = "",
-    times: frozenset[str] = frozenset(),
     stop: Stop = Stop(),
     not_utf8: bool = False,
+    **settings: Any,  # noqa: ANN401  other fields of InputFile
 ) -> Format:
     """Return the file in its format. Copies are made in `folder`.
 
-    `encoding` is a codec or "", `header` names the columns of a CSV that has no header, `columns` those of roles, `sheet`
-    and `table` what is read of a workbook or database; `user`, `headers` and `times` are as in InputFile.
-    `not_utf8`: the file is known not to be UTF-8. Raises InputError, and StorageError without room for a copy.
+    `encoding` is a codec or ""; `not_utf8`: the file is known not to be UTF-8; `settings`: the other fields of InputFile.
+    Raises InputError, and StorageError without room for a copy.
     """
     copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
     start = files.first_bytes(path)
@@ -60,22 +51,7 @@ def open_file(
     def opened(text: str, encoding: str) -> Format:
         content = files.inspect(text, binary=not encoding)
         head = files.first_bytes(text)
-        file = InputFile(
-            connection,
-            path,
-            text,
-            content,
-            encoding,
-            copy,
-            stop,
-            header,
-            headers or {},
-            columns,
-            times,
-            sheet,
-            table,
-            user,
-        )
+        file = InputFile(connection, path, text, content, encoding, copy, stop, **settings)
         return next(
             each(file) for each in FORMATS if each.is_text == bool(encoding) and each.sniff(path, head)
         )

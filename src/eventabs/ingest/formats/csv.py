@@ -107,19 +107,11 @@ class Layout(NamedTuple):
     below: int = 0
 
 
-class _Shape(NamedTuple):
-    """A well-known export without a header: a pattern of its lines, and its columns."""
-
-    line: re.Pattern[str]
-    dialect: Dialect
-    columns: tuple[str, ...]
-    needed: int
-
-
-# Other exports without a header have schemas, which name their columns.
+# Well-known exports without a header: a pattern of their lines, and their layout. Others have schemas, which name their columns.
 _HEADERLESS: Final = tuple(
-    _Shape(
-        re.compile(each["line"]), Dialect(each["delimiter"]), tuple(each["columns"].split()), each["needed"]
+    (
+        re.compile(each["line"]),
+        Layout(Dialect(each["delimiter"]), tuple(each["columns"].split()), each["needed"], False),
     )
     for each in SHAPES
 )
@@ -196,12 +188,14 @@ def _alike(lines: Sequence[tuple[int, str]]) -> int:
 
 def _known_layout(lines: Sequence[str], headers: Mapping[tuple[str, ...], re.Pattern[str]]) -> Layout | None:
     tried = [line.strip("\r\n ") for line in lines[:_FOLLOWING]]
-    shapes = (_Shape(line, _dialect(tried), columns, len(columns)) for columns, line in headers.items())
-    for shape in (*_HEADERLESS, *shapes):
-        if tried and shape.line.fullmatch(tried[0]):
-            fitting = sum(bool(shape.line.fullmatch(line)) for line in tried)
-            if fitting >= _SHARE * len(tried):
-                return Layout(shape.dialect, shape.columns, shape.needed, has_header=False)
+    named = (
+        (line, Layout(_dialect(tried), each, len(each), has_header=False)) for each, line in headers.items()
+    )
+    for pattern, layout in (*_HEADERLESS, *named) if tried else ():
+        if pattern.fullmatch(tried[0]) and sum(map(bool, map(pattern.fullmatch, tried))) >= _SHARE * len(
+            tried
+        ):
+            return layout
     return None
 
 

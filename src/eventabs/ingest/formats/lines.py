@@ -11,7 +11,11 @@ from eventabs.ingest import files
 from eventabs.ingest.formats.base import InputFile
 from eventabs.ingest.formats.csv import Csv, Dialect, Layout
 
-_STAMP: Final = r"(\d{1,4}[/.-]\d{1,2}[/.-]\d{2,4},? \d{1,2}:\d\d(?::\d\d)?(?:\s?[AaPp]\.?[Mm]\.?)?)"
+_CLOCK: Final = r"(?:오[전후] |[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?"
+_DAY: Final = r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}|\d{4}[년年] ?\d{1,2}[월月] ?\d{1,2}[일日]|\d{1,2} [A-Z][a-z]{2,8},? \d{4}|[A-Z][a-z]{2,8} \d{1,2},? \d{4}"
+_STAMP: Final = rf"((?:{_DAY})(?:,? at |,? ?T?){_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?|1\d{{9}}(?:\d{{3}}|\.\d+)?)"
+# <nick>, nick - or nick: but no level of a log; a name with a comma only behind brackets, since CSV has commas
+_NICK: Final = r"<?(?!(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )[^:<>]{1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
 _CHAT: Final = ("time", "user", "text")
 # The pattern of a row's first line, and the columns of its groups. In a chat, other lines go on with the message above.
 _FORMS: Final = (
@@ -22,12 +26,15 @@ _FORMS: Final = (
         ("ip", "remote_user", "time", "method", "path", "status", "bytes", "referrer", "user_agent"),
     ),
     (re.compile(rf"[\u200e\u202a]?{_STAMP} - (?:([^:]+): )?(.*)"), _CHAT),  # WhatsApp
-    (re.compile(rf"[\u200e\u202a]?\[{_STAMP}\] (?:([^:]+): )?(.*)"), _CHAT),
-    (re.compile(r"(\d{4}년 \d+월 \d+일 오[전후] \d+:\d\d), (?:([^:]+?) : )?(.*)"), _CHAT),  # KakaoTalk
+    (
+        re.compile(rf"[\u200e\u202a]?[\[(]?{_STAMP}[\])]?(?:,| -)?\s+(?:{_NICK})?(.*)"),
+        _CHAT,
+    ),  # others, KakaoTalk too
 )
 _FIELDS: Final = "#Fields:"  # W3C: the columns follow
 _SHARE: Final = 0.4  # of the first lines, the others go on
 _LEAST: Final = 2  # lines
+_HALF: Final = 0.5  # of the rows
 
 
 class Lines(Csv):
@@ -64,8 +71,9 @@ def _form(start: bytes) -> tuple[re.Pattern[str], tuple[str, ...]]:
         names = tuple(fields.removeprefix(_FIELDS).split())
         return re.compile(" ".join([r"([^#\s]\S*)", *[r"(\S+)"] * (len(names) - 1)])), names
     for pattern, names in _FORMS:
-        found = sum(bool(pattern.fullmatch(line)) for line in filled)
-        if found >= max(_LEAST, _SHARE * len(filled)):
+        found = [row for line in filled if (row := pattern.fullmatch(line))]
+        told = sum(bool(row[2]) for row in found)  # somebody is named
+        if len(found) >= max(_LEAST, _SHARE * len(filled)) and told >= _HALF * len(found):
             return pattern, names
     return re.compile(""), ()
 
