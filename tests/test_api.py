@@ -222,7 +222,7 @@ def test_plain_http_to_another_machine_is_told_before_anything_is_sent(
     watcher = Watcher()
     with pytest.raises(eventabs.RunStoppedError):
         eventabs.run(export, settings={"llm": {"model": "m", "base_url": address}}, observer=watcher)
-    assert [fact.code for fact in watcher.facts if isinstance(fact, InputWarning)] == ["unencrypted"] * told
+    assert [warning.code for warning in watcher.of(InputWarning)] == ["unencrypted"] * told
 
 
 def test_a_check_reports_each_finding(openai_server: OpenAIServer) -> None:
