@@ -35,7 +35,7 @@ def test_columns_ends_with_toml_that_gives_the_same_columns(folder: Path) -> Non
 
 def test_columns_estimate_and_run_say_the_same_and_warnings_stop_nothing(folder: Path) -> None:
     told = json.loads(eventabs("columns", "export.csv", "--json", cwd=folder).stdout)
-    assert {each["code"] for each in told["warnings"]} == {"gave_way", "one_action", "utc_times"}
+    assert {each["code"] for each in told["warnings"]} == {"gave_way", "one_action"}
     estimate = json.loads(eventabs("estimate", "export.csv", "--json", cwd=folder).stdout)
     run = eventabs("run", "export.csv", "--provider", "rules", "--json", cwd=folder)
     ended = json.loads(run.stdout)
