@@ -159,8 +159,8 @@ class Profile(NamedTuple):
                 found = 0.0
             case "user" if self.distinct <= _HANDFUL and rows >= _SAMPLED and found < _SURE_NAME:
                 found *= _HALF
-            case "action" | "item" if self.usual > _ALL_ALIKE:
-                found *= _HALF
+            case "action" | "item" if self.usual > _ALL_ALIKE:  # any other is better
+                found = min(found, max(_SURE, found * _HALF))
             case "action" if self.distinct > max(_FEW, _HALF * rows):
                 found *= _HALF
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less

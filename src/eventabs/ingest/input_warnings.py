@@ -9,7 +9,15 @@ from typing import Any, Final, NamedTuple
 import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, NOBODY
-from eventabs.ingest.columns import Profile, column_setting, input_table, kept_settings, value_of, warning
+from eventabs.ingest.columns import (
+    BEHIND,
+    Profile,
+    column_setting,
+    input_table,
+    kept_settings,
+    value_of,
+    warning,
+)
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath
 from eventabs.ingest.normal_form import number, quoted
@@ -359,13 +367,55 @@ def describe(
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
     users = {value_of(row, place) for row in sample for place in first.places.get("user", ())}
     words = column_of_words(first, len(users))
-    found = [*warnings, *implausible(connection, played, mappings[0].unused, words, zone)]
+    found = [
+        *warnings,
+        *_left_inside(first, sample),
+        *implausible(connection, played, mappings[0].unused, words, zone),
+    ]
     return Description(
         mappings,
         _read_rows(connection, first, sample),
         tuple(dict.fromkeys(found)),
         _proposal(mappings, first.source, settings),
     )
+
+
+def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[InputWarning]:
+    """Look for rows inside a row, an object behind a text, and what people did before a login."""
+    source, roles = file.source, file.roles
+    if source.unwrapped:
+        message = _("{path} holds one object; its list {column} is read as the rows")
+        yield warning("unwrapped", message, path=file.name, column=source.unwrapped)
+    lists = [
+        leaf.column for leaf in source.inventory.leaves if leaf.steps and not isinstance(leaf.steps[0], str)
+    ]
+    if len(sample) == 1 and lists:
+        message = _(
+            "one row was read, and its column {column} holds a list; if these are the rows: {setting}"
+        )
+        setting = f"jq -c '.{lists[0]}[]' {file.name} | eventabs run -"
+        yield warning("one_row", message, column=lists[0], setting=setting)
+    held = {role: [value_of(row, place[0]) for row in sample] for role, place in file.places.items() if place}
+    hidden = sum(map(bool, held["item"])) if {"text", "item"} <= held.keys() and "action" not in roles else 0
+    if hidden > _MANY * len(sample) and not file.schema:
+        message = _(
+            "the column {column} reaches no line, since {text} says what was done; to take it instead: {setting}"
+        )
+        setting = column_setting("text", "-")
+        yield warning("hidden_object", message, column=roles["item"], text=roles["text"], setting=setting)
+    if len(ways := file.places.get("user", ())) > 1:
+        behind = [value_of(row, ways[-1]) for row in sample]
+        known = {later for first, later in zip(held["user"], behind, strict=True) if first}
+        count = sum(
+            not first and later in known for first, later in zip(held["user"], behind, strict=True) if later
+        )
+        message = _(
+            "{count} of the first {rows} rows have no {user} but the {column} of somebody who has one, as before a login, and are"
+            " read as another user's; to join them: {setting}"
+        )
+        values = {"count": count, "rows": len(sample), "user": ways[0], "column": ways[-1]}
+        setting = column_setting("user", BEHIND.join(map(str, (ways[-1], *ways[:-1]))))
+        yield from [warning("anonymous_rows", message, setting=setting, **values)] if count else []
 
 
 def _proposal(mappings: Sequence[FileMapping], source: Format, settings: Mapping[str, object]) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from eventabs.errors import ConfigError, InputError, toml_fault
 from eventabs.ingest.column_names import ROLES, plain
-from eventabs.ingest.columns import refuse_absent_columns
+from eventabs.ingest.columns import alternatives, refuse_absent_columns
 from eventabs.ingest.formats import Format, Query, Wanted
 from eventabs.ingest.inner_paths import InnerPath, Inventory
 from eventabs.ingest.normal_form import quoted, quoted_list
@@ -92,7 +92,7 @@ class FileSchema:
     ) -> None:
         self.schema = schema
         self._has_user = has_user
-        self._named = {role: (path,) for role, path in named.items() if path}
+        self._named = {role: tuple(alternatives(path, inventory)) for role, path in named.items() if path}
         self._inventory = inventory
         self._columns = {
             role: self._here(paths)

@@ -109,6 +109,7 @@ class Format(ABC):
 
     is_text: ClassVar[bool] = True  # read as UTF-8 without compression
     skipped_lines = 0  # titles above and sums below the rows
+    unwrapped = ""  # the list in the file's one object that holds the rows
 
     def __init__(self, file: InputFile) -> None:
         if self.is_text:

@@ -62,6 +62,14 @@ class Json(Format):
 
     def __init__(self, file: InputFile) -> None:
         super().__init__(_one_object_a_line(file))
+        text = Path(file.text)
+        whole = (
+            _object(text.read_text("utf-8-sig", errors="replace")) if text.stat().st_size <= _CHUNK else None
+        )
+        lists = [
+            key for key, value in (whole or {}).items() if isinstance(value, list) and key not in self.columns
+        ]
+        self.unwrapped = lists[0] if len(lists) == 1 else ""
 
     @staticmethod
     def sniff(path: str, start: bytes) -> bool:
