@@ -155,6 +155,8 @@ def test_a_page_of_users_says_how_to_see_more() -> None:
     console, pipe = _console()
     render_users(console, [], total=0, skip=0)
     assert pipe.getvalue() == "No users of this kind.\n"
+    render_user(console, replace(VIEW, row=ROW._replace(state="failed", reason="cut")))
+    assert "the reply was cut off" in pipe.getvalue()
 
 
 def test_json_holds_all_that_is_shown() -> None:
