@@ -15,6 +15,7 @@ from eventabs.language import activate, active, gettext, ngettext, requested
         (["run", "--lang", "zh"], {}, "zh"),
         (["--lang", "zh", "run"], {}, "zh"),
         (["run", "--lang", "en"], {"EVENTABS_LANG": "zh"}, "en"),
+        (["run", "--lang=zh"], {"LANG": "en_US.UTF-8"}, "zh"),
         ([], {"EVENTABS_LANG": "zh", "LANG": "en_US.UTF-8"}, "zh"),
         ([], {"EVENTABS_LANG": "auto", "LANG": "zh_CN.UTF-8"}, "zh"),
         ([], {"LANG": "zh_CN.UTF-8"}, "zh"),

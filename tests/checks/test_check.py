@@ -17,6 +17,7 @@ from openai_server import (
     Behavior,
     Exchange,
     OpenAIServer,
+    answer,
     completion,
     listing,
     raw,
@@ -188,6 +189,12 @@ def test_an_answer_form_that_the_endpoint_does_not_support_names_another(
     assert 'prompt.answer = "lines"' in checked.next_step("json_schema")
 
 
+def test_a_stream_is_tried_also_where_none_is_asked_for(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = Model()()
+    checked = check(tmp_path, openai_server, "stream = false\n")
+    assert "llm.stream = true" in checked.next_step("streaming")
+
+
 def test_what_the_body_sets_itself_is_not_tried(tmp_path: Path, openai_server: OpenAIServer) -> None:
     openai_server.behavior = Model()()
     body = "extra_body = { max_tokens = 9, response_format = { type = 'text' } }\n"
@@ -290,6 +297,13 @@ def test_a_model_that_is_not_listed_and_yet_answers_is_a_warning_with_the_neares
     assert checked.code == 0
 
 
+def test_an_answer_without_text_comes_with_a_next_step(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = answer(lambda _user: "")
+    checked = check(tmp_path, openai_server)
+    assert checked.state("request") == "warning"
+    assert "check once more" in checked.next_step("request")
+
+
 def test_an_address_with_the_path_of_a_call_is_a_fault_that_names_the_right_one(tmp_path: Path) -> None:
     address = "https://api.example.com/v1/chat/completions/?token=tell-nobody-token"
     checked = check(tmp_path, None, f'base_url = "{address}"\nmodel = "m"\n')
@@ -319,6 +333,12 @@ def test_a_server_of_ones_own_that_does_not_run_is_named_by_its_command(tmp_path
     assert "refuses the connection" in checked.message("connection")
     assert "vllm serve" in checked.next_step("connection")
     assert "request" not in checked.findings
+
+
+def test_a_name_that_nobody_knows_is_told(tmp_path: Path) -> None:
+    checked = check(tmp_path, None, 'base_url = "https://nowhere.invalid/v1"\nmodel = "m"\n')
+    assert checked.code == 1
+    assert "llm.base_url" in checked.next_step("connection")
 
 
 def test_a_proxy_that_does_not_answer_is_told_from_the_endpoint(tmp_path: Path) -> None:

@@ -93,3 +93,5 @@ def test_rows_are_written_on_request_alone(tmp_path: Path) -> None:
     assert done.stdout == "day.parquet\nday.journeys.parquet\nday.rows.parquet\n"
     assert eventabs("export", "out", cwd=tmp_path).returncode == 0
     assert not (tmp_path / "out" / "rows.csv").exists()
+    refused = eventabs("export", "out", "--rows", "--format", "xes", cwd=tmp_path)
+    assert "another --format" in refused.stderr

@@ -217,6 +217,7 @@ def test_a_fault_outside_a_file_names_where_to_look(monkeypatch: pytest.MonkeyPa
 def test_a_missing_file_is_named_with_the_flag_to_use(tmp_path: Path) -> None:
     fault = _fault(tmp_path / "none.toml")
     assert "none.toml does not exist" in fault
+    assert f"{tmp_path} cannot be read" in _fault(tmp_path)
     assert "--config" in fault
 
 

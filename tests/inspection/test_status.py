@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from eventabs.errors import RunDirectoryError
 from eventabs.inspection.run_status import RunState, inspect_run
 from eventabs.runs.limits import snapshot
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
@@ -73,6 +74,8 @@ def test_a_run_that_works_is_seen_as_it_shows_itself(directory: RunDirectory, le
         in_flight_limit=4, retry_causes={"503": 1}, cost=0.02, cost_projected=0.06, eta_seconds=20.0,
         tokens_per_second=10.0, seconds=100.0)  # fmt: skip
     keep(ledger, shown, at=1_004.0)
+    with pytest.raises(RunDirectoryError, match="readonly"), Ledger.watch(directory.ledger) as watched:
+        watched._db.execute("INSERT INTO meta VALUES ('a', '1')")
     with directory.locked():
         settle(ledger, send(ledger, "u00", "u01"), ["u00"], ["u01"])
         with ledger.transaction():

@@ -154,3 +154,8 @@ def test_a_part_costs_the_same_in_any_batch_and_all_adds_up() -> None:
         assert request.input_tokens == counted + CHAT_FRAMING_TOKENS
         assert request.input_tokens == limits.input_tokens([builder.measure(log) for log in logs])
     assert builder.measure(LOGS[0]).input_tokens < 0.7 * plain.measure(LOGS[0]).input_tokens
+
+
+def test_nobody_makes_no_legend() -> None:
+    builder = make_builder("dense")
+    assert builder.legend_for([], BatchLimits(40_000, 900, 8_192, 30, 0, builder.numbers)) == {}

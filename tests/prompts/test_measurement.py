@@ -146,12 +146,3 @@ def test_where_a_zone_turns_clocks_back_over_midnight_days_are_those_of_the_log(
         assert [users_counted_by_log(group, ()) for group in export.groups()] == [{0}]
         measured = list(measure_logs(export.groups(), builder, limits))
         assert measured == [(log, measure_parts(log, builder, limits)) for log in export.user_logs()]
-
-
-def test_ordinary_users_are_not_written_out_for_being_counted() -> None:
-    rows = [
-        (f"user_{n:03}", f"2026-01-01 10:{n:02}:00", "visit", "", "", "XX餐厅", "60", "") for n in range(20)
-    ]
-    rows += [("user_020", "2026-01-01 10:00:00", "", "", "", "", "", "met USER_020 again")]
-    with exported(rows) as export:
-        assert [users_counted_by_log(group, ("XX",)) for group in export.groups()] == [{20}]

@@ -62,6 +62,11 @@ def test_an_address_that_is_none_matters_only_to_who_calls(place: Place, address
     begin_only(place, {"llm": {"provider": "rules", "base_url": address}})
 
 
+def test_a_preset_chooses_no_model(place: Place) -> None:
+    with pytest.raises(ConfigError, match="such as deepseek-flash"):
+        begin_only(place, {"llm": {"preset": "deepseek"}})
+
+
 @pytest.mark.parametrize("error", [ConfigError("wrong"), InputError("wrong")])
 def test_where_nothing_could_begin_the_directory_goes_again(place: Place, error: EventabsError) -> None:
     with pytest.raises(type(error)):
@@ -128,6 +133,15 @@ def test_changed_settings_hold_where_nobody_has_an_answer_and_are_told(place: Pl
     with (
         pytest.raises(RunDirectoryError, match="--accept-changes"),
         place.reopen({"prompt": {"detail": "day"}}),
+    ):
+        pass
+
+
+def test_changed_settings_of_the_reading_are_refused_also_where_nobody_has_an_answer(place: Place) -> None:
+    begin_only(place)
+    with (
+        pytest.raises(RunDirectoryError, match=r"input\.timezone"),
+        place.reopen({"input": {"timezone": "Asia/Shanghai"}}),
     ):
         pass
 

@@ -135,6 +135,9 @@ def test_a_directory_that_another_process_has_is_refused_until_that_is_dead(
 ) -> None:
     with pytest.raises(RunDirectoryError, match="in use"), RunDirectory(tmp_path).locked():
         pass
+    (tmp_path / "ledger.sqlite").touch()
+    with pytest.raises(RunDirectoryError, match="in use"):
+        RunDirectory.create(tmp_path)
     held.send_signal(signal.SIGKILL)
     held.wait()
     with RunDirectory(tmp_path).locked():

@@ -143,6 +143,12 @@ def test_a_full_disk_is_told_and_leaves_the_ledger_as_it_was(ledger: Ledger) -> 
     assert len(ledger.logged_users()) == 53
 
 
+def test_a_wrong_statement_is_not_taken_for_damage(ledger: Ledger) -> None:
+    with pytest.raises(Exception, match="UNIQUE") as caught, ledger.transaction():
+        ledger.add_users([(ANNA, [])])
+    assert not isinstance(caught.value, EventabsError)
+
+
 # users and parts
 
 

@@ -59,3 +59,8 @@ def test_a_command_to_paste_is_never_folded() -> None:
     console, screen = _terminal(width=20)
     print_command(console, "Go on with: ", "eventabs resume a/long/path/to/a.eventabs")
     assert screen.getvalue() == "Go on with: eventabs resume a/long/path/to/a.eventabs\n"
+
+
+def test_a_terminal_without_a_width_has_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    assert stderr_console().width == 80

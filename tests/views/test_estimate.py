@@ -88,6 +88,7 @@ def test_users_left_out_by_a_limit_are_counted() -> None:
     assert not [line for line in _printed(ESTIMATE) if "--limit" in line]
     (line,) = [line for line in _printed(replace(ESTIMATE, users=5)) if "--limit" in line]
     assert "486" in line
+    assert "dense" not in "\n".join(_printed(replace(ESTIMATE, dense=None)))
 
 
 def test_an_empty_input_is_shown_without_a_plan() -> None:

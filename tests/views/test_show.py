@@ -146,6 +146,19 @@ def test_instructions_are_printed_once_and_other_texts_every_time() -> None:
     assert "HTTP 500" in pipe.getvalue()
 
 
+def test_a_page_of_users_says_how_to_see_more() -> None:
+    rows = [UserRow("u1", "failed", 3, 0, "cut", 3), UserRow("u2", "pending", 3, 0, None, 0)]
+    console, pipe = _console()
+    render_users(console, rows, total=5, skip=2)
+    assert "3-4 of 5 users; more with --offset 4" in pipe.getvalue()
+    assert "the reply was cut off" in pipe.getvalue()
+    console, pipe = _console()
+    render_users(console, [], total=0, skip=0)
+    assert pipe.getvalue() == "No users of this kind.\n"
+    render_user(console, replace(VIEW, row=ROW._replace(state="failed", reason="cut")))
+    assert "the reply was cut off" in pipe.getvalue()
+
+
 def test_json_holds_all_that_is_shown() -> None:
     shown = json.loads(user_json(VIEW, [CALL]))
     assert (shown["user_id"], shown["minor"], shown["unplaced"], shown["unasked"]) == (NASTY, [4], [5], [])

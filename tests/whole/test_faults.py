@@ -112,21 +112,6 @@ def test_a_run_that_only_waits_stops_at_once(
     assert len(openai_server.requests) <= sent + 5
 
 
-def test_a_wait_of_hours_stops_the_run_saved_and_says_when_to_resume(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = script(answer(), then=status(429, headers={"Retry-After": "7200"}))
-    write_users(tmp_path / "input.jsonl", users=3)
-    done = eventabs("run", "input.jsonl", *model(openai_server), "--concurrency", 1, cwd=tmp_path)
-    assert done.returncode == 1
-    assert "takes no requests before" in done.stderr
-    assert "llm.longest_wait" in done.stderr
-    assert checkpoint(tmp_path / "input.eventabs")["status"] == "stopped"
-    openai_server.behavior = answer()
-    assert eventabs("resume", "input.eventabs", cwd=tmp_path).returncode == 0
-    assert len(openai_server.requests) == 4
-
-
 # signals
 
 
@@ -181,6 +166,8 @@ def test_messages_that_a_full_disk_refuses_do_not_end_a_run(tmp_path: Path) -> N
     assert done.returncode == 0
     assert checkpoint(tmp_path / "input.eventabs")["status"] == "completed"
     assert "Completed" in (tmp_path / "input.eventabs" / "run.log").read_text("utf-8")
+    gone = in_shell(tmp_path, "--help | true")
+    assert (gone.returncode, gone.stderr) == (0, b"")
 
 
 # files of the run directory

@@ -226,3 +226,12 @@ def test_where_best_fit_would_take_long_parts_are_packed_all_the_same(
     monkeypatch.setattr(packing, "_BEST_FIT_STEPS", 0)
     batches = pack(LARGE, LIMITS)
     assert_sound(batches, LARGE, LIMITS)
+
+
+def test_small_users_of_about_a_fifth_go_together_so_that_five_fit() -> None:
+    rng = random.Random(1)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(400, 4_000), rng.randint(1_557, 1_884), 0) for _ in range(2_000)]
+    batches = pack(sizes, LIMITS)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= 1.005 * tight_bound(sizes, LIMITS)
+    assert tight_bound(sizes, LIMITS) > 1.06 * plain_bound(sizes, LIMITS)

@@ -128,6 +128,12 @@ async def test_the_parameter_that_limits_answers_is_found(
     assert (limit.name, limit.support) == (name, support)
 
 
+async def test_a_model_that_refuses_so_short_an_answer_tells_nothing(openai_server: OpenAIServer) -> None:
+    asks = prober(openai_server, Model())
+    openai_server.behavior = status(400, {"error": {"message": "could not finish the message"}})
+    assert (await asks.probe_output_limit()).support == "unknown"
+
+
 @pytest.mark.parametrize(("takes", "support"), [("kept", "yes"), ("ignored", "ignored"), ("refused", "no")])
 async def test_both_kinds_of_json_are_kept_ignored_or_refused(
     openai_server: OpenAIServer, takes: str, support: Support

@@ -26,6 +26,8 @@ def test_whole_numbers_have_a_bin_each() -> None:
     drawn = histogram([1.0, 2.0, 2.0, 12.0])
     assert drawn is not None
     assert drawn.numbers == (1, 2, *[0] * 9, 1)
+    assert histogram([]) is None
+    assert timeline([], []) is None
 
 
 def test_a_call_waits_before_its_last_try_and_works_in_it() -> None:
