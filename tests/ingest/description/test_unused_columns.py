@@ -62,7 +62,7 @@ def test_who_tells_rows_apart_is_the_user_rather_than_the_one_device(tmp_path: P
     [
         (
             "participant__id,participant__code,time,item",
-            "{few},{n},{time},tent",
+            "{part},{n},{time},tent",
             {"user": "participant__code"},
         ),
         ("u,t,item", "{few},{time},tent {n}", {"user": "u", "time": "t"}),
@@ -79,7 +79,8 @@ def test_values_choose_where_names_do_not(
     tmp_path: Path, head: str, row: str, expected: dict[str, str]
 ) -> None:
     rows = [
-        row.format(n=n, few=n % 9, time=f"2026-01-15 10:00:{n % 60:02}") for n in [*range(60), *range(60)]
+        row.format(row=r, n=r % 60, part=r % 60 % 9, few=r % 9, time=f"2026-01-15 10:00:{r % 60:02}")
+        for r in range(120)
     ]
     assert roles(tmp_path, head, *rows).items() >= expected.items()
 
