@@ -75,7 +75,18 @@ def test_the_words_of_a_name_tell_its_role_in_any_case_and_with_any_prefix(name:
 
 
 @pytest.mark.parametrize(
-    "name", ["user_level", "userAgent", "updated_at", "timeframe", "device_type", "消费金额", "StatusCode"]
+    "name",
+    [
+        "user_level",
+        "userAgent",
+        "updated_at",
+        "timeframe",
+        "device_type",
+        "消费金额",
+        "StatusCode",
+        "author_association",
+        "用户性别",
+    ],
 )
 def test_a_word_that_turns_the_meaning_takes_the_role_away(name: str) -> None:
     assert [

@@ -80,6 +80,9 @@ W3C = "#Software: IIS\n#Fields: date time cs-method cs-uri-stem c-ip time-taken\
             "x\n2022년 4월 14일 오전 1:45, 김 : 안녕\n2022년 4월 14일 오후 1:45, 김 : 네\n",
             "김|2022-04-14T01:45:00||안녕||",
         ),
+        ("[2020-10-30 20:25:16] <dj> hi: all\n" * 2, "dj|2020-10-30T20:25:16||hi: all||"),
+        ("2026-01-02T10:00:00Z ann: hi - all\n" * 2, "ann|2026-01-02T10:00:00+00:00||hi - all||"),
+        ("(1767348000) ann - hi, all\n" * 2, "ann|2026-01-02T10:00:00+00:00||hi, all||"),
     ],
 )
 def test_logs_of_servers_and_chats_are_read_by_the_form_of_their_lines(

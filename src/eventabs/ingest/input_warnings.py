@@ -1,6 +1,7 @@
 """What was understood of an export: roles, rows beside what they became, and what looks wrong or is lost."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -396,7 +397,8 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         setting = f"jq -c '.{lists[0]}[]' {file.name} | eventabs run -"
         yield warning("one_row", message, column=lists[0], setting=setting)
     held = {role: [value_of(row, place[0]) for row in sample] for role, place in file.places.items() if place}
-    hidden = sum(map(bool, held["item"])) if {"text", "item"} <= held.keys() and "action" not in roles else 0
+    things = Counter(held["item"] if {"text", "item"} <= held.keys() and "action" not in roles else ())
+    hidden = len(things - Counter({"": len(sample)})) > 1 and things.total() - things[""]
     if hidden > _MANY * len(sample) and not file.schema:
         message = _(
             "the column {column} reaches no line, since {text} says what was done; to take it instead: {setting}"

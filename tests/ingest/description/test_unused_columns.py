@@ -57,6 +57,61 @@ def test_who_tells_rows_apart_is_the_user_rather_than_the_one_device(tmp_path: P
     assert roles(tmp_path, "device_id,time,item,读者代码", *rows)["user"] == "读者代码"
 
 
+@pytest.mark.parametrize(
+    ("head", "row", "expected"),
+    [
+        (
+            "participant__id,participant__code,time,item",
+            "{part},{n},{time},tent",
+            {"user": "participant__code"},
+        ),
+        ("u,t,item", "{few},{time},tent {n}", {"user": "u", "time": "t"}),
+        (
+            "user,Date,Start,End,item",
+            "u{n},22.11.2026,0{few}:30,09:00,tent",
+            {"date": "Date", "time": "Start", "end": "End"},
+        ),
+        ("user,time,course,content", "u{n},{time},one,part {few}", {"item": "content"}),
+        ("user,time,性别,评论", "u{few},{time},男,第{row}次露营时我们又带了这顶帐篷", {"item": "评论"}),
+    ],
+)
+def test_values_choose_where_names_do_not(
+    tmp_path: Path, head: str, row: str, expected: dict[str, str]
+) -> None:
+    rows = [
+        row.format(row=r, n=r % 60, part=r % 60 % 9, few=r % 9, time=f"2026-01-15 10:00:{r % 60:02}")
+        for r in range(120)
+    ]
+    assert roles(tmp_path, head, *rows).items() >= expected.items()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('{"meta": 1, "data": [{"user": "u", "time": "2026-01-15 10:00", "item": "tent"}]}', "unwrapped"),
+        ('{"user": "u", "time": "2026-01-15 10:00", "item": "a", "all": [{"b": 1}]}', "one_row"),
+        (
+            "user,time,text,item\n" + "u,2026-01-15 10:00,we slept,tent\nu,2026-01-15 10:01,we ate,stove\n",
+            "hidden_object",
+        ),
+    ],
+)
+def test_what_reaches_no_line_or_stands_for_the_rows_is_said(tmp_path: Path, text: str, code: str) -> None:
+    with opened(tmp_path, write(tmp_path, "a.json" if text[0] == "{" else "a.csv", text)) as export:
+        assert [warning.code for warning in export.description.warnings] == [code]
+
+
+def test_rows_before_a_login_are_said_and_the_setting_joins_them(tmp_path: Path) -> None:
+    row = '{{"messageId": "{n}", "type": "track", "event": "Tapped", "anonymousId": "d", "userId": {user}, "timestamp": "2026-01-15T10:00:0{n}Z"}}\n'
+    path = write(tmp_path, "a.jsonl", row.format(n=1, user="null") + row.format(n=2, user='"ann"'))
+    with opened(tmp_path, path) as export:
+        (warning,) = export.description.warnings
+        assert export.users == 2
+    assert warning.message.endswith('[input.columns] user = "anonymousId | userId"')
+    with opened(tmp_path, path, columns={"user": "anonymousId | userId"}) as export:
+        assert (export.users, export.behaviors) == (1, 2)
+
+
 def test_a_column_of_words_that_reaches_no_line_is_said(tmp_path: Path) -> None:
     rows = [f"u{n % 9},2026-01-15 10:00:{n % 60:02},tent {n % 4},a long remark number {n}" for n in range(60)]
     path = write(tmp_path, "a.csv", "\n".join(["user,time,item,remark", *rows]) + "\n")
