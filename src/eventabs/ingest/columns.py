@@ -352,7 +352,7 @@ def _by_values(left: Sequence[Profile], taken: Mapping[str, str], roles: dict[st
         and each.usual <= _ALL_ALIKE
         and each.codes + each.read < _HALF
         and each.column not in taken.values()
-        and not (each.named("user") or is_of_profile(each.names[-1]))
+        and not (each.named("user") or each.named("place") or is_of_profile(each.names[-1]))
     ]
     few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
     found = {}
