@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -170,7 +170,7 @@ def _end(folder: Path, command: Sequence[object]) -> tuple[object, ...]:
 
 
 if __name__ == "__main__":
-    works = {
+    works: dict[str, Callable[[], Any]] = {
         "reviews": reviews,
         "calibrations": calibrations,
         "audit": partial(kills, ("audit", "out", "--share", "100%", "--max-users", 2)),

@@ -4,11 +4,15 @@ import math
 from collections import Counter
 from functools import cache
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, strategies as st
 
 from eventabs.measures.confidence import cohen_kappa, least_share, mean_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_BROKEN = 73  # of 1,000: an exact 95 % bound is broken more often with a chance of 0.1 %
 
@@ -84,13 +88,16 @@ def test_the_bound_of_a_mean_lies_below_it_and_more_of_the_same_raise_it(tenths:
         mean_of(Counter({value: 9 * times for value, times in values.items()}), -1.0),
     )
     assert few.value == pytest.approx(many.value)
+    assert few.value is not None
+    assert few.low is not None
+    assert many.low is not None
     assert -1.0 <= few.low <= many.low <= few.value + 1e-9
 
 
 def test_the_bound_of_a_mean_is_seldom_too_high_whatever_the_values_are() -> None:
     """Few lose everything, all lose a little, and halves: 300 draws each."""
     rng = Random(5)  # noqa: S311  no secret
-    draws = [
+    draws: list[tuple[float, Callable[[], float]]] = [
         (0.95, lambda: float(rng.random() < 0.95)),
         (0.9, lambda: 1 - 0.2 * rng.random()),
         (0.5, lambda: float(rng.random() < 0.5)),

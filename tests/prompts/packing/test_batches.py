@@ -233,5 +233,5 @@ def test_small_users_of_about_a_fifth_go_together_so_that_five_fit() -> None:
     sizes = [PartSize(rng.randint(400, 4_000), rng.randint(1_557, 1_884), 0) for _ in range(2_000)]
     batches = pack(sizes, LIMITS)
     assert_sound(batches, sizes, LIMITS)
-    assert len(batches) <= 1.005 * tight_bound(sizes, LIMITS)
-    assert tight_bound(sizes, LIMITS) > 1.06 * plain_bound(sizes, LIMITS)
+    assert len(batches) <= 1.005 * count_bound(sizes, LIMITS).bound
+    assert count_bound(sizes, LIMITS).bound > 1.06 * plain_bound(sizes, LIMITS)
