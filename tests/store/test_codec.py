@@ -93,8 +93,17 @@ def test_what_a_call_asked_about_comes_back_by_alias() -> None:
 @settings(max_examples=40, deadline=None)
 def test_an_outcome_comes_back_as_it_was(minor: set[int], unplaced: set[int], unasked: set[int]) -> None:
     part = Part("张/三", 0, 60)
-    rows = (tuple(sorted(found)) for found in (minor, unplaced, unasked))
-    outcome = Outcome(part, "unplaced", (event_of(part),), (journey_of(part),), *rows, misfiled=3, repeated=2)
+    outcome = Outcome(
+        part,
+        "unplaced",
+        (event_of(part),),
+        (journey_of(part),),
+        tuple(sorted(minor)),
+        tuple(sorted(unplaced)),
+        tuple(sorted(unasked)),
+        misfiled=3,
+        repeated=2,
+    )
     assert unpack_outcome(part, "unplaced", pack_outcome(outcome)) == outcome
 
 

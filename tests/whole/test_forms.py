@@ -52,6 +52,6 @@ def test_an_answer_that_counts_anew_for_each_user_is_asked_for_again_with_fewer_
     flags = ("--model", "m", "--base-url", openai_server.base_url, "--out", "out")
     done = eventabs("run", "input.jsonl", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert sorted(len(request.blocks) for request in openai_server.requests) == [1, 1, 1, 1, 2, 2, 4]
+    assert sorted(len(request.blocks) for request in openai_server.requests) == [1, 1, 1, 1, 4]
     assert "the reply numbers the rows of each user anew" in done.stderr
     assert len(lines(tmp_path / "out" / "events.jsonl")) == 4 * 4
