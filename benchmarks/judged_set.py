@@ -9,6 +9,7 @@ noise. No other row is judged. Sub-groups are joined to their wholes.
 
 import argparse
 import csv
+import hashlib
 import io
 import json
 import os
@@ -133,34 +134,46 @@ def _line(*cells: object) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def answered(language: str, folder: Path, answers: Path) -> Path:
-    """Return a run of the answers. Exits where they are to other requests than this version's, and where some are missing."""
-    directory = folder / f"{language}.eventabs"
-    profiles = SET / f"{language}_profiles.csv"
+def answered(export: Path, folder: Path, answers: Path, *options: object) -> Path:
+    """Return a run of the answers. Exits where they are to other requests than this version's, and where some are missing.
+
+    Beside an answer lies its request, or the SHA-256 of it.
+    """
+    name, directory = export.stem, folder / f"{export.stem}.eventabs"
     model = ["--mode", "files", "--model", "large", "--base-url", "http://127.0.0.1:9/v1"]
-    _tool(folder, "run", SET / f"{language}.jsonl", "--profiles", profiles, *model, "--out", directory)
+    _tool(folder, "run", export, *options, *model, "--out", directory)
     missing = []
-    replies = folder / f"{language}.replies.jsonl"
+    replies = folder / f"{name}.replies.jsonl"
     with replies.open("w", encoding="utf-8") as file:
         for number, text in enumerate((directory / "requests.jsonl").read_text("utf-8").splitlines(), 1):
             request = json.loads(text)
             prompt = "\n\n".join(
                 f"[{each['role']}]\n{each['content']}" for each in request["body"]["messages"]
             )
-            asked, answer = (answers / f"{language}-{number}{end}.txt" for end in (".prompt", ""))
+            asked, answer = (answers / f"{name}-{number}{end}.txt" for end in (".prompt", ""))
+            digest = asked.with_suffix(".sha256")
             if not answer.exists():
                 asked.write_text(prompt, "utf-8")
                 missing.append(str(answer))
                 continue
-            if asked.read_text("utf-8") != prompt:
+            if (
+                asked.read_text("utf-8") != prompt
+                if asked.exists()
+                else digest.read_text() != sha256_of(prompt)
+            ):
                 sys.exit(
                     f"{asked} is not what this version asks; have its own requests answered: --answers DIR"
                 )
             file.write(json.dumps(_reply(request["custom_id"], answer.read_text("utf-8"))) + "\n")
     if missing:
         sys.exit(f"Answers are missing: {', '.join(missing)}; the requests are beside them")
-    print(f"{language}: {_tool(folder, 'resume', directory, '--replies', replies)}")
+    print(f"{name}: {_tool(folder, 'resume', directory, '--replies', replies)}")
     return directory
+
+
+def sha256_of(text: str) -> str:
+    """Return the digest of a request, as a file holds it."""
+    return hashlib.sha256(text.encode()).hexdigest() + "\n"
 
 
 def _reply(custom_id: str, content: str) -> Mapping[str, Any]:
@@ -218,7 +231,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for language in LANGUAGES:
             truth = SET / f"truth_{language}.csv"
-            directory = answered(language, Path(folder), answers)
+            profiles = SET / f"{language}_profiles.csv"
+            export = SET / f"{language}.jsonl"
+            directory = answered(export, Path(folder), answers, "--profiles", profiles)
             for gold in (truth, SET / f"author_{language}.csv"):
                 print(*answers_table(gold.stem, evaluate(directory, gold)), sep="\n")
 
