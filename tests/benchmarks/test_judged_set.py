@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.quality import read_labels
-from judged_set import LANGUAGES, SET, Grouped, agreed, answered, grouped, lines_of, truth_of
+from judged_set import LANGUAGES, SET, Grouped, agreed, answered, grouped, lines_of, sha256_of, truth_of
 
 languages = pytest.mark.parametrize("language", LANGUAGES)
 
@@ -52,8 +52,15 @@ def test_requests_without_an_answer_are_written_beside_where_it_is_looked_for(tm
     answers = tmp_path / "answers"
     answers.mkdir()
     with pytest.raises(SystemExit, match="Answers are missing"):
-        answered("en", tmp_path, answers)
+        answered(SET / "en.jsonl", tmp_path, answers)
     assert "## U1" in (answers / "en-1.prompt.txt").read_text("utf-8")
+
+
+def test_an_answer_to_another_request_is_refused_also_where_only_its_digest_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "en-1.txt").write_text("## U1\n##", "utf-8")
+    (tmp_path / "en-1.prompt.sha256").write_text(sha256_of("another"))
+    with pytest.raises(SystemExit, match="not what this version asks"):
+        answered(SET / "en.jsonl", tmp_path, tmp_path)
 
 
 def _read(path: Path, rows: list[str]) -> Grouped:
