@@ -204,10 +204,10 @@ class Engine:
 
     async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
         """Make a call; while the run waits for its endpoint, again and again."""
-        on_retry, on_content = partial(self._note_retry, call_id), place.receive
+        on_retry = partial(self._note_retry, call_id)
         while True:
             try:
-                reply = await self.complete(request, on_retry, on_content)
+                reply = await self.complete(request, on_retry, place.receive)
             except UnavailableError as error:
                 if not self.failures.awaits(error):
                     raise
