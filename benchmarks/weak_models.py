@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="eventabs-weak-") as name:
         os.environ["XDG_STATE_HOME"] = name
         export, sound = export_of(given.users, Path(name)), 0
-        for model in given.models:
+        for model in dict.fromkeys(("sound", *given.models)):
             found = measured(MODELS[model](), export, Path(name) / model.replace(" ", "-"))
             sound = sound or found.tokens
             print(

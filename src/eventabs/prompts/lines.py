@@ -81,26 +81,8 @@ def without_marks(name: str, marks: Sequence[str]) -> str:
 
 
 # ids that are common words identify nobody
-_ANYONE = frozenset(
-    [
-        "me",
-        "my",
-        "myself",
-        "self",
-        "user",
-        "users",
-        "admin",
-        "guest",
-        "anonymous",
-        "unknown",
-        "test",
-        "null",
-        "none",
-        "我",
-        "本人",
-        "自己",
-        "用户",
-    ]
+_ANYONE = re.compile(
+    "me|my|myself|self|users?|admin|guest|anonymous|unknown|test|null|none|我|本人|自己|用户", re.IGNORECASE
 )
 
 
@@ -112,7 +94,7 @@ def id_pattern(user_id: str) -> re.Pattern[str] | None:
 
 def identifies(name: str) -> bool:
     """Whether a clean user id identifies a user: single characters, numbers of fewer than five digits and words for anyone do not."""
-    if name.casefold() in _ANYONE:
+    if _ANYONE.fullmatch(name):
         return False
     return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2)
 

@@ -149,7 +149,7 @@ class TokenCounter:
 
 
 class _Counts(dict[str, int]):
-    """The tokens of pieces; short ones are kept, until there are too many. Several times as fast as an lru_cache."""
+    """The tokens of pieces; short ones are kept, until there are too many. Twice as fast as an lru_cache."""
 
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter

@@ -517,8 +517,7 @@ def _journeys(
 
     `minutes`: what the rows of each journey last; `names`: their ids.
     """
-    # Both are ISO times of equal precision, so text order is time order; offsets do not matter.
-    in_order = sorted(events, key=lambda each: (each[0].start[:19], each[0].end[:19], each[0].behaviors))
+    in_order = sorted(events, key=lambda each: (_wall(each[0].start), _wall(each[0].end), each[0].behaviors))
     steps: dict[_Name, list[tuple[Event, _Name]]] = {}
     for event, name in in_order:
         if name:
@@ -534,7 +533,7 @@ def _journeys(
             kind=kind,
             name=written,
             start=first.start,
-            end=max((event.end for event, _name in own), key=lambda end: end[:19]),
+            end=max((event.end for event, _name in own), key=_wall),
             days=len({_day(datetime.fromisoformat(event.start)) for event, _name in own}),
             minutes=minutes[name],
             converted=any(event.category == goal for event, _name in own),

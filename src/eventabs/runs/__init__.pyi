@@ -38,7 +38,6 @@ from .lifecycle import (
     reparse as reparse,
     settings_of_today as settings_of_today,
 )
-from .limits import ProgressTracker as ProgressTracker
 from .observer import (
     AwaitingEndpoint as AwaitingEndpoint,
     BatchDone as BatchDone,

@@ -212,11 +212,6 @@ def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
     )
 
 
-def max_calls(settings: Settings) -> int:
-    """Return how many calls may ever be in flight."""
-    return max(settings.run.concurrency, settings.run.max_concurrency)
-
-
 def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
     """Make the reader of replies to a run's prompts."""
     language = prompt_language_in(facts)
@@ -483,7 +478,8 @@ def call_limits(settings: Settings) -> CallLimits:
     """Return the limits of calls."""
     llm, run = settings.llm, settings.run
     times = CONNECT_SECONDS, llm.idle_timeout, llm.call_timeout, llm.longest_wait
-    return CallLimits(*times, max_calls(settings) + 1, rpm=run.rpm, tpm=run.tpm, tries=run.call_tries)
+    most = max(run.concurrency, run.max_concurrency) + 1
+    return CallLimits(*times, most, rpm=run.rpm, tpm=run.tpm, tries=run.call_tries)
 
 
 def opened_provider(

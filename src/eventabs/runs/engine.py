@@ -22,7 +22,7 @@ from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stoppin
 from eventabs.runs.settlement import LONG_REPLY, Call, Session, Settlement
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
-_CALLS_A_SPARE = 4  # one answer unread and one row opened ahead for so many calls at a time
+_CALLS_A_SPARE = 4  # calls at a time, for each answer unread and each row opened ahead
 
 _PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
 _SECONDS_A_SNAPSHOT = 0.5
@@ -204,10 +204,10 @@ class Engine:
 
     async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
         """Make a call; while the run waits for its endpoint, again and again."""
-        on_retry, on_content = partial(self._note_retry, call_id), place.receive
+        on_retry = partial(self._note_retry, call_id)
         while True:
             try:
-                reply = await self.complete(request, on_retry, on_content)
+                reply = await self.complete(request, on_retry, place.receive)
             except UnavailableError as error:
                 if not self.failures.awaits(error):
                     raise

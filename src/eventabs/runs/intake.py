@@ -73,10 +73,11 @@ class InputDescription:
         yield from self.warnings
 
 
-_TOLD = (
-    "users behaviors rejected_rows duplicates reasons paired_ends unpaired shortened compared not_compared skipped_lines"
-    " non_behaviors other_rows"
+_COUNTED = (
+    *("rejected_rows", "duplicates", "paired_ends", "unpaired", "shortened"),
+    *("skipped_lines", "non_behaviors", "other_rows"),
 )
+_READ = (*_COUNTED, "users", "behaviors", "reasons", "compared", "not_compared")
 
 
 def describe_export(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
@@ -86,7 +87,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     read = InputRead(
         files=len(export.files),
         encodings=tuple(sorted({*export.encodings.values()} - {"utf-8", ""})),  # "": Parquet has none
-        **{name: getattr(export, name) for name in _TOLD.split()},
+        **{name: getattr(export, name) for name in _READ},
     )
     rows = tuple(_shown(row, compactor) for row in found.rows)
     return InputDescription(
@@ -207,10 +208,6 @@ def _chunks(stream: BufferedIOBase, stop: Stop) -> Iterator[bytes]:
 
 
 USERS_A_COMMIT = 500
-_REMEMBERED = (
-    *("rejected_rows", "duplicates", "paired_ends", "unpaired", "shortened"),
-    *("skipped_lines", "non_behaviors", "other_rows", "rows"),
-)
 _REJECTS_OF_A_REFUSED_RUN = 10_000  # at most: all rows of a large export may be rejected
 
 
@@ -258,7 +255,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
 
 def facts_of(export: Export) -> dict[str, object]:
     """Return what a run remembers of an export beside its users and behaviors."""
-    kept = {name: getattr(export, name) for name in _REMEMBERED}
+    kept = {name: getattr(export, name) for name in (*_COUNTED, "rows")}
     return {"fingerprint": export.fingerprint, **kept, "rejects": export.reasons}
 
 

@@ -676,7 +676,6 @@ def _read_again(run: RunContext) -> int:
 # A run about some users of another run: copied from its ledger, and asked anew under settings of its own.
 
 
-Facts = Mapping[str, Any]
 Changed = Mapping[str, Mapping[str, Any]]
 
 
@@ -722,7 +721,7 @@ def copy_users(
             "rejected_rows": 0,
             "duplicates": 0,
         }
-        if not (is_there := (out / "ledger.sqlite").exists()):
+        if not (is_there := RunDirectory(out).ledger.exists()):
             require_usable_provider(settings, invocation.environment)
             if not confirmed:
                 refuse_unknown_endpoint(origin["run_id"], settings, invocation.named())
@@ -731,8 +730,8 @@ def copy_users(
             if not is_there:
                 Ledger.create(directory.ledger, first).close()
                 remember_run(first["run_id"], settings)
-            with closing(Ledger.open(directory.ledger)) as copy:
-                found = copy.meta()
+            with closing(Ledger.open(directory.ledger)) as made:
+                found = made.meta()
                 if any(found.get(key) != value for key, value in own.items()):
                     message = _(
                         "{path} was made of another run or under another --seed; name another folder with --out, or remove it"
@@ -741,15 +740,15 @@ def copy_users(
                 builder = builder_of(settings, found)
                 limits = batch_limits(settings, builder)
                 measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
-                log_users(copy, measured, most_users=0, stop=Stop())
+                log_users(made, measured, most_users=0, stop=Stop())
                 if "first_calls" not in found:
-                    first_plan = plan_batches(shuffled(copy.pending_parts(), order), limits, settings)
-                    copy.set_meta({"first_calls": len(first_plan.batches)})
+                    first_plan = plan_batches(shuffled(made.pending_parts(), order), limits, settings)
+                    made.set_meta({"first_calls": len(first_plan.batches)})
     return directory
 
 
 def _first_facts(
-    invocation: Invocation, settings: Settings, origin: Facts, changed: Changed
+    invocation: Invocation, settings: Settings, origin: Mapping[str, Any], changed: Changed
 ) -> dict[str, Any]:
     """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where other settings than `changed` differ."""
     config = str(invocation.config.absolute()) if invocation.config else origin["config_file"]

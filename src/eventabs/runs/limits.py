@@ -79,9 +79,8 @@ class ProgressTracker:
         self._causes = dict(counts.retry_causes)
         self._tiers = {tier: dict(use) for tier, use in counts.by_tier.items()}
         self._numbers = {name: getattr(counts, name) for name in _NUMBERS}
-        self._answers: tuple[AnswerCells, ...] = (
-            counts.answers,
-        )  # of which the sum counts, made when it is asked for
+        # of which the sum counts, made when it is asked for
+        self._answers: tuple[AnswerCells, ...] = (counts.answers,)
         self.opened = 0  # calls that are written down, or about to be, and not sent yet
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done

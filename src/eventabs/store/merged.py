@@ -78,9 +78,8 @@ def merge(
     Raises RunDirectoryError where a directory is no shard, two hold the same users, or, unless `accept_changes`, inputs or
     settings differ, and StorageError.
     """
-    named = {
-        os.path.realpath(path): Path(path) for path in directories
-    }.values()  # each once, however it is spelled
+    # each once, however it is spelled
+    named = {os.path.realpath(path): Path(path) for path in directories}.values()
     if not named:
         message = _("no shard is named; give their run directories, such as *-of-16.eventabs")
         raise RunDirectoryError(message)

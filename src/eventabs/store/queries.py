@@ -53,15 +53,8 @@ def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, or numbers 
 
 # of a cell, as the view has them, and from the third on of an answer: as `Outcome.figures`
 ANSWER_FIGURES: Final = (
-    "asked",
-    "usable",
-    "behaviors",
-    "events",
-    "journeys",
-    *ROW_COUNTS,
-    "unsure",
-    "outside",
-    "missed",
+    *("asked", "usable", "behaviors", "events", "journeys"),
+    *(*ROW_COUNTS, "unsure", "outside", "missed"),
 )
 
 
@@ -605,24 +598,17 @@ def extend_user(
     user_id, last = log.user_id, len(log.behaviors) - 1
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     before = current_of(ledger, user_id, states[0][0] if states else None)
-    waits = kept if rows else None
+    waits = pack_outcome(kept) if kept and rows else None
+    row = user_id, since, last, waits, orjson.dumps(listed).decode(), pack_json(before)
     ledger.rows(
         "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
         " kept = excluded.kept, listed = excluded.listed, before = coalesce(before, excluded.before)",
-        *(
-            user_id,
-            since,
-            last,
-            waits and pack_outcome(waits),
-            orjson.dumps(listed).decode(),
-            pack_json(before),
-        ),
+        *row,
     )
     for table in ("users", "parts"):
         ledger.rows(f"DELETE FROM {table} WHERE user_id = ?", user_id)
-    nothing = pack_outcome(
-        Outcome(Part(user_id, 0, last), None)
-    )  # that the user was in those calls stays known
+    # that the user was in those calls stays known
+    nothing = pack_outcome(Outcome(Part(user_id, 0, last), None))
     ledger.rows("UPDATE outcomes SET result = ? WHERE user_id = ? AND reason IS NULL", nothing, user_id)
     ledger.store_log(log, ordinals)
     ledger.add_parts(asked, rows=rows)

@@ -242,12 +242,8 @@ class ReplyAssembler:
         is_repeated = not choice.get("delta") and self.characters > 0
         if isinstance(message, dict) and not is_repeated:
             self._add_content(message.get("content") or message.get("refusal"), self._text)
-            if (
-                thought := message.get("reasoning_content")
-                or message.get("reasoning")
-                or message.get("thinking")
-            ):
-                self._add_content(thought, self._reasoning)
+            thought = message.get("reasoning_content") or message.get("reasoning") or message.get("thinking")
+            self._add_content(thought, self._reasoning)
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
             self.finish_reason = _FINISH_REASONS.get(reason, "stop")
 
