@@ -61,8 +61,7 @@ class AskingPlan:
     """Who is asked again in which runs, and what it takes, at most, by what the run's own answers took.
 
     `is_open`: something is left to do. `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
-    user a prompt; 1 of an audit, which judges none. `model`
-    and `host` are "" where no model is called, `cost` is None without prices.
+    user a prompt; 1 of an audit, which judges none. `model` and `host` are "" where no model is called, `cost` is None without prices.
     """
 
     invocation: Invocation
@@ -139,9 +138,8 @@ def plan_calibration(
     with Ledger.watch(source.ledger) as ledger:
         known = ledger.logged_users()
         own = settings_of_today(invocation, ledger.meta()).budget.max_users
-    of_alike = mean_of(
-        {0.0: min(users, len(known))}, -1.0
-    ).low  # the bound where a size makes no difference at all
+    # the bound where a size makes no difference at all
+    of_alike = mean_of({0.0: min(users, len(known))}, -1.0).low
     if of_alike is None or of_alike < -margin:
         message = _(
             "{users} are too few to show that a size lies within {margin}; take more (--users) or allow more (--margin)"

@@ -41,9 +41,8 @@ DAY: Final = 86_400
 _MINUTE: Final = 60
 _NEAR: Final = 300  # seconds before the first label, and after the last, in which events are judged
 _ONLY_USER: Final = ""  # of a file without a user column
-_JOURNEYS: Final = frozenset(
-    {"journey", "undertaking", "旅程"}
-)  # kinds of groups that are journeys of their own
+# kinds of groups that are journeys of their own
+_JOURNEYS: Final = frozenset({"journey", "undertaking", "旅程"})
 
 # The columns of a file of labels by role; of two that fit, the one further left is taken.
 _NAMES: Final[dict[str, tuple[str, ...]]] = {
