@@ -102,10 +102,11 @@ def read_labels(path: Path) -> Labels:
     """
     labels = Labels()
     seen = set[object]()
-    for number, row in _table(path):
+    table = list(_table(path))
+    of_rows = any(name in row for _number, row in table for name in _NAMES["group"])
+    for number, row in table:
         found = {role: _value(row, names) for role, names in _NAMES.items()}
         user = found["user"] or _ONLY_USER
-        of_rows = any(name in row for name in _NAMES["group"])
         label = _row_label(path, number, found) if of_rows else _span(path, number, found)
         if (user, label) in seen and (not isinstance(label, RowLabel) or label.line):
             labels.doubled += 1
