@@ -369,9 +369,8 @@ _NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendor
 _ROW_SIZES = (50, 300, 1_000)  # rows that a model is asked about at a time
 _ROWS_A_USER = 50
 _FIRST_DAY = datetime(2087, 3, 3)  # noqa: DTZ001  wall times
-_MADE_UP: dict[
-    Language, Sequence[tuple[int, int, str, str, str, int]]
-] = {  # hour, minute, action, item, place, minutes
+# hour, minute, action, item, place, minutes
+_MADE_UP: dict[Language, Sequence[tuple[int, int, str, str, str, int]]] = {
     "en": (
         *((7, 40, "visit", "Metro line 2", "", 24), (8, 20, "visit", "Hill Road School", "", 220)),
         *((12, 5, "visit", "staff canteen", "", 35), (12, 50, "visit", "Hill Road School", "", 260)),

@@ -4,12 +4,15 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from eventabs.inspection.report import Share, Table, batch_tables, quality_tables
+from eventabs.language import Language, activate
 from eventabs.quality.review import draw_review, keep_result, read_review
-from eventabs.records import AskedUser, Part
+from eventabs.records import AskedUser, Counts, Part
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.queries import count_all, placed_answers, store_answers
+from eventabs.store.queries import ANSWER_FIGURES, count_all, placed_answers, store_answers
 from eventabs.views import review_json
 from report_kit import FACTS
 from runs_jobs import Place, finish
@@ -84,6 +87,15 @@ def test_several_runs_stand_side_by_side_in_each_class_and_one_may_lack_it(tmp_p
     assert [row[:3] for row in sizes.rows] == [("2-3", "B", 6), ("4-7", "A", 6)]
     assert [row[:3] for row in places.rows[:2]] == [("first third", "A", 2), ("first third", "B", 2)]
     assert sizes.columns[:3] == ("", "run", "users asked")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_each_figure_of_answers_has_a_column_of_its_own(language: Language) -> None:
+    cell = dict.fromkeys(ANSWER_FIGURES, 1)
+    activate(language)
+    (sizes,) = batch_tables({"": Counts(answers={"1": {"": cell}, "2-3": {"": cell}})})
+    activate("en")
+    assert len(sizes.columns) == len(sizes.rows[0]) == 11, "one place, five figures, five faults"
 
 
 def test_where_nothing_can_be_compared_there_is_no_table(tmp_path: Path) -> None:

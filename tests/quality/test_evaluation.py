@@ -187,6 +187,16 @@ def test_rows_are_found_by_their_line_or_their_time(tmp_path: Path, without: str
     assert "spans" not in found.scores
 
 
+def test_a_json_line_of_a_row_in_no_group_may_leave_the_group_out(tmp_path: Path) -> None:
+    first, *others = row_labels(tmp_path, run_of(tmp_path))
+    del first["group"]
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text("\n".join(map(json.dumps, (first | {"start": first["timestamp"]}, *others))), "utf-8")
+    found = evaluate(tmp_path / "input.eventabs", gold)
+    assert found.totals["groups"]["rows"] == 1 + len(others)
+    assert found.totals["groups"]["loose_wanted"] == 1
+
+
 def test_what_is_not_used_of_row_labels_is_counted_and_said_with_the_next_step(tmp_path: Path) -> None:
     labels = row_labels(tmp_path, run_of(tmp_path))
     labels = [row for row in labels if row["user_id"] != labels[0]["user_id"]]

@@ -192,7 +192,7 @@ def columns(flags: SettingFlags, look: LookFlags, inputs: Inputs = None) -> None
 
 
 def tell(
-    found: object, encoded: "Callable[[Any], str | bytes]", render: "Callable[..., None]", *, as_json: bool
+    found: object, encoded: "Callable[[Any], str]", render: "Callable[..., None]", *, as_json: bool
 ) -> None:
     """Show what was found on standard output, as one line of JSON or for people."""
     if as_json:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial, wraps
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,8 +22,9 @@ def option(text: str, *names: str, **look: Any) -> Any:  # noqa: ANN401  of type
     return Option(*names, help=text, **look)
 
 
+_SHOWN = _("What is shown")
 of_model = partial(option, rich_help_panel=_MODEL)
-of_view = partial(option, rich_help_panel=_("What is shown"))
+of_view = partial(option, rich_help_panel=_SHOWN)
 
 # by flag: the panel of the help page, the table of the setting, what it takes, what it is for
 _FLAGS: dict[str, tuple[str, str, Any, str]] = {
@@ -146,8 +148,9 @@ def with_options(*groups: type, shows: str = "") -> Callable[[Callable[..., None
                 filled.append(SettingFlags(held.pop("config"), held) if of_settings else group(**held))
             command(*filled, **values)
 
-        options = [option for group in of_groups.values() for option in group]
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *options]]
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in chain(own, *of_groups.values())]
+        # panels stand in the order of their first options
+        parameters.sort(key=lambda p: p.annotation.__metadata__[0].rich_help_panel == _SHOWN)
         flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         flat.__annotations__ = {p.name: p.annotation for p in parameters}
         return flat

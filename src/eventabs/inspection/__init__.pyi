@@ -1,5 +1,4 @@
 from .report import (
-    BatchRow as BatchRow,
     ReportFacts as ReportFacts,
     Share as Share,
     Table as Table,

@@ -114,9 +114,8 @@ def _share(value: float | None) -> Share | None:
     return None if value is None else Share(value)
 
 
-BatchRow = dict[
-    str, Any
-]  # what answers held, as they were read: a name, and the counts by the names of ANSWER_FIGURES
+# what answers held, as they were read: a name, and the counts by the names of ANSWER_FIGURES
+BatchRow = dict[str, Any]
 
 
 def by_batch_users(counts: Counts) -> list[BatchRow]:

@@ -71,9 +71,8 @@ class RunState:
     failures: dict[str, int]
     last_failure: CallFailed | BatchDone | Retrying | None
     language: str
-    bad_answer: str = (
-        ""  # how the latest answer begins, where the run was stopped and nothing of it could be used
-    )
+    # how the latest answer begins, where the run was stopped and nothing of it could be used
+    bad_answer: str = ""
     cooling_seconds: float = 0.0
     asked_again: Mapping[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     jobs: tuple[Job, ...] = ()  # of a batch service, and files of requests

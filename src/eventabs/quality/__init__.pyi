@@ -1,5 +1,4 @@
 from .audit import (
-    ArmFacts as ArmFacts,
     AskingPlan as AskingPlan,
     Calibration as Calibration,
     aask as aask,

@@ -61,8 +61,7 @@ class AskingPlan:
     """Who is asked again in which runs, and what it takes, at most, by what the run's own answers took.
 
     `is_open`: something is left to do. `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
-    user a prompt; 1 of an audit, which judges none. `model`
-    and `host` are "" where no model is called, `cost` is None without prices.
+    user a prompt; 1 of an audit, which judges none. `model` and `host` are "" where no model is called, `cost` is None without prices.
     """
 
     invocation: Invocation
@@ -103,7 +102,7 @@ def plan_audit(
         raise UsageError(message.format(path=source.path))
     arm = Arm(path, _users_a_prompt(path, invocation, usual[0][0] if usual else 1))
     users = drawn(done, max(1, round(share * len(done))), seed)
-    plan = _plan(source, invocation, [arm], users, order=f"audit {seed}", confirmed=confirmed, seed=seed)
+    plan = _plan(source, invocation, [arm], users, order=f"audit {seed}", confirmed=confirmed)
     return replace(plan, users_in_run=len(done), is_open=_is_open(arm))
 
 
@@ -139,9 +138,8 @@ def plan_calibration(
     with Ledger.watch(source.ledger) as ledger:
         known = ledger.logged_users()
         own = settings_of_today(invocation, ledger.meta()).budget.max_users
-    of_alike = mean_of(
-        {0.0: min(users, len(known))}, -1.0
-    ).low  # the bound where a size makes no difference at all
+    # the bound where a size makes no difference at all
+    of_alike = mean_of({0.0: min(users, len(known))}, -1.0).low
     if of_alike is None or of_alike < -margin:
         message = _(
             "{users} are too few to show that a size lies within {margin}; take more (--users) or allow more (--margin)"
@@ -154,10 +152,8 @@ def plan_calibration(
         Arm(folder / "1-again", 1),
         *(Arm(folder / f"{size}", size) for size in larger),
     ]
-    order = f"calibration {seed}"
-    plan = _plan(
-        source, invocation, arms, drawn(known, users, seed), order=order, confirmed=confirmed, seed=seed
-    )
+    order, asked = f"calibration {seed}", drawn(known, users, seed)
+    plan = _plan(source, invocation, arms, asked, order=order, confirmed=confirmed)
     plan = replace(plan, users_in_run=len(known), margin=margin)
     return replace(plan, is_open=calibration_of(plan).recommended is None)
 
@@ -170,7 +166,6 @@ def _plan(
     *,
     order: str,
     confirmed: bool,
-    seed: int,
 ) -> AskingPlan:
     kept: list[Arm] = []
     uses: list[PlannedUse] = []
@@ -183,7 +178,7 @@ def _plan(
     for arm in arms:
         under, changed = _under(invocation, arm), {"budget": {"max_users": arm.users}}
         directory = copy_users(
-            source, users, arm.path, under, changed=changed, order=order, confirmed=confirmed, seed=seed
+            source, users, arm.path, under, changed=changed, order=order, confirmed=confirmed
         )
         use = pending_use(directory, under)
         if kept and arm.users > kept[-1].users and use.first_calls >= uses[-1].first_calls:
@@ -320,19 +315,20 @@ def calibration_of(plan: AskingPlan) -> Calibration:
     found: list[ArmFacts] = []
     best = None
     for number, arm in enumerate(plan.arms):
-        shares, answers = own, _answers(arm)
-        if number >= _REFERENCES:
+        if number < _REFERENCES:
+            facts = _arm_facts(arm, own, {})
+        else:
+            answers = _answers(arm)
             shares = {
                 user: sum(_kept(answers.get(user), each[user]) for each in references) / 2 for user in users
             }
-        facts = _arm_facts(arm, shares, own if number >= _REFERENCES else {})
+            facts = _arm_facts(arm, shares, own)
         found.append(facts)
         if _is_open(arm):
             return Calibration(plan, tuple(found), None, {})
-        if number < _REFERENCES or (facts.lacks is not None and facts.lacks <= plan.margin):
-            best = facts
-        else:
+        if number >= _REFERENCES and (facts.lacks is None or facts.lacks > plan.margin):
             break
+        best = facts
     changes = {}
     if best and best.arm.users != plan.own:
         changes = {"budget": {"max_users": best.arm.users, "max_rows": best.rows}}

@@ -41,9 +41,8 @@ DAY: Final = 86_400
 _MINUTE: Final = 60
 _NEAR: Final = 300  # seconds before the first label, and after the last, in which events are judged
 _ONLY_USER: Final = ""  # of a file without a user column
-_JOURNEYS: Final = frozenset(
-    {"journey", "undertaking", "旅程"}
-)  # kinds of groups that are journeys of their own
+# kinds of groups that are journeys of their own
+_JOURNEYS: Final = frozenset({"journey", "undertaking", "旅程"})
 
 # The columns of a file of labels by role; of two that fit, the one further left is taken.
 _NAMES: Final[dict[str, tuple[str, ...]]] = {
@@ -103,10 +102,11 @@ def read_labels(path: Path) -> Labels:
     """
     labels = Labels()
     seen = set[object]()
-    for number, row in _table(path):
+    table = list(_table(path))
+    of_rows = any(name in row for _number, row in table for name in _NAMES["group"])
+    for number, row in table:
         found = {role: _value(row, names) for role, names in _NAMES.items()}
         user = found["user"] or _ONLY_USER
-        of_rows = any(name in row for name in _NAMES["group"])
         label = _row_label(path, number, found) if of_rows else _span(path, number, found)
         if (user, label) in seen and (not isinstance(label, RowLabel) or label.line):
             labels.doubled += 1

@@ -628,25 +628,20 @@ def _judged(kind: str, events: Iterable[SampledEvent], read: Verdicts) -> Judged
 def _reviewed_days(read: Verdicts) -> ReviewedDays:
     looked_at = [day for day in read.review.days if day.item in read.days]
     whole = [day for day in looked_at if all(event in read.events for event in day.events)]
-    counts = [(*_found(day, read), read.missing.get(day.item, 0)) for day in whole]
+    counts = []
+    for day in whole:
+        said, missing = Counter(read.events[item] for item in day.events), read.missing.get(day.item, 0)
+        found = said.total() - said["none"]
+        counts.append((said["right"], found, missing, found + missing))
     return ReviewedDays(
         days=len(whole),
         unfinished=len(looked_at) - len(whole),
-        real=sum(found + missing for _right, found, missing in counts),
-        right=sum(right for right, _found, _missing in counts),
-        missing=sum(missing for _right, _found, missing in counts),
-        recall=mean_of(
-            Counter(right / real for right, found, missing in counts if (real := found + missing))
-        ),
-        found=mean_of(
-            Counter(found / real for _right, found, missing in counts if (real := found + missing))
-        ),
+        real=sum(real for _right, _found, _missing, real in counts),
+        right=sum(right for right, *_others in counts),
+        missing=sum(missing for _right, _found, missing, _real in counts),
+        recall=mean_of(Counter(right / real for right, _found, _missing, real in counts if real)),
+        found=mean_of(Counter(found / real for _right, found, _missing, real in counts if real)),
     )
-
-
-def _found(day: SampledDay, read: Verdicts) -> tuple[int, int]:
-    said = Counter(read.events[item] for item in day.events)
-    return said["right"], said.total() - said["none"]
 
 
 def _agreement(first: Verdicts, second: Verdicts) -> PairAgreement:

@@ -698,19 +698,18 @@ def copy_users(
     changed: Changed,
     order: str,
     confirmed: bool,
-    **facts: object,
 ) -> RunDirectory:
     """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
 
     `changed` are the settings that differ, nested as flags; any other that answers depend on is refused. `order` names the
-    order of the users in the batches. `facts` are remembered, and must be those of a run made before.
+    order of the users in the batches, and must be that of a run made before.
     Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
     """
     with Ledger.watch(source.ledger) as ledger:
         origin = ledger.meta()
         origin |= {"flags": overlay(origin["flags"], changed)}
         settings = settings_of_today(invocation, origin)
-        own = {"copied_from": origin["run_id"], "order": order, **facts}
+        own = {"copied_from": origin["run_id"], "order": order}
         first = _first_facts(invocation, settings, origin, changed) | own
         first["input"] = {key: origin["input"][key] for key in ("paths", "fingerprint")} | {
             "users": len(users),

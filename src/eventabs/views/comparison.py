@@ -322,15 +322,10 @@ def _lines(pair: UserPair) -> list[_Line]:
     both = (*pair.first.events, *pair.second.events)
     ((usual, _uses),) = Counter(event["category"] for event in both).most_common(1)
     sides = [_told(side, usual) for side in (pair.first, pair.second)]
-    lines = [
-        _Line(
-            day,
-            one_line(text),
-            (sides[0].get(place, ("", False))[0], sides[1].get(place, ("", False))[0]),
-            any(side.get(place, ("", False))[1] for side in sides),
-        )
-        for place, (day, text) in enumerate(pair.lines)
-    ]
+    lines = []
+    for place, (day, text) in enumerate(pair.lines):
+        (ours, is_ours), (theirs, is_theirs) = (side.get(place, ("", False)) for side in sides)
+        lines.append(_Line(day, one_line(text), (ours, theirs), is_ours or is_theirs))
     near = {place + step for place, line in enumerate(lines) if line.differs for step in (-1, 0, 1)}
     shown: list[_Line] = []
     for is_near, places in groupby(range(len(lines)), key=near.__contains__):

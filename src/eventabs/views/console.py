@@ -80,9 +80,9 @@ def _console(*, stderr: bool) -> Console:
     return console
 
 
-def print_json(line: str | bytes) -> None:
-    """Print one line of JSON, in UTF-8 whatever the locale; bytes have their end."""
-    print_bytes(line if isinstance(line, bytes) else f"{line}\n".encode())
+def print_json(line: str) -> None:
+    """Print one line of JSON, in UTF-8 whatever the locale."""
+    print_bytes(f"{line}\n".encode())
 
 
 def print_bytes(data: bytes) -> None:

@@ -86,11 +86,11 @@ def render_extension(console: Console, estimate: ExtensionEstimate) -> None:
     print_line(console, messages.plan_line(estimate.batches, users_a_batch), style="bold")
 
 
-def extension_json(estimate: ExtensionEstimate) -> bytes:
-    """Return the object that `estimate --extend` prints with --json, and a line end."""
+def extension_json(estimate: ExtensionEstimate) -> str:
+    """Return the object that `estimate --extend` prints with --json."""
     fields = asdict(estimate) | estimate.described.facts()
     del fields["described"]
-    return f"{encode(fields | {'seconds': round(estimate.seconds, 1)})}\n".encode()
+    return encode(fields | {"seconds": round(estimate.seconds, 1)})
 
 
 def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> None:
@@ -100,8 +100,8 @@ def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> No
             print_line(console, messages.noted(note), style="yellow" if warnings else "dim")
 
 
-def estimate_json(estimate: Estimate) -> bytes:
-    """Return the object that estimate prints with --json, and a line end."""
+def estimate_json(estimate: Estimate) -> str:
+    """Return the object that estimate prints with --json."""
     limit, unpacked = estimate.larger_output_limit, estimate.unpacked
     described = estimate.described.facts()
     fields = (
@@ -123,7 +123,7 @@ def estimate_json(estimate: Estimate) -> bytes:
             "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
         }
     )
-    return f"{encode({key: fields[key] for key in _JSON_KEYS.split()})}\n".encode()
+    return encode({key: fields[key] for key in _JSON_KEYS.split()})
 
 
 def print_prompt(console: Console, request: Request) -> None:
@@ -133,14 +133,14 @@ def print_prompt(console: Console, request: Request) -> None:
         console.print(Text(message["content"]), soft_wrap=True)
 
 
-def prompt_json(request: Request) -> bytes:
+def prompt_json(request: Request) -> str:
     """Return the messages, and what is asked of the answer, as the endpoint gets them."""
     body = {"messages": list(request.messages), "max_tokens": request.max_output_tokens}
     if request.response_format is not None:
         body["response_format"] = request.response_format
     if request.grammar:
         body["grammar"] = request.grammar
-    return f"{encode(body)}\n".encode()
+    return encode(body)
 
 
 def _input(estimate: Estimate) -> Iterator[tuple[str, *tuple[int | str, ...]]]:
@@ -280,8 +280,8 @@ def render_columns(console: Console, described: InputDescription) -> None:
     console.print(Text(described.proposal), soft_wrap=True)
 
 
-def columns_json(described: InputDescription) -> bytes:
-    """Return the object that columns prints with --json, and a line end."""
+def columns_json(described: InputDescription) -> str:
+    """Return the object that columns prints with --json."""
     read = described.read
     fields = {
         **described.facts(),
@@ -298,7 +298,7 @@ def columns_json(described: InputDescription) -> bytes:
         "rows": described.rows,
         "proposal": described.proposal,
     }
-    return f"{encode(fields)}\n".encode()
+    return encode(fields)
 
 
 def _render_mapping(console: Console, mapping: FileMapping, *, of_several: bool) -> None:
@@ -408,8 +408,8 @@ def render_verdict(console: Console, report: CheckReport) -> None:
     print_line(console, joined((verdict, *_spent(report))), style=style)
 
 
-def check_json(report: CheckReport) -> bytes:
-    """Return the object that check prints with --json, and a line end."""
+def check_json(report: CheckReport) -> str:
+    """Return the object that check prints with --json."""
     facts = report.facts
     fields = {
         "sound": not report.exit_code,
@@ -434,7 +434,7 @@ def check_json(report: CheckReport) -> bytes:
             for f in report.findings
         ],
     }
-    return f"{encode(fields)}\n".encode()
+    return encode(fields)
 
 
 def _spent(report: CheckReport) -> list[str]:

@@ -130,9 +130,8 @@ def shape_fields(shape: Sums) -> dict[str, float | None]:
     return {**shape, **{name: figure(shape) for name, figure in SHAPE_FIGURES.items()}}
 
 
-Cell = (
-    str | float | Text | None
-)  # of a table; figures are written with three decimals, whole numbers as counts
+# of a table; figures are written with three decimals, whole numbers as counts
+Cell = str | float | Text | None
 
 
 def figure_table(

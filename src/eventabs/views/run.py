@@ -239,8 +239,8 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
         print_command(console, label, step)
 
 
-def summary_json(summary: Summary) -> bytes:
-    """Return the object that run and resume print with --json, and a line end."""
+def summary_json(summary: Summary) -> str:
+    """Return the object that run and resume print with --json."""
     fields = asdict(summary) | {
         "success_count": summary.done,
         "failed_count": summary.failed,
@@ -251,7 +251,7 @@ def summary_json(summary: Summary) -> bytes:
         "seconds": round(summary.seconds, 3),
         "tiers": messages.tier_fields(summary, summary.tier_costs),
     }
-    return f"{encode({key: fields[key] for key in _SUMMARY_KEYS.split()})}\n".encode()
+    return encode({key: fields[key] for key in _SUMMARY_KEYS.split()})
 
 
 def _end_headline(summary: Summary) -> str:

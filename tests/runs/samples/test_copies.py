@@ -45,7 +45,6 @@ def copied(
         changed={"budget": {"max_users": size}},
         order=f"audit {seed}",
         confirmed=False,
-        seed=seed,
     )
 
 

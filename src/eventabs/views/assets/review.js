@@ -214,6 +214,7 @@
     const remove = element("button", "", words.remove);
     remove.type = "button";
     remove.addEventListener("click", () => {
+      change();
       said.missing[item.item].splice(place, 1);
       named = null;
       keep();
