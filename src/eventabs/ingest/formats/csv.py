@@ -263,15 +263,11 @@ def _share_of_rows(below: Sequence[Sequence[str]], width: int) -> float:
 
 
 def _is_rule(fields: Sequence[str]) -> bool:
-    return bool(_RULE.fullmatch(_opening(fields)))
+    return bool(_RULE.fullmatch(next(filter(None, fields), "")))
 
 
 def _is_summary(fields: Sequence[str]) -> bool:
-    return bool(_SUMMARY.match(_opening(fields)))
-
-
-def _opening(fields: Sequence[str]) -> str:
-    return next((field for field in fields if field), "")
+    return bool(_SUMMARY.match(next(filter(None, fields), "")))
 
 
 def _dialects(lines: Sequence[str]) -> list[Dialect]:
@@ -308,7 +304,7 @@ def _rows_alike(lines: Sequence[str], dialect: Dialect) -> tuple[int, list[list[
 
 def _width(fields: Sequence[str]) -> int:
     """Return the number of fields up to the last one that is not empty."""
-    return next((number for number in range(len(fields), 0, -1) if fields[number - 1]), 0)
+    return max((number for number, field in enumerate(fields, start=1) if field), default=0)
 
 
 def _fits(fields: Sequence[str], needed: int, width: int) -> bool:
@@ -346,8 +342,9 @@ def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
                 break
 
     def share(position: int, form: re.Pattern[str]) -> float:
-        values = [value for value in columns[position] if value]
-        return sum(bool(form.fullmatch(value)) for value in values) / len(values)
+        return sum(map(bool, map(form.fullmatch, filter(None, columns[position])))) / sum(
+            map(bool, columns[position])
+        )
 
     different = [len(set(filter(None, values))) for values in columns]
     free = [position for position in free if share(position, _DECIMAL) != 1]
@@ -377,12 +374,9 @@ _LONGEST_RECORD: Final = 1000
 _SHOWN: Final = 100  # characters of a first row
 
 
-class Record(NamedTuple):
-    """A record of a CSV file: its first line (1-based), its text, its fields or None where it is broken."""
-
-    line: int
-    text: str
-    fields: list[str] | None
+Record = tuple[
+    int, str, list[str] | None
+]  # its first line (1-based), its text, its fields or None where it is broken
 
 
 class Csv(Format):
@@ -521,7 +515,7 @@ class Csv(Format):
                 else:
                     ahead = deque([*inside, *behind])
             if "".join(fields or text).strip():
-                yield Record(line, text, fields)
+                yield line, text, fields
 
     def _lines(self) -> Iterator[tuple[int, str]]:
         """Yield the lines of the table, beginning with its header."""
