@@ -515,7 +515,7 @@ class Csv(Format):
                 else:
                     ahead = deque([*inside, *behind])
             if "".join(fields or text).strip():
-                yield line, text, fields
+                yield Record(line, text, fields)
 
     def _lines(self) -> Iterator[tuple[int, str]]:
         """Yield the lines of the table, beginning with its header."""
