@@ -374,9 +374,12 @@ _LONGEST_RECORD: Final = 1000
 _SHOWN: Final = 100  # characters of a first row
 
 
-Record = tuple[
-    int, str, list[str] | None
-]  # its first line (1-based), its text, its fields or None where it is broken
+class Record(NamedTuple):
+    """A record of a CSV file: its first line (1-based), its text, its fields or None where it is broken."""
+
+    line: int
+    text: str
+    fields: list[str] | None
 
 
 class Csv(Format):
