@@ -334,7 +334,7 @@ def _by_values(left: Sequence[Profile], taken: Mapping[str, str], roles: dict[st
         and each.usual <= _ALL_ALIKE
         and each.codes + each.read < _HALF
         and each.column not in taken.values()
-        and not (each.named("user") or is_of_profile(each.names[-1]))
+        and not (is_of_profile(each.names[-1]) or any(each.named(role) >= _SURE for role in {"user", *roles}))
     ]
     few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
     found = {}
