@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import duckdb
 
@@ -69,9 +69,9 @@ class Totals(NamedTuple):
     with_usual_object: int
     with_usual_action: int
     in_utc: int
+    bare_verbs: int  # usual actions without an object
     hours: list[int]
     span: timedelta
-    bare_verbs: int = 0  # usual actions without an object
 
 
 def implausible(
@@ -109,24 +109,16 @@ def _usual(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
 
 def _totals(connection: duckdb.DuckDBPyConnection, action: str, item: str) -> Totals:
     verbs = ", ".join(map(quoted, ACTION_WORDS))
-    rows: list[tuple[Any, ...]] = connection.execute(
+    ((hours, first, last, *counts),) = connection.execute(
         f"""
-        SELECT hour(start), count(*), count(*) FILTER (item = ''), count(*) FILTER (item = ?),
-            count(*) FILTER (action = ?), count(*) FILTER (shift = 0),
-            count(*) FILTER (start <> date_trunc('day', start)), min(start), max(start),
-            count(*) FILTER (item = '' AND action IN ({verbs}))
-        FROM behaviors WHERE reason IS NULL GROUP BY 1""",
+        SELECT histogram(hour(start)) FILTER (start <> date_trunc('day', start)), min(start), max(start),
+            count(*), count(*) FILTER (item = ''), count(*) FILTER (item = ?),
+            count(*) FILTER (action = ?), count(*) FILTER (shift = 0), count(*) FILTER (item = '' AND action IN ({verbs}))
+        FROM behaviors WHERE reason IS NULL""",
         [item, action],
     ).fetchall()
-    hours = [0] * _HOURS
-    for row in rows:
-        hours[row[0]] = row[6]
-    every, without_object, usual_object, usual_action, in_utc = (
-        sum(row[position] for row in rows) for position in range(1, 6)
-    )
-    span = max(row[8] for row in rows) - min(row[7] for row in rows) if rows else timedelta()
-    bare = sum(row[9] for row in rows)
-    return Totals(every, without_object, usual_object, usual_action, in_utc, hours, span, bare)
+    by_hour = [(hours or {}).get(hour, 0) for hour in range(_HOURS)]
+    return Totals._make((*counts, by_hour, last - first if counts[0] else timedelta()))
 
 
 def _actions(totals: Totals, action: str, roles: Collection[str]) -> list[InputWarning]:

@@ -85,7 +85,7 @@ def test_wall_times_of_another_zone_are_known_by_the_night_and_an_offset_mends_t
     ],
 )
 def test_a_night_elsewhere_is_seen_only_where_there_is_one(hours: list[int], days: int, told: bool) -> None:
-    totals = Totals(0, 0, 0, 0, 0, [10 * hour for hour in hours], timedelta(days=days))
+    totals = Totals(0, 0, 0, 0, 0, 0, [10 * hour for hour in hours], timedelta(days=days))
     assert (quietest_hours(totals) is not None) is told
 
 
