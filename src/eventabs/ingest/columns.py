@@ -49,6 +49,9 @@ _WORDS: Final = (
     "result",
 )  # also where seldom filled
 _OF_A_ROW: Final = {"id", "no", "number", "url", "编号"}  # in the names of what may differ in every row
+_PERSON: Final = re.compile(
+    r".+(?:er|or|ee|ist|ian|ant|ent|man)"
+)  # what most English words for people end in
 _ACTIVITY: Final = ("text", "action", "item", "place", "app", "media", "category")
 # Inside a context or a device these names mean something else.
 _ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset", "end", "price"}
@@ -261,6 +264,9 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         sure = each.named(role) if is_seldom else score
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
+    if "user" in {*open_roles} - {*roles, *unsure} and (who := _coming_back(free, used, is_person=True)):
+        unsure["user"] = who.column
+        used.add(who.column)
     markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
     if markers and not named.get("marker"):
         roles["marker"] = max(markers)[1]
@@ -344,7 +350,24 @@ def _by_values(left: Sequence[Profile], taken: Mapping[str, str], roles: dict[st
     if many and not taken.get("item"):
         best = max(many, key=lambda each: each.filled * each.distinct)
         (roles if best.is_told else found)["item"] = best.column
+    elif not taken.get("item") and (thing := _coming_back(left, taken.values(), is_person=False)):
+        found["item"] = thing.column
     return found
+
+
+def _coming_back(left: Sequence[Profile], taken: Collection[str], *, is_person: bool) -> Profile | None:
+    """Return a column of ids that come back, of somebody or something that no role has a word for: `teller_id`, `quiz_id`."""
+    ids = [
+        each
+        for each in left
+        if not _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:])
+        and len(each.values) >= _LEAST
+        and 1 < each.distinct <= _HALF * each.filled * len(each.values)
+        and each.column not in taken
+        and not any(map(each.named, ROLES))
+    ]
+    persons = {each for each in ids if _PERSON.fullmatch(words_of(each.column)[-2])}
+    return max(ids, key=lambda each: ((each in persons) == is_person, each.distinct), default=None)
 
 
 def required(path: str, choice: Choice, inventory: Inventory, source: Format | None = None) -> dict[str, str]:

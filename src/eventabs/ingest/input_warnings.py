@@ -22,6 +22,7 @@ from eventabs.ingest.columns import (
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath
 from eventabs.ingest.normal_form import number, quoted
+from eventabs.ingest.tables import DUPLICATE
 from eventabs.language import gettext as _
 from eventabs.records import Behavior, InputWarning
 
@@ -87,7 +88,7 @@ def implausible(
     """
     usual_action, usual_object = _usual(connection)
     totals = _totals(connection, usual_action, usual_object)
-    found = [*_unknown_users(connection, totals.rows)]
+    found = [*_unknown_users(connection, totals.rows), *_equal_rows(connection)]
     if totals.rows >= _LEAST:
         found += _users(connection, totals.rows)
         found += _midnights(totals)
@@ -179,6 +180,19 @@ def _midnights(totals: Totals) -> Iterator[InputWarning]:
             "all rows fall on 00:00, so that their order within a day is that of the file; if another column has the hour, name both: {setting}"
         )
         yield warning("midnights", message, setting='[input.columns] time = "...", date = "..."')
+
+
+def _equal_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[InputWarning]:
+    """Look for many duplicates whose times are minutes or days, in which the same may be done twice."""
+    query = f"""SELECT count(*), count(*) FILTER (reason = '{DUPLICATE}'), count(*) FILTER (start <> date_trunc('minute', start))
+        FROM behaviors WHERE start IS NOT NULL"""
+    ((rows, equal, finer),) = connection.execute(query).fetchall()
+    if rows >= _LEAST and equal > _FEW_ROWS * rows and not finer:
+        message = _(
+            "{count:,} rows are left out, since they equal another; no time has seconds, so that they may be acts of their own;"
+            " to keep them: {setting}"
+        )
+        yield warning("equal_rows", message, count=equal, setting="[input] keep_duplicates = true")
 
 
 def _clock(totals: Totals) -> list[InputWarning]:

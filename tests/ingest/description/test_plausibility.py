@@ -89,6 +89,14 @@ def test_a_night_elsewhere_is_seen_only_where_there_is_one(hours: list[int], day
     assert (quietest_hours(totals) is not None) is told
 
 
+def test_equal_rows_of_one_minute_are_told_and_those_of_a_second_are_not(tmp_path: Path) -> None:
+    lines = shop(lambda time: f"{time:%Y-%m-%d %H:%M}")
+    told = warnings(tmp_path, SHOP, [*lines, *lines[:200]])
+    assert list(told) == ["equal_rows"]
+    assert "200 rows" in told["equal_rows"]
+    assert warnings(tmp_path, SHOP, [*shop(str), *shop(str)[:200]]) == {}
+
+
 def test_one_action_in_nearly_all_rows_is_told(tmp_path: Path) -> None:
     lines = [line.replace(",view,", ",track,").replace(",cart,", ",track,") for line in shop(str)]
     lines = [line.replace(",buy,", ",track,") if n % 20 else line for n, line in enumerate(lines)]

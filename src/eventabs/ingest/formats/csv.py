@@ -239,9 +239,8 @@ def _headers(
         split = [[field.strip() for field in dialect.lenient_fields(line)] for line in lines]
         for number, names in enumerate(split):
             width = _width(names)
-            repeated = (
-                dialect.is_blank and len(set(names)) < width
-            )  # `Start time  End time` cut at every blank
+            # `Start time  End time` cut at every blank
+            repeated = dialect.is_blank and len(set(names)) < width
             if width < 2 or repeated or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
                 continue
             names[0] = names[0].lstrip("# ")
