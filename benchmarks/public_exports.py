@@ -136,15 +136,6 @@ def faults(
     is_extra = "duration" not in entry and not any(one for one, _other in pairs)  # an end need not be taken
     if wrong and not (is_extra and "end" in entry and "right too" in entry.get("why", "")):
         odd.append(f"duration ({wrong} of {len(pairs)} rows wrong)")
-    print(
-        entry["id"],
-        len(found),
-        read.total(),
-        len(pairs),
-        sum(b > 0 for a, b in pairs),
-        wrong,
-        file=sys.stderr,
-    )
     return odd, warned, roles
 
 
