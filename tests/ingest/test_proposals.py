@@ -105,7 +105,7 @@ def test_logs_of_servers_and_chats_are_read_by_the_form_of_their_lines(
     ("text", "broken", "left_out"),
     [
         (LOG.format(n=1) + '9.9.9.9 - - [17/May/2015:10:05:04 +0000] "-" 408 0\n' + LOG.format(n=2), 1, 0),
-        (W3C + "#Software: IIS\n2016-01-10 00:07:27 GET /b\n" + W3C.splitlines()[-1][:-1] + "1\n", 1, 2),
+        (W3C + "#Software: IIS\n2016-01-10 00:07:27 GET /b\n" + W3C.splitlines()[-1][:-1] + "1\n", 1, 3),
         ("Chat\n\n" + "[2020-10-30 20:25:16] <dj> hi: all\nand\n" * 2, 0, 1),
     ],
 )

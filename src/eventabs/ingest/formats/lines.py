@@ -4,7 +4,6 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -41,18 +40,17 @@ class Lines(Csv):
 
     def __init__(self, file: InputFile) -> None:
         pattern, self._names = _form(files.first_bytes(file.text))
-        copy, title = file.copy_named("rows"), 0
+        copy = file.copy_named("rows")
+        self._left_out = 0
         with copy.open("w", encoding="utf-8", newline="") as target:
             writer = csv.writer(target, lineterminator="\n")
-            for row, lines in _rows(file, pattern, is_chat=self._names == _CHAT):
+            for row, lines in self._rows(file, pattern):
                 if row:
                     writer.writerow(row)
-                else:
-                    title = lines
                 target.write("\n" * (lines - bool(row)))
         content = replace(files.inspect(str(copy)), sha256=file.content.sha256)
         super().__init__(replace(file, text=str(copy), content=content))
-        self.skipped_lines = sum(bool(line.strip()) for _n, line in islice(files.lines(file.text), title))
+        self.skipped_lines = self._left_out
 
     @staticmethod
     def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
@@ -63,6 +61,33 @@ class Lines(Csv):
         """Return the names of the form's columns."""
         self.layout = Layout(Dialect(), self._names, len(self._names), has_header=False)
         return self._names
+
+    def _rows(self, file: InputFile, pattern: re.Pattern[str]) -> Iterator[tuple[list[str], int]]:
+        """Yield the fields of each row, the line itself of a broken one, and its number of lines; above the first, no fields.
+
+        Raises InputError if it is not UTF-8.
+        """
+        row: list[str] = []
+        lines, is_chat = 0, self._names == _CHAT
+        with Path(file.text).open("rb") as text:
+            for number, raw in enumerate(file.stop.until(text), start=1):
+                try:
+                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
+                except UnicodeDecodeError:
+                    raise files.not_utf8(file.path, number) from None
+                found = pattern.fullmatch(line)
+                if found or not (is_chat or line.startswith("#") or not line.strip()):
+                    if lines:
+                        yield row, lines
+                    fields = found.groups("") if found else (line,)
+                    row, lines = ["" if field == "-" and not is_chat else field for field in fields], 0
+                elif row and is_chat:
+                    row[-1] = f"{row[-1]} {line}".strip()
+                else:
+                    self._left_out += bool(line.strip())
+                lines += 1
+        if lines:
+            yield row, lines
 
 
 def _form(start: bytes) -> tuple[re.Pattern[str], tuple[str, ...]]:
@@ -78,29 +103,3 @@ def _form(start: bytes) -> tuple[re.Pattern[str], tuple[str, ...]]:
         if len(found) >= max(_LEAST, _SHARE * len(filled)) and told >= _HALF * len(found):
             return pattern, names
     return re.compile(""), ()
-
-
-def _rows(file: InputFile, pattern: re.Pattern[str], *, is_chat: bool) -> Iterator[tuple[list[str], int]]:
-    """Yield the fields of each row, none for lines above the first, the line itself for a broken one, and its number of lines.
-
-    Raises InputError if it is not UTF-8.
-    """
-    row: list[str] = []
-    lines = 0
-    with Path(file.text).open("rb") as text:
-        for number, raw in enumerate(file.stop.until(text), start=1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
-            except UnicodeDecodeError:
-                raise files.not_utf8(file.path, number) from None
-            found = pattern.fullmatch(line)
-            if found or not (is_chat or line.startswith("#") or not line.strip()):
-                if lines:
-                    yield row, lines
-                fields = found.groups("") if found else (line,)
-                row, lines = ["" if field == "-" and not is_chat else field for field in fields], 0
-            elif row and is_chat:
-                row[-1] = f"{row[-1]} {line}".strip()
-            lines += 1
-    if lines:
-        yield row, lines
