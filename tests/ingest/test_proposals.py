@@ -82,6 +82,7 @@ W3C = "#Software: IIS\n#Fields: date time cs-method cs-uri-stem c-ip time-taken\
     [
         (LOG.format(n=1) + LOG.format(n=2), "9.9.9.1|2015-05-17T10:05:03+00:00|GET|/a1||"),
         (W3C, "9.9.9.1|2016-01-10T00:07:26|GET|/a||2"),
+        (W3C[:-51] + W3C[-51:].replace(" ", "\t"), "9.9.9.1|2016-01-10T00:07:26|GET|/a||2"),
         (
             "31/01/23, 12:09 - Ann: one\ntwo\n31/01/23, 12:10 - Bob: three\n",
             "Ann|2023-01-31T12:09:00||one two||",

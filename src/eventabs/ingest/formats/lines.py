@@ -96,7 +96,7 @@ def _form(start: bytes) -> tuple[re.Pattern[str], tuple[str, ...]]:
     filled = [line.strip("\r") for line in (lines[:-1] or lines) if line.strip()]
     if fields := next((line for line in filled if line.startswith(_FIELDS)), ""):
         names = tuple(fields.removeprefix(_FIELDS).split())
-        return re.compile(" ".join([r"([^#\s]\S*)", *[r"(\S+)"] * (len(names) - 1)])), names
+        return re.compile(r"[ \t]".join([r"([^#\s]\S*)", *[r"(\S+)"] * (len(names) - 1)])), names
     for pattern, names in _FORMS:
         found = [row for line in filled if (row := pattern.fullmatch(line))]
         told = sum(bool(row[2]) for row in found)  # somebody is named
