@@ -2,8 +2,8 @@
 
     python benchmarks/public_exports.py DIR [--json] [--only ID]
 
-DIR holds the files as ID.*; they are not in the repository. Each is read untouched, and every user and time is compared
-with public_truth.py, row by row, and every duration. What is not right is read again with the first proposal copied: that of a
+DIR holds the files as ID.*; they are not in the repository. Each is read untouched, and every user, time and duration
+is compared with public_truth.py, row by row. What is not right is read again with the first proposal copied: that of a
 refusal, else the settings that warnings name.
 """
 
@@ -16,7 +16,7 @@ import shlex
 import sys
 import tempfile
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,12 +103,11 @@ def faults(
         )
         for truth in truths
     ]
-    if read not in right and not any(not read - each and (each - read).total() <= said for each in right):
-        odd.append(
-            "time" if sorted(read.values()) in [sorted(each.values()) for each in right] else "user or time"
-        )
-        wanted = right[0]
-        odd[0] += f" ({(read - wanted).total()} rows wrong, {(wanted - read).total()} lost)"
+    nearest = min(right, key=lambda each: (read - each).total() + (each - read).total())
+    extra, lost = (read - nearest).total(), (nearest - read).total()
+    if extra or lost > said:
+        is_time = any(sorted(read.values()) == sorted(each.values()) for each in right)
+        odd.append(f"{'time' if is_time else 'user or time'} ({extra} rows wrong, {lost} lost)")
     spoken = [role for role in _DONE if not roles.get(role, "=").startswith("=")]
     done = [name for role in ("action", "item") for name in (*_listed(entry.get(role)), *also.get(role, []))]
     for role in spoken:
@@ -125,15 +124,18 @@ def faults(
             if "place" in roles and not _matches(roles["place"], place, header)
             else []
         )
-    truth = sum(
-        row.seconds or 0 for row in truths[0] if (own or row.user) and row.time and (row.seconds or 0) >= 0
-    )
-    seconds = sum((lasting or 0) * count for (_user, _time, lasting), count in found.items())
-    is_extra = "duration" not in entry and not seconds  # an end need not be taken
-    if abs(seconds - truth) > max(1e-3 * truth, len(truths[0])) and not (
-        is_extra and "end" in entry and "right too" in entry.get("why", "")
-    ):
-        odd.append(f"minutes = {seconds / 60:,.1f} for {truth / 60:,.1f}")
+    lasting, wanted = defaultdict(list), defaultdict(list)
+    for user, time, seconds in found.elements():
+        lasting[user, time].append(seconds or 0)
+    for row in truths[right.index(nearest)]:
+        if row.time and (row.seconds or 0) >= 0:
+            wanted[own or row.user, row.time.replace(microsecond=0)].append(row.seconds or 0)
+    both = [key for key, each in lasting.items() if len(each) == len(wanted[key])]
+    pairs = [pair for key in both for pair in zip(sorted(lasting[key]), sorted(wanted[key]), strict=True)]
+    wrong = sum(abs(one - other) > 1 for one, other in pairs)  # behaviors have whole seconds
+    is_extra = "duration" not in entry and not any(one for one, _other in pairs)  # an end need not be taken
+    if wrong and not (is_extra and "end" in entry and "right too" in entry.get("why", "")):
+        odd.append(f"duration ({wrong} of {len(pairs)} rows wrong)")
     return odd, warned, roles
 
 

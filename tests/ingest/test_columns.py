@@ -206,6 +206,8 @@ def test_a_role_can_be_taken_from_every_column(tmp_path: Path) -> None:
         ("durationMs", ""),
         ("dwell_seconds", 90),
         ("time_spent_min", 5400),
+        ("resolution_time_min", 5400),
+        ("call_time_in_sec", 90),
     ],
 )
 def test_a_duration_is_of_the_unit_that_its_name_states(tmp_path: Path, name: str, seconds: object) -> None:

@@ -63,6 +63,16 @@ def test_of_several_columns_of_a_role_the_first_that_is_filled_counts_and_a_word
     ]
 
 
+def test_ids_that_come_back_are_proposed_as_the_user_or_as_the_object_where_no_name_says_more(
+    tmp_path: Path,
+) -> None:
+    rows = "".join(f"{n},{n % 9},{n % 3},{time}\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"id,quiz_id,teller_id,time\n{rows}")
+    assert proposed(tmp_path, path)["columns"] == {"user": "teller_id", "time": "time", "item": "quiz_id"}
+    path = write(tmp_path, "b.csv", f"try_id,quiz_id,user_id,time\n{rows}")
+    assert proposed(tmp_path, path)["columns"] == {"user": "user_id", "time": "time", "item": "quiz_id"}
+
+
 LOG = '9.9.9.{n} - - [17/May/2015:10:05:03 +0000] "GET /a{n} HTTP/1.1" 200 203 "http://x.org/" "Mozilla/5.0 (X11)"\n'
 W3C = "#Software: IIS\n#Fields: date time cs-method cs-uri-stem c-ip time-taken\n2016-01-10 00:07:26 GET /a 9.9.9.1 2000\n"
 
@@ -72,6 +82,7 @@ W3C = "#Software: IIS\n#Fields: date time cs-method cs-uri-stem c-ip time-taken\
     [
         (LOG.format(n=1) + LOG.format(n=2), "9.9.9.1|2015-05-17T10:05:03+00:00|GET|/a1||"),
         (W3C, "9.9.9.1|2016-01-10T00:07:26|GET|/a||2"),
+        (W3C[:-51] + W3C[-51:].replace(" ", "\t"), "9.9.9.1|2016-01-10T00:07:26|GET|/a||2"),
         (
             "31/01/23, 12:09 - Ann: one\ntwo\n31/01/23, 12:10 - Bob: three\n",
             "Ann|2023-01-31T12:09:00||one two||",
@@ -89,3 +100,19 @@ def test_logs_of_servers_and_chats_are_read_by_the_form_of_their_lines(
     tmp_path: Path, text: str, first: str
 ) -> None:
     assert facts(tmp_path, write(tmp_path, "a.txt", text))[0] == first
+
+
+@pytest.mark.parametrize(
+    ("text", "broken", "left_out"),
+    [
+        (LOG.format(n=1) + '9.9.9.9 - - [17/May/2015:10:05:04 +0000] "-" 408 0\n' + LOG.format(n=2), 1, 0),
+        (W3C + "#Software: IIS\n2016-01-10 00:07:27 GET /b\n" + W3C.splitlines()[-1][:-1] + "1\n", 1, 3),
+        ("Chat\n\n" + "[2020-10-30 20:25:16] <dj> hi: all\nand\n" * 2, 0, 1),
+    ],
+)
+def test_lines_of_a_log_that_have_another_form_are_rejected_and_titles_are_counted(
+    tmp_path: Path, text: str, broken: int, left_out: int
+) -> None:
+    with opened(tmp_path, write(tmp_path, "a.txt", text), keep_duplicates=True) as export:
+        assert (export.behaviors, export.reasons.get("bad_csv", 0)) == (2, broken)
+        assert export.skipped_lines == left_out

@@ -75,6 +75,8 @@ def fit(name: str, role: str) -> float:
     """Return how well a column's name fits a role, from 0 to 1."""
     words = words_of(name)
     known = [_WEIGHTS[role][word] for word in words if word in _WEIGHTS[role]]
+    if role == "duration" and not known and stated_unit(name):
+        known = [0.9]
     if not known or not _NEVER.get(role, set()).isdisjoint(words):
         return 0.0
     beside = _BESIDE["any"] | _BESIDE.get(role, set()) | _WEIGHTS[role].keys()
@@ -100,6 +102,7 @@ def stated_unit(name: str) -> DurationUnit | None:
     units = [_UNITS[word] for word in words if word in _UNITS]
     timed = {*_WEIGHTS["duration"], *_BESIDE["duration"]} - _UNITS.keys() - {"time", "on", "时间"}
     counted = [word for word in words if word in _UNITS and (len(word) > 4 or word.endswith("数"))]  # noqa: PLR2004  `mins` may be one thing's
+    counted += [word for word in words[2:] if {"time"} & {*words} and _UNITS.get(word) in ("min", "h")]
     is_timed = bool(counted) or not timed.isdisjoint(words)
     return units[-1] if units and is_timed and _NEVER["duration"].isdisjoint(words) else None
 

@@ -49,6 +49,9 @@ _WORDS: Final = (
     "result",
 )  # also where seldom filled
 _OF_A_ROW: Final = {"id", "no", "number", "url", "编号"}  # in the names of what may differ in every row
+_PERSON: Final = re.compile(
+    r".+(?:er|or|ee|ist|ian|ant|ent|man)"
+)  # what most English words for people end in
 _ACTIVITY: Final = ("text", "action", "item", "place", "app", "media", "category")
 # Inside a context or a device these names mean something else.
 _ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset", "end", "price"}
@@ -124,12 +127,8 @@ class Profile(NamedTuple):
     @property
     def is_told(self) -> bool:
         """Whether it holds sentences that differ from row to row."""
-        rows = len(self.values)
-        return (
-            rows >= _LEAST
-            and self.distinct > _HALF * rows
-            and _share(_SENTENCE, self.values) * self.filled > _HALF
-        )
+        differs = self.distinct > max(_FEW, _HALF * len(self.values))
+        return differs and _share(_SENTENCE, self.values) * self.filled > _HALF
 
     def named(self, role: str) -> float:
         """How well its name fits a role, less the deeper it lies."""
@@ -179,16 +178,16 @@ def profiles(
     inventory: Inventory, sample: Sequence[SampledRow], connection: duckdb.DuckDBPyConnection | None
 ) -> list[Profile]:
     """Return what the columns hold, and the paths inside them but for those to a single element of a list."""
-    found = [
-        (path, path.names)
+    paths = [
+        path
         for path in (*map(InnerPath, inventory.columns), *inventory.leaves)
         if (path.steps or path.column not in inventory.objects)
         and not any(isinstance(step, int) for step in path.steps)
     ]
-    held: dict[InnerPath, tuple[str, ...]] = {}
-    for path, _names in found:
-        values = (value_of(row, path) for row in sample)
-        held[path] = tuple("" if value.lower() in EMPTY else value for value in values)
+    held = {path: [value_of(row, path) for row in sample] for path in paths}
+    held = {
+        path: ["" if value.lower() in EMPTY else value for value in values] for path, values in held.items()
+    }
     unread = {
         value
         for values in held.values()
@@ -196,7 +195,7 @@ def profiles(
         if _MAY_BE_TIME.match(value) and not (_USUAL_TIME.match(value) or _CLOCK.fullmatch(value))
     }
     times = _times(connection, sorted(unread)) if connection and unread else set()
-    return [_measured(Profile(str(path), names, held[path]), times) for path, names in found]
+    return [_measured(Profile(str(path), path.names, tuple(held[path])), times) for path in paths]
 
 
 def _measured(profile: Profile, times: Collection[str]) -> Profile:
@@ -248,14 +247,10 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     unsure, near = dict[str, str](), dict[str, str]()
     _choose_time(free, named, roles, unsure)
     used |= {roles.get(role, unsure.get(role, "")) for role in ("time", "date")}
-    open_roles = [role for role in ROLES if not named.get(role) and role not in {"time", "date", "marker"}]
-    pairs = [
-        (each.score(role), role, each)
-        for role in open_roles
-        for each in free
-        if not (role == "user" and has_user)
-    ]
-    pairs = sorted((pair for pair in pairs if pair[0]), key=lambda pair: -pair[0])
+    closed = {"time", "date", "marker", *(["user"] if has_user else [])}
+    open_roles = [role for role in ROLES if not named.get(role) and role not in closed]
+    scored = ((each.score(role), role, each) for role in open_roles for each in free)
+    pairs = sorted((pair for pair in scored if pair[0]), key=lambda pair: -pair[0])
     for score, role, each in pairs:
         if role in roles or role in unsure or each.column in used:
             continue
@@ -265,21 +260,22 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
                 continue  # it holds nobody
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
-        sure = (
-            each.named(role)
-            if role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
-            else score
-        )
+        is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
+        sure = each.named(role) if is_seldom else score
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
+    if "user" in {*open_roles} - {*roles, *unsure} and (who := _coming_back(free, used, is_person=True)):
+        unsure["user"] = who.column
+        used.add(who.column)
     markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
     if markers and not named.get("marker"):
         roles["marker"] = max(markers)[1]
-    kept = (
-        {"user", "time", "date"}
-        if {"text", "action", "item"} & roles.keys()
-        else {"user", "time", "date", "action", "item"}
-    )
+    kept = {
+        "user",
+        "time",
+        "date",
+        *([] if {"text", "action", "item"} & roles.keys() else ["action", "item"]),
+    }
     unsure = {role: column for role, column in unsure.items() if role in kept}
     if "item" in kept:
         left = [each for each in free if each.column not in used]
@@ -291,36 +287,28 @@ def _choose_time(
     free: Sequence[Profile], named: Mapping[str, str], roles: dict[str, str], unsure: dict[str, str]
 ) -> None:
     """Take the finest of the times, a clock with the day beside it; without any name, the one column of times."""
-    kinds = {each.column: each.kind for each in free}
     days = [each for each in free if each.score("date") >= _SURE and each.kind in ("", "day")]
+    has_day = bool(roles.get("date") or days)
     if not named.get("time"):
+        fineness = {**_FINENESS, "clock": _FINENESS["clock"] if has_day else 0.1}
         times = [each for each in free if each.score("time") > _NEARLY_NONE * 2]
-        if best := max(
-            times,
-            key=lambda each: (
-                each.score("time")
-                * (_FINENESS[each.kind] if each.kind != "clock" or roles.get("date") or days else 0.1)
-            ),
-            default=None,
-        ):
+        filled = [each for each in free if each.filled > _ALIKE and not each.named("end")]
+        clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
+        values = [each for each in filled if each.read > _ALIKE > each.codes and each.kind != "clock"]
+        if times:
+            best = max(times, key=lambda each: each.score("time") * fineness[each.kind])
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
-        else:
-            filled = [each for each in free if each.filled > _ALIKE]
-            clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
-            values = [each for each in filled if each.read > _ALIKE > each.codes and each.kind != "clock"]
-            values = [each for each in values if not each.named("end")]
-            if values:
-                best = min(values, key=lambda each: each.kind == "day")
+        elif values:
+            best = min(values, key=lambda each: each.kind == "day")
+            if best.kind == "day" and len(clocks) == 1:
+                unsure |= {"time": clocks[0].column, "date": best.column}
+            else:
                 (roles if len(values) == 1 else unsure)["time"] = best.column
-                if best.kind == "day" and len(clocks) == 1:
-                    unsure |= {"time": clocks[0].column, "date": best.column}
-                    roles.pop("time", None)
-    time = roles.get("time", "")
-    if not named.get("date") and kinds.get(time, "") in {"", "clock"}:
-        rest = [each for each in days if each.column != time]
-        # `Start date` belongs to `Start time`, `End date` does not
-        if time and rest:
-            roles["date"] = max(rest, key=lambda each: each.score("date")).column
+    time = next((each for each in free if each.column == roles.get("time")), None)
+    rest = [each for each in days if each is not time]
+    # `Start date` belongs to `Start time`, `End date` does not
+    if time and rest and time.kind in ("", "clock") and not named.get("date"):
+        roles["date"] = max(rest, key=lambda each: each.score("date")).column
 
 
 def _finest(best: Profile, rivals: Sequence[Profile]) -> tuple[Profile, str]:
@@ -362,7 +350,24 @@ def _by_values(left: Sequence[Profile], taken: Mapping[str, str], roles: dict[st
     if many and not taken.get("item"):
         best = max(many, key=lambda each: each.filled * each.distinct)
         (roles if best.is_told else found)["item"] = best.column
+    elif not taken.get("item") and (thing := _coming_back(left, taken.values(), is_person=False)):
+        found["item"] = thing.column
     return found
+
+
+def _coming_back(left: Sequence[Profile], taken: Collection[str], *, is_person: bool) -> Profile | None:
+    """Return a column of ids that come back, of somebody or something that no role has a word for: `teller_id`, `quiz_id`."""
+    ids = [
+        each
+        for each in left
+        if not _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:])
+        and len(each.values) >= _LEAST
+        and 1 < each.distinct <= _HALF * each.filled * len(each.values)
+        and each.column not in taken
+        and not any(map(each.named, ROLES))
+    ]
+    persons = {each for each in ids if _PERSON.fullmatch(words_of(each.column)[-2])}
+    return max(ids, key=lambda each: ((each in persons) == is_person, each.distinct), default=None)
 
 
 def required(path: str, choice: Choice, inventory: Inventory, source: Format | None = None) -> dict[str, str]:

@@ -239,10 +239,7 @@ def first_bytes(path: str) -> bytes:
 
 
 def head(path: str, size: int) -> list[str]:
-    """Return the first lines of a file that fit into `size` bytes; the first line is whole.
-
-    Raises InputError if they are not UTF-8.
-    """
+    """Return the first lines of a file that fit into `size` bytes; the first line is whole. Raises InputError if they are not UTF-8."""
     with Path(path).open("rb") as file:
         first = file.readline(LONGEST_LINE)
         rest = file.read(max(0, size - len(first)))

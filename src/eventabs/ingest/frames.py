@@ -40,9 +40,8 @@ class Frame(str):
             TemporaryDirectory(prefix="eventabs-") as scratch,
             scratch_database(Path(scratch) / "frame", [str(path)], stop) as connection,
         ):
-            connection.execute(
-                f"SET pandas_analyze_sample = {2**62}"
-            )  # a column's type is that of all its values
+            # a column's type is that of all its values
+            connection.execute(f"SET pandas_analyze_sample = {2**62}")
             try:
                 connection.register("frame", self.table)
             except duckdb.Error:  # a relation; without pyarrow, all but pandas

@@ -147,10 +147,7 @@ class Inventory:
         return self._holding - self._plain
 
     def find(self, text: str) -> InnerPath | None:
-        """Return the path that `text` names, None if the file has none.
-
-        A key with a dot wins over a path of the same spelling.
-        """
+        """Return the path that `text` names, None if the file has none. A key with a dot wins over a path of the same spelling."""
         path = parse_path(text, self.columns)
         if path is None or not path.steps:
             return path

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import duckdb
 
@@ -22,6 +22,7 @@ from eventabs.ingest.columns import (
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath
 from eventabs.ingest.normal_form import number, quoted
+from eventabs.ingest.tables import DUPLICATE
 from eventabs.language import gettext as _
 from eventabs.records import Behavior, InputWarning
 
@@ -69,9 +70,9 @@ class Totals(NamedTuple):
     with_usual_object: int
     with_usual_action: int
     in_utc: int
+    bare_verbs: int  # usual actions without an object
     hours: list[int]
     span: timedelta
-    bare_verbs: int = 0  # usual actions without an object
 
 
 def implausible(
@@ -87,7 +88,7 @@ def implausible(
     """
     usual_action, usual_object = _usual(connection)
     totals = _totals(connection, usual_action, usual_object)
-    found = [*_unknown_users(connection, totals.rows)]
+    found = [*_unknown_users(connection, totals.rows), *_equal_rows(connection)]
     if totals.rows >= _LEAST:
         found += _users(connection, totals.rows)
         found += _midnights(totals)
@@ -109,24 +110,16 @@ def _usual(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
 
 def _totals(connection: duckdb.DuckDBPyConnection, action: str, item: str) -> Totals:
     verbs = ", ".join(map(quoted, ACTION_WORDS))
-    rows: list[tuple[Any, ...]] = connection.execute(
+    ((hours, first, last, *counts),) = connection.execute(
         f"""
-        SELECT hour(start), count(*), count(*) FILTER (item = ''), count(*) FILTER (item = ?),
-            count(*) FILTER (action = ?), count(*) FILTER (shift = 0),
-            count(*) FILTER (start <> date_trunc('day', start)), min(start), max(start),
-            count(*) FILTER (item = '' AND action IN ({verbs}))
-        FROM behaviors WHERE reason IS NULL GROUP BY 1""",
+        SELECT histogram(hour(start)) FILTER (start <> date_trunc('day', start)), min(start), max(start),
+            count(*), count(*) FILTER (item = ''), count(*) FILTER (item = ?),
+            count(*) FILTER (action = ?), count(*) FILTER (shift = 0), count(*) FILTER (item = '' AND action IN ({verbs}))
+        FROM behaviors WHERE reason IS NULL""",
         [item, action],
     ).fetchall()
-    hours = [0] * _HOURS
-    for row in rows:
-        hours[row[0]] = row[6]
-    every, without_object, usual_object, usual_action, in_utc = (
-        sum(row[position] for row in rows) for position in range(1, 6)
-    )
-    span = max(row[8] for row in rows) - min(row[7] for row in rows) if rows else timedelta()
-    bare = sum(row[9] for row in rows)
-    return Totals(every, without_object, usual_object, usual_action, in_utc, hours, span, bare)
+    by_hour = [(hours or {}).get(hour, 0) for hour in range(_HOURS)]
+    return Totals._make((*counts, by_hour, last - first if counts[0] else timedelta()))
 
 
 def _actions(totals: Totals, action: str, roles: Collection[str]) -> list[InputWarning]:
@@ -187,6 +180,19 @@ def _midnights(totals: Totals) -> Iterator[InputWarning]:
             "all rows fall on 00:00, so that their order within a day is that of the file; if another column has the hour, name both: {setting}"
         )
         yield warning("midnights", message, setting='[input.columns] time = "...", date = "..."')
+
+
+def _equal_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[InputWarning]:
+    """Look for many duplicates whose times are minutes or days, in which the same may be done twice."""
+    query = f"""SELECT count(*), count(*) FILTER (reason = '{DUPLICATE}'), count(*) FILTER (start <> date_trunc('minute', start))
+        FROM behaviors WHERE start IS NOT NULL"""
+    ((rows, equal, finer),) = connection.execute(query).fetchall()
+    if rows >= _LEAST and equal > _FEW_ROWS * rows and not finer:
+        message = _(
+            "{count:,} rows are left out, since they equal another; no time has seconds, so that they may be acts of their own;"
+            " to keep them: {setting}"
+        )
+        yield warning("equal_rows", message, count=equal, setting="[input] keep_duplicates = true")
 
 
 def _clock(totals: Totals) -> list[InputWarning]:

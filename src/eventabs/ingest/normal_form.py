@@ -25,6 +25,11 @@ from eventabs.stop import Stop
 
 _DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
 MEMORY_LIMIT: Final = "600MB"  # with 500 MB, 46 million rows cannot be sorted any more
+ALONE: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "memory_limit": MEMORY_LIMIT,
+}
 _LESS_MEMORY: Final = "250MB"  # once rows are sorted, DuckDB fills what it may with pages that are read once
 _MOST_THREADS: Final = 4  # each thread takes its share of the memory limit
 _FETCHED: Final = 10_000  # rows in Python at a time
@@ -44,10 +49,8 @@ def scratch_database(
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700)
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "memory_limit": MEMORY_LIMIT,
+    config = {
+        **ALONE,
         "threads": min(os.cpu_count() or 1, _MOST_THREADS),
         "temp_directory": str(folder / "spill"),
         # line numbers and the final scan rely on rows staying in order
@@ -166,10 +169,7 @@ _SENTENCE_DURATION: Final = rf"(?:{_NUMBER} ?(?:{_HOURS}|{_MINUTES}|{_SECONDS}) 
 
 
 def row_digest(columns: Iterable[str]) -> str:
-    """Return the SQL of a 64-bit hash of the values in `columns`.
-
-    A column "" has no value in any row. NULL without columns.
-    """
+    """Return the SQL of a 64-bit hash of the values in `columns`. A column "" has no value in any row. NULL without columns."""
     values = [f'"{column}"' if column else "NULL::VARCHAR" for column in columns]
     return f"hash({', '.join(values)})" if values else "NULL::UBIGINT"
 
@@ -305,6 +305,6 @@ def search_pattern(regex: str, texts: Collection[str]) -> set[str]:
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
+    connection = duckdb.connect(config={**ALONE, "threads": 1})
     connection.execute("SET enable_external_access = false")
     return connection

@@ -85,8 +85,16 @@ def test_wall_times_of_another_zone_are_known_by_the_night_and_an_offset_mends_t
     ],
 )
 def test_a_night_elsewhere_is_seen_only_where_there_is_one(hours: list[int], days: int, told: bool) -> None:
-    totals = Totals(0, 0, 0, 0, 0, [10 * hour for hour in hours], timedelta(days=days))
+    totals = Totals(0, 0, 0, 0, 0, 0, [10 * hour for hour in hours], timedelta(days=days))
     assert (quietest_hours(totals) is not None) is told
+
+
+def test_equal_rows_of_one_minute_are_told_and_those_of_a_second_are_not(tmp_path: Path) -> None:
+    lines = shop(lambda time: f"{time:%Y-%m-%d %H:%M}")
+    told = warnings(tmp_path, SHOP, [*lines, *lines[:200]])
+    assert list(told) == ["equal_rows"]
+    assert "200 rows" in told["equal_rows"]
+    assert warnings(tmp_path, SHOP, [*shop(str), *shop(str)[:200]]) == {}
 
 
 def test_one_action_in_nearly_all_rows_is_told(tmp_path: Path) -> None:

@@ -62,10 +62,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A SELECT, its bound values, and the line number of its first row.
-
-    Its column `line` is NULL if each line is a row.
-    """
+    """A SELECT, its bound values, and the line number of its first row. Its column `line` is NULL if each line is a row."""
 
     sql: str
     values: tuple[object, ...]
@@ -172,10 +169,7 @@ class Format(ABC):
         }
 
     def nested(self, relation: str, wanted: Wanted, base: Callable[[str], str]) -> tuple[str, str]:
-        """Return the SELECT list of the wanted values, and the relation to select from.
-
-        `base` gives the SQL of a column of `relation` as text.
-        """
+        """Return the SELECT list of the wanted values, and the relation to select from. `base` gives the SQL of a column of `relation` as text."""
         paths = self.paths(wanted)
         # few files have any, and the search for JSON in texts takes time
         if not any(path.steps for path in paths.values()):

@@ -24,7 +24,7 @@ from eventabs.ingest.column_names import fit
 from eventabs.ingest.files import is_workbook, refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
 from eventabs.ingest.formats.csv import Csv, Dialect, Layout
-from eventabs.ingest.normal_form import MEMORY_LIMIT, as_glob, errors_named, fetched, quoted
+from eventabs.ingest.normal_form import ALONE, as_glob, errors_named, fetched, quoted
 from eventabs.language import gettext as _
 
 if TYPE_CHECKING:
@@ -138,14 +138,9 @@ class DuckDb(Parquet):
 
     def __init__(self, file: InputFile) -> None:
         copy = file.copy_named("table")
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "memory_limit": MEMORY_LIMIT,
-        }
         with (
             errors_named(file.path),
-            duckdb.connect(file.text, read_only=True, config=config) as connection,
+            duckdb.connect(file.text, read_only=True, config=ALONE) as connection,
         ):
             # a view may read files that the user did not name
             connection.execute("SET allowed_directories = ?", [[str(copy.parent.absolute())]])
@@ -163,10 +158,7 @@ class DuckDb(Parquet):
 
 
 def chosen_table(file: InputFile, tables: Mapping[str, Sequence[str]]) -> str:
-    """Return the table that the user named, or the only one with a user and a time. Raises InputError.
-
-    `tables`: columns by table.
-    """
+    """Return the table that the user named, or the only one with a user and a time. Raises InputError. `tables`: columns by table."""
     listed = shorten(", ".join(tables), _LISTED, placeholder=" ...")
     if file.table:
         if file.table not in tables:

@@ -239,9 +239,8 @@ def _headers(
         split = [[field.strip() for field in dialect.lenient_fields(line)] for line in lines]
         for number, names in enumerate(split):
             width = _width(names)
-            repeated = (
-                dialect.is_blank and len(set(names)) < width
-            )  # `Start time  End time` cut at every blank
+            # `Start time  End time` cut at every blank
+            repeated = dialect.is_blank and len(set(names)) < width
             if width < 2 or repeated or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
                 continue
             names[0] = names[0].lstrip("# ")
@@ -263,15 +262,11 @@ def _share_of_rows(below: Sequence[Sequence[str]], width: int) -> float:
 
 
 def _is_rule(fields: Sequence[str]) -> bool:
-    return bool(_RULE.fullmatch(_opening(fields)))
+    return bool(_RULE.fullmatch(next(filter(None, fields), "")))
 
 
 def _is_summary(fields: Sequence[str]) -> bool:
-    return bool(_SUMMARY.match(_opening(fields)))
-
-
-def _opening(fields: Sequence[str]) -> str:
-    return next((field for field in fields if field), "")
+    return bool(_SUMMARY.match(next(filter(None, fields), "")))
 
 
 def _dialects(lines: Sequence[str]) -> list[Dialect]:
@@ -308,7 +303,7 @@ def _rows_alike(lines: Sequence[str], dialect: Dialect) -> tuple[int, list[list[
 
 def _width(fields: Sequence[str]) -> int:
     """Return the number of fields up to the last one that is not empty."""
-    return next((number for number in range(len(fields), 0, -1) if fields[number - 1]), 0)
+    return max((number for number, field in enumerate(fields, start=1) if field), default=0)
 
 
 def _fits(fields: Sequence[str], needed: int, width: int) -> bool:
@@ -346,8 +341,9 @@ def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
                 break
 
     def share(position: int, form: re.Pattern[str]) -> float:
-        values = [value for value in columns[position] if value]
-        return sum(bool(form.fullmatch(value)) for value in values) / len(values)
+        return sum(map(bool, map(form.fullmatch, filter(None, columns[position])))) / sum(
+            map(bool, columns[position])
+        )
 
     different = [len(set(filter(None, values))) for values in columns]
     free = [position for position in free if share(position, _DECIMAL) != 1]

@@ -17,7 +17,8 @@ _STAMP: Final = rf"((?:{_DAY})(?:,? at |,? ?T?){_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?|1
 # <nick>, nick - or nick: but no level of a log; a name with a comma only behind brackets, since CSV has commas
 _NICK: Final = r"<?(?!(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )[^:<>]{1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
 _CHAT: Final = ("time", "user", "text")
-# The pattern of a row's first line, and the columns of its groups. In a chat, other lines go on with the message above.
+# The pattern of a row's first line, and the columns of its groups: of WhatsApp, then of other chats, KakaoTalk too. In a chat,
+# other lines go on with the message above; in a log they are broken rows, or remarks behind #.
 _FORMS: Final = (
     (
         re.compile(
@@ -25,11 +26,8 @@ _FORMS: Final = (
         ),
         ("ip", "remote_user", "time", "method", "path", "status", "bytes", "referrer", "user_agent"),
     ),
-    (re.compile(rf"[\u200e\u202a]?{_STAMP} - (?:([^:]+): )?(.*)"), _CHAT),  # WhatsApp
-    (
-        re.compile(rf"[\u200e\u202a]?[\[(]?{_STAMP}[\])]?(?:,| -)?\s+(?:{_NICK})?(.*)"),
-        _CHAT,
-    ),  # others, KakaoTalk too
+    (re.compile(rf"[\u200e\u202a]?{_STAMP} - (?:([^:]+): )?(.*)"), _CHAT),
+    (re.compile(rf"[\u200e\u202a]?[\[(]?{_STAMP}[\])]?(?:,| -)?\s+(?:{_NICK})?(.*)"), _CHAT),
 )
 _FIELDS: Final = "#Fields:"  # W3C: the columns follow
 _SHARE: Final = 0.4  # of the first lines, the others go on
@@ -43,14 +41,16 @@ class Lines(Csv):
     def __init__(self, file: InputFile) -> None:
         pattern, self._names = _form(files.first_bytes(file.text))
         copy = file.copy_named("rows")
+        self._left_out = 0
         with copy.open("w", encoding="utf-8", newline="") as target:
             writer = csv.writer(target, lineterminator="\n")
-            for row, lines in _rows(file, pattern):
+            for row, lines in self._rows(file, pattern):
                 if row:
                     writer.writerow(row)
                 target.write("\n" * (lines - bool(row)))
         content = replace(files.inspect(str(copy)), sha256=file.content.sha256)
         super().__init__(replace(file, text=str(copy), content=content))
+        self.skipped_lines = self._left_out
 
     @staticmethod
     def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
@@ -62,6 +62,33 @@ class Lines(Csv):
         self.layout = Layout(Dialect(), self._names, len(self._names), has_header=False)
         return self._names
 
+    def _rows(self, file: InputFile, pattern: re.Pattern[str]) -> Iterator[tuple[list[str], int]]:
+        """Yield the fields of each row, the line itself of a broken one, and its number of lines; above the first, no fields.
+
+        Raises InputError if it is not UTF-8.
+        """
+        row: list[str] = []
+        lines, is_chat = 0, self._names == _CHAT
+        with Path(file.text).open("rb") as text:
+            for number, raw in enumerate(file.stop.until(text), start=1):
+                try:
+                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
+                except UnicodeDecodeError:
+                    raise files.not_utf8(file.path, number) from None
+                found = pattern.fullmatch(line)
+                if found or not (is_chat or line.startswith("#") or not line.strip()):
+                    if lines:
+                        yield row, lines
+                    fields = found.groups("") if found else (line,)
+                    row, lines = ["" if field == "-" and not is_chat else field for field in fields], 0
+                elif row and is_chat:
+                    row[-1] = f"{row[-1]} {line}".strip()
+                else:
+                    self._left_out += bool(line.strip())
+                lines += 1
+        if lines:
+            yield row, lines
+
 
 def _form(start: bytes) -> tuple[re.Pattern[str], tuple[str, ...]]:
     """Return the form of a text by its first bytes; without columns if it has none."""
@@ -69,32 +96,10 @@ def _form(start: bytes) -> tuple[re.Pattern[str], tuple[str, ...]]:
     filled = [line.strip("\r") for line in (lines[:-1] or lines) if line.strip()]
     if fields := next((line for line in filled if line.startswith(_FIELDS)), ""):
         names = tuple(fields.removeprefix(_FIELDS).split())
-        return re.compile(" ".join([r"([^#\s]\S*)", *[r"(\S+)"] * (len(names) - 1)])), names
+        return re.compile(r"[ \t]".join([r"([^#\s]\S*)", *[r"(\S+)"] * (len(names) - 1)])), names
     for pattern, names in _FORMS:
         found = [row for line in filled if (row := pattern.fullmatch(line))]
         told = sum(bool(row[2]) for row in found)  # somebody is named
         if len(found) >= max(_LEAST, _SHARE * len(filled)) and told >= _HALF * len(found):
             return pattern, names
     return re.compile(""), ()
-
-
-def _rows(file: InputFile, pattern: re.Pattern[str]) -> Iterator[tuple[list[str], int]]:
-    """Yield the fields of each row, none for lines above the first, and its number of lines. Raises InputError if it is not UTF-8."""
-    row: list[str] = []
-    lines = 0
-    with Path(file.text).open("rb") as text:
-        for number, raw in enumerate(file.stop.until(text), start=1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
-            except UnicodeDecodeError:
-                raise files.not_utf8(file.path, number) from None
-            if found := pattern.fullmatch(line):
-                if lines:
-                    yield row, lines
-                empty = (None,) if pattern.groups == len(_CHAT) else (None, "-")
-                row, lines = ["" if field in empty else str(field) for field in found.groups()], 0
-            elif row:
-                row[-1] = f"{row[-1]} {line}".strip()
-            lines += 1
-    if lines:
-        yield row, lines
