@@ -1,11 +1,12 @@
 """A run takes in another export of its users: what is new in it is compared with what is known, planned, and asked about.
 
 The days that new, late, changed or gone rows touch are asked about anew; the rest of a user stays as it was. Beside them a request
-shows the last rows of the user's recent journeys, and single rows of the last days that may belong to one, for context.
+shows the last rows of the user's recent journeys, and single rows that may belong to one, for context.
 
 The plan of some hundred users is one transaction: whoever goes on after a kill compares anew, and finds nothing to do for them.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -292,10 +293,11 @@ def _refuse_other_clock(known: UserLog, log: UserLog) -> None:
 
 
 _JOURNEYS: Final = 20  # of a user, that are listed
-_LONE_DAYS: Final = 3  # before the first day that is asked about
 _SHARE: Final = 8  # rows that are asked about, for each row of a journey and each single one that are shown
 _FEWEST_LONE: Final = 2
-_SELDOM_PART: Final = frozenset({"visit", "use"})  # actions of rows that are seldom part of a journey
+# A row that stands alone is shown where its words are rare in the mean: 1 where they are nowhere else.
+_NOVEL: Final = 0.5
+_WORD: Final = re.compile(r"\w+")
 
 
 class GrownLog(NamedTuple):
@@ -436,7 +438,8 @@ class Planner:
     ) -> tuple[list[str], set[int]]:
         """Return the recent journeys, and the rows that are shown beside those that are asked about.
 
-        These are the last ones of the newest journeys and the single ones nearest to them: a few, since a night brings a few.
+        These are the last ones of the newest journeys and the single ones of the same days whose words are the rarest there: what
+        is done every day seldom begins anything, a first hint has words of its own. They are a few, since a night brings a few.
         """
         behaviors, first = new.log.behaviors, new.log.behaviors[min(asked)].day
         newest = {  # also of rows that are asked about anew
@@ -450,19 +453,26 @@ class Planner:
         ]
         recent.sort(key=lambda journey: newest[journey.id], reverse=True)
         share = len(asked) // _SHARE
-        rows = {journey.behaviors[-1] for journey in recent[: min(_JOURNEYS, share)]}
-        single = [each for each in kept.events if not each.journey and len(each.behaviors) == 1]
-        conversions = {each.behaviors[0] for each in single if each.category == self._builder.vocabulary.goal}
-        alone = {row for each in single for row in each.behaviors}
-        alone |= {*kept.minor, *kept.unplaced, *kept.unasked}
-        lone = [
+        rows = {journey.behaviors[-1] for journey in recent[: min(_JOURNEYS, share // 2)]}
+        alone = {
             row
-            for row in alone
-            if behaviors[row].day >= first - _LONE_DAYS
-            and (behaviors[row].action not in _SELDOM_PART or row in conversions)
-        ]
-        ends = min(asked), max(asked)
-        lone.sort(key=lambda row: (min(abs(row - end) for end in ends), row))
+            for each in kept.events
+            if not each.journey and len(each.behaviors) == 1
+            for row in each.behaviors
+        }
+        alone |= {*kept.minor, *kept.unplaced, *kept.unasked}
+        words = {
+            row: set(_WORD.findall(" ".join(behaviors[row][1:4]).lower()))
+            for row in range(len(behaviors))
+            if row not in asked and behaviors[row].day >= first - self._journey_days
+        }
+        known = Counter(word for each in words.values() for word in each)
+
+        def novelty(row: int) -> float:
+            return sum(1 / known[word] for word in words[row]) / max(1, len(words[row]))
+
+        alone = {row for row in alone & words.keys() if novelty(row) > _NOVEL}
+        lone = sorted(alone, key=lambda row: (novelty(row), row), reverse=True)
         listed = [journey.id for journey in recent[:_JOURNEYS]]
         return listed, rows | set(lone[: max(_FEWEST_LONE, share)])
 
