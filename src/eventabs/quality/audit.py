@@ -142,9 +142,10 @@ def plan_calibration(
     of_alike = mean_of({0.0: min(users, len(known))}, -1.0).low
     if of_alike is None or of_alike < -margin:
         message = _(
-            "{users} are too few to show that a size lies within {margin}; take more (--users) or allow more (--margin)"
+            "{users} of {known} users are too few to show that a size lies within {margin}; take more (--users, or a larger run) or allow more (--margin)"
         )
-        raise UsageError(message.format(users=min(users, len(known)), margin=f"{margin:g}"))
+        asked = min(users, len(known))
+        raise UsageError(message.format(users=asked, known=len(known), margin=f"{margin:g}"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     larger = sorted({*sizes, own} - {1})
     arms = [
