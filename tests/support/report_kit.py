@@ -25,6 +25,7 @@ FACTS: dict[str, object] = {
     "run_id": "r1",
     "created_at": "2026-01-15T10:00:00+00:00",
     "paths": ["/somewhere/behaviors.csv"],
+    "files": ["/somewhere/behaviors.csv"],
     "status": "completed",
     "settings": {
         "lang": "auto",
