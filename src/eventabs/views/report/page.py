@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -202,19 +203,18 @@ def _index(facts: ReportFacts, sums: Sums, users: PackedUsers) -> dict[str, Any]
 
 
 def colors_of(names: Iterable[str]) -> dict[str, str]:
-    """Return the class of the color and pattern of types, the most frequent first; those beyond MOST_COLORS share one.
+    """Return the class of the color and pattern of types, the most frequent first; those beyond MOST_COLORS have none.
 
-    A name has its own place, so that it looks alike on every page unless a more frequent one has taken that; patterns only come
-    after every color is taken.
+    The hue hangs on the name alone, so that a type has the same on every page; of types with the same hue the first is plain, the
+    next ones are hatched and dotted. Those after that take what is free.
     """
+    free = list(range(MOST_COLORS))
     taken: dict[str, str] = {}
-    for place, name in enumerate(names):
-        if place >= MOST_COLORS:
-            break
-        first = place - place % HUES
-        hashed = zlib.crc32(name.encode("utf-8", "surrogatepass"))
-        free = (f"k{first + (hashed + step) % HUES}" for step in range(HUES))
-        taken[name] = next(each for each in free if each not in taken.values())
+    for name in islice(names, MOST_COLORS):
+        hue = zlib.crc32(name.encode("utf-8", "surrogatepass")) % HUES
+        place = next((each for each in free if each % HUES == hue), free[0])
+        free.remove(place)
+        taken[name] = f"k{place}"
     return taken
 
 
@@ -305,7 +305,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["_"] = _
+    environment.globals |= {"_": _, "zip": zip}
     environment.filters |= {
         "count": messages.count,
         "duration": messages.duration,
