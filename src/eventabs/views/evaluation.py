@@ -219,7 +219,7 @@ def bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> li
         if not (segment.start < end and segment.end >= begin):
             continue
         first, last = max(segment.start, begin), min(segment.end, end)
-        left, width = 100 * (first - begin) / DAY, max(0.2, 100 * (last - first) / DAY)
+        left, width = 100 * (first - begin) / DAY, max(0.4, 100 * (last - first) / DAY)
         label = one_line(segment.label)
         name = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
         needs = sum(_NARROW if character.isascii() else _WIDE for character in name) + _GAP

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 import chromium
-from report_kit import make_crowd, make_run, open_page, write_page
+from report_kit import make_crowd, make_evil_run, make_run, open_page, write_page
 
 pytestmark = pytest.mark.skipif(
     not chromium.BINARY, reason="there is no Chromium here: apt-get install chromium"
@@ -56,8 +56,9 @@ async def test_dates_stand_under_their_bars(tmp_path: Path, story: str, width: i
 
 @pytest.mark.parametrize(("width", "phone"), [(1440, False), (390, True)])
 async def test_nothing_is_wider_than_the_window(tmp_path: Path, width: int, phone: bool) -> None:
-    make_run(tmp_path, user_ids=("u" * 200, "v" * 200, "w" * 200), kind="长" * 80, error="x" * 400)
-    path = write_page(tmp_path)
+    make_run(tmp_path / "long", user_ids=("u" * 200, "v" * 200, "w" * 200), kind="长" * 80, error="x" * 400)
+    make_evil_run(tmp_path / "evil")
+    paths = [write_page(tmp_path / name) for name in ("long", "evil")]
     async with chromium.browser() as page:
         await page.size(width, 844, phone=phone)
         for fragment in (
@@ -72,9 +73,10 @@ async def test_nothing_is_wider_than_the_window(tmp_path: Path, width: int, phon
             "#tab=run",
             "#type=" + quote("长" * 80),
         ):
-            await open_page(page, path, fragment)
-            await page.run("for (const one of document.querySelectorAll('details')) one.open = true")
-            assert await page.run("document.documentElement.scrollWidth") <= width, fragment
+            for path in paths:
+                await open_page(page, path, fragment)
+                await page.run("for (const one of document.querySelectorAll('details')) one.open = true")
+                assert await page.run("document.documentElement.scrollWidth") <= width, (path, fragment)
 
 
 @pytest.mark.slow

@@ -142,13 +142,13 @@ def test_the_sums_count_a_user_once_for_each_type_and_kind() -> None:
         events = [
             first,
             first,
-            second | {"category": "conversion" if converted else "engagement", "sure": False},
+            second | {"category": "conversion" if converted else "engagement"},
         ]
         sums.add(UserFacts(facts.row, events, [bought, bought | {"converted": converted}]))
     found = sums.figures(Counts(users=3, done=2))
     assert found["types"] == [("type0", 4, 2), ("type1", 2, 2)]
     assert found["kinds"] == [("购买", 4, 2, 3)]
-    assert (found["reached"], found["converted"], found["unsureUsers"], found["pending"]) == (1, 3, 2, 1)
+    assert (found["users"], found["reached"], found["converted"]) == (3, 1, 3)
 
 
 def test_places_are_what_is_visited_and_where_else_something_happens() -> None:

@@ -308,11 +308,7 @@ def _environment() -> Environment:
     environment.globals |= {"_": _, "zip": zip}
     environment.filters |= {
         "count": messages.count,
-        "duration": messages.duration,
-        "users": messages.users,
         "limited": messages.limited,
-        "events": messages.events,
-        "journeys": messages.journeys,
         "behaviors": messages.behaviors,
         "one_line": one_line,
         "lines": visible_lines,

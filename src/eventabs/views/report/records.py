@@ -35,8 +35,6 @@ class Sums:
     kind_users: Counter[str] = field(default_factory=Counter)
     kind_converted: Counter[str] = field(default_factory=Counter)
     categories: set[str] = field(default_factory=set)
-    unsure: int = 0  # users with an event that the model was not sure of
-    unplaced: int = 0  # users with behaviors that are unplaced
     reached: int = 0  # users with an event of the goal
 
     def add(self, user: UserFacts) -> None:
@@ -46,7 +44,6 @@ class Sums:
         categories = {event["category"] for event in user.events}
         self.categories |= categories
         self.reached += self.goal in categories
-        self.unsure += not all(event["sure"] for event in user.events)
         self.kinds.update(journey["kind"] for journey in user.journeys)
         self.kind_users.update({journey["kind"] for journey in user.journeys})
         self.kind_converted.update(each["kind"] for each in user.journeys if each["converted"])
@@ -58,12 +55,10 @@ class Sums:
         return {
             "users": counts.users,
             "failed": counts.failed,
-            "pending": counts.users - counts.done - counts.failed,
             "behaviors": counts.behaviors,
             "unplaced": counts.unplaced,
             "events": counts.events,
             "unsure": counts.unsure,
-            "unsureUsers": self.unsure,
             "journeys": counts.journeys,
             "converted": self.kind_converted.total(),
             "reached": self.reached,

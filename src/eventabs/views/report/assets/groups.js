@@ -166,6 +166,7 @@ function drawFilters(state) {
 function drawTally(groups) {
   const every = index.size, said = ({ users }) => (users.length === every ? counted(every, "allOne", "all") : users.length ? fill(words.found, { found: number(users.length), count: number(every) }) : words.none);
   tally.textContent = groups.length > 1 ? groups.map((group, place) => "AB"[place] + ": " + said(group)).join(" · ") : said(groups[0]);
+  if (isSample()) tally.textContent += " (" + fill(words.sample, { count: number(index.sums.users), kept: number(index.size) }) + ")";
 }
 
 let typing = 0; // what is typed is searched for after a moment, or with the next click

@@ -33,6 +33,7 @@ async function show() {
   const tab = openTab(tabOf(shown));
   drawFilters(shown);
   if (tab === "calls" || tab === "run") await showCalls(shown, isWanted);
+  if (tab === "overview" && !shown.compare && !isFiltered(shown) && !all) drawAnswer([{ filters: {} }]); // the sums are there at once
   const groups = await groupsAsked(shown, isWanted, progress);
   if (!groups) return;
   for (const [name, rowsOf] of [["users", "users"], ["journeys", "journeys"], ["events", "asked"]]) byId(name + "-tally").textContent = groups.map((group) => number(group[rowsOf].length)).join(" / ");

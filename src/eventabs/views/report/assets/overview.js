@@ -111,7 +111,7 @@ function drawAcross(groups, chosen) {
   const order = [...whole].sort(([a, one], [b, other]) => median(one.places) - median(other.places) || other.count - one.count || natural(a, b)), common = new Set([...order].sort(([, a], [, b]) => b.count - a.count).slice(0, MOST_STEPS).map(([type]) => type));
   const none = { count: 0, converted: 0, ends: 0, waits: [] }, step = (row, group) => kindOf(group, kind).steps.get(row.key) || none, of = (group) => kindOf(group, kind);
   const steps = groupTable(groups, {
-    caption: fill(words.usualOrder, { kind }), first: words.step, wide: true,
+    caption: fill(words.usualOrder, { kind: cut(kind, 260) }), first: words.step, wide: true,
     rows: order.filter(([type]) => common.has(type)).map(([type]) => ({ key: type, label: type, color: colorOf(type), href: list({ journey: kind, step: type }) })),
     bar: (row, group) => share({ count: step(row, group).count, of: of(group).journeys.length }),
     columns: [
