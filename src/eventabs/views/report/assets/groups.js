@@ -74,7 +74,7 @@ async function groupOf(filters, side, isWanted, progress) {
   const profile = Object.entries(filters).filter(([name]) => name.startsWith("is.")).map(([name, value]) => [index.columns.indexOf(name.slice(3)), value]);
   const state = STATES.indexOf(filters.state), byKind = filters.type || filters.category || filters.state === "unsure", byJourney = filters.journey || filters.outcome || filters.step || filters.ends;
   const isMeantEvent = (event) => isAsked(index.kinds[all.kind[event]], filters) && (filters.state !== "unsure" || all.flags[event] & UNSURE);
-  const isMeantJourney = (one) => isInside(beginOf(one)) && (!filters.journey || one.kind === filters.journey) && (!filters.outcome || one.converted === (filters.outcome === "yes"))
+  const isMeantJourney = (one) => one.events.length > 0 && isInside(beginOf(one)) && (!filters.journey || one.kind === filters.journey) && (!filters.outcome || one.converted === (filters.outcome === "yes"))
     && (!filters.step || stepsOf(one).has(filters.step)) && (!filters.ends || typeAt(lastOf(one)) === filters.ends) && (!byKind || one.events.some(isMeantEvent));
   const group = { side, filters, name: nameOf(filters), users: [], events: [], journeys: [], asked: [], converted: 0 };
   for (let user = 0; user < index.size; user++) {
