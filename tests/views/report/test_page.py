@@ -301,4 +301,4 @@ def test_colors_of_types_are_told_apart_also_by_the_color_blind(
     style = _page(tmp_path).split("</style>")[0]
     found = [re.findall(rf"--k{number}: (#\w+);", style)[scheme] for number in range(10)]
     for one, other in combinations([_seen(color, sight) for color in found], 2):
-        assert math.dist(one, other) > 0.06
+        assert math.dist(one, other) > 0.07
