@@ -101,6 +101,8 @@ def _user(place: int, rng: Random) -> Known:
             steps[0], steps[1] = steps[1], steps[0]
         if rng.random() < 0.2:
             steps.insert(1, steps[0])  # a step that is taken twice
+        if rng.random() < 0.15 and steps[-1] != last:
+            steps.append(steps[0])  # one that a journey comes back to, and ends with
         for step in steps:
             at += timedelta(minutes=rng.choice((40, 90, 200, 1440, 2880)))
             made.events.append(Told(step, at, step == last))
