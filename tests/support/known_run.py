@@ -89,20 +89,7 @@ def _user(place: int, rng: Random) -> Known:
         kind = rng.choice([*KINDS, "购买"])
         made = Made(kind, f"{kind[0]}{place}-{number}", [])
         last = KINDS[kind][-1][0]
-        # who is in 上海 converts more often, so that segments differ
-        steps = [
-            kind_of
-            for kind_of, share in KINDS[kind]
-            if rng.random() < share + (0.2 if kind_of == last and place % 4 == 0 else 0)
-        ]
-        if len(steps) < 2:
-            steps = [KINDS[kind][0][0], KINDS[kind][1][0]]
-        if rng.random() < 0.15:
-            steps[0], steps[1] = steps[1], steps[0]
-        if rng.random() < 0.2:
-            steps.insert(1, steps[0])  # a step that is taken twice
-        if rng.random() < 0.15 and steps[-1] != last:
-            steps.append(steps[0])  # one that a journey comes back to, and ends with
+        steps = _steps(kind, rng, more=0.2 if place % 4 == 0 else 0.0)
         for step in steps:
             at += timedelta(minutes=rng.choice((40, 90, 200, 1440, 2880)))
             made.events.append(Told(step, at, step == last))
@@ -148,6 +135,21 @@ def _answered(message: str) -> str:
             told.append(f"> {kind} {name}：" + "；".join(f"{step} {rows}" for step, rows in steps))
         told += [f"{kind} {' '.join(rows)}" for kind, rows in groups.items()]
     return "\n".join([*told, "##"])
+
+
+def _steps(kind: str, rng: Random, *, more: float) -> list[str]:
+    """Draw the steps of a journey; `more`: how much oftener it converts, so that segments differ."""
+    last = KINDS[kind][-1][0]
+    steps = [step for step, share in KINDS[kind] if rng.random() < share + (more if step == last else 0)]
+    if len(steps) < 2:
+        steps = [KINDS[kind][0][0], KINDS[kind][1][0]]
+    if rng.random() < 0.15:
+        steps[0], steps[1] = steps[1], steps[0]
+    if rng.random() < 0.2:
+        steps.insert(1, steps[0])  # a step that is taken twice
+    if rng.random() < 0.15 and steps[-1] != last:
+        steps.append(steps[0])  # one that a journey comes back to, and ends with
+    return steps
 
 
 def run_known(folder: Path, users: Sequence[Known]) -> Path:
