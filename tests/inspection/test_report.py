@@ -35,6 +35,7 @@ def test_every_user_is_told_in_order_of_the_ids_with_log_and_events(tmp_path: Pa
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
         users = list(facts.users)
+        logs = [facts.log(user.row.user_id) for user in users]
     assert [(user.row.user_id, user.row.state, user.row.reason) for user in users] == [
         ("ann", "done", None),
         ("bob", "failed", "cut"),
@@ -42,8 +43,8 @@ def test_every_user_is_told_in_order_of_the_ids_with_log_and_events(tmp_path: Pa
     ]
     assert [len(user.events) for user in users] == [2, 0, 0]
     assert [(journey["kind"], journey["converted"]) for journey in users[0].journeys] == [("用餐", True)]
-    assert [user.rows.minor for user in users] == [[2], [], []]
-    assert {len(user.log.behaviors) for user in users} == {3}
+    assert [each.rows.minor for each in logs] == [[2], [], []]
+    assert {len(each.log.behaviors) for each in logs} == {3}
 
 
 def test_a_call_has_its_tokens_its_cost_and_how_it_ended(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ def test_two_runs_of_the_tool_are_compared_in_every_form(tmp_path: Path) -> None
     assert found["a"]["events"] > found["b"]["events"] == found["b"]["compared"]["groups"]
     assert len(found["most_different"]) == 2
     text = page.read_text("utf-8")
-    assert text.count('class="user-pair"') == 2
+    assert text.count('class="user-pair compared"') == 2
     assert "≠" in eventabs("diff", "fine", "day", cwd=tmp_path).stdout
     narrow = eventabs("diff", "fine", "day", cwd=tmp_path, COLUMNS="50").stdout
     assert "  B " in narrow

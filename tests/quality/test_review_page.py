@@ -265,8 +265,12 @@ class _References(HTMLParser):
         named = dict(attrs)
         self.found += [
             f"{tag} {name}"
-            for name in named
-            if name in ("src", "href", "srcset", "action", "style") or name.startswith("on")
+            for name, value in attrs
+            if name.startswith("on")
+            or (
+                name in ("src", "href", "srcset", "action", "style")
+                and not (value or "").startswith(("#", "data:"))
+            )
         ]
         self.policy = named.get("content") or self.policy if named.get("http-equiv") else self.policy
 

@@ -25,6 +25,7 @@ FACTS: dict[str, object] = {
     "run_id": "r1",
     "created_at": "2026-01-15T10:00:00+00:00",
     "paths": ["/somewhere/behaviors.csv"],
+    "files": ["/somewhere/behaviors.csv"],
     "status": "completed",
     "settings": {
         "lang": "auto",
@@ -108,13 +109,13 @@ async def open_page(page: Page, path: Path, fragment: str = "") -> None:
 
 
 def make_evil_run(path: Path) -> None:
-    """Make a run in which every text from data tries to be markup."""
+    """Make a run in which every text from data tries to be markup, is written from the right, or is very long."""
     make_run(
         path,
         user_ids=(f"a{EVIL}", f"b{EVIL}", f"c{EVIL}"),
         item=EVIL,
-        kind=EVIL,
-        summary=EVIL,
+        kind=EVIL + "שלום" + "x" * 5_000,
+        summary=EVIL + "y" * 5_000,
         reply=f"## U1\n{EVIL}\x00\x1b[31m",
         error=EVIL,
     )

@@ -1,4 +1,5 @@
 from .report import (
+    LogFacts as LogFacts,
     ReportFacts as ReportFacts,
     Share as Share,
     Table as Table,

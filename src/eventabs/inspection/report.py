@@ -34,10 +34,9 @@ from eventabs.store import (
     UserRow,
     all_user_rows,
     count_all,
-    events_of,
     goal_of,
-    journeys_of,
     limited_of,
+    made_of,
     read_head,
     rows_of_user,
     stored_retries,
@@ -237,13 +236,18 @@ def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
 
 
 class UserFacts(NamedTuple):
-    """One user: the state, the log, its behaviors in their compact form without times, and what was made of them."""
+    """One user: the state, and what was made of the log."""
 
     row: UserRow
-    log: UserLog
-    phrases: Sequence[str]
     events: list[dict[str, Any]]
     journeys: list[dict[str, Any]]
+
+
+class LogFacts(NamedTuple):
+    """A user's log, its behaviors in their compact form without times, and those that no event is made of."""
+
+    log: UserLog
+    phrases: Sequence[str]
     rows: RowsOfUser
 
 
@@ -268,6 +272,8 @@ class ReportFacts:
     failures: tuple[FailureFacts, ...]  # those that made users fail first
     call_errors: tuple[tuple[str, int], ...]  # what ended calls without an answer, the most frequent first
     users: Iterator[UserFacts]  # in order of user id; can be read once
+    log: Callable[[str], LogFacts]  # of a user, by its id
+    files: tuple[str, ...]  # names of the input's files, by the number that behaviors have
     logged_bytes: int  # of all logs as they are stored
     asked: Callable[[int], tuple[AskedPart, ...]]  # the users of a call, by its id
     text: Callable[[int], CallText]  # of a call, by its id
@@ -304,7 +310,9 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
                 FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
             ),
             call_errors=tuple(ledger.rows(_ERRORS)),
-            users=_users(ledger, compactor_of(meta)),
+            users=(UserFacts(row, *made_of(ledger, row.user_id)) for row in all_user_rows(ledger)),
+            log=partial(_log, ledger, compactor_of(meta)),
+            files=tuple(Path(name).name for name in meta["files"]),
             logged_bytes=logged_bytes,
             asked=partial(asked_parts, ledger),
             text=partial(call_text, ledger),
@@ -314,11 +322,9 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
         )
 
 
-def _users(ledger: Ledger, compactor: Compactor) -> Iterator[UserFacts]:
-    for row in all_user_rows(ledger):
-        user, log = row.user_id, ledger.log(row.user_id)
-        made = events_of(ledger, user), journeys_of(ledger, user), rows_of_user(ledger, user)
-        yield UserFacts(row, log, compactor.phrases(log), *made)
+def _log(ledger: Ledger, compactor: Compactor, user_id: str) -> LogFacts:
+    log = ledger.log(user_id)
+    return LogFacts(log, compactor.phrases(log), rows_of_user(ledger, user_id))
 
 
 def _sections(meta: Mapping[str, Any], quality: tuple[Table, ...]) -> dict[str, tuple[Table, ...]]:

@@ -88,6 +88,7 @@ from .queries import (
     job_requests as job_requests,
     journeys_of as journeys_of,
     known_outcome as known_outcome,
+    made_of as made_of,
     open_job as open_job,
     parts_of_call as parts_of_call,
     placed_answers as placed_answers,

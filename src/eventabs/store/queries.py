@@ -252,12 +252,12 @@ def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
 
 def events_of(ledger: Ledger, user_id: str) -> list[Row]:
     """Return the events of all parts of a user that are done, in order of start and end."""
-    return _joined(ledger, user_id)[0]
+    return made_of(ledger, user_id)[0]
 
 
 def journeys_of(ledger: Ledger, user_id: str) -> list[Row]:
     """Return the journeys of all parts of a user that are done, in order of start and end."""
-    return _joined(ledger, user_id)[1]
+    return made_of(ledger, user_id)[1]
 
 
 def rows_of_user(ledger: Ledger, user_id: str) -> RowsOfUser:
@@ -273,7 +273,8 @@ def goal_of(settings: Mapping[str, Any]) -> str:
     return next((each["name"] for each in settings["vocabulary"]["categories"] if each["mark"]), "")
 
 
-def _joined(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:
+def made_of(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:
+    """Return the events and the journeys of all parts of a user that are done, in order of start and end."""
     results = _results(ledger, user_id)
     if len(results) > 1:
         pieces = (unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results)
@@ -311,7 +312,7 @@ def _users_with(ledger: Ledger, which: int) -> Iterator[tuple[str, list[Row]]]:
 def current_of(ledger: Ledger, user_id: str, state: str | None) -> tuple[list[Row], list[Row]]:
     """Return the events and journeys of a user: of one that is not done, those before an extension."""
     if state == "done":
-        return _joined(ledger, user_id)
+        return made_of(ledger, user_id)
     held = "SELECT before FROM extended JOIN users USING (user_id) WHERE user_id = ? AND behaviors > 0"
     for (before,) in ledger.rows(held, user_id):
         if before is not None:
@@ -353,7 +354,7 @@ def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
     ((state,),) = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     if state != "done":
         return SettledUser(state)
-    events, journeys = _joined(ledger, user_id)
+    events, journeys = made_of(ledger, user_id)
     ledger.rows(
         "UPDATE parts SET journeys = CASE WHEN first = 0 THEN ? ELSE 0 END WHERE user_id = ?",
         len(journeys),

@@ -31,7 +31,7 @@ from eventabs.views.quality import (
     shape_fields,
     shape_names,
 )
-from eventabs.views.report.page import render_page
+from eventabs.views.report.page import colors_of, render_page
 from eventabs.views.run import event_text
 
 RUN_NAMES: Final = ("A", "B")
@@ -109,9 +109,13 @@ def comparison_json(comparison: Comparison) -> str:
 
 def render_comparison_page(comparison: Comparison) -> str:
     """Return a page with the figures, and the users that differ most side by side."""
+    pairs = [(pair, _lines(pair)[:_MOST_ROWS]) for pair in comparison.most_different]
+    types = Counter(kind for _pair, lines in pairs for line in lines for kind in line.types if kind)
+    names = [name for name, _uses in messages.most_frequent(types)]
     return render_page(
         "comparison.html.j2",
-        ["comparison.css"],
+        ["pages.css"],
+        ["chosen.js"],
         headlines=list(_headlines(comparison)),
         settings=[
             (key, *(_cut(value, _MOST_ON_PAGE) for value in values)) for key, *values in comparison.settings
@@ -122,7 +126,10 @@ def render_comparison_page(comparison: Comparison) -> str:
         answers=batch_tables(_by_model(comparison)),
         types=comparison.types[:_MOST_TYPES],
         mark=_legend(),
-        users=[(_user_line(pair), _lines(pair)[:_MOST_ROWS]) for pair in comparison.most_different],
+        users=[(pair.user_id, _user_line(pair), lines) for pair, lines in pairs],
+        chosen=[(pair.user_id, pair.user_id) for pair, _drawn in pairs],
+        types_drawn=names,
+        colors=dict.fromkeys(names, "") | colors_of(names),
         notes=list(_notes(comparison)),
     )
 
@@ -268,11 +275,12 @@ def _run_fields(run: ComparedRun) -> dict[str, Any]:
 
 
 class _Line(NamedTuple):
-    """A behavior, or a stretch of equal ones, with the events of A and B that begin there. `differs`: one has no equal one."""
+    """A behavior, or a stretch of equal ones, with the events of A and B that it is in. `differs`: one has no equal one."""
 
     day: str
     text: str
     events: tuple[str, str]
+    types: tuple[str, str] = ("", "")
     differs: bool = False
 
 
@@ -324,8 +332,10 @@ def _lines(pair: UserPair) -> list[_Line]:
     sides = [_told(side, usual) for side in (pair.first, pair.second)]
     lines = []
     for place, (day, text) in enumerate(pair.lines):
-        (ours, is_ours), (theirs, is_theirs) = (side.get(place, ("", False)) for side in sides)
-        lines.append(_Line(day, one_line(text), (ours, theirs), is_ours or is_theirs))
+        (ours, own, is_ours), (theirs, other, is_theirs) = (
+            side.get(place, ("", "", False)) for side in sides
+        )
+        lines.append(_Line(day, one_line(text), (ours, theirs), (own, other), is_ours or is_theirs))
     near = {place + step for place, line in enumerate(lines) if line.differs for step in (-1, 0, 1)}
     shown: list[_Line] = []
     for is_near, places in groupby(range(len(lines)), key=near.__contains__):
@@ -335,17 +345,17 @@ def _lines(pair: UserPair) -> list[_Line]:
     return shown
 
 
-def _told(side: Side, usual: str) -> dict[int, tuple[str, bool]]:
-    """Return by behavior the event that begins with it, or which one goes on, and whether that has no equal.
+def _told(side: Side, usual: str) -> dict[int, tuple[str, str, bool]]:
+    """Return by behavior the event that begins with it, or which one goes on, its type, and whether it has no equal.
 
     The category that most events have is not named. A journey stands behind each of its events.
     """
-    told: dict[int, tuple[str, bool]] = {}
+    told: dict[int, tuple[str, str, bool]] = {}
     journeys = {journey["id"]: f"> {journey['kind']} {journey['name']}" for journey in side.journeys}
     for place, event in enumerate(side.events):
         summary = journeys.get(event["journey"], "")
         named = event_text(event | {"summary": summary, "category": event["category"].replace(usual, "", 1)})
         first, *others = sorted(event["behaviors"])
-        told[first] = named, place in side.unequal
-        told |= dict.fromkeys(others, (f"│ {one_line(event['type'])}", place in side.unequal))
+        told[first] = named, event["type"], place in side.unequal
+        told |= dict.fromkeys(others, (f"│ {one_line(event['type'])}", event["type"], place in side.unequal))
     return told

@@ -24,10 +24,9 @@ from eventabs.views.quality import (
     shape_fields,
     shape_names,
 )
-from eventabs.views.report.page import render_page
+from eventabs.views.report.page import colors_of, render_page
 
 DAY: Final = 86_400
-COLORS: Final = 10  # of types
 _MOST_LABELS: Final = 12  # in the terminal
 _MOST_CONFUSED: Final = 8
 _MOST_DAYS: Final = 2_000  # on a page
@@ -96,19 +95,23 @@ def render_evaluation_page(evaluation: Evaluation) -> str:
     """Return a page with the figures and, for each user and day, labels, events and journeys as lanes."""
     drawn = Counter(segment.label for row in evaluation.by_user for lane in row.lanes for segment in lane)
     names = [name for name, _uses in messages.most_frequent(drawn)]
-    colors = {name: position for position, name in enumerate(names[:COLORS])}
+    colors = colors_of(names)
     days = list(_days(evaluation, colors))
     return render_page(
         "evaluation.html.j2",
-        ["evaluation.css"],
-        ["evaluation.js"],
+        ["pages.css"],
+        ["chosen.js"],
+        facts=next(_evaluation_notes(evaluation)),
         scores=list(score_tables(evaluation.scores)),
         days=days[:_MOST_DAYS],
         more_days=max(0, len(days) - _MOST_DAYS),
-        users=[(row.user_id, decimals(row.worth), messages.events(row.events)) for row in evaluation.by_user],
+        users=[
+            (row.user_id, f"{row.user_id} · {decimals(row.worth)} · {messages.events(row.events)}")
+            for row in evaluation.by_user
+        ],
         types=names,
         legend=list(colors.items()),
-        notes=list(_evaluation_notes(evaluation)),
+        notes=list(_evaluation_notes(evaluation))[1:],
     )
 
 
@@ -179,20 +182,20 @@ def _left_out(unused: Mapping[str, int]) -> Iterator[str]:
 class Bar(NamedTuple):
     """A segment on a day's lane; `left`, `width` and `name_left` in percent of the day, `row`: of several, where names need room.
 
-    `color` None: a type without one of its own; its name says what it is.
+    `color`: its class; a type without one of its own is told by its name.
     """
 
     left: float
     width: float
     row: int
-    color: int | None
+    color: str
     type: str
     name: str
     name_left: float
     title: str
 
 
-def _days(evaluation: Evaluation, colors: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+def _days(evaluation: Evaluation, colors: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield each user's days, in the order of the users."""
     names = (_("labels"), _("events"), _("labels, journeys"), _("events, journeys"))
     for row in evaluation.by_user:
@@ -207,7 +210,7 @@ def _days(evaluation: Evaluation, colors: Mapping[str, int]) -> Iterator[dict[st
                 yield {"user": row.user_id, "day": date, "lanes": lanes}
 
 
-def bars(segments: Iterable[Segment], day: int, colors: Mapping[str, int]) -> list[Bar]:
+def bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> list[Bar]:
     """Return what lies on a day, counted from 1970-01-01. No name lies over another."""
     begin, end = day * DAY, (day + 1) * DAY
     drawn: list[Bar] = []
@@ -216,7 +219,7 @@ def bars(segments: Iterable[Segment], day: int, colors: Mapping[str, int]) -> li
         if not (segment.start < end and segment.end >= begin):
             continue
         first, last = max(segment.start, begin), min(segment.end, end)
-        left, width = 100 * (first - begin) / DAY, max(0.2, 100 * (last - first) / DAY)
+        left, width = 100 * (first - begin) / DAY, max(0.4, 100 * (last - first) / DAY)
         label = one_line(segment.label)
         name = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
         needs = sum(_NARROW if character.isascii() else _WIDE for character in name) + _GAP
@@ -224,6 +227,6 @@ def bars(segments: Iterable[Segment], day: int, colors: Mapping[str, int]) -> li
         row = next((place for place, there in enumerate(free) if there <= pixels), len(free))
         free[row:] = [max((left + width) / 100 * _LANE, pixels + needs), *free[row + 1 :]]
         times = "–".join(f"{datetime.fromtimestamp(at, UTC):%H:%M}" for at in segment[:2])
-        color = colors.get(segment.label)
+        color = colors.get(segment.label, "kx")
         drawn.append(Bar(left, width, row, color, label, name, 100 * pixels / _LANE, f"{times} {label}"))
     return drawn

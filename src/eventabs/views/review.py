@@ -1,6 +1,7 @@
 """A review: the page on which people judge, and what they said, in the terminal and as JSON."""
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from eventabs.views import messages
 from eventabs.views.console import encode, one_line, print_command, print_line
 from eventabs.views.messages import count
 from eventabs.views.quality import figure_table, print_tables
-from eventabs.views.report.page import render_page, words_of
+from eventabs.views.report.page import colors_of, render_page, words_of
 from eventabs.views.report.records import shown, zone_note
 
 _MOST_TYPES: Final = 12  # in the terminal
@@ -23,6 +24,7 @@ def render_review_page(sheet: Sheet) -> str:
     """Return the page."""
     review = sheet.review
     sections = _sections(review)
+    uses = Counter(event.type for event in review.events) | Counter(review.types)
     return render_page(
         "review.html.j2",
         ["review.css"],
@@ -33,6 +35,7 @@ def render_review_page(sheet: Sheet) -> str:
             {
                 "review": review.id,
                 "types": [shown(name) for name in review.types],
+                "colors": colors_of([shown(name) for name, _uses in messages.most_frequent(uses)]),
                 "sections": [(name, note, len(items)) for name, note, items in sections],
                 "items": [_item(item, sheet) for *_names, items in sections for item in items],
                 "words": _verdicts() | words_of("assets/review_words.j2"),

@@ -1,11 +1,14 @@
 """The report as a file: what stands in it, that nothing breaks out of it, and what it leaves out."""
 
+import math
 import os
 import re
 import stat
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 
 import orjson
@@ -16,7 +19,7 @@ from eventabs.inspection.report import open_report_facts
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import REPORT_SECTIONS
 from eventabs.views.report import page as module, records
-from eventabs.views.report.page import render_report, write_report
+from eventabs.views.report.page import MOST_COLORS, colors_of, render_report, write_report
 from house import eventabs
 from report_kit import EVIL, make_crowd, make_evil_run, make_run, packed_data
 
@@ -72,7 +75,7 @@ def test_the_page_tells_what_was_sent_again_and_why(tmp_path: Path) -> None:
     page = _page(tmp_path)
     assert '<th scope="row">rate limit</th><td>3</td><td>2.0s</td>' in page
     assert '<th scope="row">HTTP 503</th><td>1</td><td>1.0s</td>' in page
-    assert page.count("plain cooldown") == 1
+    assert [wait for _at, wait, is_limit in packed_data(page)["calls"]["retries"] if is_limit] == [2.0] * 3
 
 
 def test_users_events_and_calls_stand_in_it_compressed(tmp_path: Path) -> None:
@@ -112,7 +115,7 @@ def test_the_page_connects_to_nothing(tmp_path: Path) -> None:
     assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
     assert "unsafe" not in page.split("</head>")[0].split("<style>")[0]
     assert not re.search(r"""(?:src|href)=["'](?!#|data:)""", page.split("<script>")[0])
-    assert "url(" not in page
+    assert not re.search(r"url\((?!#p\d)", page)
 
 
 def test_a_section_that_another_room_stored_is_shown_as_it_is(tmp_path: Path) -> None:
@@ -142,9 +145,10 @@ def test_more_users_than_a_page_holds_are_drawn_by_their_ids_and_told(
     kept = packed_data(page)["index"]["users"]["id"]
     assert 5 < len(kept) < 35
     (note,) = report.notes
-    assert note.startswith(f"{len(kept)} of 60 users have their timelines in the report")
+    assert note.startswith(f"{len(kept)} of 60 users are in the page")
     assert note in page
-    assert "40 users reached conversion" in page, "figures count all users"
+    sums = packed_data(page)["index"]["sums"]
+    assert (sums["users"], sums["events"], sums["reached"], sums["converted"]) == (60, 180, 40, 40)
 
 
 def test_failed_users_are_in_every_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,10 +232,73 @@ def test_every_color_is_told_from_what_lies_behind_it(tmp_path: Path, scheme: in
             color if len(color) == 7 else "#" + "".join(2 * c for c in color[1:])
         )
     now = {name: values[min(scheme, len(values) - 1)] for name, values in colors.items()}
-    for number in "0123456789x":
+    for number in "0123456789x":  # patterns have the same colors
         assert _contrast(now[f"k{number}"], now["card"]) >= 4.5, f"text of a goal on k{number}"
         assert _contrast(now["ink"], now[f"f{number}"]) >= 7, f"text on f{number}"
     for text in ("ink", "quiet", "accent"):
         for behind in ("card", "page", "frame"):
             assert _contrast(now[text], now[behind]) >= 4.5, f"{text} on {behind}"
     assert _contrast(now["ink"], now["found"]) >= 4.5
+
+
+def test_a_type_has_one_hue_on_every_page_and_no_two_look_alike() -> None:
+    names = [f"type {number}" for number in range(40)]
+    colors = colors_of(names)
+    assert len(set(colors.values())) == len(colors) == MOST_COLORS
+    hues = {name: int(colors_of([name])[name][1:]) for name in names}
+    for name, color in colors_of(names[:8]).items():
+        assert int(color[1:]) % 10 == hues[name] < 10
+
+
+_BLIND = {  # Machado, Oliveira and Fernandes 2009, severity 1
+    "normal": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    "protan": (
+        (0.152286, 1.052583, -0.204868),
+        (0.114503, 0.786281, 0.099216),
+        (-0.003882, -0.048116, 1.051998),
+    ),
+    "deutan": (
+        (0.367322, 0.860646, -0.227968),
+        (0.280085, 0.672501, 0.047413),
+        (-0.01182, 0.04294, 0.968881),
+    ),
+    "tritan": (
+        (1.255528, -0.076749, -0.178779),
+        (-0.078411, 0.930809, 0.147602),
+        (0.004733, 0.691367, 0.3039),
+    ),
+}
+_LMS = (
+    (0.4122214708, 0.5363325363, 0.0514459929),
+    (0.2119034982, 0.6806995451, 0.1073969566),
+    (0.0883024619, 0.2817188376, 0.6299787005),
+)
+_LAB = (
+    (0.2104542553, 0.793617785, -0.0040720468),
+    (1.9779984951, -2.428592205, 0.4505937099),
+    (0.0259040371, 0.7827717662, -0.808675766),
+)
+
+
+def _seen(color: str, sight: str) -> list[float]:
+    """Return a color in OKLab as somebody of that sight sees it."""
+
+    def times(matrix: Iterable[tuple[float, ...]], values: list[float]) -> list[float]:
+        return [sum(a * b for a, b in zip(row, values, strict=True)) for row in matrix]
+
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    seen = [min(1.0, max(0.0, value)) for value in times(_BLIND[sight], linear)]
+    return times(_LAB, [value ** (1 / 3) for value in times(_LMS, seen)])
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("sight", _BLIND)
+def test_colors_of_types_are_told_apart_also_by_the_color_blind(
+    tmp_path: Path, scheme: int, sight: str
+) -> None:
+    make_run(tmp_path)
+    style = _page(tmp_path).split("</style>")[0]
+    found = [re.findall(rf"--k{number}: (#\w+);", style)[scheme] for number in range(10)]
+    for one, other in combinations([_seen(color, sight) for color in found], 2):
+        assert math.dist(one, other) > 0.07

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 from hypothesis import given, settings, strategies as st
 
-from eventabs.inspection.report import UserFacts
-from eventabs.records import Behavior, UserLog
+from eventabs.inspection.report import LogFacts, UserFacts
+from eventabs.records import Behavior, Counts, UserLog
 from eventabs.store.queries import RowsOfUser, UserRow
-from eventabs.views.report.records import PackedUsers, differences, shown
+from eventabs.views.report.records import PackedUsers, Sums, differences, places_of, shown
 
 FIRST = datetime(2026, 1, 5, 23, 59, 58)  # noqa: DTZ001  exports hold wall times
 
@@ -27,11 +27,13 @@ JOURNEY = {
 logs = st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 9_000)), min_size=1, max_size=12)
 
 
-def _facts(steps: list[tuple[int, int]], owners: list[int], texts: list[str]) -> UserFacts:
+def _facts(steps: list[tuple[int, int]], owners: list[int], texts: list[str]) -> tuple[UserFacts, LogFacts]:
     starts = accumulate(step for step, _length in steps)
     behaviors = tuple(
-        Behavior(FIRST + timedelta(seconds=at), "visit", f"餐厅{at % 3}", "", length)
-        for at, (_step, length) in zip(starts, steps, strict=True)
+        Behavior(
+            FIRST + timedelta(seconds=at), "visit", f"餐厅{at % 3}", "", length, place % 2, 7 * place + 1
+        )
+        for place, (at, (_step, length)) in enumerate(zip(starts, steps, strict=True))
     )
     events: list[dict[str, Any]] = []
     for number in sorted({owner for owner in owners if owner >= 0}):
@@ -54,7 +56,8 @@ def _facts(steps: list[tuple[int, int]], owners: list[int], texts: list[str]) ->
         )
     without = RowsOfUser(*([i for i, owner in enumerate(owners) if owner == state] for state in (-1, -2, -3)))
     row = UserRow("ann", "done", len(behaviors), len(events), None, 0)
-    return UserFacts(row, UserLog("ann", behaviors), [b.item for b in behaviors], events, [JOURNEY], without)
+    log = UserLog("ann", behaviors, (("city", "上海\n"),))
+    return UserFacts(row, events, [JOURNEY]), LogFacts(log, [b.item for b in behaviors], without)
 
 
 def _opened(packed: PackedUsers) -> dict[str, Any]:
@@ -69,14 +72,17 @@ def test_a_record_holds_what_behaviors_and_events_say(
     steps: list[tuple[int, int]], data: st.DataObject
 ) -> None:
     owners = data.draw(st.lists(st.integers(-3, 4), min_size=len(steps), max_size=len(steps)))
-    facts = _facts(steps, owners, ["吃", "", "吃", "看"])
-    packed = PackedUsers("conversion")
-    packed.add(facts)
+    facts, log = _facts(steps, owners, ["吃", "", "吃", "看"])
+    packed = PackedUsers()
+    packed.add(facts, log)
     chunk = _opened(packed)
-    base, times, names, lengths, owned, kinds, summaries, flags, journey_of, journeys = chunk["users"][0]
+    (record,) = chunk["users"]
+    base, times, names, lengths, owned, kinds, summaries, flags, journey_of, journeys, rows, files, *_rest = (
+        record
+    )
     assert base == (FIRST - datetime(1970, 1, 1)) // timedelta(seconds=1) + steps[0][0]  # noqa: DTZ001  as above
     assert list(accumulate(times)) == [at - steps[0][0] for at in accumulate(step for step, _length in steps)]
-    assert [chunk["names"][name] for name in names] == facts.phrases
+    assert [chunk["names"][name] for name in names] == log.phrases
     assert lengths == [length for _step, length in steps]
     numbers = list(accumulate(owned))
     assert [
@@ -84,7 +90,12 @@ def test_a_record_holds_what_behaviors_and_events_say(
     ] == [event["behaviors"] for event in facts.events]
     assert [number for number in numbers if number < 0] == [owner for owner in owners if owner < 0]
     assert [bool(number) for number in journey_of] == [bool(event["journey"]) for event in facts.events]
-    assert journeys == [["购买", "帐篷\\n", 2, True, "搜索 → 浏览"]]
+    assert journeys == [["购买", "帐篷\\n", 2, 1]]
+    assert list(accumulate(rows)) == [behavior.line for behavior in log.log.behaviors]
+    assert (files or [0]) == [behavior.file for behavior in log.log.behaviors]
+    assert {chunk["names"][place] for place in record[12]} == {b.item for b in log.log.behaviors}
+    assert packed.index()["columns"] == ["city"]
+    assert packed.users["profile"] == [{0: "上海\\n"}]
     assert [packed.kinds[kind][0] for kind in kinds] == [event["type"] for event in facts.events]
     assert _texts(chunk["texts"], summaries) == [event["summary"] for event in facts.events]
     assert set(flags) <= {0}
@@ -96,12 +107,11 @@ def _texts(texts: list[str], numbers: list[int]) -> list[str]:
 
 
 def test_flags_say_what_the_model_was_not_sure_of_and_where_an_event_comes_from() -> None:
-    facts = _facts([(0, 60)], [0], ["a"])
+    facts, log = _facts([(0, 60)], [0], ["a"])
     (event,) = facts.events
-    packed = PackedUsers("conversion")
-    packed.add(
-        facts._replace(events=[event, event | {"source": "must", "sure": False}, event | {"outside": True}])
-    )
+    packed = PackedUsers()
+    changed = [event, event | {"source": "must", "sure": False}, event | {"outside": True}]
+    packed.add(facts._replace(events=changed), log)
     assert _opened(packed)["users"][0][7] == [0, 9, 2]
 
 
@@ -111,10 +121,10 @@ def test_differences_add_up(numbers: list[int], base: int) -> None:
 
 
 def test_a_chunk_is_closed_before_it_grows_large_and_users_are_found_in_it() -> None:
-    packed = PackedUsers("conversion")
+    packed = PackedUsers()
     for number in range(700):
-        facts = _facts([(1, 1)] * 30, [0] * 30, ["a"])
-        packed.add(facts._replace(row=facts.row._replace(user_id=f"user{number}")))
+        facts, log = _facts([(1, 1)] * 30, [0] * 30, ["a"])
+        packed.add(facts._replace(row=facts.row._replace(user_id=f"user{number}")), log)
     packed.close_chunk()
     chunks = packed.index()["users"]["chunk"]
     assert len(packed.chunks) == chunks[-1] + 1 > 1
@@ -123,17 +133,31 @@ def test_a_chunk_is_closed_before_it_grows_large_and_users_are_found_in_it() -> 
     assert sizes == [chunks.count(number) for number in range(len(packed.chunks))]
 
 
-def test_users_of_a_place_a_transition_and_a_path_are_listed() -> None:
-    packed = PackedUsers("conversion")
-    facts = _facts([(0, 60), (60, 60)], [0, 1], ["a"])
-    goal = facts.events[1] | {"category": "conversion"}
-    for events in ([facts.events[0], goal], [facts.events[0]]):
-        packed.add(facts._replace(events=events))
-    assert packed.users_of("place", "餐厅0") == [0, 1]
-    assert packed.users_of("transition", ("type0", "type1")) == [0]
-    assert packed.users_of("path", ("type0", "type1")) == [0]
-    assert packed.users_of("path", ("type1", "type1")) == []
-    assert packed.users_of("journey", "购买") == [0, 1]
+def test_the_sums_count_a_user_once_for_each_type_and_kind() -> None:
+    sums = Sums("conversion")
+    bought = JOURNEY | {"kind": "购买"}
+    for converted in (True, False):
+        facts, _log = _facts([(0, 60), (60, 60)], [0, 1], ["a"])
+        first, second = facts.events
+        events = [
+            first,
+            first,
+            second | {"category": "conversion" if converted else "engagement"},
+        ]
+        sums.add(UserFacts(facts.row, events, [bought, bought | {"converted": converted}]))
+    found = sums.figures(Counts(users=3, done=2))
+    assert found["types"] == [("type0", 4, 2), ("type1", 2, 2)]
+    assert found["kinds"] == [("购买", 4, 2, 3)]
+    assert (found["users"], found["reached"], found["converted"]) == (3, 1, 3)
+
+
+def test_places_are_what_is_visited_and_where_else_something_happens() -> None:
+    done = (
+        Behavior(FIRST, "visit", "4S店", ""),
+        Behavior(FIRST, "browse", "M5", "汽车网"),
+        Behavior(FIRST, "use", "微聊", ""),
+    )
+    assert places_of(done) == {"4S店", "汽车网"}
 
 
 def test_what_is_shown_has_no_controls_and_an_end() -> None:

@@ -19,6 +19,16 @@
   const textsOf = (item, behaviors) => item.lines.filter(([number]) => behaviors.includes(number)).map((line) => line[2]).join(", ");
   const isolated = (text) => element("bdi", "", text);
 
+  // a type with its color
+  function typed(type) {
+    if (!type) return [isolated(words.nothing)];
+    const made = document.createElementNS("http://www.w3.org/2000/svg", "svg"), rect = document.createElementNS(made.namespaceURI, "rect");
+    for (const [name, value] of [["class", "key"], ["width", 12], ["height", 12], ["aria-hidden", true]]) made.setAttribute(name, value);
+    for (const [name, value] of [["class", data.colors[type] || "kx"], ["width", 12], ["height", 12], ["rx", 3]]) rect.setAttribute(name, value);
+    made.append(rect);
+    return [made, isolated(type)];
+  }
+
   // what was said: verdicts and right types by item, days looked at, missing events by day, and the item that is shown
   const nothing = () => ({ verdicts: {}, types: {}, days: {}, missing: {}, at: 0 });
   let said = nothing();
@@ -158,7 +168,7 @@
     const verdict = isDay(item) ? (said.days[item.item] ? "right" : "") : said.verdicts[item.item] || "";
     const button = element("button", "", element("span", "mark is-" + verdict, MARKS[verdict] || "·"),
       element("span", "when", isolated(isDay(item) ? item.day : item.when)),
-      element("span", "type", isolated(isDay(item) ? item.user : item.type || words.nothing)),
+      element("span", "type", ...(isDay(item) ? [isolated(item.user)] : typed(item.type))),
       element("span", "said", isolated(isDay(item) ? words.missing : item.summary || textsOf(item, item.behaviors))),
       element("span", "doubts", (item.doubts || []).join(" · ")));
     button.type = "button";
@@ -231,7 +241,7 @@
       if (date !== day) made.push(element("h3", "", (day = date)));
       const own = !isDay(item) && item.behaviors.includes(number);
       const line = element("div", "line" + (own ? " own" : event >= 0 ? " taken" : "") + (event !== owner ? " first" : ""), isolated(text));
-      if (event >= 0 && !own && event !== owner) line.append(element("span", "of", isolated(type)));
+      if (event >= 0 && !own && event !== owner) line.append(element("span", "of", ...typed(type)));
       owner = event;
       if (isDay(item)) pickable(line, number, place);
       made.push(line);

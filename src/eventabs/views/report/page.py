@@ -1,36 +1,36 @@
 """The report: one HTML file that needs nothing else, made from the facts of a run.
 
-The pictures are SVG inside the page; users, events and calls are in it compressed, and its script inflates what is
-looked at. The page forbids itself every connection, and every style and script but its own, which are named by their
+Users, events and calls are in the page compressed; its script inflates them, counts, and draws. The page forbids itself every connection, and every style and script but its own, which are named by their
 hashes.
 """
 
 import base64
 import hashlib
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
-from rich.cells import cell_len, set_cell_size
 
 from eventabs import __version__, language
 from eventabs.errors import StorageError, UsageError
-from eventabs.inspection import ReportFacts, Share, UserFacts
+from eventabs.inspection import ReportFacts, Share, TokenUse, UserFacts
 from eventabs.language import gettext as _
+from eventabs.providers import kind_of
 from eventabs.store import replace_file
 from eventabs.views import messages
 from eventabs.views.console import one_line
-from eventabs.views.messages import count
-from eventabs.views.report.charts import facets, pictures, sections, type_order
+from eventabs.views.messages import average, count, duration, money, share
 from eventabs.views.report.records import (
-    EventCounts,
     PackedCalls,
     PackedUsers,
+    Sums,
     packed,
     sent_zone,
     shown,
@@ -40,20 +40,19 @@ from eventabs.views.report.records import (
 )
 
 NAME: Final = "report.html"
+HUES: Final = 10
+MOST_COLORS: Final = 30  # of types: each hue plain, hatched and dotted
 MOST_USERS: Final = 20_000  # whose timelines are in a page
 MOST_BYTES: Final = 24_000_000  # of them, compressed
 _MOST_FAILED: Final = 2_000  # of users that are kept because they failed
 _OF_STORED: Final = 0.6  # bytes in the page for a byte of stored logs, with the events, at most
-_BRIEF: Final = 14  # cells of a name beside a ribbon
 _HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped
 
-_STYLES: Final = tuple(
-    f"report/assets/{name}.css" for name in ("page", "timeline", "pictures", "run", "print")
-)
+_STYLES: Final = tuple(f"report/assets/{name}.css" for name in ("page", "timeline", "charts", "print"))
 _SCRIPTS: Final = tuple(
     f"report/assets/{name}.js"
     for name in (
-        *("elements", "data", "address", "search", "timeline"),
+        *("elements", "data", "address", "groups", "charts", "overview", "timeline"),
         *("user", "table", "tables", "calls", "main"),
     )
 )
@@ -68,12 +67,12 @@ class ReportPage(NamedTuple):
 
 def render_report(facts: ReportFacts) -> ReportPage:
     """Return the page. Reads the facts' users to their end."""
-    counts, users = EventCounts(facts.goal), PackedUsers(facts.goal)
+    sums, users = Sums(facts.goal), PackedUsers()
     sample = _Sample(facts)
     for user in facts.users:
-        counts.add(user)
+        sums.add(user)
         if sample.takes(user, users.bytes):
-            users.add(user)
+            users.add(user, facts.log(user.row.user_id))
     users.close_chunk()
     zone = sent_zone(facts.timezone)
     calls = PackedCalls(facts, users.numbers, zone)
@@ -81,8 +80,8 @@ def render_report(facts: ReportFacts) -> ReportPage:
     notes = {"users": "", "calls": ""}  # what the page leaves out
     if kept < total:
         message = _(
-            "{kept} of {users} have their timelines in the report: those that failed first, the others drawn by their"
-            " ids. The figures count all users; see any of them with: eventabs show"
+            "{kept} of {users} are in the page: those that failed first, the others drawn by their ids. The overview"
+            " counts all users while no filter is set, everything else these; see any user with: eventabs show"
         )
         notes["users"] = message.format(kept=count(kept), users=messages.users(total))
     if calls.left_out:
@@ -92,24 +91,33 @@ def render_report(facts: ReportFacts) -> ReportPage:
         )
         sent = len(facts.calls)
         notes["calls"] = message.format(kept=count(sent - calls.left_out), calls=count(sent))
+    figures = sums.figures(facts.counts)
+    waits: dict[str, list[float]] = defaultdict(list)  # by cause
+    for retry in facts.retries:
+        waits[retry.cause].append(retry.wait_seconds)
     page = render_page(
         "report/assets/page.html.j2",
         _STYLES,
         _SCRIPTS,
         here=Markup(_HERE),  # noqa: S704  our own mark
         facts=facts,
-        counts=counts,
-        times=zone_note(facts.timezone, counts.offsets),
+        figures=figures,
+        state=messages.status_name(facts.status),  # type: ignore[arg-type]
+        times=zone_note(facts.timezone, users.offsets),
         begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
         sections=facts.sections,
-        **sections(facts),
-        **pictures(counts),
+        tiles=_tiles(facts),
+        slices=_slices(facts),
+        retries=[
+            (messages.cause(code), count(number), duration(max(waits[code])))
+            for code, number in messages.most_frequent({code: len(found) for code, found in waits.items()})
+        ],
     )
     words = words_of("report/assets/words.j2", zone=str(zone), weekdays=weekdays())
     head, tail = page.split(_HERE)
     blocks = {
-        "index": packed(_index(facts, counts, users) | {"words": words}),
+        "index": packed(_index(facts, sums, users) | {"words": words, "sums": figures}),
         **{f"users-{number}": chunk for number, chunk in enumerate(users.chunks)},
         "calls": packed(calls.index()),
         **{f"texts-{number}": chunk for number, chunk in enumerate(calls.chunks)},
@@ -119,7 +127,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
 
 def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), **values: object) -> str:
     """Return the page of a template; `styles` are files that follow the style of all pages."""
-    style, script = "".join(map(_part, ("style.css", *styles))), "".join(map(_part, scripts))
+    style, script = _hues() + "".join(map(_part, ("style.css", *styles))), "".join(map(_part, scripts))
     if script:  # the files share one scope
         script = f'"use strict";\n(() => {{\n{script}}})();\n'
     return (
@@ -131,8 +139,17 @@ def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), *
             policy=_policy(style, script),
             style=Markup(style),  # noqa: S704  our own file
             script=Markup(script),  # noqa: S704  our own file
+            hues=HUES,
             **values,
         )
+    )
+
+
+def _hues() -> str:
+    """Return the style of each color and pattern: k of shapes and text, f behind text; base.html.j2 has the patterns."""
+    return "".join(
+        f".k{n}{{fill:{f'url(#p{n})' if n >= HUES else f'var(--k{n})'};--k:var(--k{n % HUES});--f:var(--f{n % HUES})}}\n"
+        for n in range(MOST_COLORS)
     )
 
 
@@ -174,18 +191,94 @@ class _Sample:
         return drawn < self._share * 2**32
 
 
-def _index(facts: ReportFacts, counts: EventCounts, users: PackedUsers) -> dict[str, Any]:
-    found: dict[str, dict[str, list[int]]] = {"place": {}, "transition": {}, "path": {}, "journey": {}}
-    for kind, name, thing in facets(counts):
-        found[kind][name] = users.users_of(kind, thing)
+def _index(facts: ReportFacts, sums: Sums, users: PackedUsers) -> dict[str, Any]:
     return users.index() | {
-        "colors": type_order(counts),
-        "facets": found,
+        "colors": colors_of([shown(kind) for kind, _number in messages.most_frequent(sums.types)]),
+        "files": list(map(shown, facts.files)),
         "goal": shown(facts.goal),
         "currency": shown(facts.endpoint.currency) if facts.cost is not None else "",
         "name": shown(facts.inputs[0].rpartition(".")[0] or facts.inputs[0]) if facts.inputs else "",
-        "categories": {shown(name): shown(messages.category(name)) for name in counts.categories},
+        "categories": {shown(name): shown(messages.category(name)) for name in sums.categories},
     }
+
+
+def colors_of(names: Iterable[str]) -> dict[str, str]:
+    """Return the class of the color and pattern of types, the most frequent first; those beyond MOST_COLORS have none.
+
+    The hue hangs on the name alone, so that a type has the same on every page; of types with the same hue the first is plain, the
+    next ones are hatched and dotted. Those after that take what is free.
+    """
+    free = list(range(MOST_COLORS))
+    taken: dict[str, str] = {}
+    for name in islice(names, MOST_COLORS):
+        hue = zlib.crc32(name.encode("utf-8", "surrogatepass")) % HUES
+        place = next((each for each in free if each % HUES == hue), free[0])
+        free.remove(place)
+        taken[name] = f"k{place}"
+    return taken
+
+
+def _tiles(facts: ReportFacts) -> list[tuple[str, str, str]]:
+    """Return label, value and note of each headline figure."""
+    totals = facts.counts
+    ended = totals.done + totals.failed
+    per_user = average(totals.events / totals.done) if totals.done else "-"
+    done = _("of {users}; {failed} failed, {pending} still to do").format(
+        users=count(totals.users), failed=count(totals.failed), pending=count(totals.users - ended)
+    )
+    a_user = _("{average} a user").format(average=per_user)
+    tiles = [
+        (_("Users done"), count(totals.done), done),
+        (_("Success"), share(totals.done, ended), _("of the users that were worked on")),
+        (_("Events"), count(totals.events), messages.listed([a_user, *messages.event_facts(totals)])),
+        (_("Behaviors"), count(totals.behaviors), messages.rows(totals)),
+        (_("Calls"), count(totals.calls), messages.retries(totals.retries)),
+        (
+            _("Time"),
+            duration(facts.seconds) if facts.seconds else "-",
+            _("at work; pauses between stop and resume do not count"),
+        ),
+    ]
+    if not kind_of(facts.endpoint.provider).is_remote:
+        return [*tiles, (_("Tokens"), "0", _("built-in rules: no model was called"))]
+    tokens = _("{prompt} in, {completion} out").format(
+        prompt=count(totals.prompt_tokens), completion=count(totals.completion_tokens)
+    )
+    if totals.cached_tokens:
+        tokens = _("{tokens}, {cached} cached").format(tokens=tokens, cached=count(totals.cached_tokens))
+    cost = (_("Cost"), "-", _("no prices are set"))
+    if facts.cost is not None:
+        each = money(facts.cost / totals.done, facts.endpoint.currency) if totals.done else "-"
+        by_tier = facts.endpoint.price.by_tier(totals)
+        shown = [
+            _("{cost} a user").format(cost=each),
+            *messages.tiers(totals, by_tier, facts.endpoint.currency),
+        ]
+        cost = (_("Cost"), money(facts.cost, facts.endpoint.currency), messages.listed(shown))
+    return [*tiles, (_("Tokens"), _short(totals.prompt_tokens + totals.completion_tokens), tokens), cost]
+
+
+def _short(number: int) -> str:
+    """Return 2774382 as 2.77 M."""
+    for size, unit, sign in ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k")):
+        if number >= size:
+            return f"{number / unit:.3g} {sign}"
+    return count(number)
+
+
+def _slices(facts: ReportFacts) -> list[tuple[str, str, str, str, float, float]]:
+    """Return the parts of the bar that shows where tokens went."""
+    total = sum(sum(call.use) for call in facts.calls)
+    if not total:
+        return []
+    labels = _("instructions"), _("behaviors"), _("reasoning"), _("answers"), _("without use")
+    slices, left = [], 0.0
+    for place, (kind, label) in enumerate(zip(TokenUse._fields, labels, strict=True)):
+        tokens = sum(call.use[place] for call in facts.calls)
+        width = 100 * tokens / total
+        slices.append((kind, label, count(round(tokens)), share(tokens, total), left, width))
+        left += width
+    return slices
 
 
 def _pieces(head: str, blocks: Mapping[str, bytes], tail: str) -> Iterator[bytes]:
@@ -212,23 +305,16 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["_"] = _
+    environment.globals |= {"_": _, "zip": zip}
     environment.filters |= {
         "count": messages.count,
-        "duration": messages.duration,
-        "users": messages.users,
         "limited": messages.limited,
-        "events": messages.events,
-        "journeys": messages.journeys,
         "behaviors": messages.behaviors,
         "one_line": one_line,
         "lines": visible_lines,
         "reason": messages.reason,
         "category": messages.category,
         "share": messages.share,
-        "brief": lambda text: (
-            text if cell_len(text) <= _BRIEF else f"{set_cell_size(text, _BRIEF - 1).rstrip()}…"
-        ),
         "cell": _cell,
         "translated": _translated,
         "section_name": lambda name: {"quality": _("Quality")}.get(name) or one_line(name),

@@ -5,101 +5,72 @@ its own texts, so that a page of any size is written with one chunk in memory.
 """
 
 import zlib
-from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 
-from eventabs.inspection import CallFacts, CallText, ReportFacts, UserFacts
+from eventabs.inspection import CallFacts, CallText, LogFacts, ReportFacts, UserFacts
 from eventabs.language import gettext as _
-from eventabs.records import Behavior
+from eventabs.records import Behavior, Counts
 from eventabs.views import messages
 from eventabs.views.console import one_line
 
-STEPS: Final = 3  # of a path before its goal
-_MOST_KEPT: Final = 200_000  # different things counted at a time; an open vocabulary has no end
-
 _Thing = TypeVar("_Thing")
-Step = tuple[str, ...]  # types that follow each other directly
-
-
-class Tally(Counter[Any]):
-    """Counts of many different things: beyond a bound the rare ones are forgotten, never the frequent ones."""
-
-    def note(self, things: Iterable[Hashable]) -> None:
-        """Count each once."""
-        self.update(things)
-        if len(self) > _MOST_KEPT:
-            kept = self.most_common(_MOST_KEPT // 2)
-            self.clear()
-            self.update(dict(kept))
 
 
 @dataclass(slots=True)
-class EventCounts:
-    """Counts over all users. Those by user count a user once for each thing."""
+class Sums:
+    """What all users have, also those that the page does not keep. Those by user count a user once for each thing."""
 
     goal: str
-    types: Tally = field(default_factory=Tally)
-    type_users: Tally = field(default_factory=Tally)
-    categories: Tally = field(default_factory=Tally)
-    category_users: Tally = field(default_factory=Tally)
-    places: Tally = field(default_factory=Tally)  # users by place
-    hours: Counter[tuple[int, int]] = field(default_factory=Counter)  # (weekday from Monday, hour)
-    days: Tally = field(default_factory=Tally)  # (ordinal of the day, type)
-    transitions: Tally = field(default_factory=Tally)  # (type, next type)
-    # users by their last steps before the first goal, and its type; by each run of up to STEPS steps before it
-    paths: Tally = field(default_factory=Tally)
-    steps: Tally = field(default_factory=Tally)
-    kinds: Tally = field(default_factory=Tally)  # of journeys
-    kind_users: Tally = field(default_factory=Tally)
-    converted: int = 0  # journeys
-    offsets: set[str] = field(default_factory=set)  # from UTC, as the logs have them
+    types: Counter[str] = field(default_factory=Counter)
+    type_users: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)  # of journeys
+    kind_users: Counter[str] = field(default_factory=Counter)
+    kind_converted: Counter[str] = field(default_factory=Counter)
+    categories: set[str] = field(default_factory=set)
+    reached: int = 0  # users with an event of the goal
 
     def add(self, user: UserFacts) -> None:
         """Count a user."""
-        events = user.events
-        types, categories = [event["type"] for event in events], [event["category"] for event in events]
-        starts = [datetime.fromisoformat(event["start"]) for event in events]
-        self.offsets |= user.log.offsets
-        self.places.note(places_of(user.log.behaviors))
-        self.types.note(types)
-        self.type_users.note(set(types))
-        kinds = [journey["kind"] for journey in user.journeys]
-        self.kinds.note(kinds)
-        self.kind_users.note(set(kinds))
-        self.converted += sum(journey["converted"] for journey in user.journeys)
-        self.categories.note(categories)
-        self.category_users.note(set(categories))
-        self.hours.update((start.weekday(), start.hour) for start in starts)
-        self.days.note((start.toordinal(), kind) for start, kind in zip(starts, types, strict=True))
-        self.transitions.note(pairwise(types))
-        before, goal = steps_before(events, self.goal)
-        lengths = range(1, min(STEPS, len(before)) + 1)
-        self.steps.note({before[at : at + n] for n in lengths for at in range(len(before) - n + 1)})
-        self.paths.note(paths_to(before, goal))
+        self.types.update(event["type"] for event in user.events)
+        self.type_users.update({event["type"] for event in user.events})
+        categories = {event["category"] for event in user.events}
+        self.categories |= categories
+        self.reached += self.goal in categories
+        self.kinds.update(journey["kind"] for journey in user.journeys)
+        self.kind_users.update({journey["kind"] for journey in user.journeys})
+        self.kind_converted.update(each["kind"] for each in user.journeys if each["converted"])
+
+    def figures(self, counts: Counts) -> dict[str, Any]:
+        """Return the sums as the page shows them."""
+        names = messages.most_frequent(self.types)[:MOST_SUMMED]
+        kinds = messages.most_frequent(self.kinds)[:MOST_SUMMED]
+        return {
+            "users": counts.users,
+            "failed": counts.failed,
+            "behaviors": counts.behaviors,
+            "unplaced": counts.unplaced,
+            "events": counts.events,
+            "unsure": counts.unsure,
+            "journeys": counts.journeys,
+            "converted": self.kind_converted.total(),
+            "reached": self.reached,
+            "types": [(shown(name), number, self.type_users[name]) for name, number in names],
+            "kinds": [
+                (shown(kind), number, self.kind_users[kind], self.kind_converted[kind])
+                for kind, number in kinds
+            ],
+        }
 
 
-def steps_before(events: Sequence[dict[str, Any]], goal: str) -> tuple[Step, str]:
-    """Return the types before the first event of the category `goal`, equal neighbors once, and that event's type.
-
-    Without such an event: all types, and "".
-    """
-    end = next((place for place, event in enumerate(events) if event["category"] == goal), len(events))
-    steps = tuple(kind for kind, _same in groupby(event["type"] for event in events[:end]))
-    return steps, events[end]["type"] if end < len(events) else ""
-
-
-def paths_to(before: Step, goal: str) -> list[Step]:
-    """Return the last step, the last two and so on up to STEPS, each with the type of the goal behind it."""
-    lengths = range(1, min(STEPS, len(before)) + 1)
-    return [(*before[-length:], goal) for length in lengths] if goal else []
+MOST_SUMMED: Final = 40  # types, and kinds of journeys
 
 
 def places_of(behaviors: Iterable[Behavior]) -> set[str]:
@@ -126,33 +97,24 @@ def _number(known: dict[_Thing, int], thing: _Thing) -> int:
 class PackedUsers:
     """Users that are kept for the page. `users` is the index, a column for each fact."""
 
-    goal: str
     chunks: list[bytes] = field(default_factory=list)
     bytes: int = 0  # of all chunks
     numbers: dict[str, int] = field(default_factory=dict)  # of users, by id
     users: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    offsets: set[str] = field(default_factory=set)  # from UTC, as the logs have them
     _kinds: dict[tuple[str, str], int] = field(default_factory=dict)  # numbers, by type and category
     _reasons: dict[str, int] = field(default_factory=lambda: {"": 0})
-    _postings: dict[tuple[str, object], "array[int]"] = field(
-        default_factory=lambda: defaultdict(lambda: array("I"))
-    )
+    _columns: dict[str, int] = field(default_factory=dict)  # of profiles
     _chunk: "_Chunk" = field(default_factory=lambda: _Chunk())  # noqa: PLW0108  the class is below
 
-    def add(self, user: UserFacts) -> None:
+    def add(self, user: UserFacts, log: LogFacts) -> None:
         """Keep a user."""
-        number = self.numbers[user.row.user_id] = len(self.numbers)
+        self.numbers[user.row.user_id] = len(self.numbers)
+        self.offsets |= log.log.offsets
         kinds = [_number(self._kinds, (event["type"], event["category"])) for event in user.events]
-        self._chunk.add(user, kinds)
-        self._index(user, kinds)
-        for where in places_of(user.log.behaviors):
-            self._postings["place", where].append(number)
-        for pair in {(before["type"], after["type"]) for before, after in pairwise(user.events)}:
-            self._postings["transition", pair].append(number)
-        for path in paths_to(*steps_before(user.events, self.goal)):
-            self._postings["path", path].append(number)
-        for kind in {journey["kind"] for journey in user.journeys}:
-            self._postings["journey", kind].append(number)
-        if self._chunk.behaviors > _CHUNK_BEHAVIORS:
+        self._chunk.add(user, log, kinds)
+        self._index(user, log, kinds)
+        if self._chunk.size > _CHUNK_BEHAVIORS:
             self.close_chunk()
 
     def close_chunk(self) -> None:
@@ -162,32 +124,32 @@ class PackedUsers:
             self.bytes += len(self.chunks[-1])
             self._chunk = _Chunk()
 
-    def users_of(self, kind: str, thing: object) -> list[int]:
-        """Return the numbers of the users with a place, transition, path or kind of journey, as differences."""
-        return differences(self._postings.get((kind, thing), ()), 0)
-
     def index(self) -> dict[str, Any]:
         """Return what is known of the users without opening a chunk."""
-        reasons = list(map(messages.reason, self._reasons))
-        return {"users": self.users, "reasons": reasons, "kinds": self.kinds}
+        return {
+            "users": self.users,
+            "reasons": list(map(messages.reason, self._reasons)),
+            "kinds": self.kinds,
+            "columns": list(map(shown, self._columns)),
+        }
 
     @property
     def kinds(self) -> list[tuple[str, str]]:
         """Type and category by number."""
         return [(shown(kind), shown(category)) for kind, category in self._kinds]
 
-    def _index(self, user: UserFacts, kinds: Sequence[int]) -> None:
-        row, behaviors = user.row, user.log.behaviors
+    def _index(self, user: UserFacts, log: LogFacts, kinds: Sequence[int]) -> None:
+        row, behaviors = user.row, log.log.behaviors
         values = {
             "id": shown(row.user_id),
             "state": ("done", "failed", "pending").index(row.state),
             "reason": _number(self._reasons, row.reason or ""),
-            "profile": shown(" ".join(value for _column, value in user.log.profile)),
+            "profile": {_number(self._columns, column): shown(value) for column, value in log.log.profile},
             "behaviors": len(behaviors),
             "events": len(user.events),
             "journeys": len(user.journeys),
-            "minor": len(user.rows.minor),
-            "unplaced": len(user.rows.unplaced),
+            "minor": len(log.rows.minor),
+            "unplaced": len(log.rows.unplaced),
             "first": seconds_of(behaviors[0].start) if behaviors else None,
             "last": seconds_of(behaviors[-1].start) if behaviors else None,
             "kinds": sorted(set(kinds)),
@@ -202,40 +164,43 @@ class _Chunk:
 
     def __init__(self) -> None:
         self.records: list[list[Any]] = []
-        self.behaviors = 0
+        self.size = 0  # behaviors and events
         self._names, self._summaries = {"": 0}, {"": 0}  # numbers
 
     def value(self) -> dict[str, Any]:
         names, summaries = list(map(shown, self._names)), list(map(shown, self._summaries))
         return {"names": names, "texts": summaries, "users": self.records}
 
-    def add(self, user: UserFacts, kinds: Sequence[int]) -> None:
-        behaviors, events = user.log.behaviors, user.events
+    def add(self, user: UserFacts, log: LogFacts, kinds: Sequence[int]) -> None:
+        behaviors, events = log.log.behaviors, user.events
         times = [seconds_of(behavior.start) for behavior in behaviors]
-        lengths = [behavior.duration or 0 for behavior in behaviors]
         base = times[0] if times else 0
         # the number of each behavior's event from 1; below: why it has none
         owners = [0] * len(times)
-        for state, indices in enumerate(user.rows, 1):
+        for state, indices in enumerate(log.rows, 1):
             for index in indices:
                 owners[index] = -state
         for number, event in enumerate(events, 1):
             for index in event["behaviors"]:
                 owners[index] = number
         numbers = {journey["id"]: number for number, journey in enumerate(user.journeys, 1)}
-        self.behaviors += len(behaviors) + len(events)
+        self.size += len(behaviors) + len(events)
         self.records.append(
             [
                 base,
                 differences(times, base),
-                [_number(self._names, phrase) for phrase in user.phrases],
-                lengths,
+                [_number(self._names, phrase) for phrase in log.phrases],
+                [behavior.duration or 0 for behavior in behaviors],
                 differences(owners, 0),
                 list(kinds),
                 [self._summary(event["summary"]) for event in events],
                 list(map(_flags, events)),
                 [numbers.get(event["journey"], 0) for event in events],
-                list(map(_journey, user.journeys)),
+                [(shown(j["kind"]), shown(j["name"]), j["days"], int(j["converted"])) for j in user.journeys],
+                differences((behavior.line for behavior in behaviors), 0),
+                [behavior.file for behavior in behaviors] if any(b.file for b in behaviors) else [],
+                [_number(self._names, place) for place in places_of(behaviors)],
+                {at: shown(one.text) for at, one in enumerate(behaviors) if one.text not in ("", one.item)},
             ]
         )
 
@@ -251,20 +216,9 @@ def _flags(event: Mapping[str, Any]) -> int:
     return said + _ABOVE_FLAGS * _SOURCES.index(event["source"])
 
 
-def _journey(journey: Mapping[str, Any]) -> list[Any]:
-    steps = " → ".join(journey["types"])
-    return [
-        shown(journey["kind"]),
-        shown(journey["name"]),
-        journey["days"],
-        journey["converted"],
-        shown(steps),
-    ]
-
-
 def packed(value: object) -> bytes:
     """Return JSON, deflated; the browser inflates it. Lone surrogates cannot occur: texts are escaped."""
-    return zlib.compress(orjson.dumps(value), _LEVEL)
+    return zlib.compress(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS), _LEVEL)
 
 
 def seconds_of(moment: datetime) -> int:
@@ -323,9 +277,14 @@ class PackedCalls:
         """Number of calls whose texts are left out."""
         return len(self._facts.calls) - len(self._place_of)
 
-    def index(self) -> dict[str, list[Any]]:
-        """Return the figures of all calls, a column for each."""
-        columns: dict[str, list[Any]] = defaultdict(list)
+    def index(self) -> dict[str, Any]:
+        """Return the figures of all calls, a column for each, and those that were sent again."""
+        columns: dict[str, Any] = defaultdict(list)
+        self._begin = min((call.sent_at for call in self._facts.calls), default=0.0)
+        columns["retries"] = [
+            (round(each.at - self._begin, 2), each.wait_seconds, each.cause == "rate_limit")
+            for each in self._facts.retries
+        ]
         for call in sorted(self._facts.calls, key=lambda call: call.id):
             for name, value in self._figures(call).items():
                 columns[name].append(value)
@@ -349,6 +308,8 @@ class PackedCalls:
             "cost": call.cost,
             "seconds": None if call.seconds is None else round(call.seconds, 1),
             "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), self._zone)),
+            "from": round(call.sent_at - self._begin, 2),
+            "to": round((call.ended_at or call.sent_at) - self._begin, 2),
             "who": sorted({number for number in asked if number >= 0}),
             "chunk": chunk,
             "place": place,

@@ -39,6 +39,7 @@ function callColumns(calls) {
 async function showCalls(state, isWanted) {
   const calls = await callFacts();
   if (!isWanted()) return;
+  if (!byId("run-charts").childElementCount) byId("run-charts").append(...runCharts(calls));
   if (!tables.calls && calls.size) {
     tables.calls = makeTable(byId("calls-table"), { name: words.calls, columns: callColumns(calls), sort: { column: "call", down: false }, file: () => fileName("calls") });
     tables.calls.show([...Array(calls.size).keys()]);
@@ -49,6 +50,68 @@ async function showCalls(state, isWanted) {
   if (place === undefined) return void section.replaceChildren(element("p", { class: "empty", id: "call-title" }, fill(words.missingCall, { call: state.call })));
   const texts = calls.chunk[place] < 0 ? null : await block("texts-" + calls.chunk[place]);
   if (isWanted()) drawCall(section, calls, place, texts);
+}
+
+const BINS = 120, SHORTEST_PAUSE = 5, PAUSE_SHARE = 0.03; // seconds without a call that are cut out of the time axis, or that share of the time with calls
+
+function joinedSpans(spans) {
+  const made = [];
+  for (const [start, end] of spans.sort((a, b) => a[0] - b[0])) {
+    if (made.length && start <= made.at(-1)[1]) made.at(-1)[1] = Math.max(made.at(-1)[1], end);
+    else made.push([start, end]);
+  }
+  return made;
+}
+// The run from its first call to its last, without pauses: calls at work and waiting on average in each bin, bad replies, calls sent again. An answered
+// call works for its last try and waits before, any other only waits.
+function callTimes(calls) {
+  const busy = joinedSpans(calls.from.map((from, place) => [from, calls.to[place]])), total = busy.reduce((sum, [start, end]) => sum + end - start, 0), longest = Math.max(SHORTEST_PAUSE, total * PAUSE_SHARE);
+  const cuts = [[busy[0][0], busy[0][0]]]; // from when on, and how much is cut out before
+  for (let at = 1; at < busy.length; at++) if (busy[at][0] - busy[at - 1][1] > longest) cuts.push([busy[at][0], cuts.at(-1)[1] + busy[at][0] - busy[at - 1][1]]);
+  const placeOf = (moment) => Math.max(0, moment - (cuts.findLast(([start]) => start <= moment) || cuts[0])[1]), seconds = placeOf(busy.at(-1)[1]), width = seconds / BINS || 1;
+  const made = { seconds, pauses: cuts.slice(1).map(([start]) => placeOf(start)) }, binOf = (moment) => Math.min(BINS - 1, Math.floor(placeOf(moment) / width));
+  for (const name of ["working", "waiting", "bad", "again", "cooling"]) made[name] = new Array(BINS).fill(0);
+  const spread = (bins, from, to) => {
+    const [start, end] = [placeOf(from), placeOf(to)];
+    for (let at = Math.floor(start / width); at <= Math.min(BINS - 1, Math.floor(end / width)); at++) bins[at] += Math.max(0, Math.min(end, (at + 1) * width) - Math.max(start, at * width)) / width;
+  };
+  calls.from.forEach((from, place) => {
+    const to = calls.to[place], turn = calls.seconds[place] === null ? to : Math.max(from, to - calls.seconds[place]);
+    spread(made.waiting, from, turn);
+    spread(made.working, turn, to);
+    if (calls.usable[place] < calls.users[place]) made.bad[binOf(to)]++;
+  });
+  for (const [at] of calls.retries) made.again[binOf(at)]++;
+  for (const [at, end] of joinedSpans(calls.retries.filter(([, , isLimit]) => isLimit).map(([at, wait]) => [at, at + wait]))) spread(made.cooling, at, end);
+  return made;
+}
+
+// At most two dozen bins of a round width.
+function histogram(values) {
+  const ordered = Float64Array.from(values).sort(), [low, high] = [ordered[0], ordered.at(-1)], isWhole = ordered.every(Number.isInteger);
+  const rough = (high - low) / 23, power = 10 ** Math.floor(Math.log10(rough || 1)), width = isWhole && rough <= 1 ? 1 : [1, 2, 5, 10].map((step) => step * power).find((step) => step >= rough);
+  const first = Math.floor(low / width), bins = new Array(Math.floor(high / width) - first + 1).fill(0), at = (share) => ordered[Math.min(ordered.length - 1, Math.floor(share * ordered.length))];
+  for (const value of ordered) bins[Math.floor(value / width) - first]++;
+  return { first, width, bins, median: at(0.5), p90: at(0.9), largest: high };
+}
+
+function runCharts(calls) {
+  if (!calls.size) return [element("p", { class: "empty" }, words.noCalls)];
+  const line = callTimes(calls), told = (seconds) => (seconds < 60 ? brief(seconds) + "s" : lasting(Math.round(seconds))), at = (bin) => told((line.seconds * bin) / BINS), key = (color, text) => element("li", {}, swatch(color), text);
+  const step = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400].find((each) => line.seconds <= each * 6) || line.seconds / 4;
+  const ends = Array.from({ length: Math.floor(line.seconds / step) + 1 }, (_tick, place) => [(BINS * place * step) / (line.seconds || 1) - 0.5, told(place * step)]);
+  const strip = (name, color, text) => (line[name].some((value) => value > 0) ? [element("h4", {}, text), columns({ series: [{ color, name: text, values: line[name] }], labels: [], name: text, height: 34, title: (bin, label, value) => `${at(bin)} · ${label}: ${brief(value)}`, whole: name !== "cooling" })] : []);
+  const time = element("figure", {}, element("figcaption", {}, element("h3", {}, words.inFlight), element("ul", { class: "legend" }, key("accent", words.atWork), key("tint", words.inWait))),
+    columns({ series: [{ color: "accent", name: words.atWork, values: line.working }, { color: "tint", name: words.inWait, values: line.waiting }], labels: ends, name: words.inFlight, height: 150, whole: false, title: (bin, label, value) => `${at(bin)} · ${label}: ${brief(value)}` }),
+    ...strip("bad", "ink", words.badReplies), ...strip("again", "plain", words.sentAgain), ...strip("cooling", "plain", words.cooldowns), line.pauses.length ? element("p", { class: "note" }, fill(words.cutOut, { count: number(line.pauses.length) })) : "");
+  const answered = [...calls.id.keys()].filter((call) => calls.seconds[call] !== null), of = (name, which) => which.map((call) => calls[name][call]);
+  const distributions = [[words.usersACall, of("users", [...calls.id.keys()])], [words.tokensIn, of("prompt", answered)], [words.tokensOut, of("completion", answered)], [words.secondsAnAnswer, of("seconds", answered)]].filter(([, values]) => values.length).map(([title, values]) => {
+    const { first, width, bins, ...facts } = histogram(values), label = (bin) => brief((first + bin) * width) + (width === 1 ? "" : "–" + brief((first + bin + 1) * width)), last = bins.length - 1;
+    return element("figure", {}, element("figcaption", {}, element("h3", {}, title)),
+      columns({ series: [{ color: "accent", name: words.calls, values: bins }], labels: last ? [[0, brief(first * width)], [last, brief((first + last) * width)]] : [[0, label(0)]], name: title, height: 84, title: (bin, unit, count) => `${label(bin)}: ${number(count)}` }),
+      element("dl", { class: "quantiles" }, ...["median", "p90", "largest"].map((name) => element("div", {}, element("dt", {}, words.quantiles[name]), element("dd", {}, brief(facts[name]))))));
+  });
+  return [time, element("div", { class: "four" }, ...distributions)];
 }
 
 function drawCall(section, calls, place, chunk) {

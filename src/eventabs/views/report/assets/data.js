@@ -31,23 +31,12 @@ async function openIndex() {
   index.firsts = firsts; // the first user of each chunk
   index.offsets = new Uint32Array(index.size + 1); // of each user's events among all
   users.events.forEach((count, number) => (index.offsets[number + 1] = index.offsets[number] + count));
-  index.color = new Map(index.colors.map((type, place) => [type, "k" + place]));
   const order = Array.from(users.id.keys()).sort((a, b) => natural(users.id[a], users.id[b]));
   index.rank = new Uint32Array(index.size);
   order.forEach((number, rank) => (index.rank[number] = rank));
 }
 const categoryName = (name) => index.categories[name] ?? name; // as it is shown; addresses and files have the name itself
-const colorOf = (type) => index.color.get(type) || "kx";
-
-// A user's types have their own colors; one that has none takes a color that the user does not need otherwise.
-function colorsOf(types) {
-  const seen = new Map(), free = new Set([...index.color.values()]);
-  for (const type of types) seen.set(type, (seen.get(type) || 0) + 1);
-  for (const type of seen.keys()) free.delete(index.color.get(type));
-  const colors = new Map(index.color), left = [...free];
-  for (const [type] of [...seen].sort((a, b) => b[1] - a[1])) if (!colors.has(type)) colors.set(type, left.shift() || "kx");
-  return colors;
-}
+const colorOf = (type) => (Object.hasOwn(index.colors, type) ? index.colors[type] : "kx");
 
 const summed = (differences, base) => differences.map((step) => (base += step));
 
@@ -78,45 +67,65 @@ function timesOf([base, differences, , lengths], covered) {
 }
 
 async function userOf(user) {
-  const { chunk, record } = await recordOf(user), [base, differences, names, lengths, owners, kinds, texts, flags, journeyOf, made] = record;
-  const covered = coverOf(record), times = timesOf(record, covered), owner = summed(owners, 0);
-  const behaviors = summed(differences, base).map((at, place) => ({ at, name: chunk.names[names[place]], length: lengths[place], event: owner[place] - 1 }));
-  const journeys = made.map(([kind, name, days, converted, steps], place) => ({ kind, name, days, converted, steps, events: [...kinds.keys()].filter((event) => journeyOf[event] === place + 1) }));
-  const colors = colorsOf(kinds.map((kind) => index.kinds[kind][0]));
+  const { chunk, record } = await recordOf(user), [base, differences, names, lengths, owners, kinds, texts, flags, journeyOf, made, lines, files, , said] = record;
+  const covered = coverOf(record), times = timesOf(record, covered), owner = summed(owners, 0), line = summed(lines, 0);
+  const behaviors = summed(differences, base).map((at, place) => ({
+    at, name: chunk.names[names[place]], length: lengths[place], event: owner[place] - 1, file: index.files[files[place] || 0], line: line[place], text: said[place],
+  }));
+  const journeys = made.map(([kind, name, days, converted], place) => {
+    const events = [...kinds.keys()].filter((event) => journeyOf[event] === place + 1);
+    return { kind, name, days, converted, events, steps: [...new Set(events.map((event) => index.kinds[kinds[event]][0]))].join(" → ") };
+  });
   const events = kinds.map((kind, place) => {
     const [type, category] = index.kinds[kind], flag = flags[place], [from, to] = times[place];
     return {
-      from, to, type, category, color: colors.get(type), summary: chunk.texts[texts[place]], behaviors: covered[place],
+      from, to, type, category, color: colorOf(type), summary: chunk.texts[texts[place]], behaviors: covered[place],
       journey: journeys[journeyOf[place] - 1], unsure: Boolean(flag & UNSURE), outside: Boolean(flag & OUTSIDE), source: Math.floor(flag / ABOVE_FLAGS), goal: category === index.goal,
     };
   });
   return { number: user, id: index.users.id[user], behaviors, events, journeys };
 }
 
-// All events, a column for each fact, in the order of users and of their events.
-let everyEvent = null;
-function allEvents(progress) {
-  everyEvent ??= (async () => {
+// All events, a column for each fact, in the order of users and of their events; the journeys, with the numbers of their events;
+// and where each user was.
+let every = null, all = null;
+function everything(progress) {
+  every ??= (async () => {
     const total = index.offsets[index.size], column = (Kind) => new Kind(total);
-    const events = { total, user: column(Uint32Array), from: column(Float64Array), to: column(Float64Array), kind: column(Uint32Array), covered: column(Uint32Array), flags: column(Uint8Array), summary: new Array(total), journey: new Array(total) };
+    const made = { total, user: column(Uint32Array), from: column(Float64Array), to: column(Float64Array), kind: column(Uint32Array), covered: column(Uint32Array), flags: column(Uint8Array), summary: new Array(total), journey: column(Int32Array), journeys: [], firsts: new Uint32Array(index.size + 1), places: [] };
     for (let number = 0; number < index.firsts.length; number++) {
       const chunk = await chunkOf(number);
-      chunk.users.forEach((record, place) => addEvents(events, chunk, record, index.firsts[number] + place));
+      chunk.users.forEach((record, place) => addUser(made, chunk, record, index.firsts[number] + place));
       progress((number + 1) / index.firsts.length);
     }
-    return events;
+    return (all = made);
   })();
-  return everyEvent;
+  return every;
 }
-function addEvents(events, chunk, record, user) {
-  const covered = coverOf(record), times = timesOf(record, covered), kinds = record[5];
+function addUser(made, chunk, record, user) {
+  const covered = coverOf(record), times = timesOf(record, covered), kinds = record[5], first = made.journeys.length;
+  made.places.push(record[12].map((name) => chunk.names[name]));
+  for (const [kind, name, , converted] of record[9]) made.journeys.push({ number: made.journeys.length, user, kind, name, converted: Boolean(converted), events: [] });
+  made.firsts[user + 1] = made.journeys.length;
   for (let at = index.offsets[user], place = 0; place < kinds.length; at++, place++) {
-    events.user[at] = user;
-    [events.from[at], events.to[at]] = times[place];
-    events.kind[at] = kinds[place];
-    events.covered[at] = covered[place].length;
-    events.flags[at] = record[7][place];
-    events.summary[at] = chunk.texts[record[6][place]];
-    events.journey[at] = record[8][place] ? record[9][record[8][place] - 1][1] : "";
+    made.user[at] = user;
+    [made.from[at], made.to[at]] = times[place];
+    made.kind[at] = kinds[place];
+    made.covered[at] = covered[place].length;
+    made.flags[at] = record[7][place];
+    made.summary[at] = chunk.texts[record[6][place]];
+    made.journey[at] = record[8][place] ? first + record[8][place] - 1 : -1;
+    if (record[8][place]) made.journeys[made.journey[at]].events.push(at);
   }
 }
+const typeAt = (event) => index.kinds[all.kind[event]][0];
+const categoryAt = (event) => index.kinds[all.kind[event]][1];
+// The types of a journey in the order of their first events, with when these begin.
+function stepsOf(journey) {
+  if (!journey.steps) {
+    journey.steps = new Map();
+    for (const event of journey.events) if (!journey.steps.has(typeAt(event))) journey.steps.set(typeAt(event), all.from[event]);
+  }
+  return journey.steps;
+}
+const beginOf = (journey) => all.from[journey.events[0]], lastOf = (journey) => journey.events.at(-1);

@@ -20,6 +20,7 @@ function given(made, attributes, children) {
 const element = (name, attributes, ...children) => given(document.createElement(name), attributes, children);
 const drawn = (name, attributes, ...children) => given(document.createElementNS(SVG, name), attributes, children);
 const titled = (text) => drawn("title", {}, text);
+const quiet = (text) => element("span", { class: "quiet" }, text);
 const swatch = (color) => drawn("svg", { class: "key", width: 12, height: 12, "aria-hidden": "true" }, drawn("rect", { class: color, width: 12, height: 12, rx: 3 }));
 
 // Text with what is searched for marked in it; bdi keeps its direction from touching its neighbors.
@@ -56,4 +57,25 @@ function lasting(seconds) {
   const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
   if (!minutes) return seconds + "s";
   return (hours ? hours + "h" : "") + (minutes % 60 ? (minutes % 60) + "m" : "");
+}
+// How long something took, in the unit that says it in few digits.
+function long(seconds) {
+  const [name, size] = seconds < 5400 ? ["minutes", 60] : seconds < 172800 ? ["hours", 3600] : ["days", DAY];
+  return fill(words.lasting[name], { count: brief(seconds / size) });
+}
+const brief = (value) => number(Number(value.toFixed(value < 10 ? 1 : 0)));
+function percent(part, whole) {
+  const value = whole ? (100 * part) / whole : 0;
+  return value > 0 && value < 0.1 ? "< 0.1 %" : (value < 10 || value > 99 && value < 100 ? Number(Math.min(value, value < 100 ? 99.9 : 100).toFixed(1)) : Math.round(value)) + " %";
+}
+function median(values) {
+  if (!values.length) return null;
+  const ordered = Float64Array.from(values).sort(), middle = ordered.length >> 1;
+  return ordered.length % 2 ? ordered[middle] : (ordered[middle - 1] + ordered[middle]) / 2;
+}
+// How often each thing comes, the most frequent first.
+function tallied(things) {
+  const counts = new Map();
+  for (const thing of things) counts.set(thing, (counts.get(thing) || 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1] || natural(a[0], b[0]));
 }

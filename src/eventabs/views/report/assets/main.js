@@ -3,17 +3,17 @@ let round = 0;
 const tabs = [...document.querySelectorAll(".tab")], links = [...document.querySelectorAll(".tabs a")];
 
 function openTab(name) {
-  const known = tabs.some((tab) => tab.dataset.tab === name) ? name : "timeline";
+  const known = tabs.some((tab) => tab.dataset.tab === name) ? name : "overview";
   for (const tab of tabs) tab.hidden = tab.dataset.tab !== known;
   for (const link of links) {
-    const isOpen = addressed(link.getAttribute("href")).tab === known;
+    const isOpen = (addressed(link.getAttribute("href")).tab || "overview") === known;
     if (!isOpen) link.removeAttribute("aria-current");
     else if (link.ariaCurrent !== "page") {
       link.setAttribute("aria-current", "page");
       link.parentNode.scrollLeft = link.offsetLeft - link.parentNode.offsetLeft - 24; // on a phone not all have room
     }
   }
-  byId("filters").hidden = !["timeline", "users", "events"].includes(known);
+  byId("filters").hidden = !["overview", "journeys", "timeline", "users", "events"].includes(known);
   return known;
 }
 
@@ -27,31 +27,31 @@ function richest(found) {
 
 async function show() {
   byId("main").setAttribute("aria-busy", "true");
-  const own = ++round, isWanted = () => own === round, before = shown, progress = (share) => isWanted() && (tally.textContent = fill(words.searching, { percent: Math.round(100 * share) }));
+  const own = ++round, isWanted = () => own === round, before = shown, progress = (share) => isWanted() && share < 1 && (tally.textContent = fill(words.searching, { percent: Math.round(100 * share) }));
   shown = addressed(location.hash);
   wanted = wordsOf(shown.q);
   const tab = openTab(tabOf(shown));
   drawFilters(shown);
-  byId("of-all")?.toggleAttribute("hidden", !isFiltered(shown));
-  const found = await usersAsked(shown, isWanted, progress);
-  if (!found || !isWanted()) return;
-  drawTally(found);
-  byId("users-tally").textContent = number(found.length);
-  if (!isFiltered(shown)) byId("events-tally").textContent = number(index.offsets[index.size]);
-  else if (tab !== "events") byId("events-tally").textContent = "";
-  if (tab === "users") showUsers(found);
-  if (tab === "events") await showEvents(shown, found, isWanted, progress);
-  if (tab === "calls") await showCalls(shown, isWanted);
-  if (tab === "timeline") await showTimeline(found, isWanted);
+  if (tab === "calls" || tab === "run") await showCalls(shown, isWanted);
+  if (tab === "overview" && !shown.compare && !isFiltered(shown) && !all) drawAnswer([{ filters: {} }]); // the sums are there at once
+  const groups = await groupsAsked(shown, isWanted, progress);
+  if (!groups) return;
+  for (const [name, rowsOf] of [["users", "users"], ["journeys", "journeys"], ["events", "asked"]]) byId(name + "-tally").textContent = groups.map((group) => number(group[rowsOf].length)).join(" / ");
+  if (tab === "overview") drawOverview(groups, shown.kind);
+  if (tab === "journeys") showJourneys(groups);
+  if (tab === "users") showUsers(groups);
+  if (tab === "events") showEvents(groups);
+  if (tab === "timeline") await showTimeline(groups, isWanted);
   if (!isWanted()) return;
-  drawTally(found);
+  drawTally(groups);
   const moved = ["tab", "user", "call"].some((name) => shown[name] !== before[name]);
   if (moved && before !== nowhere) scrollTo({ top: Math.min(scrollY, document.querySelector(".tabs").offsetTop), behavior: "instant" });
   byId("main").setAttribute("aria-busy", "false");
 }
 const nowhere = shown;
 
-async function showTimeline(found, isWanted) {
+async function showTimeline(groups, isWanted) {
+  const found = [...new Set(groups.flatMap((group) => group.users))];
   const asked = shown.user === undefined ? undefined : index.numbers.get(shown.user);
   if (shown.user !== undefined && asked === undefined) {
     byId("user").hidden = false;

@@ -11,7 +11,7 @@ function userColumns() {
   const { users } = index, column = (name) => (user) => users[name][user];
   return [
     { name: "user_id", label: words.id, value: column("id"), key: (user) => index.rank[user], show: (user) => element("a", { href: addressOf({ user: users.id[user] }) }, marked(users.id[user], wanted)) },
-    { name: "profile", label: words.profile, value: column("profile"), show: (user) => marked(users.profile[user], wanted), minor: true },
+    { name: "profile", label: words.profile, value: profileOf, show: (user) => marked(profileOf(user), wanted), minor: true, shown: index.columns.length > 0 },
     { name: "state", label: words.state, value: (user) => STATES[users.state[user]], show: (user) => element("span", { class: STATES[users.state[user]] }, words.states[users.state[user]]), tight: true },
     { name: "reason", label: words.reason, value: (user) => index.reasons[users.reason[user]], minor: true },
     { name: "behaviors", label: words.behaviors, value: column("behaviors"), number: true },
@@ -23,11 +23,11 @@ function userColumns() {
     { name: "reached_" + index.goal, label: fill(words.goal, { goal: categoryName(index.goal) }), value: (user) => (reachesGoal(user) ? 1 : 0), show: (user) => (reachesGoal(user) ? words.yes : "–"), tight: true },
     { name: "first_behavior", label: words.first, value: column("first"), plain: (user) => stampOr(users.first[user]), show: (user) => shortStamp(users.first[user]), tight: true, minor: true },
     { name: "last_behavior", label: words.last, value: column("last"), plain: (user) => stampOr(users.last[user]), show: (user) => shortStamp(users.last[user]), tight: true, minor: true },
-  ].filter((one) => one.name !== "reached_" && (one.name !== "reason" || index.reasons.length > 1) && (one.name !== "profile" || users.profile.some(Boolean)) && one.shown !== false);
+  ].filter((one) => one.name !== "reached_" && (one.name !== "reason" || index.reasons.length > 1) && one.shown !== false);
 }
 
 function eventColumns(events) {
-  const { users } = index, kind = (at) => index.kinds[events.kind[at]], source = (at) => Math.floor(events.flags[at] / ABOVE_FLAGS);
+  const journeyName = (at) => events.journeys[events.journey[at]]?.name ?? "", { users } = index, kind = (at) => index.kinds[events.kind[at]], source = (at) => Math.floor(events.flags[at] / ABOVE_FLAGS);
   const typeRank = ranks(index.kinds.map(([type]) => type)), categoryRank = ranks(index.kinds.map(([, category]) => category));
   return [
     { name: "user_id", label: words.id, value: (at) => users.id[events.user[at]], key: (at) => index.rank[events.user[at]], show: (at) => element("a", { href: addressOf({ user: users.id[events.user[at]] }) }, marked(users.id[events.user[at]], wanted)) },
@@ -37,7 +37,7 @@ function eventColumns(events) {
     { name: "category", label: words.category, value: (at) => kind(at)[1], key: (at) => categoryRank[events.kind[at]], show: (at) => element("a", { href: addressOf({ category: kind(at)[1] }) }, marked(categoryName(kind(at)[1]), wanted)), minor: true },
     { name: "summary", label: words.summary, value: (at) => events.summary[at], show: (at) => marked(events.summary[at], wanted), long: true },
     { name: "behaviors", label: words.covered, value: (at) => events.covered[at], number: true },
-    { name: "journey", label: words.journey, value: (at) => events.journey[at], show: (at) => marked(events.journey[at] || "–", wanted), shown: users.journeys.some(Boolean) },
+    { name: "journey", label: words.journey, value: (at) => journeyName(at), show: (at) => marked(journeyName(at) || "–", wanted), shown: users.journeys.some(Boolean) },
     { name: "sure", label: words.sure, value: (at) => 1 - (events.flags[at] & UNSURE), plain: (at) => String(!(events.flags[at] & UNSURE)), show: (at) => (events.flags[at] & UNSURE ? element("span", { class: "badge" }, words.unsure) : words.yes), minor: true },
     { name: "source", label: words.source, value: (at) => SOURCES[source(at)], show: (at) => words.sources[source(at)], minor: true },
   ].filter((one) => one.shown !== false);
@@ -47,16 +47,32 @@ function ranks(texts) {
   return texts.map((text) => places.get(text));
 }
 
-function showUsers(found) {
-  tables.users ??= makeTable(byId("users-table"), { name: words.users, columns: userColumns(), sort: { column: "user_id", down: false }, file: () => fileName("users") });
-  tables.users.show(found);
+function journeyColumns() {
+  const { users } = index, one = (at) => all.journeys[at], user = (at) => users.id[one(at).user];
+  return [
+    { name: "user_id", label: words.id, value: user, key: (at) => index.rank[one(at).user], show: (at) => element("a", { href: addressOf({ user: user(at) }) }, marked(user(at), wanted)) },
+    { name: "kind", label: words.journey, value: (at) => one(at).kind, show: (at) => element("a", { href: addressOf({ journey: one(at).kind }) }, marked(one(at).kind, wanted)) },
+    { name: "name", label: words.name, value: (at) => one(at).name, show: (at) => element("a", { href: addressOf({ user: user(at) }) }, marked(one(at).name, wanted)) },
+    { name: "start", label: words.start, value: (at) => beginOf(one(at)), plain: (at) => stampOr(beginOf(one(at))), show: (at) => shortStamp(beginOf(one(at))), tight: true },
+    { name: "last_event", label: words.lastEvent, value: (at) => all.from[lastOf(one(at))], plain: (at) => stampOr(all.from[lastOf(one(at))]), show: (at) => shortStamp(all.from[lastOf(one(at))]), tight: true, minor: true },
+    { name: "events", label: words.events, value: (at) => one(at).events.length, number: true },
+    { name: "converted", label: words.converted, value: (at) => Number(one(at).converted), show: (at) => (one(at).converted ? words.yes : "–"), tight: true },
+    { name: "steps", label: words.steps, value: (at) => [...stepsOf(one(at)).keys()].join(ARROW), show: (at) => element("span", { class: "steps" }, ...[...stepsOf(one(at)).keys()].flatMap((type, place) => [place ? " → " : "", swatch(colorOf(type)), marked(type, wanted)])), long: true },
+  ];
 }
 
-async function showEvents(state, found, isWanted, progress) {
-  const events = await allEvents(progress);
-  if (!isWanted()) return;
-  tables.events ??= makeTable(byId("events-table"), { name: words.events, columns: eventColumns(events), sort: { column: "user_id", down: false }, file: () => fileName("events") });
-  const asked = eventsAsked(state, found, events);
-  byId("events-tally").textContent = number(asked.length);
-  tables.events.show(asked);
+// The rows of both groups, each once, with a column that says whose they are.
+function showTable(name, groups, rowsOf, columns, label) {
+  const sets = groups.map((group) => new Set(rowsOf(group))), letters = (row) => sets.map((set, place) => (set.has(row) ? "AB"[place] : "")).join("");
+  const kind = name + sets.length;
+  if (tables[name]?.kind !== kind) {
+    const whose = { name: "group", label: words.group, value: (row) => tables[name].letters(row), show: (row) => element("span", {}, ...[...tables[name].letters(row)].map((letter) => element("strong", { class: "letter s" + "AB".indexOf(letter) }, letter))), tight: true };
+    tables[name] = { kind, table: makeTable(byId(name + "-table"), { name: label, columns: sets.length > 1 ? [whose, ...columns()] : columns(), sort: { column: "user_id", down: false }, file: () => fileName(name) }) };
+  }
+  const [first, ...others] = groups.map(rowsOf);
+  tables[name].letters = letters;
+  tables[name].table.show([...first, ...others.flat().filter((row) => !sets[0].has(row))]);
 }
+const showUsers = (groups) => showTable("users", groups, (group) => group.users, userColumns, words.users);
+const showEvents = (groups) => showTable("events", groups, (group) => group.asked, () => eventColumns(all), words.events);
+const showJourneys = (groups) => showTable("journeys", groups, (group) => group.journeys.map((one) => one.number), journeyColumns, words.journeys);

@@ -37,9 +37,10 @@ const isOpen = ({ event }) => event === -1 || event === -3;
 
 function behaviorItem(behavior, place, events) {
   const event = events[behavior.event], kind = event ? event.color : isOpen(behavior) ? "open" : "minor-row";
-  const length = behavior.length ? lasting(behavior.length) : "";
-  return element("div", { class: "item " + kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: event ? fill(words.inEvent, { event: spanOf(event) + " " + event.type }) : words.noEvent[-1 - behavior.event] },
-    element("time", {}, clock(behavior.at)), element("span", { class: "what" }, marked(behavior.name, wanted)), element("span", { class: "meta" }, length));
+  const length = behavior.length ? lasting(behavior.length) : "", row = `${behavior.file}:${behavior.line}`;
+  return element("div", { class: "item " + kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: [event ? fill(words.inEvent, { event: spanOf(event) + " " + event.type }) : words.noEvent[-1 - behavior.event], row].join(" · ") },
+    element("time", {}, clock(behavior.at)), element("span", { class: "what" }, marked(behavior.name, wanted)), element("span", { class: "meta" }, length),
+    element("small", { class: "row-of" }, marked(row), behavior.text ? " " : "", behavior.text ? marked(behavior.text) : ""));
 }
 
 // A list with a heading for each day, made as far as it is needed.
@@ -208,7 +209,7 @@ async function showUser(at, found, isWanted, note = "") {
   const links = drawn("svg", { class: "links", "aria-hidden": "true" }), gutter = element("div", { class: "gutter" }, links), raster = element("div", { class: "raster", tabindex: -1 });
   const events = listOf("events", user.events, (event) => event.from, (event, place) => eventItem(event, place), words.noEvents);
   const behaviors = listOf("behaviors", user.behaviors, (one) => one.at, (one, place) => behaviorItem(one, place, user.events), words.noBehaviors);
-  const head = element("div", { class: "who" }, element("h2", { id: "who", tabindex: -1 }, marked(user.id, wanted)), element("span", { class: "profile" }, marked(index.users.profile[at], wanted)), stepper(found, at));
+  const head = element("div", { class: "who" }, element("h2", { id: "who", tabindex: -1 }, marked(user.id, wanted)), element("span", { class: "profile" }, marked(profileOf(at), wanted)), stepper(found, at));
   const body = element("div", { class: "of-user" }, user.journeys.length ? journeysOf(user) : null, raster, legendOf(user), element("div", { class: "pair" }, pane(events, user.events.length), gutter, pane(behaviors, user.behaviors.length)));
   section.hidden = false;
   section.replaceChildren(head, element("p", { class: "user-facts" }, ...factsOf(user, calls), note && element("span", {}, note)), body);

@@ -1,4 +1,4 @@
-// Days by user and by type, as many at a time as keep the page below MOST pixels.
+// What is compared, such as days, by user and by type, as many at a time as keep the page below MOST pixels.
 const MOST = 2900;
 const find = (id) => document.getElementById(id);
 const [user, type, back, next, at] = ["user", "type", "back", "next", "at"].map(find);
@@ -15,11 +15,11 @@ const show = (screen) => {
 };
 
 const choose = () => {
-  for (const bar of document.querySelectorAll("g[data-type]")) {
+  for (const bar of document.querySelectorAll("[data-type]")) {
     bar.toggleAttribute("hidden", type.value !== "" && bar.dataset.type !== type.value);
   }
   const wanted = days.filter((day) => {
-    day.hidden = !((user.value === "" || day.dataset.user === user.value) && day.querySelector("g:not([hidden])"));
+    day.hidden = !((user.value === "" || day.dataset.user === user.value) && day.querySelector("[data-type]:not([hidden])"));
     return !day.hidden;
   });
   const heights = wanted.map((day) => day.offsetHeight + 10);
@@ -37,6 +37,7 @@ const choose = () => {
   show(0);
 };
 
+if (!days.length) return;
 find("filters").hidden = false;
 user.addEventListener("change", choose);
 type.addEventListener("change", choose);

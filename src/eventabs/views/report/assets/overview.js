@@ -1,0 +1,244 @@
+// What the report begins with: the answer in figures, the journeys across users, and what people do, of one group or of two.
+const MOST_BARS = 14, MOST_STEPS = 20, MOST_COLUMNS = 124;
+const LEAST_FUNNEL = 10; // users, that a funnel of full height has at least
+const address = (change) => addressOf(change);
+
+// The figures of a group, in the form of the sums over all users.
+function figuresOf(group) {
+  if (group.figures) return group.figures;
+  const { users } = index, ofUsers = (things, userOf, nameOf_) => tallied([...new Set(things.map((one) => userOf(one) + "\n" + nameOf_(one)))].map((pair) => pair.slice(pair.indexOf("\n") + 1)));
+  const typeUsers = new Map(ofUsers(group.events, (event) => all.user[event], typeAt)), kindUsers = new Map(ofUsers(group.journeys, (one) => one.user, (one) => one.kind));
+  const unsure = group.events.filter((event) => all.flags[event] & UNSURE), goal = group.events.filter((event) => categoryAt(event) === index.goal);
+  const converted = group.journeys.filter((one) => one.converted), ofKind = new Map(tallied(converted.map((one) => one.kind)));
+  group.figures = {
+    users: group.users.length,
+    failed: group.users.filter((user) => STATES[users.state[user]] === "failed").length,
+    unplaced: group.users.reduce((sum, user) => sum + users.unplaced[user], 0),
+    events: group.events.length,
+    unsure: unsure.length,
+    journeys: group.journeys.length,
+    converted: converted.length,
+    reached: new Set(goal.map((event) => all.user[event])).size,
+    behaviors: group.users.reduce((sum, user) => sum + users.behaviors[user], 0),
+    types: tallied(group.events.map(typeAt)).map(([type, count]) => [type, count, typeUsers.get(type)]),
+    kinds: tallied(group.journeys.map((one) => one.kind)).map(([kind, count]) => [kind, count, kindUsers.get(kind), ofKind.get(kind) || 0]),
+  };
+  return group.figures;
+}
+// Those of all users, also of the ones that the page does not keep, where nothing is filtered.
+const summedUp = (group) => (Object.keys(group.filters).length ? figuresOf(group) : { ...index.sums });
+const isSample = () => index.size < index.sums.users;
+const sampled = () => (isSample() ? quiet(fill(words.sample, { count: number(index.sums.users), kept: number(index.size) })) : "");
+
+function drawAnswer(groups) {
+  const goal = categoryName(index.goal), main = [
+    { key: "users", label: words.users, get: (f) => ({ count: f.users }), href: { tab: "users" } },
+    { key: "events", label: words.events, get: (f) => ({ count: f.events }), href: { tab: "events" } },
+    { key: "journeys", label: words.journeys, get: (f) => ({ count: f.journeys }), href: { tab: "journeys" } },
+    { key: "converted", label: words.journeysConverted, get: (f) => ({ count: f.converted, of: f.journeys }), href: { tab: "journeys", outcome: "yes" } },
+    { key: "reached", label: fill(words.goal, { goal }), get: (f) => ({ count: f.reached, of: f.users }), href: { tab: "users", category: index.goal } },
+  ].filter((one) => one.key !== "reached" || index.goal);
+  const named = (name, place) => groups.flatMap((group) => summedUp(group)[name]).filter(([thing], at, every_) => every_.findIndex(([other]) => other === thing) === at).sort((a, b) => b[1] - a[1]).slice(0, 3)
+    .map(([thing]) => ({ key: thing, label: thing, color: name === "types" ? colorOf(thing) : "", get: (f) => ({ count: f[name].find(([each]) => each === thing)?.[1] || 0, of: f[place] }), href: name === "types" ? { tab: "events", type: thing } : { tab: "journeys", journey: thing } }));
+  const doubtful = [
+    { key: "unsure", label: words.unsureEvents, get: (f) => ({ count: f.unsure, of: f.events }), href: { tab: "events", state: "unsure" } },
+    { key: "unplaced", label: words.unplacedBehaviors, get: (f) => ({ count: f.unplaced, of: f.behaviors }), href: { tab: "users", state: "unplaced" } },
+    { key: "failed", label: words.failedUsers, get: (f) => ({ count: f.failed, of: f.users }), href: { tab: "users", state: "failed" } },
+  ];
+  const lists = [[words.commonJourneys, named("kinds", "journeys")], [words.commonTypes, named("types", "events")], [words.doubtful, doubtful]];
+  const figures = groups.map(summedUp), of = (row) => ({ ...row, href: address(row.href), get: undefined, figure: row.get });
+  const head = element("h2", { id: "answer-title" }, words.answer, groups.length > 1 || Object.keys(groups[0].filters).length ? sampled() : "");
+  if (groups.length > 1) {
+    const rows = [...main, ...lists.flatMap(([, found], place) => found.map((row) => (place < 2 ? { ...row, label: [words.journey, words.type][place] + " " + row.label } : row)))].map(of);
+    return byId("answer").replaceChildren(head, element("div", { class: "names" }, ...groups.map(nameTag)),
+      groupTable(figures, { first: words.figure, rows, columns: [{ label: words.number, get: (row, group) => row.figure(group), link: (row) => row.href }], bar: (row, group) => share(row.figure(group)), wide: true }));
+  }
+  const tile = (row) => {
+    const { count, of: whole } = row.get(figures[0]);
+    return element("div", { "data-key": row.key }, element("dt", {}, row.label), element("dd", { class: "figure" }, element("a", { href: address(row.href) }, number(count)), whole === undefined ? "" : element("small", {}, " " + percent(count, whole))));
+  };
+  const item = (row) => {
+    const { count, of: whole } = row.get(figures[0]);
+    return element("li", { "data-key": row.key }, element("a", { href: address(row.href) }, row.color ? swatch(row.color) : null, marked(row.label)), element("span", {}, number(count), element("small", {}, percent(count, whole))));
+  };
+  byId("answer").replaceChildren(head, element("dl", { class: "tiles" }, ...main.map(tile)),
+    element("div", { class: "thirds" }, ...lists.map(([title, rows]) => element("div", {}, element("h3", {}, title), rows.length ? element("ol", {}, ...rows.map(item)) : element("p", { class: "empty" }, words.noRows)))));
+}
+const share = ({ count, of }) => (of ? count / of : 0);
+
+// What journeys of a kind have in common: how many, whose, how they end and how long they take.
+function kindOf(group, kind) {
+  const found = ((group.kinds ??= new Map()).get(kind) ?? (() => {
+    const journeys = group.journeys.filter((one) => one.kind === kind), steps = new Map();
+    for (const one of journeys) {
+      let before = null, place = 0;
+      for (const [type, at] of stepsOf(one)) {
+        if (!steps.has(type)) steps.set(type, { places: [], waits: [], count: 0, converted: 0, ends: 0 });
+        const step = steps.get(type);
+        step.places.push(place++);
+        step.count++;
+        step.converted += one.converted;
+        if (before !== null) step.waits.push(at - before);
+        before = at;
+      }
+      steps.get(typeAt(lastOf(one))).ends++;
+    }
+    const made = { journeys, steps, users: new Set(journeys.map((one) => one.user)).size, converted: journeys.filter((one) => one.converted).length, days: median(journeys.map((one) => (all.from[lastOf(one)] - beginOf(one)) / DAY)) };
+    group.kinds.set(kind, made);
+    return made;
+  })());
+  return found;
+}
+
+function drawAcross(groups, chosen) {
+  const kinds = tallied(groups.flatMap((group) => group.journeys.map((one) => one.kind))).map(([kind]) => kind), section = byId("across");
+  const head = element("h2", { id: "across-title" }, words.across, sampled());
+  if (!kinds.length) return section.replaceChildren(head, element("p", { class: "empty" }, index.sums.journeys ? words.noRows : words.noJourneys));
+  const kind = kinds.includes(chosen) ? chosen : kinds[0], list = (change) => address({ tab: "journeys", ...change });
+  const table = groupTable(groups, {
+    caption: words.byKind, first: words.journey, wide: true,
+    rows: kinds.slice(0, MOST_BARS).map((each) => ({ key: each, label: each, href: address({ kind: each }) })),
+    bar: ({ key }, group) => share({ count: kindOf(group, key).journeys.length, of: group.journeys.length }),
+    columns: [
+      { label: words.journeys, get: ({ key }, group) => ({ count: kindOf(group, key).journeys.length, of: group.journeys.length }), link: ({ key }) => list({ journey: key }) },
+      { label: words.users, get: ({ key }, group) => ({ count: kindOf(group, key).users, of: group.users.length }), link: ({ key }) => address({ tab: "users", journey: key }), minor: true },
+      { label: words.converted, get: ({ key }, group) => ({ count: kindOf(group, key).converted, of: kindOf(group, key).journeys.length }), link: ({ key }) => list({ journey: key, outcome: "yes" }) },
+      { label: words.medianDays, get: ({ key }, group) => ({ text: kindOf(group, key).days === null ? "–" : brief(kindOf(group, key).days) }) },
+    ],
+  });
+  for (const row of table.querySelectorAll("tbody tr")) row.classList.toggle("chosen", row.dataset.row === kind);
+  const whole = kindOf({ journeys: groups.length > 1 ? [...new Set(groups.flatMap((group) => group.journeys))] : groups[0].journeys }, kind).steps;
+  const order = [...whole].sort(([a, one], [b, other]) => median(one.places) - median(other.places) || other.count - one.count || natural(a, b)), common = new Set([...order].sort(([, a], [, b]) => b.count - a.count).slice(0, MOST_STEPS).map(([type]) => type));
+  const none = { count: 0, converted: 0, ends: 0, waits: [] }, step = (row, group) => kindOf(group, kind).steps.get(row.key) || none, of = (group) => kindOf(group, kind);
+  const steps = groupTable(groups, {
+    caption: fill(words.usualOrder, { kind: cut(kind, 260) }), first: words.step, wide: true,
+    rows: order.filter(([type]) => common.has(type)).map(([type]) => ({ key: type, label: type, color: colorOf(type), href: list({ journey: kind, step: type }) })),
+    bar: (row, group) => share({ count: step(row, group).count, of: of(group).journeys.length }),
+    columns: [
+      { label: words.haveIt, get: (row, group) => ({ count: step(row, group).count, of: of(group).journeys.length }), link: (row) => list({ journey: kind, step: row.key }) },
+      { label: words.waited, get: (row, group) => ({ text: step(row, group).waits.length ? long(median(step(row, group).waits)) : "–" }) },
+      { label: words.endHere, get: (row, group) => ({ count: step(row, group).ends, of: of(group).journeys.length }), link: (row) => list({ journey: kind, ends: row.key }) },
+      { label: words.ofConverted, get: (row, group) => ({ count: step(row, group).converted, of: of(group).converted }), link: (row) => list({ journey: kind, step: row.key, outcome: "yes" }), minor: true },
+      { label: words.ofNotConverted, get: (row, group) => ({ count: step(row, group).count - step(row, group).converted, of: of(group).journeys.length - of(group).converted }), link: (row) => list({ journey: kind, step: row.key, outcome: "no" }), minor: true },
+    ],
+  });
+  section.replaceChildren(head, table, steps, order.length > MOST_STEPS ? element("p", { class: "note" }, fill(words.rarer, { count: number(order.length - MOST_STEPS) })) : "",
+    element("p", { class: "note" }, words.orderNote));
+}
+
+// Days a column: as few as leave room for all; events far from all others, such as those of clocks that were never set, are left out.
+function daysFrame(groups) {
+  const days = groups.flatMap((group) => group.events.map((event) => dayOf(all.from[event]))).sort((a, b) => a - b), rest = Math.floor(days.length / 1000);
+  if (!days.length) return null;
+  let [first, last] = [days[0], days.at(-1)];
+  const [low, high] = [days[rest], days[days.length - 1 - rest]];
+  if (2 * (high - low + 1) < last - first + 1) [first, last] = [low, high];
+  const span = last - first + 1, size = [1, 7, 28, 91, 364].find((each) => span <= each * MOST_COLUMNS) || Math.ceil(span / MOST_COLUMNS), bins = Math.ceil(span / size);
+  if (bins < 2) return null; // one column says nothing that the bars do not say
+  const isOneYear = dateOf(first).slice(0, 4) === dateOf(last).slice(0, 4), most = innerWidth < 560 || groups.length > 1 ? 4 : 8;
+  const step = [1, 2, 7, 14, 28, 56].find((each) => bins <= each * (isOneYear ? most : most / 2)) || Math.ceil((2 * bins) / most);
+  const labels = Array.from({ length: Math.ceil(bins / step) }, (_label, place) => place * step).filter((at) => (at + 0.5) / bins < 0.96).map((at) => [at, dateOf(first + at * size).slice(isOneYear ? 5 : 0)]);
+  return { first, last, size, bins, labels, isOneYear, leftOut: days.filter((day) => day < first || day > last).length };
+}
+function daysChart(group, frame, colored) {
+  const { first, last, size, bins } = frame, values = new Map([...colored, "kx"].map((type) => [type, new Array(bins).fill(0)]));
+  for (const event of group.events) {
+    const day = dayOf(all.from[event]);
+    if (day >= first && day <= last) values.get(colored.includes(typeAt(event)) ? typeAt(event) : "kx")[Math.floor((day - first) / size)]++;
+  }
+  const series = [...values].map(([type, found]) => (type === "kx" ? { color: "kx", name: words.otherTypes, values: found } : { color: colorOf(type), name: type, values: found, href: address({ type }) }));
+  return columns({ series, labels: frame.labels, name: words.daysOfTypes, title: (at, type, count) => `${dateOf(first + at * size)} · ${type}: ${number(count)}` });
+}
+
+function drawCharts(groups) {
+  const box = byId("charts"), sections = [], add = (title, note, ...content) => sections.push(element("section", {}, element("h2", {}, title, note && quiet(note), sampled()), ...content));
+  if (!groups.some((group) => group.events.length)) return box.replaceChildren(element("section", {}, element("p", { class: "empty" }, words.noEvents)));
+  const union = (of) => tallied(groups.flatMap(of)).map(([name]) => name), facts = (group) => figuresOf(group), types = union((group) => group.events.map(typeAt));
+  const legend = (names) => element("ul", { class: "legend" }, ...names.map((type) => element("li", {}, element("a", { href: address({ type }) }, swatch(colorOf(type)), marked(type)))));
+  const listed = (name, first, rows, columns_) => groupTable(groups, { caption: name, first, rows: rows.slice(0, MOST_BARS), columns: columns_, wide: true, bar: (row, group) => share(columns_[0].get(row, group)) });
+  const counted_ = (label, name, total) => ({ label, get: ({ key }, group) => ({ count: group.tallies[name].get(key) || 0, of: total(group) }), link: ({ href }) => href });
+  for (const group of groups) {
+    const users = (name, thingOf) => new Map(tallied([...new Set(group.events.map((event) => all.user[event] + "\n" + thingOf(event)))].map((pair) => pair.slice(pair.indexOf("\n") + 1))));
+    group.tallies ??= {
+      types: new Map(tallied(group.events.map(typeAt))), typeUsers: users("type", typeAt), categories: new Map(tallied(group.events.map(categoryAt))), categoryUsers: users("category", categoryAt),
+      places: new Map(tallied(group.users.flatMap((user) => all.places[user]))), pairs: pairsOf(group), paths: pathsOf(group),
+    };
+  }
+  const events = (group) => group.events.length, users = (group) => group.users.length, colored = types.filter((type) => colorOf(type) !== "kx").slice(0, 16), frame = daysFrame(groups);
+  if (frame) add(words.typesOverTime, (words.columnOf[frame.size] || fill(words.columnOf.other, { count: number(frame.size) })) + (frame.isOneYear ? " · " + dateOf(frame.first).slice(0, 4) : ""), legend(colored), sides(groups, (group) => daysChart(group, frame, colored)),
+    frame.leftOut ? element("p", { class: "note" }, fill(words.notDrawn, { count: number(frame.leftOut) })) : "");
+  const places = union((group) => [...group.tallies.places].flatMap(([place, count]) => Array(count).fill(place)));
+  add(words.whatPeopleDo, "", element("div", { class: groups.length > 1 ? "one" : "two" },
+    element("div", {}, listed(words.typesTitle, words.type, types.map((type) => ({ key: type, label: type, color: colorOf(type), href: address({ type }) })), [counted_(words.events, "types", events), counted_(words.users, "typeUsers", users)]),
+      types.length > MOST_BARS ? element("p", { class: "note" }, fill(words.rarer, { count: number(types.length - MOST_BARS) })) : ""),
+    element("div", {}, listed(words.categories, words.category, union((group) => group.events.map(categoryAt)).map((category) => ({ key: category, label: categoryName(category), href: address({ category }) })), [counted_(words.events, "categories", events), counted_(words.users, "categoryUsers", users)]),
+      places.length ? listed(words.places, words.place, places.map((place) => ({ key: place, label: place, href: address({ place }) })), [counted_(words.users, "places", users)]) : "")));
+  const paths = pathsShown(groups), most = Math.max(...groups.map((group) => Math.max(...paths.map((path) => wentSo(group, path.slice(0, 1))), 1)));
+  if (paths.length) add(fill(words.pathsTo, { goal: categoryName(index.goal) }), "", element("p", { class: "note lead" }, words.pathsNote), sides(groups, (group) => element("div", { class: "funnels" }, ...paths.map((path) =>
+    element("div", {}, funnel(path.map((type, place) => ({ label: type, color: colorOf(type), href: address({ type }), count: place === path.length - 1 ? group.tallies.paths.get(joined(path)) || 0 : wentSo(group, path.slice(0, place + 1)) })), Math.max(most, LEAST_FUNNEL)),
+      element("a", { class: "whole", href: address({ path: joined(path) }), "aria-label": fill(words.usersWithPath, { path: joined(path) }) }, words.showUsers))))));
+  const pairs = tallied(groups.flatMap((group) => [...group.tallies.pairs.keys()])).length ? groups.map((group) => [...group.tallies.pairs].slice(0, MOST_BARS)) : [[]];
+  if (pairs.some((found) => found.length)) add(words.whatFollows, "", sides(groups, (group, place) => {
+    const total = [...group.tallies.pairs.values()].reduce((sum, count) => sum + count, 0), rows = pairs[place].map(([name, count]) => [...partsOf.get(name), count]);
+    return rows.length ? element("div", {}, element("p", { class: "note" }, fill(words.mostFrequent, { share: percent(rows.reduce((sum, row) => sum + row[2], 0), total) })), sankey(rows, { name: words.whatFollows, hrefOf: (from, to) => address({ transition: joined([from, to]) }) })) : element("p", { class: "empty" }, words.noRows);
+  }), element("details", {}, element("summary", {}, words.asTable), groupTable(groups, { first: words.transition, rows: [...new Set(pairs.flat().map(([name]) => name))].map((name) => ({ key: name, label: name, href: address({ transition: name }) })),
+    columns: [{ label: words.number, get: ({ key }, group) => ({ count: group.tallies.pairs.get(key) || 0, of: [...group.tallies.pairs.values()].reduce((sum, count) => sum + count, 0) }) }] })));
+  const weeks = groups.map((group) => {
+    const counts = new Array(168).fill(0);
+    for (const event of group.events) counts[(((dayOf(all.from[event]) + 3) % 7) + 7) % 7 * 24 + Math.floor((all.from[event] % DAY + DAY) % DAY / 3600)]++;
+    return counts;
+  }), darkest = Math.max(...weeks.map((counts, place) => Math.max(...counts) / (groups[place].events.length || 1)));
+  add(words.whenEventsBegin, "", sides(groups, (_group, place) => heat(weeks[place], darkest, groups[place].events.length)), scaleOf(groups.length > 1 ? percent(darkest, 1) : counted(Math.max(...weeks[0]), "eventOne", "eventCount")));
+  box.replaceChildren(...sections);
+}
+
+// Types that follow each other as one text, and the types that a text was made of.
+const partsOf = new Map();
+function joined(types) {
+  const name = types.join(ARROW);
+  partsOf.set(name, types);
+  return name;
+}
+// How often a type comes directly after another of the same user.
+function pairsOf(group) {
+  const names = [];
+  for (let place = 1; place < group.events.length; place++) {
+    const [before, event] = [group.events[place - 1], group.events[place]];
+    if (all.user[before] === all.user[event]) names.push(joined([typeAt(before), typeAt(event)]));
+  }
+  return new Map(tallied(names));
+}
+function byUser(group) {
+  const users = new Map(group.users.map((user) => [user, []]));
+  for (const event of group.events) users.get(all.user[event]).push(event);
+  return users;
+}
+// Users by the last steps before their first event of the goal, with its type; `runs`: users by each run of steps before it.
+function pathsOf(group) {
+  const paths = [];
+  group.runs = new Map();
+  for (const events of byUser(group).values()) {
+    const [path, goal] = pathOf(events), runs = new Set();
+    for (let at = 0; at < path.length; at++) for (let length = 1; length <= STEPS && at + length <= path.length; length++) runs.add(joined(path.slice(at, at + length)));
+    for (const run of runs) group.runs.set(run, (group.runs.get(run) || 0) + 1);
+    for (let length = 1; goal && length <= Math.min(STEPS, path.length); length++) paths.push(joined([...path.slice(-length), goal]));
+  }
+  return new Map(tallied(paths));
+}
+const wentSo = (group, steps) => group.runs.get(joined(steps)) || 0;
+// The most frequent paths of the most steps that some users share; few users share long ones.
+function pathsShown(groups) {
+  const counts = new Map();
+  for (const group of groups) for (const [path, count] of group.tallies.paths) counts.set(path, (counts.get(path) || 0) + count);
+  for (let steps = STEPS; steps > 0; steps--) {
+    const found = [...counts].filter(([path]) => partsOf.get(path).length === steps + 1).sort((a, b) => b[1] - a[1] || natural(a[0], b[0])).slice(0, 5);
+    if (found.length && (found[0][1] >= 3 || steps === 1)) return found.map(([path]) => partsOf.get(path));
+  }
+  return [];
+}
+
+function drawOverview(groups, chosen) {
+  drawAnswer(groups);
+  drawAcross(groups, chosen);
+  drawCharts(groups);
+}
