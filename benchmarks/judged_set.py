@@ -2,6 +2,7 @@
 
     python benchmarks/judged_set.py                # those of 185b292, which are kept beside the set
     python benchmarks/judged_set.py --answers DIR  # others: zh-1.txt to its zh-1.prompt.txt, and so on; what is missing is asked for
+    python benchmarks/judged_set.py --extended     # the English users in a run and three extensions
 
 Truth is what both readers have: groups of one kind with a Dice coefficient of at least 0.8, by the rows of both, and the rows that both call
 noise. No other row is judged. Sub-groups are joined to their wholes.
@@ -18,6 +19,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +41,7 @@ LANGUAGES: Final = ("zh", "en")
 UNDERTAKING: Final = "undertaking"
 WAITING: Final = 4  # the exit code of a run whose requests are to be answered
 SHOWN: Final = ("pair_f1", "bcubed_f1", "whole_f1", "boundary_f1")  # of all groups
+DAYS: Final = (6, 12, 18, 30)  # of a run, and after each extension of it
 COLUMNS: Final = ("user_id", "line", "group", "label", "parent", "kind")
 BASELINES: Final = ("rows", "action", "object", "pause", "rules")
 Grouped = Mapping[str, list[Group]]  # by user; `type`: the kind, `category`: the label
@@ -135,14 +138,39 @@ def _line(*cells: object) -> str:
 
 
 def answered(export: Path, folder: Path, answers: Path, *options: object) -> Path:
-    """Return a run of the answers. Exits where they are to other requests than this version's, and where some are missing.
-
-    Beside an answer lies its request, or the SHA-256 of it.
-    """
+    """Return a run of the answers; exits as `answer` does."""
     name, directory = export.stem, folder / f"{export.stem}.eventabs"
     model = ["--mode", "files", "--model", "large", "--base-url", "http://127.0.0.1:9/v1"]
     _tool(folder, "run", export, *options, *model, "--out", directory)
-    missing = []
+    answer(name, directory, answers)
+    return directory
+
+
+def extended(export: Path, folder: Path, answers: Path, *options: object) -> Path:
+    """Return a run of the first days that was extended by the others, as DAYS cuts them, each with an answer of its own."""
+    rows = [json.loads(line) for line in export.read_text("utf-8").splitlines()]
+    first = datetime.fromisoformat(rows[0]["timestamp"]).replace(hour=5, minute=0, second=0)
+    directory = folder / f"{export.stem}.eventabs"
+    for step, days in enumerate(DAYS):
+        known = [
+            row for row in rows if datetime.fromisoformat(row["timestamp"]) < first + timedelta(days=days)
+        ]
+        part = folder / f"{export.stem}-{step}.jsonl"
+        part.write_text("".join(json.dumps(row) + "\n" for row in known), "utf-8")
+        if step:
+            _tool(folder, "extend", directory, part, *options)
+            answer(part.stem, directory, answers)
+        else:
+            answered(part, folder, answers, *options).rename(directory)
+    return directory
+
+
+def answer(name: str, directory: Path, answers: Path) -> None:
+    """Give a run its answers. Exits where they are to other requests than this version's, and where some are missing.
+
+    Beside an answer lies its request, or the SHA-256 of it.
+    """
+    missing, folder = [], directory.parent
     replies = folder / f"{name}.replies.jsonl"
     with replies.open("w", encoding="utf-8") as file:
         for number, text in enumerate((directory / "requests.jsonl").read_text("utf-8").splitlines(), 1):
@@ -168,7 +196,6 @@ def answered(export: Path, folder: Path, answers: Path, *options: object) -> Pat
     if missing:
         sys.exit(f"Answers are missing: {', '.join(missing)}; the requests are beside them")
     print(f"{name}: {_tool(folder, 'resume', directory, '--replies', replies)}")
-    return directory
 
 
 def sha256_of(text: str) -> str:
@@ -225,15 +252,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--answers", type=Path, default=SET / "answers", help="a folder of answers")
-    answers: Path = parser.parse_args().answers.resolve()
+    parser.add_argument("--extended", action="store_true", help="in a run and three extensions, in English")
+    given = parser.parse_args()
+    answers: Path = (given.answers / "extended" if given.extended else given.answers).resolve()
     answers.mkdir(parents=True, exist_ok=True)
     print(*readers_table(), "", sep="\n")
     with tempfile.TemporaryDirectory() as folder:
-        for language in LANGUAGES:
+        for language in LANGUAGES[given.extended :]:
             truth = SET / f"truth_{language}.csv"
             profiles = SET / f"{language}_profiles.csv"
             export = SET / f"{language}.jsonl"
-            directory = answered(export, Path(folder), answers, "--profiles", profiles)
+            read = extended if given.extended else answered
+            directory = read(export, Path(folder), answers, "--profiles", profiles)
             for gold in (truth, SET / f"author_{language}.csv"):
                 print(*answers_table(gold.stem, evaluate(directory, gold)), sep="\n")
 

@@ -234,7 +234,7 @@ def test_sizes_are_tried_in_order_and_where_all_agree_nothing_is_to_be_changed(
     assert not server.requests
     few = eventabs("calibrate", "out", "--yes", cwd=tmp_path)
     assert few.returncode == 2
-    assert "30 are too few" in few.stderr
+    assert "30 of 30 users are too few" in few.stderr
     own = ("--sizes", "2,4", "--max-users", 4)
     found = calibrated(tmp_path, "--max-total-tokens", 10_000_000, *own)
     assert [arm["name"] for arm in found["arms"]] == ["1", "1-again", "2", "4"]
