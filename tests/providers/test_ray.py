@@ -126,6 +126,15 @@ WORKLOAD = f"""
 """
 
 
+# a batch service that completes every job
+SERVICE = f"""
+import sys; sys.path.append('{ROOT}/tests/support')
+import pathlib, time; from batch_service import BatchServer
+with BatchServer() as server:
+    pathlib.Path('url').write_text(server.base_url); time.sleep(900)
+"""
+
+
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a trial on this machine alone: begun with a limit, interrupted, resumed, reparsed; and beside it one process."""
@@ -139,9 +148,22 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
         $EVENTABS resume run.eventabs --concurrency 8 --yes --json > resumed.json 2> second.err; echo $? > second.code
         $EVENTABS reparse run.eventabs > reparsed.out 2>&1
         $EVENTABS run in.csv $OPTIONS --concurrency 16 --out plain.eventabs > plain.out 2>&1
+        cmp run.eventabs/events.jsonl plain.eventabs/events.jsonl > compared.out 2>&1
+        {{ cat in.csv; sed -n '2,90s/,2025-/,2026-/p' in.csv; }} > more.csv
+        for name in run plain; do $EVENTABS extend $name.eventabs more.csv --yes --json > $name.extended.json 2>> said.out; done
+        cd batch; {sys.executable} -c "{SERVICE}" & SERVICE_ID=$!
+        until [ -e url ]; do sleep 0.1; done
+        for engine in ray local; do
+            $EVENTABS run ../in.csv --model m --base-url "$(cat url)" --engine $engine --max-users 2 --mode batch --out $engine.eventabs --json > $engine.json 2>> ../said.out
+        done
+        kill $SERVICE_ID; cd ..
         ls -a .ray > token.out 2>&1
         kill $SERVER
     """
+    (folder / "batch").mkdir()
+    (folder / "batch" / "eventabs.toml").write_text(
+        "[llm]\nstream = false\n[batch]\npoll_seconds = 0.1\n", "utf-8"
+    )
     (folder / "said.out").write_text(in_own_network(script, folder), "utf-8")
     return folder
 
@@ -157,7 +179,36 @@ def test_a_trial_takes_standard_input_a_limit_ctrl_c_and_resume_as_one_process_d
     assert 4 <= stopped["success_count"] < 24
     assert (tried / "second.code").read_text() == "0\n", (tried / "second.err").read_text("utf-8")
     assert json.loads((tried / "resumed.json").read_text("utf-8"))["success_count"] == 24
-    events = [(tried / name / "events.jsonl").read_bytes() for name in ("run.eventabs", "plain.eventabs")]
+    assert (tried / "compared.out").read_text("utf-8") == ""
+
+
+@pytest.mark.cluster
+@needs_cluster
+def test_a_run_on_a_cluster_is_extended_as_one_process_extends_it(tried: Path) -> None:
+    said = [
+        json.loads((tried / f"{name}.extended.json").read_text("utf-8"))["extension"]
+        for name in ("run", "plain")
+    ]
+    assert said[0] == said[1]
+    assert said[0]["new_behaviors"] > 0 < said[0]["calls"]
+    results = [
+        [
+            (tried / name / file).read_bytes()
+            for file in ("events.jsonl", "journeys.jsonl", "events.new.jsonl")
+        ]
+        for name in ("run.eventabs", "plain.eventabs")
+    ]
+    assert results[0] == results[1]
+
+
+@pytest.mark.cluster
+@needs_cluster
+def test_batch_jobs_go_out_from_the_process_of_the_run_and_give_the_same_events(tried: Path) -> None:
+    said = [json.loads((tried / "batch" / f"{name}.json").read_text("utf-8")) for name in ("ray", "local")]
+    assert [(each["status"], each["success_count"]) for each in said] == [("completed", 24)] * 2
+    events = [
+        (tried / "batch" / f"{name}.eventabs" / "events.jsonl").read_bytes() for name in ("ray", "local")
+    ]
     assert events[0] == events[1]
 
 
