@@ -208,12 +208,11 @@ class RayProvider:
 
     async def _look_for_machines(self) -> None:
         """Start an actor on each machine that has none, now and later."""
-        loop = asyncio.get_running_loop()
+        loop, found = asyncio.get_running_loop(), asyncio.Queue[list[dict[str, Any]]]()
         while True:
-            found: asyncio.Future[list[dict[str, Any]]] = loop.create_future()
             # a thread that the end does not wait for: where the head is lost, Ray asks it on and on
-            threading.Thread(target=self._list_machines, args=(loop, found), daemon=True).start()
-            nodes = await found
+            threading.Thread(target=self._list_machines, args=(loop, found.put_nowait), daemon=True).start()
+            nodes = await found.get()
             self._head_seen_at = time.monotonic() if nodes else self._head_seen_at
             for node in nodes:
                 # a head that shall make no calls has no CPUs
@@ -223,20 +222,12 @@ class RayProvider:
                     self._start(node["NodeID"], node["NodeManagerAddress"])
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def _list_machines(
-        self, loop: asyncio.AbstractEventLoop, found: "asyncio.Future[list[dict[str, Any]]]"
-    ) -> None:
-        try:
+    def _list_machines(self, loop: asyncio.AbstractEventLoop, tell: Callable[[list[Any]], None]) -> None:
+        nodes = []
+        with suppress(Exception):  # the head does not answer, or the run has ended
             nodes = self._ray.nodes()
-        except Exception:  # noqa: BLE001  the head does not answer, or the run has ended
-            nodes = []
-
-        def tell() -> None:
-            if not found.done():
-                found.set_result(nodes)
-
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(tell)
+            loop.call_soon_threadsafe(tell, nodes)
 
     def _start(self, node: str, address: str) -> None:
         # a hard affinity: Ray has been seen not to keep a soft one for an actor without CPUs
@@ -319,7 +310,7 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
     failed: list[Exception] = []
     # In the main thread Ray takes over SIGTERM, and what it starts on this machine dies with the thread that has started it.
     thread = threading.Thread(target=_stay_connected, args=(address, failed, tried, ended), daemon=True)
-    with redirect_stdout(_Nowhere()):
+    with redirect_stdout(io.StringIO()):
         thread.start()
         try:
             if not await asyncio.to_thread(tried.wait, _CONNECT_SECONDS):
@@ -333,11 +324,6 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
             ended.set()
             if tried.is_set():
                 await asyncio.to_thread(thread.join)
-
-
-class _Nowhere(io.TextIOBase):
-    def write(self, text: str) -> int:
-        return len(text)
 
 
 def _require_ray() -> None:
