@@ -178,11 +178,11 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
         $EVENTABS run in.csv $OPTIONS --concurrency 16 --out plain.eventabs > plain.out 2>&1
         cmp run.eventabs/events.jsonl plain.eventabs/events.jsonl > compared.out 2>&1
         {{ cat in.csv; sed -n '2,90s/,2025-/,2026-/p' in.csv; }} > more.csv
-        for name in run plain; do $EVENTABS extend $name.eventabs more.csv --yes --json > $name.extended.json 2>> said.out; done
+        for name in run plain; do $EVENTABS extend $name.eventabs more.csv --yes --json > $name.extended.json 2>> later.err; done
         cd batch; {sys.executable} -c "{SERVICE}" & SERVICE_ID=$!
         until [ -e url ]; do sleep 0.1; done
         for engine in ray local; do
-            $EVENTABS run ../in.csv --model m --base-url "$(cat url)" --engine $engine --max-users 2 --mode batch --out $engine.eventabs --json > $engine.json 2>> ../said.out
+            $EVENTABS run ../in.csv --model m --base-url "$(cat url)" --engine $engine --max-users 2 --mode batch --out $engine.eventabs --json > $engine.json 2>> ../later.err
         done
         kill $SERVICE_ID; cd ..
         ls -a .ray > token.out 2>&1
