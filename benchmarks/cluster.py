@@ -1,10 +1,12 @@
 """One run whose calls two machines of a Ray cluster make: one is killed and comes back, the other hangs, the driver is killed and resumed.
 
     python benchmarks/cluster.py --users 60
+    python benchmarks/cluster.py --users 60 --lose memory    # or head, or nothing
     python benchmarks/cluster.py --input behaviors.csv --profiles profiles.csv --times 10 --max-users 15 --rpm 60
 
 Each machine is this one in namespaces of its own (network, /tmp/ray, /dev/shm), with a model server of its own on its loopback, which
-`EVENTABS_LLM__BASE_URL` names there; the driver's machine makes no calls. None of the networks has a way out. Printed as JSON: what became of the users, whether events.jsonl is
+`EVENTABS_LLM__BASE_URL` names there; the driver's machine makes no calls. With `--lose memory`, Ray's memory killer ends what makes the calls on the
+second machine every 20 s; with `--lose head`, the head is killed, the run ends by itself, and is resumed when there is a cluster again. None of the networks has a way out. Printed as JSON: what became of the users, whether events.jsonl is
 that of one process to the byte, what was asked again, how a limit a minute was used, what is left on the machines, and time beside one process.
 """
 
@@ -12,12 +14,14 @@ import argparse
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
@@ -189,25 +193,19 @@ def _figures(options: argparse.Namespace, folder: Path, stack: ExitStack) -> dic
         *("--json", "--progress", "plain"),
     ]
     alone = _alone(command, options, folder, environment)
-    head = [
-        *_ray_start("--head", "--port", ADDRESS.rpartition(":")[2]),
-        "--node-ip-address",
-        HEAD,
-        "--num-cpus",
-        "0",
-    ]
-    with (folder / "head.out").open("wb") as said:
-        subprocess.Popen([*head, "--include-dashboard", "false"], env=environment, stdout=said, stderr=said)
+    _start_head(folder, environment)
     stack.callback(_end_all)
-    _until_started(folder / "head.out")
-    machines = [Machine(number, folder, environment) for number in (1, 2)]
+    low = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "20000"}
+    machines = [Machine(1, folder, environment)]
+    machines.append(Machine(2, folder, environment | (low if options.lose == "memory" else {})))
     for machine in machines:
         stack.callback(machine.end)
         machine.serve(options)
         machine.start()
         _until_started(machine.log.with_suffix(".out"))
     driver = _Driver(command, options, folder, environment)
-    told = driver.disturbed(machines) if options.disturb else driver.ended()
+    lose = {"machines": driver.disturbed, "head": driver.beheaded}.get(options.lose)
+    told = lose(machines) if lose else driver.ended()
     log = [served for machine in machines for served in read_log(machine.log)]
     log.sort(key=lambda served: served["time"])
     log = [{**served, "number": number} for number, served in enumerate(log, 1)]
@@ -220,6 +218,7 @@ def _figures(options: argparse.Namespace, folder: Path, stack: ExitStack) -> dic
         "requests_of_each_machine": [len(machine.log.read_bytes().splitlines()) for machine in machines],
         "requests_that_no_ledger_knows": run.unlisted,
         "finished_calls_asked_again": _asked_again(run),
+        "machines_lost": _losses((folder / "driver.err").read_text("utf-8")),
         "calls": len(run.calls),
         "calls_lost_with_the_driver": sum(call.status == "lost" for call in run.calls),
         "files_on_machines_with_a_line_of_a_prompt": [
@@ -228,6 +227,20 @@ def _figures(options: argparse.Namespace, folder: Path, stack: ExitStack) -> dic
         **_pace([served["time"] for served in log], options.rpm),
         "one_process": alone,
     }
+
+
+def _start_head(folder: Path, environment: dict[str, str]) -> None:
+    head = ["--head", "--port", ADDRESS.rpartition(":")[2], "--node-ip-address", HEAD, "--num-cpus", "0"]
+    with (folder / "head.out").open("wb") as said:
+        subprocess.Popen(
+            [*_ray_start(*head), "--include-dashboard", "false"], env=environment, stdout=said, stderr=said
+        )
+    _until_started(folder / "head.out")
+
+
+def _losses(said: str) -> dict[str, int]:
+    """How often machines were lost, by the cause."""
+    return dict(Counter(re.findall(r"Machine \S+ is lost \((.*)\);", said)))
 
 
 def _asked_again(run: Run) -> int:
@@ -298,6 +311,8 @@ class _Driver:
         rpm = ["--rpm", str(options.rpm)] if options.rpm else []
         nowhere = "http://10.77.0.1:1/v1"  # the driver calls nobody
         cluster = ["--engine", "ray", "--ray-address", ADDRESS, "--base-url", nowhere]
+        resume = [sys.executable, "-m", "eventabs", "resume", str(folder / "run.eventabs")]
+        self._resume = [*resume, "--yes", "--json", "--progress", "plain"]
         self._began, self._cpu = time.monotonic(), 0.0
         self._process = self._started([*command, *cluster, *rpm, "--out", str(folder / "run.eventabs")])
 
@@ -335,11 +350,30 @@ class _Driver:
         _pid, _status, used = os.wait4(self._process.pid, 0)
         self._cpu += used.ru_utime + used.ru_stime
         done = self._share_done()
-        resume = [sys.executable, "-m", "eventabs", "resume", str(self._folder / "run.eventabs")]
-        self._process = self._started([*resume, "--yes", "--json", "--progress", "plain"])
+        self._process = self._started(self._resume)
         told = self.ended()
         second.signal(signal.SIGCONT)
         return {**told, "done_when_the_driver_was_killed": round(done, 2)}
+
+    def beheaded(self, machines: Sequence[Machine]) -> dict[str, Any]:
+        """Kill the head, wait until the run has ended, make the cluster anew, and resume."""
+        self._wait_for(0.2)
+        killed_at = time.monotonic()
+        _end_all(self._process.pid)
+        alone = self.ended()
+        said = (self._folder / "driver.err").read_text("utf-8").splitlines()
+        figures = {
+            "seconds_until_the_run_ended_without_a_head": round(time.monotonic() - killed_at),
+            "exit_code_without_a_head": alone["exit_code"],
+            "said_without_a_head": next((line for line in reversed(said) if "Stopped" in line), "")[20:],
+            "done_without_a_head": round(self._share_done(), 2),
+        }
+        _start_head(self._folder, self._environment)
+        for machine in machines:
+            machine.signal(signal.SIGKILL)
+            machine.start()
+        self._process = self._started(self._resume)
+        return self.ended() | figures
 
     def _share_done(self) -> float:
         with suppress(OSError, ValueError, ZeroDivisionError):
@@ -362,9 +396,9 @@ def _until_started(said: Path) -> None:
         time.sleep(0.5)
 
 
-def _end_all() -> None:
-    """End what runs in the driver's network beside this process: the head."""
-    for pid in _processes(_network_of("self")) - {os.getpid()}:
+def _end_all(driver: int = 0) -> None:
+    """End what runs in the driver's network beside this process and the driver: the head."""
+    for pid in _processes(_network_of("self")) - {os.getpid(), driver}:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
@@ -427,7 +461,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--rpm", type=int, default=0)
     parser.add_argument("--scale", type=float, default=10.0, help="how many times faster the model is")
-    parser.add_argument("--undisturbed", dest="disturb", action="store_false", help="lose nothing")
+    parser.add_argument("--lose", choices=("machines", "memory", "head", "nothing"), default="machines")
     parser.add_argument("--keep", type=Path, help="a folder that stays")
     return parser.parse_args(arguments)
 

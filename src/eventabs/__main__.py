@@ -10,7 +10,7 @@ def main() -> None:
 
     signals.leave_at_once()
     try:
-        from eventabs.cli.help import choose_language  # noqa: PLC0415
+        from eventabs.cli.help_and_usage_errors import choose_language  # noqa: PLC0415
 
         choose_language()
         from eventabs.cli.main import main as command_line  # noqa: PLC0415

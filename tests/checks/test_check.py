@@ -6,6 +6,7 @@ import os
 import socket
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,80 +155,87 @@ def test_how_many_rows_come_back_is_found_with_made_up_users(  # noqa: PLR0917  
         )
 
 
-@pytest.mark.parametrize("field", ["grammar", "structured_outputs"])
-def test_where_a_server_of_ones_own_takes_a_grammar_is_found_and_told(
-    tmp_path: Path, openai_server: OpenAIServer, field: str
+FLEX = 'tier = "flex"\n[llm.price]\ninput = 1.0\noutput = 2.0\n'
+BODY = "extra_body = { max_tokens = 9, response_format = { type = 'text' } }\n"
+NO_THINKING = "extra_body = { thinking = { type = 'disabled' } }"
+OF_DEFAULT_TIER = json.loads(completion("ready")) | {"service_tier": "default"}
+FULL = status(498, {"error": {"code": "capacity_exceeded", "message": "full"}})
+GGUF = {"id": "/models/qwen3-8b-q4_k_m.gguf", "meta": {"n_ctx": 8192, "n_ctx_train": 40960}}
+SHORT = {"id": "m", "max_model_len": 32768}
+TINY = {"id": "m", "meta": {"n_ctx": 4096, "n_ctx_train": 131072}}
+
+
+@pytest.mark.parametrize(
+    ("behavior", "models", "config", "name", "found", "told"),
+    [
+        (Model(), [], "", "grammar", "0 note", 'llm.grammar_field = "grammar"'),
+        (Model(grammar="structured_outputs"), [], "", "grammar", "0 note", '"structured_outputs"'),
+        (Model(grammar=""), [], 'constrain = "grammar"', "grammar", "0 warning", 'constrain = "none"'),
+        (Model(reasoning="Hm."), [], NO_THINKING, "thinking", "0 warning", "although"),
+        (Model(schema="refused"), [], '[prompt]\nanswer = "schema"', "json_schema", "0 warning", '"lines"'),
+        (Model(), [], "stream = false", "streaming", "0 note", "llm.stream = true"),
+        (Model(), [], BODY, "output_limit", "0 skipped", ""),
+        (Model(), [], BODY, "json_schema", "0 skipped", ""),
+        (Model(), [SHORT], "", "context", "2 fault", "budget.max_input_tokens = 24576"),
+        (Model(), [TINY], "", "context", "2 fault", "tokens = 3072 and budget.max_output_tokens = 1024"),
+        (Model(), [GGUF], 'model = "qwen3"', "context", "2 fault", "8,192 tokens do not hold"),
+        (Model(), [GGUF, "another"], 'model = "qwen3"', "context", "0 note", ""),
+        (Model(), ["x", "qwen-plus"], 'model = "qwen-pluss"', "models", "0 warning", "as qwen-plus"),
+        (answer(lambda _user: ""), [], "", "request", "0 warning", "check once more"),
+        (status(200, OF_DEFAULT_TIER), [], FLEX, "tier", "0 warning", "standard answered"),
+        (FULL, [], FLEX, "request", "0 warning", ""),
+    ],
+)
+def test_what_an_endpoint_does_is_told_with_the_next_step(  # noqa: PLR0917  an endpoint and what is said of it
+    tmp_path: Path,
+    openai_server: OpenAIServer,
+    behavior: Model | Behavior,
+    models: list[Any],
+    config: str,
+    name: str,
+    found: str,
+    told: str,
 ) -> None:
-    openai_server.behavior = Model(grammar=field)()
-    checked = check(tmp_path, openai_server)
-    assert checked.facts.abilities["grammar"] == "yes"
-    assert f'llm.grammar_field = "{field}"' in checked.next_step("grammar")
+    openai_server.behavior = behavior() if isinstance(behavior, Model) else behavior
+    if models:
+        openai_server.models = listing(*models)
+    checked = check(tmp_path, openai_server, f"{config}\n")
+    assert f"{checked.code} {checked.state(name)}" == found
+    assert told in f"{checked.message(name)}\n{checked.next_step(name)}"
 
 
-def test_a_grammar_that_is_wanted_and_not_kept_is_a_warning(
-    tmp_path: Path, openai_server: OpenAIServer
+NOWHERE = 'model = "m"\nproxy = "http://127.0.0.1:9"\n'  # no request gets anywhere
+GPT = 'preset = "openai"\nmodel = "gpt-5.4"\nproxy = "http://127.0.0.1:9"\n'
+DEEPSEEK = 'preset = "deepseek"\nmodel = "deepseek-flash"\nproxy = "http://127.0.0.1:9"\n'
+OPENAI = f'base_url = "https://api.openai.com/v1"\n{NOWHERE}'
+EXAMPLE = f'base_url = "https://api.example.com/v1"\n{NOWHERE}'
+OF_A_CALL = 'base_url = "https://api.example.com/v1/chat/completions/?token=tell-nobody-token"\nmodel = "m"\n'
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "found", "told"),
+    [
+        ('[prompt]\ntemplate = "none.txt"\n', "prompt", "2 fault", "prompt.template"),
+        ("[budget]\nmax_input_tokens = 100\n", "prompt", "2 fault", "--max-input-tokens"),
+        ('[rules]\nfile = "none.toml"\n', "prompt", "2 fault", "rules.file"),
+        ('[input]\npaths = ["none.csv"]\n', "input", "2 fault", "none.csv"),
+        ('[input]\nprofiles = "none.csv"\n', "input", "2 fault", "none.csv"),
+        ('[input]\ntimezone = "Mars/Base"\n', "input", "2 fault", "Mars/Base"),
+        (OF_A_CALL, "address", "2 fault", "set it to https://api.example.com/v1\n"),
+        ('base_url = "https://nowhere.invalid/v1"\nmodel = "m"\n', "connection", "1 fault", "llm.base_url"),
+        (EXAMPLE, "connection", "1 fault", "127.0.0.1:9"),
+        (EXAMPLE, "connection", "1 fault", "llm.proxy"),
+        (DEEPSEEK, "key", "2 fault", "DEEPSEEK_API_KEY"),
+        (OPENAI, "key", "2 fault", ""),
+        (f"{GPT}[budget]\nmax_input_tokens = 300000\n", "repricing", "2 warning", "tokens = 272000\n"),
+    ],
+)
+def test_what_settings_alone_show_is_told_without_an_endpoint(
+    tmp_path: Path, config: str, name: str, found: str, told: str
 ) -> None:
-    openai_server.behavior = Model(grammar="")()
-    checked = check(tmp_path, openai_server, 'constrain = "grammar"\n')
-    assert checked.state("grammar") == "warning"
-    assert 'llm.constrain = "none"' in checked.next_step("grammar")
-
-
-def test_thinking_that_should_be_off_is_told(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = Model(reasoning="Hm.")()
-    checked = check(tmp_path, openai_server, "extra_body = { thinking = { type = 'disabled' } }\n")
-    assert "although" in checked.message("thinking")
-    assert checked.state("thinking") == "warning"
-
-
-def test_an_answer_form_that_the_endpoint_does_not_support_names_another(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = Model(schema="refused")()
-    checked = check(tmp_path, openai_server, '[prompt]\nanswer = "schema"\n')
-    assert checked.state("json_schema") == "warning"
-    assert 'prompt.answer = "lines"' in checked.next_step("json_schema")
-
-
-def test_a_stream_is_tried_also_where_none_is_asked_for(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = Model()()
-    checked = check(tmp_path, openai_server, "stream = false\n")
-    assert "llm.stream = true" in checked.next_step("streaming")
-
-
-def test_what_the_body_sets_itself_is_not_tried(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = Model()()
-    body = "extra_body = { max_tokens = 9, response_format = { type = 'text' } }\n"
-    checked = check(tmp_path, openai_server, body)
-    assert [checked.state(name) for name in ("output_limit", "json_schema")] == ["skipped", "skipped"]
-
-
-# the context
-
-
-def test_a_context_too_small_for_a_call_says_what_to_set(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = Model()()
-    openai_server.models = listing({"id": "m", "max_model_len": 32768})
-    checked = check(tmp_path, openai_server)
-    assert checked.code == 2
-    assert "budget.max_input_tokens = 24576" in checked.next_step("context")
-    openai_server.models = listing({"id": "m", "meta": {"n_ctx": 4096, "n_ctx_train": 131072}})
-    checked = check(tmp_path, openai_server)
-    assert "max_input_tokens = 3072 and budget.max_output_tokens = 1024" in checked.next_step("context")
-
-
-def test_the_context_of_the_only_model_counts_under_any_name(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = Model()()
-    entry = {"id": "/models/qwen3-8b-q4_k_m.gguf", "meta": {"n_ctx": 8192, "n_ctx_train": 40960}}
-    openai_server.models = listing(entry)
-    checked = check(tmp_path, openai_server, 'model = "qwen3"\n')
-    assert checked.code == 2
-    assert checked.state("context") == "fault"
-    assert "8,192 tokens do not hold" in checked.message("context")
-    openai_server.models = listing(entry, "another")
-    assert check(tmp_path, openai_server, 'model = "qwen3"\n').state("context") == "note"
+    checked = check(tmp_path, None, config, OPENAI_API_KEY="")
+    assert f"{checked.code} {checked.state(name)}" == found
+    assert told in f"{checked.message(name)}\n{checked.next_step(name)}\n"
 
 
 # what fails
@@ -286,31 +294,6 @@ def test_an_unknown_model_names_those_that_are_most_like_it(
     assert "qwen-plus, qwen-flash, Llama-9" in checked.next_step("request")
 
 
-def test_a_model_that_is_not_listed_and_yet_answers_is_a_warning_with_the_nearest_name(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = Model()()
-    openai_server.models = listing("other", "qwen-plus")
-    checked = check(tmp_path, openai_server, 'model = "qwen-pluss"\n')
-    assert checked.state("models") == "warning"
-    assert checked.next_step("models").endswith("such as qwen-plus")
-    assert checked.code == 0
-
-
-def test_an_answer_without_text_comes_with_a_next_step(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = answer(lambda _user: "")
-    checked = check(tmp_path, openai_server)
-    assert checked.state("request") == "warning"
-    assert "check once more" in checked.next_step("request")
-
-
-def test_an_address_with_the_path_of_a_call_is_a_fault_that_names_the_right_one(tmp_path: Path) -> None:
-    address = "https://api.example.com/v1/chat/completions/?token=tell-nobody-token"
-    checked = check(tmp_path, None, f'base_url = "{address}"\nmodel = "m"\n')
-    assert checked.code == 2
-    assert checked.message("address").endswith("set it to https://api.example.com/v1")
-
-
 def test_a_variable_that_the_user_chose_and_did_not_set_is_a_warning(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
@@ -333,19 +316,6 @@ def test_a_server_of_ones_own_that_does_not_run_is_named_by_its_command(tmp_path
     assert "refuses the connection" in checked.message("connection")
     assert "vllm serve" in checked.next_step("connection")
     assert "request" not in checked.findings
-
-
-def test_a_name_that_nobody_knows_is_told(tmp_path: Path) -> None:
-    checked = check(tmp_path, None, 'base_url = "https://nowhere.invalid/v1"\nmodel = "m"\n')
-    assert checked.code == 1
-    assert "llm.base_url" in checked.next_step("connection")
-
-
-def test_a_proxy_that_does_not_answer_is_told_from_the_endpoint(tmp_path: Path) -> None:
-    config = 'base_url = "https://api.example.com/v1"\nmodel = "m"\nproxy = "http://127.0.0.1:9"\n'
-    checked = check(tmp_path, None, config)
-    assert "127.0.0.1:9" in checked.message("connection")
-    assert "llm.proxy" in checked.next_step("connection")
 
 
 @pytest.mark.parametrize(
@@ -387,46 +357,11 @@ def test_a_key_that_the_endpoint_repeats_is_masked_everywhere(
     assert "model-of-[redacted]" in [model.name for model in checked.facts.models or ()]
 
 
-def test_a_missing_key_is_a_matter_of_the_settings_and_nothing_is_asked(tmp_path: Path) -> None:
-    config = 'preset = "deepseek"\nmodel = "deepseek-flash"\nproxy = "http://127.0.0.1:9"\n'
-    checked = check(tmp_path, None, config)
-    assert checked.code == 2
-    assert "DEEPSEEK_API_KEY" in checked.next_step("key")
-    config = 'base_url = "https://api.openai.com/v1"\nmodel = "m"\nproxy = "http://127.0.0.1:9"\n'
-    checked = check(tmp_path, None, config, OPENAI_API_KEY="")
-    assert (checked.code, checked.state("key")) == (2, "fault")
-
-
-@pytest.mark.parametrize(
-    ("config", "name", "hint"),
-    [
-        ('[prompt]\ntemplate = "none.txt"\n', "prompt", "prompt.template"),
-        ("[budget]\nmax_input_tokens = 100\n", "prompt", "--max-input-tokens"),
-        ('[rules]\nfile = "none.toml"\n', "prompt", "rules.file"),
-        ('[input]\npaths = ["none.csv"]\n', "input", "none.csv"),
-        ('[input]\nprofiles = "none.csv"\n', "input", "none.csv"),
-        ('[input]\ntimezone = "Mars/Base"\n', "input", "Mars/Base"),
-    ],
-)
-def test_a_setting_that_would_stop_a_run_is_a_fault(
-    tmp_path: Path, config: str, name: str, hint: str
-) -> None:
-    checked = check(tmp_path, None, config)
-    assert checked.code == 2
-    assert checked.state(name) == "fault"
-    assert hint in checked.message(name)
-
-
 def test_the_input_of_the_config_is_looked_for(tmp_path: Path) -> None:
     export = write_users(tmp_path / "a.jsonl", users=1)
     checked = check(tmp_path, None, f'[input]\npaths = ["{export}"]\n')
     assert checked.code == 0
     assert checked.message("input").startswith("1 file")
-
-
-# tiers and prices
-
-FLEX = 'tier = "flex"\n[llm.price]\ninput = 1.0\noutput = 2.0\n'
 
 
 def test_a_tier_is_told_with_its_price_and_its_wait(tmp_path: Path, openai_server: OpenAIServer) -> None:
@@ -439,30 +374,6 @@ def test_a_tier_is_told_with_its_price_and_its_wait(tmp_path: Path, openai_serve
     assert all(body["service_tier"] == "flex" for body in model.asked)
     unpriced = check(tmp_path, openai_server, FLEX)
     assert (unpriced.state("tier"), unpriced.next_step("tier")) == ("note", "set llm.price.flex, such as 0.5")
-
-
-def test_a_tier_that_another_answers_for_is_a_warning(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    body = json.loads(completion("ready", usage={"prompt_tokens": 1, "completion_tokens": 1}))
-    openai_server.behavior = status(200, body | {"service_tier": "default"})
-    checked = check(tmp_path, openai_server, FLEX)
-    assert checked.state("tier") == "warning"
-    assert "standard answered" in checked.message("tier")
-
-
-def test_a_full_tier_is_no_fault_since_a_run_waits_for_it(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.behavior = status(498, {"error": {"code": "capacity_exceeded", "message": "full"}})
-    checked = check(tmp_path, openai_server, FLEX)
-    assert (checked.code, checked.state("request")) == (0, "warning")
-
-
-def test_prompts_so_long_that_a_vendor_takes_more_are_a_warning(tmp_path: Path) -> None:
-    config = 'preset = "openai"\nmodel = "gpt-5.4"\nproxy = "http://127.0.0.1:9"\n'
-    checked = check(tmp_path, None, f"{config}[budget]\nmax_input_tokens = 300000\n")
-    assert checked.state("repricing") == "warning"
-    assert checked.next_step("repricing") == "set budget.max_input_tokens = 272000"
-    assert "repricing" not in check(tmp_path, None, config).findings
 
 
 def test_a_price_of_a_preset_is_told_with_its_source_and_date_and_one_of_ones_own_without(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from house import eventabs
+from house import eventabs, ran
 
 BAD = "member_id,device_id,event_type,time,item\n" + "".join(
     f",d{n % 3},track,1768471{n:03d},thing {n}\n" for n in range(200)
@@ -24,8 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_columns_ends_with_toml_that_gives_the_same_columns(folder: Path) -> None:
-    shown = eventabs("columns", "export.csv", cwd=folder)
-    assert shown.returncode == 0, shown.stderr
+    shown = ran("columns", "export.csv", cwd=folder)
     toml = toml_of(shown.stdout)
     assert tomllib.loads(toml)["input"]["columns"]["user"] == "device_id"
     (folder / "eventabs.toml").write_text(toml, encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eventabs import __version__
-from house import eventabs, write_users
+from house import eventabs, ran, write_users
 from openai_server import OpenAIServer
 
 
@@ -42,8 +42,7 @@ def test_a_directory_that_holds_a_run_is_never_overwritten(tmp_path: Path) -> No
 def test_names_with_brackets_and_spaces_are_shown_to_the_letter(tmp_path: Path) -> None:
     name = "odd [bold] 用户 (1).jsonl"
     write_users(tmp_path / name, users=1)
-    done = eventabs("run", name, "--provider", "rules", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("run", name, "--provider", "rules", cwd=tmp_path)
     assert "odd [bold] 用户 (1).eventabs" in done.stderr
     gone = eventabs("run", "[/red].jsonl", cwd=tmp_path)
     assert "[/red].jsonl" in one_error_line(gone.stderr)
@@ -59,10 +58,7 @@ def test_progress_json_is_json_lines_on_stderr(tmp_path: Path) -> None:
 def test_estimate_calls_nobody_and_leaves_nothing(tmp_path: Path, openai_server: OpenAIServer) -> None:
     write_users(tmp_path / "input.jsonl", users=2)
     before = sorted(tmp_path.iterdir())
-    done = eventabs(
-        "estimate", "input.jsonl", "--model", "m", "--base-url", openai_server.base_url, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    ran("estimate", "input.jsonl", "--model", "m", "--base-url", openai_server.base_url, cwd=tmp_path)
     assert not openai_server.requests
     assert sorted(tmp_path.iterdir()) == before
 
@@ -90,8 +86,7 @@ def test_chinese_is_spoken_where_it_is_asked_for(tmp_path: Path, where: str) -> 
     extra = {"LC_ALL": "zh_CN.UTF-8"} if where == "locale" else {}
     if where == "config":
         (tmp_path / "eventabs.toml").write_text('lang = "zh"\n')
-    done = eventabs("run", "input.jsonl", "--provider", "rules", *flag, cwd=tmp_path, stdin=None, **extra)
-    assert done.returncode == 0, done.stderr
+    done = ran("run", "input.jsonl", "--provider", "rules", *flag, cwd=tmp_path, stdin=None, **extra)
     assert "分为 1 批处理" in done.stderr
 
 
@@ -101,8 +96,7 @@ def test_every_command_speaks_the_language_of_the_config_and_then_that_of_the_ru
     assert eventabs(*flags, cwd=tmp_path, EVENTABS_LANG="zh").returncode == 0
     commands = (("status", "out"), ("show", "out"), ("report", "out", "--output", "page.html"))
     for command in commands:
-        done = eventabs(*command, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        done = ran(*command, cwd=tmp_path)
         assert "user_0000" not in done.stdout or "用户" in done.stdout
     assert "完成" in eventabs("status", "out", cwd=tmp_path).stdout
     assert 'lang="zh-Hans"' in (tmp_path / "page.html").read_text("utf-8")
@@ -128,8 +122,7 @@ def test_a_language_in_the_environment_is_checked_and_may_be_empty(tmp_path: Pat
     wrong = eventabs("status", "x", cwd=tmp_path, EVENTABS_LANG="fr")
     assert wrong.returncode == 2
     assert "auto, en, zh" in one_error_line(wrong.stderr)
-    empty = eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path, EVENTABS_LANG="")
-    assert empty.returncode == 0, empty.stderr
+    ran("run", "input.jsonl", "--provider", "rules", cwd=tmp_path, EVENTABS_LANG="")
 
 
 def test_all_faults_of_the_settings_are_told_each_in_a_line_and_in_the_language_in_force(
@@ -173,9 +166,7 @@ def test_a_file_name_that_is_no_text_is_refused_in_one_line(tmp_path: Path) -> N
 
 def test_a_run_from_standard_input_goes_on_where_it_was_moved_to(tmp_path: Path) -> None:
     rows = write_users(tmp_path / "rows.jsonl", users=3).read_bytes()
-    trial = eventabs("run", "-", "--provider", "rules", "--limit", 1, "--out", "a", cwd=tmp_path, stdin=rows)
-    assert trial.returncode == 0, trial.stderr
+    ran("run", "-", "--provider", "rules", "--limit", 1, "--out", "a", cwd=tmp_path, stdin=rows)
     (tmp_path / "a").rename(tmp_path / "b")
-    done = eventabs("resume", "b", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("resume", "b", "--json", cwd=tmp_path)
     assert json.loads(done.stdout)["success_count"] == 3

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.config.settings import Settings, load_settings
-from house import eventabs
+from house import eventabs, ran
 from paths import ROOT
 
 # what an example comments out too
@@ -42,8 +42,7 @@ def test_both_examples_have_the_same_settings_in_the_same_order() -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_new_file_sets_nothing_and_names_everything(tmp_path: Path, language: str) -> None:
-    done = eventabs("init", "--all", "--lang", language, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("init", "--all", "--lang", language, cwd=tmp_path)
     assert done.stdout == "eventabs.toml\n"
     path = tmp_path / "eventabs.toml"
     assert load_settings(path, {}) == Settings()
@@ -55,14 +54,12 @@ def test_the_new_file_sets_nothing_and_names_everything(tmp_path: Path, language
 
 
 def test_a_preset_brings_its_suggested_model_and_the_next_steps(tmp_path: Path) -> None:
-    done = eventabs("init", "--preset", "deepseek", cwd=tmp_path)
-    assert done.returncode == 0
+    done = ran("init", "--preset", "deepseek", cwd=tmp_path)
     settings = load_settings(tmp_path / "eventabs.toml", {})
     assert (settings.llm.preset, settings.llm.model) == ("deepseek", "deepseek-flash")
     assert "export DEEPSEEK_API_KEY=" in done.stderr
     assert "eventabs check" in done.stderr
-    own = eventabs("init", "--preset", "vllm", "--model", 'a"b', "--output", "own.toml", cwd=tmp_path)
-    assert own.returncode == 0
+    ran("init", "--preset", "vllm", "--model", 'a"b', "--output", "own.toml", cwd=tmp_path)
     assert load_settings(tmp_path / "own.toml", {}).llm.model == 'a"b'
 
 

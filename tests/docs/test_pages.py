@@ -26,7 +26,7 @@ from eventabs.ingest.export import open_export
 from eventabs.prompts.lines import Compactor
 from eventabs.records import Behavior, UserLog
 from eventabs.store.ledger import Ledger, unpack_json, unpack_log, unpack_parts, unpack_text
-from house import environment, eventabs as run_eventabs
+from house import environment, eventabs as run_eventabs, ran
 from paths import ROOT
 from reply_cases import behaviors, one, told
 
@@ -75,8 +75,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     (line,) = [line for line in text_of(Path("Makefile")).splitlines() if "$(BIN)/eventabs run" in line]
     folder = tmp_path_factory.mktemp("demo")
     (folder / "examples").symlink_to(ROOT / "examples")
-    done = run_eventabs(*shlex.split(line)[1:], cwd=folder)
-    assert done.returncode == 0, done.stderr
+    done = ran(*shlex.split(line)[1:], cwd=folder)
     ledger = Ledger.open(folder / "demo.eventabs" / "ledger.sqlite")
     events = (folder / "demo.eventabs" / "events.jsonl").read_text("utf-8").splitlines()
     yield Demo(done.stderr, events, ledger)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from docs_kit import blocks_of
-from house import environment, eventabs, start, wait_until
+from house import environment, ran, start, wait_until
 from paths import ROOT
 from simulated_model import Options, Speed
 from simulator import Simulator
@@ -86,8 +86,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def begun(folder: Path, *exports: str) -> None:
-    done = eventabs("run", *exports, "--provider", "rules", "--out", RUN, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    ran("run", *exports, "--provider", "rules", "--out", RUN, cwd=folder)
 
 
 @pytest.mark.slow

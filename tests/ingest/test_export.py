@@ -254,7 +254,7 @@ def test_no_error_of_duckdb_reaches_the_caller(tmp_path: Path, monkeypatch: pyte
         message = "no memory\nat all"
         raise duckdb.OutOfMemoryException(message)
 
-    monkeypatch.setattr("eventabs.ingest.tables.finish", fail)
+    monkeypatch.setattr("eventabs.ingest.sort_and_pair.finish", fail)
     path = write(tmp_path, "a.csv", "uid,time,event\n")
     with pytest.raises(InputError, match="the export cannot be read: no memory;"), opened(tmp_path, path):
         pass

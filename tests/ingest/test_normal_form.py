@@ -6,7 +6,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.ingest import tables
+from eventabs.ingest import sort_and_pair
 from eventabs.ingest.column_names import MARKERS, ROLES
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form, quoted
 
@@ -22,7 +22,7 @@ def normalize(**fields: str) -> dict[str, Any]:
     raw = f"SELECT 0 AS file, 7 AS line, nullif({quoted(problem)}, '') AS problem, {row}"
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        tables.prepare(connection, 0)
+        sort_and_pair.prepare(connection, 0)
         cursor = connection.execute(normal_form(raw, "", described=True))
         names = [str(column[0]) for column in cursor.description or ()]
         (found,) = cursor.fetchall()

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.ingest import tables
+from eventabs.ingest import sort_and_pair
 
 START = datetime.fromisoformat("2026-01-15 23:50:00")
 Row = tuple[str, int, str, int | None, str | None]  # user, minute, item, mark, reason
@@ -23,15 +23,15 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def finish(
     connection: duckdb.DuckDBPyConnection, rows: Sequence[Row], *, keep_duplicates: bool = False
-) -> tuple[tables.RowCounts, list[Kept]]:
-    tables.prepare(connection, 0)
+) -> tuple[sort_and_pair.RowCounts, list[Kept]]:
+    sort_and_pair.prepare(connection, 0)
     connection.execute("INSERT INTO first_lines VALUES (0, 1)")
     if rows:
         connection.executemany(
             "INSERT INTO staged (user_id, start, action, item, place, file, mark, reason) VALUES (?, ?, '', ?, '', 0, ?, ?)",
             [[user, START + timedelta(minutes=at), item, mark, why] for user, at, item, mark, why in rows],
         )
-    counts = tables.finish(connection, 0, keep_duplicates=keep_duplicates)
+    counts = sort_and_pair.finish(connection, 0, keep_duplicates=keep_duplicates)
     kept = connection.execute(
         "SELECT user_id, start, item, duration FROM behaviors WHERE reason IS NULL"
     ).fetchall()
@@ -109,13 +109,13 @@ def test_the_partner_of_a_rejected_row_stays_without_a_duration(
 
 
 def test_offsets_from_utc_count(connection: duckdb.DuckDBPyConnection) -> None:
-    tables.prepare(connection, 0)
+    sort_and_pair.prepare(connection, 0)
     connection.execute("INSERT INTO first_lines VALUES (0, 1)")
     connection.executemany(
         "INSERT INTO staged (user_id, start, shift, action, item, place, file, mark) VALUES ('u', ?, ?, '', 'a', '', 0, ?)",
         [["2026-03-29 01:30:00", 3600, BEGIN], ["2026-03-29 03:30:00", 7200, END]],
     )
-    tables.finish(connection, 0, keep_duplicates=False)
+    sort_and_pair.finish(connection, 0, keep_duplicates=False)
     assert connection.execute("SELECT duration FROM behaviors").fetchall() == [(3600,)]
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import InputError
-from eventabs.ingest import tables
+from eventabs.ingest import sort_and_pair
 from eventabs.ingest.export import Export, open_export
 from eventabs.records import RejectedRow, Shard, UserLog
 
@@ -167,7 +167,9 @@ def test_python_and_the_database_find_the_same_shard(ids: list[str], count: int)
     shard = Shard(int(hashlib.md5(ids[0].encode()).hexdigest()[:8], 16) % count, count)  # noqa: S324  no secret
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE users AS SELECT unnest(?::VARCHAR[]) AS id", [ids])
-        found = connection.execute(f"SELECT id FROM users WHERE {tables._is_own('id', shard)}").fetchall()
+        found = connection.execute(
+            f"SELECT id FROM users WHERE {sort_and_pair._is_own('id', shard)}"
+        ).fetchall()
     assert [user_id for (user_id,) in found] == [user_id for user_id in ids if shard.holds(user_id)] != []
 
 

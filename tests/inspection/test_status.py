@@ -10,7 +10,7 @@ from eventabs.runs.limits import snapshot
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
 from eventabs.store.directory import RunDirectory
 from eventabs.store.ledger import Ledger, PartChange, Retry
-from runs_kit import SIZE, answer, bad, batch_of, make_log, plan, request_for, well, whole
+from runs_kit import answer, bad, make_log, new_ledger, opened, plan, well
 
 USERS = [f"u{n:02d}" for n in range(6)]
 SETTINGS: dict[str, Any] = {
@@ -34,10 +34,7 @@ def directory(tmp_path: Path) -> RunDirectory:
 
 @pytest.fixture
 def ledger(directory: RunDirectory) -> Ledger:
-    ledger = Ledger.create(directory.ledger, FACTS)
-    with ledger.transaction():
-        ledger.add_users((make_log(user), [(whole(make_log(user)), SIZE)]) for user in USERS)
-    return ledger
+    return new_ledger(directory.path, map(make_log, USERS), **FACTS)
 
 
 def look(directory: RunDirectory, now: float = 1_010.0) -> RunState:
@@ -45,9 +42,8 @@ def look(directory: RunDirectory, now: float = 1_010.0) -> RunState:
 
 
 def send(ledger: Ledger, *users: str, at: float = 1_000.0) -> int:
-    request = request_for([make_log(user) for user in users])
     with ledger.transaction():
-        return ledger.open_call(batch_of(*users), request, settings_fingerprint="f", sent_at=at)
+        return opened(ledger, *map(make_log, users), at=at)
 
 
 def retry(ledger: Ledger, call_id: int, at: float, cause: str, wait_seconds: float) -> None:

@@ -11,27 +11,30 @@ from eventabs.inspection.run_status import stored_calls, view_user
 from eventabs.records import Behavior, Event, Journey, Part, UserLog
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.queries import UserRow, failure_reasons, user_rows, user_states
-from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, plan, request_for, well, whole
+from runs_kit import (
+    SIZE,
+    answer,
+    bad,
+    event_of,
+    make_log,
+    new_ledger,
+    opened,
+    plan,
+    well,
+    whole,
+)
 
 FACTS = {"settings": {"compaction": {"strip": []}}, "prompt_language": "zh"}
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    ledger = Ledger.create(tmp_path / "ledger.sqlite", FACTS)
-    with ledger.transaction():
-        ledger.add_users((make_log(user), [(whole(make_log(user)), SIZE)]) for user in ("a", "b", "c"))
-    return ledger
+    return new_ledger(tmp_path, map(make_log, ("a", "b", "c")), **FACTS)
 
 
 def _answered(ledger: Ledger, user: str, *events: Event, **more: Any) -> None:  # noqa: ANN401  fields of the outcome
     with ledger.transaction():
-        call_id = ledger.open_call(
-            batch_of(user, "c"),
-            request_for([make_log(user), make_log("c")]),
-            settings_fingerprint="f",
-            sent_at=5.0,
-        )
+        call_id = opened(ledger, make_log(user), make_log("c"), at=5.0)
         ledger.store_reply(call_id, answer("## U1\n[x]"))
         outcome = replace(well(plan(user).part, *events), **more)
         ledger.settle(
@@ -42,9 +45,7 @@ def _answered(ledger: Ledger, user: str, *events: Event, **more: Any) -> None:  
 
 
 def _answered_alone(ledger: Ledger, user: str) -> None:
-    number = ledger.open_call(
-        batch_of(user), request_for([make_log(user)]), settings_fingerprint="f", sent_at=5.0
-    )
+    number = opened(ledger, make_log(user), at=5.0)
     ledger.store_reply(number, answer())
     outcome = well(plan(user).part)
     ledger.settle(number, [outcome], [PartChange(outcome.part, "done", accepted=outcome)])
@@ -102,10 +103,9 @@ def test_stored_calls_are_those_the_user_was_part_of(ledger: Ledger) -> None:
 
 
 def test_calls_that_brought_no_answer_are_stored_calls_too(ledger: Ledger) -> None:
-    request = request_for([make_log("b")])
     with ledger.transaction():
         for _call in range(3):
-            number = ledger.open_call(batch_of("b"), request, settings_fingerprint="f", sent_at=5.0)
+            number = opened(ledger, make_log("b"), at=5.0)
         ledger.fail_call(number, "HTTP 503", [])
         ledger.store_reply(number - 1, answer())
     assert [call.status for call in stored_calls(ledger, "b")] == ["sent", "answered", "failed"]

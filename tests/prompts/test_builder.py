@@ -8,8 +8,8 @@ from hypothesis import given, settings, strategies as st
 from eventabs.choices import AnswerForm
 from eventabs.prompts.builder import CHAT_FRAMING_TOKENS, Instructions, PromptBuilder
 from eventabs.prompts.lines import default_vocabulary
-from eventabs.prompts.measure import _most, measure_parts
 from eventabs.prompts.packing import MAX_ALIASES, BatchLimits
+from eventabs.prompts.splitting import _most, measure_parts
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Behavior, UserLog
 from gbnf import accepts

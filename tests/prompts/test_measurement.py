@@ -22,10 +22,10 @@ from eventabs.prompts.measure import (
     long_tokens,
     measure_group,
     measure_logs,
-    measure_parts,
     users_counted_by_log,
 )
 from eventabs.prompts.packing import BatchLimits
+from eventabs.prompts.splitting import measure_parts
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.runs.components import batch_limits, make_builder
 

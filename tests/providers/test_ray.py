@@ -45,11 +45,10 @@ needs_cluster = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def disturbed() -> dict[str, Any]:
-    """Return the figures of a run that loses a machine, meets it again, has another one hang, and whose driver is killed."""
+def figures_of(*options: str) -> dict[str, Any]:
+    """Return the figures of a run on two machines that loses something."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "cluster.py"), "--users", "160"],
+        [sys.executable, str(ROOT / "benchmarks" / "cluster.py"), *options],
         check=False,
         capture_output=True,
         text=True,
@@ -58,6 +57,35 @@ def disturbed() -> dict[str, Any]:
     assert done.returncode == 0, (done.stdout, done.stderr)
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
+
+
+@pytest.fixture(scope="module")
+def disturbed() -> dict[str, Any]:
+    """Return the figures of a run that loses a machine, meets it again, has another one hang, and whose driver is killed."""
+    return figures_of("--users", "160")
+
+
+@pytest.mark.cluster
+@needs_cluster
+def test_where_memory_runs_out_the_calls_are_made_elsewhere() -> None:
+    figures = figures_of("--users", "80", "--scale", "0.8", "--lose", "memory")
+    assert figures["users"] == {"done": 80, "failed": 0, "pending": 0}
+    assert list(figures["machines_lost"]) == ["its memory ran out, and Ray ended what makes the calls"]
+    assert (figures["finished_calls_asked_again"], figures["requests_that_no_ledger_knows"]) == (0, 0)
+    assert all(figures["requests_of_each_machine"])
+
+
+@pytest.mark.cluster
+@needs_cluster
+def test_without_its_head_a_run_ends_in_one_line_and_is_resumed_on_another_cluster() -> None:
+    figures = figures_of("--users", "80", "--concurrency", "4", "--scale", "0.4", "--lose", "head")
+    assert figures["exit_code_without_a_head"] == 1
+    assert figures["said_without_a_head"] == (
+        "Stopped, state saved: the head of the Ray cluster does not answer; start the cluster, then resume"
+    )
+    assert 0.2 <= figures["done_without_a_head"] < 1
+    assert figures["users"] == {"done": 80, "failed": 0, "pending": 0}
+    assert figures["events_equal_to_one_process"]
 
 
 @pytest.mark.cluster
@@ -126,6 +154,15 @@ WORKLOAD = f"""
 """
 
 
+# a batch service that completes every job
+SERVICE = f"""
+import sys; sys.path.append('{ROOT}/tests/support')
+import pathlib, time; from batch_service import BatchServer
+with BatchServer() as server:
+    pathlib.Path('url').write_text(server.base_url); time.sleep(900)
+"""
+
+
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a trial on this machine alone: begun with a limit, interrupted, resumed, reparsed; and beside it one process."""
@@ -139,9 +176,22 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
         $EVENTABS resume run.eventabs --concurrency 8 --yes --json > resumed.json 2> second.err; echo $? > second.code
         $EVENTABS reparse run.eventabs > reparsed.out 2>&1
         $EVENTABS run in.csv $OPTIONS --concurrency 16 --out plain.eventabs > plain.out 2>&1
+        cmp run.eventabs/events.jsonl plain.eventabs/events.jsonl > compared.out 2>&1
+        {{ cat in.csv; sed -n '2,90s/,2025-/,2026-/p' in.csv; }} > more.csv
+        for name in run plain; do $EVENTABS extend $name.eventabs more.csv --yes --json > $name.extended.json 2>> later.err; done
+        cd batch; {sys.executable} -c "{SERVICE}" & SERVICE_ID=$!
+        until [ -e url ]; do sleep 0.1; done
+        for engine in ray local; do
+            $EVENTABS run ../in.csv --model m --base-url "$(cat url)" --engine $engine --max-users 2 --mode batch --out $engine.eventabs --json > $engine.json 2>> ../later.err
+        done
+        kill $SERVICE_ID; cd ..
         ls -a .ray > token.out 2>&1
         kill $SERVER
     """
+    (folder / "batch").mkdir()
+    (folder / "batch" / "eventabs.toml").write_text(
+        "[llm]\nstream = false\n[batch]\npoll_seconds = 0.1\n", "utf-8"
+    )
     (folder / "said.out").write_text(in_own_network(script, folder), "utf-8")
     return folder
 
@@ -157,7 +207,36 @@ def test_a_trial_takes_standard_input_a_limit_ctrl_c_and_resume_as_one_process_d
     assert 4 <= stopped["success_count"] < 24
     assert (tried / "second.code").read_text() == "0\n", (tried / "second.err").read_text("utf-8")
     assert json.loads((tried / "resumed.json").read_text("utf-8"))["success_count"] == 24
-    events = [(tried / name / "events.jsonl").read_bytes() for name in ("run.eventabs", "plain.eventabs")]
+    assert (tried / "compared.out").read_text("utf-8") == ""
+
+
+@pytest.mark.cluster
+@needs_cluster
+def test_a_run_on_a_cluster_is_extended_as_one_process_extends_it(tried: Path) -> None:
+    said = [
+        json.loads((tried / f"{name}.extended.json").read_text("utf-8"))["extension"]
+        for name in ("run", "plain")
+    ]
+    assert said[0] == said[1]
+    assert said[0]["new_behaviors"] > 0 < said[0]["calls"]
+    results = [
+        [
+            (tried / name / file).read_bytes()
+            for file in ("events.jsonl", "journeys.jsonl", "events.new.jsonl")
+        ]
+        for name in ("run.eventabs", "plain.eventabs")
+    ]
+    assert results[0] == results[1]
+
+
+@pytest.mark.cluster
+@needs_cluster
+def test_batch_jobs_go_out_from_the_process_of_the_run_and_give_the_same_events(tried: Path) -> None:
+    said = [json.loads((tried / "batch" / f"{name}.json").read_text("utf-8")) for name in ("ray", "local")]
+    assert [(each["status"], each["success_count"]) for each in said] == [("completed", 24)] * 2
+    events = [
+        (tried / "batch" / f"{name}.eventabs" / "events.jsonl").read_bytes() for name in ("ray", "local")
+    ]
     assert events[0] == events[1]
 
 
@@ -220,6 +299,40 @@ def test_a_cluster_that_is_not_there_or_wants_a_token_is_one_line_with_the_next_
     assert all(
         line.startswith("eventabs: ") and words in line for line, words in zip(said, wanted, strict=True)
     ), said
+
+
+# Ray's autoscaler with its fake machines, which its wheel has but for the file that `AutoscalingCluster` reads
+AUTOSCALER = json.dumps({
+    "cluster_name": "fake",
+    "max_workers": 1,
+    "idle_timeout_minutes": 0.2,
+    "provider": {"type": "fake_multinode", "disable_node_updaters": True, "worker_liveness_check": False},
+    "available_node_types": {
+        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "machine": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 1},
+    },
+    "head_node_type": "head",
+})  # fmt: skip
+
+
+@pytest.mark.cluster
+@needs_cluster
+def test_where_no_machine_is_there_ray_s_autoscaler_adds_one_and_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "fake.json").write_text(AUTOSCALER, "utf-8")
+    script = f"""{WORKLOAD}
+        RAY_AUTH_MODE=disabled RAY_FAKE_CLUSTER=1 AUTOSCALER_UPDATE_INTERVAL_S=1 $RAY start --head --port 6379 --num-cpus 0 \\
+            --node-ip-address 127.0.0.1 --include-dashboard false --autoscaling-config fake.json > head.out 2>&1
+        $EVENTABS run in.csv $OPTIONS --concurrency 1 --engine ray --ray-address 127.0.0.1:6379 --json --out run.eventabs > said.json 2> said.err
+        grep -h event_summary /tmp/ray/session_latest/logs/monitor.log
+        $RAY stop -f > /dev/null 2>&1
+        kill $SERVER
+    """
+    told = in_own_network(script.replace("--scale 6", "--scale 1"), tmp_path)
+    said = (tmp_path / "said.err").read_text("utf-8")
+    assert json.loads((tmp_path / "said.json").read_text("utf-8"))["success_count"] == 24, (told, said)
+    assert told.count("Adding 1 node(s)") == 1
+    assert "Removing" not in told
+    assert "is lost" not in said
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from eventabs.records import Behavior, UserLog
 from eventabs.runs.lifecycle import Invocation
 from eventabs.store import Ledger
 from eventabs.store.ledger import pack_log
-from house import checkpoint, eventabs, lines, start, wait_until, write_users
+from house import checkpoint, eventabs, lines, ran, start, wait_until, write_users
 from openai_server import OpenAIServer, answer, answer_by_day, slowly
 from runs_jobs import RULES, Place, finish
 
@@ -38,8 +38,7 @@ def place(tmp_path: Path, finished: Path) -> Place:
 
 
 def audited(folder: Path, *flags: object) -> dict[str, Any]:
-    done = eventabs("audit", "out", "--json", *flags, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    done = ran("audit", "out", "--json", *flags, cwd=folder)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -65,11 +64,9 @@ def test_an_audit_is_announced_at_the_prices_of_today_which_its_cost_is_shown_by
     write_users(tmp_path / "input.jsonl", users=4)
     config = tmp_path / "eventabs.toml"
     config.write_text(f'[llm]\nmodel = "m"\nbase_url = "{openai_server.base_url}"\n')
-    done = eventabs("run", "input.jsonl", "--out", "out", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("run", "input.jsonl", "--out", "out", cwd=tmp_path)
     config.write_text(f"{config.read_text()}[llm.price]\ninput = 2.0\noutput = 8.0\n")
-    done = eventabs("audit", "out", "--yes", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("audit", "out", "--yes", "--json", cwd=tmp_path)
     first, second = done.stderr.splitlines()[:2]
     assert " asked again, " in first
     assert ": 1 call, " in first
@@ -141,13 +138,12 @@ def test_users_whose_behaviors_have_changed_since_are_matched_and_counted(place:
 def server(tmp_path: Path) -> Iterator[OpenAIServer]:
     write_users(tmp_path / "input.jsonl", users=30)
     with OpenAIServer(answer(), log=tmp_path / "server.jsonl") as running:
-        done = eventabs(
+        ran(
             "run",
             "input.jsonl",
             *("--out", "out", "--model", "m", "--base-url", running.base_url, "--max-users", 5),
             cwd=tmp_path,
         )
-        assert done.returncode == 0, done.stderr
         running.requests.clear()
         yield running
 
@@ -159,8 +155,7 @@ def test_nothing_is_asked_before_it_is_confirmed(tmp_path: Path, server: OpenAIS
     assert "6 calls" in refused.stderr
     assert "--yes" in refused.stderr
     assert not server.requests
-    limited = eventabs("audit", "out", "--share", "40%", "--max-total-tokens", 1_000_000, cwd=tmp_path)
-    assert limited.returncode == 0, limited.stderr
+    ran("audit", "out", "--share", "40%", "--max-total-tokens", 1_000_000, cwd=tmp_path)
     assert len(server.requests) == 6
 
 
@@ -211,8 +206,7 @@ CALIBRATE = ("calibrate", "out", "--users", 24, "--margin", 0.3, "--sizes", "2,4
 
 
 def calibrated(folder: Path, *flags: object) -> dict[str, Any]:
-    done = eventabs(*CALIBRATE, "--json", *flags, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    done = ran(*CALIBRATE, "--json", *flags, cwd=folder)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

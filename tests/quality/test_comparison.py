@@ -14,7 +14,7 @@ from eventabs.errors import RunDirectoryError, UsageError
 from eventabs.quality import Comparison, compare
 from eventabs.store.directory import RunDirectory
 from eventabs.views import comparison_json, render_comparison_page
-from house import eventabs
+from house import eventabs, ran
 from paths import ROOT
 from runs_kit import make_log
 
@@ -216,13 +216,9 @@ def test_runs_of_other_users_are_refused_with_the_next_step(tmp_path: Path, two:
 def test_two_runs_of_the_tool_are_compared_in_every_form(tmp_path: Path) -> None:
     export = ROOT / "examples/behaviors.jsonl"
     for detail in ("fine", "day"):
-        done = eventabs(
-            "run", export, "--provider", "rules", "--detail", detail, "--out", detail, cwd=tmp_path
-        )
-        assert done.returncode == 0, done.stderr
+        done = ran("run", export, "--provider", "rules", "--detail", detail, "--out", detail, cwd=tmp_path)
     page = tmp_path / "page.html"
-    done = eventabs("diff", "fine", "day", "--json", "--output", page, "--users", "2", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("diff", "fine", "day", "--json", "--output", page, "--users", "2", cwd=tmp_path)
     found = json.loads(done.stdout)
     assert (found["users"], found["same_input"], found["drawn"]) == (24, True, "users")
     assert found["settings"] == [{"key": "prompt.detail", "a": '"fine"', "b": '"day"'}]
@@ -249,8 +245,7 @@ def test_text_from_data_breaks_out_of_neither_page_nor_terminal(tmp_path: Path) 
         trip = journey(evil, found).model_copy(update={"name": evil})
         binding = {"prompt.detail": kind + evil}
         make_run(tmp_path / name, {evil: [found]}, journeys=[trip], logs=[named], binding=binding)
-    done = eventabs("diff", "a", "b", "--output", "page.html", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("diff", "a", "b", "--output", "page.html", cwd=tmp_path)
     assert "\x1b" not in done.stdout
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "<script>alert" not in page

@@ -12,7 +12,7 @@ from compared_kit import event, journey, make_run
 from eventabs.errors import InputError
 from eventabs.quality import Evaluation, evaluate
 from eventabs.store import Ledger
-from house import eventabs, lines, write_users
+from house import eventabs, lines, ran, write_users
 
 Row = tuple[str, str, str, str]
 
@@ -206,8 +206,7 @@ def test_what_is_not_used_of_row_labels_is_counted_and_said_with_the_next_step(t
         {**labels[0], "timestamp": "2031-01-01T00:00:00", "line": 99_999},
     ]
     write_labels(tmp_path / "gold.csv", [*labels, *more])
-    done = eventabs("evaluate", "input.eventabs", "--gold", "gold.csv", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("evaluate", "input.eventabs", "--gold", "gold.csv", cwd=tmp_path)
     for said in (
         "1 user with labels are not in the run: compare the ids",
         "Labels of rows that match no row: 1; compare their times and lines",
@@ -277,8 +276,7 @@ def test_journeys_are_judged_by_the_parents_of_labels_and_their_kinds(tmp_path: 
 def test_baselines_are_always_beside_it_in_every_form(tmp_path: Path) -> None:
     write_labels(tmp_path / "gold.csv", row_labels(tmp_path, run_of(tmp_path)))
     command = ("evaluate", "input.eventabs", "--gold", "gold.csv")
-    done = eventabs(*command, "--json", "--output", "page.html", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran(*command, "--json", "--output", "page.html", cwd=tmp_path)
     score = json.loads(done.stdout)["figures"]["bcubed_f1"]
     assert list(score["baselines"]) == ["rows", "action", "object", "rules", "pause"]
     assert score["value"] == score["baselines"]["rules"] == 1.0
@@ -294,8 +292,7 @@ def test_baselines_are_always_beside_it_in_every_form(tmp_path: Path) -> None:
 def test_the_rows_of_an_interval_are_a_group_and_its_times_are_judged_too(tmp_path: Path) -> None:
     run_of(tmp_path)
     gold = "input.eventabs/events.jsonl"
-    done = eventabs("evaluate", "input.eventabs", "--gold", gold, "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("evaluate", "input.eventabs", "--gold", gold, "--json", cwd=tmp_path)
     figures = json.loads(done.stdout)["figures"]
     assert figures["start_f1_0"]["value"] == figures["same_type"]["value"] == 1.0
     assert figures["start_f1_0"]["baselines"].keys() == figures["pair_f1"]["baselines"].keys()
@@ -319,8 +316,7 @@ async def test_the_page_of_forty_users_can_be_read(tmp_path: Path) -> None:
     for place, row in enumerate(labels):
         row["label"] = f"kind {place % 14}"
     write_labels(tmp_path / "gold.csv", labels)
-    done = eventabs("evaluate", "input.eventabs", "--gold", "gold.csv", "--output", "page.html", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("evaluate", "input.eventabs", "--gold", "gold.csv", "--output", "page.html", cwd=tmp_path)
     days = "[...document.querySelectorAll('.compared')].filter((day) => !day.hidden)"
     async with chromium.browser() as page:
         for width in (1280, 390):

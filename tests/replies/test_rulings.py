@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from eventabs.choices import Detail
-from eventabs.records import Behavior, Category, Event, EventType, Outcome, Reply, row_ranges
+from eventabs.records import Behavior, Category, EventType, Outcome, Reply, row_ranges
 from eventabs.replies.reader import Reader
 from reply_cases import (
     ASKED,
@@ -29,8 +30,9 @@ HOURS = behaviors(*(f"2087-03-03 {hour:02}:00" for hour in range(8, 18)))
 THREE = asked(HOURS, HOURS, HOURS)
 
 
-def of(detail: Detail) -> Reader:
-    return Reader(VOCABULARY, detail=detail, source="llm", summarize=lambda _log: lambda _behaviors: "")
+def of(detail: Detail = "day", **vocabulary: Any) -> Reader:  # noqa: ANN401  fields of Vocabulary
+    known = replace(VOCABULARY, **vocabulary)
+    return Reader(known, detail=detail, source="llm", summarize=lambda _log: lambda _behaviors: "")
 
 
 def long(text: str, earlier: Outcome | None = None) -> Outcome:
@@ -250,59 +252,38 @@ def test_where_only_journeys_are_asked_for_the_other_rows_are_unasked() -> None:
 
 
 def test_types_in_another_language_are_kept_and_outside_where_the_vocabulary_is_closed() -> None:
-    closed = Reader(
-        replace(VOCABULARY, open=False),
-        detail="day",
-        source="llm",
-        summarize=lambda _log: lambda _behaviors: "",
-    )
-    outcome = read(
-        "## U1\ngardening 1-6\nwork 7-8\n工作 9-12\n##", asked=asked(FIRST), reader=closed
-    ).outcomes["U1"]
+    text = "## U1\ngardening 1-6\nwork 7-8\n工作 9-12\n##"
+    outcome = read(text, asked=asked(FIRST), reader=of(open=False)).outcomes["U1"]
     assert [(event.type, event.outside) for event in outcome.events if event.behaviors[0] < 8] == [
         ("gardening", True),
         ("工作", False),
     ]
-    assert not any(event.outside for event in one_event("gardening 1-12"))
+    free = read("## U1\ngardening 1-12\n##", asked=asked(FIRST)).outcomes["U1"]
+    assert not any(event.outside for event in free.events)
 
 
 @pytest.mark.parametrize(("is_open", "outside"), [(True, []), (False, ["露营", "trek"])])
 def test_a_kind_of_journey_outside_the_list_is_kept_and_counted_where_the_list_is_closed(
     is_open: bool, outside: list[str]
 ) -> None:
-    reader = Reader(
-        replace(VOCABULARY, open_journeys=is_open),
-        detail="day",
-        source="llm",
-        summarize=lambda _log: lambda _behaviors: "",
-    )
     text = "> 露营：搜索 5；浏览 6\n> trek Alps: 浏览 8; 住宿 11\n> 旅行 湖边: 旅行 12; 工作 9\n零碎 1-4,7,10"
-    outcome = read(f"## U1\n{text}\n##", asked=asked(FIRST), reader=reader).outcomes["U1"]
-    assert [(each.kind, each.name) for each in outcome.journeys] == [
-        ("露营", "露营"),
-        ("trek", "Alps"),
-        ("旅行", "湖边"),
+    outcome = read(f"## U1\n{text}\n##", asked=asked(FIRST), reader=of(open_journeys=is_open)).outcomes["U1"]
+    assert [f"{each.kind} {each.name}" for each in outcome.journeys] == [
+        "露营 露营",
+        "trek Alps",
+        "旅行 湖边",
     ]
     odd = {event.journey for event in outcome.events if event.outside}
     assert [each.kind for each in outcome.journeys if each.id in odd] == outside
 
 
 def test_a_mark_that_no_category_has_is_counted() -> None:
-    plain = Reader(
-        replace(VOCABULARY, categories=(Category("engagement"),), types=(EventType("工作"),)),
-        detail="day",
-        source="llm",
-        summarize=lambda _log: lambda _behaviors: "",
-    )
+    plain = of(categories=(Category("engagement"),), types=(EventType("工作"),))
     found = read("## U1\n工作! 1-6\n工作 7!\n工作 8-12\n##", asked=asked(FIRST), reader=plain).outcomes["U1"]
     assert {(event.category, event.outside) for event in found.events if event.behaviors[0] < 7} == {
         ("engagement", True)
     }
     assert not any(event.outside for event in found.events if event.behaviors[0] >= 7)
-
-
-def one_event(line: str) -> Sequence[Event]:
-    return read(f"## U1\n{line}\n##", asked=asked(FIRST)).outcomes["U1"].events
 
 
 def test_rows_in_any_order_and_doubled_are_placed_once() -> None:

@@ -7,8 +7,8 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.config.settings import Settings
 from eventabs.prompts.builder import PromptBuilder
-from eventabs.prompts.measure import Parts, log_of_part, measure_parts
 from eventabs.prompts.packing import BatchLimits
+from eventabs.prompts.splitting import Parts, log_of_part, measure_parts
 from eventabs.records import Batch, Part, UserLog
 from eventabs.runs.components import batch_limits, make_builder
 from eventabs.runs.intake import halves, log_users, measure_again

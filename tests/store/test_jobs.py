@@ -17,7 +17,7 @@ from eventabs.store.queries import (
     stored_jobs,
     unanswered,
 )
-from runs_kit import answer, batch_of, make_log, new_ledger, plan, request_for, well
+from runs_kit import answer, make_log, new_ledger, opened, plan, request_for, well
 
 ANNA, BERT = make_log("anna"), make_log("bert")
 
@@ -31,9 +31,7 @@ def sent(ledger: Ledger, user_id: str, job_id: int | None = None) -> int:
     """Open a call about a user, as part of a job or as one that is on the wire."""
     log = {"anna": ANNA, "bert": BERT}[user_id]
     with ledger.transaction():
-        call_id = ledger.open_call(
-            batch_of(user_id), request_for([log]), settings_fingerprint="f", sent_at=0.0
-        )
+        call_id = opened(ledger, log)
         if job_id is not None:
             add_to_job(ledger, job_id, call_id, {"model": "m"})
     return call_id

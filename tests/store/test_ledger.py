@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from eventabs.errors import EventabsError, RunDirectoryError, StorageError
 from eventabs.records import Part, PartSize, Reply, Usage, UserLog
 from eventabs.store.ledger import Ledger, PartChange, digest_of
-from runs_kit import SIZE, answer, bad, batch_of, make_log, new_ledger, plan, request_for, well, whole
+from runs_kit import SIZE, answer, bad, make_log, new_ledger, opened, plan, well, whole
 
 ANNA, BERT, CLEO = make_log("anna"), make_log("bert"), make_log("cleo", 20)
 
@@ -23,12 +23,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def call(ledger: Ledger, *logs: UserLog) -> int:
     with ledger.transaction():
-        return ledger.open_call(
-            batch_of(*(log.user_id for log in logs)),
-            request_for(logs),
-            settings_fingerprint="f",
-            sent_at=1000.5,
-        )
+        return opened(ledger, *logs, at=1000.5)
 
 
 def part_row(ledger: Ledger, part: Part) -> tuple[object, ...]:
@@ -60,9 +55,12 @@ def test_what_is_committed_is_there_in_another_process_after_a_crash(ledger: Led
     again.close()
 
 
-def test_a_file_that_is_no_ledger_is_called_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"not a database, though long enough to be looked at" * 50])
+def test_a_file_that_is_no_ledger_is_called_damaged_also_an_empty_one_since_none_is_ever_made_empty(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "ledger.sqlite"
-    path.write_bytes(b"not a database, though long enough to be looked at" * 50)
+    path.write_bytes(content)
     with pytest.raises(RunDirectoryError, match="damaged"):
         Ledger.open(path)
 
@@ -80,13 +78,6 @@ def test_a_ledger_of_another_format_is_refused_in_one_line_and_nothing_is_delete
         ):
             look(tmp_path / "ledger.sqlite")
     assert (tmp_path / "ledger.sqlite").read_bytes() == before
-
-
-def test_an_empty_ledger_is_called_damaged_since_none_is_ever_made_empty(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    path.touch()
-    with pytest.raises(RunDirectoryError, match="damaged"):
-        Ledger.open(path)
 
 
 @given(page=st.integers(0, 30), garbage=st.binary(min_size=64, max_size=64))

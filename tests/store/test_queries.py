@@ -24,12 +24,11 @@ from runs_kit import (
     SIZE,
     answer,
     bad,
-    batch_of,
     event_of,
     journey_of,
     make_log,
     new_ledger,
-    request_for,
+    opened,
     well,
     whole,
 )
@@ -49,9 +48,7 @@ def settled(ledger: Ledger, outcome: Outcome, state: str, reason: FailureReason 
     accepted = outcome if state == "done" else None
     change = PartChange(outcome.part, state, attempts=1, reason=reason, accepted=accepted)
     with ledger.transaction():
-        number = ledger.open_call(
-            batch_of(log.user_id), request_for([log]), settings_fingerprint="f", sent_at=0.0
-        )
+        number = opened(ledger, log)
         ledger.store_reply(number, answer())
         ledger.settle(number, [outcome], [change])
     return number
@@ -84,7 +81,6 @@ def test_what_the_answers_that_hold_say_is_counted_of_parts_that_are_done_alone(
         "unlinked": 0,
     }  # fmt: skip
     assert rows_of_user(ledger, "anna") == ([4], [5], [])
-    ledger.close()
 
 
 def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path) -> None:
@@ -97,7 +93,6 @@ def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path) -> None
     assert settled_user(ledger, "cleo").state == "done"
     assert [user_id for user_id, _events in users_with_events(ledger)] == ["cleo"]
     assert count_all(ledger).events == 2
-    ledger.close()
 
 
 def test_a_user_with_a_failed_part_fails_once_no_part_is_pending(tmp_path: Path) -> None:
@@ -117,7 +112,6 @@ def test_a_user_with_a_failed_part_fails_once_no_part_is_pending(tmp_path: Path)
         }
     ]
     assert count_all(ledger).events == 0, "only users that are done count"
-    ledger.close()
 
 
 def test_events_and_journeys_of_a_user_in_parts_are_joined_in_order_of_time(tmp_path: Path) -> None:
@@ -142,7 +136,6 @@ def test_events_and_journeys_of_a_user_in_parts_are_joined_in_order_of_time(tmp_
     )
     assert settled_user(ledger, "cleo").journeys == [journey]
     assert count_all(ledger).journeys == 1, "in two parts, but one"
-    ledger.close()
 
 
 def test_events_are_those_of_the_call_that_holds_not_of_an_earlier_one(tmp_path: Path) -> None:
@@ -151,20 +144,18 @@ def test_events_are_those_of_the_call_that_holds_not_of_an_earlier_one(tmp_path:
     settled(ledger, bad(whole(log)), "pending", "unparsable")
     settled(ledger, well(whole(log), event_of(whole(log), "聚会")), "done")
     assert [event["type"] for event in events_of(ledger, "anna")] == ["聚会"]
-    ledger.close()
 
 
 def test_a_user_that_got_no_answer_counts_the_calls_that_broke_and_no_attempt(tmp_path: Path) -> None:
     log = make_log("anna")
     ledger = new_ledger(tmp_path, [log])
     with ledger.transaction():
-        call = ledger.open_call(batch_of("anna"), request_for([log]), settings_fingerprint="f", sent_at=0.0)
+        call = opened(ledger, log)
         change = PartChange(whole(log), "failed", broken_calls=8, reason="endpoint")
         ledger.fail_call(call, "HTTP 500", [change])
     assert list(failed_users(ledger)) == [
         {"user_id": "anna", "reason": "endpoint", "attempts": 0, "broken_calls": 8, "calls": [call]}
     ]
-    ledger.close()
 
 
 def test_a_failed_user_names_every_call_whose_answer_was_bad_for_it(tmp_path: Path) -> None:
@@ -176,14 +167,12 @@ def test_a_failed_user_names_every_call_whose_answer_was_bad_for_it(tmp_path: Pa
     assert list(failed_users(ledger)) == [
         {"user_id": "anna", "reason": "missing", "attempts": 1, "broken_calls": 0, "calls": [first, last]}
     ]
-    ledger.close()
 
 
 def test_reasons_are_counted_the_most_frequent_first(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path, [UserLog(f"nobody {n}", ()) for n in range(2)] + [make_log("anna")])
     settled(ledger, bad(Part("anna", 0, 2), "refused"), "failed", "refused")
     assert list(failure_reasons(ledger).items()) == [("no_readable_rows", 2), ("refused", 1)]
-    ledger.close()
 
 
 def test_users_asked_again_after_a_bad_answer_count_once_by_the_first_reason(tmp_path: Path) -> None:
@@ -202,7 +191,6 @@ def test_users_asked_again_after_a_bad_answer_count_once_by_the_first_reason(tmp
         "EXPLAIN QUERY PLAN SELECT * FROM outcomes WHERE reason IS NOT NULL GROUP BY user_id"
     )[:1]
     assert "bad_outcomes" in plan[-1], "no answer that is well is looked at"
-    ledger.close()
 
 
 def test_calls_count_with_their_tokens_and_retries_whatever_became_of_them(tmp_path: Path) -> None:
@@ -211,9 +199,7 @@ def test_calls_count_with_their_tokens_and_retries_whatever_became_of_them(tmp_p
     settled(ledger, bad(whole(log)), "pending", "unparsable")
     with ledger.transaction():
         for _lost in range(2):
-            number = ledger.open_call(
-                batch_of("anna"), request_for([log]), settings_fingerprint="f", sent_at=0.0
-            )
+            number = opened(ledger, log)
         for cause in ("503", "rate_limit", "rate_limit"):
             ledger.note_retry(Retry(number - 1, 5.0, cause, "HTTP", 2.0))
         ledger.fail_call(number, "gone", [])
@@ -221,7 +207,6 @@ def test_calls_count_with_their_tokens_and_retries_whatever_became_of_them(tmp_p
     assert (counted.calls, counted.retries, counted.batches_done) == (3, 3, 2)
     assert list(counted.retry_causes.items()) == [("rate_limit", 2), ("503", 1)]
     assert (counted.prompt_tokens, counted.completion_tokens) == (100, 40)
-    ledger.close()
 
 
 @given(st.lists(st.lists(st.sampled_from(["pending", "done", "failed"]), min_size=1, max_size=4), max_size=8))
@@ -247,20 +232,16 @@ def test_the_states_of_users_follow_from_those_of_their_parts(
         expected.count("done"),
         expected.count("failed"),
     )
-    ledger.close()
 
 
 def test_the_tokens_of_each_tier_are_counted_and_cached_ones_among_all(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path, [make_log("anna"), make_log("bert"), make_log("cleo")])
     with ledger.transaction():
         for name, tier in (("anna", "flex"), ("bert", "flex"), ("cleo", "")):
-            number = ledger.open_call(
-                batch_of(name), request_for([make_log(name)]), settings_fingerprint="f", sent_at=0.0
-            )
+            number = opened(ledger, make_log(name))
             ledger.store_reply(number, Reply("##", usage=Usage(100, 40, 0, 30), tier=tier))
     counts = count_all(ledger)
     flex = {"calls": 2, "prompt_tokens": 200, "completion_tokens": 80, "cached_tokens": 60}
     ordinary = {"calls": 1, "prompt_tokens": 100, "completion_tokens": 40, "cached_tokens": 30}
     assert counts.tiers == {"standard": ordinary, "flex": flex}
     assert counts.cached_tokens == 90
-    ledger.close()

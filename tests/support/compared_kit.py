@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from eventabs.records import Event, Journey, Outcome, UserLog, lasting_id
-from eventabs.store.ledger import Ledger, PartChange
+from eventabs.store.ledger import PartChange
 from exports_kit import make_journey
 from report_kit import FACTS
-from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, whole
+from runs_kit import answer, bad, event_of, make_log, new_ledger, opened, whole
 
 SETTINGS: Any = FACTS["settings"]
 BOUND = {"prompt.detail": '"day"', "llm.model": '"deepseek-chat"'}
@@ -43,17 +43,10 @@ def make_run(
     settings = {**SETTINGS, "compaction": {"strip": []}, "prompt": {"detail": "day"}}
     known = {"binding": BOUND, "input": {"fingerprint": "same"}, "prompt_language": "zh"}
     facts = {**FACTS, "settings": settings, **known, **facts}
-    ledger = Ledger.create(path / "ledger.sqlite", facts)
     all_logs = {user: make_log(user) for user in events} | {log.user_id: log for log in logs}
+    ledger = new_ledger(path, all_logs.values(), **facts)
     with ledger.transaction():
-        ledger.add_users((log, [(whole(log), SIZE)]) for log in all_logs.values())
-    with ledger.transaction():
-        call = ledger.open_call(
-            batch_of(*events),
-            request_for([all_logs[user] for user in events]),
-            settings_fingerprint="f",
-            sent_at=1_000.0,
-        )
+        call = opened(ledger, *(all_logs[user] for user in events), at=1_000.0)
         ledger.store_reply(call, answer(prompt_tokens=tokens[0], completion_tokens=tokens[1]))
         outcomes = [
             bad(whole(all_logs[user]))

@@ -46,6 +46,15 @@ def eventabs(
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+def ran(
+    *arguments: object, cwd: Path, stdin: bytes | None = None, **extra: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the tool to a good end."""
+    done = eventabs(*arguments, cwd=cwd, stdin=stdin, **extra)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def start(*arguments: object, cwd: Path, **extra: str) -> subprocess.Popen[bytes]:
     """Start the tool and leave it running."""
     return subprocess.Popen(

@@ -126,7 +126,7 @@ def _main(requests: int) -> NoReturn:
     _serve(socket.socket(fileno=requests))
     sys.modules.update(command_lines["en"])
     begin = dict(os.environ)
-    importlib.import_module("eventabs.cli.help").choose_language()
+    importlib.import_module("eventabs.cli.help_and_usage_errors").choose_language()
     sys.modules.update(command_lines[os.environ["LANGUAGE"]])
     os.environ.clear()
     os.environ.update(begin)

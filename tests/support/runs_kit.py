@@ -135,6 +135,12 @@ def new_ledger(path: Path, logs: Iterable[UserLog] = (), **facts: object) -> Led
     return ledger
 
 
+def opened(ledger: Ledger, *logs: UserLog, at: float = 0.0) -> int:
+    """Write down a call about some users; return its number."""
+    users = batch_of(*(log.user_id for log in logs))
+    return ledger.open_call(users, request_for(logs), settings_fingerprint="f", sent_at=at)
+
+
 @dataclass
 class Watcher:
     """An observer that remembers, and calls back at each finished batch."""

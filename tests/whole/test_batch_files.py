@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batch_files import error_to, not_reached, read_requests, reply_to, write_lines
-from house import checkpoint, eventabs, lines, write_users
+from house import checkpoint, eventabs, lines, ran, write_users
 from openai_server import OpenAIServer, answer, answer_by_day
 
 OUT = "input.eventabs"
@@ -52,12 +52,11 @@ def test_a_run_in_files_ends_as_one_that_called_the_model(folder: Path, openai_s
     assert not (folder / OUT / "requests.jsonl").exists()
     usage = [reply_to(request)["response"]["body"]["usage"] for request in asked]
     assert done["prompt_tokens"] == sum(each["prompt_tokens"] for each in usage)
-    live = eventabs(
+    ran(
         *("run", "input.jsonl", "--model", "m", "--base-url", openai_server.base_url),
         *("--max-users", 4, "--out", "live"),
         cwd=folder,
     )
-    assert live.returncode == 0, live.stderr
     assert (folder / OUT / "events.jsonl").read_bytes() == (folder / "live/events.jsonl").read_bytes()
     bodies = sorted(request["body"]["messages"][1]["content"] for request in asked)
     sent = [request.body for request in openai_server.requests if request.method == "POST"]
@@ -118,14 +117,12 @@ def test_the_rest_can_be_asked_live_and_a_reply_that_comes_later_is_told(
     first, second, _third = requests(folder)
     write_lines(folder / "out.jsonl", [reply_to(first)])
     live = ("--mode", "live", "--base-url", openai_server.base_url, "--accept-changes")
-    done = eventabs("resume", OUT, "--replies", "out.jsonl", *live, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    ran("resume", OUT, "--replies", "out.jsonl", *live, cwd=folder)
     sent = [request for request in openai_server.requests if request.method == "POST"]
     assert sum(len(request.blocks) for request in sent) == 8
     events = (folder / OUT / "events.jsonl").read_bytes()
     write_lines(folder / "late.jsonl", [reply_to(second)])
-    late = eventabs("resume", OUT, "--replies", "late.jsonl", "--yes", cwd=folder)
-    assert late.returncode == 0, late.stderr
+    late = ran("resume", OUT, "--replies", "late.jsonl", "--yes", cwd=folder)
     assert "1 reply came too late" in late.stderr
     assert (folder / OUT / "events.jsonl").read_bytes() == events
 
@@ -139,8 +136,7 @@ def test_a_reply_to_a_request_that_was_given_up_still_counts_where_nobody_was_as
     away = eventabs("resume", OUT, "--mode", "live", *base_url, cwd=folder)
     assert away.returncode == 1, "nobody is there, and nobody was asked"
     write_lines(folder / "out.jsonl", [reply_to(request) for request in (first, second, third)])
-    done = eventabs("resume", OUT, "--replies", "out.jsonl", "--mode", "files", *base_url, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    ran("resume", OUT, "--replies", "out.jsonl", "--mode", "files", *base_url, cwd=folder)
     assert checkpoint(folder / OUT)["usage"]["calls"] == 3
 
 
@@ -207,8 +203,7 @@ def test_status_and_show_know_that_replies_are_awaited(folder: Path) -> None:
     assert "Waiting for replies" in status.stdout
     assert f"eventabs resume {OUT} --replies FILE" in status.stdout
     assert json.loads(eventabs("status", OUT, "--json", cwd=folder).stdout)["status"] == "waiting"
-    shown = eventabs("show", OUT, "user_0000", "--raw", cwd=folder)
-    assert shown.returncode == 0, shown.stderr
+    ran("show", OUT, "user_0000", "--raw", cwd=folder)
     assert eventabs("report", OUT, cwd=folder).returncode == 0
     assert lines(folder / OUT / "events.jsonl") == []
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from house import eventabs
+from house import eventabs, ran
 
 WECHAT = """\
 微信支付账单明细,,,,,,,,
@@ -72,7 +72,6 @@ def test_a_bill_is_one_user_without_a_setting(  # noqa: PLR0917  a bill and what
     assert (told["skipped_lines"], told["non_behaviors"]) == (skipped, closed)
     lines = "\n".join(row["becomes"] for row in told["rows"])
     assert [each for each in shown if each not in lines] == []
-    run = eventabs("run", "bill.csv", "--provider", "rules", "--json", cwd=tmp_path)
-    assert run.returncode == 0, run.stderr
+    ran("run", "bill.csv", "--provider", "rules", "--json", cwd=tmp_path)
     events = [json.loads(line) for line in (tmp_path / "bill.eventabs/events.jsonl").read_text().splitlines()]
     assert {event["user_id"] for event in events} == {"me"}

@@ -13,7 +13,7 @@ import pytest
 
 import nights
 from eventabs.store import Ledger
-from house import checkpoint, eventabs, lines, start, wait_until
+from house import checkpoint, eventabs, lines, ran, start, wait_until
 
 NIGHTS = 3
 
@@ -44,12 +44,10 @@ def test_an_extension_that_is_killed_at_any_moment_ends_as_if_it_had_not_been(
     moments = random.Random(5)  # noqa: S311  a seeded choice of moments
     first, *rest = exports(tmp_path)
     for out in ("calm", "wild"):
-        done = eventabs("run", first.name, *flags(endpoint), "--out", out, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        ran("run", first.name, *flags(endpoint), "--out", out, cwd=tmp_path)
     for export in rest:
         command = ("extend", "{out}", export.name, *flags(endpoint), "--accept-changes")
-        calm = eventabs(*(str(each).format(out="calm") for each in command), cwd=tmp_path)
-        assert calm.returncode == 0, calm.stderr
+        calm = ran(*(str(each).format(out="calm") for each in command), cwd=tmp_path)
         for _kill in range(2):
             kill(start(*(str(each).format(out="wild") for each in command), cwd=tmp_path), endpoint, moments)
         # gone on with by either command
@@ -60,8 +58,7 @@ def test_an_extension_that_is_killed_at_any_moment_ends_as_if_it_had_not_been(
             checkpoint(tmp_path / "wild")["status"] == "completed"
         ):  # maybe killed before it was noted what to do
             again = command
-        done = eventabs(*(str(each).format(out="wild") for each in again), cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        ran(*(str(each).format(out="wild") for each in again), cwd=tmp_path)
         for name in ("events.jsonl", "events.new.jsonl", "journeys.jsonl", "journeys.new.jsonl"):
             assert (tmp_path / "wild" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
         wild, calm = (checkpoint(tmp_path / out)["event_counts"] for out in ("wild", "calm"))
@@ -83,8 +80,7 @@ def kill(process: Popen[bytes], endpoint: nights.Endpoint, moments: random.Rando
 @pytest.mark.slow
 def test_an_extension_killed_while_it_compares_lists_no_change_of_the_one_before_it(tmp_path: Path) -> None:
     first, second, third = exports(tmp_path)
-    done = eventabs("run", first.name, "--provider", "rules", "--out", "calm", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("run", first.name, "--provider", "rules", "--out", "calm", cwd=tmp_path)
     extend(second, "calm")
     shutil.copytree(tmp_path / "calm", tmp_path / "before")
     extend(third, "calm")
@@ -96,8 +92,7 @@ def test_an_extension_killed_while_it_compares_lists_no_change_of_the_one_before
 
 
 def extend(export: Path, out: str) -> None:
-    done = eventabs("extend", out, export.name, "--accept-changes", cwd=export.parent)
-    assert done.returncode == 0, done.stderr
+    ran("extend", out, export.name, "--accept-changes", cwd=export.parent)
 
 
 def is_killed_comparing(folder: Path, export: Path) -> bool:
@@ -122,8 +117,7 @@ def test_an_extension_by_the_command_line_tells_what_it_took_in_and_what_it_chan
         nights.write(tmp_path / f"{night}.jsonl", nights.export(rows, night, "day"))
     assert eventabs("run", "0.jsonl", "--provider", "rules", "--out", "out", cwd=tmp_path).returncode == 0
     for command in (("extend", "out", "1.jsonl"), ("run", "2.jsonl", "--extend", "out")):
-        done = eventabs(*command, "--json", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        done = ran(*command, "--json", cwd=tmp_path)
         assert "Extension: " in done.stderr
         extension = json.loads(done.stdout)["extension"]
         changes = [change["change"] for change in lines(tmp_path / "out" / "events.new.jsonl")]
@@ -136,12 +130,8 @@ def test_an_export_is_extended_from_standard_input_and_stopped_in_order(
 ) -> None:
     first, second, *_rest = exports(tmp_path)
     assert eventabs("run", first.name, *flags(endpoint), "--out", "out", cwd=tmp_path).returncode == 0
-    done = eventabs(
-        "extend", "out", "-", *flags(endpoint), "--accept-changes", cwd=tmp_path, stdin=second.read_bytes()
-    )
-    assert done.returncode == 0, done.stderr
-    whole = eventabs("run", second.name, *flags(endpoint), "--out", "whole", cwd=tmp_path)
-    assert whole.returncode == 0
+    ran("extend", "out", "-", *flags(endpoint), "--accept-changes", cwd=tmp_path, stdin=second.read_bytes())
+    ran("run", second.name, *flags(endpoint), "--out", "whole", cwd=tmp_path)
     assert nights.results(tmp_path / "out") == nights.results(tmp_path / "whole")
 
 

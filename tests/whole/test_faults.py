@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from house import checkpoint, environment, eventabs, start, wait_until, write_users
+from house import checkpoint, environment, eventabs, ran, start, wait_until, write_users
 from openai_server import Behavior, Exchange, OpenAIServer, answer, script, slowly, status
 
 
@@ -218,8 +218,7 @@ def test_a_loop_of_restarts_buys_one_call_each_time_and_goes_on_once_the_endpoin
         assert (done.returncode, len(openai_server.requests)) == (1, 10 + restarts), done.stderr
         assert "without a usable answer" in done.stderr
     openai_server.behavior = answer()
-    done = eventabs("resume", "input.eventabs", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("resume", "input.eventabs", cwd=tmp_path)
     assert checkpoint(tmp_path / "input.eventabs")["success_count"] == 30
 
 
@@ -273,10 +272,9 @@ def test_a_server_that_queues_gets_fewer_calls_and_the_message_says_how_many_to_
     write_users(tmp_path / "input.jsonl", users=12)
     (tmp_path / "eventabs.toml").write_text("[llm]\nidle_timeout = 0.4\n")
     flags = ("--max-users", 1, "--concurrency", 8, "--verbose", "--json")
-    done = eventabs(
+    done = ran(
         "run", "input.jsonl", "--model", "m", "--base-url", openai_server.base_url, *flags, cwd=tmp_path
     )
-    assert done.returncode == 0, done.stderr
     assert "lower run.concurrency" in done.stderr
     assert "timeout ×" in done.stderr
     assert "connection ×" not in done.stderr
@@ -304,8 +302,7 @@ def test_a_server_that_loads_its_model_is_waited_for(
     openai_server.behavior = script(*before, *[late] * refused, then=answer())
     write_users(tmp_path / "input.jsonl", users=6)
     (tmp_path / "eventabs.toml").write_text(f"[run]\ncall_tries = 1\nconcurrency = {calls}\n")
-    done = eventabs("run", "input.jsonl", *model(openai_server), *flags, "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("run", "input.jsonl", *model(openai_server), *flags, "--json", cwd=tmp_path)
     assert "Loading model" in done.stderr
     assert done.stderr.count("; again in 2") == 1
     result = json.loads(done.stdout)

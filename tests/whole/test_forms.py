@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from house import eventabs, lines, write_users
+from house import lines, ran, write_users
 from openai_server import OpenAIServer, answer, answer_by_day
 
 
@@ -33,8 +33,7 @@ def test_an_odd_form_costs_no_second_call(
     openai_server.behavior = answer(form)
     write_users(tmp_path / "input.jsonl", users=4)
     flags = ("--model", "m", "--base-url", openai_server.base_url, "--out", "out")
-    done = eventabs("run", "input.jsonl", *flags, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("run", "input.jsonl", *flags, cwd=tmp_path)
     assert len(openai_server.requests) == 1
     events = lines(tmp_path / "out" / "events.jsonl")
     assert [event["behaviors"] for event in events] == [[n, n + 1, n + 2] for n in range(0, 12, 3)] * 4
@@ -50,8 +49,7 @@ def test_an_answer_that_counts_anew_for_each_user_is_asked_for_again_with_fewer_
     openai_server.behavior = answer(anew)
     write_users(tmp_path / "input.jsonl", users=4)
     flags = ("--model", "m", "--base-url", openai_server.base_url, "--out", "out")
-    done = eventabs("run", "input.jsonl", *flags, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("run", "input.jsonl", *flags, cwd=tmp_path)
     assert sorted(len(request.blocks) for request in openai_server.requests) == [1, 1, 1, 1, 4]
     assert "the reply numbers the rows of each user anew" in done.stderr
     assert len(lines(tmp_path / "out" / "events.jsonl")) == 4 * 4

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from house import checkpoint, eventabs, lines, write_users
+from house import checkpoint, eventabs, lines, ran, write_users
 from openai_server import (
     Behavior,
     Exchange,
@@ -165,8 +165,7 @@ def test_a_flood_of_events_takes_no_row_twice_and_the_reply_is_kept(
     openai_server.behavior = answer(floods)
     write_users(tmp_path / "input.jsonl", users=4)
     flags = ("--model", "m", "--base-url", openai_server.base_url, "--out", "out")
-    done = eventabs("run", "input.jsonl", *flags, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("run", "input.jsonl", *flags, cwd=tmp_path)
     rows = Counter(
         (each["user_id"], row)
         for each in lines(tmp_path / "out" / "events.jsonl")
@@ -200,8 +199,7 @@ def test_hostile_rows_and_replies_stay_text_wherever_they_go(
     openai_server.behavior = answer(hostile_reply)
     write_hostile(tmp_path / "input.jsonl")
     flags = ("--model", "m", "--base-url", openai_server.base_url, "--out", "out", "-v")
-    done = eventabs("run", "input.jsonl", *flags, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("run", "input.jsonl", *flags, cwd=tmp_path)
     for request in openai_server.requests:
         headers = [line for line in request.user_message.splitlines() if line.startswith("##")]
         assert headers == [f"## U{n}" for n in range(1, len(headers) + 1)]
@@ -211,8 +209,7 @@ def test_hostile_rows_and_replies_stay_text_wherever_they_go(
     assert {event["user_id"] for event in events} == set(IDS)
     said = [done.stderr, (tmp_path / "out" / "run.log").read_text("utf-8")]
     for command in (("show", "out"), ("show", "out", "a\nb", "--raw"), ("status", "out"), ("report", "out")):
-        shown = eventabs(*command, cwd=tmp_path)
-        assert shown.returncode == 0, shown.stderr
+        shown = ran(*command, cwd=tmp_path)
         said.append(shown.stdout)
     assert [UNSEEN.findall(text) for text in said] == [[]] * len(said)
     assert "<script>alert" not in (tmp_path / "out" / "report.html").read_text("utf-8")

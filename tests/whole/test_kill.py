@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from house import asked_users, checkpoint, eventabs, lines, start, wait_until, write_users
+from house import asked_users, checkpoint, eventabs, lines, ran, start, wait_until, write_users
 from openai_server import OpenAIServer, answer, read_blocks, slowly
 
 USERS = 36
@@ -36,8 +36,7 @@ def with_journeys(message: str) -> str:
 
 
 def undisturbed(tmp_path: Path, server: OpenAIServer) -> list[bytes]:
-    done = eventabs("run", "input.jsonl", *flags(server), "--out", "calm", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("run", "input.jsonl", *flags(server), "--out", "calm", cwd=tmp_path)
     (tmp_path / "server.jsonl").unlink()
     server.requests.clear()
     return results(tmp_path / "calm")
@@ -72,8 +71,7 @@ def test_a_run_killed_twice_ends_byte_equal_and_asks_nobody_again_whose_answer_w
     assert not stored & asked_from(tmp_path, before)
     stored = stored_users(tmp_path / "wild")
     before = len(received(tmp_path))
-    done = eventabs("resume", "wild", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("resume", "wild", cwd=tmp_path)
     assert not stored & asked_from(tmp_path, before)
     assert results(tmp_path / "wild") == calm
     journeys = lines(tmp_path / "wild" / "journeys.jsonl")
@@ -142,8 +140,7 @@ def test_a_run_killed_while_it_reads_its_input_can_be_resumed(tmp_path: Path, se
     wait_until((tmp_path / "wild" / "ledger.sqlite").exists)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    done = eventabs("resume", "wild", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("resume", "wild", cwd=tmp_path)
     assert checkpoint(tmp_path / "wild")["success_count"] == 600
 
 
@@ -177,8 +174,7 @@ def test_a_second_interrupt_stops_at_once_and_is_still_safe(
     process.communicate(timeout=8)
     assert process.returncode == 130
     server.behavior = answer()
-    done = eventabs("resume", "input.eventabs", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("resume", "input.eventabs", cwd=tmp_path)
 
 
 def test_a_checkpoint_that_is_missing_or_broken_is_made_again_from_the_ledger(
@@ -189,8 +185,7 @@ def test_a_checkpoint_that_is_missing_or_broken_is_made_again_from_the_ledger(
     (tmp_path / "wild" / "checkpoint.json").write_bytes(b'{"format": 1, "sta')
     with (tmp_path / "wild" / "events.jsonl").open("ab") as torn:
         torn.write(b'{"user_id": "user_00')
-    done = eventabs("resume", "wild/checkpoint.json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("resume", "wild/checkpoint.json", cwd=tmp_path)
     assert results(tmp_path / "wild") == calm
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from house import environment, eventabs, lines, write_users
+from house import environment, eventabs, lines, ran, write_users
 from one_process import OneProcess
 from paths import ROOT
 
@@ -108,8 +108,7 @@ def test_a_ledger_of_an_earlier_format_is_refused_in_one_line_and_stays_as_it_is
     (tmp_path / "labels.csv").write_text(
         "user,start,end,label\nuser_0000,2026-01-01 09:15,2026-01-01 09:35,x\n"
     )
-    done = eventabs("run", "input.jsonl", "--provider", "rules", "--out", "old", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("run", "input.jsonl", "--provider", "rules", "--out", "old", cwd=tmp_path)
     with closing(sqlite3.connect(tmp_path / "old" / "ledger.sqlite", isolation_level=None)) as ledger:
         ledger.execute("PRAGMA user_version = 3")
     before = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}

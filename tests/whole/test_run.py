@@ -5,7 +5,7 @@ import sqlite3  # noqa: TID251  what the tool wrote is read as any other program
 import stat
 from pathlib import Path
 
-from house import checkpoint, eventabs, lines, write_users
+from house import checkpoint, eventabs, lines, ran, write_users
 from openai_server import OpenAIServer, answer, answer_by_day, script, status, stream
 
 
@@ -15,8 +15,7 @@ def model(server: OpenAIServer) -> tuple[str, ...]:
 
 def test_a_run_by_rules_accounts_for_every_user_and_leaves_the_promised_files(tmp_path: Path) -> None:
     write_users(tmp_path / "input.jsonl", users=7)
-    done = eventabs("run", "input.jsonl", "--provider", "rules", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("run", "input.jsonl", "--provider", "rules", "--json", cwd=tmp_path)
     out = tmp_path / "input.eventabs"
     names = "checkpoint.json ledger.sqlite events.jsonl journeys.jsonl failures.jsonl rejects.jsonl run.log .gitignore"
     assert {*names.split(" ")} <= {p.name for p in out.iterdir()}
@@ -41,8 +40,7 @@ def test_a_run_by_rules_accounts_for_every_user_and_leaves_the_promised_files(tm
 
 def test_events_checkpoint_and_ledger_agree(tmp_path: Path, openai_server: OpenAIServer) -> None:
     write_users(tmp_path / "input.jsonl", users=9)
-    done = eventabs("run", "input.jsonl", *model(openai_server), "--max-users", 2, "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("run", "input.jsonl", *model(openai_server), "--max-users", 2, "--json", cwd=tmp_path)
     out = tmp_path / "input.eventabs"
     events = lines(out / "events.jsonl")
     snapshot = checkpoint(out)
@@ -74,8 +72,7 @@ def test_an_unusable_user_is_asked_again_in_a_smaller_batch_and_the_others_are_n
 
     openai_server.behavior = script(answer(without_last), then=answer())
     write_users(tmp_path / "input.jsonl", users=4)
-    done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
     first, second = openai_server.requests
     assert len(first.blocks) == 4
     assert len(second.blocks) == 1
@@ -114,8 +111,7 @@ def test_a_cut_answer_keeps_the_whole_users_and_asks_for_the_others_without_char
 
     openai_server.behavior = script(answer(cut, finish_reason="length"), then=answer())
     write_users(tmp_path / "input.jsonl", users=6)
-    done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
     first, *again = openai_server.requests
     asked_again = [block for request in again for block in request.blocks.values()]
     assert sorted(asked_again) == sorted(block for alias, block in first.blocks.items() if alias > "U2")
@@ -132,8 +128,7 @@ def test_a_user_alone_whose_answer_is_cut_is_asked_in_parts_and_done_when_every_
 
     openai_server.behavior = behave
     write_users(tmp_path / "input.jsonl", users=1, behaviors=12)
-    done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
     pieces = [request.user_message.count("\n# ") for request in openai_server.requests]
     assert (pieces[0], sum(pieces[-2:])) == (4, 4)
     events = lines(tmp_path / "input.eventabs" / "events.jsonl")
@@ -144,8 +139,7 @@ def test_a_user_larger_than_a_batch_is_cut_at_day_boundaries_and_joined_again(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
     write_users(tmp_path / "input.jsonl", users=2, behaviors=300)
-    done = eventabs("run", "input.jsonl", *model(openai_server), "--max-input-tokens", 2500, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("run", "input.jsonl", *model(openai_server), "--max-input-tokens", 2500, cwd=tmp_path)
     assert len(openai_server.requests) > 2
     events = lines(tmp_path / "input.eventabs" / "events.jsonl")
     for user in ("user_0000", "user_0001"):
@@ -189,8 +183,7 @@ def test_a_stream_that_breaks_is_kept_and_read_as_far_as_it_came(
 
     openai_server.behavior = behave
     write_users(tmp_path / "input.jsonl", users=4)
-    done = eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
     first, *again = openai_server.requests
     asked_again = {block for request in again for block in request.blocks.values()}
     assert asked_again == {first.blocks["U3"], first.blocks["U4"]}
@@ -208,8 +201,7 @@ def test_a_wrong_key_stops_the_run_saved_and_resumable(tmp_path: Path, openai_se
     assert "eventabs resume input.eventabs" in done.stderr
     assert checkpoint(tmp_path / "input.eventabs")["status"] == "stopped"
     openai_server.behavior = answer()
-    resumed = eventabs("resume", "input.eventabs", cwd=tmp_path, OPENAI_API_KEY="sk-right-one")
-    assert resumed.returncode == 0, resumed.stderr
+    ran("resume", "input.eventabs", cwd=tmp_path, OPENAI_API_KEY="sk-right-one")
     written = b"".join(p.read_bytes() for p in (tmp_path / "input.eventabs").rglob("*") if p.is_file())
     assert b"sk-wrong-one" not in written
     assert b"sk-right-one" not in written
@@ -219,11 +211,9 @@ def test_a_trial_under_limit_goes_on_with_the_others_and_pays_nobody_twice(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
     write_users(tmp_path / "input.jsonl", users=6)
-    trial = eventabs("run", "input.jsonl", *model(openai_server), "--limit", 2, "--json", cwd=tmp_path)
-    assert trial.returncode == 0, trial.stderr
+    trial = ran("run", "input.jsonl", *model(openai_server), "--limit", 2, "--json", cwd=tmp_path)
     assert json.loads(trial.stdout)["users"] == 2
-    done = eventabs("resume", "input.eventabs", "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("resume", "input.eventabs", "--json", cwd=tmp_path)
     assert json.loads(done.stdout)["success_count"] == 6
     asked = [block for request in openai_server.requests for block in request.blocks.values()]
     assert len(asked) == 6
@@ -234,8 +224,7 @@ def test_resuming_a_completed_run_calls_nobody(tmp_path: Path, openai_server: Op
     eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
     before = (tmp_path / "input.eventabs" / "events.jsonl").read_bytes()
     (tmp_path / "input.jsonl").unlink()
-    done = eventabs("resume", "input.eventabs/checkpoint.json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("resume", "input.eventabs/checkpoint.json", cwd=tmp_path)
     assert len(openai_server.requests) == 1
     assert (tmp_path / "input.eventabs" / "events.jsonl").read_bytes() == before
 
@@ -249,8 +238,7 @@ def test_reparse_makes_the_same_events_again_without_a_call(
     before, calls = events.read_bytes(), len(openai_server.requests)
     events.unlink()
     (tmp_path / "input.jsonl").unlink()
-    done = eventabs("reparse", "input.eventabs", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    ran("reparse", "input.eventabs", cwd=tmp_path)
     assert events.read_bytes() == before
     assert len(openai_server.requests) == calls
 
@@ -265,8 +253,7 @@ def test_reparse_follows_a_changed_reading_and_failed_users_can_be_asked_again(
     (failure,) = lines(tmp_path / "input.eventabs" / "failures.jsonl")
     assert failure["reason"] == "unplaced"
     (tmp_path / "must.toml").write_text('[[events.must]]\naction = "visit"\ncategory = "conversion"\n')
-    must = eventabs("reparse", "input.eventabs", "--config", "must.toml", cwd=tmp_path)
-    assert must.returncode == 0, must.stderr
+    ran("reparse", "input.eventabs", "--config", "must.toml", cwd=tmp_path)
     events = lines(tmp_path / "input.eventabs" / "events.jsonl")
     assert [(event["source"], event["behaviors"]) for event in events] == [("must", [n]) for n in range(12)]
     without = eventabs("reparse", "input.eventabs", cwd=tmp_path)
@@ -275,6 +262,5 @@ def test_reparse_follows_a_changed_reading_and_failed_users_can_be_asked_again(
     openai_server.behavior = answer()
     assert eventabs("resume", "input.eventabs", cwd=tmp_path).returncode == 3
     assert len(openai_server.requests) == calls
-    again = eventabs("resume", "input.eventabs", "--retry-failed", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
+    ran("resume", "input.eventabs", "--retry-failed", cwd=tmp_path)
     assert len(openai_server.requests) == calls + 1

@@ -8,15 +8,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from house import checkpoint, eventabs, start, wait_until, write_users
+from house import checkpoint, eventabs, ran, start, wait_until, write_users
 from openai_server import OpenAIServer, answer, answer_by_day, held
 
 USERS = 12
 
 
 def status(cwd: Path) -> dict[str, Any]:
-    done = eventabs("status", "out", "--json", cwd=cwd)
-    assert done.returncode == 0, done.stderr
+    done = ran("status", "out", "--json", cwd=cwd)
     shown: dict[str, Any] = json.loads(done.stdout)
     return shown
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from house import checkpoint, eventabs, write_users
+from house import checkpoint, eventabs, ran, write_users
 from openai_server import (
     Behavior,
     Exchange,
@@ -51,8 +51,7 @@ def test_calls_cost_what_the_tier_costs_that_served_them_and_cached_tokens_are_t
 ) -> None:
     address = _begin(tmp_path, openai_server)
     openai_server.behavior = script(served("flex", cached=100), served("default", cached=50))
-    done = eventabs("run", "input.jsonl", *FLEX, *address, "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("run", "input.jsonl", *FLEX, *address, "--json", cwd=tmp_path)
     assert [request.body["service_tier"] for request in openai_server.requests] == ["flex", "flex"]
     summary = json.loads(done.stdout)
     tiers = summary["tiers"]
@@ -72,8 +71,7 @@ def test_calls_cost_what_the_tier_costs_that_served_them_and_cached_tokens_are_t
 def test_a_full_tier_is_waited_for_and_no_call_is_failed(tmp_path: Path, openai_server: OpenAIServer) -> None:
     address = _begin(tmp_path, openai_server)
     openai_server.behavior = script(FULL, ALSO_FULL, served("flex"))
-    done = eventabs("run", "input.jsonl", *FLEX, *address, "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = ran("run", "input.jsonl", *FLEX, *address, "--json", cwd=tmp_path)
     summary = json.loads(done.stdout)
     assert (summary["success_count"], summary["retries"]) == (2, 2)
     looked = json.loads(eventabs("status", "input.eventabs", "--json", cwd=tmp_path).stdout)
@@ -94,8 +92,7 @@ def test_a_model_without_the_tier_is_one_line_with_the_next_step(
     assert len(openai_server.requests) == 1
     assert "at tier flex: flex is not available" in done.stderr
     openai_server.behavior = served(None)
-    again = eventabs("resume", "input.eventabs", "--tier", "standard", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
+    ran("resume", "input.eventabs", "--tier", "standard", cwd=tmp_path)
     assert "service_tier" not in openai_server.requests[-1].body
 
 
@@ -105,12 +102,11 @@ def test_a_batch_address_is_asked_without_a_stream_and_counts_as_the_tier(
     write_users(tmp_path / "input.jsonl", users=1)
     openai_server.behavior = served(None)
     model = ("--preset", "volcengine", "--model", "ep-bi-1", "--tier", "flex")
-    done = eventabs(
+    done = ran(
         *("run", "input.jsonl", *model, "--base-url", openai_server.base_url, "--json"),
         cwd=tmp_path,
         ARK_API_KEY="k",
     )
-    assert done.returncode == 0, done.stderr
     (request,) = openai_server.requests
     assert request.body["stream"] is False
     assert json.loads(done.stdout)["tiers"]["flex"]["calls"] == 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from eventabs import __version__
-from eventabs.cli.help import Command, Group
+from eventabs.cli.help_and_usage_errors import Command, Group
 from eventabs.cli.options import Lang
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _

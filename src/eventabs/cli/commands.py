@@ -16,7 +16,7 @@ import eventabs
 from eventabs import config, inspection, providers, runs, store, views  # rooms load what is looked up in them
 from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, Inputs, OutputGoneError, command
-from eventabs.cli.help import choose_language
+from eventabs.cli.help_and_usage_errors import choose_language
 from eventabs.cli.options import (
     Lang,
     LookFlags,

@@ -6,7 +6,7 @@ from typer.exceptions import TyperException
 
 from eventabs.cli import commands, quality, signals  # noqa: F401  importing them adds their commands
 from eventabs.cli.app import OutputGoneError, app, replace_streams
-from eventabs.cli.help import explained, refuse_unknown_language
+from eventabs.cli.help_and_usage_errors import explained, refuse_unknown_language
 from eventabs.cli.options import SET_BY_FLAGS, flag_name
 from eventabs.errors import EventabsError, InputError, SettingFault, WrongSettingsError
 from eventabs.language import gettext as _

@@ -103,7 +103,7 @@ def flag_name(option: str) -> str:
     return f"--{option.replace('_', '-')}"
 
 
-# settled before the command line is parsed, see help.py; here it is checked and has its place on the help pages
+# settled before the command line is parsed, see help_and_usage_errors.py; here it is checked and has its place on the help pages
 Lang = Annotated[Literal["en", "zh", "auto"] | None, of_view(_("Language of messages."))]
 
 

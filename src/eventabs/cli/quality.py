@@ -11,7 +11,7 @@ from eventabs import quality, runs, views  # rooms load what is looked up in the
 from eventabs.cli import signals
 from eventabs.cli.app import Checkpoint, command
 from eventabs.cli.commands import exit_code, finished, invocation_of, tell, watching
-from eventabs.cli.help import choose_language
+from eventabs.cli.help_and_usage_errors import choose_language
 from eventabs.cli.options import LookFlags, SettingFlags, ShownFlags, option, with_options
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _

@@ -12,4 +12,4 @@ from .normal_form import (
     search_pattern as search_pattern,
 )
 from .objects import find_objects as find_objects
-from .tables import check_zone as check_zone
+from .sort_and_pair import check_zone as check_zone

@@ -13,7 +13,7 @@ from typing import Any, Final
 import duckdb
 
 from eventabs.errors import InputError
-from eventabs.ingest import files, tables
+from eventabs.ingest import files, sort_and_pair
 from eventabs.ingest.column_names import ROLES
 from eventabs.ingest.columns import (
     ColumnChoice,
@@ -136,7 +136,7 @@ class BehaviorFiles:
                 strict=source if strict else None,
             )
 
-        tables.load(source, wanted, insert_rows, strict=strict)
+        sort_and_pair.load(source, wanted, insert_rows, strict=strict)
 
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns that are compared to find duplicates, and those that are not."""
@@ -377,7 +377,7 @@ class UserGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Export(tables.RowCounts):
+class Export(sort_and_pair.RowCounts):
     """Files that were read to their end. Valid only inside `open_export`.
 
     `fingerprint` is the sha256 of the files' contents (for objects in stores, of their ETags and sizes); `stamps` show
@@ -442,7 +442,7 @@ class Export(tables.RowCounts):
     def span(self) -> tuple[int, int] | None:
         """Return the starts of the first and the last behavior in seconds since 1970 (wall time if times have no offset), None without behaviors."""
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:
-            return tables.span(cursor)
+            return sort_and_pair.span(cursor)
 
     def _users(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[GroupUser]:
         names = self._profile_names
@@ -456,7 +456,7 @@ class Export(tables.RowCounts):
         """Yield the rejected rows by file and line, with their text."""
         query = (
             "SELECT file, line, reason, coalesce(CAST(user_id AS VARCHAR), '') FROM behaviors"
-            f" WHERE reason <> '{tables.DUPLICATE}' ORDER BY 1, 2"
+            f" WHERE reason <> '{sort_and_pair.DUPLICATE}' ORDER BY 1, 2"
         )
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:
             cursor.execute(query)
@@ -525,7 +525,7 @@ def open_export(
         # a name that is read as a glob is checked as the glob and as the file that it matches
         readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
         connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
-        tables.check_zone(connection, timezone)
+        sort_and_pair.check_zone(connection, timezone)
         files.check_codec(encoding)
         schema_choice = SchemaChoice(schema)
         times = schema_choice.times | ({columns["time"]} if columns.get("time") else set())
@@ -538,7 +538,7 @@ def open_export(
             profile_user, shown = find_profile_columns(
                 profile.file.path, profile.columns, columns.get("user", ""), profile_columns
             )
-        tables.prepare(connection, len(shown))
+        sort_and_pair.prepare(connection, len(shown))
         choice = ColumnChoice(connection, columns)
         parts = {"header": header, "sheet": sheet, "table": table, "user": user}
         behaviors = BehaviorFiles(
@@ -550,7 +550,7 @@ def open_export(
             users=[user_of_file(copies.name(path).partition("?")[0], user) for path in named],
         )
         insert = partial(
-            tables.insert_behaviors,
+            sort_and_pair.insert_behaviors,
             connection,
             zone=timezone,
             dayfirst=dayfirst,
@@ -560,10 +560,12 @@ def open_export(
         behaviors.load(insert, encoding=encoding, strict=strict)
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
-            tables.load(profile, wanted, partial(tables.insert_profiles, connection, len(shown)))
+            sort_and_pair.load(
+                profile, wanted, partial(sort_and_pair.insert_profiles, connection, len(shown))
+            )
         names = tuple(copies.name(each.file.path) for each in behaviors.sources)
         with errors_named("the export"):
-            counts = tables.finish(connection, len(shown), keep_duplicates=keep_duplicates)
+            counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=keep_duplicates)
             if profile:
                 choice.warnings += profile_warnings(connection, profile, profile_columns, shown)
             mapped = behaviors.mapped(names)

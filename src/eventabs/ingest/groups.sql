@@ -4,7 +4,7 @@ CREATE OR REPLACE TEMP TABLE group_users AS
 SELECT row_number() OVER (ORDER BY first_row) - 1 AS user_number, user_id
 FROM users WHERE first_row BETWEEN {first} AND {last};
 
--- What behaviors have in common. `free_text` stands apart from items, which are mostly numbers (see tables.py).
+-- What behaviors have in common. `free_text` stands apart from items, which are mostly numbers (see sort_and_pair.py).
 CREATE OR REPLACE TEMP TABLE group_names AS
 SELECT row_number() OVER () - 1 AS name, *,
     translate(concat_ws('|', action, coalesce(item, free_text), place),

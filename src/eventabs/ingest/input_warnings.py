@@ -22,7 +22,7 @@ from eventabs.ingest.columns import (
 from eventabs.ingest.formats import Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath
 from eventabs.ingest.normal_form import number, quoted
-from eventabs.ingest.tables import DUPLICATE
+from eventabs.ingest.sort_and_pair import DUPLICATE
 from eventabs.language import gettext as _
 from eventabs.records import Behavior, InputWarning
 

@@ -16,15 +16,9 @@ from .lines import (
     default_vocabulary as default_vocabulary,
 )
 from .measure import (
-    Parts as Parts,
-    log_of_part as log_of_part,
     long_tokens as long_tokens,
     measure_group as measure_group,
     measure_logs as measure_logs,
-    measure_part as measure_part,
-    measure_parts as measure_parts,
-    overlapping_parts as overlapping_parts,
-    split as split,
 )
 from .packing import (
     BatchLimits as BatchLimits,
@@ -32,5 +26,13 @@ from .packing import (
     lower_bound as lower_bound,
     plan as plan,
     shuffled as shuffled,
+)
+from .splitting import (
+    Parts as Parts,
+    log_of_part as log_of_part,
+    measure_part as measure_part,
+    measure_parts as measure_parts,
+    overlapping_parts as overlapping_parts,
+    split as split,
 )
 from .tokens import RowNumbers as RowNumbers, TokenCounter as TokenCounter

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, redirect_stdout
+from contextlib import asynccontextmanager, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -43,6 +43,7 @@ _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0,
 _SETTINGS: Final = b"\x04"  # the type of the frame that a server begins with
 _ANSWER_SECONDS: Final = 3.0  # until whoever listens at the address has shown that it may be Ray
 _REFUSALS: Final = "2"  # tries of Ray's, a second apart
+_HEAD_LOST_SECONDS: Final = "86400"  # after which Ray would end this process in its own way
 _CONNECT_SECONDS: Final = (
     120.0  # a cluster of this machine alone takes some seconds to start, a busy machine more
 )
@@ -132,6 +133,9 @@ class RayProvider:
         self._numbers = count(1)
         self._refused = frozenset[str]()
         self._none_since: float | None = None
+        self._head_seen_at = time.monotonic()
+        # wanted until the run ends: it lets Ray's autoscaler add a machine where there is none, and keep it
+        self._wanted = ray.util.placement_group([{"CPU": 1}])
         self._tasks = {asyncio.create_task(self._look_for_machines())}
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
@@ -190,6 +194,10 @@ class RayProvider:
             message = _("no machine of the Ray cluster can make calls ({causes})")
             causes = "; ".join(f"{address}: {cause}" for address, cause in self._causes.items())
             raise FatalEndpointError(message.format(causes=causes))
+        if time.monotonic() - self._head_seen_at > _SILENT_SECONDS:
+            raise FatalEndpointError(
+                _("the head of the Ray cluster does not answer; start the cluster, then resume")
+            )
         self._none_since = self._none_since or time.monotonic()
         if time.monotonic() - self._none_since > _START_SECONDS:
             raise _none()
@@ -200,11 +208,12 @@ class RayProvider:
 
     async def _look_for_machines(self) -> None:
         """Start an actor on each machine that has none, now and later."""
+        loop, found = asyncio.get_running_loop(), asyncio.Queue[list[dict[str, Any]]]()
         while True:
-            try:
-                nodes = await asyncio.to_thread(self._ray.nodes)
-            except Exception:  # noqa: BLE001  the head does not answer; Ray ends this process where it stays so
-                nodes = []
+            # a thread that the end does not wait for: where the head is lost, Ray asks it on and on
+            threading.Thread(target=self._list_machines, args=(loop, found.put_nowait), daemon=True).start()
+            nodes = await found.get()
+            self._head_seen_at = time.monotonic() if nodes else self._head_seen_at
             for node in nodes:
                 # a head that shall make no calls has no CPUs
                 may_call = node["Alive"] and node["Resources"].get("CPU")
@@ -212,6 +221,13 @@ class RayProvider:
                 if may_call and node["NodeID"] not in self._machines and rests_until <= time.monotonic():
                     self._start(node["NodeID"], node["NodeManagerAddress"])
             await asyncio.sleep(_LOOK_SECONDS)
+
+    def _list_machines(self, loop: asyncio.AbstractEventLoop, tell: Callable[[list[Any]], None]) -> None:
+        nodes = []
+        with suppress(Exception):  # the head does not answer, or the run has ended
+            nodes = self._ray.nodes()
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, nodes)
 
     def _start(self, node: str, address: str) -> None:
         # a hard affinity: Ray has been seen not to keep a soft one for an actor without CPUs
@@ -237,6 +253,8 @@ class RayProvider:
                 self._lost(machine, _("it does not answer"))
             except self._ray.exceptions.RayError as error:
                 self._lost(machine, self._said(error))
+                if "creation task" not in str(error):  # the machine has ended, or Ray has ended the actor
+                    self._causes.pop(machine.address, None)
             else:
                 if not machine.is_ready:
                     machine.is_ready = self._has_worked = True
@@ -265,6 +283,8 @@ class RayProvider:
         """Return why an actor is lost; where its start failed, the last line has the cause."""
         if isinstance(error, self._ray.exceptions.ActorUnavailableError):
             return _("it cannot be reached")
+        if "running low on memory" in str(error):
+            return _("its memory ran out, and Ray ended what makes the calls")
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return lines[-1][:_SHOWN] if lines else type(error).__name__
 
@@ -290,7 +310,7 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
     failed: list[Exception] = []
     # In the main thread Ray takes over SIGTERM, and what it starts on this machine dies with the thread that has started it.
     thread = threading.Thread(target=_stay_connected, args=(address, failed, tried, ended), daemon=True)
-    with redirect_stdout(_Nowhere()):
+    with redirect_stdout(io.StringIO()):
         thread.start()
         try:
             if not await asyncio.to_thread(tried.wait, _CONNECT_SECONDS):
@@ -304,11 +324,6 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
             ended.set()
             if tried.is_set():
                 await asyncio.to_thread(thread.join)
-
-
-class _Nowhere(io.TextIOBase):
-    def write(self, text: str) -> int:
-        return len(text)
 
 
 def _require_ray() -> None:
@@ -396,6 +411,7 @@ def _environment(address: str) -> Iterator[None]:
     values = {"RAY_USAGE_STATS_ENABLED": "0"}
     if address:
         values["RAY_NUM_REDIS_GET_RETRIES"] = _REFUSALS
+        values["RAY_gcs_rpc_server_reconnect_timeout_s"] = _HEAD_LOST_SECONDS
     if has_token or not address:
         values["RAY_AUTH_MODE"] = "token"  # as `ray start` has it; by itself Ray does not, for an address
     if not (has_token or address):  # else Ray writes one to a file, which `ray start` wants from then on

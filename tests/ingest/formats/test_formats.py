@@ -13,7 +13,7 @@ from eventabs.ingest import formats
 from eventabs.ingest.export import open_export
 from eventabs.ingest.formats import Format, Query, Wanted
 from eventabs.ingest.normal_form import as_glob
-from eventabs.ingest.tables import load
+from eventabs.ingest.sort_and_pair import load
 from input_files import facts, open_input_file, opened, proposed, queried, write
 from paths import ROOT
 

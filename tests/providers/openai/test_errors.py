@@ -246,19 +246,11 @@ def test_the_limit_that_is_used_up_decides_the_wait(headers: dict[str, str], sec
 KEY = "sk-0123456789abcdef"
 
 
-def refuse(status: int, body: object = b"", headers: dict[str, str] | None = None) -> EndpointError:
+def refuse(
+    status: int, body: object = b"", headers: dict[str, str] | None = None, tier: str = ""
+) -> EndpointError:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return make_status_error(
-        data,
-        ErrorContext(
-            status=status,
-            headers=headers or {},
-            now=0.0,
-            host="x.example",
-            secrets=(KEY,),
-            longest_wait=900.0,
-        ),
-    )
+    return make_status_error(data, ErrorContext(status, headers or {}, 0.0, "x.example", (KEY,), 900.0, tier))
 
 
 @pytest.mark.parametrize(
@@ -294,58 +286,6 @@ def test_every_refusal_has_its_error_with_its_next_step(
     assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize(
-    ("status", "headers", "wait"),
-    [
-        (429, {}, None),
-        (429, {"x-ratelimit-reset-requests": "6m0s"}, 360.0),
-        (429, {"x-ratelimit-reset-requests": "6m0s", "retry-after": "2"}, 2.0),
-        (503, {"retry-after": "9"}, 9.0),
-    ],
-)
-def test_the_servers_wait_comes_with_the_error(
-    status: int, headers: dict[str, str], wait: float | None
-) -> None:
-    error = refuse(status, {}, headers)
-    assert isinstance(error, RateLimitedError)
-    assert error.wait_seconds == wait
-
-
-def test_a_reset_on_a_server_error_is_no_demand_to_wait() -> None:
-    assert type(refuse(500, {}, {"x-ratelimit-reset-requests": "6m0s"})) is TransientError
-
-
-def test_what_the_server_says_is_shown_short_and_redacted() -> None:
-    message = str(refuse(500, {"error": {"message": f"line\nbreak {KEY} " + "x" * 1000}}))
-    assert "line break [redacted] xxx" in message
-    assert len(message) < 400
-
-
-@pytest.mark.parametrize("body", [b"<!DOCTYPE html><p>502</p>", b"\n <html>", b"<?xml version='1.0'?>"])
-def test_a_web_page_is_named_not_quoted(body: bytes) -> None:
-    assert "a web page instead of JSON" in str(refuse(502, body))
-
-
-@pytest.mark.parametrize(("body", "said"), [(b"Slow down", "Slow down"), (b"", "no reason given")])
-def test_plain_text_is_quoted_and_silence_is_said(body: bytes, said: str) -> None:
-    assert said in str(refuse(429, body))
-
-
-@pytest.mark.parametrize(
-    ("location", "target"),
-    [
-        ("https://other.example/v1?token=1", "to other.example,"),
-        ("/v2", "to x.example,"),
-        ("http://[", "to x.example,"),
-        ("", "to x.example,"),
-    ],
-)
-def test_a_redirect_names_its_target_host(location: str, target: str) -> None:
-    message = str(refuse(307, b"", {"location": location}))
-    assert target in message
-    assert "token" not in message
-
-
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_wait_beyond_the_bound_ends_the_run_and_the_error_says_when_to_resume(status: int) -> None:
     assert isinstance(refuse(status, {}, {"retry-after": "900"}), RateLimitedError)
@@ -356,62 +296,84 @@ def test_a_wait_beyond_the_bound_ends_the_run_and_the_error_says_when_to_resume(
     assert "llm.longest_wait" in str(error)
 
 
-def under_flex(status: int, body: dict[str, object], headers: dict[str, str] | None = None) -> EndpointError:
-    context = ErrorContext(status, headers or {}, 0.0, "host", (), 900.0, "flex")
-    return make_status_error(json.dumps(body).encode(), context)
+@pytest.mark.parametrize(
+    ("status", "headers", "wait"),
+    [
+        (429, {}, None),
+        (429, {"x-ratelimit-reset-requests": "6m0s"}, 360.0),
+        (429, {"x-ratelimit-reset-requests": "6m0s", "retry-after": "2"}, 2.0),
+        (503, {"retry-after": "9"}, 9.0),
+        (500, {"x-ratelimit-reset-requests": "6m0s"}, None),
+    ],
+)
+def test_the_servers_wait_comes_with_the_error(
+    status: int, headers: dict[str, str], wait: float | None
+) -> None:
+    error = refuse(status, {}, headers)
+    assert type(error) is (TransientError if status == 500 else RateLimitedError)
+    assert error.wait_seconds == wait
 
 
 @pytest.mark.parametrize(
-    ("status", "error"),
+    ("status", "body", "location", "said"),
     [
-        (429, {"code": "resource_unavailable", "message": "Resource unavailable"}),
-        (429, {"message": "Resource Unavailable"}),
-        (498, {"code": "capacity_exceeded", "message": "full"}),
-        (503, {"status": "UNAVAILABLE", "message": "high demand"}),
+        (500, {"error": {"message": f"line\nbreak {KEY} {'x' * 1000}"}}, "", "line break [redacted] xxx"),
+        (502, b"<!DOCTYPE html><p>502</p>", "", "a web page instead of JSON"),
+        (502, b"\n <html>", "", "a web page instead of JSON"),
+        (502, b"<?xml version='1.0'?>", "", "a web page instead of JSON"),
+        (429, b"Slow down", "", "Slow down"),
+        (429, b"", "", "no reason given"),
+        (307, b"", "https://other.example/v1?token=1", "to other.example,"),
+        (307, b"", "/v2", "to x.example,"),
+        (307, b"", "http://[", "to x.example,"),
+        (307, b"", "", "to x.example,"),
     ],
 )
-def test_a_tier_without_room_is_no_limit_of_the_account(status: int, error: dict[str, object]) -> None:
-    raised = under_flex(status, {"error": error})
-    assert type(raised) is CapacityError
-    assert "--tier standard" in str(raised)
+def test_what_the_server_says_is_shown_short_and_without_secrets_and_web_pages(
+    status: int, body: object, location: str, said: str
+) -> None:
+    message = str(refuse(status, body, {"location": location}))
+    assert said in message
+    assert len(message) < 400
+    assert "token" not in message
+
+
+ROOM = {"code": "resource_unavailable", "message": "Resource unavailable"}
+REFUSED = {"type": "invalid_request_error", "param": "service_tier"}
+NOT_FOR = {"type": "invalid_request_error", "message": "Flex is not for gpt-9"}
+USED_UP = {"x-ratelimit-remaining-tokens": "0"}
 
 
 @pytest.mark.parametrize(
     ("status", "error", "headers", "kind"),
     [
+        # a tier without room is no limit of the account
+        (429, ROOM, {}, CapacityError),
+        (429, {"message": "Resource Unavailable"}, {}, CapacityError),
+        (498, {"code": "capacity_exceeded", "message": "full"}, {}, CapacityError),
+        (503, {"status": "UNAVAILABLE", "message": "high demand"}, {}, CapacityError),
+        # limits of the account and faults are those of the ordinary tier
         (429, {"code": "rate_limit_exceeded"}, {}, RateLimitedError),
         (429, {"code": 429, "status": "RESOURCE_EXHAUSTED"}, {}, RateLimitedError),
         (429, {"message": "slow down"}, {"retry-after": "7"}, RateLimitedError),
-        (429, {"message": "slow down"}, {"x-ratelimit-remaining-tokens": "0"}, RateLimitedError),
+        (429, {"message": "slow down"}, USED_UP, RateLimitedError),
         (429, {"code": "insufficient_quota"}, {}, FatalEndpointError),
         (500, {"message": "oops"}, {}, TransientError),
+        # refusals name the tier
+        (400, REFUSED, {}, FatalEndpointError),
+        (400, NOT_FOR, {}, RejectedRequestError),
+        (400, {"param": "temperature"}, {}, UnsupportedParameterError),
     ],
 )
-def test_limits_of_the_account_and_faults_are_those_of_the_ordinary_tier(
+def test_under_a_tier_errors_of_the_tier_say_what_to_do_and_the_others_are_as_ever(
     status: int, error: dict[str, object], headers: dict[str, str], kind: type[EndpointError]
 ) -> None:
-    assert type(under_flex(status, {"error": error}, headers)) is kind
+    raised = refuse(status, {"error": error}, headers, "flex")
+    assert type(raised) is kind
+    assert ("at tier flex" in str(raised)) >= (status == 400)
+    assert ("--tier standard" in str(raised)) >= (status == 400 or kind is CapacityError)
+    assert "\n" not in str(raised)
 
 
 def test_capacity_that_was_not_asked_for_cheaply_is_a_rate_limit_where_no_code_says_more() -> None:
-    context = ErrorContext(429, {}, 0.0, "host", (), 900.0)
-    raised = make_status_error(b'{"error": {"message": "Resource Unavailable"}}', context)
-    assert type(raised) is RateLimitedError
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        ({"type": "invalid_request_error", "param": "service_tier"}, FatalEndpointError),
-        ({"type": "invalid_request_error", "message": "Flex is not for gpt-9"}, RejectedRequestError),
-        ({"param": "temperature"}, UnsupportedParameterError),
-    ],
-)
-def test_a_request_that_is_refused_under_a_tier_names_the_tier_and_the_next_step(
-    error: dict[str, object], kind: type[EndpointError]
-) -> None:
-    raised = under_flex(400, {"error": error})
-    assert type(raised) is kind
-    assert "at tier flex" in str(raised)
-    assert "--tier standard" in str(raised)
-    assert "\n" not in str(raised)
+    assert type(refuse(429, {"error": {"message": "Resource Unavailable"}})) is RateLimitedError

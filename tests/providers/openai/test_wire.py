@@ -124,51 +124,34 @@ def test_the_end_mark_of_a_stream_without_a_reason_means_stop_but_changes_no_rea
         assert assembler.build(broken_by="interrupted", seconds=0).finish_reason == expected
 
 
+def used(tokens_in: object = None, tokens_out: object = None, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    counted = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out}
+    return {"usage": {name: value for name, value in counted.items() if value is not None} | fields}
+
+
+OF_REASONING = {"completion_tokens_details": {"reasoning_tokens": 1}}
+OF_CACHE = {"prompt_tokens_details": {"cached_tokens": 2}}
+OUTSIDE = {"total_tokens": 135, "completion_tokens_details": {"reasoning_tokens": 94}}
+
+
 @pytest.mark.parametrize(
     ("payloads", "usage"),
     [
-        ([{"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}], Usage(3, 2)),
-        (
-            [
-                {
-                    "usage": {
-                        "prompt_tokens": 3,
-                        "completion_tokens": 2,
-                        "completion_tokens_details": {"reasoning_tokens": 1},
-                        "prompt_tokens_details": {"cached_tokens": 2},
-                    }
-                }
-            ],
-            Usage(3, 2, 1, 2),
-        ),
-        (
-            [
-                {
-                    "usage": {
-                        "prompt_tokens": 32,
-                        "completion_tokens": 9,
-                        "total_tokens": 135,
-                        "completion_tokens_details": {"reasoning_tokens": 94},
-                    }
-                }
-            ],
-            Usage(32, 103, 94),
-        ),
-        ([{"usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 9}}], Usage(3, 6, 4)),
-        ([{"usage": {"prompt_tokens": 3, "completion_tokens": 0, "total_tokens": 9}}], Usage(3, 6, 6)),
-        ([{"usage": {"prompt_tokens": 3, "prompt_cache_hit_tokens": 2}}], Usage(3, 0, 0, 2)),
-        ([{"usage": {"prompt_tokens": 3, "cached_tokens": 1}}], Usage(3, 0, 0, 1)),
+        ([{"choices": []} | used(3, 2)], Usage(3, 2)),
+        ([used(3, 2, **OF_REASONING, **OF_CACHE)], Usage(3, 2, 1, 2)),
+        ([used(32, 9, **OUTSIDE)], Usage(32, 103, 94)),
+        ([used(3, 2, total_tokens=9)], Usage(3, 6, 4)),
+        ([used(3, 0, total_tokens=9)], Usage(3, 6, 6)),
+        ([used(3, prompt_cache_hit_tokens=2)], Usage(3, 0, 0, 2)),
+        ([used(3, cached_tokens=1)], Usage(3, 0, 0, 1)),
         # llama.cpp, as a server ended its stream before usage had the details
-        (
-            [{"usage": {"prompt_tokens": 61, "completion_tokens": 6}, "timings": {"cache_n": 33}}],
-            Usage(61, 6, 0, 33),
-        ),
-        ([{"usage": {"prompt_tokens": 3, "cached_tokens": 90}}], Usage(3, 0, 0, 3)),
-        ([{"choices": [{"delta": {}, "usage": {"prompt_tokens": 3}}]}], Usage(3)),
-        ([{"usage": {"prompt_tokens": 1}}, piece(content="a"), {"usage": {"prompt_tokens": 2}}], Usage(2)),
-        ([{"usage": {"prompt_tokens": 1}}, {"usage": None}], Usage(1)),
-        ([{"usage": {"prompt_tokens": -1, "completion_tokens": "x", "prompt_tokens_details": 4}}], Usage()),
-        ([{"usage": {"prompt_tokens": 2**63}}], Usage(10**9)),
+        ([used(61, 6) | {"timings": {"cache_n": 33}}], Usage(61, 6, 0, 33)),
+        ([used(3, cached_tokens=90)], Usage(3, 0, 0, 3)),
+        ([{"choices": [{"delta": {}} | used(3)]}], Usage(3)),
+        ([used(1), piece(content="a"), used(2)], Usage(2)),
+        ([used(1), {"usage": None}], Usage(1)),
+        ([used(-1, "x", prompt_tokens_details=4)], Usage()),
+        ([used(2**63)], Usage(10**9)),
     ],
 )
 def test_usage_is_read_from_any_payload(payloads: list[dict[str, Any]], usage: Usage) -> None:

@@ -53,10 +53,6 @@ async def test_the_reply_is_whole_and_costs_nothing() -> None:
     assert reply == Reply("## U1\n到店! 1\n社交 2\n##", usage=Usage())
 
 
-async def test_types_are_named_in_the_language_of_the_rules() -> None:
-    assert await lines(*DEALER, english=True) == ["store visit! 1", "socializing 2"]
-
-
 DAY = [
     behavior("2026-01-05 08:00", "visit", "公司", duration=14_000),
     behavior("2026-01-05 09:00", "use", "微信", duration=60),
@@ -66,53 +62,50 @@ DAY = [
 ]
 
 
-async def test_at_day_an_event_goes_on_over_what_lies_between_and_ends_with_the_day() -> None:
-    assert await lines(*DAY) == ["工作 1,4 5", "社交 2", "用餐 3"]
+BROWSING = [
+    behavior("2026-01-05 10:00", "browse", "A", "车迹汽车网", 1_200),
+    behavior("2026-01-05 10:45", "browse", "B", "车迹汽车网", 60),
+    behavior("2026-01-05 11:30", "browse", "C", "车迹汽车网", 60),
+]
+NIGHT = [behavior(f"2026-01-{moment}", "use", "Steam", duration=1_500) for moment in ("05 23:40", "06 00:10")]
+MORNING = [behavior(f"2026-01-06 {moment}", "use", "Steam", duration=1_500) for moment in ("04:50", "05:10")]
+THEME = [
+    behavior("2026-01-05 10:00", "search", "星瀚M5价格"),
+    behavior("2026-01-05 10:05", "browse", "星瀚_M5", "车迹汽车网", 60),
+    behavior("2026-01-05 10:10", "compare", "对比_星瀚_M5,云驰_K3", "车迹汽车网", 60),
+]
+SUMMER, WINTER = timezone(timedelta(hours=2)), timezone(timedelta(hours=1))
+EDGES = [
+    Behavior(datetime(1, 1, 1, 2), "visit", "餐厅"),  # noqa: DTZ001  exports hold wall times
+    Behavior(datetime(2026, 10, 25, 2, 50, tzinfo=SUMMER), "visit", "餐厅"),
+    Behavior(datetime(2026, 10, 25, 2, 10, tzinfo=WINTER), "purchase", "车"),
+    Behavior(datetime(2026, 10, 25, 2, 50, tzinfo=WINTER), "visit", "餐厅"),
+    Behavior(datetime.fromisoformat("9999-12-31 10:00"), "visit", "家", "", 10**12),
+]
 
 
-async def test_at_fine_another_activity_or_a_pause_ends_an_event() -> None:
-    assert await lines(*DAY, detail="fine") == ["工作 1 4 5", "社交 2", "用餐 3"]
-    browsing = [
-        behavior("2026-01-05 10:00", "browse", "A", "车迹汽车网", 1_200),
-        behavior("2026-01-05 10:45", "browse", "B", "车迹汽车网", 60),
-        behavior("2026-01-05 11:30", "browse", "C", "车迹汽车网", 60),
-    ]
-    assert await lines(*browsing, detail="fine") == ["看车 1-2 3"]
-    assert await lines(*browsing) == ["看车 1-3"]
+@pytest.mark.parametrize(
+    ("log", "day", "fine"),
+    [
+        pytest.param(DAY, ["工作 1,4 5", "社交 2", "用餐 3"], ["工作 1 4 5", "社交 2", "用餐 3"], id="a day"),
+        pytest.param(BROWSING, ["看车 1-3"], ["看车 1-2 3"], id="a pause"),
+        pytest.param(NIGHT, ["娱乐 1-2"], ["娱乐 1-2"], id="a day goes on until five"),
+        pytest.param(MORNING, ["娱乐 1 2"], ["娱乐 1 2"], id="a day begins at five"),
+        pytest.param(THEME, ["对比 1-3"], ["对比 1-3"], id="a theme is of the type that weighs most"),
+        pytest.param(
+            EDGES, ["用餐 1 2,4", "购买! 3", "居家 5"], ["用餐 1 2 4", "购买! 3", "居家 5"], id="odd clocks"
+        ),
+    ],
+)
+async def test_at_day_an_event_goes_on_until_the_day_ends_and_at_fine_until_a_pause_or_another_activity(
+    log: list[Behavior], day: list[str], fine: list[str]
+) -> None:
+    assert await lines(*log) == day
+    assert await lines(*log, detail="fine") == fine
 
 
-@pytest.mark.parametrize("detail", ["day", "fine"])
-async def test_a_day_begins_at_five(detail: Detail) -> None:
-    night = [
-        behavior(f"2026-01-{moment}", "use", "Steam", duration=1_500) for moment in ("05 23:40", "06 00:10")
-    ]
-    assert await lines(*night, detail=detail) == ["娱乐 1-2"]
-    morning = [
-        behavior(f"2026-01-06 {moment}", "use", "Steam", duration=1_500) for moment in ("04:50", "05:10")
-    ]
-    assert await lines(*morning, detail=detail) == ["娱乐 1 2"]
-
-
-async def test_a_theme_is_one_event_of_the_type_that_weighs_most() -> None:
-    looking = [
-        behavior("2026-01-05 10:00", "search", "星瀚M5价格"),
-        behavior("2026-01-05 10:05", "browse", "星瀚_M5", "车迹汽车网", 60),
-        behavior("2026-01-05 10:10", "compare", "对比_星瀚_M5,云驰_K3", "车迹汽车网", 60),
-    ]
-    assert await lines(*looking) == ["对比 1-3"]
-
-
-async def test_a_clock_that_is_set_back_and_times_at_the_edges_of_the_calendar_lose_nothing() -> None:
-    summer, winter = timezone(timedelta(hours=2)), timezone(timedelta(hours=1))
-    log = [
-        Behavior(datetime(1, 1, 1, 2), "visit", "餐厅"),  # noqa: DTZ001  exports hold wall times
-        Behavior(datetime(2026, 10, 25, 2, 50, tzinfo=summer), "visit", "餐厅"),
-        Behavior(datetime(2026, 10, 25, 2, 10, tzinfo=winter), "purchase", "车"),
-        Behavior(datetime(2026, 10, 25, 2, 50, tzinfo=winter), "visit", "餐厅"),
-        Behavior(datetime.fromisoformat("9999-12-31 10:00"), "visit", "家", "", 10**12),
-    ]
-    assert await lines(*log) == ["用餐 1 2,4", "购买! 3", "居家 5"]
-    assert await lines(*log, detail="fine") == ["用餐 1 2 4", "购买! 3", "居家 5"]
+async def test_types_are_named_in_the_language_of_the_rules() -> None:
+    assert await lines(*DEALER, english=True) == ["store visit! 1", "socializing 2"]
 
 
 async def test_the_rules_look_at_no_more_of_a_text_than_a_model_is_sent() -> None:
@@ -195,19 +188,30 @@ LOOKING: list[Doing] = [
         ([("打赏", "主播", "", None)], "主播"),
         ([("打赏", "", "直播间", None)], "直播间"),
         ([("visit", "", "", None)], ""),
+        (
+            [
+                ("browse", "星瀚_M5", "车迹", 20),
+                ("purchase", "星瀚_M5", "星瀚4S店", None),
+                ("use", "微信", "", 20),
+            ],
+            "购买星瀚M5；浏览星瀚M5 20秒；微信 20秒",  # what stands alone first
+        ),
+        (
+            [("browse", f"云驰_K{n}", "车迹汽车网", n * 60) for n in range(1, 6)],
+            "浏览云驰K5、云驰K4、云驰K3等5项，5次共15分钟，车迹汽车网",  # what was dealt with most first
+        ),
     ],
 )
 def test_a_summary_names_things_counts_and_time(doings: list[Doing], expected: str) -> None:
     assert summarized(*doings) == expected
 
 
-def test_a_summary_names_what_stands_alone_first() -> None:
-    doings: list[Doing] = [
-        ("browse", "星瀚_M5", "车迹", 20),
-        ("purchase", "星瀚_M5", "星瀚4S店", None),
-        ("use", "微信", "", 20),
-    ]
-    assert summarized(*doings) == "购买星瀚M5；浏览星瀚M5 20秒；微信 20秒"
+def test_english_summaries() -> None:
+    looked = summarized(*LOOKING[:2], language="en")
+    assert looked == "browsed 长城哈弗H6, 长城哈弗H9, 2x, 6 min, 汽车之家 etc."
+    names = ("Blue cafe", "Red diner", "Pub lunch", "Canteen")
+    eaten = summarized(*(("visit", name, "", 600) for name in names), language="en")
+    assert eaten == "meal at Blue cafe, Red diner, Pub lunch (of 4), 4x, 40 min"
 
 
 def test_a_search_is_named_by_a_thing_that_the_user_dealt_with_at_another_time() -> None:
@@ -229,21 +233,6 @@ def test_words_that_say_the_action_themselves_get_no_verb_and_no_phrase_of_a_pla
         "启程4S店 试驾 1小时",
         "在懂车帝搜索宝马7系油耗",
     ]
-
-
-def test_english_summaries() -> None:
-    assert (
-        summarized(*LOOKING[:2], language="en") == "browsed 长城哈弗H6, 长城哈弗H9, 2x, 6 min, 汽车之家 etc."
-    )
-    places: list[Doing] = [
-        ("visit", name, "", 600) for name in ("Blue cafe", "Red diner", "Pub lunch", "Canteen")
-    ]
-    assert summarized(*places, language="en") == "meal at Blue cafe, Red diner, Pub lunch (of 4), 4x, 40 min"
-
-
-def test_what_was_dealt_with_most_comes_first() -> None:
-    seen: list[Doing] = [("browse", f"云驰_K{n}", "车迹汽车网", n * 60) for n in range(1, 6)]
-    assert summarized(*seen) == "浏览云驰K5、云驰K4、云驰K3等5项，5次共15分钟，车迹汽车网"
 
 
 def test_summaries_stay_short_whatever_the_names() -> None:

@@ -9,9 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from eventabs.cli.help import Command
+from eventabs.cli.help_and_usage_errors import Command
 from eventabs.cli.options import SET_BY_FLAGS, flag_name
-from house import eventabs
+from house import ran
 from paths import ROOT
 
 PINNED = ROOT / "tests" / "data" / "pinned"
@@ -42,8 +42,7 @@ def test_a_usage_error_is_one_line_in_the_language_asked_for(language: str) -> N
 def test_a_narrow_help_page_cuts_nothing_away_and_shows_no_value_for_a_flag(
     tmp_path: Path, language: str, command: str
 ) -> None:
-    done = eventabs("--lang", language, command, "-h", cwd=tmp_path, EVENTABS_LANG="", COLUMNS="80")
-    assert done.returncode == 0
+    done = ran("--lang", language, command, "-h", cwd=tmp_path, EVENTABS_LANG="", COLUMNS="80")
     assert "…" not in done.stdout
     assert "<bool>" not in done.stdout
 
@@ -64,13 +63,12 @@ def test_what_stands_in_brackets_stays_in_a_help_text() -> None:
 
 
 def test_without_arguments_the_help_is_shown(tmp_path: Path) -> None:
-    done = eventabs(cwd=tmp_path)
-    assert done.returncode == 0
+    done = ran(cwd=tmp_path)
     assert "estimate" in done.stdout
 
 
 def test_the_command_line_starts_without_what_only_a_run_needs() -> None:
-    loading = "from eventabs.cli.help import choose_language; choose_language(); import eventabs.cli.main, sys; print(*sys.modules)"
+    loading = "from eventabs.cli.help_and_usage_errors import choose_language; choose_language(); import eventabs.cli.main, sys; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", loading], check=True, capture_output=True, text=True).stdout
     loaded = set(said.split())
     assert "eventabs.cli.commands" in loaded
