@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from importlib import resources
 from itertools import accumulate, chain, islice
 from pathlib import Path
@@ -516,7 +517,7 @@ class Ledger:
             (
                 batch.attempt,
                 orjson.dumps({alias: list(rows) for alias, rows in asked.items()}).decode(),
-                pack_json(request.messages),
+                pack_messages(request.messages),
                 settings_fingerprint,
                 request.input_tokens,
                 sent_at,
@@ -782,6 +783,24 @@ def digest_of(behaviors: Iterable[Behavior]) -> str:
     return hashlib.blake2b(rows, digest_size=8).hexdigest()
 
 
+def pack_messages(messages: Sequence[Message]) -> bytes:
+    """Deflate the messages of a call; of a small one what comes before the last, the same in every call, is deflated once."""
+    data = orjson.dumps(messages)
+    if len(data) > _SMALL:
+        return _deflate(data)
+    at = len(data) - len(orjson.dumps(messages[-1])) - 1
+    begun, deflater = _begun(data[:at])
+    deflater = deflater.copy()
+    return begun + deflater.compress(data[at:]) + deflater.flush()
+
+
+@lru_cache(4)
+def _begun(data: bytes) -> "tuple[bytes, zlib._Compress]":
+    """Return what `data` deflates to, and what goes on from there."""
+    deflater = _small_deflater()
+    return deflater.compress(data) + deflater.flush(zlib.Z_SYNC_FLUSH), deflater
+
+
 def unpack_messages(blob: bytes) -> tuple[Message, ...]:
     """Return the messages of a call as they were sent."""
     return tuple({"role": message["role"], "content": message["content"]} for message in unpack_json(blob))
@@ -799,11 +818,15 @@ def unpack_text(blob: bytes | None) -> str:
 
 def _deflate(data: bytes) -> bytes:
     if len(data) <= _SMALL:
-        # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
-        deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
+        deflater = _small_deflater()
         return deflater.compress(data) + deflater.flush()
     packed = zlib.compress(data, _FAST)
     return packed if len(data) <= _most_of(packed) else zlib.compress(data, _AS_IT_IS)
+
+
+def _small_deflater() -> "zlib._Compress":
+    # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
+    return zlib.compressobj(_FAST, wbits=13, memLevel=5)
 
 
 def _inflate(blob: bytes | memoryview) -> bytes:
