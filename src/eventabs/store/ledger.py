@@ -784,21 +784,9 @@ def digest_of(behaviors: Iterable[Behavior]) -> str:
 
 
 def pack_messages(messages: Sequence[Message]) -> bytes:
-    """Deflate the messages of a call; of a small one what comes before the last, the same in every call, is deflated once."""
+    """Deflate the messages of a call; what comes before the last one is the same in every call."""
     data = orjson.dumps(messages)
-    if len(data) > _SMALL:
-        return _deflate(data)
-    at = len(data) - len(orjson.dumps(messages[-1])) - 1
-    begun, deflater = _begun(data[:at])
-    deflater = deflater.copy()
-    return begun + deflater.compress(data[at:]) + deflater.flush()
-
-
-@lru_cache(4)
-def _begun(data: bytes) -> "tuple[bytes, zlib._Compress]":
-    """Return what `data` deflates to, and what goes on from there."""
-    deflater = _small_deflater()
-    return deflater.compress(data) + deflater.flush(zlib.Z_SYNC_FLUSH), deflater
+    return _deflate(data, same=len(data) - len(orjson.dumps(messages[-1])) - 1)
 
 
 def unpack_messages(blob: bytes) -> tuple[Message, ...]:
@@ -816,17 +804,21 @@ def unpack_text(blob: bytes | None) -> str:
     return "" if blob is None else _inflate(blob).decode("utf-8", "surrogatepass")
 
 
-def _deflate(data: bytes) -> bytes:
+def _deflate(data: bytes, same: int = 0) -> bytes:
     if len(data) <= _SMALL:
-        deflater = _small_deflater()
-        return deflater.compress(data) + deflater.flush()
+        begun, deflater = _begun(data[:same])
+        deflater = deflater.copy()
+        return begun + deflater.compress(data[same:]) + deflater.flush()
     packed = zlib.compress(data, _FAST)
     return packed if len(data) <= _most_of(packed) else zlib.compress(data, _AS_IT_IS)
 
 
-def _small_deflater() -> "zlib._Compress":
+@lru_cache(4)
+def _begun(data: bytes) -> "tuple[bytes, zlib._Compress]":
+    """Return what `data` deflates to, and what goes on from there."""
     # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
-    return zlib.compressobj(_FAST, wbits=13, memLevel=5)
+    deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
+    return deflater.compress(data) + (deflater.flush(zlib.Z_SYNC_FLUSH) if data else b""), deflater
 
 
 def _inflate(blob: bytes | memoryview) -> bytes:
