@@ -244,7 +244,6 @@ class SpendingLimit:
     cost_before: float = 0.0
 
     def __post_init__(self) -> None:
-        self._is_limited = bool(self.max_cost or self.max_total_tokens)
         self._in_flight = 0
         self._reserved_input = 0
 
@@ -258,12 +257,10 @@ class SpendingLimit:
 
         Raises LimitReachedError where it would pass a limit and nothing is in flight.
         """
-        if not self._is_limited:
-            return True
-        tokens = self.input_tokens(batch)
-        refusal = self._refusal(tokens, tracker)
+        refusal = self._refusal(self.input_tokens(batch), tracker)
         if refusal is None:
-            self.hold(1, tokens)
+            self._in_flight += 1
+            self._reserved_input += self.input_tokens(batch)
             return True
         if self._in_flight:
             return False
@@ -271,14 +268,16 @@ class SpendingLimit:
 
     def release(self, batch: Batch) -> None:
         """Give back what `reserve` took: the call has ended and its real tokens are counted."""
-        if self._is_limited:
-            self.hold(-1, -self.input_tokens(batch))
+        self._in_flight -= 1
+        self._reserved_input -= self.input_tokens(batch)
 
     def input_tokens(self, batch: Batch) -> int:
         """Count the tokens of a batch's prompt."""
         return self.limits.input_tokens(planned.size for planned in batch.parts)
 
     def _refusal(self, tokens_in: int, tracker: ProgressTracker) -> LimitReachedError | None:
+        if not self.max_cost and not self.max_total_tokens:
+            return None
         counts = tracker.counts
         reserved_in = self._reserved_input + tokens_in
         reserved_out = (self._in_flight + 1) * self.limits.max_output_tokens

@@ -102,8 +102,6 @@ class Scheduler:
     def replan(self, limits: BatchLimits) -> None:
         """Pack all that has not been sent under other limits."""
         self._limits = limits
-        if limits.max_users == 1 and all(len(batch.parts) == 1 for batch in self._queue):
-            return
         for batch in self._queue:
             self.put_back(batch.parts)
         self._queue.clear()

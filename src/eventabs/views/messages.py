@@ -478,8 +478,6 @@ def _batch_done(note: runs.BatchDone) -> str:
     )
     template = _("{reason} ({count})")
     clauses = [template.format(reason=reason(code), count=count(n)) for code, n in note.unusable.items()]
-    if not (note.ignored or note.missed or note.unplaced or note.misfiled or note.repeated):
-        return joined((sentence, *clauses))  # of nearly all, hundreds a second
     ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
     clauses += _counted((ignored, note.ignored), (_added_by_rules(note.missed), note.missed))
     if of_rows := _counted((_("{count} unplaced"), note.unplaced)) + _slips(note):

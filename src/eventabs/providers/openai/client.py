@@ -449,10 +449,7 @@ class OpenAIProvider:
                 response = await self._channel.send("POST", self._address.url, orjson.dumps(body))
                 async with aclosing(response):
                     async for seconds in self._receive(response, assembler, on_content, idle_timeout):
-                        due = min(last, now() + seconds)
-                        # to set a timer costs as much as to read a piece
-                        if abs(due - (timeout.when() or 0.0)) > seconds / 100:
-                            timeout.reschedule(due)
+                        timeout.reschedule(min(last, now() + seconds))
         except TimeoutError:
             if assembler.finish_reason:
                 return
