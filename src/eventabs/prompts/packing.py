@@ -367,9 +367,8 @@ class Packer:
             )
             least_back = theirs_out + out_out - max_output
             most_back = max_output * (1 + best_excess) - left_out
-            room_back = room * (1 + best_excess) - left_in - numbers[left_rows] + 1  # a token for rounding
             for back, back_in, back_out, back_rows, back_user in given_back:
-                if back_in > room_back or not least_back <= back_out <= most_back:
+                if not least_back <= back_out <= most_back:
                     continue
                 # `_excess` inlined: this is the innermost loop
                 excess = 0.0
@@ -384,18 +383,18 @@ class Packer:
                 their_filled = theirs_in + out_in - back_in + numbers[their_rows + out_rows - back_rows]
                 if their_filled > room:
                     continue
-                their_out, their_users = theirs_out + out_out - back_out, theirs + 1 - back_user
-                fill = max(
-                    *(filled / room, load_out / max_output, load_users / max_users),
-                    *(their_filled / room, their_out / max_output, their_users / max_users),
+                load = _Load(left_in + back_in, load_out, load_users, left_rows + back_rows)
+                other = _Load(
+                    theirs_in + out_in - back_in,
+                    theirs_out + out_out - back_out,
+                    theirs + 1 - back_user,
+                    their_rows + out_rows - back_rows,
                 )
+                fill = max(self._fill(load), self._fill(other))
                 if excess < best_excess or fill < best_fill:
                     best_excess, best_fill = excess, fill
-                    load = _Load(left_in + back_in, load_out, load_users, left_rows + back_rows)
-                    their_in, rows = theirs_in + out_in - back_in, their_rows + out_rows - back_rows
-                    best = out, back, load, _Load(their_in, their_out, their_users, rows)
+                    best = out, back, load, other
                     most_back = max_output * (1 + best_excess) - left_out
-                    room_back = room * (1 + best_excess) - left_in - numbers[left_rows] + 1
         return best
 
     def _best_fit(self, indices: Sequence[int]) -> Batches:
