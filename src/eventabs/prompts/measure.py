@@ -428,20 +428,14 @@ def long_tokens(group: UserGroup, counter: TokenCounter, language: Language) -> 
     pieces: Counter[str] = Counter(dict(group.stamps()))
     for behavior, uses, last_uses, lasts in group.sentences():
         *words, end = _behind_stamp(behavior, language)
-        goes_on = lasts and behavior.action not in _WITHOUT_DURATION
+        bare = uses if lasts and behavior.action not in _WITHOUT_DURATION else last_uses  # without a line end
         pieces.update(dict.fromkeys(words, uses))
-        _end(pieces, end, uses, uses if goes_on else last_uses)
+        pieces.update({end: uses - bare, end.removesuffix("\n"): bare})
     for behavior, uses, last_uses, _lasts in group.lasting():
-        if behavior.action not in _WITHOUT_DURATION:
-            _end(pieces, f" {_how_long(behavior, language)}\n", uses, last_uses)
+        if how_long := _how_long(behavior, language):
+            pieces.update({f" {how_long}\n": uses - last_uses, f" {how_long}": last_uses})
     counts = zip(counter.counts(list(pieces)), pieces.values(), strict=True)
     return sum(tokens * count for tokens, count in counts)
-
-
-def _end(pieces: Counter[str], end: str, uses: int, last_uses: int) -> None:
-    """Count what stands at the ends of lines, or of texts, which have no line end."""
-    pieces[end] += uses - last_uses
-    pieces[end.removesuffix("\n")] += last_uses
 
 
 def _behind_stamp(behavior: Behavior, language: Language) -> tuple[str, ...]:

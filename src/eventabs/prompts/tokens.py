@@ -195,8 +195,7 @@ def _encoding(name: str) -> tiktoken.Encoding:
             "the data of tokenizer {name} is damaged; install it again: pip install --force-reinstall eventabs"
         )
         raise ConfigError(message.format(name=name))
-    words = data.split()
-    ranks = dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
+    ranks = {a2b_base64(token): int(rank) for token, rank in map(bytes.split, data.splitlines())}
     return tiktoken.Encoding(name, pat_str=published.pattern, mergeable_ranks=ranks, special_tokens={})
 
 
