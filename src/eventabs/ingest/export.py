@@ -320,21 +320,17 @@ class UserGroup:
 
     def costs(self, pieces: PieceCosts) -> list[int]:
         """Add up what each user's days and behaviors cost."""
-        costs = self._by_user(
-            sql("costs.sql"),
-            {
-                "body": [within for within, _end in pieces.bodies],
-                "body_end": [end for _within, end in pieces.bodies],
-                "durations": self.durations,
-                "lasting": [within for within, _end in pieces.durations],
-                "lasting_end": [end for _within, end in pieces.durations],
-                "clocks": pieces.clocks,
-                "days": pieces.days,
-            },
-        )
-        for user, tokens in pieces.single.items():
-            costs[user] += tokens
-        return costs
+        values = {
+            "body": [within for within, _end in pieces.bodies],
+            "body_end": [end for _within, end in pieces.bodies],
+            "durations": self.durations,
+            "lasting": [within for within, _end in pieces.durations],
+            "lasting_end": [end for _within, end in pieces.durations],
+            "clocks": pieces.clocks,
+            "days": pieces.days,
+        }
+        costs = dict(self._fetched(sql("costs.sql"), values))
+        return [int(costs.get(user, 0)) + pieces.single.get(user, 0) for user in range(len(self.users))]
 
     def users_of(self, names: Collection[int]) -> set[int]:
         """Return the users who have one of `names`."""
@@ -371,11 +367,6 @@ class UserGroup:
             SELECT DISTINCT user_number FROM (
                 SELECT user_number, day < lag(day) OVER (PARTITION BY user_number ORDER BY row) AS is_back FROM group_rows)
             WHERE is_back""")
-
-    def _by_user(self, query: str, values: dict[str, Any] | None = None) -> list[int]:
-        """Return a number for each user, 0 for those that the query does not return."""
-        numbers = dict(self._fetched(query, values))
-        return [int(numbers.get(user, 0)) for user in range(len(self.users))]
 
     def _users(self, query: str, values: object = None) -> set[int]:
         return {user for (user,) in self._fetched(query, values)}

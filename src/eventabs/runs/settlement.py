@@ -19,7 +19,6 @@ from eventabs.errors import (
 from eventabs.prompts import (
     BatchLimits,
     PromptBuilder,
-    TokenCounter,
     overlapping_parts,
     plan,
     shuffled,
@@ -36,12 +35,10 @@ from eventabs.records import (
     PartSize,
     PlannedPart,
     Reply,
-    Request,
     Usage,
-    UserLog,
     row_ranges,
 )
-from eventabs.replies import Reader, Reading
+from eventabs.replies import Reading
 from eventabs.runs.components import RunContext, asked_in, last_taken, make_reader, sampling_of
 from eventabs.runs.intake import halves
 from eventabs.runs.limits import ProgressTracker, SpendingLimit
@@ -333,17 +330,14 @@ def acceptable(asked: AskedUser, outcome: Outcome) -> Outcome | None:
 
 
 def after_error(batch: Batch, error: EndpointError) -> list[PartChange]:
-    """Judge the parts of a call that brought no answer."""
+    """Judge the parts of a call that brought no answer. A refused request is asked again in two halves, without a charge."""
+    if isinstance(error, RejectedRequestError):
+        return [_smaller(planned, batch, "endpoint") for planned in batch.parts]
     if isinstance(error, ModeratedError):
         return [_smaller(planned, batch, "content_filter") for planned in batch.parts]
     if isinstance(error, ContextTooLongError):
         return [_shorter(planned, batch, "too_long") for planned in batch.parts]
     return [_unanswered(planned, batch, error) for planned in batch.parts]
-
-
-def halved(batch: Batch) -> list[PartChange]:
-    """Ask again in two halves, without a charge."""
-    return [_smaller(planned, batch, "endpoint") for planned in batch.parts]
 
 
 def _judged(
@@ -427,19 +421,6 @@ class Session:
             return sampling
         return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
 
-    def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
-        """Make the request about some logs; `links`: these have journeys in place of behaviors."""
-        builder = self.builder.linking if links else self.builder
-        return builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
-
-    def reader(self) -> Reader:
-        """Make the reader of replies."""
-        return make_reader(self.run.settings, self.run.facts)
-
-    def token_counter(self) -> Callable[[str], int]:
-        """Return the counter of an answer's tokens, for endpoints that report no usage."""
-        return TokenCounter(self.run.settings.prompt.tokenizer).count
-
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
         """Cut a part in smaller ones, none if it is a single behavior."""
         log = await self.writer.write(lambda ledger: ledger.log(*part))
@@ -499,7 +480,7 @@ class Settlement:
         self.scheduler = scheduler
         self._session = session
         self._tracker = session.tracker
-        self._reader = session.reader()
+        self._reader = make_reader(session.run.settings, session.run.facts)
         self._rejected: set[Part] = set()
         self._reading_long = asyncio.Lock()
 
@@ -604,7 +585,7 @@ class Settlement:
         changes: list[PartChange] = []
         if not is_final:
             self._rejected |= parts if is_rejected else set()
-            changes = halved(call.batch) if is_rejected else after_error(call.batch, error)
+            changes = after_error(call.batch, error)
             changes = [await self._cut(change) for change in changes]
 
         def settle(ledger: Ledger) -> _Settled:

@@ -912,10 +912,7 @@ class LedgerWriter:
         return await self.submit(task)
 
     def submit(
-        self,
-        task: Callable[[Ledger], T],
-        *,
-        then: Callable[[T], None] | None = None,
+        self, task: Callable[[Ledger], T], *, then: Callable[[T], None] | None = None
     ) -> asyncio.Future[T]:
         """Run `task` in a transaction, after all tasks submitted before; return the future of its result.
 
