@@ -197,7 +197,7 @@ class ReplyReader:
     def __init__(self, session: Session, settlement: Settlement) -> None:
         self._session = session
         self._settlement = settlement
-        self._count_tokens = session.builder.counter.count
+        self._count_tokens = session.token_counter()
         self._errors: dict[int, EndpointError] = {}
         self._replies = 0
 

@@ -50,7 +50,7 @@ class Engine:
     def __post_init__(self) -> None:
         self.stopped = False  # on request
         self._tracker, self._observer = self.session.tracker, self.session.run.observer
-        self._count_tokens = self.session.builder.counter.count
+        self._count_tokens = self.session.token_counter()
         self._changed = asyncio.Event()
         self._taking, self._entering = asyncio.Lock(), asyncio.Lock()
         self._abandoned = asyncio.Event()
@@ -274,9 +274,7 @@ def open_call(
 ) -> tuple[Call, Request]:
     """Compose a call and write it down, in one visit to the writer's thread."""
     asked = [ledger.asked(each.part, each.rows, attempt=batch.attempt) for each in batch.parts]
-    builder = session.builder.linking if batch.links else session.builder
-    logs = [user.log for user in asked]
-    request = builder.request(logs, max_output_tokens=session.limits.max_output_tokens)
+    request = session.compose([user.log for user in asked], links=batch.links)
     call_id = ledger.open_call(
         batch,
         request,

@@ -19,6 +19,7 @@ from eventabs.errors import (
 from eventabs.prompts import (
     BatchLimits,
     PromptBuilder,
+    TokenCounter,
     overlapping_parts,
     plan,
     shuffled,
@@ -35,10 +36,12 @@ from eventabs.records import (
     PartSize,
     PlannedPart,
     Reply,
+    Request,
     Usage,
+    UserLog,
     row_ranges,
 )
-from eventabs.replies import Reading
+from eventabs.replies import Reader, Reading
 from eventabs.runs.components import RunContext, asked_in, last_taken, make_reader, sampling_of
 from eventabs.runs.intake import halves
 from eventabs.runs.limits import ProgressTracker, SpendingLimit
@@ -421,6 +424,19 @@ class Session:
             return sampling
         return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
 
+    def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
+        """Make the request about some logs; `links`: these have journeys in place of behaviors."""
+        builder = self.builder.linking if links else self.builder
+        return builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
+
+    def reader(self) -> Reader:
+        """Make the reader of replies."""
+        return make_reader(self.run.settings, self.run.facts)
+
+    def token_counter(self) -> Callable[[str], int]:
+        """Return the counter of an answer's tokens, for endpoints that report no usage."""
+        return TokenCounter(self.run.settings.prompt.tokenizer).count
+
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
         """Cut a part in smaller ones, none if it is a single behavior."""
         log = await self.writer.write(lambda ledger: ledger.log(*part))
@@ -480,7 +496,7 @@ class Settlement:
         self.scheduler = scheduler
         self._session = session
         self._tracker = session.tracker
-        self._reader = make_reader(session.run.settings, session.run.facts)
+        self._reader = session.reader()
         self._rejected: set[Part] = set()
         self._reading_long = asyncio.Lock()
 
