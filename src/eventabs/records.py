@@ -140,11 +140,15 @@ class DayKind(NamedTuple):
 
 
 class SentenceUse(NamedTuple):
-    """What some behaviors say in their long form, one of them, and how many they are: in all, and as a user's last."""
+    """What some behaviors say in their long form, and how many they are: in all, and as a user's last.
+
+    `lasts`: a duration stands at the end, unless the action has none; it is counted by itself.
+    """
 
     behavior: Behavior
     uses: int
     last_uses: int
+    lasts: bool
 
 
 class PieceCosts(NamedTuple):

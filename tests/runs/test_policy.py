@@ -11,6 +11,7 @@ from eventabs.errors import (
     EndpointError,
     ModeratedError,
     RateLimitedError,
+    RejectedRequestError,
     TransientError,
 )
 from eventabs.records import (
@@ -23,7 +24,7 @@ from eventabs.records import (
     PlannedPart,
     UserLog,
 )
-from eventabs.runs.settlement import MOST_BROKEN_CALLS, Scheduler, after_error, after_reply, halved
+from eventabs.runs.settlement import MOST_BROKEN_CALLS, Scheduler, after_error, after_reply
 from eventabs.store.ledger import PartChange
 from runs_kit import LIMITS, SIZE, bad, batch_of, event_of, plan, well
 
@@ -208,7 +209,9 @@ def test_a_user_fails_after_too_many_calls_without_an_answer() -> None:
 
 
 def test_a_refused_request_is_halved_and_charged_to_nobody() -> None:
-    assert [kind_of(change, peers=3) for change in halved(TOGETHER)] == ["smaller"] * 5
+    assert [kind_of(change, peers=3) for change in after_error(TOGETHER, RejectedRequestError("no"))] == [
+        "smaller"
+    ] * 5
 
 
 READ_REASONS: list[FailureReason] = sorted({reason for reason, *_ in TABLE})

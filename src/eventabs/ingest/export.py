@@ -290,43 +290,47 @@ class UserGroup:
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
     def sentences(self) -> Iterator[SentenceUse]:
-        """Yield the different long forms of the behaviors, with their counts."""
-        with closing(self._cursor.cursor()) as cursor:
-            cursor.execute(f"""
-                SELECT count(*), count(*) FILTER (is_last), any_value({_START}), action, what, place, duration, 0, 0, sentence
-                FROM (
-                    SELECT start, action, coalesce(item, text) AS what, place, duration, coalesce(text, '') AS sentence,
-                        user_id IS DISTINCT FROM lead(user_id) OVER (ORDER BY rowid) AS is_last
-                    FROM behaviors WHERE {self._rows} AND reason IS NULL)
-                GROUP BY action, what, place, duration, sentence""")
-            for count, last, *behavior in fetched(cursor):
-                yield SentenceUse(Behavior(*behavior), count, last)
+        """Yield the different long forms of the behaviors without the durations at their ends, with their counts."""
+        return self._uses("action, coalesce(item, text), place, own", "action, item, place, own, text, lasts")
+
+    def lasting(self) -> Iterator[SentenceUse]:
+        """Yield the durations at the ends of long forms by action, with their counts."""
+        return self._uses("action, '', '', duration", "action, duration, text, lasts HAVING lasts")
+
+    def _uses(self, facts: str, by: str) -> Iterator[SentenceUse]:
+        """Count behaviors `by` what they share. Where one names nothing, the duration is its `own`: not the end of a text."""
+        self._cursor.execute(f"""
+            SELECT count(*), count(*) FILTER (is_last), lasts, {facts}, 0, 0, coalesce(text, '')
+            FROM (
+                SELECT *, rowid IN (SELECT max(row) FROM group_rows GROUP BY user_number) AS is_last,
+                    text IS NULL AND duration IS NOT NULL AND (item <> '' OR place <> '') AS lasts,
+                    CASE WHEN text IS NULL AND item = '' AND place = '' THEN duration END AS own
+                FROM behaviors WHERE {self._rows} AND reason IS NULL)
+            GROUP BY {by}""")
+        for uses, last_uses, lasts, *behavior in fetched(self._cursor):
+            yield SentenceUse(Behavior(datetime.min, *behavior), uses, last_uses, lasts)  # noqa: DTZ901
 
     def stamps(self) -> list[tuple[str, int]]:
         """Return the pieces of the behaviors' stamps `YYYY-MM-DD HH:MM:SS` (day, minute, seconds), each once with its count."""
-        pieces = (
-            f"SELECT strftime(start, '{form}'), count(*) FROM behaviors WHERE {self._rows} AND reason IS NULL GROUP BY 1"
-            for form in ("%Y-%m-%d", " %H:%M", ":%S")
-        )
-        return [(piece, count) for piece, count in self._fetched(" UNION ALL ".join(pieces))]
+        return self._fetched(f"""
+            SELECT strftime(day, '%Y-%m-%d'), count(*) FROM group_rows GROUP BY day
+            UNION ALL SELECT format(' {{:02d}}:{{:02d}}', minute // 60, minute % 60), count(*) FROM group_rows GROUP BY minute
+            UNION ALL SELECT format(':{{:02d}}', second(start)), count(*) FROM behaviors
+                WHERE {self._rows} AND reason IS NULL GROUP BY second(start)""")
 
     def costs(self, pieces: PieceCosts) -> list[int]:
         """Add up what each user's days and behaviors cost."""
-        costs = self._by_user(
-            sql("costs.sql"),
-            {
-                "body": [within for within, _end in pieces.bodies],
-                "body_end": [end for _within, end in pieces.bodies],
-                "durations": self.durations,
-                "lasting": [within for within, _end in pieces.durations],
-                "lasting_end": [end for _within, end in pieces.durations],
-                "clocks": pieces.clocks,
-                "days": pieces.days,
-            },
-        )
-        for user, tokens in pieces.single.items():
-            costs[user] += tokens
-        return costs
+        values = {
+            "body": [within for within, _end in pieces.bodies],
+            "body_end": [end for _within, end in pieces.bodies],
+            "durations": self.durations,
+            "lasting": [within for within, _end in pieces.durations],
+            "lasting_end": [end for _within, end in pieces.durations],
+            "clocks": pieces.clocks,
+            "days": pieces.days,
+        }
+        costs = dict(self._fetched(sql("costs.sql"), values))
+        return [int(costs.get(user, 0)) + pieces.single.get(user, 0) for user in range(len(self.users))]
 
     def users_of(self, names: Collection[int]) -> set[int]:
         """Return the users who have one of `names`."""
@@ -363,11 +367,6 @@ class UserGroup:
             SELECT DISTINCT user_number FROM (
                 SELECT user_number, day < lag(day) OVER (PARTITION BY user_number ORDER BY row) AS is_back FROM group_rows)
             WHERE is_back""")
-
-    def _by_user(self, query: str, values: dict[str, Any] | None = None) -> list[int]:
-        """Return a number for each user, 0 for those that the query does not return."""
-        numbers = dict(self._fetched(query, values))
-        return [int(numbers.get(user, 0)) for user in range(len(self.users))]
 
     def _users(self, query: str, values: object = None) -> set[int]:
         return {user for (user,) in self._fetched(query, values)}

@@ -46,7 +46,10 @@ class UserGroup(Protocol):
         """Add up what each user's days and behaviors cost."""
 
     def sentences(self) -> Iterator[SentenceUse]:
-        """Yield the behaviors in their long form, each once."""
+        """Yield the long forms of the behaviors without the durations at their ends, each once."""
+
+    def lasting(self) -> Iterator[SentenceUse]:
+        """Yield these durations by action, each once."""
 
     def stamps(self) -> list[tuple[str, int]]:
         """Return the pieces of all time stamps, each once with its count."""
@@ -244,15 +247,19 @@ def sentence(behavior: Behavior, language: Language = "zh") -> str:
         return behavior.text
     action = behavior.action
     what = _SENTENCES[language].get(action, action + " {}").replace("{}", behavior.item, 1)
-    duration = None if action in _WITHOUT_DURATION else behavior.duration
     if language == "en":
         where = f"on {behavior.place}" if behavior.place else ""
-        how_long = "" if duration is None else f"for {_english(duration)}"
     else:
         where = f"在{behavior.place}" if behavior.place else ""
         where += "上" if where and action == _IN_SECONDS else ""
-        how_long = "" if duration is None else _chinese(duration, action)
-    return " ".join(filter(None, (what, where, how_long)))
+    return " ".join(filter(None, (what, where, _how_long(behavior, language))))
+
+
+def _how_long(behavior: Behavior, language: Language) -> str:
+    action, seconds = behavior.action, behavior.duration
+    if seconds is None or action in _WITHOUT_DURATION:
+        return ""
+    return f"for {_english(seconds)}" if language == "en" else _chinese(seconds, action)
 
 
 def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
@@ -272,13 +279,14 @@ def long_tokens(group: UserGroup, counter: TokenCounter, language: Language) -> 
         logs = group.logs(range(len(group.users)))
         return sum(counter.total(long_pieces(log, language)) for log in logs)
     pieces: Counter[str] = Counter(dict(group.stamps()))
-    for behavior, uses, last_uses in group.sentences():
+    for behavior, uses, last_uses, lasts in group.sentences():
         *words, end = _behind_stamp(behavior, language)
-        for piece in words:
-            pieces[piece] += uses
-        pieces[end] += uses - last_uses
-        if last_uses:
-            pieces[end.removesuffix("\n")] += last_uses
+        bare = uses if lasts and behavior.action not in _WITHOUT_DURATION else last_uses  # without a line end
+        pieces.update(dict.fromkeys(words, uses))
+        pieces.update({end: uses - bare, end.removesuffix("\n"): bare})
+    for behavior, uses, last_uses, _lasts in group.lasting():
+        if how_long := _how_long(behavior, language):
+            pieces.update({f" {how_long}\n": uses - last_uses, f" {how_long}": last_uses})
     counts = zip(counter.counts(list(pieces)), pieces.values(), strict=True)
     return sum(tokens * count for tokens, count in counts)
 

@@ -359,12 +359,8 @@ class Packer:
         given_back += [(back, *sizes[back], 1) for back in batches[partner]]
         for out in batches[batch]:
             out_in, out_out, out_rows = sizes[out]
-            left_in, left_out, left, left_rows = (
-                ours_in - out_in,
-                ours_out - out_out,
-                ours - 1,
-                our_rows - out_rows,
-            )
+            left_in, left_out = ours_in - out_in, ours_out - out_out
+            left, left_rows = ours - 1, our_rows - out_rows
             least_back = theirs_out + out_out - max_output
             most_back = max_output * (1 + best_excess) - left_out
             for back, back_in, back_out, back_rows, back_user in given_back:

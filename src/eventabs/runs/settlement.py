@@ -333,17 +333,14 @@ def acceptable(asked: AskedUser, outcome: Outcome) -> Outcome | None:
 
 
 def after_error(batch: Batch, error: EndpointError) -> list[PartChange]:
-    """Judge the parts of a call that brought no answer."""
+    """Judge the parts of a call that brought no answer. A refused request is asked again in two halves, without a charge."""
+    if isinstance(error, RejectedRequestError):
+        return [_smaller(planned, batch, "endpoint") for planned in batch.parts]
     if isinstance(error, ModeratedError):
         return [_smaller(planned, batch, "content_filter") for planned in batch.parts]
     if isinstance(error, ContextTooLongError):
         return [_shorter(planned, batch, "too_long") for planned in batch.parts]
     return [_unanswered(planned, batch, error) for planned in batch.parts]
-
-
-def halved(batch: Batch) -> list[PartChange]:
-    """Ask again in two halves, without a charge."""
-    return [_smaller(planned, batch, "endpoint") for planned in batch.parts]
 
 
 def _judged(
@@ -604,7 +601,7 @@ class Settlement:
         changes: list[PartChange] = []
         if not is_final:
             self._rejected |= parts if is_rejected else set()
-            changes = halved(call.batch) if is_rejected else after_error(call.batch, error)
+            changes = after_error(call.batch, error)
             changes = [await self._cut(change) for change in changes]
 
         def settle(ledger: Ledger) -> _Settled:

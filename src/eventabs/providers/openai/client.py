@@ -466,11 +466,7 @@ class OpenAIProvider:
             raise translate_error(error, self._address) from None
 
     async def _receive(
-        self,
-        response: httpx.Response,
-        assembler: ReplyAssembler,
-        on_content: OnContent,
-        idle_timeout: float,
+        self, response: httpx.Response, assembler: ReplyAssembler, on_content: OnContent, idle_timeout: float
     ) -> AsyncIterator[float]:
         """Read the answer into the assembler; yield how many seconds to wait for what comes next."""
         context = self._channel.error_context(response, self._wall_clock())
