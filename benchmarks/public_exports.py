@@ -28,7 +28,6 @@ from eventabs.errors import EventabsError
 from eventabs.ingest import open_export
 from public_truth import Row, Rule, rows
 
-
 _LIST: Final = Path(__file__).with_name("public_exports.toml")
 _SETTING: Final = re.compile(
     r'\[input(?P<table>\.columns)?\] ((?:\w+ = (?:"[^"]*"|\[[^\]]*\]|true|false)(?:, )?)+)'
@@ -79,7 +78,9 @@ def truth_of(folder: Path) -> tuple[list[Rule], Truth]:
 
     def found(path: Path, entry: Rule, user: str | None) -> list[Row]:
         rule = module.RULES[entry["id"]]
-        module.RULES[entry["id"]] = {**rule, "user": user} if user in entry.get("also", {}).get("user", []) else rule
+        module.RULES[entry["id"]] = (
+            {**rule, "user": user} if user in entry.get("also", {}).get("user", []) else rule
+        )
         try:
             return [Row(*row) for row in module.rows(entry["id"], str(path))]
         finally:
@@ -229,8 +230,16 @@ def main() -> None:
                 print(json.dumps(told, ensure_ascii=False), flush=True)
             else:
                 detail = [str(told[key]) for key in ("untouched", "copied") if key in told and told["odd"]]
-                print(f"{told['id']:20} {told['result']:20} {' | '.join(detail)}"[:300].replace("\n", " "), flush=True)
-        print(folder.name, *(f"{sums[each]} {each}" for each in _OUTCOMES if sums[each]), sep=", ", file=sys.stderr)
+                print(
+                    f"{told['id']:20} {told['result']:20} {' | '.join(detail)}"[:300].replace("\n", " "),
+                    flush=True,
+                )
+        print(
+            folder.name,
+            *(f"{sums[each]} {each}" for each in _OUTCOMES if sums[each]),
+            sep=", ",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

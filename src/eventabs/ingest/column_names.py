@@ -5,6 +5,7 @@ Words of actions are compared in lower case and without SEPARATORS.
 
 import re
 import tomllib
+import unicodedata
 from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal
@@ -12,6 +13,16 @@ from typing import Any, Final, Literal
 from eventabs.records import DurationUnit
 
 SEPARATORS: Final = " _-$"
+_ACCENTS: Final = re.compile("[\u0300-\u036f]")
+
+
+def bare(text: str) -> str:
+    """Return a text without the accents of Latin letters: usuário is usuario."""
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", text))).replace(
+        "ı", "i"
+    )
+
+
 _WORDS: Final[dict[str, Any]] = tomllib.loads(
     resources.files("eventabs.ingest").joinpath("words.toml").read_text("utf-8")
 )
@@ -54,15 +65,14 @@ def _plain_words(words: str) -> tuple[str, ...]:
 def words_of(name: str) -> tuple[str, ...]:
     """Return the words of a column's name in lower case: they change at case, marks, and where known words meet."""
     found: list[str] = []
-    for part in _PARTS.findall(name):
+    for part in _PARTS.findall(name if name.isascii() else bare(name)):
         word = part.lower()
         if word in _ALL:
             found.append(word)
         elif word[-1:] == "s" and word[:-1] in _ALL and len(word) > 2:  # noqa: PLR2004
             found.append(word[:-1])
         elif not word.isascii() or re.fullmatch(f"(?:{_PIECES})+", word):
-            pieces = re.findall(_PIECES, word)
-            found += pieces + ([rest] if (rest := re.sub(_PIECES, "", word)) else [])
+            found += filter(None, re.split(f"({_PIECES})", word))
         elif ended := _ENDS.fullmatch(word):
             found += ended.groups()
         else:
@@ -91,9 +101,9 @@ def fit(name: str, role: str) -> float:
     return max(known) * 0.7**strange + better - 0.001 * len(words)
 
 
-def is_of_profile(name: str) -> bool:
-    """Whether a column's name says who somebody is, and not what was done."""
-    return not _NEVER["done"].isdisjoint(words_of(name))
+def is_excluded(name: str, role: str) -> bool:
+    """Whether a column's name has a word with which it is not of a role; `done`: it says who somebody is, not what was done."""
+    return not _NEVER[role].isdisjoint(words_of(name))
 
 
 def stated_unit(name: str) -> DurationUnit | None:

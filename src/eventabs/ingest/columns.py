@@ -20,7 +20,7 @@ from eventabs.ingest.column_names import (
     PROFILE_NAMES,
     ROLES,
     fit,
-    is_of_profile,
+    is_excluded,
     plain,
     stated_unit,
     words_of,
@@ -49,10 +49,15 @@ _WORDS: Final = (
     "result",
 )  # also where seldom filled
 _OF_A_ROW: Final = {"id", "no", "number", "url", "编号"}  # in the names of what may differ in every row
+# what most English words for people end in
 _PERSON: Final = re.compile(
-    r".+(?:er|or|ee|ist|ian|ant|ent|man)"
-)  # what most English words for people end in
-_ACTIVITY: Final = ("text", "action", "item", "place", "app", "media", "category")
+    r"(?!order|number|center|server|folder|voucher|quarter|layer|paper|color).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"
+)
+_PERSONS: Final = re.compile(
+    r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,15}|[0-9a-f-]{16,}"
+)
+_DONE: Final = {"text", "action", "item", "app", "media"}
+_ACTIVITY: Final = {*_DONE, "place", "category"}
 # Inside a context or a device these names mean something else.
 _ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset", "end", "price"}
 _KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
@@ -73,6 +78,7 @@ _FEW: Final = 20  # different values: more are things, not actions
 _NESTED: Final = 0.95  # of a score, for each step into an object
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
+_EPOCH: Final = re.compile(r"1\d{9}(?:\.\d+)?|1\d{12}")
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
 _SENTENCE: Final = re.compile(r"(?s)(?:.*?\b[^\W\d_]{2,}[ ,.!?]+){4}.*|(?:.*?[\u4e00-\u9fff]){8}.*")
 _USUAL_TIME: Final = re.compile(
@@ -135,7 +141,9 @@ class Profile(NamedTuple):
         depth = len(self.names) - 1
         if not depth:
             return fit(self.column, role)
-        found = max(fit(" ".join(self.names[-2:]), role), fit(self.names[-1], role))
+        found = fit(" ".join(self.names[-2:]), role)
+        if role != "place":  # a branch of git is another one
+            found = max(found, fit(self.names[-1], role))
         return 0.0 if role in _ONLY_OUTSIDE else found * _NESTED**depth
 
     def score(self, role: str) -> float:  # noqa: C901  a case for each role
@@ -166,6 +174,10 @@ class Profile(NamedTuple):
                 is_row = is_each and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
                 is_code = self.codes > _ALIKE
                 found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
+                if is_code and self.names[-1].lower().endswith("s"):  # `comments` counts them
+                    found *= 0.3
+                if role == "item" and self.distinct <= _FEW < rows * _MORE and self.named("action"):
+                    found *= 0.9  # few values are rather what was done
         return found
 
 
@@ -226,11 +238,15 @@ def _times(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> set[s
 
 
 class Choice(NamedTuple):
-    """The column of each role, those for which too little speaks (`unsure`), and runners-up that are as good (`near`)."""
+    """The column of each role, a user and time for which too little speaks (`unsure`), and runners-up (`near`).
+
+    `guessed`: what was done is taken from these roles by their values, or nothing says it.
+    """
 
     roles: dict[str, str]
     unsure: dict[str, str]
     near: dict[str, str]
+    guessed: tuple[str, ...] = ()
 
 
 def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:
@@ -261,26 +277,36 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
+        if is_seldom and role in ("action", "item") and _DONE & roles.keys():
+            continue
         sure = each.named(role) if is_seldom else score
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
-    if "user" in {*open_roles} - {*roles, *unsure} and (who := _coming_back(free, used, is_person=True)):
+    if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used)):
         unsure["user"] = who.column
         used.add(who.column)
     markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
     if markers and not named.get("marker"):
         roles["marker"] = max(markers)[1]
-    kept = {
-        "user",
-        "time",
-        "date",
-        *([] if {"text", "action", "item"} & roles.keys() else ["action", "item"]),
-    }
-    unsure = {role: column for role, column in unsure.items() if role in kept}
-    if "item" in kept:
-        left = [each for each in free if each.column not in used]
-        unsure |= _by_values(left, {**named, **unsure}, roles)
-    return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near)
+    guessed = dict[str, str]()
+    if not _DONE & roles.keys():
+        guessed = {role: unsure[role] for role in ("action", "item") if role in unsure}
+        who = next((each for each in free if each.column == roles.get("user", unsure.get("user"))), None)
+        # a state says what was done, where nothing else does
+        taken = {
+            role: name
+            for role, name in {**named, **roles, **unsure}.items()
+            if role not in ("result", "marker")
+        }
+        left = [each for each in free if each.column not in taken.values()]
+        guessed |= _by_values(left, taken, who)
+        if not guessed and not _ACTIVITY & roles.keys():
+            guessed["action"] = f"{CONSTANT}record"
+        roles |= guessed
+        if roles.get("result") in guessed.values():
+            del roles["result"]
+    unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
+    return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near, tuple(guessed))
 
 
 def _choose_time(
@@ -294,12 +320,13 @@ def _choose_time(
         times = [each for each in free if each.score("time") > _NEARLY_NONE * 2]
         filled = [each for each in free if each.filled > _ALIKE and not each.named("end")]
         clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
-        values = [each for each in filled if each.read > _ALIKE > each.codes and each.kind != "clock"]
+        values = [each for each in filled if each.kind != "clock" and each.read > _ALIKE > each.codes]
+        values = values or [each for each in filled if _share(_EPOCH, each.values) > _ALIKE]
         if times:
             best = max(times, key=lambda each: each.score("time") * fineness[each.kind])
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
         elif values:
-            best = min(values, key=lambda each: each.kind == "day")
+            best = min(values, key=lambda each: (is_excluded(each.names[-1], "time"), each.kind == "day"))
             if best.kind == "day" and len(clocks) == 1:
                 unsure |= {"time": clocks[0].column, "date": best.column}
             else:
@@ -327,10 +354,10 @@ def _is_within(fine: Profile, coarse: Profile) -> bool:
     return len(fine.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * fine.distinct
 
 
-def _by_values(left: Sequence[Profile], taken: Mapping[str, str], roles: dict[str, str]) -> dict[str, str]:
+def _by_values(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None) -> dict[str, str]:
     """Return columns without a telling name that could say what was done: of few values an action, of many an object.
 
-    An object of sentences is sure, and goes to `roles`.
+    What is the same in all rows of a user (`who`) says who somebody is.
     """
     texts = [
         each
@@ -339,35 +366,67 @@ def _by_values(left: Sequence[Profile], taken: Mapping[str, str], roles: dict[st
         and each.distinct > 1
         and each.usual <= _ALL_ALIKE
         and each.codes + each.read < _HALF
-        and each.column not in taken.values()
-        and not (each.named("user") or each.named("place") or is_of_profile(each.names[-1]))
+        and not (
+            each.named("user")
+            or each.named("place")
+            or each.named("end")
+            or is_excluded(each.names[-1], "done")
+        )
+        and not (who and _is_of(each, who))
     ]
     few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
     found = {}
     if few and not taken.get("action"):
-        found["action"] = max(few, key=lambda each: each.filled).column
-    many = [each for each in texts if each.column not in found.values()]
+        found["action"] = max(few, key=lambda each: (each.named("result") > 0, each.filled)).column
+    many = [each for each in texts if each.column not in found.values() and not each.named("result")]
     if many and not taken.get("item"):
-        best = max(many, key=lambda each: each.filled * each.distinct)
-        (roles if best.is_told else found)["item"] = best.column
-    elif not taken.get("item") and (thing := _coming_back(left, taken.values(), is_person=False)):
+        found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
+    elif not taken.get("item") and (thing := _what(left, taken.values())):
         found["item"] = thing.column
     return found
 
 
-def _coming_back(left: Sequence[Profile], taken: Collection[str], *, is_person: bool) -> Profile | None:
-    """Return a column of ids that come back, of somebody or something that no role has a word for: `teller_id`, `quiz_id`."""
+def _is_of(each: Profile, who: Profile) -> bool:
+    """Whether a column has a single value for each of the users who come back."""
+    rows = len(who.values)
+    return 1 < who.distinct < _HALF * rows and _is_within(who, each)
+
+
+def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
+    """Return the column that most looks like somebody who comes back, where no role has a word for it: `teller_id`."""
+
+    def weight(each: Profile) -> float:
+        words = words_of(each.names[-1])
+        told = 2.0 * (_share(_PERSONS, each.values) > _ALIKE) + 1.5 * (not _OF_A_ROW.isdisjoint(words[-1:]))
+        told += any(map(_PERSON.fullmatch, words)) - 0.5 * (each.distinct <= _HANDFUL)
+        return told + each.distinct / len(each.values)
+
+    able = [each for each in _who_come_back(left, taken) if weight(each) > 1]
+    return max(able, key=weight, default=None)
+
+
+def _what(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
+    """Return the column of ids of something that comes back: `quiz_id`."""
     ids = [
         each
-        for each in left
+        for each in _who_come_back(left, taken)
         if not _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:])
-        and len(each.values) >= _LEAST
+    ]
+    persons = [each for each in ids if _PERSON.fullmatch(words_of(each.column)[-2])]
+    return max(ids, key=lambda each: (each not in persons, each.distinct), default=None)
+
+
+def _who_come_back(left: Sequence[Profile], taken: Collection[str]) -> list[Profile]:
+    return [
+        each
+        for each in left
+        if len(each.values) >= _LEAST
         and 1 < each.distinct <= _HALF * each.filled * len(each.values)
         and each.column not in taken
-        and not any(map(each.named, ROLES))
+        and each.read <= _HALF
+        and not is_excluded(each.names[-1], "done")
+        and not any(each.named(role) >= _SURE for role in ROLES)
     ]
-    persons = {each for each in ids if _PERSON.fullmatch(words_of(each.column)[-2])}
-    return max(ids, key=lambda each: ((each in persons) == is_person, each.distinct), default=None)
 
 
 def required(path: str, choice: Choice, inventory: Inventory, source: Format | None = None) -> dict[str, str]:
@@ -384,19 +443,12 @@ def required(path: str, choice: Choice, inventory: Inventory, source: Format | N
         what = _("no time column that is sure; name it")
     elif choice.near.get("user") and not has_user:
         what = _("two columns that may be the user, {first} and {second}; name one")
-    elif not any(role in roles for role in _ACTIVITY) or (
-        not {"text", "action", "item", "app", "media"} & roles.keys()
-        and {"action", "item"} & choice.unsure.keys()
-    ):
-        what = _("no column that surely says what was done; name it")
     if not what:
         return dict(roles)
     template = _("{path} has {what} in eventabs.toml under [input.columns]; it has: {columns}")
     what = what.format(first=roles.get("user", ""), second=choice.near.get("user", ""))
     error = _refusal(template, path, inventory.every, what=what)
     if "time" in proposed and source:
-        if not {*proposed}.intersection(_ACTIVITY):  # every row says the same: that there was one
-            proposed["action"] = f"{CONSTANT}record"
         settings = {**kept_settings(source), **({} if "user" in proposed or has_user else {"user": "me"})}
         error.proposal = input_table(
             settings, {role: proposed[role] for role in ROLES if role in proposed}, choice.near
@@ -588,9 +640,9 @@ class ColumnChoice:
             path, inventory = source.file.path, source.inventory
             refuse_absent_columns(path, inventory, self.named)
             found = profiles(inventory, tuple(islice(source.sample(), _SAMPLED)), self._connection)
-            roles = required(
-                path, choose(found, self.named, has_user=source.file.has_user), inventory, source
-            )
+            choice = choose(found, self.named, has_user=source.file.has_user)
+            roles = required(path, choice, inventory, source)
+            self.warnings += _guessed(choice)
             if found and len(found[0].values) >= _LEAST:
                 self.warnings += self._doubts(found, roles)
             self._known[key] = found, roles
@@ -639,6 +691,16 @@ class ColumnChoice:
                     "the column {column} (role {role}) is filled in {held:,} {of}, {other} in {more:,}; to take that: {setting}"
                 )
                 yield _doubt("fuller_column", message, role, chosen, fuller[0])
+
+
+def _guessed(choice: Choice) -> Iterable[InputWarning]:
+    """Say which roles were taken by their values alone."""
+    if choice.guessed:
+        message = _(
+            "no name says what was done, so it is taken from values: {taken}; if another column says it, name it: {setting}"
+        )
+        taken = ", ".join(f'{role} = "{choice.roles[role]}"' for role in choice.guessed)
+        yield warning("guessed_activity", message, taken=taken, setting=column_setting("action"))
 
 
 def warning(code: str, message: str, **values: object) -> InputWarning:
