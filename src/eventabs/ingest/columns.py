@@ -160,6 +160,8 @@ class Profile(NamedTuple):
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
             case "duration":
                 found *= _share(_LASTING, self.values) > _ALIKE
+            case "user" if is_each and self.distinct > _SAMPLED * _MORE:  # somebody who comes back is better
+                found *= _ALIKE
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
             case "user" if is_letter and self.distinct >= _HALF * self.filled * rows:  # nobody comes back
@@ -305,6 +307,12 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         roles |= guessed
         if roles.get("result") in guessed.values():
             del roles["result"]
+    lasting, ending = (
+        [each for each in free if each.column == roles.get(role)] for role in ("duration", "end")
+    )
+    if lasting and ending and min(ending[0].filled, ending[0].read, lasting[0].codes) > _ALIKE:
+        if not stated_unit(" ".join(lasting[0].names[-2:])):  # the end says the unit
+            del roles["duration"]
     unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
     return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near, tuple(guessed))
 
@@ -314,6 +322,13 @@ def _choose_time(
 ) -> None:
     """Take the finest of the times, a clock with the day beside it; without any name, the one column of times."""
     days = [each for each in free if each.score("date") >= _SURE and each.kind in ("", "day")]
+    days = days or [
+        each
+        for each in free
+        if each.kind == "day"
+        and min(each.filled, each.read) > _ALIKE
+        and not is_excluded(each.names[-1], "date")
+    ]
     has_day = bool(roles.get("date") or days)
     if not named.get("time"):
         fineness = {**_FINENESS, "clock": _FINENESS["clock"] if has_day else 0.1}
