@@ -78,9 +78,8 @@ def truth_of(folder: Path) -> tuple[list[Rule], Truth]:
 
     def found(path: Path, entry: Rule, user: str | None) -> list[Row]:
         rule = module.RULES[entry["id"]]
-        module.RULES[entry["id"]] = (
-            {**rule, "user": user} if user in entry.get("also", {}).get("user", []) else rule
-        )
+        is_other = user and user not in _listed(entry.get("user"))[:1]
+        module.RULES[entry["id"]] = {**rule, "user": user} if is_other else rule
         try:
             return [Row(*row) for row in module.rows(entry["id"], str(path))]
         finally:
@@ -127,9 +126,7 @@ def faults(
     odd, also = [], entry.get("also", {})
     users = [*_listed(entry.get("user")), *also.get("user", [])] or [""]
     truths = [truth(path, entry, user or None) for user in users]
-    own = options.get("user", "") or (
-        roles["user"].strip('"') if roles.get("user", "").startswith('"') else ""
-    )
+    own = "" if any(users) else options.get("user", "") or roles.get("user", "").strip('"')
     read = Counter((user, time) for user, time, _lasting in found.elements())
     right = [
         Counter(
@@ -150,7 +147,7 @@ def faults(
         allowed = done if role == "text" else [*_listed(entry.get(role)), *also.get(role, [])]
         if not _matches(roles[role], allowed, header):
             odd.append(f"{role} = {roles[role]}")
-    if done and not any(
+    if any(entry.get(role) for role in ("action", "item", "place")) and not any(
         _matches(roles[role], done, header) for role in (*spoken, *({"place"} & roles.keys()))
     ):
         odd.append("nothing done")
@@ -170,7 +167,8 @@ def faults(
     pairs = [pair for key in both for pair in zip(sorted(lasting[key]), sorted(wanted[key]), strict=True)]
     wrong = sum(abs(one - other) > 1 for one, other in pairs)  # behaviors have whole seconds
     is_extra = "duration" not in entry and not any(one for one, _other in pairs)  # an end need not be taken
-    if wrong and not (is_extra and "end" in entry and "right too" in entry.get("why", "")):
+    is_other = _matches(roles.get("duration", ""), also.get("duration", []), header)
+    if wrong and not is_other and not (is_extra and "end" in entry and "right too" in entry.get("why", "")):
         odd.append(f"duration ({wrong} of {len(pairs)} rows wrong)")
     return odd, warned, roles
 
