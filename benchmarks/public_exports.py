@@ -93,7 +93,8 @@ def _matches(columns: str, allowed: list[str], header: list[str]) -> bool:
     spelled = {
         *names,
         *(" ".join(name.split()) for name in names),
-        *(f"message {name}" for name in names),  # of a chat
+        *(f"message {name}" for name in names),  # of a chat, and of a log with named parts
+        *(f"text after {name}:" for name in names),
         *(f"#{header.index(name) + 1}" for name in names if name in header),
     }
     return any(spelled & {each, each.rpartition(".")[2], " ".join(each.split())} for each in allowed)
@@ -126,7 +127,11 @@ def faults(
     odd, also = [], entry.get("also", {})
     users = [*_listed(entry.get("user")), *also.get("user", [])] or [""]
     truths = [truth(path, entry, user or None) for user in users]
-    own = "" if any(users) else options.get("user", "") or roles.get("user", "").strip('"')
+    own = (
+        ""
+        if any(users)
+        else options.get("user", "") or (re.findall('^"(.*)"$', roles.get("user", "")) or [""])[0]
+    )
     read = Counter((user, time) for user, time, _lasting in found.elements())
     right = [
         Counter(

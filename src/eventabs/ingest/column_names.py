@@ -36,6 +36,7 @@ _WEIGHTS: Final = {
     role: {word: float(weight) for weight, words in kinds.items() for word in words.split()}
     for role, kinds in _WORDS["roles"].items()
 }
+_MINOR: Final = 0.7  # beside a word that says more, words of less weight are strange: `pickup_datetime`
 ROLES: Final = tuple(_WEIGHTS)
 _ALL: Final = {
     *_UNITS,
@@ -89,10 +90,13 @@ def fit(name: str, role: str) -> float:
         known = [0.9]
     if not known or not _NEVER.get(role, set()).isdisjoint(words):
         return 0.0
-    beside = _BESIDE["any"] | _BESIDE.get(role, set()) | _WEIGHTS[role].keys()
-    if role == "user" and words[-1] not in beside:  # `author_association` is something else of a user
+    weights, beside = _WEIGHTS[role], _BESIDE["any"] | _BESIDE.get(role, set())
+    if (
+        role == "user" and words[-1] not in beside | weights.keys()
+    ):  # `author_association` is something else of a user
         return 0.0
-    strange = sum(word not in beside for word in words)
+    least = min(max(known), _MINOR)
+    strange = sum(word not in beside and weights.get(word, 0.0) < least for word in words)
     # of names that fit alike the plain id of a user wins, and the name of a thing
     mark = _PREFERRED.get(role, [""])
     if "ip" in words and role == "user":

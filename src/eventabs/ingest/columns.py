@@ -141,6 +141,8 @@ class Profile(NamedTuple):
         depth = len(self.names) - 1
         if not depth:
             return fit(self.column, role)
+        if role in _ACTIVITY and fit(self.names[-2], "user") > _SURE_NAME:  # `author.url` says who it was
+            return 0.0
         found = fit(" ".join(self.names[-2:]), role)
         if role != "place":  # a branch of git is another one
             found = max(found, fit(self.names[-1], role))
@@ -158,6 +160,10 @@ class Profile(NamedTuple):
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
+                if self.kind == "stamp" and rows > _SAMPLED * _MORE and self.distinct <= _NEARLY_NONE * rows:
+                    found = min(
+                        found, max(_SURE, found * _HALF)
+                    )  # when rows were written down, not when something was done
             case "duration":
                 found *= _share(_LASTING, self.values) > _ALIKE
             case "user" if is_each and self.distinct > _SAMPLED * _MORE:  # somebody who comes back is better
@@ -276,6 +282,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             others = any(of == role and other.filled and rest >= _SURE for rest, of, other in pairs)
             if score < 2 * _MORE or (not each.filled and others):
                 continue  # it holds nobody
+            if score < _SURE and (who := _who(free, used)):
+                each = who  # noqa: PLW2901
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
@@ -290,31 +298,40 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
     if markers and not named.get("marker"):
         roles["marker"] = max(markers)[1]
-    guessed = dict[str, str]()
-    if not _DONE & roles.keys():
-        guessed = {role: unsure[role] for role in ("action", "item") if role in unsure}
-        who = next((each for each in free if each.column == roles.get("user", unsure.get("user"))), None)
-        # a state says what was done, where nothing else does
-        taken = {
-            role: name
-            for role, name in {**named, **roles, **unsure}.items()
-            if role not in ("result", "marker")
-        }
-        left = [each for each in free if each.column not in taken.values()]
-        guessed |= _by_values(left, taken, who)
-        if not guessed and not _ACTIVITY & roles.keys():
-            guessed["action"] = f"{CONSTANT}record"
-        roles |= guessed
-        if roles.get("result") in guessed.values():
-            del roles["result"]
-    lasting, ending = (
-        [each for each in free if each.column == roles.get(role)] for role in ("duration", "end")
+    guessed = _guess_activity(free, {**named, **roles}, unsure)
+    roles |= guessed
+    if roles.get("result") in guessed.values():
+        del roles["result"]
+    lasts, ends = (
+        next((each for each in free if each.column == roles.get(role)), None) for role in ("duration", "end")
     )
-    if lasting and ending and min(ending[0].filled, ending[0].read, lasting[0].codes) > _ALIKE:
-        if not stated_unit(" ".join(lasting[0].names[-2:])):  # the end says the unit
-            del roles["duration"]
+    is_plain = lasts and not stated_unit(" ".join(lasts.names[-2:]))
+    if (
+        lasts and ends and is_plain and min(ends.filled, ends.read, lasts.codes) > _ALIKE
+    ):  # the end says the unit
+        del roles["duration"]
     unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
     return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near, tuple(guessed))
+
+
+def _guess_activity(
+    free: Sequence[Profile], taken: Mapping[str, str], unsure: Mapping[str, str]
+) -> dict[str, str]:
+    """Return columns that may say what was done, where no name does in (nearly) every row."""
+    told = [each.values for each in free if each.column in {taken[role] for role in _ACTIVITY & taken.keys()}]
+    held = sum(map(any, zip(*told, strict=True)))
+    if _DONE & taken.keys() and ("action" in taken or not told or held >= (1 - _NEARLY_NONE) * len(told[0])):
+        return {}
+    who = next((each for each in free if each.column == taken.get("user", unsure.get("user"))), None)
+    # a state says what was done, where nothing else does
+    taken = {role: name for role, name in taken.items() if role not in ("result", "marker")}
+    taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
+    left = [each for each in free if each.column not in taken.values()]
+    found = {role: unsure[role] for role in ("action", "item") if role in unsure and role not in taken}
+    found |= _by_values(left, taken, who)
+    if len({*found.values()}) < len(found):
+        del found["item"]
+    return found
 
 
 def _choose_time(
@@ -392,7 +409,8 @@ def _by_values(left: Sequence[Profile], taken: Mapping[str, str], who: Profile |
     few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
     found = {}
     if few and not taken.get("action"):
-        found["action"] = max(few, key=lambda each: (each.named("result") > 0, each.filled)).column
+        order = lambda each: (each.named("result") > 0, each.named("action"), each.filled)  # noqa: E731
+        found["action"] = max(few, key=order).column
     many = [each for each in texts if each.column not in found.values() and not each.named("result")]
     if many and not taken.get("item"):
         found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
@@ -414,7 +432,7 @@ def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
         words = words_of(each.names[-1])
         told = 2.0 * (_share(_PERSONS, each.values) > _ALIKE) + 1.5 * (not _OF_A_ROW.isdisjoint(words[-1:]))
         told += any(map(_PERSON.fullmatch, words)) - 0.5 * (each.distinct <= _HANDFUL)
-        return told + each.distinct / len(each.values)
+        return told + each.distinct / len(each.values) + each.named("user")
 
     able = [each for each in _who_come_back(left, taken) if weight(each) > 1]
     return max(able, key=weight, default=None)
@@ -458,8 +476,10 @@ def required(path: str, choice: Choice, inventory: Inventory, source: Format | N
         what = _("no time column that is sure; name it")
     elif choice.near.get("user") and not has_user:
         what = _("two columns that may be the user, {first} and {second}; name one")
+    if not _ACTIVITY & proposed.keys():  # every row says the same: that there was one
+        proposed["action"] = f"{CONSTANT}record"
     if not what:
-        return dict(roles)
+        return proposed
     template = _("{path} has {what} in eventabs.toml under [input.columns]; it has: {columns}")
     what = what.format(first=roles.get("user", ""), second=choice.near.get("user", ""))
     error = _refusal(template, path, inventory.every, what=what)
@@ -657,7 +677,7 @@ class ColumnChoice:
             found = profiles(inventory, tuple(islice(source.sample(), _SAMPLED)), self._connection)
             choice = choose(found, self.named, has_user=source.file.has_user)
             roles = required(path, choice, inventory, source)
-            self.warnings += _guessed(choice)
+            self.warnings += _guessed(choice, roles)
             if found and len(found[0].values) >= _LEAST:
                 self.warnings += self._doubts(found, roles)
             self._known[key] = found, roles
@@ -708,13 +728,13 @@ class ColumnChoice:
                 yield _doubt("fuller_column", message, role, chosen, fuller[0])
 
 
-def _guessed(choice: Choice) -> Iterable[InputWarning]:
+def _guessed(choice: Choice, roles: Mapping[str, str]) -> Iterable[InputWarning]:
     """Say which roles were taken by their values alone."""
-    if choice.guessed:
+    if guessed := [*choice.guessed, *(role for role in roles if role not in choice.roles)]:
         message = _(
             "no name says what was done, so it is taken from values: {taken}; if another column says it, name it: {setting}"
         )
-        taken = ", ".join(f'{role} = "{choice.roles[role]}"' for role in choice.guessed)
+        taken = ", ".join(f'{role} = "{roles[role]}"' for role in guessed)
         yield warning("guessed_activity", message, taken=taken, setting=column_setting("action"))
 
 

@@ -11,7 +11,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -529,26 +529,26 @@ def stored_file(path: str, copy: Path, stop: Stop) -> str:
 
 
 def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[str, str]:
-    """Copy a file as UTF-8. `encoding` "": GB18030. Raises InputError if that is not certain."""
-    codec = encoding or "gb18030"
-    decoder = codecs.getincrementaldecoder(codec)()
-    seen: Counter[str] = Counter()
-    with _decompressed(path) as file, copy.open("w", encoding="utf-8", newline="") as target:
-        try:
-            for chunk in stop.until(iter(lambda: file.read(_CHUNK), b"")):
-                text = decoder.decode(chunk)
-                if not encoding and not text.isascii():
-                    seen.update(text)
-                target.write(text)
-            target.write(decoder.decode(b"", final=True))
-        except (UnicodeError, ValueError) as error:
-            if not encoding:
-                raise not_utf8(path, _line_not_utf8(path)) from None
-            message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
-            raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
-    if not encoding and not _looks_chinese(seen):
-        raise not_utf8(path, _line_not_utf8(path))
-    return str(copy), codec
+    """Copy a file as UTF-8. `encoding` "": the first whose characters look like a language. Raises InputError if that is not certain."""
+    for codec in [encoding] if encoding else _LANGUAGES:
+        decoder = codecs.getincrementaldecoder(codec)()
+        seen: Counter[str] = Counter()
+        with _decompressed(path) as file, copy.open("w", encoding="utf-8", newline="") as target:
+            try:
+                for chunk in stop.until(iter(lambda: file.read(_CHUNK), b"")):
+                    text = decoder.decode(chunk)
+                    if not encoding:
+                        seen.update(text)
+                    target.write(text)
+                target.write(decoder.decode(b"", final=True))
+            except (UnicodeError, ValueError) as error:
+                if not encoding:
+                    continue
+                message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
+                raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
+        if encoding or _LANGUAGES[codec](seen):
+            return str(copy), codec
+    raise not_utf8(path, _line_not_utf8(path))
 
 
 def check_codec(encoding: str) -> None:
@@ -629,3 +629,26 @@ def _looks_chinese(seen: Counter[str]) -> bool:
     late = sum(rows[row] for row in _COMMON_ROWS if row > _LAST_KOREAN_ROW)
     total = rows.total()
     return total >= _ENOUGH and common >= _COMMON * total and late >= _BEYOND_KOREAN * total
+
+
+def _looks(letters: str, share: float, most: float = 1.0) -> Callable[[Counter[str]], bool]:
+    """Return whether of the characters beyond ASCII a `share` are these letters, and of all letters `most`."""
+    form = re.compile(letters)
+
+    def test(seen: Counter[str]) -> bool:
+        beyond = sum(count for char, count in seen.items() if not char.isascii())
+        every = sum(count for char, count in seen.items() if char.isalpha())
+        fitting = sum(count for char, count in seen.items() if form.match(char))
+        return beyond >= _ENOUGH and fitting >= share * beyond and beyond <= most * every
+
+    return test
+
+
+# The encodings that are tried, and whether a text that was read by one looks like its language.
+_LANGUAGES: Final[dict[str, Callable[[Counter[str]], bool]]] = {
+    "gb18030": _looks_chinese,
+    "cp949": _looks("[가-힣]", 0.9),
+    "cp932": _looks("[ぁ-ヿ]", 0.3),
+    "cp1251": _looks("[Ѐ-ӿ]", 0.9),
+    "cp1252": _looks("[À-ÖØ-öø-ÿ‘’“”–—…€ºª°«»¿¡]", 0.95, 0.2),
+}
