@@ -80,7 +80,6 @@ _NESTED: Final = 0.95  # of a score, for each step into an object
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
 _EPOCH: Final = re.compile(r"1\d{9}(?:\.\d+)?|1\d{12}")
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
-_SENTENCE: Final = re.compile(r"(?s)(?:.*?\b[^\W\d_]{2,}[ ,.!?]+){4}.*|(?:.*?[\u4e00-\u9fff]){8}.*")
 _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
 )
@@ -131,17 +130,17 @@ class Profile(NamedTuple):
     usual: float = 0.0  # the share of its most frequent value
 
     @property
-    def is_told(self) -> bool:
-        """Whether it holds sentences that differ from row to row."""
-        differs = self.distinct > max(_FEW, _HALF * len(self.values))
-        return differs and _share(_SENTENCE, self.values) * self.filled > _HALF
+    def is_of_user(self) -> bool:
+        """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
+        is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
+        return is_inner or is_excluded(self.names[-1], "done")
 
     def named(self, role: str) -> float:
         """How well its name fits a role, less the deeper it lies."""
         depth = len(self.names) - 1
         if not depth:
             return fit(self.column, role)
-        if role in _ACTIVITY and fit(self.names[-2], "user") > _SURE_NAME:  # `author.url` says who it was
+        if role in _ACTIVITY and self.is_of_user:
             return 0.0
         found = fit(" ".join(self.names[-2:]), role)
         if role != "place":  # a branch of git is another one
@@ -398,12 +397,7 @@ def _by_values(left: Sequence[Profile], taken: Mapping[str, str], who: Profile |
         and each.distinct > 1
         and each.usual <= _ALL_ALIKE
         and each.codes + each.read < _HALF
-        and not (
-            each.named("user")
-            or each.named("place")
-            or each.named("end")
-            or is_excluded(each.names[-1], "done")
-        )
+        and not (each.is_of_user or any(map(each.named, ("user", "place", "end"))))
         and not (who and _is_of(each, who))
     ]
     few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
@@ -443,7 +437,7 @@ def _what(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
     ids = [
         each
         for each in _who_come_back(left, taken)
-        if not _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:])
+        if not each.is_of_user and not _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:])
     ]
     persons = [each for each in ids if _PERSON.fullmatch(words_of(each.column)[-2])]
     return max(ids, key=lambda each: (each not in persons, each.distinct), default=None)

@@ -538,7 +538,7 @@ def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[st
                 for chunk in stop.until(iter(lambda: file.read(_CHUNK), b"")):
                     text = decoder.decode(chunk)
                     if not encoding:
-                        seen.update(text)
+                        seen.update(_BEYOND_ASCII.findall(text))
                     target.write(text)
                 target.write(decoder.decode(b"", final=True))
             except (UnicodeError, ValueError) as error:
@@ -622,7 +622,7 @@ def _looks_chinese(seen: Counter[str]) -> bool:
     Other encodings also decode, but to rare characters; Korean ones to the first half of the common ones.
     """
     rows: Counter[int] = Counter()  # of GB 2312; 0 for what it lacks
-    for char, count in seen.items():
+    for char, count in ((char, count) for word, count in seen.items() for char in word):
         if not char.isascii():
             rows[(char.encode("gb2312", errors="ignore") or b"\0")[0]] += count
     common = sum(rows[row] for row in (*_COMMON_ROWS, *_PUNCTUATION_ROWS))
@@ -631,24 +631,24 @@ def _looks_chinese(seen: Counter[str]) -> bool:
     return total >= _ENOUGH and common >= _COMMON * total and late >= _BEYOND_KOREAN * total
 
 
-def _looks(letters: str, share: float, most: float = 1.0) -> Callable[[Counter[str]], bool]:
-    """Return whether of the characters beyond ASCII a `share` are these letters, and of all letters `most`."""
-    form = re.compile(letters)
+def _looks(words: str, share: float) -> Callable[[Counter[str]], bool]:
+    """Return whether a `share` of the words with letters beyond ASCII have a form."""
+    form = re.compile(words)
 
     def test(seen: Counter[str]) -> bool:
-        beyond = sum(count for char, count in seen.items() if not char.isascii())
-        every = sum(count for char, count in seen.items() if char.isalpha())
-        fitting = sum(count for char, count in seen.items() if form.match(char))
-        return beyond >= _ENOUGH and fitting >= share * beyond and beyond <= most * every
+        fitting = sum(seen[word] for word in seen if form.fullmatch(word))
+        return fitting >= share * seen.total() and sum(map(len, seen)) >= _ENOUGH
 
     return test
 
 
-# The encodings that are tried, and whether a text that was read by one looks like its language.
+# The encodings that are tried, and whether the words of a text that was read by one look like its language.
+_BEYOND_ASCII: Final = re.compile(r"[^\s,;|\"']*[^\x00-\x7f][^\s,;|\"']*")
 _LANGUAGES: Final[dict[str, Callable[[Counter[str]], bool]]] = {
     "gb18030": _looks_chinese,
-    "cp949": _looks("[가-힣]", 0.9),
-    "cp932": _looks("[ぁ-ヿ]", 0.3),
-    "cp1251": _looks("[Ѐ-ӿ]", 0.9),
-    "cp1252": _looks("[À-ÖØ-öø-ÿ‘’“”–—…€ºª°«»¿¡]", 0.95, 0.2),
+    "cp932": _looks(".*[ぁ-ヿ].*", 0.3),
+    "cp949": _looks("[ -~가-힣]+", 0.9),
+    "cp1251": _looks("[^A-Za-z\x80-\u03ff\u0500-\uffff]+", 0.9),
+    # in words of Western languages ASCII letters stand beside others
+    "cp1252": _looks("(?=.*[A-Za-z]|.$)[ -~À-ÏÑ-ÖØ-Üß-ïñ-öø-ü‘’“”–—…€ºª°«»¿¡]+", 0.95),
 }
