@@ -78,6 +78,8 @@ _FEW: Final = 20  # different values: more are things, not actions
 _NESTED: Final = 0.95  # of a score, for each step into an object
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
+_FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
+_WORDED: Final = re.compile(r".+\s.+")
 _EPOCH: Final = re.compile(r"1\d{9}(?:\.\d+)?|1\d{12}")
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
 _USUAL_TIME: Final = re.compile(
@@ -147,7 +149,7 @@ class Profile(NamedTuple):
             found = max(found, fit(self.names[-1], role))
         return 0.0 if role in _ONLY_OUTSIDE else found * _NESTED**depth
 
-    def score(self, role: str) -> float:  # noqa: C901  a case for each role
+    def score(self, role: str) -> float:  # noqa: C901, PLR0912  a case for each role
         """How well name and values fit a role."""
         found, rows = self.named(role), len(self.values)
         is_letter = len(self.names[-1]) == 1
@@ -155,6 +157,12 @@ class Profile(NamedTuple):
             return 0.0 if is_letter else found
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1
+        is_flag = _share(_FLAG, self.values) > _ALIKE
+        if role in _ACTIVITY | {"user"} and (is_flag or (self.read > _ALIKE > self.codes)):
+            return found * 0.1  # a time, or yes and no
+        is_worded = _share(_WORDED, self.values) > _HALF > _share(_PERSONS, self.values)
+        if role == "user" and is_worded and _SURE <= found < _SURE_NAME:  # the subject of a mail
+            found *= _HALF
         is_each = self.distinct > rows * _ALIKE
         match role:
             case "time" | "date" | "end":
@@ -256,7 +264,7 @@ class Choice(NamedTuple):
     guessed: tuple[str, ...] = ()
 
 
-def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:
+def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:  # noqa: C901  one loop
     """Choose the columns of all roles together: of all pairs of a role and a column the best one first.
 
     `named` maps a role to its column, "" to find it, NO_COLUMN if it has none. A column plays one role; that of actions
@@ -353,6 +361,8 @@ def _choose_time(
         clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
         values = [each for each in filled if each.kind != "clock" and each.read > _ALIKE > each.codes]
         values = values or [each for each in filled if _share(_EPOCH, each.values) > _ALIKE]
+        if not (times or values):  # an end alone says when
+            values = [each for each in free if each.kind != "clock" and min(each.filled, each.read) > _ALIKE]
         if times:
             best = max(times, key=lambda each: each.score("time") * fineness[each.kind])
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
