@@ -60,11 +60,17 @@ def test_of_users_the_fields_of_their_object_and_what_is_alike_in_all_their_rows
     tmp_path: Path,
 ) -> None:
     rows = "".join(
-        f'{{"user": {{"id": {n % 5}, "url": "http://x.org/{n % 5}", "type": "A{n % 3}"}}, "at": "{time}", "plan": "p{n % 5 % 2}", "kind": "k{n % 3}"}}\n'
+        f'{{"user": {{"id": {n % 5}, "url": "http://x.org/{n % 5}", "type": "A{n % 3}"}}, "at": "{time}", "plan": "p{n % 5 % 2}", "kind": "k{n % 3}", "way": "w{n % 7}"}}\n'
         for n, time in enumerate(TIMES)
     )
     path = write(tmp_path, "a.jsonl", rows)
-    assert proposed(tmp_path, path)["columns"] == {"user": "user.id", "time": "at", "action": "kind"}
+    with opened(tmp_path, path) as export:
+        assert export.description.columns == {
+            "user": "user.id",
+            "time": "at",
+            "action": "kind",
+            "item": "way",
+        }
 
 
 def test_of_two_columns_that_may_be_the_user_one_is_asked_for_and_the_other_named(tmp_path: Path) -> None:

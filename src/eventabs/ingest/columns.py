@@ -305,7 +305,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
     if markers and not named.get("marker"):
         roles["marker"] = max(markers)[1]
-    guessed = _guess_activity(free, {**named, **roles}, unsure)
+    guessed = _guess_activity(free, {**named, **roles}, unsure, near)
     roles |= guessed
     if roles.get("result") in guessed.values():
         del roles["result"]
@@ -322,9 +322,9 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
 
 
 def _guess_activity(
-    free: Sequence[Profile], taken: Mapping[str, str], unsure: Mapping[str, str]
+    free: Sequence[Profile], taken: Mapping[str, str], unsure: Mapping[str, str], near: dict[str, str]
 ) -> dict[str, str]:
-    """Return columns that may say what was done, where no name does in (nearly) every row."""
+    """Return columns that may say what was done, where no name does in (nearly) every row; runners-up go to `near`."""
     told = [each.values for each in free if each.column in {taken[role] for role in _ACTIVITY & taken.keys()}]
     held = sum(map(any, zip(*told, strict=True)))
     if _DONE & taken.keys() and ("action" in taken or not told or held >= (1 - _NEARLY_NONE) * len(told[0])):
@@ -335,7 +335,7 @@ def _guess_activity(
     taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
     left = [each for each in free if each.column not in taken.values()]
     found = {role: unsure[role] for role in ("action", "item") if role in unsure and role not in taken}
-    found |= _by_values(left, taken, who)
+    found |= _by_values(left, taken, who, near)
     if len({*found.values()}) < len(found):
         del found["item"]
     return found
@@ -395,7 +395,9 @@ def _is_within(fine: Profile, coarse: Profile) -> bool:
     return len(fine.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * fine.distinct
 
 
-def _by_values(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None) -> dict[str, str]:
+def _by_values(
+    left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None, near: dict[str, str]
+) -> dict[str, str]:
     """Return columns without a telling name that could say what was done: of few values an action, of many an object.
 
     What is the same in all rows of a user (`who`) says who somebody is.
@@ -413,13 +415,14 @@ def _by_values(left: Sequence[Profile], taken: Mapping[str, str], who: Profile |
     few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
     found = {}
     if few and not taken.get("action"):
-        order = lambda each: (each.named("result") > 0, each.named("action"), each.filled)  # noqa: E731
-        found["action"] = max(few, key=order).column
+        few.sort(key=lambda each: (each.named("result") > 0, each.named("action"), each.filled), reverse=True)
+        found["action"] = few[0].column
     many = [each for each in texts if each.column not in found.values() and not each.named("result")]
     if many and not taken.get("item"):
         found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
     elif not taken.get("item") and (thing := _what(left, taken.values())):
         found["item"] = thing.column
+    near["action"] = next((each.column for each in few if each.column not in found.values()), "")
     return found
 
 
@@ -739,7 +742,8 @@ def _guessed(choice: Choice, roles: Mapping[str, str]) -> Iterable[InputWarning]
             "no name says what was done, so it is taken from values: {taken}; if another column says it, name it: {setting}"
         )
         taken = ", ".join(f'{role} = "{roles[role]}"' for role in guessed)
-        yield warning("guessed_activity", message, taken=taken, setting=column_setting("action"))
+        setting = column_setting("action", choice.near.get("action") or "...")
+        yield warning("guessed_activity", message, taken=taken, setting=setting)
 
 
 def warning(code: str, message: str, **values: object) -> InputWarning:
