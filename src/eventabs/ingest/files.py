@@ -530,7 +530,8 @@ def stored_file(path: str, copy: Path, stop: Stop) -> str:
 
 def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[str, str]:
     """Copy a file as UTF-8. `encoding` "": the first whose characters look like a language. Raises InputError if that is not certain."""
-    for codec in [encoding] if encoding else _LANGUAGES:
+    tried = [encoding] if encoding else ["gb18030"] if _is_mostly_utf8(path) else _LANGUAGES
+    for codec in tried:
         decoder = codecs.getincrementaldecoder(codec)()
         seen: Counter[str] = Counter()
         with _decompressed(path) as file, copy.open("w", encoding="utf-8", newline="") as target:
@@ -549,6 +550,15 @@ def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[st
         if encoding or _LANGUAGES[codec](seen):
             return str(copy), codec
     raise not_utf8(path, _line_not_utf8(path))
+
+
+def _is_mostly_utf8(path: str) -> bool:
+    """Whether more of the characters beyond ASCII are UTF-8 than not: the rest is broken, not of another encoding."""
+    seen: Counter[bool] = Counter()
+    with _decompressed(path) as file:
+        for chunk in iter(lambda: file.read(_CHUNK), b""):
+            seen.update(each == "\ufffd" for each in chunk.decode(errors="replace") if not each.isascii())
+    return seen[False] > seen[True]
 
 
 def check_codec(encoding: str) -> None:
