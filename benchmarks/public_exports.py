@@ -1,15 +1,18 @@
-"""How eventabs reads public exports that it has never seen, beside the truth of public_exports.toml.
+"""How eventabs reads public exports that it has never seen, beside what is right about them.
 
-    python benchmarks/public_exports.py DIR [--json] [--only ID]
+    python benchmarks/public_exports.py DIR... [--json] [--only ID]
 
-DIR holds the files as ID.*; they are not in the repository. Each is read untouched, and every user, time and duration
-is compared with public_truth.py, row by row. What is not right is read again with the first proposal copied: that of a
-refusal, else the settings that warnings name.
+DIR holds the files as ID.*; they are not in the repository. The truth is that of public_exports.toml and public_truth.py,
+or of DIR/truth.toml and DIR/truth.py (same keys; RULES and rows(ID, PATH) give each row's user, time, action, item and
+seconds). Each is read untouched, and every user, time and duration is compared, row by row. What is not right is read again
+with the first proposal copied: that of a refusal, else the settings that warnings name. A line a file says which roles were
+wrong, a line a set counts the outcomes.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import re
 import shlex
@@ -17,12 +20,13 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from eventabs.errors import EventabsError
 from eventabs.ingest import open_export
-from public_truth import Rule, rows
+from public_truth import Row, Rule, rows
 
 _LIST: Final = Path(__file__).with_name("public_exports.toml")
 _SETTING: Final = re.compile(
@@ -30,6 +34,16 @@ _SETTING: Final = re.compile(
 )
 _OPTIONS: Final = re.compile(r"--columns \S+(?: --user \S+)?|--user me")
 _DONE: Final = ("action", "text", "item")
+_OUTCOMES: Final = (
+    "right",
+    "right as proposed",
+    "rightly refused",
+    "wrong as proposed",
+    "refused",
+    "wrong, warned",
+    "wrong in silence",
+)
+Truth = Callable[[Path, Rule, str | None], list[Row]]
 
 
 def _listed(value: Any) -> list[str]:  # noqa: ANN401  a text or texts
@@ -54,18 +68,40 @@ def proposed(message: str) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
+def truth_of(folder: Path) -> tuple[list[Rule], Truth]:
+    """Return the files of a folder, and what gives the rows of one of them with a column as the user."""
+    if not (listed := folder / "truth.toml").exists():
+        return tomllib.loads(_LIST.read_text("utf-8"))["file"], lambda *which: list(rows(*which))
+    spec = importlib.util.spec_from_file_location(f"truth_of_{folder.name}", folder / "truth.py")
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+
+    def found(path: Path, entry: Rule, user: str | None) -> list[Row]:
+        rule = module.RULES[entry["id"]]
+        is_other = user and user not in _listed(entry.get("user"))[:1]
+        module.RULES[entry["id"]] = {**rule, "user": user} if is_other else rule
+        try:
+            return [Row(*row) for row in module.rows(entry["id"], str(path))]
+        finally:
+            module.RULES[entry["id"]] = rule
+
+    return tomllib.loads(listed.read_text("utf-8"))["file"], found
+
+
 def _matches(columns: str, allowed: list[str], header: list[str]) -> bool:
     names = [column for column in columns.split(" | ") if column]
     spelled = {
         *names,
         *(" ".join(name.split()) for name in names),
+        *(f"message {name}" for name in names),  # of a chat, and of a log with named parts
+        *(f"text after {name}:" for name in names),
         *(f"#{header.index(name) + 1}" for name in names if name in header),
     }
     return any(spelled & {each, each.rpartition(".")[2], " ".join(each.split())} for each in allowed)
 
 
 def faults(
-    path: Path, entry: Rule, settings: dict[str, Any], work: Path
+    path: Path, entry: Rule, settings: dict[str, Any], work: Path, truth: Truth
 ) -> tuple[list[str], str, dict[str, str]]:
     """Read a file, and return what is wrong, the texts of the warnings, and its roles."""
     options: dict[str, Any] = {"columns": {}, **settings}
@@ -90,18 +126,20 @@ def faults(
         roles, header = export.description.columns, [*export.compared, *export.not_compared]
     odd, also = [], entry.get("also", {})
     users = [*_listed(entry.get("user")), *also.get("user", [])] or [""]
-    truths = [list(rows(path, entry, user or None)) for user in users]
-    own = options.get("user", "") or (
-        roles["user"].strip('"') if roles.get("user", "").startswith('"') else ""
+    truths = [truth(path, entry, user or None) for user in users]
+    own = (
+        ""
+        if any(users)
+        else options.get("user", "") or (re.findall('^"(.*)"$', roles.get("user", "")) or [""])[0]
     )
     read = Counter((user, time) for user, time, _lasting in found.elements())
     right = [
         Counter(
             (own or row.user, row.time and row.time.replace(microsecond=0))
-            for row in truth
+            for row in each
             if (own or row.user) and row.time
         )
-        for truth in truths
+        for each in truths
     ]
     nearest = min(right, key=lambda each: (read - each).total() + (each - read).total())
     extra, lost = (read - nearest).total(), (nearest - read).total()
@@ -114,7 +152,7 @@ def faults(
         allowed = done if role == "text" else [*_listed(entry.get(role)), *also.get(role, [])]
         if not _matches(roles[role], allowed, header):
             odd.append(f"{role} = {roles[role]}")
-    if done and not any(
+    if any(entry.get(role) for role in ("action", "item", "place")) and not any(
         _matches(roles[role], done, header) for role in (*spoken, *({"place"} & roles.keys()))
     ):
         odd.append("nothing done")
@@ -134,16 +172,17 @@ def faults(
     pairs = [pair for key in both for pair in zip(sorted(lasting[key]), sorted(wanted[key]), strict=True)]
     wrong = sum(abs(one - other) > 1 for one, other in pairs)  # behaviors have whole seconds
     is_extra = "duration" not in entry and not any(one for one, _other in pairs)  # an end need not be taken
-    if wrong and not (is_extra and "end" in entry and "right too" in entry.get("why", "")):
+    is_other = _matches(roles.get("duration", ""), also.get("duration", []), header)
+    if wrong and not is_other and not (is_extra and "end" in entry and "right too" in entry.get("why", "")):
         odd.append(f"duration ({wrong} of {len(pairs)} rows wrong)")
     return odd, warned, roles
 
 
-def outcome(path: Path, entry: Rule, work: Path) -> dict[str, Any]:
+def outcome(path: Path, entry: Rule, work: Path, truth: Truth) -> dict[str, Any]:
     """Read a file untouched, then as was proposed."""
-    told: dict[str, Any] = {"id": entry["id"], "form": entry["parse"]["form"], "expect": entry["expect"]}
+    told: dict[str, Any] = {"id": entry["id"], "form": path.suffix[1:], "expect": entry["expect"]}
     try:
-        odd, message, roles = faults(path, entry, {}, work)
+        odd, message, roles = faults(path, entry, {}, work, truth)
         told |= {"untouched": "; ".join(odd) or "right", "roles": roles}
         refused = False
     except EventabsError as error:
@@ -153,50 +192,57 @@ def outcome(path: Path, entry: Rule, work: Path) -> dict[str, Any]:
     settings = proposed(message)
     if odd and settings:
         try:
-            rest, _warned, roles = faults(path, entry, settings, work)
+            rest, _warned, roles = faults(path, entry, settings, work, truth)
             told["copied"] = "; ".join(rest) or "right"
             told["copied_roles"] = roles
         except EventabsError as error:
             told["copied"] = f"refused: {error}"
+    told["odd"] = [each.split()[0] for each in odd]
     if not odd:
         told["result"] = "right" if entry["expect"] == "read" else "wrong in silence"
+    elif refused and entry["expect"] != "read":
+        told["result"] = "rightly refused"
     elif told.get("copied") == "right":
         told["result"] = "right as proposed"
     elif not refused:
-        named = any(odd_one.split()[0] in message for odd_one in odd)
-        told["result"] = "warned" if named else "wrong in silence"
-    elif entry["expect"] != "read":
-        told["result"] = "rightly refused"
-    elif settings and not told["copied"].startswith("refused"):
-        told["result"] = "wrong as proposed"
+        named = any(each in message for each in told["odd"])
+        told["result"] = "wrong, warned" if named else "wrong in silence"
     else:
-        told["result"] = "refused with help" if settings else "refused without help"
+        told["result"] = "wrong as proposed" if settings else "refused"
     return told
 
 
 def main() -> None:
-    """Print a line a file, and the sums."""
+    """Print a line a file, and a line a set."""
     ask = argparse.ArgumentParser(description="How public exports are read.")
-    ask.add_argument("dir", type=Path)
+    ask.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
     ask.add_argument("--json", action="store_true")
     ask.add_argument("--only", default="")
     args = ask.parse_args()
-    sums: Counter[str] = Counter()
-    for entry in tomllib.loads(_LIST.read_text("utf-8"))["file"]:
-        path = next(iter(sorted(args.dir.glob(entry["id"] + ".*"))), None)
-        if path is None or args.only not in ("", entry["id"]):
-            continue
-        with tempfile.TemporaryDirectory() as work:
-            told = outcome(path, entry, Path(work))
-        sums[told["result"]] += 1
-        if args.json:
-            print(json.dumps(told, ensure_ascii=False), flush=True)
-        else:
-            detail = " | ".join(
-                str(told[key]) for key in ("untouched", "copied") if key in told and told["result"] != "right"
-            )
-            print(f"{told['id']:20} {told['result']:20} {detail}"[:300].replace("\n", " "), flush=True)
-    print(*(f"{count} {result}" for result, count in sums.most_common()), sep=", ", file=sys.stderr)
+    for folder in args.dirs:
+        sums: Counter[str] = Counter()
+        entries, truth = truth_of(folder)
+        for entry in entries:
+            path = next(iter(sorted(folder.glob(entry["id"] + ".*"))), None)
+            if path is None or args.only not in ("", entry["id"]):
+                continue
+            with tempfile.TemporaryDirectory() as work:
+                told = outcome(path, entry, Path(work), truth)
+            sums[told["result"]] += 1
+            if args.json:
+                print(json.dumps(told, ensure_ascii=False), flush=True)
+            else:
+                detail = [str(told[key]) for key in ("untouched", "copied") if key in told and told["odd"]]
+                print(
+                    f"{told['id']:20} {told['result']:20} {' | '.join(detail)}"[:300].replace("\n", " "),
+                    flush=True,
+                )
+        print(
+            folder.name,
+            *(f"{sums[each]} {each}" for each in _OUTCOMES if sums[each]),
+            sep=", ",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

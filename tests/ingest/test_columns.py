@@ -39,7 +39,6 @@ def refused(columns: Sequence[str], named: Mapping[str, str] = {}) -> str:
         (("a", "time"), {}, ("no user column", "--user me", '--user "{stem}"')),
         (("uid", "time", "item"), {"user": "-"}, ("no user column", "it has: uid, time, item")),
         (("uid", "b"), {}, ("no time column", "[input.columns]")),
-        (("uid", "time", "price"), {}, ("no column that surely says what was done",)),
         (
             ("uid",),
             {"time": "when"},

@@ -40,7 +40,7 @@ def test_gbk_behind_a_long_ascii_beginning_is_found(tmp_path: Path, beginning: i
 
 @pytest.mark.parametrize(
     ("text", "codec"),
-    [("自動車の価格を調べた", "shift-jis"), ("자동차 가격을 검색했다", "euc-kr"), ("試駕預約與優惠價格", "big5"), ("café réservé à l'été", "latin-1"), ("车", "gbk")],
+    [("試駕預約與優惠價格", "big5"), ("příliš žluťoučký kůň", "cp1250"), ("İstanbul'da ışık açıldı", "cp1254"), ("车", "gbk")],
 )  # fmt: skip
 def test_an_encoding_that_is_not_certain_is_refused_until_it_is_named(
     tmp_path: Path, text: str, codec: str
@@ -50,6 +50,16 @@ def test_an_encoding_that_is_not_certain_is_refused_until_it_is_named(
     with pytest.raises(InputError, match=r"\[input\] encoding"), opened(tmp_path, path):
         pass
     (fact,) = facts(tmp_path, path, encoding=codec)
+    assert text in fact
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [("自動車の価格を調べた", "cp932"), ("자동차 가격을 검색했다", "cp949"), ("café réservé à l'été", "cp1252"), ("купил билет", "cp1251")],
+)  # fmt: skip
+def test_the_letters_of_a_language_tell_its_encoding(tmp_path: Path, text: str, codec: str) -> None:
+    path = write(tmp_path, "a.csv", f"uid,time,item\nu1,2026-01-15 10:00:00,{text}\n".encode(codec))
+    (fact,) = facts(tmp_path, path)
     assert text in fact
 
 

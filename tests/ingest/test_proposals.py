@@ -29,21 +29,56 @@ def test_the_proposal_for_a_file_that_is_read_reads_it_alike(tmp_path: Path, pat
         assert (export.description.columns, export.behaviors, list(export.user_logs())) == shown
 
 
-def test_what_values_alone_say_was_done_is_asked_for_with_the_whole_table(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.csv", gym())
-    with pytest.raises(InputError, match="surely says what was done") as caught, opened(tmp_path, path):
-        pass
-    assert caught.value.proposal.startswith("[input]\n\n[input.columns]\n")
-    (first, *_rest) = facts(tmp_path, path, **proposed(tmp_path, path))
+def test_what_values_alone_say_was_done_is_read_and_said_with_the_line_that_changes_it(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, "a.csv", gym("cliente_id,fecha,hora,modo,clase,duracion_min"))
+    with opened(tmp_path, path) as export:
+        (said,) = [each.message for each in export.description.warnings if each.code == "guessed_activity"]
+    assert 'action = "modo", item = "clase"' in said
+    assert said.endswith('[input.columns] action = "..."')
+    (first, *_rest) = facts(tmp_path, path)
     assert first == "0|2026-01-05T13:05:00|Puerta|Clase 5||300"
+
+
+def test_where_nothing_says_what_was_done_or_only_in_some_rows_each_row_is_a_record_of_its_state(
+    tmp_path: Path,
+) -> None:
+    rows = [f"{n % 5},{time},{n}" for n, time in enumerate(TIMES, 1)]
+    assert (
+        facts(tmp_path, write(tmp_path, "a.csv", "\n".join(["user_id,time,score", *rows])))[0].split("|")[2]
+        == "record"
+    )
+    rows = [
+        f"{n % 5},{time},{'so' * (n % 9 == 0)},{('late', 'sent')[n % 2]}" for n, time in enumerate(TIMES, 1)
+    ]
+    path = write(tmp_path, "b.csv", "\n".join(["user_id,time,comment,status", *rows]))
+    assert {each.split("|")[2] for each in facts(tmp_path, path)} == {"late", "sent"}
+
+
+def test_of_users_the_fields_of_their_object_and_what_is_alike_in_all_their_rows_say_nothing_of_what_was_done(
+    tmp_path: Path,
+) -> None:
+    rows = "".join(
+        f'{{"user": {{"id": {n % 5}, "url": "http://x.org/{n % 5}", "type": "A{n % 3}"}}, "at": "{time}", "plan": "p{n % 5 % 2}", "kind": "k{n % 3}", "way": "w{n % 7}"}}\n'
+        for n, time in enumerate(TIMES)
+    )
+    path = write(tmp_path, "a.jsonl", rows)
+    with opened(tmp_path, path) as export:
+        assert export.description.columns == {
+            "user": "user.id",
+            "time": "at",
+            "action": "kind",
+            "item": "way",
+        }
 
 
 def test_of_two_columns_that_may_be_the_user_one_is_asked_for_and_the_other_named(tmp_path: Path) -> None:
     rows = "".join(f"view,{n % 7},r{n % 4},{time}\n" for n, time in enumerate(TIMES))
-    path = write(tmp_path, "a.csv", f"action,patient,employee,time\n{rows}")
-    with pytest.raises(InputError, match="patient and employee") as caught, opened(tmp_path, path):
+    path = write(tmp_path, "a.csv", f"action,patient,visitor,time\n{rows}")
+    with pytest.raises(InputError, match="patient and visitor") as caught, opened(tmp_path, path):
         pass
-    assert 'user = "patient"  # or "employee"' in caught.value.proposal
+    assert 'user = "patient"  # or "visitor"' in caught.value.proposal
 
 
 def test_rows_that_say_nobody_are_proposed_as_those_of_one(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Words of actions are compared in lower case and without SEPARATORS.
 
 import re
 import tomllib
+import unicodedata
 from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal
@@ -12,6 +13,16 @@ from typing import Any, Final, Literal
 from eventabs.records import DurationUnit
 
 SEPARATORS: Final = " _-$"
+_ACCENTS: Final = re.compile("[\u0300-\u036f]")
+
+
+def bare(text: str) -> str:
+    """Return a text without the accents of Latin letters: usuário is usuario."""
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", text))).replace(
+        "ı", "i"
+    )
+
+
 _WORDS: Final[dict[str, Any]] = tomllib.loads(
     resources.files("eventabs.ingest").joinpath("words.toml").read_text("utf-8")
 )
@@ -25,6 +36,7 @@ _WEIGHTS: Final = {
     role: {word: float(weight) for weight, words in kinds.items() for word in words.split()}
     for role, kinds in _WORDS["roles"].items()
 }
+_MINOR: Final = 0.7  # beside a word that says more, words of less weight are strange: `pickup_datetime`
 ROLES: Final = tuple(_WEIGHTS)
 _ALL: Final = {
     *_UNITS,
@@ -54,15 +66,14 @@ def _plain_words(words: str) -> tuple[str, ...]:
 def words_of(name: str) -> tuple[str, ...]:
     """Return the words of a column's name in lower case: they change at case, marks, and where known words meet."""
     found: list[str] = []
-    for part in _PARTS.findall(name):
+    for part in _PARTS.findall(name if name.isascii() else bare(name)):
         word = part.lower()
         if word in _ALL:
             found.append(word)
         elif word[-1:] == "s" and word[:-1] in _ALL and len(word) > 2:  # noqa: PLR2004
             found.append(word[:-1])
         elif not word.isascii() or re.fullmatch(f"(?:{_PIECES})+", word):
-            pieces = re.findall(_PIECES, word)
-            found += pieces + ([rest] if (rest := re.sub(_PIECES, "", word)) else [])
+            found += filter(None, re.split(f"({_PIECES})", word))
         elif ended := _ENDS.fullmatch(word):
             found += ended.groups()
         else:
@@ -79,10 +90,13 @@ def fit(name: str, role: str) -> float:
         known = [0.9]
     if not known or not _NEVER.get(role, set()).isdisjoint(words):
         return 0.0
-    beside = _BESIDE["any"] | _BESIDE.get(role, set()) | _WEIGHTS[role].keys()
-    if role == "user" and words[-1] not in beside:  # `author_association` is something else of a user
+    weights, beside = _WEIGHTS[role], _BESIDE["any"] | _BESIDE.get(role, set())
+    if (
+        role == "user" and words[-1] not in beside | weights.keys()
+    ):  # `author_association` is something else of a user
         return 0.0
-    strange = sum(word not in beside for word in words)
+    least = min(max(known), _MINOR)
+    strange = sum(word not in beside and weights.get(word, 0.0) < least for word in words)
     # of names that fit alike the plain id of a user wins, and the name of a thing
     mark = _PREFERRED.get(role, [""])
     if "ip" in words and role == "user":
@@ -91,9 +105,9 @@ def fit(name: str, role: str) -> float:
     return max(known) * 0.7**strange + better - 0.001 * len(words)
 
 
-def is_of_profile(name: str) -> bool:
-    """Whether a column's name says who somebody is, and not what was done."""
-    return not _NEVER["done"].isdisjoint(words_of(name))
+def is_excluded(name: str, role: str) -> bool:
+    """Whether a column's name has a word with which it is not of a role; `done`: it says who somebody is, not what was done."""
+    return not _NEVER[role].isdisjoint(words_of(name))
 
 
 def stated_unit(name: str) -> DurationUnit | None:

@@ -20,7 +20,7 @@ from eventabs.ingest.column_names import (
     PROFILE_NAMES,
     ROLES,
     fit,
-    is_of_profile,
+    is_excluded,
     plain,
     stated_unit,
     words_of,
@@ -49,10 +49,15 @@ _WORDS: Final = (
     "result",
 )  # also where seldom filled
 _OF_A_ROW: Final = {"id", "no", "number", "url", "编号"}  # in the names of what may differ in every row
+# what most English words for people end in
 _PERSON: Final = re.compile(
-    r".+(?:er|or|ee|ist|ian|ant|ent|man)"
-)  # what most English words for people end in
-_ACTIVITY: Final = ("text", "action", "item", "place", "app", "media", "category")
+    r"(?!order|number|center|server|folder|voucher|quarter|layer|paper|color).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"
+)
+_PERSONS: Final = re.compile(
+    r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,15}|[0-9a-f-]{16,}"
+)
+_DONE: Final = {"text", "action", "item", "app", "media"}
+_ACTIVITY: Final = {*_DONE, "place", "category"}
 # Inside a context or a device these names mean something else.
 _ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset", "end", "price"}
 _KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
@@ -73,8 +78,10 @@ _FEW: Final = 20  # different values: more are things, not actions
 _NESTED: Final = 0.95  # of a score, for each step into an object
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
+_FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
+_WORDED: Final = re.compile(r".+\s.+")
+_EPOCH: Final = re.compile(r"1\d{9}(?:\.\d+)?|1\d{12}")
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
-_SENTENCE: Final = re.compile(r"(?s)(?:.*?\b[^\W\d_]{2,}[ ,.!?]+){4}.*|(?:.*?[\u4e00-\u9fff]){8}.*")
 _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
 )
@@ -125,20 +132,24 @@ class Profile(NamedTuple):
     usual: float = 0.0  # the share of its most frequent value
 
     @property
-    def is_told(self) -> bool:
-        """Whether it holds sentences that differ from row to row."""
-        differs = self.distinct > max(_FEW, _HALF * len(self.values))
-        return differs and _share(_SENTENCE, self.values) * self.filled > _HALF
+    def is_of_user(self) -> bool:
+        """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
+        is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
+        return is_inner or is_excluded(self.names[-1], "done")
 
     def named(self, role: str) -> float:
         """How well its name fits a role, less the deeper it lies."""
         depth = len(self.names) - 1
         if not depth:
             return fit(self.column, role)
-        found = max(fit(" ".join(self.names[-2:]), role), fit(self.names[-1], role))
+        if role in _ACTIVITY and self.is_of_user:
+            return 0.0
+        found = fit(" ".join(self.names[-2:]), role)
+        if role != "place":  # a branch of git is another one
+            found = max(found, fit(self.names[-1], role))
         return 0.0 if role in _ONLY_OUTSIDE else found * _NESTED**depth
 
-    def score(self, role: str) -> float:  # noqa: C901  a case for each role
+    def score(self, role: str) -> float:  # noqa: C901, PLR0912  a case for each role
         """How well name and values fit a role."""
         found, rows = self.named(role), len(self.values)
         is_letter = len(self.names[-1]) == 1
@@ -146,12 +157,24 @@ class Profile(NamedTuple):
             return 0.0 if is_letter else found
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1
+        is_flag = _share(_FLAG, self.values) > _ALIKE
+        if role in _ACTIVITY | {"user"} and (is_flag or (self.read > _ALIKE > self.codes)):
+            return found * 0.1  # a time, or yes and no
+        is_worded = _share(_WORDED, self.values) > _HALF > _share(_PERSONS, self.values)
+        if role == "user" and is_worded and _SURE <= found < _SURE_NAME:  # the subject of a mail
+            found *= _HALF
         is_each = self.distinct > rows * _ALIKE
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
+                if self.kind == "stamp" and rows > _SAMPLED * _MORE and self.distinct <= _NEARLY_NONE * rows:
+                    found = min(
+                        found, max(_SURE, found * _HALF)
+                    )  # when rows were written down, not when something was done
             case "duration":
                 found *= _share(_LASTING, self.values) > _ALIKE
+            case "user" if is_each and self.distinct > _SAMPLED * _MORE:  # somebody who comes back is better
+                found *= _ALIKE
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
             case "user" if is_letter and self.distinct >= _HALF * self.filled * rows:  # nobody comes back
@@ -166,6 +189,10 @@ class Profile(NamedTuple):
                 is_row = is_each and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
                 is_code = self.codes > _ALIKE
                 found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
+                if is_code and self.names[-1].lower().endswith("s"):  # `comments` counts them
+                    found *= 0.3
+                if role == "item" and self.distinct <= _FEW < rows * _MORE and self.named("action"):
+                    found *= 0.9  # few values are rather what was done
         return found
 
 
@@ -226,14 +253,18 @@ def _times(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> set[s
 
 
 class Choice(NamedTuple):
-    """The column of each role, those for which too little speaks (`unsure`), and runners-up that are as good (`near`)."""
+    """The column of each role, a user and time for which too little speaks (`unsure`), and runners-up (`near`).
+
+    `guessed`: what was done is taken from these roles by their values, or nothing says it.
+    """
 
     roles: dict[str, str]
     unsure: dict[str, str]
     near: dict[str, str]
+    guessed: tuple[str, ...] = ()
 
 
-def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:
+def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:  # noqa: C901  one loop
     """Choose the columns of all roles together: of all pairs of a role and a column the best one first.
 
     `named` maps a role to its column, "" to find it, NO_COLUMN if it has none. A column plays one role; that of actions
@@ -258,29 +289,56 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             others = any(of == role and other.filled and rest >= _SURE for rest, of, other in pairs)
             if score < 2 * _MORE or (not each.filled and others):
                 continue  # it holds nobody
+            if score < _SURE and (who := _who(free, used)):
+                each = who  # noqa: PLW2901
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
+        if is_seldom and role in ("action", "item") and _DONE & roles.keys():
+            continue
         sure = each.named(role) if is_seldom else score
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
-    if "user" in {*open_roles} - {*roles, *unsure} and (who := _coming_back(free, used, is_person=True)):
+    if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used)):
         unsure["user"] = who.column
         used.add(who.column)
     markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
     if markers and not named.get("marker"):
         roles["marker"] = max(markers)[1]
-    kept = {
-        "user",
-        "time",
-        "date",
-        *([] if {"text", "action", "item"} & roles.keys() else ["action", "item"]),
-    }
-    unsure = {role: column for role, column in unsure.items() if role in kept}
-    if "item" in kept:
-        left = [each for each in free if each.column not in used]
-        unsure |= _by_values(left, {**named, **unsure}, roles)
-    return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near)
+    guessed = _guess_activity(free, {**named, **roles}, unsure, near)
+    roles |= guessed
+    if roles.get("result") in guessed.values():
+        del roles["result"]
+    lasts, ends = (
+        next((each for each in free if each.column == roles.get(role)), None) for role in ("duration", "end")
+    )
+    is_plain = lasts and not stated_unit(" ".join(lasts.names[-2:]))
+    if (
+        lasts and ends and is_plain and min(ends.filled, ends.read, lasts.codes) > _ALIKE
+    ):  # the end says the unit
+        del roles["duration"]
+    unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
+    return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near, tuple(guessed))
+
+
+def _guess_activity(
+    free: Sequence[Profile], taken: Mapping[str, str], unsure: Mapping[str, str], near: dict[str, str]
+) -> dict[str, str]:
+    """Return columns that may say what was done, where no name does in (nearly) every row; runners-up go to `near`."""
+    told = [each.values for each in free if each.column in {taken[role] for role in _ACTIVITY & taken.keys()}]
+    held = sum(map(any, zip(*told, strict=True)))
+    if _DONE & taken.keys() and ("action" in taken or not told or held >= (1 - _NEARLY_NONE) * len(told[0])):
+        return {}
+    who = next((each for each in free if each.column == taken.get("user", unsure.get("user"))), None)
+    # a state says what was done, where nothing else does
+    taken = {role: name for role, name in taken.items() if role not in ("result", "marker")}
+    taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
+    left = [each for each in free if each.column not in taken.values()]
+    found = {role: unsure[role] for role in ("action", "item") if role in unsure and role not in taken}
+    found |= _by_values(left, taken, who, near)
+    if len({*found.values()}) < len(found):
+        del found["item"]
+    return found
 
 
 def _choose_time(
@@ -288,18 +346,28 @@ def _choose_time(
 ) -> None:
     """Take the finest of the times, a clock with the day beside it; without any name, the one column of times."""
     days = [each for each in free if each.score("date") >= _SURE and each.kind in ("", "day")]
+    days = days or [
+        each
+        for each in free
+        if each.kind == "day"
+        and min(each.filled, each.read) > _ALIKE
+        and not is_excluded(each.names[-1], "date")
+    ]
     has_day = bool(roles.get("date") or days)
     if not named.get("time"):
         fineness = {**_FINENESS, "clock": _FINENESS["clock"] if has_day else 0.1}
         times = [each for each in free if each.score("time") > _NEARLY_NONE * 2]
         filled = [each for each in free if each.filled > _ALIKE and not each.named("end")]
         clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
-        values = [each for each in filled if each.read > _ALIKE > each.codes and each.kind != "clock"]
+        values = [each for each in filled if each.kind != "clock" and each.read > _ALIKE > each.codes]
+        values = values or [each for each in filled if _share(_EPOCH, each.values) > _ALIKE]
+        if not (times or values):  # an end alone says when
+            values = [each for each in free if each.kind != "clock" and min(each.filled, each.read) > _ALIKE]
         if times:
             best = max(times, key=lambda each: each.score("time") * fineness[each.kind])
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
         elif values:
-            best = min(values, key=lambda each: each.kind == "day")
+            best = min(values, key=lambda each: (is_excluded(each.names[-1], "time"), each.kind == "day"))
             if best.kind == "day" and len(clocks) == 1:
                 unsure |= {"time": clocks[0].column, "date": best.column}
             else:
@@ -327,10 +395,12 @@ def _is_within(fine: Profile, coarse: Profile) -> bool:
     return len(fine.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * fine.distinct
 
 
-def _by_values(left: Sequence[Profile], taken: Mapping[str, str], roles: dict[str, str]) -> dict[str, str]:
+def _by_values(
+    left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None, near: dict[str, str]
+) -> dict[str, str]:
     """Return columns without a telling name that could say what was done: of few values an action, of many an object.
 
-    An object of sentences is sure, and goes to `roles`.
+    What is the same in all rows of a user (`who`) says who somebody is.
     """
     texts = [
         each
@@ -339,35 +409,64 @@ def _by_values(left: Sequence[Profile], taken: Mapping[str, str], roles: dict[st
         and each.distinct > 1
         and each.usual <= _ALL_ALIKE
         and each.codes + each.read < _HALF
-        and each.column not in taken.values()
-        and not (each.named("user") or each.named("place") or is_of_profile(each.names[-1]))
+        and not (each.is_of_user or any(map(each.named, ("user", "place", "end"))))
+        and not (who and _is_of(each, who))
     ]
     few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
     found = {}
     if few and not taken.get("action"):
-        found["action"] = max(few, key=lambda each: each.filled).column
-    many = [each for each in texts if each.column not in found.values()]
+        few.sort(key=lambda each: (each.named("result") > 0, each.named("action"), each.filled), reverse=True)
+        found["action"] = few[0].column
+    many = [each for each in texts if each.column not in found.values() and not each.named("result")]
     if many and not taken.get("item"):
-        best = max(many, key=lambda each: each.filled * each.distinct)
-        (roles if best.is_told else found)["item"] = best.column
-    elif not taken.get("item") and (thing := _coming_back(left, taken.values(), is_person=False)):
+        found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
+    elif not taken.get("item") and (thing := _what(left, taken.values())):
         found["item"] = thing.column
+    near["action"] = next((each.column for each in few if each.column not in found.values()), "")
     return found
 
 
-def _coming_back(left: Sequence[Profile], taken: Collection[str], *, is_person: bool) -> Profile | None:
-    """Return a column of ids that come back, of somebody or something that no role has a word for: `teller_id`, `quiz_id`."""
+def _is_of(each: Profile, who: Profile) -> bool:
+    """Whether a column has a single value for each of the users who come back."""
+    rows = len(who.values)
+    return 1 < who.distinct < _HALF * rows and _is_within(who, each)
+
+
+def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
+    """Return the column that most looks like somebody who comes back, where no role has a word for it: `teller_id`."""
+
+    def weight(each: Profile) -> float:
+        words = words_of(each.names[-1])
+        told = 2.0 * (_share(_PERSONS, each.values) > _ALIKE) + 1.5 * (not _OF_A_ROW.isdisjoint(words[-1:]))
+        told += any(map(_PERSON.fullmatch, words)) - 0.5 * (each.distinct <= _HANDFUL)
+        return told + each.distinct / len(each.values) + each.named("user")
+
+    able = [each for each in _who_come_back(left, taken) if weight(each) > 1]
+    return max(able, key=weight, default=None)
+
+
+def _what(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
+    """Return the column of ids of something that comes back: `quiz_id`."""
     ids = [
         each
+        for each in _who_come_back(left, taken)
+        if not each.is_of_user and not _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:])
+    ]
+    persons = [each for each in ids if _PERSON.fullmatch(words_of(each.column)[-2])]
+    return max(ids, key=lambda each: (each not in persons, each.distinct), default=None)
+
+
+def _who_come_back(left: Sequence[Profile], taken: Collection[str]) -> list[Profile]:
+    return [
+        each
         for each in left
-        if not _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:])
-        and len(each.values) >= _LEAST
+        if len(each.values) >= _LEAST
         and 1 < each.distinct <= _HALF * each.filled * len(each.values)
         and each.column not in taken
-        and not any(map(each.named, ROLES))
+        and each.read <= _HALF
+        and not is_excluded(each.names[-1], "done")
+        and not any(each.named(role) >= _SURE for role in ROLES)
     ]
-    persons = {each for each in ids if _PERSON.fullmatch(words_of(each.column)[-2])}
-    return max(ids, key=lambda each: ((each in persons) == is_person, each.distinct), default=None)
 
 
 def required(path: str, choice: Choice, inventory: Inventory, source: Format | None = None) -> dict[str, str]:
@@ -384,19 +483,14 @@ def required(path: str, choice: Choice, inventory: Inventory, source: Format | N
         what = _("no time column that is sure; name it")
     elif choice.near.get("user") and not has_user:
         what = _("two columns that may be the user, {first} and {second}; name one")
-    elif not any(role in roles for role in _ACTIVITY) or (
-        not {"text", "action", "item", "app", "media"} & roles.keys()
-        and {"action", "item"} & choice.unsure.keys()
-    ):
-        what = _("no column that surely says what was done; name it")
+    if not _ACTIVITY & proposed.keys():  # every row says the same: that there was one
+        proposed["action"] = f"{CONSTANT}record"
     if not what:
-        return dict(roles)
+        return proposed
     template = _("{path} has {what} in eventabs.toml under [input.columns]; it has: {columns}")
     what = what.format(first=roles.get("user", ""), second=choice.near.get("user", ""))
     error = _refusal(template, path, inventory.every, what=what)
     if "time" in proposed and source:
-        if not {*proposed}.intersection(_ACTIVITY):  # every row says the same: that there was one
-            proposed["action"] = f"{CONSTANT}record"
         settings = {**kept_settings(source), **({} if "user" in proposed or has_user else {"user": "me"})}
         error.proposal = input_table(
             settings, {role: proposed[role] for role in ROLES if role in proposed}, choice.near
@@ -588,9 +682,9 @@ class ColumnChoice:
             path, inventory = source.file.path, source.inventory
             refuse_absent_columns(path, inventory, self.named)
             found = profiles(inventory, tuple(islice(source.sample(), _SAMPLED)), self._connection)
-            roles = required(
-                path, choose(found, self.named, has_user=source.file.has_user), inventory, source
-            )
+            choice = choose(found, self.named, has_user=source.file.has_user)
+            roles = required(path, choice, inventory, source)
+            self.warnings += _guessed(choice, roles)
             if found and len(found[0].values) >= _LEAST:
                 self.warnings += self._doubts(found, roles)
             self._known[key] = found, roles
@@ -639,6 +733,17 @@ class ColumnChoice:
                     "the column {column} (role {role}) is filled in {held:,} {of}, {other} in {more:,}; to take that: {setting}"
                 )
                 yield _doubt("fuller_column", message, role, chosen, fuller[0])
+
+
+def _guessed(choice: Choice, roles: Mapping[str, str]) -> Iterable[InputWarning]:
+    """Say which roles were taken by their values alone."""
+    if guessed := [*choice.guessed, *(role for role in roles if role not in choice.roles)]:
+        message = _(
+            "no name says what was done, so it is taken from values: {taken}; if another column says it, name it: {setting}"
+        )
+        taken = ", ".join(f'{role} = "{roles[role]}"' for role in guessed)
+        setting = column_setting("action", choice.near.get("action") or "...")
+        yield warning("guessed_activity", message, taken=taken, setting=setting)
 
 
 def warning(code: str, message: str, **values: object) -> InputWarning:

@@ -11,7 +11,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -529,26 +529,36 @@ def stored_file(path: str, copy: Path, stop: Stop) -> str:
 
 
 def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[str, str]:
-    """Copy a file as UTF-8. `encoding` "": GB18030. Raises InputError if that is not certain."""
-    codec = encoding or "gb18030"
-    decoder = codecs.getincrementaldecoder(codec)()
-    seen: Counter[str] = Counter()
-    with _decompressed(path) as file, copy.open("w", encoding="utf-8", newline="") as target:
-        try:
-            for chunk in stop.until(iter(lambda: file.read(_CHUNK), b"")):
-                text = decoder.decode(chunk)
-                if not encoding and not text.isascii():
-                    seen.update(text)
-                target.write(text)
-            target.write(decoder.decode(b"", final=True))
-        except (UnicodeError, ValueError) as error:
-            if not encoding:
-                raise not_utf8(path, _line_not_utf8(path)) from None
-            message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
-            raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
-    if not encoding and not _looks_chinese(seen):
-        raise not_utf8(path, _line_not_utf8(path))
-    return str(copy), codec
+    """Copy a file as UTF-8. `encoding` "": the first whose characters look like a language. Raises InputError if that is not certain."""
+    tried = [encoding] if encoding else ["gb18030"] if _is_mostly_utf8(path) else _LANGUAGES
+    for codec in tried:
+        decoder = codecs.getincrementaldecoder(codec)()
+        seen: Counter[str] = Counter()
+        with _decompressed(path) as file, copy.open("w", encoding="utf-8", newline="") as target:
+            try:
+                for chunk in stop.until(iter(lambda: file.read(_CHUNK), b"")):
+                    text = decoder.decode(chunk)
+                    if not encoding:
+                        seen.update(_BEYOND_ASCII.findall(text))
+                    target.write(text)
+                target.write(decoder.decode(b"", final=True))
+            except (UnicodeError, ValueError) as error:
+                if not encoding:
+                    continue
+                message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
+                raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
+        if encoding or _LANGUAGES[codec](seen):
+            return str(copy), codec
+    raise not_utf8(path, _line_not_utf8(path))
+
+
+def _is_mostly_utf8(path: str) -> bool:
+    """Whether more of the characters beyond ASCII are UTF-8 than not: the rest is broken, not of another encoding."""
+    seen: Counter[bool] = Counter()
+    with _decompressed(path) as file:
+        for chunk in iter(lambda: file.read(_CHUNK), b""):
+            seen.update(each == "\ufffd" for each in chunk.decode(errors="replace") if not each.isascii())
+    return seen[False] > seen[True]
 
 
 def check_codec(encoding: str) -> None:
@@ -622,10 +632,33 @@ def _looks_chinese(seen: Counter[str]) -> bool:
     Other encodings also decode, but to rare characters; Korean ones to the first half of the common ones.
     """
     rows: Counter[int] = Counter()  # of GB 2312; 0 for what it lacks
-    for char, count in seen.items():
+    for char, count in ((char, count) for word, count in seen.items() for char in word):
         if not char.isascii():
             rows[(char.encode("gb2312", errors="ignore") or b"\0")[0]] += count
     common = sum(rows[row] for row in (*_COMMON_ROWS, *_PUNCTUATION_ROWS))
     late = sum(rows[row] for row in _COMMON_ROWS if row > _LAST_KOREAN_ROW)
     total = rows.total()
     return total >= _ENOUGH and common >= _COMMON * total and late >= _BEYOND_KOREAN * total
+
+
+def _looks(words: str, share: float) -> Callable[[Counter[str]], bool]:
+    """Return whether a `share` of the words with letters beyond ASCII have a form."""
+    form = re.compile(words)
+
+    def test(seen: Counter[str]) -> bool:
+        fitting = sum(seen[word] for word in seen if form.fullmatch(word))
+        return fitting >= share * seen.total() and sum(map(len, seen)) >= _ENOUGH
+
+    return test
+
+
+# The encodings that are tried, and whether the words of a text that was read by one look like its language.
+_BEYOND_ASCII: Final = re.compile(r"[^\s,;|\"']*[^\x00-\x7f][^\s,;|\"']*")
+_LANGUAGES: Final[dict[str, Callable[[Counter[str]], bool]]] = {
+    "gb18030": _looks_chinese,
+    "cp932": _looks(".*[ぁ-ヿ].*", 0.3),
+    "cp949": _looks("[ -~가-힣]+", 0.9),
+    "cp1251": _looks("[^A-Za-z\x80-\u03ff\u0500-\uffff]+", 0.9),
+    # in words of Western languages ASCII letters stand beside others
+    "cp1252": _looks("(?=.*[A-Za-z]|.$)[ -~À-ÏÑ-ÖØ-Üß-ïñ-öø-ü‘’“”–—…€ºª°«»¿¡]+", 0.95),
+}

@@ -191,10 +191,11 @@ def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | No
     if number(connection, tried, rows.values) == 0:
         return None
     first, second = (f"CAST(regexp_extract(trim(day), short_date(), {group}) AS INTEGER)" for group in (1, 2))
-    ((day_first, month_first),) = connection.execute(
-        f"SELECT bool_or({first} > 12), bool_or({second} > 12) FROM ({date}) WHERE {short}", list(rows.values)
+    ((day_first, month_first, differs),) = connection.execute(
+        f"SELECT bool_or({first} > 12), bool_or({second} > 12), bool_or({first} <> {second}) FROM ({date}) WHERE {short}",
+        list(rows.values),
     ).fetchall()
-    if day_first == month_first:
+    if differs and day_first == month_first:  # 01/01/2026 is a day in any order
         message = _(
             "dates such as 03/04/2026 can be day-first or month-first, and the data does not decide;"
             " say which: [input] dayfirst = true or false"

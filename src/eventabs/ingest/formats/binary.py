@@ -8,7 +8,7 @@ import json
 import re
 import sqlite3
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
@@ -47,6 +47,8 @@ _COLUMN_OF: Final = re.compile(rb' r="([A-Z]{1,3})[0-9]')
 _ROW_OF: Final = re.compile(rb' r="[A-Z]{0,3}([0-9]+)"')
 _SHEET: Final = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
 _NAMED: Final = 0.6  # how well a column's name fits a role
+_DAYS: Final = range(29_000, 60_000)  # of a workbook: 1979 to 2064
+_EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  a wall time
 _EXACT: Final = 1e15  # smaller numbers are exact as integers
 
 _Cell = float | str | bool | time | date | datetime | timedelta
@@ -238,8 +240,8 @@ class Excel(Csv):
     def __init__(self, file: InputFile) -> None:
         copy = file.copy_named("sheet")
         with copy.open("w", encoding="utf-8", newline="") as target:
-            rows = (list(map(_cell_text, cells)) for cells in file.stop.until(_workbook_rows(file)))
-            csv.writer(target, lineterminator="\n").writerows(rows)
+            rows = _with_dates(file.stop.until(_workbook_rows(file)))
+            csv.writer(target, lineterminator="\n").writerows(list(map(_cell_text, cells)) for cells in rows)
         content = replace(files.inspect(str(copy)), sha256=file.content.sha256)
         super().__init__(replace(file, text=str(copy), content=content))
 
@@ -265,6 +267,26 @@ def _workbook_rows(file: InputFile) -> Iterator[list[_Cell]]:
     except (python_calamine.CalamineError, zipfile.BadZipFile, OSError) as error:
         message = _("{path} is no workbook that can be read ({error}); save it as .xlsx or CSV")
         raise InputError(message.format(path=file.path, error=str(error).partition("\n")[0])) from None
+
+
+def _with_dates(rows: Iterable[list[_Cell]]) -> Iterator[list[_Cell]]:
+    """Yield the rows with dates for the numbers of days that a column of times may hold without the form of a date."""
+    times: list[int] = []
+    for cells in rows:
+        names = [(number, cell) for number, cell in enumerate(cells) if isinstance(cell, str)]
+        times = times or [
+            number
+            for number, name in names
+            if max(fit(name, role) for role in ("time", "date", "end")) > _NAMED
+        ]
+        for number in times:
+            if (
+                number < len(cells)
+                and isinstance(cell := cells[number], float)
+                and _DAYS.start <= cell < _DAYS.stop
+            ):
+                cells[number] = _EPOCH + timedelta(seconds=round(cell * 86400))
+        yield cells
 
 
 def _sheet(file: InputFile, workbook: "CalamineWorkbook") -> "CalamineSheet":

@@ -245,7 +245,7 @@ def _flat(
     record: Mapping[str, Any], outer: Mapping[str, Any], times: Collection[str], depth: int
 ) -> Iterator[dict[str, Any]]:
     """Yield the records with a time inside `record`, each with the fields around it; without any, the records of its lists."""
-    if depth == _DEEPEST or _has_time(record, times):
+    if depth == _DEEPEST or _is_row(record, times):
         yield {**outer, **record}
         return
     inner = {key: value for key, value in record.items() if _holds_times(value, times, depth)}
@@ -270,6 +270,23 @@ def _holds_times(value: object, times: Collection[str], depth: int) -> bool:
     return isinstance(value, list) and any(
         _has_time(each, times) or _holds_times(each, times, depth) for each in value if isinstance(each, dict)
     )
+
+
+def _is_row(record: Mapping[str, Any], times: Collection[str]) -> bool:
+    """Whether it has a time, and does not hold a list whose records say who and when while it does not say who."""
+    inner = [
+        each
+        for value in record.values()
+        if isinstance(value, list)
+        for each in value[:1]
+        if isinstance(each, dict)
+    ]
+    chats = any(_has_time(each, times) and _has_user(each) for each in inner)
+    return _has_time(record, times) and (_has_user(record) or not chats)
+
+
+def _has_user(record: Mapping[str, Any]) -> bool:
+    return any(fit(key, "user") > _NAMED and not isinstance(value, list) for key, value in record.items())
 
 
 def _has_time(record: Mapping[str, Any], times: Collection[str]) -> bool:

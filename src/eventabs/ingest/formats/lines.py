@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,9 @@ _FORMS: Final = (
     (re.compile(rf"[\u200e\u202a]?{_STAMP} - (?:([^:]+): )?(.*)"), _CHAT),
     (re.compile(rf"[\u200e\u202a]?[\[(]?{_STAMP}[\])]?(?:,| -)?\s+(?:{_NICK})?(.*)"), _CHAT),
 )
+_PART: Final = re.compile(
+    r"(?<=[ \t,;|])([A-Za-z][\w ]{0,20})[:=](?=[ \w\"])"
+)  # `User: ann, Action: left`, `user=ann action=left`
 _FIELDS: Final = "#Fields:"  # W3C: the columns follow
 _SHARE: Final = 0.4  # of the first lines, the others go on
 _LEAST: Final = 2  # lines
@@ -97,6 +101,11 @@ def _form(start: bytes) -> tuple[re.Pattern[str], tuple[str, ...]]:
     if fields := next((line for line in filled if line.startswith(_FIELDS)), ""):
         names = tuple(fields.removeprefix(_FIELDS).split())
         return re.compile(r"[ \t]".join([r"([^#\s]\S*)", *[r"(\S+)"] * (len(names) - 1)])), names
+    parts = [tuple(_PART.findall(line)) for line in filled if re.match(_STAMP, line)]
+    keys, count = Counter(parts).most_common(1)[0] if parts else ((), 0)
+    if len(keys) >= _LEAST <= count and count >= _HALF * len(filled):
+        fields = r"\W+".join(rf"{re.escape(key)}[:=] ?(.*?)" for key in keys)
+        return re.compile(rf"\[?{_STAMP}\]?\W+(?:[A-Z]+\W+)?{fields}"), ("time", *keys)
     for pattern, names in _FORMS:
         found = [row for line in filled if (row := pattern.fullmatch(line))]
         told = sum(bool(row[2]) for row in found)  # somebody is named
