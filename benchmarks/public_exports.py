@@ -97,7 +97,12 @@ def _matches(columns: str, allowed: list[str], header: list[str]) -> bool:
         *(f"text after {name}:" for name in names),
         *(f"#{header.index(name) + 1}" for name in names if name in header),
     }
-    return any(spelled & {each, each.rpartition(".")[2], " ".join(each.split())} for each in allowed)
+    inner = (
+        " ".join(each.split()).split(".", outer)[-1]
+        for each in allowed
+        for outer in range(each.count(".") + 1)
+    )
+    return not spelled.isdisjoint({*allowed, *inner})  # an unwrapped list is not named
 
 
 def faults(

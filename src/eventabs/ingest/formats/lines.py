@@ -16,7 +16,7 @@ _CLOCK: Final = r"(?:오[전후] |[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)
 _DAY: Final = r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}|\d{4}[년年] ?\d{1,2}[월月] ?\d{1,2}[일日]|\d{1,2} [A-Z][a-z]{2,8},? \d{4}|[A-Z][a-z]{2,8} \d{1,2},? \d{4}"
 _STAMP: Final = rf"((?:{_DAY})(?:,? at |,? ?T?){_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?|1\d{{9}}(?:\d{{3}}|\.\d+)?)"
 # <nick>, nick - or nick: but no level of a log; a name with a comma only behind brackets, since CSV has commas
-_NICK: Final = r"<?(?!(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )[^:<>]{1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
+_NICK: Final = r"<?(?!(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
 _CHAT: Final = ("time", "user", "text")
 # The pattern of a row's first line, and the columns of its groups: of WhatsApp, then of other chats, KakaoTalk too. In a chat,
 # other lines go on with the message above; in a log they are broken rows, or remarks behind #.
