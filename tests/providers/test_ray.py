@@ -78,7 +78,7 @@ def test_where_memory_runs_out_the_calls_are_made_elsewhere() -> None:
 @pytest.mark.cluster
 @needs_cluster
 def test_without_its_head_a_run_ends_in_one_line_and_is_resumed_on_another_cluster() -> None:
-    figures = figures_of("--users", "80", "--concurrency", "4", "--scale", "0.4", "--lose", "head")
+    figures = figures_of("--users", "80", "--concurrency", "4", "--scale", "0.65", "--lose", "head")
     assert figures["exit_code_without_a_head"] == 1
     assert figures["said_without_a_head"] == (
         "Stopped, state saved: the head of the Ray cluster does not answer; start the cluster, then resume"
@@ -302,28 +302,44 @@ def test_a_cluster_that_is_not_there_or_wants_a_token_is_one_line_with_the_next_
 
 
 # Ray's autoscaler with its fake machines, which its wheel has but for the file that `AutoscalingCluster` reads
-AUTOSCALER = json.dumps({
+PROVIDER = {
+    "type": "fake_multinode", "foreground_node_launch": True, "disable_node_updaters": True,
+    "disable_launch_config_check": True, "worker_liveness_check": False,
+}  # fmt: skip
+AUTOSCALER = {
     "cluster_name": "fake",
     "max_workers": 1,
     "idle_timeout_minutes": 0.2,
-    "provider": {"type": "fake_multinode", "disable_node_updaters": True, "worker_liveness_check": False},
+    "upscaling_speed": 100.0,
+    "provider": PROVIDER,
+    "head_node_type": "ray.head.default",
     "available_node_types": {
-        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
-        "machine": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 1},
+        "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "machine": {
+            "resources": {"CPU": 1, "object_store_memory": 10**8},
+            "node_config": {},
+            "max_workers": 1,
+        },
     },
-    "head_node_type": "head",
-})  # fmt: skip
+    **{name: {} for name in ("auth", "docker", "file_mounts")},
+    **{
+        name: []
+        for name in ("cluster_synced_files", "initialization_commands", "rsync_exclude", "rsync_filter")
+    },
+    **{f"{of}setup_commands": [] for of in ("", "head_", "worker_")},
+    **{f"{of}_start_ray_commands": [] for of in ("head", "worker")},
+}
 
 
 @pytest.mark.cluster
 @needs_cluster
 def test_where_no_machine_is_there_ray_s_autoscaler_adds_one_and_keeps_it(tmp_path: Path) -> None:
-    (tmp_path / "fake.json").write_text(AUTOSCALER, "utf-8")
+    (tmp_path / "fake.json").write_text(json.dumps(AUTOSCALER), "utf-8")
     script = f"""{WORKLOAD}
         RAY_AUTH_MODE=disabled RAY_FAKE_CLUSTER=1 AUTOSCALER_UPDATE_INTERVAL_S=1 $RAY start --head --port 6379 --num-cpus 0 \\
             --node-ip-address 127.0.0.1 --include-dashboard false --autoscaling-config fake.json > head.out 2>&1
         $EVENTABS run in.csv $OPTIONS --concurrency 1 --engine ray --ray-address 127.0.0.1:6379 --json --out run.eventabs > said.json 2> said.err
-        grep -h event_summary /tmp/ray/session_latest/logs/monitor.log
+        grep -h event_summary /tmp/ray/session_latest/logs/monitor.log; tail -n 3 /tmp/ray/session_latest/logs/monitor.err
         $RAY stop -f > /dev/null 2>&1
         kill $SERVER
     """
