@@ -136,14 +136,13 @@ class Rule(RulesTable):
     @cached_property
     def _words(self) -> re.Pattern[str]:
         """Matches any of the words; a Latin edge must not continue as a longer Latin word."""
-        folded = (word.casefold() for word in self.words)
         alternatives = (
-            ("(?<![a-z])" if word[0].isascii() and word[0].isalpha() else "")
+            ("(?<![A-Za-z])" if word[0].isascii() and word[0].isalpha() else "")
             + re.escape(word)
-            + ("(?![a-z])" if word[-1].isascii() and word[-1].isalpha() else "")
-            for word in folded
+            + ("(?![A-Za-z])" if word[-1].isascii() and word[-1].isalpha() else "")
+            for word in self.words
         )
-        return re.compile("|".join(alternatives))  # without regard to case it takes thrice as long to compile
+        return re.compile("|".join(alternatives), re.IGNORECASE)
 
     def matches(self, action: str, item: str, place: str) -> bool:
         """Whether the rule matches a behavior: one of the actions, and one of the words or names."""
@@ -151,7 +150,7 @@ class Rule(RulesTable):
             return False
         if not (self.words or self.names):
             return True
-        if self.words and self._words.search(f"{item}\n{place}".casefold()):
+        if self.words and self._words.search(f"{item}\n{place}"):
             return True
         return not {item.casefold(), place.casefold()}.isdisjoint(map(str.casefold, self.names))
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from functools import lru_cache
 from importlib import resources
 from itertools import accumulate, chain, islice
 from pathlib import Path
@@ -517,7 +516,7 @@ class Ledger:
             (
                 batch.attempt,
                 orjson.dumps({alias: list(rows) for alias, rows in asked.items()}).decode(),
-                pack_messages(request.messages),
+                pack_json(request.messages),
                 settings_fingerprint,
                 request.input_tokens,
                 sent_at,
@@ -783,12 +782,6 @@ def digest_of(behaviors: Iterable[Behavior]) -> str:
     return hashlib.blake2b(rows, digest_size=8).hexdigest()
 
 
-def pack_messages(messages: Sequence[Message]) -> bytes:
-    """Deflate the messages of a call; what comes before the last one is the same in every call."""
-    data = orjson.dumps(messages)
-    return _deflate(data, same=len(data) - len(orjson.dumps(messages[-1])) - 1)
-
-
 def unpack_messages(blob: bytes) -> tuple[Message, ...]:
     """Return the messages of a call as they were sent."""
     return tuple({"role": message["role"], "content": message["content"]} for message in unpack_json(blob))
@@ -804,21 +797,13 @@ def unpack_text(blob: bytes | None) -> str:
     return "" if blob is None else _inflate(blob).decode("utf-8", "surrogatepass")
 
 
-def _deflate(data: bytes, same: int = 0) -> bytes:
+def _deflate(data: bytes) -> bytes:
     if len(data) <= _SMALL:
-        begun, deflater = _begun(data[:same])
-        deflater = deflater.copy()
-        return begun + deflater.compress(data[same:]) + deflater.flush()
+        # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
+        deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
+        return deflater.compress(data) + deflater.flush()
     packed = zlib.compress(data, _FAST)
     return packed if len(data) <= _most_of(packed) else zlib.compress(data, _AS_IT_IS)
-
-
-@lru_cache(4)
-def _begun(data: bytes) -> "tuple[bytes, zlib._Compress]":
-    """Return what `data` deflates to, and what goes on from there."""
-    # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
-    deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
-    return deflater.compress(data) + (deflater.flush(zlib.Z_SYNC_FLUSH) if data else b""), deflater
 
 
 def _inflate(blob: bytes | memoryview) -> bytes:
@@ -912,7 +897,10 @@ class LedgerWriter:
         return await self.submit(task)
 
     def submit(
-        self, task: Callable[[Ledger], T], *, then: Callable[[T], None] | None = None
+        self,
+        task: Callable[[Ledger], T],
+        *,
+        then: Callable[[T], None] | None = None,
     ) -> asyncio.Future[T]:
         """Run `task` in a transaction, after all tasks submitted before; return the future of its result.
 
