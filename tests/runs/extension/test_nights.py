@@ -168,7 +168,7 @@ def test_only_the_days_that_something_new_touches_are_asked_about_again(model: M
     later = visits(("u1", "2026-03-03 09:00:00", "Cafe Luna"))
     run = extended(model, later)
     assert (run.summary.extension or {})["reopened_behaviors"] == 0
-    assert last_prompt(out)[1].startswith("## U1\n>: 1,2\n"), "shown, since they may be first hints, and not asked about"
+    assert last_prompt(out)[1].startswith("## U1\n>: 1,2\n"), "as possible first hints"
     # a night goes on until five o'clock
     run = extended(model, visits(("u1", "2026-03-02 00:10:00", "Harbor cinema")))
     facts = run.summary.extension or {}
