@@ -144,8 +144,8 @@ def plan_calibration(
         message = _(
             "{users} of {known} users are too few to show that a size lies within {margin}; take more (--users, or a larger run) or allow more (--margin)"
         )
-        asked = min(users, len(known))
-        raise UsageError(message.format(users=asked, known=len(known), margin=f"{margin:g}"))
+        few = min(users, len(known))
+        raise UsageError(message.format(users=few, known=len(known), margin=f"{margin:g}"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     larger = sorted({*sizes, own} - {1})
     arms = [
