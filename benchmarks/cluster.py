@@ -368,9 +368,10 @@ class _Driver:
             "said_without_a_head": next((line for line in reversed(said) if "Stopped" in line), "")[20:],
             "done_without_a_head": round(self._share_done(), 2),
         }
+        for machine in machines:  # `ray start` finds a cluster by the processes that belong to one
+            machine.signal(signal.SIGKILL)
         _start_head(self._folder, self._environment)
         for machine in machines:
-            machine.signal(signal.SIGKILL)
             machine.start()
         self._process = self._started(self._resume)
         return self.ended() | figures

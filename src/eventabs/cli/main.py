@@ -1,6 +1,8 @@
 """The command line: which commands there are, in the order of the help page, and how each error ends it."""
 
+import os
 import sys
+from contextlib import suppress
 
 from typer.exceptions import TyperException
 
@@ -36,6 +38,13 @@ def main() -> None:
             print_proposal(stderr_console(), error.proposal)
         code = error.exit_code
     signals.ignore()
+    if (
+        "ray" in sys.modules
+    ):  # as the interpreter ends, Ray would end it with a code of its own where the head is lost
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code or 0)
     sys.exit(code)
 
 

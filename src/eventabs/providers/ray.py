@@ -400,7 +400,11 @@ def _stay_connected(
         return
     tried.set()
     ended.wait()
-    ray.shutdown()
+    asked = threading.Thread(target=ray.nodes, daemon=True)
+    asked.start()
+    asked.join(_ANSWER_SECONDS)
+    if not asked.is_alive():  # without a head Ray would end this process instead of its connection
+        ray.shutdown()
 
 
 @contextmanager
