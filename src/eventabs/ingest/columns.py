@@ -294,7 +294,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
-        if is_seldom and role in ("action", "item") and _DONE & roles.keys():
+        is_other = role == "action" or (role == "item" and each.named(role) < _SURE_NAME)
+        if is_seldom and is_other and _DONE & roles.keys():
             continue
         sure = each.named(role) if is_seldom else score
         (roles if sure >= _SURE else unsure)[role] = each.column
