@@ -2,7 +2,7 @@
 
     python benchmarks/judged_set.py                # those of 185b292, which are kept beside the set
     python benchmarks/judged_set.py --answers DIR  # others: zh-1.txt to its zh-1.prompt.txt, and so on; what is missing is asked for
-    python benchmarks/judged_set.py --extended     # the English users in a run and three extensions
+    python benchmarks/judged_set.py --extended     # the same users in a run and three extensions
 
 Truth is what both readers have: groups of one kind with a Dice coefficient of at least 0.8, by the rows of both, and the rows that both call
 noise. No other row is judged. Sub-groups are joined to their wholes.
@@ -252,13 +252,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--answers", type=Path, default=SET / "answers", help="a folder of answers")
-    parser.add_argument("--extended", action="store_true", help="in a run and three extensions, in English")
+    parser.add_argument("--extended", action="store_true", help="in a run and three extensions")
     given = parser.parse_args()
     answers: Path = (given.answers / "extended" if given.extended else given.answers).resolve()
     answers.mkdir(parents=True, exist_ok=True)
     print(*readers_table(), "", sep="\n")
     with tempfile.TemporaryDirectory() as folder:
-        for language in LANGUAGES[given.extended :]:
+        for language in LANGUAGES:
             truth = SET / f"truth_{language}.csv"
             profiles = SET / f"{language}_profiles.csv"
             export = SET / f"{language}.jsonl"
