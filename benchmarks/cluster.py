@@ -365,7 +365,7 @@ class _Driver:
         figures = {
             "seconds_until_the_run_ended_without_a_head": round(time.monotonic() - killed_at),
             "exit_code_without_a_head": alone["exit_code"],
-            "said_without_a_head": next((line for line in reversed(said) if "Stopped" in line), "")[20:],
+            "said_without_a_head": next((line for line in said if "Stopped" in line), "")[20:],
             "done_without_a_head": round(self._share_done(), 2),
         }
         for machine in machines:  # `ray start` finds a cluster by the processes that belong to one
