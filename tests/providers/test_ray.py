@@ -77,19 +77,6 @@ def test_where_memory_runs_out_the_calls_are_made_elsewhere() -> None:
 
 @pytest.mark.cluster
 @needs_cluster
-def test_without_its_head_a_run_ends_in_one_line_and_is_resumed_on_another_cluster() -> None:
-    figures = figures_of("--users", "80", "--concurrency", "4", "--scale", "0.4", "--lose", "head")
-    assert figures["exit_code_without_a_head"] == 1
-    assert figures["said_without_a_head"] == (
-        "Stopped, state saved: the head of the Ray cluster does not answer; start the cluster, then resume"
-    )
-    assert 0.2 <= figures["done_without_a_head"] < 1
-    assert figures["users"] == {"done": 80, "failed": 0, "pending": 0}
-    assert figures["events_equal_to_one_process"]
-
-
-@pytest.mark.cluster
-@needs_cluster
 def test_every_user_is_done_with_the_events_of_one_process_whatever_is_lost(
     disturbed: dict[str, Any],
 ) -> None:
