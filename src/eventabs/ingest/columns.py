@@ -167,10 +167,9 @@ class Profile(NamedTuple):
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
+                # when rows were written down, not when something was done
                 if self.kind == "stamp" and rows > _SAMPLED * _MORE and self.distinct <= _NEARLY_NONE * rows:
-                    found = min(
-                        found, max(_SURE, found * _HALF)
-                    )  # when rows were written down, not when something was done
+                    found = min(found, max(_SURE, found * _HALF))
             case "duration":
                 found *= _share(_LASTING, self.values) > _ALIKE
             case "user" if is_each and self.distinct > _SAMPLED * _MORE:  # somebody who comes back is better
@@ -314,9 +313,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         next((each for each in free if each.column == roles.get(role)), None) for role in ("duration", "end")
     )
     is_plain = lasts and not stated_unit(" ".join(lasts.names[-2:]))
-    if (
-        lasts and ends and is_plain and min(ends.filled, ends.read, lasts.codes) > _ALIKE
-    ):  # the end says the unit
+    # the end says the unit
+    if lasts and ends and is_plain and min(ends.filled, ends.read, lasts.codes) > _ALIKE:
         del roles["duration"]
     unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
     return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near, tuple(guessed))

@@ -76,6 +76,17 @@ def test_dates_times_formulas_and_errors_are_what_the_sheet_shows(tmp_path: Path
         ]
 
 
+def test_numbers_of_days_are_times_and_a_column_with_other_numbers_keeps_them(tmp_path: Path) -> None:
+    rows: list[list[Any]] = [
+        ["user", "time", "item", "session time (ms)"],
+        ["u1", 46037.5, "x", 35_000],
+        ["u1", 46038.25, "y", 120_000],
+    ]
+    book = workbook(tmp_path / "a.xlsx", {"log": rows})
+    found = facts(tmp_path, book, columns={"duration": "session time (ms)"})
+    assert found == ["u1|2026-01-15T12:00:00|thing|x||35", "u1|2026-01-16T06:00:00|thing|y||120"]
+
+
 def test_an_old_workbook_is_read(tmp_path: Path) -> None:
     found = facts(tmp_path, ROOT / "tests" / "data" / "behaviors.xls")
     assert found == [f"7|2026-01-15T10:00:0{second}|thing|商品{second - 1}||60" for second in (1, 2, 3)]

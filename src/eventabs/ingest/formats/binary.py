@@ -8,10 +8,11 @@ import json
 import re
 import sqlite3
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
+from itertools import chain, islice
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -47,6 +48,7 @@ _COLUMN_OF: Final = re.compile(rb' r="([A-Z]{1,3})[0-9]')
 _ROW_OF: Final = re.compile(rb' r="[A-Z]{0,3}([0-9]+)"')
 _SHEET: Final = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
 _NAMED: Final = 0.6  # how well a column's name fits a role
+_LOOKED_AT: Final = 200  # rows
 _DAYS: Final = range(29_000, 60_000)  # of a workbook: 1979 to 2064
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  a wall time
 _EXACT: Final = 1e15  # smaller numbers are exact as integers
@@ -269,16 +271,27 @@ def _workbook_rows(file: InputFile) -> Iterator[list[_Cell]]:
         raise InputError(message.format(path=file.path, error=str(error).partition("\n")[0])) from None
 
 
-def _with_dates(rows: Iterable[list[_Cell]]) -> Iterator[list[_Cell]]:
-    """Yield the rows with dates for the numbers of days that a column of times may hold without the form of a date."""
-    times: list[int] = []
-    for cells in rows:
-        names = [(number, cell) for number, cell in enumerate(cells) if isinstance(cell, str)]
-        times = times or [
+def _with_dates(rows: Iterator[list[_Cell]]) -> Iterator[list[_Cell]]:
+    """Yield the rows with dates for the numbers of days in a column of times, where the first rows have no other numbers there."""
+    first = list(islice(rows, _LOOKED_AT))
+    named = (
+        [
             number
-            for number, name in names
-            if max(fit(name, role) for role in ("time", "date", "end")) > _NAMED
+            for number, cell in enumerate(cells)
+            if isinstance(cell, str) and max(fit(cell, role) for role in ("time", "date", "end")) > _NAMED
         ]
+        for cells in first
+    )
+    times = [
+        number
+        for number in next(filter(None, named), [])
+        if all(
+            _DAYS.start <= cell < _DAYS.stop  # milliseconds of `response time` go beyond
+            for cells in first
+            if number < len(cells) and isinstance(cell := cells[number], float)
+        )
+    ]
+    for cells in chain(first, rows):
         for number in times:
             if (
                 number < len(cells)

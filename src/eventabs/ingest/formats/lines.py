@@ -30,9 +30,8 @@ _FORMS: Final = (
     (re.compile(rf"[\u200e\u202a]?{_STAMP} - (?:([^:]+): )?(.*)"), _CHAT),
     (re.compile(rf"[\u200e\u202a]?[\[(]?{_STAMP}[\])]?(?:,| -)?\s+(?:{_NICK})?(.*)"), _CHAT),
 )
-_PART: Final = re.compile(
-    r"(?<=[ \t,;|])([A-Za-z][\w ]{0,20})[:=](?=[ \w\"])"
-)  # `User: ann, Action: left`, `user=ann action=left`
+# `User: ann, Action: left`, `user=ann action=left`
+_PART: Final = re.compile(r"(?<=[ \t,;|])([A-Za-z][\w ]{0,20})[:=](?=[ \w\"])")
 _FIELDS: Final = "#Fields:"  # W3C: the columns follow
 _SHARE: Final = 0.4  # of the first lines, the others go on
 _LEAST: Final = 2  # lines
