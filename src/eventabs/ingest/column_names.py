@@ -18,9 +18,8 @@ _ACCENTS: Final = re.compile("[\u0300-\u036f]")
 
 def bare(text: str) -> str:
     """Return a text without the accents of Latin letters: usuário is usuario."""
-    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", text))).replace(
-        "ı", "i"
-    )
+    plain = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
+    return unicodedata.normalize("NFC", plain).replace("ı", "i")
 
 
 _WORDS: Final[dict[str, Any]] = tomllib.loads(

@@ -454,12 +454,7 @@ class Planner:
         recent.sort(key=lambda journey: newest[journey.id], reverse=True)
         share = len(asked) // _SHARE
         rows = {journey.behaviors[-1] for journey in recent[: min(_JOURNEYS, share // 2)]}
-        alone = {
-            row
-            for each in kept.events
-            if not each.journey and len(each.behaviors) == 1
-            for row in each.behaviors
-        }
+        alone = {each.behaviors[0] for each in kept.events if not each.journey and len(each.behaviors) == 1}
         alone |= {*kept.minor, *kept.unplaced, *kept.unasked}
         words = {
             row: set(_WORD.findall(" ".join(behaviors[row][1:4]).lower()))
@@ -471,8 +466,8 @@ class Planner:
         def novelty(row: int) -> float:
             return sum(1 / known[word] for word in words[row]) / max(1, len(words[row]))
 
-        alone = {row for row in alone & words.keys() if novelty(row) > _NOVEL}
-        lone = sorted(alone, key=lambda row: (novelty(row), row), reverse=True)
+        rare = [(found, row) for row in alone & words.keys() if (found := novelty(row)) > _NOVEL]
+        lone = [row for _novelty, row in sorted(rare, reverse=True)]
         listed = [journey.id for journey in recent[:_JOURNEYS]]
         return listed, rows | set(lone[: max(_FEWEST_LONE, share)])
 

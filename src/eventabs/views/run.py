@@ -230,7 +230,9 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
     if not quiet:
         console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
     if not kind_of(summary.provider).is_remote:
-        label = _("No model was called: built-in rules made the events. To name one: ")
+        label = _(
+            "No model was called: built-in rules made the events; of actions they know common words only. To name a model: "
+        )
         print_command(console, label, "eventabs init --preset NAME")
     for line in messages.failures(summary.failures):
         print_line(console, line)

@@ -341,9 +341,8 @@ def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
                 break
 
     def share(position: int, form: re.Pattern[str]) -> float:
-        return sum(map(bool, map(form.fullmatch, filter(None, columns[position])))) / sum(
-            map(bool, columns[position])
-        )
+        values = [value for value in columns[position] if value]
+        return sum(bool(form.fullmatch(value)) for value in values) / len(values)
 
     different = [len(set(filter(None, values))) for values in columns]
     free = [position for position in free if share(position, _DECIMAL) != 1]

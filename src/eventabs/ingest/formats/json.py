@@ -274,14 +274,8 @@ def _holds_times(value: object, times: Collection[str], depth: int) -> bool:
 
 def _is_row(record: Mapping[str, Any], times: Collection[str]) -> bool:
     """Whether it has a time, and does not hold a list whose records say who and when while it does not say who."""
-    inner = [
-        each
-        for value in record.values()
-        if isinstance(value, list)
-        for each in value[:1]
-        if isinstance(each, dict)
-    ]
-    chats = any(_has_time(each, times) and _has_user(each) for each in inner)
+    firsts = [value[0] for value in record.values() if isinstance(value, list) and value]
+    chats = any(isinstance(each, dict) and _has_time(each, times) and _has_user(each) for each in firsts)
     return _has_time(record, times) and (_has_user(record) or not chats)
 
 
