@@ -27,7 +27,6 @@ from runs_kit import Watcher, event_of, journey_of
 
 DAYS = 24
 ROWS = 24  # of a call: so each user is cut in three
-_HEADER = re.compile(r"## (U\d+)")
 _NUMBERED = re.compile(r"(\d+) (.+)")
 _LINK = re.compile(r"(\d+) 购买 (.+?): .+ \d{4}-\d\d-\d\d(?:–[\d-]+)?")
 

@@ -50,6 +50,7 @@ def loaded(source: Format) -> list[tuple[Any, ...]]:
 
 
 def opened(folder: Path, *paths: Path | str, **wanted: Any) -> AbstractContextManager[Export]:  # noqa: ANN401  as open_export takes them
+    """Open files as an export, by default without profiles, named columns and a zone."""
     given: dict[str, Any] = {"columns": {}, "profiles": "", "profile_columns": (), "timezone": ""}
     return open_export([str(path) for path in paths], work_dir=folder / "work", **(given | wanted))
 
