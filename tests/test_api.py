@@ -32,10 +32,7 @@ RULES = {"llm": {"provider": "rules"}}
 SMALL = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture

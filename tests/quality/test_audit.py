@@ -253,6 +253,7 @@ def test_the_largest_size_that_agrees_is_recommended_and_no_larger_one_asked(
     assert shown.endswith("[budget]\nmax_users = 2\nmax_rows = 24\n")
 
 
+@pytest.mark.slow
 def test_one_limit_holds_for_all_sizes_and_a_killed_calibration_goes_on(
     tmp_path: Path, server: OpenAIServer
 ) -> None:

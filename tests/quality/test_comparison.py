@@ -215,7 +215,7 @@ def test_text_from_data_breaks_out_of_neither_page_nor_terminal(tmp_path: Path) 
     assert "\x1b" not in page
 
 
-@pytest.mark.skipif(not chromium.BINARY, reason="there is no Chromium here: apt-get install chromium")
+@chromium.needed
 async def test_the_page_stands_alone_and_fits_every_window(tmp_path: Path, two: tuple[Path, Path]) -> None:
     eventabs("diff", *two, "--output", "page.html", cwd=tmp_path)
     async with chromium.browser() as page:

@@ -272,7 +272,7 @@ def test_labels_of_rows_need_a_run(tmp_path: Path) -> None:
         evaluate(events_file(tmp_path / "events.jsonl", LABELS), gold)
 
 
-@pytest.mark.skipif(not chromium.BINARY, reason="there is no Chromium here: apt-get install chromium")
+@chromium.needed
 async def test_the_page_of_forty_users_can_be_read(tmp_path: Path) -> None:
     labels = row_labels(tmp_path, run_of(tmp_path, users=40))
     for place, row in enumerate(labels):

@@ -11,7 +11,6 @@ from eventabs.errors import (
     FatalEndpointError,
     LimitReachedError,
     StoppedError,
-    StorageError,
     TransientError,
 )
 from eventabs.providers.retry import CallCancelledError, OnRetry
@@ -393,23 +392,6 @@ async def test_an_error_of_our_own_ends_the_run_and_is_not_hidden(tmp_path: Path
         with pytest.raises(ZeroDivisionError):
             await desk.engine(workers=2).run()
         assert desk.tracker.in_flight == 0
-
-
-async def test_a_full_disk_stops_the_run_and_what_was_kept_stays(tmp_path: Path) -> None:
-    async with working(tmp_path, 20) as desk:
-
-        async def fill(request: Request, _on_retry: OnRetry) -> Reply:
-            if desk.tracker.counts.done >= 5:
-                await desk.writer.write(lambda ledger: ledger.rows("PRAGMA query_only = ON"))
-            return answer()
-
-        desk.endpoint.answering = fill
-        with pytest.raises(StorageError, match="resume"):
-            await desk.engine().run()
-        desk.ledger.rows("PRAGMA query_only = OFF")
-        done = [user_id for user_id, state in desk.states().items() if state == "done"]
-        assert 5 <= len(done) < 20, "some may have been on their way to the disk"
-        assert sorted(desk.written_users()) == done
 
 
 # fruitless calls

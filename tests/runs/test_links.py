@@ -63,10 +63,7 @@ def server() -> Iterator[BatchServer]:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def export(name: str = "export.jsonl", users: int = 3, first: int = 1, last: int = DAYS) -> str:

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +17,9 @@ from eventabs.records import Batch, Part, Reply
 from eventabs.runs.engine import open_call
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.settlement import Call, Settlement
-from eventabs.store.queries import events_of, failed_users
+from eventabs.store.queries import failed_users
 from runs_desk import Desk, at_work
-from runs_kit import LIMITS, answer, make_log
+from runs_kit import answer, make_log
 
 ANNA, BERT = make_log("anna"), make_log("bert")
 CLEO = make_log("cleo", 8)
@@ -91,33 +90,10 @@ async def test_only_users_that_did_not_come_well_are_asked_again(tmp_path: Path)
         assert sorted(again.parts) == desk.ledger.pending_parts(), "a new process would ask the same"
 
 
-async def test_a_user_in_two_parts_is_done_once_both_are(tmp_path: Path) -> None:
-    async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS, limits=replace(LIMITS, max_users=1)) as desk:
-        settler = desk.settlement()
-        await replied(desk, settler)
-        assert (desk.tracker.counts.done, desk.written_users()) == (0, [])
-        await replied(desk, settler)
-        assert (desk.tracker.counts.done, desk.written_users()) == (1, ["cleo", "cleo"])
-        covered = [n for event in events_of(desk.ledger, "cleo") for n in event["behaviors"]]
-        assert covered == list(range(8))
-
-
 async def test_two_parts_of_a_user_in_one_reply_count_as_one_user(tmp_path: Path) -> None:
     async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS) as desk:
         await replied(desk, desk.settlement())
         assert (desk.tracker.counts.done, desk.written_users()) == (1, ["cleo", "cleo"])
-
-
-async def test_a_user_with_one_failed_part_fails_once_and_keeps_its_good_part(tmp_path: Path) -> None:
-    async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS, limits=replace(LIMITS, max_users=1)) as desk:
-        settler = desk.settlement(attempts=1)
-        desk.means = {"cleo": ["refused"]}
-        await replied(desk, settler)
-        assert desk.tracker.counts.failed == 0, "its other part is not answered yet"
-        await replied(desk, settler)
-        assert (desk.tracker.counts.done, desk.tracker.counts.failed, desk.written_users()) == (0, 1, [])
-        assert sorted(desk.states()["cleo"].split()) == ["done", "failed"]
-        assert desk.ledger.rows("SELECT count(*) FROM outcomes WHERE reason IS NULL") == [(1,)]
 
 
 async def test_a_single_behavior_whose_answer_is_cut_fails(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import csv
 import json
 import sqlite3  # noqa: TID251  spoils what only store writes
-import sys
 from collections import defaultdict
 from contextlib import closing
 from itertools import groupby
@@ -14,9 +13,6 @@ import pytest
 
 from house import eventabs, lines, ran, write_users
 from paths import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
 from simulated_model import Options, Speed, parse_failures
 from simulator import Simulator
 

@@ -11,7 +11,7 @@ from eventabs.errors import InputError
 from eventabs.ingest import formats
 from eventabs.ingest.formats import Format, Query, Wanted
 from eventabs.ingest.normal_form import as_glob
-from input_files import facts, open_input_file, opened, proposed, queried, write
+from input_files import facts, facts_of, open_input_file, opened, queried, settings_of, write
 from paths import ROOT
 
 PAGE = ROOT / "docs" / "formats.md"
@@ -24,8 +24,9 @@ SAMPLES = re.findall(
 
 @pytest.mark.parametrize(("name", "text", "behaviors"), SAMPLES, ids=[name for name, *_ in SAMPLES])
 def test_a_sample_is_read_as_the_page_shows(tmp_path: Path, name: str, text: str, behaviors: str) -> None:
-    assert facts(tmp_path, write(tmp_path, name, text)) == behaviors.splitlines()
-    copied = proposed(tmp_path, tmp_path / name)
+    with opened(tmp_path, write(tmp_path, name, text)) as export:
+        assert facts_of(export) == behaviors.splitlines()
+        copied = settings_of(export.description.proposal)
     assert facts(tmp_path, tmp_path / name, **copied) == behaviors.splitlines()
     crlf = write(tmp_path, f"crlf-{name}", text.replace("\n", "\r\n"))
     assert facts(tmp_path, crlf) == behaviors.splitlines()
@@ -131,6 +132,7 @@ def test_of_100_000_rows_each_of_the_1_000_broken_ones_is_named_by_its_line(tmp_
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "row"), [("a.jsonl", '{{"n": {n}, "p": "{p}"}}\n'), ("a.csv", "{n},{p}\n")])
 def test_line_numbers_hold_through_a_file_larger_than_duckdbs_buffers(
     tmp_path: Path, name: str, row: str

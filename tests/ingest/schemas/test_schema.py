@@ -9,7 +9,7 @@ import pytest
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.schema import shipped
 from eventabs.records import UserLog
-from input_files import facts, opened, proposed, write
+from input_files import facts, facts_of, opened, settings_of, write
 from paths import ROOT
 from tool_exports import AS_PARQUET, EXPORTS, SESSION, to_parquet
 
@@ -204,8 +204,9 @@ def test_a_sample_of_the_page_is_read_as_it_shows(
     with opened(tmp_path, path) as export:
         assert export.schemas[str(path)] == schema
         assert export.rows == export.behaviors + export.non_behaviors
-    assert facts(tmp_path, path) == behaviors.splitlines()
-    assert facts(tmp_path, path, **proposed(tmp_path, path)) == behaviors.splitlines()
+        assert facts_of(export) == behaviors.splitlines()
+        copied = settings_of(export.description.proposal)
+    assert facts(tmp_path, path, **copied) == behaviors.splitlines()
 
 
 def test_every_schema_has_a_source_a_date_and_a_sample_on_the_page() -> None:

@@ -64,10 +64,9 @@ class Runner:
 
 
 @pytest.fixture
-def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+def runner(own_folder: Path) -> Iterator[Runner]:
     with BatchServer() as server:
-        yield Runner(server, tmp_path)
+        yield Runner(server, own_folder)
 
 
 def test_a_run_asks_a_few_live_and_the_rest_in_one_job(runner: Runner) -> None:
