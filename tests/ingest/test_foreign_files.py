@@ -78,7 +78,7 @@ def test_other_files_are_none_of_these(name: str, start: bytes) -> None:
     refuse_document(name, start)
 
 
-_EVENT = make_event("u1", "2026-01-15T10:00:42", type="browsing")
+_EVENT = make_event("u1", "2026-01-15T10:00:42", type="browsing", minutes=0)
 EVENT = _EVENT.model_dump(mode="json")
 JOURNEY = make_journey("u1", [_EVENT]).model_dump(mode="json")
 
