@@ -209,8 +209,12 @@ class Desk:
 
     def asked(self, line: str, within: str = ".") -> CompletedProcess[str]:
         """Type a command."""
-        known = {"EVENTABS_LANG": self._language, "XDG_STATE_HOME": str(self.folder / ".state")}
-        return eventabs(*shlex.split(line), cwd=self.folder / within, **known)
+        return eventabs(
+            *shlex.split(line),
+            cwd=self.folder / within,
+            EVENTABS_LANG=self._language,
+            XDG_STATE_HOME=str(self.folder / ".state"),
+        )
 
     def said(self, line: str, within: str = ".") -> str:
         """Return a command, what it says, and its exit code."""
