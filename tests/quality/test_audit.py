@@ -179,6 +179,7 @@ def test_a_limit_stops_an_audit_and_a_larger_one_goes_on(tmp_path: Path, server:
     assert len(server.requests) > asked
 
 
+@pytest.mark.slow
 def test_a_killed_audit_goes_on_and_buys_no_answer_twice(tmp_path: Path, server: OpenAIServer) -> None:
     server.behavior = slowly(0.1, answer())
     (tmp_path / "server.jsonl").unlink(missing_ok=True)

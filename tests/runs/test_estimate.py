@@ -46,10 +46,10 @@ def test_the_long_lines_are_counted_exactly(place: Place) -> None:
     "sections",
     [
         {},
-        {"budget": {"max_input_tokens": 2_000}},
+        pytest.param({"budget": {"max_input_tokens": 2_000}}, marks=pytest.mark.slow),
         {"budget": {"max_output_tokens": 100}},  # every user has to be cut
-        {"budget": {"max_rows": 40}},
-        {"prompt": {"answer": "schema", "detail": "fine"}},
+        pytest.param({"budget": {"max_rows": 40}}, marks=pytest.mark.slow),
+        pytest.param({"prompt": {"answer": "schema", "detail": "fine"}}, marks=pytest.mark.slow),
         {"compaction": {"level": "dense"}, "budget": {"max_users": 4}, "prompt": {"detail": "fine"}},
         {"budget": {"max_users": 4}, "run": {"limit": 7}},
     ],
