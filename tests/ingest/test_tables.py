@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from eventabs.errors import InputError
+from eventabs.errors import ConfigError, InputError
 from eventabs.ingest import sort_and_pair
 from eventabs.ingest.formats import Query
 
@@ -33,6 +33,18 @@ def lines(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
 
 
 EARLY, LATE = "2026-01-01 10:00:00", "2026-01-01 11:00:00"
+
+
+def test_behaviors_are_ordered_by_user_instant_file_and_line(connection: duckdb.DuckDBPyConnection) -> None:
+    stage(
+        connection,
+        ("b", EARLY, None, "x", 0, 1, None),
+        ("a", LATE, None, "x", 0, 2, None),
+        ("a", EARLY, None, "y", 1, 3, None),
+        ("a", EARLY, None, "x", 0, 4, None),
+    )
+    sort_and_pair.finish(connection, 1, keep_duplicates=False)
+    assert lines(connection) == [(0, 4), (1, 3), (0, 2), (0, 1)]
 
 
 def test_instants_decide_not_wall_times(connection: duckdb.DuckDBPyConnection) -> None:
@@ -73,6 +85,21 @@ def test_rows_without_a_line_are_counted_from_their_files_first_one(
     assert lines(connection) == [(0, 1), (0, 2), (1, 2), (1, 3), (1, 77)]
 
 
+def test_blank_lines_are_no_rows_and_rejected_rows_keep_their_users(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    stage(
+        connection,
+        (None, None, None, None, 0, 1, "blank"),
+        (None, None, None, None, 0, 2, "bad_json"),
+        ("a", None, None, "x", 0, 3, "bad_time"),
+    )
+    assert sort_and_pair.finish(connection, 1, keep_duplicates=False) == sort_and_pair.RowCounts(
+        1, 0, {"bad_json": 1, "bad_time": 1}, 0, with_offset=False
+    )
+    assert connection.execute("FROM users").fetchall() == [("a", 0, 0, 0, None)]
+
+
 def test_times_with_and_without_offset_do_not_mix(connection: duckdb.DuckDBPyConnection) -> None:
     stage(connection, ("a", EARLY, None, "x", 0, 1, None), ("a", LATE, 0, "x", 0, 2, None))
     with pytest.raises(InputError, match="--timezone"):
@@ -86,3 +113,10 @@ def test_the_first_profile_value_of_a_user_counts_on_one_line(connection: duckdb
     stage(connection, ("a", EARLY, None, "x", 0, 1, None))
     sort_and_pair.finish(connection, 1, keep_duplicates=False)
     assert connection.execute("FROM users").fetchall() == [("a", 1, 0, 0, "two words")]
+
+
+def test_a_time_zone_must_exist(connection: duckdb.DuckDBPyConnection) -> None:
+    sort_and_pair.check_zone(connection, "")
+    sort_and_pair.check_zone(connection, "Asia/Shanghai")
+    with pytest.raises(ConfigError, match="there is no time zone Mars/Base; take a name such as"):
+        sort_and_pair.check_zone(connection, "Mars/Base")

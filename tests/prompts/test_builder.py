@@ -118,6 +118,18 @@ def test_rows_and_expected_output_are_measured_with_the_log() -> None:
     assert make_builder("schema").measure(user("a", 3))[1:] == (8 + 15, 3)
 
 
+def test_a_user_too_large_for_a_batch_is_cut_into_parts_that_fit_with_their_own_headers() -> None:
+    log = user("a", 200, timedelta(hours=1))
+    limits = limits_of(BUILDER, 500)
+    parts = [part for part, _size in measure_parts(log, BUILDER, limits)]
+    assert [index for part in parts for index in range(part.first, part.last + 1)] == list(range(200))
+    pieces = [UserLog("a", log.behaviors[part.first : part.last + 1], log.profile) for part in parts]
+    assert len(parts) > 2
+    assert all(limits.hold(BUILDER.measure(piece)) for piece in pieces)
+    content = BUILDER.request(pieces[1:2], max_output_tokens=1).messages[1]["content"]
+    assert content.startswith("## U1 40岁 上海\n# 2026-01-0")
+
+
 def test_the_expected_answer_cuts_a_user_as_well() -> None:
     log = user("a", 40, timedelta(days=1))
     parts = measure_parts(log, BUILDER, limits_of(BUILDER, max_output_tokens=8 + 35))

@@ -9,10 +9,12 @@ from typing import get_args
 import pytest
 
 from eventabs.choices import ProviderChoice
+from eventabs.providers import CallCancelledError
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
 from eventabs.providers.registry import KINDS, ProviderConfig, ProviderName, kind_of, open_provider
 from eventabs.providers.rules import shipped_rules
 from eventabs.records import Behavior, Category, EventSource, Request, UserLog, Vocabulary
+from openai_server import OpenAIServer, completion, script, status
 
 VOCABULARY = Vocabulary((), (Category("conversion", "!"), Category("engagement")))
 
@@ -60,6 +62,35 @@ async def test_the_rules_are_opened_without_an_endpoint() -> None:
     ) as complete:
         reply = await complete(request(U1=log), lambda _cause, _wait: None, lambda _characters: None)
     assert reply.text == "## U1\ndining 1\n##"
+
+
+async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
+    openai_server: OpenAIServer,
+) -> None:
+    busy = status(429, b"", {"Retry-After": "0.01"})
+    openai_server.behavior = script(busy, status(200, completion("done", "stop")))
+    retries: list[int | None] = []
+    cooldowns: list[float] = []
+    async with open_provider(
+        "openai", config(openai_server.base_url), closing=asyncio.Event(), on_cooldown=cooldowns.append
+    ) as complete:
+        reply = await complete(
+            request(), lambda cause, _wait: retries.append(cause.status), lambda _characters: None
+        )
+    assert reply.text == "done"
+    assert retries == [429]
+    assert cooldowns
+
+
+async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIServer) -> None:
+    closing = asyncio.Event()
+    async with open_provider(
+        "openai", config(openai_server.base_url), closing=closing, on_cooldown=lambda _seconds: None
+    ) as complete:
+        closing.set()
+        with pytest.raises(CallCancelledError):
+            await complete(request(), lambda _cause, _wait: None, lambda _characters: None)
+    assert openai_server.requests == []
 
 
 def test_the_http_stack_is_loaded_only_when_an_endpoint_is_opened() -> None:

@@ -49,6 +49,22 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
     )
 
 
+def test_the_figures_by_hand(two: tuple[Path, Path]) -> None:
+    found = compare(*two)
+    said = values(found)
+    # ann: 0 | 1 2 in A, 0 | 1 | 2 in B; bob: 0 1 2 in both
+    assert said["pair_f1"] == pytest.approx(2 * 3 / (4 + 3))
+    assert said["bcubed_precision"] == 1.0
+    assert said["bcubed_recall"] == pytest.approx((1 + 2 * 0.5 + 3) / 6)
+    assert said["exact_f1"] == said["whole_f1"] == pytest.approx(2 * 2 / 7)
+    assert said["boundary_f1"] == pytest.approx(2 * 1 / (1 + 2))
+    assert said["same_type"] == pytest.approx(5 / 6)
+    assert set(found.scores) == {"groups"}, "there are no journeys"
+    assert found.types == (("eat", "meal", 1),)
+    assert found.settings == (("prompt.detail", '"day"', '"fine"'),)
+    assert found.scores["groups"]["pair_f1"].figure.low is None, "two users say nothing of others"
+
+
 def test_each_run_has_what_it_used_and_the_shape_of_its_events(two: tuple[Path, Path]) -> None:
     found = compare(*two)
     first, second = found.first, found.second
@@ -112,6 +128,14 @@ def test_users_that_one_run_has_not_done_are_left_out_and_counted(two: tuple[Pat
     assert (found.first.counts.done, found.second.counts.done) == (3, 4)
 
 
+def test_the_other_way_round_the_figures_are_the_same(two: tuple[Path, Path]) -> None:
+    one, other = compare(*two), compare(*reversed(two))
+    for name in ("pair_f1", "bcubed_f1", "exact_f1", "boundary_f1", "same_type"):
+        assert values(one)[name] == values(other)[name]
+    assert values(one)["bcubed_recall"] == values(other)["bcubed_precision"]
+    assert (one.first, one.second) == (other.second, other.first)
+
+
 def test_a_run_agrees_with_itself(two: tuple[Path, Path]) -> None:
     found = compare(two[0], two[0] / "checkpoint.json")
     assert set(values(found).values()) - {None} == {1.0}
@@ -153,6 +177,19 @@ def test_a_log_that_has_grown_is_matched_by_what_its_behaviors_say(tmp_path: Pat
     shown = eventabs("diff", "a", "b", cwd=tmp_path)
     assert "1 user with other behaviors in A than in B" in shown.stdout
     assert "files of both inputs are not the same" in shown.stdout
+
+
+def test_ten_users_have_intervals_and_they_are_the_same_each_time(tmp_path: Path) -> None:
+    users = [f"u{number}" for number in range(12)]
+    same = {user: [event(user, "09:15", "eat", [0])] for user in users}
+    mixed = {user: [event(user, "09:15", "eat", [0] if n % 3 else [1])] for n, user in enumerate(users)}
+    runs = make_run(tmp_path / "a", same), make_run(tmp_path / "b", mixed)
+    figure = compare(*runs).scores["groups"]["exact_f1"].figure
+    assert figure.value == pytest.approx(8 / 12)
+    assert figure.low is not None
+    assert figure.high is not None
+    assert 0.2 < figure.low < 8 / 12 < figure.high <= 1
+    assert compare(*runs).scores["groups"]["exact_f1"].figure == figure
 
 
 def test_a_run_under_way_is_compared_as_far_as_it_has_come(tmp_path: Path) -> None:
@@ -215,7 +252,7 @@ def test_text_from_data_breaks_out_of_neither_page_nor_terminal(tmp_path: Path) 
     assert "\x1b" not in page
 
 
-@chromium.needed
+@pytest.mark.skipif(not chromium.BINARY, reason="there is no Chromium here: apt-get install chromium")
 async def test_the_page_stands_alone_and_fits_every_window(tmp_path: Path, two: tuple[Path, Path]) -> None:
     eventabs("diff", *two, "--output", "page.html", cwd=tmp_path)
     async with chromium.browser() as page:

@@ -61,6 +61,38 @@ LABELS = [
 ]
 
 
+def test_equal_events_are_right_in_every_figure(tmp_path: Path) -> None:
+    found = evaluated(tmp_path, LABELS, LABELS)
+    assert set(values(found).values()) == {1.0}
+    assert found.confusion == {("work", "work"): 60, ("eat", "eat"): 60, ("sleep", "sleep"): 120}
+
+
+def test_the_figures_by_hand(tmp_path: Path) -> None:
+    events = [
+        ("u1", "08:01", "09:00", "work"),  # a hit: one minute off
+        ("u1", "10:00", "11:00", "sleep"),  # a start, but another label
+        ("u1", "13:00", "14:00", "sleep"),  # half of its label, no start
+    ]
+    found = evaluated(tmp_path, events, LABELS)
+    said = values(found)
+    assert said["start_f1_0"] == pytest.approx(2 / 6)
+    assert said["start_f1_1"] == pytest.approx(4 / 6)
+    assert said["labelled_start_f1"] == pytest.approx(2 / 6)
+    assert said["overlap_f1"] == 1.0
+    assert said["minutes_right"] == pytest.approx((59 + 60) / 240)
+    assert found.confusion == {
+        ("work", "work"): 59,
+        ("work", ""): 1,
+        ("eat", "sleep"): 60,
+        ("sleep", "sleep"): 60,
+        ("sleep", ""): 60,
+    }
+    rows = {row.label: row for row in found.by_label}
+    assert rows["sleep"].precision == pytest.approx(0.5)
+    assert rows["eat"].precision is None
+    assert rows["eat"].recall == 0
+
+
 def test_users_and_times_without_labels_are_left_out_and_counted(tmp_path: Path) -> None:
     events = [*LABELS, ("u1", "20:00", "21:00", "eat"), ("u2", "08:00", "09:00", "eat")]
     found = evaluated(tmp_path, events, [*LABELS, LABELS[0]])
@@ -73,6 +105,12 @@ def test_a_user_without_events_counts_against_them(tmp_path: Path) -> None:
     found = evaluated(tmp_path, LABELS, labels)
     assert values(found)["start_f1_1"] == pytest.approx(6 / 7)
     assert values(found)["minutes_right"] == pytest.approx(240 / 300)
+
+
+def test_ten_users_have_intervals_and_fewer_have_none(tmp_path: Path) -> None:
+    many = [(f"u{number}", *row[1:]) for number in range(10) for row in LABELS]
+    assert evaluated(tmp_path, LABELS, LABELS).scores["spans"]["start_f1_1"].figure.low is None
+    assert evaluated(tmp_path, many, many).scores["spans"]["start_f1_1"].figure.low == 1.0
 
 
 def test_labels_may_be_json_lines_or_another_run_and_need_no_user_where_there_is_one(tmp_path: Path) -> None:
@@ -272,7 +310,7 @@ def test_labels_of_rows_need_a_run(tmp_path: Path) -> None:
         evaluate(events_file(tmp_path / "events.jsonl", LABELS), gold)
 
 
-@chromium.needed
+@pytest.mark.skipif(not chromium.BINARY, reason="there is no Chromium here: apt-get install chromium")
 async def test_the_page_of_forty_users_can_be_read(tmp_path: Path) -> None:
     labels = row_labels(tmp_path, run_of(tmp_path, users=40))
     for place, row in enumerate(labels):

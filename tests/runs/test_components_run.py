@@ -19,6 +19,25 @@ def job_on(path: Path, ledger: Ledger, settings: Settings | None = None, **facts
     return RunContext(RunDirectory(path), ledger, settings or Settings(), {}, Watcher(), facts, 0)
 
 
+def test_what_a_run_remembers_is_there_in_the_next_process(tmp_path: Path) -> None:
+    ledger = new_ledger(tmp_path)
+    job = job_on(tmp_path, ledger)
+    job.remember(prompt_language="zh", input={"users": 3})
+    ledger.close()
+    again = Ledger.open(tmp_path / "ledger.sqlite")
+    assert again.meta() == job.facts == {"prompt_language": "zh", "input": {"users": 3}}
+    again.close()
+
+
+def test_the_counts_are_the_ledgers_with_the_prices_of_today(tmp_path: Path) -> None:
+    ledger = new_ledger(tmp_path, [ANNA])
+    settings = Settings.model_validate({"llm": {"price": {"input": 0.0, "output": 0.0}}})
+    tracker = job_on(tmp_path, ledger, settings).tracker()
+    assert (tracker.counts.users, tracker.counts.done, tracker.cost) == (1, 0, 0.0)
+    assert job_on(tmp_path, ledger).tracker().cost is None
+    ledger.close()
+
+
 @pytest.mark.parametrize(("reason", "peers"), [("endpoint", 0), ("refused", 1)])
 def test_failed_users_can_be_asked_again_with_nothing_held_against_them(
     tmp_path: Path, reason: FailureReason, peers: int

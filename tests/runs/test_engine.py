@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors import (
+    EndpointError,
     FatalEndpointError,
     LimitReachedError,
+    ModeratedError,
     StoppedError,
+    StorageError,
     TransientError,
 )
 from eventabs.providers.retry import CallCancelledError, OnRetry
 from eventabs.records import Reply, Request
 from eventabs.replies.reader import Reading
+from eventabs.runs.limits import MAX_FAILURES
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
 from eventabs.store.exports import ResultFiles
 from eventabs.store.ledger import Retry
@@ -23,6 +27,7 @@ from eventabs.store.queries import SettledUser, stored_retries
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
 
+BUSY = TransientError("HTTP 503", status=503)
 NO_KEY = FatalEndpointError("HTTP 401", status=401)
 
 
@@ -52,6 +57,22 @@ class Gate:
 
     async def full(self, count: int) -> None:
         await until(lambda: self.waiting >= count)
+
+
+class Failing:
+    """Fails for some users, or for the first calls; answers all others."""
+
+    def __init__(self, error: EndpointError, *failing: str, first: int = 0) -> None:
+        self.error, self.failing, self.first = error, set(failing), first
+
+    async def __call__(self, request: Request, _on_retry: OnRetry) -> Reply:
+        await asyncio.sleep(0)
+        if self.first:
+            self.first -= 1
+            raise self.error
+        if {log.user_id for log in request.users.values()} & self.failing:
+            raise self.error
+        return answer()
 
 
 async def until(what: Callable[[], bool]) -> None:
@@ -163,7 +184,7 @@ async def test_retries_are_counted_and_told_and_kept_with_the_call(tmp_path: Pat
     async with working(tmp_path, 1) as desk:
 
         async def retry(_request: Request, on_retry: OnRetry) -> Reply:
-            on_retry(TransientError("HTTP 503", status=503), 2.0)
+            on_retry(BUSY, 2.0)
             on_retry(TransientError("HTTP 502"), 4.0)
             return answer()
 
@@ -394,7 +415,32 @@ async def test_an_error_of_our_own_ends_the_run_and_is_not_hidden(tmp_path: Path
         assert desk.tracker.in_flight == 0
 
 
+async def test_a_full_disk_stops_the_run_and_what_was_kept_stays(tmp_path: Path) -> None:
+    async with working(tmp_path, 20) as desk:
+
+        async def fill(request: Request, _on_retry: OnRetry) -> Reply:
+            if desk.tracker.counts.done >= 5:
+                await desk.writer.write(lambda ledger: ledger.rows("PRAGMA query_only = ON"))
+            return answer()
+
+        desk.endpoint.answering = fill
+        with pytest.raises(StorageError, match="resume"):
+            await desk.engine().run()
+        desk.ledger.rows("PRAGMA query_only = OFF")
+        done = [user_id for user_id, state in desk.states().items() if state == "done"]
+        assert 5 <= len(done) < 20, "some may have been on their way to the disk"
+        assert sorted(desk.written_users()) == done
+
+
 # fruitless calls
+
+
+async def test_a_run_without_one_success_is_stopped(tmp_path: Path) -> None:
+    async with working(tmp_path, 40) as desk:
+        desk.endpoint.answering = Failing(BUSY, first=1_000)
+        with pytest.raises(StoppedError, match=r"10 tries without a usable answer.*HTTP 503"):
+            await desk.engine().run()
+        assert len(desk.endpoint.asked) == MAX_FAILURES
 
 
 async def test_calls_that_fail_for_most_users_stop_the_run_with_what_was_wrong_most_often(
@@ -408,3 +454,12 @@ async def test_calls_that_fail_for_most_users_stop_the_run_with_what_was_wrong_m
             await desk.engine().run()
         assert len(desk.endpoint.asked) == 22
         assert desk.tracker.counts.failed == 0
+
+
+async def test_users_whose_content_is_refused_do_not_stop_a_run_that_has_had_good_answers(
+    tmp_path: Path,
+) -> None:
+    async with working(tmp_path, 20) as desk:
+        desk.endpoint.answering = Failing(ModeratedError("no"), *users(20)[1:])
+        await desk.engine().run()
+        assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (1, 19)

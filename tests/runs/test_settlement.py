@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from eventabs.records import Batch, Part, Reply
 from eventabs.runs.engine import open_call
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.settlement import Call, Settlement
-from eventabs.store.queries import failed_users
+from eventabs.store.queries import events_of, failed_users
 from runs_desk import Desk, at_work
-from runs_kit import answer, make_log
+from runs_kit import LIMITS, answer, make_log
 
 ANNA, BERT = make_log("anna"), make_log("bert")
 CLEO = make_log("cleo", 8)
@@ -90,10 +91,85 @@ async def test_only_users_that_did_not_come_well_are_asked_again(tmp_path: Path)
         assert sorted(again.parts) == desk.ledger.pending_parts(), "a new process would ask the same"
 
 
+async def test_a_user_fails_with_its_reason_after_its_last_attempt(tmp_path: Path) -> None:
+    async with at_work(tmp_path, [ANNA]) as desk:
+        desk.means = {"anna": ["missing", "refused"]}
+        settler = desk.settlement(attempts=2)
+        assert not await replied(desk, settler)
+        assert not await replied(desk, settler)
+        assert desk.states() == {"anna": "failed"}
+        assert (desk.tracker.counts.done, desk.tracker.counts.failed) == (0, 1)
+        (failed,) = failed_users(desk.ledger)
+        assert list(failed.values()) == ["anna", "refused", 2, 0, [1, 2]]
+        assert desk.scheduler.next() is None
+
+
+async def test_a_user_in_two_parts_is_done_once_both_are(tmp_path: Path) -> None:
+    async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS, limits=replace(LIMITS, max_users=1)) as desk:
+        settler = desk.settlement()
+        await replied(desk, settler)
+        assert (desk.tracker.counts.done, desk.written_users()) == (0, [])
+        await replied(desk, settler)
+        assert (desk.tracker.counts.done, desk.written_users()) == (1, ["cleo", "cleo"])
+        covered = [n for event in events_of(desk.ledger, "cleo") for n in event["behaviors"]]
+        assert covered == list(range(8))
+
+
 async def test_two_parts_of_a_user_in_one_reply_count_as_one_user(tmp_path: Path) -> None:
     async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS) as desk:
         await replied(desk, desk.settlement())
         assert (desk.tracker.counts.done, desk.written_users()) == (1, ["cleo", "cleo"])
+
+
+async def test_a_user_with_one_failed_part_fails_once_and_keeps_its_good_part(tmp_path: Path) -> None:
+    async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS, limits=replace(LIMITS, max_users=1)) as desk:
+        settler = desk.settlement(attempts=1)
+        desk.means = {"cleo": ["refused"]}
+        await replied(desk, settler)
+        assert desk.tracker.counts.failed == 0, "its other part is not answered yet"
+        await replied(desk, settler)
+        assert (desk.tracker.counts.done, desk.tracker.counts.failed, desk.written_users()) == (0, 1, [])
+        assert sorted(desk.states()["cleo"].split()) == ["done", "failed"]
+        assert desk.ledger.rows("SELECT count(*) FROM outcomes WHERE reason IS NULL") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply("## U1", "length"), answer(completion_tokens=LIMITS.max_output_tokens)]
+)
+async def test_a_user_whose_answer_is_too_long_is_cut_and_its_pieces_are_joined_again(
+    tmp_path: Path, reply: Reply
+) -> None:
+    async with at_work(tmp_path, [CLEO]) as desk:
+        desk.means = {"cleo": ["cut"]}
+        settler = desk.settlement()
+        await replied(desk, settler, reply)
+        assert desk.states() == {"cleo": "pending pending"}
+        first, second = desk.ledger.pending_parts()
+        assert (first.part, second.part) == (Part("cleo", 0, 3), Part("cleo", 4, 7))
+        assert (first.attempts, second.attempts) == (1, 1), "cutting must end"
+        for _piece in range(2):
+            assert await replied(desk, settler)
+        assert desk.scheduler.next() is None
+        assert desk.states() == {"cleo": "done done"}
+        assert desk.tracker.counts.done == 1
+        assert [event["behaviors"] for event in events_of(desk.ledger, "cleo")] == [
+            [0, 1, 2, 3],
+            [4, 5, 6, 7],
+        ]
+
+
+async def test_users_that_a_cut_answer_did_not_reach_are_asked_again_in_smaller_company(
+    tmp_path: Path,
+) -> None:
+    async with at_work(tmp_path, [make_log(f"u{n}") for n in range(8)]) as desk:
+        desk.means = {f"u{n}": ["cut"] for n in range(3, 8)}
+        await replied(desk, desk.settlement(), Reply("## U1", "length"))
+        sizes = []
+        while (batch := desk.scheduler.next()) is not None:
+            sizes.append(len(batch.parts))
+            assert all(planned.attempts == 0 for planned in batch.parts)
+        assert sum(sizes) == 5
+        assert max(sizes) <= 4
 
 
 async def test_a_single_behavior_whose_answer_is_cut_fails(tmp_path: Path) -> None:

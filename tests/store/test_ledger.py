@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import EventabsError, RunDirectoryError, StorageError
 from eventabs.records import Part, PartSize, Reply, Usage, UserLog
@@ -79,6 +80,29 @@ def test_a_ledger_of_another_format_is_refused_in_one_line_and_nothing_is_delete
     assert (tmp_path / "ledger.sqlite").read_bytes() == before
 
 
+@given(page=st.integers(0, 30), garbage=st.binary(min_size=64, max_size=64))
+@settings(max_examples=15, deadline=None)
+def test_a_damaged_ledger_is_refused_in_one_line_or_still_whole(
+    tmp_path_factory: pytest.TempPathFactory, page: int, garbage: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    ledger = new_ledger(folder, [make_log(f"user {n}", 60) for n in range(40)])
+    ledger.close()
+    path = folder / "ledger.sqlite"
+    with path.open("r+b") as file:
+        file.seek(page * 4096 % path.stat().st_size)
+        file.write(garbage)
+    try:
+        opened = Ledger.open(path)
+    except EventabsError as error:
+        told = str(error)
+    else:
+        told = ""
+        assert len(opened.logged_users()) <= 40
+        opened.close()
+    assert "\n" not in told
+
+
 # transactions
 
 
@@ -139,6 +163,14 @@ def test_pending_parts_come_in_order_with_what_earlier_calls_have_shown(ledger: 
     assert anna == plan("anna")._replace(is_whole=True)
     assert (bert.size, bert.attempts, bert.broken_calls, bert.max_peers) == (SIZE, 1, 2, 4)
     assert cleo.part == Part("cleo", 0, 19)
+
+
+def test_a_log_comes_back_cut_to_its_part(ledger: Ledger) -> None:
+    assert ledger.log("cleo", 5, 7).behaviors == CLEO.behaviors[5:8]
+    assert ledger.log("anna") == ANNA
+    asked = ledger.asked(Part("cleo", 5, 12), "6 9-10", before=0)
+    assert (asked.rows, asked.earlier) == ([6, 9, 10], None)
+    assert asked.log.behaviors == (CLEO.behaviors[6], *CLEO.behaviors[9:11])
 
 
 def test_what_answers_before_a_call_have_placed_comes_with_what_is_asked_next(ledger: Ledger) -> None:

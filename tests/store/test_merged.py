@@ -96,6 +96,25 @@ def test_files_of_merged_shards_are_those_of_the_unsharded_run_to_the_byte(folde
     assert (folder / "m" / name).read_bytes() == (folder / "day.eventabs" / name).read_bytes()
 
 
+def test_the_checkpoint_adds_up_the_shards_and_names_them_from_its_own_folder(folder: Path) -> None:
+    merge(shards(), "m")
+    merged, whole = checkpoint("m"), checkpoint("day.eventabs")
+    assert set(whole) | {"shards"} == set(merged)
+    for key in (
+        "format",
+        "status",
+        "input",
+        "settings",
+        "settings_fingerprint",
+        "total_users",
+        "success_count",
+    ):
+        assert merged[key] == whole[key], key
+    assert merged["event_counts"] == whole["event_counts"]
+    assert merged["ledger"] == "ledger.sqlite"
+    assert merged["shards"][1] == {"shard": "1/4", "path": "../day.1-of-4.eventabs", "status": "completed"}
+
+
 def test_a_view_moves_with_its_shards(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     merge(shards(), "views/m")
     folder.rename(tmp_path / "elsewhere")

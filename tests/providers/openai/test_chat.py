@@ -89,6 +89,31 @@ async def test_a_good_answer_comes_back_whole(openai_server: OpenAIServer, strea
     assert reply.seconds > 0
 
 
+async def test_what_is_sent_is_what_was_configured(openai_server: OpenAIServer) -> None:
+    await complete(
+        openai_server.base_url + "?api-version=" + QUERY,
+        sampling=Sampling(temperature=0.5, seed=3, extra_body={"enable_thinking": False}),
+        request=make_request(response_format={"type": "json_schema", "json_schema": {"name": "x"}}),
+        extra_headers={"X-Title": TITLE},
+    )
+    (received,) = openai_server.requests
+    assert received.path == f"/v1/chat/completions?api-version={QUERY}"
+    assert received.headers["authorization"] == f"Bearer {KEY}"
+    assert received.headers["x-title"] == TITLE
+    assert received.headers["accept-encoding"] == "identity"
+    assert received.body == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": USER_MESSAGE}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": 0.5,
+        "seed": 3,
+        "max_tokens": 100,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x"}},
+        "enable_thinking": False,
+    }
+
+
 A, B = event(delta("看")), event(delta("车"))
 WHOLE: list[tuple[str, Behavior]] = [
     ("LF", stream(A, B, STOP, DONE)),
@@ -223,6 +248,13 @@ async def test_a_redirect_is_not_followed(openai_server: OpenAIServer, code: int
         with pytest.raises(FatalEndpointError, match=r"redirects to 127\.0\.0\.1"):
             await complete(openai_server.base_url)
         assert elsewhere.requests == []
+
+
+async def test_a_date_in_retry_after_is_compared_with_the_wall_clock(openai_server: OpenAIServer) -> None:
+    openai_server.behavior = status(429, b"", {"Retry-After": "Thu, 01 Jan 1970 00:00:42 GMT"})
+    with pytest.raises(RateLimitedError) as caught:
+        await complete(openai_server.base_url)
+    assert caught.value.wait_seconds == 42.0
 
 
 async def test_a_refusal_whose_body_never_ends_still_counts(
