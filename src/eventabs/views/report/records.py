@@ -73,9 +73,14 @@ class Sums:
 MOST_SUMMED: Final = 40  # types, and kinds of journeys
 
 
-def places_of(behaviors: Iterable[Behavior]) -> set[str]:
-    """Return where a user was: places visited, and the sites, apps and shops of other behaviors."""
-    return {b.item if b.action == "visit" else b.place for b in behaviors} - {""}
+def places_of(behaviors: Iterable[Behavior]) -> tuple[set[str], set[str]]:
+    """Return where a user was: what is visited or used, or named as the place of something; and what may be a place.
+
+    A row whose only object is a place has it as its thing: it is one if another row, of any user, says so.
+    """
+    where = {b.item if b.action in ("visit", "use") else b.place for b in behaviors} - {""}
+    things = {b.item for b in behaviors if not (b.place or b.in_own_words or b.action == "search")}
+    return where, things - where - {""}
 
 
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
@@ -199,7 +204,7 @@ class _Chunk:
                 [(shown(j["kind"]), shown(j["name"]), j["days"], int(j["converted"])) for j in user.journeys],
                 differences((behavior.line for behavior in behaviors), 0),
                 [behavior.file for behavior in behaviors] if any(b.file for b in behaviors) else [],
-                [_number(self._names, place) for place in places_of(behaviors)],
+                *([_number(self._names, place) for place in places] for places in places_of(behaviors)),
                 {at: shown(one.text) for at, one in enumerate(behaviors) if one.text not in ("", one.item)},
             ]
         )
