@@ -145,16 +145,20 @@ def test_more_users_than_a_page_holds_are_drawn_by_their_ids_and_told(
     kept = packed_data(page)["index"]["users"]["id"]
     assert 5 < len(kept) < 35
     (note,) = report.notes
-    assert note.startswith(f"{len(kept)} of 60 users are in the page")
+    assert note.startswith(f"{len(kept)} of 60 users are in the page, drawn by their ids")
     assert note in page
     sums = packed_data(page)["index"]["sums"]
     assert (sums["users"], sums["events"], sums["reached"], sums["converted"]) == (60, 180, 40, 40)
 
 
-def test_failed_users_are_in_every_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_users_are_beside_every_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(tmp_path)
     monkeypatch.setattr(module, "MOST_USERS", 0)
-    assert packed_data(_page(tmp_path))["index"]["users"]["id"] == ["bob"]
+    page = _page(tmp_path)
+    users = packed_data(page)["index"]["users"]
+    assert (users["id"], users["beside"]) == (["bob"], [1])
+    assert "0 of 3 users are in the page" in page
+    assert "1 more that failed" in page
 
 
 def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(

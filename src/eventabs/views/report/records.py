@@ -112,8 +112,9 @@ class PackedUsers:
     _columns: dict[str, int] = field(default_factory=dict)  # of profiles
     _chunk: "_Chunk" = field(default_factory=lambda: _Chunk())  # noqa: PLW0108  the class is below
 
-    def add(self, user: UserFacts, log: LogFacts) -> None:
-        """Keep a user."""
+    def add(self, user: UserFacts, log: LogFacts, *, is_drawn: bool = True) -> None:
+        """Keep a user; one that is not drawn is beside the sample, and counted nowhere."""
+        self.users["beside"].append(int(not is_drawn))
         self.numbers[user.row.user_id] = len(self.numbers)
         self.offsets |= log.log.offsets
         kinds = [_number(self._kinds, (event["type"], event["category"])) for event in user.events]

@@ -26,6 +26,7 @@ async function openIndex() {
   Object.assign(words, index.words);
   const { users } = index, firsts = [];
   index.size = users.id.length;
+  index.drawn = index.size - users.beside.reduce((sum, one) => sum + one, 0); // the others are listed where the state is failed, and counted nowhere
   index.numbers = new Map(users.id.map((id, number) => [id, number]));
   users.chunk.forEach((chunk, number) => (firsts[chunk] ??= number));
   index.firsts = firsts; // the first user of each chunk

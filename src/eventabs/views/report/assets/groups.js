@@ -78,7 +78,7 @@ async function groupOf(filters, side, isWanted, progress) {
     && (!filters.step || stepsOf(one).has(filters.step)) && (!filters.ends || typeAt(lastOf(one)) === filters.ends) && (!byKind || one.events.some(isMeantEvent));
   const group = { side, filters, name: nameOf(filters), users: [], events: [], journeys: [], asked: [], converted: 0 };
   for (let user = 0; user < index.size; user++) {
-    if (hits && !hits.users[user] || state >= 0 && users.state[user] !== state || filters.state === "unplaced" && !users.unplaced[user]) continue;
+    if (users.beside[user] && filters.state !== "failed" || hits && !hits.users[user] || state >= 0 && users.state[user] !== state || filters.state === "unplaced" && !users.unplaced[user]) continue;
     if (!profile.every(([column, value]) => (users.profile[user][column] ?? "") === value) || filters.place && !all.places[user].includes(filters.place)) continue;
     const events = [];
     for (let at = index.offsets[user]; at < index.offsets[user + 1]; at++) if (isInside(all.from[at])) events.push(at);
@@ -164,9 +164,10 @@ function drawFilters(state) {
   byId("fold").textContent = words.filters + (isFiltered(state) ? ` (${Object.keys(filtersOf(state, "")).length})` : "");
 }
 function drawTally(groups) {
-  const every = index.size, said = ({ users }) => (users.length === every ? counted(every, "allOne", "all") : users.length ? fill(words.found, { found: number(users.length), count: number(every) }) : words.none);
+  const areFailed = ({ filters }) => isSample() && filters.state === "failed", wholeOf = (group) => (areFailed(group) ? index.sums.users : index.drawn); // of all that failed, not of a sample
+  const said = (group) => (group.users.length === wholeOf(group) ? counted(wholeOf(group), "allOne", "all") : group.users.length ? fill(words.found, { found: number(group.users.length), count: number(wholeOf(group)) }) : words.none);
   tally.textContent = groups.length > 1 ? groups.map((group, place) => "AB"[place] + ": " + said(group)).join(" · ") : said(groups[0]);
-  if (isSample()) tally.textContent += " (" + fill(words.sample, { count: number(index.sums.users), kept: number(index.size) }) + ")";
+  if (isSample() && !groups.every(areFailed)) tally.textContent += " (" + fill(words.sample, { count: number(index.sums.users), kept: number(index.drawn) }) + ")";
 }
 
 let typing = 0; // what is typed is searched for after a moment, or with the next click

@@ -27,8 +27,8 @@ function figuresOf(group) {
 }
 // Those of all users, also of the ones that the page does not keep, where nothing is filtered.
 const summedUp = (group) => (Object.keys(group.filters).length ? figuresOf(group) : { ...index.sums });
-const isSample = () => index.size < index.sums.users;
-const sampled = () => (isSample() ? quiet(fill(words.sample, { count: number(index.sums.users), kept: number(index.size) })) : "");
+const isSample = () => index.drawn < index.sums.users;
+const sampled = () => (isSample() ? quiet(fill(words.sample, { count: number(index.sums.users), kept: number(index.drawn) })) : "");
 
 function drawAnswer(groups) {
   const goal = categoryName(index.goal), main = [
