@@ -278,6 +278,9 @@ class ReportFacts:
     asked: Callable[[int], tuple[AskedPart, ...]]  # the users of a call, by its id
     text: Callable[[int], CallText]  # of a call, by its id
     goal: str  # the category that paths lead to
+    profile_columns: tuple[
+        list[str], list[str]
+    ]  # those of the settings, and those of the file that were not taken
     sections: Sections  # what other rooms have stored for the report
     language: str  # the `lang` setting of the run
 
@@ -317,6 +320,10 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             asked=partial(asked_parts, ledger),
             text=partial(call_text, ledger),
             goal=goal_of(settings),
+            profile_columns=(
+                list(settings.get("profiles", {}).get("columns", ())),
+                meta.get("input", {}).get("profile_left", []),
+            ),
             sections=_sections(meta, tuple(quality_tables(directory, counted))),
             language=settings["lang"],
         )

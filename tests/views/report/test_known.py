@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 import chromium
+from eventabs import language
 from eventabs.inspection.report import open_report_facts
 from eventabs.views.report import page as page_module
 from eventabs.views.report.page import render_report, write_report
@@ -208,3 +209,18 @@ async def test_a_sample_counts_whom_it_draws_and_lists_all_that_failed(
         )
         assert listed == ["k099", "k199", "k299", "k399"]
         assert await page.run(found) == "4 of 400 users"
+
+
+async def test_the_filters_of_usual_profile_columns_are_named_in_chinese(
+    report: Path, tmp_path: Path
+) -> None:
+    language.activate("zh")
+    try:
+        with open_report_facts(report.parent) as facts:
+            write_report(render_report(facts).chunks, tmp_path / "report.html")
+    finally:
+        language.activate("en")
+    async with chromium.browser() as page:
+        await open_page(page, tmp_path / "report.html", "#is.city=上海")
+        names = await page.run("[...document.querySelectorAll('#sides select')].map((one) => one.ariaLabel)")
+        assert names == ["类型", "类别", "旅程", "结果", "状态", "性别", "城市"]

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -109,6 +110,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         times=zone_note(facts.timezone, users.offsets),
         begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
+        unused_columns=_unused_columns(*facts.profile_columns),
         sections=facts.sections,
         tiles=_tiles(facts),
         slices=_slices(facts),
@@ -219,6 +221,13 @@ def colors_of(names: Iterable[str]) -> dict[str, str]:
         free.remove(place)
         taken[name] = f"k{place}"
     return taken
+
+
+def _unused_columns(taken: list[str], left: list[str]) -> tuple[str, str] | None:
+    """Return the columns of the profiles that no filter has, and the setting that takes them."""
+    if not left:
+        return None
+    return ", ".join(map(shown, left)), f"columns = {orjson.dumps([*taken, *left]).decode()}"
 
 
 def _tiles(facts: ReportFacts) -> list[tuple[str, str, str]]:

@@ -132,7 +132,7 @@ function choices() {
   ].filter(([, values]) => values.length);
   return offered;
 }
-const labelOf = (name) => (name.startsWith("is.") ? name.slice(3) : words[name]);
+const labelOf = (name) => (name.startsWith("is.") ? words.columns[name.slice(3)] ?? name.slice(3) : words[name]);
 function valueOf(name, value) {
   return choices().find(([each]) => each === name)?.[1].find(([each]) => each === value)?.[1] ?? value;
 }
