@@ -1,17 +1,34 @@
 """What the report draws is what was counted: sizes are read from the browser and compared with known counts."""
 
 import json
+import re
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 import chromium
 from house import ran
-from report_kit import open_page, write_page
+from known_run import Known, known_users, run_known
+from report_kit import make_crowd, open_page, write_page
 
 pytestmark = pytest.mark.skipif(
     not chromium.BINARY, reason="there is no Chromium here: apt-get install chromium"
 )
+
+
+@pytest.fixture(scope="module")
+def users() -> list[Known]:
+    return known_users()
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory, users: list[Known]) -> Path:
+    return write_page(run_known(tmp_path_factory.mktemp("known"), users))
+
 
 FIGURES = """
 (() => Object.fromEntries([...document.querySelectorAll('table.figures')].filter((table) => table.caption?.innerText === {caption})
@@ -27,6 +44,149 @@ def _export(folder: Path, *rows: tuple[str, str, str, dict[str, object]]) -> Pat
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     ran("run", "rows.jsonl", "--provider", "rules", "--out", "run", cwd=folder)
     return write_page(folder / "run")
+
+
+FUNNELS = """
+(() => [...document.querySelectorAll('.funnels [data-path]')].map((one) => ({
+  path: one.dataset.path, said: one.querySelector('p').innerText, labels: [...one.querySelectorAll('li a')].map((label) => label.innerText), counts: [...one.querySelectorAll('li strong')].map((count) => Number(count.innerText)),
+  heights: [...one.querySelectorAll('svg path:not(.soft)')].map((step) => step.getBBox().height), lefts: [...one.querySelectorAll('svg path:not(.soft)')].map((step) => step.getBBox().x) })))()
+"""
+
+
+async def test_paths_begin_with_the_most_frequent_and_read_from_the_first_step_to_the_goal(
+    tmp_path: Path,
+) -> None:
+    looked = ("浏览", "对比", "用餐")
+    make_crowd(
+        tmp_path,
+        stories=(
+            *[("购买",)] * 5,
+            *[(*looked, "购买")] * 3,
+            *[("浏览", "购买")] * 2,
+            ("用餐", *looked, "购买"),
+            (*looked, "浏览"),
+        ),
+    )
+    async with chromium.browser() as page:
+        await open_page(page, write_page(tmp_path))
+        found = await page.run(FUNNELS)
+        assert [(one["path"], one["labels"], one["counts"]) for one in found] == [
+            ("· → 购买", ["购买"], [5]),
+            ("浏览 → 对比 → 用餐 → 购买", [*looked, "购买"], [7, 5, 5, 4]),
+            ("· → 浏览 → 购买", ["浏览", "购买"], [6, 2]),
+        ]
+        assert found[0]["said"] == "5 users 45 % of those who got there · as the first event"
+        assert found[2]["said"].endswith("· nothing before")
+        for one in found:  # of ten users the full height
+            assert one["heights"] == pytest.approx([10 * count for count in one["counts"]])
+            assert one["lefts"] == pytest.approx([25 * place for place in range(len(one["counts"]))])
+        for one in found:
+            await open_page(page, tmp_path / "report.html", f"#tab=users&path={quote(one['path'])}")
+            assert (
+                await page.run("document.querySelectorAll('#users-table tbody tr').length")
+                == one["counts"][-1]
+            )
+
+
+BANDS = """
+(() => {
+  const box = (one) => { const { x, y, width, height } = one.getBBox(); return { x, y, width, height }; };
+  const nodes = (side) => Object.fromEntries([...side.querySelectorAll('text')].map((text, place) => [text.querySelector('title').textContent, {
+    count: Number(text.querySelector('.count').textContent.replaceAll(',', '')), whole: box(side.querySelectorAll('rect')[2 * place]), drawn: box(side.querySelectorAll('rect')[2 * place + 1]) }]));
+  const [left, right] = [...document.querySelectorAll('.flow > svg')].map(nodes);
+  return { left, right, said: document.querySelector('.flow').previousSibling.innerText, bands: [...document.querySelectorAll('.flow .ribbon')].map((band) => {
+    const [, a, end, b, low] = band.getAttribute('d').match(/^M0 ([\\d.]+)C.* 100 ([\\d.]+)V([\\d.]+)C.* 0 ([\\d.]+)Z$/).map(Number);
+    return { name: band.textContent, left: low - a, right: b - end }; }) };
+})()
+"""
+
+
+async def test_bands_are_as_high_as_their_pairs_are_frequent_and_the_sides_count_all(
+    known: Path, users: list[Known]
+) -> None:
+    pairs = Counter[tuple[str, str]]()
+    for user in users:
+        events = [*user.lone, *(event for journey in user.journeys for event in journey.events)]
+        # events of one moment are ordered by their ends, which are as the times of day are
+        types = [event.type for event in sorted(events, key=lambda event: event.start)]
+        pairs.update(pairwise(types if not user.fails else []))
+    async with chromium.browser() as page:
+        await page.size(1280, 900)
+        await open_page(page, known)
+        found = await page.run(BANDS)
+    assert f"{pairs.total():,} times" in found["said"]
+    assert f"the 14 most frequent of {len(pairs)} pairs" in found["said"]
+    drawn = {
+        tuple(name.rpartition(": ")[0].split(" → ")): int(name.rpartition(": ")[2])
+        for name in (b["name"] for b in found["bands"])
+    }
+    assert sorted(drawn.values()) == sorted(count for _pair, count in pairs.most_common(14))
+    assert drawn.items() <= pairs.items()
+    scale = found["bands"][0]["left"] / next(iter(drawn.values()))
+    for band, count in zip(found["bands"], drawn.values(), strict=True):
+        assert (band["left"], band["right"]) == (pytest.approx(scale * count), pytest.approx(scale * count))
+    for place, side in enumerate(("left", "right")):
+        for kind, node in found[side].items():
+            assert node["count"] == sum(count for pair, count in pairs.items() if pair[place] == kind)
+            assert node["whole"]["height"] == pytest.approx(scale * node["count"], abs=0.01)
+            bands = sum(count for pair, count in drawn.items() if pair[place] == kind)
+            assert node["drawn"]["height"] == pytest.approx(scale * bands, abs=0.01)
+            assert node["drawn"]["y"] == node["whole"]["y"]
+
+
+COLUMNS = """
+(() => [...document.querySelectorAll({selector})].map((plot) => {
+  const frame = plot.querySelector('svg.columns').getBoundingClientRect();
+  return { ticks: [...plot.querySelectorAll('.ticks-of text')].map((tick) => Number(tick.textContent.replaceAll(',', ''))), bars: [...plot.querySelectorAll('.columns rect')].map((bar) => {
+    const box = bar.getBoundingClientRect();
+    return { said: bar.textContent, color: bar.parentNode.getAttribute('class'), left: (box.x - frame.x) / frame.width, high: box.height / frame.height, top: (box.y - frame.y) / frame.height }; }) };
+}))()
+"""
+
+
+async def _columns(page: chromium.Page, selector: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = await page.run(COLUMNS.replace("{selector}", json.dumps(selector)))
+    return found
+
+
+async def test_two_groups_have_one_scale_and_the_type_that_differs_most_is_named(
+    known: Path, users: list[Known]
+) -> None:
+    async with chromium.browser() as page:
+        await page.size(1280, 900)
+        await open_page(page, known, "#compare=1&is.city=上海&b.is.city=北京&b.to=2026-03-08")
+        charts = await _columns(page, "#charts .sides .plot")
+        assert charts[0]["ticks"] == charts[1]["ticks"]
+        for chart in charts:
+            top = chart["ticks"][-1]
+            for bar in chart["bars"]:
+                count = int(bar["said"].rpartition(": ")[2].replace(",", ""))
+                assert bar["high"] == pytest.approx(count / top, abs=0.002), bar
+        scales = await page.run("[...document.querySelectorAll('.scale-of')].map((one) => one.innerText)")
+        shares = await page.run(
+            "[...document.querySelectorAll('#answer tbody tr')].map((row) => [row.innerText, [...row.querySelectorAll('.bar')]"
+            ".map((bar) => bar.lastElementChild.getBoundingClientRect().width / bar.getBoundingClientRect().width)])"
+        )
+        assert scales[0].split() == ["0", "100", "%"]
+        for said, widths in shares:
+            percents = [float(one) for one in re.findall(r"([\d.]+) %", said)]
+            assert widths == pytest.approx([one / 100 for one in percents[: len(widths)]], abs=0.006), said
+        named = [said.split()[1] for said, _widths in shares if said.startswith("type ")]
+    groups = [
+        Counter(
+            event.type
+            for user in users
+            if user.profile["city"] == city and not user.fails
+            for event in (*user.lone, *(step for journey in user.journeys for step in journey.events))
+            if f"{event.start:%Y-%m-%d}" <= last
+        )
+        for city, last in (("上海", "2026-12-31"), ("北京", "2026-03-08"))
+    ]
+    apart = {
+        kind: abs(groups[0][kind] / groups[0].total() - groups[1][kind] / groups[1].total())
+        for kind in groups[0]
+    }
+    assert max(apart, key=apart.__getitem__) in named
 
 
 async def test_a_place_is_counted_also_where_it_is_all_that_a_row_names(tmp_path: Path) -> None:

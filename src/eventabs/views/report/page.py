@@ -36,7 +36,6 @@ from eventabs.views.report.records import (
     sent_zone,
     shown,
     visible_lines,
-    weekdays,
     zone_note,
 )
 
@@ -119,7 +118,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
             for code, number in messages.most_frequent({code: len(found) for code, found in waits.items()})
         ],
     )
-    words = words_of("report/assets/words.j2", zone=str(zone), weekdays=weekdays())
+    words = words_of("report/assets/words.j2", zone=zone, facts=facts)
     head, tail = page.split(_HERE)
     blocks = {
         "index": packed(_index(facts, sums, users) | {"words": words, "sums": figures}),

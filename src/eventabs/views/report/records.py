@@ -371,11 +371,6 @@ def visible_lines(text: str) -> str:
     return "\n".join(one_line(line.rstrip("\r").replace("\t", "    ")) for line in text.split("\n"))
 
 
-def weekdays() -> list[str]:
-    """Return the names of the days from Monday, short."""
-    return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
-
-
 def zone_note(timezone: str, offsets: Collection[str]) -> str:
     """Say of which zone the times of behaviors and events are: the one of the settings, or what the export has."""
     offset = next(iter(offsets), "") if len(offsets) <= 1 else None

@@ -56,9 +56,10 @@ function pathOf(events) {
 }
 const ARROW = " → ", STEPS = 3;
 const hasPair = (events, name) => events.some((event, place) => place && typeAt(events[place - 1]) + ARROW + typeAt(event) === name);
+const START = "·"; // before a path that is all that a user did before the goal
 function hasPath(events, name) {
-  const [path, goal] = pathOf(events);
-  return goal !== "" && (ARROW + [...path, goal].join(ARROW)).endsWith(ARROW + name);
+  const [path, goal] = pathOf(events), whole = [START, ...path, goal].join(ARROW);
+  return goal !== "" && (name.startsWith(START + ARROW) ? whole === name : whole.endsWith(ARROW + name));
 }
 
 const isAsked = ([type, category], filters) => (!filters.type || type === filters.type) && (!filters.category || category === filters.category);
@@ -134,6 +135,7 @@ function choices() {
 }
 const labelOf = (name) => (name.startsWith("is.") ? words.columns[name.slice(3)] ?? name.slice(3) : words[name]);
 function valueOf(name, value) {
+  if (name === "path") return value.replace(START + ARROW, words.fromStart + " ");
   return choices().find(([each]) => each === name)?.[1].find(([each]) => each === value)?.[1] ?? value;
 }
 function nameOf(filters) {
@@ -154,12 +156,14 @@ function drawFilters(state) {
     });
     const dates = ["from", "to"].map((name) => element("label", { class: "date" }, words[name] + " ", element("input", { type: "date", "data-name": side + name, value: filters[name], onchange: (event) => set(name, event.target.value) })));
     const chips = Object.keys(filters).filter((name) => name !== "q" && !["from", "to"].includes(name) && !choices().some(([each]) => each === name)).map((name) => element("button",
-      { type: "button", class: "chip", "data-filter": side + name, title: filters[name], "aria-label": fill(words.remove, { name: labelOf(name), value: filters[name] }), onclick: () => set(name, "") },
-      element("small", {}, labelOf(name) + " "), marked(filters[name]), " ×"));
+      { type: "button", class: "chip", "data-filter": side + name, title: filters[name], "aria-label": fill(words.remove, { name: labelOf(name), value: valueOf(name, filters[name]) }), onclick: () => set(name, "") },
+      element("small", {}, labelOf(name) + " "), marked(valueOf(name, filters[name])), " ×"));
     const clear = Object.keys(filters).length ? element("button", { type: "button", class: "clear", onclick: () => go(Object.fromEntries(Object.keys(filters).map((name) => [name, ""])), { side }) }, words.clear) : null;
     return element("div", { class: "side" }, state.compare ? element("strong", { class: "letter s" + place }, "AB"[place]) : null, ...selects, ...dates, ...chips, clear);
   }));
   if (isOfUsers) bars.querySelector(`[data-name="${CSS.escape(isOfUsers)}"]`)?.focus();
+  const filters = (state.compare ? SIDES : [""]).map((side) => filtersOf(state, side));
+  byId("chosen").hidden = !filters.some((each) => each.state === "unsure" || ["type", "category", "journey", "outcome", "step", "ends"].some((name) => each[name]));
   byId("compare").textContent = state.compare ? words.alone : words.compare;
   byId("fold").textContent = words.filters + (isFiltered(state) ? ` (${Object.keys(filtersOf(state, "")).length})` : "");
 }
