@@ -150,7 +150,11 @@ def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
     if any(places.values()):
         thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
         tables.append(_batch_table(_("Place in the batch"), thirds, places))
-    note = _("Usable: share of the answers; minor to repeated: of the behaviors; the rest: of the events")
+    note = _(
+        "Usable is a share of the answers. Shares of the behaviors: minor (no event is made of them), unplaced (left out by"
+        " the answer), misfiled (given to another user), repeated (given twice). Shares of the events: not sure, outside the"
+        " vocabulary, missed (your rules had to add them). Columns that are 0 everywhere are left out."
+    )
     return [*tables[:-1], *(table._replace(note=note) for table in tables[-1:])]
 
 

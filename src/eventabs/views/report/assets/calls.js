@@ -54,14 +54,6 @@ async function showCalls(state, isWanted) {
 
 const BINS = 120, SHORTEST_PAUSE = 5, PAUSE_SHARE = 0.03; // seconds without a call that are cut out of the time axis, or that share of the time with calls
 
-function joinedSpans(spans) {
-  const made = [];
-  for (const [start, end] of spans.sort((a, b) => a[0] - b[0])) {
-    if (made.length && start <= made.at(-1)[1]) made.at(-1)[1] = Math.max(made.at(-1)[1], end);
-    else made.push([start, end]);
-  }
-  return made;
-}
 // The run from its first call to its last, without pauses: calls at work and waiting on average in each bin, bad replies, calls sent again. An answered
 // call works for its last try and waits before, any other only waits.
 function callTimes(calls) {
