@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from urllib.parse import quote
 import pytest
 
 import chromium
+from eventabs.inspection.report import open_report_facts
+from eventabs.store import Retry
+from eventabs.views.report.page import render_report, write_report
 from house import ran
 from known_run import Known, known_users, run_known
 from report_kit import make_crowd, open_page, write_page
@@ -147,6 +151,103 @@ COLUMNS = """
 async def _columns(page: chromium.Page, selector: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = await page.run(COLUMNS.replace("{selector}", json.dumps(selector)))
     return found
+
+
+def _check_heights(chart: dict[str, Any]) -> dict[str, list[float]]:
+    """Check that each bar is as high as what it says, on the scale of the frame; return the heights in its unit, by color and in order."""
+    found: dict[str, list[float]] = {}
+    for bar in chart["bars"]:
+        value = bar["high"] * chart["ticks"][-1]
+        assert value == pytest.approx(float(bar["said"].rpartition(": ")[2].replace(",", "")), abs=0.06), bar
+        found.setdefault(bar["color"], []).append(value)
+    return found
+
+
+@pytest.fixture
+def calls_page(tmp_path: Path) -> Path:
+    """Write the report of four calls whose times, tokens and seconds are known."""
+    make_crowd(tmp_path, calls=4)
+    times = ((0, 60, 60), (0, 30, 30), (30, 60, 20), (60, 120, 60))  # sent, ended, seconds of the last try
+    with open_report_facts(tmp_path) as facts:
+        calls = tuple(
+            call._replace(
+                sent_at=1_000.0 + sent,
+                ended_at=1_000.0 + ended,
+                seconds=float(seconds),
+                prompt_tokens=tokens,
+                usable=0 if place == 3 else call.users,
+            )
+            for place, (call, (sent, ended, seconds), tokens) in enumerate(
+                zip(facts.calls, times, (100, 130, 190, 1_010), strict=True)
+            )
+        )
+        retries = (Retry(calls[2].id, 1_040.0, "rate_limit", "HTTP 429", 10.0),)
+        write_report(
+            render_report(replace(facts, calls=calls, retries=retries)).chunks, tmp_path / "report.html"
+        )
+    return tmp_path / "report.html"
+
+
+async def test_the_times_of_calls_are_drawn_to_scale(calls_page: Path) -> None:
+    async with chromium.browser() as page:
+        await page.size(1280, 900)
+        await open_page(page, calls_page, "#tab=run")
+        flight, bad, again, cooling = await _columns(page, "#run-charts > figure .plot")
+    heights = _check_heights(flight)  # 120 columns of a second
+    assert heights["accent"] == pytest.approx([2] * 30 + [1] * 10 + [2] * 20 + [1] * 60, abs=0.01)
+    assert heights["tint"] == pytest.approx([1] * 10, abs=0.01)
+    waiting = [bar for bar in flight["bars"] if bar["color"] == "tint"]
+    assert waiting[0]["left"] == pytest.approx(30.08 / 120, abs=0.002)
+    for bar in waiting:  # on top of what works
+        assert bar["top"] + bar["high"] == pytest.approx(1 - 1 / flight["ticks"][-1], abs=0.002)
+    for chart, color, place in ((bad, "ink", 119), (again, "plain", 40)):
+        assert _check_heights(chart) == {color: [pytest.approx(1, abs=0.01)]}
+        assert chart["bars"][0]["left"] == pytest.approx((place + 0.08) / 120, abs=0.002)
+    assert _check_heights(cooling)["plain"] == pytest.approx([1] * 10, abs=0.01)
+
+
+async def test_a_histogram_has_a_bar_for_each_class_as_high_as_its_count(calls_page: Path) -> None:
+    async with chromium.browser() as page:
+        await page.size(1280, 900)
+        await open_page(page, calls_page, "#tab=run")
+        of_users, tokens, _out, seconds = await _columns(page, "#run-charts .four .plot")
+        quantiles = await page.run(
+            "[...document.querySelectorAll('.quantiles')].map((one) => one.innerText.split('\\n'))"
+        )
+    for chart, classes in (
+        (of_users, {0: ("3", 4)}),
+        (tokens, {0: ("100–150", 2), 1: ("150–200", 1), 18: ("1,000–1,050", 1)}),
+        (seconds, {0: ("20–22", 1), 5: ("30–32", 1), 20: ("60–62", 2)}),
+    ):
+        _check_heights(chart)
+        bins = max(classes) + 1
+        wide = min(84 / bins, 10) / 100
+        assert [(bar["said"], bar["left"]) for bar in chart["bars"]] == [
+            (f"{label}: {count}", pytest.approx((place + 0.5) / bins - wide / 2, abs=0.003))
+            for place, (label, count) in classes.items()
+        ]
+    assert [one[1::2] for one in (quantiles[0], quantiles[1], quantiles[3])] == [
+        ["3", "3", "3"],
+        ["160", "1,010", "1,010"],
+        ["45", "60", "60"],
+    ]
+
+
+async def test_an_event_is_solid_where_its_rows_go_on(tmp_path: Path) -> None:
+    path = _export(
+        tmp_path,
+        ("a", "08:00", "visit", {"poi": "公司", "duration": 3_600}),
+        ("a", "12:00", "visit", {"poi": "面馆", "duration": 60}),
+        ("a", "17:00", "visit", {"poi": "公司", "duration": 3_600}),
+    )
+    async with chromium.browser() as page:
+        await page.size(1280, 900)
+        await open_page(page, path, "#user=a")
+        body, *busy = await page.run(
+            "[...document.querySelectorAll('.raster .event[data-event=\"0\"] rect')].map((one) => [one.x.baseVal.value, one.width.baseVal.value])"
+        )
+    hour = body[1] / 10
+    assert busy == [pytest.approx([body[0], hour]), pytest.approx([body[0] + 9 * hour, hour])]
 
 
 async def test_two_groups_have_one_scale_and_the_type_that_differs_most_is_named(

@@ -84,7 +84,7 @@ function histogram(values) {
   const rough = (high - low) / 23, power = 10 ** Math.floor(Math.log10(rough || 1)), width = isWhole && rough <= 1 ? 1 : [1, 2, 5, 10].map((step) => step * power).find((step) => step >= rough);
   const first = Math.floor(low / width), bins = new Array(Math.floor(high / width) - first + 1).fill(0), at = (share) => ordered[Math.min(ordered.length - 1, Math.floor(share * ordered.length))];
   for (const value of ordered) bins[Math.floor(value / width) - first]++;
-  return { first, width, bins, median: at(0.5), p90: at(0.9), largest: high };
+  return { first, width, bins, median: median(values), p90: at(0.9), largest: high };
 }
 
 function runCharts(calls) {
