@@ -165,7 +165,7 @@ function drawFilters(state) {
   const filters = (state.compare ? SIDES : [""]).map((side) => filtersOf(state, side));
   byId("chosen").hidden = !filters.some((each) => each.state === "unsure" || ["type", "category", "journey", "outcome", "step", "ends"].some((name) => each[name]));
   byId("compare").textContent = state.compare ? words.alone : words.compare;
-  byId("fold").textContent = words.filters + (isFiltered(state) ? ` (${Object.keys(filtersOf(state, "")).length})` : "");
+  byId("fold").textContent = words.filters + (filters.some((each) => Object.keys(each).length) ? ` (${filters.reduce((sum, each) => sum + Object.keys(each).length, 0)})` : "");
 }
 function drawTally(groups) {
   const areFailed = ({ filters }) => isSample() && filters.state === "failed", wholeOf = (group) => (areFailed(group) ? index.sums.users : index.drawn); // of all that failed, not of a sample

@@ -230,14 +230,15 @@ function pathsOf(group, steps) {
   }
   return (group.paths = new Map(tallied(paths)));
 }
-// The most frequent paths, of the most steps with which they are those of half of the users who reached the goal: few users share long ones.
+// The most frequent paths, of the most steps with which users share them and they are those of half of the users who reached the goal.
 // `left`: users on all others.
 function pathsShown(groups) {
   for (let steps = STEPS; ; steps--) {
     const counts = new Map();
     for (const group of groups) for (const [path, count] of pathsOf(group, steps)) counts.set(path, (counts.get(path) || 0) + count);
     const found = [...counts].sort((a, b) => b[1] - a[1] || natural(a[0], b[0])), users = (some) => some.reduce((sum, [, count]) => sum + count, 0), left = users(found.slice(MOST_PATHS));
-    if (2 * left <= users(found) || steps === 1) return { steps, left, paths: found.slice(0, MOST_PATHS).map(([path]) => partsOf.get(path)) };
+    const isShared = found[0]?.[1] > 1 && 2 * left <= users(found);
+    if (isShared || steps === 1) return { steps, left, paths: found.slice(0, MOST_PATHS).map(([path]) => partsOf.get(path)) };
   }
 }
 // What a funnel of a path draws: each step with the users that went so far, the last one with those who took the path.

@@ -48,15 +48,16 @@ function arrange(pieces, xOf) {
   return Math.max(1, ends.length);
 }
 
-const STRIP = 4;
+const STRIP = 4, NARROW = 9; // pixels; a narrow bar is solid
 function piece({ event, place, x, width, lane, label, strips }, top, high) {
   const y = top + lane * (high + 2), middle = y + (high - STRIP) / 2;
+  const tall = width > NARROW ? STRIP : high;
   const title = [spanOf(event), event.type, event.summary, event.journey?.name].filter(Boolean).join(" · ");
   const kind = "event " + event.color + (event.goal ? " goal" : "") + (event.unsure ? " unsure" : "") + (isMeant(event) ? " meant" : "");
   return drawn("g", { class: kind, "data-event": place },
     titled(title),
     drawn("rect", { class: "body", x, y, width, height: high, rx: Math.min(4, width / 2) }),
-    ...strips.map(([from, to]) => drawn("rect", { class: "busy", x: from, y: y + high - STRIP, width: Math.min(to, x + width) - from, height: STRIP })),
+    ...strips.map(([from, to]) => drawn("rect", { class: "busy", x: from, y: y + high - tall, width: Math.min(to, x + width) - from, height: tall })),
     label ? drawn("text", { x: label === "inside" ? x + 6 : x + width + 4, y: middle, class: label }, event.type) : null);
 }
 function spanOf(event) {
