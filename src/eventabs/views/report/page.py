@@ -324,7 +324,6 @@ def _environment() -> Environment:
         "one_line": one_line,
         "lines": visible_lines,
         "reason": messages.reason,
-        "category": messages.category,
         "share": messages.share,
         "cell": _cell,
         "translated": _translated,
