@@ -2,9 +2,10 @@
 
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import not_
 from typing import Final, Literal, NamedTuple, Self, TypedDict
 
@@ -32,6 +33,7 @@ SAME: Final[dict[Language, str]] = {"zh": "同一", "en": "same"}
 THING: Final = "thing"  # the action of a row with a thing and no action
 MAX_CHARACTERS: Final = 200  # of a text in a prompt
 DAY_BEGINS: Final = 5  # o'clock
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 RunStatus = Literal["running", "interrupted", "stopped", "waiting", "completed"]
 EventSource = Literal["llm", "rules", "must"]
 DurationUnit = Literal["ms", "s", "min", "h"]
@@ -62,9 +64,25 @@ class Behavior(NamedTuple):
         return self.start.toordinal() - (self.start.hour < DAY_BEGINS)
 
     @property
+    def span(self) -> tuple[int, int]:
+        """When it starts and ends, in seconds; of wall times as if they were UTC."""
+        start = self.start if self.start.tzinfo else self.start.replace(tzinfo=UTC)
+        seconds = int((start - EPOCH).total_seconds())
+        return seconds, seconds + (self.duration or 0)
+
+    @property
     def in_own_words(self) -> bool:
         """Whether the item is the export's own sentence, which needs no verb: it says the action itself."""
         return self.text != "" and self.text == self.item
+
+
+def seconds_covered(spans: Iterable[tuple[int, int]]) -> int:
+    """Return the seconds that at least one of some spans covers."""
+    seconds, reached = 0, -sys.maxsize
+    for start, end in sorted(spans):
+        seconds += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return seconds
 
 
 class KnownJourney(NamedTuple):

@@ -189,6 +189,19 @@ async def test_the_doubtful_come_first_and_a_screen_is_judged_at_once(doubtful: 
 
 
 @in_a_browser
+async def test_the_end_says_what_has_no_verdict(out: Path, tmp_path: Path) -> None:
+    path = page_of(draw_review(out, sample=5, days=0), tmp_path / "review.html")
+    ended = "document.getElementById('ended').textContent"
+    async with chromium.browser() as page:
+        await page.open(path)
+        await key(page, "1", "1")
+        await page.run("document.getElementById('after').click()")
+        assert await page.run(ended) == "The end; without a verdict: 3. N goes to the next of them."
+        await key(page, "n", "1", "1", "1")
+        assert await page.run(ended) == "Everything is judged"
+
+
+@in_a_browser
 async def test_a_verdict_can_be_cleared_and_a_name_left_out(out: Path, tmp_path: Path) -> None:
     sheet = draw_review(out, sample=5, days=0)
     async with chromium.browser() as page:

@@ -382,7 +382,8 @@ class Export(sort_and_pair.RowCounts):
     `fingerprint` is the sha256 of the files' contents (for objects in stores, of their ETags and sizes); `stamps` show
     whether a file, or the profiles, changes later. `roles` has for each file the column of each role,
     `schemas` the tool that exported it ("" for none), `description` both in short, with what looks wrong.
-    Duplicates are equal in the columns `compared`; `not_compared` are the other columns.
+    Duplicates are equal in the columns `compared`; `not_compared` are the other columns. `profile_left` are the columns
+    of the profiles that are not taken.
     `skipped_lines` are titles above and sums below the rows. Of a shard, `other_rows` are those of other shards, and
     `rows_without_user` those of the whole input, which the first shard has.
     """
@@ -395,6 +396,7 @@ class Export(sort_and_pair.RowCounts):
     description: Description
     compared: tuple[str, ...]
     not_compared: tuple[str, ...]
+    profile_left: tuple[str, ...]
     skipped_lines: int
     shard: Shard | None
     encodings: dict[str, str]
@@ -590,6 +592,11 @@ def open_export(
             description=description,
             compared=compared,
             not_compared=not_compared,
+            profile_left=tuple(
+                each
+                for each in (profile.columns if profile else ())
+                if each not in (profile_user, *dict(shown).values())
+            ),
             # they are nobody's, as rows without a user are
             skipped_lines=0
             if shard and shard.index

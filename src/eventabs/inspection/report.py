@@ -150,7 +150,11 @@ def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
     if any(places.values()):
         thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
         tables.append(_batch_table(_("Place in the batch"), thirds, places))
-    note = _("Usable: share of the answers; minor to repeated: of the behaviors; the rest: of the events")
+    note = _(
+        "Usable is a share of the answers. Shares of the behaviors: minor (no event is made of them), unplaced (left out by"
+        " the answer), misfiled (given to another user), repeated (given twice). Shares of the events: not sure, outside the"
+        " vocabulary, missed (your rules had to add them). Columns that are 0 everywhere are left out."
+    )
     return [*tables[:-1], *(table._replace(note=note) for table in tables[-1:])]
 
 
@@ -278,6 +282,9 @@ class ReportFacts:
     asked: Callable[[int], tuple[AskedPart, ...]]  # the users of a call, by its id
     text: Callable[[int], CallText]  # of a call, by its id
     goal: str  # the category that paths lead to
+    profile_columns: tuple[
+        list[str], list[str]
+    ]  # those of the settings, and those of the file that were not taken
     sections: Sections  # what other rooms have stored for the report
     language: str  # the `lang` setting of the run
 
@@ -317,6 +324,10 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             asked=partial(asked_parts, ledger),
             text=partial(call_text, ledger),
             goal=goal_of(settings),
+            profile_columns=(
+                list(settings.get("profiles", {}).get("columns", ())),
+                meta.get("input", {}).get("profile_left", []),
+            ),
             sections=_sections(meta, tuple(quality_tables(directory, counted))),
             language=settings["lang"],
         )

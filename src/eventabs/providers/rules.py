@@ -31,6 +31,7 @@ from eventabs.records import (
     UserLog,
     Vocabulary,
     row_ranges,
+    seconds_covered,
 )
 
 # what a reader of answers could take for marks or for rows
@@ -556,7 +557,7 @@ class _Summarizer:
     def _extent(self, behaviors: Sequence[Behavior], counts: Sequence[str]) -> str:
         """Return how often and how long something was done, as a clause."""
         wording = self._wording
-        duration = wording.duration(sum([behavior.duration or 0 for behavior in behaviors]))
+        duration = wording.duration(seconds_covered(behavior.span for behavior in behaviors))
         if len(behaviors) == 1:
             return f" {duration}" if duration else ""
         total = wording.total.format(duration) if duration else ""

@@ -4,12 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from itertools import accumulate, chain, count
 
 from eventabs.choices import Detail
 from eventabs.records import (
     DAY_BEGINS,
+    EPOCH,
     SAME,
     AskedUser,
     Behavior,
@@ -23,6 +24,7 @@ from eventabs.records import (
     UserLog,
     Vocabulary,
     lasting_id,
+    seconds_covered,
 )
 from eventabs.replies.forms import Answer, Entry, without_reasoning
 from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
@@ -32,12 +34,10 @@ from eventabs.replies.must_rules import MustRules
 Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
 _Name = tuple[str, str]  # kind and name of a journey
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NAME = 60  # of a journey, characters
 _MOST_UNPLACED = 5  # percent of a user's rows that an answer may leave out
 _FEWEST_ROWS = 20  # of a user whose share of minor rows says something
 _MOST_MINOR = 0.6
-_NEVER = 10**12  # seconds
 
 _REFUSAL = re.compile(
     r"\W*(?:(?:我)?(?:很|非常|十分)?(?:抱歉|对不起|遗憾)|我?(?:无法|不能|没有办法|拒绝)"
@@ -273,7 +273,7 @@ class Reader:
     ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
         log, rows = asked.log, asked.rows
         summary = self._summarize(replace(log, behaviors=tuple(asked.history or log.behaviors)))
-        spans = [_span(behavior) for behavior in log.behaviors]
+        spans = [behavior.span for behavior in log.behaviors]
         ordinals = asked.ordinals or rows
         of_journeys: dict[_Name, list[int]] = {}
         for each in events:
@@ -298,7 +298,7 @@ class Reader:
                 category=each.category,
                 start=start,
                 end=end,
-                minutes=_minutes(spans[row] for row in each.rows),
+                minutes=seconds_covered(spans[row] for row in each.rows) // 60,
                 summary=summary(behaviors),
                 behaviors=tuple(rows[row] for row in each.rows),
                 journey=ids[name] if name else None,
@@ -308,7 +308,9 @@ class Reader:
                 and (each.odd or self._labels.is_outside(each.type, each.journey and each.journey[0])),
             )
             made.append((event, each.journey))
-        minutes = {name: _minutes(spans[row] for row in own) for name, own in of_journeys.items()}
+        minutes = {
+            name: seconds_covered(spans[row] for row in own) // 60 for name, own in of_journeys.items()
+        }
         return _journeys(made, minutes, ids, self._goal)
 
     def _reason(self, outcome: Outcome, asked: AskedUser) -> FailureReason | None:
@@ -428,12 +430,11 @@ def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Ou
     )
     events, journeys = joined([stays, fresh], goal)
     if asked.history:
-        first = asked.part.first
+        first, spans = asked.part.first, [behavior.span for behavior in asked.history]
+        lasting = [seconds_covered(spans[row - first] for row in each.behaviors) for each in journeys]
         journeys = tuple(
-            each.model_copy(
-                update={"minutes": _minutes(_span(asked.history[row - first]) for row in each.behaviors)}
-            )
-            for each in journeys
+            each.model_copy(update={"minutes": seconds // 60})
+            for each, seconds in zip(journeys, lasting, strict=True)
         )
     return replace(
         fresh,
@@ -585,25 +586,9 @@ def _day(start: datetime, seconds: int = 0) -> int:
     )
 
 
-def _span(behavior: Behavior) -> tuple[int, int]:
-    """Return when a behavior starts and ends, in seconds."""
-    start = behavior.start if behavior.start.tzinfo else behavior.start.replace(tzinfo=UTC)
-    seconds = int((start - _EPOCH).total_seconds())
-    return seconds, seconds + (behavior.duration or 0)
-
-
-def _minutes(spans: Iterable[tuple[int, int]]) -> int:
-    """Return the whole minutes that at least one of some spans covers."""
-    seconds, reached = 0, -_NEVER
-    for start, end in sorted(spans):
-        seconds += max(0, end - max(start, reached))
-        reached = max(reached, end)
-    return seconds // 60
-
-
 def _times(first: datetime, last: int) -> tuple[str, str]:
     """Return the start of an event and its end, in ISO 8601, with one offset, so that their difference is the time between."""
-    end = _EPOCH + timedelta(seconds=last)
+    end = EPOCH + timedelta(seconds=last)
     zone = first.tzinfo and timezone(first.utcoffset() or timedelta(0))
     first, end = (first.astimezone(zone), end.astimezone(zone)) if zone else (first, end.replace(tzinfo=None))
     return first.isoformat(timespec="seconds"), end.isoformat(timespec="seconds")

@@ -256,7 +256,8 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
 def facts_of(export: Export) -> dict[str, object]:
     """Return what a run remembers of an export beside its users and behaviors."""
     kept = {name: getattr(export, name) for name in (*_COUNTED, "rows")}
-    return {"fingerprint": export.fingerprint, **kept, "rejects": export.reasons}
+    left = list(export.profile_left)
+    return {"fingerprint": export.fingerprint, **kept, "rejects": export.reasons, "profile_left": left}
 
 
 def stamps_of(paths: Sequence[str], export: Export) -> list[list[object]]:

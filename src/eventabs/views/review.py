@@ -117,7 +117,10 @@ def _when(event: SampledEvent) -> str:
     start, end = event.start[:16].replace("T", " "), event.end[:16].replace("T", " ")
     if start == end:
         return start
-    return f"{start} – {end[11:] if start[:10] == end[:10] else end}"
+    equal = (
+        11 if start[:10] == end[:10] else 5 if start[:4] == end[:4] else 0
+    )  # characters: the day, the year
+    return f"{start} – {end[equal:]}"
 
 
 def _doubts() -> dict[str, str]:

@@ -144,11 +144,11 @@ START = datetime.fromisoformat("2026-01-05 10:00")
 Doing = tuple[str, str, str, int | None]
 
 
-def summarized(*doings: Doing, language: Language = "zh") -> str:
+def summarized(*doings: Doing, language: Language = "zh", apart: timedelta = timedelta(hours=1)) -> str:
     log = log_of(
         *(
-            Behavior(START + timedelta(seconds=second), action, item, place, duration)
-            for second, (action, item, place, duration) in enumerate(doings)
+            Behavior(START + number * apart, action, item, place, duration)
+            for number, (action, item, place, duration) in enumerate(doings)
         )
     )
     return summaries(RULES if language == "zh" else ENGLISH)(log)(log.behaviors)
@@ -204,6 +204,11 @@ LOOKING: list[Doing] = [
 )
 def test_a_summary_names_things_counts_and_time(doings: list[Doing], expected: str) -> None:
     assert summarized(*doings) == expected
+
+
+def test_time_that_two_rows_share_is_summed_once() -> None:
+    played: list[Doing] = [("visit", "西餐厅", "", 3_600), ("visit", "西餐厅", "", 3_600)]
+    assert summarized(*played, apart=timedelta(minutes=20)) == "西餐厅用餐，2次共1小时20分钟"
 
 
 def test_english_summaries() -> None:

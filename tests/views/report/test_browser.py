@@ -132,7 +132,7 @@ LINKS = (  # on the overview, the filters that a click sets, and the users that 
     ("a[href='#category=conversion']", ["category"], 8),
     ("a[href='#place=%E6%B9%96%E6%BB%A8%E9%A4%90%E5%8E%85']", ["place"], 8),
     (".flow a[href*='%E5%88%B0%E5%BA%97']", ["transition"], 4),
-    (".funnels .whole", ["path"], 4),
+    (".funnels [data-path='· → 浏览 → 对比 → 到店'] .whole", ["path"], 4),
     (".columns g[data-href='#type=%E8%B4%AD%E4%B9%B0'] rect", ["type"], 4),
     ("#across a[href*='ends=%E8%B4%AD%E4%B9%B0']", ["journey", "ends"], 4),
     ("#answer [data-key=converted] a", ["outcome"], 8),
@@ -456,3 +456,39 @@ async def test_the_script_speaks_chinese(tmp_path: Path) -> None:
     assert not re.search("behaviors|events|state", head)
     assert not re.search("engagement|conversion", events + header)
     assert kept == "#category=engagement"
+
+
+async def test_what_an_address_says_and_the_page_does_not_know_is_named(crowd: Path) -> None:
+    note = "[document.getElementById('unknown').hidden, document.getElementById('unknown').textContent]"
+    wrong = "#since=2026-01-05&tab=event&is.town=x&b.user=user 1"
+    right = "#tab=events&from=2026-01-05&q=M5&is.city=上海&b.is.city=上海&compare=1&kind=购车"
+    async with chromium.browser() as page:
+        await open_page(page, crowd, wrong)
+        hidden, said = await page.run(note)
+        assert not hidden
+        named = "since=2026-01-05, tab=event, is.town=x, b.user=user 1. It knows tab, user, call,"
+        assert said.startswith(f"This page does not know what the address says: {named}")
+        await open_page(page, crowd, right)
+        assert (await page.run(note))[0]
+
+
+async def test_filters_by_events_say_that_they_choose_users(crowd: Path) -> None:
+    shown = "!document.getElementById('chosen').hidden"
+    async with chromium.browser() as page:
+        for address, is_said in (
+            ("#type=用餐", True),
+            ("#compare=1&is.city=上海&b.outcome=yes", True),
+            ("#state=done&from=2026-01-05", False),
+        ):
+            await open_page(page, crowd, address)
+            assert await page.run(shown) == is_said, address
+
+
+async def test_without_journeys_events_come_first_and_a_line_says_why(tmp_path: Path) -> None:
+    make_crowd(tmp_path, stories=(("用餐", "浏览"),))
+    async with chromium.browser() as page:
+        await open_page(page, write_page(tmp_path))
+        said = await page.run("document.getElementById('tab-overview').innerText")
+        assert "journeys with " not in said
+        assert "Commonest journeys" not in said
+        assert said.index("What people do") < said.index("There are no journeys: the model found none.")

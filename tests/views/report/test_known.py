@@ -1,5 +1,6 @@
 """The report of 400 users whose journeys are known says what is known, of all and of segments, beside each other too."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -7,6 +8,10 @@ from urllib.parse import quote
 import pytest
 
 import chromium
+from eventabs import language
+from eventabs.inspection.report import open_report_facts
+from eventabs.views.report import page as page_module
+from eventabs.views.report.page import render_report, write_report
 from known_run import Known, known_users, run_known, truth
 from report_kit import open_page, write_page
 
@@ -179,3 +184,41 @@ async def test_a_period_and_an_outcome_leave_what_begins_in_it_and_ended_so(
         assert (tiles["events"], tiles["journeys"]) == (len(inside), len(begun))
         await open_page(page, report, "#from=2026-03-05&to=2026-03-08&outcome=no")
         assert (await page.run(TILES))["journeys"] == sum(not journey.converted for journey in begun)
+
+
+async def test_a_sample_counts_whom_it_draws_and_lists_all_that_failed(
+    report: Path, users: list[Known], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_module, "MOST_USERS", 100)
+    with open_report_facts(report.parent) as facts:
+        write_report(render_report(facts).chunks, tmp_path / "sample.html")
+    drawn = truth(users, lambda user: zlib.crc32(user.id.encode()) < 2**30 and user.profile["gender"] == "女")
+    found = "document.getElementById('found').textContent"
+    async with chromium.browser() as page:
+        await open_page(page, tmp_path / "sample.html", "#is.gender=女")
+        tiles = await page.run(TILES)
+        assert {key: tiles[key] for key in ("users", "events", "failed")} == {
+            key: drawn[key] for key in ("users", "events", "failed")
+        }
+        assert "(of 400 users, a sample of " in await page.run(found)
+        await open_page(page, tmp_path / "sample.html", "#tab=users&state=failed")
+        listed = await page.run(
+            "[...document.querySelectorAll('#users-table tbody th')].map((one) => one.innerText)"
+        )
+        assert listed == ["k099", "k199", "k299", "k399"]
+        assert await page.run(found) == "4 of 400 users"
+
+
+async def test_the_filters_of_usual_profile_columns_are_named_in_chinese(
+    report: Path, tmp_path: Path
+) -> None:
+    language.activate("zh")
+    try:
+        with open_report_facts(report.parent) as facts:
+            write_report(render_report(facts).chunks, tmp_path / "report.html")
+    finally:
+        language.activate("en")
+    async with chromium.browser() as page:
+        await open_page(page, tmp_path / "report.html", "#is.city=上海")
+        names = await page.run("[...document.querySelectorAll('#sides select')].map((one) => one.ariaLabel)")
+        assert names == ["类型", "类别", "旅程", "结果", "状态", "性别", "城市"]

@@ -1,5 +1,6 @@
 """The report as a file: what stands in it, that nothing breaks out of it, and what it leaves out."""
 
+import html
 import math
 import os
 import re
@@ -20,7 +21,7 @@ from eventabs.store.ledger import Ledger
 from eventabs.store.queries import REPORT_SECTIONS
 from eventabs.views.report import page as module, records
 from eventabs.views.report.page import MOST_COLORS, colors_of, render_report, write_report
-from house import eventabs
+from house import eventabs, ran
 from report_kit import EVIL, make_crowd, make_evil_run, make_run, packed_data
 
 
@@ -145,16 +146,20 @@ def test_more_users_than_a_page_holds_are_drawn_by_their_ids_and_told(
     kept = packed_data(page)["index"]["users"]["id"]
     assert 5 < len(kept) < 35
     (note,) = report.notes
-    assert note.startswith(f"{len(kept)} of 60 users are in the page")
+    assert note.startswith(f"{len(kept)} of 60 users are in the page, drawn by their ids")
     assert note in page
     sums = packed_data(page)["index"]["sums"]
     assert (sums["users"], sums["events"], sums["reached"], sums["converted"]) == (60, 180, 40, 40)
 
 
-def test_failed_users_are_in_every_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_users_are_beside_every_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(tmp_path)
     monkeypatch.setattr(module, "MOST_USERS", 0)
-    assert packed_data(_page(tmp_path))["index"]["users"]["id"] == ["bob"]
+    page = _page(tmp_path)
+    users = packed_data(page)["index"]["users"]
+    assert (users["id"], users["beside"]) == (["bob"], [1])
+    assert "0 of 3 users are in the page" in page
+    assert "1 more that failed" in page
 
 
 def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(
@@ -173,6 +178,22 @@ def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(
             0,
             -1,
         ]
+
+
+def test_columns_of_the_profiles_that_were_not_taken_are_named_with_what_takes_them(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(
+        "user_id,timestamp,action,item\na,2026-03-02 10:00,browse,tent\n", "utf-8"
+    )
+    (tmp_path / "profiles.csv").write_text('user_id,gender,level,"a ""b"""\na,f,7,x\n', "utf-8")
+    ran("run", "rows.csv", "--profiles", "profiles.csv", "--provider", "rules", "--out", "run", cwd=tmp_path)
+    page = html.unescape(_page(tmp_path / "run"))
+    assert 'Profile columns without a filter: level, a "b"' in page
+    (lines,) = re.findall(r"<pre tabindex=\"0\">(\[profiles\]\n.*)</pre>", page)
+    (tmp_path / "eventabs.toml").write_text(lines, "utf-8")
+    ran("run", "rows.csv", "--profiles", "profiles.csv", "--provider", "rules", "--out", "next", cwd=tmp_path)
+    page = _page(tmp_path / "next")
+    assert packed_data(page)["index"]["columns"] == ["gender", "level", 'a "b"']
+    assert "Profile columns without a filter" not in page
 
 
 def test_a_page_is_readable_by_its_owner_only_and_replaces_a_page(tmp_path: Path) -> None:

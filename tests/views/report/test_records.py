@@ -94,6 +94,7 @@ def test_a_record_holds_what_behaviors_and_events_say(
     assert list(accumulate(rows)) == [behavior.line for behavior in log.log.behaviors]
     assert (files or [0]) == [behavior.file for behavior in log.log.behaviors]
     assert {chunk["names"][place] for place in record[12]} == {b.item for b in log.log.behaviors}
+    assert record[13] == []
     assert packed.index()["columns"] == ["city"]
     assert packed.users["profile"] == [{0: "上海\\n"}]
     assert [packed.kinds[kind][0] for kind in kinds] == [event["type"] for event in facts.events]
@@ -151,13 +152,16 @@ def test_the_sums_count_a_user_once_for_each_type_and_kind() -> None:
     assert (found["users"], found["reached"], found["converted"]) == (3, 1, 3)
 
 
-def test_places_are_what_is_visited_and_where_else_something_happens() -> None:
+def test_places_are_what_is_visited_or_used_and_where_else_something_happens() -> None:
     done = (
         Behavior(FIRST, "visit", "4S店", ""),
         Behavior(FIRST, "browse", "M5", "汽车网"),
         Behavior(FIRST, "use", "微聊", ""),
+        Behavior(FIRST, "order", "海底捞", ""),
+        Behavior(FIRST, "search", "汉庭", ""),
+        Behavior(FIRST, "", "在家吃面", "", text="在家吃面"),
     )
-    assert places_of(done) == {"4S店", "汽车网"}
+    assert places_of(done) == ({"4S店", "汽车网", "微聊"}, {"海底捞"})
 
 
 def test_what_is_shown_has_no_controls_and_an_end() -> None:

@@ -3,6 +3,8 @@ const MOST = 2900;
 const find = (id) => document.getElementById(id);
 const [user, type, back, next, at] = ["user", "type", "back", "next", "at"].map(find);
 const days = [...document.querySelectorAll(".compared")];
+const lanes = days[0]?.closest(".sideways"), NAMES = 120; // on a phone a day does not fit: it begins where its first bar is, beside the names
+const bars = () => days.filter((day) => !day.hidden).flatMap((day) => [...day.querySelectorAll("[data-type]:not([hidden]) rect")]);
 let screens = [[]], shown = 0;
 
 const show = (screen) => {
@@ -12,6 +14,7 @@ const show = (screen) => {
   at.textContent = `${shown + 1} / ${screens.length}`;
   back.disabled = shown === 0;
   next.disabled = shown === screens.length - 1;
+  if (lanes) lanes.scrollLeft += Math.min(...bars().map((bar) => bar.getBoundingClientRect().left)) - lanes.getBoundingClientRect().left - NAMES;
 };
 
 const choose = () => {

@@ -155,6 +155,7 @@
     byId("count").textContent = fill(words.count, { done, of: items.length });
     byId("screen").hidden = !item;
     byId("end").hidden = Boolean(item);
+    byId("ended").textContent = done < items.length ? fill(words.left, { count: items.length - done }) : words.ended;
     if (!item) return;
     const screen = screenOf(said.at);
     const first = screen.first - screen.begin + 1, last = screen.last - screen.begin;

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -35,7 +36,6 @@ from eventabs.views.report.records import (
     sent_zone,
     shown,
     visible_lines,
-    weekdays,
     zone_note,
 )
 
@@ -44,7 +44,7 @@ HUES: Final = 10
 MOST_COLORS: Final = 30  # of types: each hue plain, hatched and dotted
 MOST_USERS: Final = 20_000  # whose timelines are in a page
 MOST_BYTES: Final = 24_000_000  # of them, compressed
-_MOST_FAILED: Final = 2_000  # of users that are kept because they failed
+_MOST_FAILED: Final = 2_000  # of users that are kept beside a sample because they failed
 _OF_STORED: Final = 0.6  # bytes in the page for a byte of stored logs, with the events, at most
 _HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped
 
@@ -71,19 +71,22 @@ def render_report(facts: ReportFacts) -> ReportPage:
     sample = _Sample(facts)
     for user in facts.users:
         sums.add(user)
-        if sample.takes(user, users.bytes):
-            users.add(user, facts.log(user.row.user_id))
+        is_drawn = sample.draws(user, users.bytes)
+        if is_drawn or sample.lists(user):
+            users.add(user, facts.log(user.row.user_id), is_drawn=is_drawn)
     users.close_chunk()
     zone = sent_zone(facts.timezone)
     calls = PackedCalls(facts, users.numbers, zone)
-    kept, total = len(users.numbers), facts.counts.users
+    total, beside = facts.counts.users, users.users["beside"].count(1)
+    kept = len(users.numbers) - beside
     notes = {"users": "", "calls": ""}  # what the page leaves out
     if kept < total:
         message = _(
-            "{kept} of {users} are in the page: those that failed first, the others drawn by their ids. The overview"
-            " counts all users while no filter is set, everything else these; see any user with: eventabs show"
+            "{kept} of {users} are in the page, drawn by their ids, so that shares are near those of all. The overview"
+            " counts all users while no filter is set, everything else these; {failed} more that failed are listed only"
+            " where the state is failed. See any user with: eventabs show"
         )
-        notes["users"] = message.format(kept=count(kept), users=messages.users(total))
+        notes["users"] = message.format(kept=count(kept), users=messages.users(total), failed=count(beside))
     if calls.left_out:
         message = _(
             "Prompts and replies of {kept} of {calls} calls are in the report, those with bad replies first; see the"
@@ -106,6 +109,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         times=zone_note(facts.timezone, users.offsets),
         begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
+        unused_columns=_unused_columns(*facts.profile_columns),
         sections=facts.sections,
         tiles=_tiles(facts),
         slices=_slices(facts),
@@ -114,7 +118,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
             for code, number in messages.most_frequent({code: len(found) for code, found in waits.items()})
         ],
     )
-    words = words_of("report/assets/words.j2", zone=str(zone), weekdays=weekdays())
+    words = words_of("report/assets/words.j2", zone=zone, facts=facts)
     head, tail = page.split(_HERE)
     blocks = {
         "index": packed(_index(facts, sums, users) | {"words": words, "sums": figures}),
@@ -172,7 +176,7 @@ def write_report(page: str | Iterable[bytes], path: Path) -> None:
 
 
 class _Sample:
-    """Which users a page keeps: all, or those that failed and a share of the others, drawn by their ids."""
+    """Which users a page keeps: all, or a share of them, drawn by their ids, and beside it those that failed."""
 
     def __init__(self, facts: ReportFacts) -> None:
         users = facts.counts.users
@@ -180,15 +184,15 @@ class _Sample:
         self._share = min(1.0, MOST_USERS / max(1, users), by_bytes)
         self._failed = 0
 
-    def takes(self, user: UserFacts, size: int) -> bool:
-        """Whether the user is kept in a page of `size` bytes so far."""
-        if size > MOST_BYTES:
-            return False
-        if user.row.state == "failed" and self._failed < _MOST_FAILED:
-            self._failed += 1
-            return True
-        drawn = zlib.crc32(user.row.user_id.encode("utf-8", "surrogatepass"))
-        return drawn < self._share * 2**32
+    def draws(self, user: UserFacts, size: int) -> bool:
+        """Whether the user is counted in a page of `size` bytes so far."""
+        lot = zlib.crc32(user.row.user_id.encode("utf-8", "surrogatepass"))
+        return size <= MOST_BYTES and lot < self._share * 2**32
+
+    def lists(self, user: UserFacts) -> bool:
+        """Whether the user is kept though it is not drawn: it failed, and so may few."""
+        self._failed += user.row.state == "failed"
+        return user.row.state == "failed" and self._failed <= _MOST_FAILED
 
 
 def _index(facts: ReportFacts, sums: Sums, users: PackedUsers) -> dict[str, Any]:
@@ -216,6 +220,13 @@ def colors_of(names: Iterable[str]) -> dict[str, str]:
         free.remove(place)
         taken[name] = f"k{place}"
     return taken
+
+
+def _unused_columns(taken: list[str], left: list[str]) -> tuple[str, str] | None:
+    """Return the columns of the profiles that no filter has, and the setting that takes them."""
+    if not left:
+        return None
+    return ", ".join(map(shown, left)), f"columns = {orjson.dumps([*taken, *left]).decode()}"
 
 
 def _tiles(facts: ReportFacts) -> list[tuple[str, str, str]]:
@@ -313,7 +324,6 @@ def _environment() -> Environment:
         "one_line": one_line,
         "lines": visible_lines,
         "reason": messages.reason,
-        "category": messages.category,
         "share": messages.share,
         "cell": _cell,
         "translated": _translated,

@@ -73,9 +73,14 @@ class Sums:
 MOST_SUMMED: Final = 40  # types, and kinds of journeys
 
 
-def places_of(behaviors: Iterable[Behavior]) -> set[str]:
-    """Return where a user was: places visited, and the sites, apps and shops of other behaviors."""
-    return {b.item if b.action == "visit" else b.place for b in behaviors} - {""}
+def places_of(behaviors: Iterable[Behavior]) -> tuple[set[str], set[str]]:
+    """Return where a user was: what is visited or used, or named as the place of something; and what may be a place.
+
+    A row whose only object is a place has it as its thing: it is one if another row, of any user, says so.
+    """
+    where = {b.item if b.action in ("visit", "use") else b.place for b in behaviors} - {""}
+    things = {b.item for b in behaviors if not (b.place or b.in_own_words or b.action == "search")}
+    return where, things - where - {""}
 
 
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
@@ -107,8 +112,9 @@ class PackedUsers:
     _columns: dict[str, int] = field(default_factory=dict)  # of profiles
     _chunk: "_Chunk" = field(default_factory=lambda: _Chunk())  # noqa: PLW0108  the class is below
 
-    def add(self, user: UserFacts, log: LogFacts) -> None:
-        """Keep a user."""
+    def add(self, user: UserFacts, log: LogFacts, *, is_drawn: bool = True) -> None:
+        """Keep a user; one that is not drawn is beside the sample, and counted nowhere."""
+        self.users["beside"].append(int(not is_drawn))
         self.numbers[user.row.user_id] = len(self.numbers)
         self.offsets |= log.log.offsets
         kinds = [_number(self._kinds, (event["type"], event["category"])) for event in user.events]
@@ -199,7 +205,7 @@ class _Chunk:
                 [(shown(j["kind"]), shown(j["name"]), j["days"], int(j["converted"])) for j in user.journeys],
                 differences((behavior.line for behavior in behaviors), 0),
                 [behavior.file for behavior in behaviors] if any(b.file for b in behaviors) else [],
-                [_number(self._names, place) for place in places_of(behaviors)],
+                *([_number(self._names, place) for place in places] for places in places_of(behaviors)),
                 {at: shown(one.text) for at, one in enumerate(behaviors) if one.text not in ("", one.item)},
             ]
         )
@@ -363,11 +369,6 @@ class _CallChunk:
 def visible_lines(text: str) -> str:
     """Return a text of many lines with every control and bidi character made visible."""
     return "\n".join(one_line(line.rstrip("\r").replace("\t", "    ")) for line in text.split("\n"))
-
-
-def weekdays() -> list[str]:
-    """Return the names of the days from Monday, short."""
-    return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
 
 
 def zone_note(timezone: str, offsets: Collection[str]) -> str:

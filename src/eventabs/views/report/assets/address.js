@@ -4,7 +4,18 @@
 const FILTERS = ["type", "category", "journey", "outcome", "state", "from", "to", "step", "ends", "place", "transition", "path", "q"];
 const isFilter = (name) => FILTERS.includes(name) || name.startsWith("is.");
 const SIDES = ["", "b."];
+const KEYS = ["tab", "user", "call", "kind", "compare", ...FILTERS];
 let shown = {};
+
+// What the address says and nothing listens to, as it stands there.
+function unknownOf(state) {
+  const isKnown = (name, value) => {
+    const own = name.startsWith("b.") ? name.slice(2) : name;
+    if (name === "tab") return tabs.some((tab) => tab.dataset.tab === value);
+    return own.startsWith("is.") ? index.columns.includes(own.slice(3)) : (own === name ? KEYS : FILTERS).includes(own);
+  };
+  return Object.entries(state).filter(([name, value]) => !isKnown(name, value)).map(([name, value]) => name + "=" + value);
+}
 
 // What a side of the comparison is filtered by.
 function filtersOf(state, side) {

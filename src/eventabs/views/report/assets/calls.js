@@ -54,14 +54,6 @@ async function showCalls(state, isWanted) {
 
 const BINS = 120, SHORTEST_PAUSE = 5, PAUSE_SHARE = 0.03; // seconds without a call that are cut out of the time axis, or that share of the time with calls
 
-function joinedSpans(spans) {
-  const made = [];
-  for (const [start, end] of spans.sort((a, b) => a[0] - b[0])) {
-    if (made.length && start <= made.at(-1)[1]) made.at(-1)[1] = Math.max(made.at(-1)[1], end);
-    else made.push([start, end]);
-  }
-  return made;
-}
 // The run from its first call to its last, without pauses: calls at work and waiting on average in each bin, bad replies, calls sent again. An answered
 // call works for its last try and waits before, any other only waits.
 function callTimes(calls) {
@@ -92,7 +84,7 @@ function histogram(values) {
   const rough = (high - low) / 23, power = 10 ** Math.floor(Math.log10(rough || 1)), width = isWhole && rough <= 1 ? 1 : [1, 2, 5, 10].map((step) => step * power).find((step) => step >= rough);
   const first = Math.floor(low / width), bins = new Array(Math.floor(high / width) - first + 1).fill(0), at = (share) => ordered[Math.min(ordered.length - 1, Math.floor(share * ordered.length))];
   for (const value of ordered) bins[Math.floor(value / width) - first]++;
-  return { first, width, bins, median: at(0.5), p90: at(0.9), largest: high };
+  return { first, width, bins, median: median(values), p90: at(0.9), largest: high };
 }
 
 function runCharts(calls) {
@@ -100,9 +92,9 @@ function runCharts(calls) {
   const line = callTimes(calls), told = (seconds) => (seconds < 60 ? brief(seconds) + "s" : lasting(Math.round(seconds))), at = (bin) => told((line.seconds * bin) / BINS), key = (color, text) => element("li", {}, swatch(color), text);
   const step = [0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400].find((each) => line.seconds <= each * 6) || line.seconds / 4;
   const ends = Array.from({ length: Math.floor(line.seconds / step) + 1 }, (_tick, place) => [(BINS * place * step) / (line.seconds || 1) - 0.5, told(place * step)]);
-  const strip = (name, color, text) => (line[name].some((value) => value > 0) ? [element("h4", {}, text), columns({ series: [{ color, name: text, values: line[name] }], labels: [], name: text, height: 34, title: (bin, label, value) => `${at(bin)} · ${label}: ${brief(value)}`, whole: name !== "cooling" })] : []);
+  const strip = (name, color, text) => (line[name].some((value) => value > 0) ? [element("h4", {}, text), columns({ series: [{ color, name: text, values: line[name] }], labels: [], name: text, height: 34, title: (bin, label, value) => `${at(bin)} · ${label}: ${brief(value)}`, least: name === "cooling" ? 0.1 : 1 })] : []);
   const time = element("figure", {}, element("figcaption", {}, element("h3", {}, words.inFlight), element("ul", { class: "legend" }, key("accent", words.atWork), key("tint", words.inWait))),
-    columns({ series: [{ color: "accent", name: words.atWork, values: line.working }, { color: "tint", name: words.inWait, values: line.waiting }], labels: ends, name: words.inFlight, height: 150, whole: false, title: (bin, label, value) => `${at(bin)} · ${label}: ${brief(value)}` }),
+    columns({ series: [{ color: "accent", name: words.atWork, values: line.working }, { color: "tint", name: words.inWait, values: line.waiting }], labels: ends, name: words.inFlight, height: 150, least: 0.1, title: (bin, label, value) => `${at(bin)} · ${label}: ${brief(value)}` }),
     ...strip("bad", "ink", words.badReplies), ...strip("again", "plain", words.sentAgain), ...strip("cooling", "plain", words.cooldowns), line.pauses.length ? element("p", { class: "note" }, fill(words.cutOut, { count: number(line.pauses.length) })) : "");
   const answered = [...calls.id.keys()].filter((call) => calls.seconds[call] !== null), of = (name, which) => which.map((call) => calls[name][call]);
   const distributions = [[words.usersACall, of("users", [...calls.id.keys()])], [words.tokensIn, of("prompt", answered)], [words.tokensOut, of("completion", answered)], [words.secondsAnAnswer, of("seconds", answered)]].filter(([, values]) => values.length).map(([title, values]) => {

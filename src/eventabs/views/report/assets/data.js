@@ -26,6 +26,7 @@ async function openIndex() {
   Object.assign(words, index.words);
   const { users } = index, firsts = [];
   index.size = users.id.length;
+  index.drawn = index.size - users.beside.reduce((sum, one) => sum + one, 0); // the others are listed where the state is failed, and counted nowhere
   index.numbers = new Map(users.id.map((id, number) => [id, number]));
   users.chunk.forEach((chunk, number) => (firsts[chunk] ??= number));
   index.firsts = firsts; // the first user of each chunk
@@ -67,7 +68,7 @@ function timesOf([base, differences, , lengths], covered) {
 }
 
 async function userOf(user) {
-  const { chunk, record } = await recordOf(user), [base, differences, names, lengths, owners, kinds, texts, flags, journeyOf, made, lines, files, , said] = record;
+  const { chunk, record } = await recordOf(user), [base, differences, names, lengths, owners, kinds, texts, flags, journeyOf, made, lines, files, , , said] = record;
   const covered = coverOf(record), times = timesOf(record, covered), owner = summed(owners, 0), line = summed(lines, 0);
   const behaviors = summed(differences, base).map((at, place) => ({
     at, name: chunk.names[names[place]], length: lengths[place], event: owner[place] - 1, file: index.files[files[place] || 0], line: line[place], text: said[place],
@@ -92,19 +93,21 @@ let every = null, all = null;
 function everything(progress) {
   every ??= (async () => {
     const total = index.offsets[index.size], column = (Kind) => new Kind(total);
-    const made = { total, user: column(Uint32Array), from: column(Float64Array), to: column(Float64Array), kind: column(Uint32Array), covered: column(Uint32Array), flags: column(Uint8Array), summary: new Array(total), journey: column(Int32Array), journeys: [], firsts: new Uint32Array(index.size + 1), places: [] };
+    const made = { total, user: column(Uint32Array), from: column(Float64Array), to: column(Float64Array), kind: column(Uint32Array), covered: column(Uint32Array), flags: column(Uint8Array), summary: new Array(total), journey: column(Int32Array), journeys: [], firsts: new Uint32Array(index.size + 1), places: [], things: [] };
     for (let number = 0; number < index.firsts.length; number++) {
       const chunk = await chunkOf(number);
       chunk.users.forEach((record, place) => addUser(made, chunk, record, index.firsts[number] + place));
       progress((number + 1) / index.firsts.length);
     }
+    const known = new Set(made.places.flat()); // what one row names as a place is one where it is the object of another
+    made.places = made.places.map((places, user) => [...places, ...made.things[user].filter((thing) => known.has(thing))]);
     return (all = made);
   })();
   return every;
 }
 function addUser(made, chunk, record, user) {
   const covered = coverOf(record), times = timesOf(record, covered), kinds = record[5], first = made.journeys.length;
-  made.places.push(record[12].map((name) => chunk.names[name]));
+  for (const [kept, names] of [[made.places, record[12]], [made.things, record[13]]]) kept.push(names.map((name) => chunk.names[name]));
   for (const [kind, name, , converted] of record[9]) made.journeys.push({ number: made.journeys.length, user, kind, name, converted: Boolean(converted), events: [] });
   made.firsts[user + 1] = made.journeys.length;
   for (let at = index.offsets[user], place = 0; place < kinds.length; at++, place++) {

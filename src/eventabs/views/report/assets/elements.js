@@ -79,3 +79,12 @@ function tallied(things) {
   for (const thing of things) counts.set(thing, (counts.get(thing) || 0) + 1);
   return [...counts].sort((a, b) => b[1] - a[1] || natural(a[0], b[0]));
 }
+// Spans of a start and an end, those that overlap as one.
+function joinedSpans(spans) {
+  const made = [];
+  for (const [start, end] of spans.sort((a, b) => a[0] - b[0])) {
+    if (made.length && start <= made.at(-1)[1]) made.at(-1)[1] = Math.max(made.at(-1)[1], end);
+    else made.push([start, end]);
+  }
+  return made;
+}

@@ -56,9 +56,10 @@ function pathOf(events) {
 }
 const ARROW = " → ", STEPS = 3;
 const hasPair = (events, name) => events.some((event, place) => place && typeAt(events[place - 1]) + ARROW + typeAt(event) === name);
+const START = "·"; // before a path that is all that a user did before the goal
 function hasPath(events, name) {
-  const [path, goal] = pathOf(events);
-  return goal !== "" && (ARROW + [...path, goal].join(ARROW)).endsWith(ARROW + name);
+  const [path, goal] = pathOf(events), whole = [START, ...path, goal].join(ARROW);
+  return goal !== "" && (name.startsWith(START + ARROW) ? whole === name : whole.endsWith(ARROW + name));
 }
 
 const isAsked = ([type, category], filters) => (!filters.type || type === filters.type) && (!filters.category || category === filters.category);
@@ -78,7 +79,7 @@ async function groupOf(filters, side, isWanted, progress) {
     && (!filters.step || stepsOf(one).has(filters.step)) && (!filters.ends || typeAt(lastOf(one)) === filters.ends) && (!byKind || one.events.some(isMeantEvent));
   const group = { side, filters, name: nameOf(filters), users: [], events: [], journeys: [], asked: [], converted: 0 };
   for (let user = 0; user < index.size; user++) {
-    if (hits && !hits.users[user] || state >= 0 && users.state[user] !== state || filters.state === "unplaced" && !users.unplaced[user]) continue;
+    if (users.beside[user] && filters.state !== "failed" || hits && !hits.users[user] || state >= 0 && users.state[user] !== state || filters.state === "unplaced" && !users.unplaced[user]) continue;
     if (!profile.every(([column, value]) => (users.profile[user][column] ?? "") === value) || filters.place && !all.places[user].includes(filters.place)) continue;
     const events = [];
     for (let at = index.offsets[user]; at < index.offsets[user + 1]; at++) if (isInside(all.from[at])) events.push(at);
@@ -132,8 +133,9 @@ function choices() {
   ].filter(([, values]) => values.length);
   return offered;
 }
-const labelOf = (name) => (name.startsWith("is.") ? name.slice(3) : words[name]);
+const labelOf = (name) => (name.startsWith("is.") ? words.columns[name.slice(3)] ?? name.slice(3) : words[name]);
 function valueOf(name, value) {
+  if (name === "path") return value.replace(START + ARROW, words.fromStart + " ");
   return choices().find(([each]) => each === name)?.[1].find(([each]) => each === value)?.[1] ?? value;
 }
 function nameOf(filters) {
@@ -154,19 +156,22 @@ function drawFilters(state) {
     });
     const dates = ["from", "to"].map((name) => element("label", { class: "date" }, words[name] + " ", element("input", { type: "date", "data-name": side + name, value: filters[name], onchange: (event) => set(name, event.target.value) })));
     const chips = Object.keys(filters).filter((name) => name !== "q" && !["from", "to"].includes(name) && !choices().some(([each]) => each === name)).map((name) => element("button",
-      { type: "button", class: "chip", "data-filter": side + name, title: filters[name], "aria-label": fill(words.remove, { name: labelOf(name), value: filters[name] }), onclick: () => set(name, "") },
-      element("small", {}, labelOf(name) + " "), marked(filters[name]), " ×"));
+      { type: "button", class: "chip", "data-filter": side + name, title: filters[name], "aria-label": fill(words.remove, { name: labelOf(name), value: valueOf(name, filters[name]) }), onclick: () => set(name, "") },
+      element("small", {}, labelOf(name) + " "), marked(valueOf(name, filters[name])), " ×"));
     const clear = Object.keys(filters).length ? element("button", { type: "button", class: "clear", onclick: () => go(Object.fromEntries(Object.keys(filters).map((name) => [name, ""])), { side }) }, words.clear) : null;
     return element("div", { class: "side" }, state.compare ? element("strong", { class: "letter s" + place }, "AB"[place]) : null, ...selects, ...dates, ...chips, clear);
   }));
   if (isOfUsers) bars.querySelector(`[data-name="${CSS.escape(isOfUsers)}"]`)?.focus();
+  const filters = (state.compare ? SIDES : [""]).map((side) => filtersOf(state, side));
+  byId("chosen").hidden = !filters.some((each) => each.state === "unsure" || ["type", "category", "journey", "outcome", "step", "ends"].some((name) => each[name]));
   byId("compare").textContent = state.compare ? words.alone : words.compare;
-  byId("fold").textContent = words.filters + (isFiltered(state) ? ` (${Object.keys(filtersOf(state, "")).length})` : "");
+  byId("fold").textContent = words.filters + (filters.some((each) => Object.keys(each).length) ? ` (${filters.reduce((sum, each) => sum + Object.keys(each).length, 0)})` : "");
 }
 function drawTally(groups) {
-  const every = index.size, said = ({ users }) => (users.length === every ? counted(every, "allOne", "all") : users.length ? fill(words.found, { found: number(users.length), count: number(every) }) : words.none);
+  const areFailed = ({ filters }) => isSample() && filters.state === "failed", wholeOf = (group) => (areFailed(group) ? index.sums.users : index.drawn); // of all that failed, not of a sample
+  const said = (group) => (group.users.length === wholeOf(group) ? counted(wholeOf(group), "allOne", "all") : group.users.length ? fill(words.found, { found: number(group.users.length), count: number(wholeOf(group)) }) : words.none);
   tally.textContent = groups.length > 1 ? groups.map((group, place) => "AB"[place] + ": " + said(group)).join(" · ") : said(groups[0]);
-  if (isSample()) tally.textContent += " (" + fill(words.sample, { count: number(index.sums.users), kept: number(index.size) }) + ")";
+  if (isSample() && !groups.every(areFailed)) tally.textContent += " (" + fill(words.sample, { count: number(index.sums.users), kept: number(index.drawn) }) + ")";
 }
 
 let typing = 0; // what is typed is searched for after a moment, or with the next click

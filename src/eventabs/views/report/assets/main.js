@@ -31,6 +31,9 @@ async function show() {
   shown = addressed(location.hash);
   wanted = wordsOf(shown.q);
   const tab = openTab(tabOf(shown));
+  const unknown = unknownOf(shown);
+  byId("unknown").hidden = !unknown.length;
+  byId("unknown").replaceChildren(fill(words.unknownKeys, { keys: unknown.join(", "), known: KEYS.join(", ") }));
   drawFilters(shown);
   if (tab === "calls" || tab === "run") await showCalls(shown, isWanted);
   if (tab === "overview" && !shown.compare && !isFiltered(shown) && !all) drawAnswer([{ filters: {} }]); // the sums are there at once

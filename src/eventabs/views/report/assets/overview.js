@@ -1,5 +1,5 @@
 // What the report begins with: the answer in figures, the journeys across users, and what people do, of one group or of two.
-const MOST_BARS = 14, MOST_STEPS = 20, MOST_COLUMNS = 124;
+const MOST_BARS = 14, MOST_NAMED = 3, MOST_STEPS = 20, MOST_COLUMNS = 124, MOST_PATHS = 6;
 const LEAST_FUNNEL = 10; // users, that a funnel of full height has at least
 const address = (change) => addressOf(change);
 
@@ -27,31 +27,35 @@ function figuresOf(group) {
 }
 // Those of all users, also of the ones that the page does not keep, where nothing is filtered.
 const summedUp = (group) => (Object.keys(group.filters).length ? figuresOf(group) : { ...index.sums });
-const isSample = () => index.size < index.sums.users;
-const sampled = () => (isSample() ? quiet(fill(words.sample, { count: number(index.sums.users), kept: number(index.size) })) : "");
+const isSample = () => index.drawn < index.sums.users;
+const sampled = () => (isSample() ? quiet(fill(words.sample, { count: number(index.sums.users), kept: number(index.drawn) })) : "");
 
 function drawAnswer(groups) {
   const goal = categoryName(index.goal), main = [
     { key: "users", label: words.users, get: (f) => ({ count: f.users }), href: { tab: "users" } },
     { key: "events", label: words.events, get: (f) => ({ count: f.events }), href: { tab: "events" } },
-    { key: "journeys", label: words.journeys, get: (f) => ({ count: f.journeys }), href: { tab: "journeys" } },
-    { key: "converted", label: words.journeysConverted, get: (f) => ({ count: f.converted, of: f.journeys }), href: { tab: "journeys", outcome: "yes" } },
-    { key: "reached", label: fill(words.goal, { goal }), get: (f) => ({ count: f.reached, of: f.users }), href: { tab: "users", category: index.goal } },
-  ].filter((one) => one.key !== "reached" || index.goal);
-  const named = (name, place) => groups.flatMap((group) => summedUp(group)[name]).filter(([thing], at, every_) => every_.findIndex(([other]) => other === thing) === at).sort((a, b) => b[1] - a[1]).slice(0, 3)
-    .map(([thing]) => ({ key: thing, label: thing, color: name === "types" ? colorOf(thing) : "", get: (f) => ({ count: f[name].find(([each]) => each === thing)?.[1] || 0, of: f[place] }), href: name === "types" ? { tab: "events", type: thing } : { tab: "journeys", journey: thing } }));
+    index.sums.journeys && { key: "journeys", label: words.journeys, get: (f) => ({ count: f.journeys }), href: { tab: "journeys" } },
+    index.sums.journeys && { key: "converted", label: fill(words.journeysConverted, { goal }), get: (f) => ({ count: f.converted, of: f.journeys }), href: { tab: "journeys", outcome: "yes" } },
+    { key: "reached", label: fill(words.usersReached, { goal }), get: (f) => ({ count: f.reached, of: f.users }), href: { tab: "users", category: index.goal } },
+  ].filter((one) => one && (!["reached", "converted"].includes(one.key) || index.goal));
+  const figures = groups.map(groups.length > 1 ? figuresOf : summedUp), named = (name, place, linkOf) => {
+    const totals = new Map();
+    for (const each of figures) for (const [thing, count] of each[name]) totals.set(thing, (totals.get(thing) || 0) + count);
+    const rows = [...totals].sort((a, b) => b[1] - a[1]).map(([thing]) => ({ key: thing, label: thing, color: name === "types" ? colorOf(thing) : "", href: linkOf(thing), get: (f) => ({ count: f[name].find(([each]) => each === thing)?.[1] || 0, of: f[place] }) }));
+    return picked(figures, rows, (row, each) => row.get(each), MOST_NAMED);
+  };
   const doubtful = [
     { key: "unsure", label: words.unsureEvents, get: (f) => ({ count: f.unsure, of: f.events }), href: { tab: "events", state: "unsure" } },
     { key: "unplaced", label: words.unplacedBehaviors, get: (f) => ({ count: f.unplaced, of: f.behaviors }), href: { tab: "users", state: "unplaced" } },
     { key: "failed", label: words.failedUsers, get: (f) => ({ count: f.failed, of: f.users }), href: { tab: "users", state: "failed" } },
   ];
-  const lists = [[words.commonJourneys, named("kinds", "journeys")], [words.commonTypes, named("types", "events")], [words.doubtful, doubtful]];
-  const figures = groups.map(summedUp), of = (row) => ({ ...row, href: address(row.href), get: undefined, figure: row.get });
+  const lists = [[words.commonJourneys, named("kinds", "journeys", (journey) => ({ tab: "journeys", journey }))], [words.commonTypes, named("types", "events", (type) => ({ tab: "events", type }))], [words.doubtful, doubtful]].slice(index.sums.journeys ? 0 : 1);
+  const of = (row) => ({ ...row, href: address(row.href), get: undefined, figure: row.get });
   const head = element("h2", { id: "answer-title" }, words.answer, groups.length > 1 || Object.keys(groups[0].filters).length ? sampled() : "");
   if (groups.length > 1) {
-    const rows = [...main, ...lists.flatMap(([, found], place) => found.map((row) => (place < 2 ? { ...row, label: [words.journey, words.type][place] + " " + row.label } : row)))].map(of);
+    const rows = [...main, ...lists.flatMap(([title, found]) => found.map((row) => (title === words.doubtful ? row : { ...row, label: (title === words.commonTypes ? words.type : words.journey) + " " + row.label })))].map(of);
     return byId("answer").replaceChildren(head, element("div", { class: "names" }, ...groups.map(nameTag)),
-      groupTable(figures, { first: words.figure, rows, columns: [{ label: words.number, get: (row, group) => row.figure(group), link: (row) => row.href }], bar: (row, group) => share(row.figure(group)), wide: true }));
+      groupTable(figures, { first: words.figure, rows, columns: [{ label: words.number, get: (row, group) => row.figure(group), link: (row) => row.href }], bar: (row, group) => share(row.figure(group)), wide: true }), element("p", { class: "note" }, words.apartNote));
   }
   const tile = (row) => {
     const { count, of: whole } = row.get(figures[0]);
@@ -64,8 +68,6 @@ function drawAnswer(groups) {
   byId("answer").replaceChildren(head, element("dl", { class: "tiles" }, ...main.map(tile)),
     element("div", { class: "thirds" }, ...lists.map(([title, rows]) => element("div", {}, element("h3", {}, title), rows.length ? element("ol", {}, ...rows.map(item)) : element("p", { class: "empty" }, words.noRows)))));
 }
-const share = ({ count, of }) => (of ? count / of : 0);
-
 // What journeys of a kind have in common: how many, whose, how they end and how long they take.
 function kindOf(group, kind) {
   const found = ((group.kinds ??= new Map()).get(kind) ?? (() => {
@@ -97,7 +99,7 @@ function drawAcross(groups, chosen) {
   const kind = kinds.includes(chosen) ? chosen : kinds[0], list = (change) => address({ tab: "journeys", ...change });
   const table = groupTable(groups, {
     caption: words.byKind, first: words.journey, wide: true,
-    rows: kinds.slice(0, MOST_BARS).map((each) => ({ key: each, label: each, href: address({ kind: each }) })),
+    rows: picked(groups, kinds.map((each) => ({ key: each, label: each, href: address({ kind: each }) })), ({ key }, group) => ({ count: kindOf(group, key).journeys.length, of: group.journeys.length }), MOST_BARS),
     bar: ({ key }, group) => share({ count: kindOf(group, key).journeys.length, of: group.journeys.length }),
     columns: [
       { label: words.journeys, get: ({ key }, group) => ({ count: kindOf(group, key).journeys.length, of: group.journeys.length }), link: ({ key }) => list({ journey: key }) },
@@ -140,14 +142,13 @@ function daysFrame(groups) {
   const labels = Array.from({ length: Math.ceil(bins / step) }, (_label, place) => place * step).filter((at) => (at + 0.5) / bins < 0.96).map((at) => [at, dateOf(first + at * size).slice(isOneYear ? 5 : 0)]);
   return { first, last, size, bins, labels, isOneYear, leftOut: days.filter((day) => day < first || day > last).length };
 }
-function daysChart(group, frame, colored) {
+function daysOfTypes(group, frame, colored) {
   const { first, last, size, bins } = frame, values = new Map([...colored, "kx"].map((type) => [type, new Array(bins).fill(0)]));
   for (const event of group.events) {
     const day = dayOf(all.from[event]);
     if (day >= first && day <= last) values.get(colored.includes(typeAt(event)) ? typeAt(event) : "kx")[Math.floor((day - first) / size)]++;
   }
-  const series = [...values].map(([type, found]) => (type === "kx" ? { color: "kx", name: words.otherTypes, values: found } : { color: colorOf(type), name: type, values: found, href: address({ type }) }));
-  return columns({ series, labels: frame.labels, name: words.daysOfTypes, title: (at, type, count) => `${dateOf(first + at * size)} · ${type}: ${number(count)}` });
+  return [...values].map(([type, found]) => (type === "kx" ? { color: "kx", name: words.otherTypes, values: found } : { color: colorOf(type), name: type, values: found, href: address({ type }) }));
 }
 
 function drawCharts(groups) {
@@ -155,17 +156,17 @@ function drawCharts(groups) {
   if (!groups.some((group) => group.events.length)) return box.replaceChildren(element("section", {}, element("p", { class: "empty" }, words.noEvents)));
   const union = (of) => tallied(groups.flatMap(of)).map(([name]) => name), facts = (group) => figuresOf(group), types = union((group) => group.events.map(typeAt));
   const legend = (names) => element("ul", { class: "legend" }, ...names.map((type) => element("li", {}, element("a", { href: address({ type }) }, swatch(colorOf(type)), marked(type)))));
-  const listed = (name, first, rows, columns_) => groupTable(groups, { caption: name, first, rows: rows.slice(0, MOST_BARS), columns: columns_, wide: true, bar: (row, group) => share(columns_[0].get(row, group)) });
+  const listed = (name, first, rows, columns_) => groupTable(groups, { caption: name, first, rows: picked(groups, rows, columns_[0].get, MOST_BARS), columns: columns_, wide: true, bar: (row, group) => share(columns_[0].get(row, group)) });
   const counted_ = (label, name, total) => ({ label, get: ({ key }, group) => ({ count: group.tallies[name].get(key) || 0, of: total(group) }), link: ({ href }) => href });
   for (const group of groups) {
     const users = (name, thingOf) => new Map(tallied([...new Set(group.events.map((event) => all.user[event] + "\n" + thingOf(event)))].map((pair) => pair.slice(pair.indexOf("\n") + 1))));
     group.tallies ??= {
       types: new Map(tallied(group.events.map(typeAt))), typeUsers: users("type", typeAt), categories: new Map(tallied(group.events.map(categoryAt))), categoryUsers: users("category", categoryAt),
-      places: new Map(tallied(group.users.flatMap((user) => all.places[user]))), pairs: pairsOf(group), paths: pathsOf(group),
+      places: new Map(tallied(group.users.flatMap((user) => all.places[user]))), pairs: pairsOf(group),
     };
   }
-  const events = (group) => group.events.length, users = (group) => group.users.length, colored = types.filter((type) => colorOf(type) !== "kx").slice(0, 16), frame = daysFrame(groups);
-  if (frame) add(words.typesOverTime, (words.columnOf[frame.size] || fill(words.columnOf.other, { count: number(frame.size) })) + (frame.isOneYear ? " · " + dateOf(frame.first).slice(0, 4) : ""), legend(colored), sides(groups, (group) => daysChart(group, frame, colored)),
+  const events = (group) => group.events.length, users = (group) => group.users.length, colored = types.filter((type) => colorOf(type) !== "kx").slice(0, 16), frame = daysFrame(groups), series = frame && groups.map((group) => daysOfTypes(group, frame, colored));
+  if (frame) add(words.typesOverTime, (words.columnOf[frame.size] || fill(words.columnOf.other, { count: number(frame.size) })) + (frame.isOneYear ? " · " + dateOf(frame.first).slice(0, 4) : ""), legend(colored), sides(groups, (_group, place) => columns({ series: series[place], least: Math.max(...series.map(topOf)), labels: frame.labels, name: words.daysOfTypes, title: (at, type, count) => `${dateOf(frame.first + at * frame.size)} · ${type}: ${number(count)}` })),
     frame.leftOut ? element("p", { class: "note" }, fill(words.notDrawn, { count: number(frame.leftOut) })) : "");
   const places = union((group) => [...group.tallies.places].flatMap(([place, count]) => Array(count).fill(place)));
   add(words.whatPeopleDo, "", element("div", { class: groups.length > 1 ? "one" : "two" },
@@ -173,14 +174,17 @@ function drawCharts(groups) {
       types.length > MOST_BARS ? element("p", { class: "note" }, fill(words.rarer, { count: number(types.length - MOST_BARS) })) : ""),
     element("div", {}, listed(words.categories, words.category, union((group) => group.events.map(categoryAt)).map((category) => ({ key: category, label: categoryName(category), href: address({ category }) })), [counted_(words.events, "categories", events), counted_(words.users, "categoryUsers", users)]),
       places.length ? listed(words.places, words.place, places.map((place) => ({ key: place, label: place, href: address({ place }) })), [counted_(words.users, "places", users)]) : "")));
-  const paths = pathsShown(groups), most = Math.max(...groups.map((group) => Math.max(...paths.map((path) => wentSo(group, path.slice(0, 1))), 1)));
-  if (paths.length) add(fill(words.pathsTo, { goal: categoryName(index.goal) }), "", element("p", { class: "note lead" }, words.pathsNote), sides(groups, (group) => element("div", { class: "funnels" }, ...paths.map((path) =>
-    element("div", {}, funnel(path.map((type, place) => ({ label: type, color: colorOf(type), href: address({ type }), count: place === path.length - 1 ? group.tallies.paths.get(joined(path)) || 0 : wentSo(group, path.slice(0, place + 1)) })), Math.max(most, LEAST_FUNNEL)),
-      element("a", { class: "whole", href: address({ path: joined(path) }), "aria-label": fill(words.usersWithPath, { path: joined(path) }) }, words.showUsers))))));
-  const pairs = tallied(groups.flatMap((group) => [...group.tallies.pairs.keys()])).length ? groups.map((group) => [...group.tallies.pairs].slice(0, MOST_BARS)) : [[]];
+  const { steps, paths, left } = pathsShown(groups), most = Math.max(LEAST_FUNNEL, ...groups.flatMap((group) => paths.flatMap((path) => stepsOn(group, path).map(({ count }) => count))));
+  if (paths.length) add(fill(words.pathsTo, { goal: categoryName(index.goal) }), "", element("p", { class: "note lead" }, fill(words.pathsNote, { steps: number(steps) })), sides(groups, (group) => element("div", { class: "funnels" }, ...paths.map((path) => {
+    const count = group.paths.get(joined(path)) || 0, name = valueOf("path", joined(path));
+    return element("div", { "data-path": joined(path) }, element("p", {}, element("a", { class: "whole", href: address({ path: joined(path) }), "aria-label": fill(words.usersWithPath, { path: name }) }, element("strong", {}, counted(count, "allOne", "all"))),
+      quiet(" " + fill(words.ofReached, { share: percent(count, figuresOf(group).reached) })), path[0] === START ? quiet(" · " + (path.length > 2 ? words.nothingBefore : words.atOnce)) : ""), funnel(stepsOn(group, path), most, steps + 1));
+  }))), left ? element("p", { class: "note" }, fill(words.rarerPaths, { count: number(left) })) : "");
+  const pairs = groups.map((group) => [...group.tallies.pairs].slice(0, MOST_BARS));
   if (pairs.some((found) => found.length)) add(words.whatFollows, "", sides(groups, (group, place) => {
-    const total = [...group.tallies.pairs.values()].reduce((sum, count) => sum + count, 0), rows = pairs[place].map(([name, count]) => [...partsOf.get(name), count]);
-    return rows.length ? element("div", {}, element("p", { class: "note" }, fill(words.mostFrequent, { share: percent(rows.reduce((sum, row) => sum + row[2], 0), total) })), sankey(rows, { name: words.whatFollows, hrefOf: (from, to) => address({ transition: joined([from, to]) }) })) : element("p", { class: "empty" }, words.noRows);
+    const rows = [...group.tallies.pairs].map(([name, count]) => [...partsOf.get(name), count]), sum = (some) => some.reduce((total, [, , count]) => total + count, 0);
+    const said = { drawn: number(pairs[place].length), pairs: number(rows.length), share: percent(sum(rows.slice(0, MOST_BARS)), sum(rows)), count: number(sum(rows)) };
+    return rows.length ? element("div", {}, element("p", { class: "note" }, fill(said.drawn === said.pairs ? words.allPairs : words.mostFrequent, said)), sankey(rows, { name: words.whatFollows, most: MOST_BARS, hrefOf: (from, to) => address({ transition: joined([from, to]) }) })) : element("p", { class: "empty" }, words.noRows);
   }), element("details", {}, element("summary", {}, words.asTable), groupTable(groups, { first: words.transition, rows: [...new Set(pairs.flat().map(([name]) => name))].map((name) => ({ key: name, label: name, href: address({ transition: name }) })),
     columns: [{ label: words.number, get: ({ key }, group) => ({ count: group.tallies.pairs.get(key) || 0, of: [...group.tallies.pairs.values()].reduce((sum, count) => sum + count, 0) }) }] })));
   const weeks = groups.map((group) => {
@@ -213,32 +217,39 @@ function byUser(group) {
   for (const event of group.events) users.get(all.user[event]).push(event);
   return users;
 }
-// Users by the last steps before their first event of the goal, with its type; `runs`: users by each run of steps before it.
-function pathsOf(group) {
+// The path of each user who reached the goal: the last steps before its first event and the type of that, with START before them where there were fewer.
+// `runs`: how many users went a run of steps before the goal, one after the other.
+function pathsOf(group, steps) {
   const paths = [];
   group.runs = new Map();
   for (const events of byUser(group).values()) {
-    const [path, goal] = pathOf(events), runs = new Set();
-    for (let at = 0; at < path.length; at++) for (let length = 1; length <= STEPS && at + length <= path.length; length++) runs.add(joined(path.slice(at, at + length)));
-    for (const run of runs) group.runs.set(run, (group.runs.get(run) || 0) + 1);
-    for (let length = 1; goal && length <= Math.min(STEPS, path.length); length++) paths.push(joined([...path.slice(-length), goal]));
+    const [path, goal] = pathOf(events), line = [START, ...path], own = new Set();
+    for (let at = 0; at < line.length; at++) for (let length = 1; length <= steps + !at && at + length <= line.length; length++) own.add(joined(line.slice(at, at + length)));
+    for (const run of own) group.runs.set(run, (group.runs.get(run) || 0) + 1);
+    if (goal) paths.push(joined([...line.slice(path.length < steps ? 0 : -steps), goal]));
   }
-  return new Map(tallied(paths));
+  return (group.paths = new Map(tallied(paths)));
 }
-const wentSo = (group, steps) => group.runs.get(joined(steps)) || 0;
-// The most frequent paths of the most steps that some users share; few users share long ones.
+// The most frequent paths, of the most steps with which users share them and they are those of half of the users who reached the goal.
+// `left`: users on all others.
 function pathsShown(groups) {
-  const counts = new Map();
-  for (const group of groups) for (const [path, count] of group.tallies.paths) counts.set(path, (counts.get(path) || 0) + count);
-  for (let steps = STEPS; steps > 0; steps--) {
-    const found = [...counts].filter(([path]) => partsOf.get(path).length === steps + 1).sort((a, b) => b[1] - a[1] || natural(a[0], b[0])).slice(0, 5);
-    if (found.length && (found[0][1] >= 3 || steps === 1)) return found.map(([path]) => partsOf.get(path));
+  for (let steps = STEPS; ; steps--) {
+    const counts = new Map();
+    for (const group of groups) for (const [path, count] of pathsOf(group, steps)) counts.set(path, (counts.get(path) || 0) + count);
+    const found = [...counts].sort((a, b) => b[1] - a[1] || natural(a[0], b[0])), users = (some) => some.reduce((sum, [, count]) => sum + count, 0), left = users(found.slice(MOST_PATHS));
+    const isShared = found[0]?.[1] > 1 && 2 * left <= users(found);
+    if (isShared || steps === 1) return { steps, left, paths: found.slice(0, MOST_PATHS).map(([path]) => partsOf.get(path)) };
   }
-  return [];
+}
+// What a funnel of a path draws: each step with the users that went so far, the last one with those who took the path.
+function stepsOn(group, path) {
+  const count = (place) => (place === path.length - 1 ? group.paths : group.runs).get(joined(path.slice(0, place + 1))) || 0;
+  return [...path.entries()].filter(([, type]) => type !== START).map(([place, type]) => ({ label: type, color: colorOf(type), href: address({ type }), count: count(place) }));
 }
 
 function drawOverview(groups, chosen) {
   drawAnswer(groups);
   drawAcross(groups, chosen);
   drawCharts(groups);
+  if (!index.sums.journeys) byId("tab-overview").append(byId("across")); // why there are none stands below what there is
 }

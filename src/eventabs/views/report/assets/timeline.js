@@ -1,4 +1,5 @@
-// The days of a user as rows, from midnight to midnight: events as bars, behaviors as ticks below them.
+// The days of a user as rows, from midnight to midnight: events as light bars from their first behavior to the end of the last, in which
+// a solid strip says when these go on; behaviors as ticks below them.
 const LANE = 22, MOST_LANES = 4, TICKS = 9, LONG_PAUSE = 7, MOST_DAYS = 1500;
 
 // about as wide as a text of 12 pixels is
@@ -11,7 +12,8 @@ function daysOf({ behaviors, events }) {
   events.forEach((event, place) => {
     const last = dayOf(Math.max(event.from, event.to - 1));
     for (let day = dayOf(event.from); day <= last && day - dayOf(event.from) < 62; day++) {
-      add(day)?.pieces?.push({ place, event, from: Math.max(event.from, day * DAY) - day * DAY, to: Math.min(event.to, (day + 1) * DAY) - day * DAY });
+      const inDay = (at) => Math.min(Math.max(at - day * DAY, 0), DAY), busy = event.behaviors.map((one) => [inDay(behaviors[one].at), inDay(behaviors[one].at + behaviors[one].length), dayOf(behaviors[one].at)]);
+      add(day)?.pieces?.push({ place, event, from: inDay(event.from), to: inDay(event.to), busy: busy.filter(([from, to, begun]) => to > from || begun === day) });
     }
   });
   return [...days.values()].sort((a, b) => a.day - b.day);
@@ -31,6 +33,7 @@ function arrange(pieces, xOf) {
   for (const piece of [...pieces].sort((a, b) => a.from - b.from || b.to - a.to)) {
     piece.x = xOf(piece.from);
     piece.width = Math.max(4, xOf(piece.to) - piece.x);
+    piece.strips = joinedSpans(piece.busy.map(([from, to]) => [xOf(from), Math.max(xOf(to), xOf(from) + 2)]));
     let lane = ends.findIndex((end) => end <= piece.x + 0.5);
     if (lane < 0) lane = Math.min(ends.length, MOST_LANES - 1);
     piece.lane = lane;
@@ -45,15 +48,17 @@ function arrange(pieces, xOf) {
   return Math.max(1, ends.length);
 }
 
-function piece({ event, place, x, width, lane, label }, top, high) {
-  const y = top + lane * (high + 2), middle = y + high / 2;
+const STRIP = 4, NARROW = 9; // pixels; a narrow bar is solid
+function piece({ event, place, x, width, lane, label, strips }, top, high) {
+  const y = top + lane * (high + 2), middle = y + (high - STRIP) / 2;
+  const tall = width > NARROW ? STRIP : high;
   const title = [spanOf(event), event.type, event.summary, event.journey?.name].filter(Boolean).join(" · ");
   const kind = "event " + event.color + (event.goal ? " goal" : "") + (event.unsure ? " unsure" : "") + (isMeant(event) ? " meant" : "");
   return drawn("g", { class: kind, "data-event": place },
     titled(title),
     drawn("rect", { class: "body", x, y, width, height: high, rx: Math.min(4, width / 2) }),
-    width > 9 ? drawn("rect", { class: "edge", x, y, width: 3.5, height: high, rx: 1.75 }) : drawn("rect", { class: "edge", x, y, width, height: high, rx: 2 }),
-    label ? drawn("text", { x: label === "inside" ? x + 8 : x + width + 4, y: middle, class: label }, event.type) : null);
+    ...strips.map(([from, to]) => drawn("rect", { class: "busy", x: from, y: y + high - tall, width: Math.min(to, x + width) - from, height: tall })),
+    label ? drawn("text", { x: label === "inside" ? x + 6 : x + width + 4, y: middle, class: label }, event.type) : null);
 }
 function spanOf(event) {
   const start = clock(event.from);
