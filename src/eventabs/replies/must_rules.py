@@ -72,7 +72,7 @@ class MustRules:
         self._rules = tuple(rules)
         self._search = search
 
-    def name(self, action: str) -> bool:
+    def names(self, action: str) -> bool:
         """Whether a rule has a condition on actions that this one meets."""
         conditions = (rule.conditions["action"] for rule in self._rules if "action" in rule.conditions)
         return any(condition.met([action], self._search)[0] for condition in conditions)

@@ -385,7 +385,7 @@ def _unknown_actions(run: RunContext) -> dict[str, int]:
     if not (found := run.facts.get("input", {}).get("unknown_actions")):
         return {}
     must = must_rules_of(run.settings, prompt_language_in(run.facts))
-    return {word: rows for word, rows in found.items() if not must.name(word)}
+    return {word: rows for word, rows in found.items() if not must.names(word)}
 
 
 _READ_UNDER = ("input.", "profiles")  # settings that the logs in the ledger depend on
