@@ -45,6 +45,42 @@ def test_progress_json_is_json_lines_on_stderr(tmp_path: Path) -> None:
     assert len(parsed) >= 3
 
 
+def test_words_that_the_built_in_rules_do_not_know_are_named_at_the_end_until_a_rule_names_them(
+    tmp_path: Path,
+) -> None:
+    words = ["order_paid"] * 2 + ["开盲盒"] * 4 + [f"word {n}" for n in range(5)]
+    rows = [f"u{n % 2},2026-03-02 10:{n:02},{word},thing {n}" for n, word in enumerate(words)]
+    (tmp_path / "app.csv").write_text("\n".join(["user_id,time,action,item", *rows]), "utf-8")
+    done = ran("run", "app.csv", "--provider", "rules", "--json", cwd=tmp_path)
+    assert '"开盲盒" 4, "word 0" 1, "word 1" 1, "word 2" 1, "word 3" 1, others\n' in done.stderr
+    assert "order_paid" not in done.stderr.partition("Completed:")[2]
+    assert len(json.loads(done.stdout)["unknown_actions"]) == 6
+    (pasted,) = (line for line in done.stderr.splitlines() if "events.must = " in line)
+    (tmp_path / "eventabs.toml").write_text(pasted[pasted.index("events.must") :], "utf-8")
+    again = ran("run", "app.csv", "--provider", "rules", "--json", "--out", "again", cwd=tmp_path)
+    assert "开盲盒" not in json.loads(again.stdout)["unknown_actions"]
+    events = map(json.loads, (tmp_path / "again" / "events.jsonl").read_text("utf-8").splitlines())
+    reached = [event for event in events if event["category"] == "conversion"]
+    assert sorted(event["source"] for event in reached) == ["must"] * 4 + ["rules"] * 2
+    (tmp_path / "eventabs.toml").write_text(
+        'events.must = [{ action = { regex = "." }, category = "conversion" }]', "utf-8"
+    )
+    assert (
+        json.loads(ran("run", "app.csv", "--json", "--out", "all", cwd=tmp_path).stdout)["unknown_actions"]
+        == {}
+    )
+
+
+def test_a_run_with_a_model_says_nothing_of_words_that_the_rules_do_not_know(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    (tmp_path / "app.csv").write_text("user_id,time,action,item\nu1,2026-03-02 10:00,开盲盒,盒\n", "utf-8")
+    found = ran(
+        "columns", "app.csv", "--json", "--model", "m", "--base-url", openai_server.base_url, cwd=tmp_path
+    )
+    assert json.loads(found.stdout)["unknown_actions"] == {}
+
+
 def test_estimate_calls_nobody_and_leaves_nothing(tmp_path: Path, openai_server: OpenAIServer) -> None:
     write_users(tmp_path / "input.jsonl", users=2)
     before = sorted(tmp_path.iterdir())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.config.settings import Settings, load_settings
+from eventabs.providers import shipped_rules
 from house import eventabs, ran
 from paths import ROOT
 
@@ -87,3 +88,24 @@ def test_a_terminal_is_asked_which_endpoint(tmp_path: Path) -> None:
     os.close(theirs)
     os.close(ours)
     assert load_settings(tmp_path / "eventabs.toml", {}).llm.preset == "qwen"
+
+
+def test_the_built_in_rules_are_written_to_be_changed(tmp_path: Path) -> None:
+    done = ran("init", "--rules", cwd=tmp_path)
+    assert done.stdout == "my-rules.toml\n"
+    rules = tmp_path / "my-rules.toml"
+    assert (
+        rules.read_text("utf-8")
+        == shipped_rules()
+        == ran("init", "--rules", "--output", "-", cwd=tmp_path).stdout
+    )
+    assert '[rules] file = "my-rules.toml"' in done.stderr
+    (tmp_path / "eventabs.toml").write_text('[rules]\nfile = "my-rules.toml"\n')
+    rules.write_text(
+        rules.read_text("utf-8").replace('purchase = ["buy"', 'purchase = ["开盲盒", "buy"'), "utf-8"
+    )
+    (tmp_path / "app.csv").write_text("user_id,time,action,item\nu1,2026-03-02 10:00,开盲盒,盒\n", "utf-8")
+    ran("run", "app.csv", "--provider", "rules", cwd=tmp_path)
+    assert '"conversion"' in (tmp_path / "app.eventabs" / "events.jsonl").read_text("utf-8")
+    refused = eventabs("init", "--rules", "--preset", "qwen", cwd=tmp_path)
+    assert (refused.returncode, "leave out the other flags" in refused.stderr) == (2, True)

@@ -263,21 +263,36 @@ def exit_code(summary: "runs.Summary") -> int:
 _STDOUT = Path("-")
 
 
-@command(help=_("Write a config file: settings, their defaults and what they are for."))
+@command(help=_("Write a config file: settings, their defaults and what they are for; or the rules."))
 def init(
+    *,
     preset: Annotated[str | None, of_model(_("Known endpoint, such as deepseek, qwen or vllm."))] = None,
     model: Annotated[str, of_model(_("Name of the model."))] = "",
-    output: Annotated[Path, option(_("File to write; - is standard output."))] = Path("eventabs.toml"),
+    output: Annotated[
+        Path | None, option(_("File to write; - is standard output. (default: eventabs.toml, my-rules.toml)"))
+    ] = None,
     all_settings: Annotated[bool, option(_("Also the settings that are rarely changed."), "--all")] = False,
+    rules: Annotated[
+        bool, option(_("Write the built-in rules instead, to be changed and named in rules.file."), "--rules")
+    ] = False,
     lang: Lang = None,  # noqa: ARG001  settled before this was loaded
 ) -> None:
-    """Write a config file."""
+    """Write a config file, or the rules."""
     signals.interrupt()
-    if preset is None:
-        preset = _asked_preset() if output != _STDOUT and sys.stdin.isatty() and sys.stderr.isatty() else ""
-    known = providers.load_preset(preset) if preset else None
-    model = model or (known.suggested_model if known else "")
-    text = config.own_config(active(), all_settings=all_settings, preset=preset, model=model)
+    if rules:
+        if preset or model or all_settings:
+            raise UsageError(_("--rules writes the rules alone; leave out the other flags"))
+        output = output or Path("my-rules.toml")
+        text = providers.shipped_rules()
+        steps = [_('change it, then name it in eventabs.toml: [rules] file = "{path}"').format(path=output)]
+    else:
+        if preset is None and output != _STDOUT and sys.stdin.isatty() and sys.stderr.isatty():
+            preset = _asked_preset()
+        known = providers.load_preset(preset) if preset else None
+        model = model or (known.suggested_model if known else "")
+        output = output or Path("eventabs.toml")
+        text = config.own_config(active(), all_settings=all_settings, preset=preset or "", model=model)
+        steps = _steps(known, model)
     if output == _STDOUT:
         print_bytes(text.encode())
         return
@@ -291,7 +306,7 @@ def init(
         message = _("{path} cannot be written ({error}); name another file with --output")
         raise UsageError(message.format(path=output, error=error.strerror or error)) from None
     print_line(stdout_console(), str(output))
-    for step in _steps(known, model):
+    for step in steps:
         print_line(stderr_console(), step)
 
 

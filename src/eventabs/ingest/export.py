@@ -434,6 +434,13 @@ class Export(sort_and_pair.RowCounts):
             users = islice(self._users(user_cursor), most_users or None)
             yield from prefetched(self._connection, user_groups(users), with_offset=self.with_offset)
 
+    def actions(self) -> Iterator[tuple[str, int]]:
+        """Yield every action with its number of behaviors, the most frequent first."""
+        with errors_named("the export"), closing(self._connection.cursor()) as cursor:
+            cursor.execute("""SELECT CAST(action AS VARCHAR), count(*) FROM behaviors WHERE reason IS NULL
+                GROUP BY ALL ORDER BY 2 DESC, 1""")
+            yield from fetched(cursor)
+
     def user_ids(self) -> Iterator[str]:
         """Yield the ids of all users, in the order of `user_logs`."""
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:

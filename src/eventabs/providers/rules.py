@@ -8,9 +8,9 @@ import asyncio
 import re
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
@@ -126,34 +126,45 @@ class TypeTable(Translations):
     phrase: Phrase = Phrase(zh="{}", en="{}")
 
 
+Word = Annotated[str, Field(pattern=r"\S")]
+
+
+def _any_of(words: Iterable[str], written: Callable[[str], str] = re.escape) -> str:
+    """Match any of the words; a Latin edge must not continue as a longer Latin word."""
+    return "|".join(
+        ("(?<![A-Za-z])" if word[0].isascii() and word[0].isalpha() else "")
+        + written(word)
+        + ("(?![A-Za-z])" if word[-1].isascii() and word[-1].isalpha() else "")
+        for word in words
+    )
+
+
+def _forms(verb: str) -> str:
+    """Match the forms of an English verb: order, orders, ordered, ordering; of several words, those of each."""
+    return " ".join(
+        re.escape(word[:-1]) + "(?:es?|ed|ing)"
+        if word.endswith("e")
+        else re.escape(word) + f"(?:e?s|{re.escape(word[-1])}?(?:ed|ing))?"
+        for word in verb.split()
+    )
+
+
 class Rule(RulesTable):
     """The type of the behaviors that match."""
 
     type: str
     actions: tuple[str, ...] = ()
-    words: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    names: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    words: tuple[Word, ...] = ()
+    names: tuple[Word, ...] = ()
 
     @cached_property
-    def _words(self) -> re.Pattern[str]:
-        """Matches any of the words; a Latin edge must not continue as a longer Latin word."""
-        alternatives = (
-            ("(?<![A-Za-z])" if word[0].isascii() and word[0].isalpha() else "")
-            + re.escape(word)
-            + ("(?![A-Za-z])" if word[-1].isascii() and word[-1].isalpha() else "")
-            for word in self.words
-        )
-        return re.compile("|".join(alternatives), re.IGNORECASE)
+    def _texts(self) -> re.Pattern[str]:
+        wanted = (_any_of(self.words), *(f"^{re.escape(name)}$" for name in self.names))
+        return re.compile("|".join(filter(None, wanted)), re.IGNORECASE | re.MULTILINE)
 
-    def matches(self, action: str, item: str, place: str) -> bool:
-        """Whether the rule matches a behavior: one of the actions, and one of the words or names."""
-        if self.actions and action not in self.actions:
-            return False
-        if not (self.words or self.names):
-            return True
-        if self.words and self._words.search(f"{item}\n{place}"):
-            return True
-        return not {item.casefold(), place.casefold()}.isdisjoint(map(str.casefold, self.names))
+    def matches(self, action: str, texts: str) -> bool:
+        """Whether the rule matches: one of the actions; and one of the words in, or names as, one of the lines of `texts`."""
+        return (not self.actions or action in self.actions) and self._texts.search(texts) is not None
 
 
 class RulesFile(RulesTable):
@@ -162,6 +173,7 @@ class RulesFile(RulesTable):
     detail: DetailLimits
     names: NamesTable = NamesTable()
     verbs: dict[str, Translations] = {}
+    actions: dict[str, tuple[Word, ...]] = {}
     types: dict[str, TypeTable]
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
@@ -193,7 +205,8 @@ def _parse(text: str) -> RulesFile:
 
 
 _JOINERS = "\u200c\u200d"  # they join emoji and letters of some scripts
-_CACHED = 50_000  # classified behaviors and cleaned names: most exports repeat theirs
+_PARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")  # between the words of orderPaid and order_paid
+_CACHED = 50_000  # words, behaviors and names: most exports repeat theirs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,17 +222,53 @@ class EventKind:
     phrase: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Rules:
-    """A rules file, ready to use."""
+    """A rules file, ready to use in a language.
 
-    language: Language
-    pause: timedelta  # that ends an event
-    kinds: Mapping[str, EventKind]
-    verbs: Mapping[str, str]
-    separators: re.Pattern[str] | None
-    clean: Callable[[str], str]  # a name as summaries show it: one line without marks and suffixes
-    classify: Callable[[str, str, str], EventKind]  # by action, item and place: the first rule that matches
+    `known` are the actions that mean something. `meaning` returns the one that an export's own word means, the word itself
+    where it is none; `classify` the kind of a behavior, by action, item and place; `clean` a name as summaries show it, one line without marks
+    and suffixes.
+    """
+
+    def __init__(self, file: RulesFile, language: Language) -> None:
+        self.language = language
+        self.pause = timedelta(minutes=file.detail.session_minutes)  # that ends an event
+        self.kinds: dict[str, EventKind] = {}
+        for key, table in file.types.items():
+            name, phrase = table.in_language(language), table.phrase.in_language(language)
+            theme = table.theme or name
+            self.kinds[key] = EventKind(key, name, table.category, theme, table.weight, table.alone, phrase)
+        self.verbs = {action: words.in_language(language) for action, words in file.verbs.items()}
+        self.separators = re.compile("|".join(map(re.escape, file.names.separators)) or "(?!)")
+        self._file = file
+        self._named = {"", THING, *file.verbs, *(action for rule in file.rules for action in rule.actions)}
+        self._meanings = {
+            action: re.compile(_any_of(words, _forms), re.IGNORECASE)
+            for action, words in file.actions.items()
+        }
+        self.known = self._named | file.actions.keys()
+        self.meaning = lru_cache(_CACHED)(self._meaning)
+        self.classify = lru_cache(_CACHED)(self._classify)
+        self.clean = lru_cache(_CACHED)(self._clean)
+
+    def _meaning(self, word: str) -> str:
+        parts = "" if word in self._named else _PARTS.sub(" ", word)
+        return next((action for action, words in self._meanings.items() if words.search(parts)), word)
+
+    def kind_of(self, behavior: Behavior) -> EventKind:
+        """Return the type of the first rule that a behavior matches."""
+        return self.classify(behavior.action, behavior.item, behavior.place)
+
+    def _classify(self, action: str, item: str, place: str) -> EventKind:
+        action, texts = self.meaning(action), f"{item}\n{place}"
+        return next(self.kinds[rule.type] for rule in self._file.rules if rule.matches(action, texts))
+
+    def _clean(self, name: str) -> str:
+        one_line = " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in name).split())
+        cleaned = one_line
+        for step in self._file.names.replace:
+            cleaned = re.sub(step.pattern, step.replacement, cleaned)
+        return cleaned.strip() or one_line
 
 
 def shipped_rules() -> str:
@@ -230,79 +279,60 @@ def shipped_rules() -> str:
 @cache
 def load_rules(text: str, language: Language) -> Rules:
     """Load a rules file. Raises ConfigError that names the key of an error."""
-    file = _parse(text)
-    kinds: dict[str, EventKind] = {}
-    for key, table in file.types.items():
-        name, phrase = table.in_language(language), table.phrase.in_language(language)
-        theme = table.theme or name
-        kinds[key] = EventKind(key, name, table.category, theme, table.weight, table.alone, phrase)
-    separators = "|".join(map(re.escape, file.names.separators))
-
-    @lru_cache(maxsize=_CACHED)
-    def classify(action: str, item: str, place: str) -> EventKind:
-        return next(kinds[rule.type] for rule in file.rules if rule.matches(action, item, place))
-
-    @lru_cache(maxsize=_CACHED)
-    def clean(name: str) -> str:
-        one_line = " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in name).split())
-        cleaned = one_line
-        for step in file.names.replace:
-            cleaned = re.sub(step.pattern, step.replacement, cleaned)
-        return cleaned.strip() or one_line
-
-    return Rules(
-        language=language,
-        pause=timedelta(minutes=file.detail.session_minutes),
-        kinds=kinds,
-        verbs={action: words.in_language(language) for action, words in file.verbs.items()},
-        separators=re.compile(separators) if separators else None,
-        clean=clean,
-        classify=classify,
-    )
+    return Rules(_parse(text), language)
 
 
 _DOUBLING_SECONDS = 7_200  # they weigh as much as the row itself
 _MAX_SECONDS = 28_800  # more do not add weight
 
 
-def _weight(kind: EventKind, behavior: Behavior) -> float:
-    return kind.weight * (1 + min(behavior.duration or 0, _MAX_SECONDS) / _DOUBLING_SECONDS)
-
-
-@dataclass(slots=True, eq=False)
-class _Event:
-    """Rows that become one event. Times are wall time."""
-
-    day: int
-    end: datetime  # when the longest of the rows ends
-    rows: list[int] = field(default_factory=list)
-    weights: defaultdict[EventKind, float] = field(default_factory=lambda: defaultdict(float))
-
-
 def _find_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[list[int], EventKind]]:
     """Return the events of a log in order of their first rows, each with its heaviest kind."""
-    events: list[_Event] = []
-    ongoing: dict[str, _Event] = {}  # by theme
-    for row, behavior in enumerate(map(_shortened, log.behaviors)):
-        kind = rules.classify(behavior.action, behavior.item, behavior.place)
+    behaviors = list(map(_shortened, log.behaviors))
+    events: list[list[int]] = []
+    ongoing: dict[str, list[int]] = {}  # by theme
+    ends: dict[str, datetime] = {}  # of the longest of their rows, as wall time
+    for row, behavior in enumerate(behaviors):
+        kind = rules.kind_of(behavior)
         start = behavior.start.replace(tzinfo=None)
-        event = None if kind.alone else ongoing.get(kind.theme)
-        if (
-            event is None
-            or event.day != behavior.day
-            or (detail == "fine" and start - event.end > rules.pause)
-        ):
-            event = _Event(behavior.day, start)
-            events.append(event)
+        rows = [] if kind.alone else ongoing.get(kind.theme, [])
+        is_over = rows and (
+            behaviors[rows[0]].day != behavior.day
+            or (detail == "fine" and start - ends[kind.theme] > rules.pause)
+        )
+        if is_over or not rows:
+            rows, ends[kind.theme] = [], start
+            events.append(rows)
             if detail == "fine":  # another activity ends it
                 ongoing.clear()
             if not kind.alone:
-                ongoing[kind.theme] = event
-        event.rows.append(row)
-        event.weights[kind] += _weight(kind, behavior)
+                ongoing[kind.theme] = rows
+        rows.append(row)
         with suppress(OverflowError):  # an absurd duration does not count
-            event.end = max(event.end, start + timedelta(seconds=behavior.duration or 0))
-    return ((event.rows, max(event.weights, key=event.weights.__getitem__)) for event in events)
+            end = start + timedelta(seconds=behavior.duration or 0)
+            ends[kind.theme] = max(ends[kind.theme], end)
+    return ((rows, _themes([behaviors[row] for row in rows], rules)[0][0]) for rows in events)
+
+
+def _themes(behaviors: list[Behavior], rules: Rules) -> list[tuple[EventKind, list[Behavior]]]:
+    """Group behaviors by theme, each under its heaviest kind: what stands alone first, then by weight."""
+    if len(behaviors) == 1:  # most events
+        return [(rules.kind_of(behaviors[0]), behaviors)]
+    grouped = defaultdict[str, list[Behavior]](list)
+    weights = defaultdict[str, defaultdict[EventKind, float]](lambda: defaultdict(float))
+    for behavior in behaviors:
+        kind = rules.kind_of(behavior)
+        seconds = min(behavior.duration or 0, _MAX_SECONDS)
+        grouped[kind.theme].append(behavior)
+        weights[kind.theme][kind] += kind.weight * (1 + seconds / _DOUBLING_SECONDS)
+    heaviest = {
+        theme: max(kinds, key=lambda kind: (kind.alone, kinds[kind])) for theme, kinds in weights.items()
+    }
+
+    def weight(theme: str) -> tuple[bool, float]:
+        return heaviest[theme].alone, sum(weights[theme].values())
+
+    return [(heaviest[theme], grouped[theme]) for theme in sorted(grouped, key=weight, reverse=True)]
 
 
 def rule_events(log: UserLog, rules: Rules, detail: Detail) -> list[tuple[list[int], str]]:
@@ -375,22 +405,23 @@ _NAME_WIDTH = 40  # columns of one name in a summary
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The phrases of one language. `max_width`: columns of a summary."""
+    """The phrases of one language, here English. `max_width`: columns of a summary; `units`: days to seconds."""
 
-    max_width: int
-    list_separator: str
-    clause_separator: str
-    theme_separator: str
-    word_separator: str
-    names_of_many: str
-    place_of_many: str
-    times: str
-    total: str
-    units: tuple[str, str, str, str]  # days, hours, minutes, seconds
+    max_width: int = 96
+    list_separator: str = ", "
+    clause_separator: str = ", "
+    theme_separator: str = "; "
+    word_separator: str = " "
+    names_of_many: str = "{names} (of {count})"
+    place_of_many: str = "{} etc."
+    times: str = "{}x"
+    total: str = ", {}"
+    units: tuple[str, str, str, str] = ("{} d", "{} h", "{} min", "{} s")
 
     def action(self, verb: str, noun: str) -> str:
-        """Join a verb and its object."""
-        return f"{verb}{self.word_separator}{noun}"
+        """Join a verb and its object; either may be missing."""
+        gap = " " if verb.isascii() else self.word_separator
+        return f"{verb}{gap}{noun}" if verb and noun else verb + noun
 
     def duration(self, seconds: int) -> str:
         """Format a duration in its two largest units; "" for none."""
@@ -441,24 +472,12 @@ WORDING: dict[Language, Wording] = {
         total="共{}",
         units=("{}天", "{}小时", "{}分钟", "{}秒"),
     ),
-    "en": Wording(
-        max_width=96,
-        list_separator=", ",
-        clause_separator=", ",
-        theme_separator="; ",
-        word_separator=" ",
-        names_of_many="{names} (of {count})",
-        place_of_many="{} etc.",
-        times="{}x",
-        total=", {}",
-        units=("{} d", "{} h", "{} min", "{} s"),
-    ),
+    "en": Wording(),
 }
 
 
-# Actions that deal with a thing somewhere, rather than with the place itself. The first ones say the most.
-_LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")
-_ITEM_ACTIONS = frozenset((*_LEAD_ACTIONS, "browse", "click", "search"))
+_STAYS = ("", "visit", "use")  # a place or an app says what was done there; all else is done with something
+_LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")  # the first ones say the most
 _MENTION_SECONDS = 60  # one mention of a name counts as much, beside the time spent on it
 
 
@@ -478,112 +497,92 @@ class _Summarizer:
     @cached_property
     def _known(self) -> list[str]:
         """The names of things that the user dealt with; the longest, the most exact, come first."""
-        handled = (b for b in self._log.behaviors if b.action in _ITEM_ACTIONS and b.action != "search")
-        known = {name for behavior in handled for name in self._item_names(_shortened(behavior))}
+        handled = (b for b in map(_shortened, self._log.behaviors) if b.action not in ("search", *_STAYS))
+        known = {name for behavior in handled for name in self._item_names(behavior)}
         return sorted(known, key=lambda name: (-len(name), name))
 
     def summary(self, behaviors: Sequence[Behavior]) -> str:
         """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
-        themes = self._by_theme(list(map(_shortened, behaviors)))
+        themes = _themes(list(map(_shortened, behaviors)), self._rules)
         text = ""
         for kind, theirs in themes:
-            deals_with_items = any(behavior.action in _ITEM_ACTIONS for behavior in theirs)
-            make_clause = self._item_clause if deals_with_items else self._stay_clause
-            clause = make_clause(kind, theirs, brief=len(themes) > 1)
+            clause = self._clause(kind, theirs, brief=len(themes) > 1)
             joined = text + self._wording.theme_separator + clause if text else clause
             if not text or width(joined) <= self._wording.max_width:
                 text = joined
         return text.strip()
 
-    def _by_theme(self, behaviors: list[Behavior]) -> list[tuple[EventKind, list[Behavior]]]:
-        """Group behaviors by theme, each under its heaviest kind: what stands alone first, then by weight."""
-        if len(behaviors) == 1:  # most events
-            return [(self._kind(behaviors[0]), behaviors)]
-        grouped = defaultdict[str, list[Behavior]](list)
-        weights = defaultdict[EventKind, float](float)
-        for behavior in behaviors:
-            kind = self._kind(behavior)
-            grouped[kind.theme].append(behavior)
-            weights[kind] += _weight(kind, behavior)
-        heaviest: dict[str, EventKind] = {}
-        totals = defaultdict[str, float](float)
-        for kind in sorted(weights, key=lambda kind: (kind.alone, weights[kind]), reverse=True):
-            heaviest.setdefault(kind.theme, kind)
-            totals[kind.theme] += weights[kind]
-        themes = sorted(grouped, key=lambda theme: (heaviest[theme].alone, totals[theme]), reverse=True)
-        return [(heaviest[theme], grouped[theme]) for theme in themes]
-
-    def _kind(self, behavior: Behavior) -> EventKind:
-        return self._rules.classify(behavior.action, behavior.item, behavior.place)
-
-    def _stay_clause(self, kind: EventKind, behaviors: Sequence[Behavior], *, brief: bool) -> str:
-        """Name places, used apps, or the free text."""
-        extent = self._extent(behaviors, [self._wording.times.format(len(behaviors))])
-        are_places = all(behavior.action == "visit" and not behavior.in_own_words for behavior in behaviors)
-        phrase = kind.phrase if are_places else "{}"
-        room = self._wording.max_width - width(phrase.replace("{}", "") + extent)
-        return phrase.replace("{}", self._top_names(behaviors, most=2 if brief else 3, room=room)) + extent
-
-    def _item_clause(self, kind: EventKind, behaviors: Sequence[Behavior], *, brief: bool) -> str:
-        """Name items, how often with which action, how long, and where."""
-        wording = self._wording
+    def _clause(self, kind: EventKind, behaviors: Sequence[Behavior], *, brief: bool) -> str:
+        """Name things, how often with which action, how long, and where; of stays the places, apps or free text."""
+        wording, phrase, verb = self._wording, "{}", ""
+        are_stays = all(behavior.action in _STAYS for behavior in behaviors)
         lead = self._lead_action(kind, behaviors)
-        verb = self._rules.verbs.get(lead, lead)
-        counts = self._action_counts(behaviors, lead) if len(behaviors) > 1 else ()
-        extent = self._extent(behaviors, counts)
-        about = [behavior for behavior in behaviors if behavior.action == lead] if lead else behaviors
-        room = wording.max_width - width(wording.action(verb, extent))
-        text = self._top_names(about, most=2 if brief else 3, room=room)
-        if lead and not any(behavior.in_own_words for behavior in about):
-            text = wording.action(verb, text)
-        text += extent
+        about = [b for b in behaviors if b.action == lead] if lead else behaviors
+        names = self._names(about)
+        if not any(behavior.in_own_words for behavior in about):
+            if names and are_stays:
+                phrase = kind.phrase if lead == "visit" else "{}"
+            else:
+                verb = self._verb(lead)
+        extent = self._extent(behaviors, lead)
+        room = wording.max_width - width(wording.action(verb, phrase.replace("{}", "") + extent))
+        text = wording.names(names, most=2 if brief else 3, room=room)
+        text = wording.action(verb, text and phrase.replace("{}", text))
+        text = (text + extent).removeprefix(wording.clause_separator)
+        where = "" if brief or are_stays else self._where(behaviors)
+        return text + where if width(text + where) <= wording.max_width else text
+
+    def _verb(self, action: str) -> str:
+        return self._rules.verbs.get(action) or clip(self._rules.clean(action), _NAME_WIDTH)
+
+    def _where(self, behaviors: Sequence[Behavior]) -> str:
+        """Return the site, app or shop with the most of what was done, as a clause."""
         sites = _ranked(
             (self._rules.clean(site), behavior)
             for behavior in behaviors
-            if (site := behavior.item if behavior.action == "use" else behavior.place)
+            if (site := behavior.item if behavior.action == "use" else behavior.item and behavior.place)
         )
-        place = wording.place_of_many if len(sites) > 1 else "{}"
-        where = wording.clause_separator + place.format(sites[0]) if sites else ""
-        return text if brief or width(text + where) > wording.max_width else text + where
+        place = self._wording.place_of_many if len(sites) > 1 else "{}"
+        return self._wording.clause_separator + place.format(sites[0]) if sites else ""
 
     def _lead_action(self, kind: EventKind, behaviors: Sequence[Behavior]) -> str:
         """Return the action that a clause begins with: the only one, or the first of those that give the kind."""
         actions = {behavior.action for behavior in behaviors}
         if len(actions) == 1:
             return actions.pop()
-        of_kind = {behavior.action for behavior in behaviors if self._kind(behavior) is kind}
-        return next((action for action in _LEAD_ACTIONS if action in of_kind), "")
+        of_kind = {
+            self._rules.meaning(each.action): each.action
+            for each in behaviors
+            if self._rules.kind_of(each) is kind
+        }
+        return next((of_kind[action] for action in _LEAD_ACTIONS if action in of_kind), "")
 
-    def _extent(self, behaviors: Sequence[Behavior], counts: Sequence[str]) -> str:
-        """Return how often and how long something was done, as a clause."""
+    def _extent(self, behaviors: Sequence[Behavior], lead: str) -> str:
+        """Return how often, with which action beside the `lead`, and how long something was done, as a clause."""
         wording = self._wording
         duration = wording.duration(seconds_covered(behavior.span for behavior in behaviors))
         if len(behaviors) == 1:
             return f" {duration}" if duration else ""
-        total = wording.total.format(duration) if duration else ""
-        return wording.clause_separator + wording.list_separator.join(counts) + total
-
-    def _action_counts(self, behaviors: Sequence[Behavior], lead: str) -> list[str]:
-        times = self._wording.times
         actions = Counter([behavior.action for behavior in behaviors])
-        if len(actions) == 1:
-            return [times.format(len(behaviors))]
-        return [
-            self._wording.action(self._rules.verbs.get(action, action), times.format(count))
+        counts = [
+            wording.action(self._verb(action), wording.times.format(count))
             for action, count in actions.most_common()
             if count > 1 or action != lead
         ]
+        if len(actions) == 1 or actions.keys() <= {*_STAYS}:
+            counts = [wording.times.format(len(behaviors))]
+        total = wording.total.format(duration) if duration else ""
+        return wording.clause_separator + wording.names(counts, most=4, room=wording.max_width // 2) + total
 
-    def _top_names(self, behaviors: Sequence[Behavior], *, most: int, room: int) -> str:
-        """Return what most behaviors deal with. Used apps count only where no item does."""
-        with_items = [behavior for behavior in behaviors if behavior.action in _ITEM_ACTIONS] or behaviors
-        names = _ranked((name, behavior) for behavior in with_items for name in self._item_names(behavior))
-        return self._wording.names(names, most=most, room=room) if names else ""
+    def _names(self, behaviors: Sequence[Behavior]) -> list[str]:
+        """Return what most behaviors deal with, that first. Used apps count only where no item does."""
+        with_items = [behavior for behavior in behaviors if behavior.action not in _STAYS] or behaviors
+        return _ranked((name, behavior) for behavior in with_items for name in self._item_names(behavior))
 
     def _item_names(self, behavior: Behavior) -> list[str]:
         """Return the cleaned names that a behavior deals with; of a bare query, a known name in it, if any."""
         parts = [behavior.item or behavior.place]
-        if behavior.action == "compare" and self._rules.separators:
+        if behavior.action == "compare":
             parts = self._rules.separators.split(behavior.item)
         names = [name for part in parts if (name := self._rules.clean(part))]
         if behavior.action == "search" and not behavior.in_own_words:

@@ -72,6 +72,11 @@ class MustRules:
         self._rules = tuple(rules)
         self._search = search
 
+    def names(self, action: str) -> bool:
+        """Whether a rule has a condition on actions that this one meets."""
+        conditions = (rule.conditions["action"] for rule in self._rules if "action" in rule.conditions)
+        return any(condition.met([action], self._search)[0] for condition in conditions)
+
     def required(self, behaviors: Sequence[Behavior]) -> dict[int, MustRule]:
         """Return the positions of behaviors that a rule is about, in order, each with the first rule that it meets."""
         required: dict[int, MustRule] = {}

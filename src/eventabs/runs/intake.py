@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from io import BufferedIOBase, UnsupportedOperation
 from itertools import islice
 from pathlib import Path
@@ -29,6 +29,7 @@ from eventabs.prompts import (
     sampled,
     split,
 )
+from eventabs.providers import kind_of, load_rules
 from eventabs.records import InputWarning, Part, PartSize, RejectedRow, UserLog
 from eventabs.runs.components import (
     RunContext,
@@ -36,6 +37,7 @@ from eventabs.runs.components import (
     legend_of,
     open_input,
     prompt_language_of,
+    rules_text,
 )
 from eventabs.runs.observer import ColumnsFound, InputGone, InputRead, Note, RowShown
 from eventabs.stop import Stop
@@ -47,6 +49,7 @@ class InputDescription:
     """What was understood of an input, which has been `read` to its end.
 
     `mappings` tell the columns of files that are alike, those of the first file first; `rows` are of that file.
+    `unknown_actions`: most frequent words for actions that the built-in rules do not know, with their rows.
     """
 
     rows: tuple[RowShown, ...]
@@ -56,6 +59,7 @@ class InputDescription:
     columns: dict[str, str]
     read: InputRead
     proposal: str = ""
+    unknown_actions: dict[str, int] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """Return what a run remembers of it."""
@@ -63,6 +67,7 @@ class InputDescription:
             "schemas": list(self.schemas),
             "columns": self.columns,
             "warnings": [asdict(each) for each in self.warnings],
+            "unknown_actions": self.unknown_actions,
         }
 
     def notes(self) -> Iterator[Note]:
@@ -77,6 +82,7 @@ _COUNTED = (
     *("rejected_rows", "duplicates", "paired_ends", "unpaired", "shortened"),
     *("skipped_lines", "non_behaviors", "other_rows"),
 )
+_MOST_UNKNOWN = 100  # the actions of an export may be as many as its rows
 _READ = (*_COUNTED, "users", "behaviors", "reasons", "compared", "not_compared")
 
 
@@ -91,8 +97,21 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     )
     rows = tuple(_shown(row, compactor) for row in found.rows)
     return InputDescription(
-        rows, found.mappings, found.warnings, found.schemas, found.columns, read, found.proposal
+        rows,
+        found.mappings,
+        found.warnings,
+        found.schemas,
+        found.columns,
+        read,
+        found.proposal,
+        {} if kind_of(settings.provider).is_remote else _unknown_actions(export, settings, language),
     )
+
+
+def _unknown_actions(export: Export, settings: Settings, language: Language) -> dict[str, int]:
+    rules = load_rules(rules_text(settings), language)
+    unknown = (each for each in export.actions() if rules.meaning(each[0]) not in rules.known)
+    return dict(islice(unknown, _MOST_UNKNOWN))
 
 
 def _shown(row: ReadRow, compactor: Compactor) -> RowShown:

@@ -52,6 +52,7 @@ from eventabs.runs.components import (
     joined_cluster,
     legend_of,
     make_reader,
+    must_rules_of,
     opened_provider,
     plan_batches,
     prompt_language_in,
@@ -375,8 +376,16 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         tier_costs=tracker.tier_costs,
         schemas=tuple(counted.get("schemas", ())),
         limited_of=limited_of(run.facts),
+        unknown_actions=_unknown_actions(run),
         **{name: counted[name] for name in _OF_INPUT if name in counted},
     )
+
+
+def _unknown_actions(run: RunContext) -> dict[str, int]:
+    if not (found := run.facts.get("input", {}).get("unknown_actions")):
+        return {}
+    must = must_rules_of(run.settings, prompt_language_in(run.facts))
+    return {word: rows for word, rows in found.items() if not must.names(word)}
 
 
 _READ_UNDER = ("input.", "profiles")  # settings that the logs in the ledger depend on

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -216,10 +216,11 @@ def _lines(state: RunState) -> list[str]:
     return [*lines, time.format(time=duration(state.progress.seconds))]
 
 
+_WORDS_SHOWN, _WORD_SHOWN = 5, 40  # of unknown actions, and characters of each
 _SUMMARY_KEYS = (
     "status provider users success_count failed_count pending events journeys calls retries prompt_tokens"
     " completion_tokens cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired"
-    " non_behaviors schemas columns warnings event_counts answers cached_tokens tiers extension asked_again"
+    " non_behaviors schemas columns warnings unknown_actions event_counts answers cached_tokens tiers extension asked_again"
 )
 
 
@@ -230,15 +231,28 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
     if not quiet:
         console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
     if not kind_of(summary.provider).is_remote:
-        label = _(
-            "No model was called: built-in rules made the events; of actions they know common words only. To name a model: "
-        )
+        label = _("No model was called: built-in rules made the events. To name a model: ")
         print_command(console, label, "eventabs init --preset NAME")
+        _print_unknown_actions(console, summary.unknown_actions)
     for line in messages.failures(summary.failures):
         print_line(console, line)
     _print_bad_answer(console, summary.bad_answer, summary.out)
     for label, step in _next_steps(summary):
         print_command(console, label, step)
+
+
+def _print_unknown_actions(console: Console, rows: Mapping[str, int]) -> None:
+    """Name the most frequent words that the built-in rules do not know, and how a row with one becomes a conversion."""
+    if rows:
+        words = [f'"{word[:_WORD_SHOWN]}" {count(each)}' for word, each in islice(rows.items(), _WORDS_SHOWN)]
+        words += [_("others")] if len(rows) > _WORDS_SHOWN else []
+        label = _(
+            "Words for actions that these rules do not know, so that no row with one is a purchase: {words}"
+        )
+        print_line(console, label.format(words=listed(words)), style="yellow")
+        rule = f'events.must = [{{ action = {encode(next(iter(rows)))}, category = "conversion" }}]'
+        print_command(console, _("Where one is, at the head of eventabs.toml: "), rule)
+        print_command(console, _("To tell the rules what they mean: "), "eventabs init --rules")
 
 
 def summary_json(summary: Summary) -> str:
@@ -503,7 +517,7 @@ def event_text(event: Mapping[str, Any]) -> str:
     until = end[_DATE + 1 : _DATE + 6] if same_day else end[5 : _DATE + 6].replace("T", " ")
     begin = start[_DATE + 1 : _DATE + 6]
     span = begin if until == begin else f"{begin}-{until}"
-    category = f"({event['category']})" if event["category"] else ""
+    category = f"({messages.category(event['category'])})" if event["category"] else ""
     kind = str(event["type"]) + ("" if event["sure"] else "?")
     parts = (span, kind, category, str(event["summary"]))
     return one_line(" ".join(part for part in parts if part))

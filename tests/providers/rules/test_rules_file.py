@@ -6,6 +6,7 @@ from eventabs.errors import ConfigError
 from eventabs.language import Language
 from eventabs.prompts.lines import DEFAULT_TYPES
 from eventabs.providers.rules import Rules, load_rules, shipped_rules
+from eventabs.records import THING
 
 SHIPPED = load_rules(shipped_rules(), "zh")
 
@@ -57,6 +58,59 @@ def kind(action: str, item: str, place: str = "", *, rules: Rules = SHIPPED) -> 
 )
 def test_the_shipped_rules_name_what_people_do(action: str, item: str, place: str, expected: str) -> None:
     assert kind(action, item, place) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        *[
+            (each, "购买")
+            for each in ("subscribe", "Plan Upgraded", "orderPaid", "invoice_paid", "re-order: paid")
+        ],
+        *[(each, "购买") for each in ("下单支付", "下单并支付", "会员续费", "renewing", "checkout")],
+        *[(each, "加购") for each in ("checkout_started", "begin_checkout", "加入购物车成功")],
+        *[(each, "取消") for each in ("payment_failed", "Subscription Cancelled", "申请退款", "支付失败")],
+        *[(each, "浏览") for each in ("order_detail_view", "查看订单", "Pricing Page Viewed", "确认订单页")],
+        *[(each, "浏览") for each in ("点击购买", "pay_button_clicked")],  # a click is no purchase
+        *[(each, "预订") for each in ("book", "hotel_booked", "预约挂号")],
+        *[(each, "学习") for each in ("完成章节", "lesson_completed", "提交作业")],
+        *[(each, "理财") for each in ("transfer", "transferred", "基金买入")],
+        *[(each, "社交") for each in ("comment_added", "点赞笔记")],
+        *[(each, "编辑") for each in ("Project Created", "file_uploaded", "上传头像")],
+        *[(each, "使用应用") for each in ("Logged In", "退出登录", "session_start")],
+        *[(each, "日常") for each in ("锦鲤抽卡", "sprint_groomed", "payroll", "bookish", "started", "")],
+        ("thing", "日常"),
+    ],
+)
+def test_actions_that_an_export_calls_in_its_own_words_are_known_by_the_words_inside(
+    word: str, expected: str
+) -> None:
+    assert kind(word, "") == expected
+    assert kind(word.upper() if "_" in word else word, "一本书") == expected
+    assert (SHIPPED.meaning(word) in SHIPPED.known) == (expected != "日常" or word in {"", THING})
+
+
+def test_an_action_that_a_rule_names_means_itself() -> None:
+    rules = load_rules(SMALL.replace('names = ["Home"]', 'actions = ["pay later"]'), "en")
+    assert rules.known == {"", THING, "pay later"}
+    rules = load_rules(
+        SMALL.replace('names = ["Home"]', 'actions = ["eat"]').replace(
+            "[types.meal]",
+            '[actions]\neat = ["dine", "sit down", "吃"]\nother = ["pub dining"]\n[types.meal]',
+        ),
+        "zh",
+    )
+    words = {
+        "eat": "eat",
+        "dines out": "eat",
+        "DiningOut": "eat",
+        "sitting_down": "eat",
+        "去吃面": "eat",
+        "diner": "diner",
+    }
+    assert {word: rules.meaning(word) for word in words} == words
+    assert kind("dined", "the pub", rules=rules) == "用餐"
+    assert kind("walked", "the pub", rules=rules) == "other"
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -125,6 +179,7 @@ def test_a_type_without_a_name_in_the_language_takes_the_other() -> None:
         ('[types.other]\nen = "other"', "[types.other]", "types.other"),
         ('en = "dining"', 'en = "dining"\nweight = 0', "types.meal.weight"),
         ('en = "dining"', 'en = "dining"\nphrase = { zh = "用餐" }', "types.meal.phrase.zh"),
+        ("[types.meal]", '[actions]\neat = [" "]\n[types.meal]', "actions.eat.0"),
         ('type = "meal"', 'type = "meals"', "rules.0.type"),
         ('words = ["餐", "pub"]', 'words = [""]', "rules.0.words.0"),
         ('[[rules]]\ntype = "other"', "", "last of the rules"),
