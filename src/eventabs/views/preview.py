@@ -217,20 +217,19 @@ def _said(estimate: Estimate) -> Iterator[str]:
         )
     if dense := estimate.dense:
         yield ngettext(
-            "--compaction dense: {batches} batch, {tokens} input tokens",
-            "--compaction dense: {batches} batches, {tokens} input tokens",
+            "--compaction dense: {count} batch, {tokens} input tokens",
+            "--compaction dense: {count} batches, {tokens} input tokens",
             dense.batches,
-        ).format(batches=count(dense.batches), tokens=count(dense.prompt_total))
+        ).format(tokens=count(dense.prompt_total))
     larger = estimate.larger_output_batches
     if estimate.larger_output_limit is not None and larger is not None:
         yield ngettext(
-            "--max-output-tokens {limit} instead of {present}: {batches} batch instead of {now}",
-            "--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}",
+            "--max-output-tokens {limit} instead of {present}: {count} batch instead of {now}",
+            "--max-output-tokens {limit} instead of {present}: {count} batches instead of {now}",
             larger,
         ).format(
             limit=estimate.larger_output_limit,
             present=estimate.max_output_tokens,
-            batches=count(larger),
             now=count(estimate.batches),
         )
     yield _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
@@ -242,7 +241,7 @@ def _said(estimate: Estimate) -> Iterator[str]:
             "{count} user is too large for a call: one more call says which journeys of its pieces are one; the figures leave it out",
             "{count} users are too large for a call: at most one more call for each says which journeys of its pieces are one; the figures leave them out",
             calls,
-        ).format(count=count(calls))
+        )
 
 
 def _cost(estimate: Estimate) -> str:
@@ -303,7 +302,7 @@ def columns_json(described: InputDescription) -> str:
 
 def _render_mapping(console: Console, mapping: FileMapping, *, of_several: bool) -> None:
     of = ngettext("Of the first {count} row", "Of the first {count} rows", mapping.sampled)
-    columns = (_("Role"), _("Column"), of.format(count=count(mapping.sampled)), "")
+    columns = (_("Role"), _("Column"), of, "")
     rows = (
         (role, name, mapping.filled[role], share(mapping.filled[role], mapping.sampled))
         for role, name in mapping.columns.items()
@@ -398,10 +397,9 @@ def render_verdict(console: Console, report: CheckReport) -> None:
         }[report.exit_code]
     elif warnings:
         style = "bold yellow"
-        template = ngettext(
+        verdict = ngettext(
             "Checks passed with {count} warning", "Checks passed with {count} warnings", warnings
         )
-        verdict = template.format(count=count(warnings))
     else:
         style = "bold green"
         verdict = _("All checks passed")

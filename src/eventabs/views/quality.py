@@ -185,7 +185,7 @@ def cells(figure: Figure) -> tuple[str, str]:
 def announcement(plan: AskingPlan) -> str:
     """Say in one line what is going to be asked, and what it takes."""
     facts = [
-        ngettext("{count} call", "{count} calls", plan.use.calls).format(count=count(plan.use.calls)),
+        ngettext("{count} call", "{count} calls", plan.use.calls),
         _("about {prompt} tokens in and {completion} out").format(
             prompt=count(plan.use.prompt_tokens), completion=count(plan.use.completion_tokens)
         ),

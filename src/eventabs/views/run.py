@@ -487,7 +487,7 @@ def _user_headline(view: UserView) -> str:
 def journey_text(journey: Mapping[str, Any]) -> str:
     """Return a journey on one line: what for, when, whether it led to a conversion, its steps."""
     first, last = str(journey["start"])[:_DATE], str(journey["end"])[:_DATE]
-    days = ngettext("{count} day", "{count} days", journey["days"]).format(count=count(journey["days"]))
+    days = ngettext("{count} day", "{count} days", journey["days"])
     facts = [first if first == last else f"{first} – {last}", days]
     if journey["converted"]:
         facts.append(_("converted"))
