@@ -1,7 +1,6 @@
 """Files with results: events.jsonl, journeys.jsonl, failures.jsonl and rejects.jsonl; and tables as CSV, Parquet, SQLite, Excel and XES."""
 
 import errno
-import fcntl
 import os
 import re
 import sqlite3
@@ -26,7 +25,14 @@ from eventabs.ingest import as_glob, errors_named, quoted
 from eventabs.language import gettext as _
 from eventabs.object_stores import Address, Destination, is_address
 from eventabs.records import RejectedRow
-from eventabs.store.directory import RunDirectory, open_private, open_to_append, replace_file, storage_error
+from eventabs.store.directory import (
+    RunDirectory,
+    locked,
+    open_private,
+    open_to_append,
+    replace_file,
+    storage_error,
+)
 from eventabs.store.ledger import Ledger, offset_seconds
 from eventabs.store.queries import (
     SettledUser,
@@ -372,6 +378,7 @@ def _string(key: str, value: str) -> str:
 
 
 _SCRATCH = ".eventabs-export-"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 
 ExportFormat = Literal["csv", "parquet", "sqlite", "xlsx", "xes"]
 
@@ -456,23 +463,12 @@ def _targets(
 def _scratch(parent: Path) -> Iterator[Path]:
     """Make a folder for its owner only, and remove those of exports that were killed: nobody holds their locks any more."""
     for left in parent.glob(f"{_SCRATCH}????????"):
-        with suppress(OSError), _locked(left):
+        with suppress(OSError), locked(left, _FOLDER):
             rmtree(left)
     with TemporaryDirectory(prefix=_SCRATCH, dir=parent) as folder, ExitStack() as held:
         with suppress(OSError):  # a file system without locks
-            held.enter_context(_locked(Path(folder)))
+            held.enter_context(locked(Path(folder), _FOLDER))
         yield Path(folder)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder. Raises OSError where another process holds it."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)
 
 
 class _File:
