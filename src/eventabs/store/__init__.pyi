@@ -107,6 +107,4 @@ from .queries import (
     user_rows as user_rows,
     user_states as user_states,
     users_between as users_between,
-    users_with_events as users_with_events,
-    users_with_journeys as users_with_journeys,
 )

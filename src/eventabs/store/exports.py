@@ -37,14 +37,12 @@ from eventabs.store.ledger import Ledger, offset_seconds
 from eventabs.store.queries import (
     SettledUser,
     changes_by_user,
+    current_by_user,
     events_of,
     failed_users,
-    journeys_of,
     rows_of_user,
     states_by_user,
     user_states,
-    users_with_events,
-    users_with_journeys,
 )
 
 if TYPE_CHECKING:
@@ -74,8 +72,12 @@ def _columns(names: str) -> dict[str, str]:
     return {name: _TYPES.get(name, "VARCHAR") for name in names.split()}
 
 
-def _each(by_user: Callable[[Ledger], Iterator[tuple[str, list[Row]]]], ledger: Ledger) -> Iterator[Row]:
-    return (row for _user_id, rows in by_user(ledger) for row in rows)
+def _events(ledger: Ledger) -> Iterator[Row]:
+    return (event for _user_id, events, _journeys in current_by_user(ledger) for event in events)
+
+
+def _journeys(ledger: Ledger) -> Iterator[Row]:
+    return (journey for _user_id, _events, journeys in current_by_user(ledger) for journey in journeys)
 
 
 def _behaviors(ledger: Ledger) -> Iterator[Row]:
@@ -110,12 +112,12 @@ _TABLES: Final = (
     Table(
         "events",
         _columns("id user_id type category start end minutes summary journey sure source behaviors"),
-        partial(_each, users_with_events),
+        _events,
     ),
     Table(
         "journeys",
         _columns("id user_id kind name start end days minutes converted types events behaviors"),
-        partial(_each, users_with_journeys),
+        _journeys,
     ),
     Table(
         "rows",
@@ -172,7 +174,7 @@ def _copy(rows: Iterable[Row], types: Mapping[str, str], select: str, target: Pa
     """Write what `select` makes of the rows, which go over the disk: DuckDB takes no rows one by one."""
     lines = target.with_suffix(".jsonl")
     with open(lines, "wb", opener=open_private) as file:
-        file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+        file.writelines(map(_line, rows))
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
     read = f"read_json({quoted(as_glob(str(lines)))}, format = 'newline_delimited', columns = {{{columns}}})"
     with errors_named(str(lines)), duckdb.connect(config=_CONFIG) as connection:
@@ -303,13 +305,12 @@ def write_xes(ledger: Ledger, target: Path, zone: str, cases: Cases) -> None:
     known = _zone(zone)
     with open(target, "w", encoding="utf-8", opener=open_private) as file:
         file.write(_HEAD)
-        for user_id, events in users_with_events(ledger):
-            journeys = {journey["id"]: journey for journey in journeys_of(ledger, user_id)}
+        for user_id, events, found in current_by_user(ledger):
+            journeys = {journey["id"]: journey for journey in found}
             steps = _steps(events, known)
-            if cases == "users":
+            if cases == "users" and events:
                 file.writelines(_trace({"concept:name": user_id}, steps, journeys))
-                continue
-            for name, journey in journeys.items():
+            for name, journey in journeys.items() if cases == "journeys" else ():
                 kind = {key: journey[key] for key in ("kind", "name")}
                 own = [step for step in steps if step[2]["journey"] == name]
                 file.writelines(_trace({"concept:name": name, **kind, "user": user_id}, own, journeys))
@@ -510,7 +511,7 @@ class ResultFiles(AbstractContextManager["ResultFiles"]):
         events = [event for user in users for event in user.events]
         journeys = [journey for user in users for journey in user.journeys]
         for (path, file), records in zip(self._files, (events, journeys), strict=True):
-            lines, end = _lines(records), file.tell()
+            lines, end = b"".join(map(_line, records)), file.tell()
             try:
                 written = file.write(lines)
             except OSError as error:
@@ -522,9 +523,12 @@ class ResultFiles(AbstractContextManager["ResultFiles"]):
 
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     """Write events.jsonl, journeys.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
-    replace_file(directory.events, (_lines(events) for _user_id, events in users_with_events(ledger)))
-    replace_file(directory.journeys, (_lines(own) for _user_id, own in users_with_journeys(ledger)))
-    replace_file(directory.failures, (_lines([user]) for user in failed_users(ledger)))
+    for path, lines in (
+        (directory.events, _events),
+        (directory.journeys, _journeys),
+        (directory.failures, failed_users),
+    ):
+        replace_file(path, map(_line, lines(ledger)))
 
 
 def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
@@ -534,7 +538,7 @@ def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
     def lines(name: str, at: int) -> Iterator[bytes]:
         for lists in changes_by_user(ledger):
             counts.update(f"{name}_{each['change']}" for each in lists[at])
-            yield _lines(lists[at])
+            yield from map(_line, lists[at])
 
     replace_file(directory.new_events, lines("events", 0))
     replace_file(directory.new_journeys, lines("journeys", 1))
@@ -544,8 +548,8 @@ def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
 def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> None:
     """Write rejects.jsonl."""
     rows = ({"file": row.file, "line": row.line, "reason": row.reason, "text": row.text} for row in rejects)
-    replace_file(directory.rejects, (_lines([row]) for row in rows))
+    replace_file(directory.rejects, map(_line, rows))
 
 
-def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:
-    return b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
+def _line(record: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)

@@ -292,21 +292,9 @@ def _results(ledger: Ledger, user_id: str) -> list[tuple[int, int, bytes]]:
     )
 
 
-def users_with_events(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
-    """Yield each user that has current events, with these, in the order of events.jsonl; one user is in memory at a time."""
-    return _users_with(ledger, 0)
-
-
-def users_with_journeys(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
-    """Yield each user that has current journeys, with these, in the order of journeys.jsonl; one user is in memory at a time."""
-    return _users_with(ledger, 1)
-
-
-def _users_with(ledger: Ledger, which: int) -> Iterator[tuple[str, list[Row]]]:
-    found = (
-        (user_id, current_of(ledger, user_id, state)[which]) for user_id, state in states_by_user(ledger)
-    )
-    return (pair for pair in found if pair[1])
+def current_by_user(ledger: Ledger) -> Iterator[tuple[str, list[Row], list[Row]]]:
+    """Yield each user with its current events and journeys, in order of user id; one is in memory at a time."""
+    return ((user_id, *current_of(ledger, user_id, state)) for user_id, state in states_by_user(ledger))
 
 
 def current_of(ledger: Ledger, user_id: str, state: str | None) -> tuple[list[Row], list[Row]]:
