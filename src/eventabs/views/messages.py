@@ -11,7 +11,7 @@ from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.providers import kind_of
 from eventabs.records import Copying, Counts, InputWarning, RunStatus
 from eventabs.store import Job
-from eventabs.views.console import one_line
+from eventabs.views.console import one_line, rounded
 
 
 def job_line(job: Job) -> str:
@@ -553,8 +553,7 @@ def tier_fields(counts: Counts, costs: Mapping[str, float | None]) -> dict[str, 
     """Return the calls, tokens and cost of each tier as JSON has them; empty where the ordinary one served all."""
     if not counts.has_other_tiers:
         return {}
-    rounded = {tier: None if cost is None else round(cost, 6) for tier, cost in costs.items()}
-    return {tier: {**use, "cost": rounded.get(tier)} for tier, use in counts.by_tier.items()}
+    return {tier: {**use, "cost": rounded(costs.get(tier), 6)} for tier, use in counts.by_tier.items()}
 
 
 CHANGES: Final = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl and journeys.new.jsonl

@@ -17,7 +17,7 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.records import STANDARD_TIER, InputWarning, Request
 from eventabs.runs import Estimate, ExtensionEstimate, InputDescription
 from eventabs.views import messages
-from eventabs.views.console import encode, one_line, print_line
+from eventabs.views.console import encode, one_line, picked, print_line, rounded
 from eventabs.views.messages import count, duration, joined, money, share
 from eventabs.views.quality import figure_table
 
@@ -104,26 +104,20 @@ def estimate_json(estimate: Estimate) -> str:
     """Return the object that estimate prints with --json."""
     limit, unpacked = estimate.larger_output_limit, estimate.unpacked
     described = estimate.described.facts()
-    fields = (
-        asdict(estimate.described.read)
-        | asdict(estimate)
-        | described
-        | {
-            "users_in_input": estimate.described.read.users,
-            "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
-            "tokens": {
-                "long": estimate.tokens_long,
-                "compact": estimate.tokens_compact,
-                "prompt_total": estimate.tokens_prompt_total,
-            },
-            "seconds": round(estimate.seconds, 1),
-            "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
-            "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
-            "dense": estimate.dense and estimate.dense._asdict(),
-            "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
-        }
-    )
-    return encode({key: fields[key] for key in _JSON_KEYS.split()})
+    fields = {
+        "users_in_input": estimate.described.read.users,
+        "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
+        "tokens": {
+            "long": estimate.tokens_long,
+            "compact": estimate.tokens_compact,
+            "prompt_total": estimate.tokens_prompt_total,
+        },
+        "seconds": round(estimate.seconds, 1),
+        "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
+        "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
+        "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
+    }
+    return encode(picked(_JSON_KEYS, fields, described, estimate, estimate.described.read))
 
 
 def print_prompt(console: Console, request: Request) -> None:
@@ -259,6 +253,10 @@ def _cost(estimate: Estimate) -> str:
     return cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
 
 
+_COLUMNS_KEYS = (
+    "schemas columns warnings users behaviors rejected_rows rejects duplicates paired_ends unpaired skipped_lines"
+    " non_behaviors files rows proposal"
+)
 _LISTED = 20  # columns without a role, and files
 
 
@@ -282,22 +280,8 @@ def render_columns(console: Console, described: InputDescription) -> None:
 def columns_json(described: InputDescription) -> str:
     """Return the object that columns prints with --json."""
     read = described.read
-    fields = {
-        **described.facts(),
-        "users": read.users,
-        "behaviors": read.behaviors,
-        "rejected_rows": read.rejected_rows,
-        "rejects": read.reasons,
-        "duplicates": read.duplicates,
-        "paired_ends": read.paired_ends,
-        "unpaired": read.unpaired,
-        "skipped_lines": read.skipped_lines,
-        "non_behaviors": read.non_behaviors,
-        "files": described.mappings,
-        "rows": described.rows,
-        "proposal": described.proposal,
-    }
-    return encode(fields)
+    fields = described.facts() | {"rejects": read.reasons, "files": described.mappings}
+    return encode(picked(_COLUMNS_KEYS, fields, read, described))
 
 
 def _render_mapping(console: Console, mapping: FileMapping, *, of_several: bool) -> None:
@@ -335,6 +319,10 @@ def _listed(names: tuple[str, ...]) -> str:
     return listed if more <= 0 else _("{names} and {count} more").format(names=listed, count=count(more))
 
 
+_CHECK_KEYS = (
+    "sound config provider preset model host key_variable key_set models context_tokens abilities prompt_tokens"
+    " completion_tokens cached_tokens cost currency seconds findings"
+)
 _MARKS: dict[State, tuple[str, str]] = {
     "ok": ("✓", "green"),
     "note": ("·", "dim"),
@@ -412,27 +400,16 @@ def check_json(report: CheckReport) -> str:
     fields = {
         "sound": not report.exit_code,
         "config": report.config_file or None,
-        "provider": report.provider,
-        "preset": report.preset,
-        "model": report.model,
-        "host": report.host,
-        "key_variable": report.key_variable,
         "key_set": report.key_is_set,
         "models": None if facts.models is None else [model.name for model in facts.models],
-        "context_tokens": facts.context_tokens,
-        "abilities": facts.abilities,
-        "prompt_tokens": facts.spent.prompt_tokens,
-        "completion_tokens": facts.spent.completion_tokens,
-        "cached_tokens": facts.spent.cached_tokens,
-        "cost": None if report.cost is None else round(report.cost, 6),
-        "currency": report.currency,
+        "cost": rounded(report.cost, 6),
         "seconds": round(report.seconds, 3),
         "findings": [
             {"section": f.section, "name": f.name, "state": f.state, "said": f.message, "step": f.next_step}
             for f in report.findings
         ],
     }
-    return encode(fields)
+    return encode(picked(_CHECK_KEYS, fields, report, facts, facts.spent))
 
 
 def _spent(report: CheckReport) -> list[str]:
