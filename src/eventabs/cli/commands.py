@@ -178,13 +178,20 @@ def columns(flags: SettingFlags, look: LookFlags, inputs: list[str] | None = INP
 
 
 def tell(
-    found: object, encoded: "Callable[[Any], str]", render: "Callable[..., None]", *, as_json: bool
+    found: object,
+    encoded: "Callable[[Any], str]",
+    render: "Callable[..., None]",
+    *,
+    as_json: bool,
+    page: Path | None = None,
 ) -> None:
-    """Show what was found on standard output, as one line of JSON or for people."""
+    """Show what was found on standard output, as one line of JSON or for people; these are told which `page` has it too."""
     if as_json:
         print_json(encoded(found))
-    else:
-        render(stdout_console(), found)
+        return
+    render(stdout_console(), found)
+    if page:
+        print_line(stdout_console(), str(page))
 
 
 def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "runs.Summary":

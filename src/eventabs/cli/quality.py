@@ -39,9 +39,7 @@ def evaluate(
     evaluation = quality.evaluate(events, gold)
     if output:
         views.write_report(views.render_evaluation_page(evaluation), output)
-    tell(evaluation, views.evaluation_json, views.render_evaluation, as_json=look.json)
-    if output and not look.json:
-        print_line(stdout_console(), str(output))
+    tell(evaluation, views.evaluation_json, views.render_evaluation, as_json=look.json, page=output)
 
 
 @command(help=_("Compare two runs of the same export: prompts, models or vocabularies. Calls nobody."))
@@ -64,9 +62,7 @@ def _show(first: Path, second: Path, *, users: int | None, output: Path | None, 
     if output:
         views.write_report(views.render_comparison_page(comparison), output)
     render = partial(views.render_comparison, most=3 if users is None else users)
-    tell(comparison, views.comparison_json, render, as_json=as_json)
-    if output and not as_json:
-        print_line(stdout_console(), str(output))
+    tell(comparison, views.comparison_json, render, as_json=as_json, page=output)
 
 
 @command(help=_("Ask about some users of a run again, in other batches: which events and journeys stay?"))
