@@ -14,6 +14,7 @@ import typer
 
 import eventabs
 from eventabs import config, inspection, providers, runs, store, views  # rooms load what is looked up in them
+from eventabs.choices import ExportFormat, TraceCases
 from eventabs.cli import signals
 from eventabs.cli.app import CHECKPOINT, INPUTS, OutputGoneError, command
 from eventabs.cli.help_and_usage_errors import choose_language
@@ -333,8 +334,7 @@ def check(
     raise typer.Exit(report.exit_code)
 
 
-Format = Literal["csv", "xlsx", "parquet", "sqlite", "xes"]
-_FORMATS: dict[str, Format] = {
+_FORMATS: dict[str, ExportFormat] = {
     ".csv": "csv",
     ".xlsx": "xlsx",
     ".xes": "xes",
@@ -429,7 +429,7 @@ def report(
 def export(
     *,
     checkpoint: Path = CHECKPOINT,
-    form: Format | None = option(
+    form: ExportFormat | None = option(
         _("Format of the file. (default: as --output ends, else csv)"), None, "--format"
     ),
     output: str = option(
@@ -442,7 +442,7 @@ def export(
         show_default=False,
     ),
     rows: bool = flag(_("Write the behaviors too, with their texts and what became of each.")),
-    cases: Literal["users", "journeys"] = option(_("What a trace of XES is about."), "users"),
+    cases: TraceCases = option(_("What a trace of XES is about."), "users"),
     replace: bool = flag(_("Replace the file or the object that is there.")),
     bom: bool = flag(_("Mark a CSV as UTF-8, so that Excel shows Chinese.")),
     timezone: str | None = option(
@@ -481,7 +481,7 @@ def export(
         )
 
 
-def _format_of(output: str, form: Format | None) -> Format:
+def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:
     """Return the format that a file's name and --format mean. Raises UsageError where they contradict each other."""
     name = public_address(output).partition("?")[0]
     ending = PurePosixPath(name).suffix.lower()

@@ -13,7 +13,6 @@ from .directory import (
     write_checkpoint as write_checkpoint,
 )
 from .exports import (
-    ExportFormat as ExportFormat,
     ResultFiles as ResultFiles,
     export_events as export_events,
     write_changes as write_changes,

@@ -56,7 +56,10 @@ class RunDirectory:
         """Make a new run directory. Raises RunDirectoryError where `path` holds anything already."""
         try:
             if path.exists() and not (path.is_dir() and all(map(_is_leftover, path.iterdir()))):
-                raise _taken(path)
+                if not (path / "ledger.sqlite").exists():
+                    message = _("{path} exists and is not an empty folder; name another with --out")
+                    raise RunDirectoryError(message.format(path=path))
+                raise _busy(path) if cls(path).in_use() else _held(path)
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             path.chmod(_PRIVATE_DIRECTORY)
         except OSError as error:
@@ -254,15 +257,6 @@ def _no_run(file: Path) -> RunDirectoryError:
 
 def _busy(path: Path) -> RunDirectoryError:
     message = _("{path} is in use by another eventabs; wait for it or stop it first")
-    return RunDirectoryError(message.format(path=path))
-
-
-def _taken(path: Path) -> RunDirectoryError:
-    if (path / "ledger.sqlite").exists() and RunDirectory(path).in_use():
-        return _busy(path)
-    if (path / "ledger.sqlite").exists():
-        return _held(path)
-    message = _("{path} exists and is not an empty folder; name another with --out")
     return RunDirectoryError(message.format(path=path))
 
 

@@ -13,13 +13,14 @@ from itertools import count, islice
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xml.sax.saxutils import quoteattr
 from zoneinfo import ZoneInfo
 
 import duckdb
 import orjson
 
+from eventabs.choices import ExportFormat, TraceCases
 from eventabs.errors import UsageError
 from eventabs.ingest import as_glob, errors_named, quoted
 from eventabs.language import gettext as _
@@ -294,10 +295,8 @@ _HEAD: Final = """\
 """
 _FOREIGN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # to XML 1.0
 
-Cases = Literal["users", "journeys"]
 
-
-def write_xes(ledger: Ledger, target: Path, zone: str, cases: Cases) -> None:
+def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> None:
     """Write users, or journeys, as traces of their events. Times without an offset are those of `zone`, a name or "".
 
     Raises UsageError for an unknown zone, and where one is needed.
@@ -381,8 +380,6 @@ def _string(key: str, value: str) -> str:
 _SCRATCH = ".eventabs-export-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 
-ExportFormat = Literal["csv", "parquet", "sqlite", "xlsx", "xes"]
-
 
 class Exported(NamedTuple):
     """The files, as they may be shown, that of the events first; of how many users that are done, and how many are not yet."""
@@ -398,7 +395,7 @@ def export_events(
     output: str = "",
     *,
     rows: bool = False,
-    cases: Cases = "users",
+    cases: TraceCases = "users",
     bom: bool = False,
     timezone: str = "",
     replace: bool = False,
