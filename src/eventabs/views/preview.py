@@ -1,6 +1,6 @@
 """What is shown before a run: an estimate, what was understood of an input, the findings of `eventabs check`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import get_args
@@ -19,7 +19,7 @@ from eventabs.runs import Estimate, ExtensionEstimate, InputDescription
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, picked, print_line, rounded
 from eventabs.views.messages import count, duration, joined, money, share
-from eventabs.views.quality import figure_table
+from eventabs.views.quality import Cell, figure_table
 
 _LEAST_WIDTH = 80
 _WIDTHS = (26, 12)  # of names and figures, at least
@@ -35,16 +35,8 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     """Print what was understood of the input, what it holds, its tokens, the batches and what the run would cost."""
     _render_notes(console, estimate, warnings=False)
     print_line(console, "")
-    plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
-    rows = [(label, batches, _mean(estimate.users, batches)) for label, batches in plans]
-    tables = [
-        figure_table((_("Input"), _("total"), _("a user")), _input(estimate), least=_WIDTHS),
-        _tokens(estimate),
-        figure_table((_("Batches"), _("batches"), _("users a batch")), rows, least=_WIDTHS),
-    ]
-    if estimate.batches:
-        tables.append(_comparison(estimate))
-    for table in tables:
+    for columns, rows in _tables(estimate):
+        table = figure_table(columns, rows, least=_WIDTHS)
         # figures are never cut: in a narrower terminal the rows fold
         console.print(table, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
     for line in _said(estimate):
@@ -137,7 +129,41 @@ def prompt_json(request: Request) -> str:
     return encode(body)
 
 
-def _input(estimate: Estimate) -> Iterator[tuple[str, *tuple[int | str, ...]]]:
+def _tables(estimate: Estimate) -> Iterator[tuple[tuple[str, ...], Iterable[Sequence[Cell]]]]:
+    """Yield the columns and rows of what the input holds, its tokens, the batches, and the plan beside one user a call."""
+    yield (_("Input"), _("total"), _("a user")), _input(estimate)
+    long = estimate.tokens_long
+    tokens = (
+        (_("long lines"), long),
+        (_("numbered lines"), estimate.tokens_compact),
+        (_("all that is sent"), estimate.tokens_prompt_total),
+    )
+    yield (
+        (_("Input tokens"), _("total"), _("a behavior"), _("ratio")),
+        [
+            (label, number, _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
+            for label, number in tokens
+        ],
+    )
+    plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
+    means = [(label, batches, _mean(estimate.users, batches)) for label, batches in plans]
+    yield (_("Batches"), _("batches"), _("users a batch")), means
+    if not estimate.batches:
+        return
+    other = estimate.unpacked  # both follow from the input, neither was run
+    rows: list[Sequence[Cell]] = [
+        (_("calls"), other.calls, estimate.batches),
+        (_("input tokens"), other.prompt_tokens, estimate.tokens_prompt_total),
+        (_("expected output tokens"), other.expected_output_tokens, estimate.expected_output_tokens),
+        (_("time"), duration(other.seconds), duration(estimate.seconds)),
+    ]
+    if other.cost is not None and estimate.cost is not None:
+        costs = money(other.cost, estimate.currency), money(estimate.cost, estimate.currency)
+        rows.append((_("cost"), *costs))
+    yield (_("Computed, not measured"), _("without packing"), _("this plan")), rows
+
+
+def _input(estimate: Estimate) -> Iterator[Sequence[Cell]]:
     read = estimate.described.read
     yield _("users"), estimate.users
     if estimate.users < read.users:
@@ -154,37 +180,6 @@ def _input(estimate: Estimate) -> Iterator[tuple[str, *tuple[int | str, ...]]]:
         (_("no behaviors"), read.non_behaviors),
     )
     yield from (row for row in rare if row[1])
-
-
-def _tokens(estimate: Estimate) -> Table:
-    tokens = (
-        (_("long lines"), estimate.tokens_long),
-        (_("numbered lines"), estimate.tokens_compact),
-        (_("all that is sent"), estimate.tokens_prompt_total),
-    )
-    long = estimate.tokens_long
-    rows = (
-        (label, number, _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
-        for label, number in tokens
-    )
-    columns = (_("Input tokens"), _("total"), _("a behavior"), _("ratio"))
-    return figure_table(columns, rows, least=_WIDTHS)
-
-
-def _comparison(estimate: Estimate) -> Table:
-    """Set the plan beside one user a call: both follow from the input, neither was run."""
-    other = estimate.unpacked
-    rows: list[tuple[str, int | str, int | str]] = [
-        (_("calls"), other.calls, estimate.batches),
-        (_("input tokens"), other.prompt_tokens, estimate.tokens_prompt_total),
-        (_("expected output tokens"), other.expected_output_tokens, estimate.expected_output_tokens),
-        (_("time"), duration(other.seconds), duration(estimate.seconds)),
-    ]
-    if other.cost is not None and estimate.cost is not None:
-        costs = money(other.cost, estimate.currency), money(estimate.cost, estimate.currency)
-        rows.append((_("cost"), *costs))
-    columns = (_("Computed, not measured"), _("without packing"), _("this plan"))
-    return figure_table(columns, rows, least=_WIDTHS)
 
 
 def _mean(total: int, number: int) -> str:
