@@ -132,7 +132,7 @@ class ProgressPanel:
         sent = _("{count} in").format(count=count(progress.prompt_tokens))
         received = _("{count} out").format(count=count(progress.completion_tokens))
         speed = "" if progress.tokens_per_second is None else messages.speed(progress.tokens_per_second)
-        calls = ngettext("{count} call", "{count} calls", progress.calls)
+        calls = ngettext("{count} call", "{count} calls", progress.calls).format(count=count(progress.calls))
         facts: _Facts = [
             (_("users"), (users, Text(failed, style="red" if progress.failed else ""), self._elapsed())),
             (_("batches"), (batches, messages.in_flight(progress), calls)),
