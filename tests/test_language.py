@@ -64,8 +64,8 @@ def test_messages_follow_the_language_in_force() -> None:
 
 def test_english_tells_one_from_many() -> None:
     activate("en")
-    assert ngettext("{count} user", "{count} users", 1) == "{count} user"
-    assert ngettext("{count} user", "{count} users", 0) == "{count} users"
+    assert ngettext("{count} user", "{count} users", 1) == "1 user"
+    assert ngettext("{count} user", "{count} users", 0) == "0 users"
 
 
 def test_before_anything_is_chosen_messages_are_english() -> None:

@@ -20,8 +20,8 @@ def gettext(message: str) -> str:
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:
-    """Return the message for a number in the active language."""
-    return _catalogue(active()).ngettext(singular, plural, number)
+    """Return the message for a number in the active language; `{count}` in it is the number."""
+    return _catalogue(active()).ngettext(singular, plural, number).replace("{count}", f"{number:,}")
 
 
 class _Active:

@@ -9,6 +9,7 @@ from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.queries import (
     asked_again,
     count_all,
+    current_by_user,
     events_of,
     failed_users,
     failure_reasons,
@@ -16,8 +17,6 @@ from eventabs.store.queries import (
     rows_of_user,
     settled_user,
     states_by_user,
-    users_with_events,
-    users_with_journeys,
 )
 from runs_kit import (
     SETTINGS,
@@ -87,11 +86,11 @@ def test_a_user_in_parts_is_done_only_when_every_part_is(tmp_path: Path) -> None
     ledger = in_halves(tmp_path)
     settled(ledger, well(HALVES[0]), "done")
     assert settled_user(ledger, "cleo").state == "pending"
-    assert list(users_with_events(ledger)) == []
+    assert not any(events for _user_id, events, _journeys in current_by_user(ledger))
     assert count_all(ledger).events == 0
     settled(ledger, well(HALVES[1]), "done")
     assert settled_user(ledger, "cleo").state == "done"
-    assert [user_id for user_id, _events in users_with_events(ledger)] == ["cleo"]
+    assert [user_id for user_id, events, _journeys in current_by_user(ledger) if events] == ["cleo"]
     assert count_all(ledger).events == 2
 
 
@@ -130,10 +129,7 @@ def test_events_and_journeys_of_a_user_in_parts_are_joined_in_order_of_time(tmp_
     (journey,) = journeys_of(ledger, "cleo")
     assert (journey["behaviors"], journey["events"]) == (list(range(20)), [early.id, between.id])
     assert [event["journey"] for event in events] == [journey["id"], journey["id"], None]
-    assert (dict(users_with_events(ledger)), dict(users_with_journeys(ledger))) == (
-        {"cleo": events},
-        {"cleo": [journey]},
-    )
+    assert ("cleo", events, [journey]) in current_by_user(ledger)
     assert settled_user(ledger, "cleo").journeys == [journey]
     assert count_all(ledger).journeys == 1, "in two parts, but one"
 

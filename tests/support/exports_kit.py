@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eventabs.choices import ExportFormat
 from eventabs.records import Event, Journey, Outcome, Part, lasting_id
-from eventabs.store.exports import ExportFormat, export_events
+from eventabs.store.exports import export_events
 from eventabs.store.ledger import Ledger, PartChange
 from runs_kit import make_log, new_ledger
 

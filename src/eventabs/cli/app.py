@@ -6,14 +6,13 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
 from eventabs import __version__
 from eventabs.cli.help_and_usage_errors import Command, Group
-from eventabs.cli.options import Lang
+from eventabs.cli.options import LANG, Lang, flag
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
 
@@ -30,16 +29,12 @@ app = typer.Typer(
 )
 command = partial(app.command, cls=Command)
 
-Inputs = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="INPUT",
-        help=_("Exports: files, folders, globs or addresses (s3, gs, az, https); - is standard input."),
-    ),
-]
-Checkpoint = Annotated[
-    Path, typer.Argument(metavar="CHECKPOINT", help=_("A run directory or its checkpoint.json."))
-]
+INPUTS = typer.Argument(
+    None,
+    metavar="INPUT",
+    help=_("Exports: files, folders, globs or addresses (s3, gs, az, https); - is standard input."),
+)
+CHECKPOINT = typer.Argument(..., metavar="CHECKPOINT", help=_("A run directory or its checkpoint.json."))
 
 
 def _print_version(wanted: bool) -> None:
@@ -50,13 +45,10 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    lang: Lang = None,  # settled before this was loaded
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", is_eager=True, callback=_print_version, help=_("Show the version and exit.")
-        ),
-    ] = False,
+    lang: Lang = LANG,  # settled before this was loaded
+    version: bool = flag(
+        _("Show the version and exit."), "--version", is_eager=True, callback=_print_version
+    ),
 ) -> None:
     """Take options before the command."""
 

@@ -8,20 +8,24 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
 import eventabs
 from eventabs import config, inspection, providers, runs, store, views  # rooms load what is looked up in them
+from eventabs.choices import ExportFormat, TraceCases
 from eventabs.cli import signals
-from eventabs.cli.app import Checkpoint, Inputs, OutputGoneError, command
+from eventabs.cli.app import CHECKPOINT, INPUTS, OutputGoneError, command
 from eventabs.cli.help_and_usage_errors import choose_language
 from eventabs.cli.options import (
+    LANG,
+    SHOWN,
     Lang,
     LookFlags,
     SettingFlags,
     ShownFlags,
+    flag,
     of_model,
     of_view,
     option,
@@ -42,17 +46,12 @@ _WAITING = 4  # exit code: the run goes on once its requests have replies
 _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan millions
 
 
-ProgressPort = Annotated[
-    int | None,
-    of_view(_("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")),
-]
-
-Extend = Annotated[
-    Path | None,
-    option(_("Take the exports into this run, as extend does."), "--extend", metavar="CHECKPOINT"),
-]
-RetryFailed = Annotated[bool, option(_("Ask about failed users once more."), "--retry-failed")]
-Trust = Annotated[bool, option(_("Trust the endpoint that the run directory names."), "--yes")]
+PROGRESS_PORT = of_view(
+    _("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")
+)
+EXTEND = option(_("Take the exports into this run, as extend does."), metavar="CHECKPOINT")
+RETRY_FAILED = flag(_("Ask about failed users once more."))
+TRUST = flag(_("Trust the endpoint that the run directory names."))
 
 
 @command(help=_("Read exports, ask the model about every user, write events.jsonl."))
@@ -61,10 +60,10 @@ def run(
     flags: SettingFlags,
     shown: ShownFlags,
     *,
-    inputs: Inputs = None,
-    out: Annotated[Path | None, option(_("Run directory. (default: <input stem>.eventabs)"))] = None,
-    extend: Extend = None,
-    progress_port: ProgressPort = None,
+    inputs: list[str] | None = INPUTS,
+    out: Path | None = option(_("Run directory. (default: <input stem>.eventabs)")),
+    extend: Path | None = EXTEND,
+    progress_port: int | None = PROGRESS_PORT,
 ) -> None:
     """Begin a run."""
     if extend and out:
@@ -79,20 +78,15 @@ def resume(
     flags: SettingFlags,
     shown: ShownFlags,
     *,
-    checkpoint: Checkpoint,
-    accept_changes: Annotated[
-        bool, option(_("Take changed settings for users that are not done yet."), "--accept-changes")
-    ] = False,
-    replies: Annotated[
-        list[Path] | None,
-        option(_("File with replies to requests.jsonl, or with errors; may be partial, may be given again.")),
-    ] = None,
-    cancel: Annotated[
-        bool, option(_("Cancel the jobs of the batch service, keep what they did, and stop."), "--cancel")
-    ] = False,
-    retry_failed: RetryFailed = False,
-    yes: Trust = False,
-    progress_port: ProgressPort = None,
+    checkpoint: Path = CHECKPOINT,
+    accept_changes: bool = flag(_("Take changed settings for users that are not done yet.")),
+    replies: list[Path] | None = option(
+        _("File with replies to requests.jsonl, or with errors; may be partial, may be given again.")
+    ),
+    cancel: bool = flag(_("Cancel the jobs of the batch service, keep what they did, and stop.")),
+    retry_failed: bool = RETRY_FAILED,
+    yes: bool = TRUST,
+    progress_port: int | None = PROGRESS_PORT,
 ) -> None:
     """Go on with a run."""
     work = partial(eventabs.aresume, checkpoint, accept_changes=accept_changes, retry_failed=retry_failed)
@@ -106,17 +100,12 @@ def extend(
     flags: SettingFlags,
     shown: ShownFlags,
     *,
-    checkpoint: Checkpoint,
-    inputs: Inputs = None,
-    accept_changes: Annotated[
-        bool,
-        option(
-            _("Let behaviors hold that have changed or are gone, and changed settings."), "--accept-changes"
-        ),
-    ] = False,
-    retry_failed: RetryFailed = False,
-    yes: Trust = False,
-    progress_port: ProgressPort = None,
+    checkpoint: Path = CHECKPOINT,
+    inputs: list[str] | None = INPUTS,
+    accept_changes: bool = flag(_("Let behaviors hold that have changed or are gone, and changed settings.")),
+    retry_failed: bool = RETRY_FAILED,
+    yes: bool = TRUST,
+    progress_port: int | None = PROGRESS_PORT,
 ) -> None:
     """Extend a run."""
     work = partial(eventabs.aextend, checkpoint, inputs or (), accept_changes=accept_changes)
@@ -141,7 +130,7 @@ def _carry_out(
 
 @command(help=_("Make the events again from the stored replies. Calls nobody."))
 @with_options(SettingFlags, ShownFlags)
-def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> None:
+def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Path = CHECKPOINT) -> None:
     """Read the stored replies again."""
     with runs.reopen_run(
         invocation_of(flags), named=checkpoint, changed="ignore", confirmed=True, watch=watching(shown)
@@ -155,11 +144,9 @@ def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Checkpoint) -> N
 def estimate(
     flags: SettingFlags,
     shown: ShownFlags,
-    inputs: Inputs = None,
-    show_prompt: Annotated[
-        bool, option(_("Print the first request instead, exactly as it would be sent."), "--show-prompt")
-    ] = False,
-    extend: Extend = None,
+    inputs: list[str] | None = INPUTS,
+    show_prompt: bool = flag(_("Print the first request instead, exactly as it would be sent.")),
+    extend: Path | None = EXTEND,
 ) -> None:
     """Estimate a run."""
     signals.interrupt()
@@ -184,7 +171,7 @@ def estimate(
 
 @command(help=_("Show which column plays which role, and what rows become. Packs nothing, calls nobody."))
 @with_options(SettingFlags, LookFlags, shows="user profiles timezone columns")
-def columns(flags: SettingFlags, look: LookFlags, inputs: Inputs = None) -> None:
+def columns(flags: SettingFlags, look: LookFlags, inputs: list[str] | None = INPUTS) -> None:
     """Show what is understood of an input."""
     signals.interrupt()
     described = runs.describe_input(invocation_of(flags).settings(), inputs or ())
@@ -192,13 +179,20 @@ def columns(flags: SettingFlags, look: LookFlags, inputs: Inputs = None) -> None
 
 
 def tell(
-    found: object, encoded: "Callable[[Any], str]", render: "Callable[..., None]", *, as_json: bool
+    found: object,
+    encoded: "Callable[[Any], str]",
+    render: "Callable[..., None]",
+    *,
+    as_json: bool,
+    page: Path | None = None,
 ) -> None:
-    """Show what was found on standard output, as one line of JSON or for people."""
+    """Show what was found on standard output, as one line of JSON or for people; these are told which `page` has it too."""
     if as_json:
         print_json(encoded(found))
-    else:
-        render(stdout_console(), found)
+        return
+    render(stdout_console(), found)
+    if page:
+        print_line(stdout_console(), str(page))
 
 
 def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "runs.Summary":
@@ -266,16 +260,16 @@ _STDOUT = Path("-")
 @command(help=_("Write a config file: settings, their defaults and what they are for; or the rules."))
 def init(
     *,
-    preset: Annotated[str | None, of_model(_("Known endpoint, such as deepseek, qwen or vllm."))] = None,
-    model: Annotated[str, of_model(_("Name of the model."))] = "",
-    output: Annotated[
-        Path | None, option(_("File to write; - is standard output. (default: eventabs.toml, my-rules.toml)"))
-    ] = None,
-    all_settings: Annotated[bool, option(_("Also the settings that are rarely changed."), "--all")] = False,
-    rules: Annotated[
-        bool, option(_("Write the built-in rules instead, to be changed and named in rules.file."), "--rules")
-    ] = False,
-    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
+    preset: str | None = of_model(_("Known endpoint, such as deepseek, qwen or vllm.")),
+    model: str = of_model(_("Name of the model."), ""),
+    output: Path | None = option(
+        _("File to write; - is standard output. (default: eventabs.toml, my-rules.toml)")
+    ),
+    all_settings: bool = flag(_("Also the settings that are rarely changed."), "--all"),
+    rules: bool = flag(
+        _("Write the built-in rules instead, to be changed and named in rules.file."), "--rules"
+    ),
+    lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Write a config file, or the rules."""
     signals.interrupt()
@@ -341,7 +335,7 @@ def check(
     flags: SettingFlags,
     look: LookFlags,
     *,
-    quiet: Annotated[bool, of_view(_("Only what is wrong."), "--quiet", "-q")] = False,
+    quiet: bool = flag(_("Only what is wrong."), "--quiet", "-q", rich_help_panel=SHOWN),
 ) -> None:
     """Check what a run would need."""
     signals.interrupt()
@@ -355,8 +349,7 @@ def check(
     raise typer.Exit(report.exit_code)
 
 
-Format = Literal["csv", "xlsx", "parquet", "sqlite", "xes"]
-_FORMATS: dict[str, Format] = {
+_FORMATS: dict[str, ExportFormat] = {
     ".csv": "csv",
     ".xlsx": "xlsx",
     ".xes": "xes",
@@ -373,10 +366,8 @@ _NOT_WRITTEN = (".xls", ".json", ".jsonl", ".ndjson", ".tsv", ".ods")  # each pr
 def status(
     look: LookFlags,
     *,
-    checkpoint: Checkpoint,
-    watch: Annotated[
-        bool, option(_("Look again every second until the run is completed."), "--watch")
-    ] = False,
+    checkpoint: Path = CHECKPOINT,
+    watch: bool = flag(_("Look again every second until the run is completed.")),
 ) -> None:
     """Show the status of a run."""
 
@@ -398,16 +389,12 @@ def status(
 def show(
     look: LookFlags,
     *,
-    checkpoint: Checkpoint,
-    user_id: Annotated[str | None, typer.Argument(metavar="USER_ID", help=_("The user to show."))] = None,
-    raw: Annotated[
-        bool, option(_("Also the stored prompts and replies of the user's calls."), "--raw")
-    ] = False,
-    state: Annotated[
-        Literal["pending", "done", "failed"] | None, option(_("List only users in this state."))
-    ] = None,
-    limit: Annotated[int, option(_("List so many users at most."), min=1)] = 50,
-    offset: Annotated[int, option(_("Leave out so many users of the list first."), min=0)] = 0,
+    checkpoint: Path = CHECKPOINT,
+    user_id: str | None = typer.Argument(None, metavar="USER_ID", help=_("The user to show.")),
+    raw: bool = flag(_("Also the stored prompts and replies of the user's calls.")),
+    state: Literal["pending", "done", "failed"] | None = option(_("List only users in this state.")),
+    limit: int = option(_("List so many users at most."), 50, min=1),
+    offset: int = option(_("Leave out so many users of the list first."), 0, min=0),
 ) -> None:
     """Show one user or list all."""
     with store.Ledger.watch(store.RunDirectory.find(checkpoint).ledger) as ledger:
@@ -433,11 +420,9 @@ def show(
 
 @command(help=_("Make one HTML file to show: timelines, events, users, calls, and how the run went."))
 def report(
-    checkpoint: Checkpoint,
-    output: Annotated[
-        Path | None, option(_("File to write. (default: report.html in the run directory)"))
-    ] = None,
-    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
+    checkpoint: Path = CHECKPOINT,
+    output: Path | None = option(_("File to write. (default: report.html in the run directory)")),
+    lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Make the report of a run."""
     signals.interrupt()
@@ -458,40 +443,36 @@ def report(
 )
 def export(
     *,
-    checkpoint: Checkpoint,
-    form: Annotated[
-        Format | None, option(_("Format of the file. (default: as --output ends, else csv)"), "--format")
-    ] = None,
-    output: Annotated[
-        str,
-        option(
-            _(
-                "File to write, or address of an object (s3, gs, az, https). (default: events.<format> in the run directory)"
-            ),
-            "--output",
-            "--out",
-            show_default=False,
+    checkpoint: Path = CHECKPOINT,
+    form: ExportFormat | None = option(
+        _("Format of the file. (default: as --output ends, else csv)"), None, "--format"
+    ),
+    output: str = option(
+        _(
+            "File to write, or address of an object (s3, gs, az, https). (default: events.<format> in the run directory)"
         ),
-    ] = "",
-    rows: Annotated[
-        bool, option(_("Write the behaviors too, with their texts and what became of each."), "--rows")
-    ] = False,
-    cases: Annotated[Literal["users", "journeys"], option(_("What a trace of XES is about."))] = "users",
-    replace: Annotated[bool, option(_("Replace the file or the object that is there."), "--replace")] = False,
-    bom: Annotated[bool, option(_("Mark a CSV as UTF-8, so that Excel shows Chinese."), "--bom")] = False,
-    timezone: Annotated[
-        str | None, option(_("Zone of times without one in XES, such as Asia/Shanghai. (default: the run's)"))
-    ] = None,
-    lang: Lang = None,  # noqa: ARG001  settled before this was loaded
+        "",
+        "--output",
+        "--out",
+        show_default=False,
+    ),
+    rows: bool = flag(_("Write the behaviors too, with their texts and what became of each.")),
+    cases: TraceCases = option(_("What a trace of XES is about."), "users"),
+    replace: bool = flag(_("Replace the file or the object that is there.")),
+    bom: bool = flag(_("Mark a CSV as UTF-8, so that Excel shows Chinese.")),
+    timezone: str | None = option(
+        _("Zone of times without one in XES, such as Asia/Shanghai. (default: the run's)")
+    ),
+    lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Hand out events and journeys in another format."""
     signals.interrupt()
     chosen = _format_of(output, form)
     only = {"--bom": bom and "csv", "--timezone": timezone and "xes", "--cases": cases != "users" and "xes"}
-    for flag, of_format in only.items():
+    for name, of_format in only.items():
         if of_format and chosen != of_format:
             message = _("{flag} is for {format} alone; leave it out, or take --format {format}")
-            raise UsageError(message.format(flag=flag, format=of_format))
+            raise UsageError(message.format(flag=name, format=of_format))
     if rows and chosen == "xes":
         raise UsageError(_("XES has no table for --rows; leave it out, or take another --format"))
     written = store.export_events(
@@ -515,7 +496,7 @@ def export(
         )
 
 
-def _format_of(output: str, form: Format | None) -> Format:
+def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:
     """Return the format that a file's name and --format mean. Raises UsageError where they contradict each other."""
     name = public_address(output).partition("?")[0]
     ending = PurePosixPath(name).suffix.lower()
@@ -538,13 +519,11 @@ def _format_of(output: str, form: Format | None) -> Format:
 def merge(
     look: LookFlags,
     *,
-    directories: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help=_("Run directories of shards, finished or not."))
-    ],
-    out: Annotated[Path, option(_("Run directory to make: a new one, or one that was merged before."))],
-    accept_changes: Annotated[
-        bool, option(_("Take shards of different inputs or settings."), "--accept-changes")
-    ] = False,
+    directories: list[Path] = typer.Argument(
+        ..., metavar="DIR...", help=_("Run directories of shards, finished or not.")
+    ),
+    out: Path = option(_("Run directory to make: a new one, or one that was merged before."), ...),
+    accept_changes: bool = flag(_("Take shards of different inputs or settings.")),
 ) -> None:
     """Merge shards."""
     signals.interrupt()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from functools import partial, wraps
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from typer import Option
 
@@ -17,14 +17,21 @@ _INPUT, _MODEL, _BUDGET = _("Input"), _("Model"), _("Budget")
 _PACE, _MACHINES = _("Pace and limits"), _("Many machines")
 
 
-def option(text: str, *names: str, **look: Any) -> Any:  # noqa: ANN401  of typer
-    """Declare an option by what it is for; without names it is called as its parameter."""
-    return Option(*names, help=text, **look)
+SHOWN = _("What is shown")
 
 
-_SHOWN = _("What is shown")
+def option(text: str, default: Any = None, *names: str, **look: Any) -> Any:  # noqa: ANN401  of typer
+    """Declare an option by what it is for; without names it is called as its parameter. Default `...`: it must be there."""
+    return Option(default, *names, help=text, **look)
+
+
+def flag(text: str, *names: str, **look: Any) -> Any:  # noqa: ANN401  of typer
+    """Declare an option that takes no value."""
+    return option(text, False, *names, **look)
+
+
 of_model = partial(option, rich_help_panel=_MODEL)
-of_view = partial(option, rich_help_panel=_SHOWN)
+of_view = partial(option, rich_help_panel=SHOWN)
 
 # by flag: the panel of the help page, the table of the setting, what it takes, what it is for
 _FLAGS: dict[str, tuple[str, str, Any, str]] = {
@@ -93,9 +100,7 @@ class SettingFlags:
         return nested
 
 
-_Config = Annotated[
-    Path | None, option(_("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml."))
-]
+_CONFIG = option(_("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml."))
 
 
 def flag_name(option: str) -> str:
@@ -104,28 +109,29 @@ def flag_name(option: str) -> str:
 
 
 # settled before the command line is parsed, see help_and_usage_errors.py; here it is checked and has its place on the help pages
-Lang = Annotated[Literal["en", "zh", "auto"] | None, of_view(_("Language of messages."))]
+Lang = Literal["en", "zh", "auto"] | None
+LANG = of_view(_("Language of messages."))
 
 
 @dataclass(frozen=True, slots=True)
 class ShownFlags:
     """Flags about what is shown."""
 
-    lang: Lang = None
-    progress: Annotated[
-        Literal["auto", "plain", "json"], of_view(_("How progress is shown on standard error."))
-    ] = "auto"
-    quiet: Annotated[bool, of_view(_("Only errors and the end."), "--quiet", "-q")] = False
-    verbose: Annotated[bool, of_view(_("Every batch and every retry."), "--verbose", "-v")] = False
-    json: Annotated[bool, of_view(_("One JSON object on standard output at the end."), "--json")] = False
+    lang: Lang = LANG
+    progress: Literal["auto", "plain", "json"] = of_view(
+        _("How progress is shown on standard error."), "auto"
+    )
+    quiet: bool = flag(_("Only errors and the end."), "--quiet", "-q", rich_help_panel=SHOWN)
+    verbose: bool = flag(_("Every batch and every retry."), "--verbose", "-v", rich_help_panel=SHOWN)
+    json: bool = flag(_("One JSON object on standard output at the end."), rich_help_panel=SHOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class LookFlags:
     """Flags of the commands that only look."""
 
-    lang: Lang = None
-    json: Annotated[bool, of_view(_("JSON on standard output."), "--json")] = False
+    lang: Lang = LANG
+    json: bool = flag(_("JSON on standard output."), rich_help_panel=SHOWN)
 
 
 def with_options(*groups: type, shows: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -150,7 +156,7 @@ def with_options(*groups: type, shows: str = "") -> Callable[[Callable[..., None
 
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in chain(own, *of_groups.values())]
         # panels stand in the order of their first options
-        parameters.sort(key=lambda p: p.annotation.__metadata__[0].rich_help_panel == _SHOWN)
+        parameters.sort(key=lambda p: p.default.rich_help_panel == SHOWN)
         flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         flat.__annotations__ = {p.name: p.annotation for p in parameters}
         return flat
@@ -159,12 +165,12 @@ def with_options(*groups: type, shows: str = "") -> Callable[[Callable[..., None
 
 
 def _parameters(group: type, shown: Sequence[str]) -> list[inspect.Parameter]:
-    option = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+    keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
     if group is not SettingFlags:
-        return [option(each.name, default=each.default, annotation=each.type) for each in fields(group)]
-    found = [option("config", default=None, annotation=_Config)]
+        return [keyword(each.name, default=each.default, annotation=each.type) for each in fields(group)]
+    found = [keyword("config", default=_CONFIG, annotation=Path | None)]
     for name, (panel, _table, kind, text) in _FLAGS.items():
         look: dict[str, Any] = {"help": text, "rich_help_panel": panel, "hidden": name not in shown}
-        how = Option(flag_name(name), **look, min=1 if name == "limit" else None)
-        found.append(option(name, default=None, annotation=Annotated[kind | None, how]))
+        how = Option(None, flag_name(name), **look, min=1 if name == "limit" else None)
+        found.append(keyword(name, default=how, annotation=kind | None))
     return found

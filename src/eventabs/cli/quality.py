@@ -3,30 +3,24 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import typer
 
 from eventabs import quality, runs, views  # rooms load what is looked up in them
 from eventabs.cli import signals
-from eventabs.cli.app import Checkpoint, command
+from eventabs.cli.app import CHECKPOINT, command
 from eventabs.cli.commands import exit_code, finished, invocation_of, tell, watching
 from eventabs.cli.help_and_usage_errors import choose_language
-from eventabs.cli.options import LookFlags, SettingFlags, ShownFlags, option, with_options
+from eventabs.cli.options import LookFlags, SettingFlags, ShownFlags, flag, option, with_options
 from eventabs.errors import UsageError
 from eventabs.language import gettext as _
 from eventabs.views import print_json, print_line, stderr_console, stdout_console
 
-SideBySide = Annotated[
-    int | None, option(_("Users shown side by side. (default: 3; 20 on the page and in JSON)"), min=0)
-]
-DifferencePage = Annotated[Path | None, option(_("Also write a page with the users who differ most."))]
-
-
-Seed = Annotated[int, option(_("Draws the users; another seed, other users."))]
-Yes = Annotated[
-    bool, option(_("Begin without asking; trust the endpoint that the run directory names."), "--yes")
-]
+SIDE_BY_SIDE = option(_("Users shown side by side. (default: 3; 20 on the page and in JSON)"), min=0)
+DIFFERENCE_PAGE = option(_("Also write a page with the users who differ most."))
+SEED = option(_("Draws the users; another seed, other users."), 0)
+YES = flag(_("Begin without asking; trust the endpoint that the run directory names."))
 
 
 @command(help=_("Hold the events of a run against labels that people gave. Calls nobody."))
@@ -34,25 +28,18 @@ Yes = Annotated[
 def evaluate(
     look: LookFlags,
     *,
-    events: Annotated[Path, typer.Argument(metavar="EVENTS", help=_("A run directory, or an events.jsonl."))],
-    gold: Annotated[
-        Path,
-        option(
-            _("Labels: CSV or JSON lines with user, start, end, label; or user, time or line, group, label.")
-        ),
-    ],
-    output: Annotated[
-        Path | None, option(_("Also write a page with labels and events as two lanes."))
-    ] = None,
+    events: Path = typer.Argument(..., metavar="EVENTS", help=_("A run directory, or an events.jsonl.")),
+    gold: Path = option(
+        _("Labels: CSV or JSON lines with user, start, end, label; or user, time or line, group, label."), ...
+    ),
+    output: Path | None = option(_("Also write a page with labels and events as two lanes.")),
 ) -> None:
     """Compare events with labels."""
     signals.interrupt()
     evaluation = quality.evaluate(events, gold)
     if output:
         views.write_report(views.render_evaluation_page(evaluation), output)
-    tell(evaluation, views.evaluation_json, views.render_evaluation, as_json=look.json)
-    if output and not look.json:
-        print_line(stdout_console(), str(output))
+    tell(evaluation, views.evaluation_json, views.render_evaluation, as_json=look.json, page=output)
 
 
 @command(help=_("Compare two runs of the same export: prompts, models or vocabularies. Calls nobody."))
@@ -60,10 +47,10 @@ def evaluate(
 def diff(
     look: LookFlags,
     *,
-    first: Annotated[Path, typer.Argument(metavar="A", help=_("A run directory or its checkpoint.json."))],
-    second: Annotated[Path, typer.Argument(metavar="B", help=_("A run of the same export."))],
-    users: SideBySide = None,
-    output: DifferencePage = None,
+    first: Path = typer.Argument(..., metavar="A", help=_("A run directory or its checkpoint.json.")),
+    second: Path = typer.Argument(..., metavar="B", help=_("A run of the same export.")),
+    users: int | None = SIDE_BY_SIDE,
+    output: Path | None = DIFFERENCE_PAGE,
 ) -> None:
     """Compare two runs."""
     signals.interrupt()
@@ -75,9 +62,7 @@ def _show(first: Path, second: Path, *, users: int | None, output: Path | None, 
     if output:
         views.write_report(views.render_comparison_page(comparison), output)
     render = partial(views.render_comparison, most=3 if users is None else users)
-    tell(comparison, views.comparison_json, render, as_json=as_json)
-    if output and not as_json:
-        print_line(stdout_console(), str(output))
+    tell(comparison, views.comparison_json, render, as_json=as_json, page=output)
 
 
 @command(help=_("Ask about some users of a run again, in other batches: which events and journeys stay?"))
@@ -86,17 +71,13 @@ def audit(
     flags: SettingFlags,
     shown: ShownFlags,
     *,
-    checkpoint: Checkpoint,
-    share: Annotated[
-        str, option(_("Share of the users to ask again, such as 5% or 0.05."), metavar="SHARE")
-    ] = "5%",
-    seed: Seed = 0,
-    users: SideBySide = None,
-    output: DifferencePage = None,
-    out: Annotated[
-        Path | None, option(_("The audit's own directory. (default: audit in the run directory)"))
-    ] = None,
-    yes: Yes = False,
+    checkpoint: Path = CHECKPOINT,
+    share: str = option(_("Share of the users to ask again, such as 5% or 0.05."), "5%", metavar="SHARE"),
+    seed: int = SEED,
+    users: int | None = SIDE_BY_SIDE,
+    output: Path | None = DIFFERENCE_PAGE,
+    out: Path | None = option(_("The audit's own directory. (default: audit in the run directory)")),
+    yes: bool = YES,
 ) -> None:
     """Ask some users of a run again."""
     signals.interrupt()
@@ -115,19 +96,15 @@ def calibrate(
     flags: SettingFlags,
     shown: ShownFlags,
     *,
-    checkpoint: Checkpoint,
-    users: Annotated[int, option(_("Users to ask about."), min=10)] = 200,
-    seed: Seed = 0,
-    sizes: Annotated[
-        str, option(_("Users a prompt to try, beside one and the config's own number."))
-    ] = "2,4,8,16,32",
-    margin: Annotated[
-        float, option(_("How far agreement may lie below the model's agreement with itself."), min=0, max=1)
-    ] = 0.05,
-    out: Annotated[
-        Path | None, option(_("Folder of the runs. (default: calibration in the run directory)"))
-    ] = None,
-    yes: Yes = False,
+    checkpoint: Path = CHECKPOINT,
+    users: int = option(_("Users to ask about."), 200, min=10),
+    seed: int = SEED,
+    sizes: str = option(_("Users a prompt to try, beside one and the config's own number."), "2,4,8,16,32"),
+    margin: float = option(
+        _("How far agreement may lie below the model's agreement with itself."), 0.05, min=0, max=1
+    ),
+    out: Path | None = option(_("Folder of the runs. (default: calibration in the run directory)")),
+    yes: bool = YES,
 ) -> None:
     """Try sizes of calls on some users of a run."""
     signals.interrupt()
@@ -172,32 +149,25 @@ def _asked(
 def review(
     look: LookFlags,
     *,
-    checkpoint: Checkpoint,
-    sample: Annotated[int, option(_("Events to judge, and as many journeys."), min=1, max=5000)] = 200,
-    days: Annotated[
-        int,
-        option(_("Days of users to look at as a whole, for the events that are missing."), min=0, max=1000),
-    ] = 20,
-    doubtful: Annotated[
-        int,
-        option(
-            _("Events, journeys and left out rows to judge besides, the most doubtful first."),
-            min=0,
-            max=5000,
-        ),
-    ] = 40,
-    by: Annotated[
-        Literal["type"] | None,
-        option(_("Draw as many events of each type; there is no figure of all events then.")),
-    ] = None,
-    seed: Annotated[int, option(_("Draws the events; another seed, other events."))] = 0,
-    output: Annotated[
-        Path | None, option(_("Page to write. (default: in reviews in the run directory)"))
-    ] = None,
-    read: Annotated[
-        list[Path] | None,
-        option(_("Read a CSV that the page has saved; twice for two reviewers."), metavar="CSV"),
-    ] = None,
+    checkpoint: Path = CHECKPOINT,
+    sample: int = option(_("Events to judge, and as many journeys."), 200, min=1, max=5000),
+    days: int = option(
+        _("Days of users to look at as a whole, for the events that are missing."), 20, min=0, max=1000
+    ),
+    doubtful: int = option(
+        _("Events, journeys and left out rows to judge besides, the most doubtful first."),
+        40,
+        min=0,
+        max=5000,
+    ),
+    by: Literal["type"] | None = option(
+        _("Draw as many events of each type; there is no figure of all events then.")
+    ),
+    seed: int = option(_("Draws the events; another seed, other events."), 0),
+    output: Path | None = option(_("Page to write. (default: in reviews in the run directory)")),
+    read: list[Path] | None = option(
+        _("Read a CSV that the page has saved; twice for two reviewers."), metavar="CSV"
+    ),
 ) -> None:
     """Make the page of a review, or read what was said on it."""
     signals.interrupt()

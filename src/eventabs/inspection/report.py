@@ -162,35 +162,32 @@ def _batch_table(title: str, classes: Mapping[str, str], runs: Mapping[str, Sequ
     found = [
         (run, row) for name in classes for run, rows in runs.items() for row in rows if row["name"] == name
     ]
-    faults = [_faults(row) for _run, row in found]
-    of_some = [name for name in faults[0] if any(each[name] for each in faults)]
+    faults = {
+        _("misfiled"): ("misfiled", "behaviors"),
+        _("repeated"): ("repeated", "behaviors"),
+        _("not sure"): ("unsure", "events"),
+        _("outside the vocabulary"): ("outside", "events"),
+        _("missed"): ("missed", "events"),
+    }
+
+    def rate(row: BatchRow, part: str, whole: str) -> Share | None:
+        return _share(ratio(row[part], row[whole]))
+
+    some = {name: of for name, of in faults.items() if any(rate(row, *of) for _run, row in found)}
     rows = [
-        {"": classes[row["name"]], **({_("run"): run} if len(runs) > 1 else {}), **_batch_figures(row)}
-        | {name: had[name] for name in of_some}
-        for (run, row), had in zip(found, faults, strict=True)
+        {
+            "": classes[row["name"]],
+            **({_("run"): run} if len(runs) > 1 else {}),
+            _("users asked"): row["asked"],
+            _("usable"): rate(row, "usable", "asked"),
+            _("rows an event"): ratio(row["placed"], row["events"]),
+            _("minor"): rate(row, "minor", "behaviors"),
+            _("unplaced"): rate(row, "unplaced", "behaviors"),
+            **{name: rate(row, *of) for name, of in some.items()},
+        }
+        for run, row in found
     ]
     return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows))
-
-
-def _batch_figures(row: BatchRow) -> dict[str, str | float | None]:
-    return {
-        _("users asked"): row["asked"],
-        _("usable"): _share(ratio(row["usable"], row["asked"])),
-        _("rows an event"): ratio(row["placed"], row["events"]),
-        _("minor"): _share(ratio(row["minor"], row["behaviors"])),
-        _("unplaced"): _share(ratio(row["unplaced"], row["behaviors"])),
-    }
-
-
-def _faults(row: BatchRow) -> dict[str, Share | None]:
-    """Return the columns that are only there where a row has some."""
-    return {
-        _("misfiled"): _share(ratio(row["misfiled"], row["behaviors"])),
-        _("repeated"): _share(ratio(row["repeated"], row["behaviors"])),
-        _("not sure"): _share(ratio(row["unsure"], row["events"])),
-        _("outside the vocabulary"): _share(ratio(row["outside"], row["events"])),
-        _("missed"): _share(ratio(row["missed"], row["events"])),
-    }
 
 
 _EXAMPLES = 3  # of each cause
@@ -342,10 +339,7 @@ def _sections(meta: Mapping[str, Any], quality: tuple[Table, ...]) -> dict[str, 
     """Read the tables that other rooms stored: {section: [{"title", "columns", "rows", "note"}, ...]}; those of quality follow."""
     stored = {
         name: tuple(
-            Table(
-                each["title"], tuple(each["columns"]), tuple(map(tuple, each["rows"])), each.get("note", "")
-            )
-            for each in tables
+            Table(each["title"], each["columns"], each["rows"], each.get("note", "")) for each in tables
         )
         for name, tables in meta.get(REPORT_SECTIONS, {}).items()
     }

@@ -13,7 +13,6 @@ from .directory import (
     write_checkpoint as write_checkpoint,
 )
 from .exports import (
-    ExportFormat as ExportFormat,
     ResultFiles as ResultFiles,
     export_events as export_events,
     write_changes as write_changes,
@@ -107,6 +106,4 @@ from .queries import (
     user_rows as user_rows,
     user_states as user_states,
     users_between as users_between,
-    users_with_events as users_with_events,
-    users_with_journeys as users_with_journeys,
 )

@@ -1,20 +1,18 @@
 """The run directory: its files, who may open it, how files in it are replaced; and checkpoint.json, the small snapshot for people and programs."""
 
-import errno
 import fcntl
 import os
 import shlex
 import shutil
-import warnings
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from filelock import FileLock, Timeout
 
 from eventabs.errors import NO_ROOM, DiskFullError, RunDirectoryError, StorageError
 from eventabs.language import gettext as _
@@ -23,7 +21,7 @@ from eventabs.records import Counts, RunStatus
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a pipe not waited for
-_LOOKS_PASS: Final = 0.25  # seconds; `in_use` of another process holds the lock for moments
+_LOOK_PASSES: Final = 0.05  # seconds; `in_use` of another process holds the lock for moments
 _A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 _SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
 _LEFTOVERS: Final = {  # of a run that was refused, or killed at birth, before it had a ledger
@@ -58,7 +56,10 @@ class RunDirectory:
         """Make a new run directory. Raises RunDirectoryError where `path` holds anything already."""
         try:
             if path.exists() and not (path.is_dir() and all(map(_is_leftover, path.iterdir()))):
-                raise _taken(path)
+                if not (path / "ledger.sqlite").exists():
+                    message = _("{path} exists and is not an empty folder; name another with --out")
+                    raise RunDirectoryError(message.format(path=path))
+                raise _busy(path) if cls(path).in_use() else _held(path)
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             path.chmod(_PRIVATE_DIRECTORY)
         except OSError as error:
@@ -115,31 +116,40 @@ class RunDirectory:
 
         Raises RunDirectoryError where another process has it, or began a run in it before.
         """
-        lock = FileLock(self.path / "run.lock", mode=_PRIVATE_FILE)
-        try:
-            self._take(lock)
-        except Timeout:
-            raise _busy(self.path) from None
-        except (OSError, NotImplementedError) as error:
-            message = _("{path} cannot be locked ({error}); use a writable folder on a local disk")
-            raise RunDirectoryError(message.format(path=self.path, error=error)) from None
-        try:
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.path / "run.lock", os.O_RDWR | os.O_CREAT, looks=6))
+            except BlockingIOError:
+                raise _busy(self.path) from None
+            except OSError as error:
+                message = _("{path} cannot be locked ({error}); use a writable folder on a local disk")
+                raise RunDirectoryError(message.format(path=self.path, error=error)) from None
             if fresh:  # two processes may have found it empty
                 if self.ledger.exists():
                     raise _held(self.path)
                 replace_file(self.path / ".gitignore", [b"*\n"])
             yield
-        finally:
-            lock.release()
 
-    def _take(self, lock: FileLock) -> None:
-        """Take the lock. Raises Timeout, and OSError where there are no locks that go with the process."""
-        with warnings.catch_warnings():  # of falling back on a marker file, which is refused below
-            warnings.simplefilter("ignore")
-            lock.acquire(timeout=_LOOKS_PASS, poll_interval=_LOOKS_PASS / 5)
-        if not self.in_use():  # a marker outlives a kill, and `in_use` does not see it
-            lock.release()
-            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+@contextmanager
+def locked(path: Path, flags: int, *, looks: int = 1) -> Iterator[None]:
+    """Hold a file or a folder for this process, and no longer than it lives.
+
+    Raises BlockingIOError where another process still holds it at the last of the `looks`, OSError where there is no lock to be had.
+    """
+    handle = open_private(path, flags)
+    try:
+        for look in reversed(range(looks)):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not look:
+                    raise
+                time.sleep(_LOOK_PASSES)
+        yield
+    finally:
+        os.close(handle)
 
 
 def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
@@ -247,15 +257,6 @@ def _no_run(file: Path) -> RunDirectoryError:
 
 def _busy(path: Path) -> RunDirectoryError:
     message = _("{path} is in use by another eventabs; wait for it or stop it first")
-    return RunDirectoryError(message.format(path=path))
-
-
-def _taken(path: Path) -> RunDirectoryError:
-    if (path / "ledger.sqlite").exists() and RunDirectory(path).in_use():
-        return _busy(path)
-    if (path / "ledger.sqlite").exists():
-        return _held(path)
-    message = _("{path} exists and is not an empty folder; name another with --out")
     return RunDirectoryError(message.format(path=path))
 
 

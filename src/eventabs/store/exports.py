@@ -1,7 +1,6 @@
 """Files with results: events.jsonl, journeys.jsonl, failures.jsonl and rejects.jsonl; and tables as CSV, Parquet, SQLite, Excel and XES."""
 
 import errno
-import fcntl
 import os
 import re
 import sqlite3
@@ -14,31 +13,37 @@ from itertools import count, islice
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xml.sax.saxutils import quoteattr
 from zoneinfo import ZoneInfo
 
 import duckdb
 import orjson
 
+from eventabs.choices import ExportFormat, TraceCases
 from eventabs.errors import UsageError
 from eventabs.ingest import as_glob, errors_named, quoted
 from eventabs.language import gettext as _
 from eventabs.object_stores import Address, Destination, is_address
 from eventabs.records import RejectedRow
-from eventabs.store.directory import RunDirectory, open_private, open_to_append, replace_file, storage_error
+from eventabs.store.directory import (
+    RunDirectory,
+    locked,
+    open_private,
+    open_to_append,
+    replace_file,
+    storage_error,
+)
 from eventabs.store.ledger import Ledger, offset_seconds
 from eventabs.store.queries import (
     SettledUser,
     changes_by_user,
+    current_by_user,
     events_of,
     failed_users,
-    journeys_of,
     rows_of_user,
     states_by_user,
     user_states,
-    users_with_events,
-    users_with_journeys,
 )
 
 if TYPE_CHECKING:
@@ -68,8 +73,12 @@ def _columns(names: str) -> dict[str, str]:
     return {name: _TYPES.get(name, "VARCHAR") for name in names.split()}
 
 
-def _each(by_user: Callable[[Ledger], Iterator[tuple[str, list[Row]]]], ledger: Ledger) -> Iterator[Row]:
-    return (row for _user_id, rows in by_user(ledger) for row in rows)
+def _events(ledger: Ledger) -> Iterator[Row]:
+    return (event for _user_id, events, _journeys in current_by_user(ledger) for event in events)
+
+
+def _journeys(ledger: Ledger) -> Iterator[Row]:
+    return (journey for _user_id, _events, journeys in current_by_user(ledger) for journey in journeys)
 
 
 def _behaviors(ledger: Ledger) -> Iterator[Row]:
@@ -104,12 +113,12 @@ _TABLES: Final = (
     Table(
         "events",
         _columns("id user_id type category start end minutes summary journey sure source behaviors"),
-        partial(_each, users_with_events),
+        _events,
     ),
     Table(
         "journeys",
         _columns("id user_id kind name start end days minutes converted types events behaviors"),
-        partial(_each, users_with_journeys),
+        _journeys,
     ),
     Table(
         "rows",
@@ -166,7 +175,7 @@ def _copy(rows: Iterable[Row], types: Mapping[str, str], select: str, target: Pa
     """Write what `select` makes of the rows, which go over the disk: DuckDB takes no rows one by one."""
     lines = target.with_suffix(".jsonl")
     with open(lines, "wb", opener=open_private) as file:
-        file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+        file.writelines(map(_line, rows))
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
     read = f"read_json({quoted(as_glob(str(lines)))}, format = 'newline_delimited', columns = {{{columns}}})"
     with errors_named(str(lines)), duckdb.connect(config=_CONFIG) as connection:
@@ -286,10 +295,8 @@ _HEAD: Final = """\
 """
 _FOREIGN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # to XML 1.0
 
-Cases = Literal["users", "journeys"]
 
-
-def write_xes(ledger: Ledger, target: Path, zone: str, cases: Cases) -> None:
+def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> None:
     """Write users, or journeys, as traces of their events. Times without an offset are those of `zone`, a name or "".
 
     Raises UsageError for an unknown zone, and where one is needed.
@@ -297,13 +304,12 @@ def write_xes(ledger: Ledger, target: Path, zone: str, cases: Cases) -> None:
     known = _zone(zone)
     with open(target, "w", encoding="utf-8", opener=open_private) as file:
         file.write(_HEAD)
-        for user_id, events in users_with_events(ledger):
-            journeys = {journey["id"]: journey for journey in journeys_of(ledger, user_id)}
+        for user_id, events, found in current_by_user(ledger):
+            journeys = {journey["id"]: journey for journey in found}
             steps = _steps(events, known)
-            if cases == "users":
+            if cases == "users" and events:
                 file.writelines(_trace({"concept:name": user_id}, steps, journeys))
-                continue
-            for name, journey in journeys.items():
+            for name, journey in journeys.items() if cases == "journeys" else ():
                 kind = {key: journey[key] for key in ("kind", "name")}
                 own = [step for step in steps if step[2]["journey"] == name]
                 file.writelines(_trace({"concept:name": name, **kind, "user": user_id}, own, journeys))
@@ -372,8 +378,7 @@ def _string(key: str, value: str) -> str:
 
 
 _SCRATCH = ".eventabs-export-"
-
-ExportFormat = Literal["csv", "parquet", "sqlite", "xlsx", "xes"]
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 
 
 class Exported(NamedTuple):
@@ -390,7 +395,7 @@ def export_events(
     output: str = "",
     *,
     rows: bool = False,
-    cases: Cases = "users",
+    cases: TraceCases = "users",
     bom: bool = False,
     timezone: str = "",
     replace: bool = False,
@@ -456,23 +461,12 @@ def _targets(
 def _scratch(parent: Path) -> Iterator[Path]:
     """Make a folder for its owner only, and remove those of exports that were killed: nobody holds their locks any more."""
     for left in parent.glob(f"{_SCRATCH}????????"):
-        with suppress(OSError), _locked(left):
+        with suppress(OSError), locked(left, _FOLDER):
             rmtree(left)
     with TemporaryDirectory(prefix=_SCRATCH, dir=parent) as folder, ExitStack() as held:
         with suppress(OSError):  # a file system without locks
-            held.enter_context(_locked(Path(folder)))
+            held.enter_context(locked(Path(folder), _FOLDER))
         yield Path(folder)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder. Raises OSError where another process holds it."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)
 
 
 class _File:
@@ -514,7 +508,7 @@ class ResultFiles(AbstractContextManager["ResultFiles"]):
         events = [event for user in users for event in user.events]
         journeys = [journey for user in users for journey in user.journeys]
         for (path, file), records in zip(self._files, (events, journeys), strict=True):
-            lines, end = _lines(records), file.tell()
+            lines, end = b"".join(map(_line, records)), file.tell()
             try:
                 written = file.write(lines)
             except OSError as error:
@@ -526,9 +520,12 @@ class ResultFiles(AbstractContextManager["ResultFiles"]):
 
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     """Write events.jsonl, journeys.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
-    replace_file(directory.events, (_lines(events) for _user_id, events in users_with_events(ledger)))
-    replace_file(directory.journeys, (_lines(own) for _user_id, own in users_with_journeys(ledger)))
-    replace_file(directory.failures, (_lines([user]) for user in failed_users(ledger)))
+    for path, lines in (
+        (directory.events, _events),
+        (directory.journeys, _journeys),
+        (directory.failures, failed_users),
+    ):
+        replace_file(path, map(_line, lines(ledger)))
 
 
 def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
@@ -538,7 +535,7 @@ def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
     def lines(name: str, at: int) -> Iterator[bytes]:
         for lists in changes_by_user(ledger):
             counts.update(f"{name}_{each['change']}" for each in lists[at])
-            yield _lines(lists[at])
+            yield from map(_line, lists[at])
 
     replace_file(directory.new_events, lines("events", 0))
     replace_file(directory.new_journeys, lines("journeys", 1))
@@ -548,8 +545,8 @@ def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
 def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> None:
     """Write rejects.jsonl."""
     rows = ({"file": row.file, "line": row.line, "reason": row.reason, "text": row.text} for row in rejects)
-    replace_file(directory.rejects, (_lines([row]) for row in rows))
+    replace_file(directory.rejects, map(_line, rows))
 
 
-def _lines(records: Iterable[Mapping[str, Any]]) -> bytes:
-    return b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in records)
+def _line(record: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)

@@ -205,7 +205,7 @@ _NOW = "(julianday('now') - 2440587.5) * 86400.0"
 # what a call asks about that is answered elsewhere
 _AWAITED = """
     SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
-    FROM job_calls JOIN calls ON calls.id = call_id, json_each(calls.users) AS asked WHERE status = 'sent'
+    FROM awaited_calls, json_each(users) AS asked
 """
 _USERS_A_PAGE = 1_000
 _CHANGED = ("state", "attempts", "broken_calls", "max_peers", "reason")

@@ -320,20 +320,14 @@ def _merged_input(inputs: Sequence[Facts]) -> dict[str, Any]:
             if key in _OF_ONE or key not in merged:
                 merged.setdefault(key, value)
             elif isinstance(value, Mapping):
-                merged[key] = _added([merged[key], value])
+                total = Counter(merged[key])
+                total.update(value)
+                merged[key] = dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
             elif isinstance(value, list):
                 merged[key] = merged[key] + [each for each in value if each not in merged[key]]
             else:
                 merged[key] += value
     return merged | ({"other_rows": 0} if merged else {})
-
-
-def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Add up numbers by name, the largest first."""
-    total = Counter[str]()
-    for each in counts:
-        total.update(each)
-    return dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _from_here(folder: Path, named: str) -> Path:

@@ -214,7 +214,7 @@ def has_answers(ledger: Ledger) -> bool:
     settled = (
         "SELECT 1 FROM parts WHERE state = 'done' OR (state = 'failed' AND reason <> 'no_readable_rows')"
         " UNION ALL SELECT 1 FROM calls WHERE status IN ('answered', 'read')"
-        " UNION ALL SELECT 1 FROM calls JOIN job_calls ON call_id = calls.id WHERE status = 'sent' LIMIT 1"
+        " UNION ALL SELECT 1 FROM awaited_calls LIMIT 1"
     )
     return bool(ledger.rows(settled))
 
@@ -292,21 +292,9 @@ def _results(ledger: Ledger, user_id: str) -> list[tuple[int, int, bytes]]:
     )
 
 
-def users_with_events(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
-    """Yield each user that has current events, with these, in the order of events.jsonl; one user is in memory at a time."""
-    return _users_with(ledger, 0)
-
-
-def users_with_journeys(ledger: Ledger) -> Iterator[tuple[str, list[Row]]]:
-    """Yield each user that has current journeys, with these, in the order of journeys.jsonl; one user is in memory at a time."""
-    return _users_with(ledger, 1)
-
-
-def _users_with(ledger: Ledger, which: int) -> Iterator[tuple[str, list[Row]]]:
-    found = (
-        (user_id, current_of(ledger, user_id, state)[which]) for user_id, state in states_by_user(ledger)
-    )
-    return (pair for pair in found if pair[1])
+def current_by_user(ledger: Ledger) -> Iterator[tuple[str, list[Row], list[Row]]]:
+    """Yield each user with its current events and journeys, in order of user id; one is in memory at a time."""
+    return ((user_id, *current_of(ledger, user_id, state)) for user_id, state in states_by_user(ledger))
 
 
 def current_of(ledger: Ledger, user_id: str, state: str | None) -> tuple[list[Row], list[Row]]:
@@ -453,22 +441,14 @@ def stored_jobs(ledger: Ledger) -> list[Job]:
 
 def unanswered(ledger: Ledger, job_id: int | None = None) -> list[int]:
     """Return the calls whose answers are awaited, in order: those of a job, or of all."""
-    rows = ledger.rows(
-        "SELECT call_id FROM job_calls JOIN calls ON calls.id = call_id"
-        " WHERE status = 'sent' AND (? IS NULL OR job_id = ?) ORDER BY call_id",
-        job_id,
-        job_id,
-    )
-    return [call_id for (call_id,) in rows]
+    awaited = "SELECT call_id FROM awaited_calls WHERE ? IS NULL OR job_id = ? ORDER BY call_id"
+    return [call_id for (call_id,) in ledger.rows(awaited, job_id, job_id)]
 
 
 def awaited_tokens(ledger: Ledger) -> tuple[int, int]:
     """Return how many calls' answers are awaited, and the tokens of all their prompts."""
-    ((calls, tokens),) = ledger.rows(
-        "SELECT count(*), coalesce(sum(input_tokens), 0) FROM job_calls JOIN calls ON calls.id = call_id"
-        " WHERE status = 'sent'"
-    )
-    return calls, tokens
+    (awaited,) = ledger.rows("SELECT count(*), coalesce(sum(input_tokens), 0) FROM awaited_calls")
+    return awaited
 
 
 def job_requests(
@@ -476,9 +456,8 @@ def job_requests(
 ) -> Iterator[tuple[int, dict[str, Any], tuple[Message, ...]]]:
     """Yield the requests whose answers are awaited, in order of their calls, one at a time: call, body without messages, messages."""
     for call_id in unanswered(ledger, job_id):
-        ((body, messages),) = ledger.rows(
-            "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?", call_id
-        )
+        request = "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?"
+        ((body, messages),) = ledger.rows(request, call_id)
         yield call_id, unpack_json(body), unpack_messages(messages)
 
 
@@ -505,11 +484,8 @@ def batch_of_call(ledger: Ledger, call_id: int) -> Batch:
 
 def busy_parts(ledger: Ledger) -> set[Part]:
     """Return the parts of all calls whose answers are awaited, or are there and not read yet."""
-    rows = ledger.rows(
-        "SELECT users FROM calls LEFT JOIN job_calls ON call_id = calls.id"
-        " WHERE status = 'answered' OR (status = 'sent' AND job_id IS NOT NULL)"
-    )
-    return {part for (users,) in rows for part in unpack_parts(users).values()}
+    busy = "SELECT users FROM calls WHERE status = 'answered' UNION ALL SELECT users FROM awaited_calls"
+    return {part for (users,) in ledger.rows(busy) for part in unpack_parts(users).values()}
 
 
 def give_up_written(ledger: Ledger) -> None:

@@ -31,6 +31,12 @@ UNION ALL
 SELECT json_extract(asked.value, '$[0]'), calls.id FROM main.calls, json_each(calls.users) AS asked
 WHERE status IN ('sent', 'answered', 'failed', 'lost');
 
+-- the calls of jobs whose answers are awaited
+CREATE TEMP VIEW awaited_calls AS
+SELECT call_id, job_id, users, input_tokens
+FROM main.job_calls JOIN main.calls ON calls.id = call_id
+WHERE status = 'sent';
+
 -- why answers were bad: how many, for how many users, and how many failed by it in the end
 CREATE TEMP VIEW failure_causes AS
 SELECT reason, sum(bad) AS bad, sum(users) AS users, sum(failed) AS failed

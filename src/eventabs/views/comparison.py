@@ -16,7 +16,7 @@ from eventabs.measures import GROUPS, SHAPE_FIGURES, share
 from eventabs.quality import ComparedRun, Comparison, Side, UserPair
 from eventabs.records import Counts
 from eventabs.views import messages
-from eventabs.views.console import encode, one_line, print_line
+from eventabs.views.console import encode, one_line, picked, print_line
 from eventabs.views.messages import count, money
 from eventabs.views.observers import NARROW
 from eventabs.views.quality import (
@@ -193,7 +193,10 @@ def _drawn(comparison: Comparison) -> str | None:
 
 
 _NUMBERS: Final = ("rows_per_event", "events_per_user_day")
-_COUNTS: Final = "users done failed pending events journeys calls retries prompt_tokens completion_tokens"
+_RUN_KEYS: Final = (
+    "out provider model host cost currency settings users done failed pending events journeys calls retries"
+    " prompt_tokens completion_tokens"
+)
 _LEAST_MOVED: Final = 0.05  # percent, that are shown
 _TENTHS, _HUNDREDTHS = "{:,.1f}".format, "{:,.2f}".format
 
@@ -257,9 +260,7 @@ def _figures(
 def _run_fields(run: ComparedRun) -> dict[str, Any]:
     counts = run.counts
     return {
-        **{key: getattr(run, key) for key in ("out", "provider", "model", "host", "cost", "currency")},
-        "settings": run.settings,
-        **{key: getattr(counts, key) for key in _COUNTS.split()},
+        **picked(_RUN_KEYS, run, counts),
         **{
             f"{tokens}_per_{name}": share(getattr(counts, tokens), getattr(counts, of))
             for tokens in ("prompt_tokens", "completion_tokens")

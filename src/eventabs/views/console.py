@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 import orjson
 from rich.console import Console
@@ -39,6 +40,24 @@ def encode(value: object) -> str:
         return orjson.dumps(value, default=_plain).decode()
     except TypeError:  # undecodable bytes of a file name: the standard library escapes what orjson refuses
         return json.dumps(_plain(value))
+
+
+def picked(names: str, *sources: object) -> dict[str, Any]:
+    """Return what the first of some records or mappings has by each of the names, in their order."""
+
+    def find(name: str) -> object:
+        for each in sources:
+            found = each.get(name, find) if isinstance(each, Mapping) else getattr(each, name, find)
+            if found is not find:
+                return found
+        raise KeyError(name)
+
+    return {name: find(name) for name in names.split()}
+
+
+def rounded(number: float | None, digits: int) -> float | None:
+    """Round a number for JSON, where there is one."""
+    return None if number is None else round(number, digits)
 
 
 def _plain(value: object) -> object:

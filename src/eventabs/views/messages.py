@@ -11,51 +11,22 @@ from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.providers import kind_of
 from eventabs.records import Copying, Counts, InputWarning, RunStatus
 from eventabs.store import Job
-from eventabs.views.console import one_line
-
-
-def of_job(note: runs.RequestsWritten | runs.RepliesRead | runs.JobChanged) -> str:
-    """Return a note about a file or a job as one line."""
-    match note:
-        case runs.RequestsWritten():
-            template = ngettext(
-                "{count} request to be answered: {path}",
-                "{count} requests to be answered: {path}",
-                note.requests,
-            )
-            return template.format(count=f"{note.requests:,}", path=note.path)
-        case runs.RepliesRead():
-            found = [_line_count(kind, number) for kind, number in note.lines.items()]
-            return _("Read {path}: {facts}").format(path=note.path, facts=_(", ").join(found) or _("nothing"))
-        case runs.JobChanged():
-            template = _("Job {job} ({batch_id}): {status}, {done} of {requests} requests done")
-            return template.format(
-                job=note.job,
-                batch_id=note.batch_id,
-                status=note.status,
-                done=f"{note.done:,}",
-                requests=f"{note.requests:,}",
-            )
+from eventabs.views.console import one_line, rounded
 
 
 def job_line(job: Job) -> str:
     """Say which state a job of the batch service is in."""
     template = ngettext(
-        "Job {job} ({batch_id}): {status}, {requests} request",
-        "Job {job} ({batch_id}): {status}, {requests} requests",
+        "Job {job} ({batch_id}): {status}, {count} request",
+        "Job {job} ({batch_id}): {status}, {count} requests",
         job.requests,
     )
-    return template.format(
-        job=job.id,
-        batch_id=job.batch_id or "-",
-        status=job.status or job.state,
-        requests=f"{job.requests:,}",
-    )
+    return template.format(job=job.id, batch_id=job.batch_id or "-", status=job.status or job.state)
 
 
 def _line_count(kind: str, number: int) -> str:
     """Count lines of a kind in a file of replies."""
-    counted = {
+    return {
         "replies": ngettext("{count} reply", "{count} replies", number),
         "errors": ngettext("{count} error", "{count} errors", number),
         "not_reached": ngettext(
@@ -65,14 +36,12 @@ def _line_count(kind: str, number: int) -> str:
         "late": ngettext("{count} reply came too late", "{count} replies came too late", number),
         "unknown": ngettext("{count} line is of another run", "{count} lines are of another run", number),
         "unreadable": ngettext("{count} line is no reply", "{count} lines are no replies", number),
-    }
-    return counted[kind].format(count=f"{number:,}")
+    }[kind]
 
 
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 TENTHS_BELOW = 10  # above it they are noise
-_COLUMNS_SHOWN = 100  # characters
-_SHOWN_OF_A_ROW = 100  # characters
+_SHOWN = 100  # characters of a row, or of the names of columns
 _SHOWN_OF_A_NAME = 60  # characters of a column, or of the paths of a schema that are tried one after another
 
 
@@ -159,59 +128,95 @@ def started(facts: runs.Started) -> str:
     return template.format(config=config, provider=provider, out=facts.out)
 
 
-def noted(note: runs.Note) -> str:
+def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind has its line
     """Return a note as one line."""
     match note:
         case Copying():
-            line = _copying(note)
+            return _copying(note)
         case runs.InputRead():
-            line = _input_read(note)
+            return _input_read(note)
         case runs.InputGone():
             template = ngettext(
                 "{paths} is gone; it has been read and is not needed any more",
                 "{paths} are gone; they have been read and are not needed any more",
                 len(note.paths),
             )
-            line = template.format(paths=listed(note.paths))
-        case runs.ColumnsFound() | runs.RowShown() | InputWarning() | runs.Extended():
-            line = _of_the_input(note)
+            return template.format(paths=listed(note.paths))
+        case runs.ColumnsFound():
+            columns = listed(_column(role, name, note) for role, name in note.columns.items())
+            template = _("Schema: {schema}; columns: {columns}") if note.schema else _("Columns: {columns}")
+            return template.format(schema=note.schema, columns=columns)
+        case runs.RowShown():
+            text, template = (
+                shorten(note.text, _SHOWN, placeholder=" ..."),
+                _("Line {line}: {text} becomes {becomes}"),
+            )
+            return template.format(line=count(note.line), text=text, becomes=note.becomes)
+        case InputWarning():
+            return _("Warning: {message}").format(message=note.message)
+        case runs.Extended():
+            return taken_in(note)
         case runs.Planned():
-            line = _planned(note)
+            return _planned(note)
         case runs.Retrying():
             template = _("Call {call}: {cause}; again in {wait}")
-            line = template.format(call=note.call, cause=note.cause, wait=duration(note.wait_seconds))
+            return template.format(call=note.call, cause=note.cause, wait=duration(note.wait_seconds))
         case runs.BatchDone():
-            line = _batch_done(note)
+            return _batch_done(note)
         case runs.CallFailed():
             template = ngettext(
                 "Call {call} for {count} user failed: {error}",
                 "Call {call} for {count} users failed: {error}",
                 note.users,
             )
-            line = template.format(call=note.call, count=count(note.users), error=note.error)
-        case runs.RequestsWritten() | runs.RepliesRead() | runs.JobChanged():
-            line = of_job(note)
-        case _:
-            return _of_the_run(note)
-    return line
-
-
-def _of_the_input(note: runs.ColumnsFound | runs.RowShown | runs.Extended | InputWarning) -> str:
-    match note:
-        case runs.Extended():
-            return taken_in(note)
-        case runs.ColumnsFound():
-            columns = listed(_column(role, name, note) for role, name in note.columns.items())
-            if note.schema:
-                return _("Schema: {schema}; columns: {columns}").format(schema=note.schema, columns=columns)
-            return _("Columns: {columns}").format(columns=columns)
-        case runs.RowShown():
-            text = shorten(note.text, _SHOWN_OF_A_ROW, placeholder=" ...")
-            return _("Line {line}: {text} becomes {becomes}").format(
-                line=count(note.line), text=text, becomes=note.becomes
+            return template.format(call=note.call, error=note.error)
+        case runs.RequestsWritten():
+            template = ngettext(
+                "{count} request to be answered: {path}",
+                "{count} requests to be answered: {path}",
+                note.requests,
             )
-        case InputWarning():
-            return _("Warning: {message}").format(message=note.message)
+            return template.format(path=note.path)
+        case runs.RepliesRead():
+            facts = listed(_line_count(kind, number) for kind, number in note.lines.items())
+            return _("Read {path}: {facts}").format(path=note.path, facts=facts or _("nothing"))
+        case runs.JobChanged():
+            template = _("Job {job} ({batch_id}): {status}, {done} of {requests} requests done")
+            counts = {"done": count(note.done), "requests": count(note.requests)}
+            return template.format(job=note.job, batch_id=note.batch_id, status=note.status, **counts)
+        case runs.AwaitingEndpoint() | runs.JobTrouble():
+            template = _("{cause}; again in {wait}")
+            return template.format(cause=note.cause, wait=duration(note.wait_seconds))
+        case runs.KeyUnset():
+            return _("{variable} is not set: no key is sent").format(variable=note.variable)
+        case runs.SettingsTaken():
+            template = _(
+                "Settings have changed since this run began ({changes}): they hold for users not done yet"
+            )
+            if not note.is_answered:
+                template = _(
+                    "Settings have changed since this run began ({changes}): nothing is answered yet, so they hold"
+                )
+            return template.format(changes=note.changes)
+        case runs.Serving():
+            return _("Progress is also at {address}").format(address=note.address)
+        case runs.CoolingDown():
+            template = _("The endpoint asks for fewer requests: all calls wait {wait}")
+            return template.format(wait=duration(note.seconds))
+        case runs.MachinesChanged():
+            now = ngettext(
+                "{count} machine of the Ray cluster makes calls",
+                "{count} machines of the Ray cluster make calls",
+                note.count,
+            )
+            template = _("Machine {lost} is lost ({cause}); {now}") if note.lost else "{now}"
+            return template.format(lost=note.lost, cause=note.cause, now=now)
+        case runs.Stopping():
+            template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
+            return template.format(time=duration(note.seconds))
+        case runs.StateChanged():
+            state = status_name(note.status)
+            return _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
 
 
 def _column(role: str, name: str, note: runs.ColumnsFound) -> str:
@@ -221,63 +226,16 @@ def _column(role: str, name: str, note: runs.ColumnsFound) -> str:
     return f"{role} = {name}" if held == note.sampled else f"{role} = {name} ({share(held, note.sampled)})"
 
 
-def _of_machines(note: runs.MachinesChanged) -> str:
-    template = ngettext(
-        "{count} machine of the Ray cluster makes calls",
-        "{count} machines of the Ray cluster make calls",
-        note.count,
-    )
-    now = template.format(count=count(note.count))
-    if not note.lost:
-        return now
-    return _("Machine {lost} is lost ({cause}); {now}").format(lost=note.lost, cause=note.cause, now=now)
-
-
-def _of_the_run(note: runs.Note) -> str:
-    match note:
-        case runs.AwaitingEndpoint() | runs.JobTrouble():
-            template = _("{cause}; again in {wait}")
-            line = template.format(cause=note.cause, wait=duration(note.wait_seconds))
-        case runs.KeyUnset():
-            line = _("{variable} is not set: no key is sent").format(variable=note.variable)
-        case runs.SettingsTaken():
-            template = _(
-                "Settings have changed since this run began ({changes}): they hold for users not done yet"
-            )
-            if not note.is_answered:
-                template = _(
-                    "Settings have changed since this run began ({changes}): nothing is answered yet, so they hold"
-                )
-            line = template.format(changes=note.changes)
-        case runs.Serving():
-            line = _("Progress is also at {address}").format(address=note.address)
-        case runs.CoolingDown():
-            template = _("The endpoint asks for fewer requests: all calls wait {wait}")
-            line = template.format(wait=duration(note.seconds))
-        case runs.MachinesChanged():
-            line = _of_machines(note)
-        case runs.Stopping():
-            template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
-            line = template.format(time=duration(note.seconds))
-        case runs.StateChanged():
-            state = status_name(note.status)
-            line = _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
-    return line
-
-
 def plan_line(batches: int, users_per_batch: float) -> str:
     """Count the batches of a plan and the users in each."""
     if users_per_batch == 1:
-        template = ngettext(
-            "Split into {batches} batch of 1 user", "Split into {batches} batches of 1 user", batches
-        )
-    else:
-        template = ngettext(
-            "Split into {batches} batch, {average} users a batch on average",
-            "Split into {batches} batches, {average} users a batch on average",
-            batches,
-        )
-    return template.format(batches=count(batches), average=average(users_per_batch))
+        return ngettext("Split into {count} batch of 1 user", "Split into {count} batches of 1 user", batches)
+    template = ngettext(
+        "Split into {count} batch, {average} users a batch on average",
+        "Split into {count} batches, {average} users a batch on average",
+        batches,
+    )
+    return template.format(average=average(users_per_batch))
 
 
 def limited(asked: int, of: int) -> list[str]:
@@ -287,7 +245,7 @@ def limited(asked: int, of: int) -> list[str]:
 
 def retries(number: int) -> str:
     """Count repeated calls."""
-    return ngettext("{count} retry", "{count} retries", number).format(count=count(number))
+    return ngettext("{count} retry", "{count} retries", number)
 
 
 def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
@@ -320,22 +278,22 @@ def cooling(seconds: float) -> str:
 
 def events(number: int) -> str:
     """Count events."""
-    return ngettext("{count} event", "{count} events", number).format(count=count(number))
+    return ngettext("{count} event", "{count} events", number)
 
 
 def journeys(number: int) -> str:
     """Count journeys."""
-    return ngettext("{count} journey", "{count} journeys", number).format(count=count(number))
+    return ngettext("{count} journey", "{count} journeys", number)
 
 
 def users(number: int) -> str:
     """Count users."""
-    return ngettext("{count} user", "{count} users", number).format(count=count(number))
+    return ngettext("{count} user", "{count} users", number)
 
 
 def behaviors(number: int) -> str:
     """Count behaviors."""
-    return ngettext("{count} behavior", "{count} behaviors", number).format(count=count(number))
+    return ngettext("{count} behavior", "{count} behaviors", number)
 
 
 def category(name: str) -> str:
@@ -408,7 +366,7 @@ def equal_columns(compared: Sequence[str], not_compared: Sequence[str]) -> str:
 
 
 def _some(columns: Sequence[str]) -> str:
-    return shorten(one_line(", ".join(columns)), _COLUMNS_SHOWN, placeholder=" ...")
+    return shorten(one_line(", ".join(columns)), _SHOWN, placeholder=" ...")
 
 
 def _copying(note: Copying) -> str:
@@ -416,25 +374,22 @@ def _copying(note: Copying) -> str:
         template = _("Copied {done} of {size}")
         return template.format(done=size(note.done), size=size(note.size))
     line = ngettext("Copying {count} object", "Copying {count} objects", note.objects)
-    line = line.format(count=count(note.objects))
     return listed((line, size(note.size))) if note.size else line
 
 
 def _input_read(note: runs.InputRead) -> str:
     parts = [
-        ngettext("{count} file", "{count} files", note.files).format(count=count(note.files)),
+        ngettext("{count} file", "{count} files", note.files),
         users(note.users),
         behaviors(note.behaviors),
     ]
     if note.encodings:
         parts.append(_("read as {encodings}").format(encodings=", ".join(note.encodings)))
     if note.rejected_rows:
-        template = ngettext("{count} row rejected", "{count} rows rejected", note.rejected_rows)
-        rejected = template.format(count=count(note.rejected_rows))
+        rejected = ngettext("{count} row rejected", "{count} rows rejected", note.rejected_rows)
         parts.append(f"{rejected} ({reject_counts(note.reasons)})" if note.reasons else rejected)
     if note.duplicates:
-        template = ngettext("{count} duplicate dropped", "{count} duplicates dropped", note.duplicates)
-        dropped = template.format(count=count(note.duplicates))
+        dropped = ngettext("{count} duplicate dropped", "{count} duplicates dropped", note.duplicates)
         parts.append(f"{dropped} ({equal_columns(note.compared, note.not_compared)})")
     if note.paired_ends or note.unpaired:
         template = ngettext(
@@ -442,7 +397,7 @@ def _input_read(note: runs.InputRead) -> str:
             "{count} ends joined to their begins ({alone} without a partner)",
             note.paired_ends,
         )
-        parts.append(template.format(count=count(note.paired_ends), alone=count(note.unpaired)))
+        parts.append(template.format(alone=count(note.unpaired)))
     shortened = ngettext(
         "{count} behavior with a text cut to 200 characters",
         "{count} behaviors with a text cut to 200 characters",
@@ -588,7 +543,7 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
     """Tell the calls and the cost of each tier, where another than the ordinary one served some."""
     for tier, use in counts.by_tier.items():
         if counts.has_other_tiers and use["calls"]:
-            calls = ngettext("{count} call", "{count} calls", use["calls"]).format(count=count(use["calls"]))
+            calls = ngettext("{count} call", "{count} calls", use["calls"])
             cost = costs.get(tier)
             template = _("tier {tier}: {calls}") if cost is None else _("tier {tier}: {calls}, {cost}")
             yield template.format(tier=one_line(tier), calls=calls, cost=money(cost or 0.0, currency))
@@ -598,8 +553,7 @@ def tier_fields(counts: Counts, costs: Mapping[str, float | None]) -> dict[str, 
     """Return the calls, tokens and cost of each tier as JSON has them; empty where the ordinary one served all."""
     if not counts.has_other_tiers:
         return {}
-    rounded = {tier: None if cost is None else round(cost, 6) for tier, cost in costs.items()}
-    return {tier: {**use, "cost": rounded.get(tier)} for tier, use in counts.by_tier.items()}
+    return {tier: {**use, "cost": rounded(costs.get(tier), 6)} for tier, use in counts.by_tier.items()}
 
 
 CHANGES: Final = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl and journeys.new.jsonl
@@ -630,7 +584,7 @@ def extension_rows(extension: Mapping[str, int], *, is_remote: bool) -> list[tup
     taken = [
         users(extension["new_users"] + extension["extended_users"]),
         behaviors(extension["new_behaviors"]),
-        ngettext("{count} call", "{count} calls", calls).format(count=count(calls)),
+        ngettext("{count} call", "{count} calls", calls),
     ]
     if is_remote:
         taken.append(tokens(extension["prompt_tokens"], extension["completion_tokens"]))
@@ -645,15 +599,11 @@ def extension_rows(extension: Mapping[str, int], *, is_remote: bool) -> list[tup
 
 def news(new_users: int, extended_users: int, new_behaviors: int) -> list[str]:
     """Return what is new in an export, a fact a text."""
-    templates = (
-        (ngettext("{count} new user", "{count} new users", new_users), new_users),
-        (
-            ngettext("{count} known user with news", "{count} known users with news", extended_users),
-            extended_users,
-        ),
-        (ngettext("{count} new behavior", "{count} new behaviors", new_behaviors), new_behaviors),
-    )
-    return [template.format(count=count(number)) for template, number in templates]
+    return [
+        ngettext("{count} new user", "{count} new users", new_users),
+        ngettext("{count} known user with news", "{count} known users with news", extended_users),
+        ngettext("{count} new behavior", "{count} new behaviors", new_behaviors),
+    ]
 
 
 def changed_and_gone(changed: int, gone: int) -> str:
@@ -669,7 +619,7 @@ def asked_about_again(number: int, days: int) -> str:
         "{behaviors} asked about again on {count} days of users",
         days,
     )
-    return template.format(behaviors=behaviors(number), count=count(days))
+    return template.format(behaviors=behaviors(number))
 
 
 def too_late(behaviors: int, lateness: str) -> str:
@@ -679,4 +629,4 @@ def too_late(behaviors: int, lateness: str) -> str:
         "{count} behaviors lie more than {lateness} back and are left out; raise extend.lateness to take them",
         behaviors,
     )
-    return template.format(count=count(behaviors), lateness=lateness)
+    return template.format(lateness=lateness)

@@ -1,6 +1,6 @@
 """What is shown before a run: an estimate, what was understood of an input, the findings of `eventabs check`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import get_args
@@ -17,9 +17,9 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.records import STANDARD_TIER, InputWarning, Request
 from eventabs.runs import Estimate, ExtensionEstimate, InputDescription
 from eventabs.views import messages
-from eventabs.views.console import encode, one_line, print_line
+from eventabs.views.console import encode, one_line, picked, print_line, rounded
 from eventabs.views.messages import count, duration, joined, money, share
-from eventabs.views.quality import figure_table
+from eventabs.views.quality import Cell, figure_table
 
 _LEAST_WIDTH = 80
 _WIDTHS = (26, 12)  # of names and figures, at least
@@ -35,16 +35,8 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     """Print what was understood of the input, what it holds, its tokens, the batches and what the run would cost."""
     _render_notes(console, estimate, warnings=False)
     print_line(console, "")
-    plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
-    rows = [(label, batches, _mean(estimate.users, batches)) for label, batches in plans]
-    tables = [
-        figure_table((_("Input"), _("total"), _("a user")), _input(estimate), least=_WIDTHS),
-        _tokens(estimate),
-        figure_table((_("Batches"), _("batches"), _("users a batch")), rows, least=_WIDTHS),
-    ]
-    if estimate.batches:
-        tables.append(_comparison(estimate))
-    for table in tables:
+    for columns, rows in _tables(estimate):
+        table = figure_table(columns, rows, least=_WIDTHS)
         # figures are never cut: in a narrower terminal the rows fold
         console.print(table, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
     for line in _said(estimate):
@@ -104,26 +96,20 @@ def estimate_json(estimate: Estimate) -> str:
     """Return the object that estimate prints with --json."""
     limit, unpacked = estimate.larger_output_limit, estimate.unpacked
     described = estimate.described.facts()
-    fields = (
-        asdict(estimate.described.read)
-        | asdict(estimate)
-        | described
-        | {
-            "users_in_input": estimate.described.read.users,
-            "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
-            "tokens": {
-                "long": estimate.tokens_long,
-                "compact": estimate.tokens_compact,
-                "prompt_total": estimate.tokens_prompt_total,
-            },
-            "seconds": round(estimate.seconds, 1),
-            "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
-            "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
-            "dense": estimate.dense and estimate.dense._asdict(),
-            "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
-        }
-    )
-    return encode({key: fields[key] for key in _JSON_KEYS.split()})
+    fields = {
+        "users_in_input": estimate.described.read.users,
+        "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
+        "tokens": {
+            "long": estimate.tokens_long,
+            "compact": estimate.tokens_compact,
+            "prompt_total": estimate.tokens_prompt_total,
+        },
+        "seconds": round(estimate.seconds, 1),
+        "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
+        "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
+        "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
+    }
+    return encode(picked(_JSON_KEYS, fields, described, estimate, estimate.described.read))
 
 
 def print_prompt(console: Console, request: Request) -> None:
@@ -143,7 +129,41 @@ def prompt_json(request: Request) -> str:
     return encode(body)
 
 
-def _input(estimate: Estimate) -> Iterator[tuple[str, *tuple[int | str, ...]]]:
+def _tables(estimate: Estimate) -> Iterator[tuple[tuple[str, ...], Iterable[Sequence[Cell]]]]:
+    """Yield the columns and rows of what the input holds, its tokens, the batches, and the plan beside one user a call."""
+    yield (_("Input"), _("total"), _("a user")), _input(estimate)
+    long = estimate.tokens_long
+    tokens = (
+        (_("long lines"), long),
+        (_("numbered lines"), estimate.tokens_compact),
+        (_("all that is sent"), estimate.tokens_prompt_total),
+    )
+    yield (
+        (_("Input tokens"), _("total"), _("a behavior"), _("ratio")),
+        [
+            (label, number, _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
+            for label, number in tokens
+        ],
+    )
+    plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
+    means = [(label, batches, _mean(estimate.users, batches)) for label, batches in plans]
+    yield (_("Batches"), _("batches"), _("users a batch")), means
+    if not estimate.batches:
+        return
+    other = estimate.unpacked  # both follow from the input, neither was run
+    rows: list[Sequence[Cell]] = [
+        (_("calls"), other.calls, estimate.batches),
+        (_("input tokens"), other.prompt_tokens, estimate.tokens_prompt_total),
+        (_("expected output tokens"), other.expected_output_tokens, estimate.expected_output_tokens),
+        (_("time"), duration(other.seconds), duration(estimate.seconds)),
+    ]
+    if other.cost is not None and estimate.cost is not None:
+        costs = money(other.cost, estimate.currency), money(estimate.cost, estimate.currency)
+        rows.append((_("cost"), *costs))
+    yield (_("Computed, not measured"), _("without packing"), _("this plan")), rows
+
+
+def _input(estimate: Estimate) -> Iterator[Sequence[Cell]]:
     read = estimate.described.read
     yield _("users"), estimate.users
     if estimate.users < read.users:
@@ -160,37 +180,6 @@ def _input(estimate: Estimate) -> Iterator[tuple[str, *tuple[int | str, ...]]]:
         (_("no behaviors"), read.non_behaviors),
     )
     yield from (row for row in rare if row[1])
-
-
-def _tokens(estimate: Estimate) -> Table:
-    tokens = (
-        (_("long lines"), estimate.tokens_long),
-        (_("numbered lines"), estimate.tokens_compact),
-        (_("all that is sent"), estimate.tokens_prompt_total),
-    )
-    long = estimate.tokens_long
-    rows = (
-        (label, number, _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
-        for label, number in tokens
-    )
-    columns = (_("Input tokens"), _("total"), _("a behavior"), _("ratio"))
-    return figure_table(columns, rows, least=_WIDTHS)
-
-
-def _comparison(estimate: Estimate) -> Table:
-    """Set the plan beside one user a call: both follow from the input, neither was run."""
-    other = estimate.unpacked
-    rows: list[tuple[str, int | str, int | str]] = [
-        (_("calls"), other.calls, estimate.batches),
-        (_("input tokens"), other.prompt_tokens, estimate.tokens_prompt_total),
-        (_("expected output tokens"), other.expected_output_tokens, estimate.expected_output_tokens),
-        (_("time"), duration(other.seconds), duration(estimate.seconds)),
-    ]
-    if other.cost is not None and estimate.cost is not None:
-        costs = money(other.cost, estimate.currency), money(estimate.cost, estimate.currency)
-        rows.append((_("cost"), *costs))
-    columns = (_("Computed, not measured"), _("without packing"), _("this plan"))
-    return figure_table(columns, rows, least=_WIDTHS)
 
 
 def _mean(total: int, number: int) -> str:
@@ -217,20 +206,19 @@ def _said(estimate: Estimate) -> Iterator[str]:
         )
     if dense := estimate.dense:
         yield ngettext(
-            "--compaction dense: {batches} batch, {tokens} input tokens",
-            "--compaction dense: {batches} batches, {tokens} input tokens",
+            "--compaction dense: {count} batch, {tokens} input tokens",
+            "--compaction dense: {count} batches, {tokens} input tokens",
             dense.batches,
-        ).format(batches=count(dense.batches), tokens=count(dense.prompt_total))
+        ).format(tokens=count(dense.prompt_total))
     larger = estimate.larger_output_batches
     if estimate.larger_output_limit is not None and larger is not None:
         yield ngettext(
-            "--max-output-tokens {limit} instead of {present}: {batches} batch instead of {now}",
-            "--max-output-tokens {limit} instead of {present}: {batches} batches instead of {now}",
+            "--max-output-tokens {limit} instead of {present}: {count} batch instead of {now}",
+            "--max-output-tokens {limit} instead of {present}: {count} batches instead of {now}",
             larger,
         ).format(
             limit=estimate.larger_output_limit,
             present=estimate.max_output_tokens,
-            batches=count(larger),
             now=count(estimate.batches),
         )
     yield _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
@@ -242,7 +230,7 @@ def _said(estimate: Estimate) -> Iterator[str]:
             "{count} user is too large for a call: one more call says which journeys of its pieces are one; the figures leave it out",
             "{count} users are too large for a call: at most one more call for each says which journeys of its pieces are one; the figures leave them out",
             calls,
-        ).format(count=count(calls))
+        )
 
 
 def _cost(estimate: Estimate) -> str:
@@ -260,6 +248,10 @@ def _cost(estimate: Estimate) -> str:
     return cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
 
 
+_COLUMNS_KEYS = (
+    "schemas columns warnings users behaviors rejected_rows rejects duplicates paired_ends unpaired skipped_lines"
+    " non_behaviors files rows proposal"
+)
 _LISTED = 20  # columns without a role, and files
 
 
@@ -283,27 +275,13 @@ def render_columns(console: Console, described: InputDescription) -> None:
 def columns_json(described: InputDescription) -> str:
     """Return the object that columns prints with --json."""
     read = described.read
-    fields = {
-        **described.facts(),
-        "users": read.users,
-        "behaviors": read.behaviors,
-        "rejected_rows": read.rejected_rows,
-        "rejects": read.reasons,
-        "duplicates": read.duplicates,
-        "paired_ends": read.paired_ends,
-        "unpaired": read.unpaired,
-        "skipped_lines": read.skipped_lines,
-        "non_behaviors": read.non_behaviors,
-        "files": described.mappings,
-        "rows": described.rows,
-        "proposal": described.proposal,
-    }
-    return encode(fields)
+    fields = described.facts() | {"rejects": read.reasons, "files": described.mappings}
+    return encode(picked(_COLUMNS_KEYS, fields, read, described))
 
 
 def _render_mapping(console: Console, mapping: FileMapping, *, of_several: bool) -> None:
     of = ngettext("Of the first {count} row", "Of the first {count} rows", mapping.sampled)
-    columns = (_("Role"), _("Column"), of.format(count=count(mapping.sampled)), "")
+    columns = (_("Role"), _("Column"), of, "")
     rows = (
         (role, name, mapping.filled[role], share(mapping.filled[role], mapping.sampled))
         for role, name in mapping.columns.items()
@@ -336,6 +314,10 @@ def _listed(names: tuple[str, ...]) -> str:
     return listed if more <= 0 else _("{names} and {count} more").format(names=listed, count=count(more))
 
 
+_CHECK_KEYS = (
+    "sound config provider preset model host key_variable key_set models context_tokens abilities prompt_tokens"
+    " completion_tokens cached_tokens cost currency seconds findings"
+)
 _MARKS: dict[State, tuple[str, str]] = {
     "ok": ("✓", "green"),
     "note": ("·", "dim"),
@@ -398,10 +380,9 @@ def render_verdict(console: Console, report: CheckReport) -> None:
         }[report.exit_code]
     elif warnings:
         style = "bold yellow"
-        template = ngettext(
+        verdict = ngettext(
             "Checks passed with {count} warning", "Checks passed with {count} warnings", warnings
         )
-        verdict = template.format(count=count(warnings))
     else:
         style = "bold green"
         verdict = _("All checks passed")
@@ -414,27 +395,16 @@ def check_json(report: CheckReport) -> str:
     fields = {
         "sound": not report.exit_code,
         "config": report.config_file or None,
-        "provider": report.provider,
-        "preset": report.preset,
-        "model": report.model,
-        "host": report.host,
-        "key_variable": report.key_variable,
         "key_set": report.key_is_set,
         "models": None if facts.models is None else [model.name for model in facts.models],
-        "context_tokens": facts.context_tokens,
-        "abilities": facts.abilities,
-        "prompt_tokens": facts.spent.prompt_tokens,
-        "completion_tokens": facts.spent.completion_tokens,
-        "cached_tokens": facts.spent.cached_tokens,
-        "cost": None if report.cost is None else round(report.cost, 6),
-        "currency": report.currency,
+        "cost": rounded(report.cost, 6),
         "seconds": round(report.seconds, 3),
         "findings": [
             {"section": f.section, "name": f.name, "state": f.state, "said": f.message, "step": f.next_step}
             for f in report.findings
         ],
     }
-    return encode(fields)
+    return encode(picked(_CHECK_KEYS, fields, report, facts, facts.spent))
 
 
 def _spent(report: CheckReport) -> list[str]:

@@ -14,7 +14,7 @@ from eventabs.measures import SHAPE_FIGURES, Figure, Score, Sums
 from eventabs.quality import AskingPlan, Calibration
 from eventabs.records import Counts
 from eventabs.views import messages
-from eventabs.views.console import encode, one_line, print_line
+from eventabs.views.console import encode, one_line, picked, print_line
 from eventabs.views.messages import count, money
 
 
@@ -185,7 +185,7 @@ def cells(figure: Figure) -> tuple[str, str]:
 def announcement(plan: AskingPlan) -> str:
     """Say in one line what is going to be asked, and what it takes."""
     facts = [
-        ngettext("{count} call", "{count} calls", plan.use.calls).format(count=count(plan.use.calls)),
+        ngettext("{count} call", "{count} calls", plan.use.calls),
         _("about {prompt} tokens in and {completion} out").format(
             prompt=count(plan.use.prompt_tokens), completion=count(plan.use.completion_tokens)
         ),
@@ -251,10 +251,12 @@ def render_calibration(console: Console, calibration: Calibration) -> None:
             )
 
 
+_ARM_KEYS = "done failed pending calls retries prompt_tokens completion_tokens cost kept lacks"
+
+
 def calibration_json(calibration: Calibration) -> str:
     """Return the calibration as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
     plan, best = calibration.plan, calibration.recommended
-    fields = ["done", "failed", "pending", "calls", "retries", "prompt_tokens", "completion_tokens"]
     return encode(
         {
             "users_in_run": plan.users_in_run,
@@ -268,10 +270,7 @@ def calibration_json(calibration: Calibration) -> str:
                     "out": str(facts.arm.path),
                     "users_a_prompt": facts.arm.users,
                     "rows_a_call": facts.rows,
-                    **{key: getattr(facts.counts, key) for key in fields},
-                    "cost": facts.cost,
-                    "kept": facts.kept,
-                    "lacks": facts.lacks,
+                    **picked(_ARM_KEYS, facts.counts, facts),
                 }
                 for facts in calibration.arms
             ],

@@ -10,7 +10,7 @@ from rich.console import Console
 from eventabs.language import gettext as _
 from eventabs.quality import Review, Reviewer, ReviewResult, SampledDay, SampledEvent, Sheet
 from eventabs.views import messages
-from eventabs.views.console import encode, one_line, print_command, print_line
+from eventabs.views.console import encode, one_line, picked, print_command, print_line
 from eventabs.views.messages import count
 from eventabs.views.quality import figure_table, print_tables
 from eventabs.views.report.page import colors_of, render_page, words_of
@@ -227,15 +227,7 @@ def review_json(result: ReviewResult) -> str:
         and agreement._asdict()
         | {
             "differ": [
-                {
-                    "item": each.event.item,
-                    "user_id": each.event.user_id,
-                    "type": each.event.type,
-                    "start": each.event.start,
-                    "first": each.first,
-                    "second": each.second,
-                }
-                for each in agreement.differ
+                picked("item user_id type start first second", each, each.event) for each in agreement.differ
             ],
         },
     }

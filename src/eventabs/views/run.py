@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,7 +27,7 @@ from eventabs.providers import kind_of
 from eventabs.runs import Note, Progress, Started, StateChanged, Summary
 from eventabs.store import RowsOfUser, ShardState, UserRow
 from eventabs.views import messages
-from eventabs.views.console import encode, one_line, print_command, print_line
+from eventabs.views.console import encode, one_line, picked, print_command, print_line, rounded
 from eventabs.views.messages import count, duration, events, job_line, joined, journeys, listed, money, share
 from eventabs.views.observers import NARROW, ProgressPanel
 from eventabs.views.quality import answer_fields, answer_tables
@@ -40,7 +39,6 @@ _STATUS_KEYS = (
     " host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again journeys limited"
 )
 _AT_REST = ("interrupted", "stopped", "killed")
-_DIGITS = {"cooling_seconds": 1, "tokens_per_second": 1, "cost": 6, "cost_projected": 6, "seconds": 3}
 
 
 def progress_fields(status: str, progress: Progress, eta_seconds: float | None) -> dict[str, object]:
@@ -63,16 +61,16 @@ def progress_fields(status: str, progress: Progress, eta_seconds: float | None) 
 def status_json(state: RunState, **more: object) -> str:
     """Return the state of a run as one line of JSON, with what else is to be said."""
     progress = state.progress
-    fields = asdict(progress) | asdict(state) | state.endpoint._asdict()
-    for key, digits in _DIGITS.items():
-        fields[key] = None if fields[key] is None else round(fields[key], digits)
-    fields |= {
-        "pending": progress.pending,
+    fields = {
         "limited": {"users": progress.users, "of": state.limited_of} if state.limited_of else None,
-        "event_counts": progress.event_counts,
         "answers": answer_fields(progress),
         "last_failure": state.last_failure and messages.noted(state.last_failure),
         "tiers": messages.tier_fields(progress, progress.tier_costs),
+        "cooling_seconds": round(state.cooling_seconds, 1),
+        "tokens_per_second": rounded(progress.tokens_per_second, 1),
+        "cost": rounded(progress.cost, 6),
+        "cost_projected": rounded(progress.cost_projected, 6),
+        "seconds": round(progress.seconds, 3),
     }
     shown = progress_fields(state.status, progress, progress.eta_seconds)
     if state.shards:
@@ -81,7 +79,7 @@ def status_json(state: RunState, **more: object) -> str:
             "missing_shards": state.missing_shards,
             "merged_at": state.merged_at,
         }
-    return encode(shown | {key: fields[key] for key in _STATUS_KEYS.split()} | more)
+    return encode(shown | picked(_STATUS_KEYS, fields, state.endpoint, state, progress) | more)
 
 
 def _shard_fields(shard: ShardState) -> dict[str, object]:
@@ -257,17 +255,15 @@ def _print_unknown_actions(console: Console, rows: Mapping[str, int]) -> None:
 
 def summary_json(summary: Summary) -> str:
     """Return the object that run and resume print with --json."""
-    fields = asdict(summary) | {
+    fields = {
         "success_count": summary.done,
         "failed_count": summary.failed,
-        "pending": summary.pending,
-        "event_counts": summary.event_counts,
         "answers": answer_fields(summary),
-        "cost": None if summary.cost is None else round(summary.cost, 6),
+        "cost": rounded(summary.cost, 6),
         "seconds": round(summary.seconds, 3),
         "tiers": messages.tier_fields(summary, summary.tier_costs),
     }
-    return encode({key: fields[key] for key in _SUMMARY_KEYS.split()})
+    return encode(picked(_SUMMARY_KEYS, fields, summary))
 
 
 def _end_headline(summary: Summary) -> str:
@@ -501,7 +497,7 @@ def _user_headline(view: UserView) -> str:
 def journey_text(journey: Mapping[str, Any]) -> str:
     """Return a journey on one line: what for, when, whether it led to a conversion, its steps."""
     first, last = str(journey["start"])[:_DATE], str(journey["end"])[:_DATE]
-    days = ngettext("{count} day", "{count} days", journey["days"]).format(count=count(journey["days"]))
+    days = ngettext("{count} day", "{count} days", journey["days"])
     facts = [first if first == last else f"{first} – {last}", days]
     if journey["converted"]:
         facts.append(_("converted"))

@@ -8,10 +8,11 @@ from typing import get_args
 
 import pytest
 
+from eventabs.choices import ExportFormat
 from eventabs.errors import UsageError
 from eventabs.records import Part
 from eventabs.store.directory import RunDirectory
-from eventabs.store.exports import ExportFormat, export_events, write_results
+from eventabs.store.exports import export_events, write_results
 from eventabs.store.ledger import PartChange
 from exports_kit import export_file, export_files, make_event, make_journey, make_run, open_run
 from runs_kit import SIZE, bad, make_log, well
