@@ -8,7 +8,7 @@ from eventabs.inspection.report import by_batch_users
 from eventabs.records import InputWarning
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import Summary
-from eventabs.runs.settlement import Settlement
+from eventabs.runs.settlement import Session
 from eventabs.store.ledger import pack_json, pack_log, pack_text
 from house import lines
 from runs_jobs import RULES, Place, finish
@@ -118,7 +118,7 @@ def test_a_reply_that_nobody_has_read_yet_is_read_too_and_a_stopped_run_stays_st
         raise StorageError("full")  # noqa: EM101  what it says does not matter
 
     with monkeypatch.context() as broken:
-        broken.setattr(Settlement, "settle_reply", full)
+        broken.setattr(Session, "settle_reply", full)
         run(place)
     summary = read_again(place)
     assert (summary.status, summary.done, summary.pending) == ("stopped", 2, 4)

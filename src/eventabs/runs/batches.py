@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
@@ -34,7 +34,6 @@ from eventabs.records import (
     PlannedPart,
     Reply,
     RunStatus,
-    Usage,
 )
 from eventabs.runs.components import (
     batch_profile,
@@ -44,8 +43,8 @@ from eventabs.runs.components import (
 from eventabs.runs.engine import open_call
 from eventabs.runs.limits import SpendingLimit, snapshot
 from eventabs.runs.observer import JobChanged, JobTrouble, RepliesRead, RequestsWritten
-from eventabs.runs.settlement import Call, Scheduler, Session, Settlement
-from eventabs.stop import Stop, StopRequested
+from eventabs.runs.settlement import Call, Session, scheduler_of
+from eventabs.stop import StopRequested
 from eventabs.store import (
     Job,
     JobState,
@@ -95,10 +94,8 @@ class JobRoom:
 class RequestWriter:
     """Opens calls for what the scheduler has, as requests of a job, and writes requests as lines."""
 
-    def __init__(self, session: Session, scheduler: Scheduler, stop: Stop) -> None:
-        self.scheduler = scheduler
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._stop = stop
         self._url = batch_profile(session.run.settings).url
         self._sampling = session.sampling()
 
@@ -112,7 +109,7 @@ class RequestWriter:
         room = room or JobRoom()
         job_id: int | None = None
         while group := self._take(room, spending):
-            self._stop.check()
+            self._session.stop.check()
             job_id, opened = await self._session.writer.write(
                 partial(self._open, state=state, job_id=job_id, group=group)
             )
@@ -126,11 +123,11 @@ class RequestWriter:
         """Take the next batches that still fit."""
         group = list[Batch]()
         lines = room.lines
-        while len(group) < lines and (batch := self.scheduler.next()) is not None:
+        while len(group) < lines and (batch := self._session.scheduler.next()) is not None:
             tokens = spending.input_tokens(batch)
             fits = tokens <= room.tokens or not room.has_to_fit
             if not fits or not spending.reserve(batch, self._session.tracker):
-                self.scheduler.put_first(batch)
+                self._session.scheduler.put_first(batch)
                 break
             room.requests, room.tokens, room.has_to_fit = room.requests - 1, room.tokens - tokens, True
             group.append(batch)
@@ -194,10 +191,8 @@ Kind = Literal["replies", "errors", "not_reached", "repeated", "late", "unknown"
 class ReplyReader:
     """Takes lines of output and error files into the ledger, then settles them."""
 
-    def __init__(self, session: Session, settlement: Settlement) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._settlement = settlement
-        self._count_tokens = session.token_counter()
         self._errors: dict[int, EndpointError] = {}
         self._replies = 0
 
@@ -221,9 +216,7 @@ class ReplyReader:
 
     async def _store(self, lines: Sequence["providers.ReplyLine"]) -> Counter[Kind]:
         named = [(call_of(line.custom_id, self._session.run.facts["run_id"]), line.result) for line in lines]
-        kinds, stored = await self._session.writer.write(
-            partial(_store, named=named, count_tokens=self._count_tokens)
-        )
+        kinds, stored = await self._session.writer.write(partial(self._stored, named=named))
         for (call_id, result), kind in zip(named, kinds, strict=True):
             if call_id is not None and isinstance(result, EndpointError) and kind == "errors":
                 self._errors[call_id] = result
@@ -231,12 +224,25 @@ class ReplyReader:
             self._session.tracker.count_reply(reply.usage, reply.seconds, len(reply.text), reply.tier)
         return Counter(kinds)
 
+    def _stored(
+        self, ledger: Ledger, named: Sequence[tuple[int | None, Reply | EndpointError | None]]
+    ) -> tuple[list[Kind], list[Reply]]:
+        """Store the replies among some lines. Return what each line is, and the replies that were stored."""
+        kinds, stored = list[Kind](), list[Reply]()
+        for call_id, result in named:
+            kinds.append(_kind(ledger, call_id, result))
+            if kinds[-1] == "replies" and call_id is not None and isinstance(result, Reply):
+                ((input_tokens,),) = ledger.rows("SELECT input_tokens FROM calls WHERE id = ?", call_id)
+                stored.append(self._session.counted(result, input_tokens))
+                ledger.store_reply(call_id, stored[-1])
+        return kinds, stored
+
     async def settle(self) -> None:
         """Settle all that was taken: replies first, since an error beside a reply to the same request says nothing.
 
         Raises the first error that no other request could fare better with, once everything else is settled.
         """
-        await self._settlement.settle_unread()
+        await self._session.settle_unread()
         errors, self._errors = self._errors, {}
         refused = [error for error in errors.values() if isinstance(error, RejectedRequestError)]
         if refused and len(refused) == len(errors) and not self._replies:
@@ -252,29 +258,12 @@ class ReplyReader:
             if await self._session.writer.write(partial(call_status, call_id=call_id)) == "sent":
                 batch = await self._session.writer.write(partial(batch_of_call, call_id=call_id))
                 try:
-                    await self._settlement.settle_error(Call(call_id, batch, {}), error)
+                    await self._session.settle_error(Call(call_id, batch, {}), error)
                 except EndpointError as raised:
                     fatal = fatal or raised
                 self._session.tracker.add(batches_done=1)
         if fatal is not None:
             raise fatal
-
-
-def _store(
-    ledger: Ledger,
-    named: Sequence[tuple[int | None, Reply | EndpointError | None]],
-    count_tokens: Callable[[str], int],
-) -> tuple[list[Kind], list[Reply]]:
-    """Store the replies among some lines. Return what each line is, and the replies that were stored."""
-    kinds, stored = list[Kind](), list[Reply]()
-    for call_id, result in named:
-        kind = _kind(ledger, call_id, result)
-        kinds.append(kind)
-        if kind == "replies" and call_id is not None and isinstance(result, Reply):
-            reply = _counted(ledger, call_id, result, count_tokens)
-            ledger.store_reply(call_id, reply)
-            stored.append(reply)
-    return kinds, stored
 
 
 def _kind(ledger: Ledger, call_id: int | None, result: Reply | EndpointError | None) -> Kind:
@@ -294,13 +283,6 @@ def _kind(ledger: Ledger, call_id: int | None, result: Reply | EndpointError | N
     return "errors"
 
 
-def _counted(ledger: Ledger, call_id: int, reply: Reply, count_tokens: Callable[[str], int]) -> Reply:
-    if reply.usage_reported:
-        return reply
-    ((input_tokens,),) = ledger.rows("SELECT input_tokens FROM calls WHERE id = ?", call_id)
-    return replace(reply, usage=Usage(input_tokens, count_tokens(reply.text + reply.reasoning)))
-
-
 T = TypeVar("T")
 
 _SLOWER = 1.5  # factor by which a look that finds nothing new makes the next wait longer
@@ -314,26 +296,19 @@ _SECOND_LOOK = 5.0  # seconds after which a listing that lags has what was creat
 class JobRunner:
     """Submits what the scheduler has as jobs, waits for them, and settles what they bring.
 
-    Setting `closing` ends all waiting. Once a job took too long and was cancelled, `asks_rest_live` is set.
+    The session's `closing` ends all waiting. Once a job took too long and was cancelled, `asks_rest_live` is set.
     """
 
     def __init__(
-        self,
-        session: Session,
-        service: "providers.BatchService",
-        requests: RequestWriter,
-        lines: "providers.ReplyLines",
-        stop: Stop,
+        self, session: Session, service: "providers.BatchService", lines: "providers.ReplyLines"
     ) -> None:
-        run = session.run
-        self.closing = asyncio.Event()
         self.asks_rest_live = False
         self._session = session
         self._service = service
-        self._requests = requests
-        self._reader = ReplyReader(session, Settlement(session, requests.scheduler))
+        self._requests = RequestWriter(session)
+        self._reader = ReplyReader(session)
         self._lines = lines
-        self._grace_seconds = stop.grace_seconds
+        run = session.run
         self._run_id, self._observer, self._settings = run.facts["run_id"], run.observer, run.settings.batch
         self._profile = batch_profile(run.settings)
         self._queue_tokens = self._settings.max_enqueued_tokens  # of all prompts that wait, 0: not known
@@ -352,7 +327,7 @@ class JobRunner:
         """
         for job in await self._take_up():
             await self._submit(job, in_doubt=True)
-        self._requests.scheduler.plan_again()
+        self._session.scheduler.plan_again()
         self._is_filling = True
         while True:
             await self._fill()
@@ -401,7 +376,7 @@ class JobRunner:
 
     def _room_now(self) -> JobRoom | None:
         """Return what the next job may hold; None: nothing is planned in this wave, or it has to wait for others."""
-        planned = self._requests.scheduler.planned
+        planned = self._session.scheduler.planned
         self._is_filling = self._is_filling and planned > 0  # what comes back later is the next wave's
         waiting = sum(job.input_tokens for job in self._open.values())
         if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
@@ -562,15 +537,15 @@ class JobRunner:
         )
         del self._open[job.id]
         for batch in missing:
-            self._requests.scheduler.put_back(batch.parts)
-        waiting = self._requests.scheduler.batches
+            self._session.scheduler.put_back(batch.parts)
+        waiting = self._session.scheduler.batches
         self._session.run.save(self._session.tracker, status="running", batches_waiting=waiting)
         return len(missing)
 
     async def _make_room(self, job: Job, said: str) -> None:
         """Let the next job be half as large as one that the queue had no room for, and wait for others."""
         self._queue_tokens = max(1, job.input_tokens // 2)
-        self._requests.scheduler.plan_again()
+        self._session.scheduler.plan_again()
         self._is_filling = True
         self._refusals += 1
         if self._refusals >= _MOST_REFUSALS:
@@ -603,7 +578,7 @@ class JobRunner:
         """Show how far the run is, here and in `eventabs status`."""
         tracker = self._session.tracker
         tracker.in_flight = sum(job.requests for job in self._open.values())
-        progress = tracker.progress(waiting=self._requests.scheduler.batches, workers=1)
+        progress = tracker.progress(waiting=self._session.scheduler.batches, workers=1)
         self._observer.progressed(progress)
         kept = {"progress": snapshot(progress, self._session.wall_clock())}
         self._session.writer.post(lambda ledger: ledger.set_meta(kept))
@@ -628,11 +603,11 @@ class JobRunner:
     async def _unless_stopped(self, asking: Awaitable[T]) -> T:
         """Await an answer; once `closing` is set, only some seconds more. Raises StopRequested then."""
         task = asyncio.ensure_future(asking)
-        closed = asyncio.ensure_future(self.closing.wait())
+        closed = asyncio.ensure_future(self._session.closing.wait())
         try:
             await asyncio.wait({task, closed}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                await asyncio.wait({task}, timeout=self._grace_seconds)
+                await asyncio.wait({task}, timeout=self._session.stop.grace_seconds)
             if not task.done():
                 raise StopRequested
             return task.result()
@@ -642,8 +617,8 @@ class JobRunner:
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.closing.wait(), seconds)
-        if self.closing.is_set():
+            await asyncio.wait_for(self._session.closing.wait(), seconds)
+        if self._session.closing.is_set():
             raise StopRequested
 
 
@@ -663,7 +638,7 @@ def _backoff(tries: int) -> float:
 
 
 @asynccontextmanager
-async def opened_jobs(session: Session, scheduler: Scheduler, stop: Stop) -> AsyncIterator[JobRunner]:
+async def opened_jobs(session: Session) -> AsyncIterator[JobRunner]:
     """Open the runner of the batch service's jobs; a requested stop ends its waiting."""
     settings, loop = session.run.settings, asyncio.get_running_loop()
     # another tier may have an address of its own
@@ -671,10 +646,8 @@ async def opened_jobs(session: Session, scheduler: Scheduler, stop: Stop) -> Asy
     endpoint = endpoint_of(ordinary, session.run.environment)
     service = providers.BatchService(endpoint, batch_profile(settings), call_limits(settings))
     async with aclosing(service):
-        requests = RequestWriter(session, scheduler, stop)
-        lines = providers.ReplyLines(endpoint, service.host, BATCH_TIER)
-        runner = JobRunner(session, service, requests, lines, stop)
-        with stop.calling(lambda: loop.call_soon_threadsafe(runner.closing.set)):
+        runner = JobRunner(session, service, providers.ReplyLines(endpoint, service.host, BATCH_TIER))
+        with session.stop.calling(lambda: loop.call_soon_threadsafe(session.closing.set)):
             yield runner
     session.tracker.in_flight = 0
 
@@ -684,9 +657,9 @@ Ask = Callable[[list[PlannedPart]], Awaitable[RunStatus]]  # asks about parts ca
 _MOST_WAVES = 3  # of jobs; what is left then is asked about live, so that every run ends
 
 
-async def read_replies(session: Session, settlement: Settlement, replies: Sequence[Path]) -> None:
+async def read_replies(session: Session, replies: Sequence[Path]) -> None:
     """Store what files hold, then settle it. Raises InputError for a file without any reply."""
-    reader = ReplyReader(session, settlement)
+    reader = ReplyReader(session)
     endpoint = endpoint_of(session.run.settings.llm, session.run.environment)
     for path in replies:
         found = await reader.take(path, providers.ReplyLines(endpoint, path.name))
@@ -698,44 +671,39 @@ async def read_replies(session: Session, settlement: Settlement, replies: Sequen
     await reader.settle()
 
 
-async def write_requests(session: Session, pending: Sequence[PlannedPart], stop: Stop) -> RunStatus:
+async def write_requests(session: Session, pending: Sequence[PlannedPart]) -> RunStatus:
     """Write what is pending, and what is still awaited, as lines of requests.jsonl."""
     run = session.run
-    scheduler = session.scheduler(pending, probe=False)
-    if pending:
-        session.announce(scheduler, pending)
-    requests = RequestWriter(session, scheduler, stop)
-    spending = session.spending()
+    session.plan(pending)
+    requests, spending = RequestWriter(session), session.spending()
     spending.hold(*await session.writer.write(awaited_tokens))
     await requests.open_job("written", spending)
     count = await session.writer.write(requests.write_lines)
     if not count:
         run.directory.requests.unlink(missing_ok=True)
         return "completed"
-    run.observer.noted(RequestsWritten(str(run.directory.requests), count, scheduler.batches))
+    run.observer.noted(RequestsWritten(str(run.directory.requests), count, session.scheduler.batches))
     return "waiting"
 
 
-async def run_jobs(session: Session, pending: list[PlannedPart], stop: Stop, call: Ask) -> RunStatus:
+async def run_jobs(session: Session, pending: list[PlannedPart], call: Ask) -> RunStatus:
     """Ask about what is pending through the batch service, wave by wave, and about the last of it live."""
     batch = session.run.settings.batch
     has_jobs = any(job.is_out for job in await session.writer.write(stored_jobs))
     if not has_jobs and not session.learner.has_learned and batch.live_calls:
         # a few calls, so that the length of answers is known when jobs are planned
-        scheduler = session.scheduler(pending, probe=True)
+        scheduler = scheduler_of(session.run, pending, session.learner.limits, probe=True)
         first = [scheduler.next() for _call in range(batch.live_calls)]
         parts = [planned for each in first if each is not None for planned in each.parts]
         if await call(parts) == "interrupted":
             return "interrupted"
         pending = await session.writer.write(Ledger.pending_parts)
-    scheduler = session.scheduler(pending, probe=False)
-    if pending:
-        session.announce(scheduler, pending)
-    async with opened_jobs(session, scheduler, stop) as jobs:
+    session.plan(pending)
+    async with opened_jobs(session) as jobs:
         for _wave in range(_MOST_WAVES):
-            total = session.tracker.counts.batches_done + scheduler.batches
-            is_worth_a_job = scheduler.batches > max(batch.live_calls, batch.live_share * total)
-            if is_worth_a_job or has_jobs:
+            waiting = session.scheduler.batches
+            total = session.tracker.counts.batches_done + waiting
+            if has_jobs or waiting > max(batch.live_calls, batch.live_share * total):
                 await jobs.run()
             has_jobs = False
             if jobs.asks_rest_live:
@@ -743,10 +711,9 @@ async def run_jobs(session: Session, pending: list[PlannedPart], stop: Stop, cal
     return await call(await session.writer.write(Ledger.pending_parts))
 
 
-async def cancel_jobs(session: Session, stop: Stop) -> None:
+async def cancel_jobs(session: Session) -> None:
     """Cancel all jobs of the batch service. Raises StoppedError when that is done: nothing else was asked for."""
-    scheduler = session.scheduler([], probe=False)
-    async with opened_jobs(session, scheduler, stop) as jobs:
+    async with opened_jobs(session) as jobs:
         await jobs.cancel()
     message = _(
         "no job of the batch service is left; what they had done is kept. Ask about the rest with: eventabs resume,"

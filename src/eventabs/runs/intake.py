@@ -24,12 +24,10 @@ from eventabs.prompts import (
     Parts,
     PromptBuilder,
     measure_logs,
-    measure_part,
     measure_parts,
     sampled,
-    split,
 )
-from eventabs.records import InputWarning, Part, PartSize, RejectedRow, UserLog
+from eventabs.records import InputWarning, RejectedRow, UserLog
 from eventabs.runs.components import (
     RunContext,
     batch_limits,
@@ -420,16 +418,6 @@ def log_users(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_us
         stop.check()
         with ledger.transaction():
             ledger.add_users(chunk)
-
-
-def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Part, PartSize]]:
-    """Cut a log in parts of at most half its behaviors, nothing if it is a single one.
-
-    `start` is the index of the log's first behavior in the user's whole log.
-    """
-    half = (len(log.behaviors) + 1) // 2
-    parts = split(log, lambda first, last: last - first < half)
-    return [] if len(parts) == 1 else [measure_part(log, part, builder, start) for part in parts]
 
 
 def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -> None:

@@ -3,9 +3,8 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from copy import copy
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
@@ -90,14 +89,7 @@ from eventabs.runs.observer import (
     StateChanged,
     Summary,
 )
-from eventabs.runs.settlement import (
-    BudgetLearner,
-    Scheduler,
-    Session,
-    Settlement,
-    acceptable,
-    scheduler_of,
-)
+from eventabs.runs.settlement import Session, acceptable, scheduler_of
 from eventabs.stop import Stop, StopRequested
 from eventabs.store import (
     Ledger,
@@ -169,11 +161,12 @@ async def execute(
                 await _in_thread(read_input, run, stop)
             if is_extending(run.facts):
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
-                    with _opened_session(run, run.tracker()) as session:
-                        await Settlement(session, Scheduler([], session.limits)).settle_unread()
+                    with _opened_session(run, stop, run.tracker()) as session:
+                        await session.settle_unread()
                 await _in_thread(take_in_export, run, stop)
             run.save(run.tracker(), status="running")
-            status = await _call_model(run, stop, tracker, replies, cancel=cancel)
+            with _opened_session(run, stop, tracker) as session:
+                status = await _call_model(session, replies, cancel=cancel)
         except StopRequested:
             status = "interrupted"
         except StoppedError as error:
@@ -197,71 +190,53 @@ async def _in_thread(read: Callable[[RunContext, Stop], Sequence[Note]], run: Ru
         run.observer.noted(note)
 
 
-async def _call_model(
-    run: RunContext,
-    stop: Stop,
-    so_far: ProgressTracker,
-    replies: Sequence[Path],
-    *,
-    cancel: bool,
-) -> RunStatus:
+async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool) -> RunStatus:
     """Ask about everything that is pending. Return how that ended."""
-    if not is_extended(run.facts):
-        write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
-    with _opened_session(run, so_far) as session:
-        # what it puts back is in the ledger too
-        settlement = Settlement(session, Scheduler([], session.limits))
-        await settlement.settle_unread()
-        if replies:
-            await read_replies(session, settlement, replies)
-        if cancel:
-            await cancel_jobs(session, stop)
-        jobs = await session.writer.write(stored_jobs)
-        if run.settings.run.mode != "batch" and (said := going_on(jobs)):
-            message = _("{said}; go on with --mode batch")
-            raise RunDirectoryError(message.format(said=said))
-        if run.settings.run.mode != "files":  # what is out in a file is asked about here now
-            await session.writer.write(give_up_written)
-        pending = await session.writer.write(Ledger.pending_parts)
-        call = partial(_call_pending, session, stop=stop)
-        match run.settings.run.mode:
-            case "files":
-                return await write_requests(session, pending, stop)
-            case "batch":
-                return await run_jobs(session, pending, stop, call)
-        return await call(pending)
+    mode, write = session.run.settings.run.mode, session.writer.write
+    await session.settle_unread()  # what it puts back is in the ledger too
+    if replies:
+        await read_replies(session, replies)
+    if cancel:
+        await cancel_jobs(session)
+    if mode != "batch" and (said := going_on(await write(stored_jobs))):
+        message = _("{said}; go on with --mode batch")
+        raise RunDirectoryError(message.format(said=said))
+    if mode != "files":  # what is out in a file is asked about here now
+        await write(give_up_written)
+    pending = await write(Ledger.pending_parts)
+    if mode == "files":
+        return await write_requests(session, pending)
+    call = partial(_call_pending, session)
+    return await (run_jobs(session, pending, call) if mode == "batch" else call(pending))
 
 
 @contextmanager
-def _opened_session(run: RunContext, so_far: ProgressTracker) -> Iterator[Session]:
+def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Iterator[Session]:
     builder = run.builder()
-    limits = batch_limits(run.settings, builder)
-    # the files of an extended run are whole, and stay so until they are replaced
-    files = nullcontext() if is_extended(run.facts) else ResultFiles(run.directory)
+    files: AbstractContextManager[ResultFiles | None] = (
+        nullcontext()
+    )  # those of an extended run are whole, and stay so until they are replaced
+    if not is_extended(run.facts):
+        write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
+        files = ResultFiles(run.directory)
     # the writer appends the results too, so it closes first
     with files as results, LedgerWriter(run.ledger) as writer:
-        learner, tracker = BudgetLearner(limits), run.tracker(so_far.seconds)
-        yield Session(run, builder, limits, learner, writer, results, tracker)
+        limits, tracker = batch_limits(run.settings, builder), run.tracker(so_far.seconds)
+        yield Session(run, stop, builder, limits, writer, results, tracker)
 
 
-async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop) -> RunStatus:
+async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStatus:
     if not pending:
         return "completed"
-    run = session.run
-    scheduler = session.scheduler(pending, probe=kind_of(run.settings.provider).is_remote)
-    session.announce(scheduler, pending)
-    if kind_of(run.settings.provider).is_remote and run.cluster is None:
-        await require_connection(run, stop)
-    closing = asyncio.Event()
-    limits = run.settings.run
-    async with opened_provider(run, closing, session.leave_out) as complete:
+    run, limits = session.run, session.run.settings.run
+    is_remote = kind_of(run.settings.provider).is_remote
+    session.plan(pending, probe=is_remote)
+    if is_remote and run.cluster is None:
+        await require_connection(run, session.stop)
+    async with opened_provider(run, session.closing, session.leave_out) as complete:
         engine = Engine(
             session=session,
-            settlement=Settlement(session, scheduler),
             complete=complete,
-            closing=closing,
-            grace_seconds=stop.grace_seconds,
-            save=_saving(session, scheduler),
             spending=session.spending(),
             failures=FailureLimit(
                 run.facts,
@@ -274,26 +249,9 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
             concurrency=ConcurrencyLimit(limits.concurrency, limits.max_concurrency, time.monotonic),
         )
         loop = asyncio.get_running_loop()
-        with stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
+        with session.stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
             await engine.run()
         return "interrupted" if engine.stopped else "completed"
-
-
-def _saving(session: Session, scheduler: Scheduler) -> Callable[[], Awaitable[None]]:
-    """Return what writes the checkpoint beside the event loop, once at a time: who waits for that writes the newest counts for all who came since."""
-    turn, is_awaited = asyncio.Lock(), False
-
-    async def save() -> None:
-        nonlocal is_awaited
-        if not is_awaited:
-            is_awaited = True
-            async with turn:
-                is_awaited = False
-                counted, waiting = copy(session.tracker), scheduler.batches
-                write = partial(session.run.save, counted, status="running", batches_waiting=waiting)
-                await asyncio.to_thread(write)
-
-    return save
 
 
 def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress:
