@@ -5,7 +5,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -397,7 +397,7 @@ def estimate_extension(
         builder = builder_of(settings, {**facts, "extension": {"state": TAKING}})
         limits = batch_limits(settings, builder)
         planner = Planner(ledger, settings, builder, limits)
-        lateness, stop, counts = settings.extend.lateness_seconds, Stop(), ExtensionCounts()
+        lateness, stop, counts = settings.extend.lateness_seconds, Stop(), Counter[str]()
         pending: dict[str, list[PartSize]] = {}
         for planned in ledger.pending_parts():
             pending.setdefault(planned.part.user_id, []).append(planned.size)
@@ -406,7 +406,7 @@ def estimate_extension(
             found = survey(export, ledger, lateness=lateness, stop=stop)
             for change in user_changes(export, ledger, found, lateness=lateness, stop=stop):
                 user, counted = planner.plan(change)
-                counts += counted
+                counts.update(counted)
                 if user is not None:
                     pending[change.seen.user_id] = [size for _part, size in user.asked]
             described = describe_export(export, settings, prompt_language_in(facts))
@@ -417,7 +417,7 @@ def estimate_extension(
     ]
     batches, prompt, output = plan_batches(parts, limits, settings)
     return ExtensionEstimate(
-        **asdict(counts),
+        **counts,
         users=sum(map(bool, pending.values())),
         batches=len(batches),
         prompt_tokens=prompt,

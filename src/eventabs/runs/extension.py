@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from heapq import merge
 from itertools import chain, groupby, islice
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -29,7 +29,7 @@ from eventabs.prompts import (
     log_of_part,
     measure_parts,
 )
-from eventabs.records import Behavior, Event, Journey, Outcome, Part, PartSize, UserLog, row_ranges, rows_in
+from eventabs.records import Behavior, Event, Outcome, Part, PartSize, UserLog, row_ranges, rows_in
 from eventabs.replies import joined
 from eventabs.runs.components import (
     COMPARING,
@@ -72,8 +72,6 @@ from eventabs.store import (
 )
 
 _SECONDS_A_DAY = 86_400
-_USERS_A_LOOK: Final = 500  # between looks at a requested stop
-_Of = TypeVar("_Of", Event, Journey)
 _GONE = -1  # the place of a behavior that is not in the log any more
 
 
@@ -91,27 +89,21 @@ class Window(NamedTuple):
     days: frozenset[int] = frozenset()
 
 
-class LogChange(NamedTuple):
-    """What an export changes in a log.
+class UserChange(NamedTuple):
+    """What an export changes for a user. `known` is None for a new one, `ordinals` those of its behaviors, `seen` what the export has.
 
     `added` come into the log, among them `late` ones, which lie before its last behavior; `too_late` do not. `removed` are
     log indices; `replaced` of these have another behavior of the same moment in their place.
     """
 
+    known: UserLog | None
+    ordinals: str | None
+    seen: UserLog
     added: tuple[Behavior, ...] = ()
     late: int = 0
     too_late: tuple[Behavior, ...] = ()
     removed: tuple[int, ...] = ()
     replaced: int = 0
-
-
-class UserChange(NamedTuple):
-    """What an export changes for a user. `known` is None for a new one, `ordinals` those of its behaviors, `seen` what the export has."""
-
-    known: UserLog | None
-    ordinals: str | None
-    seen: UserLog
-    found: LogChange
 
 
 def _epoch_day(behavior: Behavior) -> int:
@@ -153,13 +145,15 @@ def _identity(behavior: Behavior) -> Hashable:
     return behavior[:5] if offset is None else (offset, *behavior[:5])
 
 
-def compared(known: UserLog | None, seen: UserLog, window: Window, lateness: int) -> LogChange:
+def compared(
+    known: UserLog | None, ordinals: str | None, seen: UserLog, window: Window, lateness: int
+) -> UserChange:
     """Sort out what an export and a log do not share.
 
     A new behavior is too late if it lies more than `lateness` seconds before the log's last one and replaces no other.
     """
     if known is None:
-        return LogChange(seen.behaviors)
+        return UserChange(None, None, seen, seen.behaviors)
     log = known.behaviors
     new, missing, _known = _unshared(log, seen.behaviors, window)
     removed = tuple(index for index in missing if _epoch_day(log[index]) in window.days)
@@ -178,7 +172,7 @@ def compared(known: UserLog | None, seen: UserLog, window: Window, lateness: int
                 continue
             late += 1
         added.append(behavior)
-    return LogChange(tuple(added), late, tuple(too_late), removed, replaced)
+    return UserChange(known, ordinals, seen, tuple(added), late, tuple(too_late), removed, replaced)
 
 
 @dataclass(slots=True)
@@ -226,7 +220,7 @@ def survey(
     if (span := export.span()) is None:
         return found
     found.window = Window(*span)
-    for log in _looking(export.user_logs(), stop):
+    for log in stop.until(export.user_logs()):
         known = find_user(ledger, log.user_id)
         if known is not None:
             _refuse_other_clock(known[0], log)
@@ -247,11 +241,11 @@ def user_changes(
     export: Export, ledger: Ledger, surveyed: Survey, *, lateness: int, stop: Stop
 ) -> Iterator[UserChange]:
     """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
-    touched = (log for log in _looking(export.user_logs(), stop) if log.user_id in surveyed.touched)
+    touched = (log for log in stop.until(export.user_logs()) if log.user_id in surveyed.touched)
     absent = (UserLog(user_id, ()) for user_id in _absent(export, ledger, surveyed.window))
     for seen in chain(touched, absent):
         known, ordinals = find_user(ledger, seen.user_id) or (None, None)
-        yield UserChange(known, ordinals, seen, compared(known, seen, surveyed.window, lateness))
+        yield compared(known, ordinals, seen, surveyed.window, lateness)
 
 
 def _absent(export: Export, ledger: Ledger, window: Window) -> Iterator[str]:
@@ -267,13 +261,6 @@ def _absent(export: Export, ledger: Ledger, window: Window) -> Iterator[str]:
             at = next(present, None)
         if at != user_id:
             yield user_id
-
-
-def _looking(logs: Iterable[UserLog], stop: Stop) -> Iterator[UserLog]:
-    for number, log in enumerate(logs):
-        if number % _USERS_A_LOOK == 0:
-            stop.check()
-        yield log
 
 
 def _refuse_other_clock(known: UserLog, log: UserLog) -> None:
@@ -324,12 +311,16 @@ def grown(change: UserChange) -> GrownLog:
     """
     old = change.known.behaviors if change.known else ()
     numbers = rows_in(change.ordinals) if change.ordinals else list(range(len(old) + 1))
-    removed, found = set(change.found.removed), change.found
+    removed = set(change.removed)
     kept = ((behavior, index) for index, behavior in enumerate(old) if index not in removed)
-    added = ((behavior, _GONE) for behavior in found.added)
+    added = ((behavior, _GONE) for behavior in change.added)
     places, ordinals, behaviors = [_GONE] * len(old), list[int](), list[Behavior]()
     following = numbers[-1]
-    by_moment = groupby(merge(kept, added, key=_moment), key=_moment)
+
+    def moment(pair: tuple[Behavior, int]) -> int:
+        return instant(pair[0])
+
+    by_moment = groupby(merge(kept, added, key=moment), key=moment)
     for behavior, index in (
         pair for at, pairs in by_moment for pair in _ordered(list(pairs), at, change.seen)
     ):
@@ -343,10 +334,6 @@ def grown(change: UserChange) -> GrownLog:
     profile = change.seen.profile or (change.known.profile if change.known else ())
     log = UserLog(change.seen.user_id, tuple(behaviors), profile)
     return GrownLog(log, places, [*ordinals, following])
-
-
-def _moment(pair: tuple[Behavior, int]) -> int:
-    return instant(pair[0])
 
 
 def _ordered(pairs: list[tuple[Behavior, int]], moment: int, seen: UserLog) -> list[tuple[Behavior, int]]:
@@ -387,18 +374,17 @@ class Planner:
         self._journey_days = settings.extend.journey_days
         self._builder, self._limits = builder, limits
 
-    def plan(self, change: UserChange) -> tuple[PlannedUser | None, ExtensionCounts]:
-        """Plan what an export changes for a user, None where nothing does, and count it."""
-        known, _ordinals, _seen, found = change
-        changes_log = bool(found.added or found.removed)
-        counts = ExtensionCounts(
-            new_users=known is None,
-            extended_users=known is not None and changes_log,
-            new_behaviors=len(found.added),
-            late_behaviors=found.late,
-            changed_behaviors=found.replaced,
-            gone_behaviors=len(found.removed) - found.replaced,
-            too_late_behaviors=len(found.too_late),
+    def plan(self, change: UserChange) -> tuple[PlannedUser | None, Counter[str]]:
+        """Plan what an export changes for a user, None where nothing does, and count it by the names of `ExtensionCounts`."""
+        known, changes_log = change.known, bool(change.added or change.removed)
+        counts = Counter(
+            new_users=int(known is None),
+            extended_users=int(known is not None and changes_log),
+            new_behaviors=len(change.added),
+            late_behaviors=change.late,
+            changed_behaviors=change.replaced,
+            gone_behaviors=len(change.removed) - change.replaced,
+            too_late_behaviors=len(change.too_late),
         )
         if known is not None and not changes_log:
             return None, counts
@@ -406,16 +392,11 @@ class Planner:
         outcome = known_outcome(self.ledger, new.log.user_id) if known else None
         if outcome is None or not new.log.behaviors:  # a user without an answer is asked about whole
             return PlannedUser(new, measure_parts(new.log, self._builder, self._limits)), counts
-        return self._extended(change, new, outcome, counts)
-
-    def _extended(
-        self, change: UserChange, new: GrownLog, outcome: Outcome, counts: ExtensionCounts
-    ) -> tuple[PlannedUser, ExtensionCounts]:
         asked = _asked_rows(change, new, outcome)
-        known = [row for row in new.places if row in asked]
-        days = {new.log.behaviors[row].day for row in known}
-        counts = replace(counts, reopened_behaviors=len(known), reopened_days=len(days))
-        kept = _kept(outcome, new, asked)
+        again = [row for row in new.places if row in asked]
+        counts["reopened_behaviors"] = len(again)
+        counts["reopened_days"] = len({new.log.behaviors[row].day for row in again})
+        kept = _kept(outcome, new.places, asked, len(new.log.behaviors) - 1)
         if not asked:  # all rows of the days that were touched are gone
             return PlannedUser(new, (), kept=self._settled(kept)), counts
         listed, context = self._context(outcome, kept, new, asked)
@@ -481,8 +462,8 @@ class Planner:
         parts = measure_parts(tail, self._builder, self._limits, start=first)
         if not first:
             return PlannedUser(new, parts)
-        stays = _without(kept, set(range(first, last + 1)))
-        return PlannedUser(new, parts, kept=self._settled(replace(stays, part=Part(user_id, 0, first - 1))))
+        stays = _kept(kept, range(last + 1), set(range(first, last + 1)), first - 1)
+        return PlannedUser(new, parts, kept=self._settled(stays))
 
     def _settled(self, outcome: Outcome) -> Outcome:
         """Return an outcome whose journeys are what their events make of them."""
@@ -493,60 +474,44 @@ class Planner:
 def _asked_rows(change: UserChange, new: GrownLog, outcome: Outcome) -> set[int]:
     """Return the rows of all days that the change touches; no event lies partly on these."""
     old = change.known.behaviors if change.known else ()
-    days = {behavior.day for behavior in change.found.added}
-    days |= {old[index].day for index in change.found.removed}
+    days = {behavior.day for behavior in change.added}
+    days |= {old[index].day for index in change.removed}
     of_events = [{old[index].day for index in event.behaviors} for event in outcome.events]
     while further := set[int]().union(*(own for own in of_events if not own.isdisjoint(days))) - days:
         days |= further
     return {row for row, behavior in enumerate(new.log.behaviors) if behavior.day in days}
 
 
-def _kept(outcome: Outcome, new: GrownLog, asked: set[int]) -> Outcome:
-    """Return what stays of an outcome, under the indices of the new log."""
+def _kept(outcome: Outcome, places: Sequence[int], asked: set[int], last: int) -> Outcome:
+    """Return what stays of an outcome without the events that have one of the rows `asked`; journeys keep their others.
 
-    def placed(rows: Iterable[int]) -> tuple[int, ...]:
-        return tuple(new.places[row] for row in rows if new.places[row] != _GONE)
+    `places`: where each row lies now, or _GONE; `last`: the last row that the outcome is about then.
+    """
 
-    moved = replace(
-        outcome,
-        part=Part(new.log.user_id, 0, len(new.log.behaviors) - 1),
-        events=tuple(
-            _with_rows(event, rows) for event in outcome.events if (rows := placed(event.behaviors))
-        ),
-        journeys=tuple(_with_rows(journey, placed(journey.behaviors)) for journey in outcome.journeys),
-        minor=placed(outcome.minor),
-        unplaced=placed(outcome.unplaced),
-        unasked=placed(outcome.unasked),
+    def others(rows: Iterable[int]) -> tuple[int, ...]:
+        return tuple(places[row] for row in rows if places[row] != _GONE and places[row] not in asked)
+
+    events = list[Event]()
+    for event in outcome.events:
+        rows = tuple(places[row] for row in event.behaviors if places[row] != _GONE)
+        if rows and asked.isdisjoint(rows):
+            same = rows == event.behaviors
+            events.append(event if same else event.model_copy(update={"behaviors": rows}))
+    own = {(event.journey, event.id) for event in events}
+    kept = {
+        journey.id: [each for each in journey.events if (journey.id, each) in own]
+        for journey in outcome.journeys
+    }
+    journeys = (
+        journey.model_copy(update={"behaviors": others(journey.behaviors), "events": tuple(kept[journey.id])})
+        for journey in outcome.journeys
+        if journey.id in {event.journey for event in events}
     )
-    return _without(moved, asked)
-
-
-def _with_rows(of: _Of, rows: tuple[int, ...]) -> _Of:
-    return of if rows == of.behaviors else of.model_copy(update={"behaviors": rows})
-
-
-def _without(outcome: Outcome, rows: set[int]) -> Outcome:
-    """Return an outcome without the events that have one of some rows; journeys keep their others."""
-
-    def others(of: Iterable[int]) -> tuple[int, ...]:
-        return tuple(row for row in of if row not in rows)
-
-    events = tuple(event for event in outcome.events if rows.isdisjoint(event.behaviors))
-    journeys = {event.journey for event in events if event.journey}
-    own = {journey: {event.id for event in events if event.journey == journey} for journey in journeys}
     return replace(
         outcome,
-        events=events,
-        journeys=tuple(
-            journey.model_copy(
-                update={
-                    "behaviors": others(journey.behaviors),
-                    "events": tuple(each for each in journey.events if each in own[journey.id]),
-                }
-            )
-            for journey in outcome.journeys
-            if journey.id in own
-        ),
+        part=Part(outcome.part.user_id, 0, last),
+        events=tuple(events),
+        journeys=tuple(journeys),
         minor=others(outcome.minor),
         unplaced=others(outcome.unplaced),
         unasked=others(outcome.unasked),
@@ -698,7 +663,8 @@ def _listed(run: RunContext, found: Survey, changes: Iterable[UserChange]) -> Ex
     counts = Counter[str]()
 
     def lines() -> Iterator[bytes]:
-        for known, _ordinals, seen, change in changes:
+        for change in changes:
+            known, seen = change.known, change.seen
             rows = [("too_late", behavior) for behavior in change.too_late]
             added = Counter(map(instant, change.added))
             for index in change.removed:
@@ -756,23 +722,22 @@ def _planned(
     planner = Planner(run.ledger, run.settings, builder, batch_limits(run.settings, builder))
     files = [run.facts["files"].index(file) for file in export.files]
     extension = run.facts["extension"]
-    counts = ExtensionCounts(**extension["counts"])
+    counts = Counter[str](extension["counts"])
     while chunk := list(islice(changes, USERS_A_COMMIT)):
         stop.check()
         with run.ledger.transaction():
             for change in chunk:
-                added = tuple(each._replace(file=files[each.file]) for each in change.found.added)
-                found = change.found._replace(added=added)
-                user, counted = planner.plan(change._replace(found=found))
-                counts += counted
+                added = tuple(each._replace(file=files[each.file]) for each in change.added)
+                user, counted = planner.plan(change._replace(added=added))
+                counts.update(counted)
                 if user:
                     new, kept = user.grown, user.kept
                     stored = new.log, new.stored_ordinals, extension["since"]
                     extend_user(
                         run.ledger, *stored, asked=user.asked, rows=user.rows, kept=kept, listed=user.listed
                     )
-            counts = replace(counts, too_late_behaviors=too_late)
-            extension = extension | {"counts": asdict(counts)}
+            counts["too_late_behaviors"] = too_late
+            extension = extension | {"counts": dict(counts)}
             run.ledger.set_meta({"extension": extension})
         run.facts["extension"] = extension
-    return counts
+    return ExtensionCounts(**counts)

@@ -74,10 +74,6 @@ class ExtensionCounts:
     reopened_behaviors: int = 0
     reopened_days: int = 0
 
-    def __add__(self, other: "ExtensionCounts") -> "ExtensionCounts":
-        mine, others = asdict(self), asdict(other)
-        return ExtensionCounts(**{name: mine[name] + others[name] for name in mine})
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extended(ExtensionCounts):
