@@ -21,7 +21,6 @@ from eventabs.runs import (
     Watch,
     copy_users,
     drawn,
-    pending_use,
     settings_of_today,
 )
 from eventabs.stop import Stop
@@ -60,7 +59,7 @@ class Arm(NamedTuple):
 class AskingPlan:
     """Who is asked again in which runs, and what it takes, at most, by what the run's own answers took.
 
-    `is_open`: something is left to do. `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
+    `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
     user a prompt; 1 of an audit, which judges none. `model` and `host` are "" where no model is called, `cost` is None without prices.
     """
 
@@ -68,13 +67,18 @@ class AskingPlan:
     arms: tuple[Arm, ...]
     use: PlannedUse
     users_in_run: int
-    is_open: bool
     own: int
     margin: float
     model: str
     host: str
     cost: float | None
     currency: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is left to do."""
+        is_audit = len(self.arms) == 1
+        return _is_open(self.arms[0]) if is_audit else calibration_of(self).recommended is None
 
 
 def plan_audit(
@@ -102,8 +106,8 @@ def plan_audit(
         raise UsageError(message.format(path=source.path))
     arm = Arm(path, _users_a_prompt(path, invocation, usual[0][0] if usual else 1))
     users = drawn(done, max(1, round(share * len(done))), seed)
-    plan = _plan(source, invocation, [arm], users, order=f"audit {seed}", confirmed=confirmed)
-    return replace(plan, users_in_run=len(done), is_open=_is_open(arm))
+    order = f"audit {seed}"
+    return _plan(source, invocation, [arm], users, of=len(done), order=order, confirmed=confirmed)
 
 
 def _users_a_prompt(path: Path, invocation: Invocation, usual: int) -> int:
@@ -154,9 +158,9 @@ def plan_calibration(
         *(Arm(folder / f"{size}", size) for size in larger),
     ]
     order, asked = f"calibration {seed}", drawn(known, users, seed)
-    plan = _plan(source, invocation, arms, asked, order=order, confirmed=confirmed)
-    plan = replace(plan, users_in_run=len(known), margin=margin)
-    return replace(plan, is_open=calibration_of(plan).recommended is None)
+    return _plan(
+        source, invocation, arms, asked, of=len(known), margin=margin, order=order, confirmed=confirmed
+    )
 
 
 def _plan(
@@ -165,6 +169,8 @@ def _plan(
     arms: Iterable[Arm],
     users: list[str],
     *,
+    of: int,
+    margin: float = 1.0,
     order: str,
     confirmed: bool,
 ) -> AskingPlan:
@@ -178,10 +184,9 @@ def _plan(
         ((expected,),) = ledger.rows("SELECT sum(output_tokens) FROM parts WHERE state <> 'pending'")
     for arm in arms:
         under, changed = _under(invocation, arm), {"budget": {"max_users": arm.users}}
-        directory = copy_users(
+        directory, use = copy_users(
             source, users, arm.path, under, changed=changed, order=order, confirmed=confirmed
         )
-        use = pending_use(directory, under)
         if kept and arm.users > kept[-1].users and use.first_calls >= uses[-1].first_calls:
             directory.discard()
         else:
@@ -203,10 +208,9 @@ def _plan(
         invocation=invocation,
         arms=tuple(kept),
         use=use,
-        users_in_run=len(users),
-        is_open=True,
+        users_in_run=of,
         own=settings.budget.max_users,
-        margin=1.0,
+        margin=margin,
         model=llm.model if is_remote else "",
         host=host_of(llm.base_url) if is_remote else "",
         cost=price.cost(use.prompt_tokens, use.completion_tokens, tier=llm.tier) if is_remote else None,

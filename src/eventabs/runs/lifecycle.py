@@ -656,9 +656,10 @@ def copy_users(
     changed: Changed,
     order: str,
     confirmed: bool,
-) -> RunDirectory:
+) -> tuple[RunDirectory, PlannedUse]:
     """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
 
+    Return it with what is still to be asked in it.
     `changed` are the settings that differ, nested as flags; any other that answers depend on is refused. `order` names the
     order of the users in the batches, and must be that of a run made before.
     Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
@@ -694,14 +695,23 @@ def copy_users(
                         "{path} was made of another run or under another --seed; name another folder with --out, or remove it"
                     )
                     raise RunDirectoryError(message.format(path=directory.path))
+                settings = settings_of_today(invocation, found)
                 builder = builder_of(settings, found)
                 limits = batch_limits(settings, builder)
                 measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
                 log_users(made, measured, most_users=0, stop=Stop())
+                parts = made.pending_parts()
+                plan = plan_batches(shuffled(parts, order), limits, settings)
                 if "first_calls" not in found:
-                    first_plan = plan_batches(shuffled(made.pending_parts(), order), limits, settings)
-                    made.set_meta({"first_calls": len(first_plan.batches)})
-    return directory
+                    found["first_calls"] = len(plan.batches)
+                    made.set_meta({"first_calls": found["first_calls"]})
+    return directory, PlannedUse(
+        users=len({planned.part.user_id for planned in parts}),
+        calls=len(plan.batches),
+        first_calls=found["first_calls"],
+        prompt_tokens=plan.prompt_tokens,
+        completion_tokens=sum(plan.output_tokens),
+    )
 
 
 def _first_facts(
@@ -725,20 +735,3 @@ def _first_facts(
         "legend": origin.get("legend") or {},
         "input_complete": True,
     }
-
-
-def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
-    """Return what is still to be asked in a run that was made of another."""
-    with Ledger.watch(directory.ledger) as ledger:
-        facts = ledger.meta()
-        settings = settings_of_today(invocation, facts)
-        parts = ledger.pending_parts()
-        limits = batch_limits(settings, builder_of(settings, facts))
-        plan = plan_batches(shuffled(parts, facts["order"]), limits, settings)
-    return PlannedUse(
-        users=len({planned.part.user_id for planned in parts}),
-        calls=len(plan.batches),
-        first_calls=facts["first_calls"],
-        prompt_tokens=plan.prompt_tokens,
-        completion_tokens=sum(plan.output_tokens),
-    )
