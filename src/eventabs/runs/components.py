@@ -96,24 +96,13 @@ def open_input(
     on_copy: Callable[[Copying], object] = lambda _copying: None,
 ) -> AbstractContextManager[Export]:
     """Read the export as it is configured; see `open_export`."""
+    section = settings.input
     return open_export(
         paths,
-        columns=settings.input.columns.model_dump(),
-        profiles=settings.input.profiles,
+        **section.model_dump(exclude={"paths", "max_rejects", "shard"}),
+        shard=Shard.parse(section.shard) if section.shard else None,
         profile_columns=settings.profiles.columns,
-        timezone=settings.input.timezone,
         work_dir=work_dir,
-        keep_duplicates=settings.input.keep_duplicates,
-        encoding=settings.input.encoding,
-        dayfirst=settings.input.dayfirst,
-        duration_unit=settings.input.duration_unit,
-        header=settings.input.header,
-        user=settings.input.user,
-        sheet=settings.input.sheet,
-        table=settings.input.table,
-        strict=settings.input.strict,
-        schema=settings.input.schema,
-        shard=Shard.parse(settings.input.shard) if settings.input.shard else None,
         stop=stop,
         on_copy=on_copy,
     )
@@ -602,25 +591,18 @@ def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
     if "action" in conditions:  # as the export may say it
         words = tuple(map(canonical_action, rule.action.texts))
         conditions["action"] = TextCondition(words, rule.action.regex)
+    # without a type an event that it adds has the first of its category, or the category's own name
+    in_category = (kind.name for kind in vocabulary.types if kind.category == rule.category)
+    added = rule.type or rule.added_type or next(in_category, rule.category)
+    inherited = {known.name: known.category for known in vocabulary.types}.get(added, "")
     return MustRule(
         conditions=conditions,
         type=rule.type,
         category=rule.category,
-        added=_added_label(rule, vocabulary),
+        added=(added, rule.category or inherited or vocabulary.default_category),
         min_duration=rule.min_duration,
         max_duration=rule.max_duration,
     )
-
-
-def _added_label(rule: MustSettings, vocabulary: Vocabulary) -> tuple[str, str]:
-    """Return type and category of an event that a rule adds.
-
-    Without a type that is the first of its category, or the category's own name.
-    """
-    in_category = (kind.name for kind in vocabulary.types if kind.category == rule.category)
-    kind = rule.type or rule.added_type or next(in_category, rule.category)
-    inherited = {known.name: known.category for known in vocabulary.types}.get(kind, "")
-    return kind, rule.category or inherited or vocabulary.default_category
 
 
 def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:

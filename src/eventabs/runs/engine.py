@@ -109,8 +109,12 @@ class Engine:
         """Wait for a batch and a place for its call; None: there is nothing more to send."""
         async with self._taking:  # one looks at each change, not all
             while not self.stopped and self._error is None:
-                if self._has_room() and (batch := self._next()) is not None:
-                    return batch
+                links, scheduler = not self._tracker.under_way, self.session.scheduler
+                if self._has_room() and (batch := scheduler.next(links=links)) is not None:
+                    if self.spending.reserve(batch, self._tracker):
+                        self._tracker.opened += 1
+                        return batch
+                    scheduler.put_first(batch)  # until calls in flight have shown what they took
                 if not self._tracker.under_way:
                     return None
                 self._changed.clear()
@@ -135,18 +139,6 @@ class Engine:
                     raise CallCancelledError
                 self._changed.clear()
                 await self._changed.wait()
-
-    def _next(self) -> Batch | None:
-        """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
-        scheduler = self.session.scheduler
-        batch = scheduler.next(links=not self._tracker.under_way)
-        if batch is None:
-            return None
-        if not self.spending.reserve(batch, self._tracker):
-            scheduler.put_first(batch)
-            return None
-        self._tracker.opened += 1
-        return batch
 
     async def _serve(self, batch: Batch) -> None:
         """Open a call, make it, store its reply, read and settle it, in this order."""

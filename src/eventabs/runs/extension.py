@@ -222,8 +222,15 @@ def survey(
     found.window = Window(*span)
     for log in stop.until(export.user_logs()):
         known = find_user(ledger, log.user_id)
-        if known is not None:
-            _refuse_other_clock(known[0], log)
+        if known is not None and known[0].behaviors and log.behaviors:
+            before, now = (each.behaviors[0].start.tzinfo is not None for each in (known[0], log))
+            if before != now:
+                message = _(
+                    "times with an offset cannot be held against times without one: the run has {before}, this export {now};"
+                    " export as you did before, or begin a new run"
+                )
+                kinds = {True: _("times with an offset"), False: _("times without one")}
+                raise InputError(message.format(before=kinds[before], now=kinds[now]))
         if known is None or found.add(known[0], log, lateness):
             found.touched.add(log.user_id)
     if days is None:  # what users did whom the export lacks counts too, as long as a day may be whole
@@ -261,19 +268,6 @@ def _absent(export: Export, ledger: Ledger, window: Window) -> Iterator[str]:
             at = next(present, None)
         if at != user_id:
             yield user_id
-
-
-def _refuse_other_clock(known: UserLog, log: UserLog) -> None:
-    if not known.behaviors or not log.behaviors:
-        return
-    before, now = (each.behaviors[0].start.tzinfo is not None for each in (known, log))
-    if before != now:
-        message = _(
-            "times with an offset cannot be held against times without one: the run has {before}, this export {now};"
-            " export as you did before, or begin a new run"
-        )
-        kinds = {True: _("times with an offset"), False: _("times without one")}
-        raise InputError(message.format(before=kinds[before], now=kinds[now]))
 
 
 # What is asked about: whole days, and beside them what gives them their context.
@@ -401,18 +395,12 @@ class Planner:
             return PlannedUser(new, (), kept=self._settled(kept)), counts
         listed, context = self._context(outcome, kept, new, asked)
         for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
-            size = self._size(new.log, rows, kept, journeys, len(asked))
+            log = replace(new.log, behaviors=tuple(new.log.behaviors[row] for row in rows))
+            output = expected_tokens(len(asked), self._builder.answer, self._builder.detail)
+            size = self._builder.measure(shown(log, rows, kept, journeys))._replace(output_tokens=output)
             if self._limits.hold(size):
                 return PlannedUser(new, [(kept.part, size)], row_ranges(rows), kept, journeys), counts
         return self._with_tail(new, kept, min(asked)), counts
-
-    def _size(
-        self, log: UserLog, rows: Sequence[int], kept: Outcome, listed: Sequence[str], asked: int
-    ) -> PartSize:
-        """Return what it costs to ask about some rows beside others that are only shown."""
-        part = shown(replace(log, behaviors=tuple(log.behaviors[row] for row in rows)), rows, kept, listed)
-        output = expected_tokens(asked, self._builder.answer, self._builder.detail)
-        return self._builder.measure(part)._replace(output_tokens=output)
 
     def _context(
         self, outcome: Outcome, kept: Outcome, new: GrownLog, asked: set[int]

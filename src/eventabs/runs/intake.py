@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Description, Export, FileMapping, FileStamp, Frame, ReadRow, expand
+from eventabs.ingest import Description, Export, FileMapping, FileStamp, Frame, expand
 from eventabs.language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import (
@@ -87,16 +87,14 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
         encodings=tuple(sorted({*export.encodings.values()} - {"utf-8", ""})),  # "": Parquet has none
         **{name: getattr(export, name) for name in _READ},
     )
-    rows = tuple(_shown(row, compactor) for row in found.rows)
+    rows = []
+    for row in found.rows:
+        block = "".join(compactor.block("", UserLog(row.user_id, (row.behavior,))))
+        line = block.rstrip().rpartition("\n ")[2]
+        rows.append(RowShown(row.file, row.line, row.text, f"{row.behavior.start:%Y-%m-%d} {line}"))
     return InputDescription(
-        rows, found.mappings, found.warnings, found.schemas, found.columns, read, found.proposal
+        tuple(rows), found.mappings, found.warnings, found.schemas, found.columns, read, found.proposal
     )
-
-
-def _shown(row: ReadRow, compactor: Compactor) -> RowShown:
-    block = "".join(compactor.block("", UserLog(row.user_id, (row.behavior,))))
-    line = block.rstrip().rpartition("\n ")[2]
-    return RowShown(row.file, row.line, row.text, f"{row.behavior.start:%Y-%m-%d} {line}")
 
 
 def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Note, ...]:
@@ -313,7 +311,12 @@ def _stamps(run: RunContext) -> list[FileStamp]:
 @contextmanager
 def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator[Export]:
     """Open the files and addresses `stored`, as a run keeps them, with the queries that they are named with today."""
-    paths = _with_queries(stored, run.named)
+    named, paths = list(run.named), list[str]()
+    for path in stored:
+        found = next((each for each in named if path in {each, public_address(each)}), path)
+        if found in named:
+            named.remove(found)
+        paths.append(found)
     if STDIN in paths:  # what came by it lies in the run directory, wherever that has been moved to
         copies = (run.directory.path.absolute() / name for name in _COPIES)
         copy = next((str(path) for path in copies if path.is_file()), None)
@@ -326,18 +329,6 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
             yield export
     except DiskFullError as error:  # of scratch files, which lie in the run directory
         raise disk_full(run.directory.path, resumable=True) from error
-
-
-def _with_queries(stored: Sequence[str], named: Sequence[str]) -> list[str]:
-    """Return the stored paths, with the queries that addresses among them are named with today."""
-    whole = list(named)
-    paths = list[str]()
-    for path in stored:
-        found = next((each for each in whole if path in {each, public_address(each)}), path)
-        if found in whole:
-            whole.remove(found)
-        paths.append(found)
-    return paths
 
 
 def refuse_unreadable_input(run: RunContext, export: Export) -> None:
@@ -368,7 +359,15 @@ def refuse_unreadable(export: Export, *, max_rejects: float) -> None:
             "the input holds no user that could be read ({reasons}); check [input.columns] in the config"
         )
         raise InputError(message.format(reasons=_told(export) or _("no rows")))
-    for rejected, rows in _shares_rejected(export):
+    rejected_of = [(export.rejected_rows, export.rows)]
+    if export.shard:  # rows without a user are a share of those of all shards
+        without_user = export.rows_without_user
+        own = 0 if export.shard.index else without_user
+        rejected_of = [
+            (export.rejected_rows - own, export.rows - own),
+            (without_user, export.rows + export.other_rows),
+        ]
+    for rejected, rows in rejected_of:
         if rejected <= max_rejects * rows:
             continue
         message = _(
@@ -378,16 +377,6 @@ def refuse_unreadable(export: Export, *, max_rejects: float) -> None:
         file = next((each.file for each in export.rejects()), export.files[0])
         columns = ", ".join(f"{role} = {column}" for role, column in export.roles[file].items())
         raise InputError(message.format(rejected=rejected, rows=rows, reasons=_told(export), columns=columns))
-
-
-def _shares_rejected(export: Export) -> list[tuple[int, int]]:
-    """Return rejected rows with those that they are a share of: in a shard, rows without a user against those of all shards."""
-    if not export.shard:
-        return [(export.rejected_rows, export.rows)]
-    without_user = export.rows_without_user
-    own = 0 if export.shard.index else without_user
-    all_rows = export.rows + export.other_rows
-    return [(export.rejected_rows - own, export.rows - own), (without_user, all_rows)]
 
 
 def _told(export: Export) -> str:

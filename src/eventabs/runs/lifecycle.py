@@ -264,20 +264,16 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
     write_results(run.directory, run.ledger)
     if is_extended(run.facts):
         run.remember(changed=write_changes(run.directory, run.ledger))
-    tracker, waiting = run.tracker(seconds), _batches_waiting(run)
+    tracker, waiting = run.tracker(seconds), len(unanswered(run.ledger))
+    if (
+        pending := run.ledger.pending_parts()
+    ):  # and the batches that they make, as the plan of a resumed run does
+        limits, probe = batch_limits(run.settings, run.builder()), kind_of(run.settings.provider).is_remote
+        waiting += scheduler_of(run, pending, limits, probe=probe).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember_progress(progress, status=status)
     run.save(tracker, status=status, batches_waiting=waiting)
     return progress
-
-
-def _batches_waiting(run: RunContext) -> int:
-    """Count the batches that are awaited, and those that the pending parts make, as the plan of a resumed run does."""
-    awaited = len(unanswered(run.ledger))
-    if not (pending := run.ledger.pending_parts()):
-        return awaited
-    limits, probe = batch_limits(run.settings, run.builder()), kind_of(run.settings.provider).is_remote
-    return awaited + scheduler_of(run, pending, limits, probe=probe).batches
 
 
 def _tell_start(run: RunContext, *, resumed: bool) -> None:

@@ -126,14 +126,12 @@ class ProgressTracker:
         """How long all processes have worked on the run."""
         return self._clock() - self._began
 
-    def add(self, **numbers: int) -> None:
+    def add(self, answers: AnswerCells | None = None, /, **numbers: int) -> None:
         """Add to counts, by their names."""
+        if answers:
+            self._answers += (answers,)
         for name, number in numbers.items():
             self._numbers[name] += number
-
-    def add_answers(self, cells: AnswerCells) -> None:
-        """Add to the counts of answers."""
-        self._answers += (cells,)
 
     def count_reply(self, usage: Usage, seconds: float, characters: int, tier: str = "") -> None:
         """Count a reply that has just come; `tier` "": the ordinary one served it."""
@@ -162,28 +160,29 @@ class ProgressTracker:
 
         `waiting`: batches not sent yet; `workers`: calls that may be in flight now.
         """
-        remaining = waiting + self.under_way
-        completion_tokens = self._numbers["completion_tokens"] + self._tokens_under_way()
+        remaining, facts = waiting + self.under_way, self._facts()
+        if self.receiving:  # by the characters that a token had in the answers before
+            characters = sum(reply.characters for reply in self._replies)
+            tokens = sum(reply.completion_tokens for reply in self._replies)
+            ratio = tokens / characters if characters else _TOKENS_A_CHARACTER
+            facts["completion_tokens"] += int(self.receiving * ratio)
+        cost = projected = self.cost
+        if cost is not None:
+            recent = sum(reply.cost or 0.0 for reply in self._replies)
+            is_known = self._replies and remaining
+            projected = cost + remaining * recent / len(self._replies) if is_known else None
         return Progress(
-            **self._facts() | {"completion_tokens": completion_tokens},
+            **facts,
             batches_total=self._numbers["batches_done"] + remaining,
             in_flight=self.in_flight,
             in_flight_limit=workers,
-            cost=self.cost,
+            cost=cost,
             tier_costs=self.tier_costs,
             eta_seconds=self._eta(remaining, workers),
             tokens_per_second=self._speed(),
-            cost_projected=self._projected(remaining),
+            cost_projected=projected,
             seconds=self.seconds,
         )
-
-    def _tokens_under_way(self) -> int:
-        """Estimate the tokens of the answers that are coming in, by the characters a token had in those before."""
-        if not self.receiving:
-            return 0
-        characters = sum(reply.characters for reply in self._replies)
-        tokens = sum(reply.completion_tokens for reply in self._replies)
-        return int(self.receiving * (tokens / characters if characters else _TOKENS_A_CHARACTER))
 
     def _eta(self, remaining: int, workers: int) -> float | None:
         """Return how long the rest takes: by the time that a call takes, or by the pace of late if that is slower.
@@ -217,12 +216,6 @@ class ProgressTracker:
         recent = [reply for reply in self._replies if reply.at > since]
         span = now - since
         return sum(reply.completion_tokens for reply in recent) / span if span > 0 else None
-
-    def _projected(self, remaining: int) -> float | None:
-        if self.cost is None or not self._replies or not remaining:
-            return None
-        recent = sum(reply.cost or 0.0 for reply in self._replies)
-        return self.cost + remaining * recent / len(self._replies)
 
 
 # What limits a run.

@@ -258,9 +258,6 @@ class BudgetLearner:
         if self._replies < self._next_lesson and not capped:
             return None
         self._next_lesson = max(self._next_lesson, 2 * self._replies)
-        return self._changed_limits()
-
-    def _changed_limits(self) -> BatchLimits | None:
         lowest, highest = _OUTPUT_FACTORS
         share = _QUANTILE if self._replies >= _ENOUGH_FOR_THE_TAIL else _EARLY_QUANTILE
         output_factor = min(max(_quantile(self._outputs, share), lowest), highest)
@@ -693,8 +690,7 @@ class Session:
                 if change.asked:
                     again = again._replace(rows=change.asked[0], size=change.asked[1])
                 self.scheduler.put_back([again])
-        self.tracker.add(**settled.counts)
-        self.tracker.add_answers(settled.answers)
+        self.tracker.add(settled.answers, **settled.counts)
         for user in settled.users.values():
             if user.state == "done":
                 figures = {"events": len(user.events), "journeys": len(user.journeys)}
