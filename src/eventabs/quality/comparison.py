@@ -121,26 +121,24 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
                     "no user is done in both runs yet; {shared} are in both: go on with eventabs resume"
                 )
             raise UsageError(message.format(first=first, second=second, shared=sums.shared))
+        read = [each.get("input", {}).get("fingerprint") for each in facts]
+        most_first = sorted(sums.types.items(), key=lambda pair: (-pair[1], pair[0]))
         return Comparison(
             first=_run(directories[0], ours, facts[0], sums.shapes[0]),
             second=_run(directories[1], theirs, facts[1], sums.shapes[1]),
-            same_input=_input(facts[0]) == _input(facts[1]),
+            same_input=read[0] == read[1],
             users=sums.tally.users,
             shared=sums.shared,
             other_rows=sums.other_rows,
             settings=tuple(changes(facts[0].get("binding", {}), facts[1].get("binding", {}))),
             scores=sums.tally.scores(_FIGURES),
             kept={name: mean_of(shares) for name, shares in sums.tally.kept.items() if shares},
-            types=tuple(sums.common_types()),
+            types=tuple((*types, count) for types, count in most_first[:_TYPES]),
             most_different=tuple(
-                _side_by_side(Pair.of(ours, theirs, user_id), facts[0]) for user_id in sums.most_different()
+                _side_by_side(Pair.of(ours, theirs, user_id), facts[0])
+                for _difference, user_id in sorted(sums.different, reverse=True)
             ),
         )
-
-
-def _input(facts: Mapping[str, Any]) -> str | None:
-    fingerprint: str | None = facts.get("input", {}).get("fingerprint")
-    return fingerprint
 
 
 def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], shape: Sums) -> ComparedRun:
@@ -237,7 +235,7 @@ class _Sums:
     other_rows: int = 0
     shapes: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
     types: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _different: list[tuple[float, str]] = field(default_factory=list)
+    different: list[tuple[float, str]] = field(default_factory=list)
 
     @classmethod
     def of(cls, first: Ledger, second: Ledger, most: int) -> Self:
@@ -250,15 +248,6 @@ class _Sums:
                 sums._add(Pair.of(first, second, user_id))
         return sums
 
-    def common_types(self) -> Iterator[tuple[str, str, int]]:
-        """Yield pairs of different types, the most frequent first."""
-        most_first = sorted(self.types.items(), key=lambda pair: (-pair[1], pair[0]))
-        yield from ((*types, count) for types, count in most_first[:_TYPES])
-
-    def most_different(self) -> list[str]:
-        """Return the ids of the users that differ most, in order."""
-        return [user_id for _difference, user_id in sorted(self._different, reverse=True)]
-
     def _add(self, pair: Pair) -> None:
         before, after = pair.groups()
         rows = rows_of(pair.log)
@@ -269,14 +258,10 @@ class _Sums:
         )
         for shape, groups, own in zip(self.shapes, (before, after), pair.own, strict=True):
             shape.update(shape_of(groups, rows, own))
-        self._rank(pair)
-
-    def _rank(self, pair: Pair) -> None:
-        """Keep the user if it is among those whose events differ most: by their share, times how many they are."""
-        both = sum(map(len, pair.events))
+        # users are ranked by the share of their events that differ, times how many these are
         if self.most and (unequal := sum(map(len, pair.unequal()))):
-            keep = heapq.heappush if len(self._different) < self.most else heapq.heappushpop
-            keep(self._different, (unequal**2 / both, pair.log.user_id))
+            keep = heapq.heappush if len(self.different) < self.most else heapq.heappushpop
+            keep(self.different, (unequal**2 / sum(map(len, pair.events)), pair.log.user_id))
 
 
 def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:

@@ -105,7 +105,10 @@ def read_labels(path: Path) -> Labels:
     table = list(_table(path))
     of_rows = any(name in row for _number, row in table for name in _NAMES["group"])
     for number, row in table:
-        found = {role: _value(row, names) for role, names in _NAMES.items()}
+        found = {
+            role: next((str(row[name.lower()]) for name in names if row.get(name.lower())), "")
+            for role, names in _NAMES.items()
+        }
         user = found["user"] or _ONLY_USER
         label = _row_label(path, number, found) if of_rows else _span(path, number, found)
         if (user, label) in seen and (not isinstance(label, RowLabel) or label.line):
@@ -170,10 +173,6 @@ def _table(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {str(key).strip().lower(): value for key, value in row.items()}
-
-
-def _value(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    return next((str(row[name.lower()]) for name in names if row.get(name.lower())), "")
 
 
 def _seconds(path: Path, number: int, text: str) -> float:
@@ -253,22 +252,19 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
         if labels.rows:
             message = _("labels of rows need the behaviors; name the run directory instead of {path}")
             raise InputError(message.format(path=events)) from None
-        _judge_spans(read_labels(events).spans, labels, sums)
+        found = read_labels(events).spans
+        labels.name_the_only_user(found)
+        sums.unused["without_labels"] = len(set(found) - labels.users)
+        for user in sorted(labels.users if labels.users & set(found) else ()):
+            wanted = labels.spans[user]
+            near, figures = _add_spans(found.get(user, []), wanted, {}, sums)
+            sums.users.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
     else:
         _judge_run(directory, labels, sums)
     if not sums.users:
         message = _("no user of {gold} has events in {events}; compare the ids of both")
         raise InputError(message.format(gold=gold, events=events))
     return _evaluation(sums, is_timed=bool(labels.spans))
-
-
-def _judge_spans(found: Mapping[str, list[Segment]], labels: Labels, sums: _Sums) -> None:
-    labels.name_the_only_user(found)
-    sums.unused["without_labels"] = len(set(found) - labels.users)
-    for user in sorted(labels.users if labels.users & set(found) else ()):
-        wanted = labels.spans[user]
-        near, figures = _add_spans(found.get(user, []), wanted, {}, sums)
-        sums.users.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
 
 
 def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
@@ -288,7 +284,13 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
 
 def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: _Sums) -> None:
     rows, spans = rows_of(log), labels.spans.get(log.user_id, [])
-    wanted, judged = _of_spans(spans, rows, sums) if spans else _of_rows(labels.rows[log.user_id], log, sums)
+    if spans:  # rows in none are not judged: nothing is known of them
+        held = rows_in(spans, [row.start for row in rows])
+        sums.unused["without_rows"] += held.count([])
+        wanted = [Group(frozenset(own), span.label) for own, span in zip(held, spans, strict=True) if own]
+        judged = sorted(row for own in held for row in own)
+    else:
+        wanted, judged = _of_rows(labels.rows[log.user_id], log, sums)
     compared = sums.tally.add(found, wanted, rows, judged, rules=by_rules)
     for pair, count in compared.types().items() if not spans else ():
         sums.confusion[pair] += count
@@ -309,14 +311,6 @@ def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels:
         wholes = [whole for whole in wholes_of(groups) if whole.parent]
         lanes.append(_lane((each._replace(type=each.type or each.parent) for each in wholes), rows))
     sums.users.append(UserRow(log.user_id, len(found), len(wanted), figures, tuple(lanes)))
-
-
-def _of_spans(spans: Sequence[Segment], rows: Sequence[Row], sums: _Sums) -> tuple[list[Group], list[int]]:
-    """Return the rows of each interval as a group; rows in none are not judged: nothing is known of them."""
-    held = rows_in(spans, [row.start for row in rows])
-    sums.unused["without_rows"] += held.count([])
-    groups = [Group(frozenset(own), span.label) for own, span in zip(held, spans, strict=True) if own]
-    return groups, sorted(row for own in held for row in own)
 
 
 def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[list[Group], list[int]]:

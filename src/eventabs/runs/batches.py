@@ -204,7 +204,19 @@ class ReplyReader:
                 while chunk := list(islice(file, _LINES_A_COMMIT)):
                     read = [lines.read(line) for line in chunk if not line.isspace()]
                     found["unreadable"] += read.count(None)
-                    found += await self._store([line for line in read if line is not None])
+                    named = [
+                        (call_of(line.custom_id, self._session.run.facts["run_id"]), line.result)
+                        for line in read
+                        if line is not None
+                    ]
+                    kinds, stored = await self._session.writer.write(partial(self._stored, named=named))
+                    found += Counter(kinds)
+                    for (call_id, result), kind in zip(named, kinds, strict=True):
+                        if call_id is not None and isinstance(result, EndpointError) and kind == "errors":
+                            self._errors[call_id] = result
+                    for reply in stored:
+                        characters = len(reply.text)
+                        self._session.tracker.count_reply(reply.usage, reply.seconds, characters, reply.tier)
         except OSError as error:
             message = _("{path} cannot be read ({error}); name a file of replies")
             raise InputError(message.format(path=path, error=error.strerror or error)) from None
@@ -213,16 +225,6 @@ class ReplyReader:
             RepliesRead(str(path), {kind: found[kind] for kind in get_args(Kind) if found[kind]})
         )
         return found
-
-    async def _store(self, lines: Sequence["providers.ReplyLine"]) -> Counter[Kind]:
-        named = [(call_of(line.custom_id, self._session.run.facts["run_id"]), line.result) for line in lines]
-        kinds, stored = await self._session.writer.write(partial(self._stored, named=named))
-        for (call_id, result), kind in zip(named, kinds, strict=True):
-            if call_id is not None and isinstance(result, EndpointError) and kind == "errors":
-                self._errors[call_id] = result
-        for reply in stored:
-            self._session.tracker.count_reply(reply.usage, reply.seconds, len(reply.text), reply.tier)
-        return Counter(kinds)
 
     def _stored(
         self, ledger: Ledger, named: Sequence[tuple[int | None, Reply | EndpointError | None]]
@@ -361,8 +363,16 @@ class JobRunner:
         return [job for job in self._open.values() if job.batch_id is None]
 
     async def _fill(self) -> None:
-        """Open and submit jobs as long as something is planned and the queue has room."""
-        while (room := self._room_now()) is not None:
+        """Open and submit jobs as long as something is planned in this wave and the queue has room."""
+        while True:
+            planned = self._session.scheduler.planned
+            self._is_filling = self._is_filling and planned > 0  # what comes back later is the next wave's
+            waiting = sum(job.input_tokens for job in self._open.values())
+            if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
+                return
+            requests = min(self._profile.max_requests or planned, planned)
+            tokens = self._queue_tokens - waiting if self._queue_tokens else inf
+            room = JobRoom(requests, self._profile.max_bytes or inf, tokens, has_to_fit=waiting > 0)
             spending = self._session.spending(BATCH_TIER)
             spending.hold(*await self._session.writer.write(awaited_tokens))
             job_id = await self._requests.open_job("planned", spending, room)
@@ -374,24 +384,20 @@ class JobRunner:
             if not await self._submit(job) and self._open:
                 return
 
-    def _room_now(self) -> JobRoom | None:
-        """Return what the next job may hold; None: nothing is planned in this wave, or it has to wait for others."""
-        planned = self._session.scheduler.planned
-        self._is_filling = self._is_filling and planned > 0  # what comes back later is the next wave's
-        waiting = sum(job.input_tokens for job in self._open.values())
-        if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
-            return None
-        requests = min(self._profile.max_requests or planned, planned)
-        tokens = self._queue_tokens - waiting if self._queue_tokens else inf
-        return JobRoom(requests, self._profile.max_bytes or inf, tokens, has_to_fit=waiting > 0)
-
     async def _submit(self, job: Job, *, in_doubt: bool = False) -> bool:
         """Upload a job's requests and create it, unless that was done before. False: the queue is full."""
         name = f"eventabs-{self._run_id}-{job.id}.jsonl"
         metadata = self._metadata(job)
         if job.file_id is None:
             file_id = await self._tried(partial(self._service.find_file, name)) if in_doubt else None
-            job = await self._change(job, state="uploaded", file_id=file_id or await self._upload(job, name))
+            if file_id is None:
+                path = self._session.run.directory.requests
+                await self._session.writer.write(partial(self._requests.write_lines, job_id=job.id))
+                try:
+                    file_id = await self._tried(partial(self._service.upload, path, name))
+                finally:
+                    path.unlink(missing_ok=True)
+            job = await self._change(job, state="uploaded", file_id=file_id)
         file_id = job.file_id or ""
         remote = await self._find(file_id, metadata) if in_doubt else None
         while remote is None:
@@ -402,7 +408,13 @@ class JobRunner:
                 await self._make_room(job, str(error))
                 return False
             except TransientError as error:
-                remote = await self._find_after(error, file_id, metadata)
+                self._doubts += 1  # it may have been created all the same
+                if self._doubts >= _MOST_REFUSALS:
+                    raise
+                wait = max(_backoff(self._doubts), getattr(error, "wait_seconds", None) or 0.0)
+                self._observer.noted(JobTrouble(str(error), wait))
+                await self._pause(wait)
+                remote = await self._find(file_id, metadata)
         self._doubts = 0
         await self._change(
             job,
@@ -417,15 +429,6 @@ class JobRunner:
     def _metadata(self, job: Job) -> dict[str, str]:
         return {"eventabs_run": self._run_id, "eventabs_chunk": str(job.id)}
 
-    async def _upload(self, job: Job, name: str) -> str:
-        await self._session.writer.write(partial(self._requests.write_lines, job_id=job.id))
-        try:
-            return await self._tried(
-                partial(self._service.upload, self._session.run.directory.requests, name)
-            )
-        finally:
-            self._session.run.directory.requests.unlink(missing_ok=True)
-
     async def _find(self, file_id: str, metadata: dict[str, str]) -> "providers.RemoteJob | None":
         """Look for a job that may have been created, twice: a listing may lag behind."""
         find = partial(self._service.find_job, file_id, metadata)
@@ -433,18 +436,6 @@ class JobRunner:
             return found
         await self._pause(min(self._settings.poll_seconds, _SECOND_LOOK))
         return await self._tried(find)
-
-    async def _find_after(
-        self, error: TransientError, file_id: str, metadata: dict[str, str]
-    ) -> "providers.RemoteJob | None":
-        """Look for a job whose creation had no clear answer."""
-        self._doubts += 1
-        if self._doubts >= _MOST_REFUSALS:
-            raise error
-        wait = max(_backoff(self._doubts), getattr(error, "wait_seconds", None) or 0.0)
-        self._observer.noted(JobTrouble(str(error), wait))
-        await self._pause(wait)
-        return await self._find(file_id, metadata)
 
     async def _look_at_all(self) -> None:
         before = dict(self._open)
@@ -467,8 +458,12 @@ class JobRunner:
                 JobChanged(job.id, remote.id, remote.status, remote.total or job.requests, remote.done)
             )
         if remote.is_final:
-            if not self._lags(job, remote):
-                await self._collect(job, remote)
+            has_errors_alone = remote.error_file_id and remote.status != "completed"
+            if not (remote.output_file_id or remote.status == "failed" or has_errors_alone):
+                self._looks_in_vain[job.id] += 1
+                if self._looks_in_vain[job.id] < _LAGGING_LOOKS:
+                    return  # its replies may still come
+            await self._collect(job, remote)
         elif (
             self._settings.cancel_after
             and self._session.wall_clock() - (job.submitted_at or 0.0) > self._settings.cancel_after
@@ -476,15 +471,6 @@ class JobRunner:
             self.asks_rest_live = True
             if remote.status != "cancelling":
                 await self._ask_to_cancel(job)
-
-    def _lags(self, job: Job, remote: "providers.RemoteJob") -> bool:
-        """Whether the replies of a job that has ended are still to come, as far as that is believed."""
-        if remote.output_file_id or remote.status == "failed":
-            return False
-        if remote.error_file_id and remote.status != "completed":
-            return False
-        self._looks_in_vain[job.id] += 1
-        return self._looks_in_vain[job.id] < _LAGGING_LOOKS
 
     async def _collect(self, job: Job, remote: "providers.RemoteJob") -> None:
         """Read both files of a job that has ended, whatever its state; then nothing is awaited from it any more."""
