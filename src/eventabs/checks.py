@@ -534,8 +534,7 @@ class EndpointCheck:
             return
         await self._try("json_schema", partial(self._probe_json, "json_schema"))
         await self._try("json_object", partial(self._probe_json, "json_object"))
-        if fields := self._grammar_fields():
-            await self._try("grammar", partial(self._probe_grammar, fields))
+        await self._try("grammar", self._probe_grammar)
         await self._try("rows", self._probe_rows)
 
     def _judge_temperature(self) -> None:
@@ -607,19 +606,19 @@ class EndpointCheck:
         else:
             self._report_json(form, support, is_needed=is_needed)
 
-    def _grammar_fields(self) -> tuple[GrammarField, ...]:
-        """Return the fields that may take a grammar: the one that is set; else, at an unknown server, all."""
-        if field := sampling_of(self._llm).grammar_field:
-            return (field,)
-        is_own = not self._llm.preset and urlsplit(self._llm.base_url).netloc not in hosts_with_keys()
-        return ("grammar", "structured_outputs", "ebnf") if is_own else ()
-
-    async def _probe_grammar(self, fields: Sequence[GrammarField]) -> None:
+    async def _probe_grammar(self) -> None:
+        """Try the field that is set; else, at an unknown server, all that may take a grammar."""
+        field = sampling_of(self._llm).grammar_field
+        fields: Sequence[GrammarField] = [field] if field else []
+        if not (field or self._llm.preset or urlsplit(self._llm.base_url).netloc in hosts_with_keys()):
+            fields = ("grammar", "structured_outputs", "ebnf")
+        if not fields:
+            return
         is_needed = self._llm.constrain == "grammar"
         support: providers.Support = "no"
         for name in fields:
             support = await self._prober.probe_grammar(name)
-            if support == "yes" and not sampling_of(self._llm).grammar_field:
+            if support == "yes" and not field:
                 step = _('set llm.grammar_field = "{field}": answers are then bound to a grammar').format(
                     field=name
                 )

@@ -113,7 +113,12 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
     directories = RunDirectory.find(first), RunDirectory.find(second)
     with Ledger.watch(directories[0].ledger) as ours, Ledger.watch(directories[1].ledger) as theirs:
         facts = ours.meta(), theirs.meta()
-        sums = _Sums.of(ours, theirs, most)
+        sums = _Sums(most)
+        for user_id, state in states_by_user(ours):
+            row = user_row(theirs, user_id)
+            sums.shared += row is not None
+            if row and state == row.state == "done":
+                sums.add(Pair.of(ours, theirs, user_id))
         if not sums.tally.users:
             message = _("no user of {first} is in {second}; name two runs of the same export")
             if sums.shared:
@@ -237,18 +242,8 @@ class _Sums:
     types: Counter[tuple[str, str]] = field(default_factory=Counter)
     different: list[tuple[float, str]] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, first: Ledger, second: Ledger, most: int) -> Self:
-        """Go once through the users of both runs."""
-        sums = cls(most)
-        for user_id, state in states_by_user(first):
-            row = user_row(second, user_id)
-            sums.shared += row is not None
-            if row and state == row.state == "done":
-                sums._add(Pair.of(first, second, user_id))
-        return sums
-
-    def _add(self, pair: Pair) -> None:
+    def add(self, pair: Pair) -> None:
+        """Count a user."""
         before, after = pair.groups()
         rows = rows_of(pair.log)
         compared = self.tally.add(after, before, rows, range(len(rows)))

@@ -267,17 +267,6 @@ def _items(
         yield item("U", nothing, unplaced=True)
 
 
-def stored_review(directory: RunDirectory, review_id: str) -> Review | None:
-    """Return the review of an id, None where the run directory has none or it cannot be read."""
-    if not _ID.fullmatch(review_id):
-        return None
-    try:
-        stored = read_head(directory.reviews / review_id / "sample.json", _LARGEST)
-        return TypeAdapter(Review).validate_json(stored)
-    except (OSError, ValueError):
-        return None
-
-
 def _days(log: UserLog) -> Iterator[tuple[str, int, int]]:
     """Yield the days of a log with the indices of their first and last behaviors."""
     index = 0
@@ -370,10 +359,13 @@ def read_verdicts(directory: RunDirectory, path: Path) -> Verdicts:
     if not rows:
         message = _("{path} holds no verdicts; save the CSV from the page of eventabs review")
         raise InputError(message.format(path=path))
-    review = stored_review(directory, rows[0]["review"])
-    if review is None:
+    named = rows[0]["review"] if _ID.fullmatch(rows[0]["review"]) else "-"
+    try:
+        stored = read_head(directory.reviews / named / "sample.json", _LARGEST)
+        review = TypeAdapter(Review).validate_json(stored)
+    except (OSError, ValueError):
         message = _("the review {review} is not one of {path}; its page was made by eventabs review there")
-        raise rows[0].fault(message, review=rows[0]["review"] or "-", path=directory.path)
+        raise rows[0].fault(message, review=rows[0]["review"] or "-", path=directory.path) from None
     items: dict[str, SampledEvent | SampledDay] = {event.item: event for event in review.events}
     items |= {day.item: day for day in review.days}
     read = Verdicts(path, review)

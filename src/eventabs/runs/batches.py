@@ -566,8 +566,7 @@ class JobRunner:
         tracker.in_flight = sum(job.requests for job in self._open.values())
         progress = tracker.progress(waiting=self._session.scheduler.batches, workers=1)
         self._observer.progressed(progress)
-        kept = {"progress": snapshot(progress, self._session.wall_clock())}
-        self._session.writer.post(lambda ledger: ledger.set_meta(kept))
+        self._session.remember({"progress": snapshot(progress, self._session.wall_clock())})
 
     async def _tried(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask something that may be asked again, until the service has been away for `longest_wait`."""

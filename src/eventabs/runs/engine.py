@@ -236,8 +236,7 @@ class Engine:
 
     def _keep_progress(self) -> None:
         self._keeping = None
-        kept = {"progress": snapshot(self._progress(), self.session.wall_clock())}
-        self.session.writer.post(lambda ledger: ledger.set_meta(kept))
+        self.session.remember({"progress": snapshot(self._progress(), self.session.wall_clock())})
 
     def _progress(self) -> Progress:
         waiting = self.session.scheduler.batches

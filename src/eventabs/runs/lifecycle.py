@@ -240,7 +240,7 @@ async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStat
             spending=session.spending(),
             failures=FailureLimit(
                 run.facts,
-                remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts)),
+                remember=session.remember,
                 attempts=limits.attempts,
                 well=session.tracker.counts.done,
                 wait=limits.wait,
@@ -377,18 +377,11 @@ def begin_run(
     require_usable_provider(settings, invocation.environment)
     named = input_paths(paths, settings)
     require_input(named)
-    config = invocation.config_file()
     facts = {
         "run_id": uuid.uuid4().hex,
         "created_at": timestamp(),
         "folder": str(Path.cwd()),
-        **settings_facts(
-            settings,
-            invocation.flags,
-            str(config.absolute()) if config else "",
-            template_text(settings),
-            rules_text(settings),
-        ),
+        **settings_facts(settings, invocation, template_text(settings), rules_text(settings)),
     }
     path = out or default_out(named, settings.input.shard)
     with suppress(OSError):  # of a ledger that is not there
@@ -487,13 +480,18 @@ def default_out(paths: Sequence[str], shard: str = "") -> Path:
 
 
 def settings_facts(
-    settings: Settings, flags: Mapping[str, Any], config: str, template: str | None, rules: str | None
+    settings: Settings,
+    invocation: Invocation,
+    template: str | None,
+    rules: str | None,
+    before: Mapping[str, Any] = {},
 ) -> dict[str, Any]:
-    """Return what a run remembers of its settings, and of the texts that they name."""
+    """Return what a run remembers of its settings, and of the texts that they name; `before`: the facts that these follow."""
+    config = invocation.config if before else invocation.config_file()
     binding = binding_facts(settings, template=template, rules=rules, instructions=VERSION)
     return {
-        "config_file": config,
-        "flags": public_flags(flags),
+        "config_file": str(config.absolute()) if config else before.get("config_file", ""),
+        "flags": public_flags(overlay(before.get("flags", {}), invocation.flags)),
         "settings": public_settings(settings),
         "binding": binding,
         "settings_fingerprint": facts_fingerprint(binding),
@@ -521,9 +519,7 @@ def _take_changes(
     """
     template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
     rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
-    config = str(invocation.config.absolute()) if invocation.config else run.facts["config_file"]
-    flags = overlay(run.facts["flags"], invocation.flags)
-    facts = settings_facts(run.settings, flags, config, template, rules)
+    facts = settings_facts(run.settings, invocation, template, rules, before=run.facts)
     changed = changes(run.facts["binding"], facts["binding"])
     before, now = run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard
     if now != before:  # the users would be those of another run directory
@@ -714,9 +710,7 @@ def _first_facts(
     invocation: Invocation, settings: Settings, origin: Mapping[str, Any], changed: Changed
 ) -> dict[str, Any]:
     """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where other settings than `changed` differ."""
-    config = str(invocation.config.absolute()) if invocation.config else origin["config_file"]
-    flags = overlay(origin["flags"], invocation.flags)
-    own = settings_facts(settings, flags, config, origin["template"], origin["rules"])
+    own = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
     wanted = {f"{section}.{key}" for section, values in changed.items() for key in values}
     if others := [each for each in changes(origin["binding"], own["binding"]) if each[0] not in wanted]:
         message = _(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eventabs.errors import (
     ContextTooLongError,
@@ -458,12 +458,16 @@ class Session:
                 write = partial(self.run.save, counted, status="running", batches_waiting=waiting)
                 await asyncio.to_thread(write)
 
+    def remember(self, facts: dict[str, Any]) -> None:
+        """Keep facts in the ledger, soon."""
+        self.writer.post(lambda ledger: ledger.set_meta(facts))
+
     def leave_out(self, parameters: frozenset[str]) -> None:
         """Remember which parameters the endpoint refuses: one of them would fail a whole job."""
         used = self.run.facts["settings_fingerprint"]
         kept = {_REFUSED: {"settings_fingerprint": used, "parameters": sorted(parameters)}}
         self.run.facts.update(kept)
-        self.writer.post(lambda ledger: ledger.set_meta(kept))
+        self.remember(kept)
 
     def sampling(self) -> Sampling:
         """Return the parameters of requests, without those that the endpoint refuses."""
