@@ -190,9 +190,8 @@ def test_boundaries_are_where_neighboring_rows_part() -> None:
 def test_four_large_groups_do_not_hide_the_small_ones_in_the_mean_of_groups() -> None:
     large = [Group(frozenset(range(20 * place, 20 * place + 20)), "") for place in range(4)]
     small = [Group(frozenset({80 + 2 * place, 81 + 2 * place}), "") for place in range(16)]
-    sums = Compared(
-        [*large, *(Group(frozenset({row}), "") for row in range(80, 112))], [*large, *small]
-    ).agreement()
+    alone = [Group(frozenset({row}), "") for row in range(80, 112)]
+    sums = Compared([*large, *alone], [*large, *small], range(112)).agreement()
     said = {name: figure(sums) for name, figure in FIGURES.items()}
     assert said["pair_f1"] == pytest.approx(2 * 760 / (760 + 776))
     assert said["pair_macro_f1"] == pytest.approx(2 * 0.2 / 1.2)
@@ -247,7 +246,7 @@ def test_precision_one_way_is_recall_the_other(found: list[Group], wanted: list[
 
 def test_a_row_in_two_events_is_the_smaller_ones() -> None:
     stay, walk = Group(frozenset(range(10)), "stay"), Group(frozenset({4, 5}), "walk")
-    sums = Compared([stay, walk], [walk, stay]).agreement()
+    sums = Compared([stay, walk], [walk, stay], range(10)).agreement()
     assert (sums["exact"], sums["rows"], sums["pairs"]) == (2, 10, 28 + 1)
 
 

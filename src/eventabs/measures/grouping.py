@@ -94,17 +94,14 @@ def wholes_of(groups: Iterable[Group]) -> list[Group]:
 
 
 class Compared:
-    """Two groupings of the same rows. `rows`: those judged, in order of time; without them all that are in a group."""
+    """Two groupings of the same rows. `rows`: those judged, in order of time."""
 
-    def __init__(
-        self, found: Sequence[Group], wanted: Sequence[Group], rows: Sequence[int] | None = None
-    ) -> None:
+    def __init__(self, found: Sequence[Group], wanted: Sequence[Group], rows: Sequence[int]) -> None:
         self.found, self.wanted = found, wanted
-        held = sorted({row for group in (*found, *wanted) for row in group.rows}) if rows is None else rows
-        self._owners = [[owner.get(row, _LOOSE) for row in held] for owner in map(_owners, (found, wanted))]
+        self._owners = [[owner.get(row, _LOOSE) for row in rows] for owner in map(_owners, (found, wanted))]
         self._sizes = list(map(Counter, self._owners))
         self._cells = Counter(zip(*self._owners, strict=True))
-        judged = set(held)
+        judged = set(rows)
         self._judged = [
             {place for place, group in enumerate(side) if group.rows & judged} for side in (found, wanted)
         ]
@@ -155,6 +152,10 @@ class Compared:
             if ours in found and theirs in wanted
         ]
         loose = [side[_LOOSE] for side in self._sizes]
+        # places between neighboring rows that are not in one group (as in Fournier 2013)
+        ends, ends_wanted = (
+            [before != after or before == _LOOSE for before, after in pairwise(side)] for side in self._owners
+        )
         rows = len(self._owners[0])
         return {
             "rows": rows,
@@ -177,7 +178,9 @@ class Compared:
             "same_type": sum(
                 count for ours, theirs, count in shared if self.found[ours].type == self.wanted[theirs].type
             ),
-            **self._boundaries(),
+            "boundaries_found": sum(ends),
+            "boundaries_wanted": sum(ends_wanted),
+            "boundaries": sum(map(int.__and__, ends, ends_wanted)),
             "journeys_found": len(found),
             "journeys_wanted": len(wanted),
             "journeys_exact": sum(theirs in wanted for _ours, theirs in exact),
@@ -193,14 +196,6 @@ class Compared:
         for cell, rows in self._cells.items():
             if _LOOSE not in cell:
                 yield cell, 2 * rows / (ours[cell[0]] + theirs[cell[1]])
-
-    def _boundaries(self) -> Sums:
-        """Count places between neighboring rows that are not in one group (as in Fournier 2013)."""
-        found, wanted = (
-            [before != after or before == _LOOSE for before, after in pairwise(side)] for side in self._owners
-        )
-        both = sum(map(int.__and__, found, wanted))
-        return {"boundaries_found": sum(found), "boundaries_wanted": sum(wanted), "boundaries": both}
 
 
 def _owners(groups: Sequence[Group]) -> dict[int, int]:

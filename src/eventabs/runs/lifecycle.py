@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -300,20 +300,15 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
         run.observer.noted(InputWarning("unencrypted", message.format(host=address.hostname)))
 
 
-_OF_INPUT = (  # what a summary says about the input, as the run's facts have it
-    *("rejected_rows", "rejects", "duplicates", "paired_ends", "unpaired", "non_behaviors"),
-    *("columns", "warnings"),
-)
-
-
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     """Return the summary of a run that has been saved."""
     tracker = run.tracker()
     counts, (events, journeys) = tracker.counts, count_standing(run.ledger)
-    counted = run.facts.get("input", {})
     numbers = asdict(replace(counts, events=counts.events + events, journeys=counts.journeys + journeys))
+    of_input = {field.name for field in fields(Summary)} - {"users"}
+    counted = {name: value for name, value in run.facts.get("input", {}).items() if name in of_input}
     return Summary(
-        **numbers | {"behaviors": counted.get("behaviors", 0)},
+        **numbers | {"behaviors": 0} | counted,
         standing_events=events,
         extension=extension_facts(run),
         status=status,
@@ -327,9 +322,7 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         asked_again=asked_again(run.ledger),
         currency=run.settings.llm.price.currency,
         tier_costs=tracker.tier_costs,
-        schemas=tuple(counted.get("schemas", ())),
         limited_of=limited_of(run.facts),
-        **{name: counted[name] for name in _OF_INPUT if name in counted},
     )
 
 

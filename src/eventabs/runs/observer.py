@@ -1,5 +1,6 @@
 """The facts that a run reports to its observers: no words, no colors."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -313,7 +314,7 @@ class Summary(Counts):
     paired_ends: int = 0
     unpaired: int = 0
     non_behaviors: int = 0
-    schemas: tuple[str, ...] = ()  # of known tools, whose exports the files are
+    schemas: Sequence[str] = ()  # of known tools, whose exports the files are
     columns: dict[str, str] = field(default_factory=dict)  # by role
     warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
     limited_of: int = 0
