@@ -424,8 +424,16 @@ class EndpointCheck:
     async def run(self) -> EndpointFacts:
         """Check everything that can be checked."""
         facts = self._facts
-        if not await self._check_connection():
+        try:
+            route = await providers.find_route(self._endpoint, seconds=self._limits.connect_timeout)
+        except providers.UnreachableError as error:
+            self._report("connection", "fault", str(error), no_connection_step(error, self._settings))
             return facts
+        facts.is_reached = True
+        message = _("{ip} answers").format(ip=route.ip)
+        if route.proxy:
+            message = _("the proxy {proxy} answers").format(proxy=route.proxy)
+        self._report("connection", "ok", f"{message}, {route.tls}" if route.tls else message)
         await self._check_models()
         # a server that runs one model answers with it to any name
         models = facts.models or ()
@@ -441,19 +449,6 @@ class EndpointCheck:
             await self._check_abilities(reply)
         facts.spent = self._prober.spent
         return facts
-
-    async def _check_connection(self) -> bool:
-        try:
-            route = await providers.find_route(self._endpoint, seconds=self._limits.connect_timeout)
-        except providers.UnreachableError as error:
-            self._report("connection", "fault", str(error), no_connection_step(error, self._settings))
-            return False
-        self._facts.is_reached = True
-        message = _("{ip} answers").format(ip=route.ip)
-        if route.proxy:
-            message = _("the proxy {proxy} answers").format(proxy=route.proxy)
-        self._report("connection", "ok", f"{message}, {route.tls}" if route.tls else message)
-        return True
 
     async def _check_models(self) -> None:
         limits = replace(self._limits, call_timeout=min(self._limits.call_timeout, LIST_SECONDS))

@@ -74,7 +74,8 @@ def test_a_user_that_no_reply_is_usable_for_any_more_is_failed_and_can_be_asked_
     assert len({event["user_id"] for event in lines(place.out / "events.jsonl")}) == 4
     assert [sorted(failure["calls"]) for failure in lines(place.out / "failures.jsonl")] == [[1], [1]]
     with place.reopen() as job:
-        job.ask_failed_again()
+        with job.ledger.transaction():
+            job.ledger.ask_failed_again()
         assert finish(job, resumed=True).done == 6
     assert place.events() == before
 
@@ -105,7 +106,8 @@ def test_the_first_reply_that_is_usable_for_a_user_counts(place: Place) -> None:
     spoil(place, "UPDATE calls SET reply = ? WHERE id = 1", pack_text("I cannot do that"))
     read_again(place)
     with place.reopen() as job:
-        job.ask_failed_again()
+        with job.ledger.transaction():
+            job.ledger.ask_failed_again()
         finish(job, resumed=True)
     assert read_again(place).done == 6
     assert place.events() == before

@@ -405,25 +405,20 @@ def _evaluation(sums: _Sums, *, is_timed: bool) -> Evaluation:
         "spans": SPAN_FIGURES,
     }
     confusion = dict(sorted(sums.confusion.items())) if are_types else {}
+    by_label = list[LabelRow]()
+    for label in {label for label, _found in confusion if label}:
+        right = confusion.get((label, label), 0)
+        found = sum(amount for (_label, ours), amount in confusion.items() if ours == label)
+        wanted = sum(amount for (theirs, _found), amount in confusion.items() if theirs == label)
+        precision, recall = share(right, found), share(right, wanted)
+        by_label.append(LabelRow(label, wanted, precision, recall, f1_of(right, found, wanted)))
     return Evaluation(
         unit="minutes" if is_timed else "rows",
         scores=sums.tally.scores(figures),
         totals={kind: each for kind, each in sums.tally.totals().items() if kind != "spans"},
         shapes=dict(sums.shapes),
         unused={name: count for name, count in sums.unused.items() if count},
-        by_label=tuple(_label_rows(confusion)),
+        by_label=tuple(sorted(by_label, key=lambda row: (-row.amount, row.label))),
         by_user=tuple(sorted(sums.users, key=lambda row: (row.worth, row.user_id))),
         confusion=confusion,
     )
-
-
-def _label_rows(confusion: Mapping[tuple[str, str], float]) -> list[LabelRow]:
-    rows = []
-    for label in {label for label, _found in confusion if label}:
-        right = confusion.get((label, label), 0)
-        found = sum(amount for (_label, ours), amount in confusion.items() if ours == label)
-        wanted = sum(amount for (theirs, _found), amount in confusion.items() if theirs == label)
-        rows.append(
-            LabelRow(label, wanted, share(right, found), share(right, wanted), f1_of(right, found, wanted))
-        )
-    return sorted(rows, key=lambda row: (-row.amount, row.label))

@@ -166,20 +166,10 @@ class RequestWriter:
         return written
 
     def _line(self, call_id: int, fields: dict[str, Any], messages: tuple[Message, ...]) -> bytes:
-        named = custom_id(self._session.run.facts["run_id"], call_id)
+        named = (
+            f"{self._session.run.facts['run_id']}-{call_id}"  # unique among all runs, at most 64 characters
+        )
         return providers.request_line(named, self._url, fields, messages)
-
-
-def custom_id(run_id: str, call_id: int) -> str:
-    """Return what a call is named by in files: unique among all runs, at most 64 characters."""
-    return f"{run_id}-{call_id}"
-
-
-def call_of(name: str, run_id: str) -> int | None:
-    """Return the call that a name means, None if it is not one of this run."""
-    run, _hyphen, number = name.rpartition("-")
-    is_ours = run == run_id and number.isascii() and number.isdigit() and len(number) < len(run_id)
-    return int(number) if is_ours else None
 
 
 _LINES_A_COMMIT = 50
@@ -204,11 +194,7 @@ class ReplyReader:
                 while chunk := list(islice(file, _LINES_A_COMMIT)):
                     read = [lines.read(line) for line in chunk if not line.isspace()]
                     found["unreadable"] += read.count(None)
-                    named = [
-                        (call_of(line.custom_id, self._session.run.facts["run_id"]), line.result)
-                        for line in read
-                        if line is not None
-                    ]
+                    named = [(self._call_of(line), line.result) for line in read if line is not None]
                     kinds, stored = await self._session.writer.write(partial(self._stored, named=named))
                     found += Counter(kinds)
                     for (call_id, result), kind in zip(named, kinds, strict=True):
@@ -225,6 +211,12 @@ class ReplyReader:
             RepliesRead(str(path), {kind: found[kind] for kind in get_args(Kind) if found[kind]})
         )
         return found
+
+    def _call_of(self, line: "providers.ReplyLine") -> int | None:
+        """Return the call that a line is about, None if it is not one of this run."""
+        run, _hyphen, number = line.custom_id.rpartition("-")
+        is_number = number.isascii() and number.isdigit() and len(number) < len(run)
+        return int(number) if is_number and run == self._session.run.facts["run_id"] else None
 
     def _stored(
         self, ledger: Ledger, named: Sequence[tuple[int | None, Reply | EndpointError | None]]

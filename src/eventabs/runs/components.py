@@ -286,11 +286,6 @@ class RunContext:
         """Keep how far the run is, for `eventabs status` and for the process that resumes it."""
         self.remember(progress=snapshot(progress, time.time()), **values)
 
-    def ask_failed_again(self) -> None:
-        """Make failed users pending again."""
-        with self.ledger.transaction():
-            self.ledger.ask_failed_again()
-
     def tracker(self, earlier_seconds: float = 0.0) -> ProgressTracker:
         """Count what the ledger holds."""
         price, counts = self.settings.llm.price.of_tokens(), count_all(self.ledger)

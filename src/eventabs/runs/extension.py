@@ -386,7 +386,13 @@ class Planner:
         outcome = known_outcome(self.ledger, new.log.user_id) if known else None
         if outcome is None or not new.log.behaviors:  # a user without an answer is asked about whole
             return PlannedUser(new, measure_parts(new.log, self._builder, self._limits)), counts
-        asked = _asked_rows(change, new, outcome)
+        old = known.behaviors if known else ()
+        days = {behavior.day for behavior in change.added} | {old[index].day for index in change.removed}
+        # and those on which an event lies that has rows on these
+        of_events = [{old[index].day for index in event.behaviors} for event in outcome.events]
+        while further := set[int]().union(*(own for own in of_events if not own.isdisjoint(days))) - days:
+            days |= further
+        asked = {row for row, behavior in enumerate(new.log.behaviors) if behavior.day in days}
         again = [row for row in new.places if row in asked]
         counts["reopened_behaviors"] = len(again)
         counts["reopened_days"] = len({new.log.behaviors[row].day for row in again})
@@ -457,17 +463,6 @@ class Planner:
         """Return an outcome whose journeys are what their events make of them."""
         events, journeys = joined([outcome], self._builder.vocabulary.goal)
         return replace(outcome, events=events, journeys=journeys)
-
-
-def _asked_rows(change: UserChange, new: GrownLog, outcome: Outcome) -> set[int]:
-    """Return the rows of all days that the change touches; no event lies partly on these."""
-    old = change.known.behaviors if change.known else ()
-    days = {behavior.day for behavior in change.added}
-    days |= {old[index].day for index in change.removed}
-    of_events = [{old[index].day for index in event.behaviors} for event in outcome.events]
-    while further := set[int]().union(*(own for own in of_events if not own.isdisjoint(days))) - days:
-        days |= further
-    return {row for row, behavior in enumerate(new.log.behaviors) if behavior.day in days}
 
 
 def _kept(outcome: Outcome, places: Sequence[int], asked: set[int], last: int) -> Outcome:
