@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from eventabs import store
 from eventabs.api import Run, RunStoppedError, aresume
 from eventabs.config import overlay
 from eventabs.errors import UsageError
@@ -24,16 +25,7 @@ from eventabs.runs import (
     settings_of_today,
 )
 from eventabs.stop import Stop
-from eventabs.store import (
-    Ledger,
-    RunDirectory,
-    count_all,
-    events_of,
-    host_of,
-    journeys_of,
-    refuse_merged,
-    states_by_user,
-)
+from eventabs.store import Ledger, RunDirectory
 
 _USUAL_USERS: Final = (  # in a batch of the run: the median
     "SELECT users FROM (SELECT (SELECT count(*) FROM json_each(calls.users)) AS users FROM calls WHERE status = 'read')"
@@ -99,7 +91,7 @@ def plan_audit(
     source = RunDirectory.find(named)
     path = out or source.audit
     with Ledger.watch(source.ledger) as ledger:
-        done = [user_id for user_id, state in states_by_user(ledger) if state == "done"]
+        done = [user_id for user_id, state in store.states_by_user(ledger) if state == "done"]
         usual = ledger.rows(_USUAL_USERS)
     if not done:
         message = _("no user of {path} is done yet; go on with eventabs resume")
@@ -177,9 +169,9 @@ def _plan(
     kept: list[Arm] = []
     uses: list[PlannedUse] = []
     with Ledger.watch(source.ledger) as ledger:
-        refuse_merged(source, ledger.meta())
+        store.refuse_merged(source, ledger.meta())
         settings = settings_of_today(invocation, ledger.meta())
-        counts = count_all(ledger)
+        counts = store.count_all(ledger)
         ((sent,),) = ledger.rows("SELECT sum(input_tokens) FROM calls WHERE prompt_tokens > 0")
         ((expected,),) = ledger.rows("SELECT sum(output_tokens) FROM parts WHERE state <> 'pending'")
     for arm in arms:
@@ -212,7 +204,7 @@ def _plan(
         own=settings.budget.max_users,
         margin=margin,
         model=llm.model if is_remote else "",
-        host=host_of(llm.base_url) if is_remote else "",
+        host=store.host_of(llm.base_url) if is_remote else "",
         cost=price.cost(use.prompt_tokens, use.completion_tokens, tier=llm.tier) if is_remote else None,
         currency=llm.price.currency,
     )
@@ -225,7 +217,7 @@ def _under(invocation: Invocation, arm: Arm) -> Invocation:
 def _is_open(arm: Arm) -> bool:
     """Whether a run has something left to do; one that gave up without an answer it could read has not."""
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
-        status, counts = ledger.meta().get("status"), count_all(ledger)
+        status, counts = ledger.meta().get("status"), store.count_all(ledger)
         ((read,),) = ledger.rows("SELECT count(*) FROM calls WHERE status = 'read'")
     gave_up = status == "stopped" and read and not counts.done and arm.users > 1
     return not gave_up and (status != "completed" or counts.pending > 0)
@@ -270,7 +262,7 @@ def _limits_left(plan: AskingPlan, arm: Arm) -> dict[str, float]:
     cost, tokens = 0.0, 0
     for path in {each.path for each in plan.arms} - {arm.path}:
         with Ledger.watch(path / "ledger.sqlite") as ledger:
-            counts, llm = count_all(ledger), ledger.meta()["settings"]["llm"]
+            counts, llm = store.count_all(ledger), ledger.meta()["settings"]["llm"]
         cost += Price.of(llm["price"]).total(counts) or 0.0
         tokens += counts.prompt_tokens + counts.completion_tokens
     left = {"max_cost": max(_LEAST_COST, limits.max_cost - cost)} if limits.max_cost else {}
@@ -342,7 +334,7 @@ def calibration_of(plan: AskingPlan) -> Calibration:
 
 def _arm_facts(arm: Arm, shares: Mapping[str, float], own: Mapping[str, float]) -> ArmFacts:
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
-        counts, price = count_all(ledger), ledger.meta()["settings"]["llm"]["price"]
+        counts, price = store.count_all(ledger), ledger.meta()["settings"]["llm"]["price"]
         ((rows,),) = ledger.rows(_MOST_ROWS)
     above = Counter(math.floor(_STEPS * (shares[user] - share)) / _STEPS for user, share in own.items())
     low = mean_of(above, -1.0).low
@@ -363,9 +355,9 @@ def _answers(arm: Arm) -> dict[str, tuple[int, list[Group]]]:
         return {
             user_id: (
                 rows[user_id],
-                wholes_of(groups_of(events_of(ledger, user_id), journeys_of(ledger, user_id))),
+                wholes_of(groups_of(store.events_of(ledger, user_id), store.journeys_of(ledger, user_id))),
             )
-            for user_id, state in states_by_user(ledger)
+            for user_id, state in store.states_by_user(ledger)
             if state == "done"
         }
 

@@ -16,7 +16,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from eventabs import providers  # loads the HTTP stack when it is first looked up
+from eventabs import providers, store  # loads the HTTP stack when it is first looked up
 from eventabs.errors import (
     EndpointError,
     InputError,
@@ -45,25 +45,7 @@ from eventabs.runs.limits import SpendingLimit, snapshot
 from eventabs.runs.observer import JobChanged, JobTrouble, RepliesRead, RequestsWritten
 from eventabs.runs.settlement import Call, Session, scheduler_of
 from eventabs.stop import StopRequested
-from eventabs.store import (
-    Job,
-    JobState,
-    Ledger,
-    add_to_job,
-    awaited_tokens,
-    batch_of_call,
-    busy_parts,
-    call_status,
-    change_job,
-    close_job,
-    job_requests,
-    open_job,
-    open_to_append,
-    parts_of_call,
-    replace_file,
-    storage_error,
-    stored_jobs,
-)
+from eventabs.store import Job, JobState, Ledger
 
 _CALLS_A_COMMIT = 20
 _SPREAD = 2  # a line is seldom longer than this many times the longest before it
@@ -140,12 +122,12 @@ class RequestWriter:
 
         Return the job, and the bytes of each call's line.
         """
-        job_id = job_id or open_job(ledger, state)
+        job_id = job_id or store.open_job(ledger, state)
         lines = []
         for batch in group:
             call, request = open_call(ledger, self._session, batch)
             fields = providers.request_fields(request, self._session.run.settings.llm.model, self._sampling)
-            add_to_job(ledger, job_id, call.id, fields)
+            store.add_to_job(ledger, job_id, call.id, fields)
             lines.append(len(self._line(call.id, fields, request.messages)))
         return job_id, lines
 
@@ -158,11 +140,11 @@ class RequestWriter:
 
         def lines() -> Iterator[bytes]:
             nonlocal written
-            for request in job_requests(ledger, job_id):
+            for request in store.job_requests(ledger, job_id):
                 written += 1
                 yield self._line(*request)
 
-        replace_file(self._session.run.directory.requests, lines())
+        store.replace_file(self._session.run.directory.requests, lines())
         return written
 
     def _line(self, call_id: int, fields: dict[str, Any], messages: tuple[Message, ...]) -> bytes:
@@ -249,8 +231,8 @@ class ReplyReader:
             raise refused[0]  # of all requests alike: smaller ones would be refused too
         fatal: EndpointError | None = None
         for call_id, error in errors.items():
-            if await self._session.writer.write(partial(call_status, call_id=call_id)) == "sent":
-                batch = await self._session.writer.write(partial(batch_of_call, call_id=call_id))
+            if await self._session.writer.write(partial(store.call_status, call_id=call_id)) == "sent":
+                batch = await self._session.writer.write(partial(store.batch_of_call, call_id=call_id))
                 try:
                     await self._session.settle_error(Call(call_id, batch, {}), error)
                 except EndpointError as raised:
@@ -261,14 +243,14 @@ class ReplyReader:
 
 
 def _kind(ledger: Ledger, call_id: int | None, result: Reply | EndpointError | None) -> Kind:
-    status = None if call_id is None else call_status(ledger, call_id)
+    status = None if call_id is None else store.call_status(ledger, call_id)
     if call_id is None or status is None:
         return "unknown"
     if status in {"answered", "read", "failed"}:
         return "repeated"
     if status == "lost":  # given up, and its reply is still good if nobody was asked again
-        parts = parts_of_call(ledger, call_id).values()
-        if len(ledger.planned_parts(parts)) < len(parts) or busy_parts(ledger) & set(parts):
+        parts = store.parts_of_call(ledger, call_id).values()
+        if len(ledger.planned_parts(parts)) < len(parts) or store.busy_parts(ledger) & set(parts):
             return "late"
     if isinstance(result, Reply):
         return "replies"
@@ -348,7 +330,7 @@ class JobRunner:
 
     async def _take_up(self) -> list[Job]:
         """Take up the jobs that an earlier process left open; return those of which it is not known how far they came."""
-        for job in await self._session.writer.write(stored_jobs):
+        for job in await self._session.writer.write(store.stored_jobs):
             if job.is_out and job.id not in self._open:
                 self._open[job.id] = job
         self._show()
@@ -366,11 +348,11 @@ class JobRunner:
             tokens = self._queue_tokens - waiting if self._queue_tokens else inf
             room = JobRoom(requests, self._profile.max_bytes or inf, tokens, has_to_fit=waiting > 0)
             spending = self._session.spending(BATCH_TIER)
-            spending.hold(*await self._session.writer.write(awaited_tokens))
+            spending.hold(*await self._session.writer.write(store.awaited_tokens))
             job_id = await self._requests.open_job("planned", spending, room)
             if job_id is None:
                 return
-            (job,) = [job for job in await self._session.writer.write(stored_jobs) if job.id == job_id]
+            (job,) = [job for job in await self._session.writer.write(store.stored_jobs) if job.id == job_id]
             self._open[job_id] = job
             self._show()
             if not await self._submit(job) and self._open:
@@ -492,13 +474,13 @@ class JobRunner:
     async def _take(self, file_id: str) -> None:
         path = self._session.run.directory.path / "replies.tmp"
         path.unlink(missing_ok=True)
-        with open_to_append(path) as file:
+        with store.open_to_append(path) as file:
 
             def write(chunk: bytes) -> None:
                 try:
                     file.write(chunk)
                 except OSError as error:
-                    raise storage_error(path, error) from error
+                    raise store.storage_error(path, error) from error
 
             def begin() -> Awaitable[None]:
                 file.truncate(0)
@@ -511,7 +493,7 @@ class JobRunner:
     async def _close(self, job: Job, error: str = "") -> int:
         """Await nothing from a job any more; give what it has no answers for back to the scheduler. Return how many requests those are."""
         missing = await self._session.writer.write(
-            partial(close_job, job_id=job.id, ended_at=self._session.wall_clock(), error=error or None)
+            partial(store.close_job, job_id=job.id, ended_at=self._session.wall_clock(), error=error or None)
         )
         del self._open[job.id]
         for batch in missing:
@@ -547,7 +529,7 @@ class JobRunner:
                 raise
 
     async def _change(self, job: Job, **values: Any) -> Job:  # noqa: ANN401  columns of jobs
-        await self._session.writer.write(partial(change_job, job_id=job.id, **values))
+        await self._session.writer.write(partial(store.change_job, job_id=job.id, **values))
         changed = job._replace(**values)
         self._open[job.id] = changed
         return changed
@@ -653,7 +635,7 @@ async def write_requests(session: Session, pending: Sequence[PlannedPart]) -> Ru
     run = session.run
     session.plan(pending)
     requests, spending = RequestWriter(session), session.spending()
-    spending.hold(*await session.writer.write(awaited_tokens))
+    spending.hold(*await session.writer.write(store.awaited_tokens))
     await requests.open_job("written", spending)
     count = await session.writer.write(requests.write_lines)
     if not count:
@@ -666,7 +648,7 @@ async def write_requests(session: Session, pending: Sequence[PlannedPart]) -> Ru
 async def run_jobs(session: Session, pending: list[PlannedPart], call: Ask) -> RunStatus:
     """Ask about what is pending through the batch service, wave by wave, and about the last of it live."""
     batch = session.run.settings.batch
-    has_jobs = any(job.is_out for job in await session.writer.write(stored_jobs))
+    has_jobs = any(job.is_out for job in await session.writer.write(store.stored_jobs))
     if not has_jobs and not session.learner.has_learned and batch.live_calls:
         # a few calls, so that the length of answers is known when jobs are planned
         scheduler = scheduler_of(session.run, pending, session.learner.limits, probe=True)

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from eventabs import store
 from eventabs.config import Settings
 from eventabs.errors import InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Export
@@ -55,21 +56,7 @@ from eventabs.runs.intake import (
 from eventabs.runs.limits import FAILURES_FACT
 from eventabs.runs.observer import Extended, ExtensionCounts, Note
 from eventabs.stop import Stop
-from eventabs.store import (
-    Ledger,
-    begin_changes,
-    count_all,
-    extend_user,
-    find_user,
-    instant,
-    known_outcome,
-    replace_file,
-    shown,
-    unanswered,
-    users_between,
-    write_rejects,
-    write_results,
-)
+from eventabs.store import Ledger
 
 _SECONDS_A_DAY = 86_400
 _GONE = -1  # the place of a behavior that is not in the log any more
@@ -107,7 +94,7 @@ class UserChange(NamedTuple):
 
 
 def _epoch_day(behavior: Behavior) -> int:
-    return instant(behavior) // _SECONDS_A_DAY
+    return store.instant(behavior) // _SECONDS_A_DAY
 
 
 def _unshared(
@@ -118,7 +105,9 @@ def _unshared(
     Both are in order of time. Equal behaviors are one as often as both have them; of those that the export has less often, the
     last ones are missing.
     """
-    known = range(bisect_left(log, window.first, key=instant), bisect_right(log, window.last, key=instant))
+    known = range(
+        bisect_left(log, window.first, key=store.instant), bisect_right(log, window.last, key=store.instant)
+    )
     identities = list(map(_identity, log[known.start : known.stop]))
     found = list(map(_identity, export))
     if identities == found:
@@ -157,12 +146,12 @@ def compared(
     log = known.behaviors
     new, missing, _known = _unshared(log, seen.behaviors, window)
     removed = tuple(index for index in missing if _epoch_day(log[index]) in window.days)
-    gone = Counter(instant(log[index]) for index in removed)
-    latest = instant(log[-1]) if log else None
+    gone = Counter(store.instant(log[index]) for index in removed)
+    latest = store.instant(log[-1]) if log else None
     added, too_late = [], []
     late = replaced = 0
     for behavior in new:
-        at = instant(behavior)
+        at = store.instant(behavior)
         if gone[at]:
             gone[at] -= 1
             replaced += 1
@@ -200,8 +189,8 @@ class Survey:
         self._known.update(_epoch_day(log.behaviors[index]) for index in known)
         self._missing.update(_epoch_day(log.behaviors[index]) for index in missing)
         if new and log.behaviors:
-            latest = instant(log.behaviors[-1])
-            self.too_late += sum(latest - instant(behavior) > lateness for behavior in new)
+            latest = store.instant(log.behaviors[-1])
+            self.too_late += sum(latest - store.instant(behavior) > lateness for behavior in new)
         return bool(new or missing)
 
     def whole_days(self) -> frozenset[int]:
@@ -221,7 +210,7 @@ def survey(
         return found
     found.window = Window(*span)
     for log in stop.until(export.user_logs()):
-        known = find_user(ledger, log.user_id)
+        known = store.find_user(ledger, log.user_id)
         if known is not None and known[0].behaviors and log.behaviors:
             before, now = (each.behaviors[0].start.tzinfo is not None for each in (known[0], log))
             if before != now:
@@ -251,7 +240,7 @@ def user_changes(
     touched = (log for log in stop.until(export.user_logs()) if log.user_id in surveyed.touched)
     absent = (UserLog(user_id, ()) for user_id in _absent(export, ledger, surveyed.window))
     for seen in chain(touched, absent):
-        known, ordinals = find_user(ledger, seen.user_id) or (None, None)
+        known, ordinals = store.find_user(ledger, seen.user_id) or (None, None)
         yield compared(known, ordinals, seen, surveyed.window, lateness)
 
 
@@ -263,7 +252,7 @@ def _absent(export: Export, ledger: Ledger, window: Window) -> Iterator[str]:
     last = min(window.last, (max(window.days) + 1) * _SECONDS_A_DAY - 1)
     present = export.user_ids()
     at = next(present, None)
-    for user_id in users_between(ledger, first, last):
+    for user_id in store.users_between(ledger, first, last):
         while at is not None and at.encode() < user_id.encode():
             at = next(present, None)
         if at != user_id:
@@ -312,7 +301,7 @@ def grown(change: UserChange) -> GrownLog:
     following = numbers[-1]
 
     def moment(pair: tuple[Behavior, int]) -> int:
-        return instant(pair[0])
+        return store.instant(pair[0])
 
     by_moment = groupby(merge(kept, added, key=moment), key=moment)
     for behavior, index in (
@@ -338,7 +327,9 @@ def _ordered(pairs: list[tuple[Behavior, int]], moment: int, seen: UserLog) -> l
     if len({index == _GONE for _behavior, index in pairs}) == 1:
         return pairs
     left, ordered, export = list(pairs), list[tuple[Behavior, int]](), seen.behaviors
-    for at in range(bisect_left(export, moment, key=instant), bisect_right(export, moment, key=instant)):
+    for at in range(
+        bisect_left(export, moment, key=store.instant), bisect_right(export, moment, key=store.instant)
+    ):
         identity = _identity(export[at])
         pair = next((pair for pair in left if _identity(pair[0]) == identity), None)
         if pair is not None:
@@ -383,7 +374,7 @@ class Planner:
         if known is not None and not changes_log:
             return None, counts
         new = grown(change)
-        outcome = known_outcome(self.ledger, new.log.user_id) if known else None
+        outcome = store.known_outcome(self.ledger, new.log.user_id) if known else None
         if outcome is None or not new.log.behaviors:  # a user without an answer is asked about whole
             return PlannedUser(new, measure_parts(new.log, self._builder, self._limits)), counts
         old = known.behaviors if known else ()
@@ -403,7 +394,9 @@ class Planner:
         for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
             log = replace(new.log, behaviors=tuple(new.log.behaviors[row] for row in rows))
             output = expected_tokens(len(asked), self._builder.answer, self._builder.detail)
-            size = self._builder.measure(shown(log, rows, kept, journeys))._replace(output_tokens=output)
+            size = self._builder.measure(store.shown(log, rows, kept, journeys))._replace(
+                output_tokens=output
+            )
             if self._limits.hold(size):
                 return PlannedUser(new, [(kept.part, size)], row_ranges(rows), kept, journeys), counts
         return self._with_tail(new, kept, min(asked)), counts
@@ -533,7 +526,7 @@ def refuse_unextendable(facts: Mapping[str, Any], ledger: Ledger) -> None:
     if not facts.get("input_complete"):
         message = _("this run has not read its own input to the end yet; first: eventabs resume")
         raise RunDirectoryError(message)
-    if unanswered(ledger):
+    if store.unanswered(ledger):
         message = _(
             "this run waits for replies to requests.jsonl; first: eventabs resume, with --replies or without to ask now"
         )
@@ -620,7 +613,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
             _begin(run, export, found)
         changes = user_changes(export, run.ledger, found, lateness=lateness, stop=stop)
         counts = _planned(run, export, changes, counts.too_late_behaviors, stop)
-        counted, before = count_all(run.ledger), run.facts["input"]
+        counted, before = store.count_all(run.ledger), run.facts["input"]
         paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))
         run.remember(
             extension=run.facts["extension"] | {"state": TAKEN},
@@ -649,11 +642,11 @@ def _listed(run: RunContext, found: Survey, changes: Iterable[UserChange]) -> Ex
         for change in changes:
             known, seen = change.known, change.seen
             rows = [("too_late", behavior) for behavior in change.too_late]
-            added = Counter(map(instant, change.added))
+            added = Counter(map(store.instant, change.added))
             for index in change.removed:
                 behavior = known.behaviors[index] if known else seen.behaviors[index]
-                is_replaced = added[instant(behavior)] > 0
-                added[instant(behavior)] -= is_replaced
+                is_replaced = added[store.instant(behavior)] > 0
+                added[store.instant(behavior)] -= is_replaced
                 rows.append(("changed" if is_replaced else "gone", behavior))
             for name, behavior in rows:
                 counts[f"{name}_behaviors"] += 1
@@ -664,7 +657,7 @@ def _listed(run: RunContext, found: Survey, changes: Iterable[UserChange]) -> Ex
                 row = {"change": name, "user_id": seen.user_id, "start": start, **told}
                 yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
-    replace_file(run.directory.changes, lines())
+    store.replace_file(run.directory.changes, lines())
     return ExtensionCounts(**counts)
 
 
@@ -673,7 +666,7 @@ def _begin(run: RunContext, export: Export, found: Survey) -> None:
     asked = run.facts["extension"]
     was_completed = asked["status"] == "completed"
     if not was_completed and not asked["before"]:  # a killed process may have left lines without order
-        write_results(run.directory, run.ledger)
+        store.write_results(run.directory, run.ledger)
     ((_calls, *tokens),) = run.ledger.rows(_USED, 0)
     ((last_call,),) = run.ledger.rows("SELECT coalesce(max(id), 0) FROM calls")
     extension = {key: value for key, value in asked.items() if key not in {"before", "status"}} | {
@@ -691,10 +684,10 @@ def _begin(run: RunContext, export: Export, found: Survey) -> None:
         FAILURES_FACT: None,  # an endpoint that answered last month may be gone today
     }
     with run.ledger.transaction():
-        begin_changes(run.ledger, anew=was_completed)
+        store.begin_changes(run.ledger, anew=was_completed)
         run.ledger.set_meta(values)
     run.facts.update(values)
-    write_rejects(run.directory, export.rejects())
+    store.write_rejects(run.directory, export.rejects())
 
 
 def _planned(
@@ -716,7 +709,7 @@ def _planned(
                 if user:
                     new, kept = user.grown, user.kept
                     stored = new.log, new.stored_ordinals, extension["since"]
-                    extend_user(
+                    store.extend_user(
                         run.ledger, *stored, asked=user.asked, rows=user.rows, kept=kept, listed=user.listed
                     )
             counts["too_late_behaviors"] = too_late

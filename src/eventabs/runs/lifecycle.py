@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from eventabs import store
 from eventabs.config import (
     Settings,
     find_config,
@@ -91,40 +92,7 @@ from eventabs.runs.observer import (
 )
 from eventabs.runs.settlement import Session, acceptable, scheduler_of
 from eventabs.stop import Stop, StopRequested
-from eventabs.store import (
-    Ledger,
-    LedgerWriter,
-    PartChange,
-    ResultFiles,
-    RunDirectory,
-    asked_again,
-    bad_answer,
-    binding_facts,
-    changes,
-    count_standing,
-    damage_reported,
-    digest_of,
-    facts_fingerprint,
-    failure_reasons,
-    give_up_written,
-    has_answers,
-    host_of,
-    input_stem,
-    limited_of,
-    placed_answers,
-    public_flags,
-    public_settings,
-    refuse_merged,
-    refuse_other_format,
-    settled_user,
-    shown_changes,
-    store_answers,
-    stored_jobs,
-    timestamp,
-    unanswered,
-    write_changes,
-    write_results,
-)
+from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, RunDirectory
 
 
 async def execute(
@@ -177,7 +145,7 @@ async def execute(
             save_stopped(run, refused, seconds())
             raise
         if status != "completed":
-            cause = "; ".join(filter(None, (cause, going_on(stored_jobs(run.ledger)))))
+            cause = "; ".join(filter(None, (cause, going_on(store.stored_jobs(run.ledger)))))
         progress = await asyncio.to_thread(save_stopped, run, status, seconds())
         if status != "completed":  # calls that were cut off are pending again
             run.observer.progressed(progress)
@@ -198,11 +166,11 @@ async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool
         await read_replies(session, replies)
     if cancel:
         await cancel_jobs(session)
-    if mode != "batch" and (said := going_on(await write(stored_jobs))):
+    if mode != "batch" and (said := going_on(await write(store.stored_jobs))):
         message = _("{said}; go on with --mode batch")
         raise RunDirectoryError(message.format(said=said))
     if mode != "files":  # what is out in a file is asked about here now
-        await write(give_up_written)
+        await write(store.give_up_written)
     pending = await write(Ledger.pending_parts)
     if mode == "files":
         return await write_requests(session, pending)
@@ -213,11 +181,10 @@ async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool
 @contextmanager
 def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Iterator[Session]:
     builder = run.builder()
-    files: AbstractContextManager[ResultFiles | None] = (
-        nullcontext()
-    )  # those of an extended run are whole, and stay so until they are replaced
+    # those of an extended run are whole, and stay so until they are replaced
+    files: AbstractContextManager[ResultFiles | None] = nullcontext()
     if not is_extended(run.facts):
-        write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
+        store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
         files = ResultFiles(run.directory)
     # the writer appends the results too, so it closes first
     with files as results, LedgerWriter(run.ledger) as writer:
@@ -261,13 +228,11 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
     """
     with run.ledger.transaction():
         run.ledger.lose_open_calls()
-    write_results(run.directory, run.ledger)
+    store.write_results(run.directory, run.ledger)
     if is_extended(run.facts):
-        run.remember(changed=write_changes(run.directory, run.ledger))
-    tracker, waiting = run.tracker(seconds), len(unanswered(run.ledger))
-    if (
-        pending := run.ledger.pending_parts()
-    ):  # and the batches that they make, as the plan of a resumed run does
+        run.remember(changed=store.write_changes(run.directory, run.ledger))
+    tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
+    if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
         limits, probe = batch_limits(run.settings, run.builder()), kind_of(run.settings.provider).is_remote
         waiting += scheduler_of(run, pending, limits, probe=probe).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
@@ -284,7 +249,7 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
             config_file=run.facts["config_file"],
             provider=settings.provider,
             model=settings.llm.model if is_remote else "",
-            host=host_of(endpoint_of(settings.llm, {}).base_url) if is_remote else "",
+            host=store.host_of(endpoint_of(settings.llm, {}).base_url) if is_remote else "",
             out=str(run.directory.path),
             resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
         )
@@ -303,7 +268,7 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     """Return the summary of a run that has been saved."""
     tracker = run.tracker()
-    counts, (events, journeys) = tracker.counts, count_standing(run.ledger)
+    counts, (events, journeys) = tracker.counts, store.count_standing(run.ledger)
     numbers = asdict(replace(counts, events=counts.events + events, journeys=counts.journeys + journeys))
     of_input = {field.name for field in fields(Summary)} - {"users"}
     counted = {name: value for name, value in run.facts.get("input", {}).items() if name in of_input}
@@ -313,16 +278,16 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         extension=extension_facts(run),
         status=status,
         cause=cause,
-        bad_answer=bad_answer(run.ledger) if status == "stopped" else "",
+        bad_answer=store.bad_answer(run.ledger) if status == "stopped" else "",
         provider=run.settings.provider,
         cost=tracker.cost,
         seconds=run.earlier_seconds,
         out=str(run.directory.path),
-        failures=failure_reasons(run.ledger),
-        asked_again=asked_again(run.ledger),
+        failures=store.failure_reasons(run.ledger),
+        asked_again=store.asked_again(run.ledger),
         currency=run.settings.llm.price.currency,
         tier_costs=tracker.tier_costs,
-        limited_of=limited_of(run.facts),
+        limited_of=store.limited_of(run.facts),
     )
 
 
@@ -372,13 +337,13 @@ def begin_run(
     require_input(named)
     facts = {
         "run_id": uuid.uuid4().hex,
-        "created_at": timestamp(),
+        "created_at": store.timestamp(),
         "folder": str(Path.cwd()),
         **settings_facts(settings, invocation, template_text(settings), rules_text(settings)),
     }
     path = out or default_out(named, settings.input.shard)
     with suppress(OSError):  # of a ledger that is not there
-        refuse_other_format(RunDirectory(path).ledger)
+        store.refuse_other_format(RunDirectory(path).ledger)
     directory = RunDirectory.create(path)
     nothing_paid = True
     try:
@@ -428,11 +393,11 @@ def reopen_run(
     directory = RunDirectory.find(named)
     with (
         directory.locked(),
-        damage_reported(directory.ledger),
+        store.damage_reported(directory.ledger),
         closing(Ledger.open(directory.ledger)) as ledger,
     ):
         facts = ledger.meta()
-        refuse_merged(directory, facts)
+        store.refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
         if changed != "ignore":
             require_usable_provider(settings, invocation.environment)
@@ -452,7 +417,7 @@ def reopen_run(
                 inputs or settings.input.paths,
             )
             # costs are shown by the prices of today from now on, also where no config is at hand
-            stored, prices = facts["settings"], public_settings(settings)["llm"]["price"]
+            stored, prices = facts["settings"], store.public_settings(settings)["llm"]["price"]
             if stored["llm"].get("price") != prices:
                 run.remember(settings={**stored, "llm": {**stored["llm"], "price": prices}})
             if changed != "ignore":
@@ -467,7 +432,7 @@ def reopen_run(
 def default_out(paths: Sequence[str], shard: str = "") -> Path:
     """Return the run directory for an input, `<stem>.eventabs` in the current folder, or for shard i/N `<stem>.i-of-N.eventabs`."""
     first = public_address(paths[0]).partition("?")[0] if is_address(paths[0]) else paths[0]
-    stem = "frame" if isinstance(first, Frame) else "stdin" if first == STDIN else input_stem(first)
+    stem = "frame" if isinstance(first, Frame) else "stdin" if first == STDIN else store.input_stem(first)
     part = f".{shard.replace('/', '-of-')}" if shard else ""
     return Path(f"{stem}{part}.eventabs")
 
@@ -481,13 +446,13 @@ def settings_facts(
 ) -> dict[str, Any]:
     """Return what a run remembers of its settings, and of the texts that they name; `before`: the facts that these follow."""
     config = invocation.config if before else invocation.config_file()
-    binding = binding_facts(settings, template=template, rules=rules, instructions=VERSION)
+    binding = store.binding_facts(settings, template=template, rules=rules, instructions=VERSION)
     return {
         "config_file": str(config.absolute()) if config else before.get("config_file", ""),
-        "flags": public_flags(overlay(before.get("flags", {}), invocation.flags)),
-        "settings": public_settings(settings),
+        "flags": store.public_flags(overlay(before.get("flags", {}), invocation.flags)),
+        "settings": store.public_settings(settings),
         "binding": binding,
-        "settings_fingerprint": facts_fingerprint(binding),
+        "settings_fingerprint": store.facts_fingerprint(binding),
         "template": template,
         "rules": rules,
     }
@@ -513,7 +478,7 @@ def _take_changes(
     template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
     rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
     facts = settings_facts(run.settings, invocation, template, rules, before=run.facts)
-    changed = changes(run.facts["binding"], facts["binding"])
+    changed = store.changes(run.facts["binding"], facts["binding"])
     before, now = run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard
     if now != before:  # the users would be those of another run directory
         message = _(
@@ -523,18 +488,18 @@ def _take_changes(
             _("shard {shard}").format(shard=shard) if shard else _("all users") for shard in (before, now)
         )
         raise RunDirectoryError(message.format(before=held, now=wanted))
-    is_answered = has_answers(run.ledger)
+    is_answered = store.has_answers(run.ledger)
     is_reading = any(key.startswith(_READ_UNDER) for key, *_values in changed)
     is_free = not is_answered and not is_reading
     notes = tuple[Note, ...]()
     if is_reading and not reads_anew:
-        notes = other_reading(run, shown_changes(changed), accepted=accepted)
+        notes = other_reading(run, store.shown_changes(changed), accepted=accepted)
     if changed and not accepted and (not is_free or "copied_from" in run.facts):
         message = _(
             "settings have changed since this run began ({changes}); undo that, or take it for users not yet"
             " done with --accept-changes"
         )
-        raise RunDirectoryError(message.format(changes=shown_changes(changed)))
+        raise RunDirectoryError(message.format(changes=store.shown_changes(changed)))
     run.facts["other_input_accepted"] = accepted
     if not changed:
         return ()
@@ -546,7 +511,7 @@ def _take_changes(
         run.remember(legend=legend)
         builder = run.builder()
         measure_again(run.ledger, builder, batch_limits(run.settings, builder))
-    return (SettingsTaken(shown_changes(changed), is_answered), *notes)
+    return (SettingsTaken(store.shown_changes(changed), is_answered), *notes)
 
 
 def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
@@ -587,9 +552,9 @@ def _read_again(run: RunContext) -> int:
         asked = asked_in(stored, ledger)
         outcomes = list(reader.read(stored.reply, asked).outcomes.values())
         answers, same, changes = [], [], []
-        placed = dict(zip(asked, placed_answers(list(asked.values()), outcomes), strict=False))
+        placed = dict(zip(asked, store.placed_answers(list(asked.values()), outcomes), strict=False))
         for (alias, user), outcome in zip(asked.items(), outcomes, strict=True):
-            is_same = digest_of(user.log.behaviors) == stored.users[alias].digest
+            is_same = store.digest_of(user.log.behaviors) == stored.users[alias].digest
             if not is_same or since.get(user.part.user_id, 0) >= stored.call_id:
                 kept += 1  # rows that are not the ones that were shown, and what an extension has kept
                 continue
@@ -600,7 +565,7 @@ def _read_again(run: RunContext) -> int:
             elif user.part not in accepted:
                 accepted.add(user.part)
                 changes.append(PartChange(user.part, "done", accepted=outcome))
-        store_answers(ledger, stored.call_id, answers)
+        store.store_answers(ledger, stored.call_id, answers)
         ledger.settle(stored.call_id, same, changes)
     done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
     for part in done.intersection(last) - accepted:
@@ -612,7 +577,7 @@ def _read_again(run: RunContext) -> int:
             where = "user_id = ? AND first = ? AND last = ? AND state = 'done'"
             ledger.rows(f"UPDATE parts SET {values} WHERE {where}", outcome.reason, *part)
     for user_id in {part.user_id for part in done}:
-        settled_user(ledger, user_id)
+        store.settled_user(ledger, user_id)
     return kept
 
 
@@ -705,15 +670,15 @@ def _first_facts(
     """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where other settings than `changed` differ."""
     own = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
     wanted = {f"{section}.{key}" for section, values in changed.items() for key in values}
-    if others := [each for each in changes(origin["binding"], own["binding"]) if each[0] not in wanted]:
+    if others := [each for each in store.changes(origin["binding"], own["binding"]) if each[0] not in wanted]:
         message = _(
             "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
             " new run"
         )
-        raise RunDirectoryError(message.format(changes=shown_changes(others)))
+        raise RunDirectoryError(message.format(changes=store.shown_changes(others)))
     return {key: origin[key] for key in ("folder", "paths", "files", "prompt_language")} | {
         "run_id": uuid.uuid4().hex,
-        "created_at": timestamp(),
+        "created_at": store.timestamp(),
         **own,
         "legend": origin.get("legend") or {},
         "input_complete": True,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
+from eventabs import store
 from eventabs.errors import (
     ContextTooLongError,
     EndpointError,
@@ -49,20 +50,7 @@ from eventabs.runs.components import RunContext, asked_in, last_taken, make_read
 from eventabs.runs.limits import ProgressTracker, SpendingLimit
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
 from eventabs.stop import Stop
-from eventabs.store import (
-    PEERS_OF_PIECES,
-    Ledger,
-    LedgerWriter,
-    PartChange,
-    ResultFiles,
-    SettledUser,
-    batch_of_call,
-    cells_of,
-    placed_answers,
-    settled_by,
-    settled_user,
-    store_answers,
-)
+from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, SettledUser
 
 
 class Scheduler:
@@ -519,7 +507,7 @@ class Session:
 
         def unread(ledger: Ledger, call_id: int) -> tuple[Call, Reply]:
             stored = ledger.stored_reply(call_id)
-            return Call(call_id, batch_of_call(ledger, call_id), asked_in(stored, ledger)), stored.reply
+            return Call(call_id, store.batch_of_call(ledger, call_id), asked_in(stored, ledger)), stored.reply
 
         for call_id in await self.writer.write(Ledger.unread_calls):
             settled = await self.settle_reply(*await self.writer.write(partial(unread, call_id=call_id)))
@@ -547,12 +535,12 @@ class Session:
             for change in changes
         ]
         outcomes |= {change.part: change.accepted for change in changes if change.accepted}
-        answers = placed_answers(list(call.users.values()), list(reading.outcomes.values()))
+        answers = store.placed_answers(list(call.users.values()), list(reading.outcomes.values()))
 
         def settle(ledger: Ledger) -> _Settled:
-            store_answers(ledger, call.id, answers)
+            store.store_answers(ledger, call.id, answers)
             ledger.settle(call.id, outcomes.values(), changes)
-            return self._settled(ledger, call.batch.parts, changes)._replace(answers=cells_of(answers))
+            return self._settled(ledger, call.batch.parts, changes)._replace(answers=store.cells_of(answers))
 
         written = self.writer.submit(settle, then=self._publish)
         if not call.batch.links:
@@ -655,11 +643,11 @@ class Session:
         for change in changes:
             user_id = change.part.user_id
             if change.part in whole and not change.replaced_by:
-                users[user_id] = settled_by(ledger, user_id, change.state, change.accepted)
+                users[user_id] = store.settled_by(ledger, user_id, change.state, change.accepted)
             elif user_id not in users:
                 if not change.part.is_link:
                     links += self._links(ledger, user_id)
-                users[user_id] = settled_user(ledger, user_id)
+                users[user_id] = store.settled_user(ledger, user_id)
         return _Settled(users, counts, links)
 
     def _links(self, ledger: Ledger, user_id: str) -> list[PlannedPart]:
@@ -684,7 +672,7 @@ class Session:
         for change in changes:
             if change.replaced_by:
                 self.scheduler.put_back(
-                    PlannedPart(part, size, change.attempts, max_peers=PEERS_OF_PIECES)
+                    PlannedPart(part, size, change.attempts, max_peers=store.PEERS_OF_PIECES)
                     for part, size in change.replaced_by
                 )
             elif change.state == "pending":
