@@ -45,11 +45,10 @@ from eventabs.runs.intake import (
     USERS_A_COMMIT,
     copied,
     describe_export,
-    facts_of,
+    input_facts,
     input_paths,
     opened_input,
-    refuse_unreadable_input,
-    require_input,
+    refuse_unreadable,
     stamps_of,
     stored_paths,
 )
@@ -544,7 +543,6 @@ def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, st
         message = _("an extension takes all users of an export; leave out --limit")
         raise UsageError(message)
     named = input_paths(paths, run.settings)
-    require_input(named)
     stored = stored_paths(named)
     under_way = run.facts.get("extension", {})
     if under_way.get("state") == TAKING:
@@ -587,7 +585,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
             "{paths} is not what this extension began with; restore it, and then: eventabs resume {out}"
         )
         raise RunDirectoryError(message.format(paths=", ".join(asked["paths"]), out=run.directory.path))
-    refuse_unreadable_input(run, export)
+    refuse_unreadable(export, max_rejects=run.settings.input.max_rejects, directory=run.directory)
     found = survey(export, run.ledger, lateness=lateness, stop=stop, days=asked.get("days"))
     counts = _listed(run, found, user_changes(export, run.ledger, found, lateness=lateness, stop=stop))
     if (counts.changed_behaviors or counts.gone_behaviors) and not asked["accepted"]:
@@ -617,13 +615,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
         paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))
         run.remember(
             extension=run.facts["extension"] | {"state": TAKEN},
-            input={
-                "paths": paths,
-                "users": counted.users,
-                "behaviors": counted.behaviors,
-                **facts_of(export),
-                **described.facts(),
-            },
+            input=input_facts(export, described, paths, counted.users, counted.behaviors),
             input_stamps=stamps_of(asked["paths"], export),
         )
     listed = str(run.directory.changes)

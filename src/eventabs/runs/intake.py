@@ -137,7 +137,7 @@ _LOOK_SECONDS = 0.2  # between looks at a requested stop
 def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
     """Return what to read, each once: what the command line names, else the config.
 
-    Raises UsageError where nothing is named, or a name could not be stored as text.
+    Raises UsageError where nothing is named, a name could not be stored as text, or a file is not there.
     """
     named = list(dict.fromkeys(paths or settings.input.paths))
     if not named:
@@ -152,12 +152,8 @@ def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
             if RunDirectory(place).ledger.exists():
                 message = _("{path} is a run, not an export; go on with it: eventabs resume {path}")
                 raise UsageError(message.format(path=shlex.quote(path)))
-    return named
-
-
-def require_input(named: Sequence[str]) -> None:
-    """Raise InputError, before anything begins, where files are named that are not there."""
     expand([path for path in named if path != STDIN])
+    return named
 
 
 def copied(
@@ -217,7 +213,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
                 "the input is not the one that this run began with; restore it, or take it with --accept-changes"
             )
             raise RunDirectoryError(message)
-        refuse_unreadable_input(run, export)
+        refuse_unreadable(export, max_rejects=settings.input.max_rejects, directory=run.directory)
         first = sampled(export.user_logs())
         language = run.facts.get("prompt_language") or prompt_language_of(settings, first)
         legend = run.facts.get("legend")
@@ -227,13 +223,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         run.remember(
             prompt_language=language,
             legend=legend,
-            input={
-                "paths": run.facts["paths"],
-                "users": export.users,
-                "behaviors": export.behaviors,
-                **facts_of(export),
-                **described.facts(),
-            },
+            input=input_facts(export, described, run.facts["paths"], export.users, export.behaviors),
             files=list(export.files),
             # what came by standard input moves with the run directory, and is nobody's to change
             input_stamps=stamps_of(run.facts["paths"], export),
@@ -249,10 +239,19 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
     return [described.read, *described.notes()]
 
 
-def facts_of(export: Export) -> dict[str, object]:
-    """Return what a run remembers of an export beside its users and behaviors."""
-    kept = {name: getattr(export, name) for name in (*_COUNTED, "rows")}
-    return {"fingerprint": export.fingerprint, **kept, "rejects": export.reasons}
+def input_facts(
+    export: Export, described: InputDescription, paths: Sequence[str], users: int, behaviors: int
+) -> dict[str, object]:
+    """Return what a run remembers of its input: an export, or the latest of several."""
+    return {
+        "paths": paths,
+        "users": users,
+        "behaviors": behaviors,
+        "fingerprint": export.fingerprint,
+        **{name: getattr(export, name) for name in (*_COUNTED, "rows")},
+        "rejects": export.reasons,
+        **described.facts(),
+    }
 
 
 def stamps_of(paths: Sequence[str], export: Export) -> list[list[object]]:
@@ -331,52 +330,48 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
         raise disk_full(run.directory.path, resumable=True) from error
 
 
-def refuse_unreadable_input(run: RunContext, export: Export) -> None:
-    """Raise InputError as `refuse_unreadable` does, with the file in which the first rejected rows can be read."""
-    try:
-        refuse_unreadable(export, max_rejects=run.settings.input.max_rejects)
-    except InputError as error:
-        if not export.rejected_rows:
-            raise
-        write_rejects(run.directory, islice(export.rejects(), _REJECTS_OF_A_REFUSED_RUN))
-        message = _("{refusal}; the rejected rows are in {path}")
-        raise InputError(message.format(refusal=error, path=run.directory.rejects)) from None
-
-
-def refuse_unreadable(export: Export, *, max_rejects: float) -> None:
+def refuse_unreadable(export: Export, *, max_rejects: float, directory: RunDirectory | None = None) -> None:
     """Raise InputError where no user could be read, or more rows are unreadable than may be.
 
-    `max_rejects` is a share of all rows. A shard may have no user at all where others have some.
+    `max_rejects` is a share of all rows. A shard may have no user at all where others have some. The first rejected rows can be
+    read in a file of the run `directory` then.
     """
+    refusal = _refusal(export, max_rejects)
+    if refusal and directory and export.rejected_rows:
+        write_rejects(directory, islice(export.rejects(), _REJECTS_OF_A_REFUSED_RUN))
+        message = _("{refusal}; the rejected rows are in {path}")
+        refusal = message.format(refusal=refusal, path=directory.rejects)
+    if refusal:
+        raise InputError(refusal)
+
+
+def _refusal(export: Export, max_rejects: float) -> str:
     if not export.rows + export.other_rows:
-        message = _(
+        return _(
             "the input holds no rows, only what stands above them; check the query or the dates of the export,"
             " and make it again"
         )
-        raise InputError(message)
     if not export.users and export.rows_without_user >= export.other_rows:
         message = _(
             "the input holds no user that could be read ({reasons}); check [input.columns] in the config"
         )
-        raise InputError(message.format(reasons=_told(export) or _("no rows")))
-    rejected_of = [(export.rejected_rows, export.rows)]
+        return message.format(reasons=_told(export) or _("no rows"))
+    shares = [(export.rejected_rows, export.rows)]
     if export.shard:  # rows without a user are a share of those of all shards
         without_user = export.rows_without_user
         own = 0 if export.shard.index else without_user
-        rejected_of = [
-            (export.rejected_rows - own, export.rows - own),
-            (without_user, export.rows + export.other_rows),
-        ]
-    for rejected, rows in rejected_of:
-        if rejected <= max_rejects * rows:
-            continue
-        message = _(
-            "{rejected} of {rows} rows cannot be read ({reasons}); columns were taken as {columns}: name others"
-            " in [input.columns], or allow it with --max-rejects"
-        )
-        file = next((each.file for each in export.rejects()), export.files[0])
-        columns = ", ".join(f"{role} = {column}" for role, column in export.roles[file].items())
-        raise InputError(message.format(rejected=rejected, rows=rows, reasons=_told(export), columns=columns))
+        all_rows = export.rows + export.other_rows
+        shares = [(export.rejected_rows - own, export.rows - own), (without_user, all_rows)]
+    for rejected, rows in shares:
+        if rejected > max_rejects * rows:
+            message = _(
+                "{rejected} of {rows} rows cannot be read ({reasons}); columns were taken as {columns}: name others"
+                " in [input.columns], or allow it with --max-rejects"
+            )
+            file = next((each.file for each in export.rejects()), export.files[0])
+            columns = ", ".join(f"{role} = {column}" for role, column in export.roles[file].items())
+            return message.format(rejected=rejected, rows=rows, reasons=_told(export), columns=columns)
+    return ""
 
 
 def _told(export: Export) -> str:

@@ -75,7 +75,6 @@ from eventabs.runs.intake import (
     other_reading,
     read_input,
     refuse_changed_input,
-    require_input,
     stored_paths,
     tell_gone_input,
 )
@@ -334,7 +333,6 @@ def begin_run(
     settings = with_absolute_paths(invocation.settings(), Path.cwd())
     require_usable_provider(settings, invocation.environment)
     named = input_paths(paths, settings)
-    require_input(named)
     facts = {
         "run_id": uuid.uuid4().hex,
         "created_at": store.timestamp(),
