@@ -53,7 +53,7 @@ from eventabs.runs.components import (
     prompt_language_of,
     template_text,
 )
-from eventabs.runs.extension import Planner, refuse_unextendable, survey, user_changes
+from eventabs.runs.extension import Planner, Survey, refuse_unextendable
 from eventabs.runs.intake import (
     InputDescription,
     copied,
@@ -391,14 +391,12 @@ def estimate_extension(
         builder = builder_of(settings, {**facts, "extension": {"state": TAKING}})
         limits = batch_limits(settings, builder)
         planner = Planner(ledger, settings, builder, limits)
-        lateness, stop, counts = settings.extend.lateness_seconds, Stop(), Counter[str]()
-        pending: dict[str, list[PartSize]] = {}
+        counts, pending = Counter[str](), dict[str, list[PartSize]]()
         for planned in ledger.pending_parts():
             pending.setdefault(planned.part.user_id, []).append(planned.size)
         with opened_export(settings, paths, on_copy) as export:
             refuse_unreadable(export, max_rejects=settings.input.max_rejects)
-            found = survey(export, ledger, lateness=lateness, stop=stop)
-            for change in user_changes(export, ledger, found, lateness=lateness, stop=stop):
+            for change in Survey(export, ledger, settings.extend.lateness_seconds, Stop()).changes():
                 user, counted = planner.plan(change)
                 counts.update(counted)
                 if user is not None:

@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from heapq import merge
 from itertools import chain, groupby, islice
 from typing import Any, Final, NamedTuple
@@ -163,99 +163,95 @@ def compared(
     return UserChange(known, ordinals, seen, tuple(added), late, tuple(too_late), removed, replaced)
 
 
-@dataclass(slots=True)
 class Survey:
-    """What a new export is beside a run, in short.
+    """What a new export is beside a run: first in short, then change by change.
 
-    `touched`: the users that it says something new about. `missing`: known behaviors that are gone or have changed,
-    `too_late`: new ones that may lie too far back. The days of the `window` are those that the export holds as a whole.
+    `touched`: the users that it says something new about. `too_late`: new behaviors that may lie too far back. `window`: its
+    time, with the days that it holds as a whole.
     """
 
-    window: Window = Window(0, -1)
-    touched: set[str] = field(default_factory=set)
-    too_late: int = 0
-    _known: Counter[int] = field(default_factory=Counter)  # by day
-    _missing: Counter[int] = field(default_factory=Counter)
+    def __init__(
+        self,
+        export: Export,
+        ledger: Ledger,
+        lateness: int,
+        stop: Stop,
+        days: Collection[int] | None = None,
+    ) -> None:
+        """Compare an export with a run. Raises InputError where their times cannot be compared.
+
+        `days`: those that the export holds as a whole, where an earlier survey, before some of it was taken in, has found them.
+        """
+        self.touched = set[str]()
+        self.too_late = 0
+        self.window = Window(0, -1)
+        self._export, self._ledger, self._lateness, self._stop = export, ledger, lateness, stop
+        self._known, self._missing = Counter[int](), Counter[int]()  # behaviors by day
+        if (span := export.span()) is None:
+            return
+        self.window = Window(*span)
+        for log in stop.until(export.user_logs()):
+            known = store.find_user(ledger, log.user_id)
+            if known is not None and known[0].behaviors and log.behaviors:
+                before, now = (each.behaviors[0].start.tzinfo is not None for each in (known[0], log))
+                if before != now:
+                    message = _(
+                        "times with an offset cannot be held against times without one: the run has {before}, this export {now};"
+                        " export as you did before, or begin a new run"
+                    )
+                    kinds = {True: _("times with an offset"), False: _("times without one")}
+                    raise InputError(message.format(before=kinds[before], now=kinds[now]))
+            if known is None or self._differs(known[0], log):
+                self.touched.add(log.user_id)
+        if days is None:  # what users did whom the export lacks counts too, as long as a day may be whole
+            candidates = self._whole_days()
+            for user_id in self._absent(candidates):
+                self._differs(ledger.log(user_id), UserLog(user_id, ()))
+                if candidates.isdisjoint(self._whole_days()):
+                    break
+            days = self._whole_days()
+        self.window = self.window._replace(days=frozenset(days))
 
     @property
     def missing(self) -> int:
         """How many known behaviors are gone or have changed."""
         return sum(number for day, number in self._missing.items() if day in self.window.days)
 
-    def add(self, log: UserLog, seen: UserLog, lateness: int) -> bool:
-        """Compare a log with what the export has of it; return whether they differ."""
+    def changes(self) -> Iterator[UserChange]:
+        """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
+        logs = self._stop.until(self._export.user_logs())
+        absent = (UserLog(user_id, ()) for user_id in self._absent(self.window.days))
+        for seen in chain((log for log in logs if log.user_id in self.touched), absent):
+            known, ordinals = store.find_user(self._ledger, seen.user_id) or (None, None)
+            yield compared(known, ordinals, seen, self.window, self._lateness)
+
+    def _differs(self, log: UserLog, seen: UserLog) -> bool:
+        """Count what a log and the export do not share."""
         new, missing, known = _unshared(log.behaviors, seen.behaviors, self.window)
         self._known.update(_epoch_day(log.behaviors[index]) for index in known)
         self._missing.update(_epoch_day(log.behaviors[index]) for index in missing)
         if new and log.behaviors:
             latest = store.instant(log.behaviors[-1])
-            self.too_late += sum(latest - store.instant(behavior) > lateness for behavior in new)
+            self.too_late += sum(latest - store.instant(behavior) > self._lateness for behavior in new)
         return bool(new or missing)
 
-    def whole_days(self) -> frozenset[int]:
+    def _whole_days(self) -> frozenset[int]:
         """Return the days of which the export holds at least half of what is known: it is no mere addition to them."""
         return frozenset(day for day, known in self._known.items() if 2 * self._missing[day] <= known)
 
-
-def survey(
-    export: Export, ledger: Ledger, *, lateness: int, stop: Stop, days: Collection[int] | None = None
-) -> Survey:
-    """Compare an export with a run. Raises InputError where their times cannot be compared.
-
-    `days`: those that the export holds as a whole, where an earlier survey, before some of it was taken in, has found them.
-    """
-    found = Survey()
-    if (span := export.span()) is None:
-        return found
-    found.window = Window(*span)
-    for log in stop.until(export.user_logs()):
-        known = store.find_user(ledger, log.user_id)
-        if known is not None and known[0].behaviors and log.behaviors:
-            before, now = (each.behaviors[0].start.tzinfo is not None for each in (known[0], log))
-            if before != now:
-                message = _(
-                    "times with an offset cannot be held against times without one: the run has {before}, this export {now};"
-                    " export as you did before, or begin a new run"
-                )
-                kinds = {True: _("times with an offset"), False: _("times without one")}
-                raise InputError(message.format(before=kinds[before], now=kinds[now]))
-        if known is None or found.add(known[0], log, lateness):
-            found.touched.add(log.user_id)
-    if days is None:  # what users did whom the export lacks counts too, as long as a day may be whole
-        candidates = found.whole_days()
-        for user_id in _absent(export, ledger, found.window._replace(days=candidates)):
-            found.add(ledger.log(user_id), UserLog(user_id, ()), 0)
-            if candidates.isdisjoint(found.whole_days()):
-                break
-        days = found.whole_days()
-    found.window = found.window._replace(days=frozenset(days))
-    return found
-
-
-def user_changes(
-    export: Export, ledger: Ledger, surveyed: Survey, *, lateness: int, stop: Stop
-) -> Iterator[UserChange]:
-    """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
-    touched = (log for log in stop.until(export.user_logs()) if log.user_id in surveyed.touched)
-    absent = (UserLog(user_id, ()) for user_id in _absent(export, ledger, surveyed.window))
-    for seen in chain(touched, absent):
-        known, ordinals = store.find_user(ledger, seen.user_id) or (None, None)
-        yield compared(known, ordinals, seen, surveyed.window, lateness)
-
-
-def _absent(export: Export, ledger: Ledger, window: Window) -> Iterator[str]:
-    """Yield the users who may have done something on the whole days of an export and are not in it."""
-    if not window.days:
-        return
-    first = max(window.first, min(window.days) * _SECONDS_A_DAY)
-    last = min(window.last, (max(window.days) + 1) * _SECONDS_A_DAY - 1)
-    present = export.user_ids()
-    at = next(present, None)
-    for user_id in store.users_between(ledger, first, last):
-        while at is not None and at.encode() < user_id.encode():
-            at = next(present, None)
-        if at != user_id:
-            yield user_id
+    def _absent(self, days: frozenset[int]) -> Iterator[str]:
+        """Yield the users who may have done something on some days and are not in the export."""
+        if not days:
+            return
+        first = max(self.window.first, min(days) * _SECONDS_A_DAY)
+        last = min(self.window.last, (max(days) + 1) * _SECONDS_A_DAY - 1)
+        present = self._export.user_ids()
+        at = next(present, None)
+        for user_id in store.users_between(self._ledger, first, last):
+            while at is not None and at.encode() < user_id.encode():
+                at = next(present, None)
+            if at != user_id:
+                yield user_id
 
 
 # What is asked about: whole days, and beside them what gives them their context.
@@ -586,8 +582,8 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
         )
         raise RunDirectoryError(message.format(paths=", ".join(asked["paths"]), out=run.directory.path))
     refuse_unreadable(export, max_rejects=run.settings.input.max_rejects, directory=run.directory)
-    found = survey(export, run.ledger, lateness=lateness, stop=stop, days=asked.get("days"))
-    counts = _listed(run, found, user_changes(export, run.ledger, found, lateness=lateness, stop=stop))
+    found = Survey(export, run.ledger, lateness, stop, asked.get("days"))
+    counts = _listed(run, found)
     if (counts.changed_behaviors or counts.gone_behaviors) and not asked["accepted"]:
         changed, gone = counts.changed_behaviors, counts.gone_behaviors
         message = _(
@@ -609,8 +605,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     else:
         if asked["state"] == COMPARING:
             _begin(run, export, found)
-        changes = user_changes(export, run.ledger, found, lateness=lateness, stop=stop)
-        counts = _planned(run, export, changes, counts.too_late_behaviors, stop)
+        counts = _planned(run, export, found.changes(), counts.too_late_behaviors, stop)
         counted, before = store.count_all(run.ledger), run.facts["input"]
         paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))
         run.remember(
@@ -623,7 +618,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     return [described.read, *described.notes(), told]
 
 
-def _listed(run: RunContext, found: Survey, changes: Iterable[UserChange]) -> ExtensionCounts:
+def _listed(run: RunContext, found: Survey) -> ExtensionCounts:
     """Write changes.jsonl: the behaviors that have changed, are gone or come too late, each with `change`. Return how many."""
     if not found.missing and not found.too_late:
         run.directory.changes.unlink(missing_ok=True)
@@ -631,7 +626,7 @@ def _listed(run: RunContext, found: Survey, changes: Iterable[UserChange]) -> Ex
     counts = Counter[str]()
 
     def lines() -> Iterator[bytes]:
-        for change in changes:
+        for change in found.changes():
             known, seen = change.known, change.seen
             rows = [("too_late", behavior) for behavior in change.too_late]
             added = Counter(map(store.instant, change.added))
