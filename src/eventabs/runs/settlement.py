@@ -484,13 +484,9 @@ class Session:
         return replace(reply, usage=Usage(input_tokens, tokens))
 
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
-        """Cut a part in ones of at most half its behaviors, none if it is a single behavior."""
+        """Cut a part in smaller ones, none if it is a single behavior."""
         log = await self.writer.write(lambda ledger: ledger.log(*part))
-        half = (len(log.behaviors) + 1) // 2
-        parts = split(log, lambda first, last: last - first < half)
-        return (
-            [] if len(parts) == 1 else [measure_part(log, each, self.builder, part.first) for each in parts]
-        )
+        return halves(log, self.builder, start=part.first)
 
     def spending(self, tier: str = "") -> SpendingLimit:
         """Keep the limits on spending, with nothing reserved."""
