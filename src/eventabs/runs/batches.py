@@ -92,9 +92,7 @@ class RequestWriter:
         job_id: int | None = None
         while group := self._take(room, spending):
             self._session.stop.check()
-            job_id, opened = await self._session.writer.write(
-                partial(self._open, state=state, job_id=job_id, group=group)
-            )
+            job_id, opened = await self._session.writer.write(self._open, state, job_id, group)
             for line in opened:
                 room.bytes -= line
                 room.longest = max(room.longest, line)
@@ -177,7 +175,7 @@ class ReplyReader:
                     read = [lines.read(line) for line in chunk if not line.isspace()]
                     found["unreadable"] += read.count(None)
                     named = [(self._call_of(line), line.result) for line in read if line is not None]
-                    kinds, stored = await self._session.writer.write(partial(self._stored, named=named))
+                    kinds, stored = await self._session.writer.write(self._stored, named)
                     found += Counter(kinds)
                     for (call_id, result), kind in zip(named, kinds, strict=True):
                         if call_id is not None and isinstance(result, EndpointError) and kind == "errors":
@@ -231,8 +229,8 @@ class ReplyReader:
             raise refused[0]  # of all requests alike: smaller ones would be refused too
         fatal: EndpointError | None = None
         for call_id, error in errors.items():
-            if await self._session.writer.write(partial(store.call_status, call_id=call_id)) == "sent":
-                batch = await self._session.writer.write(partial(store.batch_of_call, call_id=call_id))
+            if await self._session.writer.write(store.call_status, call_id) == "sent":
+                batch = await self._session.writer.write(store.batch_of_call, call_id)
                 try:
                     await self._session.settle_error(Call(call_id, batch, {}), error)
                 except EndpointError as raised:
@@ -366,7 +364,7 @@ class JobRunner:
             file_id = await self._tried(partial(self._service.find_file, name)) if in_doubt else None
             if file_id is None:
                 path = self._session.run.directory.requests
-                await self._session.writer.write(partial(self._requests.write_lines, job_id=job.id))
+                await self._session.writer.write(self._requests.write_lines, job.id)
                 try:
                     file_id = await self._tried(partial(self._service.upload, path, name))
                 finally:
@@ -492,9 +490,8 @@ class JobRunner:
 
     async def _close(self, job: Job, error: str = "") -> int:
         """Await nothing from a job any more; give what it has no answers for back to the scheduler. Return how many requests those are."""
-        missing = await self._session.writer.write(
-            partial(store.close_job, job_id=job.id, ended_at=self._session.wall_clock(), error=error or None)
-        )
+        ended_at, said = self._session.wall_clock(), error or None
+        missing = await self._session.writer.write(store.close_job, job.id, ended_at=ended_at, error=said)
         del self._open[job.id]
         for batch in missing:
             self._session.scheduler.put_back(batch.parts)
@@ -529,7 +526,7 @@ class JobRunner:
                 raise
 
     async def _change(self, job: Job, **values: Any) -> Job:  # noqa: ANN401  columns of jobs
-        await self._session.writer.write(partial(store.change_job, job_id=job.id, **values))
+        await self._session.writer.write(store.change_job, job.id, **values)
         changed = job._replace(**values)
         self._open[job.id] = changed
         return changed

@@ -144,8 +144,9 @@ class Engine:
         """Open a call, make it, store its reply, read and settle it, in this order."""
         place = _Place(self._tracker, self._changed.set, self._report)
         try:
+            limit = self.concurrency.now
             call, request = await self.session.writer.write(
-                partial(open_call, session=self.session, batch=batch, in_flight_limit=self.concurrency.now)
+                open_call, self.session, batch, in_flight_limit=limit
             )
             self._tracker.add(calls=1)
             try:

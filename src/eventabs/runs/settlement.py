@@ -485,7 +485,7 @@ class Session:
 
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
         """Cut a part in smaller ones, none if it is a single behavior."""
-        log = await self.writer.write(lambda ledger: ledger.log(*part))
+        log = await self.writer.write(Ledger.log, *part)
         return halves(log, self.builder, start=part.first)
 
     def spending(self, tier: str = "") -> SpendingLimit:
@@ -506,7 +506,7 @@ class Session:
             return Call(call_id, store.batch_of_call(ledger, call_id), asked_in(stored, ledger)), stored.reply
 
         for call_id in await self.writer.write(Ledger.unread_calls):
-            settled = await self.settle_reply(*await self.writer.write(partial(unread, call_id=call_id)))
+            settled = await self.settle_reply(*await self.writer.write(unread, call_id))
             await settled.committed
             self.tracker.add(batches_done=1)
 
@@ -579,7 +579,7 @@ class Session:
         """Ask next only about the days that have unplaced rows; what is placed stays. An extension shows what it showed."""
         if change.state != "pending" or outcome.reason != "unplaced" or asked.log.known:
             return change
-        log = await self.writer.write(lambda ledger: ledger.log(*change.part))
+        log = await self.writer.write(Ledger.log, *change.part)
         rows = dict(enumerate(log.behaviors, change.part.first))
         days = {rows[row].day for row in {*outcome.unplaced} - asked.past}
         kept = {row: behavior for row, behavior in rows.items() if behavior.day in days}
