@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from heapq import merge
 from itertools import chain, groupby, islice
 from typing import Any, Final, NamedTuple
@@ -344,15 +344,14 @@ class PlannedUser(NamedTuple):
     listed: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
 class Planner:
     """Plans what an extension of a run asks about, user by user."""
 
-    def __init__(
-        self, ledger: Ledger, settings: Settings, builder: PromptBuilder, limits: BatchLimits
-    ) -> None:
-        self.ledger = ledger
-        self._journey_days = settings.extend.journey_days
-        self._builder, self._limits = builder, limits
+    ledger: Ledger
+    settings: Settings
+    builder: PromptBuilder
+    limits: BatchLimits
 
     def plan(self, change: UserChange) -> tuple[PlannedUser | None, Counter[str]]:
         """Plan what an export changes for a user, None where nothing does, and count it by the names of `ExtensionCounts`."""
@@ -371,7 +370,7 @@ class Planner:
         new = grown(change)
         outcome = store.known_outcome(self.ledger, new.log.user_id) if known else None
         if outcome is None or not new.log.behaviors:  # a user without an answer is asked about whole
-            return PlannedUser(new, measure_parts(new.log, self._builder, self._limits)), counts
+            return PlannedUser(new, measure_parts(new.log, self.builder, self.limits)), counts
         old = known.behaviors if known else ()
         days = {behavior.day for behavior in change.added} | {old[index].day for index in change.removed}
         # and those on which an event lies that has rows on these
@@ -388,11 +387,9 @@ class Planner:
         listed, context = self._context(outcome, kept, new, asked)
         for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
             log = replace(new.log, behaviors=tuple(new.log.behaviors[row] for row in rows))
-            output = expected_tokens(len(asked), self._builder.answer, self._builder.detail)
-            size = self._builder.measure(store.shown(log, rows, kept, journeys))._replace(
-                output_tokens=output
-            )
-            if self._limits.hold(size):
+            output = expected_tokens(len(asked), self.builder.answer, self.builder.detail)
+            size = self.builder.measure(store.shown(log, rows, kept, journeys))._replace(output_tokens=output)
+            if self.limits.hold(size):
                 return PlannedUser(new, [(kept.part, size)], row_ranges(rows), kept, journeys), counts
         return self._with_tail(new, kept, min(asked)), counts
 
@@ -412,7 +409,9 @@ class Planner:
             for journey in outcome.journeys
         }
         recent = [
-            each for each in kept.journeys if behaviors[newest[each.id]].day >= first - self._journey_days
+            each
+            for each in kept.journeys
+            if behaviors[newest[each.id]].day >= first - self.settings.extend.journey_days
         ]
         recent.sort(key=lambda journey: newest[journey.id], reverse=True)
         share = len(asked) // _SHARE
@@ -422,7 +421,7 @@ class Planner:
         words = {
             row: set(_WORD.findall(" ".join(behaviors[row][1:4]).lower()))
             for row in range(len(behaviors))
-            if row not in asked and behaviors[row].day >= first - self._journey_days
+            if row not in asked and behaviors[row].day >= first - self.settings.extend.journey_days
         }
         known = Counter(word for each in words.values() for word in each)
 
@@ -441,7 +440,7 @@ class Planner:
                 first = event.behaviors[0]
         user_id, last = new.log.user_id, len(new.log.behaviors) - 1
         tail = log_of_part(new.log, Part(user_id, first, last))
-        parts = measure_parts(tail, self._builder, self._limits, start=first)
+        parts = measure_parts(tail, self.builder, self.limits, start=first)
         if not first:
             return PlannedUser(new, parts)
         stays = _kept(kept, range(last + 1), set(range(first, last + 1)), first - 1)
@@ -449,7 +448,7 @@ class Planner:
 
     def _settled(self, outcome: Outcome) -> Outcome:
         """Return an outcome whose journeys are what their events make of them."""
-        events, journeys = joined([outcome], self._builder.vocabulary.goal)
+        events, journeys = joined([outcome], self.builder.vocabulary.goal)
         return replace(outcome, events=events, journeys=journeys)
 
 

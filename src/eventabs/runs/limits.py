@@ -3,7 +3,7 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import KW_ONLY, asdict, dataclass, fields
 from typing import Any, NamedTuple
 
 from eventabs.errors import (
@@ -295,6 +295,7 @@ MAX_FAILURES = 10
 FAILURES_FACT = "fruitless"  # its name in ledgers since format 1
 
 
+@dataclass(eq=False)
 class FailureLimit:
     """Raises StoppedError after ten tries without a usable answer from the start on, or ten calls without an answer since the last one.
 
@@ -307,27 +308,20 @@ class FailureLimit:
     seconds, and so is one whose tier has no capacity, from the start; with `wait` any is, without end. `clock` counts seconds, from anywhere.
     """
 
-    def __init__(
-        self,
-        facts: Mapping[str, Any],
-        *,
-        remember: Callable[[dict[str, Any]], None],
-        attempts: int,
-        well: int = 0,
-        wait: bool = False,
-        longest_wait: float = 0.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._remember = remember
-        self._attempts = attempts
-        self._well = well
+    facts: Mapping[str, Any]
+    _: KW_ONLY
+    remember: Callable[[dict[str, Any]], None]
+    attempts: int
+    well: int = 0
+    wait: bool = False
+    longest_wait: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
         self._fruitless = Counter[str]()  # calls of this process by what was wrong
-        self._wait = wait
-        self._longest_wait = longest_wait
-        self._clock = clock
         self._away_since: float | None = None
-        self._settings = facts["settings_fingerprint"]
-        counted = facts.get(FAILURES_FACT) or {}
+        self._settings = self.facts["settings_fingerprint"]
+        counted = self.facts.get(FAILURES_FACT) or {}
         known = counted.get("settings_fingerprint") == self._settings
         self._failures: int = counted["calls"] if known else 0
         self._succeeded: bool = counted["succeeded"] if known else False
@@ -347,14 +341,14 @@ class FailureLimit:
         if not isinstance(error, UnavailableError):
             return False
         if self._away_since is None:
-            self._away_since = self._clock()
-        within = self._clock() - self._away_since < self._longest_wait
-        return self._wait or (within and (self._succeeded or isinstance(error, CapacityError)))
+            self._away_since = self.clock()
+        within = self.clock() - self._away_since < self.longest_wait
+        return self.wait or (within and (self._succeeded or isinstance(error, CapacityError)))
 
     def count_answer(self, *, usable: int, reasons: Iterable[str] = ()) -> None:
         """Count an answer; `usable`: for how many users. After a first usable one, some others are the tail of every run."""
         self._away_since = None
-        self._well += usable
+        self.well += usable
         if usable:
             if not self._succeeded or self._failures:
                 self._keep(0, succeeded=True)
@@ -388,19 +382,19 @@ class FailureLimit:
 
     def _count_fruitless(self, cause: str) -> None:
         self._fruitless[cause] += 1
-        if self._fruitless.total() < MAX_FAILURES + self._attempts * self._well:
+        if self._fruitless.total() < MAX_FAILURES + self.attempts * self.well:
             return
         message = _(
             "{count} calls without a usable answer, while {users} users have one; most often: {cause}. Look at answers with: eventabs"
             " report; try another model, or fewer users a call (--max-users), then: eventabs resume"
         )
         ((often, _times),) = self._fruitless.most_common(1)
-        raise StoppedError(message.format(count=self._fruitless.total(), users=self._well, cause=often))
+        raise StoppedError(message.format(count=self._fruitless.total(), users=self.well, cause=often))
 
     def _keep(self, failures: int, *, succeeded: bool) -> None:
         self._failures, self._succeeded = failures, succeeded
         counted = {"settings_fingerprint": self._settings, "calls": failures, "succeeded": succeeded}
-        self._remember({FAILURES_FACT: counted})
+        self.remember({FAILURES_FACT: counted})
 
 
 _ROUNDS_TO_HOLD = 8  # after a step that did not help
