@@ -252,8 +252,7 @@ class SpendingLimit:
         """
         refusal = self._refusal(self.input_tokens(batch), tracker)
         if refusal is None:
-            self._in_flight += 1
-            self._reserved_input += self.input_tokens(batch)
+            self.hold(1, self.input_tokens(batch))
             return True
         if self._in_flight:
             return False
@@ -261,8 +260,7 @@ class SpendingLimit:
 
     def release(self, batch: Batch) -> None:
         """Give back what `reserve` took: the call has ended and its real tokens are counted."""
-        self._in_flight -= 1
-        self._reserved_input -= self.input_tokens(batch)
+        self.hold(-1, -self.input_tokens(batch))
 
     def input_tokens(self, batch: Batch) -> int:
         """Count the tokens of a batch's prompt."""
