@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from eventabs import providers, runs  # loads the HTTP stack when it is first looked up
+from eventabs import providers, runs  # providers load the HTTP stack when first looked up
 from eventabs.config import Settings, overlay
 from eventabs.errors import (
     CapacityError,

@@ -16,7 +16,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from eventabs import providers, store  # loads the HTTP stack when it is first looked up
+from eventabs import providers, store  # providers load the HTTP stack when first looked up
 from eventabs.errors import (
     EndpointError,
     InputError,
@@ -146,9 +146,8 @@ class RequestWriter:
         return written
 
     def _line(self, call_id: int, fields: dict[str, Any], messages: tuple[Message, ...]) -> bytes:
-        named = (
-            f"{self._session.run.facts['run_id']}-{call_id}"  # unique among all runs, at most 64 characters
-        )
+        # unique among all runs, at most 64 characters
+        named = f"{self._session.run.facts['run_id']}-{call_id}"
         return providers.request_line(named, self._url, fields, messages)
 
 

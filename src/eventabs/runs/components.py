@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
 
-from eventabs import providers, store  # loads the HTTP stack when it is first looked up
+from eventabs import providers, store  # providers load the HTTP stack when first looked up
 from eventabs.config import LlmSettings, MustSettings, Settings, environment_values, with_preset
 from eventabs.errors import ConfigError, RunDirectoryError, StoppedError
 from eventabs.ingest import Export, canonical_action, open_export, search_pattern
