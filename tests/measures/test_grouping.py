@@ -15,6 +15,7 @@ from eventabs.measures import (
     Compared,
     Group,
     Row,
+    Sums,
     added,
     baselines,
     figures_of,
@@ -294,13 +295,13 @@ def test_skill_is_what_is_left_above_the_best_baseline_and_nothing_where_that_is
     user = Compared(TRUTH, TRUTH, range(ROWS)).agreement()
     half = Compared(TRUTH[:5], TRUTH, range(ROWS)).agreement()
     worse = Compared([], TRUTH, range(ROWS)).agreement()
-    pauses = dict.fromkeys(PAUSES, worse) | {15: half}
-    score = scores_of([half], FIGURES, {"rows": worse}, pauses)["whole_recall"]
+    reached: dict[str | int, Sums] = {"rows": worse, **dict.fromkeys(PAUSES, worse), 15: half}
+    score = scores_of([half], FIGURES, reached)["whole_recall"]
     assert (score.figure.value, score.baselines, score.pause) == (0.5, {"rows": 0, "pause": 0.5}, 15)
     assert score.skill == 0
-    assert scores_of([user], FIGURES, {"rows": half}, {})["whole_recall"].skill == 1
-    assert scores_of([worse], FIGURES, {"rows": half}, {})["whole_recall"].skill == -1
-    assert scores_of([user], FIGURES, {"rows": user}, {})["whole_recall"].skill is None
+    assert scores_of([user], FIGURES, {"rows": half})["whole_recall"].skill == 1
+    assert scores_of([worse], FIGURES, {"rows": half})["whole_recall"].skill == -1
+    assert scores_of([user], FIGURES, {"rows": user})["whole_recall"].skill is None
 
 
 def test_the_shape_of_a_grouping_by_hand() -> None:

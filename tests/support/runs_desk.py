@@ -149,6 +149,8 @@ class _Session(Session):
         super().__post_init__()
         self.scheduler, self.closing = self.desk.scheduler, self.desk.closing
         self.count_tokens = self.desk.count
+        if self.desk.reads is None:
+            self._reader = _Meaning(self.desk)
 
     async def save(self) -> None:
         self.desk.saves.append(self.tracker.counts.batches_done)
@@ -157,9 +159,6 @@ class _Session(Session):
 
     def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
         return request_for(logs)
-
-    def reader(self) -> Reader:
-        return _Meaning(self.desk) if self.desk.reads is None else super().reader()
 
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
         middle = (part.first + part.last) // 2

@@ -365,27 +365,23 @@ class Score(NamedTuple):
     skill: float | None
 
 
-def scores_of(
-    users: Sequence[Sums],
-    figures: Figures,
-    baselines: Mapping[str, Sums],
-    pauses: Mapping[int, Sums],
-) -> dict[str, Score]:
-    """Return figures beside those of baselines, which are given as sums of all users."""
+def scores_of(users: Sequence[Sums], figures: Figures, reached: Mapping[str | int, Sums]) -> dict[str, Score]:
+    """Return figures beside what baselines reach, as sums of all users by name, or by the minutes of a pause."""
     scores = {}
     for name, found in figures_of(users, figures).items():
-        reached = {kind: figures[name](sums) for kind, sums in baselines.items()}
+        values = {kind: figures[name](sums) for kind, sums in reached.items()}
+        named = {kind: value for kind, value in values.items() if isinstance(kind, str)}
         paused = {
-            minutes: value for minutes, sums in pauses.items() if (value := figures[name](sums)) is not None
+            kind: value for kind, value in values.items() if isinstance(kind, int) and value is not None
         }
         pause = max(paused, key=paused.__getitem__, default=None)
-        if pauses:
-            reached["pause"] = None if pause is None else paused[pause]
-        best = max((value for value in reached.values() if value is not None), default=1.0)
+        if len(named) < len(values):
+            named["pause"] = None if pause is None else paused[pause]
+        best = max((value for value in named.values() if value is not None), default=1.0)
         skill = None
         if found.value is not None and best <= _TRIVIAL:
             skill = (found.value - best) / (1 - best)
-        scores[name] = Score(found, reached, pause, skill)
+        scores[name] = Score(found, named, pause, skill)
     return scores
 
 
@@ -455,10 +451,7 @@ class Tally:
         for kind, wanted in figures.items():
             counted = "wholes" if kind == "journeys" else kind
             if self._found[counted] and (counted != "wholes" or self.has_journeys):
-                reached = self._baselines[counted]
-                named = {name: sums for name, sums in reached.items() if isinstance(name, str)}
-                pauses = {name: sums for name, sums in reached.items() if isinstance(name, int)}
-                scores[kind] = scores_of(self._found[counted], wanted, named, pauses)
+                scores[kind] = scores_of(self._found[counted], wanted, self._baselines[counted])
         return scores
 
 

@@ -45,7 +45,6 @@ from eventabs.records import (
     UserLog,
     row_ranges,
 )
-from eventabs.replies import Reader
 from eventabs.runs.components import RunContext, asked_in, last_taken, make_reader, sampling_of
 from eventabs.runs.limits import ProgressTracker, SpendingLimit
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
@@ -422,7 +421,7 @@ class Session:
         self.scheduler = Scheduler([], self.limits)
         self.closing = asyncio.Event()
         self.count_tokens: Callable[[str], int] = TokenCounter(self.run.settings.prompt.tokenizer).count
-        self._reader = self.reader()
+        self._reader = make_reader(self.run.settings, self.run.facts)
         self._rejected = set[Part]()
         self._reading_long = asyncio.Lock()
         self._saving, self._is_save_awaited = asyncio.Lock(), False
@@ -468,10 +467,6 @@ class Session:
         """Make the request about some logs; `links`: these have journeys in place of behaviors."""
         builder = self.builder.linking if links else self.builder
         return builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
-
-    def reader(self) -> Reader:
-        """Make the reader of replies."""
-        return make_reader(self.run.settings, self.run.facts)
 
     def counted(self, reply: Reply, input_tokens: int) -> Reply:
         """Count tokens here where the endpoint reports no usage, as for a broken stream."""
