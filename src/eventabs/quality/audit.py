@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -175,9 +175,8 @@ def _plan(
         ((sent,),) = ledger.rows("SELECT sum(input_tokens) FROM calls WHERE prompt_tokens > 0")
         ((expected,),) = ledger.rows("SELECT sum(output_tokens) FROM parts WHERE state <> 'pending'")
     for arm in arms:
-        under, changed = _under(invocation, arm), {"budget": {"max_users": arm.users}}
         directory, use = copy_users(
-            source, users, arm.path, under, changed=changed, order=order, confirmed=confirmed
+            source, users, arm.path, invocation, max_users=arm.users, order=order, confirmed=confirmed
         )
         if kept and arm.users > kept[-1].users and use.first_calls >= uses[-1].first_calls:
             directory.discard()
@@ -210,10 +209,6 @@ def _plan(
     )
 
 
-def _under(invocation: Invocation, arm: Arm) -> Invocation:
-    return replace(invocation, flags=overlay(invocation.flags, {"budget": {"max_users": arm.users}}))
-
-
 def _is_open(arm: Arm) -> bool:
     """Whether a run has something left to do; one that gave up without an answer it could read has not."""
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
@@ -236,10 +231,11 @@ async def aask(
     """
     for arm in plan.arms:
         if _is_open(arm):
+            own = {"budget": {"max_users": arm.users}, "run": _limits_left(plan, arm)}
             try:
                 run = await aresume(
                     arm.path,
-                    settings=overlay(_under(plan.invocation, arm).flags, {"run": _limits_left(plan, arm)}),
+                    settings=overlay(plan.invocation.flags, own),
                     config=plan.invocation.config,
                     trust_endpoint=confirmed,
                     observer=observer,

@@ -582,9 +582,6 @@ def _read_again(run: RunContext) -> int:
 # A run about some users of another run: copied from its ledger, and asked anew under settings of its own.
 
 
-Changed = Mapping[str, Mapping[str, Any]]
-
-
 class PlannedUse(NamedTuple):
     """What is still to be asked takes, as it is planned; `first_calls`: what all takes, as it was planned first."""
 
@@ -601,23 +598,23 @@ def copy_users(
     out: Path,
     invocation: Invocation,
     *,
-    changed: Changed,
+    max_users: int,
     order: str,
     confirmed: bool,
 ) -> tuple[RunDirectory, PlannedUse]:
     """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
 
-    Return it with what is still to be asked in it.
-    `changed` are the settings that differ, nested as flags; any other that answers depend on is refused. `order` names the
-    order of the users in the batches, and must be that of a run made before.
+    Return it with what is still to be asked in it. `max_users`: users a prompt; any other setting that answers depend on
+    must not differ. `order` names the order of the users in the batches, and must be that of a run made before.
     Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
     """
+    flags = overlay(invocation.flags, {"budget": {"max_users": max_users}})
+    invocation = replace(invocation, flags=flags)
     with Ledger.watch(source.ledger) as ledger:
         origin = ledger.meta()
-        origin |= {"flags": overlay(origin["flags"], changed)}
         settings = settings_of_today(invocation, origin)
         own = {"copied_from": origin["run_id"], "order": order}
-        first = _first_facts(invocation, settings, origin, changed) | own
+        first = _first_facts(invocation, settings, origin) | own
         first["input"] = {key: origin["input"][key] for key in ("paths", "fingerprint")} | {
             "users": len(users),
             "behaviors": sum(
@@ -662,13 +659,11 @@ def copy_users(
     )
 
 
-def _first_facts(
-    invocation: Invocation, settings: Settings, origin: Mapping[str, Any], changed: Changed
-) -> dict[str, Any]:
-    """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where other settings than `changed` differ."""
+def _first_facts(invocation: Invocation, settings: Settings, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where settings differ, but for its users a prompt."""
     own = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
-    wanted = {f"{section}.{key}" for section, values in changed.items() for key in values}
-    if others := [each for each in store.changes(origin["binding"], own["binding"]) if each[0] not in wanted]:
+    changed = store.changes(origin["binding"], own["binding"])
+    if others := [each for each in changed if each[0] != "budget.max_users"]:
         message = _(
             "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
             " new run"

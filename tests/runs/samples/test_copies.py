@@ -42,7 +42,7 @@ def copied(
         users,
         source.audit,
         Invocation(None, {**RULES, **({"prompt": llm} if llm else {})}, {}),
-        changed={"budget": {"max_users": size}},
+        max_users=size,
         order=f"audit {seed}",
         confirmed=False,
     )
