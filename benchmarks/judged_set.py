@@ -74,9 +74,10 @@ def lines_of(path: Path) -> dict[str, list[int]]:
 
 def agreed(first: Sequence[Group], second: Sequence[Group]) -> list[Group]:
     """Return the groups of one kind that two readers both have, by the rows of both."""
+    held = sorted({row for group in (*first, *second) for row in group.rows})
     return [
         first[one]._replace(rows=first[one].rows & second[other].rows)
-        for one, other in Compared(first, second).pairs()
+        for one, other in Compared(first, second, held).pairs()
         if first[one].type == second[other].type
     ]
 

@@ -391,7 +391,8 @@ async def _execute(
 ) -> Run:
     with opened as context:
         if retry_failed:
-            context.ask_failed_again()
+            with context.ledger.transaction():
+                context.ledger.ask_failed_again()
         summary = await _until_saved(
             execute(context, stop, resumed=resumed, replies=replies, cancel=cancel), stop
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from eventabs import providers  # loads the HTTP stack when it is first looked up
+from eventabs import providers, runs  # providers load the HTTP stack when first looked up
 from eventabs.config import Settings, overlay
 from eventabs.errors import (
     CapacityError,
@@ -33,23 +33,6 @@ from eventabs.providers import (
     load_rules,
 )
 from eventabs.records import STANDARD_TIER, AskedUser, Behavior, Part, Reply, Usage, UserLog
-from eventabs.runs import (
-    CONNECT_SECONDS,
-    STDIN,
-    batch_limits,
-    endpoint_of,
-    lacks_key,
-    make_builder,
-    make_reader,
-    no_connection_step,
-    no_model_message,
-    repriced_above,
-    rules_text,
-    sampling_of,
-    start_command,
-    template_text,
-    unset_key,
-)
 from eventabs.store import host_of, public_url
 
 Section = Literal["settings", "endpoint", "abilities", "run"]
@@ -173,10 +156,10 @@ def _settings_findings(
         date = load_preset(preset).read.isoformat()
         message = _("{preset}, as its documentation was on {date}").format(preset=preset, date=date)
         yield Finding("settings", "preset", "ok", message)
-    message = model or no_model_message(preset)
+    message = model or runs.no_model_message(preset)
     yield Finding("settings", "model", "ok" if model else "fault", message)
     try:
-        address = providers.parse_address(endpoint_of(settings.llm, environment))
+        address = providers.parse_address(runs.endpoint_of(settings.llm, environment))
         yield Finding("settings", "address", "ok", str(address.url.copy_with(query=None)))
     except ConfigError as error:
         yield Finding("settings", "address", "fault", str(error))
@@ -189,10 +172,10 @@ def _key(settings: Settings, environment: Mapping[str, str]) -> Finding:
     if environment.get(variable):
         return Finding("settings", "key", "ok", _("{variable} is set").format(variable=variable))
     message = _("{variable} is not set: no key is sent").format(variable=variable)
-    if lacks_key(settings.llm, environment):
+    if runs.lacks_key(settings.llm, environment):
         step = _("put your key into {variable}, or name another variable in llm.api_key_env")
         return Finding("settings", "key", "fault", message, step.format(variable=variable))
-    if unset_key(settings.llm, environment):
+    if runs.unset_key(settings.llm, environment):
         step = _("export {variable}, or leave out llm.api_key_env if the server needs no key")
         return Finding("settings", "key", "warning", message, step.format(variable=variable))
     return Finding("settings", "key", "note", message)
@@ -209,7 +192,7 @@ def _run_findings(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]
         yield from _context(settings, facts)
         yield from _longest_answer(settings)
         yield _price(settings)
-        limit, most = repriced_above(settings.llm), settings.budget.max_input_tokens
+        limit, most = runs.repriced_above(settings.llm), settings.budget.max_input_tokens
         if limit is not None and most > limit:
             message = _(
                 "above {limit} tokens a prompt of {model} makes the whole call dearer; one may have {most}"
@@ -224,11 +207,11 @@ def _prompt(settings: Settings) -> Finding:
     answer, detail = settings.prompt.answer, settings.prompt.detail
     language = active() if settings.prompt.language == "auto" else settings.prompt.language
     try:
-        builder = make_builder(settings, language, template_text(settings))
-        limits = batch_limits(settings, builder)
+        builder = runs.make_builder(settings, language, runs.template_text(settings))
+        limits = runs.batch_limits(settings, builder)
         limits.room  # noqa: B018  raises where the instructions leave none
         if not kind_of(settings.provider).is_remote:
-            load_rules(rules_text(settings), language)
+            load_rules(runs.rules_text(settings), language)
     except UsageError as error:
         return Finding("run", "prompt", "fault", str(error))
     message = _("answers as {answer}, level of detail {detail}; the instructions take {tokens} tokens")
@@ -259,7 +242,7 @@ def _context(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
         if not facts.is_reached:
             return
         message = _("not known; a call takes up to {needed} tokens").format(needed=f"{needed:,}")
-        command = start_command(settings)
+        command = runs.start_command(settings)
         step = _("start the server with room for them: {command}").format(command=command) if command else ""
         yield Finding("run", "context", "note", message, step)
     elif needed <= context:
@@ -333,7 +316,7 @@ def _tier(settings: Settings) -> Iterator[Finding]:
 
 
 def _input(settings: Settings) -> Finding:
-    paths = [path for path in settings.input.paths if path != STDIN]
+    paths = [path for path in settings.input.paths if path != runs.STDIN]
     profiles = [settings.input.profiles] if settings.input.profiles else []
     try:
         if settings.input.timezone:
@@ -409,23 +392,31 @@ class EndpointCheck:
         llm = settings.llm
         self._settings = settings
         self._llm = llm
-        self._endpoint = endpoint_of(llm, environment)
-        self._may_request = bool(llm.model) and not lacks_key(llm, environment)
+        self._endpoint = runs.endpoint_of(llm, environment)
+        self._may_request = bool(llm.model) and not runs.lacks_key(llm, environment)
         self._on_finding = on_finding
         self._limits = CallLimits(
-            CONNECT_SECONDS,
+            runs.CONNECT_SECONDS,
             min(llm.idle_timeout, REQUEST_SECONDS),
             min(llm.call_timeout, REQUEST_SECONDS),
             llm.longest_wait,
         )
-        self._prober = providers.Prober(self._endpoint, sampling_of(llm), self._limits)
+        self._prober = providers.Prober(self._endpoint, runs.sampling_of(llm), self._limits)
         self._facts = EndpointFacts()
 
     async def run(self) -> EndpointFacts:
         """Check everything that can be checked."""
         facts = self._facts
-        if not await self._check_connection():
+        try:
+            route = await providers.find_route(self._endpoint, seconds=self._limits.connect_timeout)
+        except providers.UnreachableError as error:
+            self._report("connection", "fault", str(error), runs.no_connection_step(error, self._settings))
             return facts
+        facts.is_reached = True
+        message = _("{ip} answers").format(ip=route.ip)
+        if route.proxy:
+            message = _("the proxy {proxy} answers").format(proxy=route.proxy)
+        self._report("connection", "ok", f"{message}, {route.tls}" if route.tls else message)
         await self._check_models()
         # a server that runs one model answers with it to any name
         models = facts.models or ()
@@ -441,19 +432,6 @@ class EndpointCheck:
             await self._check_abilities(reply)
         facts.spent = self._prober.spent
         return facts
-
-    async def _check_connection(self) -> bool:
-        try:
-            route = await providers.find_route(self._endpoint, seconds=self._limits.connect_timeout)
-        except providers.UnreachableError as error:
-            self._report("connection", "fault", str(error), no_connection_step(error, self._settings))
-            return False
-        self._facts.is_reached = True
-        message = _("{ip} answers").format(ip=route.ip)
-        if route.proxy:
-            message = _("the proxy {proxy} answers").format(proxy=route.proxy)
-        self._report("connection", "ok", f"{message}, {route.tls}" if route.tls else message)
-        return True
 
     async def _check_models(self) -> None:
         limits = replace(self._limits, call_timeout=min(self._limits.call_timeout, LIST_SECONDS))
@@ -534,8 +512,7 @@ class EndpointCheck:
             return
         await self._try("json_schema", partial(self._probe_json, "json_schema"))
         await self._try("json_object", partial(self._probe_json, "json_object"))
-        if fields := self._grammar_fields():
-            await self._try("grammar", partial(self._probe_grammar, fields))
+        await self._try("grammar", self._probe_grammar)
         await self._try("rows", self._probe_rows)
 
     def _judge_temperature(self) -> None:
@@ -607,19 +584,19 @@ class EndpointCheck:
         else:
             self._report_json(form, support, is_needed=is_needed)
 
-    def _grammar_fields(self) -> tuple[GrammarField, ...]:
-        """Return the fields that may take a grammar: the one that is set; else, at an unknown server, all."""
-        if field := sampling_of(self._llm).grammar_field:
-            return (field,)
-        is_own = not self._llm.preset and urlsplit(self._llm.base_url).netloc not in hosts_with_keys()
-        return ("grammar", "structured_outputs", "ebnf") if is_own else ()
-
-    async def _probe_grammar(self, fields: Sequence[GrammarField]) -> None:
+    async def _probe_grammar(self) -> None:
+        """Try the field that is set; else, at an unknown server, all that may take a grammar."""
+        field = runs.sampling_of(self._llm).grammar_field
+        fields: Sequence[GrammarField] = [field] if field else []
+        if not (field or self._llm.preset or urlsplit(self._llm.base_url).netloc in hosts_with_keys()):
+            fields = ("grammar", "structured_outputs", "ebnf")
+        if not fields:
+            return
         is_needed = self._llm.constrain == "grammar"
         support: providers.Support = "no"
         for name in fields:
             support = await self._prober.probe_grammar(name)
-            if support == "yes" and not sampling_of(self._llm).grammar_field:
+            if support == "yes" and not field:
                 step = _('set llm.grammar_field = "{field}": answers are then bound to a grammar').format(
                     field=name
                 )
@@ -632,9 +609,9 @@ class EndpointCheck:
     async def _probe_rows(self) -> None:
         """Ask about made-up users, more and more, until rows get lost."""
         settings, language, llm = self._settings, active(), self._llm
-        builder = make_builder(settings, language, template_text(settings))
-        reader = make_reader(settings, {"rules": rules_text(settings), "prompt_language": language})
-        limits, kept = batch_limits(settings, builder), 0
+        builder = runs.make_builder(settings, language, runs.template_text(settings))
+        reader = runs.make_reader(settings, {"rules": runs.rules_text(settings), "prompt_language": language})
+        limits, kept = runs.batch_limits(settings, builder), 0
         # a run's: an answer about a thousand rows takes a minute and more
         patience = replace(self._limits, idle_timeout=llm.idle_timeout, call_timeout=llm.call_timeout)
         for size in _ROW_SIZES:

@@ -15,6 +15,7 @@ from eventabs.measures import (
     Compared,
     Group,
     Row,
+    Sums,
     added,
     baselines,
     figures_of,
@@ -190,9 +191,8 @@ def test_boundaries_are_where_neighboring_rows_part() -> None:
 def test_four_large_groups_do_not_hide_the_small_ones_in_the_mean_of_groups() -> None:
     large = [Group(frozenset(range(20 * place, 20 * place + 20)), "") for place in range(4)]
     small = [Group(frozenset({80 + 2 * place, 81 + 2 * place}), "") for place in range(16)]
-    sums = Compared(
-        [*large, *(Group(frozenset({row}), "") for row in range(80, 112))], [*large, *small]
-    ).agreement()
+    alone = [Group(frozenset({row}), "") for row in range(80, 112)]
+    sums = Compared([*large, *alone], [*large, *small], range(112)).agreement()
     said = {name: figure(sums) for name, figure in FIGURES.items()}
     assert said["pair_f1"] == pytest.approx(2 * 760 / (760 + 776))
     assert said["pair_macro_f1"] == pytest.approx(2 * 0.2 / 1.2)
@@ -247,7 +247,7 @@ def test_precision_one_way_is_recall_the_other(found: list[Group], wanted: list[
 
 def test_a_row_in_two_events_is_the_smaller_ones() -> None:
     stay, walk = Group(frozenset(range(10)), "stay"), Group(frozenset({4, 5}), "walk")
-    sums = Compared([stay, walk], [walk, stay]).agreement()
+    sums = Compared([stay, walk], [walk, stay], range(10)).agreement()
     assert (sums["exact"], sums["rows"], sums["pairs"]) == (2, 10, 28 + 1)
 
 
@@ -295,13 +295,13 @@ def test_skill_is_what_is_left_above_the_best_baseline_and_nothing_where_that_is
     user = Compared(TRUTH, TRUTH, range(ROWS)).agreement()
     half = Compared(TRUTH[:5], TRUTH, range(ROWS)).agreement()
     worse = Compared([], TRUTH, range(ROWS)).agreement()
-    pauses = dict.fromkeys(PAUSES, worse) | {15: half}
-    score = scores_of([half], FIGURES, {"rows": worse}, pauses)["whole_recall"]
+    reached: dict[str | int, Sums] = {"rows": worse, **dict.fromkeys(PAUSES, worse), 15: half}
+    score = scores_of([half], FIGURES, reached)["whole_recall"]
     assert (score.figure.value, score.baselines, score.pause) == (0.5, {"rows": 0, "pause": 0.5}, 15)
     assert score.skill == 0
-    assert scores_of([user], FIGURES, {"rows": half}, {})["whole_recall"].skill == 1
-    assert scores_of([worse], FIGURES, {"rows": half}, {})["whole_recall"].skill == -1
-    assert scores_of([user], FIGURES, {"rows": user}, {})["whole_recall"].skill is None
+    assert scores_of([user], FIGURES, {"rows": half})["whole_recall"].skill == 1
+    assert scores_of([worse], FIGURES, {"rows": half})["whole_recall"].skill == -1
+    assert scores_of([user], FIGURES, {"rows": user})["whole_recall"].skill is None
 
 
 def test_the_shape_of_a_grouping_by_hand() -> None:

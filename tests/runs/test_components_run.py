@@ -49,7 +49,8 @@ def test_failed_users_can_be_asked_again_with_nothing_held_against_them(
             [bad(whole(ANNA))],
             [PartChange(whole(ANNA), "failed", attempts=3, broken_calls=2, reason=reason)],
         )
-    job_on(tmp_path, ledger).ask_failed_again()
+    with ledger.transaction():
+        ledger.ask_failed_again()
     (planned,) = ledger.pending_parts()
     assert (planned.part, planned.attempts, planned.broken_calls, planned.max_peers) == (
         whole(ANNA),

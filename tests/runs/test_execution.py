@@ -7,7 +7,7 @@ import pytest
 from eventabs.errors import ConfigError, InputError, RunDirectoryError, StorageError
 from eventabs.records import InputWarning
 from eventabs.runs.observer import InputGone, InputRead, Note, Planned, Progress, StateChanged, Summary
-from eventabs.runs.settlement import Settlement
+from eventabs.runs.settlement import Session
 from eventabs.stop import Stop
 from house import lines, write_users
 from runs_jobs import RULES, Place, finish
@@ -94,7 +94,7 @@ def test_a_reply_that_was_paid_for_but_not_read_is_read_and_not_bought_again(
         raise StorageError("full")  # noqa: EM101  what it says does not matter
 
     with monkeypatch.context() as broken:
-        broken.setattr(Settlement, "settle_reply", full)
+        broken.setattr(Session, "settle_reply", full)
         summary = run(place)
     assert (summary.status, summary.calls, summary.pending) == ("stopped", 1, 6)
     assert resume(place).calls == 3

@@ -11,7 +11,8 @@ from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.splitting import log_of_part, measure_parts
 from eventabs.records import Batch, Part, UserLog
 from eventabs.runs.components import batch_limits, make_builder
-from eventabs.runs.intake import halves, log_users, measure_again
+from eventabs.runs.intake import log_users, measure_again
+from eventabs.runs.settlement import halves
 from eventabs.stop import Stop
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.queries import count_all, settled_user

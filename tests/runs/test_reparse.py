@@ -8,7 +8,7 @@ from eventabs.inspection.report import by_batch_users
 from eventabs.records import InputWarning
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import Summary
-from eventabs.runs.settlement import Settlement
+from eventabs.runs.settlement import Session
 from eventabs.store.ledger import pack_json, pack_log, pack_text
 from house import lines
 from runs_jobs import RULES, Place, finish
@@ -60,7 +60,8 @@ def test_a_user_that_no_reply_is_usable_for_any_more_is_failed_and_can_be_asked_
     assert len({event["user_id"] for event in lines(place.out / "events.jsonl")}) == 4
     assert [sorted(failure["calls"]) for failure in lines(place.out / "failures.jsonl")] == [[1], [1]]
     with place.reopen() as job:
-        job.ask_failed_again()
+        with job.ledger.transaction():
+            job.ledger.ask_failed_again()
         assert finish(job, resumed=True).done == 6
     assert place.events() == before
 
@@ -91,7 +92,8 @@ def test_the_first_reply_that_is_usable_for_a_user_counts(place: Place) -> None:
     spoil(place, "UPDATE calls SET reply = ? WHERE id = 1", pack_text("I cannot do that"))
     read_again(place)
     with place.reopen() as job:
-        job.ask_failed_again()
+        with job.ledger.transaction():
+            job.ledger.ask_failed_again()
         finish(job, resumed=True)
     assert read_again(place).done == 6
     assert place.events() == before
@@ -104,7 +106,7 @@ def test_a_reply_that_nobody_has_read_yet_is_read_too_and_a_stopped_run_stays_st
         raise StorageError("full")  # noqa: EM101  what it says does not matter
 
     with monkeypatch.context() as broken:
-        broken.setattr(Settlement, "settle_reply", full)
+        broken.setattr(Session, "settle_reply", full)
         run(place)
     summary = read_again(place)
     assert (summary.status, summary.done, summary.pending) == ("stopped", 2, 4)

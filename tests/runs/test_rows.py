@@ -16,7 +16,7 @@ from eventabs.providers.retry import OnRetry
 from eventabs.records import FinishReason, Part, Reply, Request, Usage, UserLog
 from eventabs.runs.engine import open_call
 from eventabs.runs.lifecycle import reparse
-from eventabs.runs.settlement import Settlement
+from eventabs.runs.settlement import Session
 from eventabs.store.directory import RunDirectory
 from eventabs.store.exports import write_results
 from eventabs.store.ledger import Ledger, digest_of, pack_text
@@ -38,7 +38,7 @@ READS: dict[str, object] = {
 }
 
 
-async def say(desk: Desk, settler: Settlement, text: str) -> str:
+async def say(desk: Desk, settler: Session, text: str) -> str:
     """Have the next batch answered; return which rows it asked about."""
     batch = desk.scheduler.next()
     assert batch is not None
@@ -68,7 +68,7 @@ async def test_days_with_rows_left_out_are_asked_about_again_alone_and_both_answ
 ) -> None:
     async with at_work(tmp_path, [DORA]) as desk:
         desk.reads = READS
-        settler = desk.settlement()
+        settler = desk.session()
         assert not await say(desk, settler, HALF)
         (planned,) = desk.ledger.pending_parts()
         assert (planned.rows, planned.size.rows, planned.attempts) == ("8-23", 16, 1)
@@ -91,7 +91,7 @@ async def test_days_with_rows_left_out_are_asked_about_again_alone_and_both_answ
 async def test_too_many_minor_rows_are_asked_about_once_more_and_then_taken(tmp_path: Path) -> None:
     async with at_work(tmp_path, [DORA]) as desk:
         desk.reads = READS
-        settler = desk.settlement()
+        settler = desk.session()
         await say(desk, settler, "## U1\n零碎 1-20\n用餐 21-24\n##")
         assert [(each.rows, each.attempts) for each in desk.ledger.pending_parts()] == [("", 1)]
         await say(desk, settler, "## U1\n零碎 1-23\n用餐 24\n##")
@@ -102,7 +102,7 @@ async def test_too_many_minor_rows_are_asked_about_once_more_and_then_taken(tmp_
 async def test_rows_placed_before_stay_also_where_the_whole_is_minor_in_the_end(tmp_path: Path) -> None:
     async with at_work(tmp_path, [DORA]) as desk:
         desk.reads = READS
-        settler = desk.settlement()
+        settler = desk.session()
         await say(desk, settler, "## U1\n零碎 1-16\n##")
         await say(desk, settler, "## U1\n零碎 1-8\n##")
         assert desk.scheduler.next() is None
@@ -114,7 +114,7 @@ async def test_an_answer_that_was_taken_at_the_last_attempt_is_taken_again_when_
 ) -> None:
     async with at_work(tmp_path, [DORA]) as desk:
         desk.reads = READS
-        settler = desk.settlement(attempts=2)
+        settler = desk.session(attempts=2)
         await say(desk, settler, "## U1\n用餐 1-20\n##")
         await say(desk, settler, "I cannot do that")
         assert (desk.states(), rows_of_user(desk.ledger, "dora").unplaced) == (
@@ -129,7 +129,7 @@ async def test_an_answer_that_was_taken_at_the_last_attempt_is_taken_again_when_
 async def test_a_failed_user_that_is_asked_again_is_asked_about_what_it_lacks(tmp_path: Path) -> None:
     async with at_work(tmp_path, [DORA]) as desk:
         desk.reads = READS
-        settler = desk.settlement(attempts=2)
+        settler = desk.session(attempts=2)
         await say(desk, settler, HALF)
         await say(desk, settler, "I cannot do that")
         assert [user["reason"] for user in failed_users(desk.ledger)] == ["refused"]
@@ -145,7 +145,7 @@ async def test_an_answer_about_some_rows_is_no_whole_one_where_the_one_before_do
 ) -> None:
     async with at_work(tmp_path, [DORA]) as desk:
         desk.reads = READS
-        settler = desk.settlement()
+        settler = desk.session()
         await say(desk, settler, HALF)
         await say(desk, settler, "## U1\n用餐 1-16\n##")
         desk.ledger.rows("UPDATE calls SET reply = ? WHERE id = 1", pack_text("I cannot do that"))
@@ -168,7 +168,7 @@ async def test_a_journey_that_lies_in_several_pieces_of_a_user_is_one_and_counte
         blocks = [
             f"## U{n}\n> 购买 帐篷：浏览 {8 * n - 7},{8 * n}\n用餐 {8 * n - 6}-{8 * n - 1}" for n in (1, 2, 3)
         ]
-        await say(desk, desk.settlement(), "\n".join([*blocks, "##"]))
+        await say(desk, desk.session(), "\n".join([*blocks, "##"]))
         assert desk.tracker.counts.journeys == count_all(desk.ledger).journeys == 1
         (journey,) = journeys_of(desk.ledger, "dora")
         assert journey["behaviors"] == [0, 7, 8, 15, 16, 23]

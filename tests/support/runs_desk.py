@@ -26,7 +26,8 @@ from eventabs.replies import Reader, Reading
 from eventabs.runs.components import RunContext, make_builder
 from eventabs.runs.engine import Engine
 from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, ProgressTracker, SpendingLimit
-from eventabs.runs.settlement import BudgetLearner, Scheduler, Session, Settlement
+from eventabs.runs.settlement import Scheduler, Session
+from eventabs.stop import Stop
 from eventabs.store.directory import RunDirectory
 from eventabs.store.exports import ResultFiles
 from eventabs.store.ledger import Ledger, LedgerWriter
@@ -93,24 +94,14 @@ class Desk:
 
     def session(self, *, attempts: int = 3) -> Session:
         run = self.run(attempts=attempts)
-        builder = make_builder(run.settings, "zh", None)
-        learner = BudgetLearner(LIMITS)
-        return _Session(
-            run, builder, LIMITS, learner, self.writer, self.results, self.tracker, lambda: 1_000.0, desk=self
-        )
-
-    def settlement(self, *, attempts: int = 3) -> Settlement:
-        return Settlement(self.session(attempts=attempts), self.scheduler)
+        builder, stop = make_builder(run.settings, "zh", None), Stop(self.grace_seconds)
+        results, clock = self.results, lambda: 1_000.0
+        return _Session(run, stop, builder, LIMITS, self.writer, results, self.tracker, clock, desk=self)
 
     def engine(self, *, workers: int = 1, max_total_tokens: int = 0, attempts: int = 3) -> Engine:
-        session = self.session(attempts=attempts)
         return Engine(
-            session=session,
-            settlement=Settlement(session, self.scheduler),
+            session=self.session(attempts=attempts),
             complete=self.endpoint.ask,
-            closing=self.closing,
-            grace_seconds=self.grace_seconds,
-            save=self._save,
             spending=SpendingLimit(
                 max_cost=0.0,
                 max_total_tokens=max_total_tokens,
@@ -132,10 +123,6 @@ class Desk:
         lines = (self.path / "events.jsonl").read_text("utf-8").splitlines()
         return [json.loads(line)["user_id"] for line in lines]
 
-    async def _save(self) -> None:
-        self.saves.append(self.tracker.counts.batches_done)
-        self.totals.append(self.tracker.progress(waiting=self.scheduler.batches, workers=1).batches_total)
-
 
 class _Meaning(Reader):
     """Reads replies as the desk says that they are meant."""
@@ -152,20 +139,26 @@ class _Meaning(Reader):
         return Reading(outcomes, unknown_aliases=0, repeated_users=0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(eq=False, kw_only=True)
 class _Session(Session):
     """The session of a desk: what a request holds, and what its replies mean, is made up."""
 
     desk: Desk
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.scheduler, self.closing = self.desk.scheduler, self.desk.closing
+        self.count_tokens = self.desk.count
+        if self.desk.reads is None:
+            self._reader = _Meaning(self.desk)
+
+    async def save(self) -> None:
+        self.desk.saves.append(self.tracker.counts.batches_done)
+        progress = self.tracker.progress(waiting=self.scheduler.batches, workers=1)
+        self.desk.totals.append(progress.batches_total)
+
     def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
         return request_for(logs)
-
-    def token_counter(self) -> Callable[[str], int]:
-        return self.desk.count
-
-    def reader(self) -> Reader:
-        return _Meaning(self.desk) if self.desk.reads is None else Session.reader(self)
 
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
         middle = (part.first + part.last) // 2

@@ -9,7 +9,7 @@ from rich.console import Console
 from eventabs.ingest import FileMapping
 from eventabs.language import activate
 from eventabs.records import InputWarning
-from eventabs.runs.estimate import DenseEstimate, Estimate, UnpackedEstimate
+from eventabs.runs.estimate import DenseEstimate, Estimate, Use
 from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import InputRead
 from eventabs.views.preview import estimate_json, render_estimate
@@ -44,7 +44,7 @@ ESTIMATE = Estimate(
     tokens_per_second=60.0,
     max_input_tokens=40_000,
     max_output_tokens=8192,
-    unpacked=UnpackedEstimate(486, 1_650_000, 190_000, 1_060.04, 0.7654),
+    unpacked=Use(486, 1_650_000, 190_000, 1_060.04, 0.7654),
 )
 
 

@@ -23,10 +23,12 @@ from eventabs.runs.observer import (
     StateChanged,
 )
 from eventabs.views.observers import (
+    ALL,
+    PLAIN,
+    QUIET,
     JsonObserver,
     LogObserver,
     PlainObserver,
-    QuietObserver,
     RichObserver,
     display,
     open_log,
@@ -51,7 +53,7 @@ COUNTS = Progress(users=486, batches_total=25)
         (True, {}, {"form": "plain"}, PlainObserver),
         (True, {}, {"form": "json"}, JsonObserver),
         (False, {}, {"form": "json", "quiet": True}, JsonObserver),
-        (True, {}, {"quiet": True}, QuietObserver),
+        (True, {}, {"quiet": True}, PlainObserver),
         (True, {}, {"verbose": True}, RichObserver),
     ],
 )
@@ -69,7 +71,9 @@ def test_the_display_fits_the_terminal_and_the_flags(
 
 def _plain(*, verbose: bool = False) -> tuple[PlainObserver, io.StringIO]:
     pipe = io.StringIO()
-    return PlainObserver(Console(file=pipe, width=80), verbose=verbose, now=lambda: NOON), pipe
+    return PlainObserver(
+        Console(file=pipe, width=80), level=ALL if verbose else PLAIN, now=lambda: NOON
+    ), pipe
 
 
 def test_a_line_comes_with_every_tenth_batch_and_no_other() -> None:
@@ -122,7 +126,7 @@ def test_single_calls_are_told_only_on_verbose_or_when_they_failed() -> None:
 
 def test_quiet_says_only_what_went_wrong() -> None:
     pipe = io.StringIO()
-    observer = QuietObserver(Console(file=pipe, width=80))
+    observer = PlainObserver(Console(file=pipe, width=80), level=QUIET)
     observer.started(MODEL_START)
     observer.progressed(COUNTS)
     for note in (StateChanged("running"), Planned(1, 2, 2, 2.0), StateChanged("completed")):

@@ -94,17 +94,14 @@ def wholes_of(groups: Iterable[Group]) -> list[Group]:
 
 
 class Compared:
-    """Two groupings of the same rows. `rows`: those judged, in order of time; without them all that are in a group."""
+    """Two groupings of the same rows. `rows`: those judged, in order of time."""
 
-    def __init__(
-        self, found: Sequence[Group], wanted: Sequence[Group], rows: Sequence[int] | None = None
-    ) -> None:
+    def __init__(self, found: Sequence[Group], wanted: Sequence[Group], rows: Sequence[int]) -> None:
         self.found, self.wanted = found, wanted
-        held = sorted({row for group in (*found, *wanted) for row in group.rows}) if rows is None else rows
-        self._owners = [[owner.get(row, _LOOSE) for row in held] for owner in map(_owners, (found, wanted))]
+        self._owners = [[owner.get(row, _LOOSE) for row in rows] for owner in map(_owners, (found, wanted))]
         self._sizes = list(map(Counter, self._owners))
         self._cells = Counter(zip(*self._owners, strict=True))
-        judged = set(held)
+        judged = set(rows)
         self._judged = [
             {place for place, group in enumerate(side) if group.rows & judged} for side in (found, wanted)
         ]
@@ -155,6 +152,10 @@ class Compared:
             if ours in found and theirs in wanted
         ]
         loose = [side[_LOOSE] for side in self._sizes]
+        # places between neighboring rows that are not in one group (as in Fournier 2013)
+        ends, ends_wanted = (
+            [before != after or before == _LOOSE for before, after in pairwise(side)] for side in self._owners
+        )
         rows = len(self._owners[0])
         return {
             "rows": rows,
@@ -177,7 +178,9 @@ class Compared:
             "same_type": sum(
                 count for ours, theirs, count in shared if self.found[ours].type == self.wanted[theirs].type
             ),
-            **self._boundaries(),
+            "boundaries_found": sum(ends),
+            "boundaries_wanted": sum(ends_wanted),
+            "boundaries": sum(map(int.__and__, ends, ends_wanted)),
             "journeys_found": len(found),
             "journeys_wanted": len(wanted),
             "journeys_exact": sum(theirs in wanted for _ours, theirs in exact),
@@ -193,14 +196,6 @@ class Compared:
         for cell, rows in self._cells.items():
             if _LOOSE not in cell:
                 yield cell, 2 * rows / (ours[cell[0]] + theirs[cell[1]])
-
-    def _boundaries(self) -> Sums:
-        """Count places between neighboring rows that are not in one group (as in Fournier 2013)."""
-        found, wanted = (
-            [before != after or before == _LOOSE for before, after in pairwise(side)] for side in self._owners
-        )
-        both = sum(map(int.__and__, found, wanted))
-        return {"boundaries_found": sum(found), "boundaries_wanted": sum(wanted), "boundaries": both}
 
 
 def _owners(groups: Sequence[Group]) -> dict[int, int]:
@@ -370,27 +365,23 @@ class Score(NamedTuple):
     skill: float | None
 
 
-def scores_of(
-    users: Sequence[Sums],
-    figures: Figures,
-    baselines: Mapping[str, Sums],
-    pauses: Mapping[int, Sums],
-) -> dict[str, Score]:
-    """Return figures beside those of baselines, which are given as sums of all users."""
+def scores_of(users: Sequence[Sums], figures: Figures, reached: Mapping[str | int, Sums]) -> dict[str, Score]:
+    """Return figures beside what baselines reach, as sums of all users by name, or by the minutes of a pause."""
     scores = {}
     for name, found in figures_of(users, figures).items():
-        reached = {kind: figures[name](sums) for kind, sums in baselines.items()}
+        values = {kind: figures[name](sums) for kind, sums in reached.items()}
+        named = {kind: value for kind, value in values.items() if isinstance(kind, str)}
         paused = {
-            minutes: value for minutes, sums in pauses.items() if (value := figures[name](sums)) is not None
+            kind: value for kind, value in values.items() if isinstance(kind, int) and value is not None
         }
         pause = max(paused, key=paused.__getitem__, default=None)
-        if pauses:
-            reached["pause"] = None if pause is None else paused[pause]
-        best = max((value for value in reached.values() if value is not None), default=1.0)
+        if len(named) < len(values):
+            named["pause"] = None if pause is None else paused[pause]
+        best = max((value for value in named.values() if value is not None), default=1.0)
         skill = None
         if found.value is not None and best <= _TRIVIAL:
             skill = (found.value - best) / (1 - best)
-        scores[name] = Score(found, reached, pause, skill)
+        scores[name] = Score(found, named, pause, skill)
     return scores
 
 
@@ -460,10 +451,7 @@ class Tally:
         for kind, wanted in figures.items():
             counted = "wholes" if kind == "journeys" else kind
             if self._found[counted] and (counted != "wholes" or self.has_journeys):
-                reached = self._baselines[counted]
-                named = {name: sums for name, sums in reached.items() if isinstance(name, str)}
-                pauses = {name: sums for name, sums in reached.items() if isinstance(name, int)}
-                scores[kind] = scores_of(self._found[counted], wanted, named, pauses)
+                scores[kind] = scores_of(self._found[counted], wanted, self._baselines[counted])
         return scores
 
 

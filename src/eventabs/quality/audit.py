@@ -3,10 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from eventabs import store
 from eventabs.api import Run, RunStoppedError, aresume
 from eventabs.config import overlay
 from eventabs.errors import UsageError
@@ -21,20 +22,10 @@ from eventabs.runs import (
     Watch,
     copy_users,
     drawn,
-    pending_use,
     settings_of_today,
 )
 from eventabs.stop import Stop
-from eventabs.store import (
-    Ledger,
-    RunDirectory,
-    count_all,
-    events_of,
-    host_of,
-    journeys_of,
-    refuse_merged,
-    states_by_user,
-)
+from eventabs.store import Ledger, RunDirectory
 
 _USUAL_USERS: Final = (  # in a batch of the run: the median
     "SELECT users FROM (SELECT (SELECT count(*) FROM json_each(calls.users)) AS users FROM calls WHERE status = 'read')"
@@ -60,7 +51,7 @@ class Arm(NamedTuple):
 class AskingPlan:
     """Who is asked again in which runs, and what it takes, at most, by what the run's own answers took.
 
-    `is_open`: something is left to do. `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
+    `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
     user a prompt; 1 of an audit, which judges none. `model` and `host` are "" where no model is called, `cost` is None without prices.
     """
 
@@ -68,13 +59,18 @@ class AskingPlan:
     arms: tuple[Arm, ...]
     use: PlannedUse
     users_in_run: int
-    is_open: bool
     own: int
     margin: float
     model: str
     host: str
     cost: float | None
     currency: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is left to do."""
+        is_audit = len(self.arms) == 1
+        return _is_open(self.arms[0]) if is_audit else calibration_of(self).recommended is None
 
 
 def plan_audit(
@@ -95,15 +91,15 @@ def plan_audit(
     source = RunDirectory.find(named)
     path = out or source.audit
     with Ledger.watch(source.ledger) as ledger:
-        done = [user_id for user_id, state in states_by_user(ledger) if state == "done"]
+        done = [user_id for user_id, state in store.states_by_user(ledger) if state == "done"]
         usual = ledger.rows(_USUAL_USERS)
     if not done:
         message = _("no user of {path} is done yet; go on with eventabs resume")
         raise UsageError(message.format(path=source.path))
     arm = Arm(path, _users_a_prompt(path, invocation, usual[0][0] if usual else 1))
     users = drawn(done, max(1, round(share * len(done))), seed)
-    plan = _plan(source, invocation, [arm], users, order=f"audit {seed}", confirmed=confirmed)
-    return replace(plan, users_in_run=len(done), is_open=_is_open(arm))
+    order = f"audit {seed}"
+    return _plan(source, invocation, [arm], users, of=len(done), order=order, confirmed=confirmed)
 
 
 def _users_a_prompt(path: Path, invocation: Invocation, usual: int) -> int:
@@ -154,9 +150,9 @@ def plan_calibration(
         *(Arm(folder / f"{size}", size) for size in larger),
     ]
     order, asked = f"calibration {seed}", drawn(known, users, seed)
-    plan = _plan(source, invocation, arms, asked, order=order, confirmed=confirmed)
-    plan = replace(plan, users_in_run=len(known), margin=margin)
-    return replace(plan, is_open=calibration_of(plan).recommended is None)
+    return _plan(
+        source, invocation, arms, asked, of=len(known), margin=margin, order=order, confirmed=confirmed
+    )
 
 
 def _plan(
@@ -165,23 +161,23 @@ def _plan(
     arms: Iterable[Arm],
     users: list[str],
     *,
+    of: int,
+    margin: float = 1.0,
     order: str,
     confirmed: bool,
 ) -> AskingPlan:
     kept: list[Arm] = []
     uses: list[PlannedUse] = []
     with Ledger.watch(source.ledger) as ledger:
-        refuse_merged(source, ledger.meta())
+        store.refuse_merged(source, ledger.meta())
         settings = settings_of_today(invocation, ledger.meta())
-        counts = count_all(ledger)
+        counts = store.count_all(ledger)
         ((sent,),) = ledger.rows("SELECT sum(input_tokens) FROM calls WHERE prompt_tokens > 0")
         ((expected,),) = ledger.rows("SELECT sum(output_tokens) FROM parts WHERE state <> 'pending'")
     for arm in arms:
-        under, changed = _under(invocation, arm), {"budget": {"max_users": arm.users}}
-        directory = copy_users(
-            source, users, arm.path, under, changed=changed, order=order, confirmed=confirmed
+        directory, use = copy_users(
+            source, users, arm.path, invocation, max_users=arm.users, order=order, confirmed=confirmed
         )
-        use = pending_use(directory, under)
         if kept and arm.users > kept[-1].users and use.first_calls >= uses[-1].first_calls:
             directory.discard()
         else:
@@ -203,25 +199,20 @@ def _plan(
         invocation=invocation,
         arms=tuple(kept),
         use=use,
-        users_in_run=len(users),
-        is_open=True,
+        users_in_run=of,
         own=settings.budget.max_users,
-        margin=1.0,
+        margin=margin,
         model=llm.model if is_remote else "",
-        host=host_of(llm.base_url) if is_remote else "",
+        host=store.host_of(llm.base_url) if is_remote else "",
         cost=price.cost(use.prompt_tokens, use.completion_tokens, tier=llm.tier) if is_remote else None,
         currency=llm.price.currency,
     )
 
 
-def _under(invocation: Invocation, arm: Arm) -> Invocation:
-    return replace(invocation, flags=overlay(invocation.flags, {"budget": {"max_users": arm.users}}))
-
-
 def _is_open(arm: Arm) -> bool:
     """Whether a run has something left to do; one that gave up without an answer it could read has not."""
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
-        status, counts = ledger.meta().get("status"), count_all(ledger)
+        status, counts = ledger.meta().get("status"), store.count_all(ledger)
         ((read,),) = ledger.rows("SELECT count(*) FROM calls WHERE status = 'read'")
     gave_up = status == "stopped" and read and not counts.done and arm.users > 1
     return not gave_up and (status != "completed" or counts.pending > 0)
@@ -240,10 +231,11 @@ async def aask(
     """
     for arm in plan.arms:
         if _is_open(arm):
+            own = {"budget": {"max_users": arm.users}, "run": _limits_left(plan, arm)}
             try:
                 run = await aresume(
                     arm.path,
-                    settings=overlay(_under(plan.invocation, arm).flags, {"run": _limits_left(plan, arm)}),
+                    settings=overlay(plan.invocation.flags, own),
                     config=plan.invocation.config,
                     trust_endpoint=confirmed,
                     observer=observer,
@@ -266,7 +258,7 @@ def _limits_left(plan: AskingPlan, arm: Arm) -> dict[str, float]:
     cost, tokens = 0.0, 0
     for path in {each.path for each in plan.arms} - {arm.path}:
         with Ledger.watch(path / "ledger.sqlite") as ledger:
-            counts, llm = count_all(ledger), ledger.meta()["settings"]["llm"]
+            counts, llm = store.count_all(ledger), ledger.meta()["settings"]["llm"]
         cost += Price.of(llm["price"]).total(counts) or 0.0
         tokens += counts.prompt_tokens + counts.completion_tokens
     left = {"max_cost": max(_LEAST_COST, limits.max_cost - cost)} if limits.max_cost else {}
@@ -338,7 +330,7 @@ def calibration_of(plan: AskingPlan) -> Calibration:
 
 def _arm_facts(arm: Arm, shares: Mapping[str, float], own: Mapping[str, float]) -> ArmFacts:
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
-        counts, price = count_all(ledger), ledger.meta()["settings"]["llm"]["price"]
+        counts, price = store.count_all(ledger), ledger.meta()["settings"]["llm"]["price"]
         ((rows,),) = ledger.rows(_MOST_ROWS)
     above = Counter(math.floor(_STEPS * (shares[user] - share)) / _STEPS for user, share in own.items())
     low = mean_of(above, -1.0).low
@@ -359,9 +351,9 @@ def _answers(arm: Arm) -> dict[str, tuple[int, list[Group]]]:
         return {
             user_id: (
                 rows[user_id],
-                wholes_of(groups_of(events_of(ledger, user_id), journeys_of(ledger, user_id))),
+                wholes_of(groups_of(store.events_of(ledger, user_id), store.journeys_of(ledger, user_id))),
             )
-            for user_id, state in states_by_user(ledger)
+            for user_id, state in store.states_by_user(ledger)
             if state == "done"
         }
 

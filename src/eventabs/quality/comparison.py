@@ -7,39 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
+from eventabs import measures, store
 from eventabs.errors import UsageError
 from eventabs.language import Language, gettext as _
-from eventabs.measures import (
-    FIGURES,
-    JOURNEY_FIGURES,
-    Compared,
-    Figure,
-    Group,
-    Score,
-    Sums,
-    Tally,
-    groups_of,
-    mean_of,
-    rows_of,
-    shape_of,
-)
+from eventabs.measures import Compared, Figure, Group, Score, Sums, Tally
 from eventabs.prompts import Compactor
 from eventabs.providers import Price, kind_of
 from eventabs.records import Counts, UserLog
-from eventabs.store import (
-    Ledger,
-    RunDirectory,
-    changes,
-    count_all,
-    events_of,
-    host_of,
-    journeys_of,
-    settings_used,
-    states_by_user,
-    user_row,
-)
+from eventabs.store import Ledger, RunDirectory
 
-_FIGURES: Final = {"groups": FIGURES, "wholes": FIGURES, "journeys": JOURNEY_FIGURES}
+_FIGURES: Final = {
+    "groups": measures.FIGURES,
+    "wholes": measures.FIGURES,
+    "journeys": measures.JOURNEY_FIGURES,
+}
 _TYPES: Final = 50  # most frequent pairs of types
 _SAID: Final = 4  # fields of a behavior: when it was, what, where
 
@@ -113,7 +94,12 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
     directories = RunDirectory.find(first), RunDirectory.find(second)
     with Ledger.watch(directories[0].ledger) as ours, Ledger.watch(directories[1].ledger) as theirs:
         facts = ours.meta(), theirs.meta()
-        sums = _Sums.of(ours, theirs, most)
+        sums = _Sums(most)
+        for user_id, state in store.states_by_user(ours):
+            row = store.user_row(theirs, user_id)
+            sums.shared += row is not None
+            if row and state == row.state == "done":
+                sums.add(Pair.of(ours, theirs, user_id))
         if not sums.tally.users:
             message = _("no user of {first} is in {second}; name two runs of the same export")
             if sums.shared:
@@ -121,41 +107,39 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
                     "no user is done in both runs yet; {shared} are in both: go on with eventabs resume"
                 )
             raise UsageError(message.format(first=first, second=second, shared=sums.shared))
+        read = [each.get("input", {}).get("fingerprint") for each in facts]
+        most_first = sorted(sums.types.items(), key=lambda pair: (-pair[1], pair[0]))
         return Comparison(
             first=_run(directories[0], ours, facts[0], sums.shapes[0]),
             second=_run(directories[1], theirs, facts[1], sums.shapes[1]),
-            same_input=_input(facts[0]) == _input(facts[1]),
+            same_input=read[0] == read[1],
             users=sums.tally.users,
             shared=sums.shared,
             other_rows=sums.other_rows,
-            settings=tuple(changes(facts[0].get("binding", {}), facts[1].get("binding", {}))),
+            settings=tuple(store.changes(facts[0].get("binding", {}), facts[1].get("binding", {}))),
             scores=sums.tally.scores(_FIGURES),
-            kept={name: mean_of(shares) for name, shares in sums.tally.kept.items() if shares},
-            types=tuple(sums.common_types()),
+            kept={name: measures.mean_of(shares) for name, shares in sums.tally.kept.items() if shares},
+            types=tuple((*types, count) for types, count in most_first[:_TYPES]),
             most_different=tuple(
-                _side_by_side(Pair.of(ours, theirs, user_id), facts[0]) for user_id in sums.most_different()
+                _side_by_side(Pair.of(ours, theirs, user_id), facts[0])
+                for _difference, user_id in sorted(sums.different, reverse=True)
             ),
         )
-
-
-def _input(facts: Mapping[str, Any]) -> str | None:
-    fingerprint: str | None = facts.get("input", {}).get("fingerprint")
-    return fingerprint
 
 
 def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], shape: Sums) -> ComparedRun:
     llm = facts["settings"]["llm"]
     kind = kind_of(llm["provider"], model=llm["model"])
-    counts = count_all(ledger)
+    counts = store.count_all(ledger)
     return ComparedRun(
         out=str(directory.path),
         provider=kind.name,
         model=llm["model"] if kind.is_remote else "",
-        host=host_of(llm["base_url"]) if kind.is_remote else "",
+        host=store.host_of(llm["base_url"]) if kind.is_remote else "",
         counts=counts,
         cost=Price.of(llm["price"]).total(counts) if kind.is_remote else None,
         currency=llm["price"]["currency"],
-        settings=len(settings_used(ledger)),
+        settings=len(store.settings_used(ledger)),
         shape=shape,
     )
 
@@ -172,8 +156,8 @@ class Pair(NamedTuple):
     def of(cls, first: Ledger, second: Ledger, user_id: str) -> Self:
         """Read a user. Where the behaviors are not the same in both, `log` has all of them in order of time."""
         logs = first.log(user_id), second.log(user_id)
-        events = events_of(first, user_id), events_of(second, user_id)
-        journeys = journeys_of(first, user_id), journeys_of(second, user_id)
+        events = store.events_of(first, user_id), store.events_of(second, user_id)
+        journeys = store.journeys_of(first, user_id), store.journeys_of(second, user_id)
         said = ([behavior[:_SAID] for behavior in log.behaviors] for log in logs)
         if next(said) == next(said):
             places = range(len(logs[0].behaviors))
@@ -192,7 +176,7 @@ class Pair(NamedTuple):
 
     def groups(self) -> tuple[list[Group], list[Group]]:
         """Return the events of both runs as groups of the behaviors in common."""
-        before, after = map(groups_of, self.events, self.journeys)
+        before, after = map(measures.groups_of, self.events, self.journeys)
         return before, after
 
     def unequal(self) -> tuple[frozenset[int], frozenset[int]]:
@@ -237,46 +221,23 @@ class _Sums:
     other_rows: int = 0
     shapes: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
     types: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _different: list[tuple[float, str]] = field(default_factory=list)
+    different: list[tuple[float, str]] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, first: Ledger, second: Ledger, most: int) -> Self:
-        """Go once through the users of both runs."""
-        sums = cls(most)
-        for user_id, state in states_by_user(first):
-            row = user_row(second, user_id)
-            sums.shared += row is not None
-            if row and state == row.state == "done":
-                sums._add(Pair.of(first, second, user_id))
-        return sums
-
-    def common_types(self) -> Iterator[tuple[str, str, int]]:
-        """Yield pairs of different types, the most frequent first."""
-        most_first = sorted(self.types.items(), key=lambda pair: (-pair[1], pair[0]))
-        yield from ((*types, count) for types, count in most_first[:_TYPES])
-
-    def most_different(self) -> list[str]:
-        """Return the ids of the users that differ most, in order."""
-        return [user_id for _difference, user_id in sorted(self._different, reverse=True)]
-
-    def _add(self, pair: Pair) -> None:
+    def add(self, pair: Pair) -> None:
+        """Count a user."""
         before, after = pair.groups()
-        rows = rows_of(pair.log)
+        rows = measures.rows_of(pair.log)
         compared = self.tally.add(after, before, rows, range(len(rows)))
         self.other_rows += pair.own[0] != pair.own[1]
         self.types.update(
             {types: count for types, count in compared.types().items() if types[0] != types[1] and all(types)}
         )
         for shape, groups, own in zip(self.shapes, (before, after), pair.own, strict=True):
-            shape.update(shape_of(groups, rows, own))
-        self._rank(pair)
-
-    def _rank(self, pair: Pair) -> None:
-        """Keep the user if it is among those whose events differ most: by their share, times how many they are."""
-        both = sum(map(len, pair.events))
+            shape.update(measures.shape_of(groups, rows, own))
+        # users are ranked by the share of their events that differ, times how many these are
         if self.most and (unequal := sum(map(len, pair.unequal()))):
-            keep = heapq.heappush if len(self._different) < self.most else heapq.heappushpop
-            keep(self._different, (unequal**2 / both, pair.log.user_id))
+            keep = heapq.heappush if len(self.different) < self.most else heapq.heappushpop
+            keep(self.different, (unequal**2 / sum(map(len, pair.events)), pair.log.user_id))
 
 
 def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:
@@ -286,7 +247,9 @@ def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:
     lines = tuple(lines_of(pair.log, facts))
     before, after = pair.groups()
     sums = Compared(after, before, range(len(lines))).agreement()
-    return UserPair(pair.log.user_id, {name: figure(sums) for name, figure in FIGURES.items()}, lines, *sides)
+    return UserPair(
+        pair.log.user_id, {name: figure(sums) for name, figure in measures.FIGURES.items()}, lines, *sides
+    )
 
 
 def lines_of(log: UserLog, facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

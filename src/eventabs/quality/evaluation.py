@@ -10,29 +10,10 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
+from eventabs import measures
 from eventabs.errors import InputError, RunDirectoryError
 from eventabs.language import gettext as _
-from eventabs.measures import (
-    FIGURES,
-    JOURNEY_FIGURES,
-    SPAN_FIGURES,
-    Group,
-    Row,
-    Score,
-    Segment,
-    Sums,
-    Tally,
-    baselines,
-    compare_spans,
-    f1_of,
-    groups_of,
-    label_seconds,
-    rows_in,
-    rows_of,
-    shape_of,
-    share,
-    wholes_of,
-)
+from eventabs.measures import Group, Row, Score, Segment, Sums, Tally
 from eventabs.providers import load_rules, rule_events, shipped_rules
 from eventabs.records import UserLog
 from eventabs.store import Ledger, RunDirectory, events_of, journeys_of
@@ -105,7 +86,10 @@ def read_labels(path: Path) -> Labels:
     table = list(_table(path))
     of_rows = any(name in row for _number, row in table for name in _NAMES["group"])
     for number, row in table:
-        found = {role: _value(row, names) for role, names in _NAMES.items()}
+        found = {
+            role: next((str(row[name.lower()]) for name in names if row.get(name.lower())), "")
+            for role, names in _NAMES.items()
+        }
         user = found["user"] or _ONLY_USER
         label = _row_label(path, number, found) if of_rows else _span(path, number, found)
         if (user, label) in seen and (not isinstance(label, RowLabel) or label.line):
@@ -170,10 +154,6 @@ def _table(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {str(key).strip().lower(): value for key, value in row.items()}
-
-
-def _value(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    return next((str(row[name.lower()]) for name in names if row.get(name.lower())), "")
 
 
 def _seconds(path: Path, number: int, text: str) -> float:
@@ -253,22 +233,19 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
         if labels.rows:
             message = _("labels of rows need the behaviors; name the run directory instead of {path}")
             raise InputError(message.format(path=events)) from None
-        _judge_spans(read_labels(events).spans, labels, sums)
+        found = read_labels(events).spans
+        labels.name_the_only_user(found)
+        sums.unused["without_labels"] = len(set(found) - labels.users)
+        for user in sorted(labels.users if labels.users & set(found) else ()):
+            wanted = labels.spans[user]
+            near, figures = _add_spans(found.get(user, []), wanted, {}, sums)
+            sums.users.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
     else:
         _judge_run(directory, labels, sums)
     if not sums.users:
         message = _("no user of {gold} has events in {events}; compare the ids of both")
         raise InputError(message.format(gold=gold, events=events))
     return _evaluation(sums, is_timed=bool(labels.spans))
-
-
-def _judge_spans(found: Mapping[str, list[Segment]], labels: Labels, sums: _Sums) -> None:
-    labels.name_the_only_user(found)
-    sums.unused["without_labels"] = len(set(found) - labels.users)
-    for user in sorted(labels.users if labels.users & set(found) else ()):
-        wanted = labels.spans[user]
-        near, figures = _add_spans(found.get(user, []), wanted, {}, sums)
-        sums.users.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
 
 
 def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
@@ -281,47 +258,48 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
         rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
         is_fine = facts["settings"]["prompt"]["detail"] == "fine"
         for user in sorted(labels.users & known):
-            log, found = ledger.log(user), groups_of(events_of(ledger, user), journeys_of(ledger, user))
+            log, found = (
+                ledger.log(user),
+                measures.groups_of(events_of(ledger, user), journeys_of(ledger, user)),
+            )
             events = rule_events(log, rules, "fine" if is_fine else "day")
             _judge_user(log, found, [Group(frozenset(rows), kind) for rows, kind in events], labels, sums)
 
 
 def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: _Sums) -> None:
-    rows, spans = rows_of(log), labels.spans.get(log.user_id, [])
-    wanted, judged = _of_spans(spans, rows, sums) if spans else _of_rows(labels.rows[log.user_id], log, sums)
+    rows, spans = measures.rows_of(log), labels.spans.get(log.user_id, [])
+    if spans:  # rows in none are not judged: nothing is known of them
+        held = measures.rows_in(spans, [row.start for row in rows])
+        sums.unused["without_rows"] += held.count([])
+        wanted = [Group(frozenset(own), span.label) for own, span in zip(held, spans, strict=True) if own]
+        judged = sorted(row for own in held for row in own)
+    else:
+        wanted, judged = _of_rows(labels.rows[log.user_id], log, sums)
     compared = sums.tally.add(found, wanted, rows, judged, rules=by_rules)
     for pair, count in compared.types().items() if not spans else ():
         sums.confusion[pair] += count
-    sums.shapes["events"].update(shape_of(found, rows, judged))
-    sums.shapes["labels"].update(shape_of(wanted, rows, judged))
+    sums.shapes["events"].update(measures.shape_of(found, rows, judged))
+    sums.shapes["labels"].update(measures.shape_of(wanted, rows, judged))
     mine = compared.agreement()
-    figures = {name: figure(mine) for name, figure in FIGURES.items()}
+    figures = {name: figure(mine) for name, figure in measures.FIGURES.items()}
     lanes = [_lane(wanted, rows), _lane(found, rows)]
     if spans:
         near = [place for place, row in enumerate(rows) if _is_near(row.start, spans)]
         drawn = {
             name: _spans(groups, rows)
-            for name, groups in (baselines(rows, near) | {"rules": by_rules}).items()
+            for name, groups in (measures.baselines(rows, near) | {"rules": by_rules}).items()
         }
         judged_spans, timed = _add_spans(_spans(found, rows), spans, drawn, sums)
         figures, lanes = figures | timed, [spans, judged_spans]
     for groups in (wanted, found):
-        wholes = [whole for whole in wholes_of(groups) if whole.parent]
+        wholes = [whole for whole in measures.wholes_of(groups) if whole.parent]
         lanes.append(_lane((each._replace(type=each.type or each.parent) for each in wholes), rows))
     sums.users.append(UserRow(log.user_id, len(found), len(wanted), figures, tuple(lanes)))
 
 
-def _of_spans(spans: Sequence[Segment], rows: Sequence[Row], sums: _Sums) -> tuple[list[Group], list[int]]:
-    """Return the rows of each interval as a group; rows in none are not judged: nothing is known of them."""
-    held = rows_in(spans, [row.start for row in rows])
-    sums.unused["without_rows"] += held.count([])
-    groups = [Group(frozenset(own), span.label) for own, span in zip(held, spans, strict=True) if own]
-    return groups, sorted(row for own in held for row in own)
-
-
 def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[list[Group], list[int]]:
     """Return the groups that rows are labelled with, and all rows that have a label. A row is taken once."""
-    times = [row.start for row in rows_of(log)]
+    times = [row.start for row in measures.rows_of(log)]
     waiting: defaultdict[float, list[int]] = defaultdict(list)
     for position in reversed(range(len(times))):
         waiting[times[position]].append(position)
@@ -364,14 +342,14 @@ def _add_spans(
     """Count a user's spans; return those that are judged, and their figures."""
     near = [segment for segment in found if _is_near(segment.start, wanted)]
     sums.unused["outside"] += len(found) - len(near)
-    mine = compare_spans(near, wanted)
+    mine = measures.compare_spans(near, wanted)
     sums.tally.count("spans", mine)
     for name, spans in drawn.items():
-        sums.tally.count("spans", compare_spans(spans, wanted), name)
-    for (theirs, ours), seconds in label_seconds(near, wanted).items():
+        sums.tally.count("spans", measures.compare_spans(spans, wanted), name)
+    for (theirs, ours), seconds in measures.label_seconds(near, wanted).items():
         if theirs is not None and seconds:
             sums.confusion[theirs, ours or ""] += seconds / _MINUTE
-    return near, {name: figure(mine) for name, figure in SPAN_FIGURES.items()}
+    return near, {name: figure(mine) for name, figure in measures.SPAN_FIGURES.items()}
 
 
 def _is_near(start: float, labels: Sequence[Segment]) -> bool:
@@ -403,33 +381,28 @@ def _evaluation(sums: _Sums, *, is_timed: bool) -> Evaluation:
     labelled = [(label in types, amount) for (label, _found), amount in sums.confusion.items() if label]
     typed = sum(amount for is_type, amount in labelled if is_type)
     are_types = is_timed or 2 * typed >= sum(amount for _is_type, amount in labelled) > 0
-    of_rows = {name: figure for name, figure in FIGURES.items() if name != "same_type"}
+    of_rows = {name: figure for name, figure in measures.FIGURES.items() if name != "same_type"}
     figures = {
-        "groups": FIGURES if are_types else of_rows,
+        "groups": measures.FIGURES if are_types else of_rows,
         "wholes": of_rows,
-        "journeys": JOURNEY_FIGURES,
-        "spans": SPAN_FIGURES,
+        "journeys": measures.JOURNEY_FIGURES,
+        "spans": measures.SPAN_FIGURES,
     }
     confusion = dict(sorted(sums.confusion.items())) if are_types else {}
+    by_label = list[LabelRow]()
+    for label in {label for label, _found in confusion if label}:
+        right = confusion.get((label, label), 0)
+        found = sum(amount for (_label, ours), amount in confusion.items() if ours == label)
+        wanted = sum(amount for (theirs, _found), amount in confusion.items() if theirs == label)
+        precision, recall = measures.share(right, found), measures.share(right, wanted)
+        by_label.append(LabelRow(label, wanted, precision, recall, measures.f1_of(right, found, wanted)))
     return Evaluation(
         unit="minutes" if is_timed else "rows",
         scores=sums.tally.scores(figures),
         totals={kind: each for kind, each in sums.tally.totals().items() if kind != "spans"},
         shapes=dict(sums.shapes),
         unused={name: count for name, count in sums.unused.items() if count},
-        by_label=tuple(_label_rows(confusion)),
+        by_label=tuple(sorted(by_label, key=lambda row: (-row.amount, row.label))),
         by_user=tuple(sorted(sums.users, key=lambda row: (row.worth, row.user_id))),
         confusion=confusion,
     )
-
-
-def _label_rows(confusion: Mapping[tuple[str, str], float]) -> list[LabelRow]:
-    rows = []
-    for label in {label for label, _found in confusion if label}:
-        right = confusion.get((label, label), 0)
-        found = sum(amount for (_label, ours), amount in confusion.items() if ours == label)
-        wanted = sum(amount for (theirs, _found), amount in confusion.items() if theirs == label)
-        rows.append(
-            LabelRow(label, wanted, share(right, found), share(right, wanted), f1_of(right, found, wanted))
-        )
-    return sorted(rows, key=lambda row: (-row.amount, row.label))

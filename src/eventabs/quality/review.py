@@ -17,23 +17,13 @@ from typing import Any, Final, NamedTuple
 import orjson
 from pydantic import TypeAdapter
 
+from eventabs import store
 from eventabs.errors import InputError, UsageError
 from eventabs.language import gettext as _
 from eventabs.measures import Compared, Figure, cohen_kappa, least_share, mean_of, wholes_of
 from eventabs.quality.comparison import Pair, lines_of
 from eventabs.records import UserLog
-from eventabs.store import (
-    Ledger,
-    RunDirectory,
-    events_of,
-    journeys_of,
-    read_head,
-    replace_file,
-    rows_of_user,
-    states_by_user,
-    storage_error,
-    user_row,
-)
+from eventabs.store import Ledger, RunDirectory
 
 _AROUND: Final = 8  # lines shown before and after an event
 _MOST_LINES: Final = 160  # of an event; the middle of a longer one is left out
@@ -154,9 +144,9 @@ def draw_review(
         ledger = opened.enter_context(Ledger.watch(directory.ledger))
         path = RunDirectory(directory.audit).ledger
         audit = opened.enter_context(Ledger.watch(path)) if doubtful and path.exists() else None
-        for user_id, state in states_by_user(ledger):
+        for user_id, state in store.states_by_user(ledger):
             if state == "done":
-                log, events = ledger.log(user_id), events_of(ledger, user_id)
+                log, events = ledger.log(user_id), store.events_of(ledger, user_id)
                 lots.offer(log, list(_items(ledger, audit, log, events)))
         if not lots.types:
             message = _("no event of {path} can be reviewed yet; go on with eventabs resume")
@@ -181,8 +171,8 @@ def draw_review(
         for folder in (sheet.folder.parent, sheet.folder):
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise storage_error(sheet.folder, error) from None
-    replace_file(sheet.folder / "sample.json", [orjson.dumps(review)])
+        raise store.storage_error(sheet.folder, error) from None
+    store.replace_file(sheet.folder / "sample.json", [orjson.dumps(review)])
     return sheet
 
 
@@ -233,9 +223,9 @@ def _items(
     ledger: Ledger, audit: Ledger | None, log: UserLog, events: Sequence[Event]
 ) -> Iterator[SampledEvent]:
     """Yield what can be judged of a user, not numbered yet, with what is doubtful of it."""
-    user_id, journeys = log.user_id, journeys_of(ledger, log.user_id)
+    user_id, journeys = log.user_id, store.journeys_of(ledger, log.user_id)
     moved, lost = frozenset[int](), set[str]()
-    if audit and (row := user_row(audit, user_id)) and row.state == "done":
+    if audit and (row := store.user_row(audit, user_id)) and row.state == "done":
         pair = Pair.of(ledger, audit, user_id)
         moved = pair.unequal()[0]
         before, after = map(wholes_of, pair.groups())
@@ -259,23 +249,12 @@ def _items(
         told = each | {"type": each["kind"], "category": "", "summary": each["name"]}
         yield item("J", told, moved=each["id"] in lost, unsure=each["id"] in unsure)
     by_day: defaultdict[str, list[int]] = defaultdict(list)
-    for index in rows_of_user(ledger, user_id).unplaced:
+    for index in store.rows_of_user(ledger, user_id).unplaced:
         by_day[log.behaviors[index].start.date().isoformat()].append(index)
     for rows in by_day.values():
         first, last = (log.behaviors[index].start.isoformat() for index in (min(rows), max(rows)))
         nothing = {"type": "", "category": "", "start": first, "end": last, "summary": "", "behaviors": rows}
         yield item("U", nothing, unplaced=True)
-
-
-def stored_review(directory: RunDirectory, review_id: str) -> Review | None:
-    """Return the review of an id, None where the run directory has none or it cannot be read."""
-    if not _ID.fullmatch(review_id):
-        return None
-    try:
-        stored = read_head(directory.reviews / review_id / "sample.json", _LARGEST)
-        return TypeAdapter(Review).validate_json(stored)
-    except (OSError, ValueError):
-        return None
 
 
 def _days(log: UserLog) -> Iterator[tuple[str, int, int]]:
@@ -301,7 +280,7 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
         profiles[user_id] = " ".join(value for _column, value in log.profile)
         owners = {
             index: (event["type"], position)
-            for position, event in enumerate(events_of(ledger, user_id))
+            for position, event in enumerate(store.events_of(ledger, user_id))
             for index in event["behaviors"]
         }
         own = [
@@ -370,10 +349,13 @@ def read_verdicts(directory: RunDirectory, path: Path) -> Verdicts:
     if not rows:
         message = _("{path} holds no verdicts; save the CSV from the page of eventabs review")
         raise InputError(message.format(path=path))
-    review = stored_review(directory, rows[0]["review"])
-    if review is None:
+    named = rows[0]["review"] if _ID.fullmatch(rows[0]["review"]) else "-"
+    try:
+        stored = store.read_head(directory.reviews / named / "sample.json", _LARGEST)
+        review = TypeAdapter(Review).validate_json(stored)
+    except (OSError, ValueError):
         message = _("the review {review} is not one of {path}; its page was made by eventabs review there")
-        raise rows[0].fault(message, review=rows[0]["review"] or "-", path=directory.path)
+        raise rows[0].fault(message, review=rows[0]["review"] or "-", path=directory.path) from None
     items: dict[str, SampledEvent | SampledDay] = {event.item: event for event in review.events}
     items |= {day.item: day for day in review.days}
     read = Verdicts(path, review)
@@ -569,7 +551,7 @@ def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
 def keep_result(result: ReviewResult, figures: str) -> None:
     """Keep the figures, as JSON, beside the sample, for the report of the run. Raises StorageError."""
     folder = RunDirectory(Path(result.out)).reviews / result.review.id
-    replace_file(folder / "result.json", [figures.encode()])
+    store.replace_file(folder / "result.json", [figures.encode()])
 
 
 def _reviewer(read: Verdicts) -> Reviewer:

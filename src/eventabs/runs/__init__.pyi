@@ -33,7 +33,6 @@ from .lifecycle import (
     begin_run as begin_run,
     copy_users as copy_users,
     execute as execute,
-    pending_use as pending_use,
     reopen_run as reopen_run,
     reparse as reparse,
     settings_of_today as settings_of_today,

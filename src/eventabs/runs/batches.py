@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
@@ -16,7 +16,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from eventabs import providers  # loads the HTTP stack when it is first looked up
+from eventabs import providers, store  # providers load the HTTP stack when first looked up
 from eventabs.errors import (
     EndpointError,
     InputError,
@@ -34,7 +34,6 @@ from eventabs.records import (
     PlannedPart,
     Reply,
     RunStatus,
-    Usage,
 )
 from eventabs.runs.components import (
     batch_profile,
@@ -44,27 +43,9 @@ from eventabs.runs.components import (
 from eventabs.runs.engine import open_call
 from eventabs.runs.limits import SpendingLimit, snapshot
 from eventabs.runs.observer import JobChanged, JobTrouble, RepliesRead, RequestsWritten
-from eventabs.runs.settlement import Call, Scheduler, Session, Settlement
-from eventabs.stop import Stop, StopRequested
-from eventabs.store import (
-    Job,
-    JobState,
-    Ledger,
-    add_to_job,
-    awaited_tokens,
-    batch_of_call,
-    busy_parts,
-    call_status,
-    change_job,
-    close_job,
-    job_requests,
-    open_job,
-    open_to_append,
-    parts_of_call,
-    replace_file,
-    storage_error,
-    stored_jobs,
-)
+from eventabs.runs.settlement import Call, Session, scheduler_of
+from eventabs.stop import StopRequested
+from eventabs.store import Job, JobState, Ledger
 
 _CALLS_A_COMMIT = 20
 _SPREAD = 2  # a line is seldom longer than this many times the longest before it
@@ -95,10 +76,8 @@ class JobRoom:
 class RequestWriter:
     """Opens calls for what the scheduler has, as requests of a job, and writes requests as lines."""
 
-    def __init__(self, session: Session, scheduler: Scheduler, stop: Stop) -> None:
-        self.scheduler = scheduler
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._stop = stop
         self._url = batch_profile(session.run.settings).url
         self._sampling = session.sampling()
 
@@ -112,10 +91,8 @@ class RequestWriter:
         room = room or JobRoom()
         job_id: int | None = None
         while group := self._take(room, spending):
-            self._stop.check()
-            job_id, opened = await self._session.writer.write(
-                partial(self._open, state=state, job_id=job_id, group=group)
-            )
+            self._session.stop.check()
+            job_id, opened = await self._session.writer.write(self._open, state, job_id, group)
             for line in opened:
                 room.bytes -= line
                 room.longest = max(room.longest, line)
@@ -126,11 +103,11 @@ class RequestWriter:
         """Take the next batches that still fit."""
         group = list[Batch]()
         lines = room.lines
-        while len(group) < lines and (batch := self.scheduler.next()) is not None:
+        while len(group) < lines and (batch := self._session.scheduler.next()) is not None:
             tokens = spending.input_tokens(batch)
             fits = tokens <= room.tokens or not room.has_to_fit
             if not fits or not spending.reserve(batch, self._session.tracker):
-                self.scheduler.put_first(batch)
+                self._session.scheduler.put_first(batch)
                 break
             room.requests, room.tokens, room.has_to_fit = room.requests - 1, room.tokens - tokens, True
             group.append(batch)
@@ -143,12 +120,12 @@ class RequestWriter:
 
         Return the job, and the bytes of each call's line.
         """
-        job_id = job_id or open_job(ledger, state)
+        job_id = job_id or store.open_job(ledger, state)
         lines = []
         for batch in group:
             call, request = open_call(ledger, self._session, batch)
             fields = providers.request_fields(request, self._session.run.settings.llm.model, self._sampling)
-            add_to_job(ledger, job_id, call.id, fields)
+            store.add_to_job(ledger, job_id, call.id, fields)
             lines.append(len(self._line(call.id, fields, request.messages)))
         return job_id, lines
 
@@ -161,28 +138,17 @@ class RequestWriter:
 
         def lines() -> Iterator[bytes]:
             nonlocal written
-            for request in job_requests(ledger, job_id):
+            for request in store.job_requests(ledger, job_id):
                 written += 1
                 yield self._line(*request)
 
-        replace_file(self._session.run.directory.requests, lines())
+        store.replace_file(self._session.run.directory.requests, lines())
         return written
 
     def _line(self, call_id: int, fields: dict[str, Any], messages: tuple[Message, ...]) -> bytes:
-        named = custom_id(self._session.run.facts["run_id"], call_id)
+        # unique among all runs, at most 64 characters
+        named = f"{self._session.run.facts['run_id']}-{call_id}"
         return providers.request_line(named, self._url, fields, messages)
-
-
-def custom_id(run_id: str, call_id: int) -> str:
-    """Return what a call is named by in files: unique among all runs, at most 64 characters."""
-    return f"{run_id}-{call_id}"
-
-
-def call_of(name: str, run_id: str) -> int | None:
-    """Return the call that a name means, None if it is not one of this run."""
-    run, _hyphen, number = name.rpartition("-")
-    is_ours = run == run_id and number.isascii() and number.isdigit() and len(number) < len(run_id)
-    return int(number) if is_ours else None
 
 
 _LINES_A_COMMIT = 50
@@ -194,10 +160,8 @@ Kind = Literal["replies", "errors", "not_reached", "repeated", "late", "unknown"
 class ReplyReader:
     """Takes lines of output and error files into the ledger, then settles them."""
 
-    def __init__(self, session: Session, settlement: Settlement) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._settlement = settlement
-        self._count_tokens = session.token_counter()
         self._errors: dict[int, EndpointError] = {}
         self._replies = 0
 
@@ -209,7 +173,15 @@ class ReplyReader:
                 while chunk := list(islice(file, _LINES_A_COMMIT)):
                     read = [lines.read(line) for line in chunk if not line.isspace()]
                     found["unreadable"] += read.count(None)
-                    found += await self._store([line for line in read if line is not None])
+                    named = [(self._call_of(line), line.result) for line in read if line is not None]
+                    kinds, stored = await self._session.writer.write(self._stored, named)
+                    found += Counter(kinds)
+                    for (call_id, result), kind in zip(named, kinds, strict=True):
+                        if call_id is not None and isinstance(result, EndpointError) and kind == "errors":
+                            self._errors[call_id] = result
+                    for reply in stored:
+                        characters = len(reply.text)
+                        self._session.tracker.count_reply(reply.usage, reply.seconds, characters, reply.tier)
         except OSError as error:
             message = _("{path} cannot be read ({error}); name a file of replies")
             raise InputError(message.format(path=path, error=error.strerror or error)) from None
@@ -219,24 +191,31 @@ class ReplyReader:
         )
         return found
 
-    async def _store(self, lines: Sequence["providers.ReplyLine"]) -> Counter[Kind]:
-        named = [(call_of(line.custom_id, self._session.run.facts["run_id"]), line.result) for line in lines]
-        kinds, stored = await self._session.writer.write(
-            partial(_store, named=named, count_tokens=self._count_tokens)
-        )
-        for (call_id, result), kind in zip(named, kinds, strict=True):
-            if call_id is not None and isinstance(result, EndpointError) and kind == "errors":
-                self._errors[call_id] = result
-        for reply in stored:
-            self._session.tracker.count_reply(reply.usage, reply.seconds, len(reply.text), reply.tier)
-        return Counter(kinds)
+    def _call_of(self, line: "providers.ReplyLine") -> int | None:
+        """Return the call that a line is about, None if it is not one of this run."""
+        run, _hyphen, number = line.custom_id.rpartition("-")
+        is_number = number.isascii() and number.isdigit() and len(number) < len(run)
+        return int(number) if is_number and run == self._session.run.facts["run_id"] else None
+
+    def _stored(
+        self, ledger: Ledger, named: Sequence[tuple[int | None, Reply | EndpointError | None]]
+    ) -> tuple[list[Kind], list[Reply]]:
+        """Store the replies among some lines. Return what each line is, and the replies that were stored."""
+        kinds, stored = list[Kind](), list[Reply]()
+        for call_id, result in named:
+            kinds.append(_kind(ledger, call_id, result))
+            if kinds[-1] == "replies" and call_id is not None and isinstance(result, Reply):
+                ((input_tokens,),) = ledger.rows("SELECT input_tokens FROM calls WHERE id = ?", call_id)
+                stored.append(self._session.counted(result, input_tokens))
+                ledger.store_reply(call_id, stored[-1])
+        return kinds, stored
 
     async def settle(self) -> None:
         """Settle all that was taken: replies first, since an error beside a reply to the same request says nothing.
 
         Raises the first error that no other request could fare better with, once everything else is settled.
         """
-        await self._settlement.settle_unread()
+        await self._session.settle_unread()
         errors, self._errors = self._errors, {}
         refused = [error for error in errors.values() if isinstance(error, RejectedRequestError)]
         if refused and len(refused) == len(errors) and not self._replies:
@@ -249,10 +228,10 @@ class ReplyReader:
             raise refused[0]  # of all requests alike: smaller ones would be refused too
         fatal: EndpointError | None = None
         for call_id, error in errors.items():
-            if await self._session.writer.write(partial(call_status, call_id=call_id)) == "sent":
-                batch = await self._session.writer.write(partial(batch_of_call, call_id=call_id))
+            if await self._session.writer.write(store.call_status, call_id) == "sent":
+                batch = await self._session.writer.write(store.batch_of_call, call_id)
                 try:
-                    await self._settlement.settle_error(Call(call_id, batch, {}), error)
+                    await self._session.settle_error(Call(call_id, batch, {}), error)
                 except EndpointError as raised:
                     fatal = fatal or raised
                 self._session.tracker.add(batches_done=1)
@@ -260,45 +239,21 @@ class ReplyReader:
             raise fatal
 
 
-def _store(
-    ledger: Ledger,
-    named: Sequence[tuple[int | None, Reply | EndpointError | None]],
-    count_tokens: Callable[[str], int],
-) -> tuple[list[Kind], list[Reply]]:
-    """Store the replies among some lines. Return what each line is, and the replies that were stored."""
-    kinds, stored = list[Kind](), list[Reply]()
-    for call_id, result in named:
-        kind = _kind(ledger, call_id, result)
-        kinds.append(kind)
-        if kind == "replies" and call_id is not None and isinstance(result, Reply):
-            reply = _counted(ledger, call_id, result, count_tokens)
-            ledger.store_reply(call_id, reply)
-            stored.append(reply)
-    return kinds, stored
-
-
 def _kind(ledger: Ledger, call_id: int | None, result: Reply | EndpointError | None) -> Kind:
-    status = None if call_id is None else call_status(ledger, call_id)
+    status = None if call_id is None else store.call_status(ledger, call_id)
     if call_id is None or status is None:
         return "unknown"
     if status in {"answered", "read", "failed"}:
         return "repeated"
     if status == "lost":  # given up, and its reply is still good if nobody was asked again
-        parts = parts_of_call(ledger, call_id).values()
-        if len(ledger.planned_parts(parts)) < len(parts) or busy_parts(ledger) & set(parts):
+        parts = store.parts_of_call(ledger, call_id).values()
+        if len(ledger.planned_parts(parts)) < len(parts) or store.busy_parts(ledger) & set(parts):
             return "late"
     if isinstance(result, Reply):
         return "replies"
     if result is None or status == "lost":
         return "not_reached"
     return "errors"
-
-
-def _counted(ledger: Ledger, call_id: int, reply: Reply, count_tokens: Callable[[str], int]) -> Reply:
-    if reply.usage_reported:
-        return reply
-    ((input_tokens,),) = ledger.rows("SELECT input_tokens FROM calls WHERE id = ?", call_id)
-    return replace(reply, usage=Usage(input_tokens, count_tokens(reply.text + reply.reasoning)))
 
 
 T = TypeVar("T")
@@ -314,26 +269,19 @@ _SECOND_LOOK = 5.0  # seconds after which a listing that lags has what was creat
 class JobRunner:
     """Submits what the scheduler has as jobs, waits for them, and settles what they bring.
 
-    Setting `closing` ends all waiting. Once a job took too long and was cancelled, `asks_rest_live` is set.
+    The session's `closing` ends all waiting. Once a job took too long and was cancelled, `asks_rest_live` is set.
     """
 
     def __init__(
-        self,
-        session: Session,
-        service: "providers.BatchService",
-        requests: RequestWriter,
-        lines: "providers.ReplyLines",
-        stop: Stop,
+        self, session: Session, service: "providers.BatchService", lines: "providers.ReplyLines"
     ) -> None:
-        run = session.run
-        self.closing = asyncio.Event()
         self.asks_rest_live = False
         self._session = session
         self._service = service
-        self._requests = requests
-        self._reader = ReplyReader(session, Settlement(session, requests.scheduler))
+        self._requests = RequestWriter(session)
+        self._reader = ReplyReader(session)
         self._lines = lines
-        self._grace_seconds = stop.grace_seconds
+        run = session.run
         self._run_id, self._observer, self._settings = run.facts["run_id"], run.observer, run.settings.batch
         self._profile = batch_profile(run.settings)
         self._queue_tokens = self._settings.max_enqueued_tokens  # of all prompts that wait, 0: not known
@@ -352,7 +300,7 @@ class JobRunner:
         """
         for job in await self._take_up():
             await self._submit(job, in_doubt=True)
-        self._requests.scheduler.plan_again()
+        self._session.scheduler.plan_again()
         self._is_filling = True
         while True:
             await self._fill()
@@ -379,36 +327,33 @@ class JobRunner:
 
     async def _take_up(self) -> list[Job]:
         """Take up the jobs that an earlier process left open; return those of which it is not known how far they came."""
-        for job in await self._session.writer.write(stored_jobs):
+        for job in await self._session.writer.write(store.stored_jobs):
             if job.is_out and job.id not in self._open:
                 self._open[job.id] = job
         self._show()
         return [job for job in self._open.values() if job.batch_id is None]
 
     async def _fill(self) -> None:
-        """Open and submit jobs as long as something is planned and the queue has room."""
-        while (room := self._room_now()) is not None:
+        """Open and submit jobs as long as something is planned in this wave and the queue has room."""
+        while True:
+            planned = self._session.scheduler.planned
+            self._is_filling = self._is_filling and planned > 0  # what comes back later is the next wave's
+            waiting = sum(job.input_tokens for job in self._open.values())
+            if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
+                return
+            requests = min(self._profile.max_requests or planned, planned)
+            tokens = self._queue_tokens - waiting if self._queue_tokens else inf
+            room = JobRoom(requests, self._profile.max_bytes or inf, tokens, has_to_fit=waiting > 0)
             spending = self._session.spending(BATCH_TIER)
-            spending.hold(*await self._session.writer.write(awaited_tokens))
+            spending.hold(*await self._session.writer.write(store.awaited_tokens))
             job_id = await self._requests.open_job("planned", spending, room)
             if job_id is None:
                 return
-            (job,) = [job for job in await self._session.writer.write(stored_jobs) if job.id == job_id]
+            (job,) = [job for job in await self._session.writer.write(store.stored_jobs) if job.id == job_id]
             self._open[job_id] = job
             self._show()
             if not await self._submit(job) and self._open:
                 return
-
-    def _room_now(self) -> JobRoom | None:
-        """Return what the next job may hold; None: nothing is planned in this wave, or it has to wait for others."""
-        planned = self._requests.scheduler.planned
-        self._is_filling = self._is_filling and planned > 0  # what comes back later is the next wave's
-        waiting = sum(job.input_tokens for job in self._open.values())
-        if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
-            return None
-        requests = min(self._profile.max_requests or planned, planned)
-        tokens = self._queue_tokens - waiting if self._queue_tokens else inf
-        return JobRoom(requests, self._profile.max_bytes or inf, tokens, has_to_fit=waiting > 0)
 
     async def _submit(self, job: Job, *, in_doubt: bool = False) -> bool:
         """Upload a job's requests and create it, unless that was done before. False: the queue is full."""
@@ -416,7 +361,14 @@ class JobRunner:
         metadata = self._metadata(job)
         if job.file_id is None:
             file_id = await self._tried(partial(self._service.find_file, name)) if in_doubt else None
-            job = await self._change(job, state="uploaded", file_id=file_id or await self._upload(job, name))
+            if file_id is None:
+                path = self._session.run.directory.requests
+                await self._session.writer.write(self._requests.write_lines, job.id)
+                try:
+                    file_id = await self._tried(partial(self._service.upload, path, name))
+                finally:
+                    path.unlink(missing_ok=True)
+            job = await self._change(job, state="uploaded", file_id=file_id)
         file_id = job.file_id or ""
         remote = await self._find(file_id, metadata) if in_doubt else None
         while remote is None:
@@ -427,7 +379,13 @@ class JobRunner:
                 await self._make_room(job, str(error))
                 return False
             except TransientError as error:
-                remote = await self._find_after(error, file_id, metadata)
+                self._doubts += 1  # it may have been created all the same
+                if self._doubts >= _MOST_REFUSALS:
+                    raise
+                wait = max(_backoff(self._doubts), getattr(error, "wait_seconds", None) or 0.0)
+                self._observer.noted(JobTrouble(str(error), wait))
+                await self._pause(wait)
+                remote = await self._find(file_id, metadata)
         self._doubts = 0
         await self._change(
             job,
@@ -442,15 +400,6 @@ class JobRunner:
     def _metadata(self, job: Job) -> dict[str, str]:
         return {"eventabs_run": self._run_id, "eventabs_chunk": str(job.id)}
 
-    async def _upload(self, job: Job, name: str) -> str:
-        await self._session.writer.write(partial(self._requests.write_lines, job_id=job.id))
-        try:
-            return await self._tried(
-                partial(self._service.upload, self._session.run.directory.requests, name)
-            )
-        finally:
-            self._session.run.directory.requests.unlink(missing_ok=True)
-
     async def _find(self, file_id: str, metadata: dict[str, str]) -> "providers.RemoteJob | None":
         """Look for a job that may have been created, twice: a listing may lag behind."""
         find = partial(self._service.find_job, file_id, metadata)
@@ -458,18 +407,6 @@ class JobRunner:
             return found
         await self._pause(min(self._settings.poll_seconds, _SECOND_LOOK))
         return await self._tried(find)
-
-    async def _find_after(
-        self, error: TransientError, file_id: str, metadata: dict[str, str]
-    ) -> "providers.RemoteJob | None":
-        """Look for a job whose creation had no clear answer."""
-        self._doubts += 1
-        if self._doubts >= _MOST_REFUSALS:
-            raise error
-        wait = max(_backoff(self._doubts), getattr(error, "wait_seconds", None) or 0.0)
-        self._observer.noted(JobTrouble(str(error), wait))
-        await self._pause(wait)
-        return await self._find(file_id, metadata)
 
     async def _look_at_all(self) -> None:
         before = dict(self._open)
@@ -492,8 +429,12 @@ class JobRunner:
                 JobChanged(job.id, remote.id, remote.status, remote.total or job.requests, remote.done)
             )
         if remote.is_final:
-            if not self._lags(job, remote):
-                await self._collect(job, remote)
+            has_errors_alone = remote.error_file_id and remote.status != "completed"
+            if not (remote.output_file_id or remote.status == "failed" or has_errors_alone):
+                self._looks_in_vain[job.id] += 1
+                if self._looks_in_vain[job.id] < _LAGGING_LOOKS:
+                    return  # its replies may still come
+            await self._collect(job, remote)
         elif (
             self._settings.cancel_after
             and self._session.wall_clock() - (job.submitted_at or 0.0) > self._settings.cancel_after
@@ -501,15 +442,6 @@ class JobRunner:
             self.asks_rest_live = True
             if remote.status != "cancelling":
                 await self._ask_to_cancel(job)
-
-    def _lags(self, job: Job, remote: "providers.RemoteJob") -> bool:
-        """Whether the replies of a job that has ended are still to come, as far as that is believed."""
-        if remote.output_file_id or remote.status == "failed":
-            return False
-        if remote.error_file_id and remote.status != "completed":
-            return False
-        self._looks_in_vain[job.id] += 1
-        return self._looks_in_vain[job.id] < _LAGGING_LOOKS
 
     async def _collect(self, job: Job, remote: "providers.RemoteJob") -> None:
         """Read both files of a job that has ended, whatever its state; then nothing is awaited from it any more."""
@@ -539,13 +471,13 @@ class JobRunner:
     async def _take(self, file_id: str) -> None:
         path = self._session.run.directory.path / "replies.tmp"
         path.unlink(missing_ok=True)
-        with open_to_append(path) as file:
+        with store.open_to_append(path) as file:
 
             def write(chunk: bytes) -> None:
                 try:
                     file.write(chunk)
                 except OSError as error:
-                    raise storage_error(path, error) from error
+                    raise store.storage_error(path, error) from error
 
             def begin() -> Awaitable[None]:
                 file.truncate(0)
@@ -557,20 +489,19 @@ class JobRunner:
 
     async def _close(self, job: Job, error: str = "") -> int:
         """Await nothing from a job any more; give what it has no answers for back to the scheduler. Return how many requests those are."""
-        missing = await self._session.writer.write(
-            partial(close_job, job_id=job.id, ended_at=self._session.wall_clock(), error=error or None)
-        )
+        ended_at, said = self._session.wall_clock(), error or None
+        missing = await self._session.writer.write(store.close_job, job.id, ended_at=ended_at, error=said)
         del self._open[job.id]
         for batch in missing:
-            self._requests.scheduler.put_back(batch.parts)
-        waiting = self._requests.scheduler.batches
+            self._session.scheduler.put_back(batch.parts)
+        waiting = self._session.scheduler.batches
         self._session.run.save(self._session.tracker, status="running", batches_waiting=waiting)
         return len(missing)
 
     async def _make_room(self, job: Job, said: str) -> None:
         """Let the next job be half as large as one that the queue had no room for, and wait for others."""
         self._queue_tokens = max(1, job.input_tokens // 2)
-        self._requests.scheduler.plan_again()
+        self._session.scheduler.plan_again()
         self._is_filling = True
         self._refusals += 1
         if self._refusals >= _MOST_REFUSALS:
@@ -594,7 +525,7 @@ class JobRunner:
                 raise
 
     async def _change(self, job: Job, **values: Any) -> Job:  # noqa: ANN401  columns of jobs
-        await self._session.writer.write(partial(change_job, job_id=job.id, **values))
+        await self._session.writer.write(store.change_job, job.id, **values)
         changed = job._replace(**values)
         self._open[job.id] = changed
         return changed
@@ -603,10 +534,9 @@ class JobRunner:
         """Show how far the run is, here and in `eventabs status`."""
         tracker = self._session.tracker
         tracker.in_flight = sum(job.requests for job in self._open.values())
-        progress = tracker.progress(waiting=self._requests.scheduler.batches, workers=1)
+        progress = tracker.progress(waiting=self._session.scheduler.batches, workers=1)
         self._observer.progressed(progress)
-        kept = {"progress": snapshot(progress, self._session.wall_clock())}
-        self._session.writer.post(lambda ledger: ledger.set_meta(kept))
+        self._session.remember({"progress": snapshot(progress, self._session.wall_clock())})
 
     async def _tried(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask something that may be asked again, until the service has been away for `longest_wait`."""
@@ -628,11 +558,11 @@ class JobRunner:
     async def _unless_stopped(self, asking: Awaitable[T]) -> T:
         """Await an answer; once `closing` is set, only some seconds more. Raises StopRequested then."""
         task = asyncio.ensure_future(asking)
-        closed = asyncio.ensure_future(self.closing.wait())
+        closed = asyncio.ensure_future(self._session.closing.wait())
         try:
             await asyncio.wait({task, closed}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                await asyncio.wait({task}, timeout=self._grace_seconds)
+                await asyncio.wait({task}, timeout=self._session.stop.grace_seconds)
             if not task.done():
                 raise StopRequested
             return task.result()
@@ -642,8 +572,8 @@ class JobRunner:
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.closing.wait(), seconds)
-        if self.closing.is_set():
+            await asyncio.wait_for(self._session.closing.wait(), seconds)
+        if self._session.closing.is_set():
             raise StopRequested
 
 
@@ -663,7 +593,7 @@ def _backoff(tries: int) -> float:
 
 
 @asynccontextmanager
-async def opened_jobs(session: Session, scheduler: Scheduler, stop: Stop) -> AsyncIterator[JobRunner]:
+async def opened_jobs(session: Session) -> AsyncIterator[JobRunner]:
     """Open the runner of the batch service's jobs; a requested stop ends its waiting."""
     settings, loop = session.run.settings, asyncio.get_running_loop()
     # another tier may have an address of its own
@@ -671,10 +601,8 @@ async def opened_jobs(session: Session, scheduler: Scheduler, stop: Stop) -> Asy
     endpoint = endpoint_of(ordinary, session.run.environment)
     service = providers.BatchService(endpoint, batch_profile(settings), call_limits(settings))
     async with aclosing(service):
-        requests = RequestWriter(session, scheduler, stop)
-        lines = providers.ReplyLines(endpoint, service.host, BATCH_TIER)
-        runner = JobRunner(session, service, requests, lines, stop)
-        with stop.calling(lambda: loop.call_soon_threadsafe(runner.closing.set)):
+        runner = JobRunner(session, service, providers.ReplyLines(endpoint, service.host, BATCH_TIER))
+        with session.stop.calling(lambda: loop.call_soon_threadsafe(session.closing.set)):
             yield runner
     session.tracker.in_flight = 0
 
@@ -684,9 +612,9 @@ Ask = Callable[[list[PlannedPart]], Awaitable[RunStatus]]  # asks about parts ca
 _MOST_WAVES = 3  # of jobs; what is left then is asked about live, so that every run ends
 
 
-async def read_replies(session: Session, settlement: Settlement, replies: Sequence[Path]) -> None:
+async def read_replies(session: Session, replies: Sequence[Path]) -> None:
     """Store what files hold, then settle it. Raises InputError for a file without any reply."""
-    reader = ReplyReader(session, settlement)
+    reader = ReplyReader(session)
     endpoint = endpoint_of(session.run.settings.llm, session.run.environment)
     for path in replies:
         found = await reader.take(path, providers.ReplyLines(endpoint, path.name))
@@ -698,44 +626,39 @@ async def read_replies(session: Session, settlement: Settlement, replies: Sequen
     await reader.settle()
 
 
-async def write_requests(session: Session, pending: Sequence[PlannedPart], stop: Stop) -> RunStatus:
+async def write_requests(session: Session, pending: Sequence[PlannedPart]) -> RunStatus:
     """Write what is pending, and what is still awaited, as lines of requests.jsonl."""
     run = session.run
-    scheduler = session.scheduler(pending, probe=False)
-    if pending:
-        session.announce(scheduler, pending)
-    requests = RequestWriter(session, scheduler, stop)
-    spending = session.spending()
-    spending.hold(*await session.writer.write(awaited_tokens))
+    session.plan(pending)
+    requests, spending = RequestWriter(session), session.spending()
+    spending.hold(*await session.writer.write(store.awaited_tokens))
     await requests.open_job("written", spending)
     count = await session.writer.write(requests.write_lines)
     if not count:
         run.directory.requests.unlink(missing_ok=True)
         return "completed"
-    run.observer.noted(RequestsWritten(str(run.directory.requests), count, scheduler.batches))
+    run.observer.noted(RequestsWritten(str(run.directory.requests), count, session.scheduler.batches))
     return "waiting"
 
 
-async def run_jobs(session: Session, pending: list[PlannedPart], stop: Stop, call: Ask) -> RunStatus:
+async def run_jobs(session: Session, pending: list[PlannedPart], call: Ask) -> RunStatus:
     """Ask about what is pending through the batch service, wave by wave, and about the last of it live."""
     batch = session.run.settings.batch
-    has_jobs = any(job.is_out for job in await session.writer.write(stored_jobs))
+    has_jobs = any(job.is_out for job in await session.writer.write(store.stored_jobs))
     if not has_jobs and not session.learner.has_learned and batch.live_calls:
         # a few calls, so that the length of answers is known when jobs are planned
-        scheduler = session.scheduler(pending, probe=True)
+        scheduler = scheduler_of(session.run, pending, session.learner.limits, probe=True)
         first = [scheduler.next() for _call in range(batch.live_calls)]
         parts = [planned for each in first if each is not None for planned in each.parts]
         if await call(parts) == "interrupted":
             return "interrupted"
         pending = await session.writer.write(Ledger.pending_parts)
-    scheduler = session.scheduler(pending, probe=False)
-    if pending:
-        session.announce(scheduler, pending)
-    async with opened_jobs(session, scheduler, stop) as jobs:
+    session.plan(pending)
+    async with opened_jobs(session) as jobs:
         for _wave in range(_MOST_WAVES):
-            total = session.tracker.counts.batches_done + scheduler.batches
-            is_worth_a_job = scheduler.batches > max(batch.live_calls, batch.live_share * total)
-            if is_worth_a_job or has_jobs:
+            waiting = session.scheduler.batches
+            total = session.tracker.counts.batches_done + waiting
+            if has_jobs or waiting > max(batch.live_calls, batch.live_share * total):
                 await jobs.run()
             has_jobs = False
             if jobs.asks_rest_live:
@@ -743,10 +666,9 @@ async def run_jobs(session: Session, pending: list[PlannedPart], stop: Stop, cal
     return await call(await session.writer.write(Ledger.pending_parts))
 
 
-async def cancel_jobs(session: Session, stop: Stop) -> None:
+async def cancel_jobs(session: Session) -> None:
     """Cancel all jobs of the batch service. Raises StoppedError when that is done: nothing else was asked for."""
-    scheduler = session.scheduler([], probe=False)
-    async with opened_jobs(session, scheduler, stop) as jobs:
+    async with opened_jobs(session) as jobs:
         await jobs.cancel()
     message = _(
         "no job of the batch service is left; what they had done is kept. Ask about the rest with: eventabs resume,"

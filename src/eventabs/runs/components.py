@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
 
-from eventabs import providers  # loads the HTTP stack when it is first looked up
+from eventabs import providers, store  # providers load the HTTP stack when first looked up
 from eventabs.config import LlmSettings, MustSettings, Settings, environment_values, with_preset
 from eventabs.errors import ConfigError, RunDirectoryError, StoppedError
 from eventabs.ingest import Export, canonical_action, open_export, search_pattern
@@ -30,26 +30,7 @@ from eventabs.prompts import (
     plan,
     prompt_language,
 )
-from eventabs.providers import (
-    BatchProfile,
-    CallLimits,
-    Cluster,
-    Complete,
-    Endpoint,
-    ProviderConfig,
-    Sampling,
-    connected,
-    find_tier,
-    hosts_with_keys,
-    is_loopback,
-    kind_of,
-    load_preset,
-    load_rules,
-    open_provider,
-    shipped_rules,
-    summaries,
-    tier_base_url,
-)
+from eventabs.providers import BatchProfile, CallLimits, Cluster, Complete, Endpoint, ProviderConfig, Sampling
 from eventabs.records import (
     AskedUser,
     Batch,
@@ -64,17 +45,7 @@ from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.limits import ProgressTracker, snapshot
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer, Progress
 from eventabs.stop import Stop
-from eventabs.store import (
-    Ledger,
-    RunDirectory,
-    StoredReply,
-    count_all,
-    host_of,
-    open_private,
-    public_settings,
-    public_url,
-    write_checkpoint,
-)
+from eventabs.store import Ledger, RunDirectory, StoredReply
 
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
 
@@ -96,24 +67,13 @@ def open_input(
     on_copy: Callable[[Copying], object] = lambda _copying: None,
 ) -> AbstractContextManager[Export]:
     """Read the export as it is configured; see `open_export`."""
+    section = settings.input
     return open_export(
         paths,
-        columns=settings.input.columns.model_dump(),
-        profiles=settings.input.profiles,
+        **section.model_dump(exclude={"paths", "max_rejects", "shard"}),
+        shard=Shard.parse(section.shard) if section.shard else None,
         profile_columns=settings.profiles.columns,
-        timezone=settings.input.timezone,
         work_dir=work_dir,
-        keep_duplicates=settings.input.keep_duplicates,
-        encoding=settings.input.encoding,
-        dayfirst=settings.input.dayfirst,
-        duration_unit=settings.input.duration_unit,
-        header=settings.input.header,
-        user=settings.input.user,
-        sheet=settings.input.sheet,
-        table=settings.input.table,
-        strict=settings.input.strict,
-        schema=settings.input.schema,
-        shard=Shard.parse(settings.input.shard) if settings.input.shard else None,
         stop=stop,
         on_copy=on_copy,
     )
@@ -128,7 +88,7 @@ def rules_text(settings: Settings) -> str:
     """Return the user's own rules, or those that ship."""
     if settings.rules.file:
         return read_text(settings.rules.file, "rules.file")
-    return shipped_rules()
+    return providers.shipped_rules()
 
 
 def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Language:
@@ -218,8 +178,8 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
     return Reader(
         settings.vocabulary.in_force(language),
         detail=settings.prompt.detail,
-        source=kind_of(settings.provider).event_source,
-        summarize=summaries(load_rules(facts["rules"], language)),
+        source=providers.kind_of(settings.provider).event_source,
+        summarize=providers.summaries(providers.load_rules(facts["rules"], language)),
         must=must_rules_of(settings, language),
     )
 
@@ -261,7 +221,7 @@ class Plan(NamedTuple):
 
 def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings) -> Plan:
     """Plan a run. The first batch probes how long answers are; the rules' answers have no limit."""
-    probe = kind_of(settings.provider).is_remote
+    probe = providers.kind_of(settings.provider).is_remote
     batches = plan(parts, limits, probe=probe, workers=settings.run.concurrency)
     prompts = sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
     outputs = [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches]
@@ -297,14 +257,9 @@ class RunContext:
         """Keep how far the run is, for `eventabs status` and for the process that resumes it."""
         self.remember(progress=snapshot(progress, time.time()), **values)
 
-    def ask_failed_again(self) -> None:
-        """Make failed users pending again."""
-        with self.ledger.transaction():
-            self.ledger.ask_failed_again()
-
     def tracker(self, earlier_seconds: float = 0.0) -> ProgressTracker:
         """Count what the ledger holds."""
-        price, counts = self.settings.llm.price.of_tokens(), count_all(self.ledger)
+        price, counts = self.settings.llm.price.of_tokens(), store.count_all(self.ledger)
         return ProgressTracker(price, counts, earlier_seconds=earlier_seconds)
 
     @property
@@ -314,7 +269,7 @@ class RunContext:
 
     def save(self, tracker: ProgressTracker, *, status: RunStatus, batches_waiting: int = 0) -> None:
         """Write checkpoint.json."""
-        write_checkpoint(
+        store.write_checkpoint(
             self.directory,
             self.facts,
             tracker.counts,
@@ -336,7 +291,7 @@ _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a
 def require_usable_provider(settings: Settings, environment: Mapping[str, str]) -> None:
     """Raise ConfigError where the settings name no provider that could be asked."""
     is_elsewhere = settings.cluster.engine != "local"
-    if kind_of(settings.provider).is_remote:
+    if providers.kind_of(settings.provider).is_remote:
         if not settings.llm.model:
             raise ConfigError(no_model_message(settings.llm.preset))
         if is_elsewhere:
@@ -346,7 +301,7 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
             message = _(
                 "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
             )
-            variable, host = settings.llm.api_key_env, host_of(settings.llm.base_url)
+            variable, host = settings.llm.api_key_env, store.host_of(settings.llm.base_url)
             raise ConfigError(message.format(host=host, variable=variable))
     elif is_elsewhere:
         message = _(
@@ -365,7 +320,11 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
 
 def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
     """Raise ConfigError for settings that other machines need and that are never sent to them."""
-    public = {"base_url": public_url(llm.base_url), "proxy": public_url(llm.proxy), "extra_headers": {}}
+    public = {
+        "base_url": store.public_url(llm.base_url),
+        "proxy": store.public_url(llm.proxy),
+        "extra_headers": {},
+    }
     for key, value in public.items():
         variable = f"EVENTABS_LLM__{key.upper()}"
         if getattr(llm, key) != value and variable not in environment:
@@ -379,7 +338,7 @@ def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
     """Return where requests go, with the key from the environment. Raises ConfigError for a tier that is not there."""
     return Endpoint(
         model=llm.model,
-        base_url=tier_base_url(find_tier(llm.tier, llm.preset), llm.preset, llm.base_url),
+        base_url=providers.tier_base_url(providers.find_tier(llm.tier, llm.preset), llm.preset, llm.base_url),
         api_key=environment.get(llm.api_key_env) or None,
         extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
         proxy=llm.proxy,
@@ -391,21 +350,21 @@ def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
 def sampling_of(llm: LlmSettings) -> Sampling:
     """Return what is asked of the model beside the messages."""
     field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
-    tier = find_tier(llm.tier, llm.preset)
+    tier = providers.find_tier(llm.tier, llm.preset)
     return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit), field, tier)
 
 
 def batch_profile(settings: Settings) -> BatchProfile:
     """Return how the batch service is spoken to: as the preset says, else as OpenAI's; with what is set in [batch]."""
     preset, batch = settings.llm.preset, settings.batch
-    known = (load_preset(preset).batch if preset else None) or BatchProfile()
+    known = (providers.load_preset(preset).batch if preset else None) or BatchProfile()
     named = {"window": batch.window, "max_requests": batch.max_requests}
     return known.model_copy(update={key: value for key, value in named.items() if value})
 
 
 def no_model_message(preset: str) -> str:
     """Say that a model has to be named, such as the one that the preset suggests."""
-    suggested = load_preset(preset).suggested_model if preset else ""
+    suggested = providers.load_preset(preset).suggested_model if preset else ""
     if suggested:
         message = _("no model is named, and a preset chooses none; set llm.model or --model, such as {model}")
         return message.format(model=suggested)
@@ -417,7 +376,9 @@ def start_command(settings: Settings) -> str:
     if not settings.llm.preset:
         return ""
     call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
-    return load_preset(settings.llm.preset).start_command_for(settings.llm.model, call_tokens=call_tokens)
+    return providers.load_preset(settings.llm.preset).start_command_for(
+        settings.llm.model, call_tokens=call_tokens
+    )
 
 
 async def require_connection(run: RunContext, stop: Stop) -> None:
@@ -442,7 +403,7 @@ def no_connection_step(error: "providers.UnreachableError", settings: Settings) 
     """Return the next step where there is no connection."""
     if error.through_proxy:
         return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
-    is_local = is_loopback(urlsplit(settings.llm.base_url).hostname or "")
+    is_local = providers.is_loopback(urlsplit(settings.llm.base_url).hostname or "")
     if is_local and error.reason in {"refused", "timeout"}:
         command = start_command(settings)
         if command:
@@ -461,7 +422,7 @@ def no_connection_step(error: "providers.UnreachableError", settings: Settings) 
 def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
     """Whether the endpoint is known to want a key, with a preset or without, and none would be sent."""
     has_one = environment.get(llm.api_key_env) or llm.extra_headers or {"@", "?"} & set(llm.base_url)
-    return not has_one and host_of(llm.base_url).lower() in hosts_with_keys()
+    return not has_one and store.host_of(llm.base_url).lower() in providers.hosts_with_keys()
 
 
 def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
@@ -469,7 +430,7 @@ def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
 
     One that only the defaults or a preset name may be unset: a server of one's own often wants no key.
     """
-    usual = load_preset(llm.preset).api_key_env if llm.preset else LlmSettings().api_key_env
+    usual = providers.load_preset(llm.preset).api_key_env if llm.preset else LlmSettings().api_key_env
     is_chosen = llm.api_key_env != usual
     return llm.api_key_env if is_chosen and not environment.get(llm.api_key_env) else ""
 
@@ -503,7 +464,7 @@ def opened_provider(
     )
     elsewhere = None
     if cluster is not None:
-        public, own = public_settings(settings)["llm"], bool(settings.cluster.ray_address)
+        public, own = store.public_settings(settings)["llm"], bool(settings.cluster.ray_address)
         elsewhere = cluster(
             partial(_provider_on_machine, public, config.sampling, config.limits, active(), own=own),
             connections=config.limits.max_connections,
@@ -511,7 +472,7 @@ def opened_provider(
             on_refused=on_refused,
             on_machines=lambda count, lost, cause: observer.noted(MachinesChanged(count, lost, cause)),
         )
-    return open_provider(
+    return providers.open_provider(
         settings.provider,
         config,
         closing=closing,
@@ -539,7 +500,7 @@ async def joined_cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
     if settings.cluster.engine == "local" or settings.run.mode == "files":
         yield None
         return
-    async with connected(settings.cluster.ray_address) as cluster:
+    async with providers.connected(settings.cluster.ray_address) as cluster:
         yield cluster
 
 
@@ -548,7 +509,7 @@ def remember_run(run_id: str, settings: Settings) -> None:
     with suppress(OSError):
         folder = user_state_path("eventabs")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(folder / "runs", "a", encoding="ascii", opener=open_private) as known:
+        with open(folder / "runs", "a", encoding="ascii", opener=store.open_private) as known:
             known.write(_digest(run_id, settings) + "\n")
 
 
@@ -561,7 +522,7 @@ def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mappin
     known = ""
     with suppress(OSError, UnicodeDecodeError):
         known = (user_state_path("eventabs") / "runs").read_text("ascii")
-    is_called = kind_of(settings.provider).is_remote and settings.run.mode != "files"
+    is_called = providers.kind_of(settings.provider).is_remote and settings.run.mode != "files"
     if not is_called or _digest(run_id, settings) in known.splitlines():
         return
     named = with_preset(named_today).get("llm", {})
@@ -574,7 +535,7 @@ def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mappin
                 "this run was not begun here, and it alone says that {host} is to be called (llm.{key});"
                 " confirm with --yes"
             )
-            raise RunDirectoryError(message.format(host=host_of(settings.llm.base_url), key=key))
+            raise RunDirectoryError(message.format(host=store.host_of(settings.llm.base_url), key=key))
 
 
 def _digest(run_id: str, settings: Settings) -> str:
@@ -602,25 +563,18 @@ def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
     if "action" in conditions:  # as the export may say it
         words = tuple(map(canonical_action, rule.action.texts))
         conditions["action"] = TextCondition(words, rule.action.regex)
+    # without a type an event that it adds has the first of its category, or the category's own name
+    in_category = (kind.name for kind in vocabulary.types if kind.category == rule.category)
+    added = rule.type or rule.added_type or next(in_category, rule.category)
+    inherited = {known.name: known.category for known in vocabulary.types}.get(added, "")
     return MustRule(
         conditions=conditions,
         type=rule.type,
         category=rule.category,
-        added=_added_label(rule, vocabulary),
+        added=(added, rule.category or inherited or vocabulary.default_category),
         min_duration=rule.min_duration,
         max_duration=rule.max_duration,
     )
-
-
-def _added_label(rule: MustSettings, vocabulary: Vocabulary) -> tuple[str, str]:
-    """Return type and category of an event that a rule adds.
-
-    Without a type that is the first of its category, or the category's own name.
-    """
-    in_category = (kind.name for kind in vocabulary.types if kind.category == rule.category)
-    kind = rule.type or rule.added_type or next(in_category, rule.category)
-    inherited = {known.name: known.category for known in vocabulary.types}.get(kind, "")
-    return kind, rule.category or inherited or vocabulary.default_category
 
 
 def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:

@@ -1,14 +1,14 @@
 """The engine: workers that send batches, as results come, until nothing is left or the run is stopped."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from eventabs.errors import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
-from eventabs.records import Batch, Reply, Request, Usage
+from eventabs.records import Batch, Reply, Request
 from eventabs.runs.components import WAIT_SECONDS
 from eventabs.runs.limits import (
     ConcurrencyLimit,
@@ -19,12 +19,10 @@ from eventabs.runs.limits import (
     snapshot,
 )
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
-from eventabs.runs.settlement import LONG_REPLY, Call, Session, Settlement
+from eventabs.runs.settlement import LONG_REPLY, Call, Session
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
 _CALLS_A_SPARE = 4  # calls at a time, for each answer unread and each row opened ahead
-
-_PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
 _SECONDS_A_SNAPSHOT = 0.5
 _SECONDS_A_REPORT = 0.05
 
@@ -33,16 +31,11 @@ _SECONDS_A_REPORT = 0.05
 class Engine:
     """Sends what the scheduler has. A call is written before it is sent, its reply before it is read.
 
-    `closing` is set when the run stops: `complete` then raises CallCancelledError for what has not been sent.
-    `save` writes the checkpoint.
+    When the session is `closing`, `complete` raises CallCancelledError for what has not been sent.
     """
 
     session: Session
-    settlement: Settlement
     complete: Complete
-    closing: asyncio.Event
-    grace_seconds: float  # for calls in flight when the run is stopped
-    save: Callable[[], Awaitable[None]]
     spending: SpendingLimit
     failures: FailureLimit
     concurrency: ConcurrencyLimit
@@ -50,7 +43,6 @@ class Engine:
     def __post_init__(self) -> None:
         self.stopped = False  # on request
         self._tracker, self._observer = self.session.tracker, self.session.run.observer
-        self._count_tokens = self.session.token_counter()
         self._changed = asyncio.Event()
         self._taking, self._entering = asyncio.Lock(), asyncio.Lock()
         self._abandoned = asyncio.Event()
@@ -87,9 +79,9 @@ class Engine:
         if self.stopped:
             self._abandoned.set()
         elif self._tracker.in_flight:
-            self._observer.noted(Stopping(self.grace_seconds))
+            self._observer.noted(Stopping(self.session.stop.grace_seconds))
         self.stopped = True
-        self.closing.set()
+        self.session.closing.set()
         self._changed.set()
 
     async def _cancel_after_grace(self, workers: Sequence[asyncio.Task[None]]) -> None:
@@ -97,9 +89,9 @@ class Engine:
 
         An answer that is not read then is in the ledger, and read when the run is resumed.
         """
-        await self.closing.wait()
+        await self.session.closing.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._abandoned.wait(), self.grace_seconds)
+            await asyncio.wait_for(self._abandoned.wait(), self.session.stop.grace_seconds)
         for worker in workers:
             worker.cancel()
 
@@ -111,14 +103,18 @@ class Engine:
             self._error = self._error or error
             self._changed.set()
             if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
-                self.closing.set()
+                self.session.closing.set()
 
     async def _take(self) -> Batch | None:
         """Wait for a batch and a place for its call; None: there is nothing more to send."""
         async with self._taking:  # one looks at each change, not all
             while not self.stopped and self._error is None:
-                if self._has_room() and (batch := self._next()) is not None:
-                    return batch
+                links, scheduler = not self._tracker.under_way, self.session.scheduler
+                if self._has_room() and (batch := scheduler.next(links=links)) is not None:
+                    if self.spending.reserve(batch, self._tracker):
+                        self._tracker.opened += 1
+                        return batch
+                    scheduler.put_first(batch)  # until calls in flight have shown what they took
                 if not self._tracker.under_way:
                     return None
                 self._changed.clear()
@@ -144,24 +140,13 @@ class Engine:
                 self._changed.clear()
                 await self._changed.wait()
 
-    def _next(self) -> Batch | None:
-        """Take a batch that the limits on spending allow now; None: there is none, or not yet."""
-        scheduler = self.settlement.scheduler
-        batch = scheduler.next(links=not self._tracker.under_way)
-        if batch is None:
-            return None
-        if not self.spending.reserve(batch, self._tracker):
-            scheduler.put_first(batch)
-            return None
-        self._tracker.opened += 1
-        return batch
-
     async def _serve(self, batch: Batch) -> None:
         """Open a call, make it, store its reply, read and settle it, in this order."""
         place = _Place(self._tracker, self._changed.set, self._report)
         try:
+            limit = self.concurrency.now
             call, request = await self.session.writer.write(
-                partial(open_call, session=self.session, batch=batch, in_flight_limit=self.concurrency.now)
+                open_call, self.session, batch, in_flight_limit=limit
             )
             self._tracker.add(calls=1)
             try:
@@ -174,11 +159,14 @@ class Engine:
                 self.concurrency.trouble(error)
                 is_queued = self._is_queued(error)
                 place.enter("unsettled", "unread")
-                await self.settlement.settle_error(call, error)
+                await self.session.settle_error(call, error)
                 judge = partial(self.failures.count_no_answer, error, queued=is_queued)
             else:
                 self.concurrency.answered()
-                reply = await self._counted(request, reply)
+                if len(reply.text) + len(reply.reasoning) < LONG_REPLY:
+                    reply = self.session.counted(reply, request.input_tokens)
+                else:
+                    reply = await asyncio.to_thread(self.session.counted, reply, request.input_tokens)
                 # before anything is awaited, so that nothing comes between what is paid for and the ledger
                 stored = self.session.writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
                 place.enter("unsettled", "unread")
@@ -186,7 +174,7 @@ class Engine:
                 place.receive(0)
                 characters = len(reply.text) + len(reply.reasoning)
                 self._tracker.count_reply(reply.usage, reply.seconds, characters, reply.tier)
-                settled = await self.settlement.settle_reply(call, reply)
+                settled = await self.session.settle_reply(call, reply)
                 if settled.usable:
                     place.enter("unsettled")
                 await settled.committed
@@ -200,7 +188,7 @@ class Engine:
             place.enter()
         if ended % EVERY_BATCHES == 0:
             self._report_now()
-            await self.save()
+            await self.session.save()
 
     async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
         """Make a call; while the run waits for its endpoint, again and again."""
@@ -216,7 +204,7 @@ class Engine:
                     self._observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
                 self._note_retry(call_id, error, WAIT_SECONDS)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.closing.wait(), WAIT_SECONDS)
+                    await asyncio.wait_for(self.session.closing.wait(), WAIT_SECONDS)
             else:
                 self._is_awaiting = False
                 return reply
@@ -234,18 +222,6 @@ class Engine:
         self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
         self._report()
 
-    async def _counted(self, request: Request, reply: Reply) -> Reply:
-        """Count tokens here where the endpoint reports no usage, as for a broken stream."""
-        if reply.usage_reported:
-            return reply
-        text = reply.text + reply.reasoning
-        if len(text) < LONG_REPLY:
-            tokens = self._count_tokens(text)
-        else:  # in pieces: the tokens of one endless word take a hundred times its memory
-            pieces = (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
-            tokens = await asyncio.to_thread(sum, map(self._count_tokens, pieces))
-        return replace(reply, usage=Usage(request.input_tokens, tokens))
-
     def _report(self) -> None:
         """Report the counts soon, once for all that changes until then."""
         if self._reporting is None:
@@ -261,11 +237,10 @@ class Engine:
 
     def _keep_progress(self) -> None:
         self._keeping = None
-        kept = {"progress": snapshot(self._progress(), self.session.wall_clock())}
-        self.session.writer.post(lambda ledger: ledger.set_meta(kept))
+        self.session.remember({"progress": snapshot(self._progress(), self.session.wall_clock())})
 
     def _progress(self) -> Progress:
-        waiting = self.settlement.scheduler.batches
+        waiting = self.session.scheduler.batches
         return self._tracker.progress(waiting=waiting, workers=self.concurrency.now)
 
 

@@ -3,9 +3,9 @@
 import heapq
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -53,7 +53,7 @@ from eventabs.runs.components import (
     prompt_language_of,
     template_text,
 )
-from eventabs.runs.extension import Planner, refuse_unextendable, survey, user_changes
+from eventabs.runs.extension import Planner, Survey, refuse_unextendable
 from eventabs.runs.intake import (
     InputDescription,
     copied,
@@ -80,8 +80,8 @@ class DenseEstimate(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class UnpackedEstimate:
-    """The same users without packing: a call for each, and long lines without a legend."""
+class Use:
+    """What calls take; `seconds`: until the last of them is answered, `cost`: None without prices."""
 
     calls: int
     prompt_tokens: int
@@ -122,7 +122,7 @@ class Estimate:
     tokens_per_second: float
     max_input_tokens: int
     max_output_tokens: int
-    unpacked: UnpackedEstimate
+    unpacked: Use  # the same users without packing: a call for each, and long lines without a legend
     described: InputDescription
     tier: str = STANDARD_TIER
     prefix_tokens: int = 0
@@ -254,10 +254,12 @@ def _estimate(
 ) -> Estimate:
     (builder, limits, parts), *others = levels
     batches, prompt_total, outputs = plan_batches(parts, limits, settings)
-    sizes, output = [planned.size for planned in parts], sum(outputs)
+    use, sizes = _use(settings, prompt_total, outputs), [planned.size for planned in parts]
     bound, binds = lower_bound(sizes, limits)
     larger_limit, larger_batches = _larger_output_limit(parts, limits, settings, len(batches))
     dense = [plan_batches(other.parts, other.limits, settings)[:2] for other in others]
+    alone = sorted((expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True)
+    long_prompts = tokens_long + len(alone) * (builder.instructions_tokens - builder.legend_tokens)
     price, tier = settings.llm.price.of_tokens(), _tier(settings)
     # an endpoint can have the equal beginning of all prompts but the first in its cache
     least = load_preset(settings.llm.preset).least_cached_tokens if settings.llm.preset else 0
@@ -272,9 +274,9 @@ def _estimate(
         batches=len(batches),
         lower_bound=bound,
         binds=binds,
-        expected_output_tokens=output,
-        seconds=_seconds(outputs, settings),
-        cost=price.cost(prompt_total, output, tier=tier),
+        expected_output_tokens=use.expected_output_tokens,
+        seconds=use.seconds,
+        cost=use.cost,
         currency=settings.llm.price.currency,
         case_batches={budget: _case_batches(counts, budget) for budget in CASE_BUDGETS},
         dense=next((DenseEstimate(len(plan), tokens) for plan, tokens in dense), None),
@@ -284,11 +286,11 @@ def _estimate(
         tokens_per_second=settings.llm.tokens_per_second,
         max_input_tokens=limits.max_input_tokens,
         max_output_tokens=limits.max_output_tokens,
-        unpacked=_unpacked(settings, counts, tokens_long, builder),
+        unpacked=_use(settings, long_prompts, alone),
         described=described,
         tier=tier,
         prefix_tokens=prefix,
-        cost_cached=price.cost(prompt_total, output, cacheable, tier)
+        cost_cached=price.cost(prompt_total, use.expected_output_tokens, cacheable, tier)
         if cacheable and price.cached_input is not None
         else None,
         repriced=_repriced(settings, batches, limits),
@@ -316,16 +318,6 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
     )
     facts = {"count": f"{above:,}", "limit": f"{limit:,}", "plain": limit, "model": settings.llm.model}
     return InputWarning("repriced", message.format(**facts))
-
-
-def _unpacked(
-    settings: Settings, counts: Sequence[int], tokens_long: int, builder: PromptBuilder
-) -> UnpackedEstimate:
-    output = sorted((expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True)
-    prompts = tokens_long + len(output) * (builder.instructions_tokens - builder.legend_tokens)
-    seconds = _seconds(output, settings)
-    cost = settings.llm.price.of_tokens().cost(prompts, sum(output), tier=_tier(settings))
-    return UnpackedEstimate(len(output), prompts, sum(output), seconds, cost)
 
 
 def _larger_output_limit(
@@ -358,12 +350,14 @@ def _case_batches(counts: Sequence[int], budget: int) -> int:
     return batches
 
 
-def _seconds(output_tokens: Iterable[int], settings: Settings) -> float:
-    """Return when the last of the batches, taken in this order by the first free worker, is written."""
+def _use(settings: Settings, prompt_tokens: int, output_tokens: Sequence[int]) -> Use:
+    """Return what calls take, by the expected tokens of each answer, in the order in which the first free worker takes them."""
     free = [0.0] * settings.run.concurrency
     for tokens in output_tokens:
         heapq.heapreplace(free, free[0] + tokens / settings.llm.tokens_per_second)
-    return max(free)
+    output = sum(output_tokens)
+    cost = settings.llm.price.of_tokens().cost(prompt_tokens, output, tier=_tier(settings))
+    return Use(len(output_tokens), prompt_tokens, output, max(free), cost)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -397,16 +391,14 @@ def estimate_extension(
         builder = builder_of(settings, {**facts, "extension": {"state": TAKING}})
         limits = batch_limits(settings, builder)
         planner = Planner(ledger, settings, builder, limits)
-        lateness, stop, counts = settings.extend.lateness_seconds, Stop(), ExtensionCounts()
-        pending: dict[str, list[PartSize]] = {}
+        counts, pending = Counter[str](), dict[str, list[PartSize]]()
         for planned in ledger.pending_parts():
             pending.setdefault(planned.part.user_id, []).append(planned.size)
         with opened_export(settings, paths, on_copy) as export:
             refuse_unreadable(export, max_rejects=settings.input.max_rejects)
-            found = survey(export, ledger, lateness=lateness, stop=stop)
-            for change in user_changes(export, ledger, found, lateness=lateness, stop=stop):
+            for change in Survey(export, ledger, settings.extend.lateness_seconds, Stop()).changes():
                 user, counted = planner.plan(change)
-                counts += counted
+                counts.update(counted)
                 if user is not None:
                     pending[change.seen.user_id] = [size for _part, size in user.asked]
             described = describe_export(export, settings, prompt_language_in(facts))
@@ -415,15 +407,15 @@ def estimate_extension(
         for user_id, sizes in pending.items()
         for number, size in enumerate(sizes)
     ]
-    batches, prompt, output = plan_batches(parts, limits, settings)
+    use = _use(settings, *plan_batches(parts, limits, settings)[1:])
     return ExtensionEstimate(
-        **asdict(counts),
+        **counts,
         users=sum(map(bool, pending.values())),
-        batches=len(batches),
-        prompt_tokens=prompt,
-        expected_output_tokens=sum(output),
-        seconds=_seconds(output, settings),
-        cost=settings.llm.price.of_tokens().cost(prompt, sum(output), tier=_tier(settings)),
+        batches=use.calls,
+        prompt_tokens=use.prompt_tokens,
+        expected_output_tokens=use.expected_output_tokens,
+        seconds=use.seconds,
+        cost=use.cost,
         currency=settings.llm.price.currency,
         lateness=settings.extend.lateness,
         described=described,

@@ -11,13 +11,14 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from heapq import merge
 from itertools import chain, groupby, islice
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import orjson
 
+from eventabs import store
 from eventabs.config import Settings
 from eventabs.errors import InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Export
@@ -29,7 +30,7 @@ from eventabs.prompts import (
     log_of_part,
     measure_parts,
 )
-from eventabs.records import Behavior, Event, Journey, Outcome, Part, PartSize, UserLog, row_ranges, rows_in
+from eventabs.records import Behavior, Event, Outcome, Part, PartSize, UserLog, row_ranges, rows_in
 from eventabs.replies import joined
 from eventabs.runs.components import (
     COMPARING,
@@ -44,36 +45,19 @@ from eventabs.runs.intake import (
     USERS_A_COMMIT,
     copied,
     describe_export,
-    facts_of,
+    input_facts,
     input_paths,
     opened_input,
-    refuse_unreadable_input,
-    require_input,
+    refuse_unreadable,
     stamps_of,
     stored_paths,
 )
 from eventabs.runs.limits import FAILURES_FACT
 from eventabs.runs.observer import Extended, ExtensionCounts, Note
 from eventabs.stop import Stop
-from eventabs.store import (
-    Ledger,
-    begin_changes,
-    count_all,
-    extend_user,
-    find_user,
-    instant,
-    known_outcome,
-    replace_file,
-    shown,
-    unanswered,
-    users_between,
-    write_rejects,
-    write_results,
-)
+from eventabs.store import Ledger
 
 _SECONDS_A_DAY = 86_400
-_USERS_A_LOOK: Final = 500  # between looks at a requested stop
-_Of = TypeVar("_Of", Event, Journey)
 _GONE = -1  # the place of a behavior that is not in the log any more
 
 
@@ -91,13 +75,16 @@ class Window(NamedTuple):
     days: frozenset[int] = frozenset()
 
 
-class LogChange(NamedTuple):
-    """What an export changes in a log.
+class UserChange(NamedTuple):
+    """What an export changes for a user. `known` is None for a new one, `ordinals` those of its behaviors, `seen` what the export has.
 
     `added` come into the log, among them `late` ones, which lie before its last behavior; `too_late` do not. `removed` are
     log indices; `replaced` of these have another behavior of the same moment in their place.
     """
 
+    known: UserLog | None
+    ordinals: str | None
+    seen: UserLog
     added: tuple[Behavior, ...] = ()
     late: int = 0
     too_late: tuple[Behavior, ...] = ()
@@ -105,17 +92,8 @@ class LogChange(NamedTuple):
     replaced: int = 0
 
 
-class UserChange(NamedTuple):
-    """What an export changes for a user. `known` is None for a new one, `ordinals` those of its behaviors, `seen` what the export has."""
-
-    known: UserLog | None
-    ordinals: str | None
-    seen: UserLog
-    found: LogChange
-
-
 def _epoch_day(behavior: Behavior) -> int:
-    return instant(behavior) // _SECONDS_A_DAY
+    return store.instant(behavior) // _SECONDS_A_DAY
 
 
 def _unshared(
@@ -126,7 +104,9 @@ def _unshared(
     Both are in order of time. Equal behaviors are one as often as both have them; of those that the export has less often, the
     last ones are missing.
     """
-    known = range(bisect_left(log, window.first, key=instant), bisect_right(log, window.last, key=instant))
+    known = range(
+        bisect_left(log, window.first, key=store.instant), bisect_right(log, window.last, key=store.instant)
+    )
     identities = list(map(_identity, log[known.start : known.stop]))
     found = list(map(_identity, export))
     if identities == found:
@@ -153,22 +133,24 @@ def _identity(behavior: Behavior) -> Hashable:
     return behavior[:5] if offset is None else (offset, *behavior[:5])
 
 
-def compared(known: UserLog | None, seen: UserLog, window: Window, lateness: int) -> LogChange:
+def compared(
+    known: UserLog | None, ordinals: str | None, seen: UserLog, window: Window, lateness: int
+) -> UserChange:
     """Sort out what an export and a log do not share.
 
     A new behavior is too late if it lies more than `lateness` seconds before the log's last one and replaces no other.
     """
     if known is None:
-        return LogChange(seen.behaviors)
+        return UserChange(None, None, seen, seen.behaviors)
     log = known.behaviors
     new, missing, _known = _unshared(log, seen.behaviors, window)
     removed = tuple(index for index in missing if _epoch_day(log[index]) in window.days)
-    gone = Counter(instant(log[index]) for index in removed)
-    latest = instant(log[-1]) if log else None
+    gone = Counter(store.instant(log[index]) for index in removed)
+    latest = store.instant(log[-1]) if log else None
     added, too_late = [], []
     late = replaced = 0
     for behavior in new:
-        at = instant(behavior)
+        at = store.instant(behavior)
         if gone[at]:
             gone[at] -= 1
             replaced += 1
@@ -178,115 +160,98 @@ def compared(known: UserLog | None, seen: UserLog, window: Window, lateness: int
                 continue
             late += 1
         added.append(behavior)
-    return LogChange(tuple(added), late, tuple(too_late), removed, replaced)
+    return UserChange(known, ordinals, seen, tuple(added), late, tuple(too_late), removed, replaced)
 
 
-@dataclass(slots=True)
 class Survey:
-    """What a new export is beside a run, in short.
+    """What a new export is beside a run: first in short, then change by change.
 
-    `touched`: the users that it says something new about. `missing`: known behaviors that are gone or have changed,
-    `too_late`: new ones that may lie too far back. The days of the `window` are those that the export holds as a whole.
+    `touched`: the users that it says something new about. `too_late`: new behaviors that may lie too far back. `window`: its
+    time, with the days that it holds as a whole.
     """
 
-    window: Window = Window(0, -1)
-    touched: set[str] = field(default_factory=set)
-    too_late: int = 0
-    _known: Counter[int] = field(default_factory=Counter)  # by day
-    _missing: Counter[int] = field(default_factory=Counter)
+    def __init__(
+        self,
+        export: Export,
+        ledger: Ledger,
+        lateness: int,
+        stop: Stop,
+        days: Collection[int] | None = None,
+    ) -> None:
+        """Compare an export with a run. Raises InputError where their times cannot be compared.
+
+        `days`: those that the export holds as a whole, where an earlier survey, before some of it was taken in, has found them.
+        """
+        self.touched = set[str]()
+        self.too_late = 0
+        self.window = Window(0, -1)
+        self._export, self._ledger, self._lateness, self._stop = export, ledger, lateness, stop
+        self._known, self._missing = Counter[int](), Counter[int]()  # behaviors by day
+        if (span := export.span()) is None:
+            return
+        self.window = Window(*span)
+        for log in stop.until(export.user_logs()):
+            known = store.find_user(ledger, log.user_id)
+            if known is not None and known[0].behaviors and log.behaviors:
+                before, now = (each.behaviors[0].start.tzinfo is not None for each in (known[0], log))
+                if before != now:
+                    message = _(
+                        "times with an offset cannot be held against times without one: the run has {before}, this export {now};"
+                        " export as you did before, or begin a new run"
+                    )
+                    kinds = {True: _("times with an offset"), False: _("times without one")}
+                    raise InputError(message.format(before=kinds[before], now=kinds[now]))
+            if known is None or self._differs(known[0], log):
+                self.touched.add(log.user_id)
+        if days is None:  # what users did whom the export lacks counts too, as long as a day may be whole
+            candidates = self._whole_days()
+            for user_id in self._absent(candidates):
+                self._differs(ledger.log(user_id), UserLog(user_id, ()))
+                if candidates.isdisjoint(self._whole_days()):
+                    break
+            days = self._whole_days()
+        self.window = self.window._replace(days=frozenset(days))
 
     @property
     def missing(self) -> int:
         """How many known behaviors are gone or have changed."""
         return sum(number for day, number in self._missing.items() if day in self.window.days)
 
-    def add(self, log: UserLog, seen: UserLog, lateness: int) -> bool:
-        """Compare a log with what the export has of it; return whether they differ."""
+    def changes(self) -> Iterator[UserChange]:
+        """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
+        logs = self._stop.until(self._export.user_logs())
+        absent = (UserLog(user_id, ()) for user_id in self._absent(self.window.days))
+        for seen in chain((log for log in logs if log.user_id in self.touched), absent):
+            known, ordinals = store.find_user(self._ledger, seen.user_id) or (None, None)
+            yield compared(known, ordinals, seen, self.window, self._lateness)
+
+    def _differs(self, log: UserLog, seen: UserLog) -> bool:
+        """Count what a log and the export do not share."""
         new, missing, known = _unshared(log.behaviors, seen.behaviors, self.window)
         self._known.update(_epoch_day(log.behaviors[index]) for index in known)
         self._missing.update(_epoch_day(log.behaviors[index]) for index in missing)
         if new and log.behaviors:
-            latest = instant(log.behaviors[-1])
-            self.too_late += sum(latest - instant(behavior) > lateness for behavior in new)
+            latest = store.instant(log.behaviors[-1])
+            self.too_late += sum(latest - store.instant(behavior) > self._lateness for behavior in new)
         return bool(new or missing)
 
-    def whole_days(self) -> frozenset[int]:
+    def _whole_days(self) -> frozenset[int]:
         """Return the days of which the export holds at least half of what is known: it is no mere addition to them."""
         return frozenset(day for day, known in self._known.items() if 2 * self._missing[day] <= known)
 
-
-def survey(
-    export: Export, ledger: Ledger, *, lateness: int, stop: Stop, days: Collection[int] | None = None
-) -> Survey:
-    """Compare an export with a run. Raises InputError where their times cannot be compared.
-
-    `days`: those that the export holds as a whole, where an earlier survey, before some of it was taken in, has found them.
-    """
-    found = Survey()
-    if (span := export.span()) is None:
-        return found
-    found.window = Window(*span)
-    for log in _looking(export.user_logs(), stop):
-        known = find_user(ledger, log.user_id)
-        if known is not None:
-            _refuse_other_clock(known[0], log)
-        if known is None or found.add(known[0], log, lateness):
-            found.touched.add(log.user_id)
-    if days is None:  # what users did whom the export lacks counts too, as long as a day may be whole
-        candidates = found.whole_days()
-        for user_id in _absent(export, ledger, found.window._replace(days=candidates)):
-            found.add(ledger.log(user_id), UserLog(user_id, ()), 0)
-            if candidates.isdisjoint(found.whole_days()):
-                break
-        days = found.whole_days()
-    found.window = found.window._replace(days=frozenset(days))
-    return found
-
-
-def user_changes(
-    export: Export, ledger: Ledger, surveyed: Survey, *, lateness: int, stop: Stop
-) -> Iterator[UserChange]:
-    """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
-    touched = (log for log in _looking(export.user_logs(), stop) if log.user_id in surveyed.touched)
-    absent = (UserLog(user_id, ()) for user_id in _absent(export, ledger, surveyed.window))
-    for seen in chain(touched, absent):
-        known, ordinals = find_user(ledger, seen.user_id) or (None, None)
-        yield UserChange(known, ordinals, seen, compared(known, seen, surveyed.window, lateness))
-
-
-def _absent(export: Export, ledger: Ledger, window: Window) -> Iterator[str]:
-    """Yield the users who may have done something on the whole days of an export and are not in it."""
-    if not window.days:
-        return
-    first = max(window.first, min(window.days) * _SECONDS_A_DAY)
-    last = min(window.last, (max(window.days) + 1) * _SECONDS_A_DAY - 1)
-    present = export.user_ids()
-    at = next(present, None)
-    for user_id in users_between(ledger, first, last):
-        while at is not None and at.encode() < user_id.encode():
-            at = next(present, None)
-        if at != user_id:
-            yield user_id
-
-
-def _looking(logs: Iterable[UserLog], stop: Stop) -> Iterator[UserLog]:
-    for number, log in enumerate(logs):
-        if number % _USERS_A_LOOK == 0:
-            stop.check()
-        yield log
-
-
-def _refuse_other_clock(known: UserLog, log: UserLog) -> None:
-    if not known.behaviors or not log.behaviors:
-        return
-    before, now = (each.behaviors[0].start.tzinfo is not None for each in (known, log))
-    if before != now:
-        message = _(
-            "times with an offset cannot be held against times without one: the run has {before}, this export {now};"
-            " export as you did before, or begin a new run"
-        )
-        kinds = {True: _("times with an offset"), False: _("times without one")}
-        raise InputError(message.format(before=kinds[before], now=kinds[now]))
+    def _absent(self, days: frozenset[int]) -> Iterator[str]:
+        """Yield the users who may have done something on some days and are not in the export."""
+        if not days:
+            return
+        first = max(self.window.first, min(days) * _SECONDS_A_DAY)
+        last = min(self.window.last, (max(days) + 1) * _SECONDS_A_DAY - 1)
+        present = self._export.user_ids()
+        at = next(present, None)
+        for user_id in store.users_between(self._ledger, first, last):
+            while at is not None and at.encode() < user_id.encode():
+                at = next(present, None)
+            if at != user_id:
+                yield user_id
 
 
 # What is asked about: whole days, and beside them what gives them their context.
@@ -324,12 +289,16 @@ def grown(change: UserChange) -> GrownLog:
     """
     old = change.known.behaviors if change.known else ()
     numbers = rows_in(change.ordinals) if change.ordinals else list(range(len(old) + 1))
-    removed, found = set(change.found.removed), change.found
+    removed = set(change.removed)
     kept = ((behavior, index) for index, behavior in enumerate(old) if index not in removed)
-    added = ((behavior, _GONE) for behavior in found.added)
+    added = ((behavior, _GONE) for behavior in change.added)
     places, ordinals, behaviors = [_GONE] * len(old), list[int](), list[Behavior]()
     following = numbers[-1]
-    by_moment = groupby(merge(kept, added, key=_moment), key=_moment)
+
+    def moment(pair: tuple[Behavior, int]) -> int:
+        return store.instant(pair[0])
+
+    by_moment = groupby(merge(kept, added, key=moment), key=moment)
     for behavior, index in (
         pair for at, pairs in by_moment for pair in _ordered(list(pairs), at, change.seen)
     ):
@@ -345,10 +314,6 @@ def grown(change: UserChange) -> GrownLog:
     return GrownLog(log, places, [*ordinals, following])
 
 
-def _moment(pair: tuple[Behavior, int]) -> int:
-    return instant(pair[0])
-
-
 def _ordered(pairs: list[tuple[Behavior, int]], moment: int, seen: UserLog) -> list[tuple[Behavior, int]]:
     """Return behaviors of one moment, with their old indices, in the order of the export if it has them all.
 
@@ -357,7 +322,9 @@ def _ordered(pairs: list[tuple[Behavior, int]], moment: int, seen: UserLog) -> l
     if len({index == _GONE for _behavior, index in pairs}) == 1:
         return pairs
     left, ordered, export = list(pairs), list[tuple[Behavior, int]](), seen.behaviors
-    for at in range(bisect_left(export, moment, key=instant), bisect_right(export, moment, key=instant)):
+    for at in range(
+        bisect_left(export, moment, key=store.instant), bisect_right(export, moment, key=store.instant)
+    ):
         identity = _identity(export[at])
         pair = next((pair for pair in left if _identity(pair[0]) == identity), None)
         if pair is not None:
@@ -377,61 +344,54 @@ class PlannedUser(NamedTuple):
     listed: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
 class Planner:
     """Plans what an extension of a run asks about, user by user."""
 
-    def __init__(
-        self, ledger: Ledger, settings: Settings, builder: PromptBuilder, limits: BatchLimits
-    ) -> None:
-        self.ledger = ledger
-        self._journey_days = settings.extend.journey_days
-        self._builder, self._limits = builder, limits
+    ledger: Ledger
+    settings: Settings
+    builder: PromptBuilder
+    limits: BatchLimits
 
-    def plan(self, change: UserChange) -> tuple[PlannedUser | None, ExtensionCounts]:
-        """Plan what an export changes for a user, None where nothing does, and count it."""
-        known, _ordinals, _seen, found = change
-        changes_log = bool(found.added or found.removed)
-        counts = ExtensionCounts(
-            new_users=known is None,
-            extended_users=known is not None and changes_log,
-            new_behaviors=len(found.added),
-            late_behaviors=found.late,
-            changed_behaviors=found.replaced,
-            gone_behaviors=len(found.removed) - found.replaced,
-            too_late_behaviors=len(found.too_late),
+    def plan(self, change: UserChange) -> tuple[PlannedUser | None, Counter[str]]:
+        """Plan what an export changes for a user, None where nothing does, and count it by the names of `ExtensionCounts`."""
+        known, changes_log = change.known, bool(change.added or change.removed)
+        counts = Counter(
+            new_users=int(known is None),
+            extended_users=int(known is not None and changes_log),
+            new_behaviors=len(change.added),
+            late_behaviors=change.late,
+            changed_behaviors=change.replaced,
+            gone_behaviors=len(change.removed) - change.replaced,
+            too_late_behaviors=len(change.too_late),
         )
         if known is not None and not changes_log:
             return None, counts
         new = grown(change)
-        outcome = known_outcome(self.ledger, new.log.user_id) if known else None
+        outcome = store.known_outcome(self.ledger, new.log.user_id) if known else None
         if outcome is None or not new.log.behaviors:  # a user without an answer is asked about whole
-            return PlannedUser(new, measure_parts(new.log, self._builder, self._limits)), counts
-        return self._extended(change, new, outcome, counts)
-
-    def _extended(
-        self, change: UserChange, new: GrownLog, outcome: Outcome, counts: ExtensionCounts
-    ) -> tuple[PlannedUser, ExtensionCounts]:
-        asked = _asked_rows(change, new, outcome)
-        known = [row for row in new.places if row in asked]
-        days = {new.log.behaviors[row].day for row in known}
-        counts = replace(counts, reopened_behaviors=len(known), reopened_days=len(days))
-        kept = _kept(outcome, new, asked)
+            return PlannedUser(new, measure_parts(new.log, self.builder, self.limits)), counts
+        old = known.behaviors if known else ()
+        days = {behavior.day for behavior in change.added} | {old[index].day for index in change.removed}
+        # and those on which an event lies that has rows on these
+        of_events = [{old[index].day for index in event.behaviors} for event in outcome.events]
+        while further := set[int]().union(*(own for own in of_events if not own.isdisjoint(days))) - days:
+            days |= further
+        asked = {row for row, behavior in enumerate(new.log.behaviors) if behavior.day in days}
+        again = [row for row in new.places if row in asked]
+        counts["reopened_behaviors"] = len(again)
+        counts["reopened_days"] = len({new.log.behaviors[row].day for row in again})
+        kept = _kept(outcome, new.places, asked, len(new.log.behaviors) - 1)
         if not asked:  # all rows of the days that were touched are gone
             return PlannedUser(new, (), kept=self._settled(kept)), counts
         listed, context = self._context(outcome, kept, new, asked)
         for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
-            size = self._size(new.log, rows, kept, journeys, len(asked))
-            if self._limits.hold(size):
+            log = replace(new.log, behaviors=tuple(new.log.behaviors[row] for row in rows))
+            output = expected_tokens(len(asked), self.builder.answer, self.builder.detail)
+            size = self.builder.measure(store.shown(log, rows, kept, journeys))._replace(output_tokens=output)
+            if self.limits.hold(size):
                 return PlannedUser(new, [(kept.part, size)], row_ranges(rows), kept, journeys), counts
         return self._with_tail(new, kept, min(asked)), counts
-
-    def _size(
-        self, log: UserLog, rows: Sequence[int], kept: Outcome, listed: Sequence[str], asked: int
-    ) -> PartSize:
-        """Return what it costs to ask about some rows beside others that are only shown."""
-        part = shown(replace(log, behaviors=tuple(log.behaviors[row] for row in rows)), rows, kept, listed)
-        output = expected_tokens(asked, self._builder.answer, self._builder.detail)
-        return self._builder.measure(part)._replace(output_tokens=output)
 
     def _context(
         self, outcome: Outcome, kept: Outcome, new: GrownLog, asked: set[int]
@@ -449,7 +409,9 @@ class Planner:
             for journey in outcome.journeys
         }
         recent = [
-            each for each in kept.journeys if behaviors[newest[each.id]].day >= first - self._journey_days
+            each
+            for each in kept.journeys
+            if behaviors[newest[each.id]].day >= first - self.settings.extend.journey_days
         ]
         recent.sort(key=lambda journey: newest[journey.id], reverse=True)
         share = len(asked) // _SHARE
@@ -459,7 +421,7 @@ class Planner:
         words = {
             row: set(_WORD.findall(" ".join(behaviors[row][1:4]).lower()))
             for row in range(len(behaviors))
-            if row not in asked and behaviors[row].day >= first - self._journey_days
+            if row not in asked and behaviors[row].day >= first - self.settings.extend.journey_days
         }
         known = Counter(word for each in words.values() for word in each)
 
@@ -478,75 +440,48 @@ class Planner:
                 first = event.behaviors[0]
         user_id, last = new.log.user_id, len(new.log.behaviors) - 1
         tail = log_of_part(new.log, Part(user_id, first, last))
-        parts = measure_parts(tail, self._builder, self._limits, start=first)
+        parts = measure_parts(tail, self.builder, self.limits, start=first)
         if not first:
             return PlannedUser(new, parts)
-        stays = _without(kept, set(range(first, last + 1)))
-        return PlannedUser(new, parts, kept=self._settled(replace(stays, part=Part(user_id, 0, first - 1))))
+        stays = _kept(kept, range(last + 1), set(range(first, last + 1)), first - 1)
+        return PlannedUser(new, parts, kept=self._settled(stays))
 
     def _settled(self, outcome: Outcome) -> Outcome:
         """Return an outcome whose journeys are what their events make of them."""
-        events, journeys = joined([outcome], self._builder.vocabulary.goal)
+        events, journeys = joined([outcome], self.builder.vocabulary.goal)
         return replace(outcome, events=events, journeys=journeys)
 
 
-def _asked_rows(change: UserChange, new: GrownLog, outcome: Outcome) -> set[int]:
-    """Return the rows of all days that the change touches; no event lies partly on these."""
-    old = change.known.behaviors if change.known else ()
-    days = {behavior.day for behavior in change.found.added}
-    days |= {old[index].day for index in change.found.removed}
-    of_events = [{old[index].day for index in event.behaviors} for event in outcome.events]
-    while further := set[int]().union(*(own for own in of_events if not own.isdisjoint(days))) - days:
-        days |= further
-    return {row for row, behavior in enumerate(new.log.behaviors) if behavior.day in days}
+def _kept(outcome: Outcome, places: Sequence[int], asked: set[int], last: int) -> Outcome:
+    """Return what stays of an outcome without the events that have one of the rows `asked`; journeys keep their others.
 
+    `places`: where each row lies now, or _GONE; `last`: the last row that the outcome is about then.
+    """
 
-def _kept(outcome: Outcome, new: GrownLog, asked: set[int]) -> Outcome:
-    """Return what stays of an outcome, under the indices of the new log."""
+    def others(rows: Iterable[int]) -> tuple[int, ...]:
+        return tuple(places[row] for row in rows if places[row] != _GONE and places[row] not in asked)
 
-    def placed(rows: Iterable[int]) -> tuple[int, ...]:
-        return tuple(new.places[row] for row in rows if new.places[row] != _GONE)
-
-    moved = replace(
-        outcome,
-        part=Part(new.log.user_id, 0, len(new.log.behaviors) - 1),
-        events=tuple(
-            _with_rows(event, rows) for event in outcome.events if (rows := placed(event.behaviors))
-        ),
-        journeys=tuple(_with_rows(journey, placed(journey.behaviors)) for journey in outcome.journeys),
-        minor=placed(outcome.minor),
-        unplaced=placed(outcome.unplaced),
-        unasked=placed(outcome.unasked),
+    events = list[Event]()
+    for event in outcome.events:
+        rows = tuple(places[row] for row in event.behaviors if places[row] != _GONE)
+        if rows and asked.isdisjoint(rows):
+            same = rows == event.behaviors
+            events.append(event if same else event.model_copy(update={"behaviors": rows}))
+    own = {(event.journey, event.id) for event in events}
+    kept = {
+        journey.id: [each for each in journey.events if (journey.id, each) in own]
+        for journey in outcome.journeys
+    }
+    journeys = (
+        journey.model_copy(update={"behaviors": others(journey.behaviors), "events": tuple(kept[journey.id])})
+        for journey in outcome.journeys
+        if journey.id in {event.journey for event in events}
     )
-    return _without(moved, asked)
-
-
-def _with_rows(of: _Of, rows: tuple[int, ...]) -> _Of:
-    return of if rows == of.behaviors else of.model_copy(update={"behaviors": rows})
-
-
-def _without(outcome: Outcome, rows: set[int]) -> Outcome:
-    """Return an outcome without the events that have one of some rows; journeys keep their others."""
-
-    def others(of: Iterable[int]) -> tuple[int, ...]:
-        return tuple(row for row in of if row not in rows)
-
-    events = tuple(event for event in outcome.events if rows.isdisjoint(event.behaviors))
-    journeys = {event.journey for event in events if event.journey}
-    own = {journey: {event.id for event in events if event.journey == journey} for journey in journeys}
     return replace(
         outcome,
-        events=events,
-        journeys=tuple(
-            journey.model_copy(
-                update={
-                    "behaviors": others(journey.behaviors),
-                    "events": tuple(each for each in journey.events if each in own[journey.id]),
-                }
-            )
-            for journey in outcome.journeys
-            if journey.id in own
-        ),
+        part=Part(outcome.part.user_id, 0, last),
+        events=tuple(events),
+        journeys=tuple(journeys),
         minor=others(outcome.minor),
         unplaced=others(outcome.unplaced),
         unasked=others(outcome.unasked),
@@ -585,7 +520,7 @@ def refuse_unextendable(facts: Mapping[str, Any], ledger: Ledger) -> None:
     if not facts.get("input_complete"):
         message = _("this run has not read its own input to the end yet; first: eventabs resume")
         raise RunDirectoryError(message)
-    if unanswered(ledger):
+    if store.unanswered(ledger):
         message = _(
             "this run waits for replies to requests.jsonl; first: eventabs resume, with --replies or without to ask now"
         )
@@ -603,7 +538,6 @@ def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, st
         message = _("an extension takes all users of an export; leave out --limit")
         raise UsageError(message)
     named = input_paths(paths, run.settings)
-    require_input(named)
     stored = stored_paths(named)
     under_way = run.facts.get("extension", {})
     if under_way.get("state") == TAKING:
@@ -646,9 +580,9 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
             "{paths} is not what this extension began with; restore it, and then: eventabs resume {out}"
         )
         raise RunDirectoryError(message.format(paths=", ".join(asked["paths"]), out=run.directory.path))
-    refuse_unreadable_input(run, export)
-    found = survey(export, run.ledger, lateness=lateness, stop=stop, days=asked.get("days"))
-    counts = _listed(run, found, user_changes(export, run.ledger, found, lateness=lateness, stop=stop))
+    refuse_unreadable(export, max_rejects=run.settings.input.max_rejects, directory=run.directory)
+    found = Survey(export, run.ledger, lateness, stop, asked.get("days"))
+    counts = _listed(run, found)
     if (counts.changed_behaviors or counts.gone_behaviors) and not asked["accepted"]:
         changed, gone = counts.changed_behaviors, counts.gone_behaviors
         message = _(
@@ -670,19 +604,12 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     else:
         if asked["state"] == COMPARING:
             _begin(run, export, found)
-        changes = user_changes(export, run.ledger, found, lateness=lateness, stop=stop)
-        counts = _planned(run, export, changes, counts.too_late_behaviors, stop)
-        counted, before = count_all(run.ledger), run.facts["input"]
+        counts = _planned(run, export, found.changes(), counts.too_late_behaviors, stop)
+        counted, before = store.count_all(run.ledger), run.facts["input"]
         paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))
         run.remember(
             extension=run.facts["extension"] | {"state": TAKEN},
-            input={
-                "paths": paths,
-                "users": counted.users,
-                "behaviors": counted.behaviors,
-                **facts_of(export),
-                **described.facts(),
-            },
+            input=input_facts(export, described, paths, counted.users, counted.behaviors),
             input_stamps=stamps_of(asked["paths"], export),
         )
     listed = str(run.directory.changes)
@@ -690,7 +617,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     return [described.read, *described.notes(), told]
 
 
-def _listed(run: RunContext, found: Survey, changes: Iterable[UserChange]) -> ExtensionCounts:
+def _listed(run: RunContext, found: Survey) -> ExtensionCounts:
     """Write changes.jsonl: the behaviors that have changed, are gone or come too late, each with `change`. Return how many."""
     if not found.missing and not found.too_late:
         run.directory.changes.unlink(missing_ok=True)
@@ -698,13 +625,14 @@ def _listed(run: RunContext, found: Survey, changes: Iterable[UserChange]) -> Ex
     counts = Counter[str]()
 
     def lines() -> Iterator[bytes]:
-        for known, _ordinals, seen, change in changes:
+        for change in found.changes():
+            known, seen = change.known, change.seen
             rows = [("too_late", behavior) for behavior in change.too_late]
-            added = Counter(map(instant, change.added))
+            added = Counter(map(store.instant, change.added))
             for index in change.removed:
                 behavior = known.behaviors[index] if known else seen.behaviors[index]
-                is_replaced = added[instant(behavior)] > 0
-                added[instant(behavior)] -= is_replaced
+                is_replaced = added[store.instant(behavior)] > 0
+                added[store.instant(behavior)] -= is_replaced
                 rows.append(("changed" if is_replaced else "gone", behavior))
             for name, behavior in rows:
                 counts[f"{name}_behaviors"] += 1
@@ -715,7 +643,7 @@ def _listed(run: RunContext, found: Survey, changes: Iterable[UserChange]) -> Ex
                 row = {"change": name, "user_id": seen.user_id, "start": start, **told}
                 yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
-    replace_file(run.directory.changes, lines())
+    store.replace_file(run.directory.changes, lines())
     return ExtensionCounts(**counts)
 
 
@@ -724,7 +652,7 @@ def _begin(run: RunContext, export: Export, found: Survey) -> None:
     asked = run.facts["extension"]
     was_completed = asked["status"] == "completed"
     if not was_completed and not asked["before"]:  # a killed process may have left lines without order
-        write_results(run.directory, run.ledger)
+        store.write_results(run.directory, run.ledger)
     ((_calls, *tokens),) = run.ledger.rows(_USED, 0)
     ((last_call,),) = run.ledger.rows("SELECT coalesce(max(id), 0) FROM calls")
     extension = {key: value for key, value in asked.items() if key not in {"before", "status"}} | {
@@ -742,10 +670,10 @@ def _begin(run: RunContext, export: Export, found: Survey) -> None:
         FAILURES_FACT: None,  # an endpoint that answered last month may be gone today
     }
     with run.ledger.transaction():
-        begin_changes(run.ledger, anew=was_completed)
+        store.begin_changes(run.ledger, anew=was_completed)
         run.ledger.set_meta(values)
     run.facts.update(values)
-    write_rejects(run.directory, export.rejects())
+    store.write_rejects(run.directory, export.rejects())
 
 
 def _planned(
@@ -756,23 +684,22 @@ def _planned(
     planner = Planner(run.ledger, run.settings, builder, batch_limits(run.settings, builder))
     files = [run.facts["files"].index(file) for file in export.files]
     extension = run.facts["extension"]
-    counts = ExtensionCounts(**extension["counts"])
+    counts = Counter[str](extension["counts"])
     while chunk := list(islice(changes, USERS_A_COMMIT)):
         stop.check()
         with run.ledger.transaction():
             for change in chunk:
-                added = tuple(each._replace(file=files[each.file]) for each in change.found.added)
-                found = change.found._replace(added=added)
-                user, counted = planner.plan(change._replace(found=found))
-                counts += counted
+                added = tuple(each._replace(file=files[each.file]) for each in change.added)
+                user, counted = planner.plan(change._replace(added=added))
+                counts.update(counted)
                 if user:
                     new, kept = user.grown, user.kept
                     stored = new.log, new.stored_ordinals, extension["since"]
-                    extend_user(
+                    store.extend_user(
                         run.ledger, *stored, asked=user.asked, rows=user.rows, kept=kept, listed=user.listed
                     )
-            counts = replace(counts, too_late_behaviors=too_late)
-            extension = extension | {"counts": asdict(counts)}
+            counts["too_late_behaviors"] = too_late
+            extension = extension | {"counts": dict(counts)}
             run.ledger.set_meta({"extension": extension})
         run.facts["extension"] = extension
-    return counts
+    return ExtensionCounts(**counts)

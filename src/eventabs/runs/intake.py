@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from eventabs.config import Settings
 from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Description, Export, FileMapping, FileStamp, Frame, ReadRow, expand
+from eventabs.ingest import Description, Export, FileMapping, FileStamp, Frame, expand
 from eventabs.language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import (
@@ -24,13 +24,11 @@ from eventabs.prompts import (
     Parts,
     PromptBuilder,
     measure_logs,
-    measure_part,
     measure_parts,
     sampled,
-    split,
 )
 from eventabs.providers import kind_of, load_rules
-from eventabs.records import InputWarning, Part, PartSize, RejectedRow, UserLog
+from eventabs.records import InputWarning, RejectedRow, UserLog
 from eventabs.runs.components import (
     RunContext,
     batch_limits,
@@ -95,9 +93,13 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
         encodings=tuple(sorted({*export.encodings.values()} - {"utf-8", ""})),  # "": Parquet has none
         **{name: getattr(export, name) for name in _READ},
     )
-    rows = tuple(_shown(row, compactor) for row in found.rows)
+    rows = []
+    for row in found.rows:
+        block = "".join(compactor.block("", UserLog(row.user_id, (row.behavior,))))
+        line = block.rstrip().rpartition("\n ")[2]
+        rows.append(RowShown(row.file, row.line, row.text, f"{row.behavior.start:%Y-%m-%d} {line}"))
     return InputDescription(
-        rows,
+        tuple(rows),
         found.mappings,
         found.warnings,
         found.schemas,
@@ -112,12 +114,6 @@ def _unknown_actions(export: Export, settings: Settings, language: Language) -> 
     rules = load_rules(rules_text(settings), language)
     unknown = (each for each in export.actions() if rules.meaning(each[0]) not in rules.known)
     return dict(islice(unknown, _MOST_UNKNOWN))
-
-
-def _shown(row: ReadRow, compactor: Compactor) -> RowShown:
-    block = "".join(compactor.block("", UserLog(row.user_id, (row.behavior,))))
-    line = block.rstrip().rpartition("\n ")[2]
-    return RowShown(row.file, row.line, row.text, f"{row.behavior.start:%Y-%m-%d} {line}")
 
 
 def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Note, ...]:
@@ -160,7 +156,7 @@ _LOOK_SECONDS = 0.2  # between looks at a requested stop
 def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
     """Return what to read, each once: what the command line names, else the config.
 
-    Raises UsageError where nothing is named, or a name could not be stored as text.
+    Raises UsageError where nothing is named, a name could not be stored as text, or a file is not there.
     """
     named = list(dict.fromkeys(paths or settings.input.paths))
     if not named:
@@ -175,12 +171,8 @@ def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
             if RunDirectory(place).ledger.exists():
                 message = _("{path} is a run, not an export; go on with it: eventabs resume {path}")
                 raise UsageError(message.format(path=shlex.quote(path)))
-    return named
-
-
-def require_input(named: Sequence[str]) -> None:
-    """Raise InputError, before anything begins, where files are named that are not there."""
     expand([path for path in named if path != STDIN])
+    return named
 
 
 def copied(
@@ -240,7 +232,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
                 "the input is not the one that this run began with; restore it, or take it with --accept-changes"
             )
             raise RunDirectoryError(message)
-        refuse_unreadable_input(run, export)
+        refuse_unreadable(export, max_rejects=settings.input.max_rejects, directory=run.directory)
         first = sampled(export.user_logs())
         language = run.facts.get("prompt_language") or prompt_language_of(settings, first)
         legend = run.facts.get("legend")
@@ -250,13 +242,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         run.remember(
             prompt_language=language,
             legend=legend,
-            input={
-                "paths": run.facts["paths"],
-                "users": export.users,
-                "behaviors": export.behaviors,
-                **facts_of(export),
-                **described.facts(),
-            },
+            input=input_facts(export, described, run.facts["paths"], export.users, export.behaviors),
             files=list(export.files),
             # what came by standard input moves with the run directory, and is nobody's to change
             input_stamps=stamps_of(run.facts["paths"], export),
@@ -272,11 +258,20 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
     return [described.read, *described.notes()]
 
 
-def facts_of(export: Export) -> dict[str, object]:
-    """Return what a run remembers of an export beside its users and behaviors."""
-    kept = {name: getattr(export, name) for name in (*_COUNTED, "rows")}
-    left = list(export.profile_left)
-    return {"fingerprint": export.fingerprint, **kept, "rejects": export.reasons, "profile_left": left}
+def input_facts(
+    export: Export, described: InputDescription, paths: Sequence[str], users: int, behaviors: int
+) -> dict[str, object]:
+    """Return what a run remembers of its input: an export, or the latest of several."""
+    return {
+        "paths": paths,
+        "users": users,
+        "behaviors": behaviors,
+        "fingerprint": export.fingerprint,
+        **{name: getattr(export, name) for name in (*_COUNTED, "rows")},
+        "rejects": export.reasons,
+        "profile_left": list(export.profile_left),
+        **described.facts(),
+    }
 
 
 def stamps_of(paths: Sequence[str], export: Export) -> list[list[object]]:
@@ -335,7 +330,12 @@ def _stamps(run: RunContext) -> list[FileStamp]:
 @contextmanager
 def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator[Export]:
     """Open the files and addresses `stored`, as a run keeps them, with the queries that they are named with today."""
-    paths = _with_queries(stored, run.named)
+    named, paths = list(run.named), list[str]()
+    for path in stored:
+        found = next((each for each in named if path in {each, public_address(each)}), path)
+        if found in named:
+            named.remove(found)
+        paths.append(found)
     if STDIN in paths:  # what came by it lies in the run directory, wherever that has been moved to
         copies = (run.directory.path.absolute() / name for name in _COPIES)
         copy = next((str(path) for path in copies if path.is_file()), None)
@@ -350,66 +350,48 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
         raise disk_full(run.directory.path, resumable=True) from error
 
 
-def _with_queries(stored: Sequence[str], named: Sequence[str]) -> list[str]:
-    """Return the stored paths, with the queries that addresses among them are named with today."""
-    whole = list(named)
-    paths = list[str]()
-    for path in stored:
-        found = next((each for each in whole if path in {each, public_address(each)}), path)
-        if found in whole:
-            whole.remove(found)
-        paths.append(found)
-    return paths
-
-
-def refuse_unreadable_input(run: RunContext, export: Export) -> None:
-    """Raise InputError as `refuse_unreadable` does, with the file in which the first rejected rows can be read."""
-    try:
-        refuse_unreadable(export, max_rejects=run.settings.input.max_rejects)
-    except InputError as error:
-        if not export.rejected_rows:
-            raise
-        write_rejects(run.directory, islice(export.rejects(), _REJECTS_OF_A_REFUSED_RUN))
-        message = _("{refusal}; the rejected rows are in {path}")
-        raise InputError(message.format(refusal=error, path=run.directory.rejects)) from None
-
-
-def refuse_unreadable(export: Export, *, max_rejects: float) -> None:
+def refuse_unreadable(export: Export, *, max_rejects: float, directory: RunDirectory | None = None) -> None:
     """Raise InputError where no user could be read, or more rows are unreadable than may be.
 
-    `max_rejects` is a share of all rows. A shard may have no user at all where others have some.
+    `max_rejects` is a share of all rows. A shard may have no user at all where others have some. The first rejected rows can be
+    read in a file of the run `directory` then.
     """
+    refusal = _refusal(export, max_rejects)
+    if refusal and directory and export.rejected_rows:
+        write_rejects(directory, islice(export.rejects(), _REJECTS_OF_A_REFUSED_RUN))
+        message = _("{refusal}; the rejected rows are in {path}")
+        refusal = message.format(refusal=refusal, path=directory.rejects)
+    if refusal:
+        raise InputError(refusal)
+
+
+def _refusal(export: Export, max_rejects: float) -> str:
     if not export.rows + export.other_rows:
-        message = _(
+        return _(
             "the input holds no rows, only what stands above them; check the query or the dates of the export,"
             " and make it again"
         )
-        raise InputError(message)
     if not export.users and export.rows_without_user >= export.other_rows:
         message = _(
             "the input holds no user that could be read ({reasons}); check [input.columns] in the config"
         )
-        raise InputError(message.format(reasons=_told(export) or _("no rows")))
-    for rejected, rows in _shares_rejected(export):
-        if rejected <= max_rejects * rows:
-            continue
-        message = _(
-            "{rejected} of {rows} rows cannot be read ({reasons}); columns were taken as {columns}: name others"
-            " in [input.columns], or allow it with --max-rejects"
-        )
-        file = next((each.file for each in export.rejects()), export.files[0])
-        columns = ", ".join(f"{role} = {column}" for role, column in export.roles[file].items())
-        raise InputError(message.format(rejected=rejected, rows=rows, reasons=_told(export), columns=columns))
-
-
-def _shares_rejected(export: Export) -> list[tuple[int, int]]:
-    """Return rejected rows with those that they are a share of: in a shard, rows without a user against those of all shards."""
-    if not export.shard:
-        return [(export.rejected_rows, export.rows)]
-    without_user = export.rows_without_user
-    own = 0 if export.shard.index else without_user
-    all_rows = export.rows + export.other_rows
-    return [(export.rejected_rows - own, export.rows - own), (without_user, all_rows)]
+        return message.format(reasons=_told(export) or _("no rows"))
+    shares = [(export.rejected_rows, export.rows)]
+    if export.shard:  # rows without a user are a share of those of all shards
+        without_user = export.rows_without_user
+        own = 0 if export.shard.index else without_user
+        all_rows = export.rows + export.other_rows
+        shares = [(export.rejected_rows - own, export.rows - own), (without_user, all_rows)]
+    for rejected, rows in shares:
+        if rejected > max_rejects * rows:
+            message = _(
+                "{rejected} of {rows} rows cannot be read ({reasons}); columns were taken as {columns}: name others"
+                " in [input.columns], or allow it with --max-rejects"
+            )
+            file = next((each.file for each in export.rejects()), export.files[0])
+            columns = ", ".join(f"{role} = {column}" for role, column in export.roles[file].items())
+            return message.format(rejected=rejected, rows=rows, reasons=_told(export), columns=columns)
+    return ""
 
 
 def _told(export: Export) -> str:
@@ -440,16 +422,6 @@ def log_users(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_us
         stop.check()
         with ledger.transaction():
             ledger.add_users(chunk)
-
-
-def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Part, PartSize]]:
-    """Cut a log in parts of at most half its behaviors, nothing if it is a single one.
-
-    `start` is the index of the log's first behavior in the user's whole log.
-    """
-    half = (len(log.behaviors) + 1) // 2
-    parts = split(log, lambda first, last: last - first < half)
-    return [] if len(parts) == 1 else [measure_part(log, part, builder, start) for part in parts]
 
 
 def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -> None:

@@ -3,16 +3,16 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from eventabs import store
 from eventabs.config import (
     Settings,
     find_config,
@@ -76,7 +76,6 @@ from eventabs.runs.intake import (
     other_reading,
     read_input,
     refuse_changed_input,
-    require_input,
     stored_paths,
     tell_gone_input,
 )
@@ -91,49 +90,9 @@ from eventabs.runs.observer import (
     StateChanged,
     Summary,
 )
-from eventabs.runs.settlement import (
-    BudgetLearner,
-    Scheduler,
-    Session,
-    Settlement,
-    acceptable,
-    scheduler_of,
-)
+from eventabs.runs.settlement import Session, acceptable, scheduler_of
 from eventabs.stop import Stop, StopRequested
-from eventabs.store import (
-    Ledger,
-    LedgerWriter,
-    PartChange,
-    ResultFiles,
-    RunDirectory,
-    asked_again,
-    bad_answer,
-    binding_facts,
-    changes,
-    count_standing,
-    damage_reported,
-    digest_of,
-    facts_fingerprint,
-    failure_reasons,
-    give_up_written,
-    has_answers,
-    host_of,
-    input_stem,
-    limited_of,
-    placed_answers,
-    public_flags,
-    public_settings,
-    refuse_merged,
-    refuse_other_format,
-    settled_user,
-    shown_changes,
-    store_answers,
-    stored_jobs,
-    timestamp,
-    unanswered,
-    write_changes,
-    write_results,
-)
+from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, RunDirectory
 
 
 async def execute(
@@ -170,11 +129,12 @@ async def execute(
                 await _in_thread(read_input, run, stop)
             if is_extending(run.facts):
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
-                    with _opened_session(run, run.tracker()) as session:
-                        await Settlement(session, Scheduler([], session.limits)).settle_unread()
+                    with _opened_session(run, stop, run.tracker()) as session:
+                        await session.settle_unread()
                 await _in_thread(take_in_export, run, stop)
             run.save(run.tracker(), status="running")
-            status = await _call_model(run, stop, tracker, replies, cancel=cancel)
+            with _opened_session(run, stop, tracker) as session:
+                status = await _call_model(session, replies, cancel=cancel)
         except StopRequested:
             status = "interrupted"
         except StoppedError as error:
@@ -185,7 +145,7 @@ async def execute(
             save_stopped(run, refused, seconds())
             raise
         if status != "completed":
-            cause = "; ".join(filter(None, (cause, going_on(stored_jobs(run.ledger)))))
+            cause = "; ".join(filter(None, (cause, going_on(store.stored_jobs(run.ledger)))))
         progress = await asyncio.to_thread(save_stopped, run, status, seconds())
         if status != "completed":  # calls that were cut off are pending again
             run.observer.progressed(progress)
@@ -198,75 +158,56 @@ async def _in_thread(read: Callable[[RunContext, Stop], Sequence[Note]], run: Ru
         run.observer.noted(note)
 
 
-async def _call_model(
-    run: RunContext,
-    stop: Stop,
-    so_far: ProgressTracker,
-    replies: Sequence[Path],
-    *,
-    cancel: bool,
-) -> RunStatus:
+async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool) -> RunStatus:
     """Ask about everything that is pending. Return how that ended."""
-    if not is_extended(run.facts):
-        write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
-    with _opened_session(run, so_far) as session:
-        # what it puts back is in the ledger too
-        settlement = Settlement(session, Scheduler([], session.limits))
-        await settlement.settle_unread()
-        if replies:
-            await read_replies(session, settlement, replies)
-        if cancel:
-            await cancel_jobs(session, stop)
-        jobs = await session.writer.write(stored_jobs)
-        if run.settings.run.mode != "batch" and (said := going_on(jobs)):
-            message = _("{said}; go on with --mode batch")
-            raise RunDirectoryError(message.format(said=said))
-        if run.settings.run.mode != "files":  # what is out in a file is asked about here now
-            await session.writer.write(give_up_written)
-        pending = await session.writer.write(Ledger.pending_parts)
-        call = partial(_call_pending, session, stop=stop)
-        match run.settings.run.mode:
-            case "files":
-                return await write_requests(session, pending, stop)
-            case "batch":
-                return await run_jobs(session, pending, stop, call)
-        return await call(pending)
+    mode, write = session.run.settings.run.mode, session.writer.write
+    await session.settle_unread()  # what it puts back is in the ledger too
+    if replies:
+        await read_replies(session, replies)
+    if cancel:
+        await cancel_jobs(session)
+    if mode != "batch" and (said := going_on(await write(store.stored_jobs))):
+        message = _("{said}; go on with --mode batch")
+        raise RunDirectoryError(message.format(said=said))
+    if mode != "files":  # what is out in a file is asked about here now
+        await write(store.give_up_written)
+    pending = await write(Ledger.pending_parts)
+    if mode == "files":
+        return await write_requests(session, pending)
+    call = partial(_call_pending, session)
+    return await (run_jobs(session, pending, call) if mode == "batch" else call(pending))
 
 
 @contextmanager
-def _opened_session(run: RunContext, so_far: ProgressTracker) -> Iterator[Session]:
+def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Iterator[Session]:
     builder = run.builder()
-    limits = batch_limits(run.settings, builder)
-    # the files of an extended run are whole, and stay so until they are replaced
-    files = nullcontext() if is_extended(run.facts) else ResultFiles(run.directory)
+    # those of an extended run are whole, and stay so until they are replaced
+    files: AbstractContextManager[ResultFiles | None] = nullcontext()
+    if not is_extended(run.facts):
+        store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
+        files = ResultFiles(run.directory)
     # the writer appends the results too, so it closes first
     with files as results, LedgerWriter(run.ledger) as writer:
-        learner, tracker = BudgetLearner(limits), run.tracker(so_far.seconds)
-        yield Session(run, builder, limits, learner, writer, results, tracker)
+        limits, tracker = batch_limits(run.settings, builder), run.tracker(so_far.seconds)
+        yield Session(run, stop, builder, limits, writer, results, tracker)
 
 
-async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop) -> RunStatus:
+async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStatus:
     if not pending:
         return "completed"
-    run = session.run
-    scheduler = session.scheduler(pending, probe=kind_of(run.settings.provider).is_remote)
-    session.announce(scheduler, pending)
-    if kind_of(run.settings.provider).is_remote and run.cluster is None:
-        await require_connection(run, stop)
-    closing = asyncio.Event()
-    limits = run.settings.run
-    async with opened_provider(run, closing, session.leave_out) as complete:
+    run, limits = session.run, session.run.settings.run
+    is_remote = kind_of(run.settings.provider).is_remote
+    session.plan(pending, probe=is_remote)
+    if is_remote and run.cluster is None:
+        await require_connection(run, session.stop)
+    async with opened_provider(run, session.closing, session.leave_out) as complete:
         engine = Engine(
             session=session,
-            settlement=Settlement(session, scheduler),
             complete=complete,
-            closing=closing,
-            grace_seconds=stop.grace_seconds,
-            save=_saving(session, scheduler),
             spending=session.spending(),
             failures=FailureLimit(
                 run.facts,
-                remember=lambda facts: session.writer.post(lambda ledger: ledger.set_meta(facts)),
+                remember=session.remember,
                 attempts=limits.attempts,
                 well=session.tracker.counts.done,
                 wait=limits.wait,
@@ -275,26 +216,9 @@ async def _call_pending(session: Session, pending: list[PlannedPart], stop: Stop
             concurrency=ConcurrencyLimit(limits.concurrency, limits.max_concurrency, time.monotonic),
         )
         loop = asyncio.get_running_loop()
-        with stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
+        with session.stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
             await engine.run()
         return "interrupted" if engine.stopped else "completed"
-
-
-def _saving(session: Session, scheduler: Scheduler) -> Callable[[], Awaitable[None]]:
-    """Return what writes the checkpoint beside the event loop, once at a time: who waits for that writes the newest counts for all who came since."""
-    turn, is_awaited = asyncio.Lock(), False
-
-    async def save() -> None:
-        nonlocal is_awaited
-        if not is_awaited:
-            is_awaited = True
-            async with turn:
-                is_awaited = False
-                counted, waiting = copy(session.tracker), scheduler.batches
-                write = partial(session.run.save, counted, status="running", batches_waiting=waiting)
-                await asyncio.to_thread(write)
-
-    return save
 
 
 def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress:
@@ -304,23 +228,17 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
     """
     with run.ledger.transaction():
         run.ledger.lose_open_calls()
-    write_results(run.directory, run.ledger)
+    store.write_results(run.directory, run.ledger)
     if is_extended(run.facts):
-        run.remember(changed=write_changes(run.directory, run.ledger))
-    tracker, waiting = run.tracker(seconds), _batches_waiting(run)
+        run.remember(changed=store.write_changes(run.directory, run.ledger))
+    tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
+    if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
+        limits, probe = batch_limits(run.settings, run.builder()), kind_of(run.settings.provider).is_remote
+        waiting += scheduler_of(run, pending, limits, probe=probe).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember_progress(progress, status=status)
     run.save(tracker, status=status, batches_waiting=waiting)
     return progress
-
-
-def _batches_waiting(run: RunContext) -> int:
-    """Count the batches that are awaited, and those that the pending parts make, as the plan of a resumed run does."""
-    awaited = len(unanswered(run.ledger))
-    if not (pending := run.ledger.pending_parts()):
-        return awaited
-    limits, probe = batch_limits(run.settings, run.builder()), kind_of(run.settings.provider).is_remote
-    return awaited + scheduler_of(run, pending, limits, probe=probe).batches
 
 
 def _tell_start(run: RunContext, *, resumed: bool) -> None:
@@ -331,7 +249,7 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
             config_file=run.facts["config_file"],
             provider=settings.provider,
             model=settings.llm.model if is_remote else "",
-            host=host_of(endpoint_of(settings.llm, {}).base_url) if is_remote else "",
+            host=store.host_of(endpoint_of(settings.llm, {}).base_url) if is_remote else "",
             out=str(run.directory.path),
             resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
         )
@@ -347,37 +265,29 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
         run.observer.noted(InputWarning("unencrypted", message.format(host=address.hostname)))
 
 
-_OF_INPUT = (  # what a summary says about the input, as the run's facts have it
-    *("rejected_rows", "rejects", "duplicates", "paired_ends", "unpaired", "non_behaviors"),
-    *("columns", "warnings"),
-)
-
-
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     """Return the summary of a run that has been saved."""
     tracker = run.tracker()
-    counts, (events, journeys) = tracker.counts, count_standing(run.ledger)
-    counted = run.facts.get("input", {})
+    counts, (events, journeys) = tracker.counts, store.count_standing(run.ledger)
     numbers = asdict(replace(counts, events=counts.events + events, journeys=counts.journeys + journeys))
+    of_input = {field.name for field in fields(Summary)} - {"users"}
+    counted = {name: value for name, value in run.facts.get("input", {}).items() if name in of_input}
     return Summary(
-        **numbers | {"behaviors": counted.get("behaviors", 0)},
+        **numbers | {"behaviors": 0} | counted | {"unknown_actions": _unknown_actions(run)},
         standing_events=events,
         extension=extension_facts(run),
         status=status,
         cause=cause,
-        bad_answer=bad_answer(run.ledger) if status == "stopped" else "",
+        bad_answer=store.bad_answer(run.ledger) if status == "stopped" else "",
         provider=run.settings.provider,
         cost=tracker.cost,
         seconds=run.earlier_seconds,
         out=str(run.directory.path),
-        failures=failure_reasons(run.ledger),
-        asked_again=asked_again(run.ledger),
+        failures=store.failure_reasons(run.ledger),
+        asked_again=store.asked_again(run.ledger),
         currency=run.settings.llm.price.currency,
         tier_costs=tracker.tier_costs,
-        schemas=tuple(counted.get("schemas", ())),
-        limited_of=limited_of(run.facts),
-        unknown_actions=_unknown_actions(run),
-        **{name: counted[name] for name in _OF_INPUT if name in counted},
+        limited_of=store.limited_of(run.facts),
     )
 
 
@@ -431,23 +341,15 @@ def begin_run(
     settings = with_absolute_paths(invocation.settings(), Path.cwd())
     require_usable_provider(settings, invocation.environment)
     named = input_paths(paths, settings)
-    require_input(named)
-    config = invocation.config_file()
     facts = {
         "run_id": uuid.uuid4().hex,
-        "created_at": timestamp(),
+        "created_at": store.timestamp(),
         "folder": str(Path.cwd()),
-        **settings_facts(
-            settings,
-            invocation.flags,
-            str(config.absolute()) if config else "",
-            template_text(settings),
-            rules_text(settings),
-        ),
+        **settings_facts(settings, invocation, template_text(settings), rules_text(settings)),
     }
     path = out or default_out(named, settings.input.shard)
     with suppress(OSError):  # of a ledger that is not there
-        refuse_other_format(RunDirectory(path).ledger)
+        store.refuse_other_format(RunDirectory(path).ledger)
     directory = RunDirectory.create(path)
     nothing_paid = True
     try:
@@ -497,11 +399,11 @@ def reopen_run(
     directory = RunDirectory.find(named)
     with (
         directory.locked(),
-        damage_reported(directory.ledger),
+        store.damage_reported(directory.ledger),
         closing(Ledger.open(directory.ledger)) as ledger,
     ):
         facts = ledger.meta()
-        refuse_merged(directory, facts)
+        store.refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
         if changed != "ignore":
             require_usable_provider(settings, invocation.environment)
@@ -521,7 +423,7 @@ def reopen_run(
                 inputs or settings.input.paths,
             )
             # costs are shown by the prices of today from now on, also where no config is at hand
-            stored, prices = facts["settings"], public_settings(settings)["llm"]["price"]
+            stored, prices = facts["settings"], store.public_settings(settings)["llm"]["price"]
             if stored["llm"].get("price") != prices:
                 run.remember(settings={**stored, "llm": {**stored["llm"], "price": prices}})
             if changed != "ignore":
@@ -536,22 +438,27 @@ def reopen_run(
 def default_out(paths: Sequence[str], shard: str = "") -> Path:
     """Return the run directory for an input, `<stem>.eventabs` in the current folder, or for shard i/N `<stem>.i-of-N.eventabs`."""
     first = public_address(paths[0]).partition("?")[0] if is_address(paths[0]) else paths[0]
-    stem = "frame" if isinstance(first, Frame) else "stdin" if first == STDIN else input_stem(first)
+    stem = "frame" if isinstance(first, Frame) else "stdin" if first == STDIN else store.input_stem(first)
     part = f".{shard.replace('/', '-of-')}" if shard else ""
     return Path(f"{stem}{part}.eventabs")
 
 
 def settings_facts(
-    settings: Settings, flags: Mapping[str, Any], config: str, template: str | None, rules: str | None
+    settings: Settings,
+    invocation: Invocation,
+    template: str | None,
+    rules: str | None,
+    before: Mapping[str, Any] = {},
 ) -> dict[str, Any]:
-    """Return what a run remembers of its settings, and of the texts that they name."""
-    binding = binding_facts(settings, template=template, rules=rules, instructions=VERSION)
+    """Return what a run remembers of its settings, and of the texts that they name; `before`: the facts that these follow."""
+    config = invocation.config if before else invocation.config_file()
+    binding = store.binding_facts(settings, template=template, rules=rules, instructions=VERSION)
     return {
-        "config_file": config,
-        "flags": public_flags(flags),
-        "settings": public_settings(settings),
+        "config_file": str(config.absolute()) if config else before.get("config_file", ""),
+        "flags": store.public_flags(overlay(before.get("flags", {}), invocation.flags)),
+        "settings": store.public_settings(settings),
         "binding": binding,
-        "settings_fingerprint": facts_fingerprint(binding),
+        "settings_fingerprint": store.facts_fingerprint(binding),
         "template": template,
         "rules": rules,
     }
@@ -576,10 +483,8 @@ def _take_changes(
     """
     template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
     rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
-    config = str(invocation.config.absolute()) if invocation.config else run.facts["config_file"]
-    flags = overlay(run.facts["flags"], invocation.flags)
-    facts = settings_facts(run.settings, flags, config, template, rules)
-    changed = changes(run.facts["binding"], facts["binding"])
+    facts = settings_facts(run.settings, invocation, template, rules, before=run.facts)
+    changed = store.changes(run.facts["binding"], facts["binding"])
     before, now = run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard
     if now != before:  # the users would be those of another run directory
         message = _(
@@ -589,18 +494,18 @@ def _take_changes(
             _("shard {shard}").format(shard=shard) if shard else _("all users") for shard in (before, now)
         )
         raise RunDirectoryError(message.format(before=held, now=wanted))
-    is_answered = has_answers(run.ledger)
+    is_answered = store.has_answers(run.ledger)
     is_reading = any(key.startswith(_READ_UNDER) for key, *_values in changed)
     is_free = not is_answered and not is_reading
     notes = tuple[Note, ...]()
     if is_reading and not reads_anew:
-        notes = other_reading(run, shown_changes(changed), accepted=accepted)
+        notes = other_reading(run, store.shown_changes(changed), accepted=accepted)
     if changed and not accepted and (not is_free or "copied_from" in run.facts):
         message = _(
             "settings have changed since this run began ({changes}); undo that, or take it for users not yet"
             " done with --accept-changes"
         )
-        raise RunDirectoryError(message.format(changes=shown_changes(changed)))
+        raise RunDirectoryError(message.format(changes=store.shown_changes(changed)))
     run.facts["other_input_accepted"] = accepted
     if not changed:
         return ()
@@ -612,7 +517,7 @@ def _take_changes(
         run.remember(legend=legend)
         builder = run.builder()
         measure_again(run.ledger, builder, batch_limits(run.settings, builder))
-    return (SettingsTaken(shown_changes(changed), is_answered), *notes)
+    return (SettingsTaken(store.shown_changes(changed), is_answered), *notes)
 
 
 def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
@@ -653,9 +558,9 @@ def _read_again(run: RunContext) -> int:
         asked = asked_in(stored, ledger)
         outcomes = list(reader.read(stored.reply, asked).outcomes.values())
         answers, same, changes = [], [], []
-        placed = dict(zip(asked, placed_answers(list(asked.values()), outcomes), strict=False))
+        placed = dict(zip(asked, store.placed_answers(list(asked.values()), outcomes), strict=False))
         for (alias, user), outcome in zip(asked.items(), outcomes, strict=True):
-            is_same = digest_of(user.log.behaviors) == stored.users[alias].digest
+            is_same = store.digest_of(user.log.behaviors) == stored.users[alias].digest
             if not is_same or since.get(user.part.user_id, 0) >= stored.call_id:
                 kept += 1  # rows that are not the ones that were shown, and what an extension has kept
                 continue
@@ -666,7 +571,7 @@ def _read_again(run: RunContext) -> int:
             elif user.part not in accepted:
                 accepted.add(user.part)
                 changes.append(PartChange(user.part, "done", accepted=outcome))
-        store_answers(ledger, stored.call_id, answers)
+        store.store_answers(ledger, stored.call_id, answers)
         ledger.settle(stored.call_id, same, changes)
     done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
     for part in done.intersection(last) - accepted:
@@ -678,14 +583,11 @@ def _read_again(run: RunContext) -> int:
             where = "user_id = ? AND first = ? AND last = ? AND state = 'done'"
             ledger.rows(f"UPDATE parts SET {values} WHERE {where}", outcome.reason, *part)
     for user_id in {part.user_id for part in done}:
-        settled_user(ledger, user_id)
+        store.settled_user(ledger, user_id)
     return kept
 
 
 # A run about some users of another run: copied from its ledger, and asked anew under settings of its own.
-
-
-Changed = Mapping[str, Mapping[str, Any]]
 
 
 class PlannedUse(NamedTuple):
@@ -704,22 +606,23 @@ def copy_users(
     out: Path,
     invocation: Invocation,
     *,
-    changed: Changed,
+    max_users: int,
     order: str,
     confirmed: bool,
-) -> RunDirectory:
+) -> tuple[RunDirectory, PlannedUse]:
     """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
 
-    `changed` are the settings that differ, nested as flags; any other that answers depend on is refused. `order` names the
-    order of the users in the batches, and must be that of a run made before.
+    Return it with what is still to be asked in it. `max_users`: users a prompt; any other setting that answers depend on
+    must not differ. `order` names the order of the users in the batches, and must be that of a run made before.
     Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
     """
+    flags = overlay(invocation.flags, {"budget": {"max_users": max_users}})
+    invocation = replace(invocation, flags=flags)
     with Ledger.watch(source.ledger) as ledger:
         origin = ledger.meta()
-        origin |= {"flags": overlay(origin["flags"], changed)}
         settings = settings_of_today(invocation, origin)
         own = {"copied_from": origin["run_id"], "order": order}
-        first = _first_facts(invocation, settings, origin, changed) | own
+        first = _first_facts(invocation, settings, origin) | own
         first["input"] = {key: origin["input"][key] for key in ("paths", "fingerprint")} | {
             "users": len(users),
             "behaviors": sum(
@@ -745,51 +648,39 @@ def copy_users(
                         "{path} was made of another run or under another --seed; name another folder with --out, or remove it"
                     )
                     raise RunDirectoryError(message.format(path=directory.path))
+                settings = settings_of_today(invocation, found)
                 builder = builder_of(settings, found)
                 limits = batch_limits(settings, builder)
                 measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
                 log_users(made, measured, most_users=0, stop=Stop())
+                parts = made.pending_parts()
+                plan = plan_batches(shuffled(parts, order), limits, settings)
                 if "first_calls" not in found:
-                    first_plan = plan_batches(shuffled(made.pending_parts(), order), limits, settings)
-                    made.set_meta({"first_calls": len(first_plan.batches)})
-    return directory
+                    found["first_calls"] = len(plan.batches)
+                    made.set_meta({"first_calls": found["first_calls"]})
+    return directory, PlannedUse(
+        users=len({planned.part.user_id for planned in parts}),
+        calls=len(plan.batches),
+        first_calls=found["first_calls"],
+        prompt_tokens=plan.prompt_tokens,
+        completion_tokens=sum(plan.output_tokens),
+    )
 
 
-def _first_facts(
-    invocation: Invocation, settings: Settings, origin: Mapping[str, Any], changed: Changed
-) -> dict[str, Any]:
-    """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where other settings than `changed` differ."""
-    config = str(invocation.config.absolute()) if invocation.config else origin["config_file"]
-    flags = overlay(origin["flags"], invocation.flags)
-    own = settings_facts(settings, flags, config, origin["template"], origin["rules"])
-    wanted = {f"{section}.{key}" for section, values in changed.items() for key in values}
-    if others := [each for each in changes(origin["binding"], own["binding"]) if each[0] not in wanted]:
+def _first_facts(invocation: Invocation, settings: Settings, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where settings differ, but for its users a prompt."""
+    own = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
+    changed = store.changes(origin["binding"], own["binding"])
+    if others := [each for each in changed if each[0] != "budget.max_users"]:
         message = _(
             "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
             " new run"
         )
-        raise RunDirectoryError(message.format(changes=shown_changes(others)))
+        raise RunDirectoryError(message.format(changes=store.shown_changes(others)))
     return {key: origin[key] for key in ("folder", "paths", "files", "prompt_language")} | {
         "run_id": uuid.uuid4().hex,
-        "created_at": timestamp(),
+        "created_at": store.timestamp(),
         **own,
         "legend": origin.get("legend") or {},
         "input_complete": True,
     }
-
-
-def pending_use(directory: RunDirectory, invocation: Invocation) -> PlannedUse:
-    """Return what is still to be asked in a run that was made of another."""
-    with Ledger.watch(directory.ledger) as ledger:
-        facts = ledger.meta()
-        settings = settings_of_today(invocation, facts)
-        parts = ledger.pending_parts()
-        limits = batch_limits(settings, builder_of(settings, facts))
-        plan = plan_batches(shuffled(parts, facts["order"]), limits, settings)
-    return PlannedUse(
-        users=len({planned.part.user_id for planned in parts}),
-        calls=len(plan.batches),
-        first_calls=facts["first_calls"],
-        prompt_tokens=plan.prompt_tokens,
-        completion_tokens=sum(plan.output_tokens),
-    )

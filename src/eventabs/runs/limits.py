@@ -3,7 +3,7 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import KW_ONLY, asdict, dataclass, fields
 from typing import Any, NamedTuple
 
 from eventabs.errors import (
@@ -126,14 +126,12 @@ class ProgressTracker:
         """How long all processes have worked on the run."""
         return self._clock() - self._began
 
-    def add(self, **numbers: int) -> None:
+    def add(self, answers: AnswerCells | None = None, /, **numbers: int) -> None:
         """Add to counts, by their names."""
+        if answers:
+            self._answers += (answers,)
         for name, number in numbers.items():
             self._numbers[name] += number
-
-    def add_answers(self, cells: AnswerCells) -> None:
-        """Add to the counts of answers."""
-        self._answers += (cells,)
 
     def count_reply(self, usage: Usage, seconds: float, characters: int, tier: str = "") -> None:
         """Count a reply that has just come; `tier` "": the ordinary one served it."""
@@ -162,28 +160,29 @@ class ProgressTracker:
 
         `waiting`: batches not sent yet; `workers`: calls that may be in flight now.
         """
-        remaining = waiting + self.under_way
-        completion_tokens = self._numbers["completion_tokens"] + self._tokens_under_way()
+        remaining, facts = waiting + self.under_way, self._facts()
+        if self.receiving:  # by the characters that a token had in the answers before
+            characters = sum(reply.characters for reply in self._replies)
+            tokens = sum(reply.completion_tokens for reply in self._replies)
+            ratio = tokens / characters if characters else _TOKENS_A_CHARACTER
+            facts["completion_tokens"] += int(self.receiving * ratio)
+        cost = projected = self.cost
+        if cost is not None:
+            recent = sum(reply.cost or 0.0 for reply in self._replies)
+            is_known = self._replies and remaining
+            projected = cost + remaining * recent / len(self._replies) if is_known else None
         return Progress(
-            **self._facts() | {"completion_tokens": completion_tokens},
+            **facts,
             batches_total=self._numbers["batches_done"] + remaining,
             in_flight=self.in_flight,
             in_flight_limit=workers,
-            cost=self.cost,
+            cost=cost,
             tier_costs=self.tier_costs,
             eta_seconds=self._eta(remaining, workers),
             tokens_per_second=self._speed(),
-            cost_projected=self._projected(remaining),
+            cost_projected=projected,
             seconds=self.seconds,
         )
-
-    def _tokens_under_way(self) -> int:
-        """Estimate the tokens of the answers that are coming in, by the characters a token had in those before."""
-        if not self.receiving:
-            return 0
-        characters = sum(reply.characters for reply in self._replies)
-        tokens = sum(reply.completion_tokens for reply in self._replies)
-        return int(self.receiving * (tokens / characters if characters else _TOKENS_A_CHARACTER))
 
     def _eta(self, remaining: int, workers: int) -> float | None:
         """Return how long the rest takes: by the time that a call takes, or by the pace of late if that is slower.
@@ -217,12 +216,6 @@ class ProgressTracker:
         recent = [reply for reply in self._replies if reply.at > since]
         span = now - since
         return sum(reply.completion_tokens for reply in recent) / span if span > 0 else None
-
-    def _projected(self, remaining: int) -> float | None:
-        if self.cost is None or not self._replies or not remaining:
-            return None
-        recent = sum(reply.cost or 0.0 for reply in self._replies)
-        return self.cost + remaining * recent / len(self._replies)
 
 
 # What limits a run.
@@ -259,8 +252,7 @@ class SpendingLimit:
         """
         refusal = self._refusal(self.input_tokens(batch), tracker)
         if refusal is None:
-            self._in_flight += 1
-            self._reserved_input += self.input_tokens(batch)
+            self.hold(1, self.input_tokens(batch))
             return True
         if self._in_flight:
             return False
@@ -268,8 +260,7 @@ class SpendingLimit:
 
     def release(self, batch: Batch) -> None:
         """Give back what `reserve` took: the call has ended and its real tokens are counted."""
-        self._in_flight -= 1
-        self._reserved_input -= self.input_tokens(batch)
+        self.hold(-1, -self.input_tokens(batch))
 
     def input_tokens(self, batch: Batch) -> int:
         """Count the tokens of a batch's prompt."""
@@ -302,6 +293,7 @@ MAX_FAILURES = 10
 FAILURES_FACT = "fruitless"  # its name in ledgers since format 1
 
 
+@dataclass(eq=False)
 class FailureLimit:
     """Raises StoppedError after ten tries without a usable answer from the start on, or ten calls without an answer since the last one.
 
@@ -314,27 +306,20 @@ class FailureLimit:
     seconds, and so is one whose tier has no capacity, from the start; with `wait` any is, without end. `clock` counts seconds, from anywhere.
     """
 
-    def __init__(
-        self,
-        facts: Mapping[str, Any],
-        *,
-        remember: Callable[[dict[str, Any]], None],
-        attempts: int,
-        well: int = 0,
-        wait: bool = False,
-        longest_wait: float = 0.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._remember = remember
-        self._attempts = attempts
-        self._well = well
+    facts: Mapping[str, Any]
+    _: KW_ONLY
+    remember: Callable[[dict[str, Any]], None]
+    attempts: int
+    well: int = 0
+    wait: bool = False
+    longest_wait: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
         self._fruitless = Counter[str]()  # calls of this process by what was wrong
-        self._wait = wait
-        self._longest_wait = longest_wait
-        self._clock = clock
         self._away_since: float | None = None
-        self._settings = facts["settings_fingerprint"]
-        counted = facts.get(FAILURES_FACT) or {}
+        self._settings = self.facts["settings_fingerprint"]
+        counted = self.facts.get(FAILURES_FACT) or {}
         known = counted.get("settings_fingerprint") == self._settings
         self._failures: int = counted["calls"] if known else 0
         self._succeeded: bool = counted["succeeded"] if known else False
@@ -354,14 +339,14 @@ class FailureLimit:
         if not isinstance(error, UnavailableError):
             return False
         if self._away_since is None:
-            self._away_since = self._clock()
-        within = self._clock() - self._away_since < self._longest_wait
-        return self._wait or (within and (self._succeeded or isinstance(error, CapacityError)))
+            self._away_since = self.clock()
+        within = self.clock() - self._away_since < self.longest_wait
+        return self.wait or (within and (self._succeeded or isinstance(error, CapacityError)))
 
     def count_answer(self, *, usable: int, reasons: Iterable[str] = ()) -> None:
         """Count an answer; `usable`: for how many users. After a first usable one, some others are the tail of every run."""
         self._away_since = None
-        self._well += usable
+        self.well += usable
         if usable:
             if not self._succeeded or self._failures:
                 self._keep(0, succeeded=True)
@@ -395,19 +380,19 @@ class FailureLimit:
 
     def _count_fruitless(self, cause: str) -> None:
         self._fruitless[cause] += 1
-        if self._fruitless.total() < MAX_FAILURES + self._attempts * self._well:
+        if self._fruitless.total() < MAX_FAILURES + self.attempts * self.well:
             return
         message = _(
             "{count} calls without a usable answer, while {users} users have one; most often: {cause}. Look at answers with: eventabs"
             " report; try another model, or fewer users a call (--max-users), then: eventabs resume"
         )
         ((often, _times),) = self._fruitless.most_common(1)
-        raise StoppedError(message.format(count=self._fruitless.total(), users=self._well, cause=often))
+        raise StoppedError(message.format(count=self._fruitless.total(), users=self.well, cause=often))
 
     def _keep(self, failures: int, *, succeeded: bool) -> None:
         self._failures, self._succeeded = failures, succeeded
         counted = {"settings_fingerprint": self._settings, "calls": failures, "succeeded": succeeded}
-        self._remember({FAILURES_FACT: counted})
+        self.remember({FAILURES_FACT: counted})
 
 
 _ROUNDS_TO_HOLD = 8  # after a step that did not help

@@ -1,5 +1,6 @@
 """The facts that a run reports to its observers: no words, no colors."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -25,14 +26,19 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyUnset:
+class Told:
+    """What deserves a line: a note of the run; those of the input lie in `records`."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUnset(Told):
     """The variable that the settings name for the key is unset or empty: calls are made without one."""
 
     variable: str
 
 
 @dataclass(frozen=True, slots=True)
-class SettingsTaken:
+class SettingsTaken(Told):
     """Settings that answers depend on have changed since the run began; `is_answered`: some were given under those before."""
 
     changes: str  # `key before -> now`, one after another
@@ -40,7 +46,7 @@ class SettingsTaken:
 
 
 @dataclass(frozen=True, slots=True)
-class InputRead:
+class InputRead(Told):
     """The input has been read to its end."""
 
     files: int
@@ -74,13 +80,9 @@ class ExtensionCounts:
     reopened_behaviors: int = 0
     reopened_days: int = 0
 
-    def __add__(self, other: "ExtensionCounts") -> "ExtensionCounts":
-        mine, others = asdict(self), asdict(other)
-        return ExtensionCounts(**{name: mine[name] + others[name] for name in mine})
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Extended(ExtensionCounts):
+class Extended(ExtensionCounts, Told):
     """Another export has been taken in; behaviors that lie more than `lateness` back are listed in a file, and left out."""
 
     lateness: str
@@ -88,14 +90,14 @@ class Extended(ExtensionCounts):
 
 
 @dataclass(frozen=True, slots=True)
-class InputGone:
+class InputGone(Told):
     """Files that have been read are gone. They are not needed any more."""
 
     paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnsFound:
+class ColumnsFound(Told):
     """Which column plays which role, in files with the same columns.
 
     `filled`: how many of the first `sampled` rows have it. `schema`: the known tool that the files come from, "" for none.
@@ -108,7 +110,7 @@ class ColumnsFound:
 
 
 @dataclass(frozen=True, slots=True)
-class RowShown:
+class RowShown(Told):
     """A row of the input as its file has it, and the line that it becomes."""
 
     file: str
@@ -118,7 +120,7 @@ class RowShown:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Told):
     """The plan before the first call. `pending_users` are those still to be asked about."""
 
     batches: int
@@ -148,14 +150,14 @@ class Progress(Counts):
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class Serving(Told):
     """Progress is also answered over HTTP, at `address`."""
 
     address: str
 
 
 @dataclass(frozen=True, slots=True)
-class Retrying:
+class Retrying(Told):
     """A call failed in a way that may pass; it is sent again after `wait_seconds`."""
 
     call: int
@@ -164,7 +166,7 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
-class AwaitingEndpoint:
+class AwaitingEndpoint(Told):
     """The endpoint does not accept connections; it is tried again after `wait_seconds`."""
 
     cause: str
@@ -172,14 +174,14 @@ class AwaitingEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class CoolingDown:
+class CoolingDown(Told):
     """The endpoint asked for fewer requests: none is sent for `seconds` from now."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class MachinesChanged:
+class MachinesChanged(Told):
     """How many machines of a cluster make calls now; `lost`: the address of one that does no more, "" for none."""
 
     count: int
@@ -188,7 +190,7 @@ class MachinesChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchDone:
+class BatchDone(Told):
     """A reply was read. `unusable` counts its parts by reason.
 
     `ignored` counts its blocks about users that are not in the batch, or that had one before; `misfiled`, `repeated` and `unplaced`
@@ -208,7 +210,7 @@ class BatchDone:
 
 
 @dataclass(frozen=True, slots=True)
-class CallFailed:
+class CallFailed(Told):
     """A call ended without a readable answer, after all its tries."""
 
     call: int
@@ -217,7 +219,7 @@ class CallFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestsWritten:
+class RequestsWritten(Told):
     """The requests of a run are in a file, to be answered by others. `left`: batches that are not part of it yet."""
 
     path: str
@@ -226,7 +228,7 @@ class RequestsWritten:
 
 
 @dataclass(frozen=True, slots=True)
-class RepliesRead:
+class RepliesRead(Told):
     """A file of replies was stored. `lines` counts its lines by kind.
 
     Kinds: `replies`; `errors`; `not_reached`: requests that were never carried out; `repeated`: lines about requests that have an
@@ -238,7 +240,7 @@ class RepliesRead:
 
 
 @dataclass(frozen=True, slots=True)
-class JobChanged:
+class JobChanged(Told):
     """A job of the batch service has another status. `done` of its `requests` are, as the service counts them."""
 
     job: int
@@ -249,7 +251,7 @@ class JobChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class JobTrouble:
+class JobTrouble(Told):
     """The batch service did not answer, or takes no more now; it is asked again after `wait_seconds`."""
 
     cause: str
@@ -257,45 +259,21 @@ class JobTrouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Stopping:
+class Stopping(Told):
     """Somebody asked the run to stop; calls on the wire have `seconds` for their answers."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class StateChanged:
+class StateChanged(Told):
     """The run's state, and the reason in one line, "" if it needs none."""
 
     status: RunStatus
     cause: str = ""
 
 
-Note = (
-    AwaitingEndpoint
-    | Copying
-    | Extended
-    | KeyUnset
-    | SettingsTaken
-    | InputRead
-    | InputGone
-    | ColumnsFound
-    | RowShown
-    | InputWarning
-    | Planned
-    | Serving
-    | Retrying
-    | CoolingDown
-    | MachinesChanged
-    | BatchDone
-    | CallFailed
-    | RequestsWritten
-    | RepliesRead
-    | JobChanged
-    | JobTrouble
-    | Stopping
-    | StateChanged
-)
+Note = Told | Copying | InputWarning
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -317,7 +295,7 @@ class Summary(Counts):
     paired_ends: int = 0
     unpaired: int = 0
     non_behaviors: int = 0
-    schemas: tuple[str, ...] = ()  # of known tools, whose exports the files are
+    schemas: Sequence[str] = ()  # of known tools, whose exports the files are
     columns: dict[str, str] = field(default_factory=dict)  # by role
     warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
     unknown_actions: dict[str, int] = field(

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from eventabs import store
 from eventabs.errors import (
     ContextTooLongError,
     EndpointError,
@@ -20,9 +22,11 @@ from eventabs.prompts import (
     BatchLimits,
     PromptBuilder,
     TokenCounter,
+    measure_part,
     overlapping_parts,
     plan,
     shuffled,
+    split,
 )
 from eventabs.providers import Sampling
 from eventabs.records import (
@@ -41,25 +45,11 @@ from eventabs.records import (
     UserLog,
     row_ranges,
 )
-from eventabs.replies import Reader, Reading
 from eventabs.runs.components import RunContext, asked_in, last_taken, make_reader, sampling_of
-from eventabs.runs.intake import halves
 from eventabs.runs.limits import ProgressTracker, SpendingLimit
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
-from eventabs.store import (
-    PEERS_OF_PIECES,
-    Ledger,
-    LedgerWriter,
-    PartChange,
-    ResultFiles,
-    SettledUser,
-    batch_of_call,
-    cells_of,
-    placed_answers,
-    settled_by,
-    settled_user,
-    store_answers,
-)
+from eventabs.stop import Stop
+from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, SettledUser
 
 
 class Scheduler:
@@ -255,9 +245,6 @@ class BudgetLearner:
         if self._replies < self._next_lesson and not capped:
             return None
         self._next_lesson = max(self._next_lesson, 2 * self._replies)
-        return self._changed_limits()
-
-    def _changed_limits(self) -> BatchLimits | None:
         lowest, highest = _OUTPUT_FACTORS
         share = _QUANTILE if self._replies >= _ENOUGH_FOR_THE_TAIL else _EARLY_QUANTILE
         output_factor = min(max(_quantile(self._outputs, share), lowest), highest)
@@ -313,9 +300,17 @@ def after_reply(
         elif outcome.reason in ("cut", "missing") and (
             at_the_cap or finish_reason in ("length", "interrupted")
         ):
-            change = _cut_short(planned, batch, attempts, at_the_cap=at_the_cap)
+            if len(batch.parts) > 1:
+                change = _smaller(planned, batch, "cut")
+            elif not at_the_cap:
+                change = _broken(planned, batch, "cut")
+            else:  # in pieces, since the answer has no room; they are charged for, so that cutting ends
+                change = _judged(planned, "cut", attempts=1)
+                change = change._replace(too_large=change.attempts < attempts)
         else:
-            change = _charged(planned, batch, outcome.reason, attempts)
+            left = attempts - planned.attempts - 1
+            peers = _half(batch) if left > 1 else max(0, left)
+            change = _judged(planned, outcome.reason, attempts=1, peers=peers)
         if change.state == "failed" and (best := acceptable(asked[planned.part], outcome)):
             change = PartChange(planned.part, "done", change.attempts, change.broken_calls, accepted=best)
         changes.append(change)
@@ -334,13 +329,23 @@ def acceptable(asked: AskedUser, outcome: Outcome) -> Outcome | None:
 
 def after_error(batch: Batch, error: EndpointError) -> list[PartChange]:
     """Judge the parts of a call that brought no answer. A refused request is asked again in two halves, without a charge."""
-    if isinstance(error, RejectedRequestError):
-        return [_smaller(planned, batch, "endpoint") for planned in batch.parts]
-    if isinstance(error, ModeratedError):
-        return [_smaller(planned, batch, "content_filter") for planned in batch.parts]
-    if isinstance(error, ContextTooLongError):
-        return [_shorter(planned, batch, "too_long") for planned in batch.parts]
-    return [_unanswered(planned, batch, error) for planned in batch.parts]
+    changes = []
+    for planned in batch.parts:
+        if isinstance(error, RejectedRequestError):
+            change = _smaller(planned, batch, "endpoint")
+        elif isinstance(error, ModeratedError):
+            change = _smaller(planned, batch, "content_filter")
+        elif isinstance(error, ContextTooLongError):
+            change = _smaller(planned, batch, "too_long")
+            change = change._replace(too_large=change.state == "failed")
+        else:
+            change = _broken(planned, batch, "endpoint")
+            # the size of the batch may have broken it only if it breaks twice
+            is_innocent = isinstance(error, RateLimitedError) or not planned.broken_calls
+            if is_innocent and change.state == "pending":
+                change = change._replace(max_peers=planned.max_peers)
+        changes.append(change)
+    return changes
 
 
 def _judged(
@@ -351,42 +356,13 @@ def _judged(
     return PartChange(planned.part, "pending" if peers else "failed", *counts, peers, reason)
 
 
-def _charged(planned: PlannedPart, batch: Batch, reason: FailureReason, limit: int) -> PartChange:
-    left = limit - planned.attempts - 1
-    return _judged(planned, reason, attempts=1, peers=_half(batch) if left > 1 else max(0, left))
-
-
 def _broken(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
     is_last = planned.broken_calls + 1 >= MOST_BROKEN_CALLS
     return _judged(planned, reason, broken=1, peers=0 if is_last else _half(batch))
 
 
-def _unanswered(planned: PlannedPart, batch: Batch, error: EndpointError) -> PartChange:
-    """Ask again; in a smaller batch only when it may have been the batch's size that broke it twice."""
-    change = _broken(planned, batch, "endpoint")
-    innocent = isinstance(error, RateLimitedError) or not planned.broken_calls
-    return change._replace(max_peers=planned.max_peers) if innocent and change.state == "pending" else change
-
-
 def _smaller(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
     return _judged(planned, reason, peers=_half(batch) if len(batch.parts) > 1 else 0)
-
-
-def _shorter(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
-    change = _smaller(planned, batch, reason)
-    return change._replace(too_large=change.state == "failed")
-
-
-def _cut_short(planned: PlannedPart, batch: Batch, limit: int, *, at_the_cap: bool) -> PartChange:
-    """Ask about fewer users; a user alone again, or in pieces where the answer has no room.
-
-    Pieces are charged for, so that cutting ends.
-    """
-    if len(batch.parts) > 1:
-        return _smaller(planned, batch, "cut")
-    if not at_the_cap:
-        return _broken(planned, batch, "cut")
-    return _judged(planned, "cut", attempts=1)._replace(too_large=planned.attempts + 1 < limit)
 
 
 def _half(batch: Batch) -> int:
@@ -394,83 +370,8 @@ def _half(batch: Batch) -> int:
 
 
 LONG_REPLY = 200_000  # characters; far beyond what a model says
+_PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
 _REFUSED = "refused_parameters"  # in meta
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What the calls of a process share. `results` None: they stay as they are meanwhile. `wall_clock` gives seconds since 1970."""
-
-    run: RunContext
-    builder: PromptBuilder
-    limits: BatchLimits
-    learner: BudgetLearner
-    writer: LedgerWriter
-    results: ResultFiles | None
-    tracker: ProgressTracker
-    wall_clock: Callable[[], float] = time.time
-
-    def leave_out(self, parameters: frozenset[str]) -> None:
-        """Remember which parameters the endpoint refuses: one of them would fail a whole job."""
-        used = self.run.facts["settings_fingerprint"]
-        kept = {_REFUSED: {"settings_fingerprint": used, "parameters": sorted(parameters)}}
-        self.run.facts.update(kept)
-        self.writer.post(lambda ledger: ledger.set_meta(kept))
-
-    def sampling(self) -> Sampling:
-        """Return the parameters of requests, without those that the endpoint refuses."""
-        sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
-        if kept.get("settings_fingerprint") != self.run.facts["settings_fingerprint"]:
-            return sampling
-        return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
-
-    def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
-        """Make the request about some logs; `links`: these have journeys in place of behaviors."""
-        builder = self.builder.linking if links else self.builder
-        return builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
-
-    def reader(self) -> Reader:
-        """Make the reader of replies."""
-        return make_reader(self.run.settings, self.run.facts)
-
-    def token_counter(self) -> Callable[[str], int]:
-        """Return the counter of an answer's tokens, for endpoints that report no usage."""
-        return TokenCounter(self.run.settings.prompt.tokenizer).count
-
-    async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
-        """Cut a part in smaller ones, none if it is a single behavior."""
-        log = await self.writer.write(lambda ledger: ledger.log(*part))
-        return halves(log, self.builder, start=part.first)
-
-    def scheduler(self, pending: Sequence[PlannedPart], *, probe: bool) -> Scheduler:
-        """Plan what is pending, under the limits that replies have shown."""
-        return scheduler_of(self.run, pending, self.learner.limits, probe=probe)
-
-    def spending(self, tier: str = "") -> SpendingLimit:
-        """Keep the limits on spending, with nothing reserved."""
-        return SpendingLimit(
-            max_cost=self.run.settings.run.max_cost,
-            max_total_tokens=self.run.settings.run.max_total_tokens,
-            limits=self.limits,
-            tier=tier,
-            **last_taken(self.run.facts).get("spent_before", {}),
-        )
-
-    def announce(self, scheduler: Scheduler, pending: Sequence[PlannedPart]) -> None:
-        """Show the plan."""
-        users = len({planned.part.user_id for planned in pending})
-        batches, total = scheduler.batches, self.tracker.counts.users
-        self.run.observer.noted(Planned(batches, users, total, len(pending) / batches))
-        self.run.save(self.tracker, status="running", batches_waiting=batches)
-
-
-def scheduler_of(
-    run: RunContext, pending: Sequence[PlannedPart], limits: BatchLimits, *, probe: bool
-) -> Scheduler:
-    """Plan parts: those of an audit's run in another order, with other neighbors, than in the run that it audits."""
-    order = run.facts.get("order")
-    parts = shuffled(pending, order) if order else pending
-    return Scheduler(parts, limits, probe=probe, workers=run.settings.run.concurrency)
 
 
 class Call(NamedTuple):
@@ -489,35 +390,134 @@ class SettledReply(NamedTuple):
     committed: Awaitable[None]
 
 
-class Settlement:
-    """Reads replies and errors into the ledger; gives what must be asked again to the scheduler."""
+class _Settled(NamedTuple):
+    """What has become of users, what to add to the counts, and links that have to be asked for."""
 
-    def __init__(self, session: Session, scheduler: Scheduler) -> None:
-        self.scheduler = scheduler
-        self._session = session
-        self._tracker = session.tracker
-        self._reader = session.reader()
-        self._rejected: set[Part] = set()
+    users: Mapping[str, SettledUser]
+    counts: Mapping[str, int]
+    links: Sequence[PlannedPart]
+    answers: AnswerCells = {}
+
+
+@dataclass(eq=False)
+class Session:
+    """The calls of a process: the plan of what is left, and what replies and errors mean, in the ledger and for the plan.
+
+    `results` None: they stay as they are meanwhile. `closing` is set where nothing more may be sent. `wall_clock` gives seconds
+    since 1970.
+    """
+
+    run: RunContext
+    stop: Stop
+    builder: PromptBuilder
+    limits: BatchLimits
+    writer: LedgerWriter
+    results: ResultFiles | None
+    tracker: ProgressTracker
+    wall_clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        self.learner = BudgetLearner(self.limits)
+        self.scheduler = Scheduler([], self.limits)
+        self.closing = asyncio.Event()
+        self.count_tokens: Callable[[str], int] = TokenCounter(self.run.settings.prompt.tokenizer).count
+        self._reader = make_reader(self.run.settings, self.run.facts)
+        self._rejected = set[Part]()
         self._reading_long = asyncio.Lock()
+        self._saving, self._is_save_awaited = asyncio.Lock(), False
+
+    def plan(self, pending: Sequence[PlannedPart], *, probe: bool = False) -> None:
+        """Plan what is pending, under the limits that replies have shown, and show the plan."""
+        self.scheduler = scheduler_of(self.run, pending, self.learner.limits, probe=probe)
+        if pending:
+            batches, users = self.scheduler.batches, len({planned.part.user_id for planned in pending})
+            note = Planned(batches, users, self.tracker.counts.users, len(pending) / batches)
+            self.run.observer.noted(note)
+            self.run.save(self.tracker, status="running", batches_waiting=batches)
+
+    async def save(self) -> None:
+        """Write the checkpoint beside the event loop, once at a time: who waits for that writes the newest counts for all who came since."""
+        if not self._is_save_awaited:
+            self._is_save_awaited = True
+            async with self._saving:
+                self._is_save_awaited = False
+                counted, waiting = copy(self.tracker), self.scheduler.batches
+                write = partial(self.run.save, counted, status="running", batches_waiting=waiting)
+                await asyncio.to_thread(write)
+
+    def remember(self, facts: dict[str, Any]) -> None:
+        """Keep facts in the ledger, soon."""
+        self.writer.post(lambda ledger: ledger.set_meta(facts))
+
+    def leave_out(self, parameters: frozenset[str]) -> None:
+        """Remember which parameters the endpoint refuses: one of them would fail a whole job."""
+        used = self.run.facts["settings_fingerprint"]
+        kept = {_REFUSED: {"settings_fingerprint": used, "parameters": sorted(parameters)}}
+        self.run.facts.update(kept)
+        self.remember(kept)
+
+    def sampling(self) -> Sampling:
+        """Return the parameters of requests, without those that the endpoint refuses."""
+        sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
+        if kept.get("settings_fingerprint") != self.run.facts["settings_fingerprint"]:
+            return sampling
+        return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
+
+    def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
+        """Make the request about some logs; `links`: these have journeys in place of behaviors."""
+        builder = self.builder.linking if links else self.builder
+        return builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
+
+    def counted(self, reply: Reply, input_tokens: int) -> Reply:
+        """Count tokens here where the endpoint reports no usage, as for a broken stream."""
+        if reply.usage_reported:
+            return reply
+        text = reply.text + reply.reasoning
+        # in pieces: the tokens of one endless word take a hundred times its memory
+        step = _PIECE if len(text) >= LONG_REPLY else LONG_REPLY
+        tokens = sum(self.count_tokens(text[start : start + step]) for start in range(0, len(text), step))
+        return replace(reply, usage=Usage(input_tokens, tokens))
+
+    async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
+        """Cut a part in smaller ones, none if it is a single behavior."""
+        log = await self.writer.write(Ledger.log, *part)
+        return halves(log, self.builder, start=part.first)
+
+    def spending(self, tier: str = "") -> SpendingLimit:
+        """Keep the limits on spending, with nothing reserved."""
+        return SpendingLimit(
+            max_cost=self.run.settings.run.max_cost,
+            max_total_tokens=self.run.settings.run.max_total_tokens,
+            limits=self.limits,
+            tier=tier,
+            **last_taken(self.run.facts).get("spent_before", {}),
+        )
 
     async def settle_unread(self) -> None:
         """Settle replies that are committed and not read: the process died in between, or they came in a file."""
-        for call_id in await self._session.writer.write(Ledger.unread_calls):
-            call, reply = await self._session.writer.write(partial(_unread, call_id=call_id))
-            settled = await self.settle_reply(call, reply)
+
+        def unread(ledger: Ledger, call_id: int) -> tuple[Call, Reply]:
+            stored = ledger.stored_reply(call_id)
+            return Call(call_id, store.batch_of_call(ledger, call_id), asked_in(stored, ledger)), stored.reply
+
+        for call_id in await self.writer.write(Ledger.unread_calls):
+            settled = await self.settle_reply(*await self.writer.write(unread, call_id))
             await settled.committed
-            self._tracker.add(batches_done=1)
+            self.tracker.add(batches_done=1)
 
     async def settle_reply(self, call: Call, reply: Reply) -> SettledReply:
         """Read a reply that is already committed, and submit what it means."""
-        learner = self._session.learner
-        reading = await self._reading(call, reply)
+        if len(reply.text) < LONG_REPLY:
+            reading = self._reader.read(reply, call.users)
+        else:  # a hostile one takes seconds, in which other calls want to be served, and memory: one at a time
+            async with self._reading_long:
+                reading = await asyncio.to_thread(self._reader.read, reply, call.users)
         outcomes = {outcome.part: outcome for outcome in reading.outcomes.values()}
-        at_the_cap = reply.usage.completion_tokens >= self._session.limits.max_output_tokens or (
-            reply.finish_reason == "length" and learner.at_the_cap(reply.usage)
+        at_the_cap = reply.usage.completion_tokens >= self.limits.max_output_tokens or (
+            reply.finish_reason == "length" and self.learner.at_the_cap(reply.usage)
         )
         asked = {user.part: user for user in call.users.values()}
-        attempts = self._session.run.settings.run.attempts
+        attempts = self.run.settings.run.attempts
         changes = after_reply(
             call.batch, asked, outcomes, reply.finish_reason, attempts=attempts, at_the_cap=at_the_cap
         )
@@ -526,32 +526,29 @@ class Settlement:
             for change in changes
         ]
         outcomes |= {change.part: change.accepted for change in changes if change.accepted}
-        answers = placed_answers(list(call.users.values()), list(reading.outcomes.values()))
+        answers = store.placed_answers(list(call.users.values()), list(reading.outcomes.values()))
 
         def settle(ledger: Ledger) -> _Settled:
-            store_answers(ledger, call.id, answers)
+            store.store_answers(ledger, call.id, answers)
             ledger.settle(call.id, outcomes.values(), changes)
-            return _settled(ledger, self._session, call.batch.parts, changes)._replace(
-                answers=cells_of(answers)
-            )
+            return self._settled(ledger, call.batch.parts, changes)._replace(answers=store.cells_of(answers))
 
-        written = self._session.writer.submit(settle, then=self._publish)
-        whole = all(outcome.usable for outcome in reading.outcomes.values())
-        sent = [planned.size for planned in call.batch.parts]
-        lost = sum(
-            len(asked[each.part].rows if each.reason in ("renumbered", "missing") else each.unplaced)
-            for each in reading.outcomes.values()
-        )
-        limits = None
+        written = self.writer.submit(settle, then=self._publish)
         if not call.batch.links:
-            limits = learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
+            sent = [planned.size for planned in call.batch.parts]
+            whole = all(outcome.usable for outcome in reading.outcomes.values())
+            limits = self.learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
             if len(outcomes) > 1:
                 did = all(each.reason == "renumbered" for each in outcomes.values())
-                limits = learner.number_anew(did=did) or limits
+                limits = self.learner.number_anew(did=did) or limits
             if reply.finish_reason == "stop":
-                limits = learner.lose(sent, lost) or limits
-        if limits is not None:
-            self.scheduler.replan(limits)
+                lost = sum(
+                    len(asked[each.part].rows if each.reason in ("renumbered", "missing") else each.unplaced)
+                    for each in reading.outcomes.values()
+                )
+                limits = self.learner.lose(sent, lost) or limits
+            if limits is not None:
+                self.scheduler.replan(limits)
         figures = sum((Counter(outcome.figures) for outcome in outcomes.values()), Counter[str]())
         done = BatchDone(
             call.id,
@@ -565,7 +562,7 @@ class Settlement:
 
         async def commit() -> None:
             self._apply(call.batch, changes, await written)
-            self._session.run.observer.noted(done)
+            self.run.observer.noted(done)
 
         would_do = sum(
             outcome.usable or acceptable(asked[part], outcome) is not None
@@ -573,43 +570,34 @@ class Settlement:
         )
         return SettledReply(would_do, done.unusable, commit())
 
-    async def _reading(self, call: Call, reply: Reply) -> Reading:
-        if len(reply.text) < LONG_REPLY:
-            return self._reader.read(reply, call.users)
-        # a hostile reply takes seconds, in which other calls want to be served, and memory: one at a time
-        async with self._reading_long:
-            return await asyncio.to_thread(self._reader.read, reply, call.users)
-
     async def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
         """Ask next only about the days that have unplaced rows; what is placed stays. An extension shows what it showed."""
         if change.state != "pending" or outcome.reason != "unplaced" or asked.log.known:
             return change
-        log = await self._session.writer.write(lambda ledger: ledger.log(*change.part))
+        log = await self.writer.write(Ledger.log, *change.part)
         rows = dict(enumerate(log.behaviors, change.part.first))
         days = {rows[row].day for row in {*outcome.unplaced} - asked.past}
         kept = {row: behavior for row, behavior in rows.items() if behavior.day in days}
         log = replace(log, behaviors=tuple(kept.values()))
-        return change._replace(asked=(row_ranges(kept), self._session.builder.measure(log)))
+        return change._replace(asked=(row_ranges(kept), self.builder.measure(log)))
 
     async def settle_error(self, call: Call, error: EndpointError) -> None:
         """Close a call without an answer. Raises `error` where no other call could fare better."""
         parts = {planned.part for planned in call.batch.parts}
-        is_rejected = isinstance(error, RejectedRequestError)
         is_final = isinstance(error, FatalEndpointError)
-        if is_rejected:  # a refused request is split once only
+        if isinstance(error, RejectedRequestError):  # a refused request is split once only
             is_final = len(parts) == 1 or bool(parts & self._rejected)
+            self._rejected |= parts
         changes: list[PartChange] = []
         if not is_final:
-            self._rejected |= parts if is_rejected else set()
-            changes = after_error(call.batch, error)
-            changes = [await self._cut(change) for change in changes]
+            changes = [await self._cut(change) for change in after_error(call.batch, error)]
 
         def settle(ledger: Ledger) -> _Settled:
             ledger.fail_call(call.id, str(error), changes)
-            return _settled(ledger, self._session, (), changes)
+            return self._settled(ledger, (), changes)
 
-        settled = await self._session.writer.submit(settle, then=self._publish)
-        self._session.run.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
+        settled = await self.writer.submit(settle, then=self._publish)
+        self.run.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
         if is_final:
             raise error
         self._apply(call.batch, changes, settled)
@@ -620,20 +608,62 @@ class Settlement:
             return change._replace(state="done" if change.state == "failed" else change.state)
         if not change.too_large:
             return change
-        pieces = await self._session.cut(change.part)
+        pieces = await self.cut(change.part)
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
 
-    def _publish(self, settled: "_Settled") -> None:
-        if self._session.results:
-            self._session.results.append(settled.users.values())
+    def _publish(self, settled: _Settled) -> None:
+        if self.results:
+            self.results.append(settled.users.values())
 
-    def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: "_Settled") -> None:
+    def _settled(
+        self, ledger: Ledger, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
+    ) -> _Settled:
+        """Return what changes that are written down have made of their users.
+
+        A user whose only part was asked about is settled by it alone; of others the ledger knows the other parts.
+        """
+        counts = Counter[str]()
+        for change in changes:
+            if change.accepted:
+                counts.update(change.accepted.figures)
+                counts["answered"] += change.part.last - change.part.first + 1
+            counts["unlinked"] += change.part.is_link and change.state == "done" and not change.accepted
+        del counts["events"], counts["journeys"]  # of users that are done
+        whole = {planned.part for planned in asked if planned.is_whole}
+        users, links = dict[str, SettledUser](), list[PlannedPart]()
+        for change in changes:
+            user_id = change.part.user_id
+            if change.part in whole and not change.replaced_by:
+                users[user_id] = store.settled_by(ledger, user_id, change.state, change.accepted)
+            elif user_id not in users:
+                if not change.part.is_link:
+                    links += self._links(ledger, user_id)
+                users[user_id] = store.settled_user(ledger, user_id)
+        return _Settled(users, counts, links)
+
+    def _links(self, ledger: Ledger, user_id: str) -> list[PlannedPart]:
+        """Plan to ask which journeys are one, once all parts of a user are done and several have some."""
+        of_user = "FROM parts WHERE user_id = ? AND first >= 0"
+        ((state, having),) = ledger.rows(f"SELECT max(state), sum(journeys > 0) {of_user}", user_id)
+        log = ledger.asked(Part.link(user_id), "").log if state == "done" and having > 1 else None
+        if not log or len(log.behaviors) < 2:  # noqa: PLR2004  one journey
+            return []
+        ledger.rows("DELETE FROM parts WHERE user_id = ? AND first < 0", user_id)
+        links = []
+        for number, (part, size) in enumerate(overlapping_parts(log, self.builder.linking, self.limits)):
+            rows = row_ranges(range(part.first, part.last + 1))
+            links.append(PlannedPart(Part.link(user_id, number), size, rows=rows))
+            ledger.add_parts([links[-1][:2]], rows=rows)
+        return links
+
+    def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: _Settled) -> None:
+        """Give what must be asked again to the scheduler, and count the rest."""
         asked = {planned.part: planned for planned in batch.parts}
         self.scheduler.put_back(settled.links)
         for change in changes:
             if change.replaced_by:
                 self.scheduler.put_back(
-                    PlannedPart(part, size, change.attempts, max_peers=PEERS_OF_PIECES)
+                    PlannedPart(part, size, change.attempts, max_peers=store.PEERS_OF_PIECES)
                     for part, size in change.replaced_by
                 )
             elif change.state == "pending":
@@ -643,68 +673,29 @@ class Settlement:
                 if change.asked:
                     again = again._replace(rows=change.asked[0], size=change.asked[1])
                 self.scheduler.put_back([again])
-        self._tracker.add(**settled.counts)
-        self._tracker.add_answers(settled.answers)
+        self.tracker.add(settled.answers, **settled.counts)
         for user in settled.users.values():
             if user.state == "done":
                 figures = {"events": len(user.events), "journeys": len(user.journeys)}
-                self._tracker.add(done=1, **figures, user_days=user.days)
+                self.tracker.add(done=1, **figures, user_days=user.days)
             elif user.state == "failed":
-                self._tracker.add(failed=1)
+                self.tracker.add(failed=1)
 
 
-class _Settled(NamedTuple):
-    """What has become of users, what to add to the counts, and links that have to be asked for."""
+def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Part, PartSize]]:
+    """Cut a log in parts of at most half its behaviors, nothing if it is a single one.
 
-    users: Mapping[str, SettledUser]
-    counts: Mapping[str, int]
-    links: Sequence[PlannedPart]
-    answers: AnswerCells = {}
-
-
-def _unread(ledger: Ledger, call_id: int) -> tuple[Call, Reply]:
-    stored = ledger.stored_reply(call_id)
-    return Call(call_id, batch_of_call(ledger, call_id), asked_in(stored, ledger)), stored.reply
-
-
-def _settled(
-    ledger: Ledger, session: Session, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
-) -> _Settled:
-    """Return what changes that are written down have made of their users.
-
-    A user whose only part was asked about is settled by it alone; of others the ledger knows the other parts.
+    `start` is the index of the log's first behavior in the user's whole log.
     """
-    counts = Counter[str]()
-    for change in changes:
-        if change.accepted:
-            counts.update(change.accepted.figures)
-            counts["answered"] += change.part.last - change.part.first + 1
-        counts["unlinked"] += change.part.is_link and change.state == "done" and not change.accepted
-    del counts["events"], counts["journeys"]  # of users that are done
-    whole = {planned.part for planned in asked if planned.is_whole}
-    users, links = dict[str, SettledUser](), list[PlannedPart]()
-    for change in changes:
-        user_id = change.part.user_id
-        if change.part in whole and not change.replaced_by:
-            users[user_id] = settled_by(ledger, user_id, change.state, change.accepted)
-        elif user_id not in users:
-            if not change.part.is_link:
-                links += _links(ledger, session, user_id)
-            users[user_id] = settled_user(ledger, user_id)
-    return _Settled(users, counts, links)
+    half = (len(log.behaviors) + 1) // 2
+    parts = split(log, lambda first, last: last - first < half)
+    return [] if len(parts) == 1 else [measure_part(log, part, builder, start) for part in parts]
 
 
-def _links(ledger: Ledger, session: Session, user_id: str) -> list[PlannedPart]:
-    """Plan to ask which journeys are one, once all parts of a user are done and several have some."""
-    of_user = "FROM parts WHERE user_id = ? AND first >= 0"
-    ((state, having),) = ledger.rows(f"SELECT max(state), sum(journeys > 0) {of_user}", user_id)
-    log = ledger.asked(Part.link(user_id), "").log if state == "done" and having > 1 else None
-    if not log or len(log.behaviors) < 2:  # noqa: PLR2004  one journey
-        return []
-    ledger.rows("DELETE FROM parts WHERE user_id = ? AND first < 0", user_id)
-    links = []
-    for number, (part, size) in enumerate(overlapping_parts(log, session.builder.linking, session.limits)):
-        rows = row_ranges(range(part.first, part.last + 1))
-        links.append(PlannedPart(Part.link(user_id, number), size, rows=rows))
-        ledger.add_parts([links[-1][:2]], rows=rows)
-    return links
+def scheduler_of(
+    run: RunContext, pending: Sequence[PlannedPart], limits: BatchLimits, *, probe: bool
+) -> Scheduler:
+    """Plan parts: those of an audit's run in another order, with other neighbors, than in the run that it audits."""
+    order = run.facts.get("order")
+    parts = shuffled(pending, order) if order else pending
+    return Scheduler(parts, limits, probe=probe, workers=run.settings.run.concurrency)

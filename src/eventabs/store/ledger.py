@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from importlib import resources
 from itertools import accumulate, chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
 import orjson
 
@@ -854,6 +854,7 @@ def _behavior(row: Sequence[Any]) -> Behavior:
 
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class _Write(NamedTuple):
@@ -888,13 +889,13 @@ class LedgerWriter:
         self._queue.put(None)
         self._thread.join()
 
-    async def write(self, task: Callable[[Ledger], T]) -> T:
-        """Run `task` in a transaction; return its result once that is on disk.
+    async def write(self, task: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `task` in a transaction, with what it is given; return its result once that is on disk.
 
         It is not undone when the caller is cancelled. Raises what it raises, and StorageError where the
         disk refuses.
         """
-        return await self.submit(task)
+        return await self.submit(lambda ledger: task(ledger, *args, **kwargs))
 
     def submit(
         self,

@@ -428,7 +428,7 @@ def add_to_job(ledger: Ledger, job_id: int, call_id: int, body: dict[str, Any]) 
     )
 
 
-def change_job(ledger: Ledger, job_id: int, **values: object) -> None:
+def change_job(ledger: Ledger, /, job_id: int, **values: object) -> None:
     """Write down what has become of a job."""
     columns = ", ".join(f"{name} = ?" for name in values)
     ledger.rows(f"UPDATE jobs SET {columns} WHERE id = ?", *values.values(), job_id)
@@ -495,7 +495,7 @@ def give_up_written(ledger: Ledger) -> None:
             close_job(ledger, job.id)
 
 
-def close_job(ledger: Ledger, job_id: int, **values: object) -> list[Batch]:
+def close_job(ledger: Ledger, /, job_id: int, **values: object) -> list[Batch]:
     """Await nothing from a job any more; return what it has no answers for, which is asked about again."""
     calls = unanswered(ledger, job_id)
     for call_id in calls:

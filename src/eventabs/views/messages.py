@@ -217,6 +217,8 @@ def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind ha
         case runs.StateChanged():
             state = status_name(note.status)
             return _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
+        case _:
+            raise TypeError(note)  # a kind that has no line here
 
 
 def _column(role: str, name: str, note: runs.ColumnsFound) -> str:

@@ -233,8 +233,11 @@ class RichObserver:
                 self._panel.trouble = messages.noted(note)
             case runs.BatchDone() if note.unusable:
                 self._panel.trouble = messages.noted(note)
-        if self._verbose or _deserves_a_line(note):
-            self._print(messages.noted(note), _style(note))
+        level, style = _look(note)
+        # the closing summary names the state itself
+        is_told = level <= BESIDE_PANEL and not (isinstance(note, runs.StateChanged) and not note.cause)
+        if self._verbose or is_told:
+            self._print(messages.noted(note), style)
 
     def progressed(self, progress: runs.Progress) -> None:
         """Keep the counts; the panel takes them at its next refresh."""
@@ -261,35 +264,34 @@ class RichObserver:
             self._panel.drawn = (0, 0)
 
 
-def _deserves_a_line(note: runs.Note) -> bool:
-    if isinstance(note, runs.StateChanged):
-        return bool(note.cause)  # the closing summary names the state itself
-    return not isinstance(
-        note,
-        Copying
-        | runs.AwaitingEndpoint
-        | runs.BatchDone
-        | runs.CoolingDown
-        | runs.Extended
-        | runs.InputGone
-        | runs.Retrying,
-    )
+# how much is told: what went wrong, what stands above a panel, what concerns more than one call, all
+QUIET, BESIDE_PANEL, PLAIN, ALL = range(4)
+
+_LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, and in which style
+    runs.CallFailed: (QUIET, "yellow"),
+    runs.Serving: (QUIET, ""),
+    runs.ColumnsFound: (BESIDE_PANEL, "dim"),
+    runs.RowShown: (BESIDE_PANEL, "dim"),
+    runs.KeyUnset: (BESIDE_PANEL, "yellow"),
+    InputWarning: (BESIDE_PANEL, "yellow"),
+    runs.Planned: (BESIDE_PANEL, "bold"),
+    runs.Stopping: (BESIDE_PANEL, "bold yellow"),
+    **dict.fromkeys((Copying, runs.AwaitingEndpoint, runs.CoolingDown), (PLAIN, "")),
+    **dict.fromkeys((runs.Extended, runs.InputGone), (PLAIN, "")),
+    runs.Retrying: (ALL, "yellow"),
+    runs.BatchDone: (ALL, ""),
+}
 
 
-def _style(note: runs.Note) -> str:
+def _look(note: runs.Note) -> tuple[int, str]:
     match note:
-        case runs.CallFailed() | runs.Retrying() | runs.KeyUnset() | InputWarning():
-            return "yellow"
-        case runs.ColumnsFound() | runs.RowShown():
-            return "dim"
+        case runs.StateChanged(status="stopped"):
+            return QUIET, "bold yellow"
+        case runs.StateChanged(status="interrupted"):
+            return BESIDE_PANEL, "bold yellow"
         case runs.MachinesChanged() if note.lost:
-            return "yellow"
-        case runs.Stopping() | runs.StateChanged(status="interrupted" | "stopped"):
-            return "bold yellow"
-        case runs.Planned():
-            return "bold"
-        case _:
-            return ""
+            return BESIDE_PANEL, "yellow"
+    return _LOOKS.get(type(note), (BESIDE_PANEL, ""))
 
 
 BATCHES_A_LINE = 10
@@ -308,29 +310,41 @@ def display(
     if form == "json":
         return JsonObserver(console)
     if quiet:
-        return QuietObserver(console)
+        return PlainObserver(console, level=QUIET)
     if form == "auto" and console.is_terminal and not console.is_dumb_terminal:
         return RichObserver(console, verbose=verbose, currency=currency)
-    return PlainObserver(console, verbose=verbose, currency=currency)
+    return PlainObserver(console, level=ALL if verbose else PLAIN, currency=currency)
 
 
 class _LineObserver:
-    """Writes notes as lines, and the counts at each stop and after every tenth batch, also of a resumed run."""
+    """Writes notes up to a level as lines, and the counts at each stop and after every tenth batch, also of a resumed run."""
 
-    def __init__(self, currency: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, level: int, currency: str, now: Callable[[], datetime]) -> None:
+        self._level = level
         self._currency = currency
         self._now = now
         self._latest: runs.Progress | None = None
+        self._cooling_until: datetime | None = None
 
     def started(self, facts: runs.Started) -> None:
-        self.line(messages.started(facts))
+        if self._level > QUIET:
+            self.line(messages.started(facts))
 
     def noted(self, note: runs.Note) -> None:
+        if _look(note)[0] > self._level:
+            return
+        if isinstance(note, runs.CoolingDown) and self._level < ALL:
+            now, before = self._now(), self._cooling_until
+            self._cooling_until = now + timedelta(seconds=note.seconds)
+            if before is not None and now < before:  # it is only extended, and told already
+                return
         self.line(messages.noted(note))
         if isinstance(note, runs.StateChanged) and note.status != "running" and self._latest is not None:
             self.line(messages.progress_line(self._latest, self._currency))
 
     def progressed(self, progress: runs.Progress) -> None:
+        if self._level == QUIET:
+            return
         before, self._latest = self._latest or progress, progress
         if progress.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
             self.line(messages.progress_line(progress, self._currency))
@@ -340,56 +354,23 @@ class _LineObserver:
 
 
 class PlainObserver(_LineObserver):
-    """Prints lines with the time of day; notes of single calls only if they failed, or on --verbose."""
+    """Prints lines, with the time of day unless it is quiet: then it prints what went wrong, and the summary shows the rest."""
 
     def __init__(
         self,
         console: Console,
         *,
-        verbose: bool = False,
+        level: int = PLAIN,
         currency: str = "USD",
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        super().__init__(currency, now)
+        super().__init__(level, currency, now)
         self._console = console
-        self._verbose = verbose
-        self._cooling_until: datetime | None = None
-
-    def noted(self, note: runs.Note) -> None:
-        """Print a note if it concerns more than one call."""
-        if self._verbose or self._deserves_a_line(note):
-            super().noted(note)
 
     def line(self, text: str) -> None:
         """Print a line."""
-        print_line(self._console, f"{self._now():%Y-%m-%d %H:%M:%S} {text}")
-
-    def _deserves_a_line(self, note: runs.Note) -> bool:
-        """Whether a note concerns more than one call; a cooldown that is only extended is printed already."""
-        if not isinstance(note, runs.CoolingDown):
-            return not isinstance(note, runs.Retrying | runs.BatchDone)
-        now, before = self._now(), self._cooling_until
-        self._cooling_until = now + timedelta(seconds=note.seconds)
-        return before is None or now >= before
-
-
-class QuietObserver:
-    """Prints failed calls, a run that stopped, and the address of the progress; the summary shows the rest."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def started(self, facts: runs.Started) -> None:
-        """Print nothing."""
-
-    def noted(self, note: runs.Note) -> None:
-        """Print a note if it is one of these."""
-        match note:
-            case runs.CallFailed() | runs.Serving() | runs.StateChanged(status="stopped"):
-                print_line(self._console, messages.noted(note))
-
-    def progressed(self, progress: runs.Progress) -> None:
-        """Print nothing."""
+        stamp = f"{self._now():%Y-%m-%d %H:%M:%S} " if self._level > QUIET else ""
+        print_line(self._console, f"{stamp}{text}")
 
 
 def open_log(path: Path) -> TextIO:
@@ -405,7 +386,7 @@ class LogObserver(_LineObserver):
     def __init__(
         self, file: TextIO, *, currency: str = "USD", now: Callable[[], datetime] = datetime.now
     ) -> None:
-        super().__init__(currency, now)
+        super().__init__(ALL, currency, now)
         self._file = file
         self._unwritten: list[str] = []
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from eventabs.records import Behavior, UserLog, row_ranges
-from eventabs.runs.extension import GrownLog, LogChange, UserChange, Window, compared, grown
+from eventabs.runs.extension import GrownLog, UserChange, Window, compared, grown
 
 START = datetime(2026, 3, 1)  # noqa: DTZ001  exports hold wall times
 EPOCH = int((START - datetime(1970, 1, 1)).total_seconds())  # noqa: DTZ001
@@ -33,14 +33,15 @@ def found(
     *,
     lateness: int = 10**9,
     window: Window = Window(EPOCH, EPOCH + 9 * DAY, DAYS),
-) -> LogChange:
-    return compared(UserLog("u", tuple(log)), UserLog("u", tuple(export)), window, lateness)
+) -> UserChange:
+    return compared(UserLog("u", tuple(log)), None, UserLog("u", tuple(export)), window, lateness)
 
 
 def put_together(
-    log: Sequence[Behavior], export: Sequence[Behavior], change: LogChange, ordinals: str | None = None
+    log: Sequence[Behavior], export: Sequence[Behavior], change: UserChange, ordinals: str | None = None
 ) -> GrownLog:
-    return grown(UserChange(UserLog("u", tuple(log)), ordinals, UserLog("u", tuple(export)), change))
+    seen = UserLog("u", tuple(export))
+    return grown(change._replace(known=UserLog("u", tuple(log)), ordinals=ordinals, seen=seen))
 
 
 def without_file(behaviors: Sequence[Behavior]) -> list[tuple[object, ...]]:
@@ -145,4 +146,5 @@ def test_what_lies_before_the_last_known_behavior_is_late(hours: int, late: int)
 
 def test_the_file_and_line_of_a_behavior_do_not_matter() -> None:
     log = [row(0, line=1)]
-    assert found(log, [row(0, line=77)._replace(file=3, text="said")]) == LogChange()
+    export = [row(0, line=77)._replace(file=3, text="said")]
+    assert found(log, export) == UserChange(UserLog("u", tuple(log)), None, UserLog("u", tuple(export)))

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from eventabs.errors import RunDirectoryError
 from eventabs.runs.intake import drawn
-from eventabs.runs.lifecycle import Invocation, copy_users, pending_use
+from eventabs.runs.lifecycle import Invocation, PlannedUse, copy_users
 from eventabs.store import Ledger, RunDirectory
 from runs_jobs import RULES, Place, finish
 
@@ -36,13 +36,13 @@ def source(tmp_path: Path) -> RunDirectory:
 
 def copied(
     source: RunDirectory, users: list[str], *, size: int = 2, seed: int = 0, **llm: str
-) -> RunDirectory:
+) -> tuple[RunDirectory, PlannedUse]:
     return copy_users(
         source,
         users,
         source.audit,
         Invocation(None, {**RULES, **({"prompt": llm} if llm else {})}, {}),
-        changed={"budget": {"max_users": size}},
+        max_users=size,
         order=f"audit {seed}",
         confirmed=False,
     )
@@ -50,7 +50,7 @@ def copied(
 
 def test_a_copy_has_the_logs_of_its_users_and_all_is_still_to_do(source: RunDirectory) -> None:
     users = ["user_0001", "user_0004", "user_0007"]
-    copy = copied(source, users)
+    copy, use = copied(source, users)
     with Ledger.watch(source.ledger) as before, Ledger.watch(copy.ledger) as after:
         assert after.logged_users() == set(users)
         assert [after.log(user) for user in users] == [before.log(user) for user in users]
@@ -58,13 +58,12 @@ def test_a_copy_has_the_logs_of_its_users_and_all_is_still_to_do(source: RunDire
         assert facts["binding"]["budget.max_users"] == "2"
         assert facts["input"]["fingerprint"] == before.meta()["input"]["fingerprint"]
         assert len(after.pending_parts()) == 3
-    use = pending_use(copy, Invocation(None, RULES, {}))
     assert (use.users, use.calls) == (3, 2)
 
 
 def test_a_copy_takes_more_users_and_none_twice(source: RunDirectory) -> None:
     copied(source, ["user_0001"])
-    copy = copied(source, ["user_0001", "user_0002"])
+    copy, _use = copied(source, ["user_0001", "user_0002"])
     with Ledger.watch(copy.ledger) as ledger:
         assert ledger.logged_users() == {"user_0001", "user_0002"}
 
