@@ -1,7 +1,5 @@
 """Tiny requests that show what an endpoint supports. Each costs a few dozen tokens, more where a model thinks."""
 
-import asyncio
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -9,22 +7,14 @@ from typing import Any, Literal
 
 from eventabs.errors import RejectedRequestError, TransientError
 from eventabs.language import gettext as _
-from eventabs.providers.openai.client import (
-    WIRE_ERRORS,
-    Channel,
-    OpenAIProvider,
-    parse_address,
-    raw_chunks,
-    translate_error,
-)
+from eventabs.providers.openai.client import Channel, OpenAIProvider, parse_address
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
-from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error
-from eventabs.providers.openai.wire import PayloadReader, grammar_parameter, parse_json, redacted_line
+from eventabs.providers.openai.errors import find_error, make_error
+from eventabs.providers.openai.wire import grammar_parameter, parse_json, redacted_line
 from eventabs.records import Reply, Request, Usage
 
 # names of a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
 _CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")
-_COMPLETIONS = "/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +28,9 @@ class ListedModel:
 async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedModel, ...]:
     """Fetch the list of models. Raises ConfigError and the subclasses of EndpointError; many have no list."""
     async with aclosing(Channel(endpoint, limits)) as channel:
-        address = channel.address
-        url = address.url.copy_with(path=address.url.path.removesuffix(_COMPLETIONS) + "/models")
-        try:
-            async with asyncio.timeout(limits.call_timeout):
-                response = await channel.send("GET", url)
-                encoding = response.headers.get("content-encoding", "")
-                reader = PayloadReader(encoding=encoding, limit=limits.reply_characters)
-                async with aclosing(response):
-                    async for chunk in raw_chunks(response):
-                        reader.feed(chunk)
-                body = b"".join(reader.finish()) or reader.head
-        except TimeoutError:
-            message = _("{host} sends no list of models in time; it may pass")
-            raise TransientError(message.format(host=address.host)) from None
-        except WIRE_ERRORS as error:
-            raise translate_error(error, address) from None
-        context = channel.error_context(response, time.time())
-    if not response.is_success:
-        raise make_status_error(body, context)
-    return _parse_models(body, context)
-
-
-def _parse_models(body: bytes, context: ErrorContext) -> tuple[ListedModel, ...]:
+        sending = channel.send("GET", channel.address.beside("/models"))
+        seconds, limit = limits.call_timeout, limits.reply_characters
+        body, context = await channel.read(sending, seconds=seconds, limit=limit)
     payload = parse_json(body)
     entries = payload.get("data", payload.get("models")) if isinstance(payload, dict) else payload
     if isinstance(entries, list):
