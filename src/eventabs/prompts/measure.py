@@ -1,7 +1,7 @@
 """What users cost in prompts, and the long form that compaction is measured against."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, cast
 
 from eventabs.language import Language
@@ -59,9 +59,6 @@ class UserGroup(Protocol):
 
     def users_named(self, keys: Sequence[str | None]) -> set[int]:
         """Return the users whose key occurs in a text of theirs."""
-
-    def users_of_several(self, members: Iterable[tuple[int, int, int]]) -> set[int]:
-        """Return the users who have several members of a set of variants."""
 
     def users_back_in_time(self) -> set[int]:
         """Return the users whose wall time falls back to the day before."""
@@ -172,9 +169,8 @@ def _single_costs(single: Mapping[int, Sequence[tuple[Body, bool]]], counts: Cou
 def users_counted_by_log(group: UserGroup, marks: Sequence[str]) -> set[int]:
     """Return the users whose tokens are not the sum of what recurs, and maybe some more, by number."""
     return (
-        group.users_of(irregular_names(group.names))
+        group.users_of({*irregular_names(group.names), *ambiguous_names(group.names, marks)})
         | group.users_named([id_key(user.user_id) for user in group.users])
-        | group.users_of_several(mark_variants(group.names, marks))
         | group.users_back_in_time()
     )
 
@@ -200,30 +196,18 @@ def id_key(user_id: str) -> str | None:
     return "" if "|" in name else name.casefold()  # every text holds ""
 
 
-def mark_variants(names: Sequence[ActivityName], marks: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-    """Yield the texts that would become one without their marks: (position in `names`, set of variants, member)."""
-    if not marks:
-        return
-    members: dict[str, list[tuple[int, int]]] = {}
-    for number, variants in enumerate(_variants({text for name in names for text in name[1:3]}, marks)):
-        for member, text in enumerate(variants):
-            members.setdefault(text, []).append((number, member))
-    for position, name in enumerate(names):
-        for text in name[1:3]:
-            for number, member in members.get(text, ()):
-                yield position, number, member
-
-
-def _variants(texts: AbstractSet[str], marks: Sequence[str]) -> Iterator[list[str]]:
-    marked: dict[str, list[str]] = {}
-    for text in texts:
-        if any(mark in text for mark in marks):
-            marked.setdefault(without_marks(clean(text), marks), []).append(text)
-    for unmarked, variants in marked.items():
-        if unmarked in texts and unmarked not in variants:
-            variants.append(unmarked)
-        if len(variants) > 1:
-            yield variants
+def ambiguous_names(names: Sequence[ActivityName], marks: Sequence[str]) -> list[int]:
+    """Return the positions of names that have a text which is also another one without its marks."""
+    texts = {text for name in names for text in name[1:3]}
+    bare = {text: without_marks(clean(text), marks) for text in texts if any(mark in text for mark in marks)}
+    if not bare:  # mostly
+        return []
+    uses = Counter([*bare.values(), *texts.difference(bare)])
+    return [
+        position
+        for position, name in enumerate(names)
+        if any(uses[bare.get(text, text)] > 1 for text in name[1:3])
+    ]
 
 
 _ACTIONS = ("", THING, "visit", *ACTIONS)
@@ -259,7 +243,13 @@ def _how_long(behavior: Behavior, language: Language) -> str:
     action, seconds = behavior.action, behavior.duration
     if seconds is None or action in _WITHOUT_DURATION:
         return ""
-    return f"for {_english(seconds)}" if language == "en" else _chinese(seconds, action)
+    hours, minutes = divmod(seconds // _MINUTE, 60)
+    if language == "en":
+        lasting = [f"{hours} hours"] * (hours > 0) + [f"{minutes} minutes"] * (minutes > 0)
+        return " ".join(["for", *(lasting or [f"{seconds} seconds"])])
+    if action == _IN_SECONDS or seconds < _MINUTE:
+        return f"{seconds}秒"
+    return (f"{hours}小时" if hours else "") + (f"{minutes}分钟" if minutes else "")
 
 
 def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
@@ -296,17 +286,3 @@ def _behind_stamp(behavior: Behavior, language: Language) -> tuple[str, ...]:
     # the last word is mostly a duration, and the text before it recurs
     words, _, last = text.rpartition(" ")
     return (f" {words}", f" {last}\n") if words[-1:].strip() else (f" {text}\n",)
-
-
-def _chinese(seconds: int, action: str) -> str:
-    if action == _IN_SECONDS or seconds < _MINUTE:
-        return f"{seconds}秒"
-    hours, minutes = divmod(seconds // _MINUTE, 60)
-    return (f"{hours}小时" if hours else "") + (f"{minutes}分钟" if minutes else "")
-
-
-def _english(seconds: int) -> str:
-    if seconds < _MINUTE:
-        return f"{seconds} seconds"
-    hours, minutes = divmod(seconds // _MINUTE, 60)
-    return " ".join([f"{hours} hours"] * (hours > 0) + [f"{minutes} minutes"] * (minutes > 0))
