@@ -95,16 +95,14 @@ class Instructions:
 
     def text(self) -> str:
         """Return the system message."""
+        texts, known = self._texts, self.vocabulary
+        guidance = texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else ""
         if self.links:
-            guidance = self._texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else ""
-            return (
-                str(self._texts["link"]["text"]).format(same=SAME[self.language], guidance=guidance).strip()
-            )
+            return str(texts["link"]["text"]).format(same=SAME[self.language], guidance=guidance).strip()
         required = REQUIRED if self.level == "line" else (*REQUIRED, "input")
         if self.guidance:
             required = (*required, "guidance")
         template = _packaged(f"{self.language}.txt") if self.template is None else self.template
-        texts, known = self._texts, self.vocabulary
         detail = "fine_without_pause" if self.detail == "fine" and not self.pause else self.detail
         filled = _checked(template, required).substitute(
             input=texts["input"][self.level].strip(),
@@ -115,7 +113,7 @@ class Instructions:
             else self._listed(map(self._kind, known.journeys), is_open=False),
             detail=texts["detail"][detail].strip().format(pause=self.pause, minor=known.minor),
             format=self._format(),
-            guidance=texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else "",
+            guidance=guidance,
             example=self._example(),
         )
         return re.sub(r"\n{3,}", "\n\n", filled.strip())
@@ -360,8 +358,7 @@ def _moved(answer: AnsweredUser, rows: int) -> AnsweredUser:
     def moved(groups: str) -> str:
         return re.sub(r"\d+", lambda row: str(int(row[0]) + rows), groups)
 
-    answer = answer.changed(lambda name, groups: (name, moved(groups)))
-    return answer._replace(minor=moved(answer.minor))
+    return answer.changed(lambda name, groups: (name, moved(groups)))._replace(minor=moved(answer.minor))
 
 
 def _blocks(compactor: Compactor, logs: Iterable[UserLog]) -> Iterator[str]:
@@ -440,8 +437,7 @@ def grammar(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) 
     """Return the GBNF of answers in lines: all users in order, each with rows of its own, by alias."""
     marks = [_literal(category.mark) for category in vocabulary.categories if category.mark]
     mark = f" ({' | '.join(marks)})?" if marks else ""
-    types = _choices([kind.name for kind in vocabulary.types], is_open=vocabulary.open)
-    kinds = _choices([kind.name for kind in vocabulary.journeys], is_open=vocabulary.open_journeys)
+    types, kinds = (" | ".join(each) for each in _choices(vocabulary, _literal, "words"))
     rules = [f'root ::= {" ".join(f"u{number}" for number in range(1, len(users) + 1))} "##" "\\n"?']
     for number, (alias, rows) in enumerate(users.items(), 1):
         u, more = f"u{number}", f"{{0,{min(len(rows), _MOST_REPEATED) - 1}}}"
@@ -463,8 +459,13 @@ def grammar(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) 
     return "\n".join([*rules, f"type ::= ({types}){mark}", f"kind ::= {kinds}", _SHARED])
 
 
-def _choices(names: Sequence[str], *, is_open: bool) -> str:
-    return " | ".join([*map(_literal, names), *(["words"] if is_open or not names else [])])
+def _choices(vocabulary: Vocabulary, literal: Callable[[str], str], words: str) -> Iterator[list[str]]:
+    """Yield the patterns of types, and of kinds of journeys; `words`: that of what the vocabulary does not have."""
+    for known, is_open in (
+        (vocabulary.types, vocabulary.open),
+        (vocabulary.journeys, vocabulary.open_journeys),
+    ):
+        yield [*(literal(each.name) for each in known), *([words] if is_open or not known else [])]
 
 
 def _numbers(rows: range, literal: Callable[[str], str]) -> Iterator[str]:
@@ -481,10 +482,6 @@ def _numbers(rows: range, literal: Callable[[str], str]) -> Iterator[str]:
         first += (last - digit + 1) * size
 
 
-def _pattern(names: Sequence[str], *, is_open: bool) -> str:
-    return "|".join([*map(_plain, names), *([_WORDS] if is_open or not names else [])])
-
-
 def _plain(text: str) -> str:
     """Write a text as a pattern: of the dialects of JSON Schema, some take no escapes that need not be."""
     return re.sub(r"([\\^$.*+?()\[\]{}|])", r"\\\1", text)
@@ -498,8 +495,7 @@ def _literal(text: str) -> str:
 def schema(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -> JsonSchemaFormat:
     """Return the `response_format` of answers by schema: all users in order, each with rows of its own, by alias."""
     marks = "|".join(_plain(each.mark) for each in vocabulary.categories if each.mark)
-    types = _pattern([kind.name for kind in vocabulary.types], is_open=vocabulary.open)
-    kinds = _pattern([kind.name for kind in vocabulary.journeys], is_open=vocabulary.open_journeys)
+    types, kinds = ("|".join(each) for each in _choices(vocabulary, _plain, _WORDS))
     definitions = {
         "type": _text(f"^({types})({marks})?$" if marks else f"^({types})$"),
         "kind": _text(f"^({kinds})$"),

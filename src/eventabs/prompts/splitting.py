@@ -34,7 +34,7 @@ def split(log: UserLog, fits: Fits) -> list[Part]:
     if not log.behaviors:
         return []
     last_index = len(log.behaviors) - 1
-    holds = _Reach(fits, len(log.behaviors)).holds
+    holds = _in_steps(fits, len(log.behaviors))
     if holds(0, last_index):
         return [Part(log.user_id, 0, last_index)]
     ends = _allowed_ends(log.behaviors, holds)
@@ -48,27 +48,22 @@ def split(log: UserLog, fits: Fits) -> list[Part]:
     return parts
 
 
-class _Reach:
-    """Which ranges are known to fit, and which not."""
+def _in_steps(fits: Fits, count: int) -> Fits:
+    """Return `fits` as a function that never checks more than twice the range that is known to fit."""
+    known: dict[int, tuple[int, int]] = {}  # by first index: the last known to fit, the next known not to
 
-    def __init__(self, fits: Fits, count: int) -> None:
-        self._fits = fits
-        self._count = count
-        self._known: dict[
-            int, tuple[int, int]
-        ] = {}  # by first index: the last one known to fit, the next known not to
-
-    def holds(self, first: int, last: int) -> bool:
-        """Return `fits(first, last)`; never check more than twice the range that is known to fit."""
-        fitting, beyond = self._known.get(first, (first - 1, self._count))
+    def holds(first: int, last: int) -> bool:
+        fitting, beyond = known.get(first, (first - 1, count))
         while fitting < last < beyond:
             tried = min(last, first + max(_FEW, 2 * (fitting - first + 1)) - 1)
-            if self._fits(first, tried):
+            if fits(first, tried):
                 fitting = tried
             else:
                 beyond = tried
-        self._known[first] = fitting, beyond
+        known[first] = fitting, beyond
         return last <= fitting
+
+    return holds
 
 
 def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:

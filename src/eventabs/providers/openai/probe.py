@@ -1,6 +1,5 @@
 """Tiny requests that show what an endpoint supports. Each costs a few dozen tokens, more where a model thinks."""
 
-from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -34,7 +33,12 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
     payload = parse_json(body)
     entries = payload.get("data", payload.get("models")) if isinstance(payload, dict) else payload
     if isinstance(entries, list):
-        return tuple(_models(entries, context.secrets))
+        models = map(_model, entries)
+        return tuple(
+            ListedModel(redacted_line(name, context.secrets), tokens)
+            for name, tokens in models
+            if isinstance(name, str) and name
+        )
     if error := find_error(payload):
         raise make_error(error, context)
     text = redacted_line(body[:1024].decode("utf-8", "replace"), context.secrets) or _("nothing")
@@ -42,21 +46,15 @@ async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedMod
     raise TransientError(message.format(host=context.host, said=text), status=context.status)
 
 
-def _models(entries: list[Any], secrets: tuple[str, ...]) -> Iterator[ListedModel]:
-    for entry in entries:
-        name = entry.get("id") or entry.get("name") if isinstance(entry, dict) else entry
-        if isinstance(name, str) and name:
-            yield ListedModel(
-                redacted_line(name, secrets), _context(entry) if isinstance(entry, dict) else None
-            )
-
-
-def _context(entry: Mapping[str, Any]) -> int | None:
+def _model(entry: object) -> tuple[object, int | None]:
+    """Return the name of a model and the tokens of its context, None where the list does not have them."""
+    if not isinstance(entry, dict):
+        return entry, None
     found = [entry.get(field) for field in _CONTEXT_FIELDS]
-    meta = entry.get("meta")
-    if isinstance(meta, dict):  # llama.cpp, where n_ctx_train is not what is in force
+    if isinstance(meta := entry.get("meta"), dict):  # llama.cpp, where n_ctx_train is not what is in force
         found.append(meta.get("n_ctx"))
-    return next((tokens for tokens in found if type(tokens) is int and tokens > 0), None)
+    tokens = next((tokens for tokens in found if type(tokens) is int and tokens > 0), None)
+    return entry.get("id") or entry.get("name"), tokens
 
 
 Support = Literal["yes", "ignored", "no", "unknown"]
