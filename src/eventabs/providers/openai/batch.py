@@ -17,10 +17,10 @@ import orjson
 
 from eventabs.errors import EndpointError, TransientError
 from eventabs.language import gettext as _
-from eventabs.providers.openai.client import Channel, parse_address, raw_chunks, read_error_body
+from eventabs.providers.openai.client import Channel, checked, parse_address, raw_chunks, read_error_body
 from eventabs.providers.openai.endpoint import BatchProfile, CallLimits, Endpoint, Sampling, Tier
 from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error
-from eventabs.providers.openai.wire import ReplyAssembler, build_body, masked, parse_json, redacted_line
+from eventabs.providers.openai.wire import ReplyAssembler, build_body, parse_json, redacted_line
 from eventabs.records import Message, Reply, Request
 
 _PAGE = 100  # jobs a listing shows at a time
@@ -292,10 +292,10 @@ class ReplyLines:
         assembler.add(body)
         assembler.end()
         reply = replace(assembler.build(broken_by="interrupted", seconds=0.0), tier=self._tier)
-        if reply.finish_reason == "interrupted" and not assembler.characters:
-            message = _("{host} broke off before any content; it may pass: resume later")
-            return TransientError(message.format(host=self._source))
-        return masked(reply, self._address.certain)
+        try:
+            return checked(reply, self._address, self._source)
+        except TransientError as error:
+            return error
 
     def _error(self, payload: dict[str, Any], status: int) -> EndpointError | None:
         found = find_error(payload)

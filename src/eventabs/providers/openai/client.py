@@ -476,13 +476,9 @@ class OpenAIProvider:
                 raise
             if isinstance(error, ModeratedError):
                 broken_by = "content_filter"
-        reply = assembler.build(
-            broken_by=broken_by, seconds=self._clock() - started, tier=self._sampling.tier.name
-        )
-        if reply.finish_reason == "interrupted" and not assembler.characters:
-            message = _("{host} broke off before any content; it may pass: resume later")
-            raise TransientError(message.format(host=self._address.host))
-        return masked(reply, self._address.certain)
+        tier, seconds = self._sampling.tier.name, self._clock() - started
+        reply = assembler.build(broken_by=broken_by, seconds=seconds, tier=tier)
+        return checked(reply, self._address, self._address.host)
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
         """Send the body and read the answer into the assembler, under the limits of time and size."""
@@ -553,6 +549,14 @@ class OpenAIProvider:
         if assembler.characters > self._limits.reply_characters:
             raise UnreadableBodyError
         return assembler.characters > before
+
+
+def checked(reply: Reply, address: EndpointAddress, source: str) -> Reply:
+    """Return a reply without secrets. Raises TransientError that names the `source` where it broke off before any content."""
+    if reply.finish_reason == "interrupted" and not (reply.text or reply.reasoning):
+        message = _("{host} broke off before any content; it may pass: resume later")
+        raise TransientError(message.format(host=source))
+    return masked(reply, address.certain)
 
 
 async def read_error_body(response: httpx.Response) -> bytes:
