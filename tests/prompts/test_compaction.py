@@ -43,9 +43,7 @@ def test_a_block_has_the_documented_shape() -> None:
 @pytest.mark.parametrize("level", ["line", "dense"])
 @settings(max_examples=50, deadline=None)
 @given(behaviors=BEHAVIORS)
-def test_lines_are_what_a_block_has_behind_the_number(
-    level: Compaction, behaviors: list[Behavior]
-) -> None:
+def test_lines_are_what_a_block_has_behind_the_number(level: Compaction, behaviors: list[Behavior]) -> None:
     compactor = Compactor("zh", ("XX",), level=level, legend={"A": "微信"} if level == "dense" else None)
     log = UserLog("u-17", tuple(behaviors))
     rows = [line for line in "".join(compactor.block("U1", log, 98)).split("\n")[1:-1] if line[0] != "#"]
