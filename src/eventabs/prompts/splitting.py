@@ -9,19 +9,16 @@ from itertools import accumulate, pairwise
 from math import ceil
 from operator import sub
 
-from eventabs.prompts.builder import PromptBuilder, expected_tokens
+from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
 from eventabs.records import Behavior, Part, PartSize, UserLog
 
 Parts = list[tuple[Part, PartSize]]
 # A user may have a million behaviors, so no check is about many more of them than a part has.
 Fits = Callable[[int, int], bool]
-_FEW = 64  # behaviors in the first check after a cut
+_FEW = 1_024  # behaviors in the first check after a cut
 _UNIT = timedelta(microseconds=1)
 _SECOND = 1_000_000
-# A token is at least a byte, so these bounds need no counting:
-_MOST_BYTES_A_LINE = 64  # all but the fields, with a day header
-_MOST_BYTES_A_CHARACTER = 8  # four in UTF-8, twice where it is escaped
 
 
 def split(log: UserLog, fits: Fits) -> list[Part]:
@@ -103,12 +100,18 @@ def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, 
 
     `start` is the index of the log's first behavior in the user's whole log.
     """
+    sizes: dict[Part, PartSize] = {}
 
     def fits(first: int, last: int) -> bool:
-        part = log_of_part(log, Part(log.user_id, first, last))
-        return limits.hold(_most(part, builder)) or limits.hold(builder.measure(part))
+        part = Part(log.user_id, first, last)
+        sizes[part] = builder.measure(log_of_part(log, part))
+        return limits.hold(sizes[part])
 
-    return [measure_part(log, part, builder, start) for part in split(log, fits)]
+    def placed(part: Part) -> tuple[Part, PartSize]:
+        size = sizes.get(part) or builder.measure(log_of_part(log, part))
+        return part._replace(first=part.first + start, last=part.last + start), size
+
+    return list(map(placed, split(log, fits)))
 
 
 _HALF = 0.45  # of the limits: row numbers may cost more in the second half
@@ -132,13 +135,3 @@ def measure_part(log: UserLog, part: Part, builder: PromptBuilder, start: int) -
 def log_of_part(log: UserLog, part: Part) -> UserLog:
     """Return the log with the behaviors of a part only, whose indices count from the log's first."""
     return UserLog(log.user_id, log.behaviors[part.first : part.last + 1], log.profile)
-
-
-def _most(log: UserLog, builder: PromptBuilder) -> PartSize:
-    """Return an upper bound of what a log costs, which is far cheaper than to count."""
-    characters = sum(len(b.action) + len(b.item) + len(b.place) for b in log.behaviors)
-    characters += sum(len(column) + len(value) for column, value in log.profile)
-    rows = len(log.behaviors)
-    lines = rows + len(log.profile) + 1
-    tokens = characters * _MOST_BYTES_A_CHARACTER + lines * _MOST_BYTES_A_LINE
-    return PartSize(tokens, expected_tokens(rows, builder.answer, builder.detail), rows)
