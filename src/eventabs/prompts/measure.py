@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, cast
+from itertools import chain
+from typing import Protocol
 
 from eventabs.language import Language
 from eventabs.prompts.builder import PromptBuilder, expected_tokens
@@ -67,10 +68,13 @@ class UserGroup(Protocol):
 def measure_group(
     group: UserGroup, prompts: Sequence[tuple[PromptBuilder, BatchLimits]]
 ) -> Iterator[Iterator[tuple[Part, PartSize]]]:
-    """Yield for each of `prompts` the parts of all users. The builders differ in their level of compaction only."""
+    """Yield for each of `prompts` the parts of all users, to be taken before the next. Builders differ in their level only."""
     by_log = users_counted_by_log(group, prompts[0][0].strip)
     for builder, limits in prompts:
-        yield (part for parts, _log in _parts_by_user(group, builder, limits, by_log) for part in parts)
+        whole = _parts_by_sums(group, builder, limits, by_log)
+        logs = group.logs([number for number, parts in enumerate(whole) if parts is None])
+        counted = (measure_parts(log, builder, limits) for log in logs)
+        yield chain.from_iterable(next(counted) if parts is None else parts for parts in whole)
 
 
 def measure_logs(
@@ -78,46 +82,33 @@ def measure_logs(
 ) -> Iterator[tuple[UserLog, Parts]]:
     """Yield every user's log and parts."""
     for group in groups:
-        by_log = users_counted_by_log(group, builder.strip)
-        for parts, log in _parts_by_user(group, builder, limits, by_log, every_log=True):
-            yield cast("UserLog", log), parts
+        whole = _parts_by_sums(group, builder, limits, users_counted_by_log(group, builder.strip))
+        for log, parts in zip(group.logs(range(len(whole))), whole, strict=True):
+            yield log, measure_parts(log, builder, limits) if parts is None else parts
 
 
-def _parts_by_user(
-    group: UserGroup,
-    builder: PromptBuilder,
-    limits: BatchLimits,
-    by_log: set[int],
-    *,
-    every_log: bool = False,
-) -> Iterator[tuple[Parts, UserLog | None]]:
-    """Yield the parts of each user as `measure_parts` would, and the log where it had to be made for that.
+def _parts_by_sums(
+    group: UserGroup, builder: PromptBuilder, limits: BatchLimits, by_log: set[int]
+) -> list[Parts | None]:
+    """Return the parts of each user as `measure_parts` would, None where a log has to be counted for that.
 
-    `by_log` are the users whose tokens are no sums. `every_log`: no log is None.
+    So it is for `by_log`, users too large for a batch, and where the tokenizer's counts do not add up.
     """
-    tokens = _input_tokens(group, builder)
+    if builder.counter.adds_up:
+        blocks = group.costs(_piece_costs(group, builder.compactor, builder.counter.counts))
+    else:
+        blocks, by_log = [], set(range(len(group.users)))
     whole: list[Parts | None] = [None] * len(group.users)
     for number, user in enumerate(group.users):
         if not user.behaviors:
             whole[number] = []
-        elif tokens is not None and number not in by_log:
+        elif number not in by_log:
+            tokens = builder.header_tokens(UserLog(user.user_id, (), user.profile)) + blocks[number]
             output = expected_tokens(user.behaviors, builder.answer, builder.detail)
-            size = PartSize(tokens[number], output, user.behaviors)
+            size = PartSize(tokens, output, user.behaviors)
             if limits.hold(size):
                 whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
-    logs = group.logs([number for number, parts in enumerate(whole) if every_log or parts is None])
-    for parts in whole:
-        log = next(logs) if every_log or parts is None else None
-        yield (measure_parts(cast("UserLog", log), builder, limits) if parts is None else parts), log
-
-
-def _input_tokens(group: UserGroup, builder: PromptBuilder) -> list[int] | None:
-    """Return each user's input tokens, right for all but `users_counted_by_log`; None: the tokenizer's counts do not add up."""
-    if not builder.counter.adds_up:
-        return None
-    pieces = _piece_costs(group, builder.compactor, builder.counter.counts)
-    headers = (builder.header_tokens(UserLog(user.user_id, (), user.profile)) for user in group.users)
-    return [header + block for header, block in zip(headers, group.costs(pieces), strict=True)]
+    return whole
 
 
 def _piece_costs(group: UserGroup, compactor: Compactor, counts: Counts) -> PieceCosts:
