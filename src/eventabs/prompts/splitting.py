@@ -16,7 +16,7 @@ from eventabs.records import Behavior, Part, PartSize, UserLog
 Parts = list[tuple[Part, PartSize]]
 # A user may have a million behaviors, so no check is about many more of them than a part has.
 Fits = Callable[[int, int], bool]
-_FEW = 1_024  # behaviors in the first check after a cut
+_FEW = 256  # behaviors in the first check after a cut
 _UNIT = timedelta(microseconds=1)
 _SECOND = 1_000_000
 
