@@ -9,7 +9,7 @@ from eventabs.choices import AnswerForm
 from eventabs.prompts.builder import CHAT_FRAMING_TOKENS, Instructions, PromptBuilder
 from eventabs.prompts.lines import default_vocabulary
 from eventabs.prompts.packing import MAX_ALIASES, BatchLimits
-from eventabs.prompts.splitting import _most, measure_parts
+from eventabs.prompts.splitting import log_of_part, measure_parts
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Behavior, UserLog
 from gbnf import accepts
@@ -138,10 +138,12 @@ def test_the_expected_answer_cuts_a_user_as_well() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(LOGS)
-def test_the_cheap_bound_is_never_below_the_count(log: UserLog) -> None:
-    size, most = BUILDER.measure(log), _most(log, BUILDER)
-    assert most.input_tokens >= size.input_tokens
-    assert most[1:] == size[1:]
+def test_each_part_of_a_log_has_its_own_count(log: UserLog) -> None:
+    for limits in (limits_of(BUILDER), limits_of(BUILDER, max_output_tokens=8 + 7)):
+        parts = measure_parts(log, BUILDER, limits, start=3)
+        stretches = [part._replace(first=part.first - 3, last=part.last - 3) for part, _size in parts]
+        counts = [BUILDER.measure(log_of_part(log, part)) for part in stretches]
+        assert counts == [size for _part, size in parts]
 
 
 def test_a_part_may_not_have_more_rows_than_a_call() -> None:

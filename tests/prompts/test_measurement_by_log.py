@@ -2,7 +2,7 @@
 
 import pytest
 
-from eventabs.prompts.measure import id_key, irregular_names, mark_variants
+from eventabs.prompts.measure import ambiguous_names, id_key, irregular_names
 from eventabs.records import ActivityName
 
 
@@ -36,11 +36,9 @@ def test_the_key_of_a_user_is_what_a_text_would_hold(user_id: str, key: str | No
     assert id_key(user_id) == key
 
 
-def test_texts_that_become_one_without_their_marks_are_variants() -> None:
-    found = list(mark_variants(names("XX公园", "公园", "XX餐厅", "YY公园"), ("XX", "YY")))
-    assert {position for position, _number, _member in found} == {0, 1, 3}
-    assert len({(number, member) for _position, number, member in found}) == 3
+def test_texts_that_become_one_without_their_marks_are_ambiguous() -> None:
+    assert ambiguous_names(names("XX公园", "公园", "XX餐厅", "YY公园", "海滩"), ("XX", "YY")) == [0, 1, 3]
 
 
-def test_without_marks_there_are_no_variants() -> None:
-    assert list(mark_variants(names("XX公园", "公园"), ())) == []
+def test_without_marks_no_text_is_ambiguous() -> None:
+    assert ambiguous_names(names("XX公园", "公园"), ()) == []

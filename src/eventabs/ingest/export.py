@@ -348,17 +348,6 @@ class UserGroup:
             {"keys": list(keys)},
         )
 
-    def users_of_several(self, members: Iterable[tuple[int, int, int]]) -> set[int]:
-        """Return the users who have several members of a group; `members` are (name, group, member)."""
-        return self._users(
-            """SELECT DISTINCT user_number FROM (
-                SELECT user_number FROM group_rows
-                JOIN (SELECT row[1] AS name, row[2] AS family, row[3] AS member
-                    FROM unnest(?::BIGINT[][]) AS _(row))
-                USING (name) GROUP BY user_number, family HAVING count(DISTINCT member) > 1)""",
-            [list(map(list, members))],
-        )
-
     def users_back_in_time(self) -> set[int]:
         """Return the users whose wall time falls back to the day before, as it may where their offset changes."""
         if not self._with_offset:

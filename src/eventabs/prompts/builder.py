@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from importlib import resources
-from itertools import accumulate, islice, pairwise, starmap
+from itertools import accumulate, chain, islice, pairwise, starmap
 from math import ceil, inf
 from string import Template
 from typing import Any, Final, NamedTuple
@@ -62,6 +62,16 @@ class AnsweredUser(NamedTuple):
     events: Steps = ()
     minor: str = ""  # groups of rows
 
+    @property
+    def steps(self) -> list[tuple[str, str]]:
+        """The steps of journeys, and the events."""
+        return [*chain.from_iterable(steps for _kind, _name, steps in self.journeys), *self.events]
+
+    def changed(self, change: Callable[[str, str], tuple[str, str]]) -> "AnsweredUser":
+        """Return the same with other steps and events."""
+        journeys = [(kind, name, list(starmap(change, steps))) for kind, name, steps in self.journeys]
+        return self._replace(journeys=journeys, events=list(starmap(change, self.events)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Instructions:
@@ -85,16 +95,14 @@ class Instructions:
 
     def text(self) -> str:
         """Return the system message."""
+        texts, known = self._texts, self.vocabulary
+        guidance = texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else ""
         if self.links:
-            guidance = self._texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else ""
-            return (
-                str(self._texts["link"]["text"]).format(same=SAME[self.language], guidance=guidance).strip()
-            )
+            return str(texts["link"]["text"]).format(same=SAME[self.language], guidance=guidance).strip()
         required = REQUIRED if self.level == "line" else (*REQUIRED, "input")
         if self.guidance:
             required = (*required, "guidance")
         template = _packaged(f"{self.language}.txt") if self.template is None else self.template
-        texts, known = self._texts, self.vocabulary
         detail = "fine_without_pause" if self.detail == "fine" and not self.pause else self.detail
         filled = _checked(template, required).substitute(
             input=texts["input"][self.level].strip(),
@@ -105,7 +113,7 @@ class Instructions:
             else self._listed(map(self._kind, known.journeys), is_open=False),
             detail=texts["detail"][detail].strip().format(pause=self.pause, minor=known.minor),
             format=self._format(),
-            guidance=texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else "",
+            guidance=guidance,
             example=self._example(),
         )
         return re.sub(r"\n{3,}", "\n\n", filled.strip())
@@ -151,42 +159,38 @@ class Instructions:
         """Write the user's examples, else the shipped one if all its names are known, else only the form."""
         if self.examples:
             return self._own_example()
-        shipped = self._texts["example"]["users"]
-        answers = [self._shipped_answer(number, user) for number, user in enumerate(shipped, 1)]
-        types, kinds = _names(answers)
-        known = {kind.name for kind in self.vocabulary.types}
-        if types <= (known or types) and kinds <= {kind.name for kind in self.vocabulary.journeys}:
-            return self._shipped_example([_log(user) for user in shipped], answers)
-        return self._form_example()
-
-    def _shipped_answer(self, number: int, user: Mapping[str, Any]) -> AnsweredUser:
-        events = {"day": user["day"], "fine": user["fine"], "journeys": []}[self.detail]
-        return AnsweredUser(
-            f"U{number}", user["journeys"], events, user["minor"] if self.detail == "day" else ""
+        answers, users = [], self._texts["example"]["users"]
+        for number, user in enumerate(users, 1):
+            events = {"day": user["day"], "fine": user["fine"], "journeys": ()}[self.detail]
+            minor = user["minor"] if self.detail == "day" else ""
+            answers.append(AnsweredUser(f"U{number}", user["journeys"], events, minor))
+        types, kinds = (
+            {each.name for each in known} for known in (self.vocabulary.types, self.vocabulary.journeys)
         )
-
-    def _shipped_example(self, logs: Sequence[UserLog], answers: Sequence[AnsweredUser]) -> str:
-        """Write a few users as in a request, with recurring texts as a legend, and their answer."""
+        if (types and _types(answers) - types) or _kinds(answers) - kinds:
+            return self._form_example()
+        # users as in a request, with recurring texts as a legend
+        logs = [_log(user) for user in users]
         uses = Compactor(self.language, level=self.level).texts(logs).most_common()
         repeated = [text for text, count in uses if count > 1 and self.level != "line"]
-        compactor = Compactor(
-            self.language, level=self.level, legend=dict(zip(CODES, repeated, strict=False))
-        )
+        legend = dict(zip(CODES, repeated, strict=False))
+        compactor = Compactor(self.language, level=self.level, legend=legend)
         return self._shown(compactor.legend() + "".join(_blocks(compactor, logs)), answers)
 
     def _own_example(self) -> str:
         """Write the user's examples as one request, whose rows are numbered through, and its answer."""
-        logs, answers, rows = [], [], 0
+        logs, answers, rows = list[str](), list[AnsweredUser](), 0
         for number, example in enumerate(self.examples, 1):
             answer = example_answer(example, self.vocabulary, self.detail, number)
+            lines = example_lines(example, number)
+            own = sum(not line.startswith("#") for line in lines)
+            _check_answer(answer, self.vocabulary, self.detail, range(1, own + 1), number)
             answers.append(_moved(answer._replace(alias=f"U{number}"), rows))
             logs.append(f"## U{number}\n")
-            for line in example_lines(example, number):
-                if line.startswith("#"):
-                    logs.append(f"{line}\n")
-                else:
-                    rows += 1
-                    logs.append(f"{rows} {_dense(line) if self.level == 'dense' else line}\n")
+            for line in lines:
+                rows += not line.startswith("#")
+                written = _dense(line) if self.level == "dense" else line
+                logs.append(f"{line}\n" if line.startswith("#") else f"{rows} {written}\n")
         return self._shown("".join(logs), answers)
 
     def _form_example(self) -> str:
@@ -204,17 +208,8 @@ class Instructions:
         return f"{texts['input']}\n{log}{texts['output']}\n{self._written(answers)}"
 
     def _written(self, answers: Sequence[AnsweredUser]) -> str:
-        marked = [
-            answer._replace(
-                journeys=[(kind, name, self._with_marks(steps)) for kind, name, steps in answer.journeys],
-                events=self._with_marks(answer.events),
-            )
-            for answer in answers
-        ]
+        marked = [answer.changed(lambda name, groups: (self._marked(name), groups)) for answer in answers]
         return written(marked, self.vocabulary.minor, self.answer, self.detail, self.language)
-
-    def _with_marks(self, steps: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        return [(self._marked(name), groups) for name, groups in steps]
 
 
 def written(
@@ -235,13 +230,11 @@ def written(
 
 
 def _as_object(user: AnsweredUser, detail: Detail) -> dict[str, Any]:
-    journeys = [
-        {"kind": kind, "name": name, "steps": [{"type": type_, "rows": rows} for type_, rows in steps]}
-        for kind, name, steps in user.journeys
-    ]
-    events = [{"type": type_, "rows": rows} for type_, rows in user.events]
-    values = {"user": user.alias, "journeys": journeys, "events": events, "minor": user.minor}
-    return {key: values[key] for key in KEYS[detail]}
+    def listed(steps: Steps) -> list[dict[str, str]]:
+        return [{"type": name, "rows": rows} for name, rows in steps]
+
+    journeys = [{"kind": kind, "name": name, "steps": listed(steps)} for kind, name, steps in user.journeys]
+    return dict(zip(KEYS[detail], (user.alias, journeys, listed(user.events), user.minor), strict=False))
 
 
 # Own examples are read strictly: a wrong one would teach every call of a run.
@@ -275,10 +268,7 @@ def example_lines(example: Example, number: int) -> list[str]:
 
 
 def example_answer(example: Example, vocabulary: Vocabulary, detail: Detail, number: int) -> AnsweredUser:
-    """Read the answer of an example.
-
-    Raises ConfigError for a line that is none, a name that a closed vocabulary lacks, and a row that does not stand once.
-    """
+    """Read the answer of an example. Raises ConfigError for a line that is none."""
     journeys: list[tuple[str, str, Steps]] = []
     events: list[tuple[str, str]] = []
     minor: list[str] = []
@@ -299,30 +289,24 @@ def example_answer(example: Example, vocabulary: Vocabulary, detail: Detail, num
             minor.append(steps[0][1])
         else:
             events += steps
-    answer = AnsweredUser("U1", journeys, events, " ".join(minor))
-    _check_answer(answer, vocabulary, example_lines(example, number), detail, number)
-    return answer
+    return AnsweredUser("U1", journeys, events, " ".join(minor))
 
 
 def _check_answer(
-    answer: AnsweredUser, vocabulary: Vocabulary, lines: Sequence[str], detail: Detail, number: int
+    answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, rows: range, number: int
 ) -> None:
-    types, kinds = _names([answer])
+    """Raise ConfigError for a name that a closed vocabulary lacks, and a row of the log that does not stand once."""
     marks = tuple(each.mark for each in vocabulary.categories if each.mark)
     known = {each.name for each in vocabulary.types}
     if known and not vocabulary.open:
-        for name in sorted(types - known):
+        for name in sorted(_types([answer]) - known):
             if name[:-1] not in known or not name.endswith(marks):
                 raise _wrong_example(number, _("{type} is no type of the vocabulary").format(type=name))
-    if not vocabulary.open_journeys and (
-        foreign := sorted(kinds - {each.name for each in vocabulary.journeys})
-    ):
-        raise _wrong_example(
-            number, _("{kind} is no kind of journey in the vocabulary").format(kind=foreign[0])
-        )
-    rows = range(1, 1 + sum(not line.startswith("#") for line in lines))
-    steps = [step for _kind, _name, steps in answer.journeys for step in steps] + [*answer.events]
-    groups = " ".join([*(groups for _type, groups in steps), answer.minor])
+    foreign = sorted(_kinds([answer]) - {each.name for each in vocabulary.journeys})
+    if foreign and not vocabulary.open_journeys:
+        fault = _("{kind} is no kind of journey in the vocabulary")
+        raise _wrong_example(number, fault.format(kind=foreign[0]))
+    groups = " ".join([*(groups for _type, groups in answer.steps), answer.minor])
     placed = Counter(rows_in(re.sub("[,?]", " ", groups)))
     wanted = {*placed, *(rows if detail != "journeys" else ())}
     for row in sorted(wanted, key=lambda row: (row in rows, row)):  # first what names no row of the log
@@ -352,15 +336,12 @@ def _kind_and_name(text: str, vocabulary: Vocabulary) -> tuple[str, str]:
     return kind, text[len(kind) :].strip()
 
 
-def _names(answers: Iterable[AnsweredUser]) -> tuple[set[str], set[str]]:
-    """Return the types and the kinds of journeys of answers."""
-    types, kinds = set(), set()
-    for answer in answers:
-        types |= {name for name, _groups in answer.events}
-        for kind, _name, steps in answer.journeys:
-            kinds.add(kind)
-            types |= {name for name, _groups in steps}
-    return types, kinds
+def _types(answers: Iterable[AnsweredUser]) -> set[str]:
+    return {name for answer in answers for name, _groups in answer.steps}
+
+
+def _kinds(answers: Iterable[AnsweredUser]) -> set[str]:
+    return {kind for answer in answers for kind, _name, _steps in answer.journeys}
 
 
 def _dense(line: str) -> str:
@@ -377,14 +358,7 @@ def _moved(answer: AnsweredUser, rows: int) -> AnsweredUser:
     def moved(groups: str) -> str:
         return re.sub(r"\d+", lambda row: str(int(row[0]) + rows), groups)
 
-    return answer._replace(
-        journeys=[
-            (kind, name, [(each, moved(groups)) for each, groups in steps])
-            for kind, name, steps in answer.journeys
-        ],
-        events=[(each, moved(groups)) for each, groups in answer.events],
-        minor=moved(answer.minor),
-    )
+    return answer.changed(lambda name, groups: (name, moved(groups)))._replace(minor=moved(answer.minor))
 
 
 def _blocks(compactor: Compactor, logs: Iterable[UserLog]) -> Iterator[str]:
@@ -463,8 +437,7 @@ def grammar(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) 
     """Return the GBNF of answers in lines: all users in order, each with rows of its own, by alias."""
     marks = [_literal(category.mark) for category in vocabulary.categories if category.mark]
     mark = f" ({' | '.join(marks)})?" if marks else ""
-    types = _choices([kind.name for kind in vocabulary.types], is_open=vocabulary.open)
-    kinds = _choices([kind.name for kind in vocabulary.journeys], is_open=vocabulary.open_journeys)
+    types, kinds = (" | ".join(each) for each in _choices(vocabulary, _literal, "words"))
     rules = [f'root ::= {" ".join(f"u{number}" for number in range(1, len(users) + 1))} "##" "\\n"?']
     for number, (alias, rows) in enumerate(users.items(), 1):
         u, more = f"u{number}", f"{{0,{min(len(rows), _MOST_REPEATED) - 1}}}"
@@ -486,8 +459,13 @@ def grammar(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) 
     return "\n".join([*rules, f"type ::= ({types}){mark}", f"kind ::= {kinds}", _SHARED])
 
 
-def _choices(names: Sequence[str], *, is_open: bool) -> str:
-    return " | ".join([*map(_literal, names), *(["words"] if is_open or not names else [])])
+def _choices(vocabulary: Vocabulary, literal: Callable[[str], str], words: str) -> Iterator[list[str]]:
+    """Yield the patterns of types, and of kinds of journeys; `words`: that of what the vocabulary does not have."""
+    for known, is_open in (
+        (vocabulary.types, vocabulary.open),
+        (vocabulary.journeys, vocabulary.open_journeys),
+    ):
+        yield [*(literal(each.name) for each in known), *([words] if is_open or not known else [])]
 
 
 def _numbers(rows: range, literal: Callable[[str], str]) -> Iterator[str]:
@@ -504,10 +482,6 @@ def _numbers(rows: range, literal: Callable[[str], str]) -> Iterator[str]:
         first += (last - digit + 1) * size
 
 
-def _pattern(names: Sequence[str], *, is_open: bool) -> str:
-    return "|".join([*map(_plain, names), *([_WORDS] if is_open or not names else [])])
-
-
 def _plain(text: str) -> str:
     """Write a text as a pattern: of the dialects of JSON Schema, some take no escapes that need not be."""
     return re.sub(r"([\\^$.*+?()\[\]{}|])", r"\\\1", text)
@@ -521,8 +495,7 @@ def _literal(text: str) -> str:
 def schema(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -> JsonSchemaFormat:
     """Return the `response_format` of answers by schema: all users in order, each with rows of its own, by alias."""
     marks = "|".join(_plain(each.mark) for each in vocabulary.categories if each.mark)
-    types = _pattern([kind.name for kind in vocabulary.types], is_open=vocabulary.open)
-    kinds = _pattern([kind.name for kind in vocabulary.journeys], is_open=vocabulary.open_journeys)
+    types, kinds = ("|".join(each) for each in _choices(vocabulary, _plain, _WORDS))
     definitions = {
         "type": _text(f"^({types})({marks})?$" if marks else f"^({types})$"),
         "kind": _text(f"^({kinds})$"),
@@ -539,8 +512,7 @@ def response_format(answer: AnswerForm, detail: Detail) -> JsonSchemaFormat | No
     text = {"type": "string"}
     steps = _array(_object(type=text, rows=text))
     journeys = _array(_object(kind=text, name=text, steps=steps))
-    values = {"user": text, "journeys": journeys, "events": steps, "minor": text}
-    return _format(detail, _object(users=_array(_object(**{key: values[key] for key in KEYS[detail]}))))
+    return _format(detail, _object(users=_array(_user(detail, text, journeys, steps, text))))
 
 
 def _user_schema(alias: str, rows: range, detail: Detail) -> dict[str, Any]:
@@ -553,13 +525,12 @@ def _user_schema(alias: str, rows: range, detail: Detail) -> dict[str, Any]:
     name = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
     steps = {**_array(step, _MOST_STEPS), "minItems": 1}
     journey = _object(kind={"$ref": "#/$defs/kind"}, name=name, steps=steps)
-    values = {
-        "user": {"enum": [alias]},
-        "journeys": _array(journey, _MOST_JOURNEYS),
-        "events": _array(step, _MOST_TYPES),
-        "minor": minor,
-    }
-    return _object(**{key: values[key] for key in KEYS[detail]})
+    journeys = _array(journey, _MOST_JOURNEYS)
+    return _user(detail, {"enum": [alias]}, journeys, _array(step, _MOST_TYPES), minor)
+
+
+def _user(detail: Detail, *values: dict[str, Any]) -> dict[str, Any]:
+    return _object(**dict(zip(KEYS[detail], values, strict=False)))
 
 
 def _format(detail: Detail, form: dict[str, Any]) -> JsonSchemaFormat:

@@ -31,7 +31,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache, partial
 from itertools import product
-from operator import add
 from string import ascii_uppercase, digits
 
 from eventabs.choices import Compaction
@@ -298,11 +297,6 @@ class Compactor:
         """Return the line of each behavior, without its number."""
         lines = "".join(self._days(log)).splitlines()
         return [line.removeprefix(" ") for line in lines if not line.startswith("# ")]
-
-    def contents(self, log: UserLog) -> list[str]:
-        """Return the text behind the time of each behavior, with the duration."""
-        lengths = ("" if b.duration is None else self.duration(b.duration)[0] for b in log.behaviors)
-        return list(map(add, self.phrases(log), lengths))
 
     def phrases(self, log: UserLog) -> list[str]:
         """Return each behavior without its times: what was done, and where."""

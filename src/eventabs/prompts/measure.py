@@ -1,8 +1,9 @@
 """What users cost in prompts, and the long form that compaction is measured against."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
-from typing import Protocol, cast
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Protocol
 
 from eventabs.language import Language
 from eventabs.prompts.builder import PromptBuilder, expected_tokens
@@ -60,9 +61,6 @@ class UserGroup(Protocol):
     def users_named(self, keys: Sequence[str | None]) -> set[int]:
         """Return the users whose key occurs in a text of theirs."""
 
-    def users_of_several(self, members: Iterable[tuple[int, int, int]]) -> set[int]:
-        """Return the users who have several members of a set of variants."""
-
     def users_back_in_time(self) -> set[int]:
         """Return the users whose wall time falls back to the day before."""
 
@@ -70,10 +68,13 @@ class UserGroup(Protocol):
 def measure_group(
     group: UserGroup, prompts: Sequence[tuple[PromptBuilder, BatchLimits]]
 ) -> Iterator[Iterator[tuple[Part, PartSize]]]:
-    """Yield for each of `prompts` the parts of all users. The builders differ in their level of compaction only."""
+    """Yield for each of `prompts` the parts of all users, to be taken before the next. Builders differ in their level only."""
     by_log = users_counted_by_log(group, prompts[0][0].strip)
     for builder, limits in prompts:
-        yield (part for parts, _log in _parts_by_user(group, builder, limits, by_log) for part in parts)
+        whole = _parts_by_sums(group, builder, limits, by_log)
+        logs = group.logs([number for number, parts in enumerate(whole) if parts is None])
+        counted = (measure_parts(log, builder, limits) for log in logs)
+        yield chain.from_iterable(next(counted) if parts is None else parts for parts in whole)
 
 
 def measure_logs(
@@ -81,46 +82,33 @@ def measure_logs(
 ) -> Iterator[tuple[UserLog, Parts]]:
     """Yield every user's log and parts."""
     for group in groups:
-        by_log = users_counted_by_log(group, builder.strip)
-        for parts, log in _parts_by_user(group, builder, limits, by_log, every_log=True):
-            yield cast("UserLog", log), parts
+        whole = _parts_by_sums(group, builder, limits, users_counted_by_log(group, builder.strip))
+        for log, parts in zip(group.logs(range(len(whole))), whole, strict=True):
+            yield log, measure_parts(log, builder, limits) if parts is None else parts
 
 
-def _parts_by_user(
-    group: UserGroup,
-    builder: PromptBuilder,
-    limits: BatchLimits,
-    by_log: set[int],
-    *,
-    every_log: bool = False,
-) -> Iterator[tuple[Parts, UserLog | None]]:
-    """Yield the parts of each user as `measure_parts` would, and the log where it had to be made for that.
+def _parts_by_sums(
+    group: UserGroup, builder: PromptBuilder, limits: BatchLimits, by_log: set[int]
+) -> list[Parts | None]:
+    """Return the parts of each user as `measure_parts` would, None where a log has to be counted for that.
 
-    `by_log` are the users whose tokens are no sums. `every_log`: no log is None.
+    So it is for `by_log`, users too large for a batch, and where the tokenizer's counts do not add up.
     """
-    tokens = _input_tokens(group, builder)
+    if builder.counter.adds_up:
+        blocks = group.costs(_piece_costs(group, builder.compactor, builder.counter.counts))
+    else:
+        blocks, by_log = [], set(range(len(group.users)))
     whole: list[Parts | None] = [None] * len(group.users)
     for number, user in enumerate(group.users):
         if not user.behaviors:
             whole[number] = []
-        elif tokens is not None and number not in by_log:
+        elif number not in by_log:
+            tokens = builder.header_tokens(UserLog(user.user_id, (), user.profile)) + blocks[number]
             output = expected_tokens(user.behaviors, builder.answer, builder.detail)
-            size = PartSize(tokens[number], output, user.behaviors)
+            size = PartSize(tokens, output, user.behaviors)
             if limits.hold(size):
                 whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
-    logs = group.logs([number for number, parts in enumerate(whole) if every_log or parts is None])
-    for parts in whole:
-        log = next(logs) if every_log or parts is None else None
-        yield (measure_parts(cast("UserLog", log), builder, limits) if parts is None else parts), log
-
-
-def _input_tokens(group: UserGroup, builder: PromptBuilder) -> list[int] | None:
-    """Return each user's input tokens, right for all but `users_counted_by_log`; None: the tokenizer's counts do not add up."""
-    if not builder.counter.adds_up:
-        return None
-    pieces = _piece_costs(group, builder.compactor, builder.counter.counts)
-    headers = (builder.header_tokens(UserLog(user.user_id, (), user.profile)) for user in group.users)
-    return [header + block for header, block in zip(headers, group.costs(pieces), strict=True)]
+    return whole
 
 
 def _piece_costs(group: UserGroup, compactor: Compactor, counts: Counts) -> PieceCosts:
@@ -172,9 +160,8 @@ def _single_costs(single: Mapping[int, Sequence[tuple[Body, bool]]], counts: Cou
 def users_counted_by_log(group: UserGroup, marks: Sequence[str]) -> set[int]:
     """Return the users whose tokens are not the sum of what recurs, and maybe some more, by number."""
     return (
-        group.users_of(irregular_names(group.names))
+        group.users_of({*irregular_names(group.names), *ambiguous_names(group.names, marks)})
         | group.users_named([id_key(user.user_id) for user in group.users])
-        | group.users_of_several(mark_variants(group.names, marks))
         | group.users_back_in_time()
     )
 
@@ -200,30 +187,18 @@ def id_key(user_id: str) -> str | None:
     return "" if "|" in name else name.casefold()  # every text holds ""
 
 
-def mark_variants(names: Sequence[ActivityName], marks: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-    """Yield the texts that would become one without their marks: (position in `names`, set of variants, member)."""
-    if not marks:
-        return
-    members: dict[str, list[tuple[int, int]]] = {}
-    for number, variants in enumerate(_variants({text for name in names for text in name[1:3]}, marks)):
-        for member, text in enumerate(variants):
-            members.setdefault(text, []).append((number, member))
-    for position, name in enumerate(names):
-        for text in name[1:3]:
-            for number, member in members.get(text, ()):
-                yield position, number, member
-
-
-def _variants(texts: AbstractSet[str], marks: Sequence[str]) -> Iterator[list[str]]:
-    marked: dict[str, list[str]] = {}
-    for text in texts:
-        if any(mark in text for mark in marks):
-            marked.setdefault(without_marks(clean(text), marks), []).append(text)
-    for unmarked, variants in marked.items():
-        if unmarked in texts and unmarked not in variants:
-            variants.append(unmarked)
-        if len(variants) > 1:
-            yield variants
+def ambiguous_names(names: Sequence[ActivityName], marks: Sequence[str]) -> list[int]:
+    """Return the positions of names that have a text which is also another one without its marks."""
+    texts = {text for name in names for text in name[1:3]}
+    bare = {text: without_marks(clean(text), marks) for text in texts if any(mark in text for mark in marks)}
+    if not bare:  # mostly
+        return []
+    uses = Counter([*bare.values(), *texts.difference(bare)])
+    return [
+        position
+        for position, name in enumerate(names)
+        if any(uses[bare.get(text, text)] > 1 for text in name[1:3])
+    ]
 
 
 _ACTIONS = ("", THING, "visit", *ACTIONS)
@@ -259,7 +234,13 @@ def _how_long(behavior: Behavior, language: Language) -> str:
     action, seconds = behavior.action, behavior.duration
     if seconds is None or action in _WITHOUT_DURATION:
         return ""
-    return f"for {_english(seconds)}" if language == "en" else _chinese(seconds, action)
+    hours, minutes = divmod(seconds // _MINUTE, 60)
+    if language == "en":
+        lasting = [f"{hours} hours"] * (hours > 0) + [f"{minutes} minutes"] * (minutes > 0)
+        return " ".join(["for", *(lasting or [f"{seconds} seconds"])])
+    if action == _IN_SECONDS or seconds < _MINUTE:
+        return f"{seconds}秒"
+    return (f"{hours}小时" if hours else "") + (f"{minutes}分钟" if minutes else "")
 
 
 def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
@@ -296,17 +277,3 @@ def _behind_stamp(behavior: Behavior, language: Language) -> tuple[str, ...]:
     # the last word is mostly a duration, and the text before it recurs
     words, _, last = text.rpartition(" ")
     return (f" {words}", f" {last}\n") if words[-1:].strip() else (f" {text}\n",)
-
-
-def _chinese(seconds: int, action: str) -> str:
-    if action == _IN_SECONDS or seconds < _MINUTE:
-        return f"{seconds}秒"
-    hours, minutes = divmod(seconds // _MINUTE, 60)
-    return (f"{hours}小时" if hours else "") + (f"{minutes}分钟" if minutes else "")
-
-
-def _english(seconds: int) -> str:
-    if seconds < _MINUTE:
-        return f"{seconds} seconds"
-    hours, minutes = divmod(seconds // _MINUTE, 60)
-    return " ".join([f"{hours} hours"] * (hours > 0) + [f"{minutes} minutes"] * (minutes > 0))

@@ -9,19 +9,16 @@ from itertools import accumulate, pairwise
 from math import ceil
 from operator import sub
 
-from eventabs.prompts.builder import PromptBuilder, expected_tokens
+from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
 from eventabs.records import Behavior, Part, PartSize, UserLog
 
 Parts = list[tuple[Part, PartSize]]
 # A user may have a million behaviors, so no check is about many more of them than a part has.
 Fits = Callable[[int, int], bool]
-_FEW = 64  # behaviors in the first check after a cut
+_FEW = 256  # behaviors in the first check after a cut
 _UNIT = timedelta(microseconds=1)
 _SECOND = 1_000_000
-# A token is at least a byte, so these bounds need no counting:
-_MOST_BYTES_A_LINE = 64  # all but the fields, with a day header
-_MOST_BYTES_A_CHARACTER = 8  # four in UTF-8, twice where it is escaped
 
 
 def split(log: UserLog, fits: Fits) -> list[Part]:
@@ -34,7 +31,7 @@ def split(log: UserLog, fits: Fits) -> list[Part]:
     if not log.behaviors:
         return []
     last_index = len(log.behaviors) - 1
-    holds = _Reach(fits, len(log.behaviors)).holds
+    holds = _in_steps(fits, len(log.behaviors))
     if holds(0, last_index):
         return [Part(log.user_id, 0, last_index)]
     ends = _allowed_ends(log.behaviors, holds)
@@ -48,27 +45,22 @@ def split(log: UserLog, fits: Fits) -> list[Part]:
     return parts
 
 
-class _Reach:
-    """Which ranges are known to fit, and which not."""
+def _in_steps(fits: Fits, count: int) -> Fits:
+    """Return `fits` as a function that never checks more than twice the range that is known to fit."""
+    known: dict[int, tuple[int, int]] = {}  # by first index: the last known to fit, the next known not to
 
-    def __init__(self, fits: Fits, count: int) -> None:
-        self._fits = fits
-        self._count = count
-        self._known: dict[
-            int, tuple[int, int]
-        ] = {}  # by first index: the last one known to fit, the next known not to
-
-    def holds(self, first: int, last: int) -> bool:
-        """Return `fits(first, last)`; never check more than twice the range that is known to fit."""
-        fitting, beyond = self._known.get(first, (first - 1, self._count))
+    def holds(first: int, last: int) -> bool:
+        fitting, beyond = known.get(first, (first - 1, count))
         while fitting < last < beyond:
             tried = min(last, first + max(_FEW, 2 * (fitting - first + 1)) - 1)
-            if self._fits(first, tried):
+            if fits(first, tried):
                 fitting = tried
             else:
                 beyond = tried
-        self._known[first] = fitting, beyond
+        known[first] = fitting, beyond
         return last <= fitting
+
+    return holds
 
 
 def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
@@ -108,12 +100,18 @@ def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, 
 
     `start` is the index of the log's first behavior in the user's whole log.
     """
+    sizes: dict[Part, PartSize] = {}
 
     def fits(first: int, last: int) -> bool:
-        part = log_of_part(log, Part(log.user_id, first, last))
-        return limits.hold(_most(part, builder)) or limits.hold(builder.measure(part))
+        part = Part(log.user_id, first, last)
+        sizes[part] = builder.measure(log_of_part(log, part))
+        return limits.hold(sizes[part])
 
-    return [measure_part(log, part, builder, start) for part in split(log, fits)]
+    def placed(part: Part) -> tuple[Part, PartSize]:
+        size = sizes.get(part) or builder.measure(log_of_part(log, part))
+        return part._replace(first=part.first + start, last=part.last + start), size
+
+    return list(map(placed, split(log, fits)))
 
 
 _HALF = 0.45  # of the limits: row numbers may cost more in the second half
@@ -137,13 +135,3 @@ def measure_part(log: UserLog, part: Part, builder: PromptBuilder, start: int) -
 def log_of_part(log: UserLog, part: Part) -> UserLog:
     """Return the log with the behaviors of a part only, whose indices count from the log's first."""
     return UserLog(log.user_id, log.behaviors[part.first : part.last + 1], log.profile)
-
-
-def _most(log: UserLog, builder: PromptBuilder) -> PartSize:
-    """Return an upper bound of what a log costs, which is far cheaper than to count."""
-    characters = sum(len(b.action) + len(b.item) + len(b.place) for b in log.behaviors)
-    characters += sum(len(column) + len(value) for column, value in log.profile)
-    rows = len(log.behaviors)
-    lines = rows + len(log.profile) + 1
-    tokens = characters * _MOST_BYTES_A_CHARACTER + lines * _MOST_BYTES_A_LINE
-    return PartSize(tokens, expected_tokens(rows, builder.answer, builder.detail), rows)

@@ -198,8 +198,11 @@ class Reader:
             repeated=repeated,
         )
         merged = _merged(earlier, fresh, asked, self._goal) if earlier else fresh
-        if self._detail == "journeys":
-            merged = _with_journeys_only(merged)
+        if self._detail == "journeys":  # the rows of events that have lost their journey are not asked for
+            lost = [event for event in merged.events if not event.journey and event.source != "must"]
+            rows_left = {*merged.unasked, *(row for event in lost for row in event.behaviors)}
+            events_left = tuple(event for event in merged.events if event not in lost)
+            merged = replace(merged, events=events_left, unasked=tuple(sorted(rows_left)))
         return replace(merged, reason=self._reason(merged, asked))
 
     def _placed(
@@ -210,6 +213,9 @@ class Reader:
         `lone` rows count in journeys only.
         """
         numbers, log = user.numbers, user.asked.log
+        own_id = re.compile(
+            rf"(?<!\w){re.escape(log.user_id)}(?!\w)", re.IGNORECASE
+        )  # no name says who it is
         events: list[_Event] = []
         minor: set[int] = set()
         free = is_open | lone
@@ -218,7 +224,7 @@ class Reader:
             label, journey = entry.label, entry.journey
             if journey is None and self._detail == "journeys":
                 continue
-            name = journey and (journey.kind, _clean_name(journey.name, log.user_id))
+            name = journey and (journey.kind, one_line(own_id.sub("[id]", journey.name), _LONGEST_NAME))
             for group in entry.groups:
                 rows = []
                 for first, last in group.spans:
@@ -411,17 +417,6 @@ def _lone(outcome: Outcome) -> set[int]:
     return {*outcome.minor, *outcome.unplaced, *outcome.unasked, *chain.from_iterable(alone)}
 
 
-def _with_journeys_only(outcome: Outcome) -> Outcome:
-    """Return an outcome without the events that have lost their journey: the rows of these are not asked for."""
-    left = [event for event in outcome.events if not event.journey and event.source != "must"]
-    rows = {row for event in left for row in event.behaviors}
-    return replace(
-        outcome,
-        events=tuple(event for event in outcome.events if event not in left),
-        unasked=tuple(sorted({*outcome.unasked} | rows)),
-    )
-
-
 def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Outcome:
     """Return what two answers about a part have placed together. A row that the new one has placed is in none of its old places."""
     moved = _accounted(fresh)
@@ -554,12 +549,6 @@ def _journeys(
 
 def _folded(kind: str, name: str) -> _Name:
     return kind.casefold(), name.casefold()
-
-
-def _clean_name(name: str, user_id: str) -> str:
-    """Return the name of a journey as one line that does not say who the user is."""
-    masked = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", name, flags=re.IGNORECASE)
-    return one_line(masked, _LONGEST_NAME)
 
 
 def _by_day(rows: Sequence[int], behaviors: Sequence[Behavior]) -> list[list[int]]:

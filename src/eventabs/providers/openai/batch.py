@@ -4,10 +4,9 @@ https://platform.openai.com/docs/api-reference/batch, and what other services an
 idempotency key: whoever creates a job notes before what it creates, and after a doubt looks for it (`find_job`) instead of creating it again.
 """
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -16,24 +15,17 @@ from typing import Any, NamedTuple
 import httpx
 import orjson
 
-from eventabs.errors import EndpointError, NoContentError, TransientError
+from eventabs.errors import EndpointError, TransientError
 from eventabs.language import gettext as _
-from eventabs.providers.openai.client import WIRE_ERRORS, Channel, parse_address, raw_chunks, translate_error
+from eventabs.providers.openai.client import Channel, checked, parse_address, raw_chunks, read_error_body
 from eventabs.providers.openai.endpoint import BatchProfile, CallLimits, Endpoint, Sampling, Tier
 from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error
-from eventabs.providers.openai.wire import (
-    ReplyAssembler,
-    UnreadableBodyError,
-    build_body,
-    masked,
-    parse_json,
-    redacted_line,
-)
+from eventabs.providers.openai.wire import ReplyAssembler, build_body, parse_json, redacted_line
 from eventabs.records import Message, Reply, Request
 
 _PAGE = 100  # jobs a listing shows at a time
 _MOST_PAGES = 200
-_DOCUMENT_BYTES = 16 * 1024 * 1024  # of an answer that is no file
+_DOCUMENT_CHARACTERS = 3 * 1024 * 1024  # of an answer that is no file
 _QUEUE_CODES = frozenset({"token_limit_exceeded", "tokenlimitexceeded", "enqueued_token_limit_exceeded"})
 _NO_LISTING = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 _FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
@@ -83,10 +75,10 @@ class BatchService:
         *,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._channel = Channel(endpoint, limits)
+        self._channel = Channel(endpoint, limits, wall_clock=wall_clock)
         self._profile = profile
         self._seconds = limits.call_timeout
-        self._wall_clock = wall_clock
+        self._url = self._channel.address.beside
         self.host = self._channel.address.host
 
     async def upload(self, path: Path, name: str) -> str:
@@ -143,20 +135,16 @@ class BatchService:
     async def download(self, file_id: str, write: Callable[[bytes], object]) -> None:
         """Pass the content of a file to `write`, piece by piece."""
         sending = self._channel.send("GET", self._url(f"/files/{file_id}/content"))
-        async with self._within_limits(), aclosing(await sending) as response:
+        async with self._channel.within(self._seconds), aclosing(await sending) as response:
             if not response.is_success:
-                body = b"".join([chunk async for chunk in raw_chunks(response)])
-                raise self._refusal(response, body[:_DOCUMENT_BYTES])
+                context = self._channel.error_context(response)
+                raise _refusal(await read_error_body(response), context)
             async for chunk in raw_chunks(response):
                 write(chunk)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._channel.aclose()
-
-    def _url(self, path: str) -> httpx.URL:
-        url = self._channel.address.url
-        return url.copy_with(path=url.path.removesuffix("/chat/completions") + path)
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = b"" if body is None else orjson.dumps(body)
@@ -176,47 +164,20 @@ class BatchService:
                 return
             after = {"after": last}
 
-    @asynccontextmanager
-    async def _within_limits(self) -> AsyncIterator[None]:
-        """Turn what breaks an exchange, and one that takes too long, into an EndpointError."""
-        try:
-            async with asyncio.timeout(self._seconds):
-                yield
-        except TimeoutError:
-            message = _(
-                "{host} gave no answer within {seconds:g} s; raise llm.call_timeout if it needs longer"
-            )
-            raise NoContentError(message.format(host=self.host, seconds=self._seconds)) from None
-        except WIRE_ERRORS as error:
-            raise translate_error(error, self._channel.address) from None
-
     async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
         """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""
-        body = bytearray()
-        async with self._within_limits(), aclosing(await sending) as response:
-            async for chunk in raw_chunks(response):
-                body += chunk
-                if len(body) > _DOCUMENT_BYTES:
-                    raise UnreadableBodyError
-        document = parse_json(bytes(body))
-        if not response.is_success:
-            raise self._refusal(response, bytes(body))
+        body, context = await self._channel.read(
+            sending, seconds=self._seconds, limit=_DOCUMENT_CHARACTERS, refusal=_refusal
+        )
+        document = parse_json(body)
         if isinstance(document, list):  # Together lists jobs without a page around them
             return {"data": document}
         if not isinstance(document, dict):
             message = _("{host} did not answer with JSON to a question about batches; check llm.base_url")
             raise TransientError(message.format(host=self.host))
         if not document.get("id") and document.get("object") != "list" and (error := find_error(document)):
-            raise make_error(error, self._channel.error_context(response, self._wall_clock()))
+            raise make_error(error, context)
         return document
-
-    def _refusal(self, response: httpx.Response, body: bytes) -> EndpointError:
-        found = find_error(parse_json(body))
-        context = self._channel.error_context(response, self._wall_clock())
-        error = make_status_error(body, context)
-        if found is not None and _QUEUE_CODES & set(found.codes):
-            return QueueFullError(str(error), status=error.status)
-        return error
 
     def _id_of(self, document: Mapping[str, Any]) -> str:
         found = _inner(document).get("id")
@@ -254,6 +215,13 @@ class BatchService:
                 str(fields.get("message") or fields.get("code") or ""), self._channel.address.secrets
             )
             yield str(fields.get("code") or "").lower(), text
+
+
+def _refusal(body: bytes, context: ErrorContext) -> EndpointError:
+    error, found = make_status_error(body, context), find_error(parse_json(body))
+    if found is not None and _QUEUE_CODES & set(found.codes):
+        return QueueFullError(str(error), status=error.status)
+    return error
 
 
 def _inner(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -324,10 +292,10 @@ class ReplyLines:
         assembler.add(body)
         assembler.end()
         reply = replace(assembler.build(broken_by="interrupted", seconds=0.0), tier=self._tier)
-        if reply.finish_reason == "interrupted" and not assembler.characters:
-            message = _("{host} broke off before any content; it may pass: resume later")
-            return TransientError(message.format(host=self._source))
-        return masked(reply, self._address.certain)
+        try:
+            return checked(reply, self._address, self._source)
+        except TransientError as error:
+            return error
 
     def _error(self, payload: dict[str, Any], status: int) -> EndpointError | None:
         found = find_error(payload)

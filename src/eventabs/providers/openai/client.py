@@ -6,8 +6,8 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, BinaryIO, Literal, cast
@@ -76,6 +76,10 @@ class EndpointAddress:
     login: tuple[str, str] | None = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     certain: frozenset[str] = field(repr=False)  # of the secrets, those that are no words: to mask in replies
+
+    def beside(self, path: str) -> httpx.URL:
+        """Return the URL of another path under the same base."""
+        return self.url.copy_with(path=self.url.path.removesuffix(_PATH) + path)
 
 
 def parse_address(endpoint: Endpoint) -> EndpointAddress:
@@ -196,8 +200,16 @@ class Channel:
     and with many requests in flight the client costs as much time as all the rest of a call.
     """
 
-    def __init__(self, endpoint: Endpoint, limits: CallLimits, tier: str = "") -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        limits: CallLimits,
+        tier: str = "",
+        *,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self.address = parse_address(endpoint)
+        self._wall_clock = wall_clock
         self._headers = httpx.Headers(
             {
                 "Accept-Encoding": "identity",
@@ -242,9 +254,44 @@ class Channel:
         )
         return await self._transport.handle_async_request(request)
 
-    def error_context(self, response: httpx.Response, now: float) -> ErrorContext:
-        """Return what an error in this answer needs; `now` is the Unix time."""
-        host, secrets = self.address.host, self.address.secrets
+    @asynccontextmanager
+    async def within(self, seconds: float) -> AsyncIterator[None]:
+        """Turn what breaks an exchange, and one that takes too long, into an EndpointError."""
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            message = _(
+                "{host} gave no answer within {seconds:g} s; raise llm.call_timeout if it needs longer"
+            )
+            raise NoContentError(message.format(host=self.address.host, seconds=seconds)) from None
+        except WIRE_ERRORS as error:
+            raise translate_error(error, self.address) from None
+
+    async def read(
+        self,
+        sending: Awaitable[httpx.Response],
+        *,
+        seconds: float,
+        limit: int,
+        refusal: Callable[[bytes, ErrorContext], EndpointError] = make_status_error,
+    ) -> tuple[bytes, ErrorContext]:
+        """Send, and read a whole document of `limit` characters; return it with what an error in it needs.
+
+        Raises `refusal` where the status is not 2xx.
+        """
+        async with self.within(seconds), aclosing(await sending) as response:
+            context = self.error_context(response)
+            if not response.is_success:
+                raise refusal(await read_error_body(response), context)
+            reader = PayloadReader(encoding=response.headers.get("content-encoding", ""), limit=limit)
+            async for chunk in raw_chunks(response):
+                reader.feed(chunk)
+        return b"".join(reader.finish()) or reader.head, context
+
+    def error_context(self, response: httpx.Response) -> ErrorContext:
+        """Return what an error in this answer needs."""
+        host, secrets, now = self.address.host, self.address.secrets, self._wall_clock()
         return ErrorContext(response.status_code, response.headers, now, host, secrets, *self._asked)
 
     async def aclose(self) -> None:
@@ -383,14 +430,13 @@ class OpenAIProvider:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._channel = Channel(endpoint, limits, sampling.tier.name)
+        self._channel = Channel(endpoint, limits, sampling.tier.name, wall_clock=wall_clock)
         self._address = self._channel.address
         self._model = endpoint.model
         self._sampling = sampling
         self._limits = limits
         self._on_refused = on_refused
         self._clock = clock
-        self._wall_clock = wall_clock
         self.dropped = sampling.omit  # what is not sent: omitted from the start, or refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
@@ -430,13 +476,9 @@ class OpenAIProvider:
                 raise
             if isinstance(error, ModeratedError):
                 broken_by = "content_filter"
-        reply = assembler.build(
-            broken_by=broken_by, seconds=self._clock() - started, tier=self._sampling.tier.name
-        )
-        if reply.finish_reason == "interrupted" and not assembler.characters:
-            message = _("{host} broke off before any content; it may pass: resume later")
-            raise TransientError(message.format(host=self._address.host))
-        return masked(reply, self._address.certain)
+        tier, seconds = self._sampling.tier.name, self._clock() - started
+        reply = assembler.build(broken_by=broken_by, seconds=seconds, tier=tier)
+        return checked(reply, self._address, self._address.host)
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
         """Send the body and read the answer into the assembler, under the limits of time and size."""
@@ -469,9 +511,9 @@ class OpenAIProvider:
         self, response: httpx.Response, assembler: ReplyAssembler, on_content: OnContent, idle_timeout: float
     ) -> AsyncIterator[float]:
         """Read the answer into the assembler; yield how many seconds to wait for what comes next."""
-        context = self._channel.error_context(response, self._wall_clock())
+        context = self._channel.error_context(response)
         if not response.is_success:
-            raise make_status_error(await _read_error_body(response), context)
+            raise make_status_error(await read_error_body(response), context)
         encoding = response.headers.get("content-encoding", "")
         reader = PayloadReader(encoding=encoding, limit=self._limits.reply_characters)
         async for chunk in raw_chunks(response):
@@ -509,7 +551,15 @@ class OpenAIProvider:
         return assembler.characters > before
 
 
-async def _read_error_body(response: httpx.Response) -> bytes:
+def checked(reply: Reply, address: EndpointAddress, source: str) -> Reply:
+    """Return a reply without secrets. Raises TransientError that names the `source` where it broke off before any content."""
+    if reply.finish_reason == "interrupted" and not (reply.text or reply.reasoning):
+        message = _("{host} broke off before any content; it may pass: resume later")
+        raise TransientError(message.format(host=source))
+    return masked(reply, address.certain)
+
+
+async def read_error_body(response: httpx.Response) -> bytes:
     """Read the body of an error as far as it comes: the status counts even if the body breaks."""
     payloads: list[bytes] = []
     head = b""

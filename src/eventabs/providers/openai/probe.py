@@ -1,30 +1,19 @@
 """Tiny requests that show what an endpoint supports. Each costs a few dozen tokens, more where a model thinks."""
 
-import asyncio
-import time
-from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from eventabs.errors import RejectedRequestError, TransientError
 from eventabs.language import gettext as _
-from eventabs.providers.openai.client import (
-    WIRE_ERRORS,
-    Channel,
-    OpenAIProvider,
-    parse_address,
-    raw_chunks,
-    translate_error,
-)
+from eventabs.providers.openai.client import Channel, OpenAIProvider, parse_address
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
-from eventabs.providers.openai.errors import ErrorContext, find_error, make_error, make_status_error
-from eventabs.providers.openai.wire import PayloadReader, grammar_parameter, parse_json, redacted_line
+from eventabs.providers.openai.errors import find_error, make_error
+from eventabs.providers.openai.wire import grammar_parameter, parse_json, redacted_line
 from eventabs.records import Reply, Request, Usage
 
 # names of a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
 _CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")
-_COMPLETIONS = "/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +27,18 @@ class ListedModel:
 async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedModel, ...]:
     """Fetch the list of models. Raises ConfigError and the subclasses of EndpointError; many have no list."""
     async with aclosing(Channel(endpoint, limits)) as channel:
-        address = channel.address
-        url = address.url.copy_with(path=address.url.path.removesuffix(_COMPLETIONS) + "/models")
-        try:
-            async with asyncio.timeout(limits.call_timeout):
-                response = await channel.send("GET", url)
-                encoding = response.headers.get("content-encoding", "")
-                reader = PayloadReader(encoding=encoding, limit=limits.reply_characters)
-                async with aclosing(response):
-                    async for chunk in raw_chunks(response):
-                        reader.feed(chunk)
-                body = b"".join(reader.finish()) or reader.head
-        except TimeoutError:
-            message = _("{host} sends no list of models in time; it may pass")
-            raise TransientError(message.format(host=address.host)) from None
-        except WIRE_ERRORS as error:
-            raise translate_error(error, address) from None
-        context = channel.error_context(response, time.time())
-    if not response.is_success:
-        raise make_status_error(body, context)
-    return _parse_models(body, context)
-
-
-def _parse_models(body: bytes, context: ErrorContext) -> tuple[ListedModel, ...]:
+        sending = channel.send("GET", channel.address.beside("/models"))
+        seconds, limit = limits.call_timeout, limits.reply_characters
+        body, context = await channel.read(sending, seconds=seconds, limit=limit)
     payload = parse_json(body)
     entries = payload.get("data", payload.get("models")) if isinstance(payload, dict) else payload
     if isinstance(entries, list):
-        return tuple(_models(entries, context.secrets))
+        models = map(_model, entries)
+        return tuple(
+            ListedModel(redacted_line(name, context.secrets), tokens)
+            for name, tokens in models
+            if isinstance(name, str) and name
+        )
     if error := find_error(payload):
         raise make_error(error, context)
     text = redacted_line(body[:1024].decode("utf-8", "replace"), context.secrets) or _("nothing")
@@ -72,21 +46,15 @@ def _parse_models(body: bytes, context: ErrorContext) -> tuple[ListedModel, ...]
     raise TransientError(message.format(host=context.host, said=text), status=context.status)
 
 
-def _models(entries: list[Any], secrets: tuple[str, ...]) -> Iterator[ListedModel]:
-    for entry in entries:
-        name = entry.get("id") or entry.get("name") if isinstance(entry, dict) else entry
-        if isinstance(name, str) and name:
-            yield ListedModel(
-                redacted_line(name, secrets), _context(entry) if isinstance(entry, dict) else None
-            )
-
-
-def _context(entry: Mapping[str, Any]) -> int | None:
+def _model(entry: object) -> tuple[object, int | None]:
+    """Return the name of a model and the tokens of its context, None where the list does not have them."""
+    if not isinstance(entry, dict):
+        return entry, None
     found = [entry.get(field) for field in _CONTEXT_FIELDS]
-    meta = entry.get("meta")
-    if isinstance(meta, dict):  # llama.cpp, where n_ctx_train is not what is in force
+    if isinstance(meta := entry.get("meta"), dict):  # llama.cpp, where n_ctx_train is not what is in force
         found.append(meta.get("n_ctx"))
-    return next((tokens for tokens in found if type(tokens) is int and tokens > 0), None)
+    tokens = next((tokens for tokens in found if type(tokens) is int and tokens > 0), None)
+    return entry.get("id") or entry.get("name"), tokens
 
 
 Support = Literal["yes", "ignored", "no", "unknown"]
