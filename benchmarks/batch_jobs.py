@@ -42,7 +42,7 @@ _FORKS = multiprocessing.get_context("forkserver")  # the tool is loaded once, n
 _LOADED = [
     *("eventabs.cli.main", "eventabs.api", "eventabs.runs.lifecycle", "eventabs.runs.lifecycle"),
     *("eventabs.ingest.export", "eventabs.prompts.builder", "eventabs.providers.openai.batch"),
-    *("eventabs.views.observers", "eventabs.views.run", "duckdb", "tiktoken"),
+    *("eventabs.views.live_progress", "eventabs.views.status_and_summary", "duckdb", "tiktoken"),
 ]
 
 

@@ -30,7 +30,7 @@ from rich.console import Console
 import workload
 from eventabs import language
 from eventabs.runs.observer import CoolingDown, Note, Progress, Started
-from eventabs.views.observers import RichObserver, event_name
+from eventabs.views.live_progress import RichObserver, event_name
 from simulated_model import CASE_FAILURES, Options, Speed, parse_failures
 from simulator import Simulator
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.inspection.report import Share, Table, batch_tables, quality_tables
+from eventabs.inspection.report_facts import Share, Table, batch_tables, quality_tables
 from eventabs.language import Language, activate
 from eventabs.quality.review import draw_review, keep_result, read_review
 from eventabs.records import AskedUser, Counts, Part

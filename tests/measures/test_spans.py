@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from eventabs.measures import SPAN_FIGURES, Segment, compare_spans, label_seconds, rows_in
-from eventabs.measures.grouping import matched_spans, matched_times
+from eventabs.measures.agreement_and_baselines import matched_spans, matched_times
 
 TIMES = st.lists(st.integers(0, 30).map(float), max_size=6)
 SPANS = st.lists(

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors import StorageError
-from eventabs.inspection.report import by_batch_users
+from eventabs.inspection.report_facts import by_batch_users
 from eventabs.records import InputWarning
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import Summary

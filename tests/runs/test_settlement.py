@@ -13,7 +13,7 @@ from eventabs.errors import (
     StorageError,
     TransientError,
 )
-from eventabs.inspection.report import by_batch_users, by_position
+from eventabs.inspection.report_facts import by_batch_users, by_position
 from eventabs.records import Batch, Part, Reply
 from eventabs.runs.engine import open_call
 from eventabs.runs.observer import BatchDone, CallFailed

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 
 from eventabs.records import Counts
-from eventabs.store.directory import RunDirectory, write_checkpoint
+from eventabs.store.checkpoint import write_checkpoint
+from eventabs.store.directory import RunDirectory
 
 FACTS: dict[str, Any] = {
     "run_id": "r",

@@ -14,14 +14,14 @@ import pytest
 from rich.console import Console
 
 from eventabs.errors import RunDirectoryError, StorageError
-from eventabs.inspection.report import open_report_facts
+from eventabs.inspection.report_facts import open_report_facts
 from eventabs.inspection.run_status import inspect_run, stored_calls, view_user
 from eventabs.runs.lifecycle import reparse
 from eventabs.store.exports import export_events
 from eventabs.store.ledger import Ledger, damage_reported
 from eventabs.store.queries import user_row, user_states
 from eventabs.views.report.page import render_report
-from eventabs.views.run import render_calls
+from eventabs.views.status_and_summary import render_calls
 from runs_jobs import RULES, Place, finish
 
 NO_BLOB = "x'00112233'"

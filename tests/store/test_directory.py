@@ -16,7 +16,7 @@ from eventabs.runs.observer import Note, StateChanged
 from eventabs.store.directory import RunDirectory, open_private, read_head, replace_file
 from eventabs.store.exports import export_events
 from eventabs.store.ledger import Ledger
-from eventabs.views.observers import open_log
+from eventabs.views.live_progress import open_log
 from runs_jobs import Place, finish
 from runs_kit import Watcher
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from chromium import Page
-from eventabs.inspection.report import open_report_facts
+from eventabs.inspection.report_facts import open_report_facts
 from eventabs.records import Behavior, Event, Outcome, Part, Usage, UserLog, lasting_id
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.views.report.page import render_report, write_report

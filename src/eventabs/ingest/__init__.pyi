@@ -11,5 +11,5 @@ from .normal_form import (
     scratch_database as scratch_database,
     search_pattern as search_pattern,
 )
-from .objects import find_objects as find_objects
+from .object_copies import find_objects as find_objects
 from .sort_and_pair import check_zone as check_zone

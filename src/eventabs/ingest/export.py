@@ -38,7 +38,7 @@ from eventabs.ingest.normal_form import (
     scratch_database,
     sql,
 )
-from eventabs.ingest.objects import Copies, copied, plan_copies
+from eventabs.ingest.object_copies import Copies, copied, plan_copies
 from eventabs.ingest.schema import FileSchema, SchemaChoice
 from eventabs.language import gettext as _
 from eventabs.records import (

@@ -1,4 +1,4 @@
-from .report import (
+from .report_facts import (
     LogFacts as LogFacts,
     ReportFacts as ReportFacts,
     Share as Share,

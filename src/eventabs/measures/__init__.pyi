@@ -1,13 +1,4 @@
-from .confidence import (
-    GROUPS as GROUPS,
-    Figure as Figure,
-    cohen_kappa as cohen_kappa,
-    least_share as least_share,
-    mean_of as mean_of,
-    place_third as place_third,
-    users_band as users_band,
-)
-from .grouping import (
+from .agreement_and_baselines import (
     FIGURES as FIGURES,
     JOURNEY_FIGURES as JOURNEY_FIGURES,
     PAUSES as PAUSES,
@@ -34,4 +25,13 @@ from .grouping import (
     shape_of as shape_of,
     share as share,
     wholes_of as wholes_of,
+)
+from .confidence import (
+    GROUPS as GROUPS,
+    Figure as Figure,
+    cohen_kappa as cohen_kappa,
+    least_share as least_share,
+    mean_of as mean_of,
+    place_third as place_third,
+    users_band as users_band,
 )

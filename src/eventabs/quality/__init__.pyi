@@ -1,4 +1,4 @@
-from .audit import (
+from .audit_and_calibration import (
     AskingPlan as AskingPlan,
     Calibration as Calibration,
     aask as aask,

@@ -1,5 +1,4 @@
 from .forms import without_reasoning as without_reasoning
-from .labels import read_as as read_as
 from .must_rules import MustRule as MustRule, MustRules as MustRules, TextCondition as TextCondition
 from .reader import (
     Reader as Reader,
@@ -8,3 +7,4 @@ from .reader import (
     one_by_name as one_by_name,
     unreadable as unreadable,
 )
+from .words_and_row_numbers import read_as as read_as

@@ -12,7 +12,7 @@ from io import StringIO
 from itertools import islice
 from typing import NamedTuple
 
-from eventabs.replies.labels import (
+from eventabs.replies.words_and_row_numbers import (
     AROUND_NAMES,
     LONGEST_TYPE,
     Group,

@@ -7,7 +7,7 @@ from itertools import chain
 import orjson
 
 from eventabs.replies.forms import Answer
-from eventabs.replies.labels import Group, JourneyName, fold, groups_in, normal
+from eventabs.replies.words_and_row_numbers import Group, JourneyName, fold, groups_in, normal
 
 _DEEPEST = 12
 _OPENS, _CLOSES = r"\[{(,:［｛（，：", r"\]}),:］｝），：；"

@@ -28,8 +28,8 @@ from eventabs.records import (
 )
 from eventabs.replies.forms import Answer, Entry, without_reasoning
 from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
-from eventabs.replies.labels import JourneyName, Labels, groups_in, one_line
 from eventabs.replies.must_rules import MustRules
+from eventabs.replies.words_and_row_numbers import JourneyName, Labels, groups_in, one_line
 
 Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
 _Name = tuple[str, str]  # kind and name of a journey

@@ -1,16 +1,18 @@
-from .directory import (
+from .checkpoint import (
     EVERY_BATCHES as EVERY_BATCHES,
+    limited_of as limited_of,
+    timestamp as timestamp,
+    write_checkpoint as write_checkpoint,
+)
+from .directory import (
     RunDirectory as RunDirectory,
     disk_full as disk_full,
     input_stem as input_stem,
-    limited_of as limited_of,
     open_private as open_private,
     open_to_append as open_to_append,
     read_head as read_head,
     replace_file as replace_file,
     storage_error as storage_error,
-    timestamp as timestamp,
-    write_checkpoint as write_checkpoint,
 )
 from .exports import (
     ResultFiles as ResultFiles,

@@ -18,7 +18,8 @@ from eventabs.errors import DiskFullError, RunDirectoryError
 from eventabs.language import gettext as _
 from eventabs.providers import Price
 from eventabs.records import RunStatus, Shard
-from eventabs.store.directory import RunDirectory, disk_full, replace_file, timestamp, write_checkpoint
+from eventabs.store.checkpoint import timestamp, write_checkpoint
+from eventabs.store.directory import RunDirectory, disk_full, replace_file
 from eventabs.store.exports import write_results
 from eventabs.store.fingerprint import changes, facts_fingerprint, host_of, shown_changes
 from eventabs.store.ledger import Ledger, damage_reported, load_json, making, uri_to_read

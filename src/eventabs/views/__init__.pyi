@@ -17,7 +17,7 @@ from .evaluation import (
     render_evaluation as render_evaluation,
     render_evaluation_page as render_evaluation_page,
 )
-from .observers import (
+from .live_progress import (
     LogObserver as LogObserver,
     Observers as Observers,
     display as display,
@@ -49,7 +49,7 @@ from .review import (
     render_review_page as render_review_page,
     review_json as review_json,
 )
-from .run import (
+from .status_and_summary import (
     ProgressServer as ProgressServer,
     render_calls as render_calls,
     render_status as render_status,

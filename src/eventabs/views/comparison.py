@@ -17,8 +17,8 @@ from eventabs.quality import ComparedRun, Comparison, Side, UserPair
 from eventabs.records import Counts
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, picked, print_line
+from eventabs.views.live_progress import NARROW
 from eventabs.views.messages import count, money
-from eventabs.views.observers import NARROW
 from eventabs.views.quality import (
     answer_fields,
     answer_tables,
@@ -32,7 +32,7 @@ from eventabs.views.quality import (
     shape_names,
 )
 from eventabs.views.report.page import colors_of, render_page
-from eventabs.views.run import event_text
+from eventabs.views.status_and_summary import event_text
 
 RUN_NAMES: Final = ("A", "B")
 DIFFERS: Final = "≠"

@@ -16,7 +16,7 @@ import xlsxwriter
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import InputError, StorageError
-from eventabs.ingest.objects import _CHUNK, copied, plan_copies
+from eventabs.ingest.object_copies import _CHUNK, copied, plan_copies
 from eventabs.records import Copying
 from eventabs.stop import Stop, StopRequested
 from input_files import opened, write

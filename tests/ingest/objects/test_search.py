@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors import InputError
-from eventabs.ingest.objects import find_objects
+from eventabs.ingest.object_copies import find_objects
 from eventabs.object_stores import public_address
 from object_server import KEY, SECRET, ObjectServer, object_server
 

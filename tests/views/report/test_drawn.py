@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 import chromium
-from eventabs.inspection.report import open_report_facts
+from eventabs.inspection.report_facts import open_report_facts
 from eventabs.store import Retry
 from eventabs.views.report.page import render_report, write_report
 from house import ran

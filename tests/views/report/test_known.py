@@ -9,7 +9,7 @@ import pytest
 
 import chromium
 from eventabs import language
-from eventabs.inspection.report import open_report_facts
+from eventabs.inspection.report_facts import open_report_facts
 from eventabs.views.report import page as page_module
 from eventabs.views.report.page import render_report, write_report
 from known_run import Known, known_users, run_known, truth

@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from eventabs.errors import UsageError
-from eventabs.inspection.report import open_report_facts
+from eventabs.inspection.report_facts import open_report_facts
 from eventabs.store.ledger import Ledger
 from eventabs.store.queries import REPORT_SECTIONS
 from eventabs.views.report import page as module, records

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from hypothesis import given, settings, strategies as st
 
-from eventabs.inspection.report import LogFacts, UserFacts
+from eventabs.inspection.report_facts import LogFacts, UserFacts
 from eventabs.records import Behavior, Counts, UserLog
 from eventabs.store.queries import RowsOfUser, UserRow
 from eventabs.views.report.records import PackedUsers, Sums, differences, places_of, shown

@@ -22,7 +22,7 @@ from eventabs.runs.observer import (
     Started,
     StateChanged,
 )
-from eventabs.views.observers import (
+from eventabs.views.live_progress import (
     ALL,
     PLAIN,
     QUIET,

@@ -28,8 +28,8 @@ from eventabs.runs import Note, Progress, Started, StateChanged, Summary
 from eventabs.store import RowsOfUser, ShardState, UserRow
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, picked, print_command, print_line, rounded
+from eventabs.views.live_progress import NARROW, ProgressPanel
 from eventabs.views.messages import count, duration, events, job_line, joined, journeys, listed, money, share
-from eventabs.views.observers import NARROW, ProgressPanel
 from eventabs.views.quality import answer_fields, answer_tables
 
 SECONDS_BETWEEN_LOOKS = 1.0

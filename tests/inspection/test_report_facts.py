@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.inspection.report import open_report_facts
+from eventabs.inspection.report_facts import open_report_facts
 from eventabs.inspection.run_status import TokenUse, inspect_run, token_use
 from eventabs.store.ledger import Ledger
 from report_kit import make_run
