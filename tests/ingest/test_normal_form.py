@@ -19,7 +19,7 @@ def normalize(**fields: str) -> dict[str, Any]:
     values = {"user": "u", "time": WHEN, **fields}
     problem = values.pop("problem", "")
     row = ", ".join(f'{quoted(values.get(role, ""))} AS "{role}"' for role in ROLES)
-    raw = f"SELECT 0 AS file, 7 AS line, nullif({quoted(problem)}, '') AS problem, {row}"
+    raw = f"SELECT 0 AS file, 7 AS line, nullif({quoted(problem)}, '') AS problem, NULL::UBIGINT AS digest, {row}"
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         sort_and_pair.prepare(connection, 0)

@@ -29,7 +29,7 @@ from eventabs.ingest.formats import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import number
 from eventabs.language import gettext as _, ngettext
-from eventabs.records import DurationUnit, InputWarning
+from eventabs.records import InputWarning
 
 NO_COLUMN: Final = "-"  # as the column of a role: no column has the role
 BEHIND: Final = " | "  # between the columns of a role, of which the first that is filled counts
@@ -573,12 +573,6 @@ def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, s
         if not any(map(inventory.find, alternatives(name, inventory))):
             message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
             raise _refusal(message, path, inventory.every, name=name, role=role)
-
-
-def unit_of_column(inventory: Inventory, column: str) -> DurationUnit | None:
-    """Return the unit in the name of a column or path of durations, None if it has none."""
-    names = (inventory.find(column) or InnerPath(column)).names
-    return stated_unit(" ".join(names[-2:])) or stated_unit(names[-1])
 
 
 def alternatives(column: str, inventory: Inventory) -> list[str]:

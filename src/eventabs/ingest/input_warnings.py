@@ -20,8 +20,8 @@ from eventabs.ingest.columns import (
     warning,
 )
 from eventabs.ingest.formats import Format, SampledRow
-from eventabs.ingest.inner_paths import InnerPath
 from eventabs.ingest.normal_form import number, quoted
+from eventabs.ingest.schema import Reading
 from eventabs.ingest.sort_and_pair import DUPLICATE
 from eventabs.language import gettext as _
 from eventabs.records import Behavior, InputWarning
@@ -47,18 +47,11 @@ _OFTEN: Final = 2  # times the mean number of rows a user
 
 
 class MappedFile(NamedTuple):
-    """A file that has been read. `name`: as it is shown; `roles`: the column or the paths of each role, as a text.
-
-    `places`: the same as paths, none for what holds for all rows. `unused`: its columns that play no role. `schema`: its
-    name, "" for none. `left`: its columns and paths without a role, where no schema says what they are.
-    """
+    """A file that has been read. `name`: as it is shown; `left`: its columns and paths without a role, where no schema says what they are."""
 
     name: str
     source: Format
-    roles: Mapping[str, str]
-    places: Mapping[str, tuple[InnerPath, ...]]
-    unused: tuple[str, ...]
-    schema: str
+    reading: Reading
     left: tuple[Profile, ...]
 
 
@@ -366,13 +359,13 @@ def describe(
     """
     alike: dict[tuple[object, ...], list[MappedFile]] = {}  # files with the same roles
     for each in files:
-        alike.setdefault((each.schema, *each.roles.items()), []).append(each)
+        alike.setdefault((each.reading.schema.name, *each.reading.roles.items()), []).append(each)
     kinds = [(same, tuple(same[0].source.sample())) for same in alike.values()]
     first, sample = files[0], kinds[0][1]
     mappings = tuple(_mapping(same, rows) for same, rows in kinds)
     # of a known tool, which column says what was done is no question
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
-    users = {value_of(row, place) for row in sample for place in first.places.get("user", ())}
+    users = {value_of(row, place) for row in sample for place in first.reading.places.get("user", ())}
     words = column_of_words(first, len(users))
     found = [
         *warnings,
@@ -389,7 +382,7 @@ def describe(
 
 def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[InputWarning]:
     """Look for rows inside a row, an object behind a text, and what people did before a login."""
-    source, roles = file.source, file.roles
+    source, roles, places = file.source, file.reading.roles, file.reading.places
     if source.unwrapped:
         message = _("{path} holds one object; its list {column} is read as the rows")
         yield warning("unwrapped", message, path=file.name, column=source.unwrapped)
@@ -402,16 +395,16 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         )
         setting = f"jq -c '.{lists[0]}[]' {file.name} | eventabs run -"
         yield warning("one_row", message, column=lists[0], setting=setting)
-    held = {role: [value_of(row, place[0]) for row in sample] for role, place in file.places.items() if place}
+    held = {role: [value_of(row, place[0]) for row in sample] for role, place in places.items() if place}
     things = Counter(held["item"] if {"text", "item"} <= held.keys() and "action" not in roles else ())
     hidden = len(things - Counter({"": len(sample)})) > 1 and things.total() - things[""]
-    if hidden > _MANY * len(sample) and not file.schema:
+    if hidden > _MANY * len(sample) and not file.reading.schema.name:
         message = _(
             "the column {column} reaches no line, since {text} says what was done; to take it instead: {setting}"
         )
         setting = column_setting("text", "-")
         yield warning("hidden_object", message, column=roles["item"], text=roles["text"], setting=setting)
-    if len(ways := file.places.get("user", ())) > 1:
+    if len(ways := places.get("user", ())) > 1:
         behind = [value_of(row, ways[-1]) for row in sample]
         known = {later for first, later in zip(held["user"], behind, strict=True) if first}
         count = sum(
@@ -442,15 +435,15 @@ def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileM
     first = files[0]
     return FileMapping(
         files=tuple(each.name for each in files),
-        columns=dict(first.roles),
+        columns=first.reading.roles,
         # what holds for all rows has no place
         filled={
             role: sum(not places or any(value_of(row, place) for place in places) for row in sample)
-            for role, places in first.places.items()
+            for role, places in first.reading.places.items()
         },
         sampled=len(sample),
-        unused=first.unused,
-        schema=first.schema,
+        unused=first.reading.unused,
+        schema=first.reading.schema.name,
     )
 
 

@@ -73,22 +73,6 @@ class Query:
         sql = f'SELECT * REPLACE ({quoted(user)} AS "user") FROM ({self.sql})'
         return replace(self, sql=sql) if user else self
 
-    def first_filled(self, columns: Mapping[str, Sequence[str]]) -> "Query":
-        """Return the rows with the first filled one of several columns `role0`, `role1`, ... as that of the role.
-
-        What begins with CONSTANT is no column, but a word for all rows.
-        """
-        firsts, parts = list[str](), list[str]()
-        for role, paths in columns.items():
-            names = [
-                quoted(path[1:]) if path[0] == CONSTANT else f"{role}{n}" for n, path in enumerate(paths)
-            ]
-            firsts.append(f'coalesce({", ".join(f"trimmed({name})" for name in names)}) AS "{role}"')
-            parts += [name for name in names if name[0] != "'"]
-        left = f"EXCLUDE ({', '.join(parts)})" if parts else ""
-        sql = f"SELECT * {left} REPLACE ({', '.join(firsts)}) FROM ({self.sql})"
-        return replace(self, sql=sql) if columns else self
-
 
 Insert = Callable[[Query], int]  # inserts the rows into a table, returns their number
 
