@@ -5,7 +5,7 @@ import os
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ import duckdb
 
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.column_names import (
+    CANONICAL,
     EMPTY,
     MARKERS,
     PROFILE_NAMES,
@@ -35,6 +36,7 @@ NO_COLUMN: Final = "-"  # as the column of a role: no column has the role
 BEHIND: Final = " | "  # between the columns of a role, of which the first that is filled counts
 _NEAR: Final = 0.85  # similarity above which a user's name is taken for a column's
 _LISTED: Final = 300  # characters
+_SHOWN: Final = 100  # characters of a first row
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
 _WORDS: Final = (
@@ -92,9 +94,12 @@ _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
 )
 _CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
-_LASTING: Final = re.compile(
-    r"-?\d{1,9}(?:[.,]\d+)?|[\d:.]+|(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
+_SPOKEN: Final = re.compile(
+    r"(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
 )
+_LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
+_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
+_ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
 # what a basic string of TOML may not hold as it is, and what is escaped where it is shown
 _UNSAFE: Final = re.compile(
     '["\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]'
@@ -468,6 +473,51 @@ def _who_come_back(left: Sequence[Profile], taken: Collection[str]) -> list[Prof
     ]
 
 
+def header_by_values(found: Sequence[Profile]) -> list[str]:
+    """Return names for the columns of rows without a header, by their values; those such as c3 have no role.
+
+    A user comes back, and an id is rather a code than a number. What differs in every row is the row itself.
+    """
+
+    def is_stamp(each: Profile) -> bool:
+        is_epoch = _share(_EPOCH, each.values) > _ALIKE
+        return each.kind == "stamp" and each.read > _ALIKE and (is_epoch or each.codes < _HALF)
+
+    def share(each: Profile, words: Collection[str]) -> float:
+        return sum(plain(value) in words for value in each.values) / (each.filled * len(each.values))
+
+    kinds: dict[str, Callable[[Profile], bool]] = {
+        "timestamp": is_stamp,
+        "end": is_stamp,
+        "date": lambda each: each.kind == "day" and each.read > _ALIKE,
+        "time": lambda each: each.kind == "clock",
+        "action": lambda each: share(each, CANONICAL) > _ALIKE,
+        "state": lambda each: share(each, _KNOWN_MARKERS) > _ALIKE,
+        "duration": lambda each: _share(_SPOKEN, each.values) > _ALIKE,
+    }
+    names: dict[str, Profile] = {}
+    free = [each for each in found if each.filled]
+    for name, is_one in kinds.items():
+        one = next(filter(is_one, free), None)
+        if one and not (name in ("date", "time") and "timestamp" in names):
+            names[name] = one
+            free.remove(one)
+    free = [each for each in free if _share(_DECIMAL, each.values) < 1]
+    again = [each for each in free if 1 < each.distinct < each.filled * len(each.values)]
+    ids = [each for each in again if _share(_ID, each.values) > _ALIKE]
+    if len(free) > 1:
+        names["user_id"] = max(ids, key=lambda each: each.distinct) if ids else next(iter(again or free))
+        free.remove(names["user_id"])
+    words = [each for each in free if max(each.codes, each.read, _share(_ID, each.values)) <= _ALIKE]
+    if free:
+        names["item"] = max(words, key=lambda each: each.distinct, default=free[0])
+    few = [each for each in words if each is not names["item"] and 1 < each.distinct <= _FEW]
+    if few and "action" not in names:
+        names["action"] = few[0]
+    by_column = {each.column: name for name, each in names.items()}
+    return [by_column.get(each.column, each.column) for each in found]
+
+
 def required(path: str, choice: Choice, inventory: Inventory, source: Format | None = None) -> dict[str, str]:
     """Return the column of each role. Raises InputError where one is missing or not sure, with the whole proposal."""
     roles, has_user = choice.roles, bool(source and source.file.has_user)
@@ -682,6 +732,19 @@ class ColumnChoice:
                 self.warnings += self._doubts(found, roles)
             self._known[key] = found, roles
         return dict(self._known[key][1])
+
+    def refuse_unnamed(self, source: Format) -> None:
+        """Raise InputError for rows without a header, with names for their columns to copy."""
+        if not source.is_unnamed:
+            return
+        rows = list(islice(source.sample(), _SAMPLED))
+        names = header_by_values(profiles(source.inventory, rows, self._connection))
+        options = f"--columns {','.join(names)}" + ("" if "user_id" in names else " --user me")
+        message = _(
+            "{path} has no header; name its columns, by their values: {options} (a column such as c3 is left out). First row: {row}"
+        )
+        first = textwrap.shorten(rows[0].text, _SHOWN, placeholder=" ...")
+        raise InputError(message.format(path=source.file.path, options=options, row=first))
 
     def profiles(self, source: Format) -> list[Profile]:
         """Return what the columns of a file hold whose roles were found."""

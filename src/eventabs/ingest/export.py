@@ -138,6 +138,7 @@ class BehaviorFiles:
         found = list[tuple[Format, Reading]]()
         for source in sources:
             refuse_events(source.file.path, source.columns)
+            self._choice.refuse_unnamed(source)
             reading = self._schemas.of_file(source, self._choice.named)
             found.append((source, reading or Reading(source.inventory, self._choice.roles(source))))
             if source.file.user:

@@ -89,6 +89,7 @@ class Format(ABC):
     """An input file in one format."""
 
     is_text: ClassVar[bool] = True  # read as UTF-8 without compression
+    is_unnamed = False  # rows without a header, whose columns are called c1, c2, ...
     skipped_lines = 0  # titles above and sums below the rows
     unwrapped = ""  # the list in the file's one object that holds the rows
 

@@ -8,24 +8,21 @@ import csv
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, dropwhile, islice, takewhile
 from pathlib import Path
-from textwrap import shorten
 from typing import Final, NamedTuple
 
 import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import files
-from eventabs.ingest.column_names import CANONICAL, MARKERS, SHAPES, fit, plain
+from eventabs.ingest.column_names import SHAPES, fit
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted, text_reader
 from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.language import gettext as _
 
 _LOOKED_AT: Final = 120  # lines at the start that may be the header
-_PROPOSED_BY: Final = 1000  # lines whose values name their columns
-_FEW: Final = 20  # different values: more are things, not actions
 _FOLLOWING: Final = 20  # rows below a header that decide whether it is one
 _SHARE: Final = 0.8
 _NAMED: Final = 0.7  # how well a column's name says that it holds times
@@ -44,9 +41,6 @@ _STAMP: Final = re.compile(
     rf"{_DATE.pattern}[ T]+{_CLOCK.pattern}.*|1\d{{9}}(?:\.\d+)?|1\d{{12}}|[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} +\d{{1,2}} .*\d{{4}}"
 )
 _NUMBER: Final = re.compile(r"[¥$€+-]?\d[\d,]*(?:\.\d+)?%?")
-_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
-_CODE: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
-_LASTING: Final = re.compile(r"(?:\d+(?:\.\d+)? ?(?:小时|分钟?|秒|hours?|h|min|m|sec|s) ?)+")
 _RULE: Final = re.compile(r"[-=_*#~—]{4,}.*")
 _SUMMARY: Final = re.compile(
     r"\W*(?:(?:grand |sub)?totals?|sum|summary|average|count|generated|exported|end of|\d+ (?:rows|records)|notes?:)\b"
@@ -55,7 +49,6 @@ _SUMMARY: Final = re.compile(
 )
 # A quoted field, with the blanks that some programs write behind its closing quote.
 _QUOTED: Final = re.compile(r'("(?:[^"]|"")*")(?:[ \t]+(?=[,;|\t]|$))?')
-_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
 
 
 class Dialect(NamedTuple):
@@ -122,8 +115,8 @@ def find_layout(
     named: Sequence[str],
     time_column: str,
     headers: Mapping[tuple[str, ...], re.Pattern[str]],
-) -> Layout | None:
-    """Return the layout of a text that begins with `lines`, None if its rows have no header.
+) -> Layout:
+    """Return the layout of a text that begins with `lines`; rows without a header have the columns c1, c2, ...
 
     `named`: the columns of a text without a header, as the user named them; `headers`: those of known texts, each with
     a pattern of its lines. Raises csv.Error for a line that cannot be split.
@@ -138,18 +131,7 @@ def find_layout(
         if named
         else _known_layout(texts, headers) or _headed_layout(texts, time_column)
     )
-    return found._replace(above=tried[found.above][0]) if found and tried else found
-
-
-def proposal(lines: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Propose names for the columns of rows without a header by their values; also return the first row.
-
-    Names such as c3 have no role. No column is called user_id unless one has users.
-    """
-    texts = [line.replace("\r", " ") for line in lines if line.strip()][:_PROPOSED_BY]
-    first, rows = _rows_alike(texts, _dialect(texts[:_LOOKED_AT]))
-    columns = [[row[position].strip() for row in rows] for position in range(len(rows[0]))]
-    return _names_by_values(columns), texts[first : first + 1]
+    return found._replace(above=tried[found.above][0]) if tried else found
 
 
 def footer_length(lines: Sequence[str], layout: Layout) -> int:
@@ -212,7 +194,7 @@ def _named_layout(lines: Sequence[str], named: Sequence[str]) -> Layout:
     return Layout(dialect, columns, len(columns), has_header=False)
 
 
-def _headed_layout(lines: Sequence[str], time_column: str) -> Layout | None:
+def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
     """Return the layout by the best header; by the first line unless the text looks like rows without a header."""
     dialect = _dialect(lines)
     by_kind = (
@@ -224,9 +206,10 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout | None:
     for rank, layout in sorted(found, key=lambda ranked: ranked[0][:2], reverse=True):
         if rank[0] or layout.dialect.is_blank == dialect.is_blank:
             return layout
-    _first, rows = _rows_alike(lines, dialect)
+    first, rows = _rows_alike(lines, dialect)
     if rows and len(rows[0]) > 1 and (any(map(_is_time, rows[0])) or all(map(_is_value, rows[0]))):
-        return None
+        unnamed = tuple(f"c{number}" for number in range(1, len(rows[0]) + 1))
+        return Layout(dialect, unnamed, len(unnamed), has_header=False, above=first)
     columns = tuple(name.strip() for name in dialect.lenient_fields(lines[0])) if lines else ()
     return Layout(dialect, columns, len(columns))
 
@@ -318,58 +301,10 @@ def _is_value(field: str) -> bool:
     return bool(_DATE.search(field) or _CLOCK.search(field) or _NUMBER.fullmatch(field))
 
 
-def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
-    kinds: dict[str, Callable[[str], object]] = {
-        "timestamp": _STAMP.fullmatch,
-        "end": _STAMP.fullmatch,
-        "date": _DATE.fullmatch,
-        "time": _CLOCK.fullmatch,
-        "action": lambda value: plain(value) in CANONICAL,
-        "state": lambda value: plain(value) in _MARKERS,
-        "duration": _LASTING.fullmatch,
-    }
-    names = [f"c{position}" for position in range(1, len(columns) + 1)]
-    free = [position for position, values in enumerate(columns) if any(values)]
-    for name, is_one in kinds.items():
-        if name in ("date", "time") and "timestamp" in names:
-            continue
-        for position in free:
-            values = [value for value in columns[position] if value]
-            if sum(map(bool, map(is_one, values))) >= _SHARE * len(values):
-                names[position] = name
-                free.remove(position)
-                break
-
-    def share(position: int, form: re.Pattern[str]) -> float:
-        values = [value for value in columns[position] if value]
-        return sum(bool(form.fullmatch(value)) for value in values) / len(values)
-
-    different = [len(set(filter(None, values))) for values in columns]
-    free = [position for position in free if share(position, _DECIMAL) != 1]
-    # a user comes back, and an id is rather a code than a number; what differs in every row is the row itself
-    again = [position for position in free if 1 < different[position] < sum(map(bool, columns[position]))]
-    codes = [position for position in again if share(position, _CODE) >= _SHARE]
-    if len(free) > 1:
-        user = max(codes, key=different.__getitem__) if codes else next(iter(again or free))
-        names[user] = "user_id"
-        free.remove(user)
-    words = [
-        position for position in free if share(position, _NUMBER) < _SHARE and share(position, _CODE) < _SHARE
-    ]
-    if free:
-        item = max(words, key=different.__getitem__) if words else free[0]
-        names[item] = "item"
-        few = [position for position in words if position != item and 1 < different[position] <= _FEW]
-        if few and "action" not in names:
-            names[few[0]] = "action"
-    return names
-
-
 _SAMPLE: Final = 1 << 18  # bytes that are read for columns and dialect
 _TAIL: Final = 1 << 16  # bytes that are read for sums and remarks at the end
 # A quote that is never closed must not swallow the file: a record ends within this many lines.
 _LONGEST_RECORD: Final = 1000
-_SHOWN: Final = 100  # characters of a first row
 
 
 class Record(NamedTuple):
@@ -405,8 +340,7 @@ class Csv(Format):
                 "{path}: the first line is no header ({error}); export the behaviors as JSON lines or CSV"
             )
             raise InputError(message.format(path=path, error=error)) from None
-        if layout is None:
-            raise _no_header(path, lines)
+        self.is_unnamed = not layout.has_header and not self.file.header and layout.columns[:1] == ("c1",)
         named = self.file.header
         if named and len(named) != len(layout.columns):
             message = _("{path} has {found} fields in its first line, but --columns names {named}")
@@ -572,14 +506,3 @@ class Csv(Format):
 
     def _fields(self, reader: str, wanted: Wanted) -> tuple[str, str]:
         return self.nested(reader, wanted, lambda column: f"c{self.columns.index(column)}")
-
-
-def _no_header(path: str, lines: Sequence[str]) -> InputError:
-    """Return the error for rows without a header, with proposed columns to copy."""
-    names, rows = proposal(lines)
-    options = f"--columns {','.join(names)}" + ("" if "user_id" in names else " --user me")
-    message = _(
-        "{path} has no header; name its columns, by their values: {options} (a column such as c3 is left out). First row: {row}"
-    )
-    first = shorten(rows[0], _SHOWN, placeholder=" ...")
-    return InputError(message.format(path=path, options=options, row=first))
