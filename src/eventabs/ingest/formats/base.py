@@ -1,8 +1,9 @@
 """What every input format can do, and the SQL that formats share."""
 
+import csv
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -58,6 +59,18 @@ class InputFile:
     def copy_named(self, name: str) -> Path:
         """Return the path of another copy."""
         return self.copy.with_name(f"{self.copy.name}-{name}")
+
+    def of_copy(self, copy: Path, *, binary: bool = False) -> "InputFile":
+        """Return the file with another text, that of a copy. It stays the same file."""
+        content = replace(files.inspect(str(copy), binary=binary), sha256=self.content.sha256)
+        return replace(self, text=str(copy), content=content)
+
+    def as_csv(self, rows: Iterable[Iterable[object]]) -> "InputFile":
+        """Return the file as a copy of its rows in CSV."""
+        copy = self.copy_named("rows")
+        with copy.open("w", encoding="utf-8", newline="") as target:
+            csv.writer(target, lineterminator="\n").writerows(self.stop.until(rows))
+        return self.of_copy(copy)
 
 
 @dataclass(frozen=True, slots=True)

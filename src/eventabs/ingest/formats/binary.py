@@ -3,7 +3,6 @@
 Databases are opened read-only and copied: SQLite as CSV, DuckDB as Parquet.
 """
 
-import csv
 import json
 import re
 import sqlite3
@@ -24,7 +23,7 @@ from eventabs.ingest import files
 from eventabs.ingest.column_names import fit
 from eventabs.ingest.files import is_workbook, refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
-from eventabs.ingest.formats.csv import Csv, Dialect, Layout
+from eventabs.ingest.formats.csv import Csv
 from eventabs.ingest.normal_form import ALONE, as_glob, errors_named, fetched, quoted
 from eventabs.language import gettext as _
 
@@ -110,31 +109,31 @@ class Sqlite(Csv):
     is_text: ClassVar[bool] = False
 
     def __init__(self, file: InputFile) -> None:
-        copy = file.copy_named("table")
         address = Path(file.text).absolute().as_uri()
         try:
             with closing(sqlite3.connect(f"{address}?mode=ro", uri=True)) as connection:
                 connection.text_factory = lambda raw: raw.decode(errors="replace")
-                rows = connection.execute(f"SELECT * FROM {_identifier(_sqlite_table(file, connection))}")
-                self._names = tuple(name for name, *_rest in rows.description)
-                with copy.open("w", encoding="utf-8", newline="") as target:
-                    writer = csv.writer(target, lineterminator="\n")
-                    writer.writerow(self._names)
-                    writer.writerows(list(map(_field_text, row)) for row in file.stop.until(rows))
+                found = connection.execute(
+                    """SELECT name FROM sqlite_schema
+                    WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"""
+                ).fetchall()
+                columns = "SELECT name FROM pragma_table_info(?)"
+                tables = {
+                    name: [each for (each,) in connection.execute(columns, [name])] for (name,) in found
+                }
+                rows = connection.execute(f"SELECT * FROM {_identifier(chosen_table(file, tables))}")
+                names = tuple(name for name, *_rest in rows.description)
+                copy = file.as_csv(chain([names], (map(_field_text, row) for row in rows)))
         except sqlite3.Error as error:
             message = _("{path} cannot be read ({error}); close the program that uses it, or copy the file")
             raise InputError(message.format(path=file.path, error=error)) from None
-        super().__init__(replace(file, text=str(copy), content=files.inspect(str(copy))))
+        # its rows say whether it is the same: new ones may lie in a file beside it
+        super().__init__(replace(copy, content=files.inspect(copy.text)), names, has_header=True)
 
     @staticmethod
     def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
         """Whether the file begins as all SQLite files do."""
         return start.startswith(_SQLITE)
-
-    def find_columns(self) -> tuple[str, ...]:
-        """Return the names of the table's columns."""
-        self.layout = Layout(Dialect(), self._names, len(self._names))
-        return self._names
 
 
 class DuckDb(Parquet):
@@ -193,16 +192,6 @@ def _has(file: InputFile, columns: Sequence[str], role: str) -> bool:
     return any(column == file.named.get(role) or fit(column, role) > _NAMED for column in columns)
 
 
-def _sqlite_table(file: InputFile, connection: sqlite3.Connection) -> str:
-    found = connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-    ).fetchall()
-    columns = "SELECT name FROM pragma_table_info(?)"
-    return chosen_table(
-        file, {name: [column for (column,) in connection.execute(columns, [name])] for (name,) in found}
-    )
-
-
 def _duckdb_select(file: InputFile, connection: duckdb.DuckDBPyConnection) -> str:
     columns: dict[str, dict[str, str]] = {}
     sources: dict[str, str] = {}
@@ -240,12 +229,7 @@ class Excel(Csv):
     is_text: ClassVar[bool] = False
 
     def __init__(self, file: InputFile) -> None:
-        copy = file.copy_named("sheet")
-        with copy.open("w", encoding="utf-8", newline="") as target:
-            rows = _with_dates(file.stop.until(_workbook_rows(file)))
-            csv.writer(target, lineterminator="\n").writerows(list(map(_cell_text, cells)) for cells in rows)
-        content = replace(files.inspect(str(copy)), sha256=file.content.sha256)
-        super().__init__(replace(file, text=str(copy), content=content))
+        super().__init__(file.as_csv(map(_cell_text, cells) for cells in _with_dates(_workbook_rows(file))))
 
     @staticmethod
     def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides

@@ -316,10 +316,10 @@ class Record(NamedTuple):
 
 
 class Csv(Format):
-    """A CSV file."""
+    """A CSV file; `columns` are those of a copy of another file, whose first line is its header where `has_header`."""
 
-    def __init__(self, file: InputFile) -> None:
-        self.layout = Layout(Dialect(), (), 0)
+    def __init__(self, file: InputFile, columns: tuple[str, ...] = (), *, has_header: bool = False) -> None:
+        self.layout = Layout(Dialect(), columns, len(columns), has_header)
         self.is_regular = False  # whether each line is known to be one good record
         super().__init__(file)
         self.skipped_lines = self._skipped_lines()
@@ -331,6 +331,8 @@ class Csv(Format):
 
     def find_columns(self) -> tuple[str, ...]:
         """Return the names in the header, or the names for a file without one."""
+        if self.layout.columns:
+            return self.layout.columns
         path = self.file.path
         lines = files.head(self.file.text, _SAMPLE)
         try:
@@ -430,7 +432,9 @@ class Csv(Format):
 
     def records(self) -> Iterator[Record]:
         """Yield the records without blank lines, the header first. Raises InputError if the file is not UTF-8."""
-        lines, width, delimiter = self._lines(), len(self.columns), self.layout.dialect.delimiter
+        table = islice(files.lines(self.file.text, self.file.path), self.layout.above, self._last_line)
+        lines = ((number, text.replace("\r", " ")) for number, text in table)
+        width, delimiter = len(self.columns), self.layout.dialect.delimiter
         ahead = deque[tuple[int, str]]()  # lines that were read to find a closing quote, not yet used
         while following := ahead.popleft() if ahead else next(lines, None):
             line, text = following
@@ -451,18 +455,6 @@ class Csv(Format):
                     ahead = deque([*inside, *behind])
             if "".join(fields or text).strip():
                 yield Record(line, text, fields)
-
-    def _lines(self) -> Iterator[tuple[int, str]]:
-        """Yield the lines of the table, beginning with its header."""
-        with Path(self.file.text).open("rb") as file:
-            for number, raw in enumerate(islice(file, self._last_line), start=1):
-                if number <= self.layout.above:
-                    continue
-                try:
-                    text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError:
-                    raise files.not_utf8(self.file.path, number) from None
-                yield number, text.rstrip("\r\n").replace("\r", " ")
 
     def _split(self, text: str) -> list[str] | None:
         fields = self.layout.dialect.fields(text)

@@ -134,7 +134,9 @@ class Json(Format):
         query = self.query(wanted)
         try:
             if not self.file.content.one_newline:
-                self.tidy(copy)
+                with Path(self.file.text).open("rb") as original, copy.open("wb") as target:
+                    for line in self.file.stop.until(original):
+                        target.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
                 query = replace(query, values=(as_glob(str(copy)),))
             insert(query)
         except duckdb.Error:
@@ -142,12 +144,6 @@ class Json(Format):
             raise
         finally:
             copy.unlink(missing_ok=True)
-
-    def tidy(self, target: Path) -> None:
-        """Copy the file with LF as its only line ending."""
-        with Path(self.file.text).open("rb") as original, target.open("wb") as copy:
-            for line in self.file.stop.until(original):
-                copy.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
 
 
 def _one_object_a_line(file: InputFile) -> InputFile:
@@ -167,8 +163,7 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     if not Path(text).stat().st_size:
         message = _("{path} holds no record; name a file with a row for each behavior")
         raise InputError(message.format(path=file.path))
-    content = replace(files.inspect(text), sha256=file.content.sha256)
-    return replace(file, text=text, content=content)
+    return file.of_copy(Path(text))
 
 
 def is_spread(lines: Sequence[str]) -> bool:
