@@ -590,7 +590,11 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
     """
     user, path = source.file.user, source.file.path
     message = ""
-    if column := next((column for column in user_columns if _has_several(source, column)), ""):
+    places = {column: source.inventory.find(column) or InnerPath(column) for column in user_columns}
+    seen = {
+        column: {value_of(row, place) for row in source.sample()} - {""} for column, place in places.items()
+    }
+    if column := next((column for column, values in seen.items() if len(values) > 1), ""):
         message = _(
             "{path} has the column {column} with several users, who would all become the one user {user}; leave out"
             ' --user ([input] user), or name the column: {setting}; if all rows are of one person: [input.columns] user = "-" as well'
@@ -607,12 +611,6 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
     if message:
         setting = column_setting("user", column)
         raise InputError(message.format(path=path, column=column, user=user, setting=setting))
-
-
-def _has_several(source: Format, column: str) -> bool:
-    path = source.inventory.find(column) or InnerPath(column)
-    found = {str(value) for row in source.sample() if (value := value_at(row.values, path)) not in (None, "")}
-    return len(found) > 1
 
 
 def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, str]) -> None:
