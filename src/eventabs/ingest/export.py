@@ -129,9 +129,9 @@ class BehaviorFiles:
         found = []
         for name, source, reading in zip(names, self.sources, self.readings, strict=True):
             used = {str(place) for places in reading.places.values() for place in places}
-            known = () if reading.schema.name else self._choice.profiles(source)
+            known, near = ([], {}) if reading.schema.name else self._choice.looked_at(source)
             left = tuple(each for each in known if each.column not in used)
-            found.append(MappedFile(name, source, reading, left))
+            found.append(MappedFile(name, source, reading, left, near))
         return found
 
     def _find_readings(self, sources: Sequence[Format]) -> list[Reading]:

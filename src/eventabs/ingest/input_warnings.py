@@ -47,12 +47,16 @@ _OFTEN: Final = 2  # times the mean number of rows a user
 
 
 class MappedFile(NamedTuple):
-    """A file that has been read. `name`: as it is shown; `left`: its columns and paths without a role, where no schema says what they are."""
+    """A file that has been read. `name`: as it is shown.
+
+    `left`: its columns and paths without a role, where no schema says what they are; `near`: those that nearly got a role.
+    """
 
     name: str
     source: Format
     reading: Reading
     left: tuple[Profile, ...]
+    near: Mapping[str, str]
 
 
 class Totals(NamedTuple):
@@ -106,7 +110,8 @@ def _totals(connection: duckdb.DuckDBPyConnection) -> Totals:
         [item, action],
     ).fetchall()
     by_hour = [(hours or {}).get(hour, 0) for hour in range(_HOURS)]
-    return Totals(*counts, by_hour, last - first if counts[0] else timedelta(), action, item)
+    lasts = last - first if counts[0] else timedelta()
+    return Totals._make((*counts, by_hour, lasts, action, item))
 
 
 def _lines(
@@ -356,7 +361,7 @@ def describe(
         mappings,
         _read_rows(connection, first, sample),
         tuple(dict.fromkeys(found)),
-        _proposal(mappings, first.source, settings),
+        _proposal(mappings, first, settings),
     )
 
 
@@ -366,6 +371,11 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
     if source.unwrapped:
         message = _("{path} holds one object; its list {column} is read as the rows")
         yield warning("unwrapped", message, path=file.name, column=source.unwrapped)
+    if source.left_tables:
+        message = _(
+            "{path} has other tables with a user and a time, which are not read: {tables}; to read one: [input] table"
+        )
+        yield warning("other_tables", message, path=file.name, tables=", ".join(source.left_tables))
     lists = [
         leaf.column for leaf in source.inventory.leaves if leaf.steps and not isinstance(leaf.steps[0], str)
     ]
@@ -399,16 +409,16 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         yield from [warning("anonymous_rows", message, setting=setting, **values)] if count else []
 
 
-def _proposal(mappings: Sequence[FileMapping], source: Format, settings: Mapping[str, object]) -> str:
+def _proposal(mappings: Sequence[FileMapping], first: MappedFile, settings: Mapping[str, object]) -> str:
     """Return tables of the config file that read the files as they were read: of a known tool its schema is enough."""
     other = {name: value for name, value in settings.items() if value not in (None, "s")}
-    kept = {**kept_settings(source), **other}
+    kept = {**kept_settings(first.source), **other}
     if len(mappings) > 1:
         return input_table(kept, {})
     (only,) = mappings
-    return (
-        input_table({**kept, "schema": only.schema}, {}) if only.schema else input_table(kept, only.columns)
-    )
+    if only.schema:
+        return input_table({**kept, "schema": only.schema}, {})
+    return input_table(kept, only.columns, first.near)
 
 
 def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileMapping:

@@ -30,7 +30,7 @@ _LONGEST_FOOTER: Final = 50  # lines
 _DELIMITERS: Final = (",", "\t", ";", "|")
 # Regular expressions of blanks as delimiters: wide gaps, blanks but not between date and time, any blank.
 _COLUMNS_APART: Final = r"(?: {2,}|\t)[ \t]*"
-_STAMP_KEPT: Final = r"(?<!\d{4}-\d\d-\d\d)[ \t]+|[ \t]+(?!\d\d?:\d\d)"
+_STAMP_KEPT: Final = r"(?<!\d{4}-\d\d-\d\d)(?<![ \t])[ \t]+|[ \t]+(?![ \t]*\d\d?:\d\d)"
 _BLANKS: Final = (_COLUMNS_APART, _STAMP_KEPT, r"[ \t]+")
 
 _DATE: Final = re.compile(
