@@ -31,7 +31,7 @@ _EVENT: Final = "event"  # the role of the event's name
 _MILLISECONDS: Final = "milliseconds"  # the role of a duration, by its unit
 _ROLES: Final = (*ROLES, _EVENT, _MILLISECONDS)
 _ANY: Final = "*"
-_PERSON: Final = 0.7  # how well a column's name says who it was
+_NAMED: Final = 0.7  # how well a column's name fits a role
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda it: (it,) if isinstance(it, str) else it)]
@@ -122,12 +122,12 @@ class Reading:
 
     @property
     def says_less(self) -> bool:
-        """Whether the file lacks all objects that the schema knows, or has a user where the schema takes all rows as one person's."""
+        """Whether a column of the file has an object where the schema finds none, or a user where it takes all rows as one person's."""
         columns = (self.schema.columns, *(rule.columns for rule in self.schema.events))
-        has_things = any("item" in each for each in columns)
-        is_of_one = self.schema.one_user and not (self._has_user or self.user_columns)
-        has_users = is_of_one and any(fit(name, "user") > _PERSON for name in self.unused)
-        return bool(has_users) or (has_things and "item" not in self.roles)
+        lacks_things = "item" not in self.roles and any("item" in each for each in columns)
+        is_of_one = bool(self.schema.one_user) and not (self._has_user or self.user_columns)
+        lacking = {role for role, lacks in (("item", lacks_things), ("user", is_of_one)) if lacks}
+        return any(fit(name, role) > _NAMED for role in lacking for name in self.unused)
 
     @property
     def known_roles(self) -> Collection[str]:
