@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
 
@@ -116,6 +115,10 @@ _SHOWN: Final = 300  # characters that a file name cannot have
 _KINDS: Final = 5  # files named in a message
 LONGEST_LINE: Final = 64 << 20  # bytes
 _OF_A_RUN: Final = "ledger.sqlite"
+
+
+class NotUtf8Error(InputError):
+    """A file that is not UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,22 +239,29 @@ def first_bytes(path: str) -> bytes:
 
 
 def head(path: str, size: int) -> list[str]:
-    """Return the first lines of a file that fit into `size` bytes; the first line is whole."""
+    """Return the first lines of a file that fit into `size` bytes; the first line is whole. Raises InputError if they are not UTF-8."""
     with Path(path).open("rb") as file:
         first = file.readline(LONGEST_LINE)
         rest = file.read(max(0, size - len(first)))
         whole = not file.read(1)
     if not whole:
         rest = rest[: rest.rfind(b"\n") + 1]
-    return (first + rest).decode("utf-8-sig", errors="replace").split("\n")
+    start = first + rest
+    try:
+        return start.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, start.count(b"\n", 0, error.start) + 1) from None
 
 
-def lines(path: str) -> Iterator[tuple[int, str]]:
-    """Yield the number and the text of each line."""
+def lines(path: str, shown: str = "") -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line. Raises NotUtf8Error, if it is given the name to show of the file."""
     with Path(path).open("rb") as file:
         for number, line in enumerate(file, start=1):
-            codec = "utf-8-sig" if number == 1 else "utf-8"
-            yield number, line.decode(codec, errors="replace").rstrip("\r\n")
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8", "strict" if shown else "replace")
+            except UnicodeDecodeError:
+                raise not_utf8(shown, number) from None
+            yield number, text.rstrip("\r\n")
 
 
 def windows(path: str, count: int, size: int) -> Iterable[str]:
@@ -274,12 +284,12 @@ def copies_written(folder: Path) -> Iterator[None]:
         raise kind(message.format(folder=folder, cause=error.strerror)) from None
 
 
-def not_utf8(path: str, line: int) -> InputError:
+def not_utf8(path: str, line: int) -> NotUtf8Error:
     """Return the error for a file of uncertain encoding."""
     message = _(
         "{path} is not UTF-8 (line {line}), and what it is, is not certain; name it: [input] encoding"
     )
-    return InputError(message.format(path=path, line=line))
+    return NotUtf8Error(message.format(path=path, line=line))
 
 
 def no_room(what: str) -> DiskFullError:
@@ -493,20 +503,19 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, s
     try:
         with _decompressed(path) as file:
             head = file.read(_HEAD)
+        packed = bool(archive_and_member(path)) or first_bytes(path).startswith((_GZIP, _ZSTD))
         found = encoding or _marked_encoding(head)
-        if codecs.lookup(found or "utf-8").name in ("utf-8", "utf-8-sig"):
-            line = _line_not_utf8(path, stop)
-            if line and encoding:
-                raise not_utf8(path, line)
-            if not line and not (archive_and_member(path) or first_bytes(path).startswith((_GZIP, _ZSTD))):
+        if not found and _is_utf8_so_far(head):
+            if not packed:
                 return path, "utf-8"
-            if not line:
-                with _decompressed(path) as file, copy.open("wb") as target:
-                    target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
-                return str(copy), "utf-8"
+            with _decompressed(path) as file, copy.open("wb") as target:
+                target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
+            return str(copy), "utf-8"
+        if not packed and codecs.lookup(found or "gb18030").name in ("utf-8", "utf-8-sig"):
+            return path, "utf-8"
         if not found:
             refuse_binary(path, head)
-        return _transcoded(path, copy, stop, found)
+        return transcode(path, copy, stop, found)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         message = _("{path} cannot be decompressed ({error}); copy it again")
         raise InputError(message.format(path=path, error=error)) from None
@@ -523,7 +532,7 @@ def stored_file(path: str, copy: Path, stop: Stop) -> str:
     return str(copy)
 
 
-def _transcoded(path: str, copy: Path, stop: Stop, encoding: str) -> tuple[str, str]:
+def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[str, str]:
     """Copy a file as UTF-8. `encoding` "": the first whose characters look like a language. Raises InputError if that is not certain."""
     tried = [encoding] if encoding else ["gb18030"] if _is_mostly_utf8(path) else _LANGUAGES
     for codec in tried:
@@ -544,7 +553,7 @@ def _transcoded(path: str, copy: Path, stop: Stop, encoding: str) -> tuple[str, 
                 raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
         if encoding or _LANGUAGES[codec](seen):
             return str(copy), codec
-    raise not_utf8(path, _line_not_utf8(path, stop))
+    raise not_utf8(path, _line_not_utf8(path))
 
 
 def _is_mostly_utf8(path: str) -> bool:
@@ -565,17 +574,25 @@ def check_codec(encoding: str) -> None:
         raise ConfigError(message.format(encoding=encoding)) from None
 
 
-def _line_not_utf8(path: str, stop: Stop) -> int:
+def check_utf8(path: str, text: str) -> None:
+    """Raise NotUtf8Error with `path` and the line, unless the file `text` is UTF-8 throughout."""
+    if line := _line_not_utf8(text):
+        raise not_utf8(path, line)
+
+
+def _line_not_utf8(path: str) -> int:
     """Return the number of the first line that is not UTF-8, 0 if there is none."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
     with _decompressed(path) as file:
-        for chunk in stop.until(chain(iter(lambda: file.read(_CHUNK), b""), [b""])):
+        while True:
+            chunk = file.read(_CHUNK)
             try:
                 line += decoder.decode(chunk, final=not chunk).count("\n")
             except UnicodeDecodeError as error:
                 return line + error.object[: error.start].count(b"\n")
-    return 0
+            if not chunk:
+                return 0
 
 
 @contextmanager
@@ -603,6 +620,14 @@ def _marked_encoding(head: bytes) -> str:
         if newline in head and zeros.count(0) * 4 > len(zeros) and b"\0\0" not in head.replace(newline, b""):
             return codec
     return ""
+
+
+def _is_utf8_so_far(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _looks_chinese(seen: Counter[str]) -> bool:
