@@ -162,9 +162,11 @@ class Profile(NamedTuple):
     def score(self, role: str) -> float:  # noqa: C901, PLR0912  a case for each role
         """How well name and values fit a role."""
         found, rows = self.named(role), len(self.values)
-        is_letter = len(self.names[-1]) == 1
+        is_letter, is_list = len(self.names[-1]) == 1, self.column.endswith("[*]")
+        if is_list and role != "item":
+            return 0.0
         if rows < _LEAST or not found:
-            return 0.0 if is_letter else found if self.filled else found * 0.1
+            return 0.0 if is_letter or is_list else found if self.filled else found * 0.1
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1
         is_flag = _share(_FLAG, self.values) > _ALIKE
