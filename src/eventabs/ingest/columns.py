@@ -142,6 +142,11 @@ class Profile(NamedTuple):
     usual: float = 0.0  # the share of its most frequent value
 
     @property
+    def is_list(self) -> bool:
+        """Whether it is all elements of a list, which may be objects."""
+        return self.column.endswith("[*]")
+
+    @property
     def is_of_user(self) -> bool:
         """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
         is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
@@ -150,6 +155,8 @@ class Profile(NamedTuple):
     def named(self, role: str) -> float:
         """How well its name fits a role, less the deeper it lies."""
         depth = len(self.names) - 1
+        if self.is_list and role != "item":
+            return 0.0
         if not depth:
             return fit(self.column, role)
         if role in _ACTIVITY and self.is_of_user:
@@ -162,11 +169,9 @@ class Profile(NamedTuple):
     def score(self, role: str) -> float:  # noqa: C901, PLR0912  a case for each role
         """How well name and values fit a role."""
         found, rows = self.named(role), len(self.values)
-        is_letter, is_list = len(self.names[-1]) == 1, self.column.endswith("[*]")
-        if is_list and role != "item":
-            return 0.0
+        is_letter = len(self.names[-1]) == 1
         if rows < _LEAST or not found:
-            return 0.0 if is_letter or is_list else found if self.filled else found * 0.1
+            return 0.0 if is_letter or self.is_list else found if self.filled else found * 0.1
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1
         is_flag = _share(_FLAG, self.values) > _ALIKE
@@ -315,7 +320,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
         is_other = role == "action" or (role == "item" and each.named(role) < _SURE_NAME)
-        if is_seldom and is_other and _DONE & roles.keys():
+        if (is_seldom and is_other and _DONE & roles.keys()) or (each.is_list and "text" in roles):
             continue
         sure = each.named(role) if is_seldom else score
         if role in ("item", "place"):
