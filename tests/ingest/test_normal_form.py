@@ -34,7 +34,9 @@ def _raw(line: int, fields: Mapping[str, str]) -> str:
     values = {"user": "u", "time": WHEN, **fields}
     row = ", ".join(f'{quoted(values.get(role, ""))} AS "{role}"' for role in ROLES)
     problem = quoted(values.get("problem", ""))
-    return f"SELECT 0 AS file, {line} AS line, nullif({problem}, '') AS problem, {row}"
+    return (
+        f"SELECT 0 AS file, {line} AS line, nullif({problem}, '') AS problem, NULL::UBIGINT AS digest, {row}"
+    )
 
 
 def facts(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -14,32 +14,29 @@ import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import files, sort_and_pair
-from eventabs.ingest.column_names import ROLES
 from eventabs.ingest.columns import (
     ColumnChoice,
-    alternatives,
     marker_columns,
     profile_columns as find_profile_columns,
     profile_warnings,
     refuse_one_user,
-    unit_of_column,
     user_of_file,
     with_marker,
 )
 from eventabs.ingest.files import FileStamp, refuse_events
-from eventabs.ingest.formats import CONSTANT, Format, InputFile, Query, Wanted, open_file
-from eventabs.ingest.inner_paths import InnerPath
+from eventabs.ingest.formats import Format, Query, open_file
 from eventabs.ingest.input_warnings import Description, MappedFile, describe
 from eventabs.ingest.normal_form import (
     as_glob,
     errors_named,
     fetched,
     give_back_memory,
+    row_digest,
     scratch_database,
     sql,
 )
 from eventabs.ingest.object_copies import Copies, copied, plan_copies
-from eventabs.ingest.schema import FileSchema, SchemaChoice
+from eventabs.ingest.schema import Reading, SchemaChoice
 from eventabs.language import gettext as _
 from eventabs.records import (
     THING,
@@ -59,7 +56,7 @@ from eventabs.stop import Stop
 
 
 class BehaviorFiles:
-    """Files of behaviors. `roles` has for each file the column of each role.
+    """Files of behaviors, and how each is read.
 
     `users`: the user of each file, "" if a column names the user. Rows that differ in a column that is neither `technical`
     nor technical in the schema are no duplicates.
@@ -78,12 +75,11 @@ class BehaviorFiles:
         self._opened = opened
         self._users = users
         self._choice = choice
-        self._schema_choice = schemas
+        self._schemas = schemas
         self._technical = technical
         self._markers: set[str] = set()
-        self._schemas: dict[str, FileSchema] = {}
         self.sources = [opened(path) for path in paths]
-        self.roles = self._find_roles(self.sources)
+        self.readings = self._find_readings(self.sources)
 
     def load(self, insert: Callable[..., int], *, encoding: str, strict: bool) -> None:
         """Read all files. `insert` takes the number of a file and the query of its rows."""
@@ -94,55 +90,30 @@ class BehaviorFiles:
                 if encoding:
                     raise
                 self.sources[index] = self._opened(source.file.path, not_utf8=True)
-                (self.roles[index],) = self._find_roles([self.sources[index]])
+                (self.readings[index],) = self._find_readings([self.sources[index]])
                 self._load(index, insert, strict=strict)
 
     def _load(self, index: int, insert: Callable[..., int], *, strict: bool) -> None:
-        source = self.sources[index]
+        source, reading = self.sources[index], self.readings[index]
         source.file.stop.check()
-        compared = [column if column in source.columns else "" for column in sorted(self.compared()[0])]
-        others = {column: f"other{number}" for number, column in enumerate(compared) if column}
-        schema = self._schemas.get(source.file.path)
-        wanted: Wanted
-        if schema:
-            names = others
-            wanted = [*schema.wanted, *((name, column) for column, name in others.items())]
-        else:
-            several = {
-                role: alternatives(column, source.inventory) for role, column in self.roles[index].items()
-            }
-            single = {
-                role: each[0] for role, each in several.items() if len(each) == 1 and each[0][0] != CONSTANT
-            }
-            names = {**others, **{column: role for role, column in single.items()}}
-            wanted = [(role, single.get(role, "")) for role in ROLES]
-            wanted += [(name, column) for column, name in others.items() if names[column] == name]
-            several = {role: each for role, each in several.items() if role not in single}
-            parts = [(f"{role}{n}", each) for role, paths in several.items() for n, each in enumerate(paths)]
-            wanted += [part for part in parts if part[1][0] != CONSTANT]
-        user, columns = self._users[index], [names.get(column, "") for column in compared]
-        duration = "" if schema else self.roles[index].get("duration", "")
-        unit = unit_of_column(source.inventory, duration) if duration else None
+        compared = sorted(self.compared()[0])
+        others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
+        digest = row_digest([others.get(column, "") for column in compared])
+        wanted = [*reading.wanted, *((name, column) for column, name in others.items())]
 
         def insert_rows(query: Query) -> int:
-            rows = schema.select(query, list(others.values())) if schema else query.first_filled(several)
-            return insert(
-                index,
-                rows.of_user(user),
-                compared=columns,
-                stated_unit=unit,
-                described=self.roles[index].keys() >= {"text", "action"},
-                roles=ROLES if schema else self.roles[index].keys(),
-                strict=source if strict else None,
-            )
+            rows = reading.select(query, digest).of_user(self._users[index])
+            return insert(index, rows, reading, strict=source if strict else None)
 
         sort_and_pair.load(source, wanted, insert_rows, strict=strict)
 
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns that are compared to find duplicates, and those that are not."""
         columns = dict.fromkeys(column for source in self.sources for column in source.columns)
-        known = (column for each in self._schemas.values() for column in each.schema.technical)
-        technical = {*self._technical, *known}
+        technical = {
+            *self._technical,
+            *(column for each in self.readings for column in each.schema.technical),
+        }
         return (
             tuple(column for column in columns if column not in technical),
             tuple(column for column in columns if column in technical),
@@ -155,39 +126,28 @@ class BehaviorFiles:
 
     def mapped(self, names: Sequence[str]) -> list[MappedFile]:
         """Return how the files were understood; `names` are the names to show."""
-        parts = zip(names, self.sources, self.roles, strict=True)
-        return [self._mapped(name, source, roles) for name, source, roles in parts]
+        found = []
+        for name, source, reading in zip(names, self.sources, self.readings, strict=True):
+            used = {str(place) for places in reading.places.values() for place in places}
+            known, near = ([], {}) if reading.schema.name else self._choice.looked_at(source)
+            left = tuple(each for each in known if each.column not in used)
+            found.append(MappedFile(name, source, reading, left, near))
+        return found
 
-    def _mapped(self, name: str, source: Format, roles: dict[str, str]) -> MappedFile:
-        if schema := self._schemas.get(source.file.path):
-            return MappedFile(name, source, roles, schema.places, schema.unused, schema.schema.name, ())
-        inventory = source.inventory
-        found = {
-            role: tuple(inventory.find(each) or InnerPath(each) for each in alternatives(column, inventory))
-            for role, column in roles.items()
-        }
-        used = {place for places in found.values() for place in places}
-        unused = tuple(name for name in source.columns if name not in {place.column for place in used})
-        left = [each for each in self._choice.profiles(source) if each.column not in map(str, used)]
-        return MappedFile(name, source, roles, found, unused, "", tuple(left))
-
-    def _find_roles(self, sources: Sequence[Format]) -> list[dict[str, str]]:
-        found: dict[str, dict[str, str]] = {}
+    def _find_readings(self, sources: Sequence[Format]) -> list[Reading]:
+        found = list[tuple[Format, Reading]]()
         for source in sources:
-            path = source.file.path
-            refuse_events(path, source.columns)
-            if schema := self._schema_choice.of_file(source, self._choice.named):
-                self._schemas[path] = schema
-                found[path] = schema.roles
-            else:
-                found[path] = self._choice.roles(source)
+            refuse_events(source.file.path, source.columns)
+            self._choice.refuse_unnamed(source)
+            reading = self._schemas.of_file(source, self._choice.named)
+            found.append((source, reading or Reading(source.inventory, self._choice.roles(source))))
             if source.file.user:
-                refuse_one_user(source, schema.user_columns if schema else self._choice.users(source))
-        others = [(each, found[each.file.path]) for each in sources if each.file.path not in self._schemas]
+                refuse_one_user(source, reading.user_columns if reading else self._choice.users(source))
+        others = [(source, each.roles) for source, each in found if not each.schema.name]
         self._markers |= marker_columns(others, self._choice.named.get("marker", ""))
         return [
-            roles if path in self._schemas else with_marker(roles, self._markers)
-            for path, roles in found.items()
+            each if each.schema.name else Reading(source.inventory, with_marker(each.roles, self._markers))
+            for source, each in found
         ]
 
 
@@ -464,14 +424,6 @@ class Export(sort_and_pair.RowCounts):
                     yield RejectedRow(self.files[index], line, reason, text, user_id)
 
 
-def _stamps(read: Sequence[InputFile]) -> tuple[FileStamp, ...]:
-    """Return the stamps of the files that were read, one for each archive."""
-    known = {
-        files.file_of(each.path): each.content.sha256 if each.text == each.path else None for each in read
-    }
-    return tuple(files.stamp(path, sha256) for path, sha256 in known.items())
-
-
 @contextmanager
 def open_export(
     paths: Sequence[str],
@@ -574,7 +526,13 @@ def open_export(
                 settings={"duration_unit": duration_unit, "dayfirst": dayfirst},
             )
             give_back_memory(connection)
-        read = [each.file for each in (*behaviors.sources, profile) if each]
+        on_disk = {  # one for each archive
+            files.file_of(each.file.path): each.file.content.sha256
+            if each.file.text == each.file.path
+            else None
+            for each in (*behaviors.sources, profile)
+            if each and not copies.holds(each.file.path)
+        }
         compared, not_compared = behaviors.compared()
         yield Export(
             **asdict(counts),
@@ -582,9 +540,9 @@ def open_export(
             fingerprint=files.fingerprint(
                 [*behaviors.digests(copies), *([copies.content(profile.file).sha256] if profile else [])]
             ),
-            stamps=_stamps([file for file in read if not copies.holds(file.path)]),
-            roles=dict(zip(names, behaviors.roles, strict=True)),
-            schemas={each.name: each.schema for each in mapped},
+            stamps=tuple(files.stamp(path, sha256) for path, sha256 in on_disk.items()),
+            roles={each.name: each.reading.roles for each in mapped},
+            schemas={each.name: each.reading.schema.name for each in mapped},
             description=description,
             compared=compared,
             not_compared=not_compared,

@@ -253,11 +253,15 @@ def head(path: str, size: int) -> list[str]:
         raise not_utf8(path, start.count(b"\n", 0, error.start) + 1) from None
 
 
-def lines(path: str) -> Iterator[tuple[int, str]]:
-    """Yield the number and the text of each line."""
+def lines(path: str, shown: str = "") -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line. Raises NotUtf8Error, if it is given the name to show of the file."""
     with Path(path).open("rb") as file:
         for number, line in enumerate(file, start=1):
-            yield number, line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8", "strict" if shown else "replace")
+            except UnicodeDecodeError:
+                raise not_utf8(shown, number) from None
+            yield number, text.rstrip("\r\n")
 
 
 def windows(path: str, count: int, size: int) -> Iterable[str]:

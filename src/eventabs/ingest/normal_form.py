@@ -179,7 +179,6 @@ def normal_form(
     zone: str,
     dayfirst: bool | None = None,
     *,
-    digest: str = row_digest(()),
     duration_unit: DurationUnit = "s",
     described: bool = False,
     roles: Collection[str] = ROLES,
@@ -187,7 +186,7 @@ def normal_form(
     """Return the SELECT that normalizes the relation `raw` (see normal_form.sql).
 
     `zone` is a time zone's name, or "" where wall times stay as they are. `dayfirst` None: there are no dates such as
-    03/04/2026. `digest` is SQL; `duration_unit`: of durations that are plain numbers.
+    03/04/2026. `duration_unit`: of durations that are plain numbers.
     `described`: rows may have both an action and a text. `roles`: those that the rows may have; the SQL for others, `{if role}...{else}...{end}`,
     takes as long to prepare as a small file to read.
     """
@@ -206,7 +205,6 @@ def normal_form(
         zoned=zoned if zone else "FROM summed",
         dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),
         thing=THING,
-        digest=digest,
         description=_DESCRIPTION if described else "NULL::VARCHAR",
         ending="split_text(description)" if described else _NO_ENDING,
         described=sql("described.sql") if described else _NOT_DESCRIBED,

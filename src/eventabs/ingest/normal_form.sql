@@ -1,8 +1,8 @@
--- Rows as text (file, line, problem and a column for each role) -> behaviors in normal form, row by row.
+-- Rows as text (file, line, problem, a digest of what duplicates share, and a column for each role) -> behaviors in normal form, row by row.
 -- The result has user_id, start (TIMESTAMP, wall time in microseconds), shift (offset in seconds or NULL), action, item (NULL: the text
 -- itself), place, duration, file, line, text (a sentence, or words that say the action themselves; else NULL), reason (NULL for readable rows), mark and digest.
 WITH trim_ends AS (
-    SELECT file, line, problem, {digest} AS digest, {trimmed_roles} FROM ({raw})
+    SELECT file, line, problem, digest, {trimmed_roles} FROM ({raw})
 ),
 marked AS (
     {if marker}SELECT * EXCLUDE (marker_word) REPLACE (

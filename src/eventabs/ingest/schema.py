@@ -1,11 +1,12 @@
-"""Schemas of known tools: one TOML file each maps fields to roles, by the name of the event.
+"""How the rows of a file are read: by the columns of its roles, or by the schema of a known tool.
 
-A schema becomes SQL over the values at its paths; everything behind the rows is shared with other exports.
+A schema is a TOML file that maps fields to roles, by the name of the event. Both become SQL over the values at their
+paths; everything behind the rows is shared.
 """
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -16,12 +17,13 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from eventabs.errors import ConfigError, InputError, toml_fault
-from eventabs.ingest.column_names import ROLES, plain
-from eventabs.ingest.columns import alternatives, refuse_absent_columns
-from eventabs.ingest.formats import Format, Query, Wanted
-from eventabs.ingest.inner_paths import InnerPath, Inventory
+from eventabs.ingest.column_names import ROLES, fit, plain, stated_unit
+from eventabs.ingest.columns import BEHIND, alternatives, input_table, refuse_absent_columns
+from eventabs.ingest.formats import CONSTANT, Format, Query, Wanted
+from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import quoted, quoted_list
 from eventabs.language import gettext as _
+from eventabs.records import DurationUnit
 
 NO_SCHEMA: Final = "none"  # as the schema: columns are found by name
 NON_BEHAVIOR: Final = "non_behavior"  # the problem of a row that is not a behavior
@@ -29,6 +31,7 @@ _EVENT: Final = "event"  # the role of the event's name
 _MILLISECONDS: Final = "milliseconds"  # the role of a duration, by its unit
 _ROLES: Final = (*ROLES, _EVENT, _MILLISECONDS)
 _ANY: Final = "*"
+_NAMED: Final = 0.7  # how well a column's name fits a role
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda it: (it,) if isinstance(it, str) else it)]
@@ -84,32 +87,60 @@ class Schema(_Table):
         return max(map(len, sets), default=0)
 
 
-class FileSchema:
-    """A schema with the fields of one file, and those that the user named, by role."""
+class Reading:
+    """How the rows of one file are read: the columns and paths of each role, by the rules of a schema if it has one.
+
+    `named`: columns by role as settings name them; without a schema, those of all roles.
+    """
 
     def __init__(
-        self, schema: Schema, inventory: Inventory, named: Mapping[str, str], *, has_user: bool = False
+        self,
+        inventory: Inventory,
+        named: Mapping[str, str],
+        schema: Schema = Schema(title="", recognized_by=(), columns={}),
+        *,
+        has_user: bool = False,
     ) -> None:
         self.schema = schema
         self._has_user = has_user
         self._named = {role: tuple(alternatives(path, inventory)) for role, path in named.items() if path}
         self._inventory = inventory
-        self._columns = {
-            role: self._here(paths)
-            for role, paths in {**schema.columns, **self._named}.items()
-            if self._here(paths)
-        }
+        columns = {role: self._here(paths) for role, paths in {**schema.columns, **self._named}.items()}
+        self._columns = {role: paths for role, paths in columns.items() if paths}
         self._aliases: dict[str, str] = {}
         others = {_EVENT: self._here(path for path in schema.non_behaviors if path != _EVENT)}
-        for columns in (self._columns, *map(self._of_rule, schema.events), others):
-            for path in chain.from_iterable(columns.values()):
-                self._aliases.setdefault(path, f"v{len(self._aliases)}")
+        for by_role in (self._columns, *map(self._of_rule, schema.events), others):
+            for path in chain.from_iterable(by_role.values()):
+                if path[0] != CONSTANT:
+                    self._aliases.setdefault(path, f"v{len(self._aliases)}")
 
     @property
     def roles(self) -> dict[str, str]:
         """The paths by role in order of trial, such as `userId | anonymousId`, or `"me"`: a constant."""
         constant = f'"{self.schema.one_user}"'
-        return {role: " | ".join(paths) or constant for role, paths in self._shown().items()}
+        return {role: BEHIND.join(paths) or constant for role, paths in self._shown().items()}
+
+    @property
+    def says_less(self) -> bool:
+        """Whether a column of the file has an object where the schema finds none, or a user where it takes all rows as one person's."""
+        columns = (self.schema.columns, *(rule.columns for rule in self.schema.events))
+        lacks_things = "item" not in self.roles and any("item" in each for each in columns)
+        is_of_one = bool(self.schema.one_user) and not (self._has_user or self.user_columns)
+        lacking = {role for role, lacks in (("item", lacks_things), ("user", is_of_one)) if lacks}
+        return any(fit(name, role) > _NAMED for role in lacking for name in self.unused)
+
+    @property
+    def known_roles(self) -> Collection[str]:
+        """The roles that a row may have; with a schema, all."""
+        return ROLES if self.schema.name else self._columns.keys()
+
+    @property
+    def unit(self) -> DurationUnit | None:
+        """The unit that the name of the duration's column states, None without one and with a schema."""
+        names = self._place(self._columns["duration"][0]).names if "duration" in self._columns else ()
+        if self.schema.name or not names:
+            return None
+        return stated_unit(" ".join(names[-2:])) or stated_unit(names[-1])
 
     @property
     def user_columns(self) -> tuple[str, ...]:
@@ -119,7 +150,10 @@ class FileSchema:
     @property
     def places(self) -> dict[str, tuple[InnerPath, ...]]:
         """The same as paths, none for a constant."""
-        return {role: tuple(map(self._place, paths)) for role, paths in self._shown().items()}
+        return {
+            role: tuple(self._place(path) for path in paths if path[0] != CONSTANT)
+            for role, paths in self._shown().items()
+        }
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -148,43 +182,47 @@ class FileSchema:
     @property
     def wanted(self) -> Wanted:
         """What to read from the file. A broken row keeps the first column of the user."""
-        first = self._columns.get("user", ("",))[0]
+        first = next((path for path in self.user_columns if path in self._aliases), "")
         return [(alias, path) for path, alias in self._aliases.items()] + [("user", first)]
 
-    def select(self, query: Query, kept: Sequence[str] = ()) -> Query:
-        """Return the query of the roles over a query of `wanted` and the columns `kept`."""
+    def select(self, query: Query, digest: str) -> Query:
+        """Return the query of the roles, and of the SQL `digest`, over a query of `wanted` and what that needs."""
+        roles = ", ".join(f'{self._role(role)} AS "{role}"' for role in ROLES)
+        if not self.schema.name:
+            return replace(query, sql=f"SELECT line, problem, {roles}, {digest} AS digest FROM ({query.sql})")
         absent = quoted_list(self.schema.absent)
-        values = [
+        values = ", ".join(
             f"CASE WHEN trimmed({alias}) NOT IN ({absent}) THEN trimmed({alias}) END AS {alias}"
             if absent
             else f"trimmed({alias}) AS {alias}"
             for alias in self._aliases.values()
-        ]
+        )
         event = self._first(self._columns.get(_EVENT, ()))
         if self.schema.action:
             event = f"coalesce({event}, {quoted(self.schema.action)})"
-        roles = ", ".join([*(f'{self._role(role)} AS "{role}"' for role in ROLES), *kept])
         return replace(
             query,
-            sql=f"""SELECT line, {self._problem()} AS problem, {roles} FROM (
+            sql=f"""SELECT line, {self._problem()} AS problem, {roles}, digest FROM (
                 SELECT *, plain_word({_EVENT}) AS word FROM (
-                    SELECT *, {event} AS {_EVENT} FROM (SELECT line, problem, {", ".join([*values, *kept])} FROM ({query.sql}))))""",
+                    SELECT *, {event} AS {_EVENT} FROM (SELECT * REPLACE ({values}), {digest} AS digest FROM ({query.sql}))))""",
         )
 
     def _here(self, paths: Iterable[str]) -> tuple[str, ...]:
-        """Return the paths that the file has."""
-        return tuple(path for path in paths if self._inventory.find(path))
+        """Return the paths that the file has, and words for all rows."""
+        return tuple(path for path in paths if path[0] == CONSTANT or self._inventory.find(path))
 
     def _of_rule(self, rule: EventRule) -> dict[str, tuple[str, ...]]:
         return {role: self._here(paths) for role, paths in rule.columns.items() if role not in self._named}
 
     def _first(self, paths: Sequence[str]) -> str:
         """Return the SQL of the first path with a value."""
-        values = [self._aliases[path] for path in paths]
-        return f"coalesce({', '.join(values)})" if values else "NULL::VARCHAR"
+        values = [quoted(path[1:]) if path[0] == CONSTANT else self._aliases[path] for path in paths]
+        if len(values) > 1:
+            return f"coalesce({', '.join(f'trimmed({value})' for value in values)})"
+        return values[0] if values else "NULL::VARCHAR"
 
     def _role(self, role: str) -> str:
-        if role == "action" and role not in self._named:
+        if role == "action" and self.schema.name and role not in self._named:
             return self._cases(lambda rule: quoted(rule.action) if rule.action else _EVENT, _EVENT)
         if role == "user":
             return f"coalesce({self._by_event('user')}, {quoted(self.schema.one_user) if self.schema.one_user else 'NULL'})"
@@ -289,7 +327,7 @@ class SchemaChoice:
         columns = [each.columns.get(role, ()) for each in self._schemas for role in ("time", "end")]
         return frozenset(path for paths in columns for path in paths)
 
-    def of_file(self, source: Format, named: Mapping[str, str]) -> FileSchema | None:
+    def of_file(self, source: Format, named: Mapping[str, str]) -> Reading | None:
         """Return the schema of a file, None if it is from no known tool. `named`: the user's columns by role.
 
         Raises InputError if the file lacks the user or time of a named schema.
@@ -298,8 +336,18 @@ class SchemaChoice:
         best = self._named or max(self._schemas, key=lambda schema: schema.fits(inventory), default=None)
         if best is None or not (self._named or best.fits(inventory)):
             return None
+        found = Reading(inventory, named, best, has_user=has_user)
+        if not self._named and found.says_less:
+            return None
         refuse_absent_columns(path, inventory, named)
-        found = FileSchema(best, inventory, named, has_user=has_user)
+        held = (
+            value_at(row.values, place) for row in source.sample() for place in found.places.get("user", ())
+        )
+        if not self._named and best.one_user and found.places.get("user") and not any(held):
+            message = _("{path} names nobody in its column {column}; say whose file it is: --user me")
+            error = InputError(message.format(path=path, column=found.user_columns[0]))
+            error.proposal = input_table({"user": best.one_user}, {})
+            raise error
         for role in ("time",) if has_user else ("user", "time"):
             if role not in found.roles:
                 message = _(

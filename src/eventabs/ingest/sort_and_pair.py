@@ -1,6 +1,6 @@
 """The tables of an opened export: staged rows, sorted behaviors, users."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +10,6 @@ from typing import Final
 import duckdb
 
 from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.column_names import ROLES
 from eventabs.ingest.files import copies_written
 from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
 from eventabs.ingest.normal_form import (
@@ -20,9 +19,8 @@ from eventabs.ingest.normal_form import (
     errors_named,
     normal_form,
     number,
-    row_digest,
 )
-from eventabs.ingest.schema import NON_BEHAVIOR
+from eventabs.ingest.schema import NON_BEHAVIOR, Reading
 from eventabs.language import gettext as _
 from eventabs.records import MAX_CHARACTERS, DurationUnit, Shard
 
@@ -106,32 +104,28 @@ def insert_behaviors(
     connection: duckdb.DuckDBPyConnection,
     index: int,
     rows: Query,
+    reading: Reading,
     *,
     zone: str,
     dayfirst: bool | None,
-    compared: Sequence[str],
     duration_unit: DurationUnit = "s",
-    stated_unit: DurationUnit | None = None,
-    described: bool = False,
-    roles: Collection[str] = ROLES,
     strict: Format | None = None,
     shard: Shard | None = None,
 ) -> int:
     """Stage the rows of an export's file, the run's file number `index`, or those of a shard. Returns how many all are.
 
     `duration_unit` is that of durations that are plain numbers; where it is "s", as by default, the one that their column's
-    name states wins, `stated_unit`. Rows may be duplicates only where they are equal in the columns `compared` of `rows`, "" for one that the file lacks.
-    `described`: rows may have both an action and a text; `roles`: those that they may have. Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
+    name states wins. Rows may be duplicates only where their `digest` is equal. Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
     about the first row of the file `strict` that cannot be read.
     """
     order = _date_order(connection, rows) if dayfirst is None else dayfirst
-    unit = stated_unit if stated_unit and duration_unit == "s" else duration_unit
+    unit = reading.unit if reading.unit and duration_unit == "s" else duration_unit
 
     def normal(sql: str) -> str:
         raw = f"SELECT {index} AS file, * FROM ({sql})"
-        digest = row_digest(compared)
+        described = reading.roles.keys() >= {"text", "action"}
         return normal_form(
-            raw, zone, order, digest=digest, duration_unit=unit, described=described, roles=roles
+            raw, zone, order, duration_unit=unit, described=described, roles=reading.known_roles
         )
 
     kept, all_rows = _keep_shard(connection, rows, shard) if shard else (rows, None)

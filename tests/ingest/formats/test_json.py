@@ -80,22 +80,15 @@ def test_a_line_of_many_megabytes_is_read(tmp_path: Path) -> None:
 
 
 def test_json_lines_with_mixed_line_endings_keep_their_line_numbers(tmp_path: Path) -> None:
-    text = '{"user": 1, "b": 2}\r\n{"user": 2}\n\r\n{"user": 3}\r\n'
+    text = '{"user": 1, "b": 2}\r\n{"user": 2}\n\r\n{"user": 3}\r\nc\rd\n{"user": 4}'
     assert loaded(open_input_file(tmp_path, "a.jsonl", text)) == [
         (1, None, "1", "2"),
         (2, None, "2", None),
         (3, "blank", None, None),
         (4, None, "3", None),
+        (5, "bad_json", None, None),
+        (6, None, "4", None),
     ]
-
-
-def test_a_copy_of_json_lines_has_one_kind_of_line_ending_and_as_many_lines(tmp_path: Path) -> None:
-    target = tmp_path / "copy"
-    opened = open_input_file(tmp_path, "a.jsonl", '{"a": 1}\n')
-    assert isinstance(opened, Json)
-    Path(opened.file.text).write_bytes(b"a\r\nb\n\r\nc\rd\ne")
-    opened.tidy(target)
-    assert target.read_bytes() == b"a\nb\n\nc d\ne\n"
 
 
 def test_a_broken_element_of_an_array_is_rejected_alone(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """What every input format can do, and the SQL that formats share."""
 
+import csv
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -59,6 +60,18 @@ class InputFile:
         """Return the path of another copy."""
         return self.copy.with_name(f"{self.copy.name}-{name}")
 
+    def of_copy(self, copy: Path, *, binary: bool = False) -> "InputFile":
+        """Return the file with another text, that of a copy. It stays the same file."""
+        content = replace(files.inspect(str(copy), binary=binary), sha256=self.content.sha256)
+        return replace(self, text=str(copy), content=content)
+
+    def as_csv(self, rows: Iterable[Iterable[object]]) -> "InputFile":
+        """Return the file as a copy of its rows in CSV."""
+        copy = self.copy_named("rows")
+        with copy.open("w", encoding="utf-8", newline="") as target:
+            csv.writer(target, lineterminator="\n").writerows(self.stop.until(rows))
+        return self.of_copy(copy)
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -72,22 +85,6 @@ class Query:
         """Return the rows as those of `user`; unchanged for ""."""
         sql = f'SELECT * REPLACE ({quoted(user)} AS "user") FROM ({self.sql})'
         return replace(self, sql=sql) if user else self
-
-    def first_filled(self, columns: Mapping[str, Sequence[str]]) -> "Query":
-        """Return the rows with the first filled one of several columns `role0`, `role1`, ... as that of the role.
-
-        What begins with CONSTANT is no column, but a word for all rows.
-        """
-        firsts, parts = list[str](), list[str]()
-        for role, paths in columns.items():
-            names = [
-                quoted(path[1:]) if path[0] == CONSTANT else f"{role}{n}" for n, path in enumerate(paths)
-            ]
-            firsts.append(f'coalesce({", ".join(f"trimmed({name})" for name in names)}) AS "{role}"')
-            parts += [name for name in names if name[0] != "'"]
-        left = f"EXCLUDE ({', '.join(parts)})" if parts else ""
-        sql = f"SELECT * {left} REPLACE ({', '.join(firsts)}) FROM ({self.sql})"
-        return replace(self, sql=sql) if columns else self
 
 
 Insert = Callable[[Query], int]  # inserts the rows into a table, returns their number
@@ -105,7 +102,9 @@ class Format(ABC):
     """An input file in one format."""
 
     is_text: ClassVar[bool] = True  # read as UTF-8 without compression
+    is_unnamed = False  # rows without a header, whose columns are called c1, c2, ...
     skipped_lines = 0  # titles above and sums below the rows
+    left_tables: Sequence[str] = ()  # others of the file with a user and a time
     unwrapped = ""  # the list in the file's one object that holds the rows
 
     def __init__(self, file: InputFile) -> None:

@@ -8,24 +8,21 @@ import csv
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, dropwhile, islice, takewhile
 from pathlib import Path
-from textwrap import shorten
 from typing import Final, NamedTuple
 
 import duckdb
 
 from eventabs.errors import InputError
 from eventabs.ingest import files
-from eventabs.ingest.column_names import CANONICAL, MARKERS, SHAPES, fit, plain
+from eventabs.ingest.column_names import SHAPES, fit
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted, text_reader
 from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.language import gettext as _
 
 _LOOKED_AT: Final = 120  # lines at the start that may be the header
-_PROPOSED_BY: Final = 1000  # lines whose values name their columns
-_FEW: Final = 20  # different values: more are things, not actions
 _FOLLOWING: Final = 20  # rows below a header that decide whether it is one
 _SHARE: Final = 0.8
 _NAMED: Final = 0.7  # how well a column's name says that it holds times
@@ -33,7 +30,7 @@ _LONGEST_FOOTER: Final = 50  # lines
 _DELIMITERS: Final = (",", "\t", ";", "|")
 # Regular expressions of blanks as delimiters: wide gaps, blanks but not between date and time, any blank.
 _COLUMNS_APART: Final = r"(?: {2,}|\t)[ \t]*"
-_STAMP_KEPT: Final = r"(?<!\d{4}-\d\d-\d\d)[ \t]+|[ \t]+(?!\d\d?:\d\d)"
+_STAMP_KEPT: Final = r"(?<!\d{4}-\d\d-\d\d)(?<![ \t])[ \t]+|[ \t]+(?![ \t]*\d\d?:\d\d)"
 _BLANKS: Final = (_COLUMNS_APART, _STAMP_KEPT, r"[ \t]+")
 
 _DATE: Final = re.compile(
@@ -44,9 +41,6 @@ _STAMP: Final = re.compile(
     rf"{_DATE.pattern}[ T]+{_CLOCK.pattern}.*|1\d{{9}}(?:\.\d+)?|1\d{{12}}|[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} +\d{{1,2}} .*\d{{4}}"
 )
 _NUMBER: Final = re.compile(r"[¥$€+-]?\d[\d,]*(?:\.\d+)?%?")
-_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
-_CODE: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
-_LASTING: Final = re.compile(r"(?:\d+(?:\.\d+)? ?(?:小时|分钟?|秒|hours?|h|min|m|sec|s) ?)+")
 _RULE: Final = re.compile(r"[-=_*#~—]{4,}.*")
 _SUMMARY: Final = re.compile(
     r"\W*(?:(?:grand |sub)?totals?|sum|summary|average|count|generated|exported|end of|\d+ (?:rows|records)|notes?:)\b"
@@ -55,7 +49,6 @@ _SUMMARY: Final = re.compile(
 )
 # A quoted field, with the blanks that some programs write behind its closing quote.
 _QUOTED: Final = re.compile(r'("(?:[^"]|"")*")(?:[ \t]+(?=[,;|\t]|$))?')
-_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
 
 
 class Dialect(NamedTuple):
@@ -117,53 +110,6 @@ _HEADERLESS: Final = tuple(
 )
 
 
-def find_layout(
-    lines: Sequence[str],
-    named: Sequence[str],
-    time_column: str,
-    headers: Mapping[tuple[str, ...], re.Pattern[str]],
-) -> Layout | None:
-    """Return the layout of a text that begins with `lines`, None if its rows have no header.
-
-    `named`: the columns of a text without a header, as the user named them; `headers`: those of known texts, each with
-    a pattern of its lines. Raises csv.Error for a line that cannot be split.
-    """
-    tried = [
-        (number, line.replace("\r", " ").rstrip(" ")) for number, line in enumerate(lines) if line.strip()
-    ]
-    tried = max(tried[:_LOOKED_AT], _records(tried[:_LOOKED_AT]), key=_alike)
-    texts = [line for _number, line in tried]
-    found = (
-        _named_layout(texts, named)
-        if named
-        else _known_layout(texts, headers) or _headed_layout(texts, time_column)
-    )
-    return found._replace(above=tried[found.above][0]) if found and tried else found
-
-
-def proposal(lines: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Propose names for the columns of rows without a header by their values; also return the first row.
-
-    Names such as c3 have no role. No column is called user_id unless one has users.
-    """
-    texts = [line.replace("\r", " ") for line in lines if line.strip()][:_PROPOSED_BY]
-    first, rows = _rows_alike(texts, _dialect(texts[:_LOOKED_AT]))
-    columns = [[row[position].strip() for row in rows] for position in range(len(rows[0]))]
-    return _names_by_values(columns), texts[first : first + 1]
-
-
-def footer_length(lines: Sequence[str], layout: Layout) -> int:
-    """Return the number of last lines that are sums and remarks, not rows: what follows a rule or a word for a sum."""
-    length = 0
-    for count, line in enumerate(reversed(lines[-_LONGEST_FOOTER:]), start=1):
-        fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
-        if _fits(fields, layout.needed, len(layout.columns)) and any(map(_is_time, fields)):
-            break
-        if _is_rule(fields) or _is_summary(fields):
-            length = count
-    return length
-
-
 def _records(lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
     """Join lines that are inside one quote."""
     records: list[tuple[int, str]] = []
@@ -212,7 +158,7 @@ def _named_layout(lines: Sequence[str], named: Sequence[str]) -> Layout:
     return Layout(dialect, columns, len(columns), has_header=False)
 
 
-def _headed_layout(lines: Sequence[str], time_column: str) -> Layout | None:
+def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
     """Return the layout by the best header; by the first line unless the text looks like rows without a header."""
     dialect = _dialect(lines)
     by_kind = (
@@ -224,9 +170,10 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout | None:
     for rank, layout in sorted(found, key=lambda ranked: ranked[0][:2], reverse=True):
         if rank[0] or layout.dialect.is_blank == dialect.is_blank:
             return layout
-    _first, rows = _rows_alike(lines, dialect)
+    first, rows = _rows_alike(lines, dialect)
     if rows and len(rows[0]) > 1 and (any(map(_is_time, rows[0])) or all(map(_is_value, rows[0]))):
-        return None
+        unnamed = tuple(f"c{number}" for number in range(1, len(rows[0]) + 1))
+        return Layout(dialect, unnamed, len(unnamed), has_header=False, above=first)
     columns = tuple(name.strip() for name in dialect.lenient_fields(lines[0])) if lines else ()
     return Layout(dialect, columns, len(columns))
 
@@ -318,58 +265,10 @@ def _is_value(field: str) -> bool:
     return bool(_DATE.search(field) or _CLOCK.search(field) or _NUMBER.fullmatch(field))
 
 
-def _names_by_values(columns: Sequence[Sequence[str]]) -> list[str]:
-    kinds: dict[str, Callable[[str], object]] = {
-        "timestamp": _STAMP.fullmatch,
-        "end": _STAMP.fullmatch,
-        "date": _DATE.fullmatch,
-        "time": _CLOCK.fullmatch,
-        "action": lambda value: plain(value) in CANONICAL,
-        "state": lambda value: plain(value) in _MARKERS,
-        "duration": _LASTING.fullmatch,
-    }
-    names = [f"c{position}" for position in range(1, len(columns) + 1)]
-    free = [position for position, values in enumerate(columns) if any(values)]
-    for name, is_one in kinds.items():
-        if name in ("date", "time") and "timestamp" in names:
-            continue
-        for position in free:
-            values = [value for value in columns[position] if value]
-            if sum(map(bool, map(is_one, values))) >= _SHARE * len(values):
-                names[position] = name
-                free.remove(position)
-                break
-
-    def share(position: int, form: re.Pattern[str]) -> float:
-        values = [value for value in columns[position] if value]
-        return sum(bool(form.fullmatch(value)) for value in values) / len(values)
-
-    different = [len(set(filter(None, values))) for values in columns]
-    free = [position for position in free if share(position, _DECIMAL) != 1]
-    # a user comes back, and an id is rather a code than a number; what differs in every row is the row itself
-    again = [position for position in free if 1 < different[position] < sum(map(bool, columns[position]))]
-    codes = [position for position in again if share(position, _CODE) >= _SHARE]
-    if len(free) > 1:
-        user = max(codes, key=different.__getitem__) if codes else next(iter(again or free))
-        names[user] = "user_id"
-        free.remove(user)
-    words = [
-        position for position in free if share(position, _NUMBER) < _SHARE and share(position, _CODE) < _SHARE
-    ]
-    if free:
-        item = max(words, key=different.__getitem__) if words else free[0]
-        names[item] = "item"
-        few = [position for position in words if position != item and 1 < different[position] <= _FEW]
-        if few and "action" not in names:
-            names[few[0]] = "action"
-    return names
-
-
 _SAMPLE: Final = 1 << 18  # bytes that are read for columns and dialect
 _TAIL: Final = 1 << 16  # bytes that are read for sums and remarks at the end
 # A quote that is never closed must not swallow the file: a record ends within this many lines.
 _LONGEST_RECORD: Final = 1000
-_SHOWN: Final = 100  # characters of a first row
 
 
 class Record(NamedTuple):
@@ -381,10 +280,10 @@ class Record(NamedTuple):
 
 
 class Csv(Format):
-    """A CSV file."""
+    """A CSV file; `columns` are those of a copy of another file, whose first line is its header where `has_header`."""
 
-    def __init__(self, file: InputFile) -> None:
-        self.layout = Layout(Dialect(), (), 0)
+    def __init__(self, file: InputFile, columns: tuple[str, ...] = (), *, has_header: bool = False) -> None:
+        self.layout = Layout(Dialect(), columns, len(columns), has_header)
         self.is_regular = False  # whether each line is known to be one good record
         super().__init__(file)
         self.skipped_lines = self._skipped_lines()
@@ -396,21 +295,32 @@ class Csv(Format):
 
     def find_columns(self) -> tuple[str, ...]:
         """Return the names in the header, or the names for a file without one."""
-        path = self.file.path
-        lines = files.head(self.file.text, _SAMPLE)
+        if self.layout.columns:
+            return self.layout.columns
+        file, path, header = self.file, self.file.path, self.file.header
+        filled = [
+            (number, line.replace("\r", " ").rstrip(" "))
+            for number, line in enumerate(files.head(file.text, _SAMPLE))
+            if line.strip()
+        ][:_LOOKED_AT]
         try:
-            layout = find_layout(lines, self.file.header, self.file.named.get("time", ""), self.file.headers)
+            tried = max(filled, _records(filled), key=_alike)
+            texts = [line for _number, line in tried]
+            layout = (
+                _named_layout(texts, header)
+                if header
+                else _known_layout(texts, file.headers) or _headed_layout(texts, file.named.get("time", ""))
+            )
         except csv.Error as error:
             message = _(
                 "{path}: the first line is no header ({error}); export the behaviors as JSON lines or CSV"
             )
             raise InputError(message.format(path=path, error=error)) from None
-        if layout is None:
-            raise _no_header(path, lines)
-        named = self.file.header
-        if named and len(named) != len(layout.columns):
+        if header and len(header) != len(layout.columns):
             message = _("{path} has {found} fields in its first line, but --columns names {named}")
-            raise InputError(message.format(path=path, found=len(layout.columns), named=len(named)))
+            raise InputError(message.format(path=path, found=len(layout.columns), named=len(header)))
+        self.is_unnamed = not (header or layout.has_header) and layout.columns[:1] == ("c1",)
+        layout = layout._replace(above=tried[layout.above][0] if tried else 0)
         self.layout = layout._replace(below=self._footer_length(layout))
         return layout.columns
 
@@ -477,8 +387,8 @@ class Csv(Format):
         A line whose number of fields differs from the header's keeps only its user, if that is readable. `strict`:
         the copy ends with the first such line. Returns an upper bound of the longest row in bytes.
         """
-        user = self.columns.index(user_column) if user_column in self.columns else None
-        longest = 0
+        user = self.columns.index(user_column) if user_column in self.columns else len(self.columns)
+        dialect, longest = self.layout.dialect, 0
         with target.open("w", encoding="utf-8", newline="") as copy:
             writer = csv.writer(copy, lineterminator="\n")
             for line, text, fields in self.file.stop.until(
@@ -487,8 +397,12 @@ class Csv(Format):
                 row = fields
                 if row is None:
                     row = [""] * len(self.columns)
-                    if user is not None:
-                        row[user] = self._field_of_broken(text, user)
+                    parts = text.split() if dialect.is_blank else text.split(dialect.delimiter)
+                    # the last field may be cut off, and behind a quote none is certain
+                    if user + 1 < min(len(parts), len(row) + 1) and dialect.quote not in "".join(
+                        parts[: user + 1]
+                    ):
+                        row[user] = parts[user]
                 longest = max(longest, writer.writerow((line, "bad_csv" if fields is None else "", *row)))
                 if strict and fields is None:
                     break
@@ -496,7 +410,10 @@ class Csv(Format):
 
     def records(self) -> Iterator[Record]:
         """Yield the records without blank lines, the header first. Raises InputError if the file is not UTF-8."""
-        lines, width, delimiter = self._lines(), len(self.columns), self.layout.dialect.delimiter
+        end = self.file.content.lines - self.layout.below if self.layout.below else None
+        table = islice(files.lines(self.file.text, self.file.path), self.layout.above, end)
+        lines = ((number, text.replace("\r", " ")) for number, text in table)
+        width, delimiter = len(self.columns), self.layout.dialect.delimiter
         ahead = deque[tuple[int, str]]()  # lines that were read to find a closing quote, not yet used
         while following := ahead.popleft() if ahead else next(lines, None):
             line, text = following
@@ -518,18 +435,6 @@ class Csv(Format):
             if "".join(fields or text).strip():
                 yield Record(line, text, fields)
 
-    def _lines(self) -> Iterator[tuple[int, str]]:
-        """Yield the lines of the table, beginning with its header."""
-        with Path(self.file.text).open("rb") as file:
-            for number, raw in enumerate(islice(file, self._last_line), start=1):
-                if number <= self.layout.above:
-                    continue
-                try:
-                    text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError:
-                    raise files.not_utf8(self.file.path, number) from None
-                yield number, text.rstrip("\r\n").replace("\r", " ")
-
     def _split(self, text: str) -> list[str] | None:
         fields = self.layout.dialect.fields(text)
         width = len(self.columns)
@@ -537,33 +442,28 @@ class Csv(Format):
             return None
         return [*fields, *[""] * (width - len(fields))][:width]
 
-    def _field_of_broken(self, text: str, position: int) -> str:
-        """Return one field of a broken line, "" if it may be cut off or a quote makes it uncertain."""
-        dialect = self.layout.dialect
-        fields = text.split() if dialect.is_blank else text.split(dialect.delimiter)
-        certain = position + 1 < len(fields) and dialect.quote not in "".join(fields[: position + 1])
-        return fields[position] if certain else ""
-
-    @property
-    def _last_line(self) -> int | None:
-        return self.file.content.lines - self.layout.below if self.layout.below else None
-
     def _footer_length(self, layout: Layout) -> int:
+        """Return the number of last lines that are sums and remarks, not rows: what follows a rule or a word for a sum."""
         with Path(self.file.text).open("rb") as file:
             start = max(0, file.seek(0, os.SEEK_END) - _TAIL)
             file.seek(start)
             lines = file.read().decode("utf-8-sig", errors="replace").removesuffix("\n").split("\n")
-        return footer_length(lines[1:] if start else lines[layout.above + 1 :], layout)
+        below = lines[1:] if start else lines[layout.above + 1 :]
+        length = 0
+        for count, line in enumerate(reversed(below[-_LONGEST_FOOTER:]), start=1):
+            fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
+            if _fits(fields, layout.needed, len(layout.columns)) and any(map(_is_time, fields)):
+                break
+            if _is_rule(fields) or _is_summary(fields):
+                length = count
+        return length
 
     def _skipped_lines(self) -> int:
         """Count the nonblank lines above and below the table."""
-        if not self.layout.above and not self.layout.below:
-            return 0
-        outside = (
-            text
-            for number, text in files.lines(self.file.text)
-            if number <= self.layout.above or number > (self._last_line or number)
-        )
+        above, below = self.layout.above, self.layout.below
+        lines = files.lines(self.file.text) if above or below else iter(())
+        last = self.file.content.lines - below
+        outside = (text for number, text in lines if not above < number <= last)
         return sum(bool(text.strip(' \t"' + self.layout.dialect.delimiter)) for text in outside)
 
     @property
@@ -572,14 +472,3 @@ class Csv(Format):
 
     def _fields(self, reader: str, wanted: Wanted) -> tuple[str, str]:
         return self.nested(reader, wanted, lambda column: f"c{self.columns.index(column)}")
-
-
-def _no_header(path: str, lines: Sequence[str]) -> InputError:
-    """Return the error for rows without a header, with proposed columns to copy."""
-    names, rows = proposal(lines)
-    options = f"--columns {','.join(names)}" + ("" if "user_id" in names else " --user me")
-    message = _(
-        "{path} has no header; name its columns, by their values: {options} (a column such as c3 is left out). First row: {row}"
-    )
-    first = shorten(rows[0], _SHOWN, placeholder=" ...")
-    return InputError(message.format(path=path, options=options, row=first))

@@ -5,8 +5,8 @@ DuckDB reads one flat object a line; anything else is copied into that form firs
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from eventabs.ingest.formats.base import (
     selected,
     text_reader,
 )
-from eventabs.ingest.inner_paths import OBJECT, Inventory, PathReader
+from eventabs.ingest.inner_paths import OBJECT, Inventory, PathReader, parse_path, value_at
 from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
@@ -41,11 +41,10 @@ _WINDOW: Final = 1 << 16
 _NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line has it
 _NEWLINES: Final = re.compile(r"[\r\n]+")
 _NAMED: Final = 0.7  # how well a key says that its value is a time
-_LOOK: Final = 1 << 16  # characters
 _DEEPEST: Final = 4  # lists within lists that are followed
 _CHUNK: Final = 1 << 20
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|[\[\]{},]|"')
-_IN_LIST: Final = 2  # depth of brackets: of the object, and of the list
+_MARK: Final = re.compile(r"\S")
 _decoded: Final = json.JSONDecoder().raw_decode
 
 
@@ -54,7 +53,7 @@ class TooLongError(Exception):
 
 
 class NotOneObjectError(Exception):
-    """Something follows the top-level object."""
+    """The text is not one object."""
 
 
 class Json(Format):
@@ -135,7 +134,9 @@ class Json(Format):
         query = self.query(wanted)
         try:
             if not self.file.content.one_newline:
-                self.tidy(copy)
+                with Path(self.file.text).open("rb") as original, copy.open("wb") as target:
+                    for line in self.file.stop.until(original):
+                        target.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
                 query = replace(query, values=(as_glob(str(copy)),))
             insert(query)
         except duckdb.Error:
@@ -144,22 +145,22 @@ class Json(Format):
         finally:
             copy.unlink(missing_ok=True)
 
-    def tidy(self, target: Path) -> None:
-        """Copy the file with LF as its only line ending."""
-        with Path(self.file.text).open("rb") as original, target.open("wb") as copy:
-            for line in self.file.stop.until(original):
-                copy.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
-
 
 def _one_object_a_line(file: InputFile) -> InputFile:
     """Return the file with a flat object on each line: itself, or a copy."""
     text = file.text
-    lines = files.head(text, _HEAD)
     around: dict[str, Any] = {}
-    if is_spread(lines) or (file.content.longest > files.LONGEST_LINE and file.content.lines == 1):
+    first, second = [*(line.strip() for line in files.head(text, _HEAD) if line.strip()), "", ""][:2]
+    opens_more = first.startswith("{") and first.endswith(("[", "{", ","))
+    is_spread = opens_more and _object(first) is None and _object(second) is None
+    is_vast = file.content.longest > files.LONGEST_LINE and file.content.lines == 1
+    if first.startswith("[") or is_spread or is_vast:
         array = file.copy_named("array")
         around, text = split_array(text, array, file.stop), str(array)
-    if around or is_nested(files.head(text, _HEAD), file.times):
+    # the first readable record has its times only inside a list
+    record = next((each for line in files.head(text, _HEAD) if (each := _object(line)) is not None), {})
+    inner = list(_flat(record, {}, file.times, 0))
+    if around or (inner != [record] and any(_has_time(each, file.times) for each in inner)):
         flat = file.copy_named("flat")
         flatten(text, flat, file.times, around, file.stop)
         text = str(flat)
@@ -168,26 +169,7 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     if not Path(text).stat().st_size:
         message = _("{path} holds no record; name a file with a row for each behavior")
         raise InputError(message.format(path=file.path))
-    content = replace(files.inspect(text), sha256=file.content.sha256)
-    return replace(file, text=text, content=content)
-
-
-def is_spread(lines: Sequence[str]) -> bool:
-    """Whether a text with these first lines is a JSON array, or an object spread over lines."""
-    first, second = [*(line.strip() for line in lines if line.strip()), "", ""][:2]
-    if first.startswith("[") or first == "{":
-        return True
-    opens_more = first.startswith("{") and first.endswith(("[", "{", ","))
-    return opens_more and _object(first) is None and _object(second) is None
-
-
-def is_nested(lines: Iterable[str], times: Collection[str]) -> bool:
-    """Whether the first readable record has its times only inside a list."""
-    for line in lines:
-        if (record := _object(line)) is not None:
-            found = list(_flat(record, {}, times, 0))
-            return found != [record] and any(_has_time(each, times) for each in found)
-    return False
+    return file.of_copy(Path(text))
 
 
 def split_array(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
@@ -197,37 +179,29 @@ def split_array(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
     An element that is not JSON is copied unchanged on its line. Raises InputError if one is too long.
     """
     with _opened(path, copy) as (file, target):
+
+        def write(texts: Iterable[str]) -> None:
+            for text in stop.until(texts):
+                target.write(" ".join(map(str.strip, _NEWLINES.split(text.strip()))) + "\n")
+
         try:
             if Path(path).stat().st_size > files.LONGEST_LINE:
+                around: dict[str, Any] = {}
                 try:
-                    return _split_object(file, target, stop)
+                    write(records_inside(file, around, files.LONGEST_LINE))
                 except NotOneObjectError:
+                    file.seek(0)
                     target.seek(0)
                     target.truncate()
-            file.seek(0)
-            _write(target, stop.until(elements(file, files.LONGEST_LINE)))
+                else:
+                    return around
+            write(elements(file, files.LONGEST_LINE))
         except TooLongError:
             message = _(
                 "{path} has a JSON value longer than {limit} MB that is no list of records; write one record a line"
             )
             raise InputError(message.format(path=path, limit=files.LONGEST_LINE >> 20)) from None
     return {}
-
-
-def _split_object(file: TextIO, target: TextIO, stop: Stop) -> dict[str, Any]:
-    """Copy the records inside the file's one object, and return its other fields. Raises NotOneObjectError."""
-    if not file.read(_LOOK).lstrip().startswith("{"):
-        raise NotOneObjectError
-    file.seek(0)
-    around: list[str] = []
-    _write(target, stop.until(records_inside(file, around, files.LONGEST_LINE)))
-    fields = _object("".join(around)) or {}
-    return {key: value for key, value in fields.items() if value != []}
-
-
-def _write(target: TextIO, elements: Iterable[str]) -> None:
-    joined = (" ".join(map(str.strip, _NEWLINES.split(element.strip()))) for element in elements)
-    target.writelines(line + "\n" for line in joined)
 
 
 def flatten(path: str, copy: Path, times: Collection[str], around: Mapping[str, Any], stop: Stop) -> None:
@@ -286,13 +260,8 @@ def _has_user(record: Mapping[str, Any]) -> bool:
 def _has_time(record: Mapping[str, Any], times: Collection[str]) -> bool:
     if any(key in times or fit(key, "time") > _NAMED for key in record):
         return True
-    return any(_reaches(record, path.split(".")) for path in times if "." in path)
-
-
-def _reaches(record: object, keys: Sequence[str]) -> bool:
-    for key in keys:
-        record = record.get(key) if isinstance(record, dict) else None
-    return record is not None
+    paths = (parse_path(path, record) for path in times if "." in path)
+    return any(path and value_at(record, path) is not None for path in paths)
 
 
 @contextmanager
@@ -312,137 +281,108 @@ def _object(text: str) -> dict[str, Any] | None:
     return loaded if isinstance(loaded, dict) else None
 
 
-class _Scanner:
-    """Finds the strings, brackets and commas of a file, a chunk at a time.
-
-    `start`: offset of the text that was not taken yet; at most `longest` characters of it are kept.
-    """
+class _Text:
+    """The text of a file from a place on; at most `longest` characters of one value are held."""
 
     def __init__(self, file: TextIO, longest: int) -> None:
         self._file = file
         self._longest = longest
         self._text = ""
-        self._position = 0
-        self._before = 0  # end of the token before
-        self.start = 0
+        self._at = 0
 
-    def tokens(self) -> Iterator[re.Match[str]]:
-        """Yield the tokens. Raises TooLongError."""
-        is_inside = False  # a string that is not closed yet; it never ends on another line
-        more = " "
-        while more:
-            more = self._read_on()
-            if is_inside and more and '"' not in more and "\n" not in more:
-                continue  # a search of all of it for every chunk would take minutes
-            is_inside = False
-            while token := _TOKEN.search(self._text, self._position):
-                if token.group() == '"' and more and self._text.find("\n", token.end()) < 0:
-                    is_inside = True
-                    break
-                self._before, self._position = self._position, token.end()
-                yield token
+    def mark(self, behind: int = 0) -> str:
+        """Return the next character that is not white space, "" at the end; `behind` looks further on, without a move."""
+        while not (found := _MARK.search(self._text, self._at + behind)):
+            self._at = self._at if behind else len(self._text)
+            if not self._read_on():
+                return ""
+        self._at = self._at if behind else found.start()
+        return found[0]
 
-    def take(self, end: int | None = None) -> str:
-        """Return the text up to `end` (None: all of it) and continue behind it."""
-        end = len(self._text) if end is None else end
-        text = self._text[self.start : end]
-        self.start = end
+    def take(self, ends: str = "") -> str:
+        """Return the value here and go on behind it; a broken one goes on to the next of `ends` outside its brackets."""
+        while (end := self._end(ends)) is None and self._read_on():
+            pass
+        text = self._text[self._at : end]
+        self._at += len(text)
         return text
 
-    def take_before(self, token: re.Match[str]) -> str | None:
-        """Return the text up to the token before; None if anything but white space lies between."""
-        return None if self._text[self._before : token.start()].strip() else self.take(self._before)
+    def elements(self) -> Iterator[str]:
+        """Yield the texts of a list's elements, and go on behind it; the text continues behind its bracket."""
+        while (mark := self.mark()) not in ("", "]"):
+            if mark == ",":
+                self.skip()
+            else:
+                yield self.take(",]")
+        self.skip()
 
-    def skip_object(self, token: re.Match[str]) -> bool:
-        """Continue behind the object that begins here; False if it is broken or longer than the text."""
-        try:
-            self._position = _decoded(self._text, token.start())[1]
-        except (ValueError, RecursionError):
-            return False
-        return True
+    def skip(self) -> None:
+        """Go on behind one character."""
+        self._at += 1
 
-    def is_at_the_end(self) -> bool:
-        """Whether nothing but white space follows."""
-        rest = iter(lambda: self._file.read(_CHUNK), "")
-        return not self._text[self.start :].strip() and not any(chunk.strip() for chunk in rest)
+    def _end(self, ends: str) -> int | None:
+        """Return the end of the value, None if what follows decides it."""
+        with suppress(ValueError, RecursionError):
+            end = _decoded(self._text, self._at)[1]
+            if (following := _MARK.search(self._text, end)) and (not ends or following[0] in ends):
+                return end
+        depth = 0
+        for token in _TOKEN.finditer(self._text, self._at):
+            mark = token[0]
+            if mark == '"' and self._text.find("\n", token.end()) < 0:
+                return None  # a string that is not closed yet; it never ends on another line
+            if depth <= 0 and mark in ends:
+                return token.start()
+            depth += (mark in "[{") - (mark in "]}")
+            if depth <= 0 and not ends and mark in "]}":
+                return token.end()
+        return None
 
-    def _read_on(self) -> str:
-        chunk = self._file.read(_CHUNK)
-        self._text = self._text[self.start :] + chunk
-        self._position -= self.start
-        self.start = 0
-        if len(self._text) > self._longest:
+    def _read_on(self) -> bool:
+        rest = self._text[self._at :]
+        if len(rest) > self._longest:
             raise TooLongError
-        return chunk
+        # as much again: a long value is searched a few times, not once a chunk
+        chunk = self._file.read(max(_CHUNK, min(len(rest), self._longest - len(rest))))
+        self._text, self._at = rest + chunk, 0
+        return bool(chunk)
 
 
 def elements(file: TextIO, longest: int) -> Iterator[str]:
     """Yield the texts of an array's elements, or of consecutive values. Raises TooLongError.
 
-    Brackets outside strings are counted, so that an element that is not JSON spoils no other. `longest`
-    is in characters.
+    An element that is not JSON ends where brackets outside strings say so, and spoils no other. `longest` is in characters.
     """
-    scanner = _Scanner(file, longest)
-    depth = base = 0
-    opened = False
-    for token in scanner.tokens():
-        mark = token.group()
-        if mark == "{" and depth == base == 1 and scanner.skip_object(token):
+    text = _Text(file, longest)
+    while mark := text.mark():
+        if mark == "[":
+            text.skip()
+            yield from text.elements()
+        else:
+            yield text.take()
+
+
+def records_inside(file: TextIO, around: dict[str, Any], longest: int) -> Iterator[str]:
+    """Yield the texts of the records in one object's lists; its other fields go to `around`.
+
+    Raises NotOneObjectError if it is none or something follows it, and TooLongError.
+    """
+    text = _Text(file, longest)
+    if text.mark() != "{":
+        raise NotOneObjectError
+    text.skip()
+    while (mark := text.mark()) not in ("", "}"):
+        if mark in ",:":
+            text.skip()
             continue
-        if mark in "[{":
-            if not opened:
-                opened = True
-                base = 1 if mark == "[" else 0
-                scanner.start = token.end() if base else token.start()
-            depth += 1
-        elif mark in "]}":
-            depth -= 1
-            if depth < base or base == depth == 0:
-                yield from _unless_blank(scanner.take(token.start() if base else token.end()))
-                scanner.start = token.end()
-                depth = max(depth, 0)
-        elif mark == "," and depth == base == 1:
-            yield scanner.take(token.start())
-            scanner.start = token.end()
-    yield from _unless_blank(scanner.take().strip())
-
-
-def records_inside(file: TextIO, around: list[str], longest: int) -> Iterator[str]:  # noqa: C901  one automaton reads better in one piece
-    """Yield the texts of the records in one object's lists; its other text goes to `around`.
-
-    Raises NotOneObjectError if something follows it, and TooLongError.
-    """
-    scanner = _Scanner(file, longest)
-    depth = 0
-    in_records = was_opening = False
-    for token in scanner.tokens():
-        mark = token.group()
-        if mark == "{" and depth == _IN_LIST:
-            if not in_records and was_opening and (text := scanner.take_before(token)) is not None:
-                in_records = True
-                around.append(text)
-            if in_records and scanner.skip_object(token):
-                was_opening = False
-                continue
-        was_opening = mark in "[{"
-        if was_opening:
-            depth += 1
-        elif mark in "]}":
-            depth -= 1
-            if in_records and depth < _IN_LIST:
-                yield from _unless_blank(scanner.take(token.start()))
-                in_records = False
-            elif depth == 0:
-                around.append(scanner.take(token.end()))
-                if not scanner.is_at_the_end():
-                    raise NotOneObjectError
-                return
-        elif mark == "," and in_records and depth == _IN_LIST:
-            yield scanner.take(token.start())
-            scanner.start = token.end()
-    yield from _unless_blank(scanner.take())
-
-
-def _unless_blank(text: str) -> Iterator[str]:
-    if text.strip():
-        yield text
+        key = text.take(":,}").strip()
+        if text.mark() == ":":
+            text.skip()
+        if text.mark() == "[" and text.mark(behind=1) == "{":
+            text.skip()
+            yield from text.elements()
+        elif (field := _object(f"{{{key}:{text.take(',}')}}}")) is not None:
+            around |= field
+    text.skip()
+    if text.mark():
+        raise NotOneObjectError

@@ -1,16 +1,13 @@
 """Text whose lines have a known form: logs of web servers (Apache, nginx, IIS), exported chats."""
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from eventabs.ingest import files
 from eventabs.ingest.formats.base import InputFile
-from eventabs.ingest.formats.csv import Csv, Dialect, Layout
+from eventabs.ingest.formats.csv import Csv
 
 _CLOCK: Final = r"(?:오[전후] |[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?"
 _DAY: Final = r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}|\d{4}[년年] ?\d{1,2}[월月] ?\d{1,2}[일日]|\d{1,2} [A-Z][a-z]{2,8},? \d{4}|[A-Z][a-z]{2,8} \d{1,2},? \d{4}"
@@ -31,6 +28,10 @@ _FORMS: Final = (
     (re.compile(rf"[\u200e\u202a]?[\[(]?{_STAMP}[\])]?(?:,| -)?\s+(?:{_NICK})?(.*)"), _CHAT),
 )
 # `User: ann, Action: left`, `user=ann action=left`
+_MARKS: Final = ("\u200e", "\u200f")  # begin what the program itself says
+_NOTICE: Final = re.compile(
+    "end-to-end encrypt|端(?:到|对|對)端|Ende-zu-Ende|bout en bout|extremo a extremo|ponta a ponta|crittografati end-to-end|エンドツーエンド|сквозн"
+)
 _PART: Final = re.compile(r"(?<=[ \t,;|])([A-Za-z][\w ]{0,20})[:=](?=[ \w\"])")
 _FIELDS: Final = "#Fields:"  # W3C: the columns follow
 _SHARE: Final = 0.4  # of the first lines, the others go on
@@ -43,16 +44,8 @@ class Lines(Csv):
 
     def __init__(self, file: InputFile) -> None:
         pattern, self._names = _form(files.first_bytes(file.text))
-        copy = file.copy_named("rows")
         self._left_out = 0
-        with copy.open("w", encoding="utf-8", newline="") as target:
-            writer = csv.writer(target, lineterminator="\n")
-            for row, lines in self._rows(file, pattern):
-                if row:
-                    writer.writerow(row)
-                target.write("\n" * (lines - bool(row)))
-        content = replace(files.inspect(str(copy)), sha256=file.content.sha256)
-        super().__init__(replace(file, text=str(copy), content=content))
+        super().__init__(file.as_csv(self._rows(file, pattern)), self._names)
         self.skipped_lines = self._left_out
 
     @staticmethod
@@ -60,37 +53,30 @@ class Lines(Csv):
         """Whether many of the first lines have one of the forms."""
         return bool(_form(start)[1])
 
-    def find_columns(self) -> tuple[str, ...]:
-        """Return the names of the form's columns."""
-        self.layout = Layout(Dialect(), self._names, len(self._names), has_header=False)
-        return self._names
-
-    def _rows(self, file: InputFile, pattern: re.Pattern[str]) -> Iterator[tuple[list[str], int]]:
-        """Yield the fields of each row, the line itself of a broken one, and its number of lines; above the first, no fields.
+    def _rows(self, file: InputFile, pattern: re.Pattern[str]) -> Iterator[list[str]]:
+        """Yield the fields of each row, of a broken one the line itself, and nothing for each other line.
 
         Raises InputError if it is not UTF-8.
         """
-        row: list[str] = []
-        lines, is_chat = 0, self._names == _CHAT
-        with Path(file.text).open("rb") as text:
-            for number, raw in enumerate(file.stop.until(text), start=1):
-                try:
-                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
-                except UnicodeDecodeError:
-                    raise files.not_utf8(file.path, number) from None
-                found = pattern.fullmatch(line)
-                if found or not (is_chat or line.startswith("#") or not line.strip()):
-                    if lines:
-                        yield row, lines
-                    fields = found.groups("") if found else (line,)
-                    row, lines = ["" if field == "-" and not is_chat else field for field in fields], 0
-                elif row and is_chat:
-                    row[-1] = f"{row[-1]} {line}".strip()
-                else:
-                    self._left_out += bool(line.strip())
-                lines += 1
-        if lines:
-            yield row, lines
+        rows: list[list[str]] = []  # the last one, and the lines behind it
+        is_chat = self._names == _CHAT
+        for _number, line in files.lines(file.text, file.path):
+            found = pattern.fullmatch(line)
+            if is_chat and found and _NOTICE.search(found[3]) and (not rows or found[3][:1] in _MARKS):
+                self._left_out += 1  # of the program itself, under the name of the chat
+                rows.append([])
+                continue
+            if found or not (is_chat or line.startswith("#") or not line.strip()):
+                yield from rows
+                fields = found.groups("") if found else (line,)
+                rows = [["" if field == "-" and not is_chat else field for field in fields]]
+                continue
+            if is_chat and rows and rows[0]:
+                rows[0][-1] = f"{rows[0][-1]} {line}".strip()
+            else:
+                self._left_out += bool(line.strip())
+            rows.append([])
+        yield from rows
 
 
 def _form(start: bytes) -> tuple[re.Pattern[str], tuple[str, ...]]:
