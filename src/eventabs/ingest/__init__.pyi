@@ -3,6 +3,7 @@ from .export import Export as Export, UserGroup as UserGroup, open_export as ope
 from .files import FileStamp as FileStamp, expand as expand
 from .frames import Frame as Frame
 from .input_warnings import Description as Description, FileMapping as FileMapping, ReadRow as ReadRow
+from .masking import masked_sample as masked_sample
 from .normal_form import (
     as_glob as as_glob,
     check_pattern as check_pattern,

@@ -439,6 +439,7 @@ def open_export(
     paths: Sequence[str],
     *,
     columns: Mapping[str, str],
+    action_names: Mapping[str, str] = {},
     profiles: str,
     profile_columns: Sequence[str],
     timezone: str,
@@ -463,7 +464,7 @@ def open_export(
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
     Rows that differ in a column other than those `technical`, and those of the schema, are no duplicates.
     `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
-    `columns` maps roles to columns or paths ("" finds them), `schema` is a tool's name, "none", a TOML file of the user's own,
+    `columns` maps roles to columns or paths ("" finds them), `action_names` the words of actions to what they mean, `schema` is a tool's name, "none", a TOML file of the user's own,
     or "" (found by the fields); `timezone` is a name or ""; `duration_unit` is that of durations that are plain numbers. `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. `shard`: only the rows of its users are kept, and
     with the first one those without a user. Scratch files live in
@@ -497,7 +498,7 @@ def open_export(
             profile_user, shown = find_profile_columns(
                 profile.file.path, profile.columns, columns.get("user", ""), profile_columns
             )
-        sort_and_pair.prepare(connection, len(shown))
+        sort_and_pair.prepare(connection, len(shown), action_names)
         choice = ColumnChoice(connection, columns)
         parts = {"header": header, "sheet": sheet, "table": table, "user": user}
         behaviors = BehaviorFiles(
@@ -533,7 +534,7 @@ def open_export(
                 mapped,
                 choice.warnings,
                 zone=timezone,
-                settings={"duration_unit": duration_unit, "dayfirst": dayfirst},
+                settings={"duration_unit": duration_unit, "dayfirst": dayfirst, "names": action_names},
             )
             give_back_memory(connection)
         read = [each.file for each in (*behaviors.sources, profile) if each]

@@ -99,6 +99,7 @@ def open_input(
     return open_export(
         paths,
         columns=settings.input.columns.model_dump(),
+        action_names=settings.input.names,
         profiles=settings.input.profiles,
         profile_columns=settings.profiles.columns,
         timezone=settings.input.timezone,
