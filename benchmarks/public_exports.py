@@ -3,8 +3,8 @@
     python benchmarks/public_exports.py DIR... [--json] [--only ID]
 
 DIR holds the files as ID.*; they are not in the repository. The truth is that of public_exports.toml and public_truth.py,
-or of DIR/truth.toml and DIR/truth.py (same keys; RULES and rows(ID, PATH) give each row's user, time, action, item and
-seconds). Each is read untouched, and every user, time and duration is compared, row by row. What is not right is read again
+or of DIR/truth.toml and DIR/truth.py (same keys; rows(ID, PATH) gives user, time, action, item and seconds of each row of the
+files in RULES). Each is read untouched, and every user, time and duration is compared, row by row. What is not right is read again
 with the first proposal copied: that of a refusal, else the settings that warnings name. A line a file says which roles were
 wrong, a line a set counts the outcomes.
 """
@@ -77,8 +77,9 @@ def truth_of(folder: Path) -> tuple[list[Rule], Truth]:
     spec.loader.exec_module(module)  # type: ignore[union-attr]
 
     def found(path: Path, entry: Rule, user: str | None) -> list[Row]:
-        rule = module.RULES[entry["id"]]
-        is_other = user and user not in _listed(entry.get("user"))[:1]
+        if (rule := module.RULES.get(entry["id"])) is None:
+            return list(rows(path, entry, user))
+        is_other = isinstance(rule, dict) and user and user not in _listed(entry.get("user"))[:1]
         module.RULES[entry["id"]] = {**rule, "user": user} if is_other else rule
         try:
             return [Row(*row) for row in module.rows(entry["id"], str(path))]
