@@ -15,7 +15,7 @@ from eventabs.ingest.schema import SchemaChoice
 from eventabs.stop import Stop
 
 _PROFILED: Final = 1000  # rows
-_SHOWN: Final = 20  # of these, spread evenly
+SHOWN_ROWS: Final = 20  # of these, spread evenly
 _MOST: Final = 150  # columns and paths, those that are filled most
 _LONGEST: Final = 80  # characters of a value
 _INSIDE: Final = 4  # characters of an id that is masked inside other values too: "1" is everywhere
@@ -39,7 +39,7 @@ def masked_sample(paths: Sequence[str], folder: Path, **settings: Any) -> tuple[
     often = sorted((each.filled for each in found), reverse=True)[:_MOST]
     shown = [each for each in found if each.filled >= often[-1]][:_MOST]
     masked = _masking(found)
-    spread = sorted({len(sample) * number // _SHOWN for number in range(_SHOWN)} if sample else ())
+    spread = sorted({len(sample) * number // SHOWN_ROWS for number in range(SHOWN_ROWS)} if sample else ())
     rows = [{each.column: masked(each, row) for each in shown if each.values[row]} for row in spread]
     texts = [json.dumps(row, ensure_ascii=False) for row in rows]
     text = "\n".join(["Columns:", *map(_described, shown), "", "Rows:", *texts])

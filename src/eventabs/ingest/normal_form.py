@@ -215,7 +215,9 @@ def normal_form(
 
 def define_macros(connection: duckdb.DuckDBPyConnection, names: Mapping[str, str] = {}) -> None:
     """Define the SQL macros of the normal form. `names`: what the export calls actions, and what they are."""
-    actions = words.CANONICAL | {words.plain(each): words.canonical_action(name) for each, name in names.items()}
+    actions = words.CANONICAL | {
+        words.plain(each): words.canonical_action(name) for each, name in names.items()
+    }
     connection.execute(sql("times.sql", units=_UNITS))
     connection.execute(
         sql(

@@ -5,19 +5,18 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
-import tomlkit
 
 from eventabs import providers  # loads the HTTP stack when it is first looked up
 from eventabs.config import Settings, explained_settings, overlay
 from eventabs.errors import ConfigError, EndpointError, InputError, UsageError
-from eventabs.ingest import masked_sample
+from eventabs.ingest import SHOWN_ROWS, Export, input_table, masked_sample
 from eventabs.language import gettext as _
 from eventabs.object_stores import is_address
 from eventabs.prompts import TokenCounter
@@ -33,19 +32,22 @@ from eventabs.store import host_of
 _COMPARED: Final = 2000  # lines of the first file, whose rows are compared one by one
 _MAY_SET: Final = {"user", "dayfirst", "duration_unit", "columns", "names"}
 _OF_ZONES: Final = {"utc_times", "foreign_times"}  # warnings that are not about columns
-_COUNTS: Final = ("users", "behaviors", "rejected_rows")
 _FACTS: Final = ("user", "time", "duration", "activity")
 _Rows = dict[int, tuple[str, ...]]  # the _FACTS of each row of the first file, by line
 
 
 @dataclass(frozen=True, slots=True)
 class ReadColumns:
-    """Tables of the config file, and how the input is read by them. `refused`: why it is not, or is not sure."""
+    """Tables of the config file, and how the input is read by them. `refused`: why it is not, or not unasked.
+
+    `counts`: users, behaviors, rejected rows; `doubts`: why the reading is not sound.
+    """
 
     proposal: str
     described: InputDescription | None = None
+    counts: tuple[int, int, int] = (0, 0, 0)
     refused: str = ""
-    first_reject: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 class Difference(NamedTuple):
@@ -60,23 +62,24 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AskedColumns:
-    """The columns by a model beside those by values. `doubts`: why the reading by the model is not sound."""
+    """The columns by a model beside those by values."""
 
     model: ReadColumns
     values: ReadColumns
+    agree: bool
     differences: tuple[Difference, ...]
-    doubts: tuple[str, ...]
 
-    @property
-    def agree(self) -> bool:
-        """Whether all users and rows are read alike."""
-        one, other = self.model.described, self.values.described
-        same = one and other and all(getattr(one.read, each) == getattr(other.read, each) for each in _COUNTS)
-        return bool(same) and not self.differences
+    def chosen(self, which: Literal["model", "values"]) -> dict[str, Any]:
+        """Return the settings of one of both. Raises UsageError where the input is not soundly read by them."""
+        read = self.model if which == "model" else self.values
+        if read.doubts:
+            message = _("nothing is written, since the input is not soundly read so: {doubt}")
+            raise UsageError(message.format(doubt=read.doubts[0]))
+        return tomllib.loads(read.proposal)
 
 
 def ask_columns(
-    invocation: Invocation, inputs: Sequence[str], on_request: Callable[[Request], object]
+    invocation: Invocation, inputs: Sequence[str], on_request: Callable[[str], object]
 ) -> AskedColumns:
     """Ask the model once about the first file; `on_request` hears before what is sent. Raises UsageError and EndpointError."""
     settings = invocation.settings()
@@ -87,19 +90,26 @@ def ask_columns(
     if any(path == STDIN or is_address(path) for path in paths):
         raise UsageError(_("--ask reads the input several times; copy it to a file, and name that"))
     request, header = columns_request(settings, paths)
-    values, rows = _read(invocation, {}, paths)
-    if values.proposal and not values.described:
-        refused = values.refused
-        values, rows = _read(invocation, tomllib.loads(values.proposal)["input"], paths)
-        values = replace(values, refused=refused)
-    on_request(request)
-    answer = parsed_columns(asyncio.run(_answer(settings, invocation.environment, request)), header)
+    values, by_values = _read(invocation, {}, paths)
+    if values.refused and values.proposal:
+        proposed, by_values = _read(invocation, tomllib.loads(values.proposal)["input"], paths)
+        values = replace(proposed, refused=values.refused)
+    message = _(
+        "Sent to {model} at {host}: names and types of the columns and {rows} rows of {path}, without ids of users; {tokens} tokens"
+    )
+    llm, tokens = settings.llm, f"{request.input_tokens:,}"
+    host = host_of(llm.base_url)
+    on_request(message.format(model=llm.model, host=host, rows=SHOWN_ROWS, path=paths[0], tokens=tokens))
+    endpoint = endpoint_of(llm, invocation.environment)
+    prober = providers.Prober(endpoint, sampling_of(llm), call_limits(settings))
+    answer = parsed_columns(asyncio.run(prober.ask(request)).text, header)
     try:
-        model, rows_by_model = _read(invocation, answer, paths)
+        model, by_model = _read(invocation, answer, paths, beside=values)
     except ConfigError as error:
         raise _unusable(str(error)) from None
-    differences = _differences(rows_by_model, rows) if model.described and values.described else ()
-    return AskedColumns(model, values, tuple(differences), tuple(_doubts(model, values)))
+    differences = tuple(_differences(by_model, by_values))
+    agree = bool(model.described) and model.counts == values.counts and not differences
+    return AskedColumns(model, values, agree, differences)
 
 
 def columns_request(settings: Settings, paths: Sequence[str]) -> tuple[Request, list[str]]:
@@ -112,14 +122,9 @@ def columns_request(settings: Settings, paths: Sequence[str]) -> tuple[Request, 
     question = resources.files(__package__).joinpath("columns_question.txt").read_text("utf-8")
     text = question.replace("$roles", roles) + sample
     tokens = TokenCounter(settings.prompt.tokenizer).count(text)
-    return Request(({"role": "user", "content": text},), {}, tokens, settings.budget.max_output_tokens), header
-
-
-async def _answer(settings: Settings, environment: Mapping[str, str], request: Request) -> str:
-    endpoint = endpoint_of(settings.llm, environment)
-    provider = providers.OpenAIProvider(endpoint, sampling_of(settings.llm), call_limits(settings))
-    async with aclosing(provider):
-        return (await provider.complete(request)).text
+    return Request(
+        ({"role": "user", "content": text},), {}, tokens, settings.budget.max_output_tokens
+    ), header
 
 
 def parsed_columns(text: str, header: Sequence[str]) -> dict[str, Any]:
@@ -144,46 +149,56 @@ def _unusable(fault: str) -> EndpointError:
     return EndpointError(message.format(fault=fault))
 
 
-def _read(invocation: Invocation, given: Mapping[str, Any], paths: Sequence[str]) -> tuple[ReadColumns, _Rows]:
+def _read(
+    invocation: Invocation, given: Mapping[str, Any], paths: Sequence[str], beside: ReadColumns | None = None
+) -> tuple[ReadColumns, _Rows]:
     """Read the input with settings of [input] `given`; also return rows of the first file. Raises ConfigError."""
     settings = replace(invocation, flags=overlay(invocation.flags, {"input": given})).settings()
     try:
         with opened_export(settings, paths) as export:
             refuse_unreadable(export, max_rejects=settings.input.max_rejects)
             rows: _Rows = {
-                row.line: (log.user_id, f"{row.start}", f"{row.duration or ''}", " ".join(filter(None, (*row[1:4], row.text))))
+                row.line: (
+                    log.user_id,
+                    f"{row.start}",
+                    f"{row.duration or ''}",
+                    f"{row.action} {row.item} {row.place}",
+                )
                 for log in export.user_logs()
                 for row in log.behaviors
                 if row.file == 0 and row.line <= _COMPARED
             }
-            rejects = {each.line: each.reason for each in export.rejects() if each.line <= _COMPARED}
-            rows |= {line: ("", "", "", reason) for line, reason in rejects.items()}
-            table = tomlkit.dumps(overlay(tomllib.loads(export.description.proposal), {"input": given}))
-            first = next((f"{line}: {reason}" for line, reason in rejects.items()), "")
-            return ReadColumns(table, describe_export(export, settings), first_reject=first), rows
+            found = tomllib.loads(export.description.proposal)["input"]
+            return ReadColumns(
+                _tables(overlay(found, given)),
+                describe_export(export, settings),
+                (export.users, export.behaviors, export.rejected_rows),
+                doubts=tuple(_doubts(export, beside)) if beside else (),
+            ), rows
     except InputError as error:
-        proposal = error.proposal or (tomlkit.dumps({"input": given}) if given else "")
-        return ReadColumns(proposal, refused=str(error)), {}
+        proposal = error.proposal or (_tables(given) if given else "")
+        return ReadColumns(proposal, refused=str(error), doubts=(str(error),)), {}
+
+
+def _tables(given: Mapping[str, Any]) -> str:
+    return input_table({key: given[key] for key in given if key != "columns"}, given.get("columns", {}))
+
+
+def _doubts(export: Export, beside: ReadColumns) -> Iterator[str]:
+    """Say why a reading is not sound: it rejects more than the one `beside` it, or has warnings of its own."""
+    if export.rejected_rows > (least := beside.counts[2]):
+        first = next(export.rejects())
+        message = _("{count} rows cannot be read, by values {least}; the first is line {line}: {reason}")
+        yield message.format(count=export.rejected_rows, least=least, line=first.line, reason=first.reason)
+    known = {each.code for each in beside.described.warnings} if beside.described else set()
+    yield from (each.message for each in export.description.warnings if each.code not in known | _OF_ZONES)
 
 
 def _differences(model: _Rows, values: _Rows) -> Iterator[Difference]:
     nothing = ("",) * len(_FACTS)
-    pairs = [(line, model.get(line, nothing), values.get(line, nothing)) for line in sorted(model | values)]
+    lines = sorted(model.keys() | values.keys()) if model and values else ()
+    pairs = [(line, model.get(line, nothing), values.get(line, nothing)) for line in lines]
     for number, what in enumerate(_FACTS):
         if other := [each for each in pairs if each[1][number] != each[2][number]]:
             line, one, two = other[0]
             yield Difference(what, len(other), line, one[number], two[number])
-
-
-def _doubts(model: ReadColumns, values: ReadColumns) -> Iterator[str]:
-    """Say why the reading by the model is not sound: it fails, rejects more than that by values, or has warnings of its own."""
-    if model.described is None:
-        yield model.refused
-        return
-    rejected = model.described.read.rejected_rows
-    least = values.described.read.rejected_rows if values.described else 0
-    if rejected > least:
-        message = _("{count} rows cannot be read, by values {least}; the first is line {line}")
-        yield message.format(count=f"{rejected:,}", least=f"{least:,}", line=model.first_reject)
-    known = {each.code for each in values.described.warnings} if values.described else set()
-    yield from (each.message for each in model.described.warnings if each.code not in known | _OF_ZONES)
