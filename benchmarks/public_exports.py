@@ -90,7 +90,7 @@ def truth_of(folder: Path) -> tuple[list[Rule], Truth]:
 
 
 def _matches(columns: str, allowed: list[str], header: list[str]) -> bool:
-    names = [column for column in columns.split(" | ") if column]
+    names = [column.removesuffix("[*]") for column in columns.split(" | ") if column]
     spelled = {
         *names,
         *(" ".join(name.split()) for name in names),

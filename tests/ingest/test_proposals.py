@@ -108,6 +108,106 @@ def test_ids_that_come_back_are_proposed_as_the_user_or_as_the_object_where_no_n
     assert proposed(tmp_path, path)["columns"] == {"user": "user_id", "time": "time", "item": "quiz_id"}
 
 
+def test_rows_whose_object_is_empty_are_records_and_lists_of_plain_values_are_objects(tmp_path: Path) -> None:
+    rows = [f"{n % 5}\t{time}\t{'[7, 8]' if n % 3 else '[]'}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.tsv", "\n".join(["user_id\ttime\tviewed_products", *rows]))
+    with opened(tmp_path, path) as export:
+        assert export.description.columns["item"] == "viewed_products[*]"
+        assert "guessed_activity" in {each.code for each in export.description.warnings}
+    assert {tuple(each.split("|")[2:4]) for each in facts(tmp_path, path)} == {
+        ("record", "7, 8"),
+        ("record", ""),
+    }
+
+
+def test_numbers_that_count_or_are_times_say_nothing_of_what_was_done(tmp_path: Path) -> None:
+    rows = [f"{n % 5},{time},1668157{n:06}.0,{n % 3},m{n % 2}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["user_id,time,task_start,overload_events,mode", *rows]))
+    with opened(tmp_path, path) as export:
+        assert export.description.columns["action"] == "mode"
+
+
+def test_users_that_are_numbers_within_a_team_are_told(tmp_path: Path) -> None:
+    rows = [f"{n % 2},t{n % 4}x,{time},song {n}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["user,team,time,item", *rows]))
+    with opened(tmp_path, path) as export:
+        (said,) = [each.message for each in export.description.warnings if each.code == "numbered_users"]
+    assert said.endswith('[input.columns] user = "team"')
+
+
+def test_an_id_of_one_is_proposed_as_the_user_where_no_other_comes_back(tmp_path: Path) -> None:
+    rows = "".join(f"{n},1,{time},milk\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"id,child_id,start,type\n{rows}")
+    assert proposed(tmp_path, path)["columns"]["user"] == "child_id"
+
+
+def test_a_session_of_some_rows_is_no_user(tmp_path: Path) -> None:
+    rows = "".join(f"{'s1' * (n % 2)},{time},view\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"session,time,action\n{rows}")
+    with pytest.raises(InputError, match="no user column that is sure"), opened(tmp_path, path):
+        pass
+
+
+def test_a_runner_up_for_an_object_is_named_beside_it(tmp_path: Path) -> None:
+    rows = "".join(f"{n % 5},{time},song {n % 9},film {n % 8}\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"user,time,song,film\n{rows}")
+    with opened(tmp_path, path) as export:
+        assert 'item = "song"  # or "film"' in export.description.proposal
+
+
+def test_addresses_and_ids_of_persons_are_users_of_rows_without_a_header(tmp_path: Path) -> None:
+    rows = [
+        f"{time},Prod-{n % 9},Cust-{n % 5},shop {n % 3},word {n % 4},tea {n}" for n, time in enumerate(TIMES)
+    ]
+    path = write(tmp_path, "a.csv", "\n".join(rows))
+    with pytest.raises(InputError, match="--columns timestamp,c2,user_id,"), opened(tmp_path, path):
+        pass
+    rows = [
+        f"{time.replace(' ', '  ')}  ORD{n % 9}  10.0.0.{n % 7}  {('GET', 'HEAD')[n % 2]}  /a/{n}"
+        for n, time in enumerate(TIMES)
+    ]
+    path = write(tmp_path, "b.tsv", "\n".join(rows))
+    with (
+        pytest.raises(InputError, match="--columns date,time,c3,user_id,action,item"),
+        opened(tmp_path, path),
+    ):
+        pass
+
+
+def test_a_schema_that_finds_no_object_or_takes_users_for_one_person_gives_way_to_the_columns(
+    tmp_path: Path,
+) -> None:
+    rows = [f"{time},u{n % 5},session_start,/page/{n}" for n, time in enumerate(TIMES)]
+    text = "\n".join(["event_timestamp,user_pseudo_id,event_name,page_uri", *rows])
+    assert (
+        facts(tmp_path, write(tmp_path, "a.csv", text))[0] == "u0|2026-01-01T09:01:00|session_start|/page/0||"
+    )
+    rows = [f"{time},{n * 1000},song {n},m{n % 5}" for n, time in enumerate(TIMES)]
+    text = "\n".join(["endTime,msPlayed,trackName,member", *rows])
+    with opened(tmp_path, write(tmp_path, "b.csv", text)) as export:
+        assert (export.description.columns["user"], export.users) == ("member", 5)
+
+
+def test_a_schema_whose_column_of_users_names_nobody_asks_whose_file_it_is(tmp_path: Path) -> None:
+    rows = [f"{time},60000,song {n}," for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["ts,ms_played,master_metadata_track_name,username", *rows]))
+    with (
+        pytest.raises(InputError, match=r"names nobody in its column username.*--user me"),
+        opened(tmp_path, path),
+    ):
+        pass
+    assert proposed(tmp_path, path) == {"user": "me"}
+    with opened(tmp_path, path, user="me") as export:
+        assert (export.users, export.behaviors) == (1, len(TIMES))
+
+
+def test_the_notice_that_messages_are_encrypted_is_no_message(tmp_path: Path) -> None:
+    notice = "[31/01/23, 12:09:00] Our group: \u200eMessages and calls are end-to-end encrypted.\n"
+    said = "[31/01/23, 12:10:00] Ann: it is end-to-end encrypted\n[31/01/23, 12:11:00] Bob: yes\n"
+    with opened(tmp_path, write(tmp_path, "a.txt", notice + said)) as export:
+        assert (list(export.user_ids()), export.behaviors, export.skipped_lines) == (["Ann", "Bob"], 2, 1)
+
+
 LOG = '9.9.9.{n} - - [17/May/2015:10:05:03 +0000] "GET /a{n} HTTP/1.1" 200 203 "http://x.org/" "Mozilla/5.0 (X11)"\n'
 W3C = "#Software: IIS\n#Fields: date time cs-method cs-uri-stem c-ip time-taken\n2016-01-10 00:07:26 GET /a 9.9.9.1 2000\n"
 

@@ -33,6 +33,7 @@ from eventabs.language import gettext as _, ngettext
 from eventabs.records import InputWarning
 
 NO_COLUMN: Final = "-"  # as the column of a role: no column has the role
+RECORD: Final = f"{CONSTANT}record"  # as the column of actions: every row says the same, that there was one
 BEHIND: Final = " | "  # between the columns of a role, of which the first that is filled counts
 _NEAR: Final = 0.85  # similarity above which a user's name is taken for a column's
 _LISTED: Final = 300  # characters
@@ -80,9 +81,10 @@ _FEW: Final = 20  # different values: more are things, not actions
 _NESTED: Final = 0.95  # of a score, for each step into an object
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
+_SHORT: Final = re.compile(r"\d{0,2}")  # a number within a group
 _FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
 _WORDED: Final = re.compile(r".+\s.+")
-_EPOCH: Final = re.compile(r"1\d{9}(?:\.\d+)?|1\d{12}")
+_EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
 _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
@@ -99,6 +101,9 @@ _SPOKEN: Final = re.compile(
 )
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
 _DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
+_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
+_RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
+_MOST_ALIKE: Final = 2  # columns of few values
 _ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
 # what a basic string of TOML may not hold as it is, and what is escaped where it is shown
 _UNSAFE: Final = re.compile(
@@ -159,7 +164,7 @@ class Profile(NamedTuple):
         found, rows = self.named(role), len(self.values)
         is_letter = len(self.names[-1]) == 1
         if rows < _LEAST or not found:
-            return 0.0 if is_letter else found
+            return 0.0 if is_letter else found if self.filled else found * 0.1
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1
         is_flag = _share(_FLAG, self.values) > _ALIKE
@@ -168,7 +173,9 @@ class Profile(NamedTuple):
         is_worded = _share(_WORDED, self.values) > _HALF > _share(_PERSONS, self.values)
         if role == "user" and is_worded and _SURE <= found < _SURE_NAME:  # the subject of a mail
             found *= _HALF
-        is_each = self.distinct > rows * _ALIKE
+        is_each, is_code = self.distinct > rows * _ALIKE, self.codes > _ALIKE
+        if role in _ACTIVITY and is_code and self.names[-1].lower().endswith("s"):  # `comments` counts them
+            found *= 0.3
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
@@ -181,20 +188,23 @@ class Profile(NamedTuple):
                 found *= _ALIKE
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
+            case "user" if (
+                found < _SURE_NAME and self.filled < 1 - _MORE
+            ):  # a session of some rows is no person
+                found *= _HALF
             case "user" if is_letter and self.distinct >= _HALF * self.filled * rows:  # nobody comes back
                 found = 0.0
             case "user" if self.distinct <= _HANDFUL and rows >= _SAMPLED and found < _SURE_NAME:
                 found *= _HALF
             case "action" | "item" if self.usual > _ALL_ALIKE:  # any other is better
                 found = min(found, max(_SURE, found * _HALF))
+            case "action" if is_code and self.distinct > _FEW:  # numbers of what was done are few
+                found *= 0.1
             case "action" if self.distinct > max(_FEW, _HALF * rows):
                 found *= _HALF
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
                 is_row = is_each and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
-                is_code = self.codes > _ALIKE
                 found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
-                if is_code and self.names[-1].lower().endswith("s"):  # `comments` counts them
-                    found *= 0.3
                 if role == "item" and self.distinct <= _FEW < rows * _MORE and self.named("action"):
                     found *= 0.9  # few values are rather what was done
         return found
@@ -211,7 +221,9 @@ def profiles(
     """Return what the columns hold, and the paths inside them but for those to a single element of a list."""
     paths = [
         path
-        for path in (*map(InnerPath, inventory.columns), *inventory.leaves)
+        for path in dict.fromkeys(
+            (*map(InnerPath, inventory.columns), *map(InnerPath.of_all, inventory.leaves))
+        )
         if (path.steps or path.column not in inventory.objects)
         and not any(isinstance(step, int) for step in path.steps)
     ]
@@ -302,6 +314,13 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if is_seldom and is_other and _DONE & roles.keys():
             continue
         sure = each.named(role) if is_seldom else score
+        if role in ("item", "place"):
+            close = (
+                of.column
+                for rest, what, of in pairs
+                if what == role and score - _NEAR_BY < rest and of is not each
+            )
+            near[role] = next((column for column in close if column not in used), "")
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
     if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used)):
@@ -314,6 +333,16 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     roles |= guessed
     if roles.get("result") in guessed.values():
         del roles["result"]
+    done = [
+        each.values for each in found if each.column in {roles[role] for role in _ACTIVITY & roles.keys()}
+    ]
+    if (
+        done
+        and len(done[0]) >= _LEAST
+        and "action" not in roles
+        and sum(map(any, zip(*done, strict=True))) < _ALIKE * len(done[0])
+    ):
+        guessed["action"] = roles["action"] = RECORD  # rows that say nothing else
     lasts, ends = (
         next((each for each in free if each.column == roles.get(role)), None) for role in ("duration", "end")
     )
@@ -445,8 +474,8 @@ def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
         told += any(map(_PERSON.fullmatch, words)) - 0.5 * (each.distinct <= _HANDFUL)
         return told + each.distinct / len(each.values) + each.named("user")
 
-    able = [each for each in _who_come_back(left, taken) if weight(each) > 1]
-    return max(able, key=weight, default=None)
+    able = [each for least in (2, 1) for each in _who_come_back(left, taken, least) if weight(each) > 1]
+    return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
 
 
 def _what(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
@@ -460,12 +489,12 @@ def _what(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
     return max(ids, key=lambda each: (each not in persons, each.distinct), default=None)
 
 
-def _who_come_back(left: Sequence[Profile], taken: Collection[str]) -> list[Profile]:
+def _who_come_back(left: Sequence[Profile], taken: Collection[str], least: int = 2) -> list[Profile]:
     return [
         each
         for each in left
         if len(each.values) >= _LEAST
-        and 1 < each.distinct <= _HALF * each.filled * len(each.values)
+        and least <= each.distinct <= _HALF * each.filled * len(each.values)
         and each.column not in taken
         and each.read <= _HALF
         and not is_excluded(each.names[-1], "done")
@@ -505,14 +534,23 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
     free = [each for each in free if _share(_DECIMAL, each.values) < 1]
     again = [each for each in free if 1 < each.distinct < each.filled * len(each.values)]
     ids = [each for each in again if _share(_ID, each.values) > _ALIKE]
+    persons = [each for each in again if _share(_ADDRESS, each.values) > _ALIKE]
+    persons += [each for each in ids if fit(re.split(r"\d", each.values[0])[0], "user")]  # Cust-18715
     if len(free) > 1:
+        ids = persons[:1] or ids
         names["user_id"] = max(ids, key=lambda each: each.distinct) if ids else next(iter(again or free))
         free.remove(names["user_id"])
-    words = [each for each in free if max(each.codes, each.read, _share(_ID, each.values)) <= _ALIKE]
+    coded = (_ID, _ADDRESS, _RANDOM)
+    words = [
+        each
+        for each in free
+        if max(each.codes, each.read, *(_share(form, each.values) for form in coded)) <= _ALIKE
+    ]
     if free:
         names["item"] = max(words, key=lambda each: each.distinct, default=free[0])
     few = [each for each in words if each is not names["item"] and 1 < each.distinct <= _FEW]
-    if few and "action" not in names:
+    # of several nothing says which one is it
+    if few and "action" not in names and len(few) <= _MOST_ALIKE:
         names["action"] = few[0]
     by_column = {each.column: name for name, each in names.items()}
     return [by_column.get(each.column, each.column) for each in found]
@@ -532,8 +570,8 @@ def required(path: str, choice: Choice, inventory: Inventory, source: Format | N
         what = _("no time column that is sure; name it")
     elif choice.near.get("user") and not has_user:
         what = _("two columns that may be the user, {first} and {second}; name one")
-    if not _ACTIVITY & proposed.keys():  # every row says the same: that there was one
-        proposed["action"] = f"{CONSTANT}record"
+    if not _ACTIVITY & proposed.keys():
+        proposed["action"] = RECORD
     if not what:
         return proposed
     template = _("{path} has {what} in eventabs.toml under [input.columns]; it has: {columns}")
@@ -592,7 +630,11 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
     """
     user, path = source.file.user, source.file.path
     message = ""
-    if column := next((column for column in user_columns if _has_several(source, column)), ""):
+    places = {column: source.inventory.find(column) or InnerPath(column) for column in user_columns}
+    seen = {
+        column: {value_of(row, place) for row in source.sample()} - {""} for column, place in places.items()
+    }
+    if column := next((column for column, values in seen.items() if len(values) > 1), ""):
         message = _(
             "{path} has the column {column} with several users, who would all become the one user {user}; leave out"
             ' --user ([input] user), or name the column: {setting}; if all rows are of one person: [input.columns] user = "-" as well'
@@ -609,12 +651,6 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
     if message:
         setting = column_setting("user", column)
         raise InputError(message.format(path=path, column=column, user=user, setting=setting))
-
-
-def _has_several(source: Format, column: str) -> bool:
-    path = source.inventory.find(column) or InnerPath(column)
-    found = {str(value) for row in source.sample() if (value := value_at(row.values, path)) not in (None, "")}
-    return len(found) > 1
 
 
 def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, str]) -> None:
@@ -717,7 +753,7 @@ class ColumnChoice:
     def __init__(self, connection: duckdb.DuckDBPyConnection, named: Mapping[str, str]) -> None:
         self._connection = connection
         self.named = named
-        self._known: dict[tuple[object, ...], tuple[list[Profile], dict[str, str]]] = {}
+        self._known: dict[tuple[object, ...], tuple[list[Profile], dict[str, str], dict[str, str]]] = {}
         self.warnings: list[InputWarning] = []
 
     def roles(self, source: Format) -> dict[str, str]:
@@ -732,7 +768,7 @@ class ColumnChoice:
             self.warnings += _guessed(choice, roles)
             if found and len(found[0].values) >= _LEAST:
                 self.warnings += self._doubts(found, roles)
-            self._known[key] = found, roles
+            self._known[key] = found, roles, choice.near
         return dict(self._known[key][1])
 
     def refuse_unnamed(self, source: Format) -> None:
@@ -748,9 +784,10 @@ class ColumnChoice:
         first = textwrap.shorten(rows[0].text, _SHOWN, placeholder=" ...")
         raise InputError(message.format(path=source.file.path, options=options, row=first))
 
-    def profiles(self, source: Format) -> list[Profile]:
-        """Return what the columns of a file hold whose roles were found."""
-        return self._known[source.columns, frozenset(source.inventory.leaves)][0]
+    def looked_at(self, source: Format) -> tuple[list[Profile], dict[str, str]]:
+        """Return what the columns of a file hold whose roles were found, and the runners-up by role."""
+        found, _roles, near = self._known[source.columns, frozenset(source.inventory.leaves)]
+        return found, near
 
     def users(self, source: Format) -> list[str]:
         """Return the columns that say whose rows they are, unless the user of the tool says that none does."""
@@ -759,8 +796,24 @@ class ColumnChoice:
         return [each.column for each in profiles(source.inventory, (), None) if each.named("user") > _SURE]
 
     def _doubts(self, found: Sequence[Profile], roles: Mapping[str, str]) -> Iterable[InputWarning]:
-        """Say which columns gave way, which named ones hold nothing, and which of the others hold more."""
+        """Say which columns gave way, which named ones hold nothing, which of the others hold more, and where users may be numbers in a group."""
         by_column = {each.column: each for each in found}
+        who = by_column.get(roles.get("user", ""))
+        if who and not self.named.get("user") and who.distinct <= _FEW and _share(_SHORT, who.values) == 1:
+            finer = [
+                each
+                for each in _who_come_back(found, [*roles.values()])
+                if each.codes < _HALF and each.distinct >= 2 * who.distinct and _is_within(each, who)
+            ]
+            for each in sorted(finer, key=lambda each: each.distinct)[:1]:
+                message = _(
+                    "the user column {column} holds the numbers of {count} users only, and {other} tells more apart; if a number is several"
+                    " people's: {setting}"
+                )
+                values = {"column": who.column, "count": who.distinct, "other": each.column}
+                yield warning(
+                    "numbered_users", message, setting=column_setting("user", each.column), **values
+                )
         for role, column in roles.items():
             chosen = by_column.get(column)
             if chosen is None:

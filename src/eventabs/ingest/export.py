@@ -24,7 +24,7 @@ from eventabs.ingest.columns import (
     with_marker,
 )
 from eventabs.ingest.files import FileStamp, refuse_events
-from eventabs.ingest.formats import Format, InputFile, Query, open_file
+from eventabs.ingest.formats import Format, Query, open_file
 from eventabs.ingest.input_warnings import Description, MappedFile, describe
 from eventabs.ingest.normal_form import (
     as_glob,
@@ -129,9 +129,9 @@ class BehaviorFiles:
         found = []
         for name, source, reading in zip(names, self.sources, self.readings, strict=True):
             used = {str(place) for places in reading.places.values() for place in places}
-            known = () if reading.schema.name else self._choice.profiles(source)
+            known, near = ([], {}) if reading.schema.name else self._choice.looked_at(source)
             left = tuple(each for each in known if each.column not in used)
-            found.append(MappedFile(name, source, reading, left))
+            found.append(MappedFile(name, source, reading, left, near))
         return found
 
     def _find_readings(self, sources: Sequence[Format]) -> list[Reading]:
@@ -426,14 +426,6 @@ class Export(sort_and_pair.RowCounts):
                     yield RejectedRow(self.files[index], line, reason, text, user_id)
 
 
-def _stamps(read: Sequence[InputFile]) -> tuple[FileStamp, ...]:
-    """Return the stamps of the files that were read, one for each archive."""
-    known = {
-        files.file_of(each.path): each.content.sha256 if each.text == each.path else None for each in read
-    }
-    return tuple(files.stamp(path, sha256) for path, sha256 in known.items())
-
-
 @contextmanager
 def open_export(
     paths: Sequence[str],
@@ -537,7 +529,13 @@ def open_export(
                 settings={"duration_unit": duration_unit, "dayfirst": dayfirst, "names": action_names},
             )
             give_back_memory(connection)
-        read = [each.file for each in (*behaviors.sources, profile) if each]
+        on_disk = {  # one for each archive
+            files.file_of(each.file.path): each.file.content.sha256
+            if each.file.text == each.file.path
+            else None
+            for each in (*behaviors.sources, profile)
+            if each and not copies.holds(each.file.path)
+        }
         compared, not_compared = behaviors.compared()
         yield Export(
             **asdict(counts),
@@ -545,7 +543,7 @@ def open_export(
             fingerprint=files.fingerprint(
                 [*behaviors.digests(copies), *([copies.content(profile.file).sha256] if profile else [])]
             ),
-            stamps=_stamps([file for file in read if not copies.holds(file.path)]),
+            stamps=tuple(files.stamp(path, sha256) for path, sha256 in on_disk.items()),
             roles={each.name: each.reading.roles for each in mapped},
             schemas={each.name: each.reading.schema.name for each in mapped},
             description=description,

@@ -51,6 +51,11 @@ class InnerPath(NamedTuple):
         """Write the path as it is named in settings."""
         return self.column + "".join(map(_written, self.steps))
 
+    def of_all(self) -> "InnerPath":
+        """Return the path to all elements of a list of plain values, where this leads to one of them."""
+        is_element = bool(self.steps) and isinstance(self.steps[-1], int)
+        return self._replace(steps=(*self.steps[:-1], Every())) if is_element else self
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names on the way to it, without those that every record's value has."""

@@ -47,12 +47,16 @@ _OFTEN: Final = 2  # times the mean number of rows a user
 
 
 class MappedFile(NamedTuple):
-    """A file that has been read. `name`: as it is shown; `left`: its columns and paths without a role, where no schema says what they are."""
+    """A file that has been read. `name`: as it is shown.
+
+    `left`: its columns and paths without a role, where no schema says what they are; `near`: those that nearly got a role.
+    """
 
     name: str
     source: Format
     reading: Reading
     left: tuple[Profile, ...]
+    near: Mapping[str, str]
 
 
 class Totals(NamedTuple):
@@ -66,6 +70,8 @@ class Totals(NamedTuple):
     bare_verbs: int  # usual actions without an object
     hours: list[int]
     span: timedelta
+    usual_action: str = ""
+    usual_item: str = ""
 
 
 def implausible(
@@ -79,30 +85,22 @@ def implausible(
 
     `unused`: the columns without a role; `words`: the one of them that says what was done, "" for none.
     """
-    usual_action, usual_object = _usual(connection)
-    totals = _totals(connection, usual_action, usual_object)
+    totals = _totals(connection)
     found = [*_unknown_users(connection, totals.rows), *_equal_rows(connection)]
     if totals.rows >= _LEAST:
         found += _users(connection, totals.rows)
-        found += _midnights(totals)
-        found += _actions(totals, usual_action, roles)
-        found += _objects(totals, usual_object, roles, unused, words)
+        found += _lines(totals, roles, unused, words)
         found += _milliseconds(connection, roles)
     if not zone and "offset" not in roles:
         found += _clock(totals)
     return found
 
 
-def _usual(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
-    """Return the most frequent action and object of the first users."""
+def _totals(connection: duckdb.DuckDBPyConnection) -> Totals:
+    verbs = ", ".join(map(quoted, ACTION_WORDS))
     ((action, item),) = connection.execute(f"""
         SELECT coalesce(CAST(mode(action) AS VARCHAR), ''), coalesce(CAST(mode(nullif(item, '')) AS VARCHAR), '')
         FROM behaviors WHERE rowid < {_HEAD} AND reason IS NULL""").fetchall()
-    return action, item
-
-
-def _totals(connection: duckdb.DuckDBPyConnection, action: str, item: str) -> Totals:
-    verbs = ", ".join(map(quoted, ACTION_WORDS))
     ((hours, first, last, *counts),) = connection.execute(
         f"""
         SELECT histogram(hour(start)) FILTER (start <> date_trunc('day', start)), min(start), max(start),
@@ -112,23 +110,29 @@ def _totals(connection: duckdb.DuckDBPyConnection, action: str, item: str) -> To
         [item, action],
     ).fetchall()
     by_hour = [(hours or {}).get(hour, 0) for hour in range(_HOURS)]
-    return Totals._make((*counts, by_hour, last - first if counts[0] else timedelta()))
+    lasts = last - first if counts[0] else timedelta()
+    return Totals._make((*counts, by_hour, lasts, action, item))
 
 
-def _actions(totals: Totals, action: str, roles: Collection[str]) -> list[InputWarning]:
-    if "action" not in roles or totals.with_usual_action <= _NEARLY_ALL * totals.rows:
-        return []
-    message = _(
-        '{share} of the rows have the action "{action}"; if another column says what was done, name it: {setting}'
-    )
-    share = _percent(totals.with_usual_action / totals.rows)
-    return [warning("one_action", message, share=share, action=action, setting=column_setting("action"))]
+def _lines(
+    totals: Totals, roles: Collection[str], unused: Sequence[str], words: str
+) -> Iterator[InputWarning]:
+    """Look for lines that all say the same, or are a bare verb.
 
-
-def _objects(
-    totals: Totals, item: str, roles: Collection[str], unused: Sequence[str], words: str
-) -> list[InputWarning]:
-    """Look for lines that are a bare verb. The export's own words may say all (`login:`), unless another column has more."""
+    The export's own words may say all (`login:`), unless another column has more.
+    """
+    if not sum(totals.hours):
+        message = _(
+            "all rows fall on 00:00, so that their order within a day is that of the file; if another column has the hour, name both: {setting}"
+        )
+        yield warning("midnights", message, setting='[input.columns] time = "...", date = "..."')
+    if "action" in roles and totals.with_usual_action > _NEARLY_ALL * totals.rows:
+        message = _(
+            '{share} of the rows have the action "{action}"; if another column says what was done, name it: {setting}'
+        )
+        share = _percent(totals.with_usual_action / totals.rows)
+        setting = column_setting("action")
+        yield warning("one_action", message, share=share, action=totals.usual_action, setting=setting)
     setting = column_setting("item" if "text" in roles or not words else "text", words or "...")
     if unused and not words:
         left = _("columns without a role: {columns}").format(columns=", ".join(unused[:_LISTED]))
@@ -140,18 +144,17 @@ def _objects(
             "{share} of the lines are a bare verb, which does not say what something was done with;"
             " name the column that does: {setting}"
         )
-        return [warning("no_object", message, share=_percent(bare / totals.rows), setting=setting)]
-    if words and "text" not in roles:
+        yield warning("no_object", message, share=_percent(bare / totals.rows), setting=setting)
+    elif words and "text" not in roles:
         message = _("not used: {column}; it looks like what was done, in words: {setting}")
-        return [warning("unused_column", message, column=words, setting=setting)]
-    if item and totals.with_usual_object > _NEARLY_ALL * totals.rows:
+        yield warning("unused_column", message, column=words, setting=setting)
+    elif totals.usual_item and totals.with_usual_object > _NEARLY_ALL * totals.rows:
         message = _(
             '{share} of the rows have the object "{item}"; if another column says with what something was done,'
             " name it: {setting}"
         )
         share = _percent(totals.with_usual_object / totals.rows)
-        return [warning("one_object", message, share=share, item=item, setting=setting)]
-    return []
+        yield warning("one_object", message, share=share, item=totals.usual_item, setting=setting)
 
 
 def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
@@ -167,14 +170,6 @@ def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWa
         yield warning("one_user", message, **values)
 
 
-def _midnights(totals: Totals) -> Iterator[InputWarning]:
-    if not sum(totals.hours):
-        message = _(
-            "all rows fall on 00:00, so that their order within a day is that of the file; if another column has the hour, name both: {setting}"
-        )
-        yield warning("midnights", message, setting='[input.columns] time = "...", date = "..."')
-
-
 def _equal_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[InputWarning]:
     """Look for many duplicates whose times are minutes or days, in which the same may be done twice."""
     query = f"""SELECT count(*), count(*) FILTER (reason = '{DUPLICATE}'), count(*) FILTER (start <> date_trunc('minute', start))
@@ -188,26 +183,24 @@ def _equal_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[InputWarning]
         yield warning("equal_rows", message, count=equal, setting="[input] keep_duplicates = true")
 
 
-def _clock(totals: Totals) -> list[InputWarning]:
-    hours = quietest_hours(totals)
-    seen = []
-    if hours:
-        early = _percent(sum(totals.hours[:_NIGHT]) / sum(totals.hours))
-        template = _("{early} of the rows lie from 0 to 6 o'clock, the fewest from {first} to {last}")
-        seen.append(template.format(early=early, first=hours[0], last=hours[1]))
-    if hours and totals.in_utc > _NEARLY_ALL * totals.rows:
+def _clock(totals: Totals) -> Iterator[InputWarning]:
+    if not (hours := quietest_hours(totals)):
+        return
+    early = _percent(sum(totals.hours[:_NIGHT]) / sum(totals.hours))
+    template = _("{early} of the rows lie from 0 to 6 o'clock, the fewest from {first} to {last}")
+    seen = template.format(early=early, first=hours[0], last=hours[1])
+    if totals.in_utc > _NEARLY_ALL * totals.rows:
         message = _(
             "the times are in UTC, and are taken as the users' own; name the zone that the users lived by:"
             " --timezone Asia/Shanghai, or UTC if that is right"
         )
-        return [InputWarning("utc_times", _("; ").join((message, *seen)))]
-    if not hours:
-        return []
-    message = _(
-        "the times look like those of another zone than the users'; export them with their offset from UTC and"
-        " give --timezone, or name the column with the minutes from UTC: {setting}"
-    ).format(setting=column_setting("offset"))
-    return [InputWarning("foreign_times", _("; ").join((message, *seen)))]
+        yield InputWarning("utc_times", _("; ").join((message, seen)))
+    else:
+        message = _(
+            "the times look like those of another zone than the users'; export them with their offset from UTC and"
+            " give --timezone, or name the column with the minutes from UTC: {setting}"
+        ).format(setting=column_setting("offset"))
+        yield InputWarning("foreign_times", _("; ").join((message, seen)))
 
 
 def quietest_hours(totals: Totals) -> tuple[int, int] | None:
@@ -248,7 +241,7 @@ def _milliseconds(connection: duckdb.DuckDBPyConnection, roles: Collection[str])
     return [warning("milliseconds", message, hours=f"{median / 3600:,.0f}", setting=setting)]
 
 
-def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> list[InputWarning]:
+def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
     users = number(connection, "SELECT count(*) FROM users")
     found = connection.execute(
         f"""SELECT user_id, readable FROM users
@@ -261,17 +254,9 @@ def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> list[Inp
         " log; leave these rows out, or name another column: {setting}"
     )
     setting = column_setting("user")
-    return [
-        warning(
-            "unknown_user",
-            message,
-            user=user,
-            count=count,
-            share=_percent(count / max(1, rows)),
-            setting=setting,
-        )
-        for user, count in found
-    ]
+    for user, count in found:
+        share = _percent(count / max(1, rows))
+        yield warning("unknown_user", message, user=user, count=count, share=share, setting=setting)
 
 
 def _percent(share: float) -> str:
@@ -376,7 +361,7 @@ def describe(
         mappings,
         _read_rows(connection, first, sample),
         tuple(dict.fromkeys(found)),
-        _proposal(mappings, first.source, settings),
+        _proposal(mappings, first, settings),
     )
 
 
@@ -386,6 +371,11 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
     if source.unwrapped:
         message = _("{path} holds one object; its list {column} is read as the rows")
         yield warning("unwrapped", message, path=file.name, column=source.unwrapped)
+    if source.left_tables:
+        message = _(
+            "{path} has other tables with a user and a time, which are not read: {tables}; to read one: [input] table"
+        )
+        yield warning("other_tables", message, path=file.name, tables=", ".join(source.left_tables))
     lists = [
         leaf.column for leaf in source.inventory.leaves if leaf.steps and not isinstance(leaf.steps[0], str)
     ]
@@ -419,16 +409,21 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         yield from [warning("anonymous_rows", message, setting=setting, **values)] if count else []
 
 
-def _proposal(mappings: Sequence[FileMapping], source: Format, settings: Mapping[str, object]) -> str:
+def _proposal(mappings: Sequence[FileMapping], first: MappedFile, settings: Mapping[str, object]) -> str:
     """Return tables of the config file that read the files as they were read: of a known tool its schema is enough."""
+<<<<<<< HEAD
     other = {name: value for name, value in settings.items() if value not in (None, "s", {})}
     kept = {**kept_settings(source), **other}
+=======
+    other = {name: value for name, value in settings.items() if value not in (None, "s")}
+    kept = {**kept_settings(first.source), **other}
+>>>>>>> ingest
     if len(mappings) > 1:
         return input_table(kept, {})
     (only,) = mappings
-    return (
-        input_table({**kept, "schema": only.schema}, {}) if only.schema else input_table(kept, only.columns)
-    )
+    if only.schema:
+        return input_table({**kept, "schema": only.schema}, {})
+    return input_table(kept, only.columns, first.near)
 
 
 def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileMapping:

@@ -202,7 +202,7 @@ def copied(copies: Copies, *, stop: Stop, on_copy: Callable[[Copying], object]) 
         with copies_written(copies.folder.parent):
             for target in copies.objects:
                 Path(target).parent.mkdir(mode=0o700, parents=True)
-        _Transfer(copies, on_copy).run(stop)
+        _transfer(copies, stop, on_copy)
         yield
     except EventabsError as error:
         lines = [str(line) for line in error.args]
@@ -233,29 +233,25 @@ class _Copy:
 
     def run(self) -> None:
         """Copy the object. Raises InputError and StorageError."""
+        broken = 0
         with copies_written(self.target.parent), self.target.open("wb") as file:
-            self._fill(file)
+            while not self._halted.is_set():
+                before = self.done
+                try:
+                    with store_errors_named(self.item.address):
+                        self._go_on(file)
+                        break
+                except BrokenError:
+                    broken = 1 if self.done > before else broken + 1
+                    is_known = bool(self.size or self._etag)  # it was reached before
+                    if broken > len(_WAITS) or not is_known:
+                        raise
+                    self._halted.wait(_WAITS[broken - 1])
         if self.item.is_web and _WEB_PAGE.match(first_bytes(str(self.target))):
             message = _(
                 "{path} answers with a web page and no export; it may want a login: download it and name the file"
             )
             raise InputError(message.format(path=self.item.address))
-
-    def _fill(self, file: BinaryIO) -> None:
-        broken = 0
-        while not self._halted.is_set():
-            before = self.done
-            try:
-                with store_errors_named(self.item.address):
-                    self._go_on(file)
-            except BrokenError:
-                broken = 1 if self.done > before else broken + 1
-                is_known = bool(self.size or self._etag)  # it was reached before
-                if broken > len(_WAITS) or not is_known:
-                    raise
-                self._halted.wait(_WAITS[broken - 1])
-            else:
-                return
 
     def _go_on(self, file: BinaryIO) -> None:
         """Continue at the end of the file if the object has a strong ETag, else begin again."""
@@ -277,56 +273,44 @@ class _Copy:
                 return
 
 
-class _Transfer:
-    """Copies objects, a few in parallel."""
+def _transfer(copies: Copies, stop: Stop, on_copy: Callable[[Copying], object]) -> None:
+    """Copy the objects, a few in parallel. Raises InputError, StorageError and StopRequested."""
+    halted = Event()
+    wanted = [_Copy(each, Path(target), halted) for target, each in copies.objects.items()]
+    waiting = deque(wanted)
+    failed: list[Exception] = []
 
-    def __init__(self, copies: Copies, on_copy: Callable[[Copying], object]) -> None:
-        self._halted = Event()
-        self._copies = [_Copy(each, Path(target), self._halted) for target, each in copies.objects.items()]
-        self._waiting = deque(self._copies)
-        self._on_copy = on_copy
-        self._failed: list[Exception] = []
-
-    def run(self, stop: Stop) -> None:
-        """Copy all. Raises InputError, StorageError and StopRequested."""
-        first = self._copies[0]
-        _require_room(first.target, self._progress().size, first.item.address)
-        told = self._progress()
-        self._on_copy(told)
-        # a stop does not wait for a silent server
-        threads = [
-            Thread(target=self._work, daemon=True) for _each in range(min(_AT_ONCE, len(self._copies)))
-        ]
-        try:
-            for thread in threads:
-                thread.start()
-            while threads := [thread for thread in threads if thread.is_alive()]:
-                stop.check()
-                threads[0].join(_LOOK_SECONDS)
-                now = self._progress()
-                if now.size >= _WORTH_TELLING and (now.done - told.done) * _TENTHS >= now.size:
-                    self._on_copy(told := now)
-        finally:
-            self._halted.set()
-        if self._failed:
-            raise self._failed[0]
-
-    def _progress(self) -> Copying:
-        return Copying(
-            len(self._copies),
-            sum(each.size for each in self._copies),
-            sum(each.done for each in self._copies),
-        )
-
-    def _work(self) -> None:
-        while not self._halted.is_set():
+    def work() -> None:
+        while not halted.is_set():
             try:
-                self._waiting.popleft().run()
+                waiting.popleft().run()
             except IndexError:
                 return
             except Exception as error:  # noqa: BLE001  raised by the thread that waits for this one
-                self._failed.append(error)
-                self._halted.set()
+                failed.append(error)
+                halted.set()
+
+    def progress() -> Copying:
+        return Copying(len(wanted), sum(each.size for each in wanted), sum(each.done for each in wanted))
+
+    told = progress()
+    _require_room(wanted[0].target, told.size, wanted[0].item.address)
+    on_copy(told)
+    # a stop does not wait for a silent server
+    threads = [Thread(target=work, daemon=True) for _each in range(min(_AT_ONCE, len(wanted)))]
+    try:
+        for thread in threads:
+            thread.start()
+        while threads := [thread for thread in threads if thread.is_alive()]:
+            stop.check()
+            threads[0].join(_LOOK_SECONDS)
+            now = progress()
+            if now.size >= _WORTH_TELLING and (now.done - told.done) * _TENTHS >= now.size:
+                on_copy(told := now)
+    finally:
+        halted.set()
+    if failed:
+        raise failed[0]
 
 
 def _require_room(target: Path, size: int, address: str) -> None:

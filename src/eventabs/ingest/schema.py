@@ -17,10 +17,10 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from eventabs.errors import ConfigError, InputError, toml_fault
-from eventabs.ingest.column_names import ROLES, plain, stated_unit
-from eventabs.ingest.columns import BEHIND, alternatives, refuse_absent_columns
+from eventabs.ingest.column_names import ROLES, fit, plain, stated_unit
+from eventabs.ingest.columns import BEHIND, alternatives, input_table, refuse_absent_columns
 from eventabs.ingest.formats import CONSTANT, Format, Query, Wanted
-from eventabs.ingest.inner_paths import InnerPath, Inventory
+from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import quoted, quoted_list
 from eventabs.language import gettext as _
 from eventabs.records import DurationUnit
@@ -31,6 +31,7 @@ _EVENT: Final = "event"  # the role of the event's name
 _MILLISECONDS: Final = "milliseconds"  # the role of a duration, by its unit
 _ROLES: Final = (*ROLES, _EVENT, _MILLISECONDS)
 _ANY: Final = "*"
+_PERSON: Final = 0.7  # how well a column's name says who it was
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda it: (it,) if isinstance(it, str) else it)]
@@ -118,6 +119,15 @@ class Reading:
         """The paths by role in order of trial, such as `userId | anonymousId`, or `"me"`: a constant."""
         constant = f'"{self.schema.one_user}"'
         return {role: BEHIND.join(paths) or constant for role, paths in self._shown().items()}
+
+    @property
+    def says_less(self) -> bool:
+        """Whether the file lacks all objects that the schema knows, or has a user where the schema takes all rows as one person's."""
+        columns = (self.schema.columns, *(rule.columns for rule in self.schema.events))
+        has_things = any("item" in each for each in columns)
+        is_of_one = self.schema.one_user and not (self._has_user or self.user_columns)
+        has_users = is_of_one and any(fit(name, "user") > _PERSON for name in self.unused)
+        return bool(has_users) or (has_things and "item" not in self.roles)
 
     @property
     def known_roles(self) -> Collection[str]:
@@ -326,8 +336,18 @@ class SchemaChoice:
         best = self._named or max(self._schemas, key=lambda schema: schema.fits(inventory), default=None)
         if best is None or not (self._named or best.fits(inventory)):
             return None
-        refuse_absent_columns(path, inventory, named)
         found = Reading(inventory, named, best, has_user=has_user)
+        if not self._named and found.says_less:
+            return None
+        refuse_absent_columns(path, inventory, named)
+        held = (
+            value_at(row.values, place) for row in source.sample() for place in found.places.get("user", ())
+        )
+        if not self._named and best.one_user and found.places.get("user") and not any(held):
+            message = _("{path} names nobody in its column {column}; say whose file it is: --user me")
+            error = InputError(message.format(path=path, column=found.user_columns[0]))
+            error.proposal = input_table({"user": best.one_user}, {})
+            raise error
         for role in ("time",) if has_user else ("user", "time"):
             if role not in found.roles:
                 message = _(

@@ -38,14 +38,13 @@ _Rows = dict[int, tuple[str, ...]]  # the _FACTS of each row of the first file, 
 
 @dataclass(frozen=True, slots=True)
 class ReadColumns:
-    """Tables of the config file, and how the input is read by them. `refused`: why it is not, or not unasked.
+    """Tables of the config file, and how the input is read by them.
 
-    `counts`: users, behaviors, rejected rows; `doubts`: why the reading is not sound.
+    `refused`: why it is not, or not unasked; `doubts`: why the reading is not sound.
     """
 
     proposal: str
     described: InputDescription | None = None
-    counts: tuple[int, int, int] = (0, 0, 0)
     refused: str = ""
     doubts: tuple[str, ...] = ()
 
@@ -108,7 +107,8 @@ def ask_columns(
     except ConfigError as error:
         raise _unusable(str(error)) from None
     differences = tuple(_differences(by_model, by_values))
-    agree = bool(model.described) and model.counts == values.counts and not differences
+    one, other = model.described, values.described
+    agree = bool(one and other and one.read == other.read and not differences)
     return AskedColumns(model, values, agree, differences)
 
 
@@ -158,23 +158,15 @@ def _read(
         with opened_export(settings, paths) as export:
             refuse_unreadable(export, max_rejects=settings.input.max_rejects)
             rows: _Rows = {
-                row.line: (
-                    log.user_id,
-                    f"{row.start}",
-                    f"{row.duration or ''}",
-                    f"{row.action} {row.item} {row.place}",
-                )
+                row.line: (log.user_id, f"{row.start}", f"{row.duration}", " ".join(row[1:4]))
                 for log in export.user_logs()
                 for row in log.behaviors
                 if row.file == 0 and row.line <= _COMPARED
             }
             found = tomllib.loads(export.description.proposal)["input"]
-            return ReadColumns(
-                _tables(overlay(found, given)),
-                describe_export(export, settings),
-                (export.users, export.behaviors, export.rejected_rows),
-                doubts=tuple(_doubts(export, beside)) if beside else (),
-            ), rows
+            doubts = tuple(_doubts(export, beside.described)) if beside else ()
+            described = describe_export(export, settings)
+            return ReadColumns(_tables(overlay(found, given)), described, doubts=doubts), rows
     except InputError as error:
         proposal = error.proposal or (_tables(given) if given else "")
         return ReadColumns(proposal, refused=str(error), doubts=(str(error),)), {}
@@ -184,14 +176,15 @@ def _tables(given: Mapping[str, Any]) -> str:
     return input_table({key: given[key] for key in given if key != "columns"}, given.get("columns", {}))
 
 
-def _doubts(export: Export, beside: ReadColumns) -> Iterator[str]:
+def _doubts(export: Export, beside: InputDescription | None) -> Iterator[str]:
     """Say why a reading is not sound: it rejects more than the one `beside` it, or has warnings of its own."""
-    if export.rejected_rows > (least := beside.counts[2]):
+    least = beside.read.rejected_rows if beside else 0
+    if export.rejected_rows > least:
         first = next(export.rejects())
         message = _("{count} rows cannot be read, by values {least}; the first is line {line}: {reason}")
         yield message.format(count=export.rejected_rows, least=least, line=first.line, reason=first.reason)
-    known = {each.code for each in beside.described.warnings} if beside.described else set()
-    yield from (each.message for each in export.description.warnings if each.code not in known | _OF_ZONES)
+    known = _OF_ZONES | {each.code for each in (beside.warnings if beside else ())}
+    yield from (each.message for each in export.description.warnings if each.code not in known)
 
 
 def _differences(model: _Rows, values: _Rows) -> Iterator[Difference]:

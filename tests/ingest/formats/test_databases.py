@@ -64,6 +64,17 @@ def test_of_several_tables_one_is_named_and_a_view_may_be(tmp_path: Path, make: 
 
 
 @MAKERS
+def test_of_several_tables_the_one_that_says_most_is_read_and_the_others_are_named(
+    tmp_path: Path, make: Maker, name: str
+) -> None:
+    path = make(tmp_path / name, "CREATE TABLE logins (user_id INTEGER, time VARCHAR)")
+    with opened(tmp_path, path) as export:
+        assert export.behaviors == len(FOUND)
+        (said,) = [each.message for each in export.description.warnings if each.code == "other_tables"]
+    assert "logins" in said
+
+
+@MAKERS
 def test_a_table_without_users_is_found_where_the_user_is_known(
     tmp_path: Path, make: Maker, name: str
 ) -> None:

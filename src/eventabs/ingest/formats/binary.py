@@ -47,6 +47,7 @@ _COLUMN_OF: Final = re.compile(rb' r="([A-Z]{1,3})[0-9]')
 _ROW_OF: Final = re.compile(rb' r="[A-Z]{0,3}([0-9]+)"')
 _SHEET: Final = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
 _NAMED: Final = 0.6  # how well a column's name fits a role
+_TELLING: Final = ("user", "time", "action", "text", "item", "duration", "end")
 _LOOKED_AT: Final = 200  # rows
 _DAYS: Final = range(29_000, 60_000)  # of a workbook: 1979 to 2064
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  a wall time
@@ -121,7 +122,8 @@ class Sqlite(Csv):
                 tables = {
                     name: [each for (each,) in connection.execute(columns, [name])] for (name,) in found
                 }
-                rows = connection.execute(f"SELECT * FROM {_identifier(chosen_table(file, tables))}")
+                table, self.left_tables = chosen_table(file, tables)
+                rows = connection.execute(f"SELECT * FROM {_identifier(table)}")
                 names = tuple(name for name, *_rest in rows.description)
                 copy = file.as_csv(chain([names], (map(_field_text, row) for row in rows)))
         except sqlite3.Error as error:
@@ -148,10 +150,9 @@ class DuckDb(Parquet):
             # a view may read files that the user did not name
             connection.execute("SET allowed_directories = ?", [[str(copy.parent.absolute())]])
             connection.execute("SET enable_external_access = false")
+            select, self.left_tables = _duckdb_select(file, connection)
             with file.stop.calling(connection.interrupt):
-                connection.execute(
-                    f"COPY ({_duckdb_select(file, connection)}) TO {quoted(str(copy))} (FORMAT parquet)"
-                )
+                connection.execute(f"COPY ({select}) TO {quoted(str(copy))} (FORMAT parquet)")
         super().__init__(replace(file, text=str(copy), content=files.inspect(str(copy), binary=True)))
 
     @staticmethod
@@ -160,30 +161,32 @@ class DuckDb(Parquet):
         return start[_DUCKDB_AT:].startswith(_DUCKDB)
 
 
-def chosen_table(file: InputFile, tables: Mapping[str, Sequence[str]]) -> str:
-    """Return the table that the user named, or the only one with a user and a time. Raises InputError. `tables`: columns by table."""
+def chosen_table(file: InputFile, tables: Mapping[str, Sequence[str]]) -> tuple[str, list[str]]:
+    """Return the table that the user named, or the one with a user, a time and most of what was done, and the others with a user and a time.
+
+    Raises InputError. `tables`: columns by table.
+    """
     listed = shorten(", ".join(tables), _LISTED, placeholder=" ...")
     if file.table:
         if file.table not in tables:
             message = _("{path} has no table {table} ([input] table); it has: {tables}")
             raise InputError(message.format(path=file.path, table=file.table, tables=listed))
-        return file.table
-    roles = ("time",) if file.has_user else ("user", "time")
-    fitting = [name for name, columns in tables.items() if all(_has(file, columns, role) for role in roles)]
-    telling = [
-        name for name in fitting if any(_has(file, tables[name], role) for role in ("action", "text", "item"))
-    ]
-    if len(telling) == 1:
-        return telling[0]
-    if len(fitting) == 1:
-        return fitting[0]
+        return file.table, []
+    needed = {"time"} if file.has_user else {"user", "time"}
+    told = {
+        name: {role for role in _TELLING if _has(file, columns, role)} for name, columns in tables.items()
+    }
+    ranks = {name: len(roles) - len({"user"} & roles) for name, roles in told.items() if roles >= needed}
+    best = [name for name, rank in ranks.items() if rank == max(ranks.values())]
+    if len(best) == 1:
+        return best[0], [name for name in ranks if name != best[0]]
     if len(tables) == 1:
-        return next(iter(tables))
-    if fitting:
+        return next(iter(tables)), []
+    if best:
         message = _(
             "{path} has several tables with a user and a time; name one: [input] table; it has: {tables}"
         )
-        raise InputError(message.format(path=file.path, tables=", ".join(fitting)))
+        raise InputError(message.format(path=file.path, tables=", ".join(ranks)))
     message = _("{path} has no table with a user and a time; name one: [input] table; it has: {tables}")
     raise InputError(message.format(path=file.path, tables=listed or _("none")))
 
@@ -192,7 +195,7 @@ def _has(file: InputFile, columns: Sequence[str], role: str) -> bool:
     return any(column == file.named.get(role) or fit(column, role) > _NAMED for column in columns)
 
 
-def _duckdb_select(file: InputFile, connection: duckdb.DuckDBPyConnection) -> str:
+def _duckdb_select(file: InputFile, connection: duckdb.DuckDBPyConnection) -> tuple[str, list[str]]:
     columns: dict[str, dict[str, str]] = {}
     sources: dict[str, str] = {}
     found = connection.execute(
@@ -203,14 +206,14 @@ def _duckdb_select(file: InputFile, connection: duckdb.DuckDBPyConnection) -> st
         name = table if schema == "main" else f"{schema}.{table}"
         columns.setdefault(name, {})[column] = kind
         sources[name] = f"{_identifier(schema)}.{_identifier(table)}"
-    name = chosen_table(file, {table: list(kinds) for table, kinds in columns.items()})
+    name, left = chosen_table(file, {table: list(kinds) for table, kinds in columns.items()})
     fields = (
         f"CAST({_identifier(column)} AS VARCHAR) AS {_identifier(column)}"
         if kind in _AS_TEXT
         else _identifier(column)
         for column, kind in columns[name].items()
     )
-    return f"SELECT {', '.join(fields)} FROM {sources[name]}"
+    return f"SELECT {', '.join(fields)} FROM {sources[name]}", left
 
 
 def _identifier(name: str) -> str:

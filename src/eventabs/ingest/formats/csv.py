@@ -30,7 +30,7 @@ _LONGEST_FOOTER: Final = 50  # lines
 _DELIMITERS: Final = (",", "\t", ";", "|")
 # Regular expressions of blanks as delimiters: wide gaps, blanks but not between date and time, any blank.
 _COLUMNS_APART: Final = r"(?: {2,}|\t)[ \t]*"
-_STAMP_KEPT: Final = r"(?<!\d{4}-\d\d-\d\d)[ \t]+|[ \t]+(?!\d\d?:\d\d)"
+_STAMP_KEPT: Final = r"(?<!\d{4}-\d\d-\d\d)(?<![ \t])[ \t]+|[ \t]+(?![ \t]*\d\d?:\d\d)"
 _BLANKS: Final = (_COLUMNS_APART, _STAMP_KEPT, r"[ \t]+")
 
 _DATE: Final = re.compile(
@@ -108,42 +108,6 @@ _HEADERLESS: Final = tuple(
     )
     for each in SHAPES
 )
-
-
-def find_layout(
-    lines: Sequence[str],
-    named: Sequence[str],
-    time_column: str,
-    headers: Mapping[tuple[str, ...], re.Pattern[str]],
-) -> Layout:
-    """Return the layout of a text that begins with `lines`; rows without a header have the columns c1, c2, ...
-
-    `named`: the columns of a text without a header, as the user named them; `headers`: those of known texts, each with
-    a pattern of its lines. Raises csv.Error for a line that cannot be split.
-    """
-    tried = [
-        (number, line.replace("\r", " ").rstrip(" ")) for number, line in enumerate(lines) if line.strip()
-    ]
-    tried = max(tried[:_LOOKED_AT], _records(tried[:_LOOKED_AT]), key=_alike)
-    texts = [line for _number, line in tried]
-    found = (
-        _named_layout(texts, named)
-        if named
-        else _known_layout(texts, headers) or _headed_layout(texts, time_column)
-    )
-    return found._replace(above=tried[found.above][0]) if tried else found
-
-
-def footer_length(lines: Sequence[str], layout: Layout) -> int:
-    """Return the number of last lines that are sums and remarks, not rows: what follows a rule or a word for a sum."""
-    length = 0
-    for count, line in enumerate(reversed(lines[-_LONGEST_FOOTER:]), start=1):
-        fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
-        if _fits(fields, layout.needed, len(layout.columns)) and any(map(_is_time, fields)):
-            break
-        if _is_rule(fields) or _is_summary(fields):
-            length = count
-    return length
 
 
 def _records(lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
@@ -333,20 +297,30 @@ class Csv(Format):
         """Return the names in the header, or the names for a file without one."""
         if self.layout.columns:
             return self.layout.columns
-        path = self.file.path
-        lines = files.head(self.file.text, _SAMPLE)
+        file, path, header = self.file, self.file.path, self.file.header
+        filled = [
+            (number, line.replace("\r", " ").rstrip(" "))
+            for number, line in enumerate(files.head(file.text, _SAMPLE))
+            if line.strip()
+        ][:_LOOKED_AT]
         try:
-            layout = find_layout(lines, self.file.header, self.file.named.get("time", ""), self.file.headers)
+            tried = max(filled, _records(filled), key=_alike)
+            texts = [line for _number, line in tried]
+            layout = (
+                _named_layout(texts, header)
+                if header
+                else _known_layout(texts, file.headers) or _headed_layout(texts, file.named.get("time", ""))
+            )
         except csv.Error as error:
             message = _(
                 "{path}: the first line is no header ({error}); export the behaviors as JSON lines or CSV"
             )
             raise InputError(message.format(path=path, error=error)) from None
-        self.is_unnamed = not layout.has_header and not self.file.header and layout.columns[:1] == ("c1",)
-        named = self.file.header
-        if named and len(named) != len(layout.columns):
+        if header and len(header) != len(layout.columns):
             message = _("{path} has {found} fields in its first line, but --columns names {named}")
-            raise InputError(message.format(path=path, found=len(layout.columns), named=len(named)))
+            raise InputError(message.format(path=path, found=len(layout.columns), named=len(header)))
+        self.is_unnamed = not (header or layout.has_header) and layout.columns[:1] == ("c1",)
+        layout = layout._replace(above=tried[layout.above][0] if tried else 0)
         self.layout = layout._replace(below=self._footer_length(layout))
         return layout.columns
 
@@ -413,8 +387,8 @@ class Csv(Format):
         A line whose number of fields differs from the header's keeps only its user, if that is readable. `strict`:
         the copy ends with the first such line. Returns an upper bound of the longest row in bytes.
         """
-        user = self.columns.index(user_column) if user_column in self.columns else None
-        longest = 0
+        user = self.columns.index(user_column) if user_column in self.columns else len(self.columns)
+        dialect, longest = self.layout.dialect, 0
         with target.open("w", encoding="utf-8", newline="") as copy:
             writer = csv.writer(copy, lineterminator="\n")
             for line, text, fields in self.file.stop.until(
@@ -423,8 +397,12 @@ class Csv(Format):
                 row = fields
                 if row is None:
                     row = [""] * len(self.columns)
-                    if user is not None:
-                        row[user] = self._field_of_broken(text, user)
+                    parts = text.split() if dialect.is_blank else text.split(dialect.delimiter)
+                    # the last field may be cut off, and behind a quote none is certain
+                    if user + 1 < min(len(parts), len(row) + 1) and dialect.quote not in "".join(
+                        parts[: user + 1]
+                    ):
+                        row[user] = parts[user]
                 longest = max(longest, writer.writerow((line, "bad_csv" if fields is None else "", *row)))
                 if strict and fields is None:
                     break
@@ -432,7 +410,8 @@ class Csv(Format):
 
     def records(self) -> Iterator[Record]:
         """Yield the records without blank lines, the header first. Raises InputError if the file is not UTF-8."""
-        table = islice(files.lines(self.file.text, self.file.path), self.layout.above, self._last_line)
+        end = self.file.content.lines - self.layout.below if self.layout.below else None
+        table = islice(files.lines(self.file.text, self.file.path), self.layout.above, end)
         lines = ((number, text.replace("\r", " ")) for number, text in table)
         width, delimiter = len(self.columns), self.layout.dialect.delimiter
         ahead = deque[tuple[int, str]]()  # lines that were read to find a closing quote, not yet used
@@ -463,33 +442,28 @@ class Csv(Format):
             return None
         return [*fields, *[""] * (width - len(fields))][:width]
 
-    def _field_of_broken(self, text: str, position: int) -> str:
-        """Return one field of a broken line, "" if it may be cut off or a quote makes it uncertain."""
-        dialect = self.layout.dialect
-        fields = text.split() if dialect.is_blank else text.split(dialect.delimiter)
-        certain = position + 1 < len(fields) and dialect.quote not in "".join(fields[: position + 1])
-        return fields[position] if certain else ""
-
-    @property
-    def _last_line(self) -> int | None:
-        return self.file.content.lines - self.layout.below if self.layout.below else None
-
     def _footer_length(self, layout: Layout) -> int:
+        """Return the number of last lines that are sums and remarks, not rows: what follows a rule or a word for a sum."""
         with Path(self.file.text).open("rb") as file:
             start = max(0, file.seek(0, os.SEEK_END) - _TAIL)
             file.seek(start)
             lines = file.read().decode("utf-8-sig", errors="replace").removesuffix("\n").split("\n")
-        return footer_length(lines[1:] if start else lines[layout.above + 1 :], layout)
+        below = lines[1:] if start else lines[layout.above + 1 :]
+        length = 0
+        for count, line in enumerate(reversed(below[-_LONGEST_FOOTER:]), start=1):
+            fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
+            if _fits(fields, layout.needed, len(layout.columns)) and any(map(_is_time, fields)):
+                break
+            if _is_rule(fields) or _is_summary(fields):
+                length = count
+        return length
 
     def _skipped_lines(self) -> int:
         """Count the nonblank lines above and below the table."""
-        if not self.layout.above and not self.layout.below:
-            return 0
-        outside = (
-            text
-            for number, text in files.lines(self.file.text)
-            if number <= self.layout.above or number > (self._last_line or number)
-        )
+        above, below = self.layout.above, self.layout.below
+        lines = files.lines(self.file.text) if above or below else iter(())
+        last = self.file.content.lines - below
+        outside = (text for number, text in lines if not above < number <= last)
         return sum(bool(text.strip(' \t"' + self.layout.dialect.delimiter)) for text in outside)
 
     @property

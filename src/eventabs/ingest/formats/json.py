@@ -5,7 +5,7 @@ DuckDB reads one flat object a line; anything else is copied into that form firs
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -28,7 +28,7 @@ from eventabs.ingest.formats.base import (
     selected,
     text_reader,
 )
-from eventabs.ingest.inner_paths import OBJECT, Inventory, PathReader
+from eventabs.ingest.inner_paths import OBJECT, Inventory, PathReader, parse_path, value_at
 from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.language import gettext as _
 from eventabs.stop import Stop
@@ -149,12 +149,18 @@ class Json(Format):
 def _one_object_a_line(file: InputFile) -> InputFile:
     """Return the file with a flat object on each line: itself, or a copy."""
     text = file.text
-    lines = files.head(text, _HEAD)
     around: dict[str, Any] = {}
-    if is_spread(lines) or (file.content.longest > files.LONGEST_LINE and file.content.lines == 1):
+    first, second = [*(line.strip() for line in files.head(text, _HEAD) if line.strip()), "", ""][:2]
+    opens_more = first.startswith("{") and first.endswith(("[", "{", ","))
+    is_spread = opens_more and _object(first) is None and _object(second) is None
+    is_vast = file.content.longest > files.LONGEST_LINE and file.content.lines == 1
+    if first.startswith("[") or is_spread or is_vast:
         array = file.copy_named("array")
         around, text = split_array(text, array, file.stop), str(array)
-    if around or is_nested(files.head(text, _HEAD), file.times):
+    # the first readable record has its times only inside a list
+    record = next((each for line in files.head(text, _HEAD) if (each := _object(line)) is not None), {})
+    inner = list(_flat(record, {}, file.times, 0))
+    if around or (inner != [record] and any(_has_time(each, file.times) for each in inner)):
         flat = file.copy_named("flat")
         flatten(text, flat, file.times, around, file.stop)
         text = str(flat)
@@ -164,24 +170,6 @@ def _one_object_a_line(file: InputFile) -> InputFile:
         message = _("{path} holds no record; name a file with a row for each behavior")
         raise InputError(message.format(path=file.path))
     return file.of_copy(Path(text))
-
-
-def is_spread(lines: Sequence[str]) -> bool:
-    """Whether a text with these first lines is a JSON array, or an object spread over lines."""
-    first, second = [*(line.strip() for line in lines if line.strip()), "", ""][:2]
-    if first.startswith("[") or first == "{":
-        return True
-    opens_more = first.startswith("{") and first.endswith(("[", "{", ","))
-    return opens_more and _object(first) is None and _object(second) is None
-
-
-def is_nested(lines: Iterable[str], times: Collection[str]) -> bool:
-    """Whether the first readable record has its times only inside a list."""
-    for line in lines:
-        if (record := _object(line)) is not None:
-            found = list(_flat(record, {}, times, 0))
-            return found != [record] and any(_has_time(each, times) for each in found)
-    return False
 
 
 def split_array(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
@@ -272,13 +260,8 @@ def _has_user(record: Mapping[str, Any]) -> bool:
 def _has_time(record: Mapping[str, Any], times: Collection[str]) -> bool:
     if any(key in times or fit(key, "time") > _NAMED for key in record):
         return True
-    return any(_reaches(record, path.split(".")) for path in times if "." in path)
-
-
-def _reaches(record: object, keys: Sequence[str]) -> bool:
-    for key in keys:
-        record = record.get(key) if isinstance(record, dict) else None
-    return record is not None
+    paths = (parse_path(path, record) for path in times if "." in path)
+    return any(path and value_at(record, path) is not None for path in paths)
 
 
 @contextmanager

@@ -28,6 +28,10 @@ _FORMS: Final = (
     (re.compile(rf"[\u200e\u202a]?[\[(]?{_STAMP}[\])]?(?:,| -)?\s+(?:{_NICK})?(.*)"), _CHAT),
 )
 # `User: ann, Action: left`, `user=ann action=left`
+_MARKS: Final = ("\u200e", "\u200f")  # begin what the program itself says
+_NOTICE: Final = re.compile(
+    "end-to-end encrypt|端(?:到|对|對)端|Ende-zu-Ende|bout en bout|extremo a extremo|ponta a ponta|crittografati end-to-end|エンドツーエンド|сквозн"
+)
 _PART: Final = re.compile(r"(?<=[ \t,;|])([A-Za-z][\w ]{0,20})[:=](?=[ \w\"])")
 _FIELDS: Final = "#Fields:"  # W3C: the columns follow
 _SHARE: Final = 0.4  # of the first lines, the others go on
@@ -58,6 +62,10 @@ class Lines(Csv):
         is_chat = self._names == _CHAT
         for _number, line in files.lines(file.text, file.path):
             found = pattern.fullmatch(line)
+            if is_chat and found and _NOTICE.search(found[3]) and (not rows or found[3][:1] in _MARKS):
+                self._left_out += 1  # of the program itself, under the name of the chat
+                rows.append([])
+                continue
             if found or not (is_chat or line.startswith("#") or not line.strip()):
                 yield from rows
                 fields = found.groups("") if found else (line,)
