@@ -411,13 +411,8 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
 
 def _proposal(mappings: Sequence[FileMapping], first: MappedFile, settings: Mapping[str, object]) -> str:
     """Return tables of the config file that read the files as they were read: of a known tool its schema is enough."""
-<<<<<<< HEAD
     other = {name: value for name, value in settings.items() if value not in (None, "s", {})}
-    kept = {**kept_settings(source), **other}
-=======
-    other = {name: value for name, value in settings.items() if value not in (None, "s")}
     kept = {**kept_settings(first.source), **other}
->>>>>>> ingest
     if len(mappings) > 1:
         return input_table(kept, {})
     (only,) = mappings
