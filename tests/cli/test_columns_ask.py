@@ -103,6 +103,20 @@ def test_write_puts_the_chosen_columns_into_the_config_in_place(
     assert json.loads(again.stdout)["columns"]["user"] == user
 
 
+def test_rows_that_one_reading_lacks_are_told_apart_from_rows_that_differ(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    with (folder / "export.csv").open("a", encoding="utf-8") as file:
+        file.write("anna001,,2026-03-09 10:00,buy,thing 1,\n")
+    told = json.loads(ran(*saying(openai_server, OTHER), "--json", cwd=folder).stdout)
+    assert [(each["what"], each["rows"], each["line"]) for each in told["differences"]] == [
+        ("user", 60, 2),
+        ("rows", 1, 62),
+    ]
+    assert "anna001 2026-03-09 10:00:00" in told["differences"][1]["by_values"]
+    assert told["differences"][1]["by_model"] == ""
+
+
 def test_a_reading_by_the_model_that_is_not_sound_is_not_written(
     folder: Path, openai_server: OpenAIServer
 ) -> None:

@@ -188,10 +188,14 @@ def _doubts(export: Export, beside: InputDescription | None) -> Iterator[str]:
 
 
 def _differences(model: _Rows, values: _Rows) -> Iterator[Difference]:
-    nothing = ("",) * len(_FACTS)
-    lines = sorted(model.keys() | values.keys()) if model and values else ()
-    pairs = [(line, model.get(line, nothing), values.get(line, nothing)) for line in lines]
+    """Yield what rows differ in that both have, and the rows that one of both lacks."""
     for number, what in enumerate(_FACTS):
-        if other := [each for each in pairs if each[1][number] != each[2][number]]:
-            line, one, two = other[0]
-            yield Difference(what, len(other), line, one[number], two[number])
+        if lines := [
+            each for each in values if each in model and model[each][number] != values[each][number]
+        ]:
+            yield Difference(
+                what, len(lines), min(lines), model[min(lines)][number], values[min(lines)][number]
+            )
+    if (lines := [*model.keys() ^ values.keys()]) and model and values:
+        one, other = (" ".join(rows.get(min(lines), ())) for rows in (model, values))
+        yield Difference("rows", len(lines), min(lines), one, other)
