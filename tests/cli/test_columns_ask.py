@@ -136,6 +136,7 @@ def test_a_reading_by_the_model_that_is_not_sound_is_not_written(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ('{"input": 3}', "it is no table [input.columns] with user and time"),
         ("I do not know.", "it is no table [input.columns] with user and time"),
         ('[input.columns]\nuser = "member_id"\n', "it is no table [input.columns] with user and time"),
         (RIGHT + 'weather = "remark"\n', "there is no setting input.columns.weather"),

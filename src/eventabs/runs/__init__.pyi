@@ -1,9 +1,4 @@
-from .asking import (
-    AskedColumns as AskedColumns,
-    ask_columns as ask_columns,
-    columns_request as columns_request,
-    parsed_columns as parsed_columns,
-)
+from .asking import AskedColumns as AskedColumns, ask_columns as ask_columns
 from .components import (
     CONNECT_SECONDS as CONNECT_SECONDS,
     RunContext as RunContext,

@@ -135,8 +135,8 @@ def parsed_columns(text: str, header: Sequence[str]) -> dict[str, Any]:
     for loads in (tomllib.loads, orjson.loads):
         with suppress(ValueError):
             answer = loads(found[1] if found else "")
-    answer = answer.get("input", answer) if isinstance(answer, dict) else {}
-    columns = answer.get("columns")
+    answer = answer.get("input", answer) if isinstance(answer, dict) else None
+    columns = answer.get("columns") if isinstance(answer, dict) else None
     if not isinstance(columns, dict) or not {"user", "time"} <= columns.keys():
         raise _unusable(_("it is no table [input.columns] with user and time"))
     if unknown := sorted(answer.keys() - _MAY_SET):
