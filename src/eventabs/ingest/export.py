@@ -24,7 +24,7 @@ from eventabs.ingest.columns import (
     with_marker,
 )
 from eventabs.ingest.files import FileStamp, refuse_events
-from eventabs.ingest.formats import Format, Query, open_file
+from eventabs.ingest.formats import Format, open_file
 from eventabs.ingest.input_warnings import Description, MappedFile, describe
 from eventabs.ingest.normal_form import (
     as_glob,
@@ -72,7 +72,6 @@ class BehaviorFiles:
         technical: Collection[str],
         users: Sequence[str],
     ) -> None:
-        self._opened = opened
         self._users = users
         self._choice = choice
         self._schemas = schemas
@@ -81,31 +80,17 @@ class BehaviorFiles:
         self.sources = [opened(path) for path in paths]
         self.readings = self._find_readings(self.sources)
 
-    def load(self, insert: Callable[..., int], *, encoding: str, strict: bool) -> None:
-        """Read all files. `insert` takes the number of a file and the query of its rows."""
-        for index, source in enumerate(self.sources):
-            try:
-                self._load(index, insert, strict=strict)
-            except files.NotUtf8Error:
-                if encoding:
-                    raise
-                self.sources[index] = self._opened(source.file.path, not_utf8=True)
-                (self.readings[index],) = self._find_readings([self.sources[index]])
-                self._load(index, insert, strict=strict)
-
-    def _load(self, index: int, insert: Callable[..., int], *, strict: bool) -> None:
-        source, reading = self.sources[index], self.readings[index]
-        source.file.stop.check()
+    def load(self, insert: Callable[..., int], *, strict: bool) -> None:
+        """Read all files. `insert` takes the number of a file, how it is read, the SQL of what duplicates share, its user, and the query."""
         compared = sorted(self.compared()[0])
-        others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
-        digest = row_digest([others.get(column, "") for column in compared])
-        wanted = [*reading.wanted, *((name, column) for column, name in others.items())]
-
-        def insert_rows(query: Query) -> int:
-            rows = reading.select(query, digest).of_user(self._users[index])
-            return insert(index, rows, reading, strict=source if strict else None)
-
-        sort_and_pair.load(source, wanted, insert_rows, strict=strict)
+        for index, (source, reading) in enumerate(zip(self.sources, self.readings, strict=True)):
+            source.file.stop.check()
+            others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
+            wanted = [*reading.wanted, *((name, column) for column, name in others.items())]
+            digest = row_digest([others.get(column, "") for column in compared])
+            refusing = source if strict else None
+            put = partial(insert, index, reading, digest=digest, user=self._users[index], strict=refusing)
+            sort_and_pair.load(source, wanted, put, strict=strict)
 
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns that are compared to find duplicates, and those that are not."""
@@ -509,7 +494,7 @@ def open_export(
             duration_unit=duration_unit,
             shard=shard,
         )
-        behaviors.load(insert, encoding=encoding, strict=strict)
+        behaviors.load(insert, strict=strict)
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
             sort_and_pair.load(

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
 
@@ -115,10 +116,6 @@ _SHOWN: Final = 300  # characters that a file name cannot have
 _KINDS: Final = 5  # files named in a message
 LONGEST_LINE: Final = 64 << 20  # bytes
 _OF_A_RUN: Final = "ledger.sqlite"
-
-
-class NotUtf8Error(InputError):
-    """A file that is not UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,29 +236,22 @@ def first_bytes(path: str) -> bytes:
 
 
 def head(path: str, size: int) -> list[str]:
-    """Return the first lines of a file that fit into `size` bytes; the first line is whole. Raises InputError if they are not UTF-8."""
+    """Return the first lines of a file that fit into `size` bytes; the first line is whole."""
     with Path(path).open("rb") as file:
         first = file.readline(LONGEST_LINE)
         rest = file.read(max(0, size - len(first)))
         whole = not file.read(1)
     if not whole:
         rest = rest[: rest.rfind(b"\n") + 1]
-    start = first + rest
-    try:
-        return start.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise not_utf8(path, start.count(b"\n", 0, error.start) + 1) from None
+    return (first + rest).decode("utf-8-sig", errors="replace").split("\n")
 
 
-def lines(path: str, shown: str = "") -> Iterator[tuple[int, str]]:
-    """Yield the number and the text of each line. Raises NotUtf8Error, if it is given the name to show of the file."""
+def lines(path: str) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line."""
     with Path(path).open("rb") as file:
         for number, line in enumerate(file, start=1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8", "strict" if shown else "replace")
-            except UnicodeDecodeError:
-                raise not_utf8(shown, number) from None
-            yield number, text.rstrip("\r\n")
+            codec = "utf-8-sig" if number == 1 else "utf-8"
+            yield number, line.decode(codec, errors="replace").rstrip("\r\n")
 
 
 def windows(path: str, count: int, size: int) -> Iterable[str]:
@@ -284,12 +274,12 @@ def copies_written(folder: Path) -> Iterator[None]:
         raise kind(message.format(folder=folder, cause=error.strerror)) from None
 
 
-def not_utf8(path: str, line: int) -> NotUtf8Error:
+def not_utf8(path: str, line: int) -> InputError:
     """Return the error for a file of uncertain encoding."""
     message = _(
         "{path} is not UTF-8 (line {line}), and what it is, is not certain; name it: [input] encoding"
     )
-    return NotUtf8Error(message.format(path=path, line=line))
+    return InputError(message.format(path=path, line=line))
 
 
 def no_room(what: str) -> DiskFullError:
@@ -503,19 +493,20 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, s
     try:
         with _decompressed(path) as file:
             head = file.read(_HEAD)
-        packed = bool(archive_and_member(path)) or first_bytes(path).startswith((_GZIP, _ZSTD))
         found = encoding or _marked_encoding(head)
-        if not found and _is_utf8_so_far(head):
-            if not packed:
+        if codecs.lookup(found or "utf-8").name in ("utf-8", "utf-8-sig"):
+            line = _line_not_utf8(path, stop)
+            if line and encoding:
+                raise not_utf8(path, line)
+            if not line and not (archive_and_member(path) or first_bytes(path).startswith((_GZIP, _ZSTD))):
                 return path, "utf-8"
-            with _decompressed(path) as file, copy.open("wb") as target:
-                target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
-            return str(copy), "utf-8"
-        if not packed and codecs.lookup(found or "gb18030").name in ("utf-8", "utf-8-sig"):
-            return path, "utf-8"
+            if not line:
+                with _decompressed(path) as file, copy.open("wb") as target:
+                    target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
+                return str(copy), "utf-8"
         if not found:
             refuse_binary(path, head)
-        return transcode(path, copy, stop, found)
+        return _transcoded(path, copy, stop, found)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         message = _("{path} cannot be decompressed ({error}); copy it again")
         raise InputError(message.format(path=path, error=error)) from None
@@ -532,7 +523,7 @@ def stored_file(path: str, copy: Path, stop: Stop) -> str:
     return str(copy)
 
 
-def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[str, str]:
+def _transcoded(path: str, copy: Path, stop: Stop, encoding: str) -> tuple[str, str]:
     """Copy a file as UTF-8. `encoding` "": the first whose characters look like a language. Raises InputError if that is not certain."""
     tried = [encoding] if encoding else ["gb18030"] if _is_mostly_utf8(path) else _LANGUAGES
     for codec in tried:
@@ -553,7 +544,7 @@ def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[st
                 raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
         if encoding or _LANGUAGES[codec](seen):
             return str(copy), codec
-    raise not_utf8(path, _line_not_utf8(path))
+    raise not_utf8(path, _line_not_utf8(path, stop))
 
 
 def _is_mostly_utf8(path: str) -> bool:
@@ -574,25 +565,17 @@ def check_codec(encoding: str) -> None:
         raise ConfigError(message.format(encoding=encoding)) from None
 
 
-def check_utf8(path: str, text: str) -> None:
-    """Raise NotUtf8Error with `path` and the line, unless the file `text` is UTF-8 throughout."""
-    if line := _line_not_utf8(text):
-        raise not_utf8(path, line)
-
-
-def _line_not_utf8(path: str) -> int:
+def _line_not_utf8(path: str, stop: Stop) -> int:
     """Return the number of the first line that is not UTF-8, 0 if there is none."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
     with _decompressed(path) as file:
-        while True:
-            chunk = file.read(_CHUNK)
+        for chunk in stop.until(chain(iter(lambda: file.read(_CHUNK), b""), [b""])):
             try:
                 line += decoder.decode(chunk, final=not chunk).count("\n")
             except UnicodeDecodeError as error:
                 return line + error.object[: error.start].count(b"\n")
-            if not chunk:
-                return 0
+    return 0
 
 
 @contextmanager
@@ -620,14 +603,6 @@ def _marked_encoding(head: bytes) -> str:
         if newline in head and zeros.count(0) * 4 > len(zeros) and b"\0\0" not in head.replace(newline, b""):
             return codec
     return ""
-
-
-def _is_utf8_so_far(head: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _looks_chinese(seen: Counter[str]) -> bool:

@@ -105,9 +105,11 @@ def load(source: Format, wanted: Wanted, insert: Insert, *, strict: bool = False
 def insert_behaviors(
     connection: duckdb.DuckDBPyConnection,
     index: int,
-    rows: Query,
     reading: Reading,
+    query: Query,
     *,
+    digest: str,
+    user: str,
     zone: str,
     dayfirst: bool | None,
     duration_unit: DurationUnit = "s",
@@ -116,10 +118,12 @@ def insert_behaviors(
 ) -> int:
     """Stage the rows of an export's file, the run's file number `index`, or those of a shard. Returns how many all are.
 
+    `query` gives what `reading` and the SQL `digest` want; `user` is that of all rows, "" where a column names it.
     `duration_unit` is that of durations that are plain numbers; where it is "s", as by default, the one that their column's
-    name states wins. Rows may be duplicates only where their `digest` is equal. Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
+    name states wins. Rows may be duplicates only where the `digest` is equal. Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
     about the first row of the file `strict` that cannot be read.
     """
+    rows = reading.select(query, digest).of_user(user)
     order = _date_order(connection, rows) if dayfirst is None else dayfirst
     unit = reading.unit if reading.unit and duration_unit == "s" else duration_unit
 

@@ -37,12 +37,11 @@ def open_file(
     *,
     encoding: str = "",
     stop: Stop = Stop(),
-    not_utf8: bool = False,
     **settings: Any,  # noqa: ANN401  other fields of InputFile
 ) -> Format:
     """Return the file in its format. Copies are made in `folder`.
 
-    `encoding` is a codec or ""; `not_utf8`: the file is known not to be UTF-8; `settings`: the other fields of InputFile.
+    `encoding` is a codec or ""; `settings`: the other fields of InputFile.
     Raises InputError, and StorageError without room for a copy.
     """
     copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
@@ -59,11 +58,4 @@ def open_file(
     if any(each.sniff(path, start) for each in FORMATS if not each.is_text):
         return opened(files.stored_file(path, copy, stop), "")
     with files.copies_written(folder):
-        if not_utf8:
-            return opened(*files.transcode(path, copy, stop))
-        try:
-            return opened(*files.plain_file(path, copy, encoding, stop))
-        except files.NotUtf8Error:
-            if encoding:
-                raise
-            return opened(*files.transcode(path, copy, stop))
+        return opened(*files.plain_file(path, copy, encoding, stop))

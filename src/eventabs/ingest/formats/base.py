@@ -4,7 +4,6 @@ import csv
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -135,9 +134,9 @@ class Format(ABC):
         """Return the values by column of a row's text, none if it is broken."""
 
     def sample(self) -> Iterator[SampledRow]:
-        """Yield the first rows up to the first that is not UTF-8."""
+        """Yield the first rows."""
         room = _SAMPLED_TEXT
-        with errors_named(self.file.path), suppress(files.NotUtf8Error):
+        with errors_named(self.file.path):
             for line, text in islice(self.texts(), _SAMPLED):
                 yield SampledRow(line, text, self.fields(text))
                 room -= len(text)

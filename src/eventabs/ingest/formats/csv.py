@@ -351,7 +351,7 @@ class Csv(Format):
         return dict(zip(self.columns, self._split(text) or (), strict=False))
 
     def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:
-        """Read a regular file directly, any other from a copy. Raises InputError if it is not UTF-8."""
+        """Read a regular file directly, any other from a copy."""
         outside = self.layout.above or self.layout.below
         may_be = self.file.content.one_newline and not outside and not self.layout.dialect.is_blank
         self.is_regular = may_be and self._is_loaded_directly(wanted, insert)
@@ -409,9 +409,9 @@ class Csv(Format):
         return longest * 4  # a character takes at most four bytes
 
     def records(self) -> Iterator[Record]:
-        """Yield the records without blank lines, the header first. Raises InputError if the file is not UTF-8."""
+        """Yield the records without blank lines, the header first."""
         end = self.file.content.lines - self.layout.below if self.layout.below else None
-        table = islice(files.lines(self.file.text, self.file.path), self.layout.above, end)
+        table = islice(files.lines(self.file.text), self.layout.above, end)
         lines = ((number, text.replace("\r", " ")) for number, text in table)
         width, delimiter = len(self.columns), self.layout.dialect.delimiter
         ahead = deque[tuple[int, str]]()  # lines that were read to find a closing quote, not yet used

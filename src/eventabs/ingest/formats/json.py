@@ -12,12 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-import duckdb
-
 from eventabs.errors import InputError
 from eventabs.ingest import files
 from eventabs.ingest.column_names import fit
-from eventabs.ingest.files import check_utf8
 from eventabs.ingest.formats.base import (
     BLANK,
     Format,
@@ -129,7 +126,7 @@ class Json(Format):
         return _object(text) or {}
 
     def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:  # noqa: ARG002  a broken line breaks no other
-        """Read the file, from a copy if it mixes line endings. Raises InputError if it is not UTF-8."""
+        """Read the file, from a copy if it mixes line endings."""
         copy = self.file.copy_named("tidy")
         query = self.query(wanted)
         try:
@@ -139,9 +136,6 @@ class Json(Format):
                         target.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
                 query = replace(query, values=(as_glob(str(copy)),))
             insert(query)
-        except duckdb.Error:
-            check_utf8(self.file.path, self.file.text)
-            raise
         finally:
             copy.unlink(missing_ok=True)
 

@@ -54,13 +54,10 @@ class Lines(Csv):
         return bool(_form(start)[1])
 
     def _rows(self, file: InputFile, pattern: re.Pattern[str]) -> Iterator[list[str]]:
-        """Yield the fields of each row, of a broken one the line itself, and nothing for each other line.
-
-        Raises InputError if it is not UTF-8.
-        """
+        """Yield the fields of each row, of a broken one the line itself, and nothing for each other line."""
         rows: list[list[str]] = []  # the last one, and the lines behind it
         is_chat = self._names == _CHAT
-        for _number, line in files.lines(file.text, file.path):
+        for _number, line in files.lines(file.text):
             found = pattern.fullmatch(line)
             if is_chat and found and _NOTICE.search(found[3]) and (not rows or found[3][:1] in _MARKS):
                 self._left_out += 1  # of the program itself, under the name of the chat
