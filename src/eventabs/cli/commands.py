@@ -169,13 +169,35 @@ def estimate(
         tell(planned, views.estimate_json, views.render_estimate, as_json=shown.json)
 
 
-@command(help=_("Show which column plays which role, and what rows become. Packs nothing, calls nobody."))
+@command(
+    help=_(
+        "Show which column plays which role, and what rows become. Packs nothing; calls nobody, unless you --ask."
+    )
+)
 @with_options(SettingFlags, LookFlags, shows="user profiles timezone columns")
-def columns(flags: SettingFlags, look: LookFlags, inputs: list[str] | None = INPUTS) -> None:
+def columns(
+    flags: SettingFlags,
+    look: LookFlags,
+    *,
+    inputs: list[str] | None = INPUTS,
+    ask: bool = flag(_("Ask the model too: one call shows it 20 rows of the first file."), "--ask"),
+    write: Literal["model", "values"] | None = option(_("With --ask: whose columns go to the config file.")),
+) -> None:
     """Show what is understood of an input."""
     signals.interrupt()
-    described = runs.describe_input(invocation_of(flags).settings(), inputs or ())
-    tell(described, views.columns_json, views.render_columns, as_json=look.json)
+    invocation = invocation_of(flags)
+    if write and not ask:
+        raise UsageError(_("--write goes with --ask; without it, copy the table that is shown"))
+    if not ask:
+        described = runs.describe_input(invocation.settings(), inputs or ())
+        tell(described, views.columns_json, views.render_columns, as_json=look.json)
+        return
+    asked = runs.ask_columns(invocation, inputs or (), partial(print_line, stderr_console()))
+    tell(asked, views.encode, views.render_asked, as_json=look.json)
+    if write:
+        path = invocation.config_file() or config.DEFAULT_CONFIG
+        config.write_settings(path, asked.chosen(write))
+        print_line(stderr_console(), _("written to {path}").format(path=path))
 
 
 def tell(

@@ -1,8 +1,10 @@
 from .files import (
+    DEFAULT_CONFIG as DEFAULT_CONFIG,
     explained_settings as explained_settings,
     find_config as find_config,
     own_config as own_config,
     read_toml as read_toml,
+    write_settings as write_settings,
 )
 from .settings import (
     LlmSettings as LlmSettings,

@@ -47,6 +47,29 @@ def read_toml(path: Path) -> dict[str, Any]:
     raise ConfigError(message.format(path=path, error=fault))
 
 
+def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Set settings in a config file, in place: its comments, its rights and a link to it stay. Raises ConfigError."""
+    import tomlkit  # noqa: PLC0415  nothing else needs it
+
+    if path.exists():
+        read_toml(path)  # says what is wrong
+    try:
+        document = tomlkit.parse(path.read_bytes() if path.exists() else "")
+        _set(document, settings)
+        path.write_bytes(tomlkit.dumps(document).encode())
+    except OSError as error:
+        message = _("config file {path} cannot be written: {error}; name another with --config")
+        raise ConfigError(message.format(path=path, error=error.strerror)) from None
+
+
+def _set(table: Any, settings: Mapping[str, Any]) -> None:  # noqa: ANN401  of tomlkit
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and isinstance(table.get(key), Mapping):
+            _set(table[key], value)
+        else:
+            table[key] = value
+
+
 def explained_settings(language: Language, *, all_of_them: bool) -> str:
     """Return a TOML file with settings at their defaults and what each is for: all, or without those rarely changed."""
     text = resources.files(__package__).joinpath(f"settings.{language}.toml").read_text("utf-8")

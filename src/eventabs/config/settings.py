@@ -432,6 +432,7 @@ with warnings.catch_warnings():
         shard: Annotated[str, AfterValidator(lambda text: text and str(Shard.parse(text)))] = ""
         max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
         columns: InputColumns = InputColumns()
+        names: dict[str, str] = {}
 
 
 class ProfileSettings(Section):

@@ -1,8 +1,10 @@
 from .column_names import canonical_action as canonical_action
+from .columns import input_table as input_table
 from .export import Export as Export, UserGroup as UserGroup, open_export as open_export
 from .files import FileStamp as FileStamp, expand as expand
 from .frames import Frame as Frame
 from .input_warnings import Description as Description, FileMapping as FileMapping, ReadRow as ReadRow
+from .masking import SHOWN_ROWS as SHOWN_ROWS, masked_sample as masked_sample
 from .normal_form import (
     as_glob as as_glob,
     check_pattern as check_pattern,

@@ -618,6 +618,8 @@ def _toml(value: object) -> str:
     """Return `value` in TOML; half a surrogate pair, which TOML cannot hold, is replaced."""
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{_toml(each)} = {_toml(name)}' for each, name in value.items())} }}"
     if isinstance(value, bool):
         return str(value).lower()
     return '"' + _UNSAFE.sub(_escaped, str(value)) + '"'

@@ -429,6 +429,7 @@ def open_export(
     paths: Sequence[str],
     *,
     columns: Mapping[str, str],
+    names: Mapping[str, str] = {},
     profiles: str,
     profile_columns: Sequence[str],
     timezone: str,
@@ -453,7 +454,7 @@ def open_export(
     `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
     Rows that differ in a column other than those `technical`, and those of the schema, are no duplicates.
     `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
-    `columns` maps roles to columns or paths ("" finds them), `schema` is a tool's name, "none", a TOML file of the user's own,
+    `columns` maps roles to columns or paths ("" finds them), `names` the words of actions to what they mean, `schema` is a tool's name, "none", a TOML file of the user's own,
     or "" (found by the fields); `timezone` is a name or ""; `duration_unit` is that of durations that are plain numbers. `strict`: the first row that
     cannot be read is an InputError, raised soon after it is reached. `shard`: only the rows of its users are kept, and
     with the first one those without a user. Scratch files live in
@@ -487,7 +488,7 @@ def open_export(
             profile_user, shown = find_profile_columns(
                 profile.file.path, profile.columns, columns.get("user", ""), profile_columns
             )
-        sort_and_pair.prepare(connection, len(shown))
+        sort_and_pair.prepare(connection, len(shown), names)
         choice = ColumnChoice(connection, columns)
         parts = {"header": header, "sheet": sheet, "table": table, "user": user}
         behaviors = BehaviorFiles(
@@ -512,18 +513,18 @@ def open_export(
             sort_and_pair.load(
                 profile, wanted, partial(sort_and_pair.insert_profiles, connection, len(shown))
             )
-        names = tuple(copies.name(each.file.path) for each in behaviors.sources)
+        shown_as = tuple(copies.name(each.file.path) for each in behaviors.sources)
         with errors_named("the export"):
             counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=keep_duplicates)
             if profile:
                 choice.warnings += profile_warnings(connection, profile, profile_columns, shown)
-            mapped = behaviors.mapped(names)
+            mapped = behaviors.mapped(shown_as)
             description = describe(
                 connection,
                 mapped,
                 choice.warnings,
                 zone=timezone,
-                settings={"duration_unit": duration_unit, "dayfirst": dayfirst},
+                settings={"duration_unit": duration_unit, "dayfirst": dayfirst, "names": names},
             )
             give_back_memory(connection)
         on_disk = {  # one for each archive
@@ -536,7 +537,7 @@ def open_export(
         compared, not_compared = behaviors.compared()
         yield Export(
             **asdict(counts),
-            files=names,
+            files=shown_as,
             fingerprint=files.fingerprint(
                 [*behaviors.digests(copies), *([copies.content(profile.file).sha256] if profile else [])]
             ),
@@ -556,7 +557,9 @@ def open_export(
             if shard and shard.index
             else sum(each.skipped_lines for each in behaviors.sources),
             shard=shard,
-            encodings={name: each.file.encoding for name, each in zip(names, behaviors.sources, strict=True)},
+            encodings={
+                name: each.file.encoding for name, each in zip(shown_as, behaviors.sources, strict=True)
+            },
             _connection=connection,
             _profile_names=tuple(name for name, _column in shown),
             _sources=tuple(behaviors.sources),

@@ -411,7 +411,7 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
 
 def _proposal(mappings: Sequence[FileMapping], first: MappedFile, settings: Mapping[str, object]) -> str:
     """Return tables of the config file that read the files as they were read: of a known tool its schema is enough."""
-    other = {name: value for name, value in settings.items() if value not in (None, "s")}
+    other = {name: value for name, value in settings.items() if value not in (None, "s", {})}
     kept = {**kept_settings(first.source), **other}
     if len(mappings) > 1:
         return input_table(kept, {})

@@ -213,8 +213,11 @@ def normal_form(
     )
 
 
-def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
-    """Define the SQL macros of the normal form."""
+def define_macros(connection: duckdb.DuckDBPyConnection, names: Mapping[str, str] = {}) -> None:
+    """Define the SQL macros of the normal form. `names`: what the export calls actions, and what they are."""
+    actions = words.CANONICAL | {
+        words.plain(each): words.canonical_action(name) for each, name in names.items()
+    }
     connection.execute(sql("times.sql", units=_UNITS))
     connection.execute(
         sql(
@@ -242,7 +245,7 @@ def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
             CASE WHEN {" OR ".join(f"contains(text, '{mark}')" for mark in SEPARATORS)}
                 THEN translate(lower(text), '{SEPARATORS}', '') ELSE lower(text) END;  -- translate is slow
         CREATE OR REPLACE MACRO readable_user(id) AS CASE WHEN strlen(id) <= {_LONGEST_USER_ID} THEN id END;
-        CREATE OR REPLACE MACRO canonical_action(word) AS {_by_length("word", words.CANONICAL)};
+        CREATE OR REPLACE MACRO canonical_action(word) AS {_by_length("word", actions)};
         CREATE OR REPLACE MACRO is_platform(word) AS {_among("word", words.PLATFORMS)};
         CREATE OR REPLACE MACRO is_failure(word) AS {_among("word", words.FAILURES)};
         -- "failed purchase", 购买失败: the name of an action that came to nothing, so that no purchase is seen in it

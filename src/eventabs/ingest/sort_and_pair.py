@@ -1,6 +1,6 @@
 """The tables of an opened export: staged rows, sorted behaviors, users."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -72,10 +72,12 @@ class RowCounts:
     rows_without_user: int = 0  # of all shards; not counted without shards
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
+def prepare(
+    connection: duckdb.DuckDBPyConnection, profile_width: int = 0, names: Mapping[str, str] = {}
+) -> None:
     """Create the empty tables and the functions that fill them."""
     connection.begin()  # one commit for each function would take most of the time
-    define_macros(connection)
+    define_macros(connection, names)
     profile = "".join(f", p{position} VARCHAR" for position in range(profile_width))
     connection.execute(f"""
         CREATE TABLE first_lines (file INTEGER, first_line BIGINT);

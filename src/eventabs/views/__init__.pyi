@@ -4,6 +4,7 @@ from .comparison import (
     render_comparison_page as render_comparison_page,
 )
 from .console import (
+    encode as encode,
     print_bytes as print_bytes,
     print_error as print_error,
     print_json as print_json,
@@ -30,6 +31,7 @@ from .preview import (
     extension_json as extension_json,
     print_prompt as print_prompt,
     prompt_json as prompt_json,
+    render_asked as render_asked,
     render_columns as render_columns,
     render_estimate as render_estimate,
     render_extension as render_extension,

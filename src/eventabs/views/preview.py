@@ -15,7 +15,7 @@ from eventabs.checks import REQUEST_SECONDS, CheckReport, Finding, OnFinding, Se
 from eventabs.ingest import FileMapping
 from eventabs.language import gettext as _, ngettext
 from eventabs.records import STANDARD_TIER, InputWarning, Request
-from eventabs.runs import Estimate, ExtensionEstimate, InputDescription
+from eventabs.runs import AskedColumns, Estimate, ExtensionEstimate, InputDescription
 from eventabs.views import messages
 from eventabs.views.console import encode, one_line, picked, print_line, rounded
 from eventabs.views.messages import count, duration, joined, money, share
@@ -270,6 +270,27 @@ def render_columns(console: Console, described: InputDescription) -> None:
     print_line(console, _("To take other columns, copy this to eventabs.toml and change it:"))
     # never folded: it is copied
     console.print(Text(described.proposal), soft_wrap=True)
+
+
+def render_asked(console: Console, asked: AskedColumns) -> None:
+    """Print the columns by a model and by values, whether both read the same, and what speaks against the model's."""
+    titles = _("By the model"), _("By values")
+    for title, read in zip(titles, (asked.model, asked.values), strict=True):
+        print_line(console, title, style="bold")
+        console.print(Text(read.proposal), soft_wrap=True)
+        if read.described:
+            print_line(console, messages.noted(read.described.read))
+        if read.refused:
+            print_line(console, read.refused, style="yellow")
+        print_line(console, "")
+    if asked.agree:
+        print_line(console, _("Both read the same users, times, durations and actions."), style="green")
+    elif asked.differences:
+        columns = (_("They differ in"), _("rows"), _("first line"), *titles)
+        console.print(figure_table(columns, asked.differences, words=titles))
+    for doubt in asked.model.doubts:
+        print_line(console, _("Not sound by the model: {doubt}").format(doubt=doubt), style="yellow")
+    print_line(console, _("To write one to the config file: --write model, or --write values"))
 
 
 def columns_json(described: InputDescription) -> str:

@@ -1,0 +1,212 @@
+"""`columns --ask`: what is sent, how the answer stands beside the columns by values, and what is written."""
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from house import eventabs, ran
+from openai_server import OpenAIServer, answer
+
+ROWS = "member_id,staff_id,done_at,action,item,remark\n" + "".join(
+    f"anna{n % 3:03d},s{n % 2},2026-03-{1 + n % 27:02d} 10:{n % 60:02d},{'buy' if n % 4 else 'look'},thing {n % 7},"
+    f"seen by anna{n % 3:03d}\n"
+    for n in range(60)
+)
+RIGHT = '[input.columns]\nuser = "member_id"\ntime = "done_at"\naction = "action"\nitem = "item"\n'
+OTHER = RIGHT.replace('user = "member_id"', 'user = "staff_id"')
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "export.csv").write_text(ROWS, encoding="utf-8")
+    values = ran("columns", "export.csv", "--json", cwd=tmp_path)
+    assert json.loads(values.stdout)["columns"]["user"] == "member_id"
+    return tmp_path
+
+
+def named(server: OpenAIServer) -> tuple[str, ...]:
+    return ("columns", "export.csv", "--ask", "--model", "m", "--base-url", server.base_url)
+
+
+def saying(server: OpenAIServer, text: str) -> tuple[str, ...]:
+    server.behavior = answer(lambda _message: text)
+    return named(server)
+
+
+def test_one_call_shows_the_model_names_types_and_20_rows_without_ids_of_users_and_that_is_said_before(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    done = ran(*saying(openai_server, RIGHT), cwd=folder)
+    (request,) = openai_server.requests
+    columns, _blank, rows = request.user_message.partition("\n\nRows:\n")
+    assert '"done_at": times, 60 different, 100% filled' in columns
+    assert len(rows.splitlines()) == 20
+    assert "thing 3" in rows
+    assert "anna" not in rows  # neither in its column nor inside a remark
+    assert "seen by [id1]" in rows
+    host = openai_server.base_url.split("/")[2]
+    assert f"Sent to m at {host}: names and types of the columns and 20 rows of export.csv" in done.stderr
+
+
+def test_where_both_read_the_same_that_is_said(folder: Path, openai_server: OpenAIServer) -> None:
+    for text in (
+        RIGHT,
+        f"<think>Which one?</think>Here it is:\n```toml\n{RIGHT}```\nDone.",
+        json.dumps(tomllib.loads(RIGHT)),
+    ):
+        done = ran(*saying(openai_server, text), cwd=folder)
+        assert "Both read the same users, times, durations and actions." in done.stdout
+        assert 'user = "member_id"' in done.stdout
+
+
+def test_where_they_differ_both_are_shown_with_the_first_line_and_nothing_is_written(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    done = ran(*saying(openai_server, OTHER), cwd=folder)
+    assert "Both read the same" not in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.strip().startswith("user  "))
+    assert row.split() == ["user", "60", "2", "s0", "anna000"]
+    assert 'user = "staff_id"' in done.stdout
+    assert 'user = "member_id"' in done.stdout
+    assert not (folder / "eventabs.toml").exists()
+    told = json.loads(ran(*saying(openai_server, OTHER), "--json", cwd=folder).stdout)
+    assert told["agree"] is False
+    assert told["differences"][0] == {
+        "what": "user",
+        "rows": 60,
+        "line": 2,
+        "by_model": "s0",
+        "by_values": "anna000",
+    }
+    assert told["model"]["described"]["columns"]["user"] == "staff_id"
+
+
+@pytest.mark.parametrize(("which", "user"), [("model", "staff_id"), ("values", "member_id")])
+def test_write_puts_the_chosen_columns_into_the_config_in_place(
+    folder: Path, openai_server: OpenAIServer, which: str, user: str
+) -> None:
+    config = folder / "shared.toml"
+    config.write_bytes(b'# ours\r\nlang = "en"\r\n\r\n[input.columns]\r\nplace = "-" # none\r\n')
+    config.chmod(0o644)
+    (folder / "eventabs.toml").symlink_to("shared.toml")
+    ran(*saying(openai_server, OTHER), "--write", which, cwd=folder)
+    assert (folder / "eventabs.toml").is_symlink()
+    assert config.stat().st_mode & 0o777 == 0o644
+    text = config.read_bytes().decode()
+    assert text.startswith('# ours\r\nlang = "en"\r\n')
+    assert 'place = "-" # none' in text
+    assert tomllib.loads(text)["input"]["columns"]["user"] == user
+    again = ran("columns", "export.csv", "--json", cwd=folder)
+    assert json.loads(again.stdout)["columns"]["user"] == user
+
+
+def test_rows_that_one_reading_lacks_are_told_apart_from_rows_that_differ(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    with (folder / "export.csv").open("a", encoding="utf-8") as file:
+        file.write("anna001,,2026-03-09 10:00,buy,thing 1,\n")
+    told = json.loads(ran(*saying(openai_server, OTHER), "--json", cwd=folder).stdout)
+    assert [(each["what"], each["rows"], each["line"]) for each in told["differences"]] == [
+        ("user", 60, 2),
+        ("rows", 1, 62),
+    ]
+    assert "anna001 2026-03-09 10:00:00" in told["differences"][1]["by_values"]
+    assert told["differences"][1]["by_model"] == ""
+
+
+def test_a_reading_by_the_model_that_is_not_sound_is_not_written(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    with (folder / "export.csv").open("a", encoding="utf-8") as file:
+        file.write("anna001,,2026-03-09 10:00,buy,thing 1,\n")
+    done = eventabs(*saying(openai_server, OTHER), "--write", "model", cwd=folder)
+    assert done.returncode == 2
+    assert "1 rows cannot be read, by values 0; the first is line 62: no_user" in done.stderr
+    assert not (folder / "eventabs.toml").exists()
+    wrong = RIGHT.replace('time = "done_at"', 'time = "item"')
+    done = eventabs(*saying(openai_server, wrong), "--write", "model", cwd=folder)
+    assert done.returncode == 2
+    assert "nothing is written" in done.stderr
+    assert "line 2" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"input": 3}', "it is no table [input.columns] with user and time"),
+        ("I do not know.", "it is no table [input.columns] with user and time"),
+        ('[input.columns]\nuser = "member_id"\n', "it is no table [input.columns] with user and time"),
+        (RIGHT + 'weather = "remark"\n', "there is no setting input.columns.weather"),
+        ('[input]\npaths = ["/etc/passwd"]\n' + RIGHT, "it sets input.paths"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_refused_in_one_line(
+    folder: Path, openai_server: OpenAIServer, text: str, said: str
+) -> None:
+    done = eventabs(*saying(openai_server, text), cwd=folder)
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[-1]
+    assert "ask again, or name the columns yourself" in done.stderr.splitlines()[-1]
+
+
+def test_a_column_that_the_file_lacks_is_named(folder: Path, openai_server: OpenAIServer) -> None:
+    done = ran(*saying(openai_server, RIGHT.replace("member_id", "customer")), cwd=folder)
+    assert "Not sound by the model: export.csv has no column customer" in done.stdout
+    assert 'user = "member_id"' in done.stdout
+
+
+def test_a_file_that_is_refused_by_values_is_asked_about_too(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    rows = "".join(f"{line.partition(',')[2]}\n" for line in ROWS.splitlines()[1:])
+    (tmp_path / "export.csv").write_text(rows, encoding="utf-8")
+    text = '[input.columns]\nuser = "c1"\ntime = "c2"\naction = "c3"\nitem = "c4"\n'
+    done = ran(*saying(openai_server, text), "--write", "model", cwd=tmp_path)
+    assert "has no header" in done.stdout
+    config = tomllib.loads((tmp_path / "eventabs.toml").read_text("utf-8"))
+    assert config["input"]["header"] == ["c1", "c2", "c3", "c4", "c5"]
+    assert ran("columns", "export.csv", cwd=tmp_path).stdout.count('user = "c1"') == 1
+
+
+def test_names_of_coded_actions_are_taken_and_written(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    rows = "user_id,timestamp,action,item\n" + "".join(
+        f"u{n % 3},2026-03-{1 + n % 27:02d} 10:{n % 60:02d},{n % 2},thing {n % 7}\n" for n in range(60)
+    )
+    (tmp_path / "export.csv").write_text(rows, encoding="utf-8")
+    text = (
+        '[input.columns]\nuser = "user_id"\ntime = "timestamp"\naction = "action"\n[input.names]\n1 = "buy"\n'
+    )
+    done = ran(*saying(openai_server, text), "--write", "model", cwd=tmp_path)
+    row = next(line for line in done.stdout.splitlines() if line.strip().startswith("activity  "))
+    assert "purchase thing 1" in row
+    told = json.loads(ran("columns", "export.csv", "--json", cwd=tmp_path).stdout)
+    assert any("buy" in each["becomes"] for each in told["rows"])
+    assert tomllib.loads(told["proposal"])["input"]["names"] == {"1": "buy"}
+
+
+def test_who_cannot_be_asked_hears_why_before_anything_is_sent(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    (folder / "empty.csv").touch()
+    given = named(openai_server)
+    for arguments, said in (
+        (("columns", "export.csv", "--ask"), "set llm.model or --model"),
+        (("columns", "-", *given[2:]), "copy it to a file, and name that"),
+        (("columns", "empty.csv", *given[2:]), "empty.csv is empty"),
+        (("columns", "export.csv", "--write", "model"), "--write goes with --ask"),
+    ):
+        done = eventabs(*arguments, cwd=folder)
+        assert done.returncode == 2, said
+        assert said in done.stderr
+    assert not openai_server.requests
+
+
+def test_a_config_that_cannot_be_written_is_named(folder: Path, openai_server: OpenAIServer) -> None:
+    done = eventabs(
+        *saying(openai_server, RIGHT), "--write", "model", cwd=folder, EVENTABS_CONFIG=os.devnull + "/no.toml"
+    )
+    assert done.returncode == 2
+    assert "no.toml" in done.stderr
