@@ -1,4 +1,4 @@
-from .asking import AskedColumns as AskedColumns, ask_columns as ask_columns
+from .columns_by_model import AskedColumns as AskedColumns, ask_columns as ask_columns
 from .components import (
     CONNECT_SECONDS as CONNECT_SECONDS,
     RunContext as RunContext,
