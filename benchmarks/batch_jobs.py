@@ -41,7 +41,7 @@ _FATES = (
 _FORKS = multiprocessing.get_context("forkserver")  # the tool is loaded once, not for each of its processes
 _LOADED = [
     *("eventabs.cli.main", "eventabs.api", "eventabs.runs.lifecycle", "eventabs.runs.lifecycle"),
-    *("eventabs.ingest.export", "eventabs.prompts.builder", "eventabs.providers.openai.batch"),
+    *("eventabs.ingest.opened_export", "eventabs.prompts.builder", "eventabs.providers.openai.batch"),
     *("eventabs.views.live_progress", "eventabs.views.status_and_summary", "duckdb", "tiktoken"),
 ]
 

@@ -22,7 +22,7 @@ from docs_kit import FENCE, PAGES, block_of, blocks_of, commands_of, text_of
 from eventabs.cli.main import app
 from eventabs.config.settings import Settings, load_settings
 from eventabs.ingest.column_names import ACTION_WORDS, FAILURES, MARKERS, PLATFORMS, fit, plain
-from eventabs.ingest.export import open_export
+from eventabs.ingest.opened_export import open_export
 from eventabs.prompts.lines import Compactor
 from eventabs.records import Behavior, UserLog
 from eventabs.store.ledger import Ledger, unpack_json, unpack_log, unpack_parts, unpack_text

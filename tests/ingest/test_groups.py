@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.ingest.export import user_groups
+from eventabs.ingest.opened_export import user_groups
 from eventabs.records import GroupUser
 from input_files import opened
 
@@ -28,7 +28,7 @@ def export_file(folder: Path, days: Sequence[int]) -> Path:
 
 
 def test_users_stay_together_until_a_group_is_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", 5)
+    monkeypatch.setattr("eventabs.ingest.opened_export._BEHAVIORS", 5)
     users = [GroupUser(str(size), size, 0, 0, ()) for size in (2, 3, 9, 1)]
     assert [[user.behaviors for user in group] for group in user_groups(users)] == [[2, 3], [9], [1]]
 
@@ -37,7 +37,7 @@ def test_users_stay_together_until_a_group_is_large_enough(monkeypatch: pytest.M
 def test_groups_have_the_logs_of_the_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviors: int
 ) -> None:
-    monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", behaviors)
+    monkeypatch.setattr("eventabs.ingest.opened_export._BEHAVIORS", behaviors)
     with opened(tmp_path, export_file(tmp_path, (2, 9, 11))) as export:
         assert [log for group in export.groups() for log in group.logs(range(len(group.users)))] == list(
             export.user_logs()
@@ -45,7 +45,7 @@ def test_groups_have_the_logs_of_the_export(
 
 
 def test_names_days_and_users_are_those_of_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", 1)
+    monkeypatch.setattr("eventabs.ingest.opened_export._BEHAVIORS", 1)
     with opened(tmp_path, export_file(tmp_path, (1, 2))) as export:
         first, second = (
             (group.names, group.durations, group.days, group.users_named(["item bob"]))

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import InputError
 from eventabs.ingest import sort_and_pair
-from eventabs.ingest.export import Export
+from eventabs.ingest.opened_export import Export
 from eventabs.records import RejectedRow, Shard, UserLog
 from input_files import opened
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.choices import Compaction, Detail
 from eventabs.config.settings import Settings
-from eventabs.ingest.export import Export, open_export
+from eventabs.ingest.opened_export import Export, open_export
 from eventabs.language import Language
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.measure import (
@@ -124,7 +124,7 @@ def test_the_long_lines_of_all_cost_what_counting_each_log_gives(rows: list[Row]
 def test_reading_goes_on_after_a_caller_that_stopped_at_the_first_group(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("eventabs.ingest.export._BEHAVIORS", 5)
+    monkeypatch.setattr("eventabs.ingest.opened_export._BEHAVIORS", 5)
     rows = [(f"user {n % 7}", f"2026-01-01 10:{n:02}:00", "visit", "", "", "A", "60", "") for n in range(40)]
     with exported(rows) as export:
         groups = export.groups()

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from eventabs.records import FinishReason
-from eventabs.replies.forms import AnswerText, without_reasoning
+from eventabs.replies.reasoning import AnswerText, without_reasoning
 from reply_cases import ASKED, GOOD, SCHEMA, Short, asked, behaviors, dumped, one, read, told
 
 MEANT = told(GOOD)

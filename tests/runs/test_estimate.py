@@ -8,7 +8,7 @@ import pytest
 
 from eventabs.config.settings import Settings, overlay
 from eventabs.errors import ConfigError, InputError, UsageError
-from eventabs.ingest.export import open_export
+from eventabs.ingest.opened_export import open_export
 from eventabs.prompts.measure import long_pieces
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.records import Batch, Part, PartSize, PlannedPart

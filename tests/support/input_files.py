@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 
 from eventabs.errors import InputError
-from eventabs.ingest.export import Export, open_export
 from eventabs.ingest.formats import Format, Query, open_file
+from eventabs.ingest.opened_export import Export, open_export
 from eventabs.ingest.sort_and_pair import load
 
 CONNECTION = duckdb.connect()

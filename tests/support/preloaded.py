@@ -23,7 +23,7 @@ from typing import IO, NoReturn
 # what most commands load; none of them starts a thread
 _LIBRARIES = (
     *("duckdb", "jinja2", "rich.markdown", "rich.table", "tiktoken", "typer", "eventabs.api"),
-    *("eventabs.checks", "eventabs.ingest.export", "eventabs.quality.audit_and_calibration"),
+    *("eventabs.checks", "eventabs.ingest.opened_export", "eventabs.quality.audit_and_calibration"),
     *("eventabs.providers.openai.client", "eventabs.providers.rules", "eventabs.runs.batches"),
     *("eventabs.store.exports", "eventabs.views.preview", "eventabs.views.live_progress"),
     *("eventabs.views.report.page", "eventabs.views.status_and_summary"),

@@ -1,4 +1,3 @@
-from .forms import without_reasoning as without_reasoning
 from .must_rules import MustRule as MustRule, MustRules as MustRules, TextCondition as TextCondition
 from .reader import (
     Reader as Reader,
@@ -7,4 +6,5 @@ from .reader import (
     one_by_name as one_by_name,
     unreadable as unreadable,
 )
+from .reasoning import without_reasoning as without_reasoning
 from .words_and_row_numbers import read_as as read_as

@@ -26,9 +26,10 @@ from eventabs.records import (
     lasting_id,
     seconds_covered,
 )
-from eventabs.replies.forms import Answer, Entry, without_reasoning
+from eventabs.replies.forms import Answer, Entry
 from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
 from eventabs.replies.must_rules import MustRules
+from eventabs.replies.reasoning import without_reasoning
 from eventabs.replies.words_and_row_numbers import JourneyName, Labels, groups_in, one_line
 
 Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
