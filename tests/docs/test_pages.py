@@ -266,7 +266,7 @@ def test_the_figures_of_the_workload_are_those_of_its_commands(tmp_path: Path) -
         )
     ]
     sent, answered = small["tokens"]["prompt_total"] / 1e6, small["expected_output_tokens"] / 1e6
-    assert f"{sent:.2f} million tokens in and {answered:.2f} million out" in text_of(Path("docs/faq.md"))
+    assert f"{sent:.2f} million tokens in and {answered:.2f} million out" in text_of(USAGE[0])
     for page in USAGE:
         assert f"{small['users']:,}" in text_of(page)
         assert f"{small['behaviors']:,}" in text_of(page)
