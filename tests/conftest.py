@@ -1,6 +1,7 @@
 """Fixtures for all tests, and which of them `make test` leaves to `make test-all`."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -39,6 +40,14 @@ def _in_english() -> Iterator[None]:
     activate("en")
     yield
     activate("en")
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a test's folder the current one, and the place of what is remembered of runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 import eventabs
-from eventabs.errors import ConfigError, InputError, UsageError
+from eventabs.errors import InputError, UsageError
 from eventabs.records import InputWarning
 from eventabs.runs.observer import BatchDone, Planned
 from eventabs.store import Ledger
@@ -32,10 +32,7 @@ RULES = {"llm": {"provider": "rules"}}
 SMALL = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture
@@ -118,15 +115,6 @@ def test_results_that_cannot_be_read_end_in_one_line(tmp_path: Path, content: by
             read(tmp_path)
 
 
-def test_a_later_export_is_taken_into_a_run(export: Path, tmp_path: Path) -> None:
-    before = len(eventabs.run(export, settings=RULES, out="out").events)
-    later = write_users(tmp_path / "later.jsonl", users=7)
-    run = eventabs.extend("out", later, settings=RULES)
-    assert (run.summary.extension or {})["new_users"] == 1
-    assert len(run.events) > before
-    assert [event.user_id for event in run.events] == sorted(event.user_id for event in run.events)
-
-
 @pytest.mark.parametrize(
     "kind", ["pandas", "polars", "pyarrow", "stream", "duckdb", "polars without pyarrow"]
 )
@@ -188,14 +176,6 @@ def test_settings_objects_are_taken_as_they_are_and_mappings_are_laid_over_the_f
     assert eventabs.run(export, settings=SMALL, out="b").summary.calls == 3
     isolated = eventabs.Settings.model_validate(RULES)
     assert eventabs.run(export, settings=isolated, out="c").summary.calls == 1
-
-
-def test_header_values_are_kept_out_of_the_run_directory(export: Path, openai_server: OpenAIServer) -> None:
-    llm = {"model": "m", "base_url": openai_server.base_url, "extra_headers": {"X-Key": "s3cret-value"}}
-    run = eventabs.run(export, settings={"llm": llm, "run": {"limit": 1}})
-    assert not [file for file in run.path.iterdir() if b"s3cret-value" in file.read_bytes()]
-    with pytest.raises(ConfigError):
-        eventabs.run(export, settings={"llm": {"modell": "m"}}, out="other")
 
 
 def test_a_run_in_the_place_of_an_export_names_the_command_that_goes_on_with_it(export: Path) -> None:
@@ -271,17 +251,6 @@ async def test_inside_an_event_loop_the_plain_functions_name_their_counterparts(
 
 
 # stopping
-
-
-def test_a_stop_ends_a_run_in_order_and_resume_makes_it_whole(export: Path) -> None:
-    whole = eventabs.run(export, settings=SMALL, out="whole")
-    stop = eventabs.Stop()
-    stopped = eventabs.run(export, settings=SMALL, out="out", observer=Watcher(stop.request), stop=stop)
-    assert stopped.status == "interrupted"
-    assert 0 < stopped.summary.done < 6
-    resumed = eventabs.resume("out")
-    assert (resumed.status, resumed.summary.calls) == ("completed", whole.summary.calls)
-    assert (resumed.path / "events.jsonl").read_bytes() == (whole.path / "events.jsonl").read_bytes()
 
 
 async def test_a_cancelled_run_is_saved_first(export: Path) -> None:

@@ -48,6 +48,7 @@ def test_an_undertaking_and_a_routine_of_the_same_rows_are_no_agreement(tmp_path
     assert agreed(first["u"], second["u"]) == []
 
 
+@pytest.mark.slow
 def test_requests_without_an_answer_are_written_beside_where_it_is_looked_for(tmp_path: Path) -> None:
     answers = tmp_path / "answers"
     answers.mkdir()
@@ -56,6 +57,7 @@ def test_requests_without_an_answer_are_written_beside_where_it_is_looked_for(tm
     assert "## U1" in (answers / "en-1.prompt.txt").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_an_answer_to_another_request_is_refused_also_where_only_its_digest_is_kept(tmp_path: Path) -> None:
     (tmp_path / "en-1.txt").write_text("## U1\n##", "utf-8")
     (tmp_path / "en-1.prompt.sha256").write_text(sha256_of("another"))

@@ -1,8 +1,6 @@
 """The simulated endpoint: good answers, reproducible failures, limits that hold, a log that tells it all."""
 
-import asyncio
 import json
-import sys
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,8 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from httpx_aiohttp import HttpxAiohttpClient
 
+import simulated_model
+import simulated_replies
 from eventabs.choices import AnswerForm, Compaction
 from eventabs.prompts.builder import Instructions, PromptBuilder
 from eventabs.prompts.lines import default_vocabulary
@@ -21,12 +20,6 @@ from eventabs.providers.openai.client import OpenAIProvider
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint
 from eventabs.records import AskedUser, Behavior, Category, Outcome, Part, Reply, Request, UserLog
 from eventabs.replies import Reader
-from paths import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import simulated_model
-import simulated_replies
 from reliability_records import Call, Run
 from simulated_model import MINUTE, Model, Options, RateLimits, Speed, parse_failures
 from simulated_replies import Told
@@ -207,23 +200,6 @@ async def test_everything_that_was_served_stands_in_the_log(tmp_path: Path, kind
         assert sum(line["answered"].values()) <= line["completion_tokens"]
     if kind in ("stalled", "rate_limited", "unavailable"):
         assert line["completion_tokens"] == 0
-
-
-@pytest.mark.slow
-async def test_many_requests_at_once_are_all_served() -> None:
-    body = json.dumps(body_of(request_of(1), stream=True)).encode()
-    waiting = iter(range(640))
-    with Simulator(Options(AT_ONCE)) as simulator:
-        async with HttpxAiohttpClient(base_url=simulator.base_url) as client:
-
-            async def work() -> None:
-                for _ in waiting:
-                    async with client.stream("POST", "/chat/completions", content=body) as response:
-                        assert response.status_code == 200
-                        await response.aread()
-
-            await asyncio.gather(*(work() for _ in range(64)))
-    assert simulator.counts["well"] == 640
 
 
 def run_of(log: list[dict[str, Any]], calls: list[Call]) -> Run:

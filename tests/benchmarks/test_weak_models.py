@@ -10,10 +10,10 @@ import weak_models as bench
 @pytest.mark.parametrize(
     ("model", "rows", "calls"),
     [
-        ("sound", (500, 1300), (2, 6)),
         ("lost 20%", (60, 500), (6, 40)),
-        ("numbers anew", (40, 200), (24, 30)),
-        ("never ##", (500, 1300), (2, 8)),
+        pytest.param("sound", (500, 1300), (2, 6), marks=pytest.mark.slow),
+        pytest.param("numbers anew", (40, 200), (24, 30), marks=pytest.mark.slow),
+        pytest.param("never ##", (500, 1300), (2, 8), marks=pytest.mark.slow),
     ],
 )
 def test_every_user_is_done_at_a_size_that_the_model_can_answer(

@@ -29,16 +29,6 @@ def test_without_input_the_paths_of_the_config_are_taken(tmp_path: Path) -> None
     assert eventabs("estimate", cwd=tmp_path).returncode == 0
 
 
-def test_a_directory_that_holds_a_run_is_never_overwritten(tmp_path: Path) -> None:
-    write_users(tmp_path / "input.jsonl", users=1)
-    assert eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path).returncode == 0
-    before = {p: p.read_bytes() for p in (tmp_path / "input.eventabs").iterdir() if p.is_file()}
-    again = eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path)
-    assert again.returncode == 2
-    assert "eventabs resume input.eventabs" in one_error_line(again.stderr)
-    assert {p: p.read_bytes() for p in (tmp_path / "input.eventabs").iterdir() if p.is_file()} == before
-
-
 def test_names_with_brackets_and_spaces_are_shown_to_the_letter(tmp_path: Path) -> None:
     name = "odd [bold] 用户 (1).jsonl"
     write_users(tmp_path / name, users=1)
@@ -61,18 +51,6 @@ def test_estimate_calls_nobody_and_leaves_nothing(tmp_path: Path, openai_server:
     ran("estimate", "input.jsonl", "--model", "m", "--base-url", openai_server.base_url, cwd=tmp_path)
     assert not openai_server.requests
     assert sorted(tmp_path.iterdir()) == before
-
-
-def test_show_prompt_is_exactly_the_first_request(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    write_users(tmp_path / "input.jsonl", users=3)
-    flags = ("--model", "m", "--base-url", openai_server.base_url)
-    shown = eventabs("estimate", "input.jsonl", *flags, "--show-prompt", "--json", cwd=tmp_path)
-    plain = eventabs("estimate", "input.jsonl", *flags, "--show-prompt", cwd=tmp_path)
-    eventabs("run", "input.jsonl", *flags, cwd=tmp_path)
-    sent = openai_server.requests[0].body
-    assert json.loads(shown.stdout)["messages"] == sent["messages"]
-    assert sent["messages"][0]["content"] in plain.stdout
-    assert sent["messages"][1]["content"] in plain.stdout
 
 
 def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
@@ -108,36 +86,12 @@ def test_every_command_speaks_the_language_of_the_config_and_then_that_of_the_ru
         assert re.search("[\u4e00-\u9fff]", done.stdout + done.stderr), line
 
 
-@pytest.mark.parametrize("command", ["run", "show"])
-def test_a_language_that_there_is_not_is_a_usage_error_that_names_those_there_are(
-    tmp_path: Path, command: str
-) -> None:
-    done = eventabs(command, "x", "--lang", "fr", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "en|zh|auto" in one_error_line(done.stderr)
-
-
 def test_a_language_in_the_environment_is_checked_and_may_be_empty(tmp_path: Path) -> None:
     write_users(tmp_path / "input.jsonl", users=1)
     wrong = eventabs("status", "x", cwd=tmp_path, EVENTABS_LANG="fr")
     assert wrong.returncode == 2
     assert "auto, en, zh" in one_error_line(wrong.stderr)
     ran("run", "input.jsonl", "--provider", "rules", cwd=tmp_path, EVENTABS_LANG="")
-
-
-def test_all_faults_of_the_settings_are_told_each_in_a_line_and_in_the_language_in_force(
-    tmp_path: Path,
-) -> None:
-    write_users(tmp_path / "input.jsonl", users=1)
-    (tmp_path / "eventabs.toml").write_text('lang = "zh"\nmodle = "m"\n[run]\nconcurrency = 0\n')
-    done = eventabs("run", "input.jsonl", "--rpm", -1, cwd=tmp_path, stdin=None, EVENTABS_RUN__TPM="many")
-    assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        "eventabs: eventabs.toml：run.concurrency：必须大于 0；`eventabs init --all --output -` 说明每个设置",
-        "eventabs: --rpm：不能小于 0",
-        "eventabs: 环境变量：run.tpm：应为整数；`eventabs init --all --output -` 说明每个设置",
-        "eventabs: eventabs.toml：没有 modle 这个设置；`eventabs init --all --output -` 列出全部设置",
-    ]
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_a_guide_without_a_model_says_what_is_shown(guide: Path, folder: Path) -
     play(guide, folder, has_model=False)
 
 
-@pytest.mark.parametrize("guide", [GETTING_STARTED, COOKBOOK], ids=str)
+@pytest.mark.parametrize("guide", [GETTING_STARTED, pytest.param(COOKBOOK, marks=pytest.mark.slow)], ids=str)
 def test_a_guide_with_a_model_comes_to_its_end(
     guide: Path, folder: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ def test_without_an_export_the_script_means_yesterday_s_and_says_that_it_is_miss
     assert told(folder) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("working")
 @pytest.mark.parametrize("working", [60.0], indirect=True)
 def test_a_second_start_while_one_works_leaves_with_a_clear_word(folder: Path) -> None:

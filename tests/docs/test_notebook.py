@@ -27,6 +27,7 @@ def shown(cells: list[dict[str, Any]]) -> list[list[str]]:
     ]
 
 
+@pytest.mark.slow
 def test_the_notebook_shows_what_is_stored_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbformat = pytest.importorskip("nbformat", reason="needs nbclient and ipykernel")
     client = pytest.importorskip("nbclient", reason="needs nbclient and ipykernel")

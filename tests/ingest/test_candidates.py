@@ -1,13 +1,13 @@
 """Which column plays a role: one that holds nearly nothing gives way, one that the user named never does."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eventabs.ingest import Export, open_export
+from eventabs.ingest import Export
+from input_files import opened, write
 
 
 def rows(*columns: str, count: int = 40, **values: Any) -> str:  # noqa: ANN401  values or functions
@@ -22,23 +22,9 @@ def rows(*columns: str, count: int = 40, **values: Any) -> str:  # noqa: ANN401 
 def described(
     folder: Path, text: str, columns: Mapping[str, str] | None = None, profiles: str = ""
 ) -> Export:
-    path = folder / "export.csv"
-    path.write_text(text, encoding="utf-8")
-    with opened([str(path)], folder, columns, profiles) as export:
+    wanted = {"columns": columns or {}, "profiles": profiles, "profile_columns": ("age", "city")}
+    with opened(folder, write(folder, "export.csv", text), **wanted) as export:
         return export
-
-
-def opened(
-    paths: Sequence[str], folder: Path, columns: Mapping[str, str] | None = None, profiles: str = ""
-) -> AbstractContextManager[Export]:
-    return open_export(
-        paths,
-        columns=columns or {},
-        profiles=profiles,
-        profile_columns=("age", "city"),
-        timezone="",
-        work_dir=folder / "work",
-    )
 
 
 def codes(export: Export) -> list[str]:
@@ -126,9 +112,9 @@ def test_files_with_the_same_columns_are_read_alike(tmp_path: Path) -> None:
         text = rows(
             "member_id", "device_id", "time", "item", member_id=member, device_id="d1", time=a_time, item=str
         )
-        (tmp_path / name).write_text(text, encoding="utf-8")
+        write(tmp_path, name, text)
     paths = [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
-    with opened(paths, tmp_path) as export:
+    with opened(tmp_path, *paths) as export:
         (mapping,) = export.description.mappings
     assert (mapping.files, mapping.columns["user"]) == (tuple(paths), "device_id")
 

@@ -1,36 +1,20 @@
 """Which column says begin or end is found only where that is certain, and can be named."""
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from eventabs.errors import InputError
-from eventabs.ingest.export import Export, open_export
+from input_files import opened, write
 
 
 def counted(folder: Path, *texts: str, marker: str = "") -> tuple[int, int, int]:
     """Return behaviors, joined ends and rows without a partner of CSV files."""
-    paths = []
-    for number, text in enumerate(texts):
-        path = folder / f"{number}.csv"
-        path.write_text(text, "utf-8")
-        paths.append(str(path))
-    with opened(folder, *paths, marker=marker) as export:
+    paths = [write(folder, f"{number}.csv", text) for number, text in enumerate(texts)]
+    with opened(folder, *paths, columns={"marker": marker}) as export:
         assert export.rows == export.behaviors + export.rejected_rows + export.duplicates + export.paired_ends
         return export.behaviors, export.paired_ends, export.unpaired
-
-
-def opened(folder: Path, *paths: str, marker: str = "") -> AbstractContextManager[Export]:
-    return open_export(
-        paths,
-        columns={"marker": marker},
-        profiles="",
-        profile_columns=(),
-        timezone="",
-        work_dir=folder / "work",
-    )
 
 
 def log(column: str, *words: str) -> str:
@@ -119,7 +103,7 @@ def test_a_file_that_turns_out_to_be_gbk_is_paired_too(tmp_path: Path) -> None:
 
 
 def logs(folder: Path, marker: str = "") -> list[tuple[str, str, int | None]]:
-    with opened(folder, str(folder / "0.csv"), marker=marker) as export:
+    with opened(folder, folder / "0.csv", columns={"marker": marker}) as export:
         return [(b.action, b.item, b.duration) for log in export.user_logs() for b in log.behaviors]
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors import InputError
-from eventabs.ingest import expand, open_export
+from eventabs.ingest import expand
 from eventabs.ingest.files import refuse_database, refuse_document
+from exports_kit import make_event, make_journey
 from input_files import facts, opened, write
 
 
@@ -59,14 +60,7 @@ def test_other_names_are_none(name: str) -> None:
 def test_documents_pictures_and_pages_are_named_by_what_they_are(
     tmp_path: Path, name: str, start: bytes, word: str
 ) -> None:
-    path = tmp_path / name
-    path.write_bytes(start)
-    with (
-        pytest.raises(InputError, match=word),
-        open_export(
-            [str(path)], columns={}, profiles="", profile_columns=(), timezone="", work_dir=tmp_path / "w"
-        ),
-    ):
+    with pytest.raises(InputError, match=word), opened(tmp_path, write(tmp_path, name, start)):
         pass
 
 
@@ -84,34 +78,9 @@ def test_other_files_are_none_of_these(name: str, start: bytes) -> None:
     refuse_document(name, start)
 
 
-EVENT = {
-    "id": "u1/0",
-    "user_id": "u1",
-    "type": "browsing",
-    "category": "engagement",
-    "start": "2026-01-15T10:00:42",
-    "end": "2026-01-15T10:00:42",
-    "summary": "",
-    "minutes": 0,
-    "behaviors": [0],
-    "journey": None,
-    "sure": True,
-    "source": "llm",
-}
-JOURNEY = {
-    "id": "u1/j0",
-    "user_id": "u1",
-    "kind": "travel",
-    "name": "lake",
-    "start": "2026-01-15T10:00:42",
-    "end": "2026-01-15T10:00:42",
-    "days": 1,
-    "minutes": 0,
-    "converted": False,
-    "types": ["trip"],
-    "events": ["u1/0"],
-    "behaviors": [0, 1],
-}
+_EVENT = make_event("u1", "2026-01-15T10:00:42", type="browsing", minutes=0)
+EVENT = _EVENT.model_dump(mode="json")
+JOURNEY = make_journey("u1", [_EVENT]).model_dump(mode="json")
 
 
 @pytest.mark.parametrize("made", [EVENT, EVENT | {"outside": True}, EVENT | {"mine": 1}, JOURNEY])

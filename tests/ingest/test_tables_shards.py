@@ -5,7 +5,6 @@ import hashlib
 import json
 import random
 from collections import Counter
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +14,21 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.errors import InputError
 from eventabs.ingest import sort_and_pair
-from eventabs.ingest.export import Export, open_export
+from eventabs.ingest.export import Export
 from eventabs.records import RejectedRow, Shard, UserLog
+from input_files import opened
 
 Figures = tuple[dict[str, int], list[UserLog], list[RejectedRow]]
 
 
-def opened(
-    folder: Path, path: Path, shard: str = "", *, strict: bool = False
-) -> AbstractContextManager[Export]:
-    return open_export(
-        [str(path)],
-        columns={},
-        profiles="",
-        profile_columns=(),
-        timezone="",
-        work_dir=folder / "work",
-        strict=strict,
-        shard=Shard.parse(shard) if shard else None,
-    )
+COUNTED = (
+    *("users", "behaviors", "duplicates", "paired_ends", "unpaired", "shortened", "skipped_lines"),
+    *("non_behaviors", "rejected_rows", "rows"),
+)
 
 
 def figures(export: Export) -> Figures:
-    counted = {
-        name: getattr(export, name)
-        for name in (
-            "users",
-            "behaviors",
-            "duplicates",
-            "paired_ends",
-            "unpaired",
-            "shortened",
-            "skipped_lines",
-            "non_behaviors",
-            "rejected_rows",
-            "rows",
-        )
-    }
+    counted = {name: getattr(export, name) for name in COUNTED}
     return counted | export.reasons, list(export.user_logs()), list(export.rejects())
 
 
@@ -62,7 +39,7 @@ def of_all_shards(folder: Path, path: Path, count: int) -> Figures:
         rows = export.rows
     for index in range(count):
         shard = Shard(index, count)
-        with opened(folder, path, str(shard)) as export:
+        with opened(folder, path, shard=shard) as export:
             counted, own, refused = figures(export)
             assert export.rows + export.other_rows == rows
         assert all(shard.holds(log.user_id) for log in own)
@@ -153,7 +130,7 @@ def test_a_strict_reading_refuses_a_row_of_its_own_shard_alone(tmp_path: Path) -
 
 def is_read(folder: Path, path: Path, shard: str) -> bool:
     try:
-        with opened(folder, path, shard, strict=True):
+        with opened(folder, path, shard=Shard.parse(shard), strict=True):
             return True
     except InputError as error:
         assert "line 4002 cannot be read (bad_time)" in str(error)  # noqa: PT017  it may not be raised

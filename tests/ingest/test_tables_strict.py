@@ -1,14 +1,13 @@
 """A strict reading names the first row that cannot be read, and reads little beyond it."""
 
 import json
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from eventabs.errors import InputError
-from eventabs.ingest.export import Export, open_export
+from input_files import opened
 
 HEADER = "uid,time,item"
 GOOD = "u{n},2026-01-15 10:00:00,item {n}"
@@ -16,20 +15,8 @@ SOON = "u{n},soon,item {n}"
 SHORT = "u{n}"
 
 
-def opened(folder: Path, *paths: Path) -> AbstractContextManager[Export]:
-    return open_export(
-        [str(path) for path in paths],
-        columns={},
-        profiles="",
-        profile_columns=(),
-        timezone="",
-        work_dir=folder / "work",
-        strict=True,
-    )
-
-
 def refusal(folder: Path, *paths: Path) -> str:
-    with pytest.raises(InputError) as caught, opened(folder, *paths):
+    with pytest.raises(InputError) as caught, opened(folder, *paths, strict=True):
         pass
     assert not list((folder / "work").iterdir())
     return str(caught.value)
@@ -87,7 +74,7 @@ def test_elements_and_rows_of_parquet_are_named_by_their_number(tmp_path: Path) 
 
 def test_good_files_are_read_and_the_one_with_the_bad_row_is_named(tmp_path: Path) -> None:
     good = csv_file(tmp_path, GOOD, "", GOOD, name="a.csv")
-    with opened(tmp_path, good) as export:
+    with opened(tmp_path, good, strict=True) as export:
         assert (export.behaviors, export.rows) == (2, 2)
     bad = csv_file(tmp_path, GOOD, SOON, name="b.csv")
     assert refusal(tmp_path, good, bad).startswith(f"{bad}, line 3 ")
@@ -109,13 +96,6 @@ def test_what_stands_far_behind_the_row_is_not_read(tmp_path: Path, bad: str) ->
 
 def test_broken_rows_of_profiles_are_no_matter(tmp_path: Path) -> None:
     profiles = csv_file(tmp_path, "u0,40", "u1", name="p.csv", header="uid,age")
-    with open_export(
-        [str(csv_file(tmp_path, GOOD))],
-        columns={},
-        profiles=str(profiles),
-        profile_columns=("age",),
-        timezone="",
-        work_dir=tmp_path / "work",
-        strict=True,
-    ) as export:
+    wanted = {"profiles": str(profiles), "profile_columns": ("age",), "strict": True}
+    with opened(tmp_path, csv_file(tmp_path, GOOD), **wanted) as export:
         assert [log.profile for log in export.user_logs()] == [(("age", "40"),)]

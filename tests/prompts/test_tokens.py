@@ -131,10 +131,7 @@ def test_long_runs_of_blanks_are_counted_like_any_text(both: Both, run: str, aft
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    ("piece", "end"),
-    [("a" * 1_000, ""), (" " * 1_280, "x")],
-)
+@pytest.mark.parametrize(("piece", "end"), [("a" * 1_000, ""), (" " * 1_280, "x")])
 def test_a_line_of_a_megabyte_is_counted_like_its_pieces(name: str, piece: str, end: str) -> None:
     counter = TokenCounter(name)
     assert counter.count(piece * 1_000 + end) == pytest.approx(1_000 * counter.count(piece), rel=0.001)

@@ -179,6 +179,7 @@ def test_a_limit_stops_an_audit_and_a_larger_one_goes_on(tmp_path: Path, server:
     assert len(server.requests) > asked
 
 
+@pytest.mark.slow
 def test_a_killed_audit_goes_on_and_buys_no_answer_twice(tmp_path: Path, server: OpenAIServer) -> None:
     server.behavior = slowly(0.1, answer())
     (tmp_path / "server.jsonl").unlink(missing_ok=True)
@@ -253,6 +254,7 @@ def test_the_largest_size_that_agrees_is_recommended_and_no_larger_one_asked(
     assert shown.endswith("[budget]\nmax_users = 2\nmax_rows = 24\n")
 
 
+@pytest.mark.slow
 def test_one_limit_holds_for_all_sizes_and_a_killed_calibration_goes_on(
     tmp_path: Path, server: OpenAIServer
 ) -> None:

@@ -66,13 +66,13 @@ def test_the_same_seed_draws_the_same_review_and_another_seed_another(out: Path)
 def test_every_event_is_drawn_as_often_as_any_other(out: Path) -> None:
     run = lines(out / "events.jsonl")
     drawn = Counter[tuple[str, str]]()
-    for seed in range(100):
+    for seed in range(60):
         review = draw_review(out, sample=len(run) // 4, days=0, seed=seed).review
         assert len(review.events) == len(run) // 4
         drawn.update((event.user_id, event.start) for event in review.events)
     assert len(drawn) == len({(event["user_id"], event["start"]) for event in run})
-    assert min(drawn.values()) >= 4  # 25 expected; five standard deviations away
-    assert max(drawn.values()) <= 47
+    assert min(drawn.values()) >= 1  # 15 expected; more than four standard deviations away
+    assert max(drawn.values()) <= 32
 
 
 def test_by_type_each_type_has_its_share_and_there_is_no_figure_of_all(out: Path, tmp_path: Path) -> None:

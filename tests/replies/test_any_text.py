@@ -148,7 +148,7 @@ def test_a_cut_answer_gives_whole_users_or_a_reason(text: str, data: st.DataObje
 
 
 def filled(piece: str, head: str = "## U1\n") -> str:
-    return head + piece * (LONGEST // len(piece))
+    return head + piece * (LONGEST // 4 // len(piece))  # whoever takes a square of it, takes minutes
 
 
 HOSTILE = {

@@ -8,8 +8,6 @@ from runs_jobs import Place
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(own_folder: Path) -> Place:
     """Return a folder, now the current one, with an export of six users."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return Place(tmp_path)
+    return Place(own_folder)

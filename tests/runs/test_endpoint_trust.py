@@ -12,10 +12,7 @@ KEY = {"OPENAI_API_KEY": "secret"}
 HERE = {"model": "m", "base_url": "https://api.example.com/v1"}
 
 
-@pytest.fixture(autouse=True)
-def _empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def stored(llm: dict[str, Any]) -> Settings:

@@ -23,9 +23,9 @@ REFUSALS = [ModeratedError("no"), ContextTooLongError("too long")]
 class Memory(dict[str, Any]):
     """What a run knows, and with it what its next process will."""
 
-    def process(self, fingerprint: str = "f", *, well: int = 0) -> FailureLimit:
+    def process(self, fingerprint: str = "f", **given: Any) -> FailureLimit:  # noqa: ANN401  as FailureLimit takes them
         known = self | {"settings_fingerprint": fingerprint}
-        return FailureLimit(known, remember=self.update, attempts=5, well=well)
+        return FailureLimit(known, remember=self.update, attempts=5, **given)
 
 
 def fails(limit: FailureLimit, error: EndpointError, calls: int = MAX_FAILURES - 1) -> None:
@@ -109,13 +109,7 @@ AWAY = UnavailableError("HTTP 503", status=503)
 
 def test_an_endpoint_that_was_there_is_waited_for_as_long_as_one_may_ask_to_wait() -> None:
     clock = Clock()
-    limit = FailureLimit(
-        {"settings_fingerprint": "f"},
-        remember=lambda _facts: None,
-        attempts=5,
-        longest_wait=900.0,
-        clock=clock,
-    )
+    limit = Memory().process(longest_wait=900.0, clock=clock)
     assert not limit.awaits(AWAY)
     limit.count_answer(usable=1)
     assert not limit.awaits(TransientError("HTTP 500", status=500))
@@ -127,9 +121,7 @@ def test_an_endpoint_that_was_there_is_waited_for_as_long_as_one_may_ask_to_wait
 
 def test_one_that_is_to_be_waited_for_never_uses_up_the_tries() -> None:
     clock = Clock()
-    limit = FailureLimit(
-        {"settings_fingerprint": "f"}, remember=lambda _facts: None, attempts=5, wait=True, clock=clock
-    )
+    limit = Memory().process(wait=True, clock=clock)
     for clock.seconds in range(0, 100_000, 1_000):
         limit.count_retry(AWAY)
         assert limit.awaits(AWAY)
@@ -192,13 +184,7 @@ def test_under_other_settings_the_count_begins_anew() -> None:
 
 def test_a_tier_without_capacity_is_waited_for_from_the_start_as_long_as_the_longest_wait() -> None:
     clock = Clock()
-    limit = FailureLimit(
-        {"settings_fingerprint": "f"},
-        remember=lambda _facts: None,
-        attempts=5,
-        longest_wait=900.0,
-        clock=clock,
-    )
+    limit = Memory().process(longest_wait=900.0, clock=clock)
     full = CapacityError("full", status=498)
     for _try in range(3 * MAX_FAILURES):
         limit.count_retry(full)

@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from eventabs.config.settings import Settings
 from eventabs.prompts.builder import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.splitting import Parts, log_of_part, measure_parts
+from eventabs.prompts.splitting import log_of_part, measure_parts
 from eventabs.records import Batch, Part, UserLog
 from eventabs.runs.components import batch_limits, make_builder
 from eventabs.runs.intake import halves, log_users, measure_again
@@ -42,10 +42,15 @@ def tight(limits: BatchLimits) -> BatchLimits:
     return replace(limits, max_output_tokens=8 + 32)
 
 
-def measured_one_by_one(
-    logs: Iterable[UserLog], builder: PromptBuilder, limits: BatchLimits
-) -> Iterator[tuple[UserLog, Parts]]:
-    return ((log, measure_parts(log, builder, limits)) for log in logs)
+@pytest.fixture
+def take(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -> Callable[..., None]:
+    """Return what takes logs into the ledger, each measured."""
+
+    def taken(logs: Iterable[UserLog], most_users: int = 0) -> None:
+        measured = ((log, measure_parts(log, builder, limits)) for log in logs)
+        log_users(ledger, measured, most_users=most_users, stop=Stop())
+
+    return taken
 
 
 def ids(ledger: Ledger) -> list[str]:
@@ -53,14 +58,9 @@ def ids(ledger: Ledger) -> list[str]:
 
 
 def test_every_user_is_logged_once_with_what_it_costs(
-    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
+    ledger: Ledger, builder: PromptBuilder, take: Callable[..., None]
 ) -> None:
-    log_users(
-        ledger,
-        measured_one_by_one([make_log("anna"), UserLog("nobody", ()), WHALE], builder, limits),
-        most_users=0,
-        stop=Stop(),
-    )
+    take([make_log("anna"), UserLog("nobody", ()), WHALE])
     assert ids(ledger) == ["anna", "nobody", "whale"]
     assert ledger.log("whale") == WHALE
     anna, whale = ledger.pending_parts()
@@ -70,28 +70,25 @@ def test_every_user_is_logged_once_with_what_it_costs(
 
 
 def test_users_that_are_logged_already_are_not_logged_again(
-    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
+    ledger: Ledger, take: Callable[..., None]
 ) -> None:
     logs = [make_log(f"user {n}") for n in range(5)]
-    log_users(ledger, measured_one_by_one(logs[:3], builder, limits), most_users=0, stop=Stop())
-    log_users(ledger, measured_one_by_one(logs, builder, limits), most_users=0, stop=Stop())
+    take(logs[:3])
+    take(logs)
     assert len(ledger.pending_parts()) == 5
     assert count_all(ledger).behaviors == 15
 
 
 @pytest.mark.parametrize(("most", "logged"), [((2, 0), 6), ((2, 4), 4), ((4, 2), 4), ((0, 2), 6)])
 def test_a_limit_counts_the_users_of_all_takes(
-    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits, most: tuple[int, int], logged: int
+    ledger: Ledger, take: Callable[..., None], most: tuple[int, int], logged: int
 ) -> None:
-    logs = [make_log(f"user {n}") for n in range(6)]
     for most_users in most:
-        log_users(ledger, measured_one_by_one(logs, builder, limits), most_users=most_users, stop=Stop())
+        take([make_log(f"user {n}") for n in range(6)], most_users)
     assert ids(ledger) == [f"user {n}" for n in range(logged)]
 
 
-def test_under_a_limit_no_more_is_read_than_needed(
-    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
-) -> None:
+def test_under_a_limit_no_more_is_read_than_needed(take: Callable[..., None]) -> None:
     read = []
 
     def logs() -> Iterator[UserLog]:
@@ -99,12 +96,12 @@ def test_under_a_limit_no_more_is_read_than_needed(
             read.append(n)
             yield make_log(f"user {n}")
 
-    log_users(ledger, measured_one_by_one(logs(), builder, limits), most_users=3, stop=Stop())
+    take(logs(), 3)
     assert len(read) <= 4
 
 
 def test_users_are_kept_as_they_come_so_that_a_kill_loses_only_the_last_few(
-    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, take: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventabs.runs.intake.USERS_A_COMMIT", 4)
 
@@ -113,7 +110,7 @@ def test_users_are_kept_as_they_come_so_that_a_kill_loses_only_the_last_few(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        log_users(ledger, measured_one_by_one(logs(), builder, limits), most_users=0, stop=Stop())
+        take(logs())
     assert len(ids(ledger)) == 8
 
 
@@ -141,11 +138,9 @@ def test_halves_cover_the_stretch_and_none_is_longer_than_half(first: int, count
 
 
 def test_what_is_pending_is_measured_again_and_what_is_done_stays(
-    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
+    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits, take: Callable[..., None]
 ) -> None:
-    log_users(
-        ledger, measured_one_by_one([make_log("anna"), WHALE], builder, limits), most_users=0, stop=Stop()
-    )
+    take([make_log("anna"), WHALE])
     anna = Part("anna", 0, 2)
     with ledger.transaction():
         ledger.settle(1, [well(anna)], [PartChange(anna, "done", accepted=well(anna))])
@@ -157,11 +152,9 @@ def test_what_is_pending_is_measured_again_and_what_is_done_stays(
 
 
 def test_a_part_whose_paid_answer_is_not_read_yet_stays_as_it_was_asked_about(
-    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits
+    ledger: Ledger, builder: PromptBuilder, limits: BatchLimits, take: Callable[..., None]
 ) -> None:
-    log_users(
-        ledger, measured_one_by_one([make_log("anna", 30), WHALE], builder, limits), most_users=0, stop=Stop()
-    )
+    take([make_log("anna", 30), WHALE])
     (planned, _whale) = ledger.pending_parts()
     with ledger.transaction():
         number = ledger.open_call(

@@ -62,11 +62,6 @@ def test_an_address_that_is_none_matters_only_to_who_calls(place: Place, address
     begin_only(place, {"llm": {"provider": "rules", "base_url": address}})
 
 
-def test_a_preset_chooses_no_model(place: Place) -> None:
-    with pytest.raises(ConfigError, match="such as deepseek-flash"):
-        begin_only(place, {"llm": {"preset": "deepseek"}})
-
-
 @pytest.mark.parametrize("error", [ConfigError("wrong"), InputError("wrong")])
 def test_where_nothing_could_begin_the_directory_goes_again(place: Place, error: EventabsError) -> None:
     with pytest.raises(type(error)):

@@ -27,7 +27,6 @@ from runs_kit import Watcher, event_of, journey_of
 
 DAYS = 24
 ROWS = 24  # of a call: so each user is cut in three
-_HEADER = re.compile(r"## (U\d+)")
 _NUMBERED = re.compile(r"(\d+) (.+)")
 _LINK = re.compile(r"(\d+) 购买 (.+?): .+ \d{4}-\d\d-\d\d(?:–[\d-]+)?")
 
@@ -64,10 +63,7 @@ def server() -> Iterator[BatchServer]:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def export(name: str = "export.jsonl", users: int = 3, first: int = 1, last: int = DAYS) -> str:

@@ -25,10 +25,8 @@ RULE = {"action": ["购买", "cart"], "category": "conversion", "added_type": "�
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    place = Place(tmp_path)
+def place(own_folder: Path) -> Place:
+    place = Place(own_folder)
     with place.export.open("w", encoding="utf-8") as file:
         for user in ("anna", "bert", "cleo"):
             for day in (3, 4):

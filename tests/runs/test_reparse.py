@@ -31,20 +31,6 @@ def spoil(place: Place, sql: str, *values: object) -> None:
         job.ledger.rows(sql, *values)
 
 
-def test_replies_that_are_read_as_before_give_the_same_events_and_cost_nothing(place: Place) -> None:
-    first = run(place)
-    before = place.events()
-    again = read_again(place)
-    assert (again.status, again.calls, again.done, again.events) == (
-        "completed",
-        first.calls,
-        6,
-        first.events,
-    )
-    assert place.events() == before
-    assert (again.event_counts, again.answers) == (first.event_counts, first.answers)
-
-
 def test_what_answers_held_is_counted_anew_by_what_is_read_in_them_now(place: Place) -> None:
     first = run(place)
     spoil(place, "UPDATE answers SET placed = 0, events = 9, reason = 'cut' WHERE place = 2")

@@ -50,6 +50,7 @@ def loaded(source: Format) -> list[tuple[Any, ...]]:
 
 
 def opened(folder: Path, *paths: Path | str, **wanted: Any) -> AbstractContextManager[Export]:  # noqa: ANN401  as open_export takes them
+    """Open files as an export, by default without profiles, named columns and a zone."""
     given: dict[str, Any] = {"columns": {}, "profiles": "", "profile_columns": (), "timezone": ""}
     return open_export([str(path) for path in paths], work_dir=folder / "work", **(given | wanted))
 
@@ -58,21 +59,29 @@ def proposed(folder: Path, path: Path | str) -> dict[str, Any]:
     """Return the settings of `[input]` that are proposed for a file, also where it is refused."""
     try:
         with opened(folder, path) as export:
-            text = export.description.proposal
+            return settings_of(export.description.proposal)
     except InputError as error:
-        text = error.proposal
-    settings: dict[str, Any] = tomllib.loads(text)["input"]
+        return settings_of(error.proposal)
+
+
+def settings_of(proposal: str) -> dict[str, Any]:
+    settings: dict[str, Any] = tomllib.loads(proposal)["input"]
     return settings
 
 
 def facts(folder: Path, *paths: Path | str, **wanted: Any) -> list[str]:  # noqa: ANN401  as open_export takes them
     with opened(folder, *paths, **wanted) as export:
-        assert export.rejected_rows == 0, list(export.rejects())
-        return [
-            "|".join((log.user_id, b.start.isoformat(), b.action, b.item, b.place, str(b.duration or "")))
-            for log in export.user_logs()
-            for b in log.behaviors
-        ]
+        return facts_of(export)
+
+
+def facts_of(export: Export) -> list[str]:
+    """Return user, time, action, item, place and seconds of each behavior; no row may be rejected."""
+    assert export.rejected_rows == 0, list(export.rejects())
+    return [
+        "|".join((log.user_id, b.start.isoformat(), b.action, b.item, b.place, str(b.duration or "")))
+        for log in export.user_logs()
+        for b in log.behaviors
+    ]
 
 
 def write(folder: Path, name: str, data: str | bytes) -> Path:

@@ -1,4 +1,4 @@
-"""One session, the truth, written as each known tool exports it.
+"""One session, the truth, as the tools export it whose events have their objects in different fields.
 
 A step is a minute and second of the day, what was done and the object. `written` gives an export's file for a tool.
 """
@@ -359,181 +359,8 @@ def _umeng(step: Step) -> Row:
     }
 
 
-def _activitywatch(steps: Sequence[Step]) -> str:
-    def event(number: int, step: Step) -> Row:
-        return {
-            "id": number,
-            "timestamp": _iso(step),
-            "duration": 9.5,
-            "data": {"app": "Firefox", "title": step.thing},
-        }
-
-    window = {
-        "id": "aw-watcher-window_host",
-        "created": "2025-01-01T00:00:00Z",
-        "name": None,
-        "type": "currentwindow",
-        "client": "aw-watcher-window",
-        "hostname": "host",
-        "events": [event(number, step) for number, step in enumerate(steps)],
-    }
-    return json.dumps({"buckets": {window["id"]: window}}, ensure_ascii=False)
-
-
-def _timeline(steps: Sequence[Step]) -> str:
-    def visit(step: Step) -> Row:
-        duration = {"startTimestamp": _iso(step), "endTimestamp": _iso(step._replace(after=step.after + 5))}
-        location = {"latitudeE7": 1, "longitudeE7": 2, "name": step.thing, "address": "Main Street 1"}
-        return {
-            "placeVisit": {
-                "location": location,
-                "duration": duration,
-                "otherCandidateLocations": [{"placeId": "x"}],
-            }
-        }
-
-    return json.dumps({"timelineObjects": list(map(visit, steps))}, ensure_ascii=False, indent=1)
-
-
-def _chrome(steps: Sequence[Step]) -> str:
-    rows = [
-        {
-            "page_transition": "LINK",
-            "title": step.thing,
-            "url": "https://shop.example/x",
-            "client_id": "c",
-            "time_usec": _epoch(step) * 1_000_000,
-        }
-        for step in steps
-    ]
-    return json.dumps({"Browser History": rows}, ensure_ascii=False, indent=1)
-
-
-def _spotify(step: Step) -> Row:
-    return {
-        "ts": _iso(step._replace(after=step.after + 5)).replace(".000", ""),
-        "username": USER,
-        "ms_played": 5000,
-        "master_metadata_track_name": step.thing,
-        "master_metadata_album_artist_name": "A band",
-        "episode_name": None,
-    }
-
-
-def _wechat(step: Step) -> Row:
-    local = _time(step) + timedelta(hours=8)
-    return {
-        "交易时间": local.strftime("%Y-%m-%d %H:%M:%S"),
-        "交易类型": "商户消费",
-        "交易对方": "户外用品店",
-        "商品": step.thing,
-        "收/支": "支出",
-        "金额(元)": "¥32.00",
-        "支付方式": "零钱",
-        "当前状态": "支付成功",
-        "交易单号": f"10{step.after}\t",
-        "商户单号": f"20{step.after}{step.kind}\t",
-        "备注": "/",
-    }
-
-
-def _alipay(step: Step) -> Row:
-    bill = _wechat(step)
-    return {
-        "交易时间": bill["交易时间"],
-        "交易分类": "日用百货",
-        "交易对方": "户外用品店",
-        "对方账号": "/",
-        "商品说明": step.thing,
-        "收/支": "支出",
-        "金额": "32.00",
-        "收/付款方式": "余额宝",
-        "交易状态": "交易成功",
-        "交易订单号": f"10{step.after}\t",
-        "商家订单号": f"20{step.after}{step.kind}\t",
-        "备注": "",
-    }
-
-
-def _jd(step: Step) -> Row:
-    bill = _wechat(step)
-    return {
-        "交易时间": bill["交易时间"] + "\t",
-        "商户名称": "京东平台商户",
-        "交易说明": step.thing,
-        "金额": "32.00",
-        "收/付款方式": "钱包余额",
-        "交易状态": "交易成功",
-        "收/支": "支出",
-        "交易分类": "运动户外",
-        "交易订单号": bill["交易单号"],
-        "商家订单号": bill["商户单号"],
-        "备注": " ",
-    }
-
-
-def _meituan(step: Step) -> Row:
-    bill = _wechat(step)
-    return {
-        "交易创建时间": bill["交易时间"],
-        "交易成功时间": bill["交易时间"],
-        "交易类型": "支付",
-        "订单标题": step.thing,
-        "收/支": "支出",
-        "支付方式": "微信支付",
-        "订单金额": "¥32.00",
-        "实付金额": "¥30.00",
-        "交易单号": bill["交易单号"],
-        "商家单号": bill["商户单号"],
-        "备注": "/",
-    }
-
-
-def _segment_pages(step: Step) -> Row:
-    """Every object is the title of a page there."""
-    return {
-        "id": f"ajs-{step.after}{step.kind}",
-        "anonymous_id": USER,
-        "user_id": "",
-        "received_at": _spaced(step),
-        "sent_at": _spaced(step),
-        "timestamp": _spaced(step),
-        "url": "https://shop.example/x",
-        "path": "/x",
-        "title": step.thing,
-    }
-
-
-def _tianchi(steps: Sequence[Step]) -> str:
-    """Things are numbers there: the place of each in the session."""
-    kinds = {"cart": "cart", "wish": "fav", "buy": "buy"}
-    return "".join(
-        f"7,{number},2520377,{kinds.get(step.kind, 'pv')},{_epoch(step)}\n"
-        for number, step in enumerate(steps)
-    )
-
-
-def _rees46(step: Step) -> Row:
-    kinds = {"cart": "cart", "buy": "purchase"}
-    return {
-        "event_time": _spaced(step) + " UTC",
-        "event_type": kinds.get(step.kind, "view"),
-        "product_id": step.thing,
-        "category_id": "2103807459595387724",
-        "category_code": "",
-        "brand": "",
-        "price": "",
-        "user_id": USER,
-        "user_session": "s",
-    }
-
-
 def _lines(rows: Iterable[Row]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def _array(rows: Iterable[Row]) -> str:
-    return json.dumps(list(rows), ensure_ascii=False, indent=1)
 
 
 def _table(rows: Iterable[Mapping[str, Any]], delimiter: str = ",") -> str:
@@ -563,7 +390,6 @@ def _each(
 # The name of the file, the schema it is of, and how it is written.
 EXPORTS: Final[dict[str, tuple[str, Callable[[Sequence[Step]], str]]]] = {
     "segment.jsonl": ("segment", _each(_segment, _lines)),
-    "segment_pages.csv": ("segment_pages", _each(_segment_pages, _table)),
     "amplitude.json": ("amplitude", _each(_amplitude, _lines)),
     "amplitude.csv": ("amplitude", _each(_amplitude, _table)),
     "mixpanel.jsonl": ("mixpanel", _each(_mixpanel, _lines)),
@@ -576,16 +402,6 @@ EXPORTS: Final[dict[str, tuple[str, Callable[[Sequence[Step]], str]]]] = {
     "matomo.json": ("matomo", _matomo),
     "sensors.jsonl": ("sensors", _each(_sensors, _lines)),
     "umeng.csv": ("umeng", _each(_umeng, _table)),
-    "activitywatch.json": ("activitywatch", _activitywatch),
-    "timeline.json": ("google_timeline", _timeline),
-    "BrowserHistory.json": ("chrome_history", _chrome),
-    "spotify.json": ("spotify", _each(_spotify, _array)),
-    "wechat.csv": ("wechat_bill", _each(_wechat, _table)),
-    "alipay.csv": ("alipay_bill", _each(_alipay, _table)),
-    "jd.csv": ("jd_bill", _each(_jd, _table)),
-    "meituan.csv": ("meituan_bill", _each(_meituan, _table)),
-    "tianchi.csv": ("tianchi", _tianchi),
-    "rees46.csv": ("rees46", _each(_rees46, _table)),
 }
 AS_PARQUET: Final = ("ga4.jsonl", "posthog.jsonl", "posthog.csv", "snowplow.jsonl")
 

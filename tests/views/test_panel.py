@@ -62,10 +62,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def _screen(width: int = 80) -> tuple[RichObserver, Terminal]:
+def _screen(width: int = 80, clock: Clock = Clock()) -> tuple[RichObserver, Terminal]:
     terminal = Terminal()
     console = Console(file=terminal, width=width, force_terminal=True, color_system=None)
-    return RichObserver(console), terminal
+    return RichObserver(console, clock=clock), terminal
 
 
 def _lines(terminal: Terminal) -> list[str]:
@@ -152,27 +152,23 @@ def test_nothing_of_the_panel_stays_behind() -> None:
 
 
 def test_a_panel_that_a_narrower_terminal_folded_is_erased_whole() -> None:
-    terminal = Terminal()
-    console = Console(file=terminal, width=80, force_terminal=True, color_system=None)
-    observer = RichObserver(console)
+    observer, terminal = _screen()
     with observer:
         observer.progressed(COUNTS)
         observer._live.refresh()
         before = terminal.getvalue().count("\x1b[2K")
-        console.width = 70
+        observer._live.console.width = 70
         observer._live.refresh()
         assert terminal.getvalue().count("\x1b[2K") - before == 2 * ROWS + 1
 
 
 def test_a_note_that_comes_before_the_folded_panel_is_drawn_again_erases_it_whole() -> None:
-    terminal = Terminal()
-    console = Console(file=terminal, width=80, force_terminal=True, color_system=None)
-    observer = RichObserver(console)
+    observer, terminal = _screen()
     with observer:
         observer.progressed(COUNTS)
         observer._live.refresh()
         before = len(terminal.getvalue())
-        console.width = 70
+        observer._live.console.width = 70
         observer.noted(CallFailed(14, 19, "HTTP 500"))
         erased = terminal.getvalue()[before:].split("Call 14")[0]
         assert erased.count("\x1b[2K") == 2 * ROWS + 1
@@ -195,18 +191,13 @@ def test_an_error_inside_leaves_the_terminal_as_it_was() -> None:
     assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l")
 
 
-def _timed() -> tuple[RichObserver, Terminal, Clock]:
-    terminal, clock = Terminal(), Clock()
-    console = Console(file=terminal, width=80, force_terminal=True, color_system=None)
-    return RichObserver(console, clock=clock), terminal, clock
-
-
 def _last_frame(terminal: Terminal) -> str:
     return terminal.getvalue().rsplit("╭", 1)[1]
 
 
 def test_a_cooldown_counts_down_and_goes() -> None:
-    observer, terminal, clock = _timed()
+    clock = Clock()
+    observer, terminal = _screen(clock=clock)
     with observer:
         observer.progressed(COUNTS)
         observer.noted(CoolingDown(20.0))
@@ -220,7 +211,8 @@ def test_a_cooldown_counts_down_and_goes() -> None:
 
 
 def test_the_remaining_time_runs_down_between_two_counts_and_is_gone_when_it_has_run_out() -> None:
-    observer, terminal, clock = _timed()
+    clock = Clock()
+    observer, terminal = _screen(clock=clock)
     with observer:
         observer.progressed(COUNTS)
         clock.seconds += 20
@@ -232,7 +224,7 @@ def test_the_remaining_time_runs_down_between_two_counts_and_is_gone_when_it_has
 
 
 def test_the_panel_has_a_row_for_cost_and_retries_only_where_there_are_any() -> None:
-    observer, terminal, _clock = _timed()
+    observer, terminal = _screen()
     with observer:
         observer.progressed(replace(COUNTS, cost=None, cost_projected=None, retries=0, retry_causes={}))
         observer._live.refresh()

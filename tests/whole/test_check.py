@@ -1,6 +1,5 @@
 """`eventabs check` as people run it: exit codes, what is shown, and what is for programs."""
 
-import json
 from pathlib import Path
 
 from check_kit import Model
@@ -26,17 +25,3 @@ def test_what_a_person_sees_names_config_model_and_cost_and_never_the_key(
     assert "OPENAI_API_KEY is set" in done.stdout
     assert "All checks passed; the check took" in done.stdout
     assert KEY not in done.stdout
-
-
-def test_one_object_for_programs(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    openai_server.behavior = Model()()
-    named = ("--model", "m", "--base-url", openai_server.base_url)
-    done = ran("check", "--json", *named, cwd=tmp_path, OPENAI_API_KEY=KEY)
-    assert KEY not in done.stdout
-    (line,) = done.stdout.splitlines()
-    report = json.loads(line)
-    assert report["sound"] is True
-    assert (report["provider"], report["model"], report["key_set"]) == ("openai", "m", True)
-    assert report["models"] == ["m"]
-    assert report["abilities"]["json_schema"] == "yes"
-    assert {"section", "name", "state", "said", "step"} == set(report["findings"][0])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs_kit import blocks_of, command_lines
+from exports_kit import make_event, make_journey
 from house import command, environment
 from input_files import opened
 from postgresql import FOLDERS, postgresql
@@ -51,38 +52,18 @@ def test_rows_piped_out_of_postgresql_arrive_as_they_are(tmp_path: Path) -> None
 
 def event(user: str, text: str, *behaviors: int) -> dict[str, object]:
     """Return an event as events.jsonl has it."""
-    return {
-        "id": f"{user}/{behaviors[0] if behaviors else 0}",
-        "user_id": user,
-        "type": text,
-        "category": "engagement",
-        "start": "2026-01-15T09:00:07",
-        "end": "2026-01-15T10:00:00+08:00",
-        "minutes": 52,
-        "summary": text,
-        "behaviors": behaviors,
-        "journey": f"{user}/j0" if behaviors else None,
-        "sure": True,
-        "source": "llm",
-    }
+    made = make_event(user, "2026-01-15T09:00:07", "2026-01-15T10:00:00+08:00", behaviors or (0,), type=text)
+    in_journey = f"{user}/j0" if behaviors else None
+    return made.model_dump() | {"summary": text, "behaviors": behaviors, "journey": in_journey}
 
 
 def journey(user: str, *events: str) -> dict[str, object]:
     """Return a journey as journeys.jsonl has it."""
-    return {
-        "id": f"{user}/j0",
-        "user_id": user,
-        "kind": "购买",
-        "name": "'帐篷'",
-        "start": "2026-01-15T09:00:07",
-        "end": "2026-01-17T10:00:00",
-        "days": 2,
-        "minutes": 52,
-        "converted": False,
-        "types": ["搜索", 'a "quoted" one'],
-        "events": events,
-        "behaviors": [0, 2],
-    }
+    types = ["搜索", 'a "quoted" one']
+    made = make_journey(user, [make_event(user, "2026-01-15T09:00:07")], name="'帐篷'").model_dump(
+        mode="json"
+    )
+    return made | {"types": types, "events": events, "behaviors": [0, 2]}
 
 
 @pytest.mark.slow

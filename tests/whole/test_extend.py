@@ -1,6 +1,5 @@
 """Runs that are extended night after night by the command line, and killed while it works."""
 
-import json
 import random
 import shutil
 import signal
@@ -13,7 +12,7 @@ import pytest
 
 import nights
 from eventabs.store import Ledger
-from house import checkpoint, eventabs, lines, ran, start, wait_until
+from house import checkpoint, eventabs, ran, start, wait_until
 
 NIGHTS = 3
 
@@ -109,20 +108,6 @@ def is_comparing(out: Path) -> bool:
     with Ledger.watch(out / "ledger.sqlite") as ledger:
         facts = ledger.meta()
     return (facts["extension"]["state"], facts["status"]) == ("comparing", "running")
-
-
-def test_an_extension_by_the_command_line_tells_what_it_took_in_and_what_it_changed(tmp_path: Path) -> None:
-    rows = nights.record(14, 3, seed=11)
-    for night in range(3):
-        nights.write(tmp_path / f"{night}.jsonl", nights.export(rows, night, "day"))
-    assert eventabs("run", "0.jsonl", "--provider", "rules", "--out", "out", cwd=tmp_path).returncode == 0
-    for command in (("extend", "out", "1.jsonl"), ("run", "2.jsonl", "--extend", "out")):
-        done = ran(*command, "--json", cwd=tmp_path)
-        assert "Extension: " in done.stderr
-        extension = json.loads(done.stdout)["extension"]
-        changes = [change["change"] for change in lines(tmp_path / "out" / "events.new.jsonl")]
-        assert extension["events_added"] == changes.count("added") > 0
-        assert extension["new_behaviors"] > 0
 
 
 def test_an_export_is_extended_from_standard_input_and_stopped_in_order(

@@ -1,24 +1,10 @@
 """Whole runs against a model that answers otherwise than asked: an answer that can be read is not bought again."""
 
-import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from house import lines, ran, write_users
 from openai_server import OpenAIServer, answer, answer_by_day
-
-
-def without_end(message: str) -> str:
-    return answer_by_day(message).removesuffix("\n##")
-
-
-def other_keys(message: str) -> str:
-    users = re.findall(r"## (U\d+)\n浏览 (.+)", answer_by_day(message))
-    events = [{"用户": alias, "事件": [{"类型": "浏览", "行": rows.split()}]} for alias, rows in users]
-    return json.dumps(events, ensure_ascii=False)
 
 
 def dressed(message: str) -> str:
@@ -26,11 +12,8 @@ def dressed(message: str) -> str:
     return f"<think>U1 10:00 …</think>好的，结果如下：\n```\n{told}\n```\n如需调整请告诉我。"
 
 
-@pytest.mark.parametrize("form", [without_end, other_keys, dressed])
-def test_an_odd_form_costs_no_second_call(
-    tmp_path: Path, openai_server: OpenAIServer, form: Callable[[str], str]
-) -> None:
-    openai_server.behavior = answer(form)
+def test_an_odd_form_costs_no_second_call(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.behavior = answer(dressed)
     write_users(tmp_path / "input.jsonl", users=4)
     flags = ("--model", "m", "--base-url", openai_server.base_url, "--out", "out")
     ran("run", "input.jsonl", *flags, cwd=tmp_path)

@@ -24,8 +24,7 @@ from typer.core import TyperGroup
 from check_kit import Model
 from eventabs import __version__
 from eventabs.cli.main import app
-from house import checkpoint, environment
-from one_process import OneProcess
+from house import checkpoint, eventabs
 from openai_server import Exchange, OpenAIServer, answer, listing, read_blocks, status
 from paths import ROOT
 
@@ -203,14 +202,19 @@ def _answered(message: str) -> str:
 class Desk:
     """Where the commands are typed, and what is masked of what they say."""
 
-    def __init__(self, folder: Path, server: OpenAIServer, tool: OneProcess) -> None:
+    def __init__(self, folder: Path, server: OpenAIServer, language: str) -> None:
         self._server = server
-        self._tool = tool
+        self._language = language
         self.folder = folder
 
     def asked(self, line: str, within: str = ".") -> CompletedProcess[str]:
         """Type a command."""
-        return self._tool.run(shlex.split(line), self.folder / within)
+        return eventabs(
+            *shlex.split(line),
+            cwd=self.folder / within,
+            EVENTABS_LANG=self._language,
+            XDG_STATE_HOME=str(self.folder / ".state"),
+        )
 
     def said(self, line: str, within: str = ".") -> str:
         """Return a command, what it says, and its exit code."""
@@ -329,8 +333,7 @@ def test_what_people_and_programs_see_is_what_is_pinned(
 ) -> None:
     openai_server.behavior = behave
     openai_server.models = listing("m", "thorough")
-    with OneProcess(environment(folder, EVENTABS_LANG=language)) as tool:
-        outputs = dict(_outputs(Desk(folder, openai_server, tool), language))
+    outputs = dict(_outputs(Desk(folder, openai_server, language), language))
     if request.config.getoption("--write-pinned"):
         _write(outputs, language)
     pinned = {name: (PINNED / name).read_text("utf-8") for name in _kept(language)}

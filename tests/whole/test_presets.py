@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
-from house import checkpoint, eventabs, ran, write_users
+from house import checkpoint, ran, write_users
 from openai_server import OpenAIServer
 
 
@@ -27,20 +25,3 @@ def test_a_run_sends_what_the_preset_says_and_keeps_it(tmp_path: Path, openai_se
     assert llm["omit"] == ["temperature", "max_tokens"]
     assert llm["api_key_env"] == "MOONSHOT_API_KEY"
     ran("resume", "input.eventabs", cwd=tmp_path, MOONSHOT_API_KEY="sk-kimi-secret")
-
-
-@pytest.mark.parametrize(
-    ("flags", "host"),
-    [
-        (("--model", "m"), "api.openai.com"),
-        (("--model", "m", "--base-url", "https://API.DeepSeek.com/v1"), "API.DeepSeek.com"),
-    ],
-)
-def test_a_model_without_its_key_is_one_line_before_anything_is_read(
-    tmp_path: Path, flags: tuple[str, ...], host: str
-) -> None:
-    done = eventabs("run", "missing.jsonl", *flags, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"eventabs: {host} wants a key, and OPENAI_API_KEY is not set")
-    assert done.stderr.count("\n") == 1
-    assert list(tmp_path.glob("*.eventabs")) == []

@@ -3,7 +3,6 @@
 import csv
 import json
 import sqlite3  # noqa: TID251  spoils what only store writes
-import sys
 from collections import defaultdict
 from contextlib import closing
 from itertools import groupby
@@ -12,12 +11,8 @@ from typing import Any
 
 import pytest
 
-from house import environment, eventabs, lines, ran, write_users
-from one_process import OneProcess
+from house import eventabs, lines, ran, write_users
 from paths import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
 from simulated_model import Options, Speed, parse_failures
 from simulator import Simulator
 
@@ -68,12 +63,8 @@ def test_every_row_is_in_an_event_minor_unplaced_or_unasked_and_all_views_agree(
     }
     assert (len(users), users - failed) == (24, set(exported))
     became = defaultdict[str, int](int)
-    with OneProcess(environment(tmp_path)) as tool:
-        said = {
-            user_id: tool.run(["show", "out", user_id, "--json"], tmp_path).stdout for user_id in exported
-        }
     for user_id, rows in exported.items():
-        shown = json.loads(said[user_id])
+        shown = json.loads(eventabs("show", "out", user_id, "--json", cwd=tmp_path).stdout)
         theirs = events.get(user_id, [])
         assert (shown["events"], shown["journeys"]) == (theirs, journeys.get(user_id, []))
         found = [
@@ -117,9 +108,8 @@ def test_a_ledger_of_an_earlier_format_is_refused_in_one_line_and_stays_as_it_is
         *("export old", "evaluate old --gold labels.csv", "audit old", "review old", "diff old old"),
         "merge old --out merged",
     )
-    with OneProcess(environment(tmp_path)) as tool:
-        answers = {line: tool.run(line.split(), tmp_path) for line in commands}
-    for line, refused in answers.items():
+    for line in commands:
+        refused = eventabs(*line.split(), cwd=tmp_path)
         assert (refused.returncode, refused.stdout) == (2, ""), line
         (said,) = refused.stderr.splitlines()
         assert "another version of eventabs (format 3, this one reads 4); begin anew " in said, line

@@ -219,30 +219,6 @@ def test_a_trial_under_limit_goes_on_with_the_others_and_pays_nobody_twice(
     assert len(asked) == 6
 
 
-def test_resuming_a_completed_run_calls_nobody(tmp_path: Path, openai_server: OpenAIServer) -> None:
-    write_users(tmp_path / "input.jsonl", users=2)
-    eventabs("run", "input.jsonl", *model(openai_server), cwd=tmp_path)
-    before = (tmp_path / "input.eventabs" / "events.jsonl").read_bytes()
-    (tmp_path / "input.jsonl").unlink()
-    ran("resume", "input.eventabs/checkpoint.json", cwd=tmp_path)
-    assert len(openai_server.requests) == 1
-    assert (tmp_path / "input.eventabs" / "events.jsonl").read_bytes() == before
-
-
-def test_reparse_makes_the_same_events_again_without_a_call(
-    tmp_path: Path, openai_server: OpenAIServer
-) -> None:
-    write_users(tmp_path / "input.jsonl", users=5)
-    eventabs("run", "input.jsonl", *model(openai_server), "--max-users", 2, cwd=tmp_path)
-    events = tmp_path / "input.eventabs" / "events.jsonl"
-    before, calls = events.read_bytes(), len(openai_server.requests)
-    events.unlink()
-    (tmp_path / "input.jsonl").unlink()
-    ran("reparse", "input.eventabs", cwd=tmp_path)
-    assert events.read_bytes() == before
-    assert len(openai_server.requests) == calls
-
-
 def test_reparse_follows_a_changed_reading_and_failed_users_can_be_asked_again(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:

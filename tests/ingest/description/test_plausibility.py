@@ -6,29 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.ingest import open_export
 from eventabs.ingest.input_warnings import Totals, quietest_hours
-from eventabs.records import DurationUnit
+from input_files import opened, write
 
 START = datetime.fromisoformat("2026-01-01 00:00:42")
 # rows of people by hour of their day: a night from 0 to 6
 A_DAY = [1, 1, 1, 1, 1, 2, 4, 7, 9, 10, 10, 9, 9, 9, 9, 9, 9, 10, 11, 12, 11, 10, 7, 3]
 
 
-def warnings(
-    folder: Path, header: str, lines: Iterable[str], *, timezone: str = "", duration_unit: DurationUnit = "s"
-) -> dict[str, str]:
-    path = folder / "export.csv"
-    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
-    with open_export(
-        [str(path)],
-        columns={},
-        profiles="",
-        profile_columns=(),
-        timezone=timezone,
-        work_dir=folder / "work",
-        duration_unit=duration_unit,
-    ) as export:
+def warnings(folder: Path, header: str, lines: Iterable[str], **wanted: str) -> dict[str, str]:
+    path = write(folder, "export.csv", "\n".join([header, *lines]) + "\n")
+    with opened(folder, path, **wanted) as export:
         return {each.code: each.message for each in export.description.warnings}
 
 

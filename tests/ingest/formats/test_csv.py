@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import InputError, StorageError
+from eventabs.errors import StorageError
 from eventabs.ingest.formats.csv import Csv
 from input_files import loaded, open_input_file, queried
 
@@ -67,11 +67,6 @@ def test_the_copy_has_line_problem_and_fields_and_keeps_the_user_of_a_broken_row
             ["8", "bad_csv", "", ""],  # 12 may be the start of a longer id
         ]
     assert longest >= len('6,,9,"x\ny"')
-
-
-def test_a_line_in_another_encoding_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"not UTF-8 \(line 3\)"):
-        list(source(tmp_path, b"user,b\n1,2\n3,\xff\n").records())
 
 
 CELL = st.text('ab,"\n 好', max_size=5).filter(lambda cell: cell.strip())

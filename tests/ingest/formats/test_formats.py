@@ -5,16 +5,13 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from eventabs.errors import InputError
 from eventabs.ingest import formats
-from eventabs.ingest.export import open_export
 from eventabs.ingest.formats import Format, Query, Wanted
 from eventabs.ingest.normal_form import as_glob
-from eventabs.ingest.sort_and_pair import load
-from input_files import facts, open_input_file, opened, proposed, queried, write
+from input_files import facts, facts_of, open_input_file, opened, queried, settings_of, write
 from paths import ROOT
 
 PAGE = ROOT / "docs" / "formats.md"
@@ -27,8 +24,9 @@ SAMPLES = re.findall(
 
 @pytest.mark.parametrize(("name", "text", "behaviors"), SAMPLES, ids=[name for name, *_ in SAMPLES])
 def test_a_sample_is_read_as_the_page_shows(tmp_path: Path, name: str, text: str, behaviors: str) -> None:
-    assert facts(tmp_path, write(tmp_path, name, text)) == behaviors.splitlines()
-    copied = proposed(tmp_path, tmp_path / name)
+    with opened(tmp_path, write(tmp_path, name, text)) as export:
+        assert facts_of(export) == behaviors.splitlines()
+        copied = settings_of(export.description.proposal)
     assert facts(tmp_path, tmp_path / name, **copied) == behaviors.splitlines()
     crlf = write(tmp_path, f"crlf-{name}", text.replace("\n", "\r\n"))
     assert facts(tmp_path, crlf) == behaviors.splitlines()
@@ -134,23 +132,7 @@ def test_of_100_000_rows_each_of_the_1_000_broken_ones_is_named_by_its_line(tmp_
         }
 
 
-def test_one_line_in_another_encoding_is_named_by_its_number(tmp_path: Path) -> None:
-    good = "user_id,timestamp,text\n" + "u,2026-01-01 10:00:00,好\n" * 15_003
-    (tmp_path / "mixed.csv").write_bytes(good.encode() + "u,2026-01-01 10:00:00,车\n".encode("gbk"))
-    with (
-        pytest.raises(InputError, match=r"not UTF-8 \(line 15005\)"),
-        open_export(
-            [str(tmp_path / "mixed.csv")],
-            columns={},
-            profiles="",
-            profile_columns=(),
-            timezone="",
-            work_dir=tmp_path,
-        ),
-    ):
-        pass
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "row"), [("a.jsonl", '{{"n": {n}, "p": "{p}"}}\n'), ("a.csv", "{n},{p}\n")])
 def test_line_numbers_hold_through_a_file_larger_than_duckdbs_buffers(
     tmp_path: Path, name: str, row: str
@@ -161,17 +143,6 @@ def test_line_numbers_hold_through_a_file_larger_than_duckdbs_buffers(
     shift = 1 if header else 0
     assert len(found) == 250_000
     assert all(line == int(number) + shift for line, _problem, number in found)
-
-
-def test_any_other_error_of_duckdb_is_one_line_about_the_file(tmp_path: Path) -> None:
-    source = open_input_file(tmp_path, "a.jsonl", '{"user": 1}\n')
-
-    def insert(_query: Query) -> int:
-        duckdb.execute("SELECT error('out of everything')")
-        return 0
-
-    with pytest.raises(InputError, match=r"a\.jsonl cannot be read: .*out of everything"):
-        load(source, [("user", "user")], insert)
 
 
 class LogLines(Format):

@@ -160,6 +160,7 @@ def test_errors_name_the_address_and_not_the_copy(tmp_path: Path, server: Object
         assert not list((tmp_path / "work").iterdir())
 
 
+@pytest.mark.slow
 def test_thousands_of_small_objects_come_whole_and_in_the_order_of_their_names(
     tmp_path: Path, server: ObjectServer
 ) -> None:

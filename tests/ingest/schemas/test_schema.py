@@ -9,7 +9,7 @@ import pytest
 from eventabs.errors import ConfigError, InputError
 from eventabs.ingest.schema import shipped
 from eventabs.records import UserLog
-from input_files import facts, opened, proposed, write
+from input_files import facts, facts_of, opened, settings_of, write
 from paths import ROOT
 from tool_exports import AS_PARQUET, EXPORTS, SESSION, to_parquet
 
@@ -21,14 +21,12 @@ def _read(folder: Path, path: Path, **wanted: Any) -> tuple[str, list[UserLog], 
         return export.schemas[str(path)], list(export.user_logs()), export.non_behaviors
 
 
-def _check_session(name: str, logs: list[UserLog]) -> None:
+def _check_session(logs: list[UserLog]) -> None:
     """Check that the one log has the session's steps in order, with their objects."""
     (log,) = logs
     start = log.behaviors[0].start
     assert [(each.start - start).seconds for each in log.behaviors] == [step.after for step in SESSION]
-    is_numbered = name == "tianchi.csv"
-    things = [str(number) if is_numbered else step.thing for number, step in enumerate(SESSION)]
-    pairs = [(thing, each.item) for thing, each in zip(things, log.behaviors, strict=True)]
+    pairs = [(step.thing, each.item) for step, each in zip(SESSION, log.behaviors, strict=True)]
     assert [(thing, item) for thing, item in pairs if thing not in item] == []
 
 
@@ -37,7 +35,7 @@ def test_every_object_of_a_session_is_kept(tmp_path: Path, name: str) -> None:
     schema, text = EXPORTS[name]
     found, logs, left_out = _read(tmp_path, write(tmp_path, name, text(SESSION)))
     assert (found, left_out) == (schema, 0)
-    _check_session(name, logs)
+    _check_session(logs)
 
 
 @pytest.mark.parametrize("name", AS_PARQUET)
@@ -47,12 +45,7 @@ def test_every_object_is_kept_in_parquet_too(tmp_path: Path, name: str) -> None:
     to_parquet(str(write(tmp_path, name, text(SESSION))), str(target))
     found, logs, _left_out = _read(tmp_path, target)
     assert found == schema
-    _check_session(name, logs)
-
-
-def test_every_schema_has_a_session_a_source_and_a_date() -> None:
-    assert {schema for schema, _text in EXPORTS.values()} == {schema.name for schema in shipped()}
-    assert all(schema.title and schema.source and schema.read for schema in shipped())
+    _check_session(logs)
 
 
 SEGMENT = """\
@@ -211,11 +204,13 @@ def test_a_sample_of_the_page_is_read_as_it_shows(
     with opened(tmp_path, path) as export:
         assert export.schemas[str(path)] == schema
         assert export.rows == export.behaviors + export.non_behaviors
-    assert facts(tmp_path, path) == behaviors.splitlines()
-    assert facts(tmp_path, path, **proposed(tmp_path, path)) == behaviors.splitlines()
+        assert facts_of(export) == behaviors.splitlines()
+        copied = settings_of(export.description.proposal)
+    assert facts(tmp_path, path, **copied) == behaviors.splitlines()
 
 
-def test_the_page_has_a_sample_of_every_schema_and_its_sources() -> None:
+def test_every_schema_has_a_source_a_date_and_a_sample_on_the_page() -> None:
+    assert all(schema.title and schema.source and schema.read for schema in shipped())
     assert {schema for schema, *_ in SAMPLES} == {schema.name for schema in shipped()}
     page = PAGE.read_text("utf-8")
     assert [source for schema in shipped() for source in schema.source if f"<{source}>" not in page] == []

@@ -19,9 +19,7 @@ from eventabs.store.ledger import Ledger
 from eventabs.store.queries import events_of
 from report_kit import CROWD, READY, make_crowd, make_evil_run, make_run, open_page, write_page
 
-pytestmark = pytest.mark.skipif(
-    not chromium.BINARY, reason="there is no Chromium here: apt-get install chromium"
-)
+pytestmark = chromium.needed
 
 WHO = "document.querySelector('#who')?.textContent"
 FOUND = "document.getElementById('found').textContent"

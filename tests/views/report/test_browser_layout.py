@@ -11,9 +11,7 @@ import pytest
 import chromium
 from report_kit import make_crowd, make_evil_run, make_run, open_page, write_page
 
-pytestmark = pytest.mark.skipif(
-    not chromium.BINARY, reason="there is no Chromium here: apt-get install chromium"
-)
+pytestmark = chromium.needed
 
 DAYS = """
 (() => {

@@ -10,9 +10,7 @@ import chromium
 from known_run import Known, known_users, run_known, truth
 from report_kit import open_page, write_page
 
-pytestmark = pytest.mark.skipif(
-    not chromium.BINARY, reason="there is no Chromium here: apt-get install chromium"
-)
+pytestmark = chromium.needed
 
 # the cells of a table, by the name of the row: what is written in each but for links and spaces
 BY_KIND, STEPS = (f"#across .scroll:nth-of-type({place}) .figures" for place in (1, 2))
