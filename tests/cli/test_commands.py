@@ -48,17 +48,22 @@ def test_progress_json_is_json_lines_on_stderr(tmp_path: Path) -> None:
 def test_words_that_the_built_in_rules_do_not_know_are_named_at_the_end_until_a_rule_names_them(
     tmp_path: Path,
 ) -> None:
-    words = ["order_paid"] * 2 + ["开盲盒"] * 4 + [f"word {n}" for n in range(5)]
+    words = ["order_paid"] * 2 + ["开盲盒"] * 4 + [f"word {n}" for n in range(8)]
     rows = [f"u{n % 2},2026-03-02 10:{n:02},{word},thing {n}" for n, word in enumerate(words)]
     (tmp_path / "app.csv").write_text("\n".join(["user_id,time,action,item", *rows]), "utf-8")
     done = ran("run", "app.csv", "--provider", "rules", "--json", cwd=tmp_path)
-    assert '"开盲盒" 4, "word 0" 1, "word 1" 1, "word 2" 1, "word 3" 1, others\n' in done.stderr
+    shown = ", ".join(f'"word {n}" 1' for n in range(7))
+    assert f'"开盲盒" 4, {shown}, others\n' in done.stderr
+    assert 'count as conversion: "purchase" 2\n' in done.stderr
+    assert "eventabs reparse app.eventabs --config eventabs.toml\n" in done.stderr
     assert "order_paid" not in done.stderr.partition("Completed:")[2]
-    assert len(json.loads(done.stdout)["unknown_actions"]) == 6
+    assert len(json.loads(done.stdout)["unknown_actions"]) == 9
     (pasted,) = (line for line in done.stderr.splitlines() if "events.must = " in line)
-    (tmp_path / "eventabs.toml").write_text(pasted[pasted.index("events.must") :], "utf-8")
+    pasted = pasted[pasted.index("events.must") :].replace("ACTION", "开盲盒").replace("NAME", "盲盒")
+    (tmp_path / "eventabs.toml").write_text(pasted, "utf-8")
     again = ran("run", "app.csv", "--provider", "rules", "--json", "--out", "again", cwd=tmp_path)
     assert "开盲盒" not in json.loads(again.stdout)["unknown_actions"]
+    assert json.loads(again.stdout)["conversion_actions"] == {"开盲盒": 4, "purchase": 2}
     events = map(json.loads, (tmp_path / "again" / "events.jsonl").read_text("utf-8").splitlines())
     reached = [event for event in events if event["category"] == "conversion"]
     assert sorted(event["source"] for event in reached) == ["must"] * 4 + ["rules"] * 2
@@ -71,14 +76,31 @@ def test_words_that_the_built_in_rules_do_not_know_are_named_at_the_end_until_a_
     )
 
 
+def test_a_rule_whose_action_no_row_has_is_warned_of_with_the_nearest_word(tmp_path: Path) -> None:
+    (tmp_path / "app.csv").write_text(
+        "user_id,time,action,item\nu1,2026-03-02 10:00,start_demo,plan\n", "utf-8"
+    )
+    rules = ("start_dmeo", "start_demo", "完全不同")
+    must = ", ".join(f'{{ action = "{each}", category = "conversion" }}' for each in rules)
+    (tmp_path / "eventabs.toml").write_text(f"events.must = [{must}]", "utf-8")
+    done = ran("run", "app.csv", "--provider", "rules", "--json", cwd=tmp_path)
+    unmet = [each["message"] for each in json.loads(done.stdout)["warnings"] if each["code"] == "unmet_rule"]
+    rest = "of a rule in events.must, so that it does nothing"
+    nearest = 'the nearest word of the input is "start_demo"'
+    assert unmet == [
+        f'no row has the action "start_dmeo" {rest}; {nearest}',
+        f'no row has the action "完全不同" {rest}',
+    ]
+    assert all(each in done.stderr for each in unmet)
+
+
 def test_a_run_with_a_model_says_nothing_of_words_that_the_rules_do_not_know(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
     (tmp_path / "app.csv").write_text("user_id,time,action,item\nu1,2026-03-02 10:00,开盲盒,盒\n", "utf-8")
-    found = ran(
-        "columns", "app.csv", "--json", "--model", "m", "--base-url", openai_server.base_url, cwd=tmp_path
-    )
-    assert json.loads(found.stdout)["unknown_actions"] == {}
+    called = ("--model", "m", "--base-url", openai_server.base_url)
+    found = json.loads(eventabs("run", "app.csv", "--json", *called, cwd=tmp_path).stdout)
+    assert (found["unknown_actions"], found["conversion_actions"]) == ({}, {})
 
 
 def test_estimate_calls_nobody_and_leaves_nothing(tmp_path: Path, openai_server: OpenAIServer) -> None:

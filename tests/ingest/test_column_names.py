@@ -33,12 +33,17 @@ define_macros(CONNECTION)
         ("$pageview", "browse"),
         ("Product Added", "cart"),
         ("order_completed", "purchase"),
-        ("SubmitOrder", "purchase"),
+        ("PlaceOrder", "purchase"),
         ("付款", "purchase"),
     ],
 )
 def test_usual_words_get_their_canonical_action(word: str, action: str) -> None:
     assert CANONICAL[plain(word)] == action
+
+
+@pytest.mark.parametrize("word", ["submit_order", "order_created", "提交订单", "创建订单"])
+def test_an_order_that_is_only_submitted_is_no_purchase(word: str) -> None:
+    assert plain(word) not in CANONICAL
 
 
 def test_every_canonical_action_names_itself_and_every_key_is_plain() -> None:

@@ -331,7 +331,7 @@ def _matomo(steps: Sequence[Step]) -> str:
 
 
 def _sensors(step: Step) -> Row:
-    names = {"page": "$pageview", "screen": "$AppViewScreen", "click": "$WebClick", "buy": "SubmitOrder"}
+    names = {"page": "$pageview", "screen": "$AppViewScreen", "click": "$WebClick", "buy": "PayOrder"}
     keys = {"page": "$title", "screen": "$screen_name", "click": "$element_content", "search": "keyword"}
     return {
         "distinct_id": USER,

@@ -72,10 +72,10 @@ class MustRules:
         self._rules = tuple(rules)
         self._search = search
 
-    def names(self, action: str) -> bool:
-        """Whether a rule has a condition on actions that this one meets."""
-        conditions = (rule.conditions["action"] for rule in self._rules if "action" in rule.conditions)
-        return any(condition.met([action], self._search)[0] for condition in conditions)
+    def naming(self, action: str) -> MustRule | None:
+        """Return the first rule with a condition on actions that this one meets."""
+        conditions = ((rule, rule.conditions.get("action", TextCondition())) for rule in self._rules)
+        return next((rule for rule, each in conditions if each.met([action], self._search)[0]), None)
 
     def required(self, behaviors: Sequence[Behavior]) -> dict[int, MustRule]:
         """Return the positions of behaviors that a rule is about, in order, each with the first rule that it meets."""

@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ from eventabs.records import (
     AskedUser,
     Batch,
     Copying,
+    InputWarning,
     PlannedPart,
     RunStatus,
     Shard,
@@ -575,6 +577,21 @@ def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
         min_duration=rule.min_duration,
         max_duration=rule.max_duration,
     )
+
+
+def unmet_rules(settings: Settings, language: Language, export: Export) -> Iterator[InputWarning]:
+    """Warn of the user's rules whose action no row has, with the nearest word."""
+    rules = [rule for rule in settings.events.must if "action" in rule.conditions]
+    words = [word for word, _rows in export.actions()] if rules else []
+    for rule in rules:
+        conditions = _must_rule(rule, settings.vocabulary.in_force(language)).conditions
+        if not any(conditions["action"].met(words, search_pattern)):
+            action = ", ".join(rule.action.texts) or rule.action.regex
+            message = _('no row has the action "{action}" of a rule in events.must, so that it does nothing')
+            nearest = _('the nearest word of the input is "{word}"')
+            near = get_close_matches(action, words[:1_000], 1)  # the most frequent
+            parts = (message.format(action=action), *(nearest.format(word=word) for word in near))
+            yield InputWarning("unmet_rule", _("; ").join(parts))
 
 
 def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:

@@ -19,6 +19,7 @@ from eventabs.ingest import Description, Export, FileMapping, FileStamp, Frame, 
 from eventabs.language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import (
+    CONVERSION,
     BatchLimits,
     Compactor,
     Parts,
@@ -36,6 +37,7 @@ from eventabs.runs.components import (
     open_input,
     prompt_language_of,
     rules_text,
+    unmet_rules,
 )
 from eventabs.runs.observer import ColumnsFound, InputGone, InputRead, Note, RowShown
 from eventabs.stop import Stop
@@ -47,7 +49,7 @@ class InputDescription:
     """What was understood of an input, which has been `read` to its end.
 
     `mappings` tell the columns of files that are alike, those of the first file first; `rows` are of that file.
-    `unknown_actions`: most frequent words for actions that the built-in rules do not know, with their rows.
+    `actions`: most frequent words for actions that the built-in rules do not know, and those of conversions, with their rows.
     """
 
     rows: tuple[RowShown, ...]
@@ -57,7 +59,7 @@ class InputDescription:
     columns: dict[str, str]
     read: InputRead
     proposal: str = ""
-    unknown_actions: dict[str, int] = field(default_factory=dict)
+    actions: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """Return what a run remembers of it."""
@@ -65,7 +67,7 @@ class InputDescription:
             "schemas": list(self.schemas),
             "columns": self.columns,
             "warnings": [asdict(each) for each in self.warnings],
-            "unknown_actions": self.unknown_actions,
+            **self.actions,
         }
 
     def notes(self) -> Iterator[Note]:
@@ -80,7 +82,7 @@ _COUNTED = (
     *("rejected_rows", "duplicates", "paired_ends", "unpaired", "shortened"),
     *("skipped_lines", "non_behaviors", "other_rows"),
 )
-_MOST_UNKNOWN = 100  # the actions of an export may be as many as its rows
+_MOST_ACTIONS = 100  # the actions of an export may be as many as its rows
 _READ = (*_COUNTED, "users", "behaviors", "reasons", "compared", "not_compared")
 
 
@@ -101,19 +103,24 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     return InputDescription(
         tuple(rows),
         found.mappings,
-        found.warnings,
+        (*found.warnings, *unmet_rules(settings, language, export)),
         found.schemas,
         found.columns,
         read,
         found.proposal,
-        {} if kind_of(settings.provider).is_remote else _unknown_actions(export, settings, language),
+        _actions(export, settings, language),
     )
 
 
-def _unknown_actions(export: Export, settings: Settings, language: Language) -> dict[str, int]:
-    rules = load_rules(rules_text(settings), language)
-    unknown = (each for each in export.actions() if rules.meaning(each[0]) not in rules.known)
-    return dict(islice(unknown, _MOST_UNKNOWN))
+def _actions(export: Export, settings: Settings, language: Language) -> dict[str, dict[str, int]]:
+    unknown, conversions = dict[str, int](), dict[str, int]()
+    if not kind_of(settings.provider).is_remote:
+        rules = load_rules(rules_text(settings), language)
+        for word, rows in export.actions():
+            told = conversions if rules.classify(word, "", "").category == CONVERSION else unknown
+            if len(told) < _MOST_ACTIONS and (told is conversions or rules.meaning(word) not in rules.known):
+                told[word] = rows
+    return {"unknown_actions": unknown, "conversion_actions": conversions}
 
 
 def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Note, ...]:

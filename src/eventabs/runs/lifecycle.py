@@ -32,7 +32,7 @@ from eventabs.errors import (
 from eventabs.ingest import Frame
 from eventabs.language import gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
-from eventabs.prompts import VERSION, measure_parts, shuffled
+from eventabs.prompts import CONVERSION, VERSION, measure_parts, shuffled
 from eventabs.providers import is_loopback, kind_of
 from eventabs.records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
 from eventabs.runs.batches import (
@@ -273,7 +273,7 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     of_input = {field.name for field in fields(Summary)} - {"users"}
     counted = {name: value for name, value in run.facts.get("input", {}).items() if name in of_input}
     return Summary(
-        **numbers | {"behaviors": 0} | counted | {"unknown_actions": _unknown_actions(run)},
+        **numbers | {"behaviors": 0} | counted | _actions(run),
         standing_events=events,
         extension=extension_facts(run),
         status=status,
@@ -291,11 +291,19 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     )
 
 
-def _unknown_actions(run: RunContext) -> dict[str, int]:
-    if not (found := run.facts.get("input", {}).get("unknown_actions")):
+def _actions(run: RunContext) -> dict[str, dict[str, int]]:
+    """Return the actions that nothing tells the built-in rules, and those of conversions: a rule that must hold goes first."""
+    found = run.facts.get("input", {})
+    unknown, conversions = found.get("unknown_actions", {}), found.get("conversion_actions", {})
+    if not (rows := unknown | conversions):
         return {}
     must = must_rules_of(run.settings, prompt_language_in(run.facts))
-    return {word: rows for word, rows in found.items() if not must.names(word)}
+    category = dict.fromkeys(conversions, CONVERSION)
+    category |= {word: rule.added[1] for word in rows if (rule := must.naming(word))}
+    return {
+        "unknown_actions": {word: rows[word] for word in unknown if word not in category},
+        "conversion_actions": {word: rows[word] for word in rows if category.get(word) == CONVERSION},
+    }
 
 
 _READ_UNDER = ("input.", "profiles")  # settings that the logs in the ledger depend on

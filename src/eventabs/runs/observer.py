@@ -298,9 +298,8 @@ class Summary(Counts):
     schemas: Sequence[str] = ()  # of known tools, whose exports the files are
     columns: dict[str, str] = field(default_factory=dict)  # by role
     warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
-    unknown_actions: dict[str, int] = field(
-        default_factory=dict
-    )  # that nothing tells the built-in rules: rows by word
+    unknown_actions: dict[str, int] = field(default_factory=dict)  # to the built-in rules: rows by word
+    conversion_actions: dict[str, int] = field(default_factory=dict)  # to them, in the same way
     limited_of: int = 0
     standing_events: int = 0
     extension: dict[str, int] | None = None  # what the last extension took in, took and changed

@@ -214,11 +214,11 @@ def _lines(state: RunState) -> list[str]:
     return [*lines, time.format(time=duration(state.progress.seconds))]
 
 
-_WORDS_SHOWN, _WORD_SHOWN = 5, 40  # of unknown actions, and characters of each
+_WORDS_SHOWN, _WORD_SHOWN = 8, 40  # of actions, and characters of each: a goal is often rare
 _SUMMARY_KEYS = (
     "status provider users success_count failed_count pending events journeys calls retries prompt_tokens"
     " completion_tokens cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired"
-    " non_behaviors schemas columns warnings unknown_actions event_counts answers cached_tokens tiers extension asked_again"
+    " non_behaviors schemas columns warnings unknown_actions conversion_actions event_counts answers cached_tokens tiers extension asked_again"
 )
 
 
@@ -231,7 +231,7 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
     if not kind_of(summary.provider).is_remote:
         label = _("No model was called: built-in rules made the events. To name a model: ")
         print_command(console, label, "eventabs init --preset NAME")
-        _print_unknown_actions(console, summary.unknown_actions)
+        _print_actions(console, summary)
     for line in messages.failures(summary.failures):
         print_line(console, line)
     _print_bad_answer(console, summary.bad_answer, summary.out)
@@ -239,18 +239,26 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
         print_command(console, label, step)
 
 
-def _print_unknown_actions(console: Console, rows: Mapping[str, int]) -> None:
-    """Name the most frequent words that the built-in rules do not know, and how a row with one becomes a conversion."""
-    if rows:
-        words = [f'"{word[:_WORD_SHOWN]}" {count(each)}' for word, each in islice(rows.items(), _WORDS_SHOWN)]
-        words += [_("others")] if len(rows) > _WORDS_SHOWN else []
+def _print_actions(console: Console, summary: Summary) -> None:
+    """Name the words that are conversions to the built-in rules, those that they do not know, and how one becomes a conversion."""
+    if summary.conversion_actions:
+        label = _("Words for actions that count as conversion: {words}")
+        print_line(console, label.format(words=_most_frequent(summary.conversion_actions)))
+    if summary.unknown_actions:
         label = _(
             "Words for actions that these rules do not know, so that no row with one is a purchase: {words}"
         )
-        print_line(console, label.format(words=listed(words)), style="yellow")
-        rule = f'events.must = [{{ action = {encode(next(iter(rows)))}, category = "conversion" }}]'
-        print_command(console, _("Where one is, at the head of eventabs.toml: "), rule)
+        print_line(console, label.format(words=_most_frequent(summary.unknown_actions)), style="yellow")
+        rule = 'events.must = [{ action = "ACTION", category = "conversion", type = "NAME" }]'
+        print_command(console, _("Where ACTION is one of them, at the head of eventabs.toml: "), rule)
+        reparse = f"eventabs reparse {shlex.quote(summary.out)} --config eventabs.toml"
+        print_command(console, _("Then, without a call: "), reparse)
         print_command(console, _("To tell the rules what they mean: "), "eventabs init --rules")
+
+
+def _most_frequent(rows: Mapping[str, int]) -> str:
+    words = [f'"{word[:_WORD_SHOWN]}" {count(each)}' for word, each in islice(rows.items(), _WORDS_SHOWN)]
+    return listed(words + [_("others")] * (len(rows) > _WORDS_SHOWN))
 
 
 def summary_json(summary: Summary) -> str:

@@ -67,9 +67,18 @@ def test_the_shipped_rules_name_what_people_do(action: str, item: str, place: st
             (each, "购买")
             for each in ("subscribe", "Plan Upgraded", "orderPaid", "invoice_paid", "re-order: paid")
         ],
-        *[(each, "购买") for each in ("下单支付", "下单并支付", "会员续费", "renewing", "checkout")],
-        *[(each, "加购") for each in ("checkout_started", "begin_checkout", "加入购物车成功")],
-        *[(each, "取消") for each in ("payment_failed", "Subscription Cancelled", "申请退款", "支付失败")],
+        *[(each, "购买") for each in ("下单支付", "下单并支付", "会员续费", "renewing", "checkout_complete")],
+        ("加入购物车成功", "加购"),
+        *[(each, "结算") for each in ("checkout", "begin_checkout", "提交订单", "payment_started", "去支付")],
+        *[(each, "失败") for each in ("payment_failed", "Checkout Error", "Payment Timeout", "订单异常")],
+        *[(each, "失败") for each in ("Checkout Blocked", "Purchase Invalid", "支付失败", "支付超时")],
+        *[(each, "取消") for each in ("Subscription Cancelled", "申请退款", "Subscription Expired")],
+        *[(each, "取消") for each in ("Subscription Paused", "Subscription Ended", "Downgrade Subscription")],
+        *[(each, "编辑") for each in ("Manage Subscription", "Edit Order Form", "Create Payment Link")],
+        *[(each, "浏览") for each in ("Open Upgrade Dialog", "Dismiss Upgrade Prompt")],
+        *[(each, "使用应用") for each in ("Payment Reminder Sent", "Renewal Reminder Shown", "续费提醒")],
+        *[(each, "日常") for each in ("到店签到", "团课打卡", "上试课", "完成体测")],
+        *[(each, "日常") for each in ("Connect Bank", "Invite Teammate")],
         *[(each, "浏览") for each in ("order_detail_view", "查看订单", "Pricing Page Viewed", "确认订单页")],
         *[(each, "浏览") for each in ("点击购买", "pay_button_clicked")],  # a click is no purchase
         *[(each, "预订") for each in ("book", "hotel_booked", "预约挂号")],
