@@ -34,8 +34,8 @@ A setting is looked up in this order, and the first that names it wins:
 4. the preset that `llm.preset` names, for what it knows about ([cookbook](cookbook.md));
 5. the default.
 
-`eventabs resume` begins with the settings that the run was begun with, and lays the same over them. A key is only ever
-read from the environment, from the variable that `llm.api_key_env` names. Relative file names count from the current folder. A
+`eventabs resume` and `reparse` begin with the settings that the run was begun with, and lay the same over them; a config file that the
+run began with goes before one that is only found. A key is only ever read from the environment, from the variable that `llm.api_key_env` names. Relative file names count from the current folder. A
 setting that does not exist is an error.
 """
 CHINESE_HEAD = """\
@@ -51,7 +51,7 @@ CHINESE_HEAD = """\
 4. `llm.preset` 指定的预设，限于它所知道的（[实用配方](cookbook.md)）；
 5. 默认值。
 
-`eventabs resume` 从运行开始时的设置出发，再按同样的次序覆盖。密钥只从 `llm.api_key_env` 指定的环境变量读取。相对路径以当前文件夹为准。不存在的设置是错误。
+`eventabs resume` 和 `reparse` 从运行开始时的设置出发，再按同样的次序覆盖；运行开始时用的配置文件，先于只是找到的。密钥只从 `llm.api_key_env` 指定的环境变量读取。相对路径以当前文件夹为准。不存在的设置是错误。
 """
 # what the page says of types and values, as it is said in Chinese
 CHINESE_WORDS = {

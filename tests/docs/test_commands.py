@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from docs_kit import Block, blocks_of, command_lines, without_assignments
+import chromium
+from docs_kit import Block, blocks_of, command_lines, text_of, without_assignments
 from eventabs import language
 from eventabs.cli.main import app
 from eventabs.providers.openai.endpoint import load_preset, preset_names
 from house import environment
 from paths import ROOT
+from report_kit import open_page, packed_data
 from simulated_model import Options, Speed
 from simulator import Simulator
 
@@ -111,6 +113,47 @@ def test_a_guide_with_a_model_comes_to_its_end(
 ) -> None:
     monkeypatch.setenv("EVENTABS_LLM__BASE_URL", endpoint)
     play(guide, folder, has_model=True)
+
+
+@pytest.fixture(params=["en", "zh"])
+def recipe_for_a_goal(
+    request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, Path]]:
+    """Play the recipe for a run that began before there was a config file; yield the page's language and the report."""
+    page = Path("docs/zh/cookbook.md") if request.param == "zh" else COOKBOOK
+    monkeypatch.setenv("EVENTABS_LANG", request.param)
+    (sample,) = (block for block in blocks_of(page, "sample") if block.title == "app.csv")
+    (folder / sample.title).write_text(sample.text, "utf-8")
+    _run("eventabs run app.csv --provider rules --out reached")
+    (config,) = (block.text for block in blocks_of(page, "toml") if 'name = "demo"' in block.text)
+    (folder / "eventabs.toml").write_text(config, "utf-8")
+    (commands,) = (block.text for block in blocks_of(page, "sh") if "reparse reached" in block.text)
+    for line in command_lines(commands):
+        _run(line)
+    yield request.param, folder / "reached" / "report.html"
+    language.activate("en")
+
+
+def test_the_recipe_for_a_goal_ends_in_a_report_of_that_goal(recipe_for_a_goal: tuple[str, Path]) -> None:
+    _language, report = recipe_for_a_goal
+    assert packed_data(report.read_text("utf-8"))["index"]["goal"] == "demo"
+    checkpoint = json.loads((report.parent / "checkpoint.json").read_text("utf-8"))
+    assert checkpoint["settings"]["vocabulary"]["categories"][0]["name"] == "demo"
+    assert checkpoint["settings"]["events"]["must"][0]["category"] == "demo"
+
+
+@chromium.needed
+async def test_the_report_says_of_the_goal_what_the_recipe_says(recipe_for_a_goal: tuple[str, Path]) -> None:
+    spoken, report = recipe_for_a_goal
+    async with chromium.browser() as page:
+        await open_page(page, report)
+        shown = await page.run("document.querySelector('#answer [data-key=reached]').innerText")
+    label, figure = {
+        "en": ("users with demo, also outside journeys", "2 100 %"),
+        "zh": ("有“demo”的用户（不限于旅程）", "2 100 %"),
+    }[spoken]
+    assert " ".join(shown.split()) == f"{label} {figure}"
+    assert label in text_of(Path("docs/zh/cookbook.md") if spoken == "zh" else COOKBOOK)
 
 
 def test_what_is_made_of_the_events_holds_them(folder: Path) -> None:

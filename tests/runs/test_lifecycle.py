@@ -109,6 +109,36 @@ def test_the_config_file_of_the_beginning_is_read_again(place: Place) -> None:
         assert job.settings.run.rpm == 10, "as it was at the beginning"
 
 
+def test_a_config_file_found_here_is_taken_where_the_run_began_without_one(place: Place) -> None:
+    begin_only(place)
+    found = Path("eventabs.toml")
+    found.write_text("[run]\nrpm = 10\n", "utf-8")
+    with place.reopen() as job:
+        assert (job.settings.run.rpm, job.facts["config_file"]) == (10, str(found.absolute()))
+    named = place.folder / "mine.toml"
+    named.write_text("[run]\nrpm = 20\n", "utf-8")
+    with place.reopen(config=named) as job:
+        assert job.settings.run.rpm == 20
+
+
+def test_the_config_file_of_the_beginning_goes_before_one_found_here(place: Place) -> None:
+    config = place.folder / "mine.toml"
+    config.write_text("[run]\nrpm = 10\n", "utf-8")
+    begin_only(place, config=config)
+    Path("eventabs.toml").write_text("[run]\nrpm = 20\n", "utf-8")
+    with place.reopen() as job:
+        assert job.settings.run.rpm == 10
+
+
+def test_long_settings_that_have_changed_are_named_by_their_key_alone(place: Place) -> None:
+    begin_and_answer(place)
+    categories = [{"name": "demo", "mark": "+"}, {"name": "other", "mark": ""}]
+    flags = {"vocabulary": {"categories": categories}, "prompt": {"detail": "fine"}}
+    named = r'\(prompt\.detail "day" -> "fine"; vocabulary\.categories\)'
+    with pytest.raises(RunDirectoryError, match=named), place.reopen(flags):
+        pass
+
+
 def test_accepted_changes_hold_from_then_on(place: Place) -> None:
     begin_and_answer(place)
     flags = {"prompt": {"detail": "fine"}}

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors import StorageError
-from eventabs.inspection.report_facts import by_batch_users
+from eventabs.inspection.report_facts import by_batch_users, open_report_facts
 from eventabs.records import InputWarning
 from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import Summary
@@ -49,6 +49,28 @@ def test_everything_comes_from_the_replies_not_from_what_was_read_in_them_before
     spoil(place, "UPDATE parts SET state = 'failed', reason = 'unparsable', events = 0")
     assert read_again(place).done == 6
     assert place.events() == before
+
+
+def test_the_vocabulary_of_the_last_reading_is_that_of_the_report_and_the_checkpoint(place: Place) -> None:
+    def goals() -> tuple[str, str]:
+        with open_report_facts(place.out) as facts:
+            return facts.goal, place.checkpoint()["settings"]["vocabulary"]["categories"][0]["name"]
+
+    run(place)
+    own = [{"name": "demo", "mark": "+"}, {"name": "conversion", "mark": "!"}, {"name": "rest", "mark": ""}]
+    flags = TWO_A_BATCH | {"vocabulary": {"categories": own}}
+    read_again(place, flags)
+    assert goals() == ("demo", "demo")
+    with place.reopen() as job:
+        assert job.settings.vocabulary.categories[0].name == "conversion", (
+            "a run goes on under what it was asked under"
+        )
+    read_again(place)
+    assert goals() == ("conversion", "conversion")
+    read_again(place, flags)
+    with place.reopen({"prompt": {"detail": "fine"}}, changed="accept") as job:
+        finish(job, resumed=True)
+    assert goals() == ("conversion", "conversion"), "accepted changes come after what was read"
 
 
 def test_a_user_that_no_reply_is_usable_for_any_more_is_failed_and_can_be_asked_again(place: Place) -> None:

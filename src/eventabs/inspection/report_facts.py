@@ -39,6 +39,7 @@ from eventabs.store import (
     made_of,
     read_head,
     rows_of_user,
+    settings_in_force,
     stored_retries,
     summed,
     unpack_text,
@@ -292,7 +293,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     directory = RunDirectory.find(named)
     with Ledger.watch(directory.ledger) as ledger:
         meta = ledger.meta()
-        settings = meta["settings"]
+        settings = settings_in_force(meta)
         endpoint = endpoint_of(settings["llm"])
         counted = count_all(ledger)
         # where no model was called there is no cost

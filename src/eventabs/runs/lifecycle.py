@@ -413,6 +413,8 @@ def reopen_run(
         facts = ledger.meta()
         store.refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
+        if config := config_of_today(invocation, facts):
+            facts["config_file"] = str(config.absolute())
         if changed != "ignore":
             require_usable_provider(settings, invocation.environment)
         if not confirmed and changed != "ignore":
@@ -459,12 +461,13 @@ def settings_facts(
     before: Mapping[str, Any] = {},
 ) -> dict[str, Any]:
     """Return what a run remembers of its settings, and of the texts that they name; `before`: the facts that these follow."""
-    config = invocation.config if before else invocation.config_file()
+    config = config_of_today(invocation, before)
     binding = store.binding_facts(settings, template=template, rules=rules, instructions=VERSION)
     return {
         "config_file": str(config.absolute()) if config else before.get("config_file", ""),
         "flags": store.public_flags(overlay(before.get("flags", {}), invocation.flags)),
         "settings": store.public_settings(settings),
+        "reparsed": {},
         "binding": binding,
         "settings_fingerprint": store.facts_fingerprint(binding),
         "template": template,
@@ -472,11 +475,15 @@ def settings_facts(
     }
 
 
+def config_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Path | None:
+    """Return the config file that is named, else that of the beginning while it is there, else the one found here."""
+    recorded = Path(facts.get("config_file", ""))
+    return invocation.config or (recorded if recorded.is_file() else invocation.config_file())
+
+
 def settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Settings:
     """Lay the config file and the flags, first those of the beginning, over the stored settings."""
-    recorded = Path(facts["config_file"]) if facts["config_file"] else None
-    config = invocation.config or (recorded if recorded and recorded.is_file() else None)
-    flags = overlay(facts["flags"], invocation.flags)
+    config, flags = config_of_today(invocation, facts), overlay(facts["flags"], invocation.flags)
     settings = load_settings(config, flags, base=facts["settings"], isolated=invocation.isolated)
     return with_absolute_paths(settings, Path(facts["folder"]))
 
@@ -536,11 +543,15 @@ def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
 def reparse(run: RunContext) -> Summary:
     """Read every stored reply anew. A part takes the events of the first reply that is usable for it.
 
-    A part that no reply is usable for any more is failed, so that it can be asked about again.
+    A part that no reply is usable for any more is failed, so that it can be asked about again. The settings that replies are
+    read under are remembered beside those that the run was asked under, which the next command begins with again.
     """
     status = run.facts.get("status", "stopped")
     if "prompt_language" in run.facts:
+        settings = store.public_settings(run.settings)
+        run.facts["reparsed"] = {table: settings[table] for table in ("vocabulary", "events")}
         with run.ledger.transaction():
+            run.ledger.set_meta({"reparsed": run.facts["reparsed"]})
             kept = _read_again(run)
         if kept:
             message = ngettext(

@@ -1,6 +1,7 @@
 from .checkpoint import (
     EVERY_BATCHES as EVERY_BATCHES,
     limited_of as limited_of,
+    settings_in_force as settings_in_force,
     timestamp as timestamp,
     write_checkpoint as write_checkpoint,
 )

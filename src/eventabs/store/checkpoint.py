@@ -36,7 +36,7 @@ def write_checkpoint(
         "created_at": facts["created_at"],
         "updated_at": timestamp(),
         "input": facts.get("input", {"paths": facts["paths"]}),
-        "settings": facts["settings"],
+        "settings": settings_in_force(facts),
         "settings_fingerprint": facts["settings_fingerprint"],
         "batches": {"total": counts.batches_done + batches_left, "done": counts.batches_done},
         "total_users": counts.users,
@@ -55,6 +55,11 @@ def write_checkpoint(
     replace_file(
         directory.checkpoint, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)]
     )
+
+
+def settings_in_force(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stored settings, with those that `reparse` has read the replies under since."""
+    return {**facts["settings"], **facts.get("reparsed", {})}
 
 
 def limited_of(facts: Mapping[str, Any]) -> int:

@@ -19,6 +19,7 @@ _BINDING = (
     *(f"input.{key}" for key in _OF_INPUT),
     *("profiles", "prompt", "compaction", "budget", "vocabulary", "events"),
 )
+_LONGEST_SHOWN = 80  # characters of both values of a setting
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:
@@ -92,8 +93,11 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str
 
 
 def shown_changes(changed: Sequence[tuple[str, str, str]]) -> str:
-    """Return changes as one line."""
-    return "; ".join(f"{key} {before or '-'} -> {now or '-'}" for key, before, now in changed)
+    """Return changes as one line; of long values only the key."""
+    return "; ".join(
+        key if len(before + now) > _LONGEST_SHOWN else f"{key} {before or '-'} -> {now or '-'}"
+        for key, before, now in changed
+    )
 
 
 def public_url(url: str) -> str:

@@ -35,7 +35,10 @@ _TABLES: Final = (
     *("jobs", "job_calls", "extended"),
 )
 _STATES: Final = "SELECT state, count(*) FROM (SELECT max(state) AS state FROM shard.parts GROUP BY user_id) GROUP BY state"
-_SAME: Final = ("paths", "files", "folder", "config_file", "template", "rules", "prompt_language", "legend")
+_SAME: Final = (
+    *("paths", "files", "folder", "config_file", "template", "rules"),
+    *("reparsed", "prompt_language", "legend"),
+)
 _OF_ONE: Final = ("fingerprint", "paths", "columns", "schemas")  # of the input, alike in all shards
 
 

@@ -26,6 +26,7 @@ from eventabs.records import (
     rows_in,
 )
 from eventabs.replies import joined
+from eventabs.store.checkpoint import settings_in_force
 from eventabs.store.ledger import (
     Ledger,
     PartChange,
@@ -278,7 +279,7 @@ def made_of(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:
     results = _results(ledger, user_id)
     if len(results) > 1:
         pieces = (unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results)
-        events, journeys = joined(pieces, goal_of(ledger.meta()["settings"]))
+        events, journeys = joined(pieces, goal_of(settings_in_force(ledger.meta())))
         return [one.model_dump(mode="json") for one in events], [
             one.model_dump(mode="json") for one in journeys
         ]
