@@ -499,6 +499,7 @@ async def test_users_who_have_not_reached_the_goal_are_chosen(crowd: Path) -> No
         await _after(page, ROWS, [user for place, user in enumerate(CROWD) if place % 3 == 1])
         await open_page(page, crowd, "#compare=1&not=购买&b.not=conversion&b.from=2026-01-06")
         assert await page.run(FOUND) == "A: 8 of 12 users · B: 4 of 12 users"
+        assert await page.run(f"{select}.selectedOptions[0].textContent") == "without 购买"
 
 
 async def test_a_long_list_has_the_types_of_the_goal_and_a_button_that_shows_all(tmp_path: Path) -> None:

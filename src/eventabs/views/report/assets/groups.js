@@ -141,7 +141,7 @@ function choices() {
     ["category", named([...new Set(index.kinds.map(([, category]) => category))], categoryName)],
     ["journey", named(index.sums.kinds.map(([kind]) => kind))],
     ["outcome", index.sums.journeys ? [["yes", words.converted], ["no", words.notConverted]] : []],
-    ["not", [...new Set([...index.kinds.map(([, category]) => category).sort((a, b) => (b === index.goal) - (a === index.goal)), ...typeNames()])].map((name) => [name, name === index.goal ? fill(words.goalNotReached, { goal: categoryName(name) }) : categoryName(name)])],
+    ["not", [...new Set([...index.kinds.map(([, category]) => category).sort((a, b) => (b === index.goal) - (a === index.goal)), ...typeNames()])].map((name) => [name, withoutOf(name)])],
     ["state", Object.entries(words.doubts)],
     ...index.columns.map((column, place) => {
       const values = valuesOf(place);
@@ -151,12 +151,14 @@ function choices() {
   return offered;
 }
 const labelOf = (name) => (name.startsWith("is.") ? words.columns[name.slice(3)] ?? name.slice(3) : words[name]);
+const withoutOf = (name) => (name === index.goal ? fill(words.goalNotReached, { goal: categoryName(name) }) : words.not + " " + categoryName(name));
 function valueOf(name, value) {
+  if (name === "not") return withoutOf(value);
   if (name === "path") return value.replace(START + ARROW, words.fromStart + " ");
   return choices().find(([each]) => each === name)?.[1].find(([each]) => each === value)?.[1] ?? value;
 }
 function nameOf(filters) {
-  const parts = Object.entries(filters).map(([name, value]) => (name === "outcome" || name === "not" && value === index.goal ? valueOf(name, value) : labelOf(name) + " " + valueOf(name, value)));
+  const parts = Object.entries(filters).map(([name, value]) => (["outcome", "not"].includes(name) ? valueOf(name, value) : labelOf(name) + " " + valueOf(name, value)));
   return parts.join(" · ") || words.everybody;
 }
 
@@ -166,7 +168,7 @@ function drawFilters(state) {
   bars.replaceChildren(...(state.compare ? SIDES : [""]).map((side, place) => {
     const filters = filtersOf(state, side), set = (name, value) => go({ [name]: value }, { side });
     const selects = choices().map(([name, values]) => {
-      const known = values.some(([value]) => value === filters[name]) || !filters[name] ? values : [...values, [filters[name], filters[name]]];
+      const known = values.some(([value]) => value === filters[name]) || !filters[name] ? values : [...values, [filters[name], valueOf(name, filters[name])]];
       const select = element("select", { "aria-label": labelOf(name), "data-name": side + name, class: filters[name] ? "set" : null, onchange: () => set(name, select.value) },
         element("option", { value: "" }, labelOf(name)), ...known.map(([value, text]) => element("option", { value, selected: value === filters[name] }, text)));
       return select;
