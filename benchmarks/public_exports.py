@@ -24,8 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from eventabs.errors import EventabsError
-from eventabs.ingest import open_export
+from eventabs.errors import EventabsError, InputError
+from eventabs.ingest import Export, open_export
 from public_truth import Row, Rule, rows
 
 _LIST: Final = Path(__file__).with_name("public_exports.toml")
@@ -33,6 +33,7 @@ _SETTING: Final = re.compile(
     r'\[input(?P<table>\.columns)?\] ((?:\w+ = (?:"[^"]*"|\[[^\]]*\]|true|false)(?:, )?)+)'
 )
 _OPTIONS: Final = re.compile(r"--columns \S+(?: --user \S+)?|--user me")
+_MOST_REJECTS: Final = 0.05  # of the rows
 _DONE: Final = ("action", "text", "item")
 _OUTCOMES: Final = (
     "right",
@@ -106,6 +107,14 @@ def _matches(columns: str, allowed: list[str], header: list[str]) -> bool:
     return not spelled.isdisjoint({*allowed, *inner})  # an unwrapped list is not named
 
 
+def _put_up_with(export: Export) -> int:
+    """Return how many rows could not be read. Raises InputError where a run would refuse them."""
+    if (rejected := export.rejected_rows) > _MOST_REJECTS * export.rows:
+        message = f"{rejected} of {export.rows} rows cannot be read ({', '.join(export.reasons)})"
+        raise InputError(message)
+    return rejected
+
+
 def faults(
     path: Path, entry: Rule, settings: dict[str, Any], work: Path, truth: Truth
 ) -> tuple[list[str], str, dict[str, str]]:
@@ -126,9 +135,7 @@ def faults(
             for b in log.behaviors
         )
         warned = "\n".join(each.message for each in export.description.warnings)
-        said = (
-            export.rejected_rows if export.rejected_rows <= 0.05 * export.rows else 0
-        )  # what a run puts up with
+        said = _put_up_with(export)
         roles, header = export.description.columns, [*export.compared, *export.not_compared]
     odd, also = [], entry.get("also", {})
     users = [*_listed(entry.get("user")), *also.get("user", [])] or [""]

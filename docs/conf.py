@@ -99,8 +99,6 @@ def link_elsewhere(app: Sphinx, name: str, source: list[str]) -> None:
 
     parts = FENCE.split(source[0])
     source[0] = "".join(part if FENCE.fullmatch(part) else LINK.sub(replaced, part) for part in parts)
-    if name == "decisions/README":
-        source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\n0*\n```\n"
 
 
 def join_lines(_app: Sphinx, _name: str, source: list[str]) -> None:
@@ -130,9 +128,8 @@ def name_the_other_language(
     chinese = Path(app.srcdir) == CHINESE
     other = DOCS if chinese else CHINESE
     page = name if (other / f"{name}.md").exists() else "index"
-    up = "../" * name.count("/")
     context["other_language"] = "English" if chinese else "中文"
-    context["other_page"] = f"{up}{'../' if chinese else 'zh/'}{page}.html"
+    context["other_page"] = f"{'../' if chinese else 'zh/'}{page}.html"
 
 
 def setup(app: Sphinx) -> None:

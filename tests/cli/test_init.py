@@ -18,7 +18,7 @@ from paths import ROOT
 # what an example comments out too
 LEFT_OUT = re.compile(
     r'#(?:dayfirst|cached_input|flex|batch|temperature|seed|input|output|\[llm|thinking|\[vocabulary|"|enable_|chat_template'
-    r"|max_completion|X-Project)"
+    r"|max_completion|X-Project|\[input\.names|1 = |pv = )"
 )
 SETTINGS = ROOT / "src" / "eventabs" / "config"
 EXAMPLES = {language: SETTINGS / f"settings.{language}.toml" for language in ("en", "zh")}

@@ -46,7 +46,7 @@ CREATE OR REPLACE MACRO spelled_time(text, day, dayfirst) AS list_transform(
     [CASE WHEN day IS NOT NULL AND regexp_matches(text, time_of_day())
         THEN regexp_replace(day, '[ T]00:00(?::00(?:\.0+)?)?$', '') || ' ' || text ELSE text END],
     lambda t: CASE
-        WHEN contains(t, '午') OR t[5] = '年' THEN chinese_time(t)
+        WHEN contains(t, '午') OR contains(t, '星期') OR t[5] = '年' THEN chinese_time(t)
         WHEN t[5] = '년' THEN chinese_time(replace(replace(translate(t, '년월일', '年月日'), '오전', '上午'), '오후', '下午'))
         WHEN t IS NULL OR t[5] IN ('-', '/', '.') AND is_digit(t[2]) AND is_digit(t[3]) THEN t
         WHEN is_digit(t[3]) AND is_digit(t[4]) AND is_digit(t[5]) THEN

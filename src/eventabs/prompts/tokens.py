@@ -83,7 +83,7 @@ class _Published(NamedTuple):
     pattern: str
 
 
-# The data lies beside this file, as OpenAI publishes it (docs/decisions/0047). tiktoken's own loader would copy it into a cache
+# The data lies beside this file, as OpenAI publishes it (docs/decisions.md, 47). tiktoken's own loader would copy it into a cache
 # folder, or would have to be kept from it through the environment, which belongs to the whole process.
 _ENCODINGS = {
     "cl100k_base": _Published(

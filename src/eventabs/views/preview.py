@@ -249,7 +249,7 @@ def _cost(estimate: Estimate) -> str:
 
 
 _COLUMNS_KEYS = (
-    "schemas columns warnings users behaviors rejected_rows rejects duplicates paired_ends unpaired skipped_lines"
+    "schemas columns warnings unknown_actions users behaviors rejected_rows rejects duplicates paired_ends unpaired skipped_lines"
     " non_behaviors files rows proposal"
 )
 _LISTED = 20  # columns without a role, and files

@@ -1,4 +1,4 @@
-"""docs/schedule.md: its script is played night after night, and what starts it is checked as far as it can be here."""
+"""docs/extend.md: the script of every night is played night after night, and what starts it is checked as far as it can be here."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from paths import ROOT
 from simulated_model import Options, Speed
 from simulator import Simulator
 
-PAGE = Path("docs/schedule.md")
+PAGE = Path("docs/extend.md")
 SAMPLES = {block.title: block.text for block in blocks_of(PAGE, "sample")}
 RUN = "shop.eventabs"
 
