@@ -468,8 +468,52 @@ async def test_what_an_address_says_and_the_page_does_not_know_is_named(crowd: P
         assert not hidden
         named = "since=2026-01-05, tab=event, is.town=x, b.user=user 1. It knows tab, user, call,"
         assert said.startswith(f"This page does not know what the address says: {named}")
+        assert await page.run(FOUND) == "12 users"  # it is not applied
         await open_page(page, crowd, right)
         assert (await page.run(note))[0]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["type=没有", "is.city=北京", "state=odd", "outcome=maybe", "from=soon", "place=无", "kind=x", "not=x"],
+)
+async def test_a_value_of_an_address_that_nothing_has_is_named(crowd: Path, address: str) -> None:
+    async with chromium.browser() as page:
+        await open_page(page, crowd, "#" + address)
+        assert await page.run("document.getElementById('unknown').textContent") == (
+            f"Nothing on this page has what the address asks for: {address}."
+        )
+        assert (await page.run(FOUND)).startswith(
+            "12 users" if address[:4] in ("kind", "not=") else "No user"
+        )
+
+
+async def test_users_who_have_not_reached_the_goal_are_chosen(crowd: Path) -> None:
+    select = "document.querySelector('#sides select[data-name=not]')"
+    async with chromium.browser() as page:
+        await open_page(page, crowd)
+        assert await page.run(f"{select}.options[1].textContent") == "not reached: conversion"
+        await page.run(f"{select}.value = 'conversion', {select}.dispatchEvent(new Event('change'))")
+        await _after(page, FOUND, "4 of 12 users")
+        await _click(page, ".tabs a[href='#tab=users']")
+        await _after(page, ROWS, [user for place, user in enumerate(CROWD) if place % 3 == 1])
+        await open_page(page, crowd, "#compare=1&not=购买&b.not=conversion&b.from=2026-01-06")
+        assert await page.run(FOUND) == "A: 8 of 12 users · B: 4 of 12 users"
+        assert await page.run(f"{select}.selectedOptions[0].textContent") == "without 购买"
+
+
+async def test_a_long_list_has_the_types_of_the_goal_and_a_button_that_shows_all(tmp_path: Path) -> None:
+    usual = tuple(f"type {number}" for number in range(15))
+    make_crowd(tmp_path, stories=(*[usual] * 11, ("购买",)))
+    rows = "[...document.querySelectorAll('#charts table')].find((table) => table.caption?.innerText === 'Types').querySelectorAll('tbody tr').length"
+    async with chromium.browser() as page:
+        await open_page(page, write_page(tmp_path))
+        assert await page.run(rows) == 15
+        assert await page.run("document.querySelector('#charts [data-row=购买]') !== null")
+        assert await page.run("document.querySelector('.further').textContent") == "Show 1 more"
+        await _click(page, "#charts .further")
+        await _after(page, rows, 16)
+        assert await page.run("document.querySelector('#charts .further')") is None
 
 
 async def test_filters_by_events_say_that_they_choose_users(crowd: Path) -> None:
@@ -482,13 +526,28 @@ async def test_filters_by_events_say_that_they_choose_users(crowd: Path) -> None
         ):
             await open_page(page, crowd, address)
             assert await page.run(shown) == is_said, address
+        assert "that begin in the period" not in await page.run("document.body.innerText")
+        await open_page(page, crowd, "#type=用餐&from=2026-01-06")
+        assert "count all events of theirs that begin in the period;" in await page.run(
+            "document.body.innerText"
+        )
 
 
 async def test_without_journeys_events_come_first_and_a_line_says_why(tmp_path: Path) -> None:
-    make_crowd(tmp_path, stories=(("用餐", "浏览"),))
+    make_crowd(tmp_path, stories=(("用餐", "浏览"), ("浏览", "用餐"), ("用餐", "浏览")))
+    last = "[...document.querySelectorAll('#charts table')].find((table) => table.caption?.innerText.startsWith('Where users stop')).innerText"
     async with chromium.browser() as page:
         await open_page(page, write_page(tmp_path))
         said = await page.run("document.getElementById('tab-overview').innerText")
         assert "journeys with " not in said
         assert "Commonest journeys" not in said
         assert said.index("What people do") < said.index("There are no journeys: the model found none.")
+        assert re.findall(r"(\S+)\s+(\d+) (\d+) %", await page.run(last)) == [
+            ("浏览", "8", "67"),
+            ("用餐", "4", "33"),
+        ]
+        await open_page(page, tmp_path / "report.html", "#outcome=no&ends=用餐")
+        assert await page.run("document.getElementById('unknown').innerText") == (
+            "Not applied, for it needs journeys and this run has none: outcome=no, ends=用餐."
+        )
+        assert await page.run(FOUND) == "12 users"

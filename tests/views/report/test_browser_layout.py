@@ -147,6 +147,12 @@ async def test_the_sums_stand_without_a_script(tmp_path: Path) -> None:
         await page.open(write_page(tmp_path))
         said = await page.run("document.querySelector('noscript').innerText")
         assert "journeys converted\n8" in said
+        assert "users with conversion, also outside journeys\n8" in said
         assert "购车\t8\t8\t8 (100 %)" in said
         assert await page.run("document.querySelector('.tabs').hidden")
         assert not await page.run("document.querySelector('[data-tab=run]').hidden")
+        make_crowd(tmp_path / "none", stories=(("用餐",),))
+        await page.open(write_page(tmp_path / "none"))
+        said = await page.run("document.querySelector('noscript').innerText")
+        assert "journeys\n" not in said.replace("outside journeys\n0", "")
+        assert "users with conversion, also outside journeys\n0" in said

@@ -186,6 +186,29 @@ async def test_a_period_and_an_outcome_leave_what_begins_in_it_and_ended_so(
         assert (await page.run(TILES))["journeys"] == sum(not journey.converted for journey in begun)
 
 
+async def test_the_heads_of_two_periods_say_how_many_days_they_have(report: Path) -> None:
+    heads = "[...document.querySelectorAll('#answer .group')].map((one) => one.innerText)"
+    async with chromium.browser() as page:
+        await open_page(
+            page, report, "#compare=1&from=2026-03-02&to=2026-03-08&b.from=2026-03-09&b.to=2026-03-22"
+        )
+        assert await page.run(heads) == [
+            "A since 2026-03-02 · until 2026-03-08 · 7 days",
+            "B since 2026-03-09 · until 2026-03-22 · 14 days",
+        ]
+
+
+async def test_a_column_of_many_values_has_no_filter_and_a_note(report: Path) -> None:
+    note = "document.getElementById('many-values').innerText"
+    async with chromium.browser() as page:
+        await page.size(1280, 800)
+        await open_page(page, report)
+        assert await page.run("document.querySelector(\"#sides [data-name='is.age']\")") is None
+        assert await page.run(note) == (
+            "Columns without a filter, for they have more than 12 values: age. The address chooses one: is.age=VALUE."
+        )
+
+
 async def test_a_sample_counts_whom_it_draws_and_lists_all_that_failed(
     report: Path, users: list[Known], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,4 +244,4 @@ async def test_the_filters_of_usual_profile_columns_are_named_in_chinese(
     async with chromium.browser() as page:
         await open_page(page, tmp_path / "report.html", "#is.city=上海")
         names = await page.run("[...document.querySelectorAll('#sides select')].map((one) => one.ariaLabel)")
-        assert names == ["类型", "类别", "旅程", "结果", "状态", "性别", "城市"]
+        assert names == ["类型", "类别", "旅程", "结果", "没有", "状态", "性别", "城市"]

@@ -319,6 +319,7 @@ def _environment() -> Environment:
     environment.globals |= {"_": _, "zip": zip}
     environment.filters |= {
         "count": messages.count,
+        "category": lambda name: one_line(messages.category(name)),
         "limited": messages.limited,
         "behaviors": messages.behaviors,
         "one_line": one_line,

@@ -35,6 +35,7 @@ class Sums:
     kind_users: Counter[str] = field(default_factory=Counter)
     kind_converted: Counter[str] = field(default_factory=Counter)
     categories: set[str] = field(default_factory=set)
+    goal_types: set[str] = field(default_factory=set)
     reached: int = 0  # users with an event of the goal
 
     def add(self, user: UserFacts) -> None:
@@ -43,6 +44,7 @@ class Sums:
         self.type_users.update({event["type"] for event in user.events})
         categories = {event["category"] for event in user.events}
         self.categories |= categories
+        self.goal_types.update(event["type"] for event in user.events if event["category"] == self.goal)
         self.reached += self.goal in categories
         self.kinds.update(journey["kind"] for journey in user.journeys)
         self.kind_users.update({journey["kind"] for journey in user.journeys})
@@ -50,7 +52,8 @@ class Sums:
 
     def figures(self, counts: Counts) -> dict[str, Any]:
         """Return the sums as the page shows them."""
-        names = messages.most_frequent(self.types)[:MOST_SUMMED]
+        types = messages.most_frequent(self.types)
+        names = types[:MOST_SUMMED] + [each for each in types[MOST_SUMMED:] if each[0] in self.goal_types]
         kinds = messages.most_frequent(self.kinds)[:MOST_SUMMED]
         return {
             "users": counts.users,

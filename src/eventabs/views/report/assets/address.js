@@ -1,20 +1,45 @@
 // The address says what is shown: #user=ID, #call=NUMBER, #type=NAME and so on. Links in the page are such addresses; a
 // filter is added to those in force.
 // Filters of the second group that is compared, where `compare` is set, have "b." before their names; those of a profile's column "is.".
-const FILTERS = ["type", "category", "journey", "outcome", "state", "from", "to", "step", "ends", "place", "transition", "path", "q"];
-const isFilter = (name) => FILTERS.includes(name) || name.startsWith("is.");
+const FILTERS = ["type", "category", "not", "journey", "outcome", "state", "from", "to", "step", "ends", "place", "transition", "path", "q"];
+const OF_JOURNEYS = ["journey", "outcome", "step", "ends", "kind"]; // not applied where there are none
+const isOfJourneys = (name) => OF_JOURNEYS.includes(name) && !index.sums.journeys;
+const isFilter = (name) => (name.startsWith("is.") ? index.columns.includes(name.slice(3)) : FILTERS.includes(name) && !isOfJourneys(name));
 const SIDES = ["", "b."];
 const KEYS = ["tab", "user", "call", "kind", "compare", ...FILTERS];
 let shown = {};
 
-// What the address says and nothing listens to, as it stands there.
-function unknownOf(state) {
-  const isKnown = (name, value) => {
-    const own = name.startsWith("b.") ? name.slice(2) : name;
+// What the address says in vain, as it stands there: keys that nothing listens to, keys that need journeys, and values that nothing has.
+function drawUnknown(state) {
+  const named = (parts) => parts.map(([name, value]) => name + "=" + value).join(", "), ownOf = (name) => (name.startsWith("b.") ? name.slice(2) : name);
+  const isKnown = ([name, value]) => {
+    const own = ownOf(name);
     if (name === "tab") return tabs.some((tab) => tab.dataset.tab === value);
     return own.startsWith("is.") ? index.columns.includes(own.slice(3)) : (own === name ? KEYS : FILTERS).includes(own);
   };
-  return Object.entries(state).filter(([name, value]) => !isKnown(name, value)).map(([name, value]) => name + "=" + value);
+  const parts = Object.entries(state), known = parts.filter(isKnown), unknown = parts.filter((part) => !isKnown(part));
+  const idle = known.filter(([name]) => isOfJourneys(ownOf(name))), missing = known.filter(([name, value]) => value && !isOfJourneys(ownOf(name)) && !hasValue(ownOf(name), value));
+  const lines = [
+    unknown.length && fill(words.unknownKeys, { keys: named(unknown), known: KEYS.join(", ") }),
+    idle.length && fill(words.needJourneys, { keys: named(idle) }),
+    missing.length && fill(words.missingValues, { values: named(missing) }),
+  ].filter(Boolean);
+  byId("unknown").hidden = !lines.length;
+  byId("unknown").replaceChildren(lines.join(" "));
+}
+// Whether there is something with a filter's value. Users, calls and texts that are not there are said where they would stand.
+function hasValue(name, value) {
+  const types = () => [...index.sums.types, ...index.kinds].map(([type]) => type), categories = () => index.kinds.map(([, category]) => category);
+  if (name.startsWith("is.")) return index.users.profile.some((profile) => profile[index.columns.indexOf(name.slice(3))] === value);
+  if (["type", "step", "ends"].includes(name)) return types().includes(value);
+  if (name === "category") return categories().includes(value);
+  if (name === "not") return [...types(), ...categories()].includes(value);
+  if (["journey", "kind"].includes(name)) return [...index.sums.kinds.map(([kind]) => kind), ...all.journeys.map(({ kind }) => kind)].includes(value);
+  if (name === "outcome") return ["yes", "no"].includes(value);
+  if (name === "state") return Object.hasOwn(words.doubts, value);
+  if (["from", "to"].includes(name)) return !Number.isNaN(dayNumber(value));
+  if (name === "place") return all.places.some((places) => places.includes(value));
+  return !["transition", "path"].includes(name) || value.split(ARROW).every((type) => type === START || types().includes(type));
 }
 
 // What a side of the comparison is filtered by.

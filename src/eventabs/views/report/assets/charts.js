@@ -37,11 +37,15 @@ function columns({ series, labels, title, name, height = 200, least = 1 }) {
   return element("div", { class: "plot" }, axis, frame, element("span"), below);
 }
 
-// The most frequent rows, and of two groups also those whose shares are furthest apart; get(row, group) as below.
 const share = ({ count, of }) => (of === undefined ? null : of ? count / of : 0);
-function picked(groups, rows, get, most) {
+// Rows of two groups in the order of the difference of their shares, the largest first; get(row, group) as below.
+function ranked(groups, rows, get) {
   const apart = (row) => Math.abs(share(get(row, groups[0])) - share(get(row, groups.at(-1))));
-  const kept = new Set([...rows.slice(0, most), ...(groups.length > 1 ? [...rows].sort((one, other) => apart(other) - apart(one)).slice(0, MOST_APART) : [])]);
+  return groups.length > 1 ? [...rows].sort((one, other) => apart(other) - apart(one)) : rows;
+}
+// The most frequent rows, and of two groups also those whose shares are furthest apart.
+function picked(groups, rows, get, most) {
+  const kept = new Set([...rows.slice(0, most), ...(groups.length > 1 ? ranked(groups, rows, get).slice(0, MOST_APART) : [])]);
   return rows.filter((row) => kept.has(row));
 }
 
@@ -73,9 +77,20 @@ function groupTable(groups, { caption, first, rows, columns, bar, wide }) {
     drawn("svg", { class: "bar", width: "100%", height: isTwo ? 7 : 11 }, drawn("rect", { class: "frame", width: "100%", height: "100%", rx: 2 }),
       drawn("rect", { class: (row.color || "accent") + (group === groups[1] ? " second" : ""), width: (100 * bar(row, group)) / most + "%", height: "100%", rx: 2 }))));
   const table = element("table", { class: "figures" + (wide ? " wide" : "") + (isTwo ? " two-groups" : "") }, caption ? element("caption", {}, caption) : null, element("thead", {}, ...head), element("tbody", {}, ...rows.map((row) =>
-    element("tr", { "data-row": row.key }, element("th", { scope: "row" }, row.href ? element("a", { href: row.href }, row.color ? swatch(row.color) : null, marked(row.label)) : marked(row.label)), bar ? bars(row) : null,
+    element("tr", { "data-row": row.key, class: row.chosen ? "chosen" : null }, element("th", { scope: "row" }, row.href ? element("a", { href: row.href }, row.color ? swatch(row.color) : null, marked(row.label)) : marked(row.label)), bar ? bars(row) : null,
       ...columns.flatMap((column, at) => cells(row, column, at))))));
   return element("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": caption || first }, table);
+}
+// Such a table of the rows that isShown(row, place) leaves, and a button that shows all.
+function foldedTable(groups, { rows, isShown, ...facts }) {
+  const few = rows.filter(isShown), box = groupTable(groups, { ...facts, rows: few });
+  const unfold = () => {
+    const whole = groupTable(groups, { ...facts, rows });
+    box.replaceWith(whole);
+    whole.focus({ preventScroll: true });
+  };
+  if (few.length < rows.length) box.append(element("button", { type: "button", class: "further", onclick: unfold }, fill(words.more, { count: number(rows.length - few.length) })));
+  return box;
 }
 
 // Ribbons from things at the left to things at the right, as high as they are frequent. rows: [from, to, number]; the first `most` are drawn, and the

@@ -37,6 +37,7 @@ async function openIndex() {
   order.forEach((number, rank) => (index.rank[number] = rank));
 }
 const categoryName = (name) => index.categories[name] ?? name; // as it is shown; addresses and files have the name itself
+const isGoal = (type) => index.kinds.some(([name, category]) => name === type && category === index.goal);
 const colorOf = (type) => (Object.hasOwn(index.colors, type) ? index.colors[type] : "kx");
 
 const summed = (differences, base) => differences.map((step) => (base += step));

@@ -75,15 +75,16 @@ async function groupOf(filters, side, isWanted, progress) {
   const profile = Object.entries(filters).filter(([name]) => name.startsWith("is.")).map(([name, value]) => [index.columns.indexOf(name.slice(3)), value]);
   const state = STATES.indexOf(filters.state), byKind = filters.type || filters.category || filters.state === "unsure", byJourney = filters.journey || filters.outcome || filters.step || filters.ends;
   const isMeantEvent = (event) => isAsked(index.kinds[all.kind[event]], filters) && (filters.state !== "unsure" || all.flags[event] & UNSURE);
-  const isMeantJourney = (one) => one.events.length > 0 && isInside(beginOf(one)) && (!filters.journey || one.kind === filters.journey) && (!filters.outcome || one.converted === (filters.outcome === "yes"))
+  const isMeantJourney = (one) => one.events.length > 0 && isInside(beginOf(one)) && (!filters.journey || one.kind === filters.journey) && (!filters.outcome || one.converted === { yes: true, no: false }[filters.outcome])
     && (!filters.step || stepsOf(one).has(filters.step)) && (!filters.ends || typeAt(lastOf(one)) === filters.ends) && (!byKind || one.events.some(isMeantEvent));
   const group = { side, filters, name: nameOf(filters), users: [], events: [], journeys: [], asked: [], converted: 0 };
   for (let user = 0; user < index.size; user++) {
-    if (users.beside[user] && filters.state !== "failed" || hits && !hits.users[user] || state >= 0 && users.state[user] !== state || filters.state === "unplaced" && !users.unplaced[user]) continue;
+    if (users.beside[user] && filters.state !== "failed" || hits && !hits.users[user] || state >= 0 && users.state[user] !== state || filters.state && !words.doubts[filters.state] || filters.state === "unplaced" && !users.unplaced[user]) continue;
     if (!profile.every(([column, value]) => (users.profile[user][column] ?? "") === value) || filters.place && !all.places[user].includes(filters.place)) continue;
     const events = [];
     for (let at = index.offsets[user]; at < index.offsets[user + 1]; at++) if (isInside(all.from[at])) events.push(at);
     if (isPeriod && !events.length || filters.transition && !hasPair(events, filters.transition) || filters.path && !hasPath(events, filters.path)) continue;
+    if (filters.not && events.some((at) => index.kinds[all.kind[at]].includes(filters.not))) continue;
     const asked = byKind ? events.filter(isMeantEvent) : events;
     const journeys = all.journeys.slice(all.firsts[user], all.firsts[user + 1]).filter(isMeantJourney);
     if (byKind && !asked.length || byJourney && !journeys.length) continue;
@@ -106,7 +107,14 @@ async function groupsAsked(state, isWanted, progress) {
     if (!group || !isWanted()) return null;
     groups.push(group);
   }
+  if (groups.some(({ filters }) => filters.from || filters.to)) for (const group of groups) group.name += " · " + counted(periodDays(group), "ofDay", "ofDays");
   return groups;
+}
+// How many days the period of a group has; one without a begin or an end has that of all events.
+function periodDays({ filters }) {
+  let [first, last] = [Infinity, -Infinity];
+  for (const at of all.from) [first, last] = [Math.min(first, dayOf(at)), Math.max(last, dayOf(at))];
+  return Math.max(0, (filters.to ? dayNumber(filters.to) : last) - (filters.from ? dayNumber(filters.from) : first) + 1) || 0;
 }
 
 // the bar of filters
@@ -115,31 +123,42 @@ const query = byId("query"), tally = byId("found"), bars = byId("sides");
 const MOST_VALUES = 12; // of a profile's column that can be chosen by
 const profileOf = (user) => index.columns.map((_name, column) => index.users.profile[user][column]).filter(Boolean).join(" ");
 
+// The most frequent types first, those of the goal always.
+function typeNames() {
+  return [...new Set([...index.sums.types, ...index.kinds].map(([type]) => type))].filter((type, place) => place < 300 || isGoal(type));
+}
 // What can be chosen: a filter's name, and its values with what is shown of them.
 let offered = null;
+function valuesOf(column) {
+  const values = new Set();
+  for (const profile of index.users.profile) if (profile[column] && values.size <= MOST_VALUES) values.add(profile[column]);
+  return values;
+}
 function choices() {
   const named = (values, show = (value) => value) => values.map((value) => [value, show(value)]);
   offered ??= [
-    ["type", named([...new Set([...index.sums.types, ...index.kinds].map(([type]) => type))].slice(0, 300))],
+    ["type", named(typeNames())],
     ["category", named([...new Set(index.kinds.map(([, category]) => category))], categoryName)],
     ["journey", named(index.sums.kinds.map(([kind]) => kind))],
     ["outcome", index.sums.journeys ? [["yes", words.converted], ["no", words.notConverted]] : []],
+    ["not", [...new Set([...index.kinds.map(([, category]) => category).sort((a, b) => (b === index.goal) - (a === index.goal)), ...typeNames()])].map((name) => [name, withoutOf(name)])],
     ["state", Object.entries(words.doubts)],
     ...index.columns.map((column, place) => {
-      const values = new Set();
-      for (const profile of index.users.profile) if (profile[place] && values.size <= MOST_VALUES) values.add(profile[place]);
+      const values = valuesOf(place);
       return ["is." + column, values.size > 1 && values.size <= MOST_VALUES ? named([...values].sort(natural)) : []];
     }),
   ].filter(([, values]) => values.length);
   return offered;
 }
 const labelOf = (name) => (name.startsWith("is.") ? words.columns[name.slice(3)] ?? name.slice(3) : words[name]);
+const withoutOf = (name) => (name === index.goal ? fill(words.goalNotReached, { goal: categoryName(name) }) : words.not + " " + categoryName(name));
 function valueOf(name, value) {
+  if (name === "not") return withoutOf(value);
   if (name === "path") return value.replace(START + ARROW, words.fromStart + " ");
   return choices().find(([each]) => each === name)?.[1].find(([each]) => each === value)?.[1] ?? value;
 }
 function nameOf(filters) {
-  const parts = Object.entries(filters).map(([name, value]) => (name === "outcome" ? valueOf(name, value) : labelOf(name) + " " + valueOf(name, value)));
+  const parts = Object.entries(filters).map(([name, value]) => (["outcome", "not"].includes(name) ? valueOf(name, value) : labelOf(name) + " " + valueOf(name, value)));
   return parts.join(" · ") || words.everybody;
 }
 
@@ -149,7 +168,7 @@ function drawFilters(state) {
   bars.replaceChildren(...(state.compare ? SIDES : [""]).map((side, place) => {
     const filters = filtersOf(state, side), set = (name, value) => go({ [name]: value }, { side });
     const selects = choices().map(([name, values]) => {
-      const known = values.some(([value]) => value === filters[name]) || !filters[name] ? values : [...values, [filters[name], filters[name]]];
+      const known = values.some(([value]) => value === filters[name]) || !filters[name] ? values : [...values, [filters[name], valueOf(name, filters[name])]];
       const select = element("select", { "aria-label": labelOf(name), "data-name": side + name, class: filters[name] ? "set" : null, onchange: () => set(name, select.value) },
         element("option", { value: "" }, labelOf(name)), ...known.map(([value, text]) => element("option", { value, selected: value === filters[name] }, text)));
       return select;
@@ -164,6 +183,10 @@ function drawFilters(state) {
   if (isOfUsers) bars.querySelector(`[data-name="${CSS.escape(isOfUsers)}"]`)?.focus();
   const filters = (state.compare ? SIDES : [""]).map((side) => filtersOf(state, side));
   byId("chosen").hidden = !filters.some((each) => each.state === "unsure" || ["type", "category", "journey", "outcome", "step", "ends"].some((name) => each[name]));
+  byId("chosen").textContent = filters.some((each) => each.from || each.to) ? words.chosenInPeriod : words.chosen;
+  const many = index.columns.filter((_column, place) => valuesOf(place).size > MOST_VALUES);
+  byId("many-values").hidden = !many.length;
+  byId("many-values").textContent = many.length ? fill(words.manyValues, { columns: many.map((column) => labelOf("is." + column)).join(", "), most: MOST_VALUES, column: many[0] }) : "";
   byId("compare").textContent = state.compare ? words.alone : words.compare;
   byId("fold").textContent = words.filters + (filters.some((each) => Object.keys(each).length) ? ` (${filters.reduce((sum, each) => sum + Object.keys(each).length, 0)})` : "");
 }

@@ -31,14 +31,12 @@ async function show() {
   shown = addressed(location.hash);
   wanted = wordsOf(shown.q);
   const tab = openTab(tabOf(shown));
-  const unknown = unknownOf(shown);
-  byId("unknown").hidden = !unknown.length;
-  byId("unknown").replaceChildren(fill(words.unknownKeys, { keys: unknown.join(", "), known: KEYS.join(", ") }));
   drawFilters(shown);
   if (tab === "calls" || tab === "run") await showCalls(shown, isWanted);
   if (tab === "overview" && !shown.compare && !isFiltered(shown) && !all) drawAnswer([{ filters: {} }]); // the sums are there at once
   const groups = await groupsAsked(shown, isWanted, progress);
   if (!groups) return;
+  drawUnknown(shown);
   for (const [name, rowsOf] of [["users", "users"], ["journeys", "journeys"], ["events", "asked"]]) byId(name + "-tally").textContent = groups.map((group) => number(group[rowsOf].length)).join(" / ");
   if (tab === "overview") drawOverview(groups, shown.kind);
   if (tab === "journeys") showJourneys(groups);

@@ -38,10 +38,10 @@ function drawAnswer(groups) {
     index.sums.journeys && { key: "converted", label: fill(words.journeysConverted, { goal }), get: (f) => ({ count: f.converted, of: f.journeys }), href: { tab: "journeys", outcome: "yes" } },
     { key: "reached", label: fill(words.usersReached, { goal }), get: (f) => ({ count: f.reached, of: f.users }), href: { tab: "users", category: index.goal } },
   ].filter((one) => one && (!["reached", "converted"].includes(one.key) || index.goal));
-  const figures = groups.map(groups.length > 1 ? figuresOf : summedUp), named = (name, place, linkOf) => {
-    const totals = new Map();
-    for (const each of figures) for (const [thing, count] of each[name]) totals.set(thing, (totals.get(thing) || 0) + count);
-    const rows = [...totals].sort((a, b) => b[1] - a[1]).map(([thing]) => ({ key: thing, label: thing, color: name === "types" ? colorOf(thing) : "", href: linkOf(thing), get: (f) => ({ count: f[name].find(([each]) => each === thing)?.[1] || 0, of: f[place] }) }));
+  const isTwo = groups.length > 1, figures = groups.map(isTwo ? figuresOf : summedUp), named = (name, place, linkOf) => { // two groups: by users, who may have a thing many times
+    const totals = new Map(), countOf = ([, count, users]) => (isTwo ? users : count), whole = isTwo ? "users" : place, tab = isTwo ? "users" : place;
+    for (const each of figures) for (const row of each[name]) totals.set(row[0], (totals.get(row[0]) || 0) + countOf(row));
+    const rows = [...totals].sort((a, b) => b[1] - a[1]).map(([thing]) => ({ key: thing, label: thing, color: name === "types" ? colorOf(thing) : "", href: { tab, ...linkOf(thing) }, get: (f) => ({ count: countOf(f[name].find(([each]) => each === thing) || [thing, 0, 0]), of: f[whole] }) }));
     return picked(figures, rows, (row, each) => row.get(each), MOST_NAMED);
   };
   const doubtful = [
@@ -49,10 +49,10 @@ function drawAnswer(groups) {
     { key: "unplaced", label: words.unplacedBehaviors, get: (f) => ({ count: f.unplaced, of: f.behaviors }), href: { tab: "users", state: "unplaced" } },
     { key: "failed", label: words.failedUsers, get: (f) => ({ count: f.failed, of: f.users }), href: { tab: "users", state: "failed" } },
   ];
-  const lists = [[words.commonJourneys, named("kinds", "journeys", (journey) => ({ tab: "journeys", journey }))], [words.commonTypes, named("types", "events", (type) => ({ tab: "events", type }))], [words.doubtful, doubtful]].slice(index.sums.journeys ? 0 : 1);
+  const lists = [[words.commonJourneys, named("kinds", "journeys", (journey) => ({ journey }))], [words.commonTypes, named("types", "events", (type) => ({ type }))], [words.doubtful, doubtful]].slice(index.sums.journeys ? 0 : 1);
   const of = (row) => ({ ...row, href: address(row.href), get: undefined, figure: row.get });
   const head = element("h2", { id: "answer-title" }, words.answer, groups.length > 1 || Object.keys(groups[0].filters).length ? sampled() : "");
-  if (groups.length > 1) {
+  if (isTwo) {
     const rows = [...main, ...lists.flatMap(([title, found]) => found.map((row) => (title === words.doubtful ? row : { ...row, label: (title === words.commonTypes ? words.type : words.journey) + " " + row.label })))].map(of);
     return byId("answer").replaceChildren(head, element("div", { class: "names" }, ...groups.map(nameTag)),
       groupTable(figures, { first: words.figure, rows, columns: [{ label: words.number, get: (row, group) => row.figure(group), link: (row) => row.href }], bar: (row, group) => share(row.figure(group)), wide: true }), element("p", { class: "note" }, words.apartNote));
@@ -97,9 +97,9 @@ function drawAcross(groups, chosen) {
   const head = element("h2", { id: "across-title" }, words.across, sampled());
   if (!kinds.length) return section.replaceChildren(head, element("p", { class: "empty" }, index.sums.journeys ? words.noRows : words.noJourneys));
   const kind = kinds.includes(chosen) ? chosen : kinds[0], list = (change) => address({ tab: "journeys", ...change });
-  const table = groupTable(groups, {
-    caption: words.byKind, first: words.journey, wide: true,
-    rows: picked(groups, kinds.map((each) => ({ key: each, label: each, href: address({ kind: each }) })), ({ key }, group) => ({ count: kindOf(group, key).journeys.length, of: group.journeys.length }), MOST_BARS),
+  const table = foldedTable(groups, {
+    caption: words.byKind, first: words.journey, wide: true, isShown: (row, place) => place < MOST_BARS || row.chosen,
+    rows: ranked(groups, kinds.map((each) => ({ key: each, label: each, chosen: each === kind, href: address({ kind: each }) })), ({ key }, group) => ({ count: kindOf(group, key).users, of: group.users.length })),
     bar: ({ key }, group) => share({ count: kindOf(group, key).journeys.length, of: group.journeys.length }),
     columns: [
       { label: words.journeys, get: ({ key }, group) => ({ count: kindOf(group, key).journeys.length, of: group.journeys.length }), link: ({ key }) => list({ journey: key }) },
@@ -108,13 +108,12 @@ function drawAcross(groups, chosen) {
       { label: words.medianDays, get: ({ key }, group) => ({ text: kindOf(group, key).days === null ? "–" : brief(kindOf(group, key).days) }) },
     ],
   });
-  for (const row of table.querySelectorAll("tbody tr")) row.classList.toggle("chosen", row.dataset.row === kind);
   const whole = kindOf({ journeys: groups.length > 1 ? [...new Set(groups.flatMap((group) => group.journeys))] : groups[0].journeys }, kind).steps;
   const order = [...whole].sort(([a, one], [b, other]) => median(one.places) - median(other.places) || other.count - one.count || natural(a, b)), common = new Set([...order].sort(([, a], [, b]) => b.count - a.count).slice(0, MOST_STEPS).map(([type]) => type));
   const none = { count: 0, converted: 0, ends: 0, waits: [] }, step = (row, group) => kindOf(group, kind).steps.get(row.key) || none, of = (group) => kindOf(group, kind);
-  const steps = groupTable(groups, {
-    caption: fill(words.usualOrder, { kind: cut(kind, 260) }), first: words.step, wide: true,
-    rows: order.filter(([type]) => common.has(type)).map(([type]) => ({ key: type, label: type, color: colorOf(type), href: list({ journey: kind, step: type }) })),
+  const steps = foldedTable(groups, {
+    caption: fill(words.usualOrder, { kind: cut(kind, 260) }), first: words.step, wide: true, isShown: ({ key }) => common.has(key),
+    rows: order.map(([type]) => ({ key: type, label: type, color: colorOf(type), href: list({ journey: kind, step: type }) })),
     bar: (row, group) => share({ count: step(row, group).count, of: of(group).journeys.length }),
     columns: [
       { label: words.haveIt, get: (row, group) => ({ count: step(row, group).count, of: of(group).journeys.length }), link: (row) => list({ journey: kind, step: row.key }) },
@@ -124,8 +123,7 @@ function drawAcross(groups, chosen) {
       { label: words.ofNotConverted, get: (row, group) => ({ count: step(row, group).count - step(row, group).converted, of: of(group).journeys.length - of(group).converted }), link: (row) => list({ journey: kind, step: row.key, outcome: "no" }), minor: true },
     ],
   });
-  section.replaceChildren(head, table, steps, order.length > MOST_STEPS ? element("p", { class: "note" }, fill(words.rarer, { count: number(order.length - MOST_STEPS) })) : "",
-    element("p", { class: "note" }, words.orderNote));
+  section.replaceChildren(head, table, steps, element("p", { class: "note" }, words.orderNote));
 }
 
 // Days a column: as few as leave room for all; events far from all others, such as those of clocks that were never set, are left out.
@@ -156,22 +154,27 @@ function drawCharts(groups) {
   if (!groups.some((group) => group.events.length)) return box.replaceChildren(element("section", {}, element("p", { class: "empty" }, words.noEvents)));
   const union = (of) => tallied(groups.flatMap(of)).map(([name]) => name), facts = (group) => figuresOf(group), types = union((group) => group.events.map(typeAt));
   const legend = (names) => element("ul", { class: "legend" }, ...names.map((type) => element("li", {}, element("a", { href: address({ type }) }, swatch(colorOf(type)), marked(type)))));
-  const listed = (name, first, rows, columns_) => groupTable(groups, { caption: name, first, rows: picked(groups, rows, columns_[0].get, MOST_BARS), columns: columns_, wide: true, bar: (row, group) => share(columns_[0].get(row, group)) });
+  const listed = (name, first, rows, columns_) => { // the last column is that of users
+    const { get } = columns_.at(groups.length > 1 ? -1 : 0);
+    return foldedTable(groups, { caption: name, first, rows: ranked(groups, rows, get), isShown: ({ key, color }, place) => place < MOST_BARS || color && isGoal(key), columns: columns_, wide: true, bar: (row, group) => share(get(row, group)) });
+  };
   const counted_ = (label, name, total) => ({ label, get: ({ key }, group) => ({ count: group.tallies[name].get(key) || 0, of: total(group) }), link: ({ href }) => href });
   for (const group of groups) {
     const users = (name, thingOf) => new Map(tallied([...new Set(group.events.map((event) => all.user[event] + "\n" + thingOf(event)))].map((pair) => pair.slice(pair.indexOf("\n") + 1))));
     group.tallies ??= {
       types: new Map(tallied(group.events.map(typeAt))), typeUsers: users("type", typeAt), categories: new Map(tallied(group.events.map(categoryAt))), categoryUsers: users("category", categoryAt),
-      places: new Map(tallied(group.users.flatMap((user) => all.places[user]))), pairs: pairsOf(group),
+      lastTypes: new Map(tallied([...byUser(group).values()].filter((events) => events.length).map((events) => typeAt(events.at(-1))))), places: new Map(tallied(group.users.flatMap((user) => all.places[user]))), pairs: pairsOf(group),
     };
   }
-  const events = (group) => group.events.length, users = (group) => group.users.length, colored = types.filter((type) => colorOf(type) !== "kx").slice(0, 16), frame = daysFrame(groups), series = frame && groups.map((group) => daysOfTypes(group, frame, colored));
+  const events = (group) => group.events.length, users = (group) => group.users.length, colored = types.filter((type) => colorOf(type) !== "kx").filter((type, place) => place < 16 || isGoal(type)), frame = daysFrame(groups), series = frame && groups.map((group) => daysOfTypes(group, frame, colored));
   if (frame) add(words.typesOverTime, (words.columnOf[frame.size] || fill(words.columnOf.other, { count: number(frame.size) })) + (frame.isOneYear ? " · " + dateOf(frame.first).slice(0, 4) : ""), legend(colored), sides(groups, (_group, place) => columns({ series: series[place], least: Math.max(...series.map(topOf)), labels: frame.labels, name: words.daysOfTypes, title: (at, type, count) => `${dateOf(frame.first + at * frame.size)} · ${type}: ${number(count)}` })),
     frame.leftOut ? element("p", { class: "note" }, fill(words.notDrawn, { count: number(frame.leftOut) })) : "");
   const places = union((group) => [...group.tallies.places].flatMap(([place, count]) => Array(count).fill(place)));
-  add(words.whatPeopleDo, "", element("div", { class: groups.length > 1 ? "one" : "two" },
-    element("div", {}, listed(words.typesTitle, words.type, types.map((type) => ({ key: type, label: type, color: colorOf(type), href: address({ type }) })), [counted_(words.events, "types", events), counted_(words.users, "typeUsers", users)]),
-      types.length > MOST_BARS ? element("p", { class: "note" }, fill(words.rarer, { count: number(types.length - MOST_BARS) })) : ""),
+  const ofTypes = (names, linkOf = (type) => address({ type })) => names.map((type) => ({ key: type, label: type, color: colorOf(type), href: linkOf(type) }));
+  const lastTypes = union((group) => [...group.tallies.lastTypes].flatMap(([type, count]) => Array(count).fill(type)));
+  add(words.whatPeopleDo, "", groups.length > 1 ? element("p", { class: "note lead" }, words.rankedNote) : "", element("div", { class: groups.length > 1 ? "one" : "two" },
+    element("div", {}, listed(words.typesTitle, words.type, ofTypes(types), [counted_(words.events, "types", events), counted_(words.users, "typeUsers", users)]),
+      index.sums.journeys ? "" : listed(words.lastTypes, words.type, ofTypes(lastTypes), [{ ...counted_(words.users, "lastTypes", users), link: undefined }])),
     element("div", {}, listed(words.categories, words.category, union((group) => group.events.map(categoryAt)).map((category) => ({ key: category, label: categoryName(category), href: address({ category }) })), [counted_(words.events, "categories", events), counted_(words.users, "categoryUsers", users)]),
       places.length ? listed(words.places, words.place, places.map((place) => ({ key: place, label: place, href: address({ place }) })), [counted_(words.users, "places", users)]) : "")));
   const { steps, paths, left } = pathsShown(groups), most = Math.max(LEAST_FUNNEL, ...groups.flatMap((group) => paths.flatMap((path) => stepsOn(group, path).map(({ count }) => count))));
