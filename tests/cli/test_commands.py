@@ -55,7 +55,7 @@ def test_words_that_the_built_in_rules_do_not_know_are_named_at_the_end_until_a_
     shown = ", ".join(f'"word {n}" 1' for n in range(7))
     assert f'"开盲盒" 4, {shown}, others\n' in done.stderr
     assert 'count as conversion: "purchase" 2\n' in done.stderr
-    assert "eventabs reparse app.eventabs --config eventabs.toml\n" in done.stderr
+    assert "eventabs reparse app.eventabs\n" in done.stderr
     assert "order_paid" not in done.stderr.partition("Completed:")[2]
     assert len(json.loads(done.stdout)["unknown_actions"]) == 9
     (pasted,) = (line for line in done.stderr.splitlines() if "events.must = " in line)

@@ -51,7 +51,8 @@ _WORDS: Final = (
     "brand",
     "result",
 )  # also where seldom filled
-_OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号"}  # in the names of what may differ in every row
+# in the names of what may differ in every row
+_OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号"}
 # what most English words for people end in
 _PERSON: Final = re.compile(
     r"(?!order|number|center|server|folder|voucher|quarter|layer|paper|color).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"

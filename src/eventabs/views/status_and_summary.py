@@ -251,7 +251,7 @@ def _print_actions(console: Console, summary: Summary) -> None:
         print_line(console, label.format(words=_most_frequent(summary.unknown_actions)), style="yellow")
         rule = 'events.must = [{ action = "ACTION", category = "conversion", type = "NAME" }]'
         print_command(console, _("Where ACTION is one of them, at the head of eventabs.toml: "), rule)
-        reparse = f"eventabs reparse {shlex.quote(summary.out)} --config eventabs.toml"
+        reparse = f"eventabs reparse {shlex.quote(summary.out)}"
         print_command(console, _("Then, without a call: "), reparse)
         print_command(console, _("To tell the rules what they mean: "), "eventabs init --rules")
 
