@@ -26,7 +26,6 @@ from eventabs.language import gettext as _
 from eventabs.prompts import Compactor
 from eventabs.records import Counts, UserLog, ratio
 from eventabs.store import (
-    REPORT_SECTIONS,
     Ledger,
     Retry,
     RowsOfUser,
@@ -283,7 +282,7 @@ class ReportFacts:
     profile_columns: tuple[
         list[str], list[str]
     ]  # those of the settings, and those of the file that were not taken
-    sections: Sections  # what other rooms have stored for the report
+    sections: Sections  # tabs of tables
     language: str  # the `lang` setting of the run
 
 
@@ -326,7 +325,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
                 list(settings.get("profiles", {}).get("columns", ())),
                 meta.get("input", {}).get("profile_left", []),
             ),
-            sections=_sections(meta, tuple(quality_tables(directory, counted))),
+            sections={"quality": tables} if (tables := tuple(quality_tables(directory, counted))) else {},
             language=settings["lang"],
         )
 
@@ -334,14 +333,3 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
 def _log(ledger: Ledger, compactor: Compactor, user_id: str) -> LogFacts:
     log = ledger.log(user_id)
     return LogFacts(log, compactor.phrases(log), rows_of_user(ledger, user_id))
-
-
-def _sections(meta: Mapping[str, Any], quality: tuple[Table, ...]) -> dict[str, tuple[Table, ...]]:
-    """Read the tables that other rooms stored: {section: [{"title", "columns", "rows", "note"}, ...]}; those of quality follow."""
-    stored = {
-        name: tuple(
-            Table(each["title"], each["columns"], each["rows"], each.get("note", "")) for each in tables
-        )
-        for name, tables in meta.get(REPORT_SECTIONS, {}).items()
-    }
-    return stored | {"quality": stored.get("quality", ()) + quality} if quality else stored

@@ -59,7 +59,6 @@ from .merged import (
 )
 from .queries import (
     ANSWER_FIGURES as ANSWER_FIGURES,
-    REPORT_SECTIONS as REPORT_SECTIONS,
     Job as Job,
     JobState as JobState,
     RowsOfUser as RowsOfUser,

@@ -112,7 +112,6 @@ def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
     return cells
 
 
-REPORT_SECTIONS: Final = "report_sections"  # in meta: tables that the report shows, by their section
 _COUNTED: Final = (
     *("users", "behaviors", "done", "events", "journeys"),
     *("calls", "prompt_tokens", "completion_tokens", "cached_tokens", "batches_done"),

@@ -16,9 +16,9 @@ import orjson
 import pytest
 
 from eventabs.errors import UsageError
-from eventabs.inspection.report_facts import open_report_facts
+from eventabs.inspection import report_facts
+from eventabs.inspection.report_facts import Table, open_report_facts
 from eventabs.store.ledger import Ledger
-from eventabs.store.queries import REPORT_SECTIONS
 from eventabs.views.report import page as module, records
 from eventabs.views.report.page import MOST_COLORS, colors_of, render_report, write_report
 from house import eventabs, ran
@@ -119,14 +119,10 @@ def test_the_page_connects_to_nothing(tmp_path: Path) -> None:
     assert not re.search(r"url\((?!#p\d)", page)
 
 
-def test_a_section_that_another_room_stored_is_shown_as_it_is(tmp_path: Path) -> None:
+def test_tables_of_quality_are_shown_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(tmp_path)
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    tables = [
-        {"title": f"Audit {EVIL}", "columns": ["type", "right"], "rows": [["用餐", 1234], [EVIL, None]]}
-    ]
-    ledger.set_meta({REPORT_SECTIONS: {"quality": tables, EVIL: tables}})
-    ledger.close()
+    table = Table(f"Audit {EVIL}", ("type", "right"), (("用餐", 1234), (EVIL, None)))
+    monkeypatch.setattr(report_facts, "quality_tables", lambda *_of: [table])
     page = _page(tmp_path)
     elements = _Elements()
     elements.feed(page)
