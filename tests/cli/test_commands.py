@@ -92,6 +92,7 @@ def test_a_rule_whose_action_no_row_has_is_warned_of_with_the_nearest_word(tmp_p
         f'no row has the action "完全不同" {rest}',
     ]
     assert all(each in done.stderr for each in unmet)
+    assert unmet[0] in ran("reparse", "app.eventabs", cwd=tmp_path).stderr
 
 
 def test_a_run_with_a_model_says_nothing_of_words_that_the_rules_do_not_know(

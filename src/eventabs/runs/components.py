@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -579,10 +579,10 @@ def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
     )
 
 
-def unmet_rules(settings: Settings, language: Language, export: Export) -> Iterator[InputWarning]:
-    """Warn of the user's rules whose action no row has, with the nearest word."""
+def unmet_rules(settings: Settings, language: Language, actions: Iterable[str]) -> Iterator[InputWarning]:
+    """Warn of the user's rules whose action is none of `actions`, the most frequent first, with the nearest of these."""
     rules = [rule for rule in settings.events.must if "action" in rule.conditions]
-    words = [word for word, _rows in export.actions()] if rules else []
+    words = list(actions) if rules else []
     for rule in rules:
         conditions = _must_rule(rule, settings.vocabulary.in_force(language)).conditions
         if not any(conditions["action"].met(words, search_pattern)):

@@ -103,7 +103,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     return InputDescription(
         tuple(rows),
         found.mappings,
-        (*found.warnings, *unmet_rules(settings, language, export)),
+        (*found.warnings, *unmet_rules(settings, language, (word for word, _rows in export.actions()))),
         found.schemas,
         found.columns,
         read,

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -63,6 +64,7 @@ from eventabs.runs.components import (
     require_usable_provider,
     rules_text,
     template_text,
+    unmet_rules,
     unset_key,
 )
 from eventabs.runs.engine import Engine
@@ -552,7 +554,10 @@ def reparse(run: RunContext) -> Summary:
         run.facts["reparsed"] = {table: settings[table] for table in ("vocabulary", "events")}
         with run.ledger.transaction():
             run.ledger.set_meta({"reparsed": run.facts["reparsed"]})
-            kept = _read_again(run)
+            kept, actions = _read_again(run)
+        words = (word for word, _rows in actions.most_common())
+        for note in unmet_rules(run.settings, run.facts["prompt_language"], words):
+            run.observer.noted(note)
         if kept:
             message = ngettext(
                 "{count} answer about rows that an extension has changed since keeps its result",
@@ -565,16 +570,17 @@ def reparse(run: RunContext) -> Summary:
     return summarize(run, status)
 
 
-def _read_again(run: RunContext) -> int:
-    """Read all replies; return how many answers keep their result, since their rows have changed."""
+def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
+    """Read all replies; return how many answers keep their result, since their rows have changed, and the actions of all rows."""
     ledger, reader = run.ledger, make_reader(run.settings, run.facts)
     since = dict(ledger.rows("SELECT user_id, since FROM extended"))
-    kept = 0
+    kept, actions = 0, Counter[str]()
     accepted: set[Part] = set()
     last: dict[Part, tuple[int, AskedUser, Outcome]] = {}  # that was not usable, and its call
     for (call_id,) in ledger.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id"):
         stored = ledger.stored_reply(call_id)
         asked = asked_in(stored, ledger)
+        actions.update(row.action for user in asked.values() for row in user.log.behaviors)
         outcomes = list(reader.read(stored.reply, asked).outcomes.values())
         answers, same, changes = [], [], []
         placed = dict(zip(asked, store.placed_answers(list(asked.values()), outcomes), strict=False))
@@ -603,7 +609,7 @@ def _read_again(run: RunContext) -> int:
             ledger.rows(f"UPDATE parts SET {values} WHERE {where}", outcome.reason, *part)
     for user_id in {part.user_id for part in done}:
         store.settled_user(ledger, user_id)
-    return kept
+    return kept, actions
 
 
 # A run about some users of another run: copied from its ledger, and asked anew under settings of its own.
