@@ -27,7 +27,7 @@ sys.path.append(str(ROOT / "tests" / "support"))
 
 import workload  # noqa: E402  beside this
 from batch_service import BatchServer, Fate  # noqa: E402  from tests/support
-from eventabs.errors import RunDirectoryError  # noqa: E402  as above
+from eventabs.errors_and_exit_codes import RunDirectoryError  # noqa: E402  as above
 from eventabs.store import Ledger  # noqa: E402  as above
 from house import environment, write_users  # noqa: E402  as above
 
@@ -40,8 +40,17 @@ _FATES = (
 )
 _FORKS = multiprocessing.get_context("forkserver")  # the tool is loaded once, not for each of its processes
 _LOADED = [
-    *("eventabs.cli.main", "eventabs.api", "eventabs.runs.lifecycle", "eventabs.runs.lifecycle"),
-    *("eventabs.ingest.opened_export", "eventabs.prompts.builder", "eventabs.providers.openai.batch"),
+    *(
+        "eventabs.cli.main",
+        "eventabs.api",
+        "eventabs.runs.start_resume_reparse",
+        "eventabs.runs.start_resume_reparse",
+    ),
+    *(
+        "eventabs.ingest.opened_export",
+        "eventabs.prompts.instructions_and_requests",
+        "eventabs.providers.openai.batch_service",
+    ),
     *("eventabs.views.live_progress", "eventabs.views.status_and_summary", "duckdb", "tiktoken"),
 ]
 

@@ -26,12 +26,12 @@ import duckdb
 
 import workload
 from eventabs.config.settings import Settings
-from eventabs.ingest.columns import choose, profiles
 from eventabs.ingest.formats import Query, open_file
 from eventabs.ingest.normal_form import as_glob, quoted, scratch_database
+from eventabs.ingest.roles_of_columns import choose, profiles
 from eventabs.prompts import measure_group, plan, sampled
-from eventabs.records import PlannedPart
-from eventabs.runs.components import batch_limits, make_builder, open_input, prompt_language_of
+from eventabs.runs.built_from_settings import batch_limits, make_builder, open_input, prompt_language_of
+from eventabs.shared_records import PlannedPart
 
 BEHAVIORS_A_USER: Final = 92
 SIZES: Final = (460_000, 4_600_000)

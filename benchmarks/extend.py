@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import eventabs
-from eventabs.records import (
+from eventabs.shared_records import (
     Batch,
     Behavior,
     Event,

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import NamedTuple
 
-from eventabs.records import (
+from eventabs.shared_records import (
     AskedUser,
     Behavior,
     Category,

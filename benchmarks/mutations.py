@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from eventabs.records import Outcome, Reply
 from eventabs.replies import Reader
+from eventabs.shared_records import Outcome, Reply
 from mutation_kinds import KINDS, VOCABULARY, Kind, Sample, Step, samples
 
 SAMPLES = 1_000

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 import eventabs
 from eventabs.prompts import TokenCounter
-from eventabs.records import row_ranges
+from eventabs.shared_records import row_ranges
 
 FIRST_DAY = datetime(2026, 3, 1)  # noqa: DTZ001  exports hold wall times
 WINDOW_DAYS = 30

@@ -28,7 +28,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import workload
-from eventabs import language
+from eventabs import interface_language as language
 from eventabs.runs.observer import CoolingDown, Note, Progress, Started
 from eventabs.views.live_progress import RichObserver, event_name
 from simulated_model import CASE_FAILURES, Options, Speed, parse_failures

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from eventabs.errors import EventabsError, InputError
+from eventabs.errors_and_exit_codes import EventabsError, InputError
 from eventabs.ingest import Export, open_export
 from public_truth import Row, Rule, rows
 

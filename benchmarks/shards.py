@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import workload
 from eventabs.config.settings import Settings
-from eventabs.runs.components import open_input
+from eventabs.runs.built_from_settings import open_input
 from simulated_model import Options, Speed
 from simulator import Simulator
 

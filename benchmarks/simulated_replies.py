@@ -15,10 +15,10 @@ from random import Random
 from typing import NamedTuple, Self
 from zlib import crc32
 
-from eventabs.choices import AnswerForm
-from eventabs.prompts.lines import VERBS
+from eventabs.prompts.compact_lines import VERBS
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import FinishReason, row_ranges
+from eventabs.setting_choices import AnswerForm
+from eventabs.shared_records import FinishReason, row_ranges
 
 _CODE = re.compile(r"([A-Z]{1,2})=(.+)")
 _DAY = re.compile(r"# (?:(?:(\d{4})-)?(\d{2})-)?(\d{2})")

@@ -26,7 +26,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from eventabs.records import FinishReason
+from eventabs.shared_records import FinishReason
 from simulated_model import CASE_FAILURES, Model, Options, RateLimits, Speed, Weight, parse_failures
 from simulated_replies import Answered, Block, Wanted, read_blocks
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from eventabs.config.settings import Settings
-from eventabs.runs.components import open_input
+from eventabs.runs.built_from_settings import open_input
 from eventabs.runs.intake import copied
-from eventabs.stop import Stop
+from eventabs.stop_request import Stop
 from exports import SEED, generate, peak_memory
 
 ROWS: Final = 1_000_000

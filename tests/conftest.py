@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from eventabs.language import activate
+from eventabs.interface_language import activate
 from openai_server import OpenAIServer
 
 settings.register_profile("eventabs", deadline=None)  # no test asserts a time

@@ -18,9 +18,9 @@ import polars as pl
 import pytest
 
 import eventabs
-from eventabs.errors import InputError, UsageError
-from eventabs.records import InputWarning
+from eventabs.errors_and_exit_codes import InputError, UsageError
 from eventabs.runs.observer import BatchDone, Planned
+from eventabs.shared_records import InputWarning
 from eventabs.store import Ledger
 from exports_kit import make_event, make_journey
 from house import lines, write_users

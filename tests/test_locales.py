@@ -12,7 +12,7 @@ PO = PACKAGE / "locales" / "zh" / "LC_MESSAGES" / "eventabs.po"
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     (tmp_path / "room.py").write_text(
-        "from eventabs.language import gettext as _, ngettext\n"
+        "from eventabs.interface_language import gettext as _, ngettext\n"
         '_("{path} is gone")\n'
         'ngettext("{count} user", "{count} users", 2)\n',
         encoding="utf-8",

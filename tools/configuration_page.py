@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from eventabs.cli.options import SET_BY_FLAGS, flag_name
 from eventabs.config import explained_settings
 from eventabs.config.settings import Settings
-from eventabs.language import Language
+from eventabs.interface_language import Language
 
 ROOT = Path(__file__).parent.parent
 HEAD = """\

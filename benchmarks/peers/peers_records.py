@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from eventabs.config import Settings
-from eventabs.records import AskedUser, Part, Reply, UserLog
 from eventabs.replies import Reader
+from eventabs.shared_records import AskedUser, Part, Reply, UserLog
 from eventabs.store import Ledger
 from reliability_records import ended
 

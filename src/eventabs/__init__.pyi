@@ -16,9 +16,9 @@ from .api import (
     run as run,
 )
 from .config import Settings as Settings
-from .errors import EventabsError as EventabsError
-from .records import Event as Event, Journey as Journey
-from .stop import Stop as Stop
+from .errors_and_exit_codes import EventabsError as EventabsError
+from .shared_records import Event as Event, Journey as Journey
+from .stop_request import Stop as Stop
 from .store import MergedRun as MergedRun, merge as merge
 
 __version__: str

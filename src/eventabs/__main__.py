@@ -19,7 +19,7 @@ def main() -> None:
     except Exception as error:
         if not _is_out_of_memory(error):
             raise
-        from eventabs.errors import out_of_memory  # noqa: PLC0415
+        from eventabs.errors_and_exit_codes import out_of_memory  # noqa: PLC0415
 
         print(f"eventabs: {out_of_memory(error)}", file=sys.stderr)  # noqa: T201  rich may not load any more
         sys.exit(1)

@@ -16,10 +16,9 @@ import orjson
 from pydantic import BaseModel
 
 from eventabs.config import Settings, overlay
-from eventabs.errors import InputError, StoppedError, UsageError
+from eventabs.errors_and_exit_codes import InputError, StoppedError, UsageError
 from eventabs.ingest import Frame
-from eventabs.language import gettext as _
-from eventabs.records import Event, Journey, RunStatus
+from eventabs.interface_language import gettext as _
 from eventabs.runs import (
     Estimate,
     Invocation,
@@ -34,7 +33,8 @@ from eventabs.runs import (
     execute,
     reopen_run,
 )
-from eventabs.stop import Stop
+from eventabs.shared_records import Event, Journey, RunStatus
+from eventabs.stop_request import Stop
 from eventabs.store import RunDirectory
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from eventabs.checks import CheckReport, OnFinding
+    from eventabs.check_before_run import CheckReport, OnFinding
 
 
 R = TypeVar("R", bound=BaseModel)
@@ -321,7 +321,7 @@ async def acheck(
     on_finding: "OnFinding" = lambda _finding: None,
 ) -> "CheckReport":  # quoted: a run without a model loads no HTTP client
     """Check settings, key and endpoint with a few tiny requests. Raises ConfigError for settings that do not hold."""
-    from eventabs.checks import check as check_all  # noqa: PLC0415  as above
+    from eventabs.check_before_run import check as check_all  # noqa: PLC0415  as above
 
     invocation = _invocation(settings, config)
     named = str(invocation.config_file() or "")

@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from eventabs.errors import InputError, UsageError
-from eventabs.language import gettext as _
+from eventabs.errors_and_exit_codes import InputError, UsageError
+from eventabs.interface_language import gettext as _
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs import language
+from eventabs import interface_language as language
 from eventabs.runs.observer import CoolingDown, Planned, Progress, Retrying, Started
 from pictures import PICTURES, Fact, until_a_cooldown
 

@@ -12,14 +12,14 @@ import pytest
 
 import simulated_model
 import simulated_replies
-from eventabs.choices import AnswerForm, Compaction
-from eventabs.prompts.builder import Instructions, PromptBuilder
-from eventabs.prompts.lines import default_vocabulary
+from eventabs.prompts.compact_lines import default_vocabulary
+from eventabs.prompts.instructions_and_requests import Instructions, PromptBuilder
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.providers.openai.client import OpenAIProvider
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint
-from eventabs.records import AskedUser, Behavior, Category, Outcome, Part, Reply, Request, UserLog
 from eventabs.replies import Reader
+from eventabs.setting_choices import AnswerForm, Compaction
+from eventabs.shared_records import AskedUser, Behavior, Category, Outcome, Part, Reply, Request, UserLog
 from reliability_records import Call, Run
 from simulated_model import MINUTE, Model, Options, RateLimits, Speed, parse_failures
 from simulated_replies import Told

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.records import Part
+from eventabs.shared_records import Part
 from exports_kit import make_event, make_run, open_run
 from house import eventabs, write_users
 from runs_kit import SIZE, make_log

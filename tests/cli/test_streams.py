@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import pytest
 
 from eventabs.cli.app import OutputGoneError, replace_streams
-from eventabs.errors import UsageError
-from eventabs.views.console import print_bytes, print_line, stderr_console, stdout_console
+from eventabs.errors_and_exit_codes import UsageError
+from eventabs.views.output_streams import print_bytes, print_line, stderr_console, stdout_console
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.config.settings import Settings, load_settings
-from eventabs.errors import ConfigError
+from eventabs.errors_and_exit_codes import ConfigError
 
 CLOSED = '[vocabulary]\nopen = false\ntypes = [{ name = "购买" }, { name = "用餐" }]\n'
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from eventabs.config.settings import over_stored, overlay, with_preset
-from eventabs.errors import ConfigError
+from eventabs.errors_and_exit_codes import ConfigError
 
 tables = st.recursive(
     st.integers(0, 9), lambda leaves: st.dictionaries(st.sampled_from("abc"), leaves), max_leaves=12

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from eventabs.config.files import find_config
+from eventabs.config.config_files import find_config
 from eventabs.config.settings import (
     Section,
     Settings,
     load_settings,
     with_absolute_paths,
 )
-from eventabs.errors import ConfigError
+from eventabs.errors_and_exit_codes import ConfigError
 from paths import ROOT
 
 EXAMPLE = ROOT / "src" / "eventabs" / "config" / "settings.en.toml"

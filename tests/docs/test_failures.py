@@ -3,8 +3,8 @@
 import inspect
 from typing import get_args
 
-from eventabs import errors
-from eventabs.records import FailureReason
+from eventabs import errors_and_exit_codes as errors
+from eventabs.shared_records import FailureReason
 from paths import ROOT
 
 PAGE = (ROOT / "docs" / "failures.md").read_text("utf-8")

@@ -23,8 +23,8 @@ from eventabs.cli.main import app
 from eventabs.config.settings import Settings, load_settings
 from eventabs.ingest.column_names import ACTION_WORDS, FAILURES, MARKERS, PLATFORMS, fit, plain
 from eventabs.ingest.opened_export import open_export
-from eventabs.prompts.lines import Compactor
-from eventabs.records import Behavior, UserLog
+from eventabs.prompts.compact_lines import Compactor
+from eventabs.shared_records import Behavior, UserLog
 from eventabs.store.ledger import Ledger, unpack_json, unpack_log, unpack_parts, unpack_text
 from house import environment, eventabs as run_eventabs, ran
 from paths import ROOT

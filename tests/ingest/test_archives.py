@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from input_files import facts, opened, write
 
 ROWS = "time,item\n2026-01-15 10:00:00,x\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from input_files import opened, write
 
 

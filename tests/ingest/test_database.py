@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from eventabs.errors import InputError, StorageError
+from eventabs.errors_and_exit_codes import InputError, StorageError
 from eventabs.ingest.normal_form import errors_named, give_back_memory, quoted, scratch_database
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from eventabs.errors import ConfigError, InputError
+from eventabs.errors_and_exit_codes import ConfigError, InputError
 from input_files import facts, loaded, open_input_file, opened, write
 
 CHINESE = "用户ID,行为类型,时间,商品\n" + "".join(

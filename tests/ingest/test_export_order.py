@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.records import Behavior
+from eventabs.shared_records import Behavior
 from input_files import opened, write
 
 START = datetime.fromisoformat("2026-01-15 10:00:00")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import expand
-from eventabs.ingest.files import refuse_database, refuse_document
+from eventabs.ingest.files_archives_encodings import refuse_database, refuse_document
 from exports_kit import make_event, make_journey
 from input_files import facts, opened, write
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.ingest.opened_export import user_groups
-from eventabs.records import GroupUser
+from eventabs.shared_records import GroupUser
 from input_files import opened
 
 USERS = ("anna", "bob", "用户")

@@ -11,9 +11,9 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import ConfigError, InputError
-from eventabs.records import Behavior, RejectedRow, UserLog
-from eventabs.stop import Stop, StopRequested
+from eventabs.errors_and_exit_codes import ConfigError, InputError
+from eventabs.shared_records import Behavior, RejectedRow, UserLog
+from eventabs.stop_request import Stop, StopRequested
 from input_files import opened, write
 
 

@@ -10,9 +10,9 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.inner_paths import InnerPath, Inventory, PathReader, parse_path
-from eventabs.records import UserLog
+from eventabs.shared_records import UserLog
 from input_files import opened
 
 ROW = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from input_files import facts, opened, proposed, write
 from paths import ROOT
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from eventabs.errors import ConfigError, InputError
+from eventabs.errors_and_exit_codes import ConfigError, InputError
 from eventabs.ingest import sort_and_pair
 from eventabs.ingest.formats import Query
 

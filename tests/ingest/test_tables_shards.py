@@ -12,10 +12,10 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import sort_and_pair
 from eventabs.ingest.opened_export import Export
-from eventabs.records import RejectedRow, Shard, UserLog
+from eventabs.shared_records import RejectedRow, Shard, UserLog
 from input_files import opened
 
 Figures = tuple[dict[str, int], list[UserLog], list[RejectedRow]]

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from eventabs.inspection.report_facts import Share, Table, batch_tables, quality_tables
-from eventabs.language import Language, activate
+from eventabs.interface_language import Language, activate
 from eventabs.quality.review import draw_review, keep_result, read_review
-from eventabs.records import AskedUser, Counts, Part
-from eventabs.store.directory import RunDirectory
+from eventabs.shared_records import AskedUser, Counts, Part
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.queries import ANSWER_FIGURES, count_all, placed_answers, store_answers
+from eventabs.store.ledger_queries import ANSWER_FIGURES, count_all, placed_answers, store_answers
+from eventabs.store.run_directory import RunDirectory
 from eventabs.views import review_json
 from report_kit import FACTS
 from runs_jobs import Place, finish

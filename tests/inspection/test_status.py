@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import RunDirectoryError
+from eventabs.errors_and_exit_codes import RunDirectoryError
 from eventabs.inspection.run_status import RunState, inspect_run
-from eventabs.runs.limits import snapshot
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
-from eventabs.store.directory import RunDirectory
+from eventabs.runs.progress_and_limits import snapshot
 from eventabs.store.ledger import Ledger, PartChange, Retry
+from eventabs.store.run_directory import RunDirectory
 from runs_kit import answer, bad, make_log, new_ledger, opened, plan, well
 
 USERS = [f"u{n:02d}" for n in range(6)]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import UsageError
+from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection.run_status import stored_calls, view_user
-from eventabs.records import Behavior, Event, Journey, Part, UserLog
+from eventabs.shared_records import Behavior, Event, Journey, Part, UserLog
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.queries import UserRow, failure_reasons, user_rows, user_states
+from eventabs.store.ledger_queries import UserRow, failure_reasons, user_rows, user_states
 from runs_kit import (
     SIZE,
     answer,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eventabs import object_stores
-from eventabs.errors import UsageError
+from eventabs.errors_and_exit_codes import UsageError
 from eventabs.object_stores import Destination
 from object_server import KEY, SECRET, ObjectServer, WebServer, in_front_of, object_server, web_server
 
@@ -172,7 +172,7 @@ def test_without_the_extra_the_message_names_it() -> None:
     program = (
         "import sys; sys.modules['obstore'] = None\n"
         "from eventabs.object_stores import Destination\n"
-        "from eventabs.errors import UsageError\n"
+        "from eventabs.errors_and_exit_codes import UsageError\n"
         "try: Destination('s3://lake/a.csv')\n"
         "except UsageError as error: print(error)"
     )

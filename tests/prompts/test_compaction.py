@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.choices import Compaction
-from eventabs.language import Language
-from eventabs.prompts.lines import Compactor, duration_text
-from eventabs.records import THING, Behavior, UserLog
+from eventabs.interface_language import Language
+from eventabs.prompts.compact_lines import Compactor, duration_text
+from eventabs.setting_choices import Compaction
+from eventabs.shared_records import THING, Behavior, UserLog
 from read_back import BEHAVIORS, at, expand, what_comes_back
 
 

@@ -7,12 +7,12 @@ from datetime import datetime
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.language import Language
-from eventabs.prompts.builder import CHAT_FRAMING_TOKENS
-from eventabs.prompts.lines import CODES, Compactor, duration_text, make_legend
+from eventabs.interface_language import Language
+from eventabs.prompts.compact_lines import CODES, Compactor, duration_text, make_legend
+from eventabs.prompts.instructions_and_requests import CHAT_FRAMING_TOKENS
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import THING, Behavior, UserLog
+from eventabs.shared_records import THING, Behavior, UserLog
 from read_back import BEHAVIORS, at, make_builder, read_body, seen, what_comes_back
 
 COUNTER = TokenCounter()

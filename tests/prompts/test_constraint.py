@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from eventabs.choices import Detail
-from eventabs.prompts.builder import (
+from eventabs.prompts.compact_lines import default_vocabulary
+from eventabs.prompts.instructions_and_requests import (
     MOST_CHARACTERS,
     MOST_LETTERS,
     AnsweredUser,
@@ -18,8 +18,8 @@ from eventabs.prompts.builder import (
     schema,
     written,
 )
-from eventabs.prompts.lines import default_vocabulary
-from eventabs.records import Category, EventType, JourneyKind, Vocabulary
+from eventabs.setting_choices import Detail
+from eventabs.shared_records import Category, EventType, JourneyKind, Vocabulary
 from gbnf import Gbnf, accepts
 
 CATEGORIES = (Category("sold", "!"), Category("lost", "*"), Category("other"))

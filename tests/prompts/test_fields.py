@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.lines import MASK, clean, id_pattern, shorten, without_marks
+from eventabs.prompts.compact_lines import MASK, clean, id_pattern, shorten, without_marks
 
 
 @pytest.mark.parametrize(

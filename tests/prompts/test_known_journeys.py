@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.language import Language
-from eventabs.prompts.builder import Instructions, PromptBuilder
-from eventabs.prompts.lines import default_vocabulary
+from eventabs.interface_language import Language
+from eventabs.prompts.compact_lines import default_vocabulary
+from eventabs.prompts.instructions_and_requests import Instructions, PromptBuilder
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import Behavior, KnownJourney, UserLog
+from eventabs.shared_records import Behavior, KnownJourney, UserLog
 
 COUNTER = TokenCounter()
 

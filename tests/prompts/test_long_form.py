@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.measure import long_pieces, sentence
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import Behavior, UserLog
+from eventabs.prompts.user_costs import long_pieces, sentence
+from eventabs.shared_records import Behavior, UserLog
 
 NOON = datetime.fromisoformat("2026-01-01T12:00:05")
 COUNTER = TokenCounter()

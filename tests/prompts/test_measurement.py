@@ -12,22 +12,22 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.choices import Compaction, Detail
 from eventabs.config.settings import Settings
 from eventabs.ingest.opened_export import Export, open_export
-from eventabs.language import Language
-from eventabs.prompts.builder import PromptBuilder
-from eventabs.prompts.measure import (
+from eventabs.interface_language import Language
+from eventabs.prompts.instructions_and_requests import PromptBuilder
+from eventabs.prompts.packing import BatchLimits
+from eventabs.prompts.splitting import measure_parts
+from eventabs.prompts.tokens import TokenCounter
+from eventabs.prompts.user_costs import (
     long_pieces,
     long_tokens,
     measure_group,
     measure_logs,
     users_counted_by_log,
 )
-from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.splitting import measure_parts
-from eventabs.prompts.tokens import TokenCounter
-from eventabs.runs.components import batch_limits, make_builder
+from eventabs.runs.built_from_settings import batch_limits, make_builder
+from eventabs.setting_choices import Compaction, Detail
 
 COLUMNS = (
     *("user_id", "timestamp", "action", "item_id", "app_id", "poi_id", "duration"),

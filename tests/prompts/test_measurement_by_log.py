@@ -2,8 +2,8 @@
 
 import pytest
 
-from eventabs.prompts.measure import ambiguous_names, id_key, irregular_names
-from eventabs.records import ActivityName
+from eventabs.prompts.user_costs import ambiguous_names, id_key, irregular_names
+from eventabs.shared_records import ActivityName
 
 
 def names(*items: str) -> list[ActivityName]:

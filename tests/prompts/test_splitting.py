@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.splitting import split
-from eventabs.records import Behavior, Part, UserLog
+from eventabs.shared_records import Behavior, Part, UserLog
 
 START = datetime.fromisoformat("2026-01-01T00:00")
 

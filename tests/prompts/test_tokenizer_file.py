@@ -13,12 +13,12 @@ from tokenizers.normalizers import NFC
 from tokenizers.pre_tokenizers import ByteLevel, Metaspace, PreTokenizer, Sequence, Split
 from tokenizers.trainers import BpeTrainer
 
-from eventabs.choices import Compaction
-from eventabs.errors import ConfigError
-from eventabs.prompts.builder import CHAT_FRAMING_TOKENS
+from eventabs.errors_and_exit_codes import ConfigError
+from eventabs.prompts.instructions_and_requests import CHAT_FRAMING_TOKENS
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import SEAM, TokenCounter
-from eventabs.records import Behavior, UserLog
+from eventabs.setting_choices import Compaction
+from eventabs.shared_records import Behavior, UserLog
 from read_back import make_builder
 
 SAMPLE = [

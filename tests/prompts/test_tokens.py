@@ -13,7 +13,7 @@ import tiktoken
 from hypothesis import given, settings, strategies as st
 from tiktoken_ext import openai_public  # type: ignore[import-untyped]
 
-from eventabs.errors import ConfigError
+from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.prompts import tokens
 from eventabs.prompts.tokens import TokenCounter
 from paths import ROOT

@@ -2,9 +2,9 @@
 
 import pytest
 
-from eventabs.language import Language
-from eventabs.prompts.lines import DEFAULT_TYPES, default_vocabulary
-from eventabs.records import Category
+from eventabs.interface_language import Language
+from eventabs.prompts.compact_lines import DEFAULT_TYPES, default_vocabulary
+from eventabs.shared_records import Category
 
 
 def test_both_languages_offer_the_same_types_in_the_same_order() -> None:

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.providers.registry import Price
-from eventabs.records import Counts
+from eventabs.providers.kinds_and_prices import Price
+from eventabs.shared_records import Counts
 
 PRICE = Price(2.0, 8.0, 0.2, {"flex": 0.5})
 TOKENS = st.integers(min_value=0, max_value=10**9)

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.providers.retry import Pacer
+from eventabs.providers.retries_and_rate_limits import Pacer
 
 
 class FakeClock:

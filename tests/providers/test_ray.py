@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from eventabs import errors
-from eventabs.errors import ConfigError
+from eventabs import errors_and_exit_codes as errors
+from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.providers.openai.client import UnreachableError
-from eventabs.providers.openai.errors import UnsupportedParameterError
+from eventabs.providers.openai.endpoint_errors import UnsupportedParameterError
 from eventabs.providers.ray import connected
 from house import eventabs
 from paths import ROOT

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import RunDirectoryError, UsageError
+from eventabs.errors_and_exit_codes import RunDirectoryError, UsageError
 from eventabs.measures import mean_of
 from eventabs.quality import compare, plan_audit
-from eventabs.records import Behavior, UserLog
-from eventabs.runs.lifecycle import Invocation
+from eventabs.runs.start_resume_reparse import Invocation
+from eventabs.shared_records import Behavior, UserLog
 from eventabs.store import Ledger
 from eventabs.store.ledger import pack_log
 from house import checkpoint, eventabs, lines, ran, start, wait_until, write_users

@@ -9,7 +9,7 @@ import pytest
 
 import chromium
 from compared_kit import event, journey, make_run
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.quality import Evaluation, evaluate
 from eventabs.store import Ledger
 from house import eventabs, lines, ran, write_users

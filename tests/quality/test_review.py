@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import InputError, RunDirectoryError, UsageError
+from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
 from eventabs.measures import least_share
 from eventabs.quality.review import Review, ReviewResult, draw_review, read_review
 from house import eventabs, lines, ran

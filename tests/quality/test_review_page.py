@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import chromium
-from eventabs import language
+from eventabs import interface_language as language
 from eventabs.measures import least_share
 from eventabs.quality.review import Sheet, draw_review, read_review
 from eventabs.views import render_review_page, write_report

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.choices import Detail
-from eventabs.records import AskedUser, FinishReason, Outcome, Reply
 from eventabs.replies.reader import Reader
+from eventabs.setting_choices import Detail
+from eventabs.shared_records import AskedUser, FinishReason, Outcome, Reply
 from reply_cases import ASKED, FIRST, GOOD, LONG, SCHEMA, VOCABULARY, asked, dumped, read
 
 LONGEST = 524_288

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from eventabs.records import (
+from eventabs.replies.reader import Reader, joined
+from eventabs.shared_records import (
     Behavior,
     Category,
     EventType,
@@ -17,7 +18,6 @@ from eventabs.records import (
     UserLog,
     Vocabulary,
 )
-from eventabs.replies.reader import Reader, joined
 from reply_cases import FIRST, READER, VOCABULARY, asked, behaviors, read
 
 NEW_YORK = ZoneInfo("America/New_York")

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from eventabs.records import AskedUser, Journey, Outcome, Part, Reply, UserLog
+from eventabs.shared_records import AskedUser, Journey, Outcome, Part, Reply, UserLog
 from paths import ROOT
 from reply_cases import FIRST, READER
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.records import Outcome, Reply
+from eventabs.shared_records import Outcome, Reply
 from paths import ROOT
 from reply_cases import READER, request_of
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.records import AskedUser, Behavior, Outcome, Part, Reply, UserLog
 from eventabs.replies.must_rules import MustRule, MustRules, TextCondition
 from eventabs.replies.reader import Reader
+from eventabs.shared_records import AskedUser, Behavior, Outcome, Part, Reply, UserLog
 from reply_cases import VOCABULARY
 
 FIRST = datetime(2026, 1, 1, 10, 0, 7)  # noqa: DTZ001  exports hold wall times

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
-from eventabs.choices import AnswerForm
 from eventabs.config.settings import load_settings
-from eventabs.errors import ConfigError
-from eventabs.prompts.builder import AnsweredUser, written
-from eventabs.records import Reply, Vocabulary
+from eventabs.errors_and_exit_codes import ConfigError
+from eventabs.prompts.instructions_and_requests import AnsweredUser, written
 from eventabs.replies.reader import Reader
+from eventabs.setting_choices import AnswerForm
+from eventabs.shared_records import Reply, Vocabulary
 from reply_cases import asked, behaviors
 
 ROWS = behaviors(*(f"2087-03-03 {6 + number:02}:00" for number in range(9)))

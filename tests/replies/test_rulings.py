@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from eventabs.choices import Detail
-from eventabs.records import Behavior, Category, EventType, Outcome, Reply, row_ranges
 from eventabs.replies.reader import Reader
+from eventabs.setting_choices import Detail
+from eventabs.shared_records import Behavior, Category, EventType, Outcome, Reply, row_ranges
 from reply_cases import (
     ASKED,
     FIRST,

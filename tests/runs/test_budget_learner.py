@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.packing import BatchLimits
-from eventabs.records import PartSize, Usage
-from eventabs.runs.settlement import BudgetLearner
+from eventabs.runs.schedule_and_settlement import BudgetLearner
+from eventabs.shared_records import PartSize, Usage
 from runs_kit import LIMITS as BATCH
 
 LIMITS = replace(BATCH, max_input_tokens=10_000, instructions_tokens=1_000, max_output_tokens=4_000)

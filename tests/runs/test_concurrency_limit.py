@@ -2,8 +2,8 @@
 
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import CapacityError, NoContentError, TransientError
-from eventabs.runs.limits import ConcurrencyLimit
+from eventabs.errors_and_exit_codes import CapacityError, NoContentError, TransientError
+from eventabs.runs.progress_and_limits import ConcurrencyLimit
 
 BROKEN = TransientError("HTTP 500", status=500)
 SILENT = NoContentError("no content")

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from eventabs.config.settings import Settings, overlay, with_absolute_paths, with_preset
-from eventabs.errors import RunDirectoryError
-from eventabs.runs.components import refuse_unknown_endpoint, remember_run
-from eventabs.runs.lifecycle import Invocation
+from eventabs.errors_and_exit_codes import RunDirectoryError
+from eventabs.runs.built_from_settings import refuse_unknown_endpoint, remember_run
+from eventabs.runs.start_resume_reparse import Invocation
 
 KEY = {"OPENAI_API_KEY": "secret"}
 HERE = {"model": "m", "base_url": "https://api.example.com/v1"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.errors import (
+from eventabs.errors_and_exit_codes import (
     EndpointError,
     FatalEndpointError,
     LimitReachedError,
@@ -16,14 +16,14 @@ from eventabs.errors import (
     StorageError,
     TransientError,
 )
-from eventabs.providers.retry import CallCancelledError, OnRetry
-from eventabs.records import Reply, Request
+from eventabs.providers.retries_and_rate_limits import CallCancelledError, OnRetry
 from eventabs.replies.reader import Reading
-from eventabs.runs.limits import MAX_FAILURES
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
-from eventabs.store.exports import ResultFiles
+from eventabs.runs.progress_and_limits import MAX_FAILURES
+from eventabs.shared_records import Reply, Request
 from eventabs.store.ledger import Retry
-from eventabs.store.queries import SettledUser, stored_retries
+from eventabs.store.ledger_queries import SettledUser, stored_retries
+from eventabs.store.result_files import ResultFiles
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
 
@@ -331,7 +331,7 @@ async def test_a_reply_is_kept_whatever_happens_between_the_wire_and_its_reading
 async def test_a_second_stop_does_not_wait_for_a_hostile_reply_to_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventabs.runs.settlement.LONG_REPLY", 0)
+    monkeypatch.setattr("eventabs.runs.schedule_and_settlement.LONG_REPLY", 0)
     reading, go_on = threading.Event(), threading.Event()
 
     def read_for_ever(*_reply: object) -> Reading:

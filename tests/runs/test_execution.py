@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import ConfigError, InputError, RunDirectoryError, StorageError
-from eventabs.records import InputWarning
+from eventabs.errors_and_exit_codes import ConfigError, InputError, RunDirectoryError, StorageError
 from eventabs.runs.observer import InputGone, InputRead, Note, Planned, Progress, StateChanged, Summary
-from eventabs.runs.settlement import Session
-from eventabs.stop import Stop
+from eventabs.runs.schedule_and_settlement import Session
+from eventabs.shared_records import InputWarning
+from eventabs.stop_request import Stop
 from house import lines, write_users
 from runs_jobs import RULES, Place, finish
 from runs_kit import Watcher

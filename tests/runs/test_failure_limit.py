@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from clock import Clock
-from eventabs.errors import (
+from eventabs.errors_and_exit_codes import (
     CapacityError,
     ContextTooLongError,
     EndpointError,
@@ -15,7 +15,7 @@ from eventabs.errors import (
     TransientError,
     UnavailableError,
 )
-from eventabs.runs.limits import MAX_FAILURES, FailureLimit
+from eventabs.runs.progress_and_limits import MAX_FAILURES, FailureLimit
 
 REFUSALS = [ModeratedError("no"), ContextTooLongError("too long")]
 

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.config.settings import Settings
-from eventabs.prompts.builder import PromptBuilder
+from eventabs.prompts.instructions_and_requests import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.splitting import log_of_part, measure_parts
-from eventabs.records import Batch, Part, UserLog
-from eventabs.runs.components import batch_limits, make_builder
+from eventabs.runs.built_from_settings import batch_limits, make_builder
 from eventabs.runs.intake import log_users, measure_again
-from eventabs.runs.settlement import halves
-from eventabs.stop import Stop
+from eventabs.runs.schedule_and_settlement import halves
+from eventabs.shared_records import Batch, Part, UserLog
+from eventabs.stop_request import Stop
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.queries import count_all, settled_user
+from eventabs.store.ledger_queries import count_all, settled_user
 from runs_kit import answer, make_log, new_ledger, request_for, well, whole
 
 WHALE = make_log("whale", 60)

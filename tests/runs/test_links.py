@@ -17,10 +17,10 @@ import eventabs
 from batch_files import read_requests, reply_to, write_lines
 from batch_service import BatchServer
 from eventabs.prompts import TokenCounter
-from eventabs.prompts.builder import CHAT_FRAMING_TOKENS
-from eventabs.records import Outcome, Part
+from eventabs.prompts.instructions_and_requests import CHAT_FRAMING_TOKENS
 from eventabs.replies import joined
-from eventabs.runs.lifecycle import Invocation, reopen_run, reparse
+from eventabs.runs.start_resume_reparse import Invocation, reopen_run, reparse
+from eventabs.shared_records import Outcome, Part
 from eventabs.store.ledger import Ledger, unpack_messages
 from house import environment, lines
 from runs_kit import Watcher, event_of, journey_of

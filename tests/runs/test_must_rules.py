@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import BatchDone, Summary
+from eventabs.runs.start_resume_reparse import reparse
 from house import lines
 from openai_server import OpenAIServer, answer, read_blocks
 from runs_jobs import Place, finish

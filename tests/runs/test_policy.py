@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import (
+from eventabs.errors_and_exit_codes import (
     ContextTooLongError,
     EndpointError,
     ModeratedError,
@@ -14,7 +14,8 @@ from eventabs.errors import (
     RejectedRequestError,
     TransientError,
 )
-from eventabs.records import (
+from eventabs.runs.schedule_and_settlement import MOST_BROKEN_CALLS, Scheduler, after_error, after_reply
+from eventabs.shared_records import (
     AskedUser,
     Batch,
     FailureReason,
@@ -24,7 +25,6 @@ from eventabs.records import (
     PlannedPart,
     UserLog,
 )
-from eventabs.runs.settlement import MOST_BROKEN_CALLS, Scheduler, after_error, after_reply
 from eventabs.store.ledger import PartChange
 from runs_kit import LIMITS, SIZE, bad, batch_of, event_of, plan, well
 

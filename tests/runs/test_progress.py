@@ -1,10 +1,10 @@
 import pytest
 
 from clock import Clock
-from eventabs.errors import EndpointError, NoContentError, RateLimitedError, TransientError
+from eventabs.errors_and_exit_codes import EndpointError, NoContentError, RateLimitedError, TransientError
 from eventabs.providers import Price
-from eventabs.records import Counts, Usage
-from eventabs.runs.limits import ProgressTracker
+from eventabs.runs.progress_and_limits import ProgressTracker
+from eventabs.shared_records import Counts, Usage
 
 COUNTS = Counts(
     users=10,

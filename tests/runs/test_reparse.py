@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import StorageError
+from eventabs.errors_and_exit_codes import StorageError
 from eventabs.inspection.report_facts import by_batch_users, open_report_facts
-from eventabs.records import InputWarning
-from eventabs.runs.lifecycle import reparse
 from eventabs.runs.observer import Summary
-from eventabs.runs.settlement import Session
+from eventabs.runs.schedule_and_settlement import Session
+from eventabs.runs.start_resume_reparse import reparse
+from eventabs.shared_records import InputWarning
 from eventabs.store.ledger import pack_json, pack_log, pack_text
 from house import lines
 from runs_jobs import RULES, Place, finish

@@ -11,16 +11,14 @@ from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import StoppedError
-from eventabs.providers.retry import OnRetry
-from eventabs.records import FinishReason, Part, Reply, Request, Usage, UserLog
+from eventabs.errors_and_exit_codes import StoppedError
+from eventabs.providers.retries_and_rate_limits import OnRetry
 from eventabs.runs.engine import open_call
-from eventabs.runs.lifecycle import reparse
-from eventabs.runs.settlement import Session
-from eventabs.store.directory import RunDirectory
-from eventabs.store.exports import write_results
+from eventabs.runs.schedule_and_settlement import Session
+from eventabs.runs.start_resume_reparse import reparse
+from eventabs.shared_records import FinishReason, Part, Reply, Request, Usage, UserLog
 from eventabs.store.ledger import Ledger, digest_of, pack_text
-from eventabs.store.queries import (
+from eventabs.store.ledger_queries import (
     count_all,
     events_of,
     failed_users,
@@ -28,6 +26,8 @@ from eventabs.store.queries import (
     journeys_of,
     rows_of_user,
 )
+from eventabs.store.result_files import write_results
+from eventabs.store.run_directory import RunDirectory
 from runs_desk import Desk, at_work
 from runs_kit import answer, make_log, whole
 

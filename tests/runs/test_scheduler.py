@@ -4,8 +4,8 @@ from dataclasses import replace
 from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.packing import PROBE_SHARE, BatchLimits
-from eventabs.records import Batch, Part, PartSize, PlannedPart
-from eventabs.runs.settlement import Scheduler
+from eventabs.runs.schedule_and_settlement import Scheduler
+from eventabs.shared_records import Batch, Part, PartSize, PlannedPart
 from runs_kit import LIMITS, plan
 
 SMALL = replace(

@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import LimitReachedError
+from eventabs.errors_and_exit_codes import LimitReachedError
 from eventabs.providers import Price
-from eventabs.records import Batch, Counts, Usage
-from eventabs.runs.limits import ProgressTracker, SpendingLimit
+from eventabs.runs.progress_and_limits import ProgressTracker, SpendingLimit
+from eventabs.shared_records import Batch, Counts, Usage
 from runs_kit import LIMITS, SIZE, batch_of
 
 ONE = batch_of("anna")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.errors import StorageError
+from eventabs.errors_and_exit_codes import StorageError
 from eventabs.runs.intake import STDIN, copied
-from eventabs.stop import Stop, StopRequested
+from eventabs.stop_request import Stop, StopRequested
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings, strategies as st
 
-from eventabs.records import AskedUser, Outcome
-from eventabs.store.queries import (
+from eventabs.shared_records import AskedUser, Outcome
+from eventabs.store.ledger_queries import (
     ANSWER_FIGURES,
     PlacedAnswer,
     cells_of,

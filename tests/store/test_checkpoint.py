@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
-from eventabs.records import Counts
+from eventabs.shared_records import Counts
 from eventabs.store.checkpoint import write_checkpoint
-from eventabs.store.directory import RunDirectory
+from eventabs.store.run_directory import RunDirectory
 
 FACTS: dict[str, Any] = {
     "run_id": "r",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.records import Behavior, Outcome, Part, UserLog
+from eventabs.shared_records import Behavior, Outcome, Part, UserLog
 from eventabs.store.ledger import (
     MOST_TIMES,
     AskedRows,

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from eventabs.errors import RunDirectoryError, StorageError
+from eventabs.errors_and_exit_codes import RunDirectoryError, StorageError
 from eventabs.inspection.report_facts import open_report_facts
 from eventabs.inspection.run_status import inspect_run, stored_calls, view_user
-from eventabs.runs.lifecycle import reparse
-from eventabs.store.exports import export_events
+from eventabs.runs.start_resume_reparse import reparse
 from eventabs.store.ledger import Ledger, damage_reported
-from eventabs.store.queries import user_row, user_states
+from eventabs.store.ledger_queries import user_row, user_states
+from eventabs.store.result_files import export_events
 from eventabs.views.report.page import render_report
 from eventabs.views.status_and_summary import render_calls
 from runs_jobs import RULES, Place, finish

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.records import Part
+from eventabs.shared_records import Part
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.queries import (
+from eventabs.store.ledger_queries import (
     Job,
     add_to_job,
     awaited_tokens,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import EventabsError, RunDirectoryError, StorageError
-from eventabs.records import Part, PartSize, Reply, Usage, UserLog
+from eventabs.errors_and_exit_codes import EventabsError, RunDirectoryError, StorageError
+from eventabs.shared_records import Part, PartSize, Reply, Usage, UserLog
 from eventabs.store.ledger import Ledger, PartChange, digest_of
 from runs_kit import SIZE, answer, bad, make_log, new_ledger, opened, plan, well, whole
 

@@ -4,12 +4,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eventabs.errors import StorageError
-from eventabs.records import Event, Outcome, Part, RejectedRow
-from eventabs.store.directory import RunDirectory
-from eventabs.store.exports import ResultFiles, write_rejects, write_results
+from eventabs.errors_and_exit_codes import StorageError
+from eventabs.shared_records import Event, Outcome, Part, RejectedRow
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.queries import SettledUser
+from eventabs.store.ledger_queries import SettledUser
+from eventabs.store.result_files import ResultFiles, write_rejects, write_results
+from eventabs.store.run_directory import RunDirectory
 from exports_kit import make_event, make_journey
 from runs_kit import bad, make_log, new_ledger
 

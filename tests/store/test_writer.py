@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import StorageError
+from eventabs.errors_and_exit_codes import StorageError
 from eventabs.store.ledger import Ledger, LedgerWriter
 from runs_kit import new_ledger
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eventabs.records import Event, Journey, Outcome, UserLog, lasting_id
+from eventabs.shared_records import Event, Journey, Outcome, UserLog, lasting_id
 from eventabs.store.ledger import PartChange
 from exports_kit import make_journey
 from report_kit import FACTS

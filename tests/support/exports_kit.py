@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from eventabs.choices import ExportFormat
-from eventabs.records import Event, Journey, Outcome, Part, lasting_id
-from eventabs.store.exports import export_events
+from eventabs.setting_choices import ExportFormat
+from eventabs.shared_records import Event, Journey, Outcome, Part, lasting_id
 from eventabs.store.ledger import Ledger, PartChange
+from eventabs.store.result_files import export_events
 from runs_kit import make_log, new_ledger
 
 HOSTILE = (

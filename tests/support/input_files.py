@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.formats import Format, Query, open_file
 from eventabs.ingest.opened_export import Export, open_export
 from eventabs.ingest.sort_and_pair import load

@@ -23,9 +23,9 @@ from typing import IO, NoReturn
 # what most commands load; none of them starts a thread
 _LIBRARIES = (
     *("duckdb", "jinja2", "rich.markdown", "rich.table", "tiktoken", "typer", "eventabs.api"),
-    *("eventabs.checks", "eventabs.ingest.opened_export", "eventabs.quality.audit_and_calibration"),
-    *("eventabs.providers.openai.client", "eventabs.providers.rules", "eventabs.runs.batches"),
-    *("eventabs.store.exports", "eventabs.views.preview", "eventabs.views.live_progress"),
+    *("eventabs.check_before_run", "eventabs.ingest.opened_export", "eventabs.quality.audit_and_calibration"),
+    *("eventabs.providers.openai.client", "eventabs.providers.rules", "eventabs.runs.batch_jobs"),
+    *("eventabs.store.result_files", "eventabs.views.estimate_columns_check", "eventabs.views.live_progress"),
     *("eventabs.views.report.page", "eventabs.views.status_and_summary"),
 )
 _MAX_REQUEST = 2**20  # bytes
@@ -136,7 +136,7 @@ def _main(requests: int) -> NoReturn:
 
 def _load_command_line(language: str) -> dict[str, ModuleType]:
     """Load the command line in a language; return its modules, which are no longer among the loaded ones."""
-    importlib.import_module("eventabs.language").activate(language)
+    importlib.import_module("eventabs.interface_language").activate(language)
     importlib.import_module("eventabs.cli.main")
     return {name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith("eventabs.cli")}
 

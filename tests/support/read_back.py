@@ -6,12 +6,12 @@ from datetime import datetime
 
 from hypothesis import strategies as st
 
-from eventabs.choices import Compaction
-from eventabs.language import Language
-from eventabs.prompts.builder import Instructions, PromptBuilder
-from eventabs.prompts.lines import VERBS, clean, default_vocabulary, duration_text, shorten
+from eventabs.interface_language import Language
+from eventabs.prompts.compact_lines import VERBS, clean, default_vocabulary, duration_text, shorten
+from eventabs.prompts.instructions_and_requests import Instructions, PromptBuilder
 from eventabs.prompts.tokens import TokenCounter
-from eventabs.records import THING, Behavior
+from eventabs.setting_choices import Compaction
+from eventabs.shared_records import THING, Behavior
 
 COUNTER = TokenCounter()
 DURATION = re.compile(r"(.*?) ?((?<![^ ])(?:\d+h(?:\d+m)?|\d+m|\d+s))", re.ASCII)

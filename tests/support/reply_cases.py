@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from eventabs.records import (
+from eventabs.replies.reader import Reader, Reading
+from eventabs.shared_records import (
     AskedUser,
     Behavior,
     Category,
@@ -19,7 +20,6 @@ from eventabs.records import (
     UserLog,
     Vocabulary,
 )
-from eventabs.replies.reader import Reader, Reading
 
 VOCABULARY = Vocabulary(
     types=(

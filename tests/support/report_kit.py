@@ -13,7 +13,7 @@ import orjson
 
 from chromium import Page
 from eventabs.inspection.report_facts import open_report_facts
-from eventabs.records import Behavior, Event, Outcome, Part, Usage, UserLog, lasting_id
+from eventabs.shared_records import Behavior, Event, Outcome, Part, Usage, UserLog, lasting_id
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.views.report.page import render_report, write_report
 from exports_kit import make_event, make_journey

@@ -10,8 +10,13 @@ from pathlib import Path
 from eventabs.config import Settings
 from eventabs.prompts.packing import BatchLimits
 from eventabs.providers import Price, shipped_rules
-from eventabs.providers.retry import OnRetry
-from eventabs.records import (
+from eventabs.providers.retries_and_rate_limits import OnRetry
+from eventabs.replies import Reader, Reading
+from eventabs.runs.built_from_settings import RunContext, make_builder
+from eventabs.runs.engine import Engine
+from eventabs.runs.progress_and_limits import ConcurrencyLimit, FailureLimit, ProgressTracker, SpendingLimit
+from eventabs.runs.schedule_and_settlement import Scheduler, Session
+from eventabs.shared_records import (
     AskedUser,
     FailureReason,
     OnContent,
@@ -22,16 +27,11 @@ from eventabs.records import (
     Request,
     UserLog,
 )
-from eventabs.replies import Reader, Reading
-from eventabs.runs.components import RunContext, make_builder
-from eventabs.runs.engine import Engine
-from eventabs.runs.limits import ConcurrencyLimit, FailureLimit, ProgressTracker, SpendingLimit
-from eventabs.runs.settlement import Scheduler, Session
-from eventabs.stop import Stop
-from eventabs.store.directory import RunDirectory
-from eventabs.store.exports import ResultFiles
+from eventabs.stop_request import Stop
 from eventabs.store.ledger import Ledger, LedgerWriter
-from eventabs.store.queries import count_all
+from eventabs.store.ledger_queries import count_all
+from eventabs.store.result_files import ResultFiles
+from eventabs.store.run_directory import RunDirectory
 from runs_kit import LIMITS, SETTINGS, SIZE, Watcher, answer, bad, request_for, well, whole
 
 FACTS: dict[str, object] = {

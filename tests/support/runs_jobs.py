@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 
 from eventabs.config.settings import Settings
-from eventabs.runs.components import RunContext
-from eventabs.runs.lifecycle import Invocation, OnChange, begin_run, execute, reopen_run
+from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.observer import Observer, Summary
-from eventabs.stop import Stop
-from eventabs.store.directory import RunDirectory
+from eventabs.runs.start_resume_reparse import Invocation, OnChange, begin_run, execute, reopen_run
+from eventabs.stop_request import Stop
+from eventabs.store.run_directory import RunDirectory
 from house import write_users
 from runs_kit import Watcher
 

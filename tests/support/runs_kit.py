@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import RowNumbers, TokenCounter
-from eventabs.records import (
+from eventabs.runs.observer import BatchDone, Note, Progress, Started
+from eventabs.shared_records import (
     Batch,
     Behavior,
     Event,
@@ -25,7 +26,6 @@ from eventabs.records import (
     UserLog,
     lasting_id,
 )
-from eventabs.runs.observer import BatchDone, Note, Progress, Started
 from eventabs.store.ledger import Ledger
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
-from eventabs.ingest.schema import shipped
+from eventabs.ingest.roles_and_known_schemas import shipped
 
 
 class Step(NamedTuple):

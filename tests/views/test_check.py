@@ -4,10 +4,10 @@ import io
 
 from rich.console import Console
 
-from eventabs.checks import CheckReport, EndpointFacts, Finding
+from eventabs.check_before_run import CheckReport, EndpointFacts, Finding
 from eventabs.providers.openai.probe import ListedModel
-from eventabs.records import Usage
-from eventabs.views.preview import render_verdict, showing_findings
+from eventabs.shared_records import Usage
+from eventabs.views.estimate_columns_check import render_verdict, showing_findings
 
 FINE = Finding("settings", "config", "ok", "eventabs.toml")
 WARNED = Finding("abilities", "thinking", "warning", "the model thinks", "switch it off")

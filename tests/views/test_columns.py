@@ -10,11 +10,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from eventabs.ingest import FileMapping
-from eventabs.ingest.columns import input_table
-from eventabs.language import Language, activate
-from eventabs.records import InputWarning
+from eventabs.ingest.roles_of_columns import input_table
+from eventabs.interface_language import Language, activate
 from eventabs.runs import InputDescription, InputRead, RowShown
-from eventabs.views.preview import render_columns
+from eventabs.shared_records import InputWarning
+from eventabs.views.estimate_columns_check import render_columns
 
 COLUMNS = {"user": "uid", "time": "event\x1b[31m time", "item": "properties.$product_name"}
 DESCRIBED = InputDescription(

@@ -7,12 +7,12 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from eventabs.ingest import FileMapping
-from eventabs.language import activate
-from eventabs.records import InputWarning
+from eventabs.interface_language import activate
 from eventabs.runs.estimate import DenseEstimate, Estimate, Use
 from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import InputRead
-from eventabs.views.preview import estimate_json, render_estimate
+from eventabs.shared_records import InputWarning
+from eventabs.views.estimate_columns_check import estimate_json, render_estimate
 
 DESCRIBED = InputDescription(
     rows=(),

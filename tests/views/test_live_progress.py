@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from clock import Clock
-from eventabs.errors import StorageError
+from eventabs.errors_and_exit_codes import StorageError
 from eventabs.runs.observer import (
     BatchDone,
     CallFailed,

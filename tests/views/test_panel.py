@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from clock import Clock
-from eventabs.language import activate
+from eventabs.interface_language import activate
 from eventabs.runs.observer import (
     BatchDone,
     CallFailed,

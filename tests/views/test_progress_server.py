@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from clock import Clock
-from eventabs.errors import UsageError
+from eventabs.errors_and_exit_codes import UsageError
 from eventabs.runs.observer import Planned, Progress, Started, StateChanged
 from eventabs.views.status_and_summary import PATHS, ProgressServer
 

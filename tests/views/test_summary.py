@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from eventabs.language import activate
+from eventabs.interface_language import activate
 from eventabs.runs.observer import Summary
 from eventabs.views.status_and_summary import render_summary, summary_json
 

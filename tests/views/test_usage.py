@@ -2,8 +2,8 @@
 
 import pytest
 
-from eventabs.records import Counts
-from eventabs.views import messages
+from eventabs.shared_records import Counts
+from eventabs.views import words_and_figures as messages
 
 FLEX = {"calls": 20, "prompt_tokens": 600_000, "completion_tokens": 80_000, "cached_tokens": 500_000}
 ORDINARY = {"calls": 2, "prompt_tokens": 42_120, "completion_tokens": 1_024, "cached_tokens": 12_000}

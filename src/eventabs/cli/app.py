@@ -13,8 +13,8 @@ import typer
 from eventabs import __version__
 from eventabs.cli.help_and_usage_errors import Command, Group
 from eventabs.cli.options import LANG, Lang, flag
-from eventabs.errors import UsageError
-from eventabs.language import gettext as _
+from eventabs.errors_and_exit_codes import UsageError
+from eventabs.interface_language import gettext as _
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -14,7 +14,6 @@ import typer
 
 import eventabs
 from eventabs import config, inspection, providers, runs, store, views  # rooms load what is looked up in them
-from eventabs.choices import ExportFormat, TraceCases
 from eventabs.cli import signals
 from eventabs.cli.app import CHECKPOINT, INPUTS, OutputGoneError, command
 from eventabs.cli.help_and_usage_errors import choose_language
@@ -31,10 +30,11 @@ from eventabs.cli.options import (
     option,
     with_options,
 )
-from eventabs.errors import UsageError
-from eventabs.language import active, gettext as _
+from eventabs.errors_and_exit_codes import UsageError
+from eventabs.interface_language import active, gettext as _
 from eventabs.object_stores import public_address
-from eventabs.stop import Stop, StopRequested
+from eventabs.setting_choices import ExportFormat, TraceCases
+from eventabs.stop_request import Stop, StopRequested
 from eventabs.views import print_bytes, print_json, print_line, stderr_console, stdout_console
 
 if TYPE_CHECKING:

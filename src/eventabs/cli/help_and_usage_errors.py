@@ -12,10 +12,10 @@ from typer import BadParameter
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from eventabs import language
+from eventabs import interface_language as language
 from eventabs.config import find_config, read_toml
-from eventabs.errors import ConfigError, UsageError
-from eventabs.language import gettext as _
+from eventabs.errors_and_exit_codes import ConfigError, UsageError
+from eventabs.interface_language import gettext as _
 
 _ENGLISH = "Usage: "
 _TAKES_NONE = "does not take a value"

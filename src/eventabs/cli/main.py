@@ -6,12 +6,12 @@ from contextlib import suppress
 
 from typer.exceptions import TyperException
 
-from eventabs.cli import commands, quality, signals  # noqa: F401  importing them adds their commands
+from eventabs.cli import commands, quality_commands as quality, signals  # noqa: F401  importing them adds their commands
 from eventabs.cli.app import OutputGoneError, app, replace_streams
 from eventabs.cli.help_and_usage_errors import explained, refuse_unknown_language
 from eventabs.cli.options import SET_BY_FLAGS, flag_name
-from eventabs.errors import EventabsError, InputError, SettingFault, WrongSettingsError
-from eventabs.language import gettext as _
+from eventabs.errors_and_exit_codes import EventabsError, InputError, SettingFault, WrongSettingsError
+from eventabs.interface_language import gettext as _
 from eventabs.views import print_error, print_proposal, stderr_console
 
 __all__ = ["app", "main"]

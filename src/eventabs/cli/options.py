@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from typer import Option
 
-from eventabs.choices import AnswerForm, Compaction, Detail, Engine, ProviderChoice, RunMode, TierName
-from eventabs.language import gettext as _
+from eventabs.interface_language import gettext as _
+from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, ProviderChoice, RunMode, TierName
 
 _INPUT, _MODEL, _BUDGET = _("Input"), _("Model"), _("Budget")
 _PACE, _MACHINES = _("Pace and limits"), _("Many machines")

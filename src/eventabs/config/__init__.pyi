@@ -1,4 +1,4 @@
-from .files import (
+from .config_files import (
     DEFAULT_CONFIG as DEFAULT_CONFIG,
     explained_settings as explained_settings,
     find_config as find_config,

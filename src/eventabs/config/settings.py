@@ -27,13 +27,13 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 # these load DuckDB, presets and the reader when they are first looked up
 from eventabs import ingest, prompts, providers, replies
-from eventabs.choices import AnswerForm, Compaction, Detail, Engine, ProviderChoice, RunMode, TierName
-from eventabs.config.files import read_toml
-from eventabs.errors import ConfigError, SettingFault, WrongSettingsError
-from eventabs.language import Language, gettext as _
+from eventabs.config.config_files import read_toml
+from eventabs.errors_and_exit_codes import ConfigError, SettingFault, WrongSettingsError
+from eventabs.interface_language import Language, gettext as _
 from eventabs.object_stores import is_address
 from eventabs.providers import GrammarField, Price, ProviderName, kind_of
-from eventabs.records import Category, DurationUnit, EventType, JourneyKind, Shard, Vocabulary
+from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, ProviderChoice, RunMode, TierName
+from eventabs.shared_records import Category, DurationUnit, EventType, JourneyKind, Shard, Vocabulary
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

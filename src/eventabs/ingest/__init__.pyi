@@ -1,6 +1,5 @@
 from .column_names import canonical_action as canonical_action
-from .columns import input_table as input_table
-from .files import FileStamp as FileStamp, expand as expand
+from .files_archives_encodings import FileStamp as FileStamp, expand as expand
 from .frames import Frame as Frame
 from .input_warnings import Description as Description, FileMapping as FileMapping, ReadRow as ReadRow
 from .masking import SHOWN_ROWS as SHOWN_ROWS, masked_sample as masked_sample
@@ -14,4 +13,5 @@ from .normal_form import (
 )
 from .object_copies import find_objects as find_objects
 from .opened_export import Export as Export, UserGroup as UserGroup, open_export as open_export
+from .roles_of_columns import input_table as input_table
 from .sort_and_pair import check_zone as check_zone

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal
 
-from eventabs.records import DurationUnit
+from eventabs.shared_records import DurationUnit
 
 SEPARATORS: Final = " _-$"
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")

@@ -6,10 +6,10 @@ from typing import Any, Self
 
 import duckdb
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.normal_form import errors_named, quoted, scratch_database
-from eventabs.language import gettext as _
-from eventabs.stop import Stop
+from eventabs.interface_language import gettext as _
+from eventabs.stop_request import Stop
 
 
 class Frame(str):

@@ -10,7 +10,10 @@ from typing import Final, NamedTuple
 import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, NOBODY
-from eventabs.ingest.columns import (
+from eventabs.ingest.formats import Format, SampledRow
+from eventabs.ingest.normal_form import number, quoted
+from eventabs.ingest.roles_and_known_schemas import Reading
+from eventabs.ingest.roles_of_columns import (
     BEHIND,
     Profile,
     column_setting,
@@ -19,12 +22,9 @@ from eventabs.ingest.columns import (
     value_of,
     warning,
 )
-from eventabs.ingest.formats import Format, SampledRow
-from eventabs.ingest.normal_form import number, quoted
-from eventabs.ingest.schema import Reading
 from eventabs.ingest.sort_and_pair import DUPLICATE
-from eventabs.language import gettext as _
-from eventabs.records import Behavior, InputWarning
+from eventabs.interface_language import gettext as _
+from eventabs.shared_records import Behavior, InputWarning
 
 # A night: people sleep, so six consecutive hours of the day have few rows. If these are not the hours from 0 to 6,
 # the times are in another zone than the users'.

@@ -7,12 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from eventabs.ingest import files, sort_and_pair
-from eventabs.ingest.columns import Profile, choose, profiles
+from eventabs.ingest import files_archives_encodings as files, sort_and_pair
 from eventabs.ingest.formats import open_file
 from eventabs.ingest.normal_form import as_glob, scratch_database
-from eventabs.ingest.schema import SchemaChoice
-from eventabs.stop import Stop
+from eventabs.ingest.roles_and_known_schemas import SchemaChoice
+from eventabs.ingest.roles_of_columns import Profile, choose, profiles
+from eventabs.stop_request import Stop
 
 _PROFILED: Final = 1000  # rows
 SHOWN_ROWS: Final = 20  # of these, spread evenly

@@ -15,13 +15,13 @@ from typing import Any, Final
 
 import duckdb
 
-from eventabs.errors import InputError, out_of_memory
+from eventabs.errors_and_exit_codes import InputError, out_of_memory
 from eventabs.ingest import column_names as words
 from eventabs.ingest.column_names import MARKERS, OPENING_VERBS, ROLES, SENTENCE_VERBS, SEPARATORS
-from eventabs.ingest.files import copies_written, no_room
-from eventabs.language import gettext as _
-from eventabs.records import THING, DurationUnit
-from eventabs.stop import Stop
+from eventabs.ingest.files_archives_encodings import copies_written, no_room
+from eventabs.interface_language import gettext as _
+from eventabs.shared_records import THING, DurationUnit
+from eventabs.stop_request import Stop
 
 _DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
 MEMORY_LIMIT: Final = "600MB"  # with 500 MB, 46 million rows cannot be sorted any more

@@ -15,12 +15,11 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import unquote
 
-from eventabs.errors import EventabsError, InputError
-from eventabs.ingest import files
-from eventabs.ingest.files import Content, copies_written, first_bytes, is_readable, no_room
+from eventabs.errors_and_exit_codes import EventabsError, InputError
+from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.formats import InputFile
 from eventabs.ingest.normal_form import as_glob
-from eventabs.language import gettext as _
+from eventabs.interface_language import gettext as _
 from eventabs.object_stores import (
     QUERY_CUT,
     Address,
@@ -33,8 +32,8 @@ from eventabs.object_stores import (
     public_address,
     store_errors_named,
 )
-from eventabs.records import Copying
-from eventabs.stop import Stop
+from eventabs.shared_records import Copying
+from eventabs.stop_request import Stop
 
 if TYPE_CHECKING:
     from obstore import GetOptions
@@ -92,7 +91,7 @@ def _in_folder(store: "ObjectStore", place: str, folder: str) -> list[StoredObje
     found = [
         each
         for each in inside
-        if is_readable(each.path)
+        if files.is_readable(each.path)
         and not any(part.startswith((".", "_")) for part in each.path.removeprefix(folder).split("/"))
     ]
     if found:
@@ -160,7 +159,7 @@ class Copies:
         copy = files.file_of(path)
         return self.objects[copy].address + path.removeprefix(copy)
 
-    def content(self, file: InputFile) -> Content:
+    def content(self, file: InputFile) -> files.Content:
         """Return the content of a file; its identity is the object's ETag and size if it has these."""
         copy = files.file_of(file.path) if self.objects else ""
         if copy not in self.objects or not (identity := self.objects[copy].identity):
@@ -199,7 +198,7 @@ def copied(copies: Copies, *, stop: Stop, on_copy: Callable[[Copying], object]) 
         return
     shutil.rmtree(copies.folder, ignore_errors=True)  # of a killed run
     try:
-        with copies_written(copies.folder.parent):
+        with files.copies_written(copies.folder.parent):
             for target in copies.objects:
                 Path(target).parent.mkdir(mode=0o700, parents=True)
         _transfer(copies, stop, on_copy)
@@ -234,7 +233,7 @@ class _Copy:
     def run(self) -> None:
         """Copy the object. Raises InputError and StorageError."""
         broken = 0
-        with copies_written(self.target.parent), self.target.open("wb") as file:
+        with files.copies_written(self.target.parent), self.target.open("wb") as file:
             while not self._halted.is_set():
                 before = self.done
                 try:
@@ -247,7 +246,7 @@ class _Copy:
                     if broken > len(_WAITS) or not is_known:
                         raise
                     self._halted.wait(_WAITS[broken - 1])
-        if self.item.is_web and _WEB_PAGE.match(first_bytes(str(self.target))):
+        if self.item.is_web and _WEB_PAGE.match(files.first_bytes(str(self.target))):
             message = _(
                 "{path} answers with a web page and no export; it may want a login: download it and name the file"
             )
@@ -315,4 +314,4 @@ def _transfer(copies: Copies, stop: Stop, on_copy: Callable[[Copying], object]) 
 
 def _require_room(target: Path, size: int, address: str) -> None:
     if size > shutil.disk_usage(target.parent).free:
-        raise no_room(address)
+        raise files.no_room(address)

@@ -12,18 +12,9 @@ from typing import Any, Final
 
 import duckdb
 
-from eventabs.errors import InputError
-from eventabs.ingest import files, sort_and_pair
-from eventabs.ingest.columns import (
-    ColumnChoice,
-    marker_columns,
-    profile_columns as find_profile_columns,
-    profile_warnings,
-    refuse_one_user,
-    user_of_file,
-    with_marker,
-)
-from eventabs.ingest.files import FileStamp, refuse_events
+from eventabs.errors_and_exit_codes import InputError
+from eventabs.ingest import files_archives_encodings as files, sort_and_pair
+from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import Format, Query, open_file
 from eventabs.ingest.input_warnings import Description, MappedFile, describe
 from eventabs.ingest.normal_form import (
@@ -36,9 +27,18 @@ from eventabs.ingest.normal_form import (
     sql,
 )
 from eventabs.ingest.object_copies import Copies, copied, plan_copies
-from eventabs.ingest.schema import Reading, SchemaChoice
-from eventabs.language import gettext as _
-from eventabs.records import (
+from eventabs.ingest.roles_and_known_schemas import Reading, SchemaChoice
+from eventabs.ingest.roles_of_columns import (
+    ColumnChoice,
+    marker_columns,
+    profile_columns as find_profile_columns,
+    profile_warnings,
+    refuse_one_user,
+    user_of_file,
+    with_marker,
+)
+from eventabs.interface_language import gettext as _
+from eventabs.shared_records import (
     THING,
     ActivityName,
     Behavior,
@@ -52,7 +52,7 @@ from eventabs.records import (
     Shard,
     UserLog,
 )
-from eventabs.stop import Stop
+from eventabs.stop_request import Stop
 
 
 class BehaviorFiles:

@@ -9,8 +9,8 @@ from typing import Final
 
 import duckdb
 
-from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.files import copies_written
+from eventabs.errors_and_exit_codes import ConfigError, InputError
+from eventabs.ingest.files_archives_encodings import copies_written
 from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
 from eventabs.ingest.normal_form import (
     BEGINS,
@@ -20,9 +20,9 @@ from eventabs.ingest.normal_form import (
     normal_form,
     number,
 )
-from eventabs.ingest.schema import NON_BEHAVIOR, Reading
-from eventabs.language import gettext as _
-from eventabs.records import MAX_CHARACTERS, DurationUnit, Shard
+from eventabs.ingest.roles_and_known_schemas import NON_BEHAVIOR, Reading
+from eventabs.interface_language import gettext as _
+from eventabs.shared_records import MAX_CHARACTERS, DurationUnit, Shard
 
 # Makes instants comparable, with or without an offset.
 _INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"

@@ -22,9 +22,9 @@ from eventabs.inspection.run_status import (
     endpoint_of,
     seconds_worked,
 )
-from eventabs.language import gettext as _
+from eventabs.interface_language import gettext as _
 from eventabs.prompts import Compactor
-from eventabs.records import Counts, UserLog, ratio
+from eventabs.shared_records import Counts, UserLog, ratio
 from eventabs.store import (
     Ledger,
     Retry,

@@ -8,13 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eventabs.errors import UsageError
-from eventabs.language import Language, gettext as _
+from eventabs.errors_and_exit_codes import UsageError
+from eventabs.interface_language import Language, gettext as _
 from eventabs.prompts import Compactor, TokenCounter
 from eventabs.providers import Price, kind_of
-from eventabs.records import Counts, Message, Shard, UserLog
 from eventabs.replies import without_reasoning
 from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
+from eventabs.shared_records import Counts, Message, Shard, UserLog
 from eventabs.store import (
     Job,
     Ledger,

@@ -26,7 +26,7 @@ from .agreement_and_baselines import (
     share as share,
     wholes_of as wholes_of,
 )
-from .confidence import (
+from .confidence_intervals import (
     GROUPS as GROUPS,
     Figure as Figure,
     cohen_kappa as cohen_kappa,

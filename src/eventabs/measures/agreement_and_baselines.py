@@ -13,8 +13,8 @@ from itertools import accumulate, pairwise
 from math import fsum
 from typing import Any, Final, NamedTuple
 
-from eventabs.measures.confidence import FEW_CLUSTERS, GROUPS, Figure, grouped, interval, resampled
-from eventabs.records import UserLog
+from eventabs.measures.confidence_intervals import FEW_CLUSTERS, GROUPS, Figure, grouped, interval, resampled
+from eventabs.shared_records import UserLog
 
 WHOLE: Final = 0.8  # the least Dice coefficient of a group that is found
 _TRIVIAL: Final = 0.97  # a baseline above it leaves no room for skill

@@ -1,13 +1,4 @@
-from .builder import (
-    VERSION as VERSION,
-    Example as Example,
-    Instructions as Instructions,
-    PromptBuilder as PromptBuilder,
-    expected_tokens as expected_tokens,
-    prompt_language as prompt_language,
-    sampled as sampled,
-)
-from .lines import (
+from .compact_lines import (
     CONVERSION as CONVERSION,
     CONVERSIONS as CONVERSIONS,
     ENGAGEMENT as ENGAGEMENT,
@@ -15,10 +6,14 @@ from .lines import (
     Compactor as Compactor,
     default_vocabulary as default_vocabulary,
 )
-from .measure import (
-    long_tokens as long_tokens,
-    measure_group as measure_group,
-    measure_logs as measure_logs,
+from .instructions_and_requests import (
+    VERSION as VERSION,
+    Example as Example,
+    Instructions as Instructions,
+    PromptBuilder as PromptBuilder,
+    expected_tokens as expected_tokens,
+    prompt_language as prompt_language,
+    sampled as sampled,
 )
 from .packing import (
     BatchLimits as BatchLimits,
@@ -36,3 +31,8 @@ from .splitting import (
     split as split,
 )
 from .tokens import RowNumbers as RowNumbers, TokenCounter as TokenCounter
+from .user_costs import (
+    long_tokens as long_tokens,
+    measure_group as measure_group,
+    measure_logs as measure_logs,
+)

@@ -10,10 +10,10 @@ from math import ceil, inf
 from operator import sub
 from typing import Literal, NamedTuple
 
-from eventabs.errors import ConfigError
-from eventabs.language import gettext as _
+from eventabs.errors_and_exit_codes import ConfigError
+from eventabs.interface_language import gettext as _
 from eventabs.prompts.tokens import RowNumbers
-from eventabs.records import Batch, PartSize, PlannedPart
+from eventabs.shared_records import Batch, PartSize, PlannedPart
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from itertools import accumulate, pairwise
 from math import ceil
 from operator import sub
 
-from eventabs.prompts.builder import PromptBuilder
+from eventabs.prompts.instructions_and_requests import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
-from eventabs.records import Behavior, Part, PartSize, UserLog
+from eventabs.shared_records import Behavior, Part, PartSize, UserLog
 
 Parts = list[tuple[Part, PartSize]]
 # A user may have a million behaviors, so no check is about many more of them than a part has.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import tiktoken
 
-from eventabs.errors import ConfigError
-from eventabs.language import gettext as _
+from eventabs.errors_and_exit_codes import ConfigError
+from eventabs.interface_language import gettext as _
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

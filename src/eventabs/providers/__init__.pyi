@@ -1,4 +1,11 @@
-from .openai.batch import (
+from .kinds_and_prices import (
+    Price as Price,
+    ProviderConfig as ProviderConfig,
+    ProviderName as ProviderName,
+    kind_of as kind_of,
+    open_provider as open_provider,
+)
+from .openai.batch_service import (
     BatchService as BatchService,
     QueueFullError as QueueFullError,
     RemoteJob as RemoteJob,
@@ -36,14 +43,11 @@ from .openai.probe import (
     list_models as list_models,
 )
 from .ray import Cluster as Cluster, connected as connected
-from .registry import (
-    Price as Price,
-    ProviderConfig as ProviderConfig,
-    ProviderName as ProviderName,
-    kind_of as kind_of,
-    open_provider as open_provider,
+from .retries_and_rate_limits import (
+    CallCancelledError as CallCancelledError,
+    Complete as Complete,
+    OnRetry as OnRetry,
 )
-from .retry import CallCancelledError as CallCancelledError, Complete as Complete, OnRetry as OnRetry
 from .rules import (
     load_rules as load_rules,
     rule_events as rule_events,

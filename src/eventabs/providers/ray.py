@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from eventabs.errors import (
+from eventabs.errors_and_exit_codes import (
     ConfigError,
     EndpointError,
     FatalEndpointError,
@@ -32,11 +32,11 @@ from eventabs.errors import (
     TransientError,
     UnavailableError,
 )
-from eventabs.language import gettext as _
-from eventabs.records import OnContent, Reply, Request
+from eventabs.interface_language import gettext as _
+from eventabs.shared_records import OnContent, Reply, Request
 
 if TYPE_CHECKING:
-    from eventabs.providers.registry import Provider
+    from eventabs.providers.kinds_and_prices import Provider
 
 _OLDEST: Final = (2, 50)
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # RFC 9113, 3.4

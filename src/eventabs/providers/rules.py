@@ -18,10 +18,10 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from eventabs.choices import Detail
-from eventabs.errors import ConfigError, toml_fault
-from eventabs.language import Language, gettext as _
-from eventabs.records import (
+from eventabs.errors_and_exit_codes import ConfigError, toml_fault
+from eventabs.interface_language import Language, gettext as _
+from eventabs.setting_choices import Detail
+from eventabs.shared_records import (
     MAX_CHARACTERS,
     THING,
     Behavior,

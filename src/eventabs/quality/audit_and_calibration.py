@@ -10,11 +10,10 @@ from typing import Final, NamedTuple
 from eventabs import store
 from eventabs.api import Run, RunStoppedError, aresume
 from eventabs.config import overlay
-from eventabs.errors import UsageError
-from eventabs.language import gettext as _
+from eventabs.errors_and_exit_codes import UsageError
+from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Group, groups_of, mean_of, wholes_of
 from eventabs.providers import Price, kind_of
-from eventabs.records import Counts
 from eventabs.runs import (
     Invocation,
     Observer,
@@ -24,7 +23,8 @@ from eventabs.runs import (
     drawn,
     settings_of_today,
 )
-from eventabs.stop import Stop
+from eventabs.shared_records import Counts
+from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory
 
 _USUAL_USERS: Final = (  # in a batch of the run: the median

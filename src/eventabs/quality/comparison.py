@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from eventabs import measures, store
-from eventabs.errors import UsageError
-from eventabs.language import Language, gettext as _
+from eventabs.errors_and_exit_codes import UsageError
+from eventabs.interface_language import Language, gettext as _
 from eventabs.measures import Compared, Figure, Group, Score, Sums, Tally
 from eventabs.prompts import Compactor
 from eventabs.providers import Price, kind_of
-from eventabs.records import Counts, UserLog
+from eventabs.shared_records import Counts, UserLog
 from eventabs.store import Ledger, RunDirectory
 
 _FIGURES: Final = {

@@ -11,11 +11,11 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 
 from eventabs import measures
-from eventabs.errors import InputError, RunDirectoryError
-from eventabs.language import gettext as _
+from eventabs.errors_and_exit_codes import InputError, RunDirectoryError
+from eventabs.interface_language import gettext as _
 from eventabs.measures import Group, Row, Score, Segment, Sums, Tally
 from eventabs.providers import load_rules, rule_events, shipped_rules
-from eventabs.records import UserLog
+from eventabs.shared_records import UserLog
 from eventabs.store import Ledger, RunDirectory, events_of, journeys_of
 
 DAY: Final = 86_400

@@ -18,11 +18,11 @@ import orjson
 from pydantic import TypeAdapter
 
 from eventabs import store
-from eventabs.errors import InputError, UsageError
-from eventabs.language import gettext as _
+from eventabs.errors_and_exit_codes import InputError, UsageError
+from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Figure, cohen_kappa, least_share, mean_of, wholes_of
 from eventabs.quality.comparison import Pair, lines_of
-from eventabs.records import UserLog
+from eventabs.shared_records import UserLog
 from eventabs.store import Ledger, RunDirectory
 
 _AROUND: Final = 8  # lines shown before and after an event

@@ -6,7 +6,7 @@ from itertools import chain
 
 import orjson
 
-from eventabs.replies.forms import Answer
+from eventabs.replies.text_forms import Answer
 from eventabs.replies.words_and_row_numbers import Group, JourneyName, fold, groups_in, normal
 
 _DEEPEST = 12

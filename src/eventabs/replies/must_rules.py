@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from eventabs.records import MAX_CHARACTERS, Behavior
+from eventabs.shared_records import MAX_CHARACTERS, Behavior
 
 # Returns the texts that match a regular expression anywhere.
 Search = Callable[[str, Collection[str]], Collection[str]]

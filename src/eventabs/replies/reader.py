@@ -7,8 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from itertools import accumulate, chain, count
 
-from eventabs.choices import Detail
-from eventabs.records import (
+from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
+from eventabs.replies.must_rules import MustRules
+from eventabs.replies.reasoning import without_reasoning
+from eventabs.replies.text_forms import Answer, Entry
+from eventabs.replies.words_and_row_numbers import JourneyName, Labels, groups_in, one_line
+from eventabs.setting_choices import Detail
+from eventabs.shared_records import (
     DAY_BEGINS,
     EPOCH,
     SAME,
@@ -26,11 +31,6 @@ from eventabs.records import (
     lasting_id,
     seconds_covered,
 )
-from eventabs.replies.forms import Answer, Entry
-from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
-from eventabs.replies.must_rules import MustRules
-from eventabs.replies.reasoning import without_reasoning
-from eventabs.replies.words_and_row_numbers import JourneyName, Labels, groups_in, one_line
 
 Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
 _Name = tuple[str, str]  # kind and name of a journey

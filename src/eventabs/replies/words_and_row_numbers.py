@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from eventabs.records import EventType, Vocabulary
+from eventabs.shared_records import EventType, Vocabulary
 
 MINOR_WORDS = ("零碎", "minor")
 LONGEST_TYPE = 40

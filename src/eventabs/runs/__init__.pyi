@@ -1,5 +1,4 @@
-from .columns_by_model import AskedColumns as AskedColumns, ask_columns as ask_columns
-from .components import (
+from .built_from_settings import (
     CONNECT_SECONDS as CONNECT_SECONDS,
     RunContext as RunContext,
     batch_limits as batch_limits,
@@ -15,6 +14,7 @@ from .components import (
     template_text as template_text,
     unset_key as unset_key,
 )
+from .columns_by_model import AskedColumns as AskedColumns, ask_columns as ask_columns
 from .estimate import (
     DenseEstimate as DenseEstimate,
     Estimate as Estimate,
@@ -27,17 +27,6 @@ from .estimate import (
 )
 from .extension import begin_extension as begin_extension
 from .intake import STDIN as STDIN, InputDescription as InputDescription, drawn as drawn
-from .lifecycle import (
-    Invocation as Invocation,
-    PlannedUse as PlannedUse,
-    Watch as Watch,
-    begin_run as begin_run,
-    copy_users as copy_users,
-    execute as execute,
-    reopen_run as reopen_run,
-    reparse as reparse,
-    settings_of_today as settings_of_today,
-)
 from .observer import (
     AwaitingEndpoint as AwaitingEndpoint,
     BatchDone as BatchDone,
@@ -66,4 +55,15 @@ from .observer import (
     StateChanged as StateChanged,
     Stopping as Stopping,
     Summary as Summary,
+)
+from .start_resume_reparse import (
+    Invocation as Invocation,
+    PlannedUse as PlannedUse,
+    Watch as Watch,
+    begin_run as begin_run,
+    copy_users as copy_users,
+    execute as execute,
+    reopen_run as reopen_run,
+    reparse as reparse,
+    settings_of_today as settings_of_today,
 )

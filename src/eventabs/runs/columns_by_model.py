@@ -15,18 +15,18 @@ import orjson
 
 from eventabs import providers  # loads the HTTP stack when it is first looked up
 from eventabs.config import Settings, explained_settings, overlay
-from eventabs.errors import ConfigError, EndpointError, InputError, UsageError
+from eventabs.errors_and_exit_codes import ConfigError, EndpointError, InputError, UsageError
 from eventabs.ingest import SHOWN_ROWS, Export, input_table, masked_sample
-from eventabs.language import gettext as _
+from eventabs.interface_language import gettext as _
 from eventabs.object_stores import is_address
 from eventabs.prompts import TokenCounter
 from eventabs.providers import kind_of
-from eventabs.records import Request
 from eventabs.replies import without_reasoning
-from eventabs.runs.components import call_limits, endpoint_of, require_usable_provider, sampling_of
+from eventabs.runs.built_from_settings import call_limits, endpoint_of, require_usable_provider, sampling_of
 from eventabs.runs.estimate import opened_export
 from eventabs.runs.intake import STDIN, InputDescription, describe_export, input_paths, refuse_unreadable
-from eventabs.runs.lifecycle import Invocation
+from eventabs.runs.start_resume_reparse import Invocation
+from eventabs.shared_records import Request
 from eventabs.store import host_of
 
 _COMPARED: Final = 2000  # lines of the first file, whose rows are compared one by one

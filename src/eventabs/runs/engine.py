@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from eventabs.errors import EndpointError, LimitReachedError, NoContentError, UnavailableError
+from eventabs.errors_and_exit_codes import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
-from eventabs.records import Batch, Reply, Request
-from eventabs.runs.components import WAIT_SECONDS
-from eventabs.runs.limits import (
+from eventabs.runs.built_from_settings import WAIT_SECONDS
+from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
+from eventabs.runs.progress_and_limits import (
     ConcurrencyLimit,
     FailureLimit,
     ProgressTracker,
@@ -18,8 +18,8 @@ from eventabs.runs.limits import (
     retry_cause,
     snapshot,
 )
-from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
-from eventabs.runs.settlement import LONG_REPLY, Call, Session
+from eventabs.runs.schedule_and_settlement import LONG_REPLY, Call, Session
+from eventabs.shared_records import Batch, Reply, Request
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
 _CALLS_A_SPARE = 4  # calls at a time, for each answer unread and each row opened ahead

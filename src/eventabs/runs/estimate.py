@@ -10,11 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from eventabs.choices import Compaction
 from eventabs.config import LlmSettings, Settings
-from eventabs.errors import ConfigError, StorageError, UsageError
+from eventabs.errors_and_exit_codes import ConfigError, StorageError, UsageError
 from eventabs.ingest import Export
-from eventabs.language import Language, gettext as _, ngettext
+from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.prompts import (
     BatchLimits,
     Bound,
@@ -28,19 +27,7 @@ from eventabs.prompts import (
     sampled,
 )
 from eventabs.providers import kind_of, load_preset
-from eventabs.records import (
-    BATCH_TIER,
-    STANDARD_TIER,
-    Batch,
-    Copying,
-    InputWarning,
-    Part,
-    PartSize,
-    PlannedPart,
-    Request,
-    UserLog,
-)
-from eventabs.runs.components import (
+from eventabs.runs.built_from_settings import (
     LANGUAGE_USERS,
     TAKING,
     batch_limits,
@@ -61,9 +48,22 @@ from eventabs.runs.intake import (
     input_paths,
     refuse_unreadable,
 )
-from eventabs.runs.lifecycle import Invocation, settings_of_today
 from eventabs.runs.observer import ExtensionCounts
-from eventabs.stop import Stop
+from eventabs.runs.start_resume_reparse import Invocation, settings_of_today
+from eventabs.setting_choices import Compaction
+from eventabs.shared_records import (
+    BATCH_TIER,
+    STANDARD_TIER,
+    Batch,
+    Copying,
+    InputWarning,
+    Part,
+    PartSize,
+    PlannedPart,
+    Request,
+    UserLog,
+)
+from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory, refuse_merged
 
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned

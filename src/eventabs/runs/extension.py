@@ -20,9 +20,9 @@ import orjson
 
 from eventabs import store
 from eventabs.config import Settings
-from eventabs.errors import InputError, RunDirectoryError, UsageError
+from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Export
-from eventabs.language import gettext as _, ngettext
+from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import (
     BatchLimits,
     PromptBuilder,
@@ -30,9 +30,8 @@ from eventabs.prompts import (
     log_of_part,
     measure_parts,
 )
-from eventabs.records import Behavior, Event, Outcome, Part, PartSize, UserLog, row_ranges, rows_in
 from eventabs.replies import joined
-from eventabs.runs.components import (
+from eventabs.runs.built_from_settings import (
     COMPARING,
     TAKEN,
     TAKING,
@@ -52,9 +51,10 @@ from eventabs.runs.intake import (
     stamps_of,
     stored_paths,
 )
-from eventabs.runs.limits import FAILURES_FACT
 from eventabs.runs.observer import Extended, ExtensionCounts, Note
-from eventabs.stop import Stop
+from eventabs.runs.progress_and_limits import FAILURES_FACT
+from eventabs.shared_records import Behavior, Event, Outcome, Part, PartSize, UserLog, row_ranges, rows_in
+from eventabs.stop_request import Stop
 from eventabs.store import Ledger
 
 _SECONDS_A_DAY = 86_400

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from eventabs.config import Settings
-from eventabs.errors import DiskFullError, InputError, RunDirectoryError, UsageError
+from eventabs.errors_and_exit_codes import DiskFullError, InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Description, Export, FileMapping, FileStamp, Frame, expand
-from eventabs.language import Language, gettext as _, ngettext
+from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import (
     CONVERSION,
@@ -29,8 +29,7 @@ from eventabs.prompts import (
     sampled,
 )
 from eventabs.providers import kind_of, load_rules
-from eventabs.records import InputWarning, RejectedRow, UserLog
-from eventabs.runs.components import (
+from eventabs.runs.built_from_settings import (
     RunContext,
     batch_limits,
     legend_of,
@@ -40,7 +39,8 @@ from eventabs.runs.components import (
     unmet_rules,
 )
 from eventabs.runs.observer import ColumnsFound, InputGone, InputRead, Note, RowShown
-from eventabs.stop import Stop
+from eventabs.shared_records import InputWarning, RejectedRow, UserLog
+from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory, disk_full, open_private, storage_error, write_rejects
 
 

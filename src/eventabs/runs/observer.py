@@ -9,7 +9,7 @@ from typing import Protocol
 
 import orjson
 
-from eventabs.records import Copying, Counts, InputWarning, RunStatus, ratio
+from eventabs.shared_records import Copying, Counts, InputWarning, RunStatus, ratio
 from eventabs.store import open_to_append
 
 

@@ -5,33 +5,6 @@ from .checkpoint import (
     timestamp as timestamp,
     write_checkpoint as write_checkpoint,
 )
-from .directory import (
-    RunDirectory as RunDirectory,
-    disk_full as disk_full,
-    input_stem as input_stem,
-    open_private as open_private,
-    open_to_append as open_to_append,
-    read_head as read_head,
-    replace_file as replace_file,
-    storage_error as storage_error,
-)
-from .exports import (
-    ResultFiles as ResultFiles,
-    export_events as export_events,
-    write_changes as write_changes,
-    write_rejects as write_rejects,
-    write_results as write_results,
-)
-from .fingerprint import (
-    binding_facts as binding_facts,
-    changes as changes,
-    facts_fingerprint as facts_fingerprint,
-    host_of as host_of,
-    public_flags as public_flags,
-    public_settings as public_settings,
-    public_url as public_url,
-    shown_changes as shown_changes,
-)
 from .ledger import (
     PEERS_OF_PIECES as PEERS_OF_PIECES,
     AskedRows as AskedRows,
@@ -49,15 +22,7 @@ from .ledger import (
     unpack_parts as unpack_parts,
     unpack_text as unpack_text,
 )
-from .merged import (
-    MergedRun as MergedRun,
-    ShardState as ShardState,
-    Status as Status,
-    merge as merge,
-    refuse_merged as refuse_merged,
-    shard_states as shard_states,
-)
-from .queries import (
+from .ledger_queries import (
     ANSWER_FIGURES as ANSWER_FIGURES,
     Job as Job,
     JobState as JobState,
@@ -108,4 +73,39 @@ from .queries import (
     user_rows as user_rows,
     user_states as user_states,
     users_between as users_between,
+)
+from .result_files import (
+    ResultFiles as ResultFiles,
+    export_events as export_events,
+    write_changes as write_changes,
+    write_rejects as write_rejects,
+    write_results as write_results,
+)
+from .run_directory import (
+    RunDirectory as RunDirectory,
+    disk_full as disk_full,
+    input_stem as input_stem,
+    open_private as open_private,
+    open_to_append as open_to_append,
+    read_head as read_head,
+    replace_file as replace_file,
+    storage_error as storage_error,
+)
+from .settings_fingerprint import (
+    binding_facts as binding_facts,
+    changes as changes,
+    facts_fingerprint as facts_fingerprint,
+    host_of as host_of,
+    public_flags as public_flags,
+    public_settings as public_settings,
+    public_url as public_url,
+    shown_changes as shown_changes,
+)
+from .shard_merge import (
+    MergedRun as MergedRun,
+    ShardState as ShardState,
+    Status as Status,
+    merge as merge,
+    refuse_merged as refuse_merged,
+    shard_states as shard_states,
 )

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import orjson
 
-from eventabs.records import Counts, RunStatus
-from eventabs.store.directory import RunDirectory, replace_file
+from eventabs.shared_records import Counts, RunStatus
+from eventabs.store.run_directory import RunDirectory, replace_file
 
 FORMAT = 1
 EVERY_BATCHES = 10

@@ -23,9 +23,10 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
 import orjson
 
-from eventabs.errors import RunDirectoryError
-from eventabs.language import gettext as _
-from eventabs.records import (
+from eventabs.errors_and_exit_codes import RunDirectoryError
+from eventabs.interface_language import gettext as _
+from eventabs.replies import one_by_name
+from eventabs.shared_records import (
     AskedUser,
     Batch,
     Behavior,
@@ -45,8 +46,7 @@ from eventabs.records import (
     row_ranges,
     rows_in,
 )
-from eventabs.replies import one_by_name
-from eventabs.store.directory import has_room, open_private, read_head, storage_error
+from eventabs.store.run_directory import has_room, open_private, read_head, storage_error
 
 FORMAT = 4
 _PRIMARY_CODE = 0xFF

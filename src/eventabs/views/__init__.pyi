@@ -3,28 +3,7 @@ from .comparison import (
     render_comparison as render_comparison,
     render_comparison_page as render_comparison_page,
 )
-from .console import (
-    encode as encode,
-    print_bytes as print_bytes,
-    print_error as print_error,
-    print_json as print_json,
-    print_line as print_line,
-    print_proposal as print_proposal,
-    stderr_console as stderr_console,
-    stdout_console as stdout_console,
-)
-from .evaluation import (
-    evaluation_json as evaluation_json,
-    render_evaluation as render_evaluation,
-    render_evaluation_page as render_evaluation_page,
-)
-from .live_progress import (
-    LogObserver as LogObserver,
-    Observers as Observers,
-    display as display,
-    open_log as open_log,
-)
-from .preview import (
+from .estimate_columns_check import (
     check_json as check_json,
     columns_json as columns_json,
     estimate_json as estimate_json,
@@ -37,6 +16,27 @@ from .preview import (
     render_extension as render_extension,
     render_verdict as render_verdict,
     showing_findings as showing_findings,
+)
+from .evaluation import (
+    evaluation_json as evaluation_json,
+    render_evaluation as render_evaluation,
+    render_evaluation_page as render_evaluation_page,
+)
+from .live_progress import (
+    LogObserver as LogObserver,
+    Observers as Observers,
+    display as display,
+    open_log as open_log,
+)
+from .output_streams import (
+    encode as encode,
+    print_bytes as print_bytes,
+    print_error as print_error,
+    print_json as print_json,
+    print_line as print_line,
+    print_proposal as print_proposal,
+    stderr_console as stderr_console,
+    stdout_console as stdout_console,
 )
 from .quality import (
     announcement as announcement,

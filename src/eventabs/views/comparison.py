@@ -11,14 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.inspection import batch_tables
-from eventabs.language import gettext as _
+from eventabs.interface_language import gettext as _
 from eventabs.measures import GROUPS, SHAPE_FIGURES, share
 from eventabs.quality import ComparedRun, Comparison, Side, UserPair
-from eventabs.records import Counts
-from eventabs.views import messages
-from eventabs.views.console import encode, one_line, picked, print_line
+from eventabs.shared_records import Counts
+from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import NARROW
-from eventabs.views.messages import count, money
+from eventabs.views.output_streams import encode, one_line, picked, print_line
 from eventabs.views.quality import (
     answer_fields,
     answer_tables,
@@ -33,6 +32,7 @@ from eventabs.views.quality import (
 )
 from eventabs.views.report.page import colors_of, render_page
 from eventabs.views.status_and_summary import event_text
+from eventabs.views.words_and_figures import count, money
 
 RUN_NAMES: Final = ("A", "B")
 DIFFERS: Final = "≠"

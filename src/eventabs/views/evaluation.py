@@ -8,12 +8,11 @@ from typing import Any, Final, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from eventabs.language import gettext as _
+from eventabs.interface_language import gettext as _
 from eventabs.measures import SHAPE_FIGURES, Segment
 from eventabs.quality import Evaluation
-from eventabs.views import messages
-from eventabs.views.console import encode, one_line, print_line
-from eventabs.views.messages import count
+from eventabs.views import words_and_figures as messages
+from eventabs.views.output_streams import encode, one_line, print_line
 from eventabs.views.quality import (
     decimals,
     figure_table,
@@ -25,6 +24,7 @@ from eventabs.views.quality import (
     shape_names,
 )
 from eventabs.views.report.page import colors_of, render_page
+from eventabs.views.words_and_figures import count
 
 DAY: Final = 86_400
 _MOST_LABELS: Final = 12  # in the terminal

@@ -23,12 +23,12 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs import runs
-from eventabs.language import gettext as _, ngettext
-from eventabs.records import Copying, InputWarning
+from eventabs.interface_language import gettext as _, ngettext
+from eventabs.shared_records import Copying, InputWarning
 from eventabs.store import open_to_append
-from eventabs.views import messages
-from eventabs.views.console import encode, one_line, print_line
-from eventabs.views.messages import clock, count, listed, money, share
+from eventabs.views import words_and_figures as messages
+from eventabs.views.output_streams import encode, one_line, print_line
+from eventabs.views.words_and_figures import clock, count, listed, money, share
 
 WIDTH = 120  # a wider bar says no more
 NARROW = 60  # below this the frame and the columns go

@@ -9,13 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs.inspection import batch_tables, by_batch_users, by_position
-from eventabs.language import gettext as _, ngettext
+from eventabs.interface_language import gettext as _, ngettext
 from eventabs.measures import SHAPE_FIGURES, Figure, Score, Sums
 from eventabs.quality import AskingPlan, Calibration
-from eventabs.records import Counts
-from eventabs.views import messages
-from eventabs.views.console import encode, one_line, picked, print_line
-from eventabs.views.messages import count, money
+from eventabs.shared_records import Counts
+from eventabs.views import words_and_figures as messages
+from eventabs.views.output_streams import encode, one_line, picked, print_line
+from eventabs.views.words_and_figures import count, money
 
 
 def _named_scores() -> Iterator[tuple[str, str, dict[str, str]]]:

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from eventabs.language import gettext as _
+from eventabs.interface_language import gettext as _
 from eventabs.quality import Review, Reviewer, ReviewResult, SampledDay, SampledEvent, Sheet
-from eventabs.views import messages
-from eventabs.views.console import encode, one_line, picked, print_command, print_line
-from eventabs.views.messages import count
+from eventabs.views import words_and_figures as messages
+from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line
 from eventabs.views.quality import figure_table, print_tables
 from eventabs.views.report.page import colors_of, render_page, words_of
-from eventabs.views.report.records import shown, zone_note
+from eventabs.views.report.page_data import shown, zone_note
+from eventabs.views.words_and_figures import count
 
 _MOST_TYPES: Final = 12  # in the terminal
 _MOST_DIFFERENT: Final = 10

@@ -20,17 +20,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from eventabs.errors import UsageError
+from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import Line, RunState, StoredCall, UserView
-from eventabs.language import gettext as _, ngettext
+from eventabs.interface_language import gettext as _, ngettext
 from eventabs.providers import kind_of
 from eventabs.runs import Note, Progress, Started, StateChanged, Summary
 from eventabs.store import RowsOfUser, ShardState, UserRow
-from eventabs.views import messages
-from eventabs.views.console import encode, one_line, picked, print_command, print_line, rounded
+from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import NARROW, ProgressPanel
-from eventabs.views.messages import count, duration, events, job_line, joined, journeys, listed, money, share
+from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line, rounded
 from eventabs.views.quality import answer_fields, answer_tables
+from eventabs.views.words_and_figures import count, duration, events, joined, journeys, listed, money, share
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _STATUS_KEYS = (
@@ -166,7 +166,7 @@ def _picture(state: RunState) -> Group:
     if state.last_failure:
         panel.trouble = messages.noted(state.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
-    lines = (*_facts(state), *(job_line(job) for job in state.jobs if job.is_out))
+    lines = (*_facts(state), *(messages.job_line(job) for job in state.jobs if job.is_out))
     return Group(Text(one_line(_run_headline(state)), style=style), panel, *map(Text, map(one_line, lines)))
 
 
@@ -209,7 +209,7 @@ def _lines(state: RunState) -> list[str]:
         lines.append(messages.cooling(state.cooling_seconds))
     if state.last_failure:
         lines.append(messages.noted(state.last_failure))
-    lines += [job_line(job) for job in state.jobs if job.is_out]
+    lines += [messages.job_line(job) for job in state.jobs if job.is_out]
     time = _("{time} in all") if state.status == "completed" else _("{time} so far")
     return [*lines, time.format(time=duration(state.progress.seconds))]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import StorageError
+from eventabs.errors_and_exit_codes import StorageError
 from eventabs.ingest.formats.csv import Csv
 from input_files import loaded, open_input_file, queried
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from input_files import facts, opened, write
 
 TITLES = [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from input_files import facts, opened, write
 from paths import ROOT
 

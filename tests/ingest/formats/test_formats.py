@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import formats
 from eventabs.ingest.formats import Format, Query, Wanted
 from eventabs.ingest.normal_form import as_glob

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.formats.json import Json
 from input_files import loaded, open_input_file, opened, queried, write
 
@@ -122,9 +122,9 @@ def test_an_object_around_all_records_is_read_as_a_stream_where_it_is_large(
 ) -> None:
     text = json.dumps(WRAPPED, **form)
     path = write(tmp_path, "a.json", text)
-    monkeypatch.setattr("eventabs.ingest.files.LONGEST_LINE", 300)
+    monkeypatch.setattr("eventabs.ingest.files_archives_encodings.LONGEST_LINE", 300)
     monkeypatch.setattr("eventabs.ingest.formats.json._CHUNK", 20)
-    monkeypatch.setattr("eventabs.ingest.files._CHUNK", 100)
+    monkeypatch.setattr("eventabs.ingest.files_archives_encodings._CHUNK", 100)
     columns = {"place": "city"}
     with opened(tmp_path, path, columns=columns) as export:
         assert (export.users, export.behaviors, export.duplicates, export.rejected_rows) == (2, 2, 2, 0)

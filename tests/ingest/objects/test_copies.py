@@ -15,10 +15,10 @@ import pytest
 import xlsxwriter
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import InputError, StorageError
+from eventabs.errors_and_exit_codes import InputError, StorageError
 from eventabs.ingest.object_copies import _CHUNK, copied, plan_copies
-from eventabs.records import Copying
-from eventabs.stop import Stop, StopRequested
+from eventabs.shared_records import Copying
+from eventabs.stop_request import Stop, StopRequested
 from input_files import opened, write
 from object_server import ObjectServer, object_server, web_server
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.errors import InputError
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.object_copies import find_objects
 from eventabs.object_stores import public_address
 from object_server import KEY, SECRET, ObjectServer, object_server
@@ -158,7 +158,7 @@ def test_without_the_extra_the_message_names_it() -> None:
     program = (
         "import sys; sys.modules['obstore'] = None\n"
         "from eventabs.ingest import find_objects\n"
-        "from eventabs.errors import InputError\n"
+        "from eventabs.errors_and_exit_codes import InputError\n"
         "try: find_objects(['https://example.org/a.csv?sig=secret'])\n"
         "except InputError as error: print(error)"
     )

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import ConfigError, InputError
-from eventabs.ingest.schema import shipped
-from eventabs.records import UserLog
+from eventabs.errors_and_exit_codes import ConfigError, InputError
+from eventabs.ingest.roles_and_known_schemas import shipped
+from eventabs.shared_records import UserLog
 from input_files import facts, facts_of, opened, settings_of, write
 from paths import ROOT
 from tool_exports import AS_PARQUET, EXPORTS, SESSION, to_parquet

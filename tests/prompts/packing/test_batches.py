@@ -8,11 +8,11 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import ConfigError
+from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.prompts import packing
 from eventabs.prompts.packing import MAX_ALIASES, BatchLimits, Packer, count_bound, lower_bound, pack
 from eventabs.prompts.tokens import RowNumbers, TokenCounter
-from eventabs.records import PartSize
+from eventabs.shared_records import PartSize
 
 NUMBERS = RowNumbers(TokenCounter())
 LIMITS = BatchLimits(

@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.packing import PROBE_SHARE, BatchLimits, plan, shuffled
 from eventabs.prompts.tokens import RowNumbers, TokenCounter
-from eventabs.records import Batch, Part, PartSize, PlannedPart
+from eventabs.shared_records import Batch, Part, PartSize, PlannedPart
 
 LIMITS = BatchLimits(
     max_input_tokens=1_100,

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import (
+from eventabs.errors_and_exit_codes import (
     ContextTooLongError,
     EndpointError,
     FatalEndpointError,
@@ -12,9 +12,9 @@ from eventabs.errors import (
     RejectedRequestError,
     TransientError,
 )
-from eventabs.providers.openai.batch import ReplyLine, ReplyLines, request_fields, request_line
+from eventabs.providers.openai.batch_service import ReplyLine, ReplyLines, request_fields, request_line
 from eventabs.providers.openai.endpoint import Endpoint, Sampling
-from eventabs.records import Reply, Request, Usage
+from eventabs.shared_records import Reply, Request, Usage
 
 KEY = "sk-a-long-secret-key"
 ENDPOINT = Endpoint("m", "https://api.example.com/v1", KEY)

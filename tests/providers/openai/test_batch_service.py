@@ -11,8 +11,13 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import FatalEndpointError, NoContentError, RateLimitedError, TransientError
-from eventabs.providers.openai.batch import BatchService, QueueFullError
+from eventabs.errors_and_exit_codes import (
+    FatalEndpointError,
+    NoContentError,
+    RateLimitedError,
+    TransientError,
+)
+from eventabs.providers.openai.batch_service import BatchService, QueueFullError
 from eventabs.providers.openai.endpoint import BatchProfile, CallLimits, Endpoint, load_preset
 
 KEY = "sk-a-long-secret-key"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors import (
+from eventabs.errors_and_exit_codes import (
     ConfigError,
     EndpointError,
     FatalEndpointError,
@@ -22,7 +22,7 @@ from eventabs.errors import (
 )
 from eventabs.providers.openai.client import OpenAIProvider
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
-from eventabs.records import Reply, Request, Usage
+from eventabs.shared_records import Reply, Request, Usage
 from openai_server import (
     Behavior,
     OpenAIServer,

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from eventabs.config.settings import LlmSettings, Omittable
-from eventabs.errors import ConfigError
+from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.providers.openai.client import parse_address
 from eventabs.providers.openai.endpoint import (
     Endpoint,

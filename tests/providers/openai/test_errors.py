@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.errors import (
+from eventabs.errors_and_exit_codes import (
     CapacityError,
     ContextTooLongError,
     EndpointError,
@@ -18,7 +18,7 @@ from eventabs.errors import (
     RejectedRequestError,
     TransientError,
 )
-from eventabs.providers.openai.errors import (
+from eventabs.providers.openai.endpoint_errors import (
     ERROR_CODES,
     LONGEST_WAIT,
     Cause,

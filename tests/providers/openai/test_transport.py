@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from eventabs.errors import ConfigError, EndpointError, FatalEndpointError, TransientError
+from eventabs.errors_and_exit_codes import ConfigError, EndpointError, FatalEndpointError, TransientError
 from eventabs.providers.openai.client import (
     Channel,
     Route,

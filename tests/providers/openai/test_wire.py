@@ -19,7 +19,7 @@ from eventabs.providers.openai.wire import (
     build_body,
     parse_json,
 )
-from eventabs.records import Reply, Request, Usage
+from eventabs.shared_records import Reply, Request, Usage
 
 # wire
 

@@ -4,9 +4,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from eventabs.choices import Detail
-from eventabs.errors import ConfigError
-from eventabs.language import Language
+from eventabs.errors_and_exit_codes import ConfigError
+from eventabs.interface_language import Language
 from eventabs.providers.rules import (
     WORDING,
     RulesProvider,
@@ -15,7 +14,8 @@ from eventabs.providers.rules import (
     summaries,
     width,
 )
-from eventabs.records import Behavior, Category, Reply, Request, Usage, UserLog, Vocabulary
+from eventabs.setting_choices import Detail
+from eventabs.shared_records import Behavior, Category, Reply, Request, Usage, UserLog, Vocabulary
 
 VOCABULARY = Vocabulary((), (Category("conversion", "!"), Category("engagement")), minor="零碎")
 RULES = load_rules(shipped_rules(), "zh")

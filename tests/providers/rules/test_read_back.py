@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.choices import Detail
-from eventabs.language import Language
+from eventabs.interface_language import Language
 from eventabs.prompts import default_vocabulary
 from eventabs.providers.rules import RulesProvider, load_rules, rule_events, shipped_rules, summaries
-from eventabs.records import AskedUser, Behavior, Part, Request, UserLog
 from eventabs.replies import Reader
+from eventabs.setting_choices import Detail
+from eventabs.shared_records import AskedUser, Behavior, Part, Request, UserLog
 
 RULES = {language: load_rules(shipped_rules(), language) for language in ("zh", "en")}
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from eventabs.errors import ConfigError
-from eventabs.language import Language
-from eventabs.prompts.lines import DEFAULT_TYPES
+from eventabs.errors_and_exit_codes import ConfigError
+from eventabs.interface_language import Language
+from eventabs.prompts.compact_lines import DEFAULT_TYPES
 from eventabs.providers.rules import Rules, load_rules, shipped_rules
-from eventabs.records import THING
+from eventabs.shared_records import THING
 
 SHIPPED = load_rules(shipped_rules(), "zh")
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.records import Behavior, UserLog, row_ranges
 from eventabs.runs.extension import GrownLog, UserChange, Window, compared, grown
+from eventabs.shared_records import Behavior, UserLog, row_ranges
 
 START = datetime(2026, 3, 1)  # noqa: DTZ001  exports hold wall times
 EPOCH = int((START - datetime(1970, 1, 1)).total_seconds())  # noqa: DTZ001

@@ -13,11 +13,11 @@ import eventabs
 import nights
 from batch_files import reply_to, write_lines
 from eventabs import RunStoppedError, Stop
-from eventabs.errors import InputError, RunDirectoryError, UsageError
-from eventabs.records import Part, lasting_id
+from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
 from eventabs.runs.estimate import estimate_extension
-from eventabs.runs.lifecycle import Invocation, reopen_run, reparse
 from eventabs.runs.observer import Extended
+from eventabs.runs.start_resume_reparse import Invocation, reopen_run, reparse
+from eventabs.shared_records import Part, lasting_id
 from eventabs.store.ledger import Ledger, PartChange, unpack_messages
 from house import lines
 from runs_kit import Watcher

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.errors import RunDirectoryError
+from eventabs.errors_and_exit_codes import RunDirectoryError
 from eventabs.runs.intake import drawn
-from eventabs.runs.lifecycle import Invocation, PlannedUse, copy_users
+from eventabs.runs.start_resume_reparse import Invocation, PlannedUse, copy_users
 from eventabs.store import Ledger, RunDirectory
 from runs_jobs import RULES, Place, finish
 

@@ -13,10 +13,10 @@ from urllib.parse import quote
 import pytest
 
 import chromium
-from eventabs import language
+from eventabs import interface_language as language
 from eventabs.inspection.run_status import view_user
 from eventabs.store.ledger import Ledger
-from eventabs.store.queries import events_of
+from eventabs.store.ledger_queries import events_of
 from report_kit import CROWD, READY, make_crowd, make_evil_run, make_run, open_page, write_page
 
 pytestmark = chromium.needed

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 import chromium
-from eventabs import language
+from eventabs import interface_language as language
 from eventabs.inspection.report_facts import open_report_facts
 from eventabs.views.report import page as page_module
 from eventabs.views.report.page import render_report, write_report

@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import duckdb
 
-from eventabs.ingest import files
+from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.formats.base import BLANK, CONSTANT, Format, InputFile, Insert, Query, SampledRow, Wanted
 from eventabs.ingest.formats.binary import DuckDb, Excel, Parquet, Sqlite
 from eventabs.ingest.formats.csv import Csv
 from eventabs.ingest.formats.json import Json
-from eventabs.ingest.formats.lines import Lines
-from eventabs.stop import Stop
+from eventabs.ingest.formats.logs_and_chats import Lines
+from eventabs.stop_request import Stop
 
 __all__ = [
     "BLANK",

@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 import duckdb
 
-from eventabs.ingest import files
+from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.inner_paths import InnerPath, Inventory, PathReader
 from eventabs.ingest.normal_form import errors_named, quoted
-from eventabs.stop import Stop
+from eventabs.stop_request import Stop
 
 CONSTANT: Final = "="  # begins a word that stands for a column
 BLANK: Final = "blank"  # the problem of a blank line, which is no row

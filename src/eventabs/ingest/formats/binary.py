@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import duckdb
 
-from eventabs.errors import InputError
-from eventabs.ingest import files
+from eventabs.errors_and_exit_codes import InputError
+from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit
-from eventabs.ingest.files import is_workbook, refuse_bomb
+from eventabs.ingest.files_archives_encodings import is_workbook, refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
 from eventabs.ingest.formats.csv import Csv
 from eventabs.ingest.normal_form import ALONE, as_glob, errors_named, fetched, quoted
-from eventabs.language import gettext as _
+from eventabs.interface_language import gettext as _
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook

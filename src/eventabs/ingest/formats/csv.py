@@ -15,12 +15,12 @@ from typing import Final, NamedTuple
 
 import duckdb
 
-from eventabs.errors import InputError
-from eventabs.ingest import files
+from eventabs.errors_and_exit_codes import InputError
+from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import SHAPES, fit
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted, text_reader
 from eventabs.ingest.normal_form import WHITE, as_glob
-from eventabs.language import gettext as _
+from eventabs.interface_language import gettext as _
 
 _LOOKED_AT: Final = 120  # lines at the start that may be the header
 _FOLLOWING: Final = 20  # rows below a header that decide whether it is one

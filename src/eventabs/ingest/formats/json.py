@@ -14,10 +14,10 @@ from typing import Any, Final, TextIO
 
 import duckdb
 
-from eventabs.errors import InputError
-from eventabs.ingest import files
+from eventabs.errors_and_exit_codes import InputError
+from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit
-from eventabs.ingest.files import check_utf8
+from eventabs.ingest.files_archives_encodings import check_utf8
 from eventabs.ingest.formats.base import (
     BLANK,
     Format,
@@ -30,8 +30,8 @@ from eventabs.ingest.formats.base import (
 )
 from eventabs.ingest.inner_paths import OBJECT, Inventory, PathReader, parse_path, value_at
 from eventabs.ingest.normal_form import WHITE, as_glob
-from eventabs.language import gettext as _
-from eventabs.stop import Stop
+from eventabs.interface_language import gettext as _
+from eventabs.stop_request import Stop
 
 _SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 _HEAD: Final = 1 << 16  # bytes that are read for the shape

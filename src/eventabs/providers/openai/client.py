@@ -18,7 +18,7 @@ import httpx
 import orjson
 from httpx_aiohttp import AiohttpTransport
 
-from eventabs.errors import (
+from eventabs.errors_and_exit_codes import (
     ConfigError,
     EndpointError,
     FatalEndpointError,
@@ -27,9 +27,9 @@ from eventabs.errors import (
     TransientError,
     UnavailableError,
 )
-from eventabs.language import gettext as _
+from eventabs.interface_language import gettext as _
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling, is_loopback
-from eventabs.providers.openai.errors import (
+from eventabs.providers.openai.endpoint_errors import (
     ErrorContext,
     UnsupportedParameterError,
     find_error,
@@ -49,7 +49,7 @@ from eventabs.providers.openai.wire import (
     parse_json,
     redacted_line,
 )
-from eventabs.records import FinishReason, OnContent, Reply, Request
+from eventabs.shared_records import FinishReason, OnContent, Reply, Request
 
 # What breaks an exchange below HTTP; see `translate_error`.
 WIRE_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnreadableBodyError)

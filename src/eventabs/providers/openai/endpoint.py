@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from eventabs.errors import ConfigError
-from eventabs.language import gettext as _
+from eventabs.errors_and_exit_codes import ConfigError
+from eventabs.interface_language import gettext as _
 
 
 @dataclass(frozen=True, slots=True)

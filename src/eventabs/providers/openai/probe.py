@@ -4,13 +4,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from eventabs.errors import RejectedRequestError, TransientError
-from eventabs.language import gettext as _
+from eventabs.errors_and_exit_codes import RejectedRequestError, TransientError
+from eventabs.interface_language import gettext as _
 from eventabs.providers.openai.client import Channel, OpenAIProvider, parse_address
 from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
-from eventabs.providers.openai.errors import find_error, make_error
+from eventabs.providers.openai.endpoint_errors import find_error, make_error
 from eventabs.providers.openai.wire import grammar_parameter, parse_json, redacted_line
-from eventabs.records import Reply, Request, Usage
+from eventabs.shared_records import Reply, Request, Usage
 
 # names of a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio
 _CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")

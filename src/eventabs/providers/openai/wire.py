@@ -18,7 +18,7 @@ from urllib.parse import quote
 import orjson
 
 from eventabs.providers.openai.endpoint import GrammarField, Sampling
-from eventabs.records import FinishReason, Reply, Request, Usage
+from eventabs.shared_records import FinishReason, Reply, Request, Usage
 
 # Parameters that a request can do without; max_completion_tokens takes the place of max_tokens.
 DROPPABLE = frozenset({"response_format", "stream_options", "temperature", "seed", "max_tokens"})

@@ -19,16 +19,15 @@ import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from eventabs import __version__, language
-from eventabs.errors import StorageError, UsageError
+from eventabs import __version__, interface_language as language
+from eventabs.errors_and_exit_codes import StorageError, UsageError
 from eventabs.inspection import ReportFacts, Share, TokenUse, UserFacts
-from eventabs.language import gettext as _
+from eventabs.interface_language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.store import replace_file
-from eventabs.views import messages
-from eventabs.views.console import one_line
-from eventabs.views.messages import average, count, duration, money, share
-from eventabs.views.report.records import (
+from eventabs.views import words_and_figures as messages
+from eventabs.views.output_streams import one_line
+from eventabs.views.report.page_data import (
     PackedCalls,
     PackedUsers,
     Sums,
@@ -38,6 +37,7 @@ from eventabs.views.report.records import (
     visible_lines,
     zone_note,
 )
+from eventabs.views.words_and_figures import average, count, duration, money, share
 
 NAME: Final = "report.html"
 HUES: Final = 10

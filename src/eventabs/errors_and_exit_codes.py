@@ -1,0 +1,192 @@
+"""What can go wrong, and what the exit code is then.
+
+EventabsError                   one line for people: what is wrong and the next step
+├── UsageError                  exit 2: wrong usage, bad input or config, changed settings
+│   ├── InputError              an export that cannot be read
+│   ├── ConfigError             a wrong setting, template, vocabulary or rules file
+│   │   └── WrongSettingsError  wrong settings, each with where it was set
+│   └── RunDirectoryError       a run directory that is in use, taken, damaged or from elsewhere
+└── StoppedError                exit 1: the run could not go on; it is saved and can be resumed
+    ├── LimitReachedError       a limit that the user set
+    ├── StorageError            the run directory cannot be written (read-only, gone)
+    │   └── DiskFullError       there is no room for it
+    └── EndpointError           a call that ended without a readable answer
+        ├── FatalEndpointError  no call can succeed: key, quota, model, address, a wait of hours
+        ├── TransientError      may succeed later: connection, timeout, 408 409 425 429 5xx
+        │   ├── RateLimitedError  429 and its like, with the wait that the server asks for
+        │   ├── UnavailableError  no server is there, or it is not ready: refused connections, 503
+        │   │   └── CapacityError a cheaper tier has no room now; nobody was too fast
+        │   ├── MachineLostError  the machine of a cluster that made the call is gone; others go on
+        │   └── NoContentError    the request was taken, and nothing came in time: a queue, or a server that hangs
+        ├── ModeratedError      the endpoint refuses the content
+        ├── ContextTooLongError the request is longer than the model's context
+        └── RejectedRequestError  any other 4xx: this request will never be accepted as it is
+"""
+
+import errno
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Final, NamedTuple
+
+from eventabs.interface_language import gettext as _
+
+_POSITION: Final = re.compile(r"\(at line (\d+), column (\d+)\)$")
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an OSError
+
+
+class EventabsError(Exception):
+    """Base of all errors that people meet; each of its arguments is one line in their language."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.args))
+
+
+class UsageError(EventabsError):
+    """Something that the caller has to correct before anything can run."""
+
+    exit_code = 2
+
+
+class InputError(UsageError):
+    """An export or profiles file that cannot be read. `proposal`: tables of the config file that may mend it."""
+
+    proposal = ""
+
+
+class ConfigError(UsageError):
+    """A wrong setting, template, vocabulary or rules file."""
+
+
+class SettingFault(NamedTuple):
+    """What is wrong with the setting `key` (run.rpm), alone and as a line that says where it was set.
+
+    `passed`: by the caller, neither in a file nor in the environment.
+    """
+
+    key: str
+    what: str
+    line: str
+    passed: bool
+
+
+class WrongSettingsError(ConfigError):
+    """Wrong settings, a line for each."""
+
+    def __init__(self, faults: Sequence[SettingFault]) -> None:
+        super().__init__(*(fault.line for fault in faults))
+        self.faults = faults
+
+
+class RunDirectoryError(UsageError):
+    """A run directory that is in use, already holds a run, is damaged or is not one."""
+
+
+class StoppedError(EventabsError):
+    """The run could not go on; what was reached is saved."""
+
+
+class LimitReachedError(StoppedError):
+    """A limit set by the user (cost, tokens) was reached."""
+
+
+class StorageError(StoppedError):
+    """The run directory cannot be written any more."""
+
+
+class DiskFullError(StorageError):
+    """There is no room on the disk, or the quota is used up."""
+
+
+class EndpointError(StoppedError):
+    """A call that ended without a readable answer. `status` is the HTTP status, None without one."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Come back from another process as it was, whatever the class is made with."""
+        return type(self).__new__, (type(self), *self.args), vars(self)
+
+
+class FatalEndpointError(EndpointError):
+    """No call can succeed until the user changes something (key, quota, model, address) or hours pass."""
+
+
+class TransientError(EndpointError):
+    """The same call may succeed later. `wait_seconds` is the endpoint's own demand, None if it named none."""
+
+    def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.wait_seconds = wait_seconds
+
+
+class RateLimitedError(TransientError):
+    """The endpoint asks for fewer requests."""
+
+
+class UnavailableError(TransientError):
+    """No server accepts connections, or the one that does is not ready, as while it loads its model."""
+
+
+class CapacityError(UnavailableError):
+    """A cheaper tier has no capacity now."""
+
+
+class NoContentError(TransientError):
+    """The server took the request and sent no content in time: it has a queue, or it hangs."""
+
+
+class MachineLostError(TransientError):
+    """The machine of a cluster that made the call is gone or does not answer; another one may make it."""
+
+
+class ModeratedError(EndpointError):
+    """The endpoint's moderation refused the content of the request."""
+
+
+class ContextTooLongError(EndpointError):
+    """The request does not fit the model's context."""
+
+
+class RejectedRequestError(EndpointError):
+    """A 4xx that no repetition will change."""
+
+
+def out_of_memory(error: Exception) -> StoppedError:
+    """Return the error for a process that gets no more memory."""
+    message = _(
+        "out of memory ({error}); give the process more (ulimit -v, the limit of its container), or end others. A run goes on"
+        " with: eventabs resume"
+    )
+    return StoppedError(message.format(error=str(error).partition("\n")[0] or type(error).__name__))
+
+
+def toml_fault(error: ValueError) -> str:
+    """Return what tomllib's error means, with line and column, in the language in force."""
+    text, place = str(error), _POSITION.search(str(error))
+    fault = next((words for beginning, words in _toml_words() if text.startswith(beginning)), text)
+    if place is None:
+        return _("at the end of the file: {fault}").format(fault=fault)
+    return _("line {line}, column {column}: {fault}").format(line=place[1], column=place[2], fault=fault)
+
+
+def _toml_words() -> Iterator[tuple[str, str]]:
+    """Yield how messages of tomllib begin, and what they mean."""
+    yield "Invalid value", _("this is no value; a text stands in quotes")
+    yield "Expected '='", _("= is missing behind the key")
+    yield "Expected ']", _("] is missing behind the name of the table")
+    yield "Expected newline", _("something follows the value; each setting has a line of its own")
+    yield "Unclosed array", _("the list has no closing ]")
+    yield "Unclosed inline table", _("the table has no closing }")
+    yield "Unescaped", _("a backslash in a text; write it twice, or put the text in single quotes")
+    yield "Invalid date", _("there is no such date or time")
+    for beginning in ("Unterminated", "Illegal character", "Found invalid character", 'Expected "'):
+        yield beginning, _("a text has no closing quote, or holds a character that it may not hold")
+    for beginning in ("Cannot", "Duplicate"):
+        yield beginning, _("a key or table of this name stands in the file already")
+    for beginning in ("Invalid statement", "Invalid initial character"):
+        yield beginning, _("a key is of letters, digits, - and _; any other stands in quotes")

@@ -1,0 +1,668 @@
+"""The files of an export: names, archives, encodings, and what is no export at all."""
+
+import codecs
+import fnmatch
+import glob
+import gzip
+import hashlib
+import io
+import os
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple, cast
+
+import zstandard
+
+from eventabs.errors_and_exit_codes import NO_ROOM, ConfigError, DiskFullError, InputError, StorageError
+from eventabs.interface_language import gettext as _
+from eventabs.object_stores import is_address
+from eventabs.shared_records import Event, Journey
+from eventabs.stop_request import Stop
+
+# The schemes of databases, each with a command that writes a query's rows as CSV.
+_RECIPES: Final = {
+    scheme: recipe
+    for schemes, recipe in (
+        (
+            "postgres postgresql redshift",
+            r'psql ADDRESS -c "\copy (SELECT ...) TO STDOUT CSV HEADER" | eventabs run -',
+        ),
+        ("mysql mariadb", 'mysql --batch -e "SELECT ..." DATABASE | eventabs run -'),
+        ("clickhouse", 'clickhouse-client --query "SELECT ... FORMAT CSVWithNames" | eventabs run -'),
+        ("mongodb mongodb+srv", "mongoexport --uri ADDRESS --collection NAME | eventabs run -"),
+        (
+            "bigquery",
+            'bq query --format=csv --nouse_legacy_sql --max_rows=1000000 "SELECT ..." | eventabs run -',
+        ),
+    )
+    for scheme in schemes.split()
+}
+_OTHER_DATABASES: Final = re.compile("jdbc|odbc|mssql|sqlserver|oracle|snowflake|hive|presto|trino|redis")
+_DATABASE: Final = re.compile(r"(?:jdbc:)?([a-z][a-z0-9+]*):", re.IGNORECASE)
+
+_PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
+_ZIP: Final = b"PK\x03\x04"
+_OLE: Final = b"\xd0\xcf\x11\xe0"
+_DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx", ".odp", ".key")
+_TEXTS: Final = (".md", ".markdown", ".rst", ".adoc", ".tex")
+_XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
+_WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
+_MADE: Final = Event.model_fields.keys() - {"outside"}, Journey.model_fields.keys()  # always there
+_MARK: Final = b"\xef\xbb\xbf"
+
+
+def refuse_database(name: str) -> None:
+    """Raise InputError if `name` is the address of a database. The address is not shown: it may have a password."""
+    found = _DATABASE.match(name)
+    scheme = found[1].lower() if found else ""
+    _driver, _colon, product = scheme.partition("+")
+    if recipe := _RECIPES.get(scheme) or _RECIPES.get(scheme.removesuffix(f"+{product}")):
+        message = _("{scheme}:// names a database; let its own client write the rows: {recipe}")
+        raise InputError(message.format(scheme=scheme, recipe=recipe))
+    if _OTHER_DATABASES.fullmatch(scheme):
+        message = _(
+            "{scheme}:// names a database; let its own client write the rows as CSV with a header:"
+            " CLIENT ... | eventabs run -"
+        )
+        raise InputError(message.format(scheme=scheme))
+
+
+def refuse_document(path: str, start: bytes) -> None:
+    """Raise InputError if a file is a PDF, a picture, a web page, XML or a text document, by its first bytes or name."""
+    if start.startswith(b"%PDF"):
+        message = _("{path} is a PDF; ask its source for the rows as CSV, JSON lines or Parquet")
+    elif start.startswith(_PICTURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
+        message = _("{path} is a picture; ask its source for the rows as CSV, JSON lines or Parquet")
+    elif start.startswith(b"{\\rtf") or (
+        start.startswith((_ZIP, _OLE)) and Path(path).suffix.lower() in _DOCUMENTS
+    ):
+        message = _("{path} is a text document; copy its table to a spreadsheet and save that as CSV")
+    elif _WEB_PAGE.match(start.removeprefix(_MARK)):
+        message = _(
+            "{path} is a web page, perhaps of a login or an error; download the export itself, as CSV or JSON lines"
+        )
+    elif _XML.match(start.removeprefix(_MARK)):
+        message = _(
+            "{path} is XML, not a table of behaviors; export the rows as CSV, JSON lines or Parquet"
+            " (what `eventabs export` wrote are events: the input is what they were made from)"
+        )
+    elif Path(path).suffix.lower() in _TEXTS:
+        message = _("{path} is a text, not a table of behaviors; name a file with a row for each behavior")
+    else:
+        return
+    raise InputError(message.format(path=path))
+
+
+def refuse_events(path: str, columns: Collection[str]) -> None:
+    """Raise InputError if a file has the columns of events or journeys, as runs and exports write them."""
+    if any(set(columns) >= made for made in _MADE):
+        message = _(
+            "{path} holds events that eventabs has made, not behaviors; name the export that they were made from,"
+            " or look at them with eventabs show"
+        )
+        raise InputError(message.format(path=path))
+
+
+_CHUNK: Final = 1 << 20
+_HEAD: Final = 1 << 16
+_SHOWN: Final = 300  # characters that a file name cannot have
+_KINDS: Final = 5  # files named in a message
+LONGEST_LINE: Final = 64 << 20  # bytes
+_OF_A_RUN: Final = "ledger.sqlite"
+
+
+class NotUtf8Error(InputError):
+    """A file that is not UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What one pass over a file's bytes finds."""
+
+    sha256: bytes
+    lines: int  # a last line without a newline counts
+    one_newline: bool  # every line ends in LF, or every line ends in CRLF
+    longest: int  # bytes; an upper bound of the longest line, in whole chunks
+
+    def of_user(self, user: str) -> "Content":
+        """Return the content as that of `user`; unchanged for ""."""
+        return replace(self, sha256=hashlib.sha256(self.sha256 + user.encode()).digest()) if user else self
+
+
+class FileStamp(NamedTuple):
+    """Identity of a file: its sha256, and size and time of change, which cheaply show that it is the same."""
+
+    path: str
+    size: int
+    modified_ns: int
+    sha256: str
+
+    def now(self) -> "FileStamp | None":
+        """Return the current stamp, None if the file is gone. Reads the content only if needed."""
+        try:
+            status = Path(self.path).stat()
+            if (status.st_size, status.st_mtime_ns) == (self.size, self.modified_ns):
+                return self
+            return stamp(self.path)
+        except OSError:
+            return None
+
+
+def stamp(path: str, sha256: bytes | None = None) -> FileStamp:
+    """Return the stamp of a file. Reads the content unless its `sha256` is given. Raises OSError."""
+    with Path(path).open("rb") as file:
+        status = os.fstat(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").digest() if sha256 is None else sha256
+    return FileStamp(str(Path(path).absolute()), status.st_size, status.st_mtime_ns, digest.hex())
+
+
+def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the files that `paths` (files and globs) name, sorted, each once; for an archive the exports inside.
+
+    A name that exists is literal, whatever its characters. `excluded`: files that folders and globs leave
+    out. Addresses of objects are skipped. Raises InputError, also for the address of a database.
+    """
+    for path in paths:
+        refuse_database(path)
+    others = {Path(path).resolve() for path in excluded}
+    found = {
+        each
+        for path in paths
+        if not is_address(path)
+        for each in _matches(path)
+        if each == path or Path(each).resolve() not in others
+    }
+    by_identity: dict[tuple[int, int, str], str] = {}
+    for path in sorted(found):
+        file, member = archive_and_member(path) or (path, "")
+        status = Path(file).stat()
+        by_identity.setdefault((status.st_dev, status.st_ino, member), path)
+    for path in by_identity.values():
+        if Path(path).is_file():
+            refuse_document(path, first_bytes(path))
+    return tuple(dict.fromkeys(each for path in by_identity.values() for each in members(path)))
+
+
+def inspect(path: str, *, binary: bool = False) -> Content:
+    """Read the file once. Raises InputError if it cannot be read, is empty or, unless `binary`, is not text."""
+    digest = hashlib.sha256()
+    lines = returns = pairs = newline_free = longest = 0
+    last = b""
+    try:
+        with Path(path).open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                if not last and not binary:
+                    refuse_binary(path, chunk[:_HEAD])
+                digest.update(chunk)
+                newlines = chunk.count(b"\n")
+                lines += newlines
+                if b"\r" in chunk or last == b"\r":
+                    returns += chunk.count(b"\r")
+                    pairs += chunk.count(b"\r\n") + (last == b"\r" and chunk.startswith(b"\n"))
+                newline_free = 0 if newlines else newline_free + 1
+                longest = max(longest, (newline_free + 2) * _CHUNK)
+                last = chunk[-1:]
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if not last:
+        message = _("{path} is empty; name a file with a row for each behavior")
+        raise InputError(message.format(path=path))
+    all_lf, all_crlf = returns == 0, returns == pairs == lines
+    return Content(digest.digest(), lines + (last != b"\n"), all_lf or all_crlf, longest)
+
+
+def refuse_endless_lines(path: str, content: Content) -> None:
+    """Raise InputError if a line is too long to read."""
+    if content.longest > LONGEST_LINE:
+        message = _("{path} has a line longer than {limit} MB; export one row a line")
+        raise InputError(message.format(path=path, limit=LONGEST_LINE >> 20))
+
+
+def fingerprint(digests: Iterable[bytes]) -> str:
+    """Return the sha256 of the files' identities, regardless of names and order."""
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+
+
+def first_bytes(path: str) -> bytes:
+    """Return the first bytes of a file. Raises InputError if it cannot be read."""
+    try:
+        with open_binary(path) as file:
+            return file.read(_HEAD)
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def head(path: str, size: int) -> list[str]:
+    """Return the first lines of a file that fit into `size` bytes; the first line is whole. Raises InputError if they are not UTF-8."""
+    with Path(path).open("rb") as file:
+        first = file.readline(LONGEST_LINE)
+        rest = file.read(max(0, size - len(first)))
+        whole = not file.read(1)
+    if not whole:
+        rest = rest[: rest.rfind(b"\n") + 1]
+    start = first + rest
+    try:
+        return start.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, start.count(b"\n", 0, error.start) + 1) from None
+
+
+def lines(path: str, shown: str = "") -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line. Raises NotUtf8Error, if it is given the name to show of the file."""
+    with Path(path).open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8", "strict" if shown else "replace")
+            except UnicodeDecodeError:
+                raise not_utf8(shown, number) from None
+            yield number, text.rstrip("\r\n")
+
+
+def windows(path: str, count: int, size: int) -> Iterable[str]:
+    """Yield whole lines from `count` places spread evenly over a file, `size` bytes at each."""
+    end = Path(path).stat().st_size
+    with Path(path).open("rb") as file:
+        for number in range(1, count + 1):
+            file.seek(end * number // (count + 1))
+            yield from file.read(size).decode("utf-8", errors="replace").split("\n")[1:-1]
+
+
+@contextmanager
+def copies_written(folder: Path) -> Iterator[None]:
+    """Turn OSErrors into a StorageError about the folder of the copies."""
+    try:
+        yield
+    except OSError as error:
+        message = _("{folder} cannot be written: {cause}; make room and start again")
+        kind = DiskFullError if error.errno in NO_ROOM else StorageError
+        raise kind(message.format(folder=folder, cause=error.strerror)) from None
+
+
+def not_utf8(path: str, line: int) -> NotUtf8Error:
+    """Return the error for a file of uncertain encoding."""
+    message = _(
+        "{path} is not UTF-8 (line {line}), and what it is, is not certain; name it: [input] encoding"
+    )
+    return NotUtf8Error(message.format(path=path, line=line))
+
+
+def no_room(what: str) -> DiskFullError:
+    """Return the error for a disk without room for the scratch files."""
+    message = _("there is no room left for reading {what}; make room and start again")
+    return DiskFullError(message.format(what=what))
+
+
+def unreadable(path: str, error: OSError) -> InputError | StorageError:
+    """Return the error for a file that the system cannot read, or has no room to unpack."""
+    if error.errno in NO_ROOM:
+        return no_room(path)
+    message = _("{path} cannot be read: {cause}; check its permissions")
+    return InputError(message.format(path=path, cause=error.strerror))
+
+
+def _matches(path: str) -> list[str]:
+    with suppress(OSError, ValueError):  # a name that is too long or has a NUL
+        if Path(path).is_dir():
+            return _in_folder(path)
+        if Path(path).exists() or archive_and_member(path):
+            return [path]
+        matched = glob.glob(path, recursive=True)  # noqa: PTH207 - a Path cannot glob an absolute pattern
+        if matches := [match for match in matched if Path(match).is_file()]:
+            return matches
+    if glob.has_magic(path):
+        message = _("no file matches {path}; check the pattern and the current folder")
+    else:
+        message = _("{path} does not exist; check the name and the current folder")
+    raise InputError(message.format(path=path[:_SHOWN]))
+
+
+def _in_folder(path: str) -> list[str]:
+    """Return the files of a folder and its subfolders, without hidden files and those of runs."""
+    found: list[str] = []
+    for folder, folders, names in os.walk(path):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not (Path(folder) / name / _OF_A_RUN).exists()
+        ]
+        found += [str(Path(folder) / name) for name in names if is_readable(name)]
+    if found:
+        return found
+    kinds = Counter(each.suffix.lower() for each in Path(path).iterdir() if each.is_file() and each.suffix)
+    message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files")
+    if kinds:
+        message = _(
+            "{path} holds no export, but {found}; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files,"
+            " or a file in it to hear how to read it"
+        )
+    others = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_KINDS))
+    raise InputError(message.format(path=path, found=others))
+
+
+def is_readable(name: str) -> bool:
+    """Whether a file with this name is read as part of a folder."""
+    is_export = READABLE.search(name.lower()) or name.lower().endswith(".zip")
+    return not name.startswith(_HIDDEN) and bool(is_export)
+
+
+def refuse_binary(path: str, start: bytes) -> None:
+    """Raise InputError if a file's first bytes are not UTF-8 text."""
+    if b"\0" not in start:
+        return
+    text = start.decode(errors="replace").rstrip("\ufffd")  # the last character may be cut
+    if start.count(b"\0") * 100 > len(start) or "\ufffd" in text:
+        message = _("{path} is a binary file; export the behaviors as JSON lines, CSV or Parquet")
+        raise InputError(message.format(path=path))
+
+
+READABLE: Final = re.compile(
+    r"\.(?:(?:jsonl|ndjson|json|csv|tsv|parquet)(?:\.(?:gz|zst))?|xlsx|xlsm|xls|sqlite3?|duckdb)$"
+)
+_MAGIC: Final = (b"PK\3\4", b"PK\5\6")
+_NAME: Final = slice(30, 50)  # offset of the first member's name in a zip file
+_OF_A_WORKBOOK: Final = (b"[Content_Types].xml", b"_rels/", b"xl/", b"docProps/", b"mimetype")
+_ARCHIVES: Final = (".zip", ".rar", ".7z", ".tar", ".tar.gz", ".tgz")
+_HIDDEN: Final = (".", "_", "~$")
+# Text seldom shrinks more than 50 times; zip bombs shrink a thousand times and more.
+_MOST_TIMES_LARGER: Final = 200
+_ALWAYS_ALLOWED: Final = 256 << 20  # bytes
+_PROTECTED: Final = 1  # the flag of an encrypted member
+
+
+def is_zip(start: bytes) -> bool:
+    """Whether a file with this beginning is a zip file of any kind."""
+    return start.startswith(_MAGIC)
+
+
+def is_workbook(start: bytes) -> bool:
+    """Whether a file with this beginning is a zip file with the parts of an office document."""
+    return is_zip(start) and start[_NAME].startswith(tuple(name[:20] for name in _OF_A_WORKBOOK))
+
+
+def archive_and_member(path: str) -> tuple[str, str] | None:
+    """Return the archive and the member (or pattern of members) that a path names; None if it names none."""
+    for slash in re.finditer("/", path):
+        archive = path[: slash.start()]
+        if archive and Path(archive).is_file():
+            return (archive, path[slash.end() :]) if _is_archive(archive) else None
+    return None
+
+
+def file_of(path: str) -> str:
+    """Return the file on the disk that a path names or leads into."""
+    return (archive_and_member(path) or (path, ""))[0]
+
+
+def members(path: str) -> list[str]:
+    """Return the exports in an archive, all or those that match the path's pattern; any other file itself.
+
+    Raises InputError for a member that is encrypted, an archive itself, or far too large.
+    """
+    archive, pattern = archive_and_member(path) or (path, "*")
+    if not _is_archive(archive):
+        return [path]
+    with _opened(archive) as file:
+        infos = [
+            info
+            for info in file.infolist()
+            if not info.is_dir()
+            and fnmatch.fnmatchcase(info.filename, pattern)
+            and not any(part.startswith(_HIDDEN) for part in info.filename.split("/"))
+        ]
+    found = [info for info in infos if READABLE.search(info.filename.lower())]
+    if within := next((info for info in infos if info.filename.lower().endswith(_ARCHIVES)), None):
+        message = _("{path} holds an archive itself ({member}); unpack it")
+        raise InputError(message.format(path=archive, member=within.filename))
+    if any(info.flag_bits & _PROTECTED for info in infos):
+        message = _("{path} is protected by a password; unpack it, and name the files")
+        raise InputError(message.format(path=archive))
+    if not found:
+        message = _("{path} holds no export; it needs .jsonl, .csv, .tsv, .parquet or .xlsx files inside")
+        raise InputError(message.format(path=path))
+    refuse_bomb(archive, Path(archive).stat().st_size, found)
+    return [f"{archive}/{name}" for name in sorted({info.filename for info in found})]
+
+
+def refuse_bomb(path: str, size: int, infos: list[zipfile.ZipInfo]) -> None:
+    """Raise InputError if the members of a zip file of `size` bytes unpack to far more than exports do.
+
+    Readers never read more than the stated size.
+    """
+    unpacked = sum(info.file_size for info in infos)
+    if unpacked > _ALWAYS_ALLOWED + _MOST_TIMES_LARGER * size:
+        message = _("{path} would unpack to {size} MB, {times} times its size; unpack it if you trust it")
+        raise InputError(message.format(path=path, size=unpacked >> 20, times=unpacked // max(1, size)))
+
+
+@contextmanager
+def open_binary(path: str) -> Iterator[BinaryIO]:
+    """Open a file, or a member of an archive, for reading. Raises OSError, and InputError for a broken archive."""
+    found = archive_and_member(path)
+    if not found:
+        with Path(path).open("rb") as plain:
+            yield plain
+        return
+    archive, member = found
+    try:
+        with _opened(archive) as file, file.open(member) as inside:
+            yield cast("BinaryIO", inside)
+    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError) as error:
+        raise _broken(path, error) from None
+
+
+def _is_archive(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(_NAME.stop)
+    except OSError:  # the next reader says why
+        return False
+    return is_zip(start) and not is_workbook(start)
+
+
+@contextmanager
+def _opened(archive: str) -> Iterator[zipfile.ZipFile]:
+    try:
+        try:
+            # without the flag of UTF-8, names are in the encoding of the system that packed them
+            file = zipfile.ZipFile(archive, metadata_encoding="gb18030")
+        except UnicodeDecodeError:
+            file = zipfile.ZipFile(archive)
+    except zipfile.BadZipFile as error:
+        raise _broken(archive, error) from None
+    with file:
+        yield file
+
+
+def _broken(path: str, error: Exception) -> InputError:
+    message = _("{path} cannot be unpacked ({error}); copy it again, or unpack it yourself")
+    return InputError(message.format(path=path, error=error))
+
+
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+# What tells GB18030 from another encoding that was misread: see `_looks_chinese`.
+_ENOUGH: Final = 4  # characters beyond ASCII
+_COMMON: Final = 0.8  # share of them that are everyday characters
+_COMMON_ROWS: Final = range(0xB0, 0xD8)  # the 3,755 everyday characters of GB 2312, in order of their sound
+_PUNCTUATION_ROWS: Final = (0xA1, 0xA3)
+_LAST_KOREAN_ROW: Final = 0xC8  # Korean syllables use the rows up to here, Chinese words all of them
+_BEYOND_KOREAN: Final = 0.1
+
+
+def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, str]:
+    """Return the path to read, the file itself or a `copy` in plain UTF-8, and the file's encoding.
+
+    `encoding` is a Python codec, or "" to find it. Raises InputError if it is not certain.
+    """
+    try:
+        with _decompressed(path) as file:
+            head = file.read(_HEAD)
+        packed = bool(archive_and_member(path)) or first_bytes(path).startswith((_GZIP, _ZSTD))
+        found = encoding or _marked_encoding(head)
+        if not found and _is_utf8_so_far(head):
+            if not packed:
+                return path, "utf-8"
+            with _decompressed(path) as file, copy.open("wb") as target:
+                target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
+            return str(copy), "utf-8"
+        if not packed and codecs.lookup(found or "gb18030").name in ("utf-8", "utf-8-sig"):
+            return path, "utf-8"
+        if not found:
+            refuse_binary(path, head)
+        return transcode(path, copy, stop, found)
+    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        message = _("{path} cannot be decompressed ({error}); copy it again")
+        raise InputError(message.format(path=path, error=error)) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def stored_file(path: str, copy: Path, stop: Stop) -> str:
+    """Return the path to read a binary file from: itself, or a `copy` of an archive's member."""
+    if not archive_and_member(path):
+        return path
+    with open_binary(path) as file, copy.open("wb") as target:
+        target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
+    return str(copy)
+
+
+def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[str, str]:
+    """Copy a file as UTF-8. `encoding` "": the first whose characters look like a language. Raises InputError if that is not certain."""
+    tried = [encoding] if encoding else ["gb18030"] if _is_mostly_utf8(path) else _LANGUAGES
+    for codec in tried:
+        decoder = codecs.getincrementaldecoder(codec)()
+        seen: Counter[str] = Counter()
+        with _decompressed(path) as file, copy.open("w", encoding="utf-8", newline="") as target:
+            try:
+                for chunk in stop.until(iter(lambda: file.read(_CHUNK), b"")):
+                    text = decoder.decode(chunk)
+                    if not encoding:
+                        seen.update(_BEYOND_ASCII.findall(text))
+                    target.write(text)
+                target.write(decoder.decode(b"", final=True))
+            except (UnicodeError, ValueError) as error:
+                if not encoding:
+                    continue
+                message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
+                raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
+        if encoding or _LANGUAGES[codec](seen):
+            return str(copy), codec
+    raise not_utf8(path, _line_not_utf8(path))
+
+
+def _is_mostly_utf8(path: str) -> bool:
+    """Whether more of the characters beyond ASCII are UTF-8 than not: the rest is broken, not of another encoding."""
+    seen: Counter[bool] = Counter()
+    with _decompressed(path) as file:
+        for chunk in iter(lambda: file.read(_CHUNK), b""):
+            seen.update(each == "\ufffd" for each in chunk.decode(errors="replace") if not each.isascii())
+    return seen[False] > seen[True]
+
+
+def check_codec(encoding: str) -> None:
+    """Raise ConfigError unless `encoding` is a text codec or ""."""
+    try:
+        "".encode(encoding or "utf-8")  # also refuses codecs that are not for text, such as base64
+    except LookupError:
+        message = _("[input] encoding: there is no encoding {encoding}; take one such as gb18030 or utf-16")
+        raise ConfigError(message.format(encoding=encoding)) from None
+
+
+def check_utf8(path: str, text: str) -> None:
+    """Raise NotUtf8Error with `path` and the line, unless the file `text` is UTF-8 throughout."""
+    if line := _line_not_utf8(text):
+        raise not_utf8(path, line)
+
+
+def _line_not_utf8(path: str) -> int:
+    """Return the number of the first line that is not UTF-8, 0 if there is none."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line = 1
+    with _decompressed(path) as file:
+        while True:
+            chunk = file.read(_CHUNK)
+            try:
+                line += decoder.decode(chunk, final=not chunk).count("\n")
+            except UnicodeDecodeError as error:
+                return line + error.object[: error.start].count(b"\n")
+            if not chunk:
+                return 0
+
+
+@contextmanager
+def _decompressed(path: str) -> Iterator[BinaryIO]:
+    with open_binary(path) as file:
+        magic = file.peek(4)  # type: ignore[attr-defined]  # of files and members alike, not of all streams
+        if magic.startswith(_GZIP):
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield io.BufferedReader(unpacked, _CHUNK)
+        elif magic.startswith(_ZSTD):
+            with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as unpacked:
+                yield unpacked
+        else:
+            yield file
+
+
+def _marked_encoding(head: bytes) -> str:
+    """Return the encoding by its byte order mark or the zero bytes of UTF-16, "" if there is neither."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    # delimiters, digits and line ends are ASCII: every second byte of their UTF-16 is zero
+    for codec, newline, zeros in (("utf-16-le", b"\n\0", head[1::2]), ("utf-16-be", b"\0\n", head[::2])):
+        if newline in head and zeros.count(0) * 4 > len(zeros) and b"\0\0" not in head.replace(newline, b""):
+            return codec
+    return ""
+
+
+def _is_utf8_so_far(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _looks_chinese(seen: Counter[str]) -> bool:
+    """Whether the characters of a text read as GB18030 are those of Chinese.
+
+    Other encodings also decode, but to rare characters; Korean ones to the first half of the common ones.
+    """
+    rows: Counter[int] = Counter()  # of GB 2312; 0 for what it lacks
+    for char, count in ((char, count) for word, count in seen.items() for char in word):
+        if not char.isascii():
+            rows[(char.encode("gb2312", errors="ignore") or b"\0")[0]] += count
+    common = sum(rows[row] for row in (*_COMMON_ROWS, *_PUNCTUATION_ROWS))
+    late = sum(rows[row] for row in _COMMON_ROWS if row > _LAST_KOREAN_ROW)
+    total = rows.total()
+    return total >= _ENOUGH and common >= _COMMON * total and late >= _BEYOND_KOREAN * total
+
+
+def _looks(words: str, share: float) -> Callable[[Counter[str]], bool]:
+    """Return whether a `share` of the words with letters beyond ASCII have a form."""
+    form = re.compile(words)
+
+    def test(seen: Counter[str]) -> bool:
+        fitting = sum(seen[word] for word in seen if form.fullmatch(word))
+        return fitting >= share * seen.total() and sum(map(len, seen)) >= _ENOUGH
+
+    return test
+
+
+# The encodings that are tried, and whether the words of a text that was read by one look like its language.
+_BEYOND_ASCII: Final = re.compile(r"[^\s,;|\"']*[^\x00-\x7f][^\s,;|\"']*")
+_LANGUAGES: Final[dict[str, Callable[[Counter[str]], bool]]] = {
+    "gb18030": _looks_chinese,
+    "cp932": _looks(".*[ぁ-ヿ].*", 0.3),
+    "cp949": _looks("[ -~가-힣]+", 0.9),
+    "cp1251": _looks("[^A-Za-z\x80-\u03ff\u0500-\uffff]+", 0.9),
+    # in words of Western languages ASCII letters stand beside others
+    "cp1252": _looks("(?=.*[A-Za-z]|.$)[ -~À-ÏÑ-ÖØ-Üß-ïñ-öø-ü‘’“”–—…€ºª°«»¿¡]+", 0.95),
+}

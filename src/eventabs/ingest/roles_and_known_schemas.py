@@ -1,0 +1,381 @@
+"""How the rows of a file are read: by the columns of its roles, or by the schema of a known tool.
+
+A schema is a TOML file that maps fields to roles, by the name of the event. Both become SQL over the values at their
+paths; everything behind the rows is shared.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+
+from eventabs.errors_and_exit_codes import ConfigError, InputError, toml_fault
+from eventabs.ingest.column_names import ROLES, fit, plain, stated_unit
+from eventabs.ingest.formats import CONSTANT, Format, Query, Wanted
+from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
+from eventabs.ingest.normal_form import quoted, quoted_list
+from eventabs.ingest.roles_of_columns import BEHIND, alternatives, input_table, refuse_absent_columns
+from eventabs.interface_language import gettext as _
+from eventabs.shared_records import DurationUnit
+
+NO_SCHEMA: Final = "none"  # as the schema: columns are found by name
+NON_BEHAVIOR: Final = "non_behavior"  # the problem of a row that is not a behavior
+_EVENT: Final = "event"  # the role of the event's name
+_MILLISECONDS: Final = "milliseconds"  # the role of a duration, by its unit
+_ROLES: Final = (*ROLES, _EVENT, _MILLISECONDS)
+_ANY: Final = "*"
+_NAMED: Final = 0.7  # how well a column's name fits a role
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(lambda it: (it,) if isinstance(it, str) else it)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EventRule(_Table):
+    """A rule for events with some names (`*` matches any characters): their action, and paths by role."""
+
+    names: Texts
+    action: str = ""
+    columns: dict[str, Texts] = {}
+
+
+class Schema(_Table):
+    """What the rows of a tool's export mean. Of several paths the first with a value counts.
+
+    `recognized_by`: sets of paths; a file has all paths of one set. `non_behaviors`: values by path (or `event`) of rows
+    that are no behaviors. `technical`: columns that say nothing of the behavior. `one_user`: the user
+    if no column names one; `action`: the action if there is no event's name. `utc`: times without a zone are in UTC. `absent`: values that mean none.
+    """
+
+    name: str = ""
+    title: str
+    source: Texts = ()
+    read: Any = None
+    recognized_by: tuple[Texts, ...]
+    columns: dict[str, Texts]
+    events: tuple[EventRule, ...] = ()
+    non_behaviors: dict[str, Texts] = {}
+    technical: Texts = ()
+    absent: Texts = ()
+    action: str = ""
+    one_user: str = ""
+    utc: bool = False
+    header: Texts = ()
+    header_pattern: str = ""
+
+    @model_validator(mode="after")
+    def _has_known_roles(self) -> Self:
+        for columns in (self.columns, *(rule.columns for rule in self.events)):
+            if unknown := [role for role in columns if role not in _ROLES]:
+                message = _("there is no role {role}; the roles are {roles}")
+                raise ValueError(message.format(role=unknown[0], roles=", ".join(_ROLES)))
+        return self
+
+    def fits(self, inventory: Inventory) -> int:
+        """Return the number of fields that recognize the file, 0 if it is not from this tool."""
+        sets = (each for each in self.recognized_by if all(map(inventory.has, each)))
+        return max(map(len, sets), default=0)
+
+
+class Reading:
+    """How the rows of one file are read: the columns and paths of each role, by the rules of a schema if it has one.
+
+    `named`: columns by role as settings name them; without a schema, those of all roles.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        named: Mapping[str, str],
+        schema: Schema = Schema(title="", recognized_by=(), columns={}),
+        *,
+        has_user: bool = False,
+    ) -> None:
+        self.schema = schema
+        self._has_user = has_user
+        self._named = {role: tuple(alternatives(path, inventory)) for role, path in named.items() if path}
+        self._inventory = inventory
+        columns = {role: self._here(paths) for role, paths in {**schema.columns, **self._named}.items()}
+        self._columns = {role: paths for role, paths in columns.items() if paths}
+        self._aliases: dict[str, str] = {}
+        others = {_EVENT: self._here(path for path in schema.non_behaviors if path != _EVENT)}
+        for by_role in (self._columns, *map(self._of_rule, schema.events), others):
+            for path in chain.from_iterable(by_role.values()):
+                if path[0] != CONSTANT:
+                    self._aliases.setdefault(path, f"v{len(self._aliases)}")
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The paths by role in order of trial, such as `userId | anonymousId`, or `"me"`: a constant."""
+        constant = f'"{self.schema.one_user}"'
+        return {role: BEHIND.join(paths) or constant for role, paths in self._shown().items()}
+
+    @property
+    def says_less(self) -> bool:
+        """Whether a column of the file has an object where the schema finds none, or a user where it takes all rows as one person's."""
+        columns = (self.schema.columns, *(rule.columns for rule in self.schema.events))
+        lacks_things = "item" not in self.roles and any("item" in each for each in columns)
+        is_of_one = bool(self.schema.one_user) and not (self._has_user or self.user_columns)
+        lacking = {role for role, lacks in (("item", lacks_things), ("user", is_of_one)) if lacks}
+        return any(fit(name, role) > _NAMED for role in lacking for name in self.unused)
+
+    @property
+    def known_roles(self) -> Collection[str]:
+        """The roles that a row may have; with a schema, all."""
+        return ROLES if self.schema.name else self._columns.keys()
+
+    @property
+    def unit(self) -> DurationUnit | None:
+        """The unit that the name of the duration's column states, None without one and with a schema."""
+        names = self._place(self._columns["duration"][0]).names if "duration" in self._columns else ()
+        if self.schema.name or not names:
+            return None
+        return stated_unit(" ".join(names[-2:])) or stated_unit(names[-1])
+
+    @property
+    def user_columns(self) -> tuple[str, ...]:
+        """The paths that name the user."""
+        return self._columns.get("user", ())
+
+    @property
+    def places(self) -> dict[str, tuple[InnerPath, ...]]:
+        """The same as paths, none for a constant."""
+        return {
+            role: tuple(self._place(path) for path in paths if path[0] != CONSTANT)
+            for role, paths in self._shown().items()
+        }
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The columns that have no role and are not technical."""
+        used = {self._place(path).column for path in self._aliases} | set(self.schema.technical)
+        return tuple(column for column in self._inventory.columns if column not in used)
+
+    def _place(self, path: str) -> InnerPath:
+        return self._inventory.find(path) or InnerPath(path)
+
+    def _shown(self) -> dict[str, list[str]]:
+        found: dict[str, dict[str, None]] = {}
+        for columns in (self._columns, *map(self._of_rule, self.schema.events)):
+            for role, paths in columns.items():
+                shown = {_EVENT: "action", _MILLISECONDS: "duration"}.get(role, role)
+                if paths:
+                    found.setdefault(shown, {}).update(dict.fromkeys(paths))
+        if self._has_user:
+            found.pop("user", None)
+        elif not found.get("user") and self.schema.one_user:
+            found["user"] = {}
+        if not found.get("time") and "end" in found:
+            found["time"] = found["end"]
+        return {role: list(found[role]) for role in ROLES if role in found}
+
+    @property
+    def wanted(self) -> Wanted:
+        """What to read from the file. A broken row keeps the first column of the user."""
+        first = next((path for path in self.user_columns if path in self._aliases), "")
+        return [(alias, path) for path, alias in self._aliases.items()] + [("user", first)]
+
+    def select(self, query: Query, digest: str) -> Query:
+        """Return the query of the roles, and of the SQL `digest`, over a query of `wanted` and what that needs."""
+        roles = ", ".join(f'{self._role(role)} AS "{role}"' for role in ROLES)
+        if not self.schema.name:
+            return replace(query, sql=f"SELECT line, problem, {roles}, {digest} AS digest FROM ({query.sql})")
+        absent = quoted_list(self.schema.absent)
+        values = ", ".join(
+            f"CASE WHEN trimmed({alias}) NOT IN ({absent}) THEN trimmed({alias}) END AS {alias}"
+            if absent
+            else f"trimmed({alias}) AS {alias}"
+            for alias in self._aliases.values()
+        )
+        event = self._first(self._columns.get(_EVENT, ()))
+        if self.schema.action:
+            event = f"coalesce({event}, {quoted(self.schema.action)})"
+        return replace(
+            query,
+            sql=f"""SELECT line, {self._problem()} AS problem, {roles}, digest FROM (
+                SELECT *, plain_word({_EVENT}) AS word FROM (
+                    SELECT *, {event} AS {_EVENT} FROM (SELECT * REPLACE ({values}), {digest} AS digest FROM ({query.sql}))))""",
+        )
+
+    def _here(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """Return the paths that the file has, and words for all rows."""
+        return tuple(path for path in paths if path[0] == CONSTANT or self._inventory.find(path))
+
+    def _of_rule(self, rule: EventRule) -> dict[str, tuple[str, ...]]:
+        return {role: self._here(paths) for role, paths in rule.columns.items() if role not in self._named}
+
+    def _first(self, paths: Sequence[str]) -> str:
+        """Return the SQL of the first path with a value."""
+        values = [quoted(path[1:]) if path[0] == CONSTANT else self._aliases[path] for path in paths]
+        if len(values) > 1:
+            return f"coalesce({', '.join(f'trimmed({value})' for value in values)})"
+        return values[0] if values else "NULL::VARCHAR"
+
+    def _role(self, role: str) -> str:
+        if role == "action" and self.schema.name and role not in self._named:
+            return self._cases(lambda rule: quoted(rule.action) if rule.action else _EVENT, _EVENT)
+        if role == "user":
+            return f"coalesce({self._by_event('user')}, {quoted(self.schema.one_user) if self.schema.one_user else 'NULL'})"
+        if role == "duration":
+            return f"coalesce({self._by_event('duration')}, CAST({self._seconds()} AS VARCHAR))"
+        if role == "time":
+            return self._time()
+        if role == "end" and "time" not in self._columns:
+            return "NULL::VARCHAR"
+        return self._by_event(role)
+
+    def _seconds(self) -> str:
+        return f"try_cast({self._by_event(_MILLISECONDS)} AS DOUBLE) / 1000"
+
+    def _time(self) -> str:
+        """Return the SQL of the time. If a file has only ends, the duration is subtracted."""
+        time = self._by_event("time")
+        if "time" not in self._columns:
+            ended = f"try_cast({self._by_event('end')} AS TIMESTAMP)"
+            lasted = f"to_microseconds(CAST(coalesce({self._seconds()}, 0) * 1000000 AS BIGINT))"
+            time = f"strftime({ended} - {lasted}, '%Y-%m-%d %H:%M:%S.%f')"
+        if self.schema.utc:
+            return f"""CASE WHEN regexp_full_match({time}, '\\d{{4}}-\\d\\d?-\\d\\d?(?:[ T][\\d:.]+)?') THEN {time} || 'Z' ELSE {time} END"""
+        return time
+
+    def _by_event(self, role: str) -> str:
+        """Return the SQL of a role: first the paths of the event's rule, then those of all events."""
+        usual = self._columns.get(role, ())
+        rules = list(map(self._of_rule, self.schema.events))
+        if not any(role in columns for columns in rules):
+            return self._first(usual)
+
+        def value(rule: EventRule) -> str:
+            if role in rule.columns and not rule.columns[role] and role not in self._named:
+                return "NULL::VARCHAR"  # the rule says that there is none
+            return self._first((*self._of_rule(rule).get(role, ()), *usual))
+
+        return self._cases(value, self._first(usual))
+
+    def _cases(self, value: Callable[[EventRule], str], otherwise: str) -> str:
+        if not self.schema.events:
+            return otherwise
+        cases = " ".join(
+            f"WHEN {_is_named('word', rule.names)} THEN {value(rule)}" for rule in self.schema.events
+        )
+        return f"CASE {cases} ELSE {otherwise} END"
+
+    def _problem(self) -> str:
+        conditions = [
+            _is_named("word", names)
+            if path == _EVENT
+            else _is_named(f"plain_word({self._aliases[path]})", names)
+            for path, names in self.schema.non_behaviors.items()
+            if path == _EVENT or path in self._aliases
+        ]
+        if not conditions:
+            return "problem"
+        return f"CASE WHEN problem IS NULL AND ({' OR '.join(conditions)}) THEN '{NON_BEHAVIOR}' ELSE problem END"
+
+
+def _is_named(word: str, names: Sequence[str]) -> str:
+    """Return the SQL condition that a plain word matches one of `names`."""
+    if _ANY in names:
+        return f"{word} IS NOT NULL"
+    literal = [quoted(plain(name)) for name in names if _ANY not in name]
+    patterns = [quoted(plain(name).replace("[", "[[]")) for name in names if _ANY in name]
+    conditions = [f"{word} IN ({', '.join(literal)})"] if literal else []
+    return "(" + " OR ".join([*conditions, *(f"{word} GLOB {pattern}" for pattern in patterns)]) + ")"
+
+
+@cache
+def shipped() -> tuple[Schema, ...]:
+    """Return the schemas that ship, by name."""
+    folder = resources.files("eventabs.ingest").joinpath("schemas")
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml"))
+    return tuple(_read(name.removesuffix(".toml"), (folder / name).read_text("utf-8")) for name in names)
+
+
+def _read(name: str, text: str) -> Schema:
+    return Schema.model_validate({**tomllib.loads(text), "name": name})
+
+
+class SchemaChoice:
+    """Which schemas files may have: the shipped one that fits, the named one, or none.
+
+    `wanted` is "" (find it), NO_SCHEMA, a name or the path of a TOML file. Raises ConfigError.
+    """
+
+    def __init__(self, wanted: str) -> None:
+        self._named = _named(wanted) if wanted and wanted != NO_SCHEMA else None
+        self._schemas = () if wanted == NO_SCHEMA else (self._named,) if self._named else shipped()
+
+    @property
+    def headers(self) -> dict[tuple[str, ...], re.Pattern[str]]:
+        """The columns of tools' CSV files without a header, each with a pattern of the lines."""
+        known = (*self._schemas, *shipped())  # their columns have names even without a schema
+        return {each.header: re.compile(each.header_pattern) for each in known if each.header}
+
+    @property
+    def times(self) -> frozenset[str]:
+        """The paths where records of known tools have their time."""
+        columns = [each.columns.get(role, ()) for each in self._schemas for role in ("time", "end")]
+        return frozenset(path for paths in columns for path in paths)
+
+    def of_file(self, source: Format, named: Mapping[str, str]) -> Reading | None:
+        """Return the schema of a file, None if it is from no known tool. `named`: the user's columns by role.
+
+        Raises InputError if the file lacks the user or time of a named schema.
+        """
+        path, inventory, has_user = source.file.path, source.inventory, source.file.has_user
+        best = self._named or max(self._schemas, key=lambda schema: schema.fits(inventory), default=None)
+        if best is None or not (self._named or best.fits(inventory)):
+            return None
+        found = Reading(inventory, named, best, has_user=has_user)
+        if not self._named and found.says_less:
+            return None
+        refuse_absent_columns(path, inventory, named)
+        held = (
+            value_at(row.values, place) for row in source.sample() for place in found.places.get("user", ())
+        )
+        if not self._named and best.one_user and found.places.get("user") and not any(held):
+            message = _("{path} names nobody in its column {column}; say whose file it is: --user me")
+            error = InputError(message.format(path=path, column=found.user_columns[0]))
+            error.proposal = input_table({"user": best.one_user}, {})
+            raise error
+        for role in ("time",) if has_user else ("user", "time"):
+            if role not in found.roles:
+                message = _(
+                    "{path} has no {role} column of the schema {schema} ({columns});"
+                    ' set [input] schema = "none", or name the column in [input.columns]'
+                )
+                looked_for = ", ".join(best.columns.get(role, ()))
+                raise InputError(message.format(path=path, role=role, schema=best.name, columns=looked_for))
+        return found
+
+
+def _named(wanted: str) -> Schema:
+    """Return the schema with a name, or the one in a TOML file."""
+    if found := [schema for schema in shipped() if schema.name == wanted]:
+        return found[0]
+    path = Path(wanted)
+    if path.suffix != ".toml":
+        message = _("there is no schema {name}; take one of {names}, none, or the path of a TOML file")
+        names = ", ".join(schema.name for schema in shipped())
+        raise ConfigError(message.format(name=wanted, names=names))
+    try:
+        return _read(path.stem, path.read_text("utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        fault = toml_fault(error)
+    except (OSError, UnicodeDecodeError) as error:
+        fault = str(error)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        fault = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    message = _("the schema {path} cannot be read: {fault}; docs/schemas.md shows its form")
+    raise ConfigError(message.format(path=wanted, fault=fault)) from None

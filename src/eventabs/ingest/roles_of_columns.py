@@ -1,0 +1,935 @@
+"""Which column of a file has which role, by its name and its values together; what is proposed where that is not sure."""
+
+import json
+import os
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import duckdb
+
+from eventabs.errors_and_exit_codes import ConfigError, InputError
+from eventabs.ingest.column_names import (
+    CANONICAL,
+    EMPTY,
+    MARKERS,
+    PROFILE_NAMES,
+    ROLES,
+    fit,
+    is_excluded,
+    plain,
+    stated_unit,
+    words_of,
+)
+from eventabs.ingest.formats import CONSTANT, Format, SampledRow
+from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
+from eventabs.ingest.normal_form import number
+from eventabs.interface_language import gettext as _, ngettext
+from eventabs.shared_records import InputWarning
+
+NO_COLUMN: Final = "-"  # as the column of a role: no column has the role
+RECORD: Final = f"{CONSTANT}record"  # as the column of actions: every row says the same, that there was one
+BEHIND: Final = " | "  # between the columns of a role, of which the first that is filled counts
+_NEAR: Final = 0.85  # similarity above which a user's name is taken for a column's
+_LISTED: Final = 300  # characters
+_SHOWN: Final = 100  # characters of a first row
+_PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
+_PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
+_WORDS: Final = (
+    "text",
+    "action",
+    "item",
+    "place",
+    "app",
+    "media",
+    "category",
+    "brand",
+    "result",
+)  # also where seldom filled
+# in the names of what may differ in every row
+_OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号"}
+# what most English words for people end in
+_PERSON: Final = re.compile(
+    r"(?!order|number|center|server|folder|voucher|quarter|layer|paper|color).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"
+)
+_PERSONS: Final = re.compile(
+    r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,15}|[0-9a-f-]{16,}"
+)
+_DONE: Final = {"text", "action", "item", "app", "media"}
+_ACTIVITY: Final = {*_DONE, "place", "category"}
+# Inside a context or a device these names mean something else.
+_ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset", "end", "price"}
+_KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
+_ALIKE: Final = 0.9  # share of a column's values that are of one kind
+_BALANCE: Final = 4  # at most this many times more begins than ends, or ends than begins
+_SAMPLED: Final = 1000  # rows
+_LEAST: Final = 20  # rows, of which a share says something
+_NEARLY_NONE: Final = 0.05  # of the rows
+_MORE: Final = 0.1  # of the rows: what another column holds beyond the one that was taken
+_SURE: Final = 0.45  # a score below it is a question
+_NEAR_BY: Final = 0.04  # two scores that differ by less are a question
+_HALF: Final = 0.5  # of the values
+_TELLS_NOTHING: Final = {"user": 1, "action": 2}  # different values
+_HANDFUL: Final = 5  # users, in a thousand rows or more
+_SURE_NAME: Final = 0.7  # a name all of whose words say it
+_ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
+_FEW: Final = 20  # different values: more are things, not actions
+_NESTED: Final = 0.95  # of a score, for each step into an object
+# Of a time, beside others that are named as well: a day alone is none where another column has the hour.
+_FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
+_SHORT: Final = re.compile(r"\d{0,2}")  # a number within a group
+_FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
+_WORDED: Final = re.compile(r".+\s.+")
+_EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
+_CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
+_USUAL_TIME: Final = re.compile(
+    r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
+)
+_MAY_BE_TIME: Final = re.compile(
+    r"(?=.{6,40}$)(?=.*\d).*[^\d.].*|\d{8}(?:\d{6})?$|\d{1,2}\.\d{1,2}\.\d{2,4}$"
+)
+_DAY: Final = re.compile(
+    r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
+)
+_CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
+_SPOKEN: Final = re.compile(
+    r"(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
+)
+_LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
+_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
+_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
+_RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
+_MOST_ALIKE: Final = 2  # columns of few values
+_ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
+# what a basic string of TOML may not hold as it is, and what is escaped where it is shown
+_UNSAFE: Final = re.compile(
+    '["\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]'
+)
+
+
+def user_of_file(path: str, named: str) -> str:
+    """Return the user of a file by `[input] user`: {stem} is the file's name without its endings, {parent} its folder's.
+
+    Raises ConfigError for any other word in braces.
+    """
+    file = Path(os.path.abspath(path))  # noqa: PTH100  a link to a file has a name of its own
+    words = {"stem": Path(_PACKED.sub("", file.name)).stem, "parent": file.parent.name}
+    if unknown := next((word for word in _PLACEHOLDER.findall(named) if word not in words), None):
+        message = _("[input] user: {word} is not known; write {stem}, {parent}, or a user's id")
+        raise ConfigError(message.format(word=f"{{{unknown}}}", stem="{stem}", parent="{parent}"))
+    return _PLACEHOLDER.sub(lambda found: words[found[1]], named)
+
+
+class Profile(NamedTuple):
+    """What a column or path holds in the first rows, "" where it holds nothing. `names`: the words on the way to it.
+
+    `read` is the share of its values that read as times, of the `kind` stamp, day, or clock, which needs a day beside it;
+    `codes` that of numbers and ids.
+    """
+
+    column: str
+    names: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    filled: float = 1.0
+    distinct: int = 0
+    read: float = 0.0
+    kind: str = ""
+    codes: float = 0.0
+    usual: float = 0.0  # the share of its most frequent value
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is all elements of a list, which may be objects."""
+        return self.column.endswith("[*]")
+
+    @property
+    def is_of_user(self) -> bool:
+        """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
+        is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
+        return is_inner or is_excluded(self.names[-1], "done")
+
+    def named(self, role: str) -> float:
+        """How well its name fits a role, less the deeper it lies."""
+        depth = len(self.names) - 1
+        if self.is_list and role != "item":
+            return 0.0
+        if not depth:
+            return fit(self.column, role)
+        if role in _ACTIVITY and self.is_of_user:
+            return 0.0
+        found = fit(" ".join(self.names[-2:]), role)
+        if role != "place":  # a branch of git is another one
+            found = max(found, fit(self.names[-1], role))
+        return 0.0 if role in _ONLY_OUTSIDE else found * _NESTED**depth
+
+    def score(self, role: str) -> float:  # noqa: C901, PLR0912  a case for each role
+        """How well name and values fit a role."""
+        found, rows = self.named(role), len(self.values)
+        is_letter = len(self.names[-1]) == 1
+        if rows < _LEAST or not found:
+            return 0.0 if is_letter or self.is_list else found if self.filled else found * 0.1
+        if self.filled <= _NEARLY_NONE * len(self.names):
+            return found * 0.1
+        is_flag = _share(_FLAG, self.values) > _ALIKE
+        if role in _ACTIVITY | {"user"} and (is_flag or (self.read > _ALIKE > self.codes)):
+            return found * 0.1  # a time, or yes and no
+        is_worded = _share(_WORDED, self.values) > _HALF > _share(_PERSONS, self.values)
+        if role == "user" and is_worded and _SURE <= found < _SURE_NAME:  # the subject of a mail
+            found *= _HALF
+        is_each, is_code = self.distinct > rows * _ALIKE, self.codes > _ALIKE
+        if role in _ACTIVITY and is_code and self.names[-1].lower().endswith("s"):  # `comments` counts them
+            found *= 0.3
+        match role:
+            case "time" | "date" | "end":
+                found *= 1.0 if self.read > _NEARLY_NONE else 0.1
+                # when rows were written down, not when something was done
+                if self.kind == "stamp" and rows > _SAMPLED * _MORE and self.distinct <= _NEARLY_NONE * rows:
+                    found = min(found, max(_SURE, found * _HALF))
+            case "duration":
+                found *= _share(_LASTING, self.values) > _ALIKE
+            case "user" if is_each and self.distinct > _SAMPLED * _MORE:  # somebody who comes back is better
+                found *= _ALIKE
+            case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
+                found *= 0.8
+            case "user" if (
+                found < _SURE_NAME and self.filled < 1 - _MORE
+            ):  # a session of some rows is no person
+                found *= _HALF
+            case "user" if is_letter and self.distinct >= _HALF * self.filled * rows:  # nobody comes back
+                found = 0.0
+            case "user" if self.distinct <= _HANDFUL and rows >= _SAMPLED and found < _SURE_NAME:
+                found *= _HALF
+            case "action" | "item" if self.usual > _ALL_ALIKE:  # any other is better
+                found = min(found, max(_SURE, found * _HALF))
+            case "action" if is_code and self.distinct > _FEW:  # numbers of what was done are few
+                found *= 0.1
+            case "action" if self.distinct > max(_FEW, _HALF * rows):
+                found *= _HALF
+            case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
+                is_row = is_each and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
+                found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
+                if role == "item" and self.distinct <= _FEW < rows * _MORE and self.named("action"):
+                    found *= 0.9  # few values are rather what was done
+        return found
+
+
+def _share(form: re.Pattern[str], values: Sequence[str]) -> float:
+    filled = [value for value in values if value]
+    return sum(bool(form.fullmatch(value)) for value in filled) / max(1, len(filled))
+
+
+def profiles(
+    inventory: Inventory, sample: Sequence[SampledRow], connection: duckdb.DuckDBPyConnection | None
+) -> list[Profile]:
+    """Return what the columns hold, and the paths inside them but for those to a single element of a list."""
+    paths = [
+        path
+        for path in dict.fromkeys(
+            (*map(InnerPath, inventory.columns), *map(InnerPath.of_all, inventory.leaves))
+        )
+        if (path.steps or path.column not in inventory.objects)
+        and not any(isinstance(step, int) for step in path.steps)
+    ]
+    held = {
+        path: [value_of(row, path) for row in sample if row.values] for path in paths
+    }  # not of broken ones
+    held = {
+        path: ["" if value.lower() in EMPTY else value for value in values] for path, values in held.items()
+    }
+    unread = {
+        value
+        for values in held.values()
+        for value in values
+        if _MAY_BE_TIME.match(value) and not (_USUAL_TIME.match(value) or _CLOCK.fullmatch(value))
+    }
+    times = _times(connection, sorted(unread)) if connection and unread else set()
+    return [_measured(Profile(str(path), path.names, tuple(held[path])), times) for path in paths]
+
+
+def _measured(profile: Profile, times: Collection[str]) -> Profile:
+    filled = [value for value in profile.values if value]
+    if not filled:
+        return profile._replace(filled=0.0 if profile.values else 1.0)
+    clocks = _share(_CLOCK, filled)
+    is_day = _share(_DAY, filled) > _ALIKE
+    return profile._replace(
+        filled=len(filled) / len(profile.values),
+        distinct=len(set(filled)),
+        usual=Counter(filled).most_common(1)[0][1] / len(filled),
+        read=max(
+            clocks, sum(bool(_USUAL_TIME.match(each)) or each in times for each in filled) / len(filled)
+        ),
+        kind="clock" if clocks > _ALIKE else "day" if is_day else "stamp",
+        codes=_share(_CODE, filled),
+    )
+
+
+def _times(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> set[str]:
+    """Return the texts that are times to the SQL that reads the rows, day or month first."""
+    query = """SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
+            SELECT text, unnest([spelled_time(text, NULL, true), spelled_time(text, NULL, false)]) AS t
+            FROM (SELECT unnest(?::VARCHAR[]) AS text)))
+        WHERE believable_time(wall_time(t, usual, time_parts(t, usual)), 0) IS NOT NULL"""
+    return {text for (text,) in connection.execute(query, [list(texts)]).fetchall()}
+
+
+class Choice(NamedTuple):
+    """The column of each role, a user and time for which too little speaks (`unsure`), and runners-up (`near`).
+
+    `guessed`: what was done is taken from these roles by their values, or nothing says it.
+    """
+
+    roles: dict[str, str]
+    unsure: dict[str, str]
+    near: dict[str, str]
+    guessed: tuple[str, ...] = ()
+
+
+def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:  # noqa: C901  one loop
+    """Choose the columns of all roles together: of all pairs of a role and a column the best one first.
+
+    `named` maps a role to its column, "" to find it, NO_COLUMN if it has none. A column plays one role; that of actions
+    may be the marker too.
+    """
+    roles = {role: column for role, column in named.items() if column not in ("", NO_COLUMN)}
+    used = {
+        each for role, column in roles.items() if role != "marker" for each in (column, *column.split(BEHIND))
+    }
+    free = [each for each in found if each.column not in used]
+    unsure, near = dict[str, str](), dict[str, str]()
+    _choose_time(free, named, roles, unsure)
+    used |= {roles.get(role, unsure.get(role, "")) for role in ("time", "date")}
+    closed = {"time", "date", "marker", *(["user"] if has_user else [])}
+    open_roles = [role for role in ROLES if not named.get(role) and role not in closed]
+    scored = ((each.score(role), role, each) for role in open_roles for each in free)
+    pairs = sorted((pair for pair in scored if pair[0]), key=lambda pair: -pair[0])
+    for score, role, each in pairs:
+        if role in roles or role in unsure or each.column in used:
+            continue
+        if role == "user":
+            others = any(of == role and other.filled and rest >= _SURE for rest, of, other in pairs)
+            if score < 2 * _MORE or (not each.filled and others):
+                continue  # it holds nobody
+            if score < _SURE and (who := _who(free, used)):
+                each = who  # noqa: PLW2901
+            rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
+            each, near[role] = _finest(each, rivals)  # noqa: PLW2901
+        is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
+        is_other = role == "action" or (role == "item" and each.named(role) < _SURE_NAME)
+        if (is_seldom and is_other and _DONE & roles.keys()) or (each.is_list and "text" in roles):
+            continue
+        sure = each.named(role) if is_seldom else score
+        if role in ("item", "place"):
+            close = (
+                of.column
+                for rest, what, of in pairs
+                if what == role and score - _NEAR_BY < rest and of is not each
+            )
+            near[role] = next((column for column in close if column not in used), "")
+        (roles if sure >= _SURE else unsure)[role] = each.column
+        used.add(each.column)
+    if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used)):
+        unsure["user"] = who.column
+        used.add(who.column)
+    markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
+    if markers and not named.get("marker"):
+        roles["marker"] = max(markers)[1]
+    guessed = _guess_activity(free, {**named, **roles}, unsure, near)
+    roles |= guessed
+    if roles.get("result") in guessed.values():
+        del roles["result"]
+    done = [
+        each.values for each in found if each.column in {roles[role] for role in _ACTIVITY & roles.keys()}
+    ]
+    if (
+        done
+        and len(done[0]) >= _LEAST
+        and "action" not in roles
+        and sum(map(any, zip(*done, strict=True))) < _ALIKE * len(done[0])
+    ):
+        guessed["action"] = roles["action"] = RECORD  # rows that say nothing else
+    lasts, ends = (
+        next((each for each in free if each.column == roles.get(role)), None) for role in ("duration", "end")
+    )
+    is_plain = lasts and not stated_unit(" ".join(lasts.names[-2:]))
+    # the end says the unit
+    if lasts and ends and is_plain and min(ends.filled, ends.read, lasts.codes) > _ALIKE:
+        del roles["duration"]
+    unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
+    return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near, tuple(guessed))
+
+
+def _guess_activity(
+    free: Sequence[Profile], taken: Mapping[str, str], unsure: Mapping[str, str], near: dict[str, str]
+) -> dict[str, str]:
+    """Return columns that may say what was done, where no name does in (nearly) every row; runners-up go to `near`."""
+    told = [each.values for each in free if each.column in {taken[role] for role in _ACTIVITY & taken.keys()}]
+    held = sum(map(any, zip(*told, strict=True)))
+    if _DONE & taken.keys() and ("action" in taken or not told or held >= (1 - _NEARLY_NONE) * len(told[0])):
+        return {}
+    who = next((each for each in free if each.column == taken.get("user", unsure.get("user"))), None)
+    # a state says what was done, where nothing else does
+    taken = {role: name for role, name in taken.items() if role not in ("result", "marker")}
+    taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
+    left = [each for each in free if each.column not in taken.values()]
+    found = {role: unsure[role] for role in ("action", "item") if role in unsure and role not in taken}
+    found |= _by_values(left, taken, who, near)
+    if len({*found.values()}) < len(found):
+        del found["item"]
+    return found
+
+
+def _choose_time(
+    free: Sequence[Profile], named: Mapping[str, str], roles: dict[str, str], unsure: dict[str, str]
+) -> None:
+    """Take the finest of the times, a clock with the day beside it; without any name, the one column of times."""
+    days = [each for each in free if each.score("date") >= _SURE and each.kind in ("", "day")]
+    days = days or [
+        each
+        for each in free
+        if each.kind == "day"
+        and min(each.filled, each.read) > _ALIKE
+        and not is_excluded(each.names[-1], "date")
+    ]
+    has_day = bool(roles.get("date") or days)
+    if not named.get("time"):
+        fineness = {**_FINENESS, "clock": _FINENESS["clock"] if has_day else 0.1}
+        times = [each for each in free if each.score("time") > _NEARLY_NONE * 2]
+        filled = [each for each in free if each.filled > _ALIKE and not each.named("end")]
+        clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
+        values = [each for each in filled if each.kind != "clock" and each.read > _ALIKE > each.codes]
+        values = values or [each for each in filled if _share(_EPOCH, each.values) > _ALIKE]
+        if not (times or values):  # an end alone says when
+            values = [each for each in free if each.kind != "clock" and min(each.filled, each.read) > _ALIKE]
+        if times:
+            best = max(times, key=lambda each: each.score("time") * fineness[each.kind])
+            (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
+        elif values:
+            best = min(values, key=lambda each: (is_excluded(each.names[-1], "time"), each.kind == "day"))
+            if best.kind == "day" and len(clocks) == 1:
+                unsure |= {"time": clocks[0].column, "date": best.column}
+            else:
+                (roles if len(values) == 1 else unsure)["time"] = best.column
+    time = next((each for each in free if each.column == roles.get("time")), None)
+    rest = [each for each in days if each is not time]
+    # `Start date` belongs to `Start time`, `End date` does not
+    if time and rest and time.kind in ("", "clock") and not named.get("date"):
+        roles["date"] = max(rest, key=lambda each: each.score("date")).column
+
+
+def _finest(best: Profile, rivals: Sequence[Profile]) -> tuple[Profile, str]:
+    """Return the column whose values each belong to one value of the others, and one that is no coarser, "" for none."""
+    for rival in rivals:
+        if not _is_within(best, rival):
+            if not _is_within(rival, best):
+                return best, rival.column
+            best = rival
+    return best, ""
+
+
+def _is_within(fine: Profile, coarse: Profile) -> bool:
+    """Whether each value of one column has a single one of another beside it, or nothing speaks yet."""
+    pairs = {pair for pair in zip(fine.values, coarse.values, strict=True) if all(pair)}
+    return len(fine.values) < _LEAST or len(pairs) <= 1 + (1 + _NEARLY_NONE) * fine.distinct
+
+
+def _by_values(
+    left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None, near: dict[str, str]
+) -> dict[str, str]:
+    """Return columns without a telling name that could say what was done: of few values an action, of many an object.
+
+    What is the same in all rows of a user (`who`) says who somebody is.
+    """
+    texts = [
+        each
+        for each in left
+        if each.filled > 3 * _MORE
+        and each.distinct > 1
+        and each.usual <= _ALL_ALIKE
+        and each.codes + each.read < _HALF
+        and not (each.is_of_user or any(map(each.named, ("user", "place", "end"))))
+        and not (who and _is_of(each, who))
+    ]
+    few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
+    found = {}
+    if few and not taken.get("action"):
+        few.sort(key=lambda each: (each.named("result") > 0, each.named("action"), each.filled), reverse=True)
+        found["action"] = few[0].column
+    many = [each for each in texts if each.column not in found.values() and not each.named("result")]
+    if many and not taken.get("item"):
+        found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
+    elif not taken.get("item") and (thing := _what(left, taken.values())):
+        found["item"] = thing.column
+    near["action"] = next((each.column for each in few if each.column not in found.values()), "")
+    return found
+
+
+def _is_of(each: Profile, who: Profile) -> bool:
+    """Whether a column has a single value for each of the users who come back."""
+    rows = len(who.values)
+    return 1 < who.distinct < _HALF * rows and _is_within(who, each)
+
+
+def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
+    """Return the column that most looks like somebody who comes back, where no role has a word for it: `teller_id`."""
+
+    def weight(each: Profile) -> float:
+        words = words_of(each.names[-1])
+        told = 2.0 * (_share(_PERSONS, each.values) > _ALIKE) + 1.5 * (not _OF_A_ROW.isdisjoint(words[-1:]))
+        told += any(map(_PERSON.fullmatch, words)) - 0.5 * (each.distinct <= _HANDFUL)
+        return told + each.distinct / len(each.values) + each.named("user")
+
+    able = [each for least in (2, 1) for each in _who_come_back(left, taken, least) if weight(each) > 1]
+    return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
+
+
+def _what(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
+    """Return the column of ids of something that comes back: `quiz_id`."""
+    ids = [
+        each
+        for each in _who_come_back(left, taken)
+        if not each.is_of_user and not _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:])
+    ]
+    persons = [each for each in ids if _PERSON.fullmatch(words_of(each.column)[-2])]
+    return max(ids, key=lambda each: (each not in persons, each.distinct), default=None)
+
+
+def _who_come_back(left: Sequence[Profile], taken: Collection[str], least: int = 2) -> list[Profile]:
+    return [
+        each
+        for each in left
+        if len(each.values) >= _LEAST
+        and least <= each.distinct <= _HALF * each.filled * len(each.values)
+        and each.column not in taken
+        and each.read <= _HALF
+        and not is_excluded(each.names[-1], "done")
+        and not any(each.named(role) >= _SURE for role in ROLES)
+    ]
+
+
+def header_by_values(found: Sequence[Profile]) -> list[str]:
+    """Return names for the columns of rows without a header, by their values; those such as c3 have no role.
+
+    A user comes back, and an id is rather a code than a number. What differs in every row is the row itself.
+    """
+
+    def is_stamp(each: Profile) -> bool:
+        is_epoch = _share(_EPOCH, each.values) > _ALIKE
+        return each.kind == "stamp" and each.read > _ALIKE and (is_epoch or each.codes < _HALF)
+
+    def share(each: Profile, words: Collection[str]) -> float:
+        return sum(plain(value) in words for value in each.values) / (each.filled * len(each.values))
+
+    kinds: dict[str, Callable[[Profile], bool]] = {
+        "timestamp": is_stamp,
+        "end": is_stamp,
+        "date": lambda each: each.kind == "day" and each.read > _ALIKE,
+        "time": lambda each: each.kind == "clock",
+        "action": lambda each: share(each, CANONICAL) > _ALIKE,
+        "state": lambda each: share(each, _KNOWN_MARKERS) > _ALIKE,
+        "duration": lambda each: _share(_SPOKEN, each.values) > _ALIKE,
+    }
+    names: dict[str, Profile] = {}
+    free = [each for each in found if each.filled]
+    for name, is_one in kinds.items():
+        one = next(filter(is_one, free), None)
+        if one and not (name in ("date", "time") and "timestamp" in names):
+            names[name] = one
+            free.remove(one)
+    free = [each for each in free if _share(_DECIMAL, each.values) < 1]
+    again = [each for each in free if 1 < each.distinct < each.filled * len(each.values)]
+    ids = [each for each in again if _share(_ID, each.values) > _ALIKE]
+    persons = [each for each in again if _share(_ADDRESS, each.values) > _ALIKE]
+    persons += [each for each in ids if fit(re.split(r"\d", each.values[0])[0], "user")]  # Cust-18715
+    if len(free) > 1:
+        ids = persons[:1] or ids
+        names["user_id"] = max(ids, key=lambda each: each.distinct) if ids else next(iter(again or free))
+        free.remove(names["user_id"])
+    coded = (_ID, _ADDRESS, _RANDOM)
+    words = [
+        each
+        for each in free
+        if max(each.codes, each.read, *(_share(form, each.values) for form in coded)) <= _ALIKE
+    ]
+    if free:
+        names["item"] = max(words, key=lambda each: each.distinct, default=free[0])
+    few = [each for each in words if each is not names["item"] and 1 < each.distinct <= _FEW]
+    # of several nothing says which one is it
+    if few and "action" not in names and len(few) <= _MOST_ALIKE:
+        names["action"] = few[0]
+    by_column = {each.column: name for name, each in names.items()}
+    return [by_column.get(each.column, each.column) for each in found]
+
+
+def required(path: str, choice: Choice, inventory: Inventory, source: Format | None = None) -> dict[str, str]:
+    """Return the column of each role. Raises InputError where one is missing or not sure, with the whole proposal."""
+    roles, has_user = choice.roles, bool(source and source.file.has_user)
+    what, proposed = "", {**choice.roles, **choice.unsure}
+    if "time" not in proposed and not (has_user or "user" in proposed):
+        what = _("neither a user nor a time column; if it is a table of behaviors at all, name them")
+    elif "user" not in roles and not has_user:
+        what = _(
+            'no user column that is sure; say whose file it is (--user me, --user "{{stem}}" for its name), or name it'
+        )
+    elif "time" not in roles:
+        what = _("no time column that is sure; name it")
+    elif choice.near.get("user") and not has_user:
+        what = _("two columns that may be the user, {first} and {second}; name one")
+    if not _ACTIVITY & proposed.keys():
+        proposed["action"] = RECORD
+    if not what:
+        return proposed
+    template = _("{path} has {what} in eventabs.toml under [input.columns]; it has: {columns}")
+    what = what.format(first=roles.get("user", ""), second=choice.near.get("user", ""))
+    error = _refusal(template, path, inventory.every, what=what)
+    if "time" in proposed and source:
+        settings = {**kept_settings(source), **({} if "user" in proposed or has_user else {"user": "me"})}
+        error.proposal = input_table(
+            settings, {role: proposed[role] for role in ROLES if role in proposed}, choice.near
+        )
+    raise error
+
+
+def kept_settings(source: Format) -> dict[str, object]:
+    """Return the settings of `[input]` by which the file was opened."""
+    file = source.file
+    found = {"user": file.user, "sheet": file.sheet, "table": file.table, "header": list(file.header)}
+    return {name: value for name, value in found.items() if value}
+
+
+def input_table(
+    settings: Mapping[str, object], columns: Mapping[str, str], near: Mapping[str, str] = {}
+) -> str:
+    """Return tables of the config file that give a reading; `near`: runners-up, as comments."""
+    lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
+    other = _("or")
+    mapped = [
+        f"{role} = {_toml(name)}" + (f"  # {other} {_toml(near[role])}" if near.get(role) else "")
+        for role, name in columns.items()
+    ]
+    return "\n".join(["[input]", *lines, *(["", "[input.columns]", *mapped] if mapped else [])])
+
+
+def _toml(value: object) -> str:
+    """Return `value` in TOML; half a surrogate pair, which TOML cannot hold, is replaced."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{_toml(each)} = {_toml(name)}' for each, name in value.items())} }}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '"' + _UNSAFE.sub(_escaped, str(value)) + '"'
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in '"\\':
+        return f"\\{character}"
+    return "\\uFFFD" if "\ud800" <= character <= "\udfff" else f"\\u{ord(character):04X}"
+
+
+def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
+    """Raise InputError if the user that the settings name for the file is rather the name of a column.
+
+    `user_columns` name the users: if one has several users, all would become one log.
+    """
+    user, path = source.file.user, source.file.path
+    message = ""
+    places = {column: source.inventory.find(column) or InnerPath(column) for column in user_columns}
+    seen = {
+        column: {value_of(row, place) for row in source.sample()} - {""} for column, place in places.items()
+    }
+    if column := next((column for column, values in seen.items() if len(values) > 1), ""):
+        message = _(
+            "{path} has the column {column} with several users, who would all become the one user {user}; leave out"
+            ' --user ([input] user), or name the column: {setting}; if all rows are of one person: [input.columns] user = "-" as well'
+        )
+    elif source.file.named.get("user") != NO_COLUMN:
+        known = {plain(leaf.names[-1]): str(leaf) for leaf in source.inventory.leaves}
+        known |= {plain(column): column for column in source.columns}
+        for near in get_close_matches(plain(user), known, 1, _NEAR):
+            column = known[near]
+            message = _(
+                "--user ([input] user) is the id of the one user whose rows they are, and {path} has a column {column}; name"
+                ' a column of users so: {setting}; if {user} is an id: [input.columns] user = "-" as well'
+            )
+    if message:
+        setting = column_setting("user", column)
+        raise InputError(message.format(path=path, column=column, user=user, setting=setting))
+
+
+def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, str]) -> None:
+    """Raise InputError if a file lacks a column or path that the user named."""
+    for role, name in named.items():
+        if name in ("", NO_COLUMN) or name[0] == CONSTANT:
+            continue
+        if not any(map(inventory.find, alternatives(name, inventory))):
+            message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
+            raise _refusal(message, path, inventory.every, name=name, role=role)
+
+
+def alternatives(column: str, inventory: Inventory) -> list[str]:
+    """Return the columns of a role in order of trial: `properties.name | properties.content` names two."""
+    return [column] if column in inventory.columns else column.split(BEHIND)
+
+
+def column_setting(role: str, name: str = "...") -> str:
+    """Return the setting that names the column of a role."""
+    return f'[input.columns] {role} = "{name}"'
+
+
+def profile_columns(
+    path: str, columns: Sequence[str], named_user: str, wanted: Sequence[str]
+) -> tuple[str, list[tuple[str, str]]]:
+    """Return the user column of the profiles' file, and (name to show, column) for each `wanted` column.
+
+    Raises InputError without a user column, and for a missing `wanted` column that is not one of the usual ones.
+    """
+    found = choose(profiles(Inventory(columns), (), None), {}).roles
+    user = named_user if named_user in columns else found.get("user")
+    if user is None:
+        message = _("profiles file {path} has no user column; call it user_id; it has: {columns}")
+        raise _refusal(message, path, columns)
+    known = {*map(plain, columns), *(name for names in PROFILE_NAMES.values() for name in names)}
+    if missing := [name for name in wanted if plain(name) not in known]:
+        message = _("profiles file {path} has no column {name} ([profiles] columns); it has: {columns}")
+        raise _refusal(message, path, columns, name=missing[0])
+    return user, find_profile_columns(columns, wanted)
+
+
+def find_profile_columns(columns: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (name to show, column) for each `wanted` column that exists, in that order.
+
+    Age, gender, occupation and city are also found by their usual names, and shown in English.
+    """
+    by_plain_name = {plain(column): column for column in reversed(columns)}
+    found: dict[str, str] = {}
+    for name in wanted:
+        shown = next((key for key, names in PROFILE_NAMES.items() if plain(name) in names), name)
+        candidates = (plain(name), *PROFILE_NAMES.get(shown, ()))
+        column = next((by_plain_name[each] for each in candidates if each in by_plain_name), None)
+        if column is not None:
+            found.setdefault(shown, column)
+    return list(found.items())
+
+
+def _refusal(message: str, path: str, columns: Sequence[str], **values: str) -> InputError:
+    listed = textwrap.shorten(", ".join(columns), _LISTED, placeholder=" ...")
+    return InputError(message.format(path=path, columns=listed, **values))
+
+
+def marker_columns(found: Sequence[tuple[Format, Mapping[str, str]]], named: str) -> set[str]:
+    """Return the columns with the role `marker` or `action` whose values, in all files, mark begins and ends.
+
+    `named`: the column that the user named, NO_COLUMN for none, "" to find it.
+    """
+    if named:
+        return {named} - {NO_COLUMN}
+    seen: dict[str, Counter[str]] = {}
+    for source, roles in found:
+        columns = {roles[role] for role in ("marker", "action") if role in roles}
+        for row in source.sample() if columns else ():
+            for column in columns:
+                if word := plain(str(row.values.get(column) or "").strip()):
+                    seen.setdefault(column, Counter())[word] += 1
+    return {column for column, words in seen.items() if _are_markers(words)}
+
+
+def with_marker(roles: Mapping[str, str], markers: Collection[str]) -> dict[str, str]:
+    """Return the roles; the marker stays only if its column is one of `markers`, which the column of actions may be."""
+    others = {role: column for role, column in roles.items() if role != "marker"}
+    for role in ("marker", "action"):
+        if roles.get(role) in markers:
+            return {**others, "marker": roles[role]}
+    return others
+
+
+def _are_markers(words: Counter[str]) -> bool:
+    known = sum(count for each, count in words.items() if each in _KNOWN_MARKERS)
+    if known < _ALIKE * words.total():
+        return False
+    kinds = [[sum(words[each] for each in kind) for kind in family] for family in MARKERS]
+    return any(min(family) * _BALANCE >= max(family) > 0 for family in kinds)
+
+
+class ColumnChoice:
+    """Finds the columns of an export's files, alike for files with the same names. `warnings` say what was odd."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, named: Mapping[str, str]) -> None:
+        self._connection = connection
+        self.named = named
+        self._known: dict[tuple[object, ...], tuple[list[Profile], dict[str, str], dict[str, str]]] = {}
+        self.warnings: list[InputWarning] = []
+
+    def roles(self, source: Format) -> dict[str, str]:
+        """Return the column of each role. Raises InputError where one is missing or not sure."""
+        key = (source.columns, frozenset(source.inventory.leaves))
+        if key not in self._known:
+            path, inventory = source.file.path, source.inventory
+            refuse_absent_columns(path, inventory, self.named)
+            found = profiles(inventory, tuple(islice(source.sample(), _SAMPLED)), self._connection)
+            choice = choose(found, self.named, has_user=source.file.has_user)
+            roles = required(path, choice, inventory, source)
+            self.warnings += _guessed(choice, roles)
+            if found and len(found[0].values) >= _LEAST:
+                self.warnings += self._doubts(found, roles)
+            self._known[key] = found, roles, choice.near
+        return dict(self._known[key][1])
+
+    def refuse_unnamed(self, source: Format) -> None:
+        """Raise InputError for rows without a header, with names for their columns to copy."""
+        if not source.is_unnamed:
+            return
+        rows = list(islice(source.sample(), _SAMPLED))
+        names = header_by_values(profiles(source.inventory, rows, self._connection))
+        options = f"--columns {','.join(names)}" + ("" if "user_id" in names else " --user me")
+        message = _(
+            "{path} has no header; name its columns, by their values: {options} (a column such as c3 is left out). First row: {row}"
+        )
+        first = textwrap.shorten(rows[0].text, _SHOWN, placeholder=" ...")
+        raise InputError(message.format(path=source.file.path, options=options, row=first))
+
+    def looked_at(self, source: Format) -> tuple[list[Profile], dict[str, str]]:
+        """Return what the columns of a file hold whose roles were found, and the runners-up by role."""
+        found, _roles, near = self._known[source.columns, frozenset(source.inventory.leaves)]
+        return found, near
+
+    def users(self, source: Format) -> list[str]:
+        """Return the columns that say whose rows they are, unless the user of the tool says that none does."""
+        if named := self.named.get("user"):
+            return [named]
+        return [each.column for each in profiles(source.inventory, (), None) if each.named("user") > _SURE]
+
+    def _doubts(self, found: Sequence[Profile], roles: Mapping[str, str]) -> Iterable[InputWarning]:
+        """Say which columns gave way, which named ones hold nothing, which of the others hold more, and where users may be numbers in a group."""
+        by_column = {each.column: each for each in found}
+        who = by_column.get(roles.get("user", ""))
+        if who and not self.named.get("user") and who.distinct <= _FEW and _share(_SHORT, who.values) == 1:
+            finer = [
+                each
+                for each in _who_come_back(found, [*roles.values()])
+                if each.codes < _HALF and each.distinct >= 2 * who.distinct and _is_within(each, who)
+            ]
+            for each in sorted(finer, key=lambda each: each.distinct)[:1]:
+                message = _(
+                    "the user column {column} holds the numbers of {count} users only, and {other} tells more apart; if a number is several"
+                    " people's: {setting}"
+                )
+                values = {"column": who.column, "count": who.distinct, "other": each.column}
+                yield warning(
+                    "numbered_users", message, setting=column_setting("user", each.column), **values
+                )
+        for role, column in roles.items():
+            chosen = by_column.get(column)
+            if chosen is None:
+                continue
+            if self.named.get(role):
+                if _readable(chosen, role) <= _NEARLY_NONE:
+                    message = _(
+                        "[input.columns] {role} names the column {column}, which can be read in {held:,} {of}; name another"
+                    )
+                    yield _doubt("named_column_fails", message, role, chosen)
+                continue
+            others = [
+                each for each in found if each.named(role) >= _SURE and each.column not in roles.values()
+            ]
+            usual = max(others, key=lambda each: (len(each.names) < 2, each.named(role)), default=chosen)  # noqa: PLR2004
+            fuller = [each for each in others if _is_fuller(role, each, chosen)]
+            better = usual.named(role) - chosen.named(role)
+            if (
+                better > (0 if role in {"user", "time"} else _NEAR_BY)
+                and _readable(usual, role) <= _NEARLY_NONE
+            ):
+                message = _(
+                    "the column {column} has the role {role}, since {other} can be read in {more:,} {of}; to take that: {setting}"
+                )
+                yield _doubt("gave_way", message, role, chosen, usual)
+            elif fuller:
+                message = _(
+                    "the column {column} (role {role}) is filled in {held:,} {of}, {other} in {more:,}; to take that: {setting}"
+                )
+                yield _doubt("fuller_column", message, role, chosen, fuller[0])
+
+
+def _guessed(choice: Choice, roles: Mapping[str, str]) -> Iterable[InputWarning]:
+    """Say which roles were taken by their values alone."""
+    if guessed := [*choice.guessed, *(role for role in roles if role not in choice.roles)]:
+        message = _(
+            "no name says what was done, so it is taken from values: {taken}; if another column says it, name it: {setting}"
+        )
+        taken = ", ".join(f'{role} = "{roles[role]}"' for role in guessed)
+        setting = column_setting("action", choice.near.get("action") or "...")
+        yield warning("guessed_activity", message, taken=taken, setting=setting)
+
+
+def warning(code: str, message: str, **values: object) -> InputWarning:
+    """Return a warning with the values in its message."""
+    return InputWarning(code, message.format(**values))
+
+
+def _doubt(code: str, message: str, role: str, chosen: Profile, other: Profile | None = None) -> InputWarning:
+    rows = len(chosen.values)
+    of = ngettext("of the first {count:,} row", "of the first {count:,} rows", rows).format(count=rows)
+    held, more = (round(_readable(each, role) * rows) if each else 0 for each in (chosen, other))
+    values = {"held": held, "more": more, "of": of, "other": other.column if other else ""}
+    setting = column_setting(role, str(values["other"]))
+    return warning(code, message, role=role, column=chosen.column, setting=setting, **values)
+
+
+def _readable(profile: Profile, role: str) -> float:
+    return min(profile.filled, profile.read) if role == "time" else profile.filled
+
+
+def _is_fuller(role: str, other: Profile, chosen: Profile) -> bool:
+    if role == "time":  # rows without a time are rejected, and counted there
+        return False
+    if other.codes > _ALIKE > chosen.codes:
+        return False
+    if role == "place" and other.distinct <= max(chosen.distinct, _NEARLY_NONE * len(other.values)):
+        return False  # cities are no place of each
+    return other.filled > chosen.filled + _MORE
+
+
+def value_of(row: SampledRow, path: InnerPath) -> str:
+    """Return what a row holds at a path, as text; "" for nothing."""
+    value = value_at(row.values, path)
+    if value is None:
+        return ""
+    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def profile_warnings(
+    connection: duckdb.DuckDBPyConnection,
+    source: Format,
+    wanted: Sequence[str],
+    shown: Sequence[tuple[str, str]],
+) -> list[InputWarning]:
+    """Say which of the `wanted` columns the profiles' file lacks, and whether it is about other users.
+
+    `shown`: (name to show, column) of those that it has.
+    """
+    path = source.file.path
+    absent = [name for name in wanted if not find_profile_columns(source.columns, [name])]
+    found = []
+    if absent:
+        message = _(
+            "profiles file {path} has no column {absent}, which no user's header shows then; it has: {columns};"
+            " name what may be sent: [profiles] columns"
+        )
+        columns = ", ".join(source.columns)
+        found.append(
+            warning("absent_profile_column", message, path=path, absent=", ".join(absent), columns=columns)
+        )
+    known = number(connection, "SELECT count(*) FROM profiles SEMI JOIN users USING (user_id)")
+    if shown and not known:
+        message = _(
+            "profiles file {path} has a profile of no user of the export; its user column has to hold the same ids:"
+            " {setting}"
+        )
+        found.append(warning("foreign_profiles", message, path=path, setting=column_setting("user")))
+    return found

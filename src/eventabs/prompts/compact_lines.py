@@ -1,0 +1,477 @@
+r"""Behaviors as short lines under day headers: the levels `line` and `dense`.
+
+Level `line`, with row numbers in front, which count through all users of a request:
+
+    block    = user { known } { day { line } }
+    known    = ">" [ " " kind " " name ] [ ": " numbers ] "\n"   journeys of before; numbers of rows that are shown again
+    day      = "# " ( YYYY-MM-DD " " weekday | MM-DD ) "\n"       full first, and at a new year
+    line     = number " " behavior "\n"
+    behavior = HH:MM " " head [ " " tail ] [ " " duration ]
+    head     = [ verb " " | word ": " | "·" ] item               visits and things have no verb, "·" is free text,
+                                                                 word: an action that has no verb
+    tail     = place
+    duration = hours "h" [ minutes "m" ] | minutes "m" | seconds "s"
+
+A bare place is the last word; apps and free text have no bare place. What has no verb, a visit or a thing, is followed
+by where it is as it stands (`Bed Bedroom`): read back, both are what there was, in the same words. Whatever would be read
+back otherwise is quoted: `\` before `"` and `\` inside. An item that begins with its own verb and `_` has no
+verb before it (`对比_A` is a comparison), and neither has a sentence of the export that says its action itself: it is written as a
+thing (`打开汽车之家 29m`). Nothing else but the filler marks, invisible characters and what exceeds
+200 characters is lost.
+
+Level `dense`: 743 for 07:43 (005 for 00:05), durations in bare minutes (below a minute `45s`), and a code for a head or tail that
+the legend has, so the first and the last word of a behavior may be codes. Names that end like such a duration or look like a
+code are quoted.
+"""
+
+import re
+import unicodedata
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from functools import lru_cache, partial
+from itertools import product
+from string import ascii_uppercase, digits
+
+from eventabs.interface_language import Language
+from eventabs.setting_choices import Compaction
+from eventabs.shared_records import (
+    MAX_CHARACTERS,
+    THING,
+    Behavior,
+    Category,
+    EventType,
+    JourneyKind,
+    UserLog,
+    Vocabulary,
+)
+
+MASK = "[id]"
+
+_CUT = "…"
+_JOINER = "\u200d"  # joins compound emoji
+_SHORTEST_NUMBER = 5  # shorter numbers identify nobody and are in texts for other reasons
+
+
+def clean(text: str) -> str:
+    """Return `text` as one line: white space as single spaces, no control, bidi and other invisible characters.
+
+    Lone surrogates become U+FFFD.
+    """
+    if text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
+        return text
+    return " ".join("".join(map(_visible, " ".join(text.split()))).split())
+
+
+def shorten(text: str) -> str:
+    """Cut `text` to 200 characters; the last is then an ellipsis."""
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + _CUT
+
+
+def without_marks(name: str, marks: Sequence[str]) -> str:
+    """Return a clean `name` without filler marks; never empty.
+
+    A mark stays if it is part of a Latin word or number: `XX` in `XXL`.
+    """
+    for mark in marks:
+        if mark and mark in name:
+            name = clean(_whole(mark).sub("", name)) or name
+    return name
+
+
+# ids that are common words identify nobody
+_ANYONE = re.compile(
+    "me|my|myself|self|users?|admin|guest|anonymous|unknown|test|null|none|我|本人|自己|用户", re.IGNORECASE
+)
+
+
+def id_pattern(user_id: str) -> re.Pattern[str] | None:
+    """Return the pattern of the user's id as a whole word in clean text, in any case; None if it identifies nobody."""
+    name = clean(user_id)
+    return _whole(name, re.IGNORECASE) if identifies(name) else None
+
+
+def identifies(name: str) -> bool:
+    """Whether a clean user id identifies a user: single characters, numbers of fewer than five digits and words for anyone do not."""
+    if _ANYONE.fullmatch(name):
+        return False
+    return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2)
+
+
+@lru_cache
+def _whole(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    """Match `text` if neither end continues a Latin word or a number."""
+    before = r"(?<![0-9A-Za-z])" if _is_latin(text[0]) else ""
+    after = r"(?![0-9A-Za-z])" if _is_latin(text[-1]) else ""
+    return re.compile(before + re.escape(text) + after, flags)
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\ufffd"
+    return "" if category in {"Cc", "Cf"} and character != _JOINER else character
+
+
+ACTIONS = ("use", "browse", "click", "search", "compare", "cart", "favorite", "purchase")
+# Chosen by their number of tokens behind a space in cl100k_base: 用 点 搜 对比 加购 take 2 (比 would take 3), 看 收藏 买
+# take 3 (购买 5); every English verb takes 1. In o200k_base all take 1 but for 对比 and 加购, which take 2.
+VERBS: dict[Language, dict[str, str]] = {
+    "zh": dict(zip(ACTIONS, ["用", "看", "点", "搜", "对比", "加购", "收藏", "买"], strict=True)),
+    "en": dict(
+        zip(ACTIONS, ["use", "view", "click", "search", "compare", "cart", "save", "buy"], strict=True)
+    ),
+}
+WEEKDAYS: dict[Language, tuple[str, ...]] = {
+    "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
+    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+}
+YEARS: dict[Language, str] = {"zh": "岁", "en": "y"}
+
+CONVERSION = "conversion"
+ENGAGEMENT = "engagement"
+
+DEFAULT_CATEGORIES: tuple[Category, ...] = (Category(CONVERSION, "!"), Category(ENGAGEMENT))
+
+
+def _types(engagements: str, conversions: str) -> tuple[EventType, ...]:
+    return (
+        *map(EventType, engagements.split(", ")),
+        *(EventType(name, CONVERSION) for name in conversions.split(", ")),
+    )
+
+
+DEFAULT_TYPES: dict[Language, tuple[EventType, ...]] = {
+    "zh": _types(
+        "浏览, 搜索, 对比, 收藏, 看车, 看房, 使用应用, 用餐, 点外卖, 工作, 学习, 阅读, 居家, 休息, 运动, 娱乐, 社交, "
+        "购物, 买菜, 出行, 旅行, 住宿, 就医, 育儿, 理财, 生活服务, 收货",
+        "到店, 加购, 购买, 签约",
+    ),
+    "en": _types(
+        "browsing, searching, comparing, saving, car viewing, house hunting, app use, dining, food delivery, work, study, "
+        "reading, at home, rest, exercise, entertainment, socializing, shopping, groceries, travel, trip, lodging, "
+        "health care, parenting, finance, services, delivery",
+        "store visit, add to cart, purchase, contract",
+    ),
+}
+
+DEFAULT_JOURNEYS: dict[Language, tuple[JourneyKind, ...]] = {
+    "zh": (
+        *map(JourneyKind, ("购买", "看病", "旅行", "出差", "学习", "办事", "工作")),
+        JourneyKind("关注", "长期关心的话题"),
+    ),
+    "en": (
+        *map(JourneyKind, ("purchase", "health", "travel", "business trip", "study", "errand", "work")),
+        JourneyKind("interest", "a topic followed for long"),
+    ),
+}
+CONVERSIONS: dict[Language, dict[str, str]] = {  # actions that are conversions, each with its type
+    "zh": {"cart": "加购", "purchase": "购买"},
+    "en": {"cart": "add to cart", "purchase": "purchase"},
+}
+MINOR: dict[Language, str] = {"zh": "零碎", "en": "minor"}
+
+
+def default_vocabulary(
+    language: Language, categories: Sequence[Category] = DEFAULT_CATEGORIES, *, open_types: bool = True
+) -> Vocabulary:
+    """Return the shipped types and kinds of journeys of `language`; types keep only the given categories."""
+    known = {category.name for category in categories}
+    types = tuple(
+        kind if kind.category in known else EventType(kind.name) for kind in DEFAULT_TYPES[language]
+    )
+    journeys, minor = DEFAULT_JOURNEYS[language], MINOR[language]
+    return Vocabulary(types, tuple(categories), open_types, journeys=journeys, minor=minor)
+
+
+CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
+
+
+def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], int]) -> dict[str, str]:
+    """Give codes to the texts that cost fewer tokens with one; return the texts by code.
+
+    `uses` counts how often each text occurs, `share` is the share of it in a batch. Texts
+    that save most get the cheapest codes.
+    """
+    codes = deque(sorted(CODES, key=lambda code: (count(f" {code}"), len(code))))
+
+    def saved(text: str) -> float:
+        code = codes[0]
+        gain = (count(f" {text}") - count(f" {code}")) * uses[text] * share
+        return gain - count(f"{code}={text}\n")
+
+    legend = {}
+    for text in sorted(filter(lambda text: saved(text) > 0, uses), key=lambda text: (-saved(text), text)):
+        if codes and saved(text) > 0:  # the remaining codes may cost more than the first
+            legend[codes.popleft()] = text
+    return legend
+
+
+SELF_EXPLAINING = frozenset({"gender", "occupation", "city"})  # columns whose values need no label
+NOTE = "·"
+WITHOUT_VERB = frozenset({"visit", THING})
+WITHOUT_PLACE = frozenset({"use", ""})  # actions whose object is only an item
+
+# the space in front follows the row number
+_CLOCKS = {
+    "line": tuple(f" {minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60)),
+    "dense": tuple(f" {minute // 60}{minute % 60:02}" for minute in range(24 * 60)),
+}
+_MINUTE = 60
+_CACHED_BODIES = 1 << 15
+_DEAREST_NUMBER = 9999  # of a row; no call has more
+_LOOKS_LIKE_DURATION = {
+    "line": re.compile(r"(?:^| )(?:\d+h(?:\d+m)?|\d+m|\d+s)$", re.ASCII),
+    "dense": re.compile(r"(?:^| )\d+s?$", re.ASCII),
+}
+_DURATION_ENDS = {"line": ("h", "m", "s"), "dense": (*digits, "s")}
+_BARE_WORD = re.compile(r'[^":·][^":]*')
+_OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
+
+Body = tuple[str, str]  # (within a line, at its end)
+_Phrase = tuple[
+    str, str
+]  # a behavior without its times: what is done (head), and where, unless the head has it (tail)
+# what masks the user's id, and names that keep their marks
+_Treatment = tuple[re.Pattern[str] | None, frozenset[str]]
+_NO_TREATMENT: _Treatment = (None, frozenset())
+
+
+class Compactor:
+    """Writes logs at a level. `strip`: filler marks to remove from names; `legend`: texts by code.
+
+    A mark stays in names of a log that would become equal without it.
+    """
+
+    def __init__(
+        self,
+        language: Language,
+        strip: Sequence[str] = (),
+        *,
+        level: Compaction = "line",
+        legend: Mapping[str, str] | None = None,
+    ) -> None:
+        self.clocks = _CLOCKS[level]
+        self.is_dense = level == "dense"
+        self._duration_ends = _DURATION_ENDS[level]
+        self._looks_like_duration = _LOOKS_LIKE_DURATION[level]
+        self._legend = dict(legend or {})
+        self._codes = {text: code for code, text in self._legend.items()}
+        self._verbs = VERBS[language]
+        self._verb_words = frozenset(self._verbs.values())
+        self._weekdays = WEEKDAYS[language]
+        self._years = YEARS[language]
+        self._marks = tuple(strip)
+        self.body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))  # most names need no change
+        self.day = lru_cache(_CACHED_BODIES)(self._day)
+        self.duration = lru_cache(_CACHED_BODIES)(self._duration)
+
+    def legend(self) -> str:
+        """Return the legend as text above the blocks, "" if there is none."""
+        return "".join(f"{code}={text}\n" for code, text in self._legend.items())
+
+    def texts(self, logs: Iterable[UserLog]) -> Counter[str]:
+        """Count the texts of logs that a legend could have: heads and tails of behaviors."""
+        texts: Counter[str] = Counter()
+        written = defaultdict[_Treatment, Counter[tuple[str, str, str]]](Counter)
+        for log in logs:
+            written[self._treatment(log)].update(map(_written, log.behaviors))
+        for treatment, behaviors in written.items():
+            for (action, item, place), count in behaviors.items():
+                for text in filter(None, self._phrase(treatment, action, item, place)):
+                    texts[text] += count
+        return texts
+
+    def block(self, alias: str, log: UserLog, first: int = 0) -> list[str]:
+        """Return a user's header, days and behaviors, in pieces for TokenCounter.total.
+
+        `first`: the number of the first row; 0: the numbers are left out, and counted by RowNumbers.
+        """
+        return [*self.header(alias, log), *self._known(log, first), *self._days(log, first)]
+
+    def lines(self, log: UserLog) -> list[str]:
+        """Return the line of each behavior, without its number."""
+        lines = "".join(self._days(log)).splitlines()
+        return [line.removeprefix(" ") for line in lines if not line.startswith("# ")]
+
+    def phrases(self, log: UserLog) -> list[str]:
+        """Return each behavior without its times: what was done, and where."""
+        body = self._body_of(log)
+        return [body(*_written(b))[0][1:] for b in log.behaviors]
+
+    def header(self, alias: str, log: UserLog) -> list[str]:
+        """Return a user's header in pieces."""
+        return [f"## {alias}", f"{self._profile(log)}\n"]
+
+    def _known(self, log: UserLog, first: int) -> Iterator[str]:
+        """Yield what is known, a line a journey: `> kind name`, or `> kind name: 3` with its rows, and `>: 4` of single rows.
+
+        Where numbers are left out, these stand for the dearest ones.
+        """
+        for kind, name, rows in log.known:
+            told = " ".join(filter(None, (">", kind, name)))
+            if not rows:
+                yield f"{told}\n"
+                continue
+            numbers = ",".join(str(first + row if first else _DEAREST_NUMBER) for row in rows)
+            yield f"{told}:"
+            yield f" {numbers}\n"
+
+    def _duration(self, seconds: int) -> Body:
+        """Return a behavior's duration as text within a line, and at its end."""
+        in_minutes = self.is_dense and seconds >= _MINUTE
+        text = f" {seconds // _MINUTE if in_minutes else duration_text(seconds)}"
+        return text, f"{text}\n"
+
+    def _days(self, log: UserLog, first: int = 0) -> list[str]:
+        body = self._body_of(log)
+        pieces: list[str] = []
+        day = year = 0
+        for number, (start, action, item, place, duration, _file, _line, text) in enumerate(
+            log.behaviors, first
+        ):
+            if (today := start.toordinal()) != day:
+                pieces.append(self.day(today, start.year != year))
+                day, year = today, start.year
+            if first:
+                pieces.append(str(number))
+            clock = self.clocks[start.hour * 60 + start.minute]
+            within, end = body(THING if action and text and text == item else action, item, place)
+            pieces += (clock, end) if duration is None else (clock, within, self.duration(duration)[1])
+        return pieces
+
+    def _body_of(self, log: UserLog) -> Callable[[str, str, str], Body]:
+        """Return the writer of the bodies of a log's behaviors."""
+        if (treatment := self._treatment(log)) == _NO_TREATMENT:
+            return self.body
+        return lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
+
+    def _profile(self, log: UserLog) -> str:
+        """Return the profile with a space before each value, such as ` 35岁 上海 income:22351`."""
+        masked = _mask(log.user_id, "|".join(value for _column, value in log.profile))
+        text = ""
+        for column, raw in log.profile:
+            if shown := _shown(raw, masked):
+                value = shown if column in SELF_EXPLAINING else f"{clean(column)}:{shown}"
+                if column == "age":
+                    value = shown + self._years if shown[-1:].isdecimal() else shown
+                text += " " + (_quoted(value) if " " in value or value.startswith('"') else value)
+        return text
+
+    def _treatment(self, log: UserLog) -> _Treatment:
+        names = {b.item for b in log.behaviors} | {b.place for b in log.behaviors}
+        joined = "|".join(names | {b.action for b in log.behaviors})
+        kept: frozenset[str] = frozenset()
+        if any(mark in joined for mark in self._marks):
+            bare = {name: without_marks(name, self._marks) for name in map(clean, names)}
+            uses = Counter(bare.values())
+            kept = frozenset(name for name, left in bare.items() if uses[left] > 1)
+        return _mask(log.user_id, joined), kept
+
+    def _body(self, treatment: _Treatment, action: str, item: str, place: str) -> Body:
+        phrase = self._phrase(treatment, action, item, place)
+        body = "".join(f" {self._codes.get(text, text)}" for text in phrase if text)
+        return body, body + "\n"
+
+    def _phrase(self, treatment: _Treatment, action: str, item: str, place: str) -> _Phrase:
+        masked, kept = treatment
+        marks = self._marks if action else ()
+        item, place = (_shown(name, masked, () if clean(name) in kept else marks) for name in (item, place))
+        return self._composed(action, item, place, _shown(action, masked))
+
+    def _composed(self, action: str, item: str, place: str, word: str) -> _Phrase:
+        is_bare = self._can_stand_bare(action, item, place)
+        what, where = (item, place) if is_bare else (_quoted(item), place and _quoted(place))
+        if action in WITHOUT_VERB:
+            return what, where
+        if not action:
+            return NOTE + what, where
+        if verb := self._verbs.get(action):
+            has_verb = is_bare and item.startswith(f"{verb}_")
+            return what if has_verb else f"{verb} {what}".rstrip(), where
+        is_plain = (
+            _BARE_WORD.fullmatch(word) and not self._starts_with_verb(word) and not self._reads_as_code(word)
+        )
+        return f"{word if is_plain else _quoted(word)}: {what}".rstrip(), where
+
+    def _can_stand_bare(self, action: str, item: str, place: str) -> bool:
+        bare = f"{item} {place}".strip()
+        if action in WITHOUT_VERB:
+            reads_as_action = bare.startswith(NOTE) or self._starts_with_verb(bare) or _OWN_WORD.match(bare)
+            is_bare = bool(item) and not reads_as_action
+        elif action in WITHOUT_PLACE:
+            is_bare = not place
+        elif place:
+            is_bare = bool(item) and " " not in place
+        else:
+            is_bare = " " not in item
+        return (
+            is_bare
+            and not item.startswith('"')
+            and not (bare.endswith(self._duration_ends) and self._looks_like_duration.search(bare))
+            and not self._reads_as_code(bare)
+        )
+
+    def _reads_as_code(self, text: str) -> bool:
+        if not self._legend:
+            return False
+        return text.partition(" ")[0] in self._legend or text.rpartition(" ")[2] in self._legend
+
+    def _starts_with_verb(self, text: str) -> bool:
+        return text.partition(" ")[0].partition("_")[0] in self._verb_words
+
+    def _day(self, ordinal: int, starts_year: bool) -> str:
+        day = date.fromordinal(ordinal)
+        return f"# {day.isoformat()} {self._weekdays[day.weekday()]}\n" if starts_year else f"# {day:%m-%d}\n"
+
+
+class JourneyLines(Compactor):
+    """Writes logs that have journeys in place of behaviors: `3 购买 帐篷：搜索/浏览/加购 2087-03-03–03-05`."""
+
+    def _days(self, log: UserLog, first: int = 0) -> list[str]:
+        pieces: list[str] = []
+        for number, (start, kind, name, types, seconds, *_rest) in enumerate(log.behaviors, first):
+            end = start + timedelta(seconds=seconds or 0)
+            last = f"{end:%m-%d}" if end.year == start.year else f"{end:%Y-%m-%d}"
+            days = f"{start:%Y-%m-%d}" + (f"–{last}" if end.date() > start.date() else "")
+            pieces += [str(number)] if first else []
+            pieces.append(f" {kind} {name}: {types} {days}\n" if kind else f" {name}: {types} {days}\n")
+        return pieces
+
+
+def _written(behavior: Behavior) -> tuple[str, str, str]:
+    """Return action, item and place as a line has them."""
+    action = THING if behavior.action and behavior.in_own_words else behavior.action
+    return action, behavior.item, behavior.place
+
+
+def duration_text(seconds: int) -> str:
+    """Write a duration: minutes, floored, from 60 s, seconds below."""
+    if seconds < _MINUTE:
+        return f"{seconds}s"
+    hours, minutes = divmod(seconds // _MINUTE, 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "")
+
+
+def _mask(user_id: str, joined: str) -> re.Pattern[str] | None:
+    """Return what masks the user's id, None if the joined texts lack it, which is far cheaper to check."""
+    if clean(user_id).casefold() in joined.casefold() or "  " in joined or not joined.isprintable():
+        return id_pattern(user_id)
+    return None
+
+
+def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ()) -> str:
+    if not name:
+        return ""
+    text = clean(name)
+    if masked is not None:
+        text = masked.sub(MASK, text)
+    return shorten(without_marks(text, marks))
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,684 @@
+"""The request for a batch: the instructions with a worked example, the users' blocks, and the grammar of an answer."""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import cached_property
+from importlib import resources
+from itertools import accumulate, chain, islice, pairwise, starmap
+from math import ceil, inf
+from string import Template
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from eventabs.errors_and_exit_codes import ConfigError
+from eventabs.interface_language import Language, gettext as _
+from eventabs.prompts.compact_lines import CODES, CONVERSION, Compactor, JourneyLines, make_legend
+from eventabs.prompts.packing import BatchLimits
+from eventabs.prompts.tokens import RowNumbers, TokenCounter
+from eventabs.setting_choices import AnswerForm, Compaction, Detail
+from eventabs.shared_records import (
+    SAME,
+    Behavior,
+    Category,
+    JourneyKind,
+    JsonSchemaFormat,
+    Message,
+    PartSize,
+    Request,
+    UserLog,
+    Vocabulary,
+    rows_in,
+)
+
+VERSION: Final = "3"  # version of the shipped rules; it binds runs with a model
+REQUIRED: Final = ("types", "categories", "journeys", "detail", "format")
+PLACEHOLDERS: Final = (*REQUIRED, "input", "example", "guidance")
+# of a user in an answer by schema
+KEYS: Final[Mapping[Detail, tuple[str, ...]]] = {
+    "day": ("user", "journeys", "events", "minor"),
+    "fine": ("user", "journeys", "events"),
+    "journeys": ("user", "journeys"),
+}
+Steps = Sequence[tuple[str, str]]  # types, each with its groups of rows as an answer writes them: `1-3,5 9?`
+
+
+class Example(NamedTuple):
+    """A user's own example: lines of a log as at level `line`, and the wanted answer in lines."""
+
+    log: str
+    events: str
+
+
+class AnsweredUser(NamedTuple):
+    """What an answer says of a user. Journeys have kind, name and steps."""
+
+    alias: str
+    journeys: Sequence[tuple[str, str, Steps]] = ()
+    events: Steps = ()
+    minor: str = ""  # groups of rows
+
+    @property
+    def steps(self) -> list[tuple[str, str]]:
+        """The steps of journeys, and the events."""
+        return [*chain.from_iterable(steps for _kind, _name, steps in self.journeys), *self.events]
+
+    def changed(self, change: Callable[[str, str], tuple[str, str]]) -> "AnsweredUser":
+        """Return the same with other steps and events."""
+        journeys = [(kind, name, list(starmap(change, steps))) for kind, name, steps in self.journeys]
+        return self._replace(journeys=journeys, events=list(starmap(change, self.events)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instructions:
+    """The parts of the system message. `template` None: the shipped one; `pause`: minutes, 0 for none.
+
+    `extends`: requests show rows again that earlier answers were about. `links`: they ask which journeys are one.
+    `text` raises ConfigError if a placeholder or an example is wrong.
+    """
+
+    language: Language
+    vocabulary: Vocabulary
+    answer: AnswerForm = "lines"
+    detail: Detail = "day"
+    level: Compaction = "line"
+    template: str | None = None
+    pause: int = 30
+    guidance: str = ""
+    examples: tuple[Example, ...] = ()
+    extends: bool = False
+    links: bool = False
+
+    def text(self) -> str:
+        """Return the system message."""
+        texts, known = self._texts, self.vocabulary
+        guidance = texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else ""
+        if self.links:
+            return str(texts["link"]["text"]).format(same=SAME[self.language], guidance=guidance).strip()
+        required = REQUIRED if self.level == "line" else (*REQUIRED, "input")
+        if self.guidance:
+            required = (*required, "guidance")
+        template = _packaged(f"{self.language}.txt") if self.template is None else self.template
+        detail = "fine_without_pause" if self.detail == "fine" and not self.pause else self.detail
+        filled = _checked(template, required).substitute(
+            input=texts["input"][self.level].strip(),
+            types=self._listed(map(self._marked, (kind.name for kind in known.types)), is_open=known.open),
+            categories="\n".join(filter(None, map(self._category, known.categories))),
+            journeys=texts["vocabulary"]["separator"].join(map(self._kind, known.journeys))
+            if known.open_journeys
+            else self._listed(map(self._kind, known.journeys), is_open=False),
+            detail=texts["detail"][detail].strip().format(pause=self.pause, minor=known.minor),
+            format=self._format(),
+            guidance=guidance,
+            example=self._example(),
+        )
+        return re.sub(r"\n{3,}", "\n\n", filled.strip())
+
+    @cached_property
+    def _texts(self) -> dict[str, Any]:
+        return tomllib.loads(_packaged(f"{self.language}.toml"))
+
+    def _format(self) -> str:
+        """Describe the form of the answer, with the keys or lines that the detail wants."""
+        wanted = {"day": ("events", "minor"), "fine": ("events",), "journeys": ()}[self.detail]
+        texts = self._texts["format"][self.answer]
+        told = "".join(texts.get(key, "") for key in ("journeys", *wanted, "groups"))
+        return f"{told}\n{self._texts['known']['text']}" if self.extends else told
+
+    def _listed(self, names: Iterable[str], *, is_open: bool) -> str:
+        texts = self._texts["vocabulary"]
+        return str(texts["open" if is_open else "closed"]).format(names=texts["separator"].join(names))
+
+    def _marked(self, name: str) -> str:
+        """Return a type with the mark of its category."""
+        category = next((kind.category for kind in self.vocabulary.types if kind.name == name), "")
+        marks = {each.name: each.mark for each in self.vocabulary.categories}
+        return name + marks.get(category, "")
+
+    def _category(self, category: Category) -> str:
+        """Say what the mark is for; "" of a category without mark and meaning."""
+        texts, (name, mark, meaning) = self._texts["vocabulary"], category
+        if name == CONVERSION and mark and not meaning:
+            return str(texts["conversion"]).format(mark=mark)
+        if not mark and not meaning:
+            return ""
+        told = texts["meaning"].format(name=name, meaning=meaning) if meaning else name
+        return str(texts["marked" if mark else "unmarked"]).format(mark=mark, category=told)
+
+    def _kind(self, kind: JourneyKind) -> str:
+        name, meaning = kind
+        return (
+            str(self._texts["vocabulary"]["meaning"]).format(name=name, meaning=meaning) if meaning else name
+        )
+
+    def _example(self) -> str:
+        """Write the user's examples, else the shipped one if all its names are known, else only the form."""
+        if self.examples:
+            return self._own_example()
+        answers, users = [], self._texts["example"]["users"]
+        for number, user in enumerate(users, 1):
+            events = {"day": user["day"], "fine": user["fine"], "journeys": ()}[self.detail]
+            minor = user["minor"] if self.detail == "day" else ""
+            answers.append(AnsweredUser(f"U{number}", user["journeys"], events, minor))
+        types, kinds = (
+            {each.name for each in known} for known in (self.vocabulary.types, self.vocabulary.journeys)
+        )
+        if (types and _types(answers) - types) or _kinds(answers) - kinds:
+            return self._form_example()
+        # users as in a request, with recurring texts as a legend
+        logs = [_log(user) for user in users]
+        uses = Compactor(self.language, level=self.level).texts(logs).most_common()
+        repeated = [text for text, count in uses if count > 1 and self.level != "line"]
+        legend = dict(zip(CODES, repeated, strict=False))
+        compactor = Compactor(self.language, level=self.level, legend=legend)
+        return self._shown(compactor.legend() + "".join(_blocks(compactor, logs)), answers)
+
+    def _own_example(self) -> str:
+        """Write the user's examples as one request, whose rows are numbered through, and its answer."""
+        logs, answers, rows = list[str](), list[AnsweredUser](), 0
+        for number, example in enumerate(self.examples, 1):
+            answer = example_answer(example, self.vocabulary, self.detail, number)
+            lines = example_lines(example, number)
+            own = sum(not line.startswith("#") for line in lines)
+            _check_answer(answer, self.vocabulary, self.detail, range(1, own + 1), number)
+            answers.append(_moved(answer._replace(alias=f"U{number}"), rows))
+            logs.append(f"## U{number}\n")
+            for line in lines:
+                rows += not line.startswith("#")
+                written = _dense(line) if self.level == "dense" else line
+                logs.append(f"{line}\n" if line.startswith("#") else f"{rows} {written}\n")
+        return self._shown("".join(logs), answers)
+
+    def _form_example(self) -> str:
+        """Write an answer of placeholders: names of another vocabulary would mislead."""
+        texts, is_day = self._texts["example"], self.detail == "day"
+        kind, name, each = texts["kind"], texts["name"], texts["type"]
+        events = [] if self.detail == "journeys" else [(each, "1-2,6 8"), (each, "4")]
+        answer = AnsweredUser(
+            "U1", [(kind, name, [(each, "3"), (each, "5,9")])], events, "7" if is_day else ""
+        )
+        return f"{texts['form']}\n{self._written([answer])}"
+
+    def _shown(self, log: str, answers: Sequence[AnsweredUser]) -> str:
+        texts = self._texts["example"]
+        return f"{texts['input']}\n{log}{texts['output']}\n{self._written(answers)}"
+
+    def _written(self, answers: Sequence[AnsweredUser]) -> str:
+        marked = [answer.changed(lambda name, groups: (self._marked(name), groups)) for answer in answers]
+        return written(marked, self.vocabulary.minor, self.answer, self.detail, self.language)
+
+
+def written(
+    users: Iterable[AnsweredUser], minor: str, answer: AnswerForm, detail: Detail, language: Language
+) -> str:
+    """Write an answer in the form that the instructions ask for; `minor` is the word for such rows."""
+    if answer == "schema":
+        return orjson.dumps({"users": [_as_object(user, detail) for user in users]}).decode()
+    colon, semicolon = ("：", "；") if language == "zh" else (": ", "; ")
+    lines = []
+    for user in users:
+        lines.append(f"## {user.alias}")
+        for kind, name, steps in user.journeys:
+            lines.append(f"> {kind} {name}{colon}{semicolon.join(map(' '.join, steps))}")
+        lines += map(" ".join, user.events)
+        lines += [f"{minor} {user.minor}"] if user.minor else []
+    return "\n".join([*lines, "##"])
+
+
+def _as_object(user: AnsweredUser, detail: Detail) -> dict[str, Any]:
+    def listed(steps: Steps) -> list[dict[str, str]]:
+        return [{"type": name, "rows": rows} for name, rows in steps]
+
+    journeys = [{"kind": kind, "name": name, "steps": listed(steps)} for kind, name, steps in user.journeys]
+    return dict(zip(KEYS[detail], (user.alias, journeys, listed(user.events), user.minor), strict=False))
+
+
+# Own examples are read strictly: a wrong one would teach every call of a run.
+
+_DAY: Final = re.compile(r"#\s*(?:(\d{4})-)?(\d{2})-(\d{2})\b.*")
+_LINE: Final = re.compile(r"(?:(\d+) )?((?:[01]\d|2[0-3]):[0-5]\d \S.*)")
+_LONG_LINE: Final = re.compile(r"(\d\d):(\d\d) (.*?)(?: (?=\d)(?:(\d+)h)?(?:(\d+)m)?)?")
+_GROUP: Final = r"(?:\d+(?:-\d+)?,)*\d+(?:-\d+)?\??"
+_STEP: Final = re.compile(rf"(.+?) ({_GROUP}(?: {_GROUP})*)")
+_JOURNEY: Final = re.compile(r">([^:：]+)[:：](.+)")
+
+
+def example_lines(example: Example, number: int) -> list[str]:
+    """Return the days and the behaviors, without row numbers, of an example's log. Raises ConfigError for another line."""
+    lines, rows, year = [], 0, 0
+    for line in filter(None, map(str.strip, example.log.splitlines())):
+        found = _LINE.fullmatch(line)
+        if day := _DAY.fullmatch(line):
+            year = int(day[1] or year)
+            is_right = _is_day(year, int(day[2]), int(day[3]))
+        else:
+            rows += 1
+            is_right = bool(found and year and int(found[1] or rows) == rows)
+        if not is_right:
+            fault = _("log has the line {line}; write # 2087-03-03, then 1 08:05 ...")
+            raise _wrong_example(number, fault.format(line=line))
+        lines.append(found[2] if found else line)
+    if not rows:
+        raise _wrong_example(number, _("log has no lines; write # 2087-03-03, then 1 08:05 ..."))
+    return lines
+
+
+def example_answer(example: Example, vocabulary: Vocabulary, detail: Detail, number: int) -> AnsweredUser:
+    """Read the answer of an example. Raises ConfigError for a line that is none."""
+    journeys: list[tuple[str, str, Steps]] = []
+    events: list[tuple[str, str]] = []
+    minor: list[str] = []
+    for line in filter(None, map(str.strip, example.events.splitlines())):
+        if line.startswith("##"):
+            continue
+        journey = _JOURNEY.fullmatch(line)
+        found = [_STEP.fullmatch(step.strip()) for step in re.split("[;；]", journey[2] if journey else line)]
+        steps = [(each[1], each[2]) for each in found if each]
+        kind, name = _kind_and_name(journey[1].strip(), vocabulary) if journey else ("", "")
+        is_plain = not line.startswith(">") and detail != "journeys"
+        if len(steps) < len(found) or not (name or is_plain):
+            fault = _("events has the line {line}; write type 1-3,5 9 or > kind name: type 2; type 4")
+            raise _wrong_example(number, fault.format(line=line))
+        if journey:
+            journeys.append((kind, name, steps))
+        elif detail == "day" and steps[0][0] == vocabulary.minor:
+            minor.append(steps[0][1])
+        else:
+            events += steps
+    return AnsweredUser("U1", journeys, events, " ".join(minor))
+
+
+def _check_answer(
+    answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, rows: range, number: int
+) -> None:
+    """Raise ConfigError for a name that a closed vocabulary lacks, and a row of the log that does not stand once."""
+    marks = tuple(each.mark for each in vocabulary.categories if each.mark)
+    known = {each.name for each in vocabulary.types}
+    if known and not vocabulary.open:
+        for name in sorted(_types([answer]) - known):
+            if name[:-1] not in known or not name.endswith(marks):
+                raise _wrong_example(number, _("{type} is no type of the vocabulary").format(type=name))
+    foreign = sorted(_kinds([answer]) - {each.name for each in vocabulary.journeys})
+    if foreign and not vocabulary.open_journeys:
+        fault = _("{kind} is no kind of journey in the vocabulary")
+        raise _wrong_example(number, fault.format(kind=foreign[0]))
+    groups = " ".join([*(groups for _type, groups in answer.steps), answer.minor])
+    placed = Counter(rows_in(re.sub("[,?]", " ", groups)))
+    wanted = {*placed, *(rows if detail != "journeys" else ())}
+    for row in sorted(wanted, key=lambda row: (row in rows, row)):  # first what names no row of the log
+        if placed[row] != 1 or row not in rows:
+            fault = _(
+                "row {row} stands {count} times in events, and the log has {rows} rows; write each of them once"
+            )
+            raise _wrong_example(number, fault.format(row=row, count=placed[row], rows=len(rows)))
+
+
+def _wrong_example(number: int, fault: str) -> ConfigError:
+    message = _("prompt.examples, number {number}: {fault}")
+    return ConfigError(message.format(number=number, fault=fault))
+
+
+def _is_day(year: int, month: int, day: int) -> bool:
+    try:
+        return bool(date(year, month, day))
+    except ValueError:
+        return False
+
+
+def _kind_and_name(text: str, vocabulary: Vocabulary) -> tuple[str, str]:
+    """Cut a journey's kind from its name: the longest that is known, else the first word."""
+    known = (kind.name for kind in vocabulary.journeys if text.startswith(f"{kind.name} "))
+    kind = max(known, key=len, default=text.partition(" ")[0])
+    return kind, text[len(kind) :].strip()
+
+
+def _types(answers: Iterable[AnsweredUser]) -> set[str]:
+    return {name for answer in answers for name, _groups in answer.steps}
+
+
+def _kinds(answers: Iterable[AnsweredUser]) -> set[str]:
+    return {kind for answer in answers for kind, _name, _steps in answer.journeys}
+
+
+def _dense(line: str) -> str:
+    """Write a line as at level `dense`."""
+    found = _LONG_LINE.fullmatch(line)
+    hour, minute, text, hours, minutes = found.groups(default="0") if found else ("0", "00", line, "0", "0")
+    duration = 60 * int(hours) + int(minutes)
+    return f"{int(hour)}{minute} {text}" + (f" {duration}" if duration else "")
+
+
+def _moved(answer: AnsweredUser, rows: int) -> AnsweredUser:
+    """Return the answer with row numbers that begin behind so many rows."""
+
+    def moved(groups: str) -> str:
+        return re.sub(r"\d+", lambda row: str(int(row[0]) + rows), groups)
+
+    return answer.changed(lambda name, groups: (name, moved(groups)))._replace(minor=moved(answer.minor))
+
+
+def _blocks(compactor: Compactor, logs: Iterable[UserLog]) -> Iterator[str]:
+    """Yield the pieces of the blocks of a request, whose rows are numbered through."""
+    first = 1
+    for number, log in enumerate(logs, 1):
+        yield from compactor.block(f"U{number}", log, first)
+        first += len(log.behaviors)
+
+
+def _log(user: Mapping[str, Any]) -> UserLog:
+    behaviors = [Behavior(datetime.fromisoformat(start), *fields) for start, *fields in user["behaviors"]]
+    return UserLog("", tuple(behaviors), tuple((column, value) for column, value in user["profile"]))
+
+
+def _checked(text: str, required: Sequence[str]) -> Template:
+    template = Template(text)
+    if not template.is_valid():
+        line = next(
+            number for number, line in enumerate(text.split("\n"), 1) if not Template(line).is_valid()
+        )
+        message = _("prompt template, line {line}: $ starts no placeholder; write $$ for a dollar sign")
+        raise ConfigError(message.format(line=line))
+    named = template.get_identifiers()
+    known = ", ".join(f"${name}" for name in PLACEHOLDERS)
+    if unknown := [name for name in named if name not in PLACEHOLDERS]:
+        message = _("prompt template: ${name} is no placeholder; there are {known}")
+        raise ConfigError(message.format(name=unknown[0], known=known))
+    if missing := [name for name in required if name not in named]:
+        message = _("prompt template: ${name} is missing; put it where that text belongs")
+        raise ConfigError(message.format(name=missing[0]))
+    return template
+
+
+def _packaged(name: str) -> str:
+    return resources.files("eventabs.prompts").joinpath("templates", name).read_text("utf-8")
+
+
+# What an answer may say, for servers that enforce it: a grammar or a JSON schema, made for one batch.
+#
+# Grammars are in GBNF, which llama.cpp takes and so does XGrammar, the usual backend of vLLM and SGLang:
+# https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md. They bind a user's rows to that user's numbers,
+# and cannot say that each stands once. A user has at most as many numbers in journeys, in events and in minor rows
+# each as there are rows: without a bound a small model repeats itself until its tokens end.
+
+MOST_LETTERS: Final = 12  # of a word of a type or kind that is not in the vocabulary
+MOST_WORDS: Final = 3
+MOST_CHARACTERS: Final = 40  # of a journey's name
+_MOST_REPEATED: Final = 2_000  # llama.cpp takes no more
+_MOST_JOURNEYS: Final = 12  # of a user, by schema; likewise:
+_MOST_STEPS: Final = 24
+_MOST_TYPES: Final = 48
+
+# of a name: no blanks, bars, colons, semicolons, control, bidi or invisible characters; llguidance cannot read \u061c as an escape
+_SIGN: Final = (
+    "[^\\x00-\\x20:;|\\x7f-\\xa0\\xa6\\xad\u061c"
+    r"\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u2502\u3000\ufeff\uff1a\uff1b\uff5c\ufff9-\uffff]"
+)
+# of a type that is not in the vocabulary; as characters, since patterns in JSON know no other escapes
+_LETTER: Final = (
+    "[a-zA-Z\u00c0-\u024f\u0370-\u05ff\u0620-\u0fff\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]"
+)
+_WORD: Final = f"{_LETTER}{{1,{MOST_LETTERS}}}"
+_WORDS: Final = f"{_WORD}( {_WORD}){{0,{MOST_WORDS - 1}}}"
+_SHARED: Final = rf"""name ::= sign (" "? sign){{0,{MOST_CHARACTERS - 1}}}
+sign ::= {_SIGN}
+words ::= word (" " word){{0,{MOST_WORDS - 1}}}
+word ::= letter{{1,{MOST_LETTERS}}}
+letter ::= {_LETTER}
+colon ::= ": " | "："
+semicolon ::= "; " | "；"
+"""
+
+
+def grammar(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -> str:
+    """Return the GBNF of answers in lines: all users in order, each with rows of its own, by alias."""
+    marks = [_literal(category.mark) for category in vocabulary.categories if category.mark]
+    mark = f" ({' | '.join(marks)})?" if marks else ""
+    types, kinds = (" | ".join(each) for each in _choices(vocabulary, _literal, "words"))
+    rules = [f'root ::= {" ".join(f"u{number}" for number in range(1, len(users) + 1))} "##" "\\n"?']
+    for number, (alias, rows) in enumerate(users.items(), 1):
+        u, more = f"u{number}", f"{{0,{min(len(rows), _MOST_REPEATED) - 1}}}"
+        body = {
+            "day": f"({u}j {u}e? {u}m? | {u}e {u}m? | {u}m)",
+            "fine": f"({u}j {u}e? | {u}e)",
+            "journeys": f"{u}j?",
+        }[detail]
+        group = f'"," {u}r | "?"? " " {u}r'
+        rules += [
+            f'{u} ::= {_literal(f"## {alias}")} "\\n" {body}',
+            f'{u}j ::= "> " kind " " name colon type " " {u}r ({u}s){more} "?"? "\\n"',
+            f'{u}s ::= {group} | "?"? (semicolon | "\\n> " kind " " name colon) type " " {u}r',
+            f'{u}e ::= type " " {u}r ({group} | "?"? "\\n" type " " {u}r){more} "?"? "\\n"',
+            f'{u}m ::= {_literal(vocabulary.minor)} " " {u}r (("," | " ") {u}r){more} "\\n"',
+            f'{u}r ::= {u}n ("-" {u}n)?',
+            f"{u}n ::= {' | '.join(_numbers(rows, _literal))}",
+        ]
+    return "\n".join([*rules, f"type ::= ({types}){mark}", f"kind ::= {kinds}", _SHARED])
+
+
+def _choices(vocabulary: Vocabulary, literal: Callable[[str], str], words: str) -> Iterator[list[str]]:
+    """Yield the patterns of types, and of kinds of journeys; `words`: that of what the vocabulary does not have."""
+    for known, is_open in (
+        (vocabulary.types, vocabulary.open),
+        (vocabulary.journeys, vocabulary.open_journeys),
+    ):
+        yield [*(literal(each.name) for each in known), *([words] if is_open or not known else [])]
+
+
+def _numbers(rows: range, literal: Callable[[str], str]) -> Iterator[str]:
+    """Yield patterns that together match the row numbers; digits in front are written by `literal`."""
+    first = rows.start
+    while first < rows.stop:
+        size = 1
+        while first % (10 * size) == 0 and first + 10 * size <= rows.stop:
+            size *= 10
+        digit = first // size % 10
+        last = min(9, digit + (rows.stop - first) // size - 1)
+        front = literal(str(first // (10 * size))) if first >= 10 * size else ""
+        yield f"{front} [{digit}-{last}]{' [0-9]' * (len(str(size)) - 1)}".strip()
+        first += (last - digit + 1) * size
+
+
+def _plain(text: str) -> str:
+    """Write a text as a pattern: of the dialects of JSON Schema, some take no escapes that need not be."""
+    return re.sub(r"([\\^$.*+?()\[\]{}|])", r"\\\1", text)
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def schema(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -> JsonSchemaFormat:
+    """Return the `response_format` of answers by schema: all users in order, each with rows of its own, by alias."""
+    marks = "|".join(_plain(each.mark) for each in vocabulary.categories if each.mark)
+    types, kinds = ("|".join(each) for each in _choices(vocabulary, _plain, _WORDS))
+    definitions = {
+        "type": _text(f"^({types})({marks})?$" if marks else f"^({types})$"),
+        "kind": _text(f"^({kinds})$"),
+    }
+    items = [_user_schema(alias, rows, detail) for alias, rows in users.items()]
+    listed = {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
+    return _format(detail, {**_object(users=listed), "$defs": definitions})
+
+
+def response_format(answer: AnswerForm, detail: Detail) -> JsonSchemaFormat | None:
+    """Return the `response_format` of the form, whoever is asked about; None if it has none."""
+    if answer != "schema":
+        return None
+    text = {"type": "string"}
+    steps = _array(_object(type=text, rows=text))
+    journeys = _array(_object(kind=text, name=text, steps=steps))
+    return _format(detail, _object(users=_array(_user(detail, text, journeys, steps, text))))
+
+
+def _user_schema(alias: str, rows: range, detail: Detail) -> dict[str, Any]:
+    number = f"({'|'.join(each.replace(' ', '') for each in _numbers(rows, str))})"
+    span = f"{number}(-{number})?"
+    more = f"{{0,{min(len(rows), _MOST_REPEATED) - 1}}}"
+    groups = _text(rf"^{span}(,{span}|\?? {span}){more}\??$")
+    minor = _text(rf"^({span}([, ]{span}){more})?$")
+    step = _object(type={"$ref": "#/$defs/type"}, rows=groups)
+    name = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
+    steps = {**_array(step, _MOST_STEPS), "minItems": 1}
+    journey = _object(kind={"$ref": "#/$defs/kind"}, name=name, steps=steps)
+    journeys = _array(journey, _MOST_JOURNEYS)
+    return _user(detail, {"enum": [alias]}, journeys, _array(step, _MOST_TYPES), minor)
+
+
+def _user(detail: Detail, *values: dict[str, Any]) -> dict[str, Any]:
+    return _object(**dict(zip(KEYS[detail], values, strict=False)))
+
+
+def _format(detail: Detail, form: dict[str, Any]) -> JsonSchemaFormat:
+    name = "journeys" if detail == "journeys" else "events"
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": form}}
+
+
+def _text(pattern: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": pattern}
+
+
+def _array(items: dict[str, Any], most: int = 0) -> dict[str, Any]:
+    return {"type": "array", "items": items, **({"maxItems": most} if most else {})}
+
+
+def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  any part of a schema
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [*properties],
+        "additionalProperties": False,
+    }
+
+
+# What a chat format adds to two messages: 4 tokens each, and 3 before the answer (OpenAI's cookbook,
+# "How to count tokens with tiktoken").
+CHAT_FRAMING_TOKENS = 11
+
+_ALIASES = ("U9", "U99", "U999")  # this one costs as much as any; in OpenAI's encodings all cost the same
+_LEGEND_USERS = 500  # users whose names make the legend
+_LEGEND_BEHAVIORS = 100_000  # behaviors of these users, which are kept in memory; no further user then
+_CHINESE_SHARE = 0.1  # brands and apps have Latin names in Chinese exports too
+_CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
+_TOKENS_A_USER = 8
+# a large model takes 3.1 to 3.2 as lines, of which 0.8 to 1.0 for journeys, and 4.2 to 4.4 as JSON (docs/prompts.md)
+_TOKENS_A_ROW: dict[AnswerForm, float] = {"lines": 3.5, "schema": 5.0}
+_OF_JOURNEYS: dict[AnswerForm, float] = {"lines": 1.5, "schema": 2.5}
+
+
+def expected_tokens(rows: int, answer: AnswerForm, detail: Detail) -> int:
+    """Return the expected tokens of an answer about a user with so many rows."""
+    tokens = _OF_JOURNEYS if detail == "journeys" else _TOKENS_A_ROW
+    return _TOKENS_A_USER + ceil(rows * tokens[answer])
+
+
+class PromptBuilder:
+    """Writes prompts of one kind. Raises ConfigError if the instructions' template is wrong.
+
+    The `legend` (texts by code, see `legend_for`) is in every request, used or not: so a part costs the
+    same in any batch, and requests begin with the same bytes, as prefix caches need. `constrained`: a request
+    says what its answer may contain, as a grammar for lines and as a tight schema for `schema`.
+    """
+
+    def __init__(
+        self,
+        instructions: Instructions,
+        *,
+        counter: TokenCounter,
+        strip: Sequence[str] = (),
+        legend: Mapping[str, str] | None = None,
+        constrained: bool = False,
+    ) -> None:
+        self.counter = counter
+        self.numbers = RowNumbers(counter)
+        self._instructions = instructions
+        self.answer: AnswerForm = instructions.answer
+        self.detail: Detail = instructions.detail
+        self.strip = tuple(strip)
+        compactor = JourneyLines if instructions.links else Compactor
+        self.compactor = compactor(instructions.language, strip, level=instructions.level, legend=legend)
+        self._system: Message = {"role": "system", "content": instructions.text()}
+        self.vocabulary = instructions.vocabulary
+        self._constrained = constrained
+        self._more = 0  # tokens of each part, beyond its block
+        self._alias = max(_ALIASES, key=counter.count)
+        self.legend_tokens = counter.count(self.compactor.legend())
+        self.instructions_tokens = (
+            counter.count(self._system["content"]) + CHAT_FRAMING_TOKENS + self.legend_tokens
+        )
+
+    @cached_property
+    def linking(self) -> "PromptBuilder":
+        """The builder of linking calls, whose logs have journeys in place of behaviors. Answers are always in lines."""
+        linking = PromptBuilder(replace(self._instructions, links=True, answer="lines"), counter=self.counter)
+        # batches are planned as if they had the instructions of other calls
+        linking._more = max(0, linking.instructions_tokens - self.instructions_tokens)
+        return linking
+
+    def legend_for(self, logs: Sequence[UserLog], limits: BatchLimits) -> dict[str, str]:
+        """Return the legend that shortens batches of such users most."""
+        if not logs:
+            return {}
+        sizes = [self.measure(log) for log in logs]
+        tokens, output, rows = map(sum, zip(*sizes, strict=True))
+        needed = max(
+            len(logs) / limits.max_users,
+            (tokens + rows) / limits.room,
+            output / limits.max_output_tokens,
+            rows / (limits.max_rows or inf),
+        )
+        return make_legend(self.compactor.texts(logs), min(1.0, 1 / needed), self.counter.count)
+
+    def measure(self, log: UserLog) -> PartSize:
+        """Count the tokens of the log's block without row numbers exactly, and estimate those of its answer."""
+        rows = len(log.behaviors)
+        tokens = self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam + self._more
+        return PartSize(tokens, expected_tokens(rows, self.answer, self.detail), rows)
+
+    def header_tokens(self, log: UserLog) -> int:
+        """Count the tokens of the block's header."""
+        return self.counter.total(self.compactor.header(self._alias, log))
+
+    def request(self, logs: Sequence[UserLog], *, max_output_tokens: int) -> Request:
+        """Write the request for logs that have only the rows to show.
+
+        Aliases are U1, U2, ... in order, and the rows are numbered from 1 through all users.
+        """
+        pieces = list(_blocks(self.compactor, logs))
+        users = {f"U{number}": log for number, log in enumerate(logs, 1)}
+        ends = accumulate((len(log.behaviors) for log in logs), initial=1)
+        rows = dict(zip(users, starmap(range, pairwise(ends)), strict=True))
+        bound, form = self.answer if self._constrained else "", (rows, self.vocabulary, self.detail)
+        return Request(
+            messages=(self._system, {"role": "user", "content": self.compactor.legend() + "".join(pieces)}),
+            users=users,
+            input_tokens=self.instructions_tokens + self.counter.total(pieces),
+            max_output_tokens=max_output_tokens,
+            response_format=schema(*form) if bound == "schema" else response_format(self.answer, self.detail),
+            grammar=grammar(*form) if bound == "lines" else "",
+        )
+
+
+def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
+    """Take the first users of `logs`, whose words decide language and legend; of a huge user only the beginning."""
+    sample: list[UserLog] = []
+    behaviors = 0
+    for log in islice(logs, _LEGEND_USERS):
+        sample.append(replace(log, behaviors=log.behaviors[:_LEGEND_BEHAVIORS]))
+        behaviors += len(log.behaviors)
+        if behaviors >= _LEGEND_BEHAVIORS:
+            break
+    return sample
+
+
+def prompt_language(texts: Iterable[str]) -> Language:
+    """Return "zh" if more than one in ten letters of the sample is Chinese, else "en"."""
+    letters = chinese = 0
+    for text in texts:
+        letters += sum(map(str.isalpha, text))
+        chinese += len(_CJK.findall(text))
+    return "zh" if chinese > _CHINESE_SHARE * letters else "en"

@@ -1,0 +1,332 @@
+"""A thin client of /files and /batches, and the lines of batch files.
+
+https://platform.openai.com/docs/api-reference/batch, and what other services and `vllm run-batch` make of it. There is no
+idempotency key: whoever creates a job notes before what it creates, and after a doubt looks for it (`find_job`) instead of creating it again.
+"""
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import orjson
+
+from eventabs.errors_and_exit_codes import EndpointError, TransientError
+from eventabs.interface_language import gettext as _
+from eventabs.providers.openai.client import Channel, checked, parse_address, raw_chunks, read_error_body
+from eventabs.providers.openai.endpoint import BatchProfile, CallLimits, Endpoint, Sampling, Tier
+from eventabs.providers.openai.endpoint_errors import ErrorContext, find_error, make_error, make_status_error
+from eventabs.providers.openai.wire import ReplyAssembler, build_body, parse_json, redacted_line
+from eventabs.shared_records import Message, Reply, Request
+
+_PAGE = 100  # jobs a listing shows at a time
+_MOST_PAGES = 200
+_DOCUMENT_CHARACTERS = 3 * 1024 * 1024  # of an answer that is no file
+_QUEUE_CODES = frozenset({"token_limit_exceeded", "tokenlimitexceeded", "enqueued_token_limit_exceeded"})
+_NO_LISTING = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+_FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
+_SPELLINGS = {"canceled": "cancelled", "canceling": "cancelling"}
+
+
+class QueueFullError(EndpointError):
+    """The service takes no more tokens now: jobs of the account that are not done yet hold all that may wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteJob:
+    """A job as the service describes it. `status` is one of OpenAI's; `total` and `done` requests are what it counts, if it does.
+
+    `errors`: why it failed as a whole, each with its code in lower case.
+    """
+
+    id: str
+    status: str
+    input_file_id: str = ""
+    output_file_id: str = ""
+    error_file_id: str = ""
+    total: int = 0
+    done: int = 0
+    errors: tuple[tuple[str, str], ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.status in _FINAL
+
+    @property
+    def queue_was_full(self) -> bool:
+        """Whether it failed because too many tokens were waiting."""
+        return any(code in _QUEUE_CODES for code, _text in self.errors)
+
+
+class BatchService:
+    """The batch service at an endpoint. Its methods raise the subclasses of EndpointError."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        profile: BatchProfile,
+        limits: CallLimits = CallLimits(),
+        *,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._channel = Channel(endpoint, limits, wall_clock=wall_clock)
+        self._profile = profile
+        self._seconds = limits.call_timeout
+        self._url = self._channel.address.beside
+        self.host = self._channel.address.host
+
+    async def upload(self, path: Path, name: str) -> str:
+        """Upload a file of requests; return the id that it gets."""
+        fields = {"purpose": self._profile.purpose}
+        if self._profile.needs_file_name:
+            fields["file_name"] = name
+        with path.open("rb") as file:
+            sent = self._channel.send_form(self._url(self._profile.upload_path), fields, file, name)
+            document = await self._read_document(sent)
+        return self._id_of(document)
+
+    async def find_file(self, name: str) -> str | None:
+        """Return the id of the newest uploaded file with a name; None where there is none, or no listing."""
+        try:
+            async with aclosing(self._listed("/files", {"purpose": self._profile.purpose})) as files:
+                async for file in files:
+                    if file.get("filename") == name:
+                        return str(file.get("id", "")) or None
+        except EndpointError as error:
+            if error.status not in _NO_LISTING:
+                raise
+        return None
+
+    async def create_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob:
+        """Create a job from an uploaded file. After a TransientError it may exist or not."""
+        body: dict[str, Any] = {"input_file_id": file_id, "endpoint": self._profile.url}
+        if self._profile.window:
+            body["completion_window"] = self._profile.window
+        if self._profile.takes_metadata:
+            body["metadata"] = dict(metadata)
+        document = await self._ask("POST", "/batches", body)
+        return self._job(document)
+
+    async def find_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob | None:
+        """Look through the account's jobs for the one made from a file, or with that metadata."""
+        async with aclosing(self._listed("/batches", {})) as jobs:
+            async for document in jobs:
+                job = self._job(document)
+                if job.input_file_id == file_id or (
+                    job.metadata and metadata.items() <= job.metadata.items()
+                ):
+                    return job
+        return None
+
+    async def retrieve(self, job_id: str) -> RemoteJob:
+        """Return a job in its present state."""
+        return self._job(await self._ask("GET", f"/batches/{job_id}"))
+
+    async def cancel(self, job_id: str) -> None:
+        """Ask for the end of a job; it is `cancelled` some minutes later, or ends otherwise meanwhile."""
+        await self._ask("POST", f"/batches/{job_id}/cancel")
+
+    async def download(self, file_id: str, write: Callable[[bytes], object]) -> None:
+        """Pass the content of a file to `write`, piece by piece."""
+        sending = self._channel.send("GET", self._url(f"/files/{file_id}/content"))
+        async with self._channel.within(self._seconds), aclosing(await sending) as response:
+            if not response.is_success:
+                context = self._channel.error_context(response)
+                raise _refusal(await read_error_body(response), context)
+            async for chunk in raw_chunks(response):
+                write(chunk)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._channel.aclose()
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        data = b"" if body is None else orjson.dumps(body)
+        return await self._read_document(self._channel.send(method, self._url(path), data))
+
+    async def _listed(self, path: str, query: Mapping[str, str]) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield all entries of a listing, page by page, the newest first."""
+        after: dict[str, str] = {}
+        for _page in range(_MOST_PAGES):
+            url = self._url(path).copy_merge_params({**query, "limit": str(_PAGE), **after})
+            document = await self._read_document(self._channel.send("GET", url))
+            entries = [entry for entry in document.get("data") or () if isinstance(entry, dict)]
+            for entry in entries:
+                yield entry
+            last = str(document.get("last_id") or (entries[-1].get("id") if entries else ""))
+            if not document.get("has_more") or not last or after == {"after": last}:
+                return
+            after = {"after": last}
+
+    async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
+        """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""
+        body, context = await self._channel.read(
+            sending, seconds=self._seconds, limit=_DOCUMENT_CHARACTERS, refusal=_refusal
+        )
+        document = parse_json(body)
+        if isinstance(document, list):  # Together lists jobs without a page around them
+            return {"data": document}
+        if not isinstance(document, dict):
+            message = _("{host} did not answer with JSON to a question about batches; check llm.base_url")
+            raise TransientError(message.format(host=self.host))
+        if not document.get("id") and document.get("object") != "list" and (error := find_error(document)):
+            raise make_error(error, context)
+        return document
+
+    def _id_of(self, document: Mapping[str, Any]) -> str:
+        found = _inner(document).get("id")
+        if isinstance(found, str) and found:
+            return found
+        message = _("{host} took the file and named no id for it: {said}")
+        said = redacted_line(str(dict(document)), self._channel.address.secrets)
+        raise TransientError(message.format(host=self.host, said=said))
+
+    def _job(self, document: Mapping[str, Any]) -> RemoteJob:
+        job = _inner(document)
+        counts = job.get("request_counts")
+        counts = counts if isinstance(counts, dict) else {}
+        metadata, status = job.get("metadata"), str(job.get("status", "")).lower()
+        return RemoteJob(
+            id=self._id_of(document),
+            status=self._profile.statuses.get(status, _SPELLINGS.get(status, status)),
+            input_file_id=str(job.get("input_file_id") or ""),
+            output_file_id=str(job.get("output_file_id") or ""),
+            error_file_id=str(job.get("error_file_id") or ""),
+            total=_count(counts.get("total")),
+            done=_count(counts.get("completed")) + _count(counts.get("failed")),
+            errors=tuple(self._errors(job)),
+            metadata={str(k): str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {},
+        )
+
+    def _errors(self, job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield code and text of why a job failed: OpenAI has a list in an object, others a list, one text or one object."""
+        found = job.get("errors") or job.get("error") or ()
+        if isinstance(found, dict):
+            found = found.get("data") or [found]
+        for error in [found] if isinstance(found, str) else found:
+            fields = error if isinstance(error, dict) else {"message": error}
+            text = redacted_line(
+                str(fields.get("message") or fields.get("code") or ""), self._channel.address.secrets
+            )
+            yield str(fields.get("code") or "").lower(), text
+
+
+def _refusal(body: bytes, context: ErrorContext) -> EndpointError:
+    error, found = make_status_error(body, context), find_error(parse_json(body))
+    if found is not None and _QUEUE_CODES & set(found.codes):
+        return QueueFullError(str(error), status=error.status)
+    return error
+
+
+def _inner(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what an answer wraps: `data` at SiliconFlow, `job` at Together."""
+    wrapped = (document.get(name) for name in ("job", "data"))
+    return next((inner for inner in wrapped if isinstance(inner, dict)), document)
+
+
+def _count(number: object) -> int:
+    return number if isinstance(number, int) and number > 0 else 0
+
+
+# of a line about a request that was never carried out: the job ended before its turn
+_NOT_REACHED = frozenset({"batch_expired", "batch_cancelled", "batch_canceled", "request_cancelled"})
+_STREAMED = ("stream", "stream_options")  # answers come in a file
+_LONGEST_WAIT = 0.0  # a line asks nobody to wait
+
+
+class ReplyLine(NamedTuple):
+    """What came back for a request: a reply, an error, or None where it was never carried out."""
+
+    custom_id: str
+    result: Reply | EndpointError | None
+
+
+def request_fields(request: Request, model: str, sampling: Sampling) -> dict[str, Any]:
+    """Return the body of a request, but for its messages; a batch is a tier of its own."""
+    body = build_body(request, model, replace(sampling, tier=Tier()), sampling.omit)
+    return {name: value for name, value in body.items() if name not in {"messages", *_STREAMED}}
+
+
+def request_line(custom_id: str, url: str, fields: Mapping[str, Any], messages: tuple[Message, ...]) -> bytes:
+    """Return the line of a request, with its end."""
+    body = {**fields, "messages": list(messages)}
+    line = {"custom_id": custom_id, "method": "POST", "url": url, "body": body}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class ReplyLines:
+    """Reads lines of output and error files, in any order and mixture.
+
+    `source` is who the messages of errors name, `tier` the one that served the replies, "" if that is not known.
+    """
+
+    def __init__(self, endpoint: Endpoint, source: str, tier: str = "") -> None:
+        self._source = source
+        self._tier = tier
+        self._address = parse_address(endpoint)
+        self._key_variable = endpoint.key_variable
+
+    def read(self, line: bytes) -> ReplyLine | None:
+        """Read a line. None: it is none, such as the torn last one of a file that is still written."""
+        document = parse_json(line)
+        if not isinstance(document, dict) or not {"response", "error"} & document.keys():
+            return None  # such as a request
+        if not isinstance(document.get("custom_id"), str):
+            return None
+        response, error = document.get("response"), document.get("error")
+        status, body = _response(response)
+        if isinstance(body, dict) and body.get("choices") and status < HTTPStatus.BAD_REQUEST:
+            return ReplyLine(document["custom_id"], self._reply(body))
+        if status < HTTPStatus.BAD_REQUEST:  # an error that says no status, or 0, or even 200
+            status = HTTPStatus.OK
+        return ReplyLine(document["custom_id"], self._error(_error_payload(error, body), status))
+
+    def _reply(self, body: Mapping[str, Any]) -> Reply | EndpointError:
+        assembler = ReplyAssembler()
+        assembler.add(body)
+        assembler.end()
+        reply = replace(assembler.build(broken_by="interrupted", seconds=0.0), tier=self._tier)
+        try:
+            return checked(reply, self._address, self._source)
+        except TransientError as error:
+            return error
+
+    def _error(self, payload: dict[str, Any], status: int) -> EndpointError | None:
+        found = find_error(payload)
+        if found is not None and _NOT_REACHED & set(found.codes):
+            return None
+        if found is not None and found.cause(status) is not None:
+            sender = (self._source, self._address.secrets)
+            context = ErrorContext(status, {}, 0.0, *sender, _LONGEST_WAIT, key_variable=self._key_variable)
+            return make_error(found, context)
+        said = redacted_line(found.message if found else "", self._address.secrets) or _("no reason given")
+        message = _("{host} has no answer to a request: {said}")
+        return TransientError(message.format(host=self._source, said=said))
+
+
+def _response(response: object) -> tuple[int, object]:
+    """Return status and body; 0 where there is no status."""
+    if not isinstance(response, dict):
+        return 0, None
+    status = response.get("status_code", 0)
+    body = response if "choices" in response else response.get("body")
+    if isinstance(body, str):
+        body = parse_json(body.encode())
+    with suppress(TypeError, ValueError):
+        return int(status), body
+    return 0, body
+
+
+def _error_payload(error: object, body: object) -> dict[str, Any]:
+    """Return an error as the body of an HTTP answer has it; vLLM has that body, or a text, in the place of `error`."""
+    if isinstance(error, dict):
+        return error if isinstance(error.get("error"), dict) else {"error": error}
+    if isinstance(error, str) and error:
+        return {"error": {"message": error}}
+    return body if isinstance(body, dict) else {}

@@ -1,0 +1,212 @@
+"""Retries and rate limits of calls: growing waits after transient errors, requests and tokens a minute, one cooldown for all."""
+
+import asyncio
+import math
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+from eventabs.errors_and_exit_codes import RateLimitedError, TransientError
+from eventabs.shared_records import OnContent, Reply, Request
+
+if TYPE_CHECKING:
+    import tenacity
+
+# A server counts a minute by its own clock, behind a network that delays some requests. A minute that
+# is 3 % longer here leaves 1.8 seconds for that and still reaches 97 % of the limit.
+WINDOW = 60.0 / 0.97
+_CATCH_UP = 0.5  # seconds behind the schedule that may be made good, so that late timers cost nothing
+_FIRST_GAP = 1.0  # seconds between the first two admissions after a cooldown
+_SLOW_ADMISSIONS = 1024  # after N of them the gaps are too short to matter
+
+
+Sleep = Callable[[float], Awaitable[None]]
+OnCooldown = Callable[[float], None]
+
+
+class Pacer:
+    """Admits calls one by one, in the order of their requests.
+
+    No 60 seconds at the server have more than `rpm` requests or `tpm` tokens (0: no limit), and both
+    are spread over the minute. A request larger than `tpm` leaves when it has a minute for itself.
+    `on_cooldown` gets the seconds of every cooldown that ends later than those before it.
+    """
+
+    def __init__(
+        self,
+        rpm: int = 0,
+        tpm: int = 0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+        on_cooldown: OnCooldown | None = None,
+    ) -> None:
+        self._requests = _Meter(rpm or math.inf)
+        self._tokens = _Meter(tpm or math.inf)
+        self._free_at = float("-inf")  # as far as cooldowns count
+        self._admitted = _SLOW_ADMISSIONS  # since the last cooldown
+        self._clock = clock
+        self._sleep = sleep
+        self._on_cooldown = on_cooldown
+        self._turn = asyncio.Lock()  # first in, first out, also past cancelled waiters
+
+    async def admit(self, tokens: int) -> None:
+        """Wait until a request of N tokens may be sent."""
+        async with self._turn:
+            while True:
+                now = self._clock()
+                free_at = max(
+                    self._free_at, self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
+                )
+                if free_at <= now:
+                    break
+                await self._sleep(free_at - now)
+            if self._admitted < _SLOW_ADMISSIONS:  # one in the first second, two in the next, four ...
+                self._admitted += 1
+                self._free_at = now + _FIRST_GAP / 2 ** (self._admitted.bit_length() - 1)
+            self._requests.take(1, now)
+            self._tokens.take(tokens, now)
+
+    def cool_down(self, seconds: float) -> None:
+        """Hold every admission for `seconds` from now; then admit one by one, doubling the rate."""
+        until = self._clock() + seconds
+        if self._on_cooldown and seconds > 0 and until > self._free_at:
+            self._on_cooldown(seconds)
+        self._free_at = max(self._free_at, until)
+        self._admitted = 0
+
+
+class _Meter:
+    """A limit a minute: an even schedule (GCRA), and a sliding window that it cannot break."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._due = float("-inf")  # when the schedule has room again
+        self._taken: deque[tuple[float, float]] = deque()  # (time, amount) of the last window
+        self._sum = 0.0
+
+    def free_at(self, amount: int, now: float) -> float:
+        """Return the earliest time at which `amount` may be taken."""
+        while self._taken and self._taken[0][0] + WINDOW <= now:
+            self._sum -= self._taken.popleft()[1]
+        over = self._sum + min(amount, self._limit) - self._limit
+        free = self._due - _CATCH_UP
+        for taken_at, taken in self._taken:
+            if over <= 0:
+                break
+            over -= taken
+            free = max(free, taken_at + WINDOW)
+        return free
+
+    def take(self, amount: int, now: float) -> None:
+        counted = min(amount, self._limit)
+        self._due = max(self._due, now) + counted * WINDOW / self._limit
+        self._taken.append((now, counted))
+        self._sum += counted
+
+
+Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError
+OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try
+Complete = Callable[[Request, OnRetry, OnContent], Awaitable[Reply]]  # a whole call, with its retries
+
+
+class CallCancelledError(Exception):
+    """The run was closing while this request was not on the wire."""
+
+
+class Gate:
+    """Lets requests pass until `closing` is set. Requests on the wire then end; waits end at once."""
+
+    def __init__(self, send: Send, closing: asyncio.Event) -> None:
+        self._send = send
+        self._closing = closing
+
+    async def send(self, request: Request) -> Reply:
+        """Send a request. Raises CallCancelledError where it may not be sent, or would have to be sent again."""
+        self._check()
+        try:
+            return await self._send(request)
+        except TransientError:
+            self._check()
+            raise
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep. Raises CallCancelledError as soon as the gate is closed."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+        self._check()
+
+    def _check(self) -> None:
+        if self._closing.is_set():
+            raise CallCancelledError
+
+
+async def complete_with_retries(
+    send: Send,
+    request: Request,
+    *,
+    pace: Pacer,
+    tries: int,
+    ready: Callable[[], Awaitable[None]] | None = None,
+    on_retry: OnRetry,
+    sleep: Sleep,
+    jitter: Callable[[], float] = random.random,
+) -> Reply:
+    """Complete a request in as many `tries`, each admitted by the pace once it can be sent, for which `ready` waits.
+
+    Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with `jitter` (of 0 to 1) from half to the whole, but are
+    never shorter than the server asks for. A rate limit cools down all calls that share the pace. Raises
+    the last TransientError when no try is left, and every other error at once.
+    """
+
+    async def try_once() -> Reply:
+        if ready:  # what is admitted has to leave then: else a limit a minute would be passed later
+            await ready()
+        await pace.admit(request.input_tokens + request.max_output_tokens)
+        try:
+            return await send(request)
+        except RateLimitedError as error:
+            pace.cool_down(error.wait_seconds or 0.0)
+            raise
+
+    def choose_wait(state: "tenacity.RetryCallState") -> float:
+        backoff = growing(state) * (1 + jitter()) / 2
+        return max(backoff, _error(state).wait_seconds or 0.0)
+
+    def before_sleep(state: "tenacity.RetryCallState") -> None:
+        error, wait = _error(state), state.upcoming_sleep
+        if isinstance(error, RateLimitedError):
+            pace.cool_down(wait)
+        on_retry(error, wait)
+
+    try:
+        return await try_once()
+    except TransientError as error:
+        first = [error]
+
+    async def try_again() -> Reply:
+        if first:
+            raise first.pop()
+        return await try_once()
+
+    import tenacity  # noqa: PLC0415  few runs need it
+
+    # Nearly every call ends at its first try. To make this for each costs more than to send it, so it is told of that try later.
+    growing = tenacity.wait_exponential(multiplier=1.0, max=60.0)  # seconds
+    retrying = tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_attempt(tries),
+        wait=choose_wait,
+        retry=tenacity.retry_if_exception_type(TransientError),
+        sleep=sleep,
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+    return await retrying(try_again)
+
+
+def _error(state: "tenacity.RetryCallState") -> TransientError:
+    outcome = cast("tenacity.Future", state.outcome)  # there is one after every try
+    return cast("TransientError", outcome.exception())  # nothing else is tried again

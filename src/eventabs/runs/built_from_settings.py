@@ -1,0 +1,602 @@
+"""From settings to the parts of a run: endpoint, builder, limits and rules, and the context that has them."""
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from platformdirs import user_state_path
+
+from eventabs import providers, store  # providers load the HTTP stack when first looked up
+from eventabs.config import LlmSettings, MustSettings, Settings, environment_values, with_preset
+from eventabs.errors_and_exit_codes import ConfigError, RunDirectoryError, StoppedError
+from eventabs.ingest import Export, canonical_action, open_export, search_pattern
+from eventabs.interface_language import Language, activate, active, gettext as _
+from eventabs.prompts import (
+    CONVERSION,
+    CONVERSIONS,
+    BatchLimits,
+    Example,
+    Instructions,
+    PromptBuilder,
+    TokenCounter,
+    plan,
+    prompt_language,
+)
+from eventabs.providers import BatchProfile, CallLimits, Cluster, Complete, Endpoint, ProviderConfig, Sampling
+from eventabs.replies import MustRule, MustRules, Reader, TextCondition
+from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer, Progress
+from eventabs.runs.progress_and_limits import ProgressTracker, snapshot
+from eventabs.shared_records import (
+    AskedUser,
+    Batch,
+    Copying,
+    InputWarning,
+    PlannedPart,
+    RunStatus,
+    Shard,
+    UserLog,
+    Vocabulary,
+)
+from eventabs.stop_request import Stop
+from eventabs.store import Ledger, RunDirectory, StoredReply
+
+LANGUAGE_USERS = 20  # whose words decide the prompt's language
+
+
+def read_text(path: str, setting: str) -> str:
+    """Read a file that a setting names. Raises ConfigError."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        message = _("{setting}: {path} cannot be read ({error}); name a UTF-8 text file")
+        raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
+
+
+def open_input(
+    settings: Settings,
+    paths: Sequence[str],
+    work_dir: Path,
+    stop: Stop = Stop(),
+    on_copy: Callable[[Copying], object] = lambda _copying: None,
+) -> AbstractContextManager[Export]:
+    """Read the export as it is configured; see `open_export`."""
+    section = settings.input
+    return open_export(
+        paths,
+        **section.model_dump(exclude={"paths", "max_rejects", "shard"}),
+        shard=Shard.parse(section.shard) if section.shard else None,
+        profile_columns=settings.profiles.columns,
+        work_dir=work_dir,
+        stop=stop,
+        on_copy=on_copy,
+    )
+
+
+def template_text(settings: Settings) -> str | None:
+    """Return the user's own template, None for the one that ships."""
+    return read_text(settings.prompt.template, "prompt.template") if settings.prompt.template else None
+
+
+def rules_text(settings: Settings) -> str:
+    """Return the user's own rules, or those that ship."""
+    if settings.rules.file:
+        return read_text(settings.rules.file, "rules.file")
+    return providers.shipped_rules()
+
+
+def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Language:
+    """Return the prompt's language: as set, or the one that the first of the users' words are in."""
+    if settings.prompt.language != "auto":
+        return settings.prompt.language
+    behaviors = [behavior for log in sample[:LANGUAGE_USERS] for behavior in log.behaviors]
+    return prompt_language([text for b in behaviors for text in (b.action, b.item, b.place)])
+
+
+def legend_of(
+    settings: Settings, language: Language, template: str | None, sample: Sequence[UserLog]
+) -> dict[str, str]:
+    """Return the run's legend, made from the names of some users; empty at level `line`."""
+    if settings.compaction.level == "line":
+        return {}
+    builder = make_builder(settings, language, template)
+    return builder.legend_for(sample, batch_limits(settings, builder))
+
+
+def make_builder(
+    settings: Settings,
+    language: Language,
+    template: str | None,
+    legend: Mapping[str, str] | None = None,
+    *,
+    extends: bool = False,
+) -> PromptBuilder:
+    """Make the builder of requests from user logs; `extends`: those of an extension."""
+    prompt = settings.prompt
+    instructions = Instructions(
+        language=language,
+        vocabulary=settings.vocabulary.in_force(language),
+        answer=prompt.answer,
+        detail=prompt.detail,
+        level=settings.compaction.level,
+        template=template,
+        pause=prompt.pause,
+        guidance=prompt.guidance.strip(),
+        examples=tuple(Example(example.log, example.events) for example in prompt.examples),
+        extends=extends,
+    )
+    return PromptBuilder(
+        instructions,
+        counter=TokenCounter(prompt.tokenizer),
+        strip=settings.compaction.strip,
+        legend=legend,
+        constrained=_is_constrained(settings),
+    )
+
+
+def _is_constrained(settings: Settings) -> bool:
+    """Whether a request constrains its answer. Raises ConfigError where the constraint does not fit the form."""
+    llm, answer = settings.llm, settings.prompt.answer
+    if llm.constrain in ("auto", "none"):
+        return llm.constrain == "auto" and bool(llm.grammar_field)
+    needed = "lines" if llm.constrain == "grammar" else "schema"
+    if answer != needed:
+        message = _(
+            'llm.constrain = "{constrain}" goes with prompt.answer = "{needed}", not "{answer}"; set one of them'
+        )
+        raise ConfigError(message.format(constrain=llm.constrain, needed=needed, answer=answer))
+    if needed == "schema" and "response_format" in llm.omit:
+        message = _(
+            'llm.constrain = "schema" is sent as response_format, which llm.omit leaves out; change one of them'
+        )
+        raise ConfigError(message)
+    return True
+
+
+def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
+    """Return the limits of a batch."""
+    budget = settings.budget
+    return BatchLimits(
+        max_input_tokens=budget.max_input_tokens,
+        instructions_tokens=builder.instructions_tokens,
+        max_output_tokens=budget.max_output_tokens,
+        max_users=budget.max_users,
+        max_rows=budget.max_rows,
+        numbers=builder.numbers,
+    )
+
+
+def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
+    """Make the reader of replies to a run's prompts."""
+    language = prompt_language_in(facts)
+    return Reader(
+        settings.vocabulary.in_force(language),
+        detail=settings.prompt.detail,
+        source=providers.kind_of(settings.provider).event_source,
+        summarize=providers.summaries(providers.load_rules(facts["rules"], language)),
+        must=must_rules_of(settings, language),
+    )
+
+
+def prompt_language_in(facts: Mapping[str, Any]) -> Language:
+    """Return the language of a run's prompts, settled when the input was read."""
+    return "zh" if facts["prompt_language"] == "zh" else "en"
+
+
+def builder_of(settings: Settings, facts: Mapping[str, Any]) -> PromptBuilder:
+    """Make the builder of a run's prompts, with the legend that was settled when the input was read."""
+    language, extends = prompt_language_in(facts), is_extended(facts)
+    return make_builder(settings, language, facts["template"], facts.get("legend"), extends=extends)
+
+
+# An extension of a run, as its facts have it: first it is compared, then taken in; TAKEN is the last one that was.
+COMPARING, TAKING, TAKEN = "comparing", "taking", "taken"
+
+
+def last_taken(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the last extension that has changed the run; empty: there is none."""
+    extension: Mapping[str, Any] = facts.get("extension", {})
+    earlier: Mapping[str, Any] = extension.get("before", {})
+    return earlier if extension.get("state") == COMPARING else extension
+
+
+def is_extended(facts: Mapping[str, Any]) -> bool:
+    """Whether a run has been extended: its events.jsonl is whole then, also while calls are made."""
+    return bool(last_taken(facts))
+
+
+class Plan(NamedTuple):
+    """What a run begins with: its batches, the tokens of all their prompts, and by batch those of the expected answer."""
+
+    batches: list[Batch]
+    prompt_tokens: int
+    output_tokens: list[int]
+
+
+def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings) -> Plan:
+    """Plan a run. The first batch probes how long answers are; the rules' answers have no limit."""
+    probe = providers.kind_of(settings.provider).is_remote
+    batches = plan(parts, limits, probe=probe, workers=settings.run.concurrency)
+    prompts = sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
+    outputs = [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches]
+    return Plan(batches, prompts, outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """A run that this process has locked. `facts` is the ledger's meta; `most_users` is --limit, 0: all.
+
+    `named` is the input as it is named today, of addresses also the queries, which are stored nowhere. `opening` notes are told
+    after the start.
+    """
+
+    directory: RunDirectory
+    ledger: Ledger
+    settings: Settings
+    environment: Mapping[str, str]
+    observer: Observer
+    facts: dict[str, Any]
+    most_users: int
+    named: Sequence[str] = ()
+    opening: Sequence[Note] = ()
+    cluster: Cluster | None = None
+
+    def remember(self, **values: object) -> None:
+        """Keep facts, in the ledger too."""
+        self.facts.update(values)
+        with self.ledger.transaction():
+            self.ledger.set_meta(values)
+
+    def remember_progress(self, progress: Progress, **values: object) -> None:
+        """Keep how far the run is, for `eventabs status` and for the process that resumes it."""
+        self.remember(progress=snapshot(progress, time.time()), **values)
+
+    def tracker(self, earlier_seconds: float = 0.0) -> ProgressTracker:
+        """Count what the ledger holds."""
+        price, counts = self.settings.llm.price.of_tokens(), store.count_all(self.ledger)
+        return ProgressTracker(price, counts, earlier_seconds=earlier_seconds)
+
+    @property
+    def earlier_seconds(self) -> float:
+        """How long earlier processes worked on the run."""
+        return float(self.facts.get("progress", {}).get("seconds", 0.0))
+
+    def save(self, tracker: ProgressTracker, *, status: RunStatus, batches_waiting: int = 0) -> None:
+        """Write checkpoint.json."""
+        store.write_checkpoint(
+            self.directory,
+            self.facts,
+            tracker.counts,
+            status=status,
+            cost=tracker.cost,
+            batches_left=tracker.under_way + batches_waiting,
+        )
+
+    def builder(self) -> PromptBuilder:
+        """Make the builder of the run's prompts."""
+        return builder_of(self.settings, self.facts)
+
+
+CONNECT_SECONDS = 10.0  # for the first connection
+WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
+_CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
+
+
+def require_usable_provider(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Raise ConfigError where the settings name no provider that could be asked."""
+    is_elsewhere = settings.cluster.engine != "local"
+    if providers.kind_of(settings.provider).is_remote:
+        if not settings.llm.model:
+            raise ConfigError(no_model_message(settings.llm.preset))
+        if is_elsewhere:
+            _refuse_secrets(settings.llm, environment)
+        providers.check_endpoint(endpoint_of(settings.llm, {} if is_elsewhere else environment))
+        if settings.run.mode != "files" and not is_elsewhere and lacks_key(settings.llm, environment):
+            message = _(
+                "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
+            )
+            variable, host = settings.llm.api_key_env, store.host_of(settings.llm.base_url)
+            raise ConfigError(message.format(host=host, variable=variable))
+    elif is_elsewhere:
+        message = _(
+            "--engine ray is for calls to a model, and the built-in rules answer here; set llm.model or --model"
+        )
+        raise ConfigError(message)
+    elif settings.run.mode != "live":
+        message = _(
+            "--mode {mode} is for a model, and the built-in rules answer here; set llm.model or --model"
+        )
+        raise ConfigError(message.format(mode=settings.run.mode))
+    if settings.run.max_cost and settings.llm.price.of_tokens().cost(1, 1) is None:
+        message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
+        raise ConfigError(message)
+
+
+def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
+    """Raise ConfigError for settings that other machines need and that are never sent to them."""
+    public = {
+        "base_url": store.public_url(llm.base_url),
+        "proxy": store.public_url(llm.proxy),
+        "extra_headers": {},
+    }
+    for key, value in public.items():
+        variable = f"EVENTABS_LLM__{key.upper()}"
+        if getattr(llm, key) != value and variable not in environment:
+            message = _(
+                "llm.{key} may hold a secret, which is not sent to other machines; export {variable} here and where Ray is started"
+            )
+            raise ConfigError(message.format(key=key, variable=variable))
+
+
+def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
+    """Return where requests go, with the key from the environment. Raises ConfigError for a tier that is not there."""
+    return Endpoint(
+        model=llm.model,
+        base_url=providers.tier_base_url(providers.find_tier(llm.tier, llm.preset), llm.preset, llm.base_url),
+        api_key=environment.get(llm.api_key_env) or None,
+        extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
+        proxy=llm.proxy,
+        ca_file=llm.ca_file,
+        key_variable=llm.api_key_env,
+    )
+
+
+def sampling_of(llm: LlmSettings) -> Sampling:
+    """Return what is asked of the model beside the messages."""
+    field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
+    tier = providers.find_tier(llm.tier, llm.preset)
+    return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit), field, tier)
+
+
+def batch_profile(settings: Settings) -> BatchProfile:
+    """Return how the batch service is spoken to: as the preset says, else as OpenAI's; with what is set in [batch]."""
+    preset, batch = settings.llm.preset, settings.batch
+    known = (providers.load_preset(preset).batch if preset else None) or BatchProfile()
+    named = {"window": batch.window, "max_requests": batch.max_requests}
+    return known.model_copy(update={key: value for key, value in named.items() if value})
+
+
+def no_model_message(preset: str) -> str:
+    """Say that a model has to be named, such as the one that the preset suggests."""
+    suggested = providers.load_preset(preset).suggested_model if preset else ""
+    if suggested:
+        message = _("no model is named, and a preset chooses none; set llm.model or --model, such as {model}")
+        return message.format(model=suggested)
+    return _("no model is named; set llm.model or --model, or use --provider rules")
+
+
+def start_command(settings: Settings) -> str:
+    """Return the command that starts the user's own server with room for a call; "" without a preset that has one."""
+    if not settings.llm.preset:
+        return ""
+    call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
+    return providers.load_preset(settings.llm.preset).start_command_for(
+        settings.llm.model, call_tokens=call_tokens
+    )
+
+
+async def require_connection(run: RunContext, stop: Stop) -> None:
+    """Connect once before the first call, or until that works with `run.wait`. Raises StoppedError, StopRequested."""
+    settings = run.settings
+    while True:
+        try:
+            await providers.find_route(endpoint_of(settings.llm, run.environment), seconds=CONNECT_SECONDS)
+        except providers.UnreachableError as error:
+            if not settings.run.wait:
+                message = _("{cause}; {step}")
+                message = message.format(cause=error, step=no_connection_step(error, settings))
+                raise StoppedError(message) from None
+            run.observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
+            await asyncio.sleep(WAIT_SECONDS)
+            stop.check()
+        else:
+            return
+
+
+def no_connection_step(error: "providers.UnreachableError", settings: Settings) -> str:
+    """Return the next step where there is no connection."""
+    if error.through_proxy:
+        return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
+    is_local = providers.is_loopback(urlsplit(settings.llm.base_url).hostname or "")
+    if is_local and error.reason in {"refused", "timeout"}:
+        command = start_command(settings)
+        if command:
+            return _("start the server: {command}").format(command=command)
+        return _("start the server, or correct the port in llm.base_url")
+    steps: dict[providers.UnreachableReason, str] = {
+        "dns": _("check the host in llm.base_url, and the network"),
+        "refused": _("check host and port in llm.base_url, and whether the server runs"),
+        "untrusted": _("set llm.ca_file to the PEM file of your authority, or check this machine's clock"),
+        "no_tls": _("if the server speaks plain http, begin llm.base_url with http://"),
+    }
+    other = _("check the network and a firewall; where only a proxy leads out, set llm.proxy")
+    return steps.get(error.reason, other)
+
+
+def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
+    """Whether the endpoint is known to want a key, with a preset or without, and none would be sent."""
+    has_one = environment.get(llm.api_key_env) or llm.extra_headers or {"@", "?"} & set(llm.base_url)
+    return not has_one and store.host_of(llm.base_url).lower() in providers.hosts_with_keys()
+
+
+def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
+    """Return the variable that the user chose for the key where it is unset or empty; "" where all is well.
+
+    One that only the defaults or a preset name may be unset: a server of one's own often wants no key.
+    """
+    usual = providers.load_preset(llm.preset).api_key_env if llm.preset else LlmSettings().api_key_env
+    is_chosen = llm.api_key_env != usual
+    return llm.api_key_env if is_chosen and not environment.get(llm.api_key_env) else ""
+
+
+def call_limits(settings: Settings) -> CallLimits:
+    """Return the limits of calls."""
+    llm, run = settings.llm, settings.run
+    times = CONNECT_SECONDS, llm.idle_timeout, llm.call_timeout, llm.longest_wait
+    most = max(run.concurrency, run.max_concurrency) + 1
+    return CallLimits(*times, most, rpm=run.rpm, tpm=run.tpm, tries=run.call_tries)
+
+
+def opened_provider(
+    run: RunContext, closing: asyncio.Event, on_refused: Callable[[frozenset[str]], object]
+) -> AbstractAsyncContextManager[Complete]:
+    """Open the provider, on the machines of the cluster if there is one; no request is sent once `closing` is set.
+
+    `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
+    """
+    settings, observer, cluster = run.settings, run.observer, run.cluster
+    language = prompt_language_in(run.facts)
+    config = ProviderConfig(
+        endpoint=endpoint_of(settings.llm, run.environment),
+        sampling=sampling_of(settings.llm),
+        limits=call_limits(settings),
+        rules=run.facts["rules"],
+        language=language,
+        vocabulary=settings.vocabulary.in_force(language),
+        detail=settings.prompt.detail,
+        on_refused=on_refused,
+    )
+    elsewhere = None
+    if cluster is not None:
+        public, own = store.public_settings(settings)["llm"], bool(settings.cluster.ray_address)
+        elsewhere = cluster(
+            partial(_provider_on_machine, public, config.sampling, config.limits, active(), own=own),
+            connections=config.limits.max_connections,
+            call_seconds=settings.llm.call_timeout,
+            on_refused=on_refused,
+            on_machines=lambda count, lost, cause: observer.noted(MachinesChanged(count, lost, cause)),
+        )
+    return providers.open_provider(
+        settings.provider,
+        config,
+        closing=closing,
+        elsewhere=elsewhere,
+        on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
+    )
+
+
+def _provider_on_machine(
+    llm: Mapping[str, Any], sampling: Sampling, limits: CallLimits, language: Language, *, own: bool
+) -> "providers.OpenAIProvider":
+    """Make the provider of a cluster's machine; runs on that machine, whose environment has key and headers.
+
+    `own`: its environment may also name another address of the model.
+    """
+    activate(language)
+    keys = ("extra_headers", *(_CONNECTION if own else ()))
+    here = {key: value for key, value in environment_values().get("llm", {}).items() if key in keys}
+    return providers.OpenAIProvider(endpoint_of(LlmSettings(**{**llm, **here}), os.environ), sampling, limits)
+
+
+@asynccontextmanager
+async def joined_cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
+    """Connect to the cluster whose machines make the calls; None: this process makes them. Raises ConfigError."""
+    if settings.cluster.engine == "local" or settings.run.mode == "files":
+        yield None
+        return
+    async with providers.connected(settings.cluster.ray_address) as cluster:
+        yield cluster
+
+
+def remember_run(run_id: str, settings: Settings) -> None:
+    """Note that this user began the run. Where that cannot be noted, resume asks for --yes."""
+    with suppress(OSError):
+        folder = user_state_path("eventabs")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(folder / "runs", "a", encoding="ascii", opener=store.open_private) as known:
+            known.write(_digest(run_id, settings) + "\n")
+
+
+def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mapping[str, Any]) -> None:
+    """Raise RunDirectoryError where keys and users' rows would go where only the run directory says.
+
+    What counts is `named_today` (by the config file, variables and flags), the preset that it names, the defaults,
+    and runs that were begun here.
+    """
+    known = ""
+    with suppress(OSError, UnicodeDecodeError):
+        known = (user_state_path("eventabs") / "runs").read_text("ascii")
+    is_called = providers.kind_of(settings.provider).is_remote and settings.run.mode != "files"
+    if not is_called or _digest(run_id, settings) in known.splitlines():
+        return
+    named = with_preset(named_today).get("llm", {})
+    if named.get("ca_file"):
+        named["ca_file"] = str(Path.cwd() / named["ca_file"])
+    for key in _CONNECTION:
+        value = getattr(settings.llm, key)
+        if value not in (LlmSettings.model_fields[key].default, named.get(key)):
+            message = _(
+                "this run was not begun here, and it alone says that {host} is to be called (llm.{key});"
+                " confirm with --yes"
+            )
+            raise RunDirectoryError(message.format(host=store.host_of(settings.llm.base_url), key=key))
+
+
+def _digest(run_id: str, settings: Settings) -> str:
+    where = [str(getattr(settings.llm, key)) for key in _CONNECTION]
+    return hashlib.sha256("\n".join([run_id, *where]).encode()).hexdigest()
+
+
+def must_rules_of(settings: Settings, language: Language) -> MustRules:
+    """Return the rules that the events must keep: the user's, and that each conversion of the export is an event."""
+    vocabulary = settings.vocabulary.in_force(language)
+    rules = [_must_rule(rule, vocabulary) for rule in settings.events.must]
+    categories = {kind.name: kind.category for kind in vocabulary.types}
+    first = next((name for name, category in categories.items() if category == CONVERSION), CONVERSION)
+    has_conversions = any(each.name == CONVERSION for each in vocabulary.categories)
+    for action, name in CONVERSIONS[language].items() if has_conversions else ():
+        kind = name if vocabulary.open or name in categories else first
+        category = categories.get(kind) or CONVERSION
+        is_action = {"action": TextCondition((action,))}
+        rules.append(MustRule(is_action, "", category, (kind, category), no_sentences=True))
+    return MustRules(rules, search_pattern)
+
+
+def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
+    conditions = {name: TextCondition(texts.texts, texts.regex) for name, texts in rule.conditions.items()}
+    if "action" in conditions:  # as the export may say it
+        words = tuple(map(canonical_action, rule.action.texts))
+        conditions["action"] = TextCondition(words, rule.action.regex)
+    # without a type an event that it adds has the first of its category, or the category's own name
+    in_category = (kind.name for kind in vocabulary.types if kind.category == rule.category)
+    added = rule.type or rule.added_type or next(in_category, rule.category)
+    inherited = {known.name: known.category for known in vocabulary.types}.get(added, "")
+    return MustRule(
+        conditions=conditions,
+        type=rule.type,
+        category=rule.category,
+        added=(added, rule.category or inherited or vocabulary.default_category),
+        min_duration=rule.min_duration,
+        max_duration=rule.max_duration,
+    )
+
+
+def unmet_rules(settings: Settings, language: Language, actions: Iterable[str]) -> Iterator[InputWarning]:
+    """Warn of the user's rules whose action is none of `actions`, the most frequent first, with the nearest of these."""
+    rules = [rule for rule in settings.events.must if "action" in rule.conditions]
+    words = list(actions) if rules else []
+    for rule in rules:
+        conditions = _must_rule(rule, settings.vocabulary.in_force(language)).conditions
+        if not any(conditions["action"].met(words, search_pattern)):
+            action = ", ".join(rule.action.texts) or rule.action.regex
+            message = _('no row has the action "{action}" of a rule in events.must, so that it does nothing')
+            nearest = _('the nearest word of the input is "{word}"')
+            near = get_close_matches(action, words[:1_000], 1)  # the most frequent
+            parts = (message.format(action=action), *(nearest.format(word=word) for word in near))
+            yield InputWarning("unmet_rule", _("; ").join(parts))
+
+
+def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:
+    """Return what a stored reply is about, by alias."""
+    return {
+        alias: ledger.asked(asked.part, asked.rows, attempt=stored.attempt, before=stored.call_id)
+        for alias, asked in stored.users.items()
+    }

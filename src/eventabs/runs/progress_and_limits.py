@@ -1,0 +1,456 @@
+"""How far a run is, with speed, cost and remaining time, and what limits it: tokens and cost, calls without a usable answer, calls at a time."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, asdict, dataclass, fields
+from typing import Any, NamedTuple
+
+from eventabs.errors_and_exit_codes import (
+    CapacityError,
+    ContextTooLongError,
+    EndpointError,
+    FatalEndpointError,
+    LimitReachedError,
+    MachineLostError,
+    ModeratedError,
+    NoContentError,
+    RateLimitedError,
+    StoppedError,
+    UnavailableError,
+)
+from eventabs.interface_language import gettext as _
+from eventabs.prompts import BatchLimits
+from eventabs.providers import Price
+from eventabs.runs.observer import Progress
+from eventabs.shared_records import STANDARD_TIER, TIER_COUNTS, AnswerCells, Batch, Counts, Usage
+from eventabs.store import summed
+
+_NUMBERS = [field.name for field in fields(Counts) if field.name not in {"retry_causes", "tiers", "answers"}]
+_RECENT_CALLS = 50  # the remaining time follows the latest calls
+_SHORTEST_WINDOW = 60.0  # seconds over which tokens a second are counted
+_CALLS_A_WINDOW = 2  # mean calls in a window at least, or the speed would jump with each reply
+_TOKENS_A_CHARACTER = 0.5  # before a reply has shown how many; between English and Chinese
+_ENDS_TO_TRUST = 2  # ends for each worker, until their pace says something
+
+
+class _Reply(NamedTuple):
+    """A reply: when it came by the tracker's clock, how long it took, its tokens and its cost."""
+
+    at: float
+    seconds: float
+    completion_tokens: int
+    characters: int
+    cost: float | None
+
+
+def retry_cause(error: EndpointError) -> str:
+    """Name what made a repeated call necessary: `rate_limit`, `capacity`, an HTTP status, `timeout` or `connection`."""
+    if isinstance(error, RateLimitedError):
+        return "rate_limit"
+    if isinstance(error, CapacityError):
+        return "capacity"
+    if isinstance(error, NoContentError):
+        return "timeout"
+    return str(error.status) if error.status else "connection"
+
+
+def snapshot(progress: Progress, at: float) -> dict[str, Any]:
+    """Return the counts as they are kept in the ledger; `at`: when they were counted, in seconds since 1970."""
+    return {"at": at, **asdict(progress)}
+
+
+class ProgressTracker:
+    """Counts a run on from what the ledger has, and measures its pace. `clock` counts seconds, from anywhere.
+
+    `earlier_seconds`: the work of earlier processes.
+    """
+
+    def __init__(
+        self,
+        price: Price,
+        counts: Counts = Counts(),
+        clock: Callable[[], float] = time.monotonic,
+        earlier_seconds: float = 0.0,
+    ) -> None:
+        self.price = price
+        self._clock = clock
+        self._began = clock() - earlier_seconds
+        self._causes = dict(counts.retry_causes)
+        self._tiers = {tier: dict(use) for tier, use in counts.by_tier.items()}
+        self._numbers = {name: getattr(counts, name) for name in _NUMBERS}
+        # of which the sum counts, made when it is asked for
+        self._answers: tuple[AnswerCells, ...] = (counts.answers,)
+        self.opened = 0  # calls that are written down, or about to be, and not sent yet
+        self.in_flight = 0
+        self.unsettled = 0  # batches that are answered, and not yet written down as done
+        self.receiving = 0  # characters of the answers that are coming in
+        self.unread = 0  # of these, answers that are not read yet, or were bad and are not judged yet
+        self._replies: deque[_Reply] = deque(maxlen=_RECENT_CALLS)
+        self._ends: deque[float] = deque(maxlen=_RECENT_CALLS)
+
+    @property
+    def counts(self) -> Counts:
+        """What the run has and has used so far."""
+        return Counts(**self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        """Return all counts, as they are now: a checkpoint that is being written keeps what it has."""
+        if len(self._answers) > 1:
+            self._answers = (summed(self._answers),)
+        tiers = {tier: dict(use) for tier, use in self._tiers.items()}
+        return {
+            **self._numbers,
+            "answers": self._answers[0],
+            "retry_causes": dict(self._causes),
+            "tiers": tiers,
+        }
+
+    @property
+    def under_way(self) -> int:
+        """Batches that have been taken and have not ended."""
+        return self.opened + self.in_flight + self.unsettled
+
+    @property
+    def cost(self) -> float | None:
+        """The cost of all replies so far, None without prices."""
+        return self.price.total(self.counts)
+
+    @property
+    def tier_costs(self) -> dict[str, float | None]:
+        """The cost of the replies of each tier; empty where all are the ordinary one's."""
+        return self.price.by_tier(self.counts) if self._tiers.keys() - {STANDARD_TIER} else {}
+
+    @property
+    def seconds(self) -> float:
+        """How long all processes have worked on the run."""
+        return self._clock() - self._began
+
+    def add(self, answers: AnswerCells | None = None, /, **numbers: int) -> None:
+        """Add to counts, by their names."""
+        if answers:
+            self._answers += (answers,)
+        for name, number in numbers.items():
+            self._numbers[name] += number
+
+    def count_reply(self, usage: Usage, seconds: float, characters: int, tier: str = "") -> None:
+        """Count a reply that has just come; `tier` "": the ordinary one served it."""
+        tokens = {name: getattr(usage, name) for name in TIER_COUNTS if name != "calls"}
+        self.add(**tokens)
+        use = self._tiers.setdefault(tier or STANDARD_TIER, dict.fromkeys(TIER_COUNTS, 0))
+        for name, number in {"calls": 1, **tokens}.items():
+            use[name] += number
+        cost = self.price.cost(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, tier)
+        self._replies.append(_Reply(self._clock(), seconds, usage.completion_tokens, characters, cost))
+
+    def count_batch(self) -> int:
+        """Count a batch that has just ended, well or not; return how many have."""
+        self.add(batches_done=1)
+        self._ends.append(self._clock())
+        return int(self._numbers["batches_done"])
+
+    def count_retry(self, cause: EndpointError) -> None:
+        """Count a repeated call."""
+        code = retry_cause(cause)
+        self._causes[code] = self._causes.get(code, 0) + 1
+        self.add(retries=1)
+
+    def progress(self, *, waiting: int, workers: int) -> Progress:
+        """Return the counts with what follows from the pace.
+
+        `waiting`: batches not sent yet; `workers`: calls that may be in flight now.
+        """
+        remaining, facts = waiting + self.under_way, self._facts()
+        if self.receiving:  # by the characters that a token had in the answers before
+            characters = sum(reply.characters for reply in self._replies)
+            tokens = sum(reply.completion_tokens for reply in self._replies)
+            ratio = tokens / characters if characters else _TOKENS_A_CHARACTER
+            facts["completion_tokens"] += int(self.receiving * ratio)
+        cost = projected = self.cost
+        if cost is not None:
+            recent = sum(reply.cost or 0.0 for reply in self._replies)
+            is_known = self._replies and remaining
+            projected = cost + remaining * recent / len(self._replies) if is_known else None
+        return Progress(
+            **facts,
+            batches_total=self._numbers["batches_done"] + remaining,
+            in_flight=self.in_flight,
+            in_flight_limit=workers,
+            cost=cost,
+            tier_costs=self.tier_costs,
+            eta_seconds=self._eta(remaining, workers),
+            tokens_per_second=self._speed(),
+            cost_projected=projected,
+            seconds=self.seconds,
+        )
+
+    def _eta(self, remaining: int, workers: int) -> float | None:
+        """Return how long the rest takes: by the time that a call takes, or by the pace of late if that is slower.
+
+        Waits between calls (cooldowns, limits on requests) show in the pace only; the first pace is no
+        pace: that many workers end their first calls all at once.
+        """
+        if not self._replies:
+            return None
+        if not remaining:
+            return 0.0
+        by_calls = max(remaining / workers, 1.0) * self._mean_seconds()
+        if len(self._ends) < max(_ENDS_TO_TRUST * workers, _ENDS_TO_TRUST + 1):
+            return by_calls
+        by_pace = remaining * (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1)
+        return max(by_calls, by_pace)
+
+    def _mean_seconds(self) -> float:
+        return sum(reply.seconds for reply in self._replies) / len(self._replies)
+
+    def _speed(self) -> float | None:
+        if not self._replies:
+            return None
+        now = self._clock()
+        window = max(_SHORTEST_WINDOW, _CALLS_A_WINDOW * self._mean_seconds())
+        if len(self._replies) == _RECENT_CALLS:  # before the first of them came others, which are forgotten
+            known_since = self._replies[0].at
+        else:
+            known_since = min(reply.at - reply.seconds for reply in self._replies)
+        since = max(known_since, now - window)
+        recent = [reply for reply in self._replies if reply.at > since]
+        span = now - since
+        return sum(reply.completion_tokens for reply in recent) / span if span > 0 else None
+
+
+# What limits a run.
+
+
+@dataclass(eq=False, kw_only=True)
+class SpendingLimit:
+    """Keeps a run under its limits even if every call in flight answers as long as it may. 0: no limit.
+
+    Tokens are counted as `limits` of the batches count them. `tokens_before` and `cost_before` were spent before an extension, which
+    has the limits for itself. `tier`: whose price applies.
+    """
+
+    max_cost: float
+    max_total_tokens: int
+    limits: BatchLimits
+    tier: str = ""
+    tokens_before: int = 0
+    cost_before: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._in_flight = 0
+        self._reserved_input = 0
+
+    def hold(self, calls: int, input_tokens: int) -> None:
+        """Reserve what calls may take that are out already; `input_tokens` are those of all their prompts."""
+        self._in_flight += calls
+        self._reserved_input += input_tokens
+
+    def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
+        """Reserve what a batch may take. False: not before calls in flight have shown what they took.
+
+        Raises LimitReachedError where it would pass a limit and nothing is in flight.
+        """
+        refusal = self._refusal(self.input_tokens(batch), tracker)
+        if refusal is None:
+            self.hold(1, self.input_tokens(batch))
+            return True
+        if self._in_flight:
+            return False
+        raise refusal
+
+    def release(self, batch: Batch) -> None:
+        """Give back what `reserve` took: the call has ended and its real tokens are counted."""
+        self.hold(-1, -self.input_tokens(batch))
+
+    def input_tokens(self, batch: Batch) -> int:
+        """Count the tokens of a batch's prompt."""
+        return self.limits.input_tokens(planned.size for planned in batch.parts)
+
+    def _refusal(self, tokens_in: int, tracker: ProgressTracker) -> LimitReachedError | None:
+        if not self.max_cost and not self.max_total_tokens:
+            return None
+        counts = tracker.counts
+        reserved_in = self._reserved_input + tokens_in
+        reserved_out = (self._in_flight + 1) * self.limits.max_output_tokens
+        # none of it cached, and at the ordinary price where a tier may be served as that: no answer may be dearer
+        rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
+        cost = (tracker.cost or 0.0) - self.cost_before
+        if self.max_cost and rest is not None and cost + rest > self.max_cost:
+            message = _(
+                "--max-cost {limit} could be passed by the next call; go on with a higher one: eventabs resume"
+            )
+            return LimitReachedError(message.format(limit=self.max_cost))
+        used = counts.prompt_tokens + counts.completion_tokens - self.tokens_before
+        if self.max_total_tokens and used + reserved_in + reserved_out > self.max_total_tokens:
+            message = _(
+                "--max-total-tokens {limit} could be passed by the next call; go on with more: eventabs resume"
+            )
+            return LimitReachedError(message.format(limit=self.max_total_tokens))
+        return None
+
+
+MAX_FAILURES = 10
+FAILURES_FACT = "fruitless"  # its name in ledgers since format 1
+
+
+@dataclass(eq=False)
+class FailureLimit:
+    """Raises StoppedError after ten tries without a usable answer from the start on, or ten calls without an answer since the last one.
+
+    A process may make `attempts` calls without a usable answer for each user who has one, and ten more: `well` users have one at its start.
+    A wait that the endpoint asks for (429, or 503 with Retry-After) and a lost machine are no failure before the first usable answer. The
+    count goes on in the next process under the same settings, so that restarting buys no ten calls each time; `remember`
+    gets what that process has to know at each change, since a killed process keeps nothing at its end.
+
+    An endpoint that has answered usably in this run and is unavailable now is waited for, as long as `longest_wait`
+    seconds, and so is one whose tier has no capacity, from the start; with `wait` any is, without end. `clock` counts seconds, from anywhere.
+    """
+
+    facts: Mapping[str, Any]
+    _: KW_ONLY
+    remember: Callable[[dict[str, Any]], None]
+    attempts: int
+    well: int = 0
+    wait: bool = False
+    longest_wait: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._fruitless = Counter[str]()  # calls of this process by what was wrong
+        self._away_since: float | None = None
+        self._settings = self.facts["settings_fingerprint"]
+        counted = self.facts.get(FAILURES_FACT) or {}
+        known = counted.get("settings_fingerprint") == self._settings
+        self._failures: int = counted["calls"] if known else 0
+        self._succeeded: bool = counted["succeeded"] if known else False
+        self._cause: object = None
+
+    def count_retry(self, error: EndpointError, *, queued: bool = False) -> None:
+        """Count a try that is repeated, unless it is `queued`: another call was answered meanwhile.
+
+        Raises FatalEndpointError, which ends its call too.
+        """
+        harmless = queued or isinstance(error, RateLimitedError | MachineLostError) or self.awaits(error)
+        if not self._succeeded and not harmless:
+            self._count(error, FatalEndpointError)
+
+    def awaits(self, error: EndpointError) -> bool:
+        """Whether the run waits for the endpoint rather than count this error."""
+        if not isinstance(error, UnavailableError):
+            return False
+        if self._away_since is None:
+            self._away_since = self.clock()
+        within = self.clock() - self._away_since < self.longest_wait
+        return self.wait or (within and (self._succeeded or isinstance(error, CapacityError)))
+
+    def count_answer(self, *, usable: int, reasons: Iterable[str] = ()) -> None:
+        """Count an answer; `usable`: for how many users. After a first usable one, some others are the tail of every run."""
+        self._away_since = None
+        self.well += usable
+        if usable:
+            if not self._succeeded or self._failures:
+                self._keep(0, succeeded=True)
+            return
+        cause = _("no answer could be used: {reasons}").format(reasons=", ".join(sorted(reasons)))
+        if not self._succeeded:
+            self._count(cause)
+        self._count_fruitless(cause)
+
+    def count_no_answer(self, error: EndpointError, *, queued: bool = False) -> None:
+        """Count a call without an answer, unless `queued`. A refusal of content shows an endpoint that works."""
+        harmless = ModeratedError | ContextTooLongError if self._succeeded else RateLimitedError
+        self._cause = error
+        if not queued and not isinstance(error, harmless):
+            self._count(error)
+            self._count_fruitless(str(error))
+
+    def require_answer(self, replies: int) -> None:
+        """Raise StoppedError at the end of a run that got no reply at all: nothing is completed then."""
+        if not replies and self._cause is not None:
+            raise StoppedError(str(self._cause))
+
+    def _count(self, cause: object, raised: type[StoppedError] = StoppedError) -> None:
+        self._keep(self._failures + 1, succeeded=self._succeeded)
+        if self._failures < MAX_FAILURES:
+            return
+        message = _(
+            "{count} tries without a usable answer ({cause}); find out more with: eventabs check, go on with: eventabs resume"
+        )
+        raise raised(message.format(count=self._failures, cause=cause))
+
+    def _count_fruitless(self, cause: str) -> None:
+        self._fruitless[cause] += 1
+        if self._fruitless.total() < MAX_FAILURES + self.attempts * self.well:
+            return
+        message = _(
+            "{count} calls without a usable answer, while {users} users have one; most often: {cause}. Look at answers with: eventabs"
+            " report; try another model, or fewer users a call (--max-users), then: eventabs resume"
+        )
+        ((often, _times),) = self._fruitless.most_common(1)
+        raise StoppedError(message.format(count=self._fruitless.total(), users=self.well, cause=often))
+
+    def _keep(self, failures: int, *, succeeded: bool) -> None:
+        self._failures, self._succeeded = failures, succeeded
+        counted = {"settings_fingerprint": self._settings, "calls": failures, "succeeded": succeeded}
+        self.remember({FAILURES_FACT: counted})
+
+
+_ROUNDS_TO_HOLD = 8  # after a step that did not help
+_LEAST_GAIN = 0.25  # of what one more call would bring at the same speed
+
+
+class ConcurrencyLimit:
+    """Additive increase, multiplicative decrease, between two limits.
+
+    A round is as many answers as calls may be in flight. `clock` counts seconds, from anywhere. A step
+    up is taken back when the round after it brings hardly more answers a second: then the endpoint, not
+    this number, is what limits. An endpoint that queues calls until their time is over gets fewer, down to one.
+    """
+
+    def __init__(self, low: int, high: int, clock: Callable[[], float]) -> None:
+        self._low = low
+        self.most = max(low, high)
+        self._clock = clock
+        self._answers = 0
+        self._began = clock()
+        self._rate_before: float | None = None
+        self._hold = 0
+        self.now = low
+
+    def answered(self) -> None:
+        """Count a good answer."""
+        self._answers += 1
+        if self._answers >= self.now:
+            self._end_round()
+
+    def trouble(self, error: EndpointError) -> None:
+        """Take one less for each call that waited in vain, or halve where the endpoint asked for less or broke.
+
+        A tier without capacity takes or refuses a call at once, whatever else is in flight.
+        """
+        if isinstance(error, CapacityError):
+            return
+        if isinstance(error, NoContentError):
+            self.now = max(1, self.now - 1)
+            self._hold = _ROUNDS_TO_HOLD
+        else:
+            self.now = min(self.now, max(self._low, self.now // 2))
+        self._rate_before = None
+        self._begin_round()
+
+    def _end_round(self) -> None:
+        rate = self._answers / max(self._clock() - self._began, 1e-9)
+        before, self._rate_before = self._rate_before, None
+        if self._hold:
+            self._hold -= 1
+        elif before is not None and rate < before * (1 + _LEAST_GAIN / (self.now - 1)):
+            self.now -= 1
+            self._hold = _ROUNDS_TO_HOLD
+        elif self.now < self.most:
+            self.now += 1
+            self._rate_before = rate
+        self._begin_round()
+
+    def _begin_round(self) -> None:
+        self._answers = 0
+        self._began = self._clock()

@@ -1,0 +1,701 @@
+"""The session of a process: which batch goes next, what replies teach about budgets, and what a reply or an error means for each part."""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from eventabs import store
+from eventabs.errors_and_exit_codes import (
+    ContextTooLongError,
+    EndpointError,
+    FatalEndpointError,
+    ModeratedError,
+    RateLimitedError,
+    RejectedRequestError,
+)
+from eventabs.prompts import (
+    BatchLimits,
+    PromptBuilder,
+    TokenCounter,
+    measure_part,
+    overlapping_parts,
+    plan,
+    shuffled,
+    split,
+)
+from eventabs.providers import Sampling
+from eventabs.runs.built_from_settings import RunContext, asked_in, last_taken, make_reader, sampling_of
+from eventabs.runs.observer import BatchDone, CallFailed, Planned
+from eventabs.runs.progress_and_limits import ProgressTracker, SpendingLimit
+from eventabs.shared_records import (
+    AnswerCells,
+    AskedUser,
+    Batch,
+    FailureReason,
+    FinishReason,
+    Outcome,
+    Part,
+    PartSize,
+    PlannedPart,
+    Reply,
+    Request,
+    Usage,
+    UserLog,
+    row_ranges,
+)
+from eventabs.stop_request import Stop
+from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, SettledUser
+
+
+class Scheduler:
+    """A queue of batches. Parts that are put back are packed anew once the plan has been sent.
+
+    They wait so that they can share calls: each call pays for the instructions once more. Links are in calls of their own.
+    """
+
+    def __init__(
+        self, pending: Iterable[PlannedPart], limits: BatchLimits, *, probe: bool = False, workers: int = 1
+    ) -> None:
+        self._limits = limits
+        self._workers = workers
+        # by whether they are links, and the most parts that their batch may have
+        self._again: dict[tuple[bool, int], list[PlannedPart]] = {}
+        fresh = []
+        for planned in pending:
+            if planned.max_peers or planned.part.is_link:
+                self.put_back([planned])
+            else:
+                fresh.append(planned)
+        self._queue = deque(plan(fresh, limits, probe=probe, workers=workers))
+
+    def next(self, *, links: bool = True) -> Batch | None:
+        """Take the next batch; None while there is nothing to send. Without `links` they go on waiting, for those of other users."""
+        if not self._queue:
+            self.plan_again(links=links)
+        return self._queue.popleft() if self._queue else None
+
+    def put_first(self, batch: Batch) -> None:
+        """Take a batch back that may not be sent yet: it is the next one."""
+        self._queue.appendleft(batch)
+
+    def put_back(self, parts: Iterable[PlannedPart]) -> None:
+        """Take parts that have to be asked again."""
+        for planned in parts:
+            peers = min(planned.max_peers, self._limits.max_users)
+            self._again.setdefault((planned.part.is_link, peers), []).append(planned)
+
+    def replan(self, limits: BatchLimits) -> None:
+        """Pack all that has not been sent under other limits."""
+        self._limits = limits
+        for batch in self._queue:
+            self.put_back(batch.parts)
+        self._queue.clear()
+        self.plan_again(links=False)
+
+    @property
+    def planned(self) -> int:
+        """How many batches wait that are packed."""
+        return len(self._queue)
+
+    @property
+    def batches(self) -> int:
+        """How many batches wait; an estimate where parts still have to be packed."""
+        again = (
+            -(-len(parts) // (peers or self._limits.max_users))
+            for (_links, peers), parts in self._again.items()
+        )
+        return len(self._queue) + sum(again)
+
+    def plan_again(self, *, links: bool = True) -> None:
+        """Pack what has to be asked again, and links."""
+        for key in sorted(self._again, key=lambda key: (key[0], key[1] != 0, -key[1])):
+            if not key[0] or links:
+                limits = replace(self._limits, max_users=key[1]) if key[1] else self._limits
+                workers = 1 if any(key) else self._workers
+                self._queue += plan(shuffled(self._again.pop(key)), limits, workers=workers)
+
+
+_QUANTILE = 0.95  # of answers must fit, not the average one, or batches would be cut
+_EARLY_QUANTILE = 0.6  # of few answers the tail is only the one longest, and the longest users go first
+_ENOUGH_FOR_THE_TAIL = 20  # replies
+_AFTER_A_CUT = 1.25  # factor: an answer that was cut would have been at least this much longer
+_NEAR_THE_CAP = 0.9
+_REMEMBERED = 100  # replies
+_FIRST_LESSON = 3  # replies
+_WORTH_PLANNING = 0.05  # a change of a factor by less than this is not worth a new plan
+_OUTPUT_FACTORS = (0.5, 8.0)  # what is believed at most
+_LOST = 0.05  # share of its rows that an answer lost, from which on it is bad
+_BAD_ANSWERS = 2  # one may be bad luck
+_REMEMBERED_LOSSES = 8  # answers
+_GOOD_ANSWERS = 4  # before calls get more rows again, doubled each time that those were too many
+_LITTLE = 0.02  # share that such answers may have lost
+_NO_BETTER = 0.75  # of what calls of twice the rows lost: their size is not the reason
+_FEWEST_ROWS = 50  # of a call, whatever is lost
+_MOST_INPUT_FACTOR = 2.0
+
+
+class BudgetLearner:
+    """Turns usage into limits to plan with.
+
+    The limits are the user's, divided by how many tokens came for each that was expected. The input
+    limit is only ever lowered: the user set it in tokens of the tokenizer that counts.
+    """
+
+    def __init__(self, limits: BatchLimits) -> None:
+        self._limits = limits
+        self._inputs: deque[float] = deque(maxlen=_REMEMBERED)
+        self._outputs: deque[float] = deque(maxlen=_REMEMBERED)
+        self._replies = 0
+        self._longest = 0  # tokens of an answer
+        self._next_lesson = _FIRST_LESSON
+        self._input_factor = 1.0
+        self._output_factor = 1.0
+        self._anew = 0  # answers in a row that numbered anew for each user
+        self._largest = self._most_rows = limits.max_rows  # of a call
+        self._fewest_rows = _FEWEST_ROWS
+        # the shares of rows that answers of this size lost, and those of twice the rows; None after calls grew
+        self._shares: deque[float] = deque(maxlen=_REMEMBERED_LOSSES)
+        self._twice_lost: float | None = None
+        self._answers = 0  # of this size
+        self._needed = _GOOD_ANSWERS
+
+    @property
+    def limits(self) -> BatchLimits:
+        """The limits to plan with, as far as replies have shown."""
+        room = max(
+            1, int(self._limits.max_input_tokens / self._input_factor) - self._limits.instructions_tokens
+        )
+        return replace(
+            self._limits,
+            max_input_tokens=self._limits.instructions_tokens + room,
+            max_output_tokens=max(1, int(self._limits.max_output_tokens / self._output_factor)),
+        )
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether any reply has shown how long answers are."""
+        return self._replies > 0
+
+    def at_the_cap(self, usage: Usage) -> bool:
+        """Whether an answer that broke off was as long as answers can be.
+
+        The endpoint's own cap may be lower than ours; an answer far shorter than others broke off by
+        accident.
+        """
+        cap = min(self._limits.max_output_tokens, self._longest or self._limits.max_output_tokens)
+        return not self._longest or usage.completion_tokens >= _NEAR_THE_CAP * cap
+
+    def number_anew(self, *, did: bool) -> BatchLimits | None:
+        """Take whether an answer about several users numbered anew for each. Return limits of one user a call where answers do, else None."""
+        self._anew = self._anew + 1 if did else 0
+        if self._limits.max_users == 1 or self._anew < (_BAD_ANSWERS if self.has_learned else 1):
+            return None
+        self._limits = replace(self._limits, max_users=1)
+        return self.limits
+
+    def lose(self, sent: Iterable[PartSize], lost: int) -> BatchLimits | None:
+        """Take how many rows of a call its answer lost. Return the limits where calls get half or twice the rows from now on, else None.
+
+        Calls of twice the rows come back after good answers, and for good where half of them did not help.
+        """
+        rows = sum(size.rows for size in sent)
+        size = self._limits.max_rows or max(rows, self._largest)
+        if not size / 2 < rows <= size:
+            return None  # a small rest, or sent before calls got fewer rows
+        self._largest = max(self._largest, size)
+        self._answers += 1
+        self._shares.append(lost / rows)
+        share, bad = sum(self._shares) / len(self._shares), sum(each > _LOST for each in self._shares)
+        twice, twice_lost = min(2 * size, self._most_rows or self._largest), None
+        if bad >= _BAD_ANSWERS and 2 * bad > len(self._shares):
+            if self._twice_lost and share > _NO_BETTER * self._twice_lost:
+                size = self._fewest_rows = twice
+            else:
+                self._needed *= 1 if self._twice_lost else 2
+                size, twice_lost = max(self._fewest_rows, size // 2), share
+        elif self._answers >= self._needed and share <= _LITTLE:
+            size = twice
+        if size == (self._limits.max_rows or self._largest):
+            return None
+        self._limits = replace(self._limits, max_rows=size)
+        self._twice_lost, self._answers = twice_lost, 0
+        self._shares.clear()
+        return self.limits
+
+    def learn(
+        self, sent: Iterable[PartSize], usage: Usage, *, whole: bool, capped: bool = False
+    ) -> BatchLimits | None:
+        """Take a reply's usage. `whole`: every part came out well; `capped`: it broke off at the cap.
+
+        Return the limits to plan with from now on where they have changed enough, else None.
+        """
+        sent = list(sent)
+        if not usage.completion_tokens or not (whole or capped):
+            return None
+        self._replies += 1
+        self._longest = max(self._longest, usage.completion_tokens)
+        self._inputs.append(usage.prompt_tokens / self._limits.input_tokens(sent))
+        ratio = usage.completion_tokens / sum(size.output_tokens for size in sent)
+        self._outputs.append(ratio if whole else _AFTER_A_CUT * max(ratio, self._output_factor))
+        if self._replies < self._next_lesson and not capped:
+            return None
+        self._next_lesson = max(self._next_lesson, 2 * self._replies)
+        lowest, highest = _OUTPUT_FACTORS
+        share = _QUANTILE if self._replies >= _ENOUGH_FOR_THE_TAIL else _EARLY_QUANTILE
+        output_factor = min(max(_quantile(self._outputs, share), lowest), highest)
+        input_factor = min(max(_quantile(self._inputs, share), 1.0), _MOST_INPUT_FACTOR)
+        changes = (output_factor / self._output_factor, input_factor / self._input_factor)
+        if all(abs(change - 1) < _WORTH_PLANNING for change in changes):
+            return None
+        self._output_factor, self._input_factor = output_factor, input_factor
+        return self.limits
+
+
+def _quantile(values: Iterable[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+# What an answer, or the lack of one, does to the parts that were asked about.
+#
+# An attempt is charged only when a delivered answer was bad for that user. Everything else makes the
+# next batch smaller until the part is alone, so every path ends.
+
+
+MOST_BROKEN_CALLS = 8  # calls a part may see end without an answer
+
+
+_UNPLACED_AT_LAST = 0.2  # share of its rows with which a part is done when its attempts are used up
+
+
+def after_reply(
+    batch: Batch,
+    asked: Mapping[Part, AskedUser],
+    outcomes: Mapping[Part, Outcome],
+    finish_reason: FinishReason,
+    *,
+    attempts: int,
+    at_the_cap: bool,
+) -> list[PartChange]:
+    """Judge each part by its outcome.
+
+    `at_the_cap`: the answer broke off because it was as long as it may be, not by accident. A change
+    that is `too_large` must be cut in pieces, or fails where it cannot.
+    """
+    empty = all(outcomes[planned.part].reason == "empty" for planned in batch.parts)
+    changes = []
+    for planned in batch.parts:
+        outcome = outcomes[planned.part]
+        if outcome.reason is None:
+            change = PartChange(planned.part, "done", attempts=planned.attempts, accepted=outcome)
+        elif empty:
+            change = _broken(planned, batch, "empty")
+        elif outcome.reason == "content_filter":
+            change = _smaller(planned, batch, "content_filter")
+        elif outcome.reason in ("cut", "missing") and (
+            at_the_cap or finish_reason in ("length", "interrupted")
+        ):
+            if len(batch.parts) > 1:
+                change = _smaller(planned, batch, "cut")
+            elif not at_the_cap:
+                change = _broken(planned, batch, "cut")
+            else:  # in pieces, since the answer has no room; they are charged for, so that cutting ends
+                change = _judged(planned, "cut", attempts=1)
+                change = change._replace(too_large=change.attempts < attempts)
+        else:
+            left = attempts - planned.attempts - 1
+            peers = _half(batch) if left > 1 else max(0, left)
+            change = _judged(planned, outcome.reason, attempts=1, peers=peers)
+        if change.state == "failed" and (best := acceptable(asked[planned.part], outcome)):
+            change = PartChange(planned.part, "done", change.attempts, change.broken_calls, accepted=best)
+        changes.append(change)
+    return changes
+
+
+def acceptable(asked: AskedUser, outcome: Outcome) -> Outcome | None:
+    """Return the outcome, or the one before, if a part can be done with it where nothing better comes any more."""
+    for each in (outcome, asked.earlier):
+        if each and each.reason in ("unplaced", "minor"):
+            rows = each.part.last - each.part.first + 1 - len(asked.past)
+            if len({*each.unplaced} - asked.past) <= _UNPLACED_AT_LAST * rows:
+                return replace(each, reason=None)
+    return None
+
+
+def after_error(batch: Batch, error: EndpointError) -> list[PartChange]:
+    """Judge the parts of a call that brought no answer. A refused request is asked again in two halves, without a charge."""
+    changes = []
+    for planned in batch.parts:
+        if isinstance(error, RejectedRequestError):
+            change = _smaller(planned, batch, "endpoint")
+        elif isinstance(error, ModeratedError):
+            change = _smaller(planned, batch, "content_filter")
+        elif isinstance(error, ContextTooLongError):
+            change = _smaller(planned, batch, "too_long")
+            change = change._replace(too_large=change.state == "failed")
+        else:
+            change = _broken(planned, batch, "endpoint")
+            # the size of the batch may have broken it only if it breaks twice
+            is_innocent = isinstance(error, RateLimitedError) or not planned.broken_calls
+            if is_innocent and change.state == "pending":
+                change = change._replace(max_peers=planned.max_peers)
+        changes.append(change)
+    return changes
+
+
+def _judged(
+    planned: PlannedPart, reason: FailureReason, *, attempts: int = 0, broken: int = 0, peers: int = 0
+) -> PartChange:
+    """Ask again with at most `peers` parts; 0: it has failed. `attempts` and `broken` calls are added."""
+    counts = planned.attempts + attempts, planned.broken_calls + broken
+    return PartChange(planned.part, "pending" if peers else "failed", *counts, peers, reason)
+
+
+def _broken(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
+    is_last = planned.broken_calls + 1 >= MOST_BROKEN_CALLS
+    return _judged(planned, reason, broken=1, peers=0 if is_last else _half(batch))
+
+
+def _smaller(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
+    return _judged(planned, reason, peers=_half(batch) if len(batch.parts) > 1 else 0)
+
+
+def _half(batch: Batch) -> int:
+    return (len(batch.parts) + 1) // 2
+
+
+LONG_REPLY = 200_000  # characters; far beyond what a model says
+_PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
+_REFUSED = "refused_parameters"  # in meta
+
+
+class Call(NamedTuple):
+    """A call that is in the ledger: its number, the batch, and what it asks about, by alias."""
+
+    id: int
+    batch: Batch
+    users: Mapping[str, AskedUser]
+
+
+class SettledReply(NamedTuple):
+    """What came of a reply. `usable`: for how many users it would do; `reasons` why not; `committed` is awaited for what it means to be on disk."""
+
+    usable: int
+    reasons: Iterable[str]
+    committed: Awaitable[None]
+
+
+class _Settled(NamedTuple):
+    """What has become of users, what to add to the counts, and links that have to be asked for."""
+
+    users: Mapping[str, SettledUser]
+    counts: Mapping[str, int]
+    links: Sequence[PlannedPart]
+    answers: AnswerCells = {}
+
+
+@dataclass(eq=False)
+class Session:
+    """The calls of a process: the plan of what is left, and what replies and errors mean, in the ledger and for the plan.
+
+    `results` None: they stay as they are meanwhile. `closing` is set where nothing more may be sent. `wall_clock` gives seconds
+    since 1970.
+    """
+
+    run: RunContext
+    stop: Stop
+    builder: PromptBuilder
+    limits: BatchLimits
+    writer: LedgerWriter
+    results: ResultFiles | None
+    tracker: ProgressTracker
+    wall_clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        self.learner = BudgetLearner(self.limits)
+        self.scheduler = Scheduler([], self.limits)
+        self.closing = asyncio.Event()
+        self.count_tokens: Callable[[str], int] = TokenCounter(self.run.settings.prompt.tokenizer).count
+        self._reader = make_reader(self.run.settings, self.run.facts)
+        self._rejected = set[Part]()
+        self._reading_long = asyncio.Lock()
+        self._saving, self._is_save_awaited = asyncio.Lock(), False
+
+    def plan(self, pending: Sequence[PlannedPart], *, probe: bool = False) -> None:
+        """Plan what is pending, under the limits that replies have shown, and show the plan."""
+        self.scheduler = scheduler_of(self.run, pending, self.learner.limits, probe=probe)
+        if pending:
+            batches, users = self.scheduler.batches, len({planned.part.user_id for planned in pending})
+            note = Planned(batches, users, self.tracker.counts.users, len(pending) / batches)
+            self.run.observer.noted(note)
+            self.run.save(self.tracker, status="running", batches_waiting=batches)
+
+    async def save(self) -> None:
+        """Write the checkpoint beside the event loop, once at a time: who waits for that writes the newest counts for all who came since."""
+        if not self._is_save_awaited:
+            self._is_save_awaited = True
+            async with self._saving:
+                self._is_save_awaited = False
+                counted, waiting = copy(self.tracker), self.scheduler.batches
+                write = partial(self.run.save, counted, status="running", batches_waiting=waiting)
+                await asyncio.to_thread(write)
+
+    def remember(self, facts: dict[str, Any]) -> None:
+        """Keep facts in the ledger, soon."""
+        self.writer.post(lambda ledger: ledger.set_meta(facts))
+
+    def leave_out(self, parameters: frozenset[str]) -> None:
+        """Remember which parameters the endpoint refuses: one of them would fail a whole job."""
+        used = self.run.facts["settings_fingerprint"]
+        kept = {_REFUSED: {"settings_fingerprint": used, "parameters": sorted(parameters)}}
+        self.run.facts.update(kept)
+        self.remember(kept)
+
+    def sampling(self) -> Sampling:
+        """Return the parameters of requests, without those that the endpoint refuses."""
+        sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
+        if kept.get("settings_fingerprint") != self.run.facts["settings_fingerprint"]:
+            return sampling
+        return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
+
+    def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
+        """Make the request about some logs; `links`: these have journeys in place of behaviors."""
+        builder = self.builder.linking if links else self.builder
+        return builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
+
+    def counted(self, reply: Reply, input_tokens: int) -> Reply:
+        """Count tokens here where the endpoint reports no usage, as for a broken stream."""
+        if reply.usage_reported:
+            return reply
+        text = reply.text + reply.reasoning
+        # in pieces: the tokens of one endless word take a hundred times its memory
+        step = _PIECE if len(text) >= LONG_REPLY else LONG_REPLY
+        tokens = sum(self.count_tokens(text[start : start + step]) for start in range(0, len(text), step))
+        return replace(reply, usage=Usage(input_tokens, tokens))
+
+    async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
+        """Cut a part in smaller ones, none if it is a single behavior."""
+        log = await self.writer.write(Ledger.log, *part)
+        return halves(log, self.builder, start=part.first)
+
+    def spending(self, tier: str = "") -> SpendingLimit:
+        """Keep the limits on spending, with nothing reserved."""
+        return SpendingLimit(
+            max_cost=self.run.settings.run.max_cost,
+            max_total_tokens=self.run.settings.run.max_total_tokens,
+            limits=self.limits,
+            tier=tier,
+            **last_taken(self.run.facts).get("spent_before", {}),
+        )
+
+    async def settle_unread(self) -> None:
+        """Settle replies that are committed and not read: the process died in between, or they came in a file."""
+
+        def unread(ledger: Ledger, call_id: int) -> tuple[Call, Reply]:
+            stored = ledger.stored_reply(call_id)
+            return Call(call_id, store.batch_of_call(ledger, call_id), asked_in(stored, ledger)), stored.reply
+
+        for call_id in await self.writer.write(Ledger.unread_calls):
+            settled = await self.settle_reply(*await self.writer.write(unread, call_id))
+            await settled.committed
+            self.tracker.add(batches_done=1)
+
+    async def settle_reply(self, call: Call, reply: Reply) -> SettledReply:
+        """Read a reply that is already committed, and submit what it means."""
+        if len(reply.text) < LONG_REPLY:
+            reading = self._reader.read(reply, call.users)
+        else:  # a hostile one takes seconds, in which other calls want to be served, and memory: one at a time
+            async with self._reading_long:
+                reading = await asyncio.to_thread(self._reader.read, reply, call.users)
+        outcomes = {outcome.part: outcome for outcome in reading.outcomes.values()}
+        at_the_cap = reply.usage.completion_tokens >= self.limits.max_output_tokens or (
+            reply.finish_reason == "length" and self.learner.at_the_cap(reply.usage)
+        )
+        asked = {user.part: user for user in call.users.values()}
+        attempts = self.run.settings.run.attempts
+        changes = after_reply(
+            call.batch, asked, outcomes, reply.finish_reason, attempts=attempts, at_the_cap=at_the_cap
+        )
+        changes = [
+            await self._cut(await self._narrowed(change, asked[change.part], outcomes[change.part]))
+            for change in changes
+        ]
+        outcomes |= {change.part: change.accepted for change in changes if change.accepted}
+        answers = store.placed_answers(list(call.users.values()), list(reading.outcomes.values()))
+
+        def settle(ledger: Ledger) -> _Settled:
+            store.store_answers(ledger, call.id, answers)
+            ledger.settle(call.id, outcomes.values(), changes)
+            return self._settled(ledger, call.batch.parts, changes)._replace(answers=store.cells_of(answers))
+
+        written = self.writer.submit(settle, then=self._publish)
+        if not call.batch.links:
+            sent = [planned.size for planned in call.batch.parts]
+            whole = all(outcome.usable for outcome in reading.outcomes.values())
+            limits = self.learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
+            if len(outcomes) > 1:
+                did = all(each.reason == "renumbered" for each in outcomes.values())
+                limits = self.learner.number_anew(did=did) or limits
+            if reply.finish_reason == "stop":
+                lost = sum(
+                    len(asked[each.part].rows if each.reason in ("renumbered", "missing") else each.unplaced)
+                    for each in reading.outcomes.values()
+                )
+                limits = self.learner.lose(sent, lost) or limits
+            if limits is not None:
+                self.scheduler.replan(limits)
+        figures = sum((Counter(outcome.figures) for outcome in outcomes.values()), Counter[str]())
+        done = BatchDone(
+            call.id,
+            len(call.batch.parts),
+            sum(outcome.usable for outcome in outcomes.values()),
+            dict(Counter(outcome.reason for outcome in outcomes.values() if outcome.reason is not None)),
+            reply.seconds,
+            ignored=reading.unknown_aliases + reading.repeated_users,
+            **{name: figures[name] for name in ("misfiled", "repeated", "unplaced", "missed")},
+        )
+
+        async def commit() -> None:
+            self._apply(call.batch, changes, await written)
+            self.run.observer.noted(done)
+
+        would_do = sum(
+            outcome.usable or acceptable(asked[part], outcome) is not None
+            for part, outcome in outcomes.items()
+        )
+        return SettledReply(would_do, done.unusable, commit())
+
+    async def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
+        """Ask next only about the days that have unplaced rows; what is placed stays. An extension shows what it showed."""
+        if change.state != "pending" or outcome.reason != "unplaced" or asked.log.known:
+            return change
+        log = await self.writer.write(Ledger.log, *change.part)
+        rows = dict(enumerate(log.behaviors, change.part.first))
+        days = {rows[row].day for row in {*outcome.unplaced} - asked.past}
+        kept = {row: behavior for row, behavior in rows.items() if behavior.day in days}
+        log = replace(log, behaviors=tuple(kept.values()))
+        return change._replace(asked=(row_ranges(kept), self.builder.measure(log)))
+
+    async def settle_error(self, call: Call, error: EndpointError) -> None:
+        """Close a call without an answer. Raises `error` where no other call could fare better."""
+        parts = {planned.part for planned in call.batch.parts}
+        is_final = isinstance(error, FatalEndpointError)
+        if isinstance(error, RejectedRequestError):  # a refused request is split once only
+            is_final = len(parts) == 1 or bool(parts & self._rejected)
+            self._rejected |= parts
+        changes: list[PartChange] = []
+        if not is_final:
+            changes = [await self._cut(change) for change in after_error(call.batch, error)]
+
+        def settle(ledger: Ledger) -> _Settled:
+            ledger.fail_call(call.id, str(error), changes)
+            return self._settled(ledger, (), changes)
+
+        settled = await self.writer.submit(settle, then=self._publish)
+        self.run.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
+        if is_final:
+            raise error
+        self._apply(call.batch, changes, settled)
+
+    async def _cut(self, change: PartChange) -> PartChange:
+        """Cut a part that is too large for an answer; it fails where it cannot be cut. A link that fails is done, with its reason."""
+        if change.part.is_link:
+            return change._replace(state="done" if change.state == "failed" else change.state)
+        if not change.too_large:
+            return change
+        pieces = await self.cut(change.part)
+        return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
+
+    def _publish(self, settled: _Settled) -> None:
+        if self.results:
+            self.results.append(settled.users.values())
+
+    def _settled(
+        self, ledger: Ledger, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
+    ) -> _Settled:
+        """Return what changes that are written down have made of their users.
+
+        A user whose only part was asked about is settled by it alone; of others the ledger knows the other parts.
+        """
+        counts = Counter[str]()
+        for change in changes:
+            if change.accepted:
+                counts.update(change.accepted.figures)
+                counts["answered"] += change.part.last - change.part.first + 1
+            counts["unlinked"] += change.part.is_link and change.state == "done" and not change.accepted
+        del counts["events"], counts["journeys"]  # of users that are done
+        whole = {planned.part for planned in asked if planned.is_whole}
+        users, links = dict[str, SettledUser](), list[PlannedPart]()
+        for change in changes:
+            user_id = change.part.user_id
+            if change.part in whole and not change.replaced_by:
+                users[user_id] = store.settled_by(ledger, user_id, change.state, change.accepted)
+            elif user_id not in users:
+                if not change.part.is_link:
+                    links += self._links(ledger, user_id)
+                users[user_id] = store.settled_user(ledger, user_id)
+        return _Settled(users, counts, links)
+
+    def _links(self, ledger: Ledger, user_id: str) -> list[PlannedPart]:
+        """Plan to ask which journeys are one, once all parts of a user are done and several have some."""
+        of_user = "FROM parts WHERE user_id = ? AND first >= 0"
+        ((state, having),) = ledger.rows(f"SELECT max(state), sum(journeys > 0) {of_user}", user_id)
+        log = ledger.asked(Part.link(user_id), "").log if state == "done" and having > 1 else None
+        if not log or len(log.behaviors) < 2:  # noqa: PLR2004  one journey
+            return []
+        ledger.rows("DELETE FROM parts WHERE user_id = ? AND first < 0", user_id)
+        links = []
+        for number, (part, size) in enumerate(overlapping_parts(log, self.builder.linking, self.limits)):
+            rows = row_ranges(range(part.first, part.last + 1))
+            links.append(PlannedPart(Part.link(user_id, number), size, rows=rows))
+            ledger.add_parts([links[-1][:2]], rows=rows)
+        return links
+
+    def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: _Settled) -> None:
+        """Give what must be asked again to the scheduler, and count the rest."""
+        asked = {planned.part: planned for planned in batch.parts}
+        self.scheduler.put_back(settled.links)
+        for change in changes:
+            if change.replaced_by:
+                self.scheduler.put_back(
+                    PlannedPart(part, size, change.attempts, max_peers=store.PEERS_OF_PIECES)
+                    for part, size in change.replaced_by
+                )
+            elif change.state == "pending":
+                again = asked[change.part]._replace(
+                    attempts=change.attempts, broken_calls=change.broken_calls, max_peers=change.max_peers
+                )
+                if change.asked:
+                    again = again._replace(rows=change.asked[0], size=change.asked[1])
+                self.scheduler.put_back([again])
+        self.tracker.add(settled.answers, **settled.counts)
+        for user in settled.users.values():
+            if user.state == "done":
+                figures = {"events": len(user.events), "journeys": len(user.journeys)}
+                self.tracker.add(done=1, **figures, user_days=user.days)
+            elif user.state == "failed":
+                self.tracker.add(failed=1)
+
+
+def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Part, PartSize]]:
+    """Cut a log in parts of at most half its behaviors, nothing if it is a single one.
+
+    `start` is the index of the log's first behavior in the user's whole log.
+    """
+    half = (len(log.behaviors) + 1) // 2
+    parts = split(log, lambda first, last: last - first < half)
+    return [] if len(parts) == 1 else [measure_part(log, part, builder, start) for part in parts]
+
+
+def scheduler_of(
+    run: RunContext, pending: Sequence[PlannedPart], limits: BatchLimits, *, probe: bool
+) -> Scheduler:
+    """Plan parts: those of an audit's run in another order, with other neighbors, than in the run that it audits."""
+    order = run.facts.get("order")
+    parts = shuffled(pending, order) if order else pending
+    return Scheduler(parts, limits, probe=probe, workers=run.settings.run.concurrency)

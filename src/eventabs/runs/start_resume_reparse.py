@@ -1,0 +1,711 @@
+"""A run from start to stop: begun, copied from another, resumed, executed, and its stored replies read anew."""
+
+import asyncio
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from eventabs import store
+from eventabs.config import (
+    Settings,
+    find_config,
+    load_settings,
+    named_values,
+    overlay,
+    with_absolute_paths,
+)
+from eventabs.errors_and_exit_codes import (
+    ConfigError,
+    DiskFullError,
+    InputError,
+    RunDirectoryError,
+    StoppedError,
+    UsageError,
+)
+from eventabs.ingest import Frame
+from eventabs.interface_language import gettext as _, ngettext
+from eventabs.object_stores import is_address, public_address
+from eventabs.prompts import CONVERSION, VERSION, measure_parts, shuffled
+from eventabs.providers import is_loopback, kind_of
+from eventabs.runs.batch_jobs import (
+    cancel_jobs,
+    going_on,
+    read_replies,
+    run_jobs,
+    write_requests,
+)
+from eventabs.runs.built_from_settings import (
+    RunContext,
+    asked_in,
+    batch_limits,
+    builder_of,
+    endpoint_of,
+    is_extended,
+    joined_cluster,
+    legend_of,
+    make_reader,
+    must_rules_of,
+    opened_provider,
+    plan_batches,
+    prompt_language_in,
+    read_text,
+    refuse_unknown_endpoint,
+    remember_run,
+    require_connection,
+    require_usable_provider,
+    rules_text,
+    template_text,
+    unmet_rules,
+    unset_key,
+)
+from eventabs.runs.engine import Engine
+from eventabs.runs.extension import extension_facts, is_extending, take_in_export
+from eventabs.runs.intake import (
+    STDIN,
+    copied,
+    input_paths,
+    log_users,
+    measure_again,
+    other_reading,
+    read_input,
+    refuse_changed_input,
+    stored_paths,
+    tell_gone_input,
+)
+from eventabs.runs.observer import (
+    KeyUnset,
+    Note,
+    Observer,
+    Progress,
+    SettingsTaken,
+    Started,
+    StateChanged,
+    Summary,
+)
+from eventabs.runs.progress_and_limits import ConcurrencyLimit, FailureLimit, ProgressTracker
+from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
+from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
+from eventabs.stop_request import Stop, StopRequested
+from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, RunDirectory
+
+
+async def execute(
+    run: RunContext,
+    stop: Stop,
+    *,
+    resumed: bool,
+    replies: Sequence[Path] = (),
+    cancel: bool = False,
+) -> Summary:
+    """Read what is not read yet, call for what is not answered yet, and leave everything in order.
+
+    `replies` are files with answers to requests.jsonl. `cancel`: cancel the jobs of the batch service, keep what they did, and
+    stop. A requested `stop` ends it early with the status `interrupted`; in mode `files` it ends with `waiting`. Reading and
+    saving happen in a thread. Raises ConfigError where a cluster shall make the calls and is not there.
+    """
+    earlier = run.earlier_seconds
+    tracker = run.tracker(earlier)  # for the time that the run takes
+    status: RunStatus = "completed"
+    cause = ""
+
+    def seconds() -> float:  # that all processes have worked: one that has found nothing to do adds none
+        return tracker.seconds if run.tracker().counts != tracker.counts else earlier
+
+    async with joined_cluster(run.settings) as cluster:
+        run = replace(run, cluster=cluster)
+        try:
+            _tell_start(run, resumed=resumed)
+            begun = tracker.progress(waiting=0, workers=1)
+            run.remember_progress(begun, status="running", began_at=time.time())
+            if run.facts.get("input_complete"):
+                tell_gone_input(run)
+            else:
+                await _in_thread(read_input, run, stop)
+            if is_extending(run.facts):
+                if run.ledger.unread_calls():  # before the parts that they are about become other ones
+                    with _opened_session(run, stop, run.tracker()) as session:
+                        await session.settle_unread()
+                await _in_thread(take_in_export, run, stop)
+            run.save(run.tracker(), status="running")
+            with _opened_session(run, stop, tracker) as session:
+                status = await _call_model(session, replies, cancel=cancel)
+        except StopRequested:
+            status = "interrupted"
+        except StoppedError as error:
+            status, cause = "stopped", str(error)
+        except UsageError:
+            # where an extension was refused, the run is what it was
+            refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
+            save_stopped(run, refused, seconds())
+            raise
+        if status != "completed":
+            cause = "; ".join(filter(None, (cause, going_on(store.stored_jobs(run.ledger)))))
+        progress = await asyncio.to_thread(save_stopped, run, status, seconds())
+        if status != "completed":  # calls that were cut off are pending again
+            run.observer.progressed(progress)
+        run.observer.noted(StateChanged(status, cause))
+        return summarize(run, status, cause)
+
+
+async def _in_thread(read: Callable[[RunContext, Stop], Sequence[Note]], run: RunContext, stop: Stop) -> None:
+    for note in await asyncio.to_thread(read, run, stop):
+        run.observer.noted(note)
+
+
+async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool) -> RunStatus:
+    """Ask about everything that is pending. Return how that ended."""
+    mode, write = session.run.settings.run.mode, session.writer.write
+    await session.settle_unread()  # what it puts back is in the ledger too
+    if replies:
+        await read_replies(session, replies)
+    if cancel:
+        await cancel_jobs(session)
+    if mode != "batch" and (said := going_on(await write(store.stored_jobs))):
+        message = _("{said}; go on with --mode batch")
+        raise RunDirectoryError(message.format(said=said))
+    if mode != "files":  # what is out in a file is asked about here now
+        await write(store.give_up_written)
+    pending = await write(Ledger.pending_parts)
+    if mode == "files":
+        return await write_requests(session, pending)
+    call = partial(_call_pending, session)
+    return await (run_jobs(session, pending, call) if mode == "batch" else call(pending))
+
+
+@contextmanager
+def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Iterator[Session]:
+    builder = run.builder()
+    # those of an extended run are whole, and stay so until they are replaced
+    files: AbstractContextManager[ResultFiles | None] = nullcontext()
+    if not is_extended(run.facts):
+        store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
+        files = ResultFiles(run.directory)
+    # the writer appends the results too, so it closes first
+    with files as results, LedgerWriter(run.ledger) as writer:
+        limits, tracker = batch_limits(run.settings, builder), run.tracker(so_far.seconds)
+        yield Session(run, stop, builder, limits, writer, results, tracker)
+
+
+async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStatus:
+    if not pending:
+        return "completed"
+    run, limits = session.run, session.run.settings.run
+    is_remote = kind_of(run.settings.provider).is_remote
+    session.plan(pending, probe=is_remote)
+    if is_remote and run.cluster is None:
+        await require_connection(run, session.stop)
+    async with opened_provider(run, session.closing, session.leave_out) as complete:
+        engine = Engine(
+            session=session,
+            complete=complete,
+            spending=session.spending(),
+            failures=FailureLimit(
+                run.facts,
+                remember=session.remember,
+                attempts=limits.attempts,
+                well=session.tracker.counts.done,
+                wait=limits.wait,
+                longest_wait=run.settings.llm.longest_wait,
+            ),
+            concurrency=ConcurrencyLimit(limits.concurrency, limits.max_concurrency, time.monotonic),
+        )
+        loop = asyncio.get_running_loop()
+        with session.stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
+            await engine.run()
+        return "interrupted" if engine.stopped else "completed"
+
+
+def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress:
+    """Write the results and the checkpoint of a run that stops here, after `seconds` of work by all processes.
+
+    Return how far it is.
+    """
+    with run.ledger.transaction():
+        run.ledger.lose_open_calls()
+    store.write_results(run.directory, run.ledger)
+    if is_extended(run.facts):
+        run.remember(changed=store.write_changes(run.directory, run.ledger))
+    tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
+    if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
+        limits, probe = batch_limits(run.settings, run.builder()), kind_of(run.settings.provider).is_remote
+        waiting += scheduler_of(run, pending, limits, probe=probe).batches
+    progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
+    run.remember_progress(progress, status=status)
+    run.save(tracker, status=status, batches_waiting=waiting)
+    return progress
+
+
+def _tell_start(run: RunContext, *, resumed: bool) -> None:
+    settings = run.settings
+    is_remote = kind_of(settings.provider).is_remote
+    run.observer.started(
+        Started(
+            config_file=run.facts["config_file"],
+            provider=settings.provider,
+            model=settings.llm.model if is_remote else "",
+            host=store.host_of(endpoint_of(settings.llm, {}).base_url) if is_remote else "",
+            out=str(run.directory.path),
+            resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
+        )
+    )
+    for note in run.opening:
+        run.observer.noted(note)
+    is_called = is_remote and settings.run.mode != "files" and not run.cluster
+    if is_called and (variable := unset_key(settings.llm, run.environment)):
+        run.observer.noted(KeyUnset(variable))
+    address = urlsplit(settings.llm.base_url)
+    if is_called and address.scheme == "http" and not is_loopback(address.hostname or ""):
+        message = _("{host} is called by plain http: all that is sent can be read on the way")
+        run.observer.noted(InputWarning("unencrypted", message.format(host=address.hostname)))
+
+
+def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
+    """Return the summary of a run that has been saved."""
+    tracker = run.tracker()
+    counts, (events, journeys) = tracker.counts, store.count_standing(run.ledger)
+    numbers = asdict(replace(counts, events=counts.events + events, journeys=counts.journeys + journeys))
+    of_input = {field.name for field in fields(Summary)} - {"users"}
+    counted = {name: value for name, value in run.facts.get("input", {}).items() if name in of_input}
+    return Summary(
+        **numbers | {"behaviors": 0} | counted | _actions(run),
+        standing_events=events,
+        extension=extension_facts(run),
+        status=status,
+        cause=cause,
+        bad_answer=store.bad_answer(run.ledger) if status == "stopped" else "",
+        provider=run.settings.provider,
+        cost=tracker.cost,
+        seconds=run.earlier_seconds,
+        out=str(run.directory.path),
+        failures=store.failure_reasons(run.ledger),
+        asked_again=store.asked_again(run.ledger),
+        currency=run.settings.llm.price.currency,
+        tier_costs=tracker.tier_costs,
+        limited_of=store.limited_of(run.facts),
+    )
+
+
+def _actions(run: RunContext) -> dict[str, dict[str, int]]:
+    """Return the actions that nothing tells the built-in rules, and those of conversions: a rule that must hold goes first."""
+    found = run.facts.get("input", {})
+    unknown, conversions = found.get("unknown_actions", {}), found.get("conversion_actions", {})
+    if not (rows := unknown | conversions):
+        return {}
+    must = must_rules_of(run.settings, prompt_language_in(run.facts))
+    category = dict.fromkeys(conversions, CONVERSION)
+    category |= {word: rule.added[1] for word in rows if (rule := must.naming(word))}
+    return {
+        "unknown_actions": {word: rows[word] for word in unknown if word not in category},
+        "conversion_actions": {word: rows[word] for word in rows if category.get(word) == CONVERSION},
+    }
+
+
+_READ_UNDER = ("input.", "profiles")  # settings that the logs in the ledger depend on
+_LEGEND_PARTS = 500  # whose names make the legend anew
+
+OnChange = Literal["refuse", "accept", "ignore"]
+Watch = Callable[[RunDirectory, Settings], AbstractContextManager[Observer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """Where settings come from: `flags`, nested as in the TOML, over `config` (else the file found) and the variables.
+
+    `isolated`: over the defaults only, without file and variables.
+    """
+
+    config: Path | None
+    flags: Mapping[str, Any]
+    environment: Mapping[str, str]
+    isolated: bool = False
+
+    def config_file(self) -> Path | None:
+        """Return the config file in force."""
+        return None if self.isolated else find_config(self.config, self.environment)
+
+    def named(self) -> dict[str, Any]:
+        """Return what the layers name, without defaults and presets. Raises ConfigError."""
+        return named_values(self.config_file(), self.flags, isolated=self.isolated)
+
+    def settings(self) -> Settings:
+        """Load the settings. Raises ConfigError."""
+        return load_settings(self.config_file(), self.flags, isolated=self.isolated)
+
+
+@contextmanager
+def begin_run(
+    invocation: Invocation, *, paths: Sequence[str], out: Path | None, watch: Watch, stop: Stop
+) -> Iterator[RunContext]:
+    """Begin a run in a new directory; remove it again, but for rejected rows, where nothing could begin.
+
+    Raises UsageError for wrong settings or input and a directory that is taken, and StopRequested where a stop is requested while standard input is copied.
+    """
+    settings = with_absolute_paths(invocation.settings(), Path.cwd())
+    require_usable_provider(settings, invocation.environment)
+    named = input_paths(paths, settings)
+    facts = {
+        "run_id": uuid.uuid4().hex,
+        "created_at": store.timestamp(),
+        "folder": str(Path.cwd()),
+        **settings_facts(settings, invocation, template_text(settings), rules_text(settings)),
+    }
+    path = out or default_out(named, settings.input.shard)
+    with suppress(OSError):  # of a ledger that is not there
+        store.refuse_other_format(RunDirectory(path).ledger)
+    directory = RunDirectory.create(path)
+    nothing_paid = True
+    try:
+        with directory.locked(fresh=True), watch(directory, settings) as observer:
+            copied(named, directory.path, stop)
+            facts["paths"] = stored_paths(named)
+            with closing(Ledger.create(directory.ledger, facts)) as ledger:
+                remember_run(facts["run_id"], settings)
+                run = RunContext(
+                    directory,
+                    ledger,
+                    settings,
+                    invocation.environment,
+                    observer,
+                    facts,
+                    settings.run.limit,
+                    named,
+                )
+                try:
+                    yield run
+                except (ConfigError, InputError):
+                    nothing_paid = not ledger.rows("SELECT 1 FROM calls LIMIT 1")
+                    raise
+    except (ConfigError, InputError, StopRequested, DiskFullError) as error:
+        if nothing_paid and not (isinstance(error, DiskFullError) and directory.ledger.exists()):
+            directory.discard()
+        raise
+
+
+@contextmanager
+def reopen_run(
+    invocation: Invocation,
+    *,
+    named: Path,
+    changed: OnChange,
+    confirmed: bool,
+    watch: Watch,
+    inputs: Sequence[str] | None = None,
+) -> Iterator[RunContext]:
+    """Take up a run again, under the settings that it began with and the flags of today.
+
+    `inputs`: what it is to be extended by; what it has read may have changed then.
+
+    Raises RunDirectoryError where there is none, another process has it, or settings that its answers
+    depend on have changed and `changed` is to refuse that. `ignore` is for work without calls.
+    """
+    directory = RunDirectory.find(named)
+    with (
+        directory.locked(),
+        store.damage_reported(directory.ledger),
+        closing(Ledger.open(directory.ledger)) as ledger,
+    ):
+        facts = ledger.meta()
+        store.refuse_merged(directory, facts)
+        settings = settings_of_today(invocation, facts)
+        if config := config_of_today(invocation, facts):
+            facts["config_file"] = str(config.absolute())
+        if changed != "ignore":
+            require_usable_provider(settings, invocation.environment)
+        if not confirmed and changed != "ignore":
+            refuse_unknown_endpoint(facts["run_id"], settings, invocation.named())
+        with watch(directory, settings) as observer:
+            # a trial under --limit goes on with all users: the first limit no longer counts
+            most_users = int(invocation.flags.get("run", {}).get("limit", 0))
+            run = RunContext(
+                directory,
+                ledger,
+                settings,
+                invocation.environment,
+                observer,
+                facts,
+                most_users,
+                inputs or settings.input.paths,
+            )
+            # costs are shown by the prices of today from now on, also where no config is at hand
+            stored, prices = facts["settings"], store.public_settings(settings)["llm"]["price"]
+            if stored["llm"].get("price") != prices:
+                run.remember(settings={**stored, "llm": {**stored["llm"], "price": prices}})
+            if changed != "ignore":
+                accepted = changed == "accept"
+                if inputs is None:
+                    refuse_changed_input(run, accepted=accepted)
+                opening = _take_changes(run, invocation, accepted=accepted, reads_anew=inputs is not None)
+                run = replace(run, opening=opening)
+            yield run
+
+
+def default_out(paths: Sequence[str], shard: str = "") -> Path:
+    """Return the run directory for an input, `<stem>.eventabs` in the current folder, or for shard i/N `<stem>.i-of-N.eventabs`."""
+    first = public_address(paths[0]).partition("?")[0] if is_address(paths[0]) else paths[0]
+    stem = "frame" if isinstance(first, Frame) else "stdin" if first == STDIN else store.input_stem(first)
+    part = f".{shard.replace('/', '-of-')}" if shard else ""
+    return Path(f"{stem}{part}.eventabs")
+
+
+def settings_facts(
+    settings: Settings,
+    invocation: Invocation,
+    template: str | None,
+    rules: str | None,
+    before: Mapping[str, Any] = {},
+) -> dict[str, Any]:
+    """Return what a run remembers of its settings, and of the texts that they name; `before`: the facts that these follow."""
+    config = config_of_today(invocation, before)
+    binding = store.binding_facts(settings, template=template, rules=rules, instructions=VERSION)
+    return {
+        "config_file": str(config.absolute()) if config else before.get("config_file", ""),
+        "flags": store.public_flags(overlay(before.get("flags", {}), invocation.flags)),
+        "settings": store.public_settings(settings),
+        "reparsed": {},
+        "binding": binding,
+        "settings_fingerprint": store.facts_fingerprint(binding),
+        "template": template,
+        "rules": rules,
+    }
+
+
+def config_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Path | None:
+    """Return the config file that is named, else that of the beginning while it is there, else the one found here."""
+    recorded = Path(facts.get("config_file", ""))
+    return invocation.config or (recorded if recorded.is_file() else invocation.config_file())
+
+
+def settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Settings:
+    """Lay the config file and the flags, first those of the beginning, over the stored settings."""
+    config, flags = config_of_today(invocation, facts), overlay(facts["flags"], invocation.flags)
+    settings = load_settings(config, flags, base=facts["settings"], isolated=invocation.isolated)
+    return with_absolute_paths(settings, Path(facts["folder"]))
+
+
+def _take_changes(
+    run: RunContext, invocation: Invocation, *, accepted: bool, reads_anew: bool
+) -> tuple[Note, ...]:
+    """Refuse settings that differ from those of the beginning, or take them for what is still pending.
+
+    Where nothing is answered yet, only those that the input was read under, and all of a run that was copied from another, are
+    refused. `reads_anew`: the input of all users, which is then compared with what is known.
+    """
+    template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
+    rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
+    facts = settings_facts(run.settings, invocation, template, rules, before=run.facts)
+    changed = store.changes(run.facts["binding"], facts["binding"])
+    before, now = run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard
+    if now != before:  # the users would be those of another run directory
+        message = _(
+            "this run holds {before}, not {now}; leave out --shard and input.shard, or name the run directory of {now}"
+        )
+        held, wanted = (
+            _("shard {shard}").format(shard=shard) if shard else _("all users") for shard in (before, now)
+        )
+        raise RunDirectoryError(message.format(before=held, now=wanted))
+    is_answered = store.has_answers(run.ledger)
+    is_reading = any(key.startswith(_READ_UNDER) for key, *_values in changed)
+    is_free = not is_answered and not is_reading
+    notes = tuple[Note, ...]()
+    if is_reading and not reads_anew:
+        notes = other_reading(run, store.shown_changes(changed), accepted=accepted)
+    if changed and not accepted and (not is_free or "copied_from" in run.facts):
+        message = _(
+            "settings have changed since this run began ({changes}); undo that, or take it for users not yet"
+            " done with --accept-changes"
+        )
+        raise RunDirectoryError(message.format(changes=store.shown_changes(changed)))
+    run.facts["other_input_accepted"] = accepted
+    if not changed:
+        return ()
+    run.remember(**facts)
+    if "prompt_language" in run.facts:
+        parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
+        sample = [run.ledger.log(*part) for part in islice(parts, _LEGEND_PARTS)]
+        legend = legend_of(run.settings, prompt_language_in(run.facts), template, sample) if sample else None
+        run.remember(legend=legend)
+        builder = run.builder()
+        measure_again(run.ledger, builder, batch_limits(run.settings, builder))
+    return (SettingsTaken(store.shown_changes(changed), is_answered), *notes)
+
+
+def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
+    """Return the text of a file now, or the text at the beginning of the run if the file is gone."""
+    return read_text(path, setting) if path and Path(path).is_file() else before
+
+
+def reparse(run: RunContext) -> Summary:
+    """Read every stored reply anew. A part takes the events of the first reply that is usable for it.
+
+    A part that no reply is usable for any more is failed, so that it can be asked about again. The settings that replies are
+    read under are remembered beside those that the run was asked under, which the next command begins with again.
+    """
+    status = run.facts.get("status", "stopped")
+    if "prompt_language" in run.facts:
+        settings = store.public_settings(run.settings)
+        run.facts["reparsed"] = {table: settings[table] for table in ("vocabulary", "events")}
+        with run.ledger.transaction():
+            run.ledger.set_meta({"reparsed": run.facts["reparsed"]})
+            kept, actions = _read_again(run)
+        words = (word for word, _rows in actions.most_common())
+        for note in unmet_rules(run.settings, run.facts["prompt_language"], words):
+            run.observer.noted(note)
+        if kept:
+            message = ngettext(
+                "{count} answer about rows that an extension has changed since keeps its result",
+                "{count} answers about rows that an extension has changed since keep their results",
+                kept,
+            )
+            run.observer.noted(InputWarning("kept_results", message.format(count=f"{kept:,}")))
+    save_stopped(run, status, run.earlier_seconds)
+    run.observer.noted(StateChanged(status))
+    return summarize(run, status)
+
+
+def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
+    """Read all replies; return how many answers keep their result, since their rows have changed, and the actions of all rows."""
+    ledger, reader = run.ledger, make_reader(run.settings, run.facts)
+    since = dict(ledger.rows("SELECT user_id, since FROM extended"))
+    kept, actions = 0, Counter[str]()
+    accepted: set[Part] = set()
+    last: dict[Part, tuple[int, AskedUser, Outcome]] = {}  # that was not usable, and its call
+    for (call_id,) in ledger.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id"):
+        stored = ledger.stored_reply(call_id)
+        asked = asked_in(stored, ledger)
+        actions.update(row.action for user in asked.values() for row in user.log.behaviors)
+        outcomes = list(reader.read(stored.reply, asked).outcomes.values())
+        answers, same, changes = [], [], []
+        placed = dict(zip(asked, store.placed_answers(list(asked.values()), outcomes), strict=False))
+        for (alias, user), outcome in zip(asked.items(), outcomes, strict=True):
+            is_same = store.digest_of(user.log.behaviors) == stored.users[alias].digest
+            if not is_same or since.get(user.part.user_id, 0) >= stored.call_id:
+                kept += 1  # rows that are not the ones that were shown, and what an extension has kept
+                continue
+            answers += [placed[alias]] if alias in placed else []
+            same.append(outcome)
+            if not outcome.usable:
+                last[user.part] = stored.call_id, user, outcome
+            elif user.part not in accepted:
+                accepted.add(user.part)
+                changes.append(PartChange(user.part, "done", accepted=outcome))
+        store.store_answers(ledger, stored.call_id, answers)
+        ledger.settle(stored.call_id, same, changes)
+    done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
+    for part in done.intersection(last) - accepted:
+        call_id, user, outcome = last[part]
+        if best := acceptable(user, outcome):
+            ledger.settle(call_id, [best], [PartChange(part, "done", accepted=best)])
+        elif outcome.reason and not part.is_link:
+            values = "state = 'failed', reason = ?, events = 0, journeys = 0"
+            where = "user_id = ? AND first = ? AND last = ? AND state = 'done'"
+            ledger.rows(f"UPDATE parts SET {values} WHERE {where}", outcome.reason, *part)
+    for user_id in {part.user_id for part in done}:
+        store.settled_user(ledger, user_id)
+    return kept, actions
+
+
+# A run about some users of another run: copied from its ledger, and asked anew under settings of its own.
+
+
+class PlannedUse(NamedTuple):
+    """What is still to be asked takes, as it is planned; `first_calls`: what all takes, as it was planned first."""
+
+    users: int
+    calls: int
+    first_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def copy_users(
+    source: RunDirectory,
+    users: Sequence[str],
+    out: Path,
+    invocation: Invocation,
+    *,
+    max_users: int,
+    order: str,
+    confirmed: bool,
+) -> tuple[RunDirectory, PlannedUse]:
+    """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
+
+    Return it with what is still to be asked in it. `max_users`: users a prompt; any other setting that answers depend on
+    must not differ. `order` names the order of the users in the batches, and must be that of a run made before.
+    Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
+    """
+    flags = overlay(invocation.flags, {"budget": {"max_users": max_users}})
+    invocation = replace(invocation, flags=flags)
+    with Ledger.watch(source.ledger) as ledger:
+        origin = ledger.meta()
+        settings = settings_of_today(invocation, origin)
+        own = {"copied_from": origin["run_id"], "order": order}
+        first = _first_facts(invocation, settings, origin) | own
+        first["input"] = {key: origin["input"][key] for key in ("paths", "fingerprint")} | {
+            "users": len(users),
+            "behaviors": sum(
+                ledger.rows("SELECT behaviors FROM users WHERE user_id = ?", user_id)[0][0]
+                for user_id in users
+            ),
+            "rejected_rows": 0,
+            "duplicates": 0,
+        }
+        if not (is_there := RunDirectory(out).ledger.exists()):
+            require_usable_provider(settings, invocation.environment)
+            if not confirmed:
+                refuse_unknown_endpoint(origin["run_id"], settings, invocation.named())
+        directory = RunDirectory.find(out) if is_there else RunDirectory.create(out)
+        with directory.locked(fresh=not is_there):
+            if not is_there:
+                Ledger.create(directory.ledger, first).close()
+                remember_run(first["run_id"], settings)
+            with closing(Ledger.open(directory.ledger)) as made:
+                found = made.meta()
+                if any(found.get(key) != value for key, value in own.items()):
+                    message = _(
+                        "{path} was made of another run or under another --seed; name another folder with --out, or remove it"
+                    )
+                    raise RunDirectoryError(message.format(path=directory.path))
+                settings = settings_of_today(invocation, found)
+                builder = builder_of(settings, found)
+                limits = batch_limits(settings, builder)
+                measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
+                log_users(made, measured, most_users=0, stop=Stop())
+                parts = made.pending_parts()
+                plan = plan_batches(shuffled(parts, order), limits, settings)
+                if "first_calls" not in found:
+                    found["first_calls"] = len(plan.batches)
+                    made.set_meta({"first_calls": found["first_calls"]})
+    return directory, PlannedUse(
+        users=len({planned.part.user_id for planned in parts}),
+        calls=len(plan.batches),
+        first_calls=found["first_calls"],
+        prompt_tokens=plan.prompt_tokens,
+        completion_tokens=sum(plan.output_tokens),
+    )
+
+
+def _first_facts(invocation: Invocation, settings: Settings, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where settings differ, but for its users a prompt."""
+    own = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
+    changed = store.changes(origin["binding"], own["binding"])
+    if others := [each for each in changed if each[0] != "budget.max_users"]:
+        message = _(
+            "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
+            " new run"
+        )
+        raise RunDirectoryError(message.format(changes=store.shown_changes(others)))
+    return {key: origin[key] for key in ("folder", "paths", "files", "prompt_language")} | {
+        "run_id": uuid.uuid4().hex,
+        "created_at": store.timestamp(),
+        **own,
+        "legend": origin.get("legend") or {},
+        "input_complete": True,
+    }

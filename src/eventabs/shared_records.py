@@ -1,0 +1,609 @@
+"""The frozen records that travel between the rooms."""
+
+import hashlib
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence, Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from operator import not_
+from typing import Final, Literal, NamedTuple, Self, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from eventabs.interface_language import Language, gettext as _
+
+FinishReason = Literal["stop", "length", "content_filter", "interrupted"]
+FailureReason = Literal[
+    "empty",
+    "unparsable",
+    "cut",
+    "missing",
+    "renumbered",
+    "unplaced",
+    "minor",
+    "refused",
+    "content_filter",
+    "too_long",
+    "endpoint",
+    "no_readable_rows",
+]
+# what a linking call answers of journeys that are one
+SAME: Final[dict[Language, str]] = {"zh": "同一", "en": "same"}
+THING: Final = "thing"  # the action of a row with a thing and no action
+MAX_CHARACTERS: Final = 200  # of a text in a prompt
+DAY_BEGINS: Final = 5  # o'clock
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+RunStatus = Literal["running", "interrupted", "stopped", "waiting", "completed"]
+EventSource = Literal["llm", "rules", "must"]
+DurationUnit = Literal["ms", "s", "min", "h"]
+TIER_COUNTS: Final = ("calls", "prompt_tokens", "completion_tokens", "cached_tokens")
+STANDARD_TIER: Final = "standard"  # the ordinary tier of an endpoint
+BATCH_TIER: Final = "batch"  # what a batch service answers
+OnContent = Callable[[int], None]  # hears how many characters of an answer have come so far
+
+
+class Behavior(NamedTuple):
+    """One row of the export, in normal form: the same for structured and sentence rows.
+
+    A tuple because there are millions of them.
+    """
+
+    start: datetime  # whole seconds; local wall time, aware only if the input or --timezone names a zone
+    action: str  # canonical, THING or the export's own word; "" for free text
+    item: str  # what: the place of a visit, the app used, the thing browsed, or the free text
+    place: str = ""  # where else: site, app or shop; "" if none
+    duration: int | None = None  # seconds
+    file: int = 0  # index into the run's list of input files
+    line: int = 0  # 1-based line in that file (record number where a file has no lines)
+    text: str = ""  # the export's own sentence, for counting its tokens; "" for structured rows; the item: see in_own_words
+
+    @property
+    def day(self) -> int:
+        """Its day, which begins at 05:00, as in `date.toordinal`."""
+        return self.start.toordinal() - (self.start.hour < DAY_BEGINS)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """When it starts and ends, in seconds; of wall times as if they were UTC."""
+        start = self.start if self.start.tzinfo else self.start.replace(tzinfo=UTC)
+        seconds = int((start - EPOCH).total_seconds())
+        return seconds, seconds + (self.duration or 0)
+
+    @property
+    def in_own_words(self) -> bool:
+        """Whether the item is the export's own sentence, which needs no verb: it says the action itself."""
+        return self.text != "" and self.text == self.item
+
+
+def seconds_covered(spans: Iterable[tuple[int, int]]) -> int:
+    """Return the seconds that at least one of some spans covers."""
+    seconds, reached = 0, -sys.maxsize
+    for start, end in sorted(spans):
+        seconds += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return seconds
+
+
+class KnownJourney(NamedTuple):
+    """A journey that earlier answers have found, and the rows of it that are shown again: positions in the log that shows them.
+
+    Without kind and name: rows that are shown again and are each by itself.
+    """
+
+    kind: str
+    name: str
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UserLog:
+    """One user's behaviors ordered by time, file and line. No behaviors: no row was readable."""
+
+    user_id: str
+    behaviors: tuple[Behavior, ...]
+    profile: tuple[tuple[str, str], ...] = ()  # (column, value), only columns that may be sent
+    known: tuple[KnownJourney, ...] = ()  # what earlier answers have found, in an extension
+
+    @property
+    def days(self) -> int:
+        """On how many days, by the wall clock, the user did something."""
+        return len({behavior.start.toordinal() for behavior in self.behaviors})
+
+    @property
+    def offsets(self) -> set[str]:
+        """The offsets from UTC of the first and the last behavior, such as UTC+08:00; "" of times without one."""
+        return {behavior.start.tzname() or "" for behavior in (*self.behaviors[:1], *self.behaviors[-1:])}
+
+
+class GroupUser(NamedTuple):
+    """A user of a group with the number of readable behaviors, which lie between two rows, both included."""
+
+    user_id: str
+    behaviors: int
+    first_row: int
+    last_row: int
+    profile: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputWarning:
+    """What in the input looks wrong. `code` is for scripts, `message` one line that names what mends it."""
+
+    code: str
+    message: str
+
+
+class ActivityName(NamedTuple):
+    """What some behaviors have in common; `timed`: one of them has a duration.
+
+    `only_user` is the number of the user whose single behavior it is, None where there are more.
+    """
+
+    action: str
+    item: str
+    place: str
+    timed: bool = True
+    only_user: int | None = None
+
+
+class DayKind(NamedTuple):
+    """A day on which a user did something: whether the user's active day before is of another year.
+
+    `ordinal` as in `date.toordinal`.
+    """
+
+    ordinal: int
+    starts_year: bool
+
+
+class SentenceUse(NamedTuple):
+    """What some behaviors say in their long form, and how many they are: in all, and as a user's last.
+
+    `lasts`: a duration stands at the end, unless the action has none; it is counted by itself.
+    """
+
+    behavior: Behavior
+    uses: int
+    last_uses: int
+    lasts: bool
+
+
+class PieceCosts(NamedTuple):
+    """What the pieces of blocks cost, in tokens; pairs are within a line, and at its end.
+
+    `bodies`, `durations` and `days` are in the order in which these were named, `clocks` by minute of the day.
+    `single` is what those bodies cost that occur once, by user; they are 0 in `bodies`.
+    """
+
+    bodies: list[tuple[int, int]]
+    single: dict[int, int]
+    durations: list[tuple[int, int]]
+    clocks: list[int]
+    days: list[int]
+
+
+class Part(NamedTuple):
+    """A user, or the stretch of a user too large for one batch: log indices first..last, both included.
+
+    A link has no behaviors, and a `first` below 0: in it the journeys of all stretches of a user are asked about, which are one.
+    """
+
+    user_id: str
+    first: int
+    last: int
+
+    @classmethod
+    def link(cls, user_id: str, number: int = 0) -> Self:
+        """Return one of a user's links."""
+        return cls(user_id, -1 - number, -2 - number)
+
+    @property
+    def is_link(self) -> bool:
+        """Whether journeys are asked about."""
+        return self.first < 0
+
+
+class PartSize(NamedTuple):
+    """What a part costs: input tokens of its block without row numbers, expected output tokens of its answer, its rows."""
+
+    input_tokens: int
+    output_tokens: int
+    rows: int
+
+
+class PlannedPart(NamedTuple):
+    """A part still to be asked about, and what earlier calls have shown."""
+
+    part: Part
+    size: PartSize
+    attempts: int = 0  # delivered answers that were bad for it
+    broken_calls: int = 0  # calls that brought no answer at all
+    max_peers: int = 0  # most parts in its next batch; 0: as the plan has it
+    is_whole: bool = False  # known to be all that its user did
+    rows: str = ""  # the log indices to ask about, as `row_ranges` writes them; "": all of the part; of a link: which journeys
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The parts sent in one prompt: links, or others."""
+
+    parts: tuple[PlannedPart, ...]
+
+    @property
+    def links(self) -> bool:
+        """Whether its call asks which journeys are one."""
+        return self.parts[0].part.is_link
+
+    @property
+    def attempt(self) -> int:
+        """1 for parts that no answer has been bad for yet."""
+        return 1 + max(planned.attempts for planned in self.parts)
+
+
+class Message(TypedDict):
+    """One chat message as the endpoint takes it."""
+
+    role: Literal["system", "user"]
+    content: str
+
+
+class JsonSchemaFormat(TypedDict):
+    """The `response_format` of structured outputs, when the answer form asks for it."""
+
+    type: Literal["json_schema"]
+    json_schema: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call to make: the messages, and the same users as records, by alias (U1, U2, ...).
+
+    Each log in `users` has only the behaviors that are asked about; their rows are numbered from 1 through all users.
+    """
+
+    messages: tuple[Message, ...]
+    users: dict[str, UserLog]
+    input_tokens: int
+    max_output_tokens: int
+    response_format: JsonSchemaFormat | None = None
+    grammar: str = ""  # GBNF of the answer; "": it is free
+
+
+class Usage(NamedTuple):
+    """Tokens as the endpoint counted them. Reasoning tokens are part of the completion tokens."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model answered, whole or as far as it came (`interrupted`)."""
+
+    text: str
+    finish_reason: FinishReason = "stop"
+    reasoning: str = ""
+    usage: Usage = Usage()
+    usage_reported: bool = True  # False: the endpoint sent none
+    seconds: float = 0.0
+    streamed: bool = False  # whether it came as a stream of events, whatever was asked for
+    tier: str = ""  # that it was served in, such as "flex" or "batch"; "": the ordinary one
+
+
+class Event(BaseModel):
+    """The behaviors of a user that serve one thing. Times are ISO 8601."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(description="the user, / and the ordinal of the first behavior; see `lasting_id`")
+    user_id: str
+    type: str
+    category: str
+    start: str = Field(description="of the first behavior")
+    end: str = Field(description="when the last of the behaviors ends")
+    minutes: int = Field(description="that the behaviors themselves last")
+    summary: str = ""
+    behaviors: tuple[int, ...] = Field(description="0-based indices into the user's log")
+    journey: str | None = None
+    sure: bool = Field(default=True, description="false: the model marked it with ?")
+    source: EventSource = "llm"
+    outside: bool = Field(
+        default=False,
+        exclude_if=not_,
+        description="whether a closed vocabulary lacks the type, or any the mark",
+    )
+
+
+class Journey(BaseModel):
+    """All that a user did for one goal, over any time: at least two behaviors. Times are ISO 8601."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(description="the user, /j and the ordinal of the first behavior; see `lasting_id`")
+    user_id: str
+    kind: str = Field(description="such as purchase or trip: journeys are counted by it across users")
+    name: str
+    start: str
+    end: str
+    days: int = Field(description="on how many days, which begin at 05:00, its events begin")
+    minutes: int = Field(description="that the behaviors themselves last")
+    converted: bool = Field(description="whether an event of it has the first category with a mark")
+    types: tuple[str, ...] = Field(description="of its events, in their order, each at every change")
+    events: tuple[str, ...] = Field(description="their ids, in order of start")
+    behaviors: tuple[int, ...] = Field(description="0-based indices into the user's log")
+
+
+def lasting_id(user_id: str, ordinal: int, prefix: str = "") -> str:
+    """Return the id of an event, or with prefix `j` of a journey: the number that its first behavior got when it was first read."""
+    return f"{user_id.replace('%', '%25').replace('/', '%2F')}/{prefix}{ordinal}"
+
+
+def row_ranges(rows: Iterable[int]) -> str:
+    """Write ascending row numbers as `3-5 9`."""
+    ranges: list[list[int]] = []
+    for row in rows:
+        if ranges and row == ranges[-1][1] + 1:
+            ranges[-1][1] = row
+        else:
+            ranges.append([row, row])
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+
+
+def rows_in(ranges: str) -> list[int]:
+    """Return the row numbers that `row_ranges` has written."""
+    bounds = (each.partition("-") for each in ranges.split())
+    return [row for first, _hyphen, last in bounds for row in range(int(first), int(last or first) + 1)]
+
+
+def ratio(part: int, whole: int) -> float | None:
+    """Return `part / whole` to four decimals; None if `whole` is 0."""
+    return round(part / whole, 4) if whole else None
+
+
+# Counts of answers as they were read, by the users in the batch, then by the third of it; see store/ledger_queries.py for the names.
+AnswerCells = dict[str, dict[str, dict[str, int]]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """What a run has and has used so far; `events` and `journeys` are those of users that are done, tokens those of all replies.
+
+    `cached_tokens` are those of the prompt tokens that the endpoint had in its cache. `tiers` has, by the tier that served them, the
+    replies (as `calls`) and their tokens; empty where there are none.
+    `retry_causes` counts repeated calls by cause: `rate_limit`, `capacity`, an HTTP status such as `503`, `timeout` or `connection`.
+    Of the accepted answers: `answered` behaviors were asked about; each is `placed` in an event, `minor`, `unplaced`, or `unasked`
+    (outside journeys where only these were asked for). Rows were `misfiled` under the header of another user and `repeated` where they
+    stood twice; `unsure` events have a `?`, `outside` ones a type that a closed vocabulary lacks or a mark that is none, `missed` ones were added by
+    [[events.must]]. `unlinked`: calls that should say which journeys of large users are one, and brought no answer.
+    `user_days` are the days, by the wall clock, on which users that are done did something. `answers`: see AnswerCells.
+    """
+
+    users: int = 0
+    behaviors: int = 0
+    done: int = 0
+    failed: int = 0
+    events: int = 0
+    journeys: int = 0
+    calls: int = 0
+    retries: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    batches_done: int = 0
+    answered: int = 0
+    placed: int = 0
+    minor: int = 0
+    unplaced: int = 0
+    unasked: int = 0
+    misfiled: int = 0
+    repeated: int = 0
+    unsure: int = 0
+    outside: int = 0
+    missed: int = 0
+    unlinked: int = 0
+    user_days: int = 0
+    answers: AnswerCells = field(default_factory=dict)
+    retry_causes: dict[str, int] = field(default_factory=dict)
+    tiers: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def by_tier(self) -> dict[str, dict[str, int]]:
+        """The calls and tokens of each tier; where none is known, all are the ordinary one's."""
+        return self.tiers or {STANDARD_TIER: {name: getattr(self, name) for name in TIER_COUNTS}}
+
+    @property
+    def has_other_tiers(self) -> bool:
+        """Whether another than the ordinary tier served some calls."""
+        return any(tier != STANDARD_TIER for tier in self.tiers)
+
+    @property
+    def events_per_user_day(self) -> float | None:
+        """The events for each day on which a user did something; None before the first answer."""
+        return ratio(self.events, self.user_days)
+
+    @property
+    def event_counts(self) -> dict[str, float | None]:
+        """The counts of accepted answers and of users that are done, by the names in JSON."""
+        return {
+            "behaviors_answered": self.answered,
+            **{f"behaviors_{name}": getattr(self, name) for name in ROW_COUNTS},
+            "user_days": self.user_days,
+            "events_per_user_day": self.events_per_user_day,
+            "unsure_events": self.unsure,
+            "outside_labels": self.outside,
+            "must_misses": self.missed,
+            "unlinked": self.unlinked,
+        }
+
+    @property
+    def pending(self) -> int:
+        """Users that are neither done nor failed."""
+        return self.users - self.done - self.failed
+
+
+# what became of the rows of accepted answers; a row that is misfiled or repeated also has one of the others
+ROW_COUNTS: Final = ("placed", "minor", "unplaced", "unasked", "misfiled", "repeated")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one part in one reply: usable (no reason) or not, with the reason.
+
+    Every behavior that was asked about is in an event, `minor`, `unplaced` or `unasked`: log indices, in order. One with the reason
+    `unplaced` or `minor` keeps what was placed: the rest is asked about again. `misfiled` and `repeated` count rows of the reply.
+    `same`: of a link, the ids of journeys that are one.
+    """
+
+    part: Part
+    reason: FailureReason | None
+    events: tuple[Event, ...] = ()
+    journeys: tuple[Journey, ...] = ()
+    minor: tuple[int, ...] = ()
+    unplaced: tuple[int, ...] = ()
+    unasked: tuple[int, ...] = ()
+    misfiled: int = 0
+    repeated: int = 0
+    same: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def rows(self) -> set[int]:
+        """All rows that it says something of, be it that they are unplaced."""
+        rows = {row for event in self.events for row in event.behaviors}
+        return rows.union(self.minor, self.unplaced, self.unasked)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the part is done with this outcome."""
+        return self.reason is None
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """What it holds, by the names in `Counts`."""
+        return {
+            "events": len(self.events),
+            "journeys": len(self.journeys),
+            "placed": sum([len(event.behaviors) for event in self.events]),
+            "minor": len(self.minor),
+            "unplaced": len(self.unplaced),
+            "unasked": len(self.unasked),
+            "misfiled": self.misfiled,
+            "repeated": self.repeated,
+            "unsure": [event.sure for event in self.events].count(False),
+            "outside": [event.outside for event in self.events].count(True),
+            "missed": [event.source for event in self.events].count("must"),
+        }
+
+
+class AskedUser(NamedTuple):
+    """A user in a request: `log` has the behaviors that it showed, `rows` their log indices, ascending.
+
+    `earlier`: what an earlier answer about the part made of it, where the reason was `unplaced` or `minor`, or without a reason what
+    an extension has kept of it; of a link, the journeys that it shows in place of behaviors; None: nothing. `stays`: of one that was refused for its minor rows, what holds beside the new answer.
+    `past`: log indices that an extension has kept, which are only shown. `ordinals`: the lasting numbers of the rows; empty: their
+    log indices. `history`: all behaviors of the part.
+    """
+
+    part: Part
+    log: UserLog
+    rows: Sequence[int]
+    earlier: Outcome | None = None
+    stays: Outcome | None = None
+    past: AbstractSet[int] = frozenset()
+    ordinals: Sequence[int] = ()
+    history: Sequence[Behavior] = ()
+
+
+class Category(NamedTuple):
+    """A kind of event. `mark` is the one character behind a type, "" for the default category."""
+
+    name: str
+    mark: str = ""
+    meaning: str = ""
+
+
+class EventType(NamedTuple):
+    """A name for events, with the category that it has when a reply does not mark it."""
+
+    name: str
+    category: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """How many objects are being copied, and `done` of `size` bytes so far; `size` 0: not known yet."""
+
+    objects: int
+    size: int
+    done: int
+
+
+class JourneyKind(NamedTuple):
+    """A kind of journey. `meaning`: in the prompt, in brackets behind the name; "" for none."""
+
+    name: str
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Event types, categories and kinds of journeys as the user configured them. Exactly one category has no mark."""
+
+    types: tuple[EventType, ...]
+    categories: tuple[Category, ...]
+    open: bool = True  # whether types outside the list are welcome
+    aliases: tuple[tuple[str, str], ...] = ()  # (another name, the type that it stands for)
+    journeys: tuple[JourneyKind, ...] = ()
+    open_journeys: bool = True  # whether kinds outside the list are welcome
+    minor: str = ""  # the reserved word of the prompt's language for rows that no event is made of
+
+    @property
+    def default_category(self) -> str:
+        """The category of an event without a mark."""
+        return next(category.name for category in self.categories if not category.mark)
+
+    @property
+    def goal(self) -> str:
+        """The first category with a mark: what people mark is what they are after."""
+        return next((category.name for category in self.categories if category.mark), "")
+
+
+class RejectedRow(NamedTuple):
+    """An input row that could not be read. `user_id` is "" where not even that was readable."""
+
+    file: str
+    line: int
+    reason: str
+    text: str
+    user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `count` parts of an input, numbered from 0: the users whose ids hash to `index`.
+
+    The number of an id is the first 8 hex digits of the MD5 of its UTF-8 bytes, modulo `count`: most databases and
+    `md5sum` compute the same.
+    """
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `3/16`. Raises ValueError."""
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+        if not found or int(found[1]) >= int(found[2]):
+            message = _("it takes i/N with i from 0 to N-1, such as 0/16")
+            raise ValueError(message)
+        return cls(int(found[1]), int(found[2]))
+
+    def holds(self, user_id: str) -> bool:
+        """Whether the user is one of the shard's."""
+        digest = hashlib.md5(user_id.encode(), usedforsecurity=False).hexdigest()
+        return int(digest[:8], 16) % self.count == self.index
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"

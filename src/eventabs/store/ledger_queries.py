@@ -1,0 +1,623 @@
+"""What a ledger has: counts, users and their events, retries, jobs, counts of answers, and what extensions kept and changed. Views are in views.sql."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import add
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+
+from eventabs.measures import place_third, users_band
+from eventabs.replies import joined
+from eventabs.shared_records import (
+    ROW_COUNTS,
+    STANDARD_TIER,
+    TIER_COUNTS,
+    AnswerCells,
+    AskedUser,
+    Batch,
+    Counts,
+    Event,
+    Journey,
+    Message,
+    Outcome,
+    Part,
+    PartSize,
+    UserLog,
+    rows_in,
+)
+from eventabs.store.checkpoint import settings_in_force
+from eventabs.store.ledger import (
+    Ledger,
+    PartChange,
+    Retry,
+    pack_json,
+    pack_outcome,
+    unpack_json,
+    unpack_messages,
+    unpack_outcome,
+    unpack_parts,
+    unpack_text,
+)
+
+# Counts of answers as they were read, by their place in the batch: what falls with the size of a batch, or towards its end, speaks for
+# smaller ones.
+
+
+def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, or numbers by name at any depth
+    """Add up numbers, or numbers by name at any depth, each by itself."""
+    if values and not isinstance(values[0], Mapping):
+        return sum(values)
+    names = dict.fromkeys(name for value in values for name in value)
+    return {name: summed([value[name] for value in values if name in value]) for name in names}
+
+
+# of a cell, as the view has them, and from the third on of an answer: as `Outcome.figures`
+ANSWER_FIGURES: Final = (
+    *("asked", "usable", "behaviors", "events", "journeys"),
+    *(*ROW_COUNTS, "unsure", "outside", "missed"),
+)
+
+
+class PlacedAnswer(NamedTuple):
+    """Counts of an answer about a user as it was read. `place`: of the user among the `users` of the batch, from 1."""
+
+    place: int
+    users: int
+    reason: str | None
+    numbers: tuple[int, ...]  # by the names of ANSWER_FIGURES from `behaviors` on
+
+    @property
+    def third(self) -> str:
+        """The third of the batch that the user is in."""
+        return place_third(self.place, self.users)
+
+
+def placed_answers(asked: Sequence[AskedUser], outcomes: Sequence[Outcome]) -> list[PlacedAnswer]:
+    """Count what an answer said about each user of a batch, in their order; nothing of links, which have no behaviors."""
+    if any(user.part.is_link for user in asked):
+        return []
+    return [
+        PlacedAnswer(place, len(asked), outcome.reason, (len(user.rows), *outcome.figures.values()))
+        for place, (user, outcome) in enumerate(zip(asked, outcomes, strict=True), 1)
+    ]
+
+
+def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer]) -> None:
+    """Store the counts of a call's answers, in place of earlier ones."""
+    slots = ", ".join("?" * (3 + len(ANSWER_FIGURES)))
+    for answer in answers:
+        row = call_id, answer.third, *answer[:3], *answer.numbers
+        ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", *row)
+
+
+def cells_of(answers: Iterable[PlacedAnswer]) -> AnswerCells:
+    """Sum up answers by the class of their batch and by their place in it."""
+    return _summed_up(
+        (each.users, each.third, 1, int(each.reason is None), *each.numbers) for each in answers
+    )
+
+
+def stored_answers(ledger: Ledger) -> AnswerCells:
+    """Sum up all answers."""
+    return _summed_up(ledger.rows("SELECT * FROM answers_by_place"))
+
+
+def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
+    cells: AnswerCells = {}
+    for users, third, *figures in rows:
+        band = cells.setdefault(users_band(users), {})
+        known = band.get(third, {}).values() or repeat(0)
+        band[third] = dict(zip(ANSWER_FIGURES, map(add, figures, known), strict=True))
+    return cells
+
+
+_COUNTED: Final = (
+    *("users", "behaviors", "done", "events", "journeys"),
+    *("calls", "prompt_tokens", "completion_tokens", "cached_tokens", "batches_done"),
+    *("answered", *ROW_COUNTS, "unsure", "outside", "missed", "unlinked", "user_days"),
+)
+
+
+def count_all(ledger: Ledger) -> Counts:
+    """Count everything."""
+    causes = dict(ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1"))
+    (sums,) = ledger.rows("SELECT * FROM counted")
+    tiers = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use")
+    return Counts(
+        **dict(zip(_COUNTED, sums, strict=True)),
+        failed=sum(failure_reasons(ledger).values()),
+        retries=sum(causes.values()),
+        retry_causes=causes,
+        tiers={tier or STANDARD_TIER: dict(zip(TIER_COUNTS, use, strict=True)) for tier, *use in tiers},
+        answers=stored_answers(ledger),
+    )
+
+
+Row = dict[str, Any]  # an event or a journey, as in events.jsonl and journeys.jsonl
+
+
+class RowsOfUser(NamedTuple):
+    """The behaviors of a user that no event is made of, by their log indices."""
+
+    minor: list[int]
+    unplaced: list[int]
+    unasked: list[int]
+
+
+class UserRow(NamedTuple):
+    """A user as a list shows it; `reason` is None unless a part failed.
+
+    `attempts`: bad answers, `broken_calls`: calls without an answer; of the part that had most.
+    """
+
+    user_id: str
+    state: str
+    behaviors: int
+    events: int
+    reason: str | None
+    attempts: int
+    broken_calls: int = 0
+
+
+def user_rows(ledger: Ledger, state: str | None = None, *, most: int = -1, skip: int = 0) -> list[UserRow]:
+    """Return users in order of user id, all or those of a state; `most` of them after `skip`."""
+    if state is None:
+        return _user_rows(ledger, "FROM user_states ORDER BY user_id LIMIT ? OFFSET ?", most, skip)
+    return _user_rows(
+        ledger,  # by the index of parts, since users of a state may be few among many
+        "FROM parts CROSS JOIN user_states USING (user_id) WHERE parts.state = ? AND user_states.state = ?"
+        " GROUP BY parts.user_id ORDER BY parts.user_id LIMIT ? OFFSET ?",
+        state,
+        state,
+        most,
+        skip,
+    )
+
+
+def user_row(ledger: Ledger, user_id: str) -> UserRow | None:
+    """Return a user, None where the ledger has no such user."""
+    return next(iter(_user_rows(ledger, "FROM user_states WHERE user_id = ?", user_id)), None)
+
+
+def all_user_rows(ledger: Ledger) -> Iterator[UserRow]:
+    """Yield every user, in order of user id; few are in memory at a time."""
+    rows = ledger.by_user("SELECT * FROM user_states WHERE user_id > ? AND state IS NOT NULL")
+    return (UserRow(*row) for row in rows)
+
+
+def states_by_user(ledger: Ledger) -> Iterator[tuple[str, str]]:
+    """Yield the id and the state of every user, in order of user id; few are in memory at a time."""
+    return ledger.by_user("SELECT user_id, state FROM user_states WHERE user_id > ?")
+
+
+def _user_rows(ledger: Ledger, which: str, *values: object) -> list[UserRow]:
+    return [UserRow(*row) for row in ledger.rows(f"SELECT user_states.* {which}", *values)]
+
+
+def user_states(ledger: Ledger) -> dict[str, int]:
+    """Count users by state."""
+    ((users, pending),) = ledger.rows(
+        "SELECT (SELECT count(*) FROM users), count(DISTINCT user_id) FROM parts WHERE state = 'pending'"
+    )
+    failed = sum(failure_reasons(ledger).values())
+    return {"pending": pending, "done": users - pending - failed, "failed": failed}
+
+
+def failure_reasons(ledger: Ledger) -> dict[str, int]:
+    """Count failed users by reason, the most frequent first."""
+    return dict(ledger.rows("SELECT reason, count(*) FROM failed_users GROUP BY reason ORDER BY 2 DESC, 1"))
+
+
+def has_answers(ledger: Ledger) -> bool:
+    """Whether somebody has an answer, waits for one from elsewhere, or has failed for want of one."""
+    settled = (
+        "SELECT 1 FROM parts WHERE state = 'done' OR (state = 'failed' AND reason <> 'no_readable_rows')"
+        " UNION ALL SELECT 1 FROM calls WHERE status IN ('answered', 'read')"
+        " UNION ALL SELECT 1 FROM awaited_calls LIMIT 1"
+    )
+    return bool(ledger.rows(settled))
+
+
+def asked_again(ledger: Ledger) -> dict[str, int]:
+    """Count users whose answer was bad and who are asked again, by the first reason, the most frequent first."""
+    return dict(ledger.rows("SELECT reason, users FROM asked_again ORDER BY users DESC, reason"))
+
+
+_BEGINNING: Final = 200  # characters of an answer
+_LAST_READ = """
+    SELECT reply FROM calls WHERE id = (SELECT max(id) FROM calls WHERE status = 'read') AND NOT EXISTS (
+        SELECT 1 FROM outcomes WHERE call_id = calls.id AND coalesce(reason, 'unplaced') IN ('unplaced', 'minor')
+    )
+"""
+
+
+def bad_answer(ledger: Ledger) -> str:
+    """Return how the latest answer begins, where nothing of it could be used; else ""."""
+    return "".join(unpack_text(reply).strip()[:_BEGINNING] for (reply,) in ledger.rows(_LAST_READ))
+
+
+def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
+    """Yield all users that failed, in order of user id: the reason, what was tried, and all calls."""
+    if not (failed := user_rows(ledger, "failed")):
+        return
+    calls: dict[str, list[int]] = {user.user_id: [] for user in failed}
+    for call_id, user_id in ledger.rows("SELECT DISTINCT call_id, user_id FROM user_calls ORDER BY call_id"):
+        if user_id in calls:
+            calls[user_id].append(call_id)
+    for user in failed:
+        tried = {"attempts": user.attempts, "broken_calls": user.broken_calls}
+        yield {"user_id": user.user_id, "reason": user.reason, **tried, "calls": calls[user.user_id]}
+
+
+def events_of(ledger: Ledger, user_id: str) -> list[Row]:
+    """Return the events of all parts of a user that are done, in order of start and end."""
+    return made_of(ledger, user_id)[0]
+
+
+def journeys_of(ledger: Ledger, user_id: str) -> list[Row]:
+    """Return the journeys of all parts of a user that are done, in order of start and end."""
+    return made_of(ledger, user_id)[1]
+
+
+def rows_of_user(ledger: Ledger, user_id: str) -> RowsOfUser:
+    """Return the behaviors of a user that no event is made of."""
+    found = [unpack_json(result) for *_part, result in _results(ledger, user_id)]
+    return RowsOfUser(
+        *([row for each in found for row in rows_in(each[name])] for name in RowsOfUser._fields)
+    )
+
+
+def goal_of(settings: Mapping[str, Any]) -> str:
+    """Return the category that stored settings are after, see `Vocabulary.goal`."""
+    return next((each["name"] for each in settings["vocabulary"]["categories"] if each["mark"]), "")
+
+
+def made_of(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:
+    """Return the events and the journeys of all parts of a user that are done, in order of start and end."""
+    results = _results(ledger, user_id)
+    if len(results) > 1:
+        pieces = (unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results)
+        events, journeys = joined(pieces, goal_of(settings_in_force(ledger.meta())))
+        return [one.model_dump(mode="json") for one in events], [
+            one.model_dump(mode="json") for one in journeys
+        ]
+    found = unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
+    return found["events"], found["journeys"]
+
+
+def _results(ledger: Ledger, user_id: str) -> list[tuple[int, int, bytes]]:
+    return ledger.rows(
+        "SELECT first, last, result FROM user_results WHERE user_id = ? ORDER BY first", user_id
+    )
+
+
+def current_by_user(ledger: Ledger) -> Iterator[tuple[str, list[Row], list[Row]]]:
+    """Yield each user with its current events and journeys, in order of user id; one is in memory at a time."""
+    return ((user_id, *current_of(ledger, user_id, state)) for user_id, state in states_by_user(ledger))
+
+
+def current_of(ledger: Ledger, user_id: str, state: str | None) -> tuple[list[Row], list[Row]]:
+    """Return the events and journeys of a user: of one that is not done, those before an extension."""
+    if state == "done":
+        return made_of(ledger, user_id)
+    held = "SELECT before FROM extended JOIN users USING (user_id) WHERE user_id = ? AND behaviors > 0"
+    for (before,) in ledger.rows(held, user_id):
+        if before is not None:
+            events, journeys = unpack_json(before)
+            return events, journeys
+    return [], []
+
+
+def settings_used(ledger: Ledger) -> set[str]:
+    """Return the fingerprints of the settings that calls were made under."""
+    return {name for (name,) in ledger.rows("SELECT DISTINCT settings_fingerprint FROM calls")}
+
+
+class SettledUser(NamedTuple):
+    """What has become of a user: `pending`, `done` or `failed`; events and journeys only of one that is done.
+
+    `days`: on which it did something, 0 of one that is not done.
+    """
+
+    state: str
+    events: Sequence[Row] = ()
+    journeys: Sequence[Row] = ()
+    days: int = 0
+
+
+def settled_by(ledger: Ledger, user_id: str, state: str, outcome: Outcome | None) -> SettledUser:
+    """Return what an outcome has made of a user that has no other part, without looking for one."""
+    if outcome is None:
+        return SettledUser(state)
+    events, journeys = ([each.model_dump() for each in those] for those in (outcome.events, outcome.journeys))
+    return SettledUser(state, events, journeys, _days(ledger, user_id))
+
+
+def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
+    """Return the state of a user, and its events once it is done.
+
+    Journeys that lie in several parts are one then, and are counted as one.
+    """
+    ((state,),) = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
+    if state != "done":
+        return SettledUser(state)
+    events, journeys = made_of(ledger, user_id)
+    ledger.rows(
+        "UPDATE parts SET journeys = CASE WHEN first = 0 THEN ? ELSE 0 END WHERE user_id = ?",
+        len(journeys),
+        user_id,
+    )
+    return SettledUser(state, events, journeys, _days(ledger, user_id))
+
+
+def _days(ledger: Ledger, user_id: str) -> int:
+    ((days,),) = ledger.rows("SELECT days FROM users WHERE user_id = ?", user_id)
+    return int(days)
+
+
+_RETRIES = "SELECT call_id, at, cause, error, wait_seconds FROM retries"
+
+
+def stored_retries(ledger: Ledger) -> list[Retry]:
+    """Return all retries in order of time."""
+    return [Retry(*row) for row in ledger.rows(f"{_RETRIES} ORDER BY at, call_id")]
+
+
+def retry_under_way(ledger: Ledger, since: float) -> Retry | None:
+    """Return the latest retry of a call in flight that was sent since then, None where there is none."""
+    rows = ledger.rows(
+        f"{_RETRIES} WHERE call_id IN (SELECT id FROM calls WHERE status = 'sent' AND sent_at >= ?)"
+        " ORDER BY at DESC LIMIT 1",
+        since,
+    )
+    return Retry(*rows[0]) if rows else None
+
+
+def cooling_until(ledger: Ledger, since: float) -> float:
+    """Return when the last cooldown since then ends or ended, in seconds since 1970; 0 where there was none."""
+    ((until,),) = ledger.rows(
+        "SELECT max(at + wait_seconds) FROM retries WHERE cause = 'rate_limit' AND at >= ?", since
+    )
+    return until or 0.0
+
+
+# Jobs in a ledger: requests that went out in one file, and whose answers come back in files.
+#
+# A job is `written` (requests.jsonl, for whoever takes it), or one of a batch service: `planned` before anything is sent, then
+# `uploaded` (it has a file_id), then `submitted` (it has a batch_id). A job that nothing is awaited from any more is `closed`.
+
+
+JobState = Literal["written", "planned", "uploaded", "submitted", "closed"]
+
+
+class Job(NamedTuple):
+    """A job. Times are seconds since 1970; `input_tokens` are those of its prompts, as counted here."""
+
+    id: int
+    state: JobState
+    requests: int
+    input_tokens: int
+    file_id: str | None = None
+    batch_id: str | None = None
+    status: str | None = None  # as the service said last
+    submitted_at: float | None = None
+    ended_at: float | None = None
+    error: str | None = None
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it is one of a batch service, and not closed."""
+        return self.state in {"planned", "uploaded", "submitted"}
+
+
+def open_job(ledger: Ledger, state: JobState) -> int:
+    """Begin a job; return its number."""
+    ((job_id,),) = ledger.rows("INSERT INTO jobs (state) VALUES (?) RETURNING id", state)
+    return int(job_id)
+
+
+def add_to_job(ledger: Ledger, job_id: int, call_id: int, body: dict[str, Any]) -> None:
+    """Make a call that was just opened part of a job."""
+    ledger.rows("INSERT INTO job_calls VALUES (?, ?, ?)", call_id, job_id, pack_json(body))
+    ledger.rows(
+        "UPDATE jobs SET requests = requests + 1, input_tokens = input_tokens"
+        " + (SELECT input_tokens FROM calls WHERE calls.id = ?) WHERE id = ?",
+        call_id,
+        job_id,
+    )
+
+
+def change_job(ledger: Ledger, /, job_id: int, **values: object) -> None:
+    """Write down what has become of a job."""
+    columns = ", ".join(f"{name} = ?" for name in values)
+    ledger.rows(f"UPDATE jobs SET {columns} WHERE id = ?", *values.values(), job_id)
+
+
+def stored_jobs(ledger: Ledger) -> list[Job]:
+    """Return all jobs in order."""
+    return [Job(*row) for row in ledger.rows("SELECT * FROM jobs ORDER BY id")]
+
+
+def unanswered(ledger: Ledger, job_id: int | None = None) -> list[int]:
+    """Return the calls whose answers are awaited, in order: those of a job, or of all."""
+    awaited = "SELECT call_id FROM awaited_calls WHERE ? IS NULL OR job_id = ? ORDER BY call_id"
+    return [call_id for (call_id,) in ledger.rows(awaited, job_id, job_id)]
+
+
+def awaited_tokens(ledger: Ledger) -> tuple[int, int]:
+    """Return how many calls' answers are awaited, and the tokens of all their prompts."""
+    (awaited,) = ledger.rows("SELECT count(*), coalesce(sum(input_tokens), 0) FROM awaited_calls")
+    return awaited
+
+
+def job_requests(
+    ledger: Ledger, job_id: int | None = None
+) -> Iterator[tuple[int, dict[str, Any], tuple[Message, ...]]]:
+    """Yield the requests whose answers are awaited, in order of their calls, one at a time: call, body without messages, messages."""
+    for call_id in unanswered(ledger, job_id):
+        request = "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?"
+        ((body, messages),) = ledger.rows(request, call_id)
+        yield call_id, unpack_json(body), unpack_messages(messages)
+
+
+def call_status(ledger: Ledger, call_id: int) -> str | None:
+    """Return the status of a call that is part of a job, None where there is none."""
+    rows = ledger.rows(
+        "SELECT status FROM calls JOIN job_calls ON call_id = calls.id WHERE calls.id = ?", call_id
+    )
+    return rows[0][0] if rows else None
+
+
+def parts_of_call(ledger: Ledger, call_id: int) -> dict[str, Part]:
+    """Return the parts that a call asks about, by alias."""
+    ((users,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
+    return unpack_parts(users)
+
+
+def batch_of_call(ledger: Ledger, call_id: int) -> Batch:
+    """Return what a call asks about, as it is planned now: all its parts are pending."""
+    parts = list(parts_of_call(ledger, call_id).values())
+    planned = ledger.planned_parts(parts)
+    return Batch(tuple(planned[part] for part in parts))
+
+
+def busy_parts(ledger: Ledger) -> set[Part]:
+    """Return the parts of all calls whose answers are awaited, or are there and not read yet."""
+    busy = "SELECT users FROM calls WHERE status = 'answered' UNION ALL SELECT users FROM awaited_calls"
+    return {part for (users,) in ledger.rows(busy) for part in unpack_parts(users).values()}
+
+
+def give_up_written(ledger: Ledger) -> None:
+    """Give up the answers to requests that were only written."""
+    for job in stored_jobs(ledger):
+        if job.state == "written":
+            close_job(ledger, job.id)
+
+
+def close_job(ledger: Ledger, /, job_id: int, **values: object) -> list[Batch]:
+    """Await nothing from a job any more; return what it has no answers for, which is asked about again."""
+    calls = unanswered(ledger, job_id)
+    for call_id in calls:
+        ledger.rows("UPDATE calls SET status = 'lost' WHERE id = ?", call_id)
+    change_job(ledger, job_id, state="closed", **values)
+    return [batch_of_call(ledger, call_id) for call_id in calls]
+
+
+# What an extended run keeps of its users, and what extensions have changed in events and journeys.
+#
+# Until all that is new of a user is answered, the user's earlier events and journeys are the current ones.
+
+
+_NOT_DONE = "SELECT DISTINCT user_id FROM parts WHERE state IN ('pending', 'failed')"
+
+
+def find_user(ledger: Ledger, user_id: str) -> tuple[UserLog, str | None] | None:
+    """Return the log of a user with its ordinals as they are stored, None where the ledger has no such user."""
+    found = ledger.rows("SELECT ordinals FROM users WHERE user_id = ?", user_id)
+    return (ledger.log(user_id), found[0][0]) if found else None
+
+
+def known_outcome(ledger: Ledger, user_id: str) -> Outcome | None:
+    """Return what all parts of a user that is done hold together, None of any other user."""
+    found = ledger.rows(
+        "SELECT max(state), (SELECT behaviors FROM users WHERE user_id = parts.user_id) FROM parts"
+        " WHERE user_id = ? AND first >= 0 GROUP BY user_id",
+        user_id,
+    )
+    if not found or found[0][0] != "done":
+        return None
+    rest = rows_of_user(ledger, user_id)
+    return Outcome(
+        Part(user_id, 0, found[0][1] - 1),
+        None,
+        events=tuple(map(Event.model_validate, events_of(ledger, user_id))),
+        journeys=tuple(map(Journey.model_validate, journeys_of(ledger, user_id))),
+        minor=tuple(sorted(rest.minor)),
+        unplaced=tuple(sorted(rest.unplaced)),
+        unasked=tuple(sorted(rest.unasked)),
+    )
+
+
+def users_between(ledger: Ledger, first: int, last: int) -> Iterator[str]:
+    """Yield the users whose behaviors may lie between two moments, in order; few are in memory at a time."""
+    between = "SELECT user_id FROM users WHERE user_id > ? AND ends >= ? AND begins <= ?"
+    return (user_id for (user_id,) in ledger.by_user(between, first, last))
+
+
+def begin_changes(ledger: Ledger, *, anew: bool) -> None:
+    """Begin an extension; `anew`: changes count from the events that are current now."""
+    if anew:
+        ledger.rows(f"UPDATE extended SET before = NULL WHERE user_id NOT IN ({_NOT_DONE})")
+    ledger.rows(
+        "INSERT INTO extended (user_id, since, last, before) SELECT user_id, 0, behaviors - 1, ? FROM users"
+        f" WHERE user_id IN ({_NOT_DONE}) ON CONFLICT DO UPDATE SET before = coalesce(before, excluded.before)",
+        pack_json([[], []]),
+    )
+
+
+def extend_user(
+    ledger: Ledger,
+    log: UserLog,
+    ordinals: str | None,
+    since: int,
+    *,
+    asked: Sequence[tuple[Part, PartSize]],
+    rows: str = "",
+    kept: Outcome | None = None,
+    listed: Sequence[str] = (),
+) -> None:
+    """Write down what an extension makes of a user: what is asked about, and what was kept of its outcome.
+
+    With `rows`, these of the whole user are asked about, beside the `listed` journeys, and the answer joins what was kept; without,
+    what was kept is done.
+    """
+    user_id, last = log.user_id, len(log.behaviors) - 1
+    states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
+    before = current_of(ledger, user_id, states[0][0] if states else None)
+    waits = pack_outcome(kept) if kept and rows else None
+    row = user_id, since, last, waits, orjson.dumps(listed).decode(), pack_json(before)
+    ledger.rows(
+        "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
+        " kept = excluded.kept, listed = excluded.listed, before = coalesce(before, excluded.before)",
+        *row,
+    )
+    for table in ("users", "parts"):
+        ledger.rows(f"DELETE FROM {table} WHERE user_id = ?", user_id)
+    # that the user was in those calls stays known
+    nothing = pack_outcome(Outcome(Part(user_id, 0, last), None))
+    ledger.rows("UPDATE outcomes SET result = ? WHERE user_id = ? AND reason IS NULL", nothing, user_id)
+    ledger.store_log(log, ordinals)
+    ledger.add_parts(asked, rows=rows)
+    if kept and not rows:
+        ledger.add_parts([(kept.part, PartSize(0, 0, 0))])
+        ledger.store_outcomes(since, [kept], [PartChange(kept.part, "done", accepted=kept)])
+
+
+def count_standing(ledger: Ledger) -> tuple[int, int]:
+    """Count the current events and journeys of users who are not done."""
+    standing = ledger.rows(f"SELECT user_id FROM extended WHERE user_id IN ({_NOT_DONE})")
+    held = [current_of(ledger, user_id, None) for (user_id,) in standing]
+    return sum(len(events) for events, _journeys in held), sum(len(journeys) for _events, journeys in held)
+
+
+def changes_by_user(ledger: Ledger) -> Iterator[tuple[list[Row], list[Row]]]:
+    """Yield what the last extension changed, user by user, in events and in journeys: each line with `change`."""
+    changed = "SELECT user_id, state, before FROM extended JOIN user_states USING (user_id) WHERE user_id > ? AND before IS NOT NULL"
+    for user_id, state, before in ledger.by_user(changed):
+        events, journeys = map(_changes, unpack_json(before), current_of(ledger, user_id, state))
+        yield events, journeys
+
+
+def _changes(before: Sequence[Mapping[str, Any]], now: Sequence[Row]) -> list[Row]:
+    """Pair what has the same id; equal ones have not changed."""
+    left = {each["id"]: each for each in before}
+    changed: list[Row] = []
+    for each in now:
+        known = left.pop(each["id"], None)
+        if known is None:
+            changed.append({"change": "added", **each})
+        elif known != each:
+            changed.append({"change": "replaced", **each, "before": known})
+    changed += ({"change": "removed", **each} for each in left.values())
+    return sorted(changed, key=lambda each: (each["start"][:19], each["end"][:19]))

@@ -1,0 +1,552 @@
+"""Files with results: events.jsonl, journeys.jsonl, failures.jsonl and rejects.jsonl; and tables as CSV, Parquet, SQLite, Excel and XES."""
+
+import errno
+import os
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from datetime import UTC, datetime, tzinfo
+from functools import partial
+from itertools import count, islice
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from xml.sax.saxutils import quoteattr
+from zoneinfo import ZoneInfo
+
+import duckdb
+import orjson
+
+from eventabs.errors_and_exit_codes import UsageError
+from eventabs.ingest import as_glob, errors_named, quoted
+from eventabs.interface_language import gettext as _
+from eventabs.object_stores import Address, Destination, is_address
+from eventabs.setting_choices import ExportFormat, TraceCases
+from eventabs.shared_records import RejectedRow
+from eventabs.store.ledger import Ledger, offset_seconds
+from eventabs.store.ledger_queries import (
+    SettledUser,
+    changes_by_user,
+    current_by_user,
+    events_of,
+    failed_users,
+    rows_of_user,
+    states_by_user,
+    user_states,
+)
+from eventabs.store.run_directory import (
+    RunDirectory,
+    locked,
+    open_private,
+    open_to_append,
+    replace_file,
+    storage_error,
+)
+
+if TYPE_CHECKING:
+    import xlsxwriter
+
+
+Row = dict[str, Any]
+# in DuckDB, of columns in any table; the others are texts
+_TYPES: Final = {
+    **dict.fromkeys(("start", "end"), "TIMESTAMP"),
+    **dict.fromkeys(("minutes", "days", "behavior", "line"), "INTEGER"),
+    **dict.fromkeys(("sure", "converted"), "BOOLEAN"),
+    **dict.fromkeys(("types", "events"), "VARCHAR[]"),
+    "behaviors": "INTEGER[]",
+}
+
+
+class Table(NamedTuple):
+    """What is handed out: its columns with their types, and its rows. Times are ISO 8601."""
+
+    name: str
+    columns: dict[str, str]
+    rows: Callable[[Ledger], Iterator[Row]]
+
+
+def _columns(names: str) -> dict[str, str]:
+    return {name: _TYPES.get(name, "VARCHAR") for name in names.split()}
+
+
+def _events(ledger: Ledger) -> Iterator[Row]:
+    return (event for _user_id, events, _journeys in current_by_user(ledger) for event in events)
+
+
+def _journeys(ledger: Ledger) -> Iterator[Row]:
+    return (journey for _user_id, _events, journeys in current_by_user(ledger) for journey in journeys)
+
+
+def _behaviors(ledger: Ledger) -> Iterator[Row]:
+    files = ledger.meta()["files"]
+    for user_id, state in states_by_user(ledger):
+        if state != "done":
+            continue
+        events = events_of(ledger, user_id)
+        event_of = {index: event for event in events for index in event["behaviors"]}
+        rest = rows_of_user(ledger, user_id)
+        became = {index: name for name in ("minor", "unasked") for index in getattr(rest, name)}
+        for index, behavior in enumerate(ledger.log(user_id).behaviors):
+            event = event_of.get(index, {})
+            text = behavior.text or ("" if behavior.action else behavior.item)
+            yield {
+                "event": event.get("id"),
+                "journey": event.get("journey"),
+                "user_id": user_id,
+                "behavior": index,
+                "became": "placed" if event else became.get(index, "unplaced"),
+                "file": files[behavior.file],
+                "line": behavior.line,
+                "start": behavior.start.isoformat(),
+                "action": behavior.action,
+                "item": "" if text else behavior.item,
+                "place": behavior.place,
+                "text": text,
+            }
+
+
+_TABLES: Final = (
+    Table(
+        "events",
+        _columns("id user_id type category start end minutes summary journey sure source behaviors"),
+        _events,
+    ),
+    Table(
+        "journeys",
+        _columns("id user_id kind name start end days minutes converted types events behaviors"),
+        _journeys,
+    ),
+    Table(
+        "rows",
+        _columns("event journey user_id behavior became file line start action item place text"),
+        _behaviors,
+    ),
+)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  a cell
+    """Return a cell for formats without lists, where these are JSON arrays."""
+    return orjson.dumps(value).decode() if isinstance(value, list) else value
+
+
+_BOM: Final = "\ufeff"
+# with a quote before what a spreadsheet would run
+_HARMLESS: Final = (
+    """CASE WHEN regexp_matches("{0}", '^[=+\\-@\\t\\r]') THEN chr(39) || "{0}" ELSE "{0}" END"""
+)
+_LIST: Final = 'CAST(to_json("{0}") AS VARCHAR)'
+
+
+def write_csv(table: Table, ledger: Ledger, target: Path, *, bom: bool) -> None:
+    """Write a table as CSV, lists as JSON arrays; `bom`: mark it as UTF-8, which Excel needs.
+
+    Raises InputError where DuckDB cannot.
+    """
+    types = {name: kind.replace("TIMESTAMP", "VARCHAR") for name, kind in table.columns.items()}
+    shown = {"VARCHAR": _HARMLESS, "VARCHAR[]": _LIST, "INTEGER[]": _LIST}
+    cells = ", ".join(shown.get(kind, '"{0}"').format(name) for name, kind in types.items())
+    mark = _BOM if bom else ""  # the header's first name begins the file
+    header = f'"{mark}' + '", "'.join(types) + '"'
+    select = f"SELECT * FROM (SELECT {cells} FROM written) AS shown({header})"
+    _copy(table.rows(ledger), types, select, target, "FORMAT csv, HEADER")
+
+
+def write_parquet(table: Table, ledger: Ledger, target: Path) -> None:
+    """Write a table as Parquet: times as wall times, behind the known columns their offsets from UTC.
+
+    Offsets are seconds, null where the run knew no zone. Raises InputError where DuckDB cannot.
+    """
+    times = [name for name, kind in table.columns.items() if kind == "TIMESTAMP"]
+
+    def typed(row: Row) -> Row:
+        moments = {name: datetime.fromisoformat(row[name]) for name in times}
+        walls = {name: moment.replace(tzinfo=None).isoformat() for name, moment in moments.items()}
+        return row | walls | {f"{name}_offset": offset_seconds(at) for name, at in moments.items()}
+
+    types = table.columns | dict.fromkeys((f"{name}_offset" for name in times), "INTEGER")
+    _copy(map(typed, table.rows(ledger)), types, "FROM written", target, "FORMAT parquet")
+
+
+def _copy(rows: Iterable[Row], types: Mapping[str, str], select: str, target: Path, options: str) -> None:
+    """Write what `select` makes of the rows, which go over the disk: DuckDB takes no rows one by one."""
+    lines = target.with_suffix(".jsonl")
+    with open(lines, "wb", opener=open_private) as file:
+        file.writelines(map(_line, rows))
+    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
+    read = f"read_json({quoted(as_glob(str(lines)))}, format = 'newline_delimited', columns = {{{columns}}})"
+    with errors_named(str(lines)), duckdb.connect(config=_CONFIG) as connection:
+        connection.execute(
+            f"COPY (WITH written AS (FROM {read}) {select}) TO {quoted(str(target))} ({options})"
+        )
+    lines.unlink()
+
+
+_CONFIG: Final[dict[str, Any]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "memory_limit": "256MB",
+    "threads": 2,  # each holds the rows that it writes next
+}
+
+
+def write_sqlite(tables: Sequence[Table], ledger: Ledger, target: Path) -> None:
+    """Write tables into a new SQLite database, lists as JSON arrays."""
+    types = {"INTEGER": "INTEGER", "BOOLEAN": "INTEGER"}
+    with closing(sqlite3.connect(target)) as database, database:
+        for table in tables:
+            columns = ", ".join(f'"{name}" {types.get(kind, "TEXT")}' for name, kind in table.columns.items())
+            database.execute(f"CREATE TABLE {table.name} ({columns})")
+            slots = ", ".join("?" * len(table.columns))
+            cells = ([_plain(row[name]) for name in table.columns] for row in table.rows(ledger))
+            database.executemany(f"INSERT INTO {table.name} VALUES ({slots})", cells)
+
+
+# Excel's own limits
+_ROWS: Final = 1_048_575  # below the header
+_CHARACTERS: Final = 32_767  # of a cell, counted in UTF-16
+_FIRST_YEAR: Final = 1900
+
+_WIDTHS: Final = {"id": 16, "user_id": 16, "start": 19, "end": 19, "name": 24, "summary": 48, "text": 48}
+
+
+def write_workbook(tables: Sequence[Table], ledger: Ledger, target: Path) -> None:
+    """Write tables as sheets of a workbook; times are wall times, a text longer than a cell is cut and ends in `…`.
+
+    Rows that a sheet has no room for go to a further one. Raises UsageError where xlsxwriter is missing.
+    """
+    try:
+        import xlsxwriter  # noqa: PLC0415  an extra
+        from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415  an extra
+    except ImportError:
+        message = _("{format} needs a package; install it: pip install 'eventabs[excel]'")
+        raise UsageError(message.format(format="xlsx")) from None
+    options = {"constant_memory": True, "use_zip64": True, "tmpdir": str(target.parent)}
+    try:
+        with xlsxwriter.Workbook(str(target), options) as book:
+            for table in tables:
+                _write_sheets(book, table, table.rows(ledger))
+    except FileCreateError as error:
+        raise error.args[0] from error  # the system's own
+
+
+def _write_sheets(book: "xlsxwriter.Workbook", table: Table, rows: Iterator[Row]) -> None:
+    time = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+    bold = book.add_format({"bold": True})
+    for number in count(1):
+        sheet = book.add_worksheet(table.name if number == 1 else f"{table.name} {number}")
+        sheet.freeze_panes(1, 0)
+        for column, title in enumerate(table.columns):
+            sheet.set_column(column, column, _WIDTHS.get(title, 12))
+            sheet.write_string(0, column, title, bold)
+        written = 0
+        for written, row in enumerate(islice(rows, _ROWS), 1):
+            for column, (name, kind) in enumerate(table.columns.items()):
+                match _date(row[name]) if kind == "TIMESTAMP" else _plain(row[name]):
+                    case bool(value):
+                        sheet.write_boolean(written, column, value)
+                    case int(value):
+                        sheet.write_number(written, column, value)
+                    case datetime() as moment:
+                        sheet.write_datetime(written, column, moment, time)
+                    case str(value):  # never a formula, whatever it begins with
+                        sheet.write_string(written, column, _cell(value))
+        sheet.autofilter(0, 0, written, len(table.columns) - 1)
+        if written < _ROWS:
+            return
+
+
+def _date(text: str) -> datetime | str:
+    wall_time = datetime.fromisoformat(text).replace(tzinfo=None)
+    return wall_time if wall_time.year >= _FIRST_YEAR else wall_time.isoformat()
+
+
+def _cell(text: str) -> str:
+    if text.startswith("<r>"):
+        text = f" {text}"  # xlsxwriter would take it for its own markup
+    text = text.replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")  # which XML cannot hold
+    if len(text.encode("utf-16-le")) <= 2 * _CHARACTERS:
+        return text
+    return text.encode("utf-16-le")[: 2 * _CHARACTERS - 2].decode("utf-16-le", "ignore") + "…"
+
+
+# without a namespace, as the schema of the standard has it
+_HEAD: Final = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<log xes.version="1.0" xes.features="">
+<extension name="Concept" prefix="concept" uri="http://www.xes-standard.org/concept.xesext"/>
+<extension name="Lifecycle" prefix="lifecycle" uri="http://www.xes-standard.org/lifecycle.xesext"/>
+<extension name="Time" prefix="time" uri="http://www.xes-standard.org/time.xesext"/>
+<global scope="trace">
+<string key="concept:name" value=""/>
+</global>
+<global scope="event">
+<string key="concept:name" value=""/>
+<string key="concept:instance" value=""/>
+<string key="lifecycle:transition" value="complete"/>
+<date key="time:timestamp" value="1970-01-01T00:00:00+00:00"/>
+</global>
+<classifier name="Type" scope="event" keys="concept:name"/>
+<classifier name="TypeAndTransition" scope="event" keys="concept:name lifecycle:transition"/>
+<string key="lifecycle:model" value="standard"/>
+"""
+_FOREIGN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # to XML 1.0
+
+
+def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> None:
+    """Write users, or journeys, as traces of their events. Times without an offset are those of `zone`, a name or "".
+
+    Raises UsageError for an unknown zone, and where one is needed.
+    """
+    known = _zone(zone)
+    with open(target, "w", encoding="utf-8", opener=open_private) as file:
+        file.write(_HEAD)
+        for user_id, events, found in current_by_user(ledger):
+            journeys = {journey["id"]: journey for journey in found}
+            steps = _steps(events, known)
+            if cases == "users" and events:
+                file.writelines(_trace({"concept:name": user_id}, steps, journeys))
+            for name, journey in journeys.items() if cases == "journeys" else ():
+                kind = {key: journey[key] for key in ("kind", "name")}
+                own = [step for step in steps if step[2]["journey"] == name]
+                file.writelines(_trace({"concept:name": name, **kind, "user": user_id}, own, journeys))
+        file.write("</log>\n")
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, OSError, ValueError):
+        message = _("there is no time zone {zone}; take a name such as Asia/Shanghai or Europe/Berlin")
+        raise UsageError(message.format(zone=name)) from None
+
+
+_Step = tuple[datetime, str, Row]  # the start or the end of an event
+
+
+def _steps(events: Sequence[Row], zone: tzinfo | None) -> list[_Step]:
+    """Return the steps of a user's events in order of time; times without an offset take the zone's, else that of an event beside them."""
+    times = [[datetime.fromisoformat(event[name]) for name in ("start", "end")] for event in events]
+    beside = zone or next((start.tzinfo for start, _end in times if start.tzinfo), None)
+    steps: list[_Step] = []
+    for event, (start, end) in zip(events, times, strict=True):
+        begun = _aware(start, beside)
+        steps += [(begun, "start", event), (max(begun, _aware(end, beside)), "complete", event)]
+    return sorted(steps, key=lambda step: step[0])  # stable: a start stays before its own end
+
+
+def _trace(named: Mapping[str, str], steps: Iterable[_Step], journeys: Mapping[str, Row]) -> Iterator[str]:
+    yield "<trace>\n"
+    yield from map(_string, named, named.values())
+    for moment, transition, event in steps:
+        yield "<event>\n"
+        yield _string("concept:name", event["type"])
+        yield _string("concept:instance", event["id"])
+        yield _string("lifecycle:transition", transition)
+        # seconds in an offset, as before zones were made, are none of XML's
+        at = moment.astimezone(UTC) if moment.strftime("%z")[5:] else moment
+        yield f'<date key="time:timestamp" value="{at.isoformat(timespec="seconds")}"/>\n'
+        if transition == "complete":
+            texts = {key: event[key] for key in ("category", "summary", "source")}
+            if journey := journeys.get(event["journey"]):
+                texts |= {f"journey_{key}": journey[key] for key in ("id", "kind", "name")}
+            yield from map(_string, texts, texts.values())
+            yield _string("behaviors", _plain(event["behaviors"]))
+            yield f'<int key="minutes" value="{event["minutes"]}"/>\n'
+            yield f'<boolean key="sure" value="{str(event["sure"]).lower()}"/>\n'
+        yield "</event>\n"
+    yield "</trace>\n"
+
+
+def _aware(moment: datetime, zone: tzinfo | None) -> datetime:
+    if moment.tzinfo:
+        return moment
+    if zone is None:
+        message = _(
+            "XES needs times with a zone, and the run knows none; say what zone people lived in: --timezone Asia/Shanghai"
+        )
+        raise UsageError(message)
+    return moment.replace(tzinfo=zone)
+
+
+def _string(key: str, value: str) -> str:
+    text = _FOREIGN.sub("\ufffd", value)
+    return f"<string key={quoteattr(key)} value={quoteattr(text)}/>\n"
+
+
+_SCRATCH = ".eventabs-export-"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+
+
+class Exported(NamedTuple):
+    """The files, as they may be shown, that of the events first; of how many users that are done, and how many are not yet."""
+
+    places: list[str]
+    done: int
+    pending: int
+
+
+def export_events(
+    named: Path,
+    form: ExportFormat,
+    output: str = "",
+    *,
+    rows: bool = False,
+    cases: TraceCases = "users",
+    bom: bool = False,
+    timezone: str = "",
+    replace: bool = False,
+) -> Exported:
+    """Write the events and journeys of all users that are done, also of a run that goes on.
+
+    `output` is a file or the address of an object; "": beside events.jsonl, where files are replaced. CSV and Parquet have a file a
+    table. Each file is written as a whole or not at all. `rows`: the behaviors too; `cases`: the traces of XES; `bom`: mark CSV as
+    UTF-8; `timezone`: that of times without one in XES, if not the run's; `replace`: also where something is. Raises
+    RunDirectoryError where there is no run, and UsageError where `output` is there already or cannot be written.
+    """
+    directory = RunDirectory.find(named)
+    tables = _TABLES if rows else _TABLES[:2]
+    names = [table.name for table in (tables if form in ("csv", "parquet") else tables[:1])]  # of files
+    parent = Path(output).parent if output and not is_address(output) else directory.path
+    targets = _targets(directory, names, form, output, replace=replace)
+    try:
+        with _scratch(parent) as folder:
+            files = [folder / name for name in names]
+            with Ledger.watch(directory.ledger) as ledger:
+                match form:
+                    case "sqlite":
+                        write_sqlite(tables, ledger, files[0])
+                    case "xlsx":
+                        write_workbook(tables, ledger, files[0])
+                    case "xes":
+                        zone = timezone or str(ledger.meta()["settings"]["input"]["timezone"])
+                        write_xes(ledger, files[0], zone, cases)
+                    case _:
+                        write = partial(write_csv, bom=bom) if form == "csv" else write_parquet
+                        for table, file in zip(tables, files, strict=True):
+                            write(table, ledger, file)
+                states = user_states(ledger)
+            for target, file in zip(targets, files, strict=True):
+                target.write(file)
+    except OSError as error:
+        message = _("{path} cannot be written ({error}); name another file with --output")
+        where = parent / Path(targets[0].address).name
+        raise UsageError(message.format(path=where, error=error.strerror or error)) from error
+    return Exported([target.address for target in targets], states["done"], states["pending"])
+
+
+def _targets(
+    directory: RunDirectory, names: Sequence[str], form: ExportFormat, output: str, *, replace: bool
+) -> "Sequence[Destination | _File]":
+    """Return where tables go: with `out/day.csv` for events, journeys go to `out/day.journeys.csv`. Raises UsageError."""
+    if not output:
+        return [_File(directory.path / f"{name}.{form}", form, replace=True) for name in names]
+    if len(names) > 1 and Address.of(output).is_web and "?" in output:
+        message = _(
+            "a signed address takes one file, and {format} has one a table; take --format sqlite or xlsx, or write files and upload each"
+        )
+        raise UsageError(message.format(format=form))
+    folder, slash, last = output.rpartition("/")
+    stem, ending = Path(last).stem, Path(last).suffix
+    paths = [output, *(f"{folder}{slash}{stem}.{name}{ending}" for name in names[1:])]
+    if is_address(output):
+        return [Destination(path, replace=replace) for path in paths]
+    return [_File(Path(path), form, replace=replace) for path in paths]
+
+
+@contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    """Make a folder for its owner only, and remove those of exports that were killed: nobody holds their locks any more."""
+    for left in parent.glob(f"{_SCRATCH}????????"):
+        with suppress(OSError), locked(left, _FOLDER):
+            rmtree(left)
+    with TemporaryDirectory(prefix=_SCRATCH, dir=parent) as folder, ExitStack() as held:
+        with suppress(OSError):  # a file system without locks
+            held.enter_context(locked(Path(folder), _FOLDER))
+        yield Path(folder)
+
+
+class _File:
+    """A place for a file of this machine. Raises UsageError where one is that may not be replaced."""
+
+    def __init__(self, path: Path, form: ExportFormat, *, replace: bool) -> None:
+        self.address = str(path)
+        self._path = path
+        if not (path.exists() or path.is_symlink()):
+            return
+        if not replace:
+            message = _("{path} exists; name another with --output, or replace it with --replace")
+            raise UsageError(message.format(path=path))
+        is_export = path.name.split(".")[0] in ("events", "journeys", "rows") and path.suffix == f".{form}"
+        if RunDirectory(path.parent).ledger.exists() and not is_export:
+            message = _("{path} may be a file of the run itself; name another with --output")
+            raise UsageError(message.format(path=path))
+
+    def write(self, fresh: Path) -> None:
+        """Put a file there, in one step."""
+        fresh.chmod(0o600)
+        fresh.replace(self._path)
+
+
+class ResultFiles(AbstractContextManager["ResultFiles"]):
+    """Appends the events and journeys of users as they are done. The files have whole lines only."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        with ExitStack() as opened:
+            paths = (directory.events, directory.journeys)
+            self._files = [(path, opened.enter_context(open_to_append(path))) for path in paths]
+            self._opened = opened.pop_all()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._opened.close()
+
+    def append(self, users: Collection[SettledUser]) -> None:
+        """Write what users have, into each file with one system call. Raises StorageError."""
+        events = [event for user in users for event in user.events]
+        journeys = [journey for user in users for journey in user.journeys]
+        for (path, file), records in zip(self._files, (events, journeys), strict=True):
+            lines, end = b"".join(map(_line, records)), file.tell()
+            try:
+                written = file.write(lines)
+            except OSError as error:
+                raise storage_error(path, error) from error
+            if written != len(lines):
+                file.truncate(end)
+                raise storage_error(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+
+def write_results(directory: RunDirectory, ledger: Ledger) -> None:
+    """Write events.jsonl, journeys.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
+    for path, lines in (
+        (directory.events, _events),
+        (directory.journeys, _journeys),
+        (directory.failures, failed_users),
+    ):
+        replace_file(path, map(_line, lines(ledger)))
+
+
+def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
+    """Write what the last extension changed to events.new.jsonl and journeys.new.jsonl; return how many lines of each kind."""
+    counts = Counter[str]()
+
+    def lines(name: str, at: int) -> Iterator[bytes]:
+        for lists in changes_by_user(ledger):
+            counts.update(f"{name}_{each['change']}" for each in lists[at])
+            yield from map(_line, lists[at])
+
+    replace_file(directory.new_events, lines("events", 0))
+    replace_file(directory.new_journeys, lines("journeys", 1))
+    return dict(counts)
+
+
+def write_rejects(directory: RunDirectory, rejects: Iterable[RejectedRow]) -> None:
+    """Write rejects.jsonl."""
+    rows = ({"file": row.file, "line": row.line, "reason": row.reason, "text": row.text} for row in rejects)
+    replace_file(directory.rejects, map(_line, rows))
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)

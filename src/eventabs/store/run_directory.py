@@ -1,0 +1,261 @@
+"""The run directory: its files, who may open it, how files in it are replaced."""
+
+import fcntl
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from typing import Final
+
+from eventabs.errors_and_exit_codes import NO_ROOM, DiskFullError, RunDirectoryError, StorageError
+from eventabs.interface_language import gettext as _
+
+_PRIVATE_DIRECTORY: Final = 0o700
+_PRIVATE_FILE: Final = 0o600
+_PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a pipe not waited for
+_LOOK_PASSES: Final = 0.05  # seconds; `in_use` of another process holds the lock for moments
+_A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
+_SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
+_LEFTOVERS: Final = {  # of a run that was refused, or killed at birth, before it had a ledger
+    *(".gitignore", ".gitignore.tmp", "run.lock", "run.log", "stdin.csv", "stdin.jsonl", "frame.parquet"),
+    *("rejects.jsonl", "rejects.jsonl.tmp"),
+    *(f"ledger.sqlite.new{suffix}" for suffix in ("", "-journal", "-wal", "-shm")),
+}
+
+
+class RunDirectory:
+    """Paths of a run. Every file in it is its owner's alone from the first byte, whatever the umask."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoint = path / "checkpoint.json"
+        self.ledger = path / "ledger.sqlite"
+        self.events = path / "events.jsonl"
+        self.journeys = path / "journeys.jsonl"
+        self.new_events = path / "events.new.jsonl"
+        self.new_journeys = path / "journeys.new.jsonl"
+        self.changes = path / "changes.jsonl"
+        self.failures = path / "failures.jsonl"
+        self.rejects = path / "rejects.jsonl"
+        self.log = path / "run.log"
+        self.requests = path / "requests.jsonl"
+        self.work = path / "tmp"
+        self.audit = path / "audit"  # a run directory
+        self.reviews = path / "reviews"  # a folder for each, by its id
+
+    @classmethod
+    def create(cls, path: Path) -> "RunDirectory":
+        """Make a new run directory. Raises RunDirectoryError where `path` holds anything already."""
+        try:
+            if path.exists() and not (path.is_dir() and all(map(_is_leftover, path.iterdir()))):
+                if not (path / "ledger.sqlite").exists():
+                    message = _("{path} exists and is not an empty folder; name another with --out")
+                    raise RunDirectoryError(message.format(path=path))
+                raise _busy(path) if cls(path).in_use() else _held(path)
+            path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+            path.chmod(_PRIVATE_DIRECTORY)
+        except OSError as error:
+            message = _("{path} cannot be made ({error}); name another folder with --out")
+            raise RunDirectoryError(message.format(path=path, error=error.strerror)) from None
+        return cls(path)
+
+    @classmethod
+    def find(cls, named: Path) -> "RunDirectory":
+        """Take the run directory, its checkpoint.json, also where that is gone, or any other file in it.
+
+        Raises RunDirectoryError where there is no run.
+        """
+        with suppress(OSError):  # a name that the system does not take
+            is_checkpoint = named.name == "checkpoint.json"
+            if is_checkpoint or named.exists():
+                directory = cls(named if named.is_dir() and not is_checkpoint else named.parent)
+                if directory.ledger.is_file():
+                    return directory
+                if named.is_file() and not is_checkpoint:
+                    raise _no_run(named)
+                message = _("{path} holds no ledger.sqlite; name the run directory or its checkpoint.json")
+                raise RunDirectoryError(message.format(path=directory.path))
+        message = _("{path} does not exist; name a run directory or its checkpoint.json")
+        raise RunDirectoryError(message.format(path=named))
+
+    def discard(self) -> None:
+        """Remove the directory of a run that did not begin. Where rows were rejected, they stay to be read."""
+        has_rejects = self.rejects.exists() and self.rejects.stat().st_size > 0
+        kept = {self.rejects, self.path / ".gitignore"} if has_rejects else set()
+        with suppress(OSError):
+            for file in list(self.path.iterdir()):
+                if file.is_dir():
+                    shutil.rmtree(file, ignore_errors=True)
+                elif file not in kept:
+                    file.unlink()
+            if not kept:
+                self.path.rmdir()
+
+    def in_use(self) -> bool:
+        """Whether a process works on the run."""
+        try:
+            with open(self.path / "run.lock", "rb", opener=open_private) as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # no lock, or no locks here, so no process can hold one
+            return False
+        return False
+
+    @contextmanager
+    def locked(self, *, fresh: bool = False) -> Iterator[None]:
+        """Hold the directory for this process; `fresh`: to begin a run in it.
+
+        Raises RunDirectoryError where another process has it, or began a run in it before.
+        """
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.path / "run.lock", os.O_RDWR | os.O_CREAT, looks=6))
+            except BlockingIOError:
+                raise _busy(self.path) from None
+            except OSError as error:
+                message = _("{path} cannot be locked ({error}); use a writable folder on a local disk")
+                raise RunDirectoryError(message.format(path=self.path, error=error)) from None
+            if fresh:  # two processes may have found it empty
+                if self.ledger.exists():
+                    raise _held(self.path)
+                replace_file(self.path / ".gitignore", [b"*\n"])
+            yield
+
+
+@contextmanager
+def locked(path: Path, flags: int, *, looks: int = 1) -> Iterator[None]:
+    """Hold a file or a folder for this process, and no longer than it lives.
+
+    Raises BlockingIOError where another process still holds it at the last of the `looks`, OSError where there is no lock to be had.
+    """
+    handle = open_private(path, flags)
+    try:
+        for look in reversed(range(looks)):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not look:
+                    raise
+                time.sleep(_LOOK_PASSES)
+        yield
+    finally:
+        os.close(handle)
+
+
+def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
+    """Replace a file as a whole, so that a crash leaves the old or the new one. Raises StorageError."""
+    fresh = path.with_name(path.name + ".tmp")
+    try:
+        with open(fresh, "wb", opener=open_private) as file:
+            file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        with suppress(OSError):  # what it takes may be just what is missing
+            fresh.unlink()
+        raise storage_error(path, error) from error
+
+
+def storage_error(path: Path, error: Exception) -> StorageError:
+    """Return the error for a disk that refuses, with the next step: a run that has not begun cannot be resumed."""
+    has_begun = (path.parent / "ledger.sqlite").is_file()
+    if _is_full(path.parent, error):
+        return disk_full(path.parent, resumable=has_begun)
+    if has_begun:
+        message = _("{path} cannot be written ({error}); mend it, then run: eventabs resume {directory}")
+    else:
+        message = _("{path} cannot be written ({error}); mend it, and start again")
+    return StorageError(
+        message.format(path=path, error=getattr(error, "strerror", "") or error, directory=path.parent)
+    )
+
+
+def disk_full(folder: Path, *, resumable: bool) -> DiskFullError:
+    """Return the error for a folder on a disk without room; `resumable`: it is the directory of a run that has begun."""
+    if resumable:
+        message = _("the disk of {folder} is full; make room there, then run: eventabs resume {folder}")
+    else:
+        message = _("the disk of {folder} is full; make room there and start again")
+    return DiskFullError(message.format(folder=folder))
+
+
+def has_room(folder: Path) -> bool:
+    """Whether the disk of a folder has room for a few more blocks, as far as the system tells."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return True
+    return disk.f_bavail * disk.f_frsize >= _A_FEW_BLOCKS
+
+
+def _is_full(folder: Path, error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    return code == _SQLITE_FULL or (code == _SQLITE_IOERR and not has_room(folder))
+
+
+def open_private(path: Path | str, flags: int) -> int:
+    """Open a file of the run directory, for its owner only. A link is not followed, a pipe not waited for."""
+    return os.open(path, flags | _PLAIN_FILE, _PRIVATE_FILE)
+
+
+def open_to_append(path: Path) -> FileIO:
+    """Open a file for its owner only, to append to with one system call a write. Raises StorageError."""
+    try:
+        # unbuffered: what a full disk refuses must not be tried again, and fail, when the file is closed
+        return open(path, "ab", buffering=0, opener=open_private)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def read_head(path: Path, size: int) -> bytes:
+    """Read the first bytes of a file of the run directory, of any kind. Raises OSError."""
+    with open(path, "rb", buffering=0, opener=open_private) as file:
+        return file.read(size)
+
+
+def _is_leftover(file: Path) -> bool:
+    is_plain = file.is_file() or not file.exists()  # another process may just have renamed it
+    return file.name in _LEFTOVERS and is_plain and not file.is_symlink()
+
+
+def input_stem(name: str) -> str:
+    """Return how the run directory of an input is called by default, without its ending."""
+    return Path(name).name.split(".")[0].strip("*?[]") or "input"
+
+
+def _no_run(file: Path) -> RunDirectoryError:
+    """Return the error for a file in the place of a run: mostly the input of one."""
+    name = f"{input_stem(str(file))}.eventabs"
+    found = next(
+        (each for each in (Path(name), file.with_name(name)) if RunDirectory(each).ledger.exists()), None
+    )
+    message = _("{path} is a file, not a run; name the run directory that was made from it, {run}")
+    if found is None:
+        message = _(
+            "{path} is a file, not a run; name the run directory, by default {run} in the folder where the run began"
+        )
+    return RunDirectoryError(message.format(path=file, run=shlex.quote(str(found or name))))
+
+
+def _busy(path: Path) -> RunDirectoryError:
+    message = _("{path} is in use by another eventabs; wait for it or stop it first")
+    return RunDirectoryError(message.format(path=path))
+
+
+def _held(path: Path) -> RunDirectoryError:
+    message = _("{path} already holds a run; go on with: eventabs resume {path} (or name another --out)")
+    return RunDirectoryError(message.format(path=path))

@@ -1,0 +1,356 @@
+"""Shards as one run."""
+
+import heapq
+import os
+import shlex
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+
+from eventabs.errors_and_exit_codes import DiskFullError, RunDirectoryError
+from eventabs.interface_language import gettext as _
+from eventabs.providers import Price
+from eventabs.shared_records import RunStatus, Shard
+from eventabs.store.checkpoint import timestamp, write_checkpoint
+from eventabs.store.ledger import Ledger, damage_reported, load_json, making, uri_to_read
+from eventabs.store.ledger_queries import count_all
+from eventabs.store.result_files import write_results
+from eventabs.store.run_directory import RunDirectory, disk_full, replace_file
+from eventabs.store.settings_fingerprint import changes, facts_fingerprint, host_of, shown_changes
+
+Facts = Mapping[str, Any]
+Status = RunStatus | Literal["killed"]
+
+_NAMED: Final = 10  # missing shards
+_SERVED_AT: Final = "llm.base_url"  # a fleet of servers has one for each shard
+_TABLES: Final = (
+    *("users", "parts", "calls", "retries", "outcomes", "answers"),
+    *("jobs", "job_calls", "extended"),
+)
+_STATES: Final = "SELECT state, count(*) FROM (SELECT max(state) AS state FROM shard.parts GROUP BY user_id) GROUP BY state"
+_SAME: Final = (
+    *("paths", "files", "folder", "config_file", "template", "rules"),
+    *("reparsed", "prompt_language", "legend"),
+)
+_OF_ONE: Final = ("fingerprint", "paths", "columns", "schemas")  # of the input, alike in all shards
+
+
+@dataclass(frozen=True, slots=True)
+class MergedRun:
+    """Merged shards: their directory, where each is, those that were not named, and what has to be known about it."""
+
+    path: Path
+    shards: dict[Shard, Path]
+    missing: tuple[Shard, ...]
+    warnings: tuple[str, ...]
+
+
+class ShardState(NamedTuple):
+    """How a shard was when it was merged; `shard`: i/N, `host`: of its endpoint."""
+
+    shard: str
+    out: str
+    status: Status
+    host: str
+    users: int
+    done: int
+    failed: int
+
+
+class _Part(NamedTuple):
+    shard: Shard
+    directory: RunDirectory
+    facts: Facts
+    status: Status
+
+
+def merge(
+    directories: Iterable[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    accept_changes: bool = False,
+) -> MergedRun:
+    """Make `out` the run of all users of some shards, finished or not, as they are now; or bring it up to date.
+
+    Raises RunDirectoryError where a directory is no shard, two hold the same users, or, unless `accept_changes`, inputs or
+    settings differ, and StorageError.
+    """
+    # each once, however it is spelled
+    named = {os.path.realpath(path): Path(path) for path in directories}.values()
+    if not named:
+        message = _("no shard is named; give their run directories, such as *-of-16.eventabs")
+        raise RunDirectoryError(message)
+    parts = sorted(map(_opened, named), key=lambda part: part.shard.index)
+    _refuse_overlaps(parts)
+    if not accept_changes:
+        _refuse_differences(parts)
+    count, known = parts[0].shard.count, {part.shard.index for part in parts}
+    missing = tuple(Shard(index, count) for index in range(count) if index not in known)
+    target = _target(Path(out))
+    with target.locked(fresh=not target.ledger.exists()):
+        try:
+            facts = _write_ledger(target, parts, missing=len(missing))
+            with Ledger.watch(target.ledger) as ledger:
+                write_results(target, ledger)
+                replace_file(target.rejects, _rejects(parts))
+                counts = count_all(ledger)
+            write_checkpoint(
+                target,
+                facts,
+                counts,
+                status=facts["status"],
+                cost=Price.of(facts["settings"]["llm"]["price"]).total(counts),
+                batches_left=max(0, facts["progress"]["batches_total"] - counts.batches_done),
+                shards=[
+                    {"shard": each["shard"], "path": each["out"], "status": each["status"]}
+                    for each in facts["shards"]
+                ],
+            )
+        except DiskFullError as error:
+            raise disk_full(target.path, resumable=False) from error
+    shards = {part.shard: part.directory.path for part in parts}
+    return MergedRun(target.path, shards, missing, tuple(_warnings(parts, missing)))
+
+
+def shard_states(directory: RunDirectory, facts: Facts) -> tuple[ShardState, ...]:
+    """Return how each of merged shards was; none where a run was not merged."""
+    return tuple(
+        ShardState(**each | {"out": str(_from_here(directory.path, each["out"]))})
+        for each in facts.get("shards", ())
+    )
+
+
+def refuse_merged(directory: RunDirectory, facts: Facts) -> None:
+    """Raise RunDirectoryError for merged shards, which go on each in its own run directory."""
+    if not (shards := shard_states(directory, facts)):
+        return
+    unfinished = [each.out for each in shards if each.status != "completed"]
+    message = _(
+        "{path} is merged from shards, which are all completed; name the run directory of one of them"
+    )
+    if unfinished:
+        message = _("{path} is merged from shards and does not go on itself; go on with: {commands}")
+    commands = "; ".join(f"eventabs resume {shlex.quote(path)}" for path in unfinished)
+    raise RunDirectoryError(message.format(path=directory.path, commands=commands))
+
+
+def _opened(path: Path) -> _Part:
+    directory = RunDirectory.find(path)
+    in_use = directory.in_use()  # before the ledger: a run that ends in between is not taken for a killed one
+    with Ledger.watch(directory.ledger) as ledger:
+        facts = ledger.meta()
+    refuse_merged(directory, facts)
+    if not (shard := facts["settings"]["input"].get("shard", "")):
+        message = _(
+            "{path} is a run of all users; only shards are merged, which begin with: eventabs run --shard"
+        )
+        raise RunDirectoryError(message.format(path=directory.path))
+    saved: RunStatus = facts.get("status", "running")
+    stopped: Status = "killed" if saved == "running" else saved
+    return _Part(Shard.parse(shard), directory, facts, "running" if in_use else stopped)
+
+
+def _refuse_overlaps(parts: Sequence[_Part]) -> None:
+    """Raise RunDirectoryError where two shards hold the same users."""
+    for first, second in pairwise(parts):
+        named = {"first": first.directory.path, "second": second.directory.path}
+        if first.shard == second.shard:
+            message = _("{first} and {second} are both shard {shard}; name one of them")
+            raise RunDirectoryError(message.format(**named, shard=first.shard))
+    other = next((part for part in parts if part.shard.count != parts[0].shard.count), None)
+    if other:
+        message = _("{first} is shard {shard} and {second} is shard {other}; merge shards of the same number")
+        named = {"first": parts[0].directory.path, "second": other.directory.path}
+        raise RunDirectoryError(message.format(**named, shard=parts[0].shard, other=other.shard))
+
+
+def _refuse_differences(parts: Sequence[_Part]) -> None:
+    """Raise RunDirectoryError where shards were made of different inputs, or under different settings."""
+    read = [part for part in parts if _fingerprint(part)]
+    for part in read[1:]:
+        if _fingerprint(part) != _fingerprint(read[0]):
+            message = _(
+                "{first} and {second} have read different inputs; take them all the same with --accept-changes"
+            )
+            raise RunDirectoryError(message.format(first=read[0].directory.path, second=part.directory.path))
+    first = parts[0]
+    for part in parts[1:]:
+        before, now = _common_binding(first.facts), _common_binding(part.facts)
+        if changed := [change for change in changes(before, now) if change[0] != _SERVED_AT]:
+            message = _(
+                "{first} and {second} have different settings ({changes}); take them all the same with --accept-changes"
+            )
+            named = {"first": first.directory.path, "second": part.directory.path}
+            raise RunDirectoryError(message.format(**named, changes=shown_changes(changed)))
+
+
+def _fingerprint(part: _Part) -> str:
+    """Return what identifies the input of a shard; "" while it has not been read."""
+    return str(part.facts.get("input", {}).get("fingerprint", ""))
+
+
+def _common_binding(facts: Facts) -> dict[str, str]:
+    """Return the settings that bind a run, as those of a run of all users."""
+    return {**facts["binding"], "input.shard": '""'}
+
+
+def _warnings(parts: Sequence[_Part], missing: Sequence[Shard]) -> Iterator[str]:
+    if missing:
+        named = ", ".join(map(str, missing[:_NAMED])) + (" ..." if len(missing) > _NAMED else "")
+        message = _(
+            "{count} shards are missing ({shards}); begin each with: eventabs run INPUT --shard i/N, and merge again"
+        )
+        yield message.format(count=len(missing), shards=named)
+    languages = {part.facts["prompt_language"] for part in parts if part.facts.get("input", {}).get("users")}
+    if len(languages) > 1:
+        message = _(
+            "the prompts of the shards are in different languages ({languages}); name one in [prompt] language"
+        )
+        yield message.format(languages=", ".join(sorted(languages)))
+
+
+def _target(path: Path) -> RunDirectory:
+    """Make the directory of merged shards, or take one. Raises RunDirectoryError where `path` holds anything else."""
+    directory = RunDirectory(path)
+    if directory.ledger.is_file():
+        with Ledger.watch(directory.ledger) as ledger:
+            if "shards" in ledger.meta():
+                return directory
+    return RunDirectory.create(path)
+
+
+def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int) -> dict[str, Any]:
+    """Write the ledger with the rows of all shards; return the facts that it remembers."""
+    metas: list[Facts] = []
+    shards: list[Facts] = []
+    with making(target.ledger) as connection:
+        for part in parts:
+            meta, states = _copy(connection, part.directory.ledger)
+            metas.append(meta)
+            path, folder = os.path.realpath(part.directory.path), os.path.realpath(target.path)
+            apart = os.path.commonpath((path, folder)) == os.path.sep
+            state = ShardState(
+                shard=str(part.shard),
+                out=path if apart else os.path.relpath(path, folder),
+                status=part.status,
+                host=host_of(meta["settings"]["llm"]["base_url"]),
+                users=sum(states.values()),
+                done=states.get("done", 0),
+                failed=states.get("failed", 0),
+            )
+            shards.append(state._asdict())
+        facts = _merged_facts(metas) | {
+            "status": _merged_status([part.status for part in parts], missing=missing),
+            "shards": shards,
+            "merged_at": timestamp(),
+        }
+        Ledger(connection, target.ledger).set_meta(facts)
+    return facts
+
+
+def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str, int]]:
+    """Copy the rows of a shard as it is at this moment; return its facts and its users by state.
+
+    Calls and jobs are numbered on from shard to shard.
+    """
+    calls, jobs = (
+        connection.execute(f"SELECT coalesce(max(id), 0) FROM main.{table}").fetchone()[0]
+        for table in ("calls", "jobs")
+    )
+    connection.execute("ATTACH ? AS shard", (uri_to_read(shard),))
+    with damage_reported(shard):
+        connection.execute("BEGIN")
+        meta = {
+            key: load_json(value) for key, value in connection.execute("SELECT key, value FROM shard.meta")
+        }
+        named = {"own": meta["settings_fingerprint"], "common": facts_fingerprint(_common_binding(meta))}
+        for table in _TABLES:
+            changed = {
+                "id": f"id + {jobs if table == 'jobs' else calls}",
+                "call_id": f"call_id + {calls}",
+                "since": f"since + {calls}",
+                "job_id": f"job_id + {jobs}",
+                "settings_fingerprint": "iif(settings_fingerprint = :own, :common, settings_fingerprint)",
+            }
+            names = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+            values = ", ".join(changed.get(name, name) for (name,) in names)
+            connection.execute(f"INSERT INTO main.{table} SELECT {values} FROM shard.{table}", named)
+        states = dict(connection.execute(_STATES).fetchall())
+        connection.execute("COMMIT")
+    connection.execute("DETACH shard")
+    return meta, states
+
+
+def _merged_facts(metas: Sequence[Facts]) -> dict[str, Any]:
+    """Return the facts of all shards as those of one run."""
+    first = metas[0]
+    binding, settings = _common_binding(first), first["settings"]
+    progress = [meta.get("progress", {}) for meta in metas]
+    return {key: first[key] for key in _SAME if key in first} | {
+        "run_id": min(meta["run_id"] for meta in metas),
+        "created_at": min(meta["created_at"] for meta in metas),
+        "settings": settings | {"input": settings["input"] | {"shard": ""}},
+        "binding": binding,
+        "settings_fingerprint": facts_fingerprint(binding),
+        "progress": {
+            "batches_total": sum(each.get("batches_total", 0) for each in progress),
+            "seconds": max(each.get("seconds", 0.0) for each in progress),
+        },
+        "input": _merged_input([meta["input"] for meta in metas if "input" in meta])
+        or {"paths": first["paths"]},
+    }
+
+
+def _merged_status(statuses: Sequence[Status], *, missing: int) -> RunStatus:
+    """Return the status of several shards as that of one run, by the one that needs most."""
+    order: tuple[RunStatus, ...] = ("stopped", "interrupted", "waiting")
+    ended = ["interrupted" if status in ("running", "killed") else status for status in statuses]
+    unfinished = next((status for status in order if status in ended), None)
+    return unfinished or ("interrupted" if missing else "completed")
+
+
+def _merged_input(inputs: Sequence[Facts]) -> dict[str, Any]:
+    """Sum up what shards have read; what is of the whole input stays as the first has it."""
+    merged: dict[str, Any] = {}
+    for facts in inputs:
+        for key, value in facts.items():
+            if key in _OF_ONE or key not in merged:
+                merged.setdefault(key, value)
+            elif isinstance(value, Mapping):
+                total = Counter(merged[key])
+                total.update(value)
+                merged[key] = dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
+            elif isinstance(value, list):
+                merged[key] = merged[key] + [each for each in value if each not in merged[key]]
+            else:
+                merged[key] += value
+    return merged | ({"other_rows": 0} if merged else {})
+
+
+def _from_here(folder: Path, named: str) -> Path:
+    """Return a path that counts from a folder, as short as it can be shown."""
+    path = os.path.normpath(Path(os.path.realpath(folder)) / named)
+    inside = os.path.relpath(path)
+    return Path(path if inside.startswith(os.pardir) else inside)
+
+
+def _rejects(parts: Sequence[_Part]) -> Iterator[bytes]:
+    """Yield the lines about rejected rows in order of file and line, as each shard has them."""
+    files = [stamp[0] for stamp in parts[0].facts.get("input_stamps", ())]
+    places = {path: place for place, path in enumerate(files)}
+
+    def place(line: bytes) -> tuple[int, str, int]:
+        row = orjson.loads(line)
+        return places.get(row["file"], len(places)), row["file"], row["line"]
+
+    with ExitStack() as opened:
+        written = [part.directory.rejects for part in parts if part.directory.rejects.exists()]
+        lines = [opened.enter_context(path.open("rb")) for path in written]
+        yield from heapq.merge(*lines, key=place)

@@ -1,0 +1,472 @@
+"""What is shown before a run: an estimate, what was understood of an input, the findings of `eventabs check`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from typing import get_args
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from eventabs.check_before_run import REQUEST_SECONDS, CheckReport, Finding, OnFinding, Section, State
+from eventabs.ingest import FileMapping
+from eventabs.interface_language import gettext as _, ngettext
+from eventabs.runs import AskedColumns, Estimate, ExtensionEstimate, InputDescription
+from eventabs.shared_records import STANDARD_TIER, InputWarning, Request
+from eventabs.views import words_and_figures as messages
+from eventabs.views.output_streams import encode, one_line, picked, print_line, rounded
+from eventabs.views.quality import Cell, figure_table
+from eventabs.views.words_and_figures import count, duration, joined, money, share
+
+_LEAST_WIDTH = 80
+_WIDTHS = (26, 12)  # of names and figures, at least
+_JSON_KEYS = (
+    "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
+    " case currency dense larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
+    " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
+    " schemas columns warnings tier prefix_tokens cost_cached linking_calls"
+)
+
+
+def render_estimate(console: Console, estimate: Estimate) -> None:
+    """Print what was understood of the input, what it holds, its tokens, the batches and what the run would cost."""
+    _render_notes(console, estimate, warnings=False)
+    print_line(console, "")
+    for columns, rows in _tables(estimate):
+        table = figure_table(columns, rows, least=_WIDTHS)
+        # figures are never cut: in a narrower terminal the rows fold
+        console.print(table, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
+    for line in _said(estimate):
+        print_line(console, line)
+    _render_notes(console, estimate, warnings=True)
+    if estimate.batches:
+        users_a_batch = estimate.users / estimate.batches
+        print_line(console, messages.plan_line(estimate.batches, users_a_batch), style="bold")
+
+
+def render_extension(console: Console, estimate: ExtensionEstimate) -> None:
+    """Print what an extension would take in and cost."""
+    for note in estimate.described.notes():
+        print_line(console, messages.noted(note), style="dim")
+    print_line(console, "")
+    for fact in messages.news(estimate.new_users, estimate.extended_users, estimate.new_behaviors):
+        print_line(console, fact)
+    if estimate.late_behaviors:
+        print_line(console, _("{count} of them late").format(count=count(estimate.late_behaviors)))
+    if estimate.reopened_behaviors:
+        print_line(console, messages.asked_about_again(estimate.reopened_behaviors, estimate.reopened_days))
+    if estimate.too_late_behaviors:
+        print_line(console, messages.too_late(estimate.too_late_behaviors, estimate.lateness), style="yellow")
+    if estimate.changed_behaviors or estimate.gone_behaviors:
+        changed = messages.changed_and_gone(estimate.changed_behaviors, estimate.gone_behaviors)
+        template = _("{changed}: extend refuses that without --accept-changes; counted here as accepted")
+        print_line(console, template.format(changed=changed), style="yellow")
+    cost = _("unknown; set input and output prices under [llm.price] of the config")
+    if estimate.cost is not None:
+        cost = money(estimate.cost, estimate.currency)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_row(_("calls"), count(estimate.batches))
+    table.add_row(_("input tokens"), count(estimate.prompt_tokens))
+    table.add_row(_("expected output tokens"), count(estimate.expected_output_tokens))
+    table.add_row(_("time"), duration(estimate.seconds))
+    table.add_row(_("cost"), cost)
+    console.print("", table, "", sep="\n")
+    users_a_batch = estimate.users / max(1, estimate.batches)
+    print_line(console, messages.plan_line(estimate.batches, users_a_batch), style="bold")
+
+
+def extension_json(estimate: ExtensionEstimate) -> str:
+    """Return the object that `estimate --extend` prints with --json."""
+    fields = asdict(estimate) | estimate.described.facts()
+    del fields["described"]
+    return encode(fields | {"seconds": round(estimate.seconds, 1)})
+
+
+def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> None:
+    """Print what was understood of the input, or what looks wrong there and in the plan."""
+    for note in (*estimate.described.notes(), *filter(None, [estimate.repriced])):
+        if isinstance(note, InputWarning) is warnings:
+            print_line(console, messages.noted(note), style="yellow" if warnings else "dim")
+
+
+def estimate_json(estimate: Estimate) -> str:
+    """Return the object that estimate prints with --json."""
+    limit, unpacked = estimate.larger_output_limit, estimate.unpacked
+    described = estimate.described.facts()
+    fields = {
+        "users_in_input": estimate.described.read.users,
+        "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
+        "tokens": {
+            "long": estimate.tokens_long,
+            "compact": estimate.tokens_compact,
+            "prompt_total": estimate.tokens_prompt_total,
+        },
+        "seconds": round(estimate.seconds, 1),
+        "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
+        "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
+        "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
+    }
+    return encode(picked(_JSON_KEYS, fields, described, estimate, estimate.described.read))
+
+
+def print_prompt(console: Console, request: Request) -> None:
+    """Print the messages, each under its role; what they hold is printed to the letter."""
+    for message in request.messages:
+        console.print(Text(f"[{message['role']}]", style="bold"), soft_wrap=True)
+        console.print(Text(message["content"]), soft_wrap=True)
+
+
+def prompt_json(request: Request) -> str:
+    """Return the messages, and what is asked of the answer, as the endpoint gets them."""
+    body = {"messages": list(request.messages), "max_tokens": request.max_output_tokens}
+    if request.response_format is not None:
+        body["response_format"] = request.response_format
+    if request.grammar:
+        body["grammar"] = request.grammar
+    return encode(body)
+
+
+def _tables(estimate: Estimate) -> Iterator[tuple[tuple[str, ...], Iterable[Sequence[Cell]]]]:
+    """Yield the columns and rows of what the input holds, its tokens, the batches, and the plan beside one user a call."""
+    yield (_("Input"), _("total"), _("a user")), _input(estimate)
+    long = estimate.tokens_long
+    tokens = (
+        (_("long lines"), long),
+        (_("numbered lines"), estimate.tokens_compact),
+        (_("all that is sent"), estimate.tokens_prompt_total),
+    )
+    yield (
+        (_("Input tokens"), _("total"), _("a behavior"), _("ratio")),
+        [
+            (label, number, _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
+            for label, number in tokens
+        ],
+    )
+    plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
+    means = [(label, batches, _mean(estimate.users, batches)) for label, batches in plans]
+    yield (_("Batches"), _("batches"), _("users a batch")), means
+    if not estimate.batches:
+        return
+    other = estimate.unpacked  # both follow from the input, neither was run
+    rows: list[Sequence[Cell]] = [
+        (_("calls"), other.calls, estimate.batches),
+        (_("input tokens"), other.prompt_tokens, estimate.tokens_prompt_total),
+        (_("expected output tokens"), other.expected_output_tokens, estimate.expected_output_tokens),
+        (_("time"), duration(other.seconds), duration(estimate.seconds)),
+    ]
+    if other.cost is not None and estimate.cost is not None:
+        costs = money(other.cost, estimate.currency), money(estimate.cost, estimate.currency)
+        rows.append((_("cost"), *costs))
+    yield (_("Computed, not measured"), _("without packing"), _("this plan")), rows
+
+
+def _input(estimate: Estimate) -> Iterator[Sequence[Cell]]:
+    read = estimate.described.read
+    yield _("users"), estimate.users
+    if estimate.users < read.users:
+        yield _("without --limit"), read.users
+    yield _("behaviors"), estimate.behaviors, _mean(estimate.behaviors, estimate.users)
+    yield _("rejected rows"), read.rejected_rows
+    yield _("duplicates dropped"), read.duplicates
+    if read.paired_ends or read.unpaired:
+        yield _("ends joined to begins"), read.paired_ends
+        yield _("without a partner"), read.unpaired
+    rare = (
+        (_("texts cut to 200 characters"), read.shortened),
+        (_("titles and sums left out"), read.skipped_lines),
+        (_("no behaviors"), read.non_behaviors),
+    )
+    yield from (row for row in rare if row[1])
+
+
+def _mean(total: int, number: int) -> str:
+    return f"{total / number:.1f}" if number else "-"
+
+
+def _said(estimate: Estimate) -> Iterator[str]:
+    """Yield what is said below the tables: of answers, other settings, time and cost."""
+    if (read := estimate.described.read).duplicates:
+        equal = messages.equal_columns(read.compared, read.not_compared)
+        yield _("Duplicates dropped: {equal}").format(equal=equal)
+    if estimate.batches:
+        limits = {
+            "input": _("input tokens"),
+            "output": _("output tokens"),
+            "users": _("users"),
+            "rows": _("rows"),
+        }
+        yield _("Without packing: one user a call, long lines")
+        yield _("Answers: about {tokens} tokens, {number} a behavior; what binds: {limit}").format(
+            tokens=count(estimate.expected_output_tokens),
+            number=_mean(estimate.expected_output_tokens, estimate.behaviors),
+            limit=limits[estimate.binds],
+        )
+    if dense := estimate.dense:
+        yield ngettext(
+            "--compaction dense: {count} batch, {tokens} input tokens",
+            "--compaction dense: {count} batches, {tokens} input tokens",
+            dense.batches,
+        ).format(tokens=count(dense.prompt_total))
+    larger = estimate.larger_output_batches
+    if estimate.larger_output_limit is not None and larger is not None:
+        yield ngettext(
+            "--max-output-tokens {limit} instead of {present}: {count} batch instead of {now}",
+            "--max-output-tokens {limit} instead of {present}: {count} batches instead of {now}",
+            larger,
+        ).format(
+            limit=estimate.larger_output_limit,
+            present=estimate.max_output_tokens,
+            now=count(estimate.batches),
+        )
+    yield _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
+        time=duration(estimate.seconds), calls=estimate.concurrency, speed=f"{estimate.tokens_per_second:g}"
+    )
+    yield _cost(estimate)
+    if calls := estimate.linking_calls:
+        yield ngettext(
+            "{count} user is too large for a call: one more call says which journeys of its pieces are one; the figures leave it out",
+            "{count} users are too large for a call: at most one more call for each says which journeys of its pieces are one; the figures leave them out",
+            calls,
+        )
+
+
+def _cost(estimate: Estimate) -> str:
+    if estimate.cost is None:
+        return _("Cost: unknown; set input and output prices under [llm.price] of the config")
+    is_usual = estimate.tier == STANDARD_TIER
+    template = _("Cost: about {cost}") if is_usual else _("Cost: about {cost} at tier {tier}")
+    cost = template.format(cost=money(estimate.cost, estimate.currency), tier=estimate.tier)
+    if estimate.cost_cached is None:
+        return cost
+    cached = _(
+        "{cost}; {less} if the endpoint has the {tokens} tokens in its cache that every prompt begins with"
+    )
+    less = money(estimate.cost_cached, estimate.currency)
+    return cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
+
+
+_COLUMNS_KEYS = (
+    "schemas columns warnings unknown_actions users behaviors rejected_rows rejects duplicates paired_ends unpaired skipped_lines"
+    " non_behaviors files rows proposal"
+)
+_LISTED = 20  # columns without a role, and files
+
+
+def render_columns(console: Console, described: InputDescription) -> None:
+    """Print the roles with their columns, rows beside the lines that they become, warnings, and TOML to copy."""
+    print_line(console, messages.noted(described.read))
+    for mapping in described.mappings:
+        _render_mapping(console, mapping, of_several=len(described.mappings) > 1)
+    if described.rows:
+        console.print("", _rows(described), sep="\n")
+    if described.warnings:
+        print_line(console, "")
+    for warning in described.warnings:
+        print_line(console, messages.noted(warning), style="yellow")
+    print_line(console, "")
+    print_line(console, _("To take other columns, copy this to eventabs.toml and change it:"))
+    # never folded: it is copied
+    console.print(Text(described.proposal), soft_wrap=True)
+
+
+def render_asked(console: Console, asked: AskedColumns) -> None:
+    """Print the columns by a model and by values, whether both read the same, and what speaks against the model's."""
+    titles = _("By the model"), _("By values")
+    for title, read in zip(titles, (asked.model, asked.values), strict=True):
+        print_line(console, title, style="bold")
+        console.print(Text(read.proposal), soft_wrap=True)
+        if read.described:
+            print_line(console, messages.noted(read.described.read))
+        if read.refused:
+            print_line(console, read.refused, style="yellow")
+        print_line(console, "")
+    if asked.agree:
+        print_line(console, _("Both read the same users, times, durations and actions."), style="green")
+    elif asked.differences:
+        columns = (_("They differ in"), _("rows"), _("first line"), *titles)
+        console.print(figure_table(columns, asked.differences, words=titles))
+    for doubt in asked.model.doubts:
+        print_line(console, _("Not sound by the model: {doubt}").format(doubt=doubt), style="yellow")
+    print_line(console, _("To write one to the config file: --write model, or --write values"))
+
+
+def columns_json(described: InputDescription) -> str:
+    """Return the object that columns prints with --json."""
+    read = described.read
+    fields = described.facts() | {"rejects": read.reasons, "files": described.mappings}
+    return encode(picked(_COLUMNS_KEYS, fields, read, described))
+
+
+def _render_mapping(console: Console, mapping: FileMapping, *, of_several: bool) -> None:
+    of = ngettext("Of the first {count} row", "Of the first {count} rows", mapping.sampled)
+    columns = (_("Role"), _("Column"), of, "")
+    rows = (
+        (role, name, mapping.filled[role], share(mapping.filled[role], mapping.sampled))
+        for role, name in mapping.columns.items()
+    )
+    print_line(console, "")
+    if mapping.schema:
+        print_line(console, _("Schema: {schema}").format(schema=mapping.schema))
+    if of_several:
+        print_line(console, _("Files: {files}").format(files=_listed(mapping.files)))
+    console.print(figure_table(columns, rows, words=columns[1:2]))
+    if mapping.unused:
+        print_line(
+            console, _("Without a role: {columns}").format(columns=_listed(mapping.unused)), style="dim"
+        )
+
+
+def _rows(described: InputDescription) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=True)
+    table.add_column(_("Line"), justify="right", no_wrap=True)
+    table.add_column(_("In the file"), overflow="fold", ratio=3, max_width=100)
+    table.add_column(_("What it becomes"), overflow="fold", ratio=2)
+    for row in described.rows:
+        table.add_row(count(row.line), one_line(row.text), Text(one_line(row.becomes), style="bold"))
+    return table
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = len(names) - _LISTED
+    listed = ", ".join(names[:_LISTED])
+    return listed if more <= 0 else _("{names} and {count} more").format(names=listed, count=count(more))
+
+
+_CHECK_KEYS = (
+    "sound config provider preset model host key_variable key_set models context_tokens abilities prompt_tokens"
+    " completion_tokens cached_tokens cost currency seconds findings"
+)
+_MARKS: dict[State, tuple[str, str]] = {
+    "ok": ("✓", "green"),
+    "note": ("·", "dim"),
+    "warning": ("!", "bold yellow"),
+    "fault": ("✗", "bold red"),
+    "skipped": ("–", "dim"),
+}
+_ARROW = "→ "
+
+
+@contextmanager
+def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
+    """Yield what prints findings as they come, under their section's title; `quiet`: only what is wrong."""
+    names = _("Settings"), _("Endpoint"), _("What it can do"), _("A run with these settings")
+    titles = dict(zip(get_args(Section), names, strict=True))
+    titled: set[Section] = set()
+
+    def show(finding: Finding) -> None:
+        if quiet and finding.state not in {"warning", "fault"}:
+            return
+        if finding.section not in titled:
+            titled.add(finding.section)
+            print_line(console, titles[finding.section], style="bold")
+        _print(console, finding)
+
+    waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
+    with console.status(Text(waiting)) if console.is_terminal else nullcontext():
+        yield show
+
+
+def _print(console: Console, finding: Finding) -> None:
+    mark, style = _MARKS[finding.state]
+    names = _names()
+    name = names.get(finding.name, finding.name)
+    if not console.is_terminal:
+        print_line(console, f"  {mark} {name}: {finding.message}")
+        if finding.next_step:
+            print_line(console, f"    {_ARROW}{finding.next_step}")
+        return
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(width=3, justify="right", style=style)
+    row.add_column(width=max(map(cell_len, names.values())))
+    row.add_column(overflow="fold")
+    row.add_row(
+        mark, name, Text(one_line(finding.message), style="dim" if finding.state == "skipped" else "")
+    )
+    if finding.next_step:
+        row.add_row("", "", Text(_ARROW + one_line(finding.next_step), style="cyan"))
+    console.print(row)
+
+
+def render_verdict(console: Console, report: CheckReport) -> None:
+    """Print the verdict, and what the check itself cost."""
+    warnings = sum(finding.state == "warning" for finding in report.findings)
+    if report.exit_code:
+        style = "bold red"
+        verdict = {
+            1: _("The endpoint fails: see what is marked ✗"),
+            2: _("The settings have to be corrected: see what is marked ✗"),
+        }[report.exit_code]
+    elif warnings:
+        style = "bold yellow"
+        verdict = ngettext(
+            "Checks passed with {count} warning", "Checks passed with {count} warnings", warnings
+        )
+    else:
+        style = "bold green"
+        verdict = _("All checks passed")
+    print_line(console, joined((verdict, *_spent(report))), style=style)
+
+
+def check_json(report: CheckReport) -> str:
+    """Return the object that check prints with --json."""
+    facts = report.facts
+    fields = {
+        "sound": not report.exit_code,
+        "config": report.config_file or None,
+        "key_set": report.key_is_set,
+        "models": None if facts.models is None else [model.name for model in facts.models],
+        "cost": rounded(report.cost, 6),
+        "seconds": round(report.seconds, 3),
+        "findings": [
+            {"section": f.section, "name": f.name, "state": f.state, "said": f.message, "step": f.next_step}
+            for f in report.findings
+        ],
+    }
+    return encode(picked(_CHECK_KEYS, fields, report, facts, facts.spent))
+
+
+def _spent(report: CheckReport) -> list[str]:
+    spent = report.facts.spent
+    if not any(spent):
+        return []
+    took = _("the check took {prompt} tokens in and {completion} out in {time}").format(
+        prompt=count(spent.prompt_tokens),
+        completion=count(spent.completion_tokens),
+        time=duration(report.seconds),
+    )
+    if report.cost is None:
+        return [took]
+    return [took, _("cost {cost}").format(cost=money(report.cost, report.currency))]
+
+
+def _names() -> dict[str, str]:
+    return {
+        "config": _("config"),
+        "provider": _("provider"),
+        "preset": _("preset"),
+        "model": _("model"),
+        "address": _("address"),
+        "key": _("key"),
+        "connection": _("connection"),
+        "models": _("models"),
+        "request": _("request"),
+        "streaming": _("streaming"),
+        "usage": _("token counts"),
+        "temperature": _("temperature"),
+        "thinking": _("thinking"),
+        "output_limit": _("answer limit"),
+        "json_schema": "json_schema",
+        "json_object": "json_object",
+        "grammar": _("grammar"),
+        "prompt": _("prompt"),
+        "limits": _("limits"),
+        "context": _("context"),
+        "answer_length": _("longest answer"),
+        "price": _("price"),
+        "repricing": _("long prompts"),
+        "tier": _("tier"),
+        "input": _("input"),
+    }

@@ -1,0 +1,112 @@
+"""Standard output and standard error: text from data can neither style nor break them. JSON on one line."""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from eventabs.interface_language import gettext as _
+
+# C0 and C1 controls, bidi marks and overrides, line separators, BOM, and bytes of undecodable file names.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+_USUAL_WIDTH = 80
+
+
+def stdout_console() -> Console:
+    """Make the console for results."""
+    return _console(stderr=False)
+
+
+def stderr_console() -> Console:
+    """Make the console for progress, messages and errors."""
+    return _console(stderr=True)
+
+
+def one_line(text: str) -> str:
+    """Return `text` with every control, bidi and line-breaking character escaped, as in a string literal."""
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def encode(value: object) -> str:
+    """Return `value` as JSON on one line; records are objects."""
+    try:
+        return orjson.dumps(value, default=_plain).decode()
+    except TypeError:  # undecodable bytes of a file name: the standard library escapes what orjson refuses
+        return json.dumps(_plain(value))
+
+
+def picked(names: str, *sources: object) -> dict[str, Any]:
+    """Return what the first of some records or mappings has by each of the names, in their order."""
+
+    def find(name: str) -> object:
+        for each in sources:
+            found = each.get(name, find) if isinstance(each, Mapping) else getattr(each, name, find)
+            if found is not find:
+                return found
+        raise KeyError(name)
+
+    return {name: find(name) for name in names.split()}
+
+
+def rounded(number: float | None, digits: int) -> float | None:
+    """Round a number for JSON, where there is one."""
+    return None if number is None else round(number, digits)
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _plain(each) for name, each in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def print_line(console: Console, text: str, style: str = "") -> None:
+    """Print `text` without markup or highlighting; folded between words on a terminal, else one line."""
+    console.print(Text(one_line(text), style=style), soft_wrap=not console.is_terminal)
+
+
+def print_command(console: Console, label: str, command: str) -> None:
+    """Print a command or path to copy: never folded, so that no line break gets into what is pasted."""
+    console.print(Text.assemble(one_line(label), (one_line(command), "bold")), soft_wrap=True)
+
+
+def print_proposal(console: Console, tables: str) -> None:
+    """Print tables of the config file, as they can be copied."""
+    console.print(Text(_("What may be right, to copy to eventabs.toml:")))
+    console.print(Text(tables), soft_wrap=True)
+
+
+def print_error(console: Console, error: BaseException | str) -> None:
+    """Print `eventabs: ...` as one line."""
+    line = Text("eventabs: ", style="bold red").append(one_line(str(error)), style="not bold default")
+    console.print(line, soft_wrap=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not console.width:  # COLUMNS=0, as some terminals start
+        console.width = _USUAL_WIDTH
+    return console
+
+
+def print_json(line: str) -> None:
+    """Print one line of JSON, in UTF-8 whatever the locale."""
+    print_bytes(f"{line}\n".encode())
+
+
+def print_bytes(data: bytes) -> None:
+    """Write to standard output, where there is one."""
+    if sys.stdout is None:  # closed by the parent process
+        return
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

@@ -1,0 +1,384 @@
+"""Users, calls and counts of the report as the browser reads them, and the words of its script.
+
+A record is a row of columns; times are seconds, coded as differences, so that they deflate to little. A chunk numbers
+its own texts, so that a page of any size is written with one chunk in memory.
+"""
+
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import pairwise
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import orjson
+
+from eventabs.inspection import CallFacts, CallText, LogFacts, ReportFacts, UserFacts
+from eventabs.interface_language import gettext as _
+from eventabs.shared_records import Behavior, Counts
+from eventabs.views import words_and_figures as messages
+from eventabs.views.output_streams import one_line
+
+_Thing = TypeVar("_Thing")
+
+
+@dataclass(slots=True)
+class Sums:
+    """What all users have, also those that the page does not keep. Those by user count a user once for each thing."""
+
+    goal: str
+    types: Counter[str] = field(default_factory=Counter)
+    type_users: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)  # of journeys
+    kind_users: Counter[str] = field(default_factory=Counter)
+    kind_converted: Counter[str] = field(default_factory=Counter)
+    categories: set[str] = field(default_factory=set)
+    goal_types: set[str] = field(default_factory=set)
+    reached: int = 0  # users with an event of the goal
+
+    def add(self, user: UserFacts) -> None:
+        """Count a user."""
+        self.types.update(event["type"] for event in user.events)
+        self.type_users.update({event["type"] for event in user.events})
+        categories = {event["category"] for event in user.events}
+        self.categories |= categories
+        self.goal_types.update(event["type"] for event in user.events if event["category"] == self.goal)
+        self.reached += self.goal in categories
+        self.kinds.update(journey["kind"] for journey in user.journeys)
+        self.kind_users.update({journey["kind"] for journey in user.journeys})
+        self.kind_converted.update(each["kind"] for each in user.journeys if each["converted"])
+
+    def figures(self, counts: Counts) -> dict[str, Any]:
+        """Return the sums as the page shows them."""
+        types = messages.most_frequent(self.types)
+        names = types[:MOST_SUMMED] + [each for each in types[MOST_SUMMED:] if each[0] in self.goal_types]
+        kinds = messages.most_frequent(self.kinds)[:MOST_SUMMED]
+        return {
+            "users": counts.users,
+            "failed": counts.failed,
+            "behaviors": counts.behaviors,
+            "unplaced": counts.unplaced,
+            "events": counts.events,
+            "unsure": counts.unsure,
+            "journeys": counts.journeys,
+            "converted": self.kind_converted.total(),
+            "reached": self.reached,
+            "types": [(shown(name), number, self.type_users[name]) for name, number in names],
+            "kinds": [
+                (shown(kind), number, self.kind_users[kind], self.kind_converted[kind])
+                for kind, number in kinds
+            ],
+        }
+
+
+MOST_SUMMED: Final = 40  # types, and kinds of journeys
+
+
+def places_of(behaviors: Iterable[Behavior]) -> tuple[set[str], set[str]]:
+    """Return where a user was: what is visited or used, or named as the place of something; and what may be a place.
+
+    A row whose only object is a place has it as its thing: it is one if another row, of any user, says so.
+    """
+    where = {b.item if b.action in ("visit", "use") else b.place for b in behaviors} - {""}
+    things = {b.item for b in behaviors if not (b.place or b.in_own_words or b.action == "search")}
+    return where, things - where - {""}
+
+
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+_CHUNK_BEHAVIORS: Final = 20_000  # after which a chunk is closed
+_LONGEST_TEXT: Final = 300  # characters of a text
+_LEVEL: Final = 6  # of deflate: higher ones cost twice the time for 1 %
+_SOURCES: Final = ("llm", "rules", "must")
+_UNSURE, _OUTSIDE = 1, 2  # flags of an event; its source is above them
+_ABOVE_FLAGS: Final = 4
+_NEXT: Final = -1  # in the place of the number of a text that has not been named before
+
+
+def _number(known: dict[_Thing, int], thing: _Thing) -> int:
+    """Return the number of a thing, in the order of their first use."""
+    return known.setdefault(thing, len(known))
+
+
+@dataclass(slots=True)
+class PackedUsers:
+    """Users that are kept for the page. `users` is the index, a column for each fact."""
+
+    chunks: list[bytes] = field(default_factory=list)
+    bytes: int = 0  # of all chunks
+    numbers: dict[str, int] = field(default_factory=dict)  # of users, by id
+    users: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    offsets: set[str] = field(default_factory=set)  # from UTC, as the logs have them
+    _kinds: dict[tuple[str, str], int] = field(default_factory=dict)  # numbers, by type and category
+    _reasons: dict[str, int] = field(default_factory=lambda: {"": 0})
+    _columns: dict[str, int] = field(default_factory=dict)  # of profiles
+    _chunk: "_Chunk" = field(default_factory=lambda: _Chunk())  # noqa: PLW0108  the class is below
+
+    def add(self, user: UserFacts, log: LogFacts, *, is_drawn: bool = True) -> None:
+        """Keep a user; one that is not drawn is beside the sample, and counted nowhere."""
+        self.users["beside"].append(int(not is_drawn))
+        self.numbers[user.row.user_id] = len(self.numbers)
+        self.offsets |= log.log.offsets
+        kinds = [_number(self._kinds, (event["type"], event["category"])) for event in user.events]
+        self._chunk.add(user, log, kinds)
+        self._index(user, log, kinds)
+        if self._chunk.size > _CHUNK_BEHAVIORS:
+            self.close_chunk()
+
+    def close_chunk(self) -> None:
+        """Compress what has been added since the last time."""
+        if self._chunk.records:
+            self.chunks.append(packed(self._chunk.value()))
+            self.bytes += len(self.chunks[-1])
+            self._chunk = _Chunk()
+
+    def index(self) -> dict[str, Any]:
+        """Return what is known of the users without opening a chunk."""
+        return {
+            "users": self.users,
+            "reasons": list(map(messages.reason, self._reasons)),
+            "kinds": self.kinds,
+            "columns": list(map(shown, self._columns)),
+        }
+
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        """Type and category by number."""
+        return [(shown(kind), shown(category)) for kind, category in self._kinds]
+
+    def _index(self, user: UserFacts, log: LogFacts, kinds: Sequence[int]) -> None:
+        row, behaviors = user.row, log.log.behaviors
+        values = {
+            "id": shown(row.user_id),
+            "state": ("done", "failed", "pending").index(row.state),
+            "reason": _number(self._reasons, row.reason or ""),
+            "profile": {_number(self._columns, column): shown(value) for column, value in log.log.profile},
+            "behaviors": len(behaviors),
+            "events": len(user.events),
+            "journeys": len(user.journeys),
+            "minor": len(log.rows.minor),
+            "unplaced": len(log.rows.unplaced),
+            "first": seconds_of(behaviors[0].start) if behaviors else None,
+            "last": seconds_of(behaviors[-1].start) if behaviors else None,
+            "kinds": sorted(set(kinds)),
+            "chunk": len(self.chunks),
+        }
+        for name, value in values.items():
+            self.users[name].append(value)
+
+
+class _Chunk:
+    """Records of some users, with the texts that they name by number."""
+
+    def __init__(self) -> None:
+        self.records: list[list[Any]] = []
+        self.size = 0  # behaviors and events
+        self._names, self._summaries = {"": 0}, {"": 0}  # numbers
+
+    def value(self) -> dict[str, Any]:
+        names, summaries = list(map(shown, self._names)), list(map(shown, self._summaries))
+        return {"names": names, "texts": summaries, "users": self.records}
+
+    def add(self, user: UserFacts, log: LogFacts, kinds: Sequence[int]) -> None:
+        behaviors, events = log.log.behaviors, user.events
+        times = [seconds_of(behavior.start) for behavior in behaviors]
+        base = times[0] if times else 0
+        # the number of each behavior's event from 1; below: why it has none
+        owners = [0] * len(times)
+        for state, indices in enumerate(log.rows, 1):
+            for index in indices:
+                owners[index] = -state
+        for number, event in enumerate(events, 1):
+            for index in event["behaviors"]:
+                owners[index] = number
+        numbers = {journey["id"]: number for number, journey in enumerate(user.journeys, 1)}
+        self.size += len(behaviors) + len(events)
+        self.records.append(
+            [
+                base,
+                differences(times, base),
+                [_number(self._names, phrase) for phrase in log.phrases],
+                [behavior.duration or 0 for behavior in behaviors],
+                differences(owners, 0),
+                list(kinds),
+                [self._summary(event["summary"]) for event in events],
+                list(map(_flags, events)),
+                [numbers.get(event["journey"], 0) for event in events],
+                [(shown(j["kind"]), shown(j["name"]), j["days"], int(j["converted"])) for j in user.journeys],
+                differences((behavior.line for behavior in behaviors), 0),
+                [behavior.file for behavior in behaviors] if any(b.file for b in behaviors) else [],
+                *([_number(self._names, place) for place in places] for places in places_of(behaviors)),
+                {at: shown(one.text) for at, one in enumerate(behaviors) if one.text not in ("", one.item)},
+            ]
+        )
+
+    def _summary(self, text: str) -> int:
+        """Return the number of a summary, _NEXT for one that is new: most are."""
+        known = len(self._summaries)
+        number = _number(self._summaries, text)
+        return _NEXT if number == known else number
+
+
+def _flags(event: Mapping[str, Any]) -> int:
+    said = _UNSURE * (not event["sure"]) + _OUTSIDE * bool(event.get("outside"))
+    return said + _ABOVE_FLAGS * _SOURCES.index(event["source"])
+
+
+def packed(value: object) -> bytes:
+    """Return JSON, deflated; the browser inflates it. Lone surrogates cannot occur: texts are escaped."""
+    return zlib.compress(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS), _LEVEL)
+
+
+def seconds_of(moment: datetime) -> int:
+    """Return seconds of wall time since 1970."""
+    days = moment.toordinal() - _EPOCH_DAY
+    return days * 86_400 + moment.hour * 3_600 + moment.minute * 60 + moment.second
+
+
+def differences(numbers: Iterable[int], base: int) -> list[int]:
+    """Return each number less the one before it, the first less `base`."""
+    return [after - before for before, after in pairwise((base, *numbers))]
+
+
+def shown(text: str) -> str:
+    """Make control and bidi characters visible, and cut what no page can show."""
+    return one_line(text[:_LONGEST_TEXT])
+
+
+MOST_BYTES: Final = 4_000_000  # of all texts, compressed
+_CHUNK_CHARACTERS: Final = 600_000
+_LONGEST_CALL: Final = 400_000  # characters of one text
+
+
+def sent_zone(name: str) -> ZoneInfo:
+    """Return the zone in which the times of calls are told: that of the run, UTC where it names none that this machine knows."""
+    try:
+        return ZoneInfo(name) if name else ZoneInfo("UTC")
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return ZoneInfo("UTC")
+
+
+class PackedCalls:
+    """The calls of a run. Texts are kept of as many as fit, of those with bad replies first."""
+
+    def __init__(
+        self,
+        facts: ReportFacts,
+        numbers: Mapping[str, int],
+        zone: ZoneInfo,
+        *,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self.chunks: list[bytes] = []
+        self._facts, self._numbers, self._zone = facts, numbers, zone
+        self._bytes = 0
+        self._place_of: dict[int, tuple[int, int]] = {}
+        self._chunk = _CallChunk()
+        for call in sorted(facts.calls, key=lambda call: (call.usable >= call.users, call.id)):
+            if self._bytes > most_bytes:
+                break
+            self._add(call)
+        self._close_chunk()
+
+    @property
+    def left_out(self) -> int:
+        """Number of calls whose texts are left out."""
+        return len(self._facts.calls) - len(self._place_of)
+
+    def index(self) -> dict[str, Any]:
+        """Return the figures of all calls, a column for each, and those that were sent again."""
+        columns: dict[str, Any] = defaultdict(list)
+        self._begin = min((call.sent_at for call in self._facts.calls), default=0.0)
+        columns["retries"] = [
+            (round(each.at - self._begin, 2), each.wait_seconds, each.cause == "rate_limit")
+            for each in self._facts.retries
+        ]
+        for call in sorted(self._facts.calls, key=lambda call: call.id):
+            for name, value in self._figures(call).items():
+                columns[name].append(value)
+        return columns
+
+    def _figures(self, call: CallFacts) -> dict[str, Any]:
+        asked = (self._numbers.get(part.user_id, -1) for part in self._facts.asked(call.id))
+        chunk, place = self._place_of.get(call.id, (-1, 0))
+        return {
+            "id": call.id,
+            "attempt": call.attempt,
+            "status": call.status,
+            "finish": shown(call.finish_reason),
+            "users": call.users,
+            "usable": call.usable,
+            "prompt": call.prompt_tokens,
+            "cached": call.cached_tokens,
+            "completion": call.completion_tokens,
+            "reasoning": round(call.reasoning_tokens),
+            "tier": shown(call.tier),
+            "cost": call.cost,
+            "seconds": None if call.seconds is None else round(call.seconds, 1),
+            "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), self._zone)),
+            "from": round(call.sent_at - self._begin, 2),
+            "to": round((call.ended_at or call.sent_at) - self._begin, 2),
+            "who": sorted({number for number in asked if number >= 0}),
+            "chunk": chunk,
+            "place": place,
+        }
+
+    def _add(self, call: CallFacts) -> None:
+        self._place_of[call.id] = len(self.chunks), len(self._chunk.calls)
+        users = [
+            (
+                part.alias,
+                shown(part.user_id),
+                self._numbers.get(part.user_id, -1),
+                messages.reason(part.outcome) if part.outcome not in ("usable", "") else part.outcome,
+            )
+            for part in self._facts.asked(call.id)
+        ]
+        self._chunk.add(self._facts.text(call.id), users)
+        if self._chunk.characters > _CHUNK_CHARACTERS:
+            self._close_chunk()
+
+    def _close_chunk(self) -> None:
+        if self._chunk.calls:
+            self.chunks.append(packed({"texts": self._chunk.texts, "calls": self._chunk.calls}))
+            self._bytes += len(self.chunks[-1])
+            self._chunk = _CallChunk()
+
+
+class _CallChunk:
+    """Texts of some calls. The instructions, equal in all of them, are written once."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[Any]] = []
+        self.characters = 0
+        self._texts: dict[str, int] = {}  # numbers
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts by number."""
+        return [visible_lines(text[:_LONGEST_CALL]) for text in self._texts]
+
+    def add(self, text: CallText, users: list[tuple[str, str, int, str]]) -> None:
+        sent = [(message["role"], self._number(message["content"])) for message in text.messages]
+        answered = [self._number(one) for one in (text.reply, text.reasoning, text.error)]
+        self.calls.append([sent, *answered, users])
+
+    def _number(self, text: str) -> int:
+        self.characters += 0 if text in self._texts else len(text)
+        return _number(self._texts, text)
+
+
+def visible_lines(text: str) -> str:
+    """Return a text of many lines with every control and bidi character made visible."""
+    return "\n".join(one_line(line.rstrip("\r").replace("\t", "    ")) for line in text.split("\n"))
+
+
+def zone_note(timezone: str, offsets: Collection[str]) -> str:
+    """Say of which zone the times of behaviors and events are: the one of the settings, or what the export has."""
+    offset = next(iter(offsets), "") if len(offsets) <= 1 else None
+    if zone := timezone or offset:
+        return _("times: {zone}").format(zone=one_line(zone))
+    if offset is None:
+        return _("times: as in the export, each with its own offset from UTC")
+    return _("times: as in the export, which names no zone")

@@ -1,0 +1,634 @@
+"""The words and figures for the facts of a run, the same in the terminal, in plain lines and in run.log."""
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import shorten
+from typing import Any, Final
+
+from eventabs import runs
+from eventabs.interface_language import gettext as _, ngettext
+from eventabs.prompts import CONVERSION, ENGAGEMENT
+from eventabs.providers import kind_of
+from eventabs.shared_records import Copying, Counts, InputWarning, RunStatus
+from eventabs.store import Job
+from eventabs.views.output_streams import one_line, rounded
+
+
+def job_line(job: Job) -> str:
+    """Say which state a job of the batch service is in."""
+    template = ngettext(
+        "Job {job} ({batch_id}): {status}, {count} request",
+        "Job {job} ({batch_id}): {status}, {count} requests",
+        job.requests,
+    )
+    return template.format(job=job.id, batch_id=job.batch_id or "-", status=job.status or job.state)
+
+
+def _line_count(kind: str, number: int) -> str:
+    """Count lines of a kind in a file of replies."""
+    return {
+        "replies": ngettext("{count} reply", "{count} replies", number),
+        "errors": ngettext("{count} error", "{count} errors", number),
+        "not_reached": ngettext(
+            "{count} request was not carried out", "{count} requests were not carried out", number
+        ),
+        "repeated": ngettext("{count} line is known already", "{count} lines are known already", number),
+        "late": ngettext("{count} reply came too late", "{count} replies came too late", number),
+        "unknown": ngettext("{count} line is of another run", "{count} lines are of another run", number),
+        "unreadable": ngettext("{count} line is no reply", "{count} lines are no replies", number),
+    }[kind]
+
+
+_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
+TENTHS_BELOW = 10  # above it they are noise
+_SHOWN = 100  # characters of a row, or of the names of columns
+_SHOWN_OF_A_NAME = 60  # characters of a column, or of the paths of a schema that are tried one after another
+
+
+def count(number: int) -> str:
+    """Return 44847 as 44,847."""
+    return f"{number:,}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units, tenths below ten seconds."""
+    if seconds < TENTHS_BELOW:
+        return _("{seconds:.1f}s").format(seconds=seconds)
+    return clock(seconds)
+
+
+def clock(seconds: float) -> str:
+    """Return a time in its two largest units, whole seconds: what a running clock shows."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return _("{days}d {hours:02d}h").format(days=days, hours=hours)
+    if hours:
+        return _("{hours}h {minutes:02d}m").format(hours=hours, minutes=minutes)
+    if minutes:
+        return _("{minutes}m {seconds:02d}s").format(minutes=minutes, seconds=rest)
+    return _("{seconds}s").format(seconds=rest)
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Join small facts in a row."""
+    return _(", ").join(parts)
+
+
+def joined(clauses: Iterable[str]) -> str:
+    """Join clauses that may hold rows of facts themselves."""
+    return _("; ").join(clauses)
+
+
+def average(number: float) -> str:
+    """Return a mean rounded to a whole number, below ten to one decimal."""
+    return f"{number:.1f}".removesuffix(".0") if number < TENTHS_BELOW else f"{number:,.0f}"
+
+
+def size(number: int) -> str:
+    """Return a number of bytes as 12 KB, 3.4 MB or 56 GB."""
+    unit, name = next((each for each in _UNITS if number >= each[0]), _UNITS[-1])
+    return f"{average(number / unit)} {name}"
+
+
+def most_frequent(numbers: Mapping[Any, int]) -> list[tuple[Any, int]]:
+    """Return what is counted, the most frequent first, ties in order of their names."""
+    return sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
+
+
+def share(part: float, whole: float) -> str:
+    """Return a percentage, never rounded up to 100; "-" of nothing."""
+    if not whole:
+        return "-"
+    return f"{min(round(100 * part / whole), 99 if part < whole else 100)} %"
+
+
+def at_least(share: float | None) -> str:
+    """Return an exact bound as people read it; "" where there is none."""
+    return "" if share is None else _("at least {share}").format(share=f"{100 * share:.1f} %")
+
+
+def money(amount: float, currency: str) -> str:
+    """Return an amount with enough digits to be more than zero where it is."""
+    digits = 2 if amount >= 1 or not amount else 4
+    return f"{amount:,.{digits}f} {one_line(currency)}"
+
+
+def started(facts: runs.Started) -> str:
+    """Name the settings, the provider with its model, and the run directory."""
+    config = facts.config_file or _("none, defaults in force")
+    provider = _("provider {provider}, model {model}, host {host}")
+    if not kind_of(facts.provider).is_remote:
+        provider = _("provider rules (built in: no model is called, nothing leaves this machine)")
+    provider = provider.format(provider=facts.provider, model=facts.model, host=facts.host)
+    template = _("Config {config}; {provider}; run directory {out}")
+    if facts.resumed:
+        template = _("Going on: config {config}; {provider}; run directory {out}")
+    return template.format(config=config, provider=provider, out=facts.out)
+
+
+def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind has its line
+    """Return a note as one line."""
+    match note:
+        case Copying():
+            return _copying(note)
+        case runs.InputRead():
+            return _input_read(note)
+        case runs.InputGone():
+            template = ngettext(
+                "{paths} is gone; it has been read and is not needed any more",
+                "{paths} are gone; they have been read and are not needed any more",
+                len(note.paths),
+            )
+            return template.format(paths=listed(note.paths))
+        case runs.ColumnsFound():
+            columns = listed(_column(role, name, note) for role, name in note.columns.items())
+            template = _("Schema: {schema}; columns: {columns}") if note.schema else _("Columns: {columns}")
+            return template.format(schema=note.schema, columns=columns)
+        case runs.RowShown():
+            text, template = (
+                shorten(note.text, _SHOWN, placeholder=" ..."),
+                _("Line {line}: {text} becomes {becomes}"),
+            )
+            return template.format(line=count(note.line), text=text, becomes=note.becomes)
+        case InputWarning():
+            return _("Warning: {message}").format(message=note.message)
+        case runs.Extended():
+            return taken_in(note)
+        case runs.Planned():
+            return _planned(note)
+        case runs.Retrying():
+            template = _("Call {call}: {cause}; again in {wait}")
+            return template.format(call=note.call, cause=note.cause, wait=duration(note.wait_seconds))
+        case runs.BatchDone():
+            return _batch_done(note)
+        case runs.CallFailed():
+            template = ngettext(
+                "Call {call} for {count} user failed: {error}",
+                "Call {call} for {count} users failed: {error}",
+                note.users,
+            )
+            return template.format(call=note.call, error=note.error)
+        case runs.RequestsWritten():
+            template = ngettext(
+                "{count} request to be answered: {path}",
+                "{count} requests to be answered: {path}",
+                note.requests,
+            )
+            return template.format(path=note.path)
+        case runs.RepliesRead():
+            facts = listed(_line_count(kind, number) for kind, number in note.lines.items())
+            return _("Read {path}: {facts}").format(path=note.path, facts=facts or _("nothing"))
+        case runs.JobChanged():
+            template = _("Job {job} ({batch_id}): {status}, {done} of {requests} requests done")
+            counts = {"done": count(note.done), "requests": count(note.requests)}
+            return template.format(job=note.job, batch_id=note.batch_id, status=note.status, **counts)
+        case runs.AwaitingEndpoint() | runs.JobTrouble():
+            template = _("{cause}; again in {wait}")
+            return template.format(cause=note.cause, wait=duration(note.wait_seconds))
+        case runs.KeyUnset():
+            return _("{variable} is not set: no key is sent").format(variable=note.variable)
+        case runs.SettingsTaken():
+            template = _(
+                "Settings have changed since this run began ({changes}): they hold for users not done yet"
+            )
+            if not note.is_answered:
+                template = _(
+                    "Settings have changed since this run began ({changes}): nothing is answered yet, so they hold"
+                )
+            return template.format(changes=note.changes)
+        case runs.Serving():
+            return _("Progress is also at {address}").format(address=note.address)
+        case runs.CoolingDown():
+            template = _("The endpoint asks for fewer requests: all calls wait {wait}")
+            return template.format(wait=duration(note.seconds))
+        case runs.MachinesChanged():
+            now = ngettext(
+                "{count} machine of the Ray cluster makes calls",
+                "{count} machines of the Ray cluster make calls",
+                note.count,
+            )
+            template = _("Machine {lost} is lost ({cause}); {now}") if note.lost else "{now}"
+            return template.format(lost=note.lost, cause=note.cause, now=now)
+        case runs.Stopping():
+            template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
+            return template.format(time=duration(note.seconds))
+        case runs.StateChanged():
+            state = status_name(note.status)
+            return _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
+        case _:
+            raise TypeError(note)  # a kind that has no line here
+
+
+def _column(role: str, name: str, note: runs.ColumnsFound) -> str:
+    """Name the column of a role, with the share of the rows that have it where it is less than all."""
+    held = note.filled[role]
+    name = shorten(name, _SHOWN_OF_A_NAME, placeholder=" ...")
+    return f"{role} = {name}" if held == note.sampled else f"{role} = {name} ({share(held, note.sampled)})"
+
+
+def plan_line(batches: int, users_per_batch: float) -> str:
+    """Count the batches of a plan and the users in each."""
+    if users_per_batch == 1:
+        return ngettext("Split into {count} batch of 1 user", "Split into {count} batches of 1 user", batches)
+    template = ngettext(
+        "Split into {count} batch, {average} users a batch on average",
+        "Split into {count} batches, {average} users a batch on average",
+        batches,
+    )
+    return template.format(average=average(users_per_batch))
+
+
+def limited(asked: int, of: int) -> list[str]:
+    """Say that --limit left users of an input out; nothing where `of` is 0."""
+    return [_("limited: {count} of {users}").format(count=count(asked), users=users(of))] if of else []
+
+
+def retries(number: int) -> str:
+    """Count repeated calls."""
+    return ngettext("{count} retry", "{count} retries", number)
+
+
+def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
+    """Count repeated calls by cause, the most frequent first."""
+    for code, number in most_frequent(retry_causes):
+        yield f"{cause(code)} ×{count(number)}"
+
+
+def cause(code: str) -> str:
+    """Name what made a repeated call necessary."""
+    names = {
+        "rate_limit": _("rate limit"),
+        "capacity": _("no capacity"),
+        "connection": _("connection"),
+        "timeout": _("timeout"),
+    }
+    return names.get(code, f"HTTP {code}")
+
+
+def in_flight(progress: runs.Progress) -> str:
+    """Count calls in flight, against how many may be where that is known."""
+    template = _("{count} of {limit} in flight") if progress.in_flight_limit else _("{count} in flight")
+    return template.format(count=count(progress.in_flight), limit=count(progress.in_flight_limit))
+
+
+def cooling(seconds: float) -> str:
+    """Name the time that all calls still wait."""
+    return _("cooling down, {time} left").format(time=clock(seconds))
+
+
+def events(number: int) -> str:
+    """Count events."""
+    return ngettext("{count} event", "{count} events", number)
+
+
+def journeys(number: int) -> str:
+    """Count journeys."""
+    return ngettext("{count} journey", "{count} journeys", number)
+
+
+def users(number: int) -> str:
+    """Count users."""
+    return ngettext("{count} user", "{count} users", number)
+
+
+def behaviors(number: int) -> str:
+    """Count behaviors."""
+    return ngettext("{count} behavior", "{count} behaviors", number)
+
+
+def category(name: str) -> str:
+    """Return how a category is shown; only the built-in ones have words in other languages."""
+    return {CONVERSION: _("conversion"), ENGAGEMENT: _("engagement")}.get(name, name)
+
+
+def status_name(state: RunStatus) -> str:
+    """Name a state of the run."""
+    return {
+        "running": _("Running"),
+        "interrupted": _("Interrupted, state saved"),
+        "stopped": _("Stopped, state saved"),
+        "waiting": _("Waiting for replies, state saved"),
+        "completed": _("Completed"),
+    }[state]
+
+
+def reason(code: str) -> str:
+    """Name the reason why a user has no events; an unknown code is its own name."""
+    return {
+        "empty": _("the reply was empty or held no events"),
+        "unparsable": _("the reply could not be read"),
+        "cut": _("the reply was cut off before the user's end"),
+        "missing": _("the reply left the user out"),
+        "renumbered": _("the reply numbers the rows of each user anew"),
+        "unplaced": _("the reply left out too many of the user's rows"),
+        "minor": _("the reply called most of the user's rows minor"),
+        "refused": _("the model refused to answer"),
+        "content_filter": _("the endpoint's moderation refused the content"),
+        "too_long": _("too long for the model's context even alone"),
+        "endpoint": _("the endpoint gave no readable answer"),
+        "no_readable_rows": _("no row of the user could be read"),
+    }.get(code, code)
+
+
+def _help(code: str) -> str:
+    """Say what helps against a reason; "" where nothing in the settings does."""
+    form = _('llm.constrain, prompt.answer = "schema" or another model')
+    fewer = _("a smaller budget.max_rows or another model")
+    helps = dict.fromkeys(("empty", "unparsable", "renumbered"), form) | {"minor": _("another model")}
+    return (helps | dict.fromkeys(("cut", "missing", "unplaced"), fewer)).get(code, "")
+
+
+def failures(numbers: Mapping[str, int]) -> list[str]:
+    """List failed users by reason with what helps, the most frequent first, under a title; nothing where there are none."""
+    width = len(count(max(numbers.values(), default=0)))
+    lines = []
+    for code, number in most_frequent(numbers):
+        helps = [_("try {help}").format(help=_help(code))] if _help(code) else []
+        lines.append(f"  {count(number):>{width}}  {joined((reason(code), *helps))}")
+    return [_("Failed users by reason:"), *lines] if lines else []
+
+
+def reject_counts(reasons: Mapping[str, int]) -> str:
+    """Name the reasons for rejected rows, with their counts; the names are those of rejects.jsonl."""
+    return ", ".join(f"{reason} {count(rows)}" for reason, rows in reasons.items())
+
+
+def resume_command(out: str) -> str:
+    """Return the command that goes on with the run in `out`, ready to paste."""
+    return f"eventabs resume {shlex.quote(out)}"
+
+
+def equal_columns(compared: Sequence[str], not_compared: Sequence[str]) -> str:
+    """Say in which columns the rows that were dropped as duplicates are equal."""
+    if not_compared:
+        return _("equal in all columns but {columns}").format(columns=_some(not_compared))
+    return _("equal in all columns: {columns}").format(columns=_some(compared))
+
+
+def _some(columns: Sequence[str]) -> str:
+    return shorten(one_line(", ".join(columns)), _SHOWN, placeholder=" ...")
+
+
+def _copying(note: Copying) -> str:
+    if note.done:
+        template = _("Copied {done} of {size}")
+        return template.format(done=size(note.done), size=size(note.size))
+    line = ngettext("Copying {count} object", "Copying {count} objects", note.objects)
+    return listed((line, size(note.size))) if note.size else line
+
+
+def _input_read(note: runs.InputRead) -> str:
+    parts = [
+        ngettext("{count} file", "{count} files", note.files),
+        users(note.users),
+        behaviors(note.behaviors),
+    ]
+    if note.encodings:
+        parts.append(_("read as {encodings}").format(encodings=", ".join(note.encodings)))
+    if note.rejected_rows:
+        rejected = ngettext("{count} row rejected", "{count} rows rejected", note.rejected_rows)
+        parts.append(f"{rejected} ({reject_counts(note.reasons)})" if note.reasons else rejected)
+    if note.duplicates:
+        dropped = ngettext("{count} duplicate dropped", "{count} duplicates dropped", note.duplicates)
+        parts.append(f"{dropped} ({equal_columns(note.compared, note.not_compared)})")
+    if note.paired_ends or note.unpaired:
+        template = ngettext(
+            "{count} end joined to its begin ({alone} without a partner)",
+            "{count} ends joined to their begins ({alone} without a partner)",
+            note.paired_ends,
+        )
+        parts.append(template.format(alone=count(note.unpaired)))
+    shortened = ngettext(
+        "{count} behavior with a text cut to 200 characters",
+        "{count} behaviors with a text cut to 200 characters",
+        note.shortened,
+    )
+    skipped = ngettext(
+        "{count} line of titles and sums left out",
+        "{count} lines of titles and sums left out",
+        note.skipped_lines,
+    )
+    no_behavior = ngettext("{count} row is no behavior", "{count} rows are no behaviors", note.non_behaviors)
+    foreign = ngettext("{count} row of other shards", "{count} rows of other shards", note.other_rows)
+    parts += _counted((shortened, note.shortened), (skipped, note.skipped_lines))
+    parts += _counted((no_behavior, note.non_behaviors), (foreign, note.other_rows))
+    return _("Input: {facts}").format(facts=listed(parts))
+
+
+def _counted(*said: tuple[str, int]) -> list[str]:
+    """Fill in the counts; what there is none of is left out."""
+    return [template.format(count=count(number)) for template, number in said if number]
+
+
+def _planned(note: runs.Planned) -> str:
+    sentence, rest = plan_line(note.batches, note.users_per_batch), _("{pending} of {users} still to do")
+    if note.pending_users == note.users:
+        return sentence
+    return joined((sentence, rest.format(pending=count(note.pending_users), users=users(note.users))))
+
+
+def _batch_done(note: runs.BatchDone) -> str:
+    sentence = _("Call {call}: {usable} of {users} usable in {time}").format(
+        call=note.call, usable=count(note.usable), users=users(note.users), time=duration(note.seconds)
+    )
+    template = _("{reason} ({count})")
+    clauses = [template.format(reason=reason(code), count=count(n)) for code, n in note.unusable.items()]
+    ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
+    clauses += _counted((ignored, note.ignored), (_added_by_rules(note.missed), note.missed))
+    if of_rows := _counted((_("{count} unplaced"), note.unplaced)) + _slips(note):
+        clauses.append(_("{state}: {facts}").format(state=_("rows"), facts=listed(of_rows)))
+    return joined((sentence, *clauses))
+
+
+def _slips(counted: runs.BatchDone | Counts) -> list[str]:
+    """Count the rows of answers with which something was wrong, for which nobody was asked again."""
+    misfiled, repeated = _("{count} under another user's header"), _("{count} repeated")
+    return _counted((misfiled, counted.misfiled), (repeated, counted.repeated))
+
+
+def _added_by_rules(number: int) -> str:
+    return ngettext("{count} missed event added by rule", "{count} missed events added by rule", number)
+
+
+def rows(counts: Counts) -> str:
+    """Say what became of the rows of accepted answers; "" before the first."""
+    if not counts.answered:
+        return ""
+    placed = _("{count} in {events} ({journeys})").format(
+        count=count(counts.placed), events=events(counts.events), journeys=journeys(counts.journeys)
+    )
+    minor = _("{count} minor ({share})").format(
+        count=count(counts.minor), share=share(counts.minor, counts.answered)
+    )
+    unplaced = _("{count} unplaced").format(count=count(counts.unplaced))
+    unasked = _counted((_("{count} not asked for"), counts.unasked))
+    return listed((placed, *([minor] if counts.minor else []), unplaced, *unasked, *_slips(counts)))
+
+
+def event_facts(counts: Counts) -> list[str]:
+    """Say how many events there are for a day of a user, and what is remarkable about them."""
+    a_day = counts.events_per_user_day
+    facts = [] if a_day is None else [_("{number} a user-day").format(number=f"{a_day:,.2f}")]
+    outside = ngettext(
+        "{count} with a type outside the vocabulary",
+        "{count} with types outside the vocabulary",
+        counts.outside,
+    )
+    unsure = _("{count} of which the model was not sure")
+    added = _added_by_rules(counts.missed)
+    unlinked = ngettext(
+        "journeys of {count} large user not linked",
+        "journeys of {count} large users not linked",
+        counts.unlinked,
+    )
+    found = (
+        (unsure, counts.unsure),
+        (outside, counts.outside),
+        (added, counts.missed),
+        (unlinked, counts.unlinked),
+    )
+    return facts + _counted(*found)
+
+
+def progress_line(progress: runs.Progress, currency: str) -> str:
+    """Return the counts of a run as one line."""
+    parts = [
+        _("batches {done} of {total}").format(
+            done=count(progress.batches_done), total=count(progress.batches_total)
+        ),
+        _("users {done} done, {failed} failed of {total}").format(
+            done=count(progress.done), failed=count(progress.failed), total=count(progress.users)
+        ),
+        tokens(progress.prompt_tokens, progress.completion_tokens, progress.cached_tokens),
+        in_flight(progress),
+        listed((retries(progress.retries), *causes(progress.retry_causes))),
+    ]
+    if progress.tokens_per_second is not None:
+        parts.append(speed(progress.tokens_per_second))
+    if progress.cost is not None:
+        parts.append(_("cost {cost}").format(cost=money(progress.cost, currency)))
+    if progress.cost_projected is not None:
+        parts.append(_("of about {cost}").format(cost=money(progress.cost_projected, currency)))
+    parts += tiers(progress, progress.tier_costs, currency)
+    if progress.eta_seconds:
+        parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
+    return joined(parts)
+
+
+def speed(tokens_per_second: float) -> str:
+    """Name the tokens that come in a second."""
+    return _("{count} tokens/s").format(count=average(tokens_per_second))
+
+
+def asked_again(numbers: Mapping[str, int]) -> str:
+    """Count the users that are asked again after a bad answer, with the reasons; "" where there are none."""
+    of_each = "{reason} ×{users}" if len(numbers) > 1 else "{reason}"
+    reasons = (
+        of_each.format(reason=reason(code), users=count(users)) for code, users in most_frequent(numbers)
+    )
+    template = _("{users} ({reasons})")
+    asked = users(sum(numbers.values()))
+    return template.format(users=asked, reasons=listed(reasons)) if numbers else ""
+
+
+def tokens(prompt: int, completion: int, cached: int = 0) -> str:
+    """Count tokens in and out, and those in that the endpoint had in its cache, where it had some."""
+    template = _("tokens {prompt} in, {completion} out")
+    if cached:
+        template = _("tokens {prompt} in ({cached} cached), {completion} out")
+    return template.format(prompt=count(prompt), cached=count(cached), completion=count(completion))
+
+
+def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> Iterator[str]:
+    """Tell the calls and the cost of each tier, where another than the ordinary one served some."""
+    for tier, use in counts.by_tier.items():
+        if counts.has_other_tiers and use["calls"]:
+            calls = ngettext("{count} call", "{count} calls", use["calls"])
+            cost = costs.get(tier)
+            template = _("tier {tier}: {calls}") if cost is None else _("tier {tier}: {calls}, {cost}")
+            yield template.format(tier=one_line(tier), calls=calls, cost=money(cost or 0.0, currency))
+
+
+def tier_fields(counts: Counts, costs: Mapping[str, float | None]) -> dict[str, dict[str, float | None]]:
+    """Return the calls, tokens and cost of each tier as JSON has them; empty where the ordinary one served all."""
+    if not counts.has_other_tiers:
+        return {}
+    return {tier: {**use, "cost": rounded(costs.get(tier), 6)} for tier, use in counts.by_tier.items()}
+
+
+CHANGES: Final = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl and journeys.new.jsonl
+
+
+def taken_in(note: runs.Extended) -> str:
+    """Return what an extension has taken in as one line."""
+    facts = [*news(note.new_users, note.extended_users, note.new_behaviors)]
+    if not note.new_behaviors and not note.gone_behaviors:
+        facts = [_("the run knows all of it")]
+    if note.late_behaviors:
+        facts.append(_("{count} of them late").format(count=count(note.late_behaviors)))
+    if note.changed_behaviors or note.gone_behaviors:
+        facts.append(changed_and_gone(note.changed_behaviors, note.gone_behaviors))
+    if note.reopened_behaviors:
+        facts.append(asked_about_again(note.reopened_behaviors, note.reopened_days))
+    line = listed(facts)
+    if note.too_late_behaviors:
+        left_out = too_late(note.too_late_behaviors, note.lateness)
+        where = _("listed in {path}").format(path=note.listed)
+        line = joined((line, left_out, where))
+    return _("Extension: {facts}").format(facts=line)
+
+
+def extension_rows(extension: Mapping[str, int], *, is_remote: bool) -> list[tuple[str, str]]:
+    """Return rows of a table: what the last extension took, and what it changed in events and journeys."""
+    calls = extension["calls"]
+    taken = [
+        users(extension["new_users"] + extension["extended_users"]),
+        behaviors(extension["new_behaviors"]),
+        ngettext("{count} call", "{count} calls", calls),
+    ]
+    if is_remote:
+        taken.append(tokens(extension["prompt_tokens"], extension["completion_tokens"]))
+    rows = [(_("new"), listed(taken))]
+    for label, of in ((_("events changed"), "events"), (_("journeys changed"), "journeys")):
+        kinds = {kind: extension[f"{of}_{kind}"] for kind in CHANGES}
+        if of == "events" or any(kinds.values()):
+            told = {kind: count(number) for kind, number in kinds.items()}
+            rows.append((label, _("{added} added, {replaced} replaced, {removed} removed").format(**told)))
+    return rows
+
+
+def news(new_users: int, extended_users: int, new_behaviors: int) -> list[str]:
+    """Return what is new in an export, a fact a text."""
+    return [
+        ngettext("{count} new user", "{count} new users", new_users),
+        ngettext("{count} known user with news", "{count} known users with news", extended_users),
+        ngettext("{count} new behavior", "{count} new behaviors", new_behaviors),
+    ]
+
+
+def changed_and_gone(changed: int, gone: int) -> str:
+    """Return how many behaviors have changed and are gone."""
+    template = _("{changed} changed, {gone} gone")
+    return template.format(changed=count(changed), gone=count(gone))
+
+
+def asked_about_again(number: int, days: int) -> str:
+    """Return how many behaviors that were answered are asked about again."""
+    template = ngettext(
+        "{behaviors} asked about again on {count} day of a user",
+        "{behaviors} asked about again on {count} days of users",
+        days,
+    )
+    return template.format(behaviors=behaviors(number))
+
+
+def too_late(behaviors: int, lateness: str) -> str:
+    """Return how many behaviors are left out."""
+    template = ngettext(
+        "{count} behavior lies more than {lateness} back and is left out; raise extend.lateness to take it",
+        "{count} behaviors lie more than {lateness} back and are left out; raise extend.lateness to take them",
+        behaviors,
+    )
+    return template.format(lateness=lateness)

@@ -1,0 +1,102 @@
+"""Kinds of provider: known by name in one place, and opened from plain arguments."""
+
+import asyncio
+import subprocess
+import sys
+from datetime import datetime
+from typing import get_args
+
+import pytest
+
+from eventabs.providers import CallCancelledError
+from eventabs.providers.kinds_and_prices import KINDS, ProviderConfig, ProviderName, kind_of, open_provider
+from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
+from eventabs.providers.rules import shipped_rules
+from eventabs.setting_choices import ProviderChoice
+from eventabs.shared_records import Behavior, Category, EventSource, Request, UserLog, Vocabulary
+from openai_server import OpenAIServer, completion, script, status
+
+VOCABULARY = Vocabulary((), (Category("conversion", "!"), Category("engagement")))
+
+
+def config(base_url: str = "https://x.invalid/v1", rules: str = "") -> ProviderConfig:
+    return ProviderConfig(
+        Endpoint("m", base_url), Sampling(), CallLimits(), rules or shipped_rules(), "en", VOCABULARY, "day"
+    )
+
+
+def request(**users: UserLog) -> Request:
+    return Request(({"role": "user", "content": "?"},), users, 10, 10)
+
+
+def test_the_names_that_settings_may_have_are_those_of_the_kinds() -> None:
+    assert set(get_args(ProviderName)) == set(KINDS)
+    assert set(get_args(ProviderChoice)) == {"auto", *KINDS}
+    assert {kind.event_source for kind in KINDS.values()} == set(get_args(EventSource)) - {
+        "must"
+    }  # a rule, no provider
+
+
+@pytest.mark.parametrize(
+    ("choice", "model", "preset", "name"),
+    [
+        ("auto", "", "", "rules"),
+        ("auto", "m", "", "openai"),
+        ("auto", "", "qwen", "openai"),
+        ("rules", "m", "qwen", "rules"),
+        ("openai", "", "", "openai"),
+    ],
+)
+def test_a_model_or_a_preset_decides_where_no_kind_is_named(
+    choice: str, model: str, preset: str, name: str
+) -> None:
+    assert kind_of(choice, model=model, preset=preset).name == name
+
+
+async def test_the_rules_are_opened_without_an_endpoint() -> None:
+    log = UserLog(
+        "a", (Behavior(start=datetime.fromisoformat("2026-01-01T09:00"), action="visit", item="Cafe"),)
+    )
+    async with open_provider(
+        "rules", config(), closing=asyncio.Event(), on_cooldown=lambda _seconds: None
+    ) as complete:
+        reply = await complete(request(U1=log), lambda _cause, _wait: None, lambda _characters: None)
+    assert reply.text == "## U1\ndining 1\n##"
+
+
+async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
+    openai_server: OpenAIServer,
+) -> None:
+    busy = status(429, b"", {"Retry-After": "0.01"})
+    openai_server.behavior = script(busy, status(200, completion("done", "stop")))
+    retries: list[int | None] = []
+    cooldowns: list[float] = []
+    async with open_provider(
+        "openai", config(openai_server.base_url), closing=asyncio.Event(), on_cooldown=cooldowns.append
+    ) as complete:
+        reply = await complete(
+            request(), lambda cause, _wait: retries.append(cause.status), lambda _characters: None
+        )
+    assert reply.text == "done"
+    assert retries == [429]
+    assert cooldowns
+
+
+async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIServer) -> None:
+    closing = asyncio.Event()
+    async with open_provider(
+        "openai", config(openai_server.base_url), closing=closing, on_cooldown=lambda _seconds: None
+    ) as complete:
+        closing.set()
+        with pytest.raises(CallCancelledError):
+            await complete(request(), lambda _cause, _wait: None, lambda _characters: None)
+    assert openai_server.requests == []
+
+
+def test_the_http_stack_is_loaded_only_when_an_endpoint_is_opened() -> None:
+    code = (
+        "import sys; from eventabs.providers import CallLimits, Endpoint, ProviderConfig, kind_of, open_provider;"
+        "kind_of('openai'); print({'httpx', 'aiohttp', 'tenacity'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
