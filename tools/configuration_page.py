@@ -23,35 +23,30 @@ ROOT = Path(__file__).parent.parent
 HEAD = """\
 # Configuration
 
-Every setting, made from the settings themselves and their comments by `make docs`. Those that most people change are in
-[config.example.toml](../config.example.toml); `eventabs init --all` writes all of them.
+Every setting. Those that most people change are in [config.example.toml](../config.example.toml); `eventabs init --all` writes
+all of them. The first of these that names a setting wins:
 
-A setting is looked up in this order, and the first that names it wins:
-
-1. the flag, where there is one, such as `--concurrency 8`;
+1. the flag, such as `--concurrency 8`;
 2. the environment variable, such as `EVENTABS_RUN__CONCURRENCY=8`; lists and tables are written as JSON;
-3. the config file: the one that `--config` names, else `$EVENTABS_CONFIG`, else `./eventabs.toml`;
-4. the preset that `llm.preset` names, for what it knows about ([cookbook](cookbook.md));
+3. the config file: `--config`, else `$EVENTABS_CONFIG`, else `./eventabs.toml`;
+4. the preset that `llm.preset` names;
 5. the default.
 
-`eventabs resume` and `reparse` begin with the settings that the run was begun with, and lay the same over them; a config file that the
-run began with goes before one that is only found. A key is only ever read from the environment, from the variable that `llm.api_key_env` names. Relative file names count from the current folder. A
-setting that does not exist is an error.
+`eventabs resume` and `reparse` lay the same over the settings of the run; a config file that the run began with goes before one that
+is only found. Relative file names count from the current folder. A setting that does not exist is an error.
 """
 CHINESE_HEAD = """\
 # 配置
 
-全部设置，由 `make docs` 从程序的设置及其注释生成。多数人会改的在 [config.example.zh.toml](../../config.example.zh.toml)；`eventabs init --all` 写出全部。
+全部设置。多数人会改的在 [config.example.zh.toml](../../config.example.zh.toml)；`eventabs init --all` 写出全部。一项设置以最先写明它的为准：
 
-一项设置按以下次序查找，先找到的为准：
-
-1. 命令行参数（有的话），例如 `--concurrency 8`；
+1. 命令行参数，例如 `--concurrency 8`；
 2. 环境变量，例如 `EVENTABS_RUN__CONCURRENCY=8`；列表和表写成 JSON；
 3. 配置文件：`--config` 指定的，其次 `$EVENTABS_CONFIG`，再次 `./eventabs.toml`；
-4. `llm.preset` 指定的预设，限于它所知道的（[实用配方](cookbook.md)）；
+4. `llm.preset` 指定的预设；
 5. 默认值。
 
-`eventabs resume` 和 `reparse` 从运行开始时的设置出发，再按同样的次序覆盖；运行开始时用的配置文件，先于只是找到的。密钥只从 `llm.api_key_env` 指定的环境变量读取。相对路径以当前文件夹为准。不存在的设置是错误。
+`eventabs resume` 和 `reparse` 用同样的次序覆盖运行原有的设置；运行开始时用的配置文件，先于只是找到的。相对路径以当前文件夹为准。不存在的设置是错误。
 """
 # what the page says of types and values, as it is said in Chinese
 CHINESE_WORDS = {
@@ -60,11 +55,10 @@ CHINESE_WORDS = {
     "list of tables": "表的列表",
     "list of texts": "文本列表",
     "text": "文本",
-    "true or false": "true 或 false",
-    "whole number": "整数",
+    "boolean": "true 或 false",
+    "integer": "整数",
     "number": "数",
     "table": "表",
-    " or ": " 或 ",
     "; no default": "；无默认值",
     "above": "大于",
     "from": "不小于",
@@ -200,16 +194,10 @@ def _values(schema: dict[str, Any], page: Page) -> str:
 
 def _kind(schema: dict[str, Any], page: Page) -> str:
     if "enum" in schema:
-        return page.say(" or ").join(f'`"{value}"`' for value in schema["enum"])
+        return ", ".join(f'`"{value}"`' for value in schema["enum"])
     if schema["type"] == "array":
         return page.say(f"list of {'tables' if '$ref' in schema['items'] else 'texts'}")
-    kind = {
-        "string": "text",
-        "boolean": "true or false",
-        "integer": "whole number",
-        "number": "number",
-        "object": "table",
-    }[schema["type"]]
+    kind = {"string": "text", "object": "table"}.get(schema["type"], schema["type"])
     return page.say(kind)
 
 
