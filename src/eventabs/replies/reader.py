@@ -214,9 +214,6 @@ class Reader:
         `lone` rows count in journeys only.
         """
         numbers, log = user.numbers, user.asked.log
-        own_id = re.compile(
-            rf"(?<!\w){re.escape(log.user_id)}(?!\w)", re.IGNORECASE
-        )  # no name says who it is
         events: list[_Event] = []
         minor: set[int] = set()
         free = is_open | lone
@@ -225,7 +222,11 @@ class Reader:
             label, journey = entry.label, entry.journey
             if journey is None and self._detail == "journeys":
                 continue
-            name = journey and (journey.kind, one_line(own_id.sub("[id]", journey.name), _LONGEST_NAME))
+            name = None
+            if journey:  # no name says who it is
+                own_id = rf"(?<!\w){re.escape(log.user_id)}(?!\w)"
+                named = re.sub(own_id, "[id]", journey.name, flags=re.IGNORECASE)
+                name = journey.kind, one_line(named, _LONGEST_NAME)
             for group in entry.groups:
                 rows = []
                 for first, last in group.spans:

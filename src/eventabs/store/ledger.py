@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from importlib import resources
 from itertools import accumulate, chain, islice
 from pathlib import Path
@@ -516,7 +517,7 @@ class Ledger:
             (
                 batch.attempt,
                 orjson.dumps({alias: list(rows) for alias, rows in asked.items()}).decode(),
-                pack_json(request.messages),
+                pack_messages(request.messages),
                 settings_fingerprint,
                 request.input_tokens,
                 sent_at,
@@ -780,6 +781,23 @@ def digest_of(behaviors: Iterable[Behavior]) -> str:
     """Return a digest of what was shown: the same rows, read again, have the same."""
     rows = orjson.dumps([behavior[:5] for behavior in behaviors])
     return hashlib.blake2b(rows, digest_size=8).hexdigest()
+
+
+def pack_messages(messages: Sequence[Message]) -> bytes:
+    """Deflate the messages of a call as JSON. All calls of a run begin alike, and what they begin with is deflated once."""
+    first = orjson.dumps(messages[:1])[:-1]
+    rest = b"".join(b"," + orjson.dumps(message) for message in messages[1:]) + b"]"
+    if len(rest) > _SMALL:
+        return _deflate(first + rest)
+    begun, deflater = _begun(first)
+    deflater = deflater.copy()
+    return begun + deflater.compress(rest) + deflater.flush()
+
+
+@lru_cache(maxsize=2)
+def _begun(data: bytes) -> tuple[bytes, "zlib._Compress"]:
+    deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
+    return deflater.compress(data) + deflater.flush(zlib.Z_SYNC_FLUSH), deflater
 
 
 def unpack_messages(blob: bytes) -> tuple[Message, ...]:
