@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from itertools import accumulate, chain, count
 
 from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
@@ -549,6 +550,7 @@ def _journeys(
     ), tuple(journeys)
 
 
+@lru_cache(maxsize=1024)  # of each journey, for each of its events
 def _folded(kind: str, name: str) -> _Name:
     return kind.casefold(), name.casefold()
 
