@@ -80,8 +80,9 @@ def seconds_covered(spans: Iterable[tuple[int, int]]) -> int:
     """Return the seconds that at least one of some spans covers."""
     seconds, reached = 0, -sys.maxsize
     for start, end in sorted(spans):
-        seconds += max(0, end - max(start, reached))
-        reached = max(reached, end)
+        if end > reached:
+            seconds += end - (max(reached, start))
+            reached = end
     return seconds
 
 

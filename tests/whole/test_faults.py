@@ -271,7 +271,7 @@ def test_a_server_that_queues_gets_fewer_calls_and_the_message_says_how_many_to_
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
     openai_server.behavior = one_slot(answer(pieces=6, gap=0.1))
-    write_users(tmp_path / "input.jsonl", users=12)
+    write_users(tmp_path / "input.jsonl", users=16)
     (tmp_path / "eventabs.toml").write_text("[llm]\nidle_timeout = 0.4\n")
     flags = ("--max-users", 1, "--concurrency", 8, "--verbose", "--json")
     done = ran(

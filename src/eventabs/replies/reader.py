@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from itertools import accumulate, chain, count
 
 from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
@@ -214,9 +215,6 @@ class Reader:
         `lone` rows count in journeys only.
         """
         numbers, log = user.numbers, user.asked.log
-        own_id = re.compile(
-            rf"(?<!\w){re.escape(log.user_id)}(?!\w)", re.IGNORECASE
-        )  # no name says who it is
         events: list[_Event] = []
         minor: set[int] = set()
         free = is_open | lone
@@ -225,7 +223,11 @@ class Reader:
             label, journey = entry.label, entry.journey
             if journey is None and self._detail == "journeys":
                 continue
-            name = journey and (journey.kind, one_line(own_id.sub("[id]", journey.name), _LONGEST_NAME))
+            name = None
+            if journey:  # no name says who it is
+                own_id = rf"(?<!\w){re.escape(log.user_id)}(?!\w)"
+                named = re.sub(own_id, "[id]", journey.name, flags=re.IGNORECASE)
+                name = journey.kind, one_line(named, _LONGEST_NAME)
             for group in entry.groups:
                 rows = []
                 for first, last in group.spans:
@@ -548,6 +550,7 @@ def _journeys(
     ), tuple(journeys)
 
 
+@lru_cache(maxsize=1024)  # of each journey, for each of its events
 def _folded(kind: str, name: str) -> _Name:
     return kind.casefold(), name.casefold()
 

@@ -22,7 +22,7 @@ from eventabs.runs.schedule_and_settlement import LONG_REPLY, Call, Session
 from eventabs.shared_records import Batch, Reply, Request
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
-_CALLS_A_SPARE = 4  # calls at a time, for each answer unread and each row opened ahead
+_CALLS_A_SPARE = 4  # calls at a time, for every two answers unread and two rows opened ahead
 _SECONDS_A_SNAPSHOT = 0.5
 _SECONDS_A_REPORT = 0.05
 
@@ -61,7 +61,7 @@ class Engine:
         """
         # some more than calls in flight: a worker also waits until what its answer means is on disk
         most = self.concurrency.most
-        count = most + max(1, most // _CALLS_A_SPARE)
+        count = most + max(1, _spare(most))
         workers = [asyncio.create_task(self._work()) for _worker in range(count)]
         grace = asyncio.create_task(self._cancel_after_grace(workers))
         await asyncio.wait(workers)
@@ -128,7 +128,7 @@ class Engine:
         choose batches before anything was learnt. So a few answers may be unread and a few rows ahead, none beside few calls.
         """
         calls, limit = self._tracker.in_flight + self._tracker.opened, self.concurrency.now
-        spare = limit // _CALLS_A_SPARE
+        spare = _spare(limit)
         return calls < limit + spare * self._opens_ahead and calls + self._tracker.unread < limit + spare
 
     async def _enter_wire(self) -> None:
@@ -242,6 +242,10 @@ class Engine:
     def _progress(self) -> Progress:
         waiting = self.session.scheduler.batches
         return self._tracker.progress(waiting=waiting, workers=self.concurrency.now)
+
+
+def _spare(limit: int) -> int:
+    return 2 * (limit // _CALLS_A_SPARE)
 
 
 def open_call(
