@@ -35,10 +35,12 @@ _MAX_REQUEST = 2**20  # bytes
 
 
 def run_preloaded(
-    arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float
+    arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float, before: str = ""
 ) -> tuple[int, bytes, bytes]:
-    """Run the tool to its end. Return its exit code, standard output and standard error."""
-    request = json.dumps({"arguments": arguments, "cwd": str(cwd), "environment": dict(environment)})
+    """Run the tool to its end, after the code `before`. Return its exit code, standard output and standard error."""
+    request = json.dumps(
+        {"arguments": arguments, "cwd": str(cwd), "environment": dict(environment), "before": before}
+    )
     mine, other = socket.socketpair()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, mine:
         with other:
@@ -71,8 +73,11 @@ def _content(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-def _serve(requests: socket.socket) -> None:
-    """Fork for each request, and report how the fork ends; return in it, ready to become the tool. Ends with the process that asks."""
+def _serve(requests: socket.socket) -> str:
+    """Fork for each request, and report how the fork ends. Ends with the process that asks.
+
+    Return in a fork, ready to become the tool, the code that goes before.
+    """
     with selectors.DefaultSelector() as awaited:
         awaited.register(requests, selectors.EVENT_READ)
         while True:
@@ -86,8 +91,7 @@ def _serve(requests: socket.socket) -> None:
                     sys.exit()
                 if not (process := os.fork()):
                     os.close(files[2])
-                    _become(content, files[:2])
-                    return
+                    return _become(content, files[:2])
                 for file in files[:2]:
                     os.close(file)
                 awaited.register(os.pidfd_open(process), selectors.EVENT_READ, (process, files[2]))
@@ -101,7 +105,7 @@ def _report(ended: int, process: int, answers: int) -> None:
     os.close(answers)
 
 
-def _become(content: bytes, files: Sequence[int]) -> None:
+def _become(content: bytes, files: Sequence[int]) -> str:
     request = json.loads(content.decode("utf-8", "surrogateescape"))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, file in enumerate(files, 1):
@@ -111,6 +115,7 @@ def _become(content: bytes, files: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["eventabs", *request["arguments"]]
+    return str(request["before"])
 
 
 def _main(requests: int) -> NoReturn:
@@ -128,7 +133,7 @@ def _main(requests: int) -> NoReturn:
     command_lines = {language: _load_command_line(language) for language in ("en", "zh")}
     gc.freeze()  # pages with nothing but counts of the collector would be copied in each fork
     with socket.socket(fileno=requests) as asked:
-        _serve(asked)
+        before = _serve(asked)
     sys.modules.update(command_lines["en"])
     begin = dict(os.environ)
     importlib.import_module("eventabs.cli.help_and_usage_errors").choose_language()
@@ -136,6 +141,7 @@ def _main(requests: int) -> NoReturn:
     os.environ.clear()
     os.environ.update(begin)
     try:
+        exec(before, {})  # noqa: S102  code of a test
         importlib.import_module("eventabs.__main__").main()
     except SystemExit as end:
         _leave(int(end.code or 0))
