@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import duckdb
-import pandas as pd
-import polars as pl
+import lazy_loader
 import pytest
 
 import eventabs
@@ -27,6 +26,9 @@ from house import lines, write_users
 from openai_server import OpenAIServer
 from paths import ROOT
 from runs_kit import Watcher
+
+# loading them takes a second, and every worker imports this module
+pd, pl = lazy_loader.load("pandas"), lazy_loader.load("polars")
 
 RULES = {"llm": {"provider": "rules"}}
 SMALL = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
@@ -154,10 +156,10 @@ def test_a_column_whose_kind_changes_late_is_read_whole() -> None:
     assert {event.user_id for event in run.events} == {"7", "anna"}
 
 
-@pytest.mark.parametrize("inputs", [7, None, [pd.DataFrame(), "export.jsonl"], pl.LazyFrame()])
-def test_what_is_neither_paths_nor_one_table_is_refused(inputs: object) -> None:
-    with pytest.raises(UsageError, match="table"):
-        eventabs.run(cast("Any", inputs), settings=RULES)
+def test_what_is_neither_paths_nor_one_table_is_refused() -> None:
+    for inputs in (7, None, [pd.DataFrame(), "export.jsonl"], pl.LazyFrame()):
+        with pytest.raises(UsageError, match="table"):
+            eventabs.run(cast("Any", inputs), settings=RULES)
     assert not list(Path().iterdir())
 
 

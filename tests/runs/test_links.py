@@ -2,8 +2,6 @@
 
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,6 +21,7 @@ from eventabs.runs.start_resume_reparse import Invocation, reopen_run, reparse
 from eventabs.shared_records import Outcome, Part
 from eventabs.store.ledger import Ledger, unpack_messages
 from house import environment, lines
+from preloaded import run_preloaded
 from runs_kit import Watcher, event_of, journey_of
 
 DAYS = 24
@@ -261,10 +260,10 @@ def test_journeys_that_are_one_in_any_way_have_the_earliest_id_and_the_name_with
 
 
 KILLED = """
-import os, signal, sys
+import os, signal
 from contextlib import contextmanager
 from eventabs.store import Ledger
-transaction, left = Ledger.transaction, int(sys.argv.pop(1))
+transaction, left = Ledger.transaction, COMMITS
 
 def look(ledger):
     global left
@@ -280,8 +279,6 @@ def killed(ledger):
     look(ledger)
 
 Ledger.transaction = killed
-from eventabs.__main__ import main
-main()
 """
 
 
@@ -297,14 +294,14 @@ def test_a_run_killed_again_and_again_while_it_links_ends_byte_equal(
         "utf-8",
     )
     command, commits = ["run", "export.jsonl", "--out", "out"], 0
-    while (killed := killed_after(commits, command, tmp_path)).returncode:
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    while code := code_of(command, tmp_path, commits):
+        assert code == -signal.SIGKILL
         command, commits = ["resume", "out"], commits + 5
     assert commits > 5
     assert results(Path("out")) == calm
 
 
-def killed_after(commits: int, command: list[str], home: Path) -> "subprocess.CompletedProcess[bytes]":
-    """Run a command that is killed before or after a commit, counted from when there are links."""
-    line = [sys.executable, "-c", KILLED, str(commits), *command]
-    return subprocess.run(line, cwd=home, env=environment(home), check=False, capture_output=True)
+def code_of(command: list[str], home: Path, commits: int) -> int:
+    """Run a command that is killed before or after a commit, counted from when there are links; return its exit code."""
+    killed = KILLED.replace("COMMITS", str(commits))
+    return run_preloaded(command, home, environment(home), 120, before=killed)[0]

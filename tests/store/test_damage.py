@@ -26,8 +26,6 @@ from runs_jobs import RULES, Place, finish
 
 NO_BLOB = "x'00112233'"
 
-BOMB = f"x'{zlib.compress(bytes(200_000_000), 9).hex()}'"
-
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Place:
@@ -156,8 +154,11 @@ def test_a_value_made_to_fill_the_memory_is_refused_in_little_by_every_command_t
     place: Place, value: str, commands: tuple[Callable[[Place], None], ...]
 ) -> None:
     table, column = value.split(".")
+    bomb = zlib.compress(bytes(100_000_000), 9).hex()
     spoil(
-        place, "UPDATE calls SET input_tokens = 9, prompt_tokens = 9", f"UPDATE {table} SET {column} = {BOMB}"
+        place,
+        "UPDATE calls SET input_tokens = 9, prompt_tokens = 9",
+        f"UPDATE {table} SET {column} = x'{bomb}'",
     )
     for command in commands:
         tracemalloc.start()

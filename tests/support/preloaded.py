@@ -9,16 +9,19 @@ import gc
 import importlib
 import json
 import os
+import selectors
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 # what most commands load; none of them starts a thread
 _LIBRARIES = (
@@ -32,10 +35,12 @@ _MAX_REQUEST = 2**20  # bytes
 
 
 def run_preloaded(
-    arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float
+    arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float, before: str = ""
 ) -> tuple[int, bytes, bytes]:
-    """Run the tool to its end. Return its exit code, standard output and standard error."""
-    request = json.dumps({"arguments": arguments, "cwd": str(cwd), "environment": dict(environment)})
+    """Run the tool to its end, after the code `before`. Return its exit code, standard output and standard error."""
+    request = json.dumps(
+        {"arguments": arguments, "cwd": str(cwd), "environment": dict(environment), "before": before}
+    )
     mine, other = socket.socketpair()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, mine:
         with other:
@@ -68,35 +73,39 @@ def _content(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-def _serve(requests: socket.socket) -> None:
-    """Fork for each request; return in the fork, ready to become the tool. Ends with the process that asks."""
-    while True:
-        content, files, _flags, _address = socket.recv_fds(requests, _MAX_REQUEST, 3)
-        if not content:
-            sys.exit()
-        if not os.fork():
-            requests.close()
-            _attend(files[2])
-            _become(content, files[:2])
-            return
-        for file in files:
-            os.close(file)
-        while _ended():
-            pass
+def _serve(requests: socket.socket) -> str:
+    """Fork for each request, and report how the fork ends. Ends with the process that asks.
+
+    Return in a fork, ready to become the tool, the code that goes before.
+    """
+    with selectors.DefaultSelector() as awaited:
+        awaited.register(requests, selectors.EVENT_READ)
+        while True:
+            for key, _events in awaited.select():
+                if key.data:
+                    awaited.unregister(key.fd)
+                    _report(key.fd, *key.data)
+                    continue
+                content, files, _flags, _address = socket.recv_fds(requests, _MAX_REQUEST, 3)
+                if not content:
+                    sys.exit()
+                if not (process := os.fork()):
+                    os.close(files[2])
+                    return _become(content, files[:2])
+                for file in files[:2]:
+                    os.close(file)
+                awaited.register(os.pidfd_open(process), selectors.EVENT_READ, (process, files[2]))
 
 
-def _attend(answers: int) -> None:
-    """Return in another fork; report here how that ends."""
-    child = os.fork()
-    if not child:
-        os.close(answers)
-        return
-    _pid, status = os.waitpid(child, 0)
-    os.write(answers, json.dumps(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
+def _report(ended: int, process: int, answers: int) -> None:
+    _process, status = os.waitpid(process, 0)
+    with suppress(BrokenPipeError):  # it took longer than was waited
+        os.write(answers, json.dumps(os.waitstatus_to_exitcode(status)).encode())
+    os.close(ended)
+    os.close(answers)
 
 
-def _become(content: bytes, files: Sequence[int]) -> None:
+def _become(content: bytes, files: Sequence[int]) -> str:
     request = json.loads(content.decode("utf-8", "surrogateescape"))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, file in enumerate(files, 1):
@@ -106,38 +115,53 @@ def _become(content: bytes, files: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["eventabs", *request["arguments"]]
-
-
-def _ended() -> bool:
-    """Take note of a process that has ended; False where none has."""
-    try:
-        return os.waitpid(-1, os.WNOHANG)[0] > 0
-    except ChildProcessError:
-        return False
+    return str(request["before"])
 
 
 def _main(requests: int) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in _LIBRARIES:
         importlib.import_module(name)
-    importlib.import_module("eventabs.prompts").TokenCounter()  # its tables stay in memory
+    # what the tool makes once stays in memory: the tokenizer's tables, known schemas, rules, typer's commands
+    importlib.import_module("eventabs.prompts").TokenCounter()
+    importlib.import_module("eventabs.ingest.roles_and_known_schemas").shipped()
+    rules = importlib.import_module("eventabs.providers.rules")
+    for language in ("en", "zh"):
+        rules.load_rules(rules.shipped_rules(), language).classify("", "", "")
+    typer: Any = importlib.import_module("typer.main")
+    typer.get_command = cache(typer.get_command)
     command_lines = {language: _load_command_line(language) for language in ("en", "zh")}
     gc.freeze()  # pages with nothing but counts of the collector would be copied in each fork
-    _serve(socket.socket(fileno=requests))
+    with socket.socket(fileno=requests) as asked:
+        before = _serve(asked)
     sys.modules.update(command_lines["en"])
     begin = dict(os.environ)
     importlib.import_module("eventabs.cli.help_and_usage_errors").choose_language()
     sys.modules.update(command_lines[os.environ["LANGUAGE"]])
     os.environ.clear()
     os.environ.update(begin)
-    importlib.import_module("eventabs.__main__").main()
+    try:
+        exec(before, {})  # noqa: S102  code of a test
+        importlib.import_module("eventabs.__main__").main()
+    except SystemExit as end:
+        _leave(int(end.code or 0))
     sys.exit()
+
+
+def _leave(code: int) -> NoReturn:
+    """End as the interpreter does, but for taking every module apart: that would copy all pages of the libraries."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _load_command_line(language: str) -> dict[str, ModuleType]:
     """Load the command line in a language; return its modules, which are no longer among the loaded ones."""
     importlib.import_module("eventabs.interface_language").activate(language)
-    importlib.import_module("eventabs.cli.main")
+    command_line = importlib.import_module("eventabs.cli.main")
+    importlib.import_module("typer.main").get_command(command_line.app)
     return {name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith("eventabs.cli")}
 
 

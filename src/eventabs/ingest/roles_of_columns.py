@@ -90,8 +90,8 @@ _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of
 _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
 )
-_MAY_BE_TIME: Final = re.compile(
-    r"(?=.{6,40}$)(?=.*\d).*[^\d.].*|\d{8}(?:\d{6})?$|\d{1,2}\.\d{1,2}\.\d{2,4}$"
+_MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
+    r"(?=.{6,40}$)(?=.*(?:\b\d{4}|\d[-/.]\d\d?[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|\d{1,2}\.\d{1,2}\.\d{2,4}$"
 )
 _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"

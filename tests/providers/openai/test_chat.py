@@ -25,6 +25,7 @@ from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarFiel
 from eventabs.shared_records import Reply, Request, Usage
 from openai_server import (
     Behavior,
+    Exchange,
     OpenAIServer,
     answer,
     completion,
@@ -417,13 +418,18 @@ async def test_connections_are_used_again(openai_server: OpenAIServer) -> None:
 SMALL = CallLimits(idle_timeout=20.0, call_timeout=20.0, reply_characters=100_000)
 
 
+async def zip_bomb(exchange: Exchange) -> None:
+    data = gzip.compress(b"{" + b" " * 100_000_000, 1)  # made here: every worker imports this module
+    await status(200, data, {"Content-Encoding": "gzip"})(exchange)
+
+
 @pytest.mark.parametrize(
     "behavior",
     [
         keep_alive(b"x" * 10_000, interval=0),
         keep_alive(b'{"' + b"x" * 10_000, interval=0),
         stream(event(delta("x" * 700_000)), DONE),
-        status(200, gzip.compress(b"{" + b" " * 100_000_000), {"Content-Encoding": "gzip"}),
+        zip_bomb,
     ],
     ids=["one endless line", "one endless document", "one huge piece", "zip bomb"],
 )

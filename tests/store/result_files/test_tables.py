@@ -8,14 +8,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import pandas as pd
-import polars as pl
+import lazy_loader
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eventabs.shared_records import Behavior, UserLog
 from eventabs.store.ledger import pack_log
 from exports_kit import HOSTILE, export_file, export_files, make_event, make_journey, make_run, open_run
+
+# loading them takes a second, and every worker imports this module
+pd, pl = lazy_loader.load("pandas"), lazy_loader.load("polars")
 
 COLUMNS = [
     *("id", "user_id", "type", "category", "start", "end", "minutes", "summary"),
