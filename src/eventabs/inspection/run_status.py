@@ -87,9 +87,7 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
             out=str(directory.path),
             created_at=facts["created_at"],
             endpoint=endpoint,
-            progress=_running(facts, at)
-            if running
-            else _at_rest(facts, store.count_all(ledger), endpoint.price),
+            progress=_progress(ledger, facts, endpoint.price, at if running else None),
             failures=store.failure_reasons(ledger),
             asked_again=store.asked_again(ledger),
             last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
@@ -110,20 +108,14 @@ def kept_progress(facts: Mapping[str, Any]) -> Progress:
     return Progress(**{field.name: kept[field.name] for field in fields(Progress) if field.name in kept})
 
 
-def _running(facts: Mapping[str, Any], now: float) -> Progress:
-    """Return what the run itself shows, so that no two screens contradict each other."""
-    progress = kept_progress(facts)
-    kept_at = facts["progress"]["at"] if facts.get("status") == "running" else now
-    since = max(0.0, now - kept_at)
-    eta = progress.eta_seconds
-    return replace(
-        progress, seconds=progress.seconds + since, eta_seconds=None if eta is None else max(0.0, eta - since)
-    )
-
-
-def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price) -> Progress:
-    """Return what the ledger counts: a killed process may have kept less."""
+def _progress(ledger: Ledger, facts: Mapping[str, Any], price: Price, now: float | None) -> Progress:
+    """Return what the run itself shows `now`, so that no two screens contradict each other; at rest what the ledger counts."""
     kept = kept_progress(facts)
+    if now is not None:
+        since = max(0.0, now - facts["progress"]["at"]) if facts.get("status") == "running" else 0.0
+        eta = None if kept.eta_seconds is None else max(0.0, kept.eta_seconds - since)
+        return replace(kept, seconds=kept.seconds + since, eta_seconds=eta)
+    counts = store.count_all(ledger)  # a killed process may have kept less
     return Progress(
         **{field.name: getattr(counts, field.name) for field in fields(Counts)},
         batches_total=max(kept.batches_total, counts.batches_done),

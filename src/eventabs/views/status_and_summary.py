@@ -379,10 +379,8 @@ def render_user(console: Console, view: UserView) -> None:
         table.add_row("", Text(one_line(day), style="bold"))
         for line in lines:
             said = _of_event(view, line)
-            cells = (
-                _MARKS[line.state],
-                Text(one_line(line.text), style="dim" if line.state == "minor" else ""),
-            )
+            text = Text(one_line(line.text), style="dim" if line.state == "minor" else "")
+            cells = _MARKS[line.state], text
             if side_by_side:
                 table.add_row(*cells, said)
             else:
@@ -391,13 +389,13 @@ def render_user(console: Console, view: UserView) -> None:
                     table.add_row("", Text.assemble("  ", said, style="cyan"))
     console.print(table)
     states = Counter(line.state for line in view.lines)
-    for state, text in (
+    for state, template in (
         ("minor", _("{mark} minor ({count})")),
         ("unplaced", _("{mark} unplaced ({count})")),
         ("unasked", _("{mark} not asked for ({count})")),
     ):
         if states[state]:
-            print_line(console, text.format(mark=_MARKS[state], count=count(states[state])))
+            print_line(console, template.format(mark=_MARKS[state], count=count(states[state])))
 
 
 def _of_event(view: UserView, line: Line) -> Text:
