@@ -451,14 +451,11 @@ def awaited_tokens(ledger: Ledger) -> tuple[int, int]:
     return awaited
 
 
-def job_requests(
-    ledger: Ledger, job_id: int | None = None
-) -> Iterator[tuple[int, dict[str, Any], tuple[Message, ...]]]:
-    """Yield the requests whose answers are awaited, in order of their calls, one at a time: call, body without messages, messages."""
-    for call_id in unanswered(ledger, job_id):
-        request = "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?"
-        ((body, messages),) = ledger.rows(request, call_id)
-        yield call_id, unpack_json(body), unpack_messages(messages)
+def job_request(ledger: Ledger, call_id: int) -> tuple[dict[str, Any], tuple[Message, ...]]:
+    """Return the request of a call that is part of a job: its body without messages, and these."""
+    request = "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?"
+    ((body, messages),) = ledger.rows(request, call_id)
+    return unpack_json(body), unpack_messages(messages)
 
 
 def call_status(ledger: Ledger, call_id: int) -> str | None:
