@@ -47,6 +47,7 @@ from .retries_and_rate_limits import (
     CallCancelledError as CallCancelledError,
     Complete as Complete,
     OnRetry as OnRetry,
+    backoff as backoff,
 )
 from .rules import (
     load_rules as load_rules,
