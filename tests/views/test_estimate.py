@@ -28,7 +28,7 @@ ESTIMATE = Estimate(
     behaviors=44_847,
     tokens_long=1_404_441,
     tokens_compact=1_067_000,
-    tokens_prompt_total=1_092_000,
+    prompt_tokens=1_092_000,
     batches=25,
     lower_bound=24,
     binds="output",
@@ -44,7 +44,9 @@ ESTIMATE = Estimate(
     tokens_per_second=60.0,
     max_input_tokens=40_000,
     max_output_tokens=8192,
-    unpacked=Use(486, 1_650_000, 190_000, 1_060.04, 0.7654),
+    unpacked=Use(
+        batches=486, prompt_tokens=1_650_000, expected_output_tokens=190_000, seconds=1_060.04, cost=0.7654
+    ),
 )
 
 

@@ -1,5 +1,4 @@
 from .built_from_settings import (
-    CONNECT_SECONDS as CONNECT_SECONDS,
     RunContext as RunContext,
     batch_limits as batch_limits,
     endpoint_of as endpoint_of,

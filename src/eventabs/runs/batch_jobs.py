@@ -24,7 +24,7 @@ from eventabs.errors_and_exit_codes import (
     TransientError,
 )
 from eventabs.interface_language import gettext as _, ngettext
-from eventabs.runs.built_from_settings import batch_profile, call_limits, endpoint_of
+from eventabs.runs.built_from_settings import batch_profile, endpoint_of
 from eventabs.runs.engine import open_call
 from eventabs.runs.observer import JobChanged, JobTrouble, RepliesRead, RequestsWritten
 from eventabs.runs.progress_and_limits import SpendingLimit, snapshot
@@ -300,13 +300,11 @@ class JobRunner:
         if job.file_id is None:
             path = self._session.run.directory.requests
             name = f"eventabs-{self._session.run.facts['run_id']}-{job.id}.jsonl"
-            file_id = await self._tried(partial(self._service.find_file, name)) if in_doubt else None
-            if file_id is None:
-                await self._write(write_lines, self._session, job.id)
-                try:
-                    file_id = await self._tried(partial(self._service.upload, path, name))
-                finally:
-                    path.unlink(missing_ok=True)
+            await self._write(write_lines, self._session, job.id)
+            try:
+                file_id = await self._tried(partial(self._service.upload, path, name))
+            finally:
+                path.unlink(missing_ok=True)
             job = await self._change(job, state="uploaded", file_id=file_id)
 
         async def create() -> "providers.RemoteJob":
@@ -491,7 +489,7 @@ async def opened_jobs(session: Session) -> AsyncIterator[JobRunner]:
     # another tier may have an address of its own
     ordinary = settings.llm.model_copy(update={"tier": STANDARD_TIER})
     endpoint = endpoint_of(ordinary, session.run.environment)
-    service = providers.BatchService(endpoint, batch_profile(settings), call_limits(settings))
+    service = providers.BatchService(endpoint, batch_profile(settings))
     try:
         async with aclosing(service), asyncio.timeout(None) as time:
 

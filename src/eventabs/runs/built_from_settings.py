@@ -31,7 +31,7 @@ from eventabs.prompts import (
     plan,
     prompt_language,
 )
-from eventabs.providers import BatchProfile, CallLimits, Cluster, Complete, Endpoint, ProviderConfig, Sampling
+from eventabs.providers import BatchProfile, Cluster, Complete, Endpoint, Sampling
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer, Progress
 from eventabs.runs.progress_and_limits import ProgressTracker, snapshot
@@ -336,8 +336,8 @@ def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
             raise ConfigError(message.format(key=key, variable=variable))
 
 
-def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
-    """Return where requests go, with the key from the environment. Raises ConfigError for a tier that is not there."""
+def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: int = 1) -> Endpoint:
+    """Return where requests go, by so many connections, with the key from the environment. Raises ConfigError for a tier that is not there."""
     return Endpoint(
         model=llm.model,
         base_url=providers.tier_base_url(providers.find_tier(llm.tier, llm.preset), llm.preset, llm.base_url),
@@ -346,6 +346,11 @@ def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
         proxy=llm.proxy,
         ca_file=llm.ca_file,
         key_variable=llm.api_key_env,
+        connect_timeout=CONNECT_SECONDS,
+        idle_timeout=llm.idle_timeout,
+        call_timeout=llm.call_timeout,
+        longest_wait=llm.longest_wait,
+        connections=connections,
     )
 
 
@@ -358,16 +363,14 @@ def sampling_of(llm: LlmSettings) -> Sampling:
 
 def batch_profile(settings: Settings) -> BatchProfile:
     """Return how the batch service is spoken to: as the preset says, else as OpenAI's; with what is set in [batch]."""
-    preset, batch = settings.llm.preset, settings.batch
-    known = (providers.load_preset(preset).batch if preset else None) or BatchProfile()
-    named = {"window": batch.window, "max_requests": batch.max_requests}
+    known = providers.load_preset(settings.llm.preset).batch or BatchProfile()
+    named = settings.batch.model_dump(include={"window", "max_requests"})
     return known.model_copy(update={key: value for key, value in named.items() if value})
 
 
 def no_model_message(preset: str) -> str:
     """Say that a model has to be named, such as the one that the preset suggests."""
-    suggested = providers.load_preset(preset).suggested_model if preset else ""
-    if suggested:
+    if suggested := providers.load_preset(preset).suggested_model:
         message = _("no model is named, and a preset chooses none; set llm.model or --model, such as {model}")
         return message.format(model=suggested)
     return _("no model is named; set llm.model or --model, or use --provider rules")
@@ -375,8 +378,6 @@ def no_model_message(preset: str) -> str:
 
 def start_command(settings: Settings) -> str:
     """Return the command that starts the user's own server with room for a call; "" without a preset that has one."""
-    if not settings.llm.preset:
-        return ""
     call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
     return providers.load_preset(settings.llm.preset).start_command_for(
         settings.llm.model, call_tokens=call_tokens
@@ -432,17 +433,8 @@ def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
 
     One that only the defaults or a preset name may be unset: a server of one's own often wants no key.
     """
-    usual = providers.load_preset(llm.preset).api_key_env if llm.preset else LlmSettings().api_key_env
-    is_chosen = llm.api_key_env != usual
+    is_chosen = llm.api_key_env != providers.load_preset(llm.preset).api_key_env
     return llm.api_key_env if is_chosen and not environment.get(llm.api_key_env) else ""
-
-
-def call_limits(settings: Settings) -> CallLimits:
-    """Return the limits of calls."""
-    llm, run = settings.llm, settings.run
-    times = CONNECT_SECONDS, llm.idle_timeout, llm.call_timeout, llm.longest_wait
-    most = max(run.concurrency, run.max_concurrency) + 1
-    return CallLimits(*times, most, rpm=run.rpm, tpm=run.tpm, tries=run.call_tries)
 
 
 def opened_provider(
@@ -452,39 +444,43 @@ def opened_provider(
 
     `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
     """
-    settings, observer, cluster = run.settings, run.observer, run.cluster
-    language = prompt_language_in(run.facts)
-    config = ProviderConfig(
-        endpoint=endpoint_of(settings.llm, run.environment),
-        sampling=sampling_of(settings.llm),
-        limits=call_limits(settings),
-        rules=run.facts["rules"],
-        language=language,
-        vocabulary=settings.vocabulary.in_force(language),
-        detail=settings.prompt.detail,
-        on_refused=on_refused,
-    )
-    elsewhere = None
-    if cluster is not None:
+    settings, observer, llm, limits = run.settings, run.observer, run.settings.llm, run.settings.run
+    kind, sampling = providers.kind_of(settings.provider), sampling_of(llm)
+    connections, is_ready = max(limits.concurrency, limits.max_concurrency) + 1, lambda: True
+    provider: providers.Provider
+    if not kind.is_remote:
+        language = prompt_language_in(run.facts)
+        rules, vocabulary = run.facts["rules"], settings.vocabulary.in_force(language)
+        provider = providers.RulesProvider(
+            providers.load_rules(rules, language), vocabulary, settings.prompt.detail
+        )
+    elif run.cluster is None:
+        endpoint = endpoint_of(llm, run.environment, connections)
+        provider = providers.OpenAIProvider(endpoint, sampling, on_refused=on_refused)
+    else:
         public, own = store.public_settings(settings)["llm"], bool(settings.cluster.ray_address)
-        elsewhere = cluster(
-            partial(_provider_on_machine, public, config.sampling, config.limits, active(), own=own),
-            connections=config.limits.max_connections,
-            call_seconds=settings.llm.call_timeout,
+        provider = run.cluster(
+            partial(_provider_on_machine, public, sampling, connections, active(), own=own),
+            connections=connections,
+            call_seconds=llm.call_timeout,
             on_refused=on_refused,
             on_machines=lambda count, lost, cause: observer.noted(MachinesChanged(count, lost, cause)),
         )
+        is_ready = provider.is_ready
     return providers.open_provider(
-        settings.provider,
-        config,
+        provider,
+        kind,
         closing=closing,
-        elsewhere=elsewhere,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
+        rpm=limits.rpm,
+        tpm=limits.tpm,
+        tries=limits.call_tries,
+        is_ready=is_ready,
     )
 
 
 def _provider_on_machine(
-    llm: Mapping[str, Any], sampling: Sampling, limits: CallLimits, language: Language, *, own: bool
+    llm: Mapping[str, Any], sampling: Sampling, connections: int, language: Language, *, own: bool
 ) -> "providers.OpenAIProvider":
     """Make the provider of a cluster's machine; runs on that machine, whose environment has key and headers.
 
@@ -493,7 +489,8 @@ def _provider_on_machine(
     activate(language)
     keys = ("extra_headers", *(_CONNECTION if own else ()))
     here = {key: value for key, value in environment_values().get("llm", {}).items() if key in keys}
-    return providers.OpenAIProvider(endpoint_of(LlmSettings(**{**llm, **here}), os.environ), sampling, limits)
+    endpoint = endpoint_of(LlmSettings(**{**llm, **here}), os.environ, connections)
+    return providers.OpenAIProvider(endpoint, sampling)
 
 
 @asynccontextmanager

@@ -29,6 +29,7 @@ _JSON_KEYS = (
     " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
     " schemas columns warnings tier prefix_tokens cost_cached linking_calls"
 )
+_USE_KEYS = "calls prompt_tokens expected_output_tokens seconds cost"
 
 
 def render_estimate(console: Console, estimate: Estimate) -> None:
@@ -102,12 +103,14 @@ def estimate_json(estimate: Estimate) -> str:
         "tokens": {
             "long": estimate.tokens_long,
             "compact": estimate.tokens_compact,
-            "prompt_total": estimate.tokens_prompt_total,
+            "prompt_total": estimate.prompt_tokens,
         },
         "seconds": round(estimate.seconds, 1),
         "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
         "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
-        "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
+        "unpacked": picked(
+            _USE_KEYS, {"calls": unpacked.batches, "seconds": round(unpacked.seconds, 1)}, unpacked
+        ),
     }
     return encode(picked(_JSON_KEYS, fields, described, estimate, estimate.described.read))
 
@@ -136,7 +139,7 @@ def _tables(estimate: Estimate) -> Iterator[tuple[tuple[str, ...], Iterable[Sequ
     tokens = (
         (_("long lines"), long),
         (_("numbered lines"), estimate.tokens_compact),
-        (_("all that is sent"), estimate.tokens_prompt_total),
+        (_("all that is sent"), estimate.prompt_tokens),
     )
     yield (
         (_("Input tokens"), _("total"), _("a behavior"), _("ratio")),
@@ -152,8 +155,8 @@ def _tables(estimate: Estimate) -> Iterator[tuple[tuple[str, ...], Iterable[Sequ
         return
     other = estimate.unpacked  # both follow from the input, neither was run
     rows: list[Sequence[Cell]] = [
-        (_("calls"), other.calls, estimate.batches),
-        (_("input tokens"), other.prompt_tokens, estimate.tokens_prompt_total),
+        (_("calls"), other.batches, estimate.batches),
+        (_("input tokens"), other.prompt_tokens, estimate.prompt_tokens),
         (_("expected output tokens"), other.expected_output_tokens, estimate.expected_output_tokens),
         (_("time"), duration(other.seconds), duration(estimate.seconds)),
     ]
