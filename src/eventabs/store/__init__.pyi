@@ -24,6 +24,7 @@ from .ledger import (
 )
 from .ledger_queries import (
     ANSWER_FIGURES as ANSWER_FIGURES,
+    ExtendedUser as ExtendedUser,
     Job as Job,
     JobState as JobState,
     RowsOfUser as RowsOfUser,

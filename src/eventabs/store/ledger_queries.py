@@ -553,22 +553,24 @@ def begin_changes(ledger: Ledger, *, anew: bool) -> None:
     )
 
 
-def extend_user(
-    ledger: Ledger,
-    log: UserLog,
-    ordinals: str | None,
-    since: int,
-    *,
-    asked: Sequence[tuple[Part, PartSize]],
-    rows: str = "",
-    kept: Outcome | None = None,
-    listed: Sequence[str] = (),
-) -> None:
-    """Write down what an extension makes of a user: what is asked about, and what was kept of its outcome.
+class ExtendedUser(NamedTuple):
+    """A user as an extension leaves it: the log with its ordinals, what is asked about, and what was kept of its outcome.
 
     With `rows`, these of the whole user are asked about, beside the `listed` journeys, and the answer joins what was kept; without,
     what was kept is done.
     """
+
+    log: UserLog
+    ordinals: str | None
+    asked: Sequence[tuple[Part, PartSize]]
+    rows: str = ""
+    kept: Outcome | None = None
+    listed: Sequence[str] = ()
+
+
+def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
+    """Write down what an extension makes of a user; `since`: the last call before."""
+    log, ordinals, asked, rows, kept, listed = user
     user_id, last = log.user_id, len(log.behaviors) - 1
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     before = current_of(ledger, user_id, states[0][0] if states else None)
