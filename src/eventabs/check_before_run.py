@@ -126,9 +126,7 @@ async def check(
         key_is_set=is_remote and bool(environment.get(llm.api_key_env)),
         findings=tuple(findings),
         facts=facts,
-        cost=llm.price.of_tokens().cost(
-            spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens, llm.tier
-        ),
+        cost=llm.price.cost(spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens, llm.tier),
         currency=llm.price.currency,
         seconds=time.monotonic() - started,
     )
@@ -301,7 +299,7 @@ def _tier(settings: Settings) -> Iterator[Finding]:
     llm = settings.llm
     if llm.tier == STANDARD_TIER:
         return
-    factor = llm.price.of_tokens().factors.get(llm.tier)
+    factor = llm.price.factor(llm.tier)
     if factor is None:
         message = _("{tier}; its price is not known, so calls are counted at the ordinary one")
         step = _("set llm.price.{tier}, such as 0.5").format(tier=llm.tier)
@@ -394,14 +392,14 @@ class EndpointCheck:
         self._endpoint = replace(self._of_runs, **times)
         self._may_request = bool(llm.model) and not runs.lacks_key(llm, environment)
         self._on_finding = on_finding
-        self._prober = providers.Prober(self._endpoint, runs.sampling_of(llm))
+        self._prober = providers.Prober(self._endpoint)
         self._facts = EndpointFacts()
 
     async def run(self) -> EndpointFacts:
         """Check everything that can be checked."""
         facts = self._facts
         try:
-            route = await providers.find_route(self._endpoint, seconds=self._endpoint.connect_timeout)
+            route = await providers.find_route(self._endpoint)
         except providers.UnreachableError as error:
             self._report("connection", "fault", str(error), runs.no_connection_step(error, self._settings))
             return facts
@@ -579,7 +577,7 @@ class EndpointCheck:
 
     async def _probe_grammar(self) -> None:
         """Try the field that is set; else, at an unknown server, all that may take a grammar."""
-        field = runs.sampling_of(self._llm).grammar_field
+        field = self._endpoint.sampling.grammar_field
         fields: Sequence[GrammarField] = [field] if field else []
         if not (field or self._llm.preset or urlsplit(self._llm.base_url).netloc in hosts_with_keys()):
             fields = ("grammar", "structured_outputs", "ebnf")

@@ -1,9 +1,11 @@
 """The kinds of provider, and what tokens cost. Importing this loads no provider."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from pydantic import BaseModel, Field
 
 from eventabs.shared_records import Counts
 
@@ -102,27 +104,25 @@ async def open_provider(
 
 
 _MILLION: Final = 1_000_000
-_TIERS: Final = ("flex", "batch")  # those that have a factor of their own
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Price of a million tokens at the ordinary tier; None where it is not known.
+class Price(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """Price of a million tokens at the ordinary tier, and what a tier costs against it; None where it is not known.
 
-    Without `cached_input` cached tokens cost what others do. `factors`: of tiers by name; one that is not here costs what
-    the ordinary one does. So a cost is too high rather than too low where something is not known.
+    Without `cached_input` cached tokens cost what others do, and a tier without a factor what the ordinary one does. So a cost is
+    too high rather than too low where something is not known.
     """
 
-    input: float | None
-    output: float | None
-    cached_input: float | None = None
-    factors: Mapping[str, float] = field(default_factory=dict)
+    input: float | None = Field(default=None, ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
+    output: float | None = Field(default=None, ge=0)
+    currency: str = "USD"
+    flex: float | None = Field(default=None, ge=0)
+    batch: float | None = Field(default=None, ge=0)
 
-    @classmethod
-    def of(cls, table: Mapping[str, Any]) -> Self:
-        """Return the price that the table [llm.price] has."""
-        factors = {tier: table[tier] for tier in _TIERS if table.get(tier) is not None}
-        return cls(table["input"], table["output"], table.get("cached_input"), factors)
+    def factor(self, tier: str) -> float | None:
+        """Return what a tier costs against the ordinary one."""
+        return {"flex": self.flex, "batch": self.batch}.get(tier)
 
     def cost(
         self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0, tier: str = ""
@@ -132,7 +132,8 @@ class Price:
             return None
         cached_input = self.input if self.cached_input is None else self.cached_input
         prompt = (prompt_tokens - cached_tokens) * self.input + cached_tokens * cached_input
-        return self.factors.get(tier, 1.0) * (prompt + completion_tokens * self.output) / _MILLION
+        factor = self.factor(tier)
+        return (1.0 if factor is None else factor) * (prompt + completion_tokens * self.output) / _MILLION
 
     def total(self, counts: Counts) -> float | None:
         """Return what all calls of a run cost, each at its tier; None where a price is missing."""

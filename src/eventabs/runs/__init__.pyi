@@ -8,7 +8,6 @@ from .built_from_settings import (
     no_connection_step as no_connection_step,
     no_model_message as no_model_message,
     rules_text as rules_text,
-    sampling_of as sampling_of,
     start_command as start_command,
     template_text as template_text,
     unset_key as unset_key,

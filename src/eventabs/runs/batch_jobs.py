@@ -1,7 +1,7 @@
 """Calls through files: requests written and replies read, and jobs of a batch service, wave by wave.
 
-What is about to be created is in the ledger before, and its id after. So a process that was killed in between leaves a doubt, and
-the next one looks through the service's listing before it creates anything again.
+What is about to be created is in the ledger before, and its id after. So a process that was killed in between leaves a doubt about a
+job, and the next one looks through the service's listing before it creates that again. A file that is uploaded twice costs nothing.
 """
 
 import asyncio
@@ -359,12 +359,12 @@ class JobRunner:
         """Read both files of a job that has ended, whatever its state; then nothing is awaited from it any more."""
         for file_id in filter(None, (remote.output_file_id, remote.error_file_id)):
             await self._take(file_id)
-        fatal: EndpointError | None = None
+        said = "; ".join(text for _code, text in remote.errors)
         try:
             await self._reader.settle()
-        except EndpointError as error:
-            fatal = error
-        said = "; ".join(text for _code, text in remote.errors)
+        except EndpointError:
+            await self._close(job, said)
+            raise
         missing = await self._close(job, said)
         if missing < job.requests:
             self._refusals = 0
@@ -377,8 +377,6 @@ class JobRunner:
             raise StoppedError(
                 message.format(host=self._service.host, job=remote.id, said=said or _("no reason given"))
             )
-        if fatal is not None:
-            raise fatal
 
     async def _take(self, file_id: str) -> None:
         path = self._session.run.directory.path / "replies.tmp"

@@ -163,15 +163,8 @@ def _is_constrained(settings: Settings) -> bool:
 
 def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
     """Return the limits of a batch."""
-    budget = settings.budget
-    return BatchLimits(
-        max_input_tokens=budget.max_input_tokens,
-        instructions_tokens=builder.instructions_tokens,
-        max_output_tokens=budget.max_output_tokens,
-        max_users=budget.max_users,
-        max_rows=budget.max_rows,
-        numbers=builder.numbers,
-    )
+    budget = settings.budget.model_dump()
+    return BatchLimits(**budget, instructions_tokens=builder.instructions_tokens, numbers=builder.numbers)
 
 
 def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
@@ -261,7 +254,7 @@ class RunContext:
 
     def tracker(self, earlier_seconds: float = 0.0) -> ProgressTracker:
         """Count what the ledger holds."""
-        price, counts = self.settings.llm.price.of_tokens(), store.count_all(self.ledger)
+        price, counts = self.settings.llm.price, store.count_all(self.ledger)
         return ProgressTracker(price, counts, earlier_seconds=earlier_seconds)
 
     @property
@@ -285,7 +278,6 @@ class RunContext:
         return builder_of(self.settings, self.facts)
 
 
-CONNECT_SECONDS = 10.0  # for the first connection
 WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
 
@@ -315,7 +307,7 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
             "--mode {mode} is for a model, and the built-in rules answer here; set llm.model or --model"
         )
         raise ConfigError(message.format(mode=settings.run.mode))
-    if settings.run.max_cost and settings.llm.price.of_tokens().cost(1, 1) is None:
+    if settings.run.max_cost and settings.llm.price.cost(1, 1) is None:
         message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
         raise ConfigError(message)
 
@@ -338,18 +330,14 @@ def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
 
 def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: int = 1) -> Endpoint:
     """Return where requests go, by so many connections, with the key from the environment. Raises ConfigError for a tier that is not there."""
+    same = ("model", "proxy", "ca_file", "idle_timeout", "call_timeout", "longest_wait")
     return Endpoint(
-        model=llm.model,
+        **llm.model_dump(include={*same}),
         base_url=providers.tier_base_url(providers.find_tier(llm.tier, llm.preset), llm.preset, llm.base_url),
         api_key=environment.get(llm.api_key_env) or None,
         extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
-        proxy=llm.proxy,
-        ca_file=llm.ca_file,
         key_variable=llm.api_key_env,
-        connect_timeout=CONNECT_SECONDS,
-        idle_timeout=llm.idle_timeout,
-        call_timeout=llm.call_timeout,
-        longest_wait=llm.longest_wait,
+        sampling=sampling_of(llm),
         connections=connections,
     )
 
@@ -389,7 +377,7 @@ async def require_connection(run: RunContext, stop: Stop) -> None:
     settings = run.settings
     while True:
         try:
-            await providers.find_route(endpoint_of(settings.llm, run.environment), seconds=CONNECT_SECONDS)
+            await providers.find_route(endpoint_of(settings.llm, run.environment))
         except providers.UnreachableError as error:
             if not settings.run.wait:
                 message = _("{cause}; {step}")
@@ -445,7 +433,7 @@ def opened_provider(
     `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
     """
     settings, observer, llm, limits = run.settings, run.observer, run.settings.llm, run.settings.run
-    kind, sampling = providers.kind_of(settings.provider), sampling_of(llm)
+    kind = providers.kind_of(settings.provider)
     connections, is_ready = max(limits.concurrency, limits.max_concurrency) + 1, lambda: True
     provider: providers.Provider
     if not kind.is_remote:
@@ -456,11 +444,11 @@ def opened_provider(
         )
     elif run.cluster is None:
         endpoint = endpoint_of(llm, run.environment, connections)
-        provider = providers.OpenAIProvider(endpoint, sampling, on_refused=on_refused)
+        provider = providers.OpenAIProvider(endpoint, on_refused=on_refused)
     else:
         public, own = store.public_settings(settings)["llm"], bool(settings.cluster.ray_address)
         provider = run.cluster(
-            partial(_provider_on_machine, public, sampling, connections, active(), own=own),
+            partial(_provider_on_machine, public, connections, active(), own=own),
             connections=connections,
             call_seconds=llm.call_timeout,
             on_refused=on_refused,
@@ -480,7 +468,7 @@ def opened_provider(
 
 
 def _provider_on_machine(
-    llm: Mapping[str, Any], sampling: Sampling, connections: int, language: Language, *, own: bool
+    llm: Mapping[str, Any], connections: int, language: Language, *, own: bool
 ) -> "providers.OpenAIProvider":
     """Make the provider of a cluster's machine; runs on that machine, whose environment has key and headers.
 
@@ -489,8 +477,7 @@ def _provider_on_machine(
     activate(language)
     keys = ("extra_headers", *(_CONNECTION if own else ()))
     here = {key: value for key, value in environment_values().get("llm", {}).items() if key in keys}
-    endpoint = endpoint_of(LlmSettings(**{**llm, **here}), os.environ, connections)
-    return providers.OpenAIProvider(endpoint, sampling)
+    return providers.OpenAIProvider(endpoint_of(LlmSettings(**{**llm, **here}), os.environ, connections))
 
 
 @asynccontextmanager
@@ -566,14 +553,9 @@ def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
     in_category = (kind.name for kind in vocabulary.types if kind.category == rule.category)
     added = rule.type or rule.added_type or next(in_category, rule.category)
     inherited = {known.name: known.category for known in vocabulary.types}.get(added, "")
-    return MustRule(
-        conditions=conditions,
-        type=rule.type,
-        category=rule.category,
-        added=(added, rule.category or inherited or vocabulary.default_category),
-        min_duration=rule.min_duration,
-        max_duration=rule.max_duration,
-    )
+    category = rule.category or inherited or vocabulary.default_category
+    same = rule.model_dump(include={"type", "category", "min_duration", "max_duration"})
+    return MustRule(conditions=conditions, added=(added, category), **same)
 
 
 def unmet_rules(settings: Settings, language: Language, actions: Iterable[str]) -> Iterator[InputWarning]:

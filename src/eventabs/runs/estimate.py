@@ -255,7 +255,7 @@ def _estimate(
     dense = [plan_batches(other.parts, other.limits, settings)[:2] for other in others]
     alone = sorted((expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True)
     long_prompts = tokens_long + len(alone) * (builder.instructions_tokens - builder.legend_tokens)
-    price, tier = settings.llm.price.of_tokens(), _tier(settings)
+    price, tier = settings.llm.price, _tier(settings)
     # an endpoint can have the equal beginning of all prompts but the first in its cache
     least = load_preset(settings.llm.preset).least_cached_tokens
     prefix = limits.instructions_tokens
@@ -347,7 +347,7 @@ def _use(settings: Settings, prompt_tokens: int, output_tokens: Sequence[int]) -
     for tokens in output_tokens:
         heapq.heapreplace(free, free[0] + tokens / settings.llm.tokens_per_second)
     output = sum(output_tokens)
-    cost = settings.llm.price.of_tokens().cost(prompt_tokens, output, tier=_tier(settings))
+    cost = settings.llm.price.cost(prompt_tokens, output, tier=_tier(settings))
     return Use(
         batches=len(output_tokens),
         prompt_tokens=prompt_tokens,

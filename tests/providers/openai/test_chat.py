@@ -72,7 +72,9 @@ async def complete(
     **endpoint: Any,  # noqa: ANN401 - fields of Endpoint
 ) -> Reply:
     settings: dict[str, Any] = {"model": "m", "base_url": base_url, "api_key": KEY}
-    provider = OpenAIProvider(Endpoint(**settings | limits | endpoint), sampling, wall_clock=lambda: 0.0)
+    provider = OpenAIProvider(
+        Endpoint(**settings | limits | endpoint, sampling=sampling), wall_clock=lambda: 0.0
+    )
     try:
         for _call in range(calls):
             reply = await provider.complete(request or make_request())

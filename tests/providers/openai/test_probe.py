@@ -95,7 +95,7 @@ async def test_what_is_no_list_is_an_error_of_one_line(
 
 def prober(server: OpenAIServer, model: Model, sampling: Sampling = Sampling(temperature=0.0)) -> Prober:
     server.behavior = model()
-    return Prober(Endpoint("m", server.base_url, idle_timeout=5.0, call_timeout=5.0), sampling)
+    return Prober(Endpoint("m", server.base_url, idle_timeout=5.0, call_timeout=5.0, sampling=sampling))
 
 
 async def test_what_was_refused_is_not_sent_again(openai_server: OpenAIServer) -> None:

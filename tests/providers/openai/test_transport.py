@@ -312,8 +312,7 @@ def listening(*, says: bytes = b"", context: ssl.SSLContext | None = None) -> It
 
 
 async def route(base_url: str, *, ca_file: str = "", proxy: str = "") -> Route:
-    endpoint = Endpoint("m", base_url, ca_file=ca_file, proxy=proxy)
-    return await find_route(endpoint, seconds=5.0)
+    return await find_route(Endpoint("m", base_url, ca_file=ca_file, proxy=proxy, connect_timeout=5.0))
 
 
 async def reason(base_url: str, *, proxy: str = "") -> tuple[str, bool]:

@@ -28,7 +28,7 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.interface_language import gettext as _
-from eventabs.providers.openai.endpoint import Endpoint, Sampling, is_loopback
+from eventabs.providers.openai.endpoint import Endpoint, is_loopback
 from eventabs.providers.openai.endpoint_errors import (
     ErrorContext,
     UnsupportedParameterError,
@@ -203,7 +203,6 @@ class Channel:
     def __init__(
         self,
         endpoint: Endpoint,
-        tier: str = "",
         *,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -221,7 +220,7 @@ class Channel:
         if self.address.login and not endpoint.api_key:
             login = base64.b64encode(":".join(self.address.login).encode()).decode()
             self._headers["Authorization"] = f"Basic {login}"
-        self._asked = (endpoint.longest_wait, tier, endpoint.key_variable)
+        self._asked = (endpoint.longest_wait, endpoint.sampling.tier.name, endpoint.key_variable)
         self._extensions = {"timeout": {"connect": endpoint.connect_timeout}}
         self._transport = AiohttpTransport(
             verify=tls_context(endpoint.ca_file),
@@ -352,15 +351,15 @@ class UnreachableError(EndpointError):
         self.through_proxy = through_proxy
 
 
-async def find_route(endpoint: Endpoint, *, seconds: float) -> Route:
+async def find_route(endpoint: Endpoint) -> Route:
     """Look the name up and connect, to the proxy where there is one. Raises UnreachableError or ConfigError."""
     address = parse_address(endpoint)
     proxy = proxy_of(endpoint, address)
     target = proxy.url if proxy else address.url
     context = tls_context(endpoint.ca_file) if target.scheme == "https" else None
     try:
-        async with asyncio.timeout(seconds):
-            ip, tls = await _connect(target, context, seconds)
+        async with asyncio.timeout(endpoint.connect_timeout):
+            ip, tls = await _connect(target, context, endpoint.connect_timeout)
     except OSError as error:
         reason, template = _classify(error)
         text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
@@ -422,19 +421,18 @@ class OpenAIProvider:
     def __init__(
         self,
         endpoint: Endpoint,
-        sampling: Sampling = Sampling(),
         *,
         on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._channel = Channel(endpoint, sampling.tier.name, wall_clock=wall_clock)
+        self._channel = Channel(endpoint, wall_clock=wall_clock)
         self._address = self._channel.address
         self._endpoint = endpoint
-        self._sampling = sampling
+        self._sampling = endpoint.sampling
         self._on_refused = on_refused
         self._clock = clock
-        self.dropped = sampling.omit  # what is not sent: omitted from the start, or refused since
+        self.dropped = endpoint.sampling.omit  # what is not sent: omitted from the start, or refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request; what arrived of a broken answer comes back as `interrupted`.

@@ -17,32 +17,6 @@ from pydantic import BaseModel
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import gettext as _
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An OpenAI-compatible endpoint, and what calls to it may take, times in seconds. `repr` shows nothing that may hold a secret.
-
-    `base_url` is the address before /chat/completions; `proxy` "" means the environment's;
-    `ca_file` "" means the usual authorities. `key_variable`: of the environment, that holds the key.
-    `longest_wait`: a server that asks to wait longer before the next request ends the run.
-    `reply_characters`: of text and reasoning, what comes after is not read.
-    """
-
-    model: str
-    base_url: str = field(repr=False)
-    api_key: str | None = field(default=None, repr=False)
-    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    proxy: str = field(default="", repr=False)
-    ca_file: str = ""
-    key_variable: str = "OPENAI_API_KEY"
-    connect_timeout: float = 10.0
-    idle_timeout: float = 120.0  # between pieces of content of a stream
-    call_timeout: float = 900.0  # wall clock from sending to the last byte
-    longest_wait: float = 900.0
-    connections: int = 100
-    reply_characters: int = 512 * 1024  # some 120,000 tokens
-
-
 # where a request carries a grammar: llama.cpp, vLLM, vLLM before 0.12, SGLang; "": nowhere
 GrammarField = Literal["", "grammar", "structured_outputs", "guided_grammar", "ebnf"]
 
@@ -80,6 +54,32 @@ class Sampling:
     omit: frozenset[str] = frozenset()
     grammar_field: GrammarField = ""
     tier: Tier = Tier()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An OpenAI-compatible endpoint, and what calls to it may take, times in seconds. `repr` shows nothing that may hold a secret.
+
+    `base_url` is the address before /chat/completions; `proxy` "" means the environment's;
+    `ca_file` "" means the usual authorities. `key_variable`: of the environment, that holds the key.
+    `longest_wait`: a server that asks to wait longer before the next request ends the run.
+    `reply_characters`: of text and reasoning, what comes after is not read.
+    """
+
+    model: str
+    base_url: str = field(repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy: str = field(default="", repr=False)
+    ca_file: str = ""
+    key_variable: str = "OPENAI_API_KEY"
+    sampling: Sampling = field(default=Sampling(), repr=False)
+    connect_timeout: float = 10.0
+    idle_timeout: float = 120.0  # between pieces of content of a stream
+    call_timeout: float = 900.0  # wall clock from sending to the last byte
+    longest_wait: float = 900.0
+    connections: int = 100
+    reply_characters: int = 512 * 1024  # some 120,000 tokens
 
 
 def is_loopback(host: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from eventabs.errors_and_exit_codes import RejectedRequestError, TransientError
 from eventabs.interface_language import gettext as _
 from eventabs.providers.openai.client import Channel, OpenAIProvider, parse_address
-from eventabs.providers.openai.endpoint import Endpoint, GrammarField, Sampling
+from eventabs.providers.openai.endpoint import Endpoint, GrammarField
 from eventabs.providers.openai.endpoint_errors import find_error, make_error
 from eventabs.providers.openai.wire import grammar_parameter, parse_json, redacted_line
 from eventabs.shared_records import Reply, Request, Usage
@@ -102,11 +102,11 @@ class Prober:
     `dropped`: what is not sent: omitted from the start, or refused since. `spent`: the tokens of all answers.
     """
 
-    def __init__(self, endpoint: Endpoint, sampling: Sampling) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self._secrets = parse_address(endpoint).secrets
         self._endpoint = endpoint
-        self._sampling = sampling
-        self.dropped = sampling.omit
+        self._sampling = endpoint.sampling
+        self.dropped = endpoint.sampling.omit
         self.spent = Usage()
 
     async def greet(self, *, stream: bool | None = None) -> Reply:
@@ -167,7 +167,8 @@ class Prober:
     async def ask(self, request: Request, endpoint: Endpoint | None = None, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
         """Send a request of a run, to the same `endpoint` under other limits than a check's if that is given; `changes`: of the parameters."""
         sampling = replace(self._sampling, **{"omit": self.dropped, **changes})
-        async with aclosing(OpenAIProvider(endpoint or self._endpoint, sampling)) as provider:
+        endpoint = replace(endpoint or self._endpoint, sampling=sampling)
+        async with aclosing(OpenAIProvider(endpoint)) as provider:
             reply = await provider.complete(request)
         self.spent = Usage(*(sum(pair) for pair in zip(self.spent, reply.usage, strict=True)))
         self.dropped |= provider.dropped - sampling.omit
