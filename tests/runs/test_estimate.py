@@ -134,11 +134,10 @@ def test_prompts_above_the_length_at_which_a_vendor_takes_more_are_counted() -> 
 
 def test_a_larger_output_limit_is_named_with_the_calls_that_it_would_take(place: Place) -> None:
     estimate = estimated(place, budget={"max_output_tokens": 600})
-    assert estimate.larger_output_limit is not None
-    assert estimate.larger_output_batches is not None
-    assert estimate.larger_output_batches < estimate.batches
-    again = estimated(place, budget={"max_output_tokens": estimate.larger_output_limit})
-    assert again.batches == estimate.larger_output_batches
+    assert estimate.larger_output is not None
+    assert estimate.larger_output["batches"] < estimate.batches
+    again = estimated(place, budget={"max_output_tokens": estimate.larger_output["limit"]})
+    assert again.batches == estimate.larger_output["batches"]
 
 
 def test_the_practice_that_this_tool_replaces_is_estimated_beside(place: Place) -> None:
@@ -212,7 +211,7 @@ def test_an_input_without_a_readable_behavior_has_no_first_request(place: Place)
 def test_what_dense_would_take_stands_beside_unless_it_is_in_force(place: Place) -> None:
     dense = estimated(place, compaction={"level": "dense"})
     estimate = estimated(place)
-    assert estimate.dense == (dense.batches, dense.prompt_tokens)
+    assert estimate.dense == {"batches": dense.batches, "prompt_total": dense.prompt_tokens}
     assert (dense.tokens_compact < estimate.tokens_compact, dense.dense) == (True, None)
 
 

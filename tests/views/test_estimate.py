@@ -8,7 +8,7 @@ from rich.console import Console
 
 from eventabs.ingest import FileMapping
 from eventabs.interface_language import activate
-from eventabs.runs.estimate import DenseEstimate, Estimate, Use
+from eventabs.runs.estimate import Estimate, Use
 from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import InputRead
 from eventabs.shared_records import InputWarning
@@ -37,9 +37,8 @@ ESTIMATE = Estimate(
     cost=0.4321,
     currency="CNY",
     case_batches={8000: 381, 40_000: 62},
-    dense=DenseEstimate(21, 603_900),
-    larger_output_limit=16_384,
-    larger_output_batches=20,
+    dense={"batches": 21, "prompt_total": 603_900},
+    larger_output={"limit": 16_384, "batches": 20},
     concurrency=3,
     tokens_per_second=60.0,
     max_input_tokens=40_000,

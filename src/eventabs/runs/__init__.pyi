@@ -14,7 +14,6 @@ from .built_from_settings import (
 )
 from .columns_by_model import AskedColumns as AskedColumns, ask_columns as ask_columns
 from .estimate import (
-    DenseEstimate as DenseEstimate,
     Estimate as Estimate,
     ExtensionEstimate as ExtensionEstimate,
     describe_input as describe_input,

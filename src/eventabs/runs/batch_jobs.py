@@ -27,7 +27,7 @@ from eventabs.interface_language import gettext as _, ngettext
 from eventabs.runs.built_from_settings import batch_profile, endpoint_of
 from eventabs.runs.engine import open_call
 from eventabs.runs.observer import JobChanged, JobTrouble, RepliesRead, RequestsWritten
-from eventabs.runs.progress_and_limits import SpendingLimit, snapshot
+from eventabs.runs.progress_and_limits import snapshot
 from eventabs.runs.schedule_and_settlement import Call, Session, scheduler_of
 from eventabs.shared_records import BATCH_TIER, STANDARD_TIER, Message, PlannedPart, Reply, RunStatus
 from eventabs.stop_request import StopRequested
@@ -40,25 +40,26 @@ def open_job(
     ledger: Ledger,
     session: Session,
     state: JobState,
-    spending: SpendingLimit,
+    tier: str = "",
     *,
     requests: float = inf,
     size: float = inf,
     tokens: float = inf,
-    is_alone: bool = True,
 ) -> Job | None:
     """Open calls for what the scheduler has as one job, of so many `requests`, bytes and tokens of prompts; None: not one fits.
 
-    `is_alone`: nothing else waits, so the first request fits whatever its tokens are. A requested stop ends the job early.
-    Raises LimitReachedError where `spending` allows not even one more call and none is out.
+    Where nothing else is awaited the first request fits whatever its tokens are. `tier`: whose price limits count. A requested stop
+    ends the job early. Raises LimitReachedError where not even one more call keeps the limits and none is out.
     """
+    awaited, spending = store.awaited_tokens(ledger), session.spending(tier)
+    spending.hold(*awaited)
     job_id, longest, sampling, scheduler = 0, 0, session.sampling(), session.scheduler
     while requests >= 1 and size >= _SPREAD * longest and not session.stop.requested:
         if (batch := scheduler.next()) is None:
             break
         scheduler.put_first(batch)  # until it is known to fit
         used = spending.input_tokens(batch)
-        fits = used <= tokens or (is_alone and not job_id)
+        fits = used <= tokens or not (any(awaited) or job_id)
         if not fits or not spending.reserve(batch, session.tracker):
             break
         scheduler.next()
@@ -275,17 +276,14 @@ class JobRunner:
             waiting = sum(job.input_tokens for job in self._open.values())
             if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
                 return
-            spending = self._session.spending(BATCH_TIER)
-            spending.hold(*await self._write(store.awaited_tokens))
             job = await self._write(
                 open_job,
                 self._session,
                 "planned",
-                spending,
+                BATCH_TIER,
                 requests=min(self._profile.max_requests or planned, planned),
                 size=self._profile.max_bytes or inf,
                 tokens=self._queue_tokens - waiting if self._queue_tokens else inf,
-                is_alone=not waiting,
             )
             self._session.stop.check()
             if job is None:
@@ -526,9 +524,7 @@ async def write_requests(session: Session, pending: Sequence[PlannedPart]) -> Ru
     """Write what is pending, and what is still awaited, as lines of requests.jsonl."""
     run = session.run
     session.plan(pending)
-    spending = session.spending()
-    spending.hold(*await session.writer.write(store.awaited_tokens))
-    await session.writer.write(open_job, session, "written", spending)
+    await session.writer.write(open_job, session, "written")
     session.stop.check()
     count = await session.writer.write(write_lines, session)
     if not count:

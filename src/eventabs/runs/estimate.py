@@ -72,13 +72,6 @@ _CASE_TOKENS_A_USER = 100
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
 
 
-class DenseEstimate(NamedTuple):
-    """What the run would take at level `dense`: calls, and tokens of all prompts."""
-
-    batches: int
-    prompt_total: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class Use:
     """What batches take; `seconds`: until the last of them is answered, `cost`: None without prices."""
@@ -110,9 +103,12 @@ class Estimate(Use):
     binds: Bound
     currency: str
     case_batches: dict[int, int]  # batches by the case's rule, by its budget (8,000 and 40,000)
-    dense: DenseEstimate | None  # None: it is in force, or the user's own template does not explain it
-    larger_output_limit: int | None  # an output limit that would save calls, None if none would
-    larger_output_batches: int | None
+    dense: (
+        dict[str, int] | None
+    )  # batches and tokens of all prompts at this level; None: it is in force, or the user's own template does not explain it
+    larger_output: (
+        dict[str, int] | None
+    )  # an output limit that would save calls, and the batches; None if none would
     concurrency: int
     tokens_per_second: float
     max_input_tokens: int
@@ -251,7 +247,6 @@ def _estimate(
     batches, prompt_total, outputs = plan_batches(parts, limits, settings)
     use, sizes = _use(settings, prompt_total, outputs), [planned.size for planned in parts]
     bound, binds = lower_bound(sizes, limits)
-    larger_limit, larger_batches = _larger_output_limit(parts, limits, settings, len(batches))
     dense = [plan_batches(other.parts, other.limits, settings)[:2] for other in others]
     alone = sorted((expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True)
     long_prompts = tokens_long + len(alone) * (builder.instructions_tokens - builder.legend_tokens)
@@ -270,9 +265,8 @@ def _estimate(
         binds=binds,
         currency=settings.llm.price.currency,
         case_batches={budget: _case_batches(counts, budget) for budget in CASE_BUDGETS},
-        dense=next((DenseEstimate(len(plan), tokens) for plan, tokens in dense), None),
-        larger_output_limit=larger_limit,
-        larger_output_batches=larger_batches,
+        dense=next(({"batches": len(plan), "prompt_total": tokens} for plan, tokens in dense), None),
+        larger_output=_larger_output(parts, limits, settings, len(batches)),
         concurrency=settings.run.concurrency,
         tokens_per_second=settings.llm.tokens_per_second,
         max_input_tokens=limits.max_input_tokens,
@@ -311,9 +305,9 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
     return InputWarning("repriced", message.format(**facts))
 
 
-def _larger_output_limit(
+def _larger_output(
     parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings, planned: int
-) -> tuple[int, int] | tuple[None, None]:
+) -> dict[str, int] | None:
     """Return the output limit from which on another limit binds, and the batches under it, if less than `planned`."""
     sizes = [each.size for each in parts]
     output = sum(size.output_tokens for size in sizes)
@@ -321,9 +315,9 @@ def _larger_output_limit(
     needed = -(-output // max(1, others))
     limit = -(-needed // _OUTPUT_STEP) * _OUTPUT_STEP
     if limit <= limits.max_output_tokens:
-        return None, None
+        return None
     batches = len(plan_batches(parts, replace(limits, max_output_tokens=limit), settings).batches)
-    return (limit, batches) if batches < planned else (None, None)
+    return {"limit": limit, "batches": batches} if batches < planned else None
 
 
 def _case_batches(counts: Sequence[int], budget: int) -> int:

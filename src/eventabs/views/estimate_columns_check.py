@@ -95,8 +95,7 @@ def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> No
 
 def estimate_json(estimate: Estimate) -> str:
     """Return the object that estimate prints with --json."""
-    limit, unpacked = estimate.larger_output_limit, estimate.unpacked
-    described = estimate.described.facts()
+    unpacked, described = estimate.unpacked, estimate.described.facts()
     fields = {
         "users_in_input": estimate.described.read.users,
         "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
@@ -107,7 +106,6 @@ def estimate_json(estimate: Estimate) -> str:
         },
         "seconds": round(estimate.seconds, 1),
         "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
-        "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
         "unpacked": picked(
             _USE_KEYS, {"calls": unpacked.batches, "seconds": round(unpacked.seconds, 1)}, unpacked
         ),
@@ -211,16 +209,15 @@ def _said(estimate: Estimate) -> Iterator[str]:
         yield ngettext(
             "--compaction dense: {count} batch, {tokens} input tokens",
             "--compaction dense: {count} batches, {tokens} input tokens",
-            dense.batches,
-        ).format(tokens=count(dense.prompt_total))
-    larger = estimate.larger_output_batches
-    if estimate.larger_output_limit is not None and larger is not None:
+            dense["batches"],
+        ).format(tokens=count(dense["prompt_total"]))
+    if larger := estimate.larger_output:
         yield ngettext(
             "--max-output-tokens {limit} instead of {present}: {count} batch instead of {now}",
             "--max-output-tokens {limit} instead of {present}: {count} batches instead of {now}",
-            larger,
+            larger["batches"],
         ).format(
-            limit=estimate.larger_output_limit,
+            limit=larger["limit"],
             present=estimate.max_output_tokens,
             now=count(estimate.batches),
         )
