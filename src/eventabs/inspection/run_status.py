@@ -63,7 +63,7 @@ def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
     """Return the endpoint that the stored `llm` settings name."""
     kind = kind_of(llm["provider"], model=llm["model"])
     model, host = (llm["model"], store.host_of(llm["base_url"])) if kind.is_remote else ("", "")
-    return Endpoint(kind.name, model, host, Price.of(llm["price"]), llm["price"]["currency"])
+    return Endpoint(kind.name, model, host, Price(**llm["price"]), llm["price"]["currency"])
 
 
 def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:

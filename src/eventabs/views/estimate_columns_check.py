@@ -29,6 +29,7 @@ _JSON_KEYS = (
     " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
     " schemas columns warnings tier prefix_tokens cost_cached linking_calls"
 )
+_USE_KEYS = "calls prompt_tokens expected_output_tokens seconds cost"
 
 
 def render_estimate(console: Console, estimate: Estimate) -> None:
@@ -90,20 +91,20 @@ def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> No
 
 def estimate_json(estimate: Estimate) -> str:
     """Return the object that estimate prints with --json."""
-    limit, unpacked = estimate.larger_output_limit, estimate.unpacked
-    described = estimate.described.facts()
+    unpacked, described = estimate.unpacked, estimate.described.facts()
     fields = {
         "users_in_input": estimate.described.read.users,
         "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
         "tokens": {
             "long": estimate.tokens_long,
             "compact": estimate.tokens_compact,
-            "prompt_total": estimate.tokens_prompt_total,
+            "prompt_total": estimate.prompt_tokens,
         },
         "seconds": round(estimate.seconds, 1),
         "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
-        "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
-        "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
+        "unpacked": picked(
+            _USE_KEYS, {"calls": unpacked.batches, "seconds": round(unpacked.seconds, 1)}, unpacked
+        ),
     }
     return encode(picked(_JSON_KEYS, fields, described, estimate, estimate.described.read))
 
@@ -132,7 +133,7 @@ def _tables(estimate: Estimate) -> Iterator[Table]:
     tokens = (
         (_("long lines"), long),
         (_("numbered lines"), estimate.tokens_compact),
-        (_("all that is sent"), estimate.tokens_prompt_total),
+        (_("all that is sent"), estimate.prompt_tokens),
     )
     rows = [
         (label, number, _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
@@ -146,8 +147,8 @@ def _tables(estimate: Estimate) -> Iterator[Table]:
         return
     other = estimate.unpacked  # both follow from the input, neither was run
     beside: list[tuple[str, str | int, str | int]] = [
-        (_("calls"), other.calls, estimate.batches),
-        (_("input tokens"), other.prompt_tokens, estimate.tokens_prompt_total),
+        (_("calls"), other.batches, estimate.batches),
+        (_("input tokens"), other.prompt_tokens, estimate.prompt_tokens),
         (_("expected output tokens"), other.expected_output_tokens, estimate.expected_output_tokens),
         (_("time"), duration(other.seconds), duration(estimate.seconds)),
     ]
@@ -202,16 +203,15 @@ def _said(estimate: Estimate) -> Iterator[str]:
         yield ngettext(
             "--compaction dense: {count} batch, {tokens} input tokens",
             "--compaction dense: {count} batches, {tokens} input tokens",
-            dense.batches,
-        ).format(tokens=count(dense.prompt_total))
-    larger = estimate.larger_output_batches
-    if estimate.larger_output_limit is not None and larger is not None:
+            dense["batches"],
+        ).format(tokens=count(dense["prompt_total"]))
+    if larger := estimate.larger_output:
         yield ngettext(
             "--max-output-tokens {limit} instead of {present}: {count} batch instead of {now}",
             "--max-output-tokens {limit} instead of {present}: {count} batches instead of {now}",
-            larger,
+            larger["batches"],
         ).format(
-            limit=estimate.larger_output_limit,
+            limit=larger["limit"],
             present=estimate.max_output_tokens,
             now=count(estimate.batches),
         )
