@@ -46,7 +46,6 @@ from .retries_and_rate_limits import (
     CallCancelledError as CallCancelledError,
     Complete as Complete,
     OnRetry as OnRetry,
-    backoff as backoff,
 )
 from .rules import (
     RulesProvider as RulesProvider,

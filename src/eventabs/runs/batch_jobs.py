@@ -198,6 +198,7 @@ T = TypeVar("T")
 _SLOWER = 1.5  # factor by which a look that finds nothing new makes the next wait longer
 _SLOWEST = 10.0  # times poll_seconds
 _LAGGING_LOOKS = 5  # at a job that has ended and names no file of replies yet
+_LONGEST_BACKOFF = 60.0  # seconds between two tries of one request
 _MOST_REFUSALS = 10  # of jobs in a row because the queue is full, while none of ours is in it
 _SECOND_LOOK = 5.0  # seconds after which a listing that lags has what was created before a kill
 
@@ -417,7 +418,7 @@ class JobRunner:
                 "{said}: no job got into the queue; wait for other jobs of the account, or lower batch.max_enqueued_tokens"
             )
             raise StoppedError(message.format(said=said))
-        wait = max(self._settings.poll_seconds, providers.backoff(self._refusals))
+        wait = max(self._settings.poll_seconds, _backoff(self._refusals))
         self._observer.noted(JobTrouble(said, wait))
         if not self._open:
             await self._pause(wait)
@@ -453,7 +454,7 @@ class JobRunner:
                 return await ask()
             except TransientError as error:
                 tries += 1
-                wait = max(providers.backoff(tries), error.wait_seconds or 0.0)
+                wait = max(_backoff(tries), error.wait_seconds or 0.0)
                 waited += wait
                 if waited > self._session.run.settings.llm.longest_wait:
                     raise
@@ -476,6 +477,10 @@ def going_on(jobs: Sequence[Job]) -> str:
         count,
     )
     return message.format(count=count) if count else ""
+
+
+def _backoff(tries: int) -> float:
+    return min(2.0 ** (tries - 1), _LONGEST_BACKOFF)
 
 
 @asynccontextmanager
