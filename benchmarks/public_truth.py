@@ -84,33 +84,35 @@ def _table(lines: Iterable[Iterable[Any]], rule: Rule) -> Iterator[Record]:
             yield dict(zip(names, cells, strict=False))
 
 
-def _text(path: Path) -> str:
-    return path.read_bytes().decode("utf-8-sig")
+def _text(path: Path, rule: Rule) -> str:
+    return path.read_bytes().decode(rule.get("encoding", "utf-8-sig"))
 
 
 def _csv(path: Path, rule: Rule) -> Iterator[Record]:
     csv.field_size_limit(1 << 30)
-    return _table(csv.reader(_text(path).splitlines(keepends=True), delimiter=rule.get("sep", ",")), rule)
+    return _table(
+        csv.reader(_text(path, rule).splitlines(keepends=True), delimiter=rule.get("sep", ",")), rule
+    )
 
 
 def _json(path: Path, rule: Rule) -> Iterator[Record]:
-    return _within(json.loads(_text(path)), rule["records"].split(".") if "records" in rule else [])
+    return _within(json.loads(_text(path, rule)), rule["records"].split(".") if "records" in rule else [])
 
 
-def _jsonl(path: Path, _: Rule) -> Iterator[Record]:
-    return (_flat(json.loads(line)) for line in _text(path).splitlines() if line.strip())
+def _jsonl(path: Path, rule: Rule) -> Iterator[Record]:
+    return (_flat(json.loads(line)) for line in _text(path, rule).splitlines() if line.strip())
 
 
 def _lines(path: Path, rule: Rule) -> Iterator[Record]:
     """Keep the lines that match; a group a_b is the column "a b"."""
-    for line in _text(path).splitlines():
+    for line in _text(path, rule).splitlines():
         if hit := re.match(rule["pattern"], line):
             yield {k.replace("_", " "): v for k, v in hit.groupdict().items()}
 
 
-def _w3c(path: Path, _: Rule) -> Iterator[Record]:
+def _w3c(path: Path, rule: Rule) -> Iterator[Record]:
     names: list[str] = []
-    for line in _text(path).splitlines():
+    for line in _text(path, rule).splitlines():
         if line.startswith("#Fields:"):
             names = line.split()[1:]
         elif line and not line.startswith("#"):

@@ -209,13 +209,17 @@ def block(mood: str, draw: random.Random, alias: str, numbers: list[int]) -> Ite
 
 
 def forgetful(seed: int, *, breaks: bool) -> Callable[[Request, OnRetry], Any]:
-    """Return a model that says of the same rows of a user always the same. `breaks`: some replies are bad for all users."""
+    """Return a model that says of the same rows of a user always the same.
+
+    `breaks`: some replies are bad for all users, or number a user's rows anew, which only the first user of a call may do.
+    """
+    moods = MOODS if breaks else MOODS[: MOODS.index("counts anew")]
 
     async def reply(request: Request, _on_retry: OnRetry) -> Reply:
         lines, numbers = list[str](), count(1)
         for alias, log in request.users.items():
             draw = random.Random(f"{seed} {log.user_id} {digest_of(log.behaviors)}")  # noqa: S311  no secret
-            lines += block(draw.choice(MOODS), draw, alias, list(islice(numbers, len(log.behaviors))))
+            lines += block(draw.choice(moods), draw, alias, list(islice(numbers, len(log.behaviors))))
         draw = random.Random(f"{seed} {lines}")  # noqa: S311
         whole_text = "\n".join([*lines, "##"])
         ends: list[tuple[str, FinishReason]] = [
