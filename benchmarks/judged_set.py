@@ -30,6 +30,7 @@ from eventabs.measures import (
     Compared,
     Figure,
     Group,
+    Score,
     Sums,
     added,
     figures_of,
@@ -127,7 +128,7 @@ def readers_table() -> Iterator[str]:
             yield _line(f"{found}, {wanted}, {name}", *cells)
 
 
-def _shown(figure: Figure) -> str:
+def _shown(figure: Figure | Score) -> str:
     if figure.value is None:
         return ""
     bounds = "" if figure.low is None else f" ({figure.low:.3f} to {figure.high:.3f})"
@@ -237,7 +238,7 @@ def answers_table(name: str, evaluation: Evaluation) -> Iterator[str]:
                 "" if (value := score.baselines[each]) is None else f"{value:.3f}" for each in BASELINES
             ]
             skill = "" if score.skill is None else f"{score.skill:.3f}"
-            yield _line(f"{kind} {figure}", *reached, _shown(score.figure), skill)
+            yield _line(f"{kind} {figure}", *reached, _shown(score), skill)
     yield ""
     whole, wanted = total["journeys_whole"], total["journeys_wanted"]
     yield f"undertakings found whole: {whole:.0f} of {wanted:.0f}; false: {total['journeys_false']:.0f} of {total['journeys_found']:.0f}"

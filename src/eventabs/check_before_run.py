@@ -25,7 +25,6 @@ from eventabs.errors_and_exit_codes import (
 from eventabs.ingest import check_zone, expand, find_objects, scratch_database
 from eventabs.interface_language import Language, active, gettext as _, ngettext
 from eventabs.providers import (
-    CallLimits,
     GrammarField,
     hosts_with_keys,
     kind_of,
@@ -127,9 +126,7 @@ async def check(
         key_is_set=is_remote and bool(environment.get(llm.api_key_env)),
         findings=tuple(findings),
         facts=facts,
-        cost=llm.price.of_tokens().cost(
-            spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens, llm.tier
-        ),
+        cost=llm.price.cost(spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens, llm.tier),
         currency=llm.price.currency,
         seconds=time.monotonic() - started,
     )
@@ -262,8 +259,6 @@ def _context(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
 
 def _longest_answer(settings: Settings) -> Iterator[Finding]:
     """Compare the limit of an answer with the model's, where the preset has one."""
-    if not settings.llm.preset:
-        return
     most = load_preset(settings.llm.preset).known_model(settings.llm.model).max_output_tokens
     limit = settings.budget.max_output_tokens
     if most is None or limit == most:
@@ -292,7 +287,7 @@ def _price(settings: Settings) -> Finding:
         input=price.input, cached=cached, output=price.output, currency=price.currency
     )
     llm = settings.llm
-    known = load_preset(llm.preset).known_model(llm.model).price if llm.preset else None
+    known = load_preset(llm.preset).known_model(llm.model).price
     if known and (price.input, price.output, price.currency) == (known.input, known.output, known.currency):
         template = _("{price}; as {source} had it on {date}")
         message = template.format(price=message, source=known.source, date=known.read.isoformat())
@@ -304,7 +299,7 @@ def _tier(settings: Settings) -> Iterator[Finding]:
     llm = settings.llm
     if llm.tier == STANDARD_TIER:
         return
-    factor = llm.price.of_tokens().factors.get(llm.tier)
+    factor = llm.price.factor(llm.tier)
     if factor is None:
         message = _("{tier}; its price is not known, so calls are counted at the ordinary one")
         step = _("set llm.price.{tier}, such as 0.5").format(tier=llm.tier)
@@ -392,23 +387,19 @@ class EndpointCheck:
         llm = settings.llm
         self._settings = settings
         self._llm = llm
-        self._endpoint = runs.endpoint_of(llm, environment)
+        self._of_runs = runs.endpoint_of(llm, environment)
+        times = {key: min(getattr(llm, key), REQUEST_SECONDS) for key in ("idle_timeout", "call_timeout")}
+        self._endpoint = replace(self._of_runs, **times)
         self._may_request = bool(llm.model) and not runs.lacks_key(llm, environment)
         self._on_finding = on_finding
-        self._limits = CallLimits(
-            runs.CONNECT_SECONDS,
-            min(llm.idle_timeout, REQUEST_SECONDS),
-            min(llm.call_timeout, REQUEST_SECONDS),
-            llm.longest_wait,
-        )
-        self._prober = providers.Prober(self._endpoint, runs.sampling_of(llm), self._limits)
+        self._prober = providers.Prober(self._endpoint)
         self._facts = EndpointFacts()
 
     async def run(self) -> EndpointFacts:
         """Check everything that can be checked."""
         facts = self._facts
         try:
-            route = await providers.find_route(self._endpoint, seconds=self._limits.connect_timeout)
+            route = await providers.find_route(self._endpoint)
         except providers.UnreachableError as error:
             self._report("connection", "fault", str(error), runs.no_connection_step(error, self._settings))
             return facts
@@ -423,7 +414,7 @@ class EndpointCheck:
         listed = models[0] if len(models) == 1 else _find_model(self._llm.model, models)
         if listed and listed.context_tokens:
             facts.context_tokens, facts.context_is_reported = listed.context_tokens, True
-        elif self._llm.preset:
+        else:
             facts.context_tokens = load_preset(self._llm.preset).known_model(self._llm.model).context_tokens
         if not self._may_request:
             return facts
@@ -434,9 +425,9 @@ class EndpointCheck:
         return facts
 
     async def _check_models(self) -> None:
-        limits = replace(self._limits, call_timeout=min(self._limits.call_timeout, LIST_SECONDS))
+        seconds = min(self._endpoint.call_timeout, LIST_SECONDS)
         try:
-            models = await providers.list_models(self._endpoint, limits)
+            models = await providers.list_models(replace(self._endpoint, call_timeout=seconds))
         except EndpointError as error:
             # no fault yet: many endpoints have no list, and the request that follows shows whether it matters
             message = _("no list of models (HTTP {status})").format(status=error.status)
@@ -586,7 +577,7 @@ class EndpointCheck:
 
     async def _probe_grammar(self) -> None:
         """Try the field that is set; else, at an unknown server, all that may take a grammar."""
-        field = runs.sampling_of(self._llm).grammar_field
+        field = self._endpoint.sampling.grammar_field
         fields: Sequence[GrammarField] = [field] if field else []
         if not (field or self._llm.preset or urlsplit(self._llm.base_url).netloc in hosts_with_keys()):
             fields = ("grammar", "structured_outputs", "ebnf")
@@ -608,19 +599,18 @@ class EndpointCheck:
 
     async def _probe_rows(self) -> None:
         """Ask about made-up users, more and more, until rows get lost."""
-        settings, language, llm = self._settings, active(), self._llm
+        settings, language = self._settings, active()
         builder = runs.make_builder(settings, language, runs.template_text(settings))
         reader = runs.make_reader(settings, {"rules": runs.rules_text(settings), "prompt_language": language})
         limits, kept = runs.batch_limits(settings, builder), 0
-        # a run's: an answer about a thousand rows takes a minute and more
-        patience = replace(self._limits, idle_timeout=llm.idle_timeout, call_timeout=llm.call_timeout)
         for size in _ROW_SIZES:
             logs = _made_up_users(size, language)
             if not limits.holds([builder.measure(log) for log in logs]):
                 break
             request = builder.request(logs, max_output_tokens=limits.max_output_tokens)
             try:
-                reply = await self._prober.ask(request, patience)
+                # an answer about a thousand rows takes a minute and more
+                reply = await self._prober.ask(request, self._of_runs)
             except EndpointError as error:
                 if not kept:
                     raise
@@ -675,7 +665,7 @@ class EndpointCheck:
         """Return the next step after a refused request; "" where the error has it."""
         llm, models = self._llm, self._facts.models
         if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            others = load_preset(llm.preset).other_base_urls if llm.preset else ()
+            others = load_preset(llm.preset).other_base_urls
             step = _("check the key in {variable}")
             if not self._endpoint.api_key:
                 step = _("put your key into {variable}, or name another variable in llm.api_key_env")

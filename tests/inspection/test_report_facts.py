@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.inspection.report_facts import open_report_facts
-from eventabs.inspection.run_status import TokenUse, inspect_run, token_use
+from eventabs.inspection.run_status import TokenUse, asked_parts, inspect_run, stored_call, token_use
 from eventabs.store.ledger import Ledger
 from report_kit import make_run
 
@@ -60,12 +60,12 @@ def test_a_call_has_its_tokens_its_cost_and_how_it_ended(tmp_path: Path) -> None
 def test_a_call_has_its_texts_and_what_it_brought_each_user(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
-        assert [(part.alias, part.user_id, part.outcome) for part in facts.asked(1)] == [
+        assert [(part.alias, part.user_id, part.outcome) for part in asked_parts(facts.ledger, 1)] == [
             ("U1", "ann", "usable"),
             ("U2", "bob", "cut"),
         ]
-        assert [part.outcome for part in facts.asked(2)] == [""]
-        text, broken = facts.text(1), facts.text(2)
+        assert [part.outcome for part in asked_parts(facts.ledger, 2)] == [""]
+        text, broken = stored_call(facts.ledger, 1), stored_call(facts.ledger, 2)
     assert [message["content"] for message in text.messages] == ["extract", "ann\nbob"]
     assert text.reply == "<think>hm</think>## U1\n10:0"
     assert (broken.reply, broken.error) == ("", "HTTP 503")

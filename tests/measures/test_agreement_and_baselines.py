@@ -297,7 +297,7 @@ def test_skill_is_what_is_left_above_the_best_baseline_and_nothing_where_that_is
     worse = Compared([], TRUTH, range(ROWS)).agreement()
     reached: dict[str | int, Sums] = {"rows": worse, **dict.fromkeys(PAUSES, worse), 15: half}
     score = scores_of([half], FIGURES, reached)["whole_recall"]
-    assert (score.figure.value, score.baselines, score.pause) == (0.5, {"rows": 0, "pause": 0.5}, 15)
+    assert (score.value, score.baselines, score.pause_minutes) == (0.5, {"rows": 0, "pause": 0.5}, 15)
     assert score.skill == 0
     assert scores_of([user], FIGURES, {"rows": half})["whole_recall"].skill == 1
     assert scores_of([worse], FIGURES, {"rows": half})["whole_recall"].skill == -1

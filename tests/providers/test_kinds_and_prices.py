@@ -9,9 +9,10 @@ from typing import get_args
 import pytest
 
 from eventabs.providers import CallCancelledError
-from eventabs.providers.kinds_and_prices import KINDS, ProviderConfig, ProviderName, kind_of, open_provider
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
-from eventabs.providers.rules import shipped_rules
+from eventabs.providers.kinds_and_prices import KINDS, ProviderName, kind_of, open_provider
+from eventabs.providers.openai.client import OpenAIProvider
+from eventabs.providers.openai.endpoint import Endpoint
+from eventabs.providers.rules import RulesProvider, load_rules, shipped_rules
 from eventabs.setting_choices import ProviderChoice
 from eventabs.shared_records import Behavior, Category, EventSource, Request, UserLog, Vocabulary
 from openai_server import OpenAIServer, completion, script, status
@@ -19,10 +20,11 @@ from openai_server import OpenAIServer, completion, script, status
 VOCABULARY = Vocabulary((), (Category("conversion", "!"), Category("engagement")))
 
 
-def config(base_url: str = "https://x.invalid/v1", rules: str = "") -> ProviderConfig:
-    return ProviderConfig(
-        Endpoint("m", base_url), Sampling(), CallLimits(), rules or shipped_rules(), "en", VOCABULARY, "day"
-    )
+RULES = RulesProvider(load_rules(shipped_rules(), "en"), VOCABULARY)
+
+
+def endpoint(base_url: str) -> OpenAIProvider:
+    return OpenAIProvider(Endpoint("m", base_url))
 
 
 def request(**users: UserLog) -> Request:
@@ -58,7 +60,7 @@ async def test_the_rules_are_opened_without_an_endpoint() -> None:
         "a", (Behavior(start=datetime.fromisoformat("2026-01-01T09:00"), action="visit", item="Cafe"),)
     )
     async with open_provider(
-        "rules", config(), closing=asyncio.Event(), on_cooldown=lambda _seconds: None
+        RULES, KINDS["rules"], closing=asyncio.Event(), on_cooldown=lambda _seconds: None
     ) as complete:
         reply = await complete(request(U1=log), lambda _cause, _wait: None, lambda _characters: None)
     assert reply.text == "## U1\ndining 1\n##"
@@ -72,7 +74,10 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
     retries: list[int | None] = []
     cooldowns: list[float] = []
     async with open_provider(
-        "openai", config(openai_server.base_url), closing=asyncio.Event(), on_cooldown=cooldowns.append
+        endpoint(openai_server.base_url),
+        KINDS["openai"],
+        closing=asyncio.Event(),
+        on_cooldown=cooldowns.append,
     ) as complete:
         reply = await complete(
             request(), lambda cause, _wait: retries.append(cause.status), lambda _characters: None
@@ -85,7 +90,7 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
 async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIServer) -> None:
     closing = asyncio.Event()
     async with open_provider(
-        "openai", config(openai_server.base_url), closing=closing, on_cooldown=lambda _seconds: None
+        endpoint(openai_server.base_url), KINDS["openai"], closing=closing, on_cooldown=lambda _seconds: None
     ) as complete:
         closing.set()
         with pytest.raises(CallCancelledError):
@@ -95,7 +100,7 @@ async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIS
 
 def test_the_http_stack_is_loaded_only_when_an_endpoint_is_opened() -> None:
     code = (
-        "import sys; from eventabs.providers import CallLimits, Endpoint, ProviderConfig, kind_of, open_provider;"
+        "import sys; from eventabs.providers import Endpoint, kind_of, open_provider;"
         "kind_of('openai'); print({'httpx', 'aiohttp', 'tenacity'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -6,17 +6,17 @@ from hypothesis import given, strategies as st
 from eventabs.providers.kinds_and_prices import Price
 from eventabs.shared_records import Counts
 
-PRICE = Price(2.0, 8.0, 0.2, {"flex": 0.5})
+PRICE = Price(input=2.0, output=8.0, cached_input=0.2, flex=0.5)
 TOKENS = st.integers(min_value=0, max_value=10**9)
 
 
 @pytest.mark.parametrize(
     ("price", "cost"),
     [
-        (Price(2.0, 8.0), 0.0052),
-        (Price(0.0, 0.0), 0.0),
-        (Price(None, 8.0), None),
-        (Price(2.0, None), None),
+        (Price(input=2.0, output=8.0), 0.0052),
+        (Price(input=0.0, output=0.0), 0.0),
+        (Price(output=8.0), None),
+        (Price(input=2.0), None),
     ],
 )
 def test_a_price_is_for_a_million_tokens_and_cost_is_unknown_without_both(
@@ -27,7 +27,7 @@ def test_a_price_is_for_a_million_tokens_and_cost_is_unknown_without_both(
 
 def test_cached_tokens_have_a_price_of_their_own_where_one_is_set() -> None:
     assert PRICE.cost(1_000_000, 0, 400_000) == pytest.approx(0.6 * 2.0 + 0.4 * 0.2)
-    assert Price(2.0, 8.0).cost(1_000_000, 0, 400_000) == 2.0
+    assert Price(input=2.0, output=8.0).cost(1_000_000, 0, 400_000) == 2.0
 
 
 @given(TOKENS, TOKENS, TOKENS)
@@ -54,11 +54,4 @@ def test_the_calls_of_a_run_cost_what_each_tier_costs() -> None:
     costs = PRICE.by_tier(counts)
     assert costs == pytest.approx({"standard": 0.08 + 0.8, "flex": (1.2 + 0.8) / 2})
     assert PRICE.total(counts) == pytest.approx(1.88)
-    assert Price(None, None).total(counts) is None
-
-
-def test_the_table_of_an_earlier_version_is_a_price() -> None:
-    assert Price.of({"input": 1.0, "output": 2.0, "currency": "USD"}) == Price(1.0, 2.0)
-    assert Price.of(
-        {"input": 1.0, "cached_input": 0.1, "output": 2.0, "currency": "USD", "flex": 0.5, "batch": None}
-    ) == Price(1.0, 2.0, 0.1, {"flex": 0.5})
+    assert Price().total(counts) is None

@@ -20,7 +20,7 @@ from runs_kit import make_log
 
 
 def values(comparison: Comparison) -> dict[str, float | None]:
-    return {name: score.figure.value for name, score in comparison.scores["groups"].items()}
+    return {name: score.value for name, score in comparison.scores["groups"].items()}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_figures_by_hand(two: tuple[Path, Path]) -> None:
     assert set(found.scores) == {"groups"}, "there are no journeys"
     assert found.types == (("eat", "meal", 1),)
     assert found.settings == (("prompt.detail", '"day"', '"fine"'),)
-    assert found.scores["groups"]["pair_f1"].figure.low is None, "two users say nothing of others"
+    assert found.scores["groups"]["pair_f1"].low is None, "two users say nothing of others"
 
 
 def test_each_run_has_what_it_used_and_the_shape_of_its_events(two: tuple[Path, Path]) -> None:
@@ -109,12 +109,12 @@ def test_journeys_are_compared_as_groups_of_their_own_with_their_kinds(tmp_path:
 
     runs = run("a", "旅行", [0, 1, 2]), run("b", "工作", [0, 1, 2])
     found = compare(*runs).scores
-    assert found["groups"]["exact_f1"].figure.value == found["wholes"]["exact_f1"].figure.value == 1.0
-    assert found["journeys"]["whole"].figure.value == 1.0
-    assert found["journeys"]["same_kind"].figure.value == 0.5
+    assert found["groups"]["exact_f1"].value == found["wholes"]["exact_f1"].value == 1.0
+    assert found["journeys"]["whole"].value == 1.0
+    assert found["journeys"]["same_kind"].value == 0.5
     other = compare(runs[0], run("c", "旅行", [0, 1]))
-    assert other.scores["journeys"]["exact"].figure.value == 0.5
-    assert other.scores["journeys"]["whole"].figure.value == 1.0, "Dice of two rows of three is 0.8"
+    assert other.scores["journeys"]["exact"].value == 0.5
+    assert other.scores["journeys"]["whole"].value == 1.0, "Dice of two rows of three is 0.8"
     (ann,) = other.most_different
     assert ann.second.unequal == (2,), "it is in the journey no more"
     shown = eventabs("diff", *runs, cwd=tmp_path).stdout
@@ -184,12 +184,12 @@ def test_ten_users_have_intervals_and_they_are_the_same_each_time(tmp_path: Path
     same = {user: [event(user, "09:15", "eat", [0])] for user in users}
     mixed = {user: [event(user, "09:15", "eat", [0] if n % 3 else [1])] for n, user in enumerate(users)}
     runs = make_run(tmp_path / "a", same), make_run(tmp_path / "b", mixed)
-    figure = compare(*runs).scores["groups"]["exact_f1"].figure
+    figure = compare(*runs).scores["groups"]["exact_f1"]
     assert figure.value == pytest.approx(8 / 12)
     assert figure.low is not None
     assert figure.high is not None
     assert 0.2 < figure.low < 8 / 12 < figure.high <= 1
-    assert compare(*runs).scores["groups"]["exact_f1"].figure == figure
+    assert compare(*runs).scores["groups"]["exact_f1"] == figure
 
 
 def test_a_run_under_way_is_compared_as_far_as_it_has_come(tmp_path: Path) -> None:

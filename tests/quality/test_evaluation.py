@@ -51,7 +51,7 @@ def evaluated(tmp_path: Path, events: Sequence[Row], labels: Sequence[Row]) -> E
 
 def values(found: Evaluation, kind: str = "spans") -> dict[str, float | None]:
     """Return the figures of one kind."""
-    return {name: score.figure.value for name, score in found.scores[kind].items()}
+    return {name: score.value for name, score in found.scores[kind].items()}
 
 
 LABELS = [
@@ -109,8 +109,8 @@ def test_a_user_without_events_counts_against_them(tmp_path: Path) -> None:
 
 def test_ten_users_have_intervals_and_fewer_have_none(tmp_path: Path) -> None:
     many = [(f"u{number}", *row[1:]) for number in range(10) for row in LABELS]
-    assert evaluated(tmp_path, LABELS, LABELS).scores["spans"]["start_f1_1"].figure.low is None
-    assert evaluated(tmp_path, many, many).scores["spans"]["start_f1_1"].figure.low == 1.0
+    assert evaluated(tmp_path, LABELS, LABELS).scores["spans"]["start_f1_1"].low is None
+    assert evaluated(tmp_path, many, many).scores["spans"]["start_f1_1"].low == 1.0
 
 
 def test_labels_may_be_json_lines_or_another_run_and_need_no_user_where_there_is_one(tmp_path: Path) -> None:
@@ -229,14 +229,14 @@ def test_parents_are_journeys_and_judged_as_one_group(tmp_path: Path) -> None:
     found = evaluate(tmp_path / "input.eventabs", write_labels(tmp_path / "gold.csv", whole))
     assert values(found, "groups")["exact_f1"] == 1.0
     assert found.totals["wholes"]["journeys_wanted"] == 1
-    assert found.scores["journeys"]["whole"].figure.value == 0.0
-    assert found.scores["journeys"]["false"].figure.value is None, "these events have no journeys"
+    assert found.scores["journeys"]["whole"].value == 0.0
+    assert found.scores["journeys"]["false"].value is None, "these events have no journeys"
     # a group that is one event is found; so is one that the column of kinds names
     one = [
         row | {"kind": "undertaking" if row["group"] == labels[0]["group"] else "routine"} for row in labels
     ]
     found = evaluate(tmp_path / "input.eventabs", write_labels(tmp_path / "gold.csv", one))
-    assert found.scores["journeys"]["exact"].figure.value == 1.0
+    assert found.scores["journeys"]["exact"].value == 1.0
 
 
 def test_journeys_are_judged_by_the_parents_of_labels_and_their_kinds(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[s
     assert summary.done == estimate.users
     assert estimate.described.read.users == 23
     assert summary.limited_of == (23 if estimate.users < 23 else 0)
-    assert sent == [(estimate.tokens_prompt_total, estimate.batches)]
+    assert sent == [(estimate.prompt_tokens, estimate.batches)]
     assert parts[0][1] == estimate.expected_output_tokens
     assert estimate.tokens_compact > parts[0][0], "row numbers, and the legend of each call"
 
@@ -80,7 +80,7 @@ def test_the_time_is_that_of_the_answers_shared_by_the_workers(place: Place) -> 
 def test_the_cost_is_that_of_prompts_and_answers_and_unknown_without_prices(place: Place) -> None:
     assert estimated(place).cost is None
     estimate = estimated(place, llm={"price": {"input": 2.0, "output": 8.0, "currency": "CNY"}})
-    expected = (2 * estimate.tokens_prompt_total + 8 * estimate.expected_output_tokens) / 10**6
+    expected = (2 * estimate.prompt_tokens + 8 * estimate.expected_output_tokens) / 10**6
     assert estimate.cost == pytest.approx(expected)
     assert estimate.currency == "CNY"
 
@@ -134,11 +134,10 @@ def test_prompts_above_the_length_at_which_a_vendor_takes_more_are_counted() -> 
 
 def test_a_larger_output_limit_is_named_with_the_calls_that_it_would_take(place: Place) -> None:
     estimate = estimated(place, budget={"max_output_tokens": 600})
-    assert estimate.larger_output_limit is not None
-    assert estimate.larger_output_batches is not None
-    assert estimate.larger_output_batches < estimate.batches
-    again = estimated(place, budget={"max_output_tokens": estimate.larger_output_limit})
-    assert again.batches == estimate.larger_output_batches
+    assert estimate.larger_output is not None
+    assert estimate.larger_output["batches"] < estimate.batches
+    again = estimated(place, budget={"max_output_tokens": estimate.larger_output["limit"]})
+    assert again.batches == estimate.larger_output["batches"]
 
 
 def test_the_practice_that_this_tool_replaces_is_estimated_beside(place: Place) -> None:
@@ -212,7 +211,7 @@ def test_an_input_without_a_readable_behavior_has_no_first_request(place: Place)
 def test_what_dense_would_take_stands_beside_unless_it_is_in_force(place: Place) -> None:
     dense = estimated(place, compaction={"level": "dense"})
     estimate = estimated(place)
-    assert estimate.dense == (dense.batches, dense.tokens_prompt_total)
+    assert estimate.dense == {"batches": dense.batches, "prompt_total": dense.prompt_tokens}
     assert (dense.tokens_compact < estimate.tokens_compact, dense.dense) == (True, None)
 
 
@@ -234,8 +233,8 @@ def test_the_same_users_without_packing_are_computed_beside_the_plan(place: Plac
     packed = estimated(place, **alike)
     single = estimated(place, **alike, budget={"max_users": 1})
     assert packed.batches == 1
-    assert packed.unpacked.calls == single.batches == 23
-    instructions = packed.tokens_prompt_total - packed.tokens_compact  # once, and without the legend
+    assert packed.unpacked.batches == single.batches == 23
+    instructions = packed.prompt_tokens - packed.tokens_compact  # once, and without the legend
     assert packed.unpacked.prompt_tokens == packed.tokens_long + 23 * instructions
     assert packed.unpacked.expected_output_tokens == single.expected_output_tokens
     assert packed.unpacked.seconds == pytest.approx(single.seconds)

@@ -22,7 +22,7 @@ COUNTS = Counts(
 
 
 def test_a_resumed_run_counts_on_from_the_ledger() -> None:
-    tracker = ProgressTracker(Price(None, None), COUNTS)
+    tracker = ProgressTracker(Price(), COUNTS)
     tracker.count_reply(Usage(10, 5), 1.0, 80)
     progress = tracker.progress(waiting=3, workers=2)
     assert (progress.users, progress.done, progress.failed, progress.batches_done) == (10, 4, 1, 7)
@@ -31,7 +31,7 @@ def test_a_resumed_run_counts_on_from_the_ledger() -> None:
 
 
 def test_the_remaining_time_is_shared_by_the_workers_and_follows_the_latest_calls() -> None:
-    tracker = ProgressTracker(Price(None, None))
+    tracker = ProgressTracker(Price())
     tracker.in_flight = 1
     tracker.count_reply(Usage(), 1_000.0, 80)
     for _call in range(50):
@@ -43,7 +43,7 @@ def _after(
     clock: Clock, *, calls: int, every: float, seconds: float, price: Price | None = None
 ) -> ProgressTracker:
     """Return a tracker that has seen calls of 1,000 tokens in and 100 out end one after another."""
-    tracker = ProgressTracker(price or Price(None, None), clock=clock)
+    tracker = ProgressTracker(price or Price(), clock=clock)
     for _call in range(calls):
         clock.seconds += every
         tracker.count_reply(Usage(1_000, 100), seconds, 80)
@@ -52,7 +52,7 @@ def _after(
 
 
 def test_the_last_batch_takes_a_whole_call_however_many_workers_there_are() -> None:
-    tracker = ProgressTracker(Price(None, None))
+    tracker = ProgressTracker(Price())
     tracker.count_reply(Usage(), 8.0, 80)
     assert tracker.progress(waiting=1, workers=4).eta_seconds == 8.0
 
@@ -79,7 +79,7 @@ def test_tokens_a_second_are_those_of_all_calls_of_late() -> None:
 def test_tokens_of_answers_that_are_coming_in_are_estimated_by_the_answers_before_and_never_counted_twice() -> (
     None
 ):
-    tracker = ProgressTracker(Price(1.0, 1.0))
+    tracker = ProgressTracker(Price(input=1.0, output=1.0))
     tracker.receiving = 80
     assert tracker.progress(waiting=0, workers=1).completion_tokens == 40
     tracker.receiving = 0
@@ -91,12 +91,12 @@ def test_tokens_of_answers_that_are_coming_in_are_estimated_by_the_answers_befor
 
 
 def test_before_a_reply_there_is_neither_speed_nor_projection() -> None:
-    progress = ProgressTracker(Price(1.0, 1.0)).progress(waiting=3, workers=2)
+    progress = ProgressTracker(Price(input=1.0, output=1.0)).progress(waiting=3, workers=2)
     assert (progress.tokens_per_second, progress.cost_projected) == (None, None)
 
 
 def test_the_projected_cost_adds_what_the_rest_takes_at_the_price_of_late() -> None:
-    tracker = _after(Clock(), calls=4, every=1.0, seconds=1.0, price=Price(10.0, 100.0))
+    tracker = _after(Clock(), calls=4, every=1.0, seconds=1.0, price=Price(input=10.0, output=100.0))
     progress = tracker.progress(waiting=6, workers=1)
     assert progress.cost == pytest.approx(4 * 0.02)
     assert progress.cost_projected == pytest.approx(10 * 0.02)
@@ -113,7 +113,7 @@ def test_the_projected_cost_adds_what_the_rest_takes_at_the_price_of_late() -> N
     ],
 )
 def test_repeated_calls_are_counted_by_cause(error: EndpointError, cause: str) -> None:
-    tracker = ProgressTracker(Price(None, None))
+    tracker = ProgressTracker(Price())
     tracker.count_retry(error)
     tracker.count_retry(error)
     progress = tracker.progress(waiting=0, workers=1)
@@ -121,7 +121,7 @@ def test_repeated_calls_are_counted_by_cause(error: EndpointError, cause: str) -
 
 
 def test_the_cost_and_its_projection_go_by_cached_tokens_and_the_tier_of_each_reply() -> None:
-    tracker = ProgressTracker(Price(2.0, 8.0, 0.2, {"flex": 0.5}), Counts(calls=2))
+    tracker = ProgressTracker(Price(input=2.0, output=8.0, cached_input=0.2, flex=0.5), Counts(calls=2))
     tracker.count_reply(Usage(1_000_000, 0, 0, 500_000), 1.0, 80, "flex")
     tracker.count_reply(Usage(1_000_000, 100_000), 1.0, 80)
     progress = tracker.progress(waiting=2, workers=2)

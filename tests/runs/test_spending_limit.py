@@ -14,7 +14,7 @@ MOST = 40  # tokens of an answer
 BATCH = replace(LIMITS, instructions_tokens=60, max_output_tokens=MOST)
 TAKEN = BATCH.input_tokens([SIZE])  # by the prompt of one user: instructions, block and row numbers
 TWO_CALLS = 2 * (TAKEN + MOST)
-PRICE = Price(1_000.0, 1_000.0)  # so a token costs 0.001
+PRICE = Price(input=1_000.0, output=1_000.0)  # so a token costs 0.001
 
 
 def limit(*, max_cost: float = 0.0, max_total_tokens: int = 0) -> SpendingLimit:

@@ -12,7 +12,7 @@ from eventabs.store.ledger_queries import (
     busy_parts,
     call_status,
     close_job,
-    job_requests,
+    job_request,
     open_job,
     stored_jobs,
     unanswered,
@@ -59,12 +59,12 @@ def test_who_is_part_of_a_job_is_asked_about_nowhere_else_and_not_lost_with_the_
 def test_a_request_is_kept_as_it_was_made_until_it_has_an_answer(ledger: Ledger) -> None:
     job_id = open_job(ledger, "planned")
     call_id = sent(ledger, "anna", job_id)
-    (request,) = job_requests(ledger, job_id)
-    assert request == (call_id, {"model": "m"}, request_for([ANNA]).messages)
-    assert list(job_requests(ledger, job_id + 1)) == []
+    assert unanswered(ledger, job_id) == [call_id]
+    assert job_request(ledger, call_id) == ({"model": "m"}, request_for([ANNA]).messages)
+    assert unanswered(ledger, job_id + 1) == []
     with ledger.transaction():
         ledger.store_reply(call_id, answer())
-    assert list(job_requests(ledger)) == []
+    assert unanswered(ledger) == []
     assert busy_parts(ledger) == {Part("anna", 0, 2)}, "its answer is not read yet"
     assert batch_of_call(ledger, call_id).parts == (plan("anna")._replace(is_whole=True),)
     with ledger.transaction():

@@ -187,7 +187,7 @@ async def at_work(
         ledger.add_users(
             (log, [(part, SIZE) for part in named.get(log.user_id, [whole(log)])]) for log in logs
         )
-    tracker = ProgressTracker(Price(None, None), count_all(ledger))
+    tracker = ProgressTracker(Price(), count_all(ledger))
     scheduler = Scheduler(ledger.pending_parts(), limits)
     try:
         with (

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from eventabs.ingest import FileMapping
 from eventabs.interface_language import activate
-from eventabs.runs.estimate import DenseEstimate, Estimate, Use
+from eventabs.runs.estimate import Estimate, Use
 from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import InputRead
 from eventabs.shared_records import InputWarning
@@ -28,7 +28,7 @@ ESTIMATE = Estimate(
     behaviors=44_847,
     tokens_long=1_404_441,
     tokens_compact=1_067_000,
-    tokens_prompt_total=1_092_000,
+    prompt_tokens=1_092_000,
     batches=25,
     lower_bound=24,
     binds="output",
@@ -37,14 +37,15 @@ ESTIMATE = Estimate(
     cost=0.4321,
     currency="CNY",
     case_batches={8000: 381, 40_000: 62},
-    dense=DenseEstimate(21, 603_900),
-    larger_output_limit=16_384,
-    larger_output_batches=20,
+    dense={"batches": 21, "prompt_total": 603_900},
+    larger_output={"limit": 16_384, "batches": 20},
     concurrency=3,
     tokens_per_second=60.0,
     max_input_tokens=40_000,
     max_output_tokens=8192,
-    unpacked=Use(486, 1_650_000, 190_000, 1_060.04, 0.7654),
+    unpacked=Use(
+        batches=486, prompt_tokens=1_650_000, expected_output_tokens=190_000, seconds=1_060.04, cost=0.7654
+    ),
 )
 
 

@@ -2,6 +2,7 @@ import io
 import json
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,12 @@ from eventabs.views.live_progress import (
     display,
     open_log,
 )
+from eventabs.views.output_streams import print_line
 
 NOON = datetime(2026, 1, 15, 12, 0, 0)  # noqa: DTZ001  local wall time, as people read it
 UTC_NOON = NOON.replace(tzinfo=UTC)
 MODEL_START = Started("", "openai", "m", "[host]", "x.eventabs", resumed=False)
 COUNTS = Progress(users=486, batches_total=25)
-
 
 # the choice, and several at once
 
@@ -71,9 +72,8 @@ def test_the_display_fits_the_terminal_and_the_flags(
 
 def _plain(*, verbose: bool = False) -> tuple[PlainObserver, io.StringIO]:
     pipe = io.StringIO()
-    return PlainObserver(
-        Console(file=pipe, width=80), level=ALL if verbose else PLAIN, now=lambda: NOON
-    ), pipe
+    write = partial(print_line, Console(file=pipe, width=80))
+    return PlainObserver(write, level=ALL if verbose else PLAIN, now=lambda: NOON), pipe
 
 
 def test_a_line_comes_with_every_tenth_batch_and_no_other() -> None:
@@ -126,7 +126,7 @@ def test_single_calls_are_told_only_on_verbose_or_when_they_failed() -> None:
 
 def test_quiet_says_only_what_went_wrong() -> None:
     pipe = io.StringIO()
-    observer = PlainObserver(Console(file=pipe, width=80), level=QUIET)
+    observer = PlainObserver(partial(print_line, Console(file=pipe, width=80)), level=QUIET)
     observer.started(MODEL_START)
     observer.progressed(COUNTS)
     for note in (StateChanged("running"), Planned(1, 2, 2, 2.0), StateChanged("completed")):
@@ -140,7 +140,7 @@ def test_quiet_says_only_what_went_wrong() -> None:
 def test_a_cooldown_is_one_line_until_it_is_over() -> None:
     moments = [NOON, NOON, NOON + timedelta(seconds=9), NOON + timedelta(seconds=40)]
     pipe, clock = io.StringIO(), [NOON]
-    observer = PlainObserver(Console(file=pipe, width=80), now=lambda: clock[0])
+    observer = PlainObserver(partial(print_line, Console(file=pipe, width=80)), now=lambda: clock[0])
     for moment in moments:
         clock[0] = moment
         observer.noted(CoolingDown(10.0))

@@ -15,7 +15,7 @@ from eventabs.views.status_and_summary import render_status, status_json, watch_
 
 RUNNING = RunState(
     "running", "r", "x.eventabs", "2026-01-01T00:00:00+00:00",
-    Endpoint("openai", "[m]", "h", Price(None, None), "USD"),
+    Endpoint("openai", "[m]", "h", Price(), "USD"),
     Progress(users=486, done=304, failed=4, batches_total=25, batches_done=16, prompt_tokens=672_000, completion_tokens=96_000, in_flight=3, calls=19, retries=3, events=2_000, seconds=181.0, cost=0.3744, eta_seconds=140, in_flight_limit=4,
         retry_causes={"rate_limit": 2, "503": 1}, tokens_per_second=312.4, cost_projected=0.5922),
     {"cut": 4}, CallFailed(14, 19, "HTTP 500"), "auto", cooling_seconds=12.5,

@@ -441,21 +441,6 @@ class ProfileSettings(Section):
     columns: tuple[str, ...] = ("age", "gender", "occupation", "city")
 
 
-class PriceSettings(Section):
-    """Price of a million tokens, and what a tier costs against the ordinary one; None: unknown."""
-
-    input: float | None = Field(default=None, ge=0)
-    cached_input: float | None = Field(default=None, ge=0)
-    output: float | None = Field(default=None, ge=0)
-    currency: str = "USD"
-    flex: float | None = Field(default=None, ge=0)
-    batch: float | None = Field(default=None, ge=0)
-
-    def of_tokens(self) -> Price:
-        """Return the price of calls."""
-        return Price.of(self.model_dump())
-
-
 class LlmSettings(Section):
     """The endpoint and how to talk to it. `omit`: parameters that are never sent."""
 
@@ -479,7 +464,7 @@ class LlmSettings(Section):
     call_timeout: Seconds = 900.0
     longest_wait: Seconds = 900.0
     tokens_per_second: Annotated[float, Field(gt=0)] = 60.0
-    price: PriceSettings = PriceSettings()
+    price: Price = Price()
 
     @field_validator("extra_body")
     @classmethod

@@ -11,13 +11,14 @@ from .report_facts import (
 )
 from .run_status import (
     CallFacts as CallFacts,
-    CallText as CallText,
     Line as Line,
     RunState as RunState,
     StoredCall as StoredCall,
     TokenUse as TokenUse,
     UserView as UserView,
+    asked_parts as asked_parts,
     inspect_run as inspect_run,
+    stored_call as stored_call,
     stored_calls as stored_calls,
     view_user as view_user,
 )

@@ -1,6 +1,6 @@
 """What a report shows, from the ledger alone: the run, its calls, its failures, its users and its quality."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -9,40 +9,13 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from eventabs.inspection.run_status import (
-    AskedPart,
-    CallFacts,
-    CallText,
-    Cost,
-    Endpoint,
-    asked_parts,
-    call_facts,
-    call_text,
-    compactor_of,
-    endpoint_of,
-    seconds_worked,
-)
+from eventabs import store
+from eventabs.inspection import run_status
+from eventabs.inspection.run_status import CallFacts, Cost, Endpoint
 from eventabs.interface_language import gettext as _
 from eventabs.prompts import Compactor
 from eventabs.shared_records import Counts, UserLog, ratio
-from eventabs.store import (
-    Ledger,
-    Retry,
-    RowsOfUser,
-    RunDirectory,
-    UserRow,
-    all_user_rows,
-    count_all,
-    goal_of,
-    limited_of,
-    made_of,
-    read_head,
-    rows_of_user,
-    settings_in_force,
-    stored_retries,
-    summed,
-    unpack_text,
-)
+from eventabs.store import Ledger, Retry, RowsOfUser, RunDirectory, UserRow
 
 _LARGEST: Final = 16_000_000  # bytes of a stored result
 _MOST_TYPES: Final = 12
@@ -55,32 +28,23 @@ class Share(float):
 
 
 class Table(NamedTuple):
-    """A table that a section of the report shows as it is: numbers are told apart from texts only to align them."""
+    """A table as it is shown in the terminal and on pages; its first column names the rows. `words`: columns that hold no figures."""
 
     title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str | float | None, ...], ...]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
     note: str = ""
+    words: Sequence[str] = ()
 
 
 def quality_tables(directory: RunDirectory, counts: Counts) -> Iterator[Table]:
     """Yield what reviews have found, the latest first, and what answers held by size of the batch and by place in it."""
-    for result in _results(directory):
-        with suppress(LookupError, TypeError):  # of another version
-            yield from list(_review_tables(result))
+    results = directory.reviews.glob("*/result.json")
+    for path in sorted(results, key=lambda path: path.lstat().st_mtime, reverse=True):
+        # one that cannot be read, or is of another version, is left out
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            yield from list(_review_tables(orjson.loads(store.read_head(path, _LARGEST))))
     yield from batch_tables({"": counts})
-
-
-def _results(directory: RunDirectory) -> Iterator[Mapping[str, Any]]:
-    """Yield the results of all reviews that can be read."""
-    found = directory.reviews.glob("*/result.json")
-    for path in sorted(found, key=lambda path: path.lstat().st_mtime, reverse=True):
-        try:
-            result = orjson.loads(read_head(path, _LARGEST))
-        except (OSError, ValueError):
-            continue
-        if isinstance(result, dict) and isinstance(result.get("reviewers"), list):
-            yield result
 
 
 def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
@@ -104,9 +68,7 @@ def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
         (row["type"], row["judged"], _share(row["precision"]), _share(row["at_least"]))
         for row in reviewers[0]["by_type"][:_MOST_TYPES]
     )
-    of_types = _("Type"), _("events"), _("right"), _("at least")
-    if types:
-        yield Table(_("Judged by people, by type"), of_types, types)
+    yield Table(_("Judged by people, by type"), (_("Type"), *columns[1:4]), types)
 
 
 def _share(value: float | None) -> Share | None:
@@ -120,12 +82,12 @@ BatchRow = dict[str, Any]
 def by_batch_users(counts: Counts) -> list[BatchRow]:
     """Sum up answers by the users in their batch, few first."""
     cells = counts.answers
-    return [{"name": band, **summed(list(cells[band].values()))} for band in sorted(cells, key=_least)]
+    return [{"name": band, **store.summed(list(cells[band].values()))} for band in sorted(cells, key=_least)]
 
 
 def by_position(counts: Counts) -> list[BatchRow]:
     """Sum up answers by the third of the batch, `1` to `3`, in which the user stood."""
-    thirds: dict[str, dict[str, int]] = summed(list(counts.answers.values()))
+    thirds: dict[str, dict[str, int]] = store.summed(list(counts.answers.values()))
     return [{"name": name, **thirds[name]} for name in sorted(thirds) if name]
 
 
@@ -139,17 +101,15 @@ def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
     `runs`: the counts of each by the name that its rows have; of a single one they have none. The last table explains the
     columns of both.
     """
+    sizes = [(run, row) for run, counts in runs.items() for row in by_batch_users(counts)]
+    places = [(run, row) for run, counts in runs.items() for row in by_position(counts)]
+    bands = {band: band for band in sorted({row["name"] for _run, row in sizes}, key=_least)}
+    thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
     tables = []
-    sizes, places = (
-        {name: of(counts) for name, counts in runs.items()} for of in (by_batch_users, by_position)
-    )
-    bands = {row["name"] for rows in sizes.values() for row in rows}
     if len(bands) > 1:
-        classes = {band: band for band in sorted(bands, key=_least)}
-        tables.append(_batch_table(_("Users in the batch"), classes, sizes))
-    if any(places.values()):
-        thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
-        tables.append(_batch_table(_("Place in the batch"), thirds, places))
+        tables.append(_batch_table(_("Users in the batch"), bands, sizes, runs))
+    if places:
+        tables.append(_batch_table(_("Place in the batch"), thirds, places, runs))
     note = _(
         "Usable is a share of the answers. Shares of the behaviors: minor (no event is made of them), unplaced (left out by"
         " the answer), misfiled (given to another user), repeated (given twice). Shares of the events: not sure, outside the"
@@ -158,36 +118,39 @@ def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
     return [*tables[:-1], *(table._replace(note=note) for table in tables[-1:])]
 
 
-def _batch_table(title: str, classes: Mapping[str, str], runs: Mapping[str, Sequence[BatchRow]]) -> Table:
-    found = [
-        (run, row) for name in classes for run, rows in runs.items() for row in rows if row["name"] == name
-    ]
-    faults = {
+def _batch_table(
+    title: str, classes: Mapping[str, str], found: Sequence[tuple[str, BatchRow]], runs: Collection[str]
+) -> Table:
+    columns = {
+        _("usable"): ("usable", "asked"),
+        _("rows an event"): ("placed", "events"),
+        _("minor"): ("minor", "behaviors"),
+        _("unplaced"): ("unplaced", "behaviors"),
         _("misfiled"): ("misfiled", "behaviors"),
         _("repeated"): ("repeated", "behaviors"),
         _("not sure"): ("unsure", "events"),
         _("outside the vocabulary"): ("outside", "events"),
         _("missed"): ("missed", "events"),
     }
-
-    def rate(row: BatchRow, part: str, whole: str) -> Share | None:
-        return _share(ratio(row[part], row[whole]))
-
-    some = {name: of for name, of in faults.items() if any(rate(row, *of) for _run, row in found)}
+    always = list(columns)[:4]
+    shown = {
+        name: of for name, of in columns.items() if name in always or any(row[of[0]] for _run, row in found)
+    }
     rows = [
-        {
-            "": classes[row["name"]],
-            **({_("run"): run} if len(runs) > 1 else {}),
-            _("users asked"): row["asked"],
-            _("usable"): rate(row, "usable", "asked"),
-            _("rows an event"): ratio(row["placed"], row["events"]),
-            _("minor"): rate(row, "minor", "behaviors"),
-            _("unplaced"): rate(row, "unplaced", "behaviors"),
-            **{name: rate(row, *of) for name, of in some.items()},
-        }
+        (
+            classes[row["name"]],
+            *([run] if len(runs) > 1 else []),
+            row["asked"],
+            *(
+                ratio(row[part], row[whole]) if part == "placed" else _share(ratio(row[part], row[whole]))
+                for part, whole in shown.values()
+            ),
+        )
+        for name in classes
         for run, row in found
+        if row["name"] == name
     ]
-    return Table(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows))
+    return Table(title, ("", *([_("run")] if len(runs) > 1 else []), _("users asked"), *shown), rows)
 
 
 _EXAMPLES = 3  # of each cause
@@ -230,7 +193,7 @@ def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
         _EXAMPLES,
     )
     for *facts, blob in rows:
-        text = unpack_text(blob)
+        text = store.unpack_text(blob)
         left_out = max(0, len(text) - _HEAD - _TAIL)
         shown = f"{text[:_HEAD]}\n […]\n{text[-_TAIL:]}" if left_out else text
         yield Example._make([*facts, shown, left_out])
@@ -250,9 +213,6 @@ class LogFacts(NamedTuple):
     log: UserLog
     phrases: Sequence[str]
     rows: RowsOfUser
-
-
-Sections = Mapping[str, tuple[Table, ...]]  # by name, such as "quality"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +236,12 @@ class ReportFacts:
     log: Callable[[str], LogFacts]  # of a user, by its id
     files: tuple[str, ...]  # names of the input's files, by the number that behaviors have
     logged_bytes: int  # of all logs as they are stored
-    asked: Callable[[int], tuple[AskedPart, ...]]  # the users of a call, by its id
-    text: Callable[[int], CallText]  # of a call, by its id
+    ledger: Ledger
     goal: str  # the category that paths lead to
     profile_columns: tuple[
         list[str], list[str]
     ]  # those of the settings, and those of the file that were not taken
-    sections: Sections  # tabs of tables
+    quality: Callable[[], tuple[Table, ...]]  # in the language of the moment
     language: str  # the `lang` setting of the run
 
 
@@ -292,9 +251,9 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     directory = RunDirectory.find(named)
     with Ledger.watch(directory.ledger) as ledger:
         meta = ledger.meta()
-        settings = settings_in_force(meta)
-        endpoint = endpoint_of(settings["llm"])
-        counted = count_all(ledger)
+        settings = store.settings_in_force(meta)
+        endpoint = run_status.endpoint_of(settings["llm"])
+        counted = store.count_all(ledger)
         # where no model was called there is no cost
         cost: Cost = endpoint.price.cost if endpoint.model else lambda *_tokens: None
         ((logged_bytes,),) = ledger.rows(_LOGGED)
@@ -304,32 +263,33 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             inputs=tuple(Path(path).name for path in meta["paths"]),
             endpoint=endpoint,
             counts=counted,
-            limited_of=limited_of(meta),
+            limited_of=store.limited_of(meta),
             cost=endpoint.price.total(counted) if endpoint.model else None,
-            seconds=seconds_worked(meta),
+            seconds=run_status.kept_progress(meta).seconds,
             timezone=settings.get("input", {}).get("timezone", ""),
-            calls=tuple(call_facts(ledger, settings["prompt"]["tokenizer"], cost)),
-            retries=tuple(stored_retries(ledger)),
+            calls=tuple(run_status.call_facts(ledger, settings["prompt"]["tokenizer"], cost)),
+            retries=tuple(store.stored_retries(ledger)),
             failures=tuple(
                 FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
             ),
             call_errors=tuple(ledger.rows(_ERRORS)),
-            users=(UserFacts(row, *made_of(ledger, row.user_id)) for row in all_user_rows(ledger)),
-            log=partial(_log, ledger, compactor_of(meta)),
+            users=(
+                UserFacts(row, *store.made_of(ledger, row.user_id)) for row in store.all_user_rows(ledger)
+            ),
+            log=partial(_log, ledger, run_status.compactor_of(meta)),
             files=tuple(Path(name).name for name in meta["files"]),
             logged_bytes=logged_bytes,
-            asked=partial(asked_parts, ledger),
-            text=partial(call_text, ledger),
-            goal=goal_of(settings),
+            ledger=ledger,
+            goal=store.goal_of(settings),
             profile_columns=(
                 list(settings.get("profiles", {}).get("columns", ())),
                 meta.get("input", {}).get("profile_left", []),
             ),
-            sections={"quality": tables} if (tables := tuple(quality_tables(directory, counted))) else {},
+            quality=lambda: tuple(quality_tables(directory, counted)),
             language=settings["lang"],
         )
 
 
 def _log(ledger: Ledger, compactor: Compactor, user_id: str) -> LogFacts:
     log = ledger.log(user_id)
-    return LogFacts(log, compactor.phrases(log), rows_of_user(ledger, user_id))
+    return LogFacts(log, compactor.phrases(log), store.rows_of_user(ledger, user_id))

@@ -1,45 +1,22 @@
 """A run read from its ledger, without the lock: its state, its calls, and one user with behaviors and events."""
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eventabs import store
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.interface_language import Language, gettext as _
 from eventabs.prompts import Compactor, TokenCounter
 from eventabs.providers import Price, kind_of
 from eventabs.replies import without_reasoning
 from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
-from eventabs.shared_records import Counts, Message, Shard, UserLog
-from eventabs.store import (
-    Job,
-    Ledger,
-    RunDirectory,
-    ShardState,
-    Status,
-    UserRow,
-    asked_again,
-    bad_answer,
-    cooling_until,
-    count_all,
-    events_of,
-    failure_reasons,
-    host_of,
-    journeys_of,
-    limited_of,
-    retry_under_way,
-    rows_of_user,
-    shard_states,
-    stored_jobs,
-    unpack_messages,
-    unpack_parts,
-    unpack_text,
-    user_row,
-)
+from eventabs.shared_records import Counts, Message, Shard
+from eventabs.store import Job, Ledger, RunDirectory, ShardState, Status, UserRow
 
 _RECENT_CALLS = 50  # the last failure is among them
 
@@ -85,8 +62,8 @@ class RunState:
 def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
     """Return the endpoint that the stored `llm` settings name."""
     kind = kind_of(llm["provider"], model=llm["model"])
-    model, host = (llm["model"], host_of(llm["base_url"])) if kind.is_remote else ("", "")
-    return Endpoint(kind.name, model, host, Price.of(llm["price"]), llm["price"]["currency"])
+    model, host = (llm["model"], store.host_of(llm["base_url"])) if kind.is_remote else ("", "")
+    return Endpoint(kind.name, model, host, Price(**llm["price"]), llm["price"]["currency"])
 
 
 def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
@@ -95,11 +72,14 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
     in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
     with Ledger.watch(directory.ledger) as ledger:
         facts, at = ledger.meta(), now()
-        status = _status(facts, in_use=in_use and "shards" not in facts)
+        saved = facts.get("status")
+        status: Status = saved if saved in ("interrupted", "stopped", "waiting", "completed") else "killed"
+        if in_use and "shards" not in facts:
+            status = "running"
         endpoint = endpoint_of(facts["settings"]["llm"])
         began_at = facts.get("began_at", 0.0)
         running = status == "running"
-        if shards := shard_states(directory, facts):
+        if shards := store.shard_states(directory, facts):
             endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))
         return RunState(
             status=status,
@@ -107,46 +87,35 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
             out=str(directory.path),
             created_at=facts["created_at"],
             endpoint=endpoint,
-            progress=_running(facts, at) if running else _at_rest(facts, count_all(ledger), endpoint.price),
-            failures=failure_reasons(ledger),
-            asked_again=asked_again(ledger),
+            progress=_progress(ledger, facts, endpoint.price, at if running else None),
+            failures=store.failure_reasons(ledger),
+            asked_again=store.asked_again(ledger),
             last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
             language=facts["settings"]["lang"],
-            bad_answer=bad_answer(ledger) if status == "stopped" else "",
-            cooling_seconds=max(0.0, cooling_until(ledger, began_at) - at) if running else 0.0,
-            jobs=tuple(stored_jobs(ledger)),
+            bad_answer=store.bad_answer(ledger) if status == "stopped" else "",
+            cooling_seconds=max(0.0, store.cooling_until(ledger, began_at) - at) if running else 0.0,
+            jobs=tuple(store.stored_jobs(ledger)),
             shards=shards,
             missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
             merged_at=facts.get("merged_at", ""),
-            limited_of=limited_of(facts),
+            limited_of=store.limited_of(facts),
         )
 
 
-def _kept(facts: Mapping[str, Any]) -> Progress:
+def kept_progress(facts: Mapping[str, Any]) -> Progress:
     """Return the counts that the run kept last; one that was killed at once kept none."""
     kept = facts.get("progress", {})
     return Progress(**{field.name: kept[field.name] for field in fields(Progress) if field.name in kept})
 
 
-def seconds_worked(facts: Mapping[str, Any]) -> float:
-    """Return how long a run has been worked on, as it kept it last; pauses do not count, of shards the longest holds."""
-    return _kept(facts).seconds
-
-
-def _running(facts: Mapping[str, Any], now: float) -> Progress:
-    """Return what the run itself shows, so that no two screens contradict each other."""
-    progress = _kept(facts)
-    kept_at = facts["progress"]["at"] if facts.get("status") == "running" else now
-    since = max(0.0, now - kept_at)
-    eta = progress.eta_seconds
-    return replace(
-        progress, seconds=progress.seconds + since, eta_seconds=None if eta is None else max(0.0, eta - since)
-    )
-
-
-def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price) -> Progress:
-    """Return what the ledger counts: a killed process may have kept less."""
-    kept = _kept(facts)
+def _progress(ledger: Ledger, facts: Mapping[str, Any], price: Price, now: float | None) -> Progress:
+    """Return what the run itself shows `now`, so that no two screens contradict each other; at rest what the ledger counts."""
+    kept = kept_progress(facts)
+    if now is not None:
+        since = max(0.0, now - facts["progress"]["at"]) if facts.get("status") == "running" else 0.0
+        eta = None if kept.eta_seconds is None else max(0.0, kept.eta_seconds - since)
+        return replace(kept, seconds=kept.seconds + since, eta_seconds=eta)
+    counts = store.count_all(ledger)  # a killed process may have kept less
     return Progress(
         **{field.name: getattr(counts, field.name) for field in fields(Counts)},
         batches_total=max(kept.batches_total, counts.batches_done),
@@ -156,23 +125,16 @@ def _at_rest(facts: Mapping[str, Any], counts: Counts, price: Price) -> Progress
     )
 
 
-def _status(facts: Mapping[str, Any], *, in_use: bool) -> Status:
-    if in_use:
-        return "running"
-    saved = facts.get("status")
-    return saved if saved in ("interrupted", "stopped", "waiting", "completed") else "killed"
-
-
 def _last_failure(
     ledger: Ledger, began_at: float, *, running: bool
 ) -> CallFailed | BatchDone | Retrying | None:
-    if running and (retry := retry_under_way(ledger, began_at)):
+    if running and (retry := store.retry_under_way(ledger, began_at)):
         return Retrying(retry.call_id, retry.error, retry.wait_seconds)
     latest = ledger.rows(
         "SELECT id, users, status, seconds, error FROM calls ORDER BY id DESC LIMIT ?", _RECENT_CALLS
     )
     for call_id, users, status, seconds, error in latest:
-        parts = len(unpack_parts(users))
+        parts = len(store.unpack_parts(users))
         if status == "failed":
             return CallFailed(call_id, parts, error or "")
         reasons = (
@@ -183,12 +145,13 @@ def _last_failure(
     return None
 
 
-_CALLS = (
-    "SELECT id, users, messages, input_tokens, reasoning_tokens, reply, reasoning, sent_at, ended_at, seconds,"
-    " prompt_tokens, completion_tokens, cached_tokens, attempt, status, coalesce(finish_reason, '')"
-    " FROM calls ORDER BY sent_at, id"
-)
-_TEXTS = "SELECT messages, reply, reasoning, coalesce(error, '') FROM calls WHERE id = ?"
+_CALLS = """
+    SELECT id, users, messages, input_tokens, reply, reasoning, coalesce(reasoning_tokens, 0), sent_at, ended_at,
+        seconds, prompt_tokens, completion_tokens, cached_tokens, coalesce(tier, ''), attempt, status,
+        coalesce(finish_reason, ''),
+        (SELECT count(*) FROM outcomes WHERE outcomes.call_id = calls.id AND outcomes.reason IS NULL)
+    FROM calls ORDER BY sent_at, id
+"""
 _OUTCOMES = "SELECT user_id, first, reason FROM outcomes WHERE call_id = ?"
 
 Cost = Callable[[int, int, int, str], float | None]  # of tokens in, out and cached, at a tier
@@ -211,47 +174,42 @@ class CallFacts(NamedTuple):
     `reasoning_tokens` are those that the endpoint counted, `cost` is None where a price is missing.
     """
 
+    id: int
     users: int
-    usable: int
+    cost: float | None
+    use: TokenUse
+    reasoning_tokens: int
     sent_at: float
     ended_at: float | None
     seconds: float | None
     prompt_tokens: int
     completion_tokens: int
-    use: TokenUse
-    id: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
-    tier: str = ""  # that served it, "" for the ordinary one
-    cost: float | None = None
-    attempt: int = 1
-    status: str = "read"
-    finish_reason: str = ""
+    cached_tokens: int
+    tier: str  # that served it, "" for the ordinary one
+    attempt: int
+    status: str
+    finish_reason: str
+    usable: int
 
 
 def call_facts(ledger: Ledger, tokenizer: str, cost: Cost) -> Iterator[CallFacts]:
     """Yield all calls in the order in which they were sent."""
     # most calls have the instructions of the last one
     count = lru_cache(maxsize=1)(TokenCounter(tokenizer).count)
-    usable = dict(ledger.rows("SELECT call_id, count(*) FROM outcomes WHERE reason IS NULL GROUP BY call_id"))
-    tiers = dict(ledger.rows("SELECT id, tier FROM calls WHERE tier IS NOT NULL"))
-    for call_id, parts, messages, tokens, reasoning, reply, thoughts, *facts in ledger.rows(_CALLS):
-        sent_at, ended_at, seconds, prompt, completion, cached, *ending = facts
-        sent = unpack_messages(messages)
+    for call_id, parts, messages, tokens, reply, thoughts, reasoning, *facts in ledger.rows(_CALLS):
+        _sent_at, _ended_at, _seconds, prompt, completion, cached, tier, *_ending, usable = facts
+        sent = store.unpack_messages(messages)
         instructions = "".join(message["content"] for message in sent if message["role"] == "system")
-        asked = len(unpack_parts(parts))
-        held = usable.get(call_id, 0)
+        asked = len(store.unpack_parts(parts))
         use = token_use(
             prompt=prompt,
             completion=completion,
             reasoning=reasoning or completion * _thought_share(reply, thoughts),
             instructions_share=count(instructions) / tokens if tokens and prompt else 0.0,
-            usable_share=held / asked if asked else 0.0,
+            usable_share=usable / asked if asked else 0.0,
         )
-        tier = tiers.get(call_id, "")
-        paid = tier, cost(prompt, completion, cached, tier)
-        used = prompt, completion, use, call_id, cached, reasoning, *paid
-        yield CallFacts._make((asked, held, sent_at, ended_at, seconds, *used, *ending))
+        price = cost(prompt, completion, cached, tier)
+        yield CallFacts._make((call_id, asked, price, use, reasoning, *facts))
 
 
 def token_use(
@@ -271,8 +229,8 @@ def token_use(
 
 def _thought_share(reply: bytes | None, thoughts: bytes | None) -> float:
     """Return the share of reasoning in a completion, by characters, where the endpoint does not count it."""
-    text = unpack_text(reply)
-    total = len(text) + len(unpack_text(thoughts))
+    text = store.unpack_text(reply)
+    total = len(text) + len(store.unpack_text(thoughts))
     return (total - len(without_reasoning(text).text)) / total if total else 0.0
 
 
@@ -286,37 +244,20 @@ class AskedPart(NamedTuple):
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallText:
-    """What was sent in a call and what came back; `error` where nothing did."""
-
-    messages: tuple[Message, ...]
-    reply: str
-    reasoning: str
-    error: str
-
-
 def asked_parts(ledger: Ledger, call_id: int) -> tuple[AskedPart, ...]:
     """Return the users of a call with what it brought each."""
     ((parts,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
     outcomes = {(user, first): reason or "usable" for user, first, reason in ledger.rows(_OUTCOMES, call_id)}
     return tuple(
         AskedPart(alias, *part, outcomes.get((part.user_id, part.first), ""))
-        for alias, part in unpack_parts(parts).items()
+        for alias, part in store.unpack_parts(parts).items()
     )
 
 
-def call_text(ledger: Ledger, call_id: int) -> CallText:
-    """Return the texts of a call."""
-    ((messages, reply, reasoning, error),) = ledger.rows(_TEXTS, call_id)
-    return CallText(unpack_messages(messages), unpack_text(reply), unpack_text(reasoning), error)
-
-
-_CALLS_OF_USER = """
-    SELECT id, users, messages, reasoning, reply, status, sent_at, seconds, finish_reason, prompt_tokens,
-        completion_tokens, cached_tokens, error
-    FROM calls WHERE id IN (SELECT call_id FROM user_calls WHERE user_id = ?) ORDER BY id
-"""
+_STORED = (
+    "SELECT id, users, messages, reasoning, reply, status, sent_at, seconds, finish_reason, prompt_tokens,"
+    " completion_tokens, cached_tokens, error FROM calls WHERE id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +277,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A call that a user was part of, as the ledger has it. `asked`: the user's parts by alias, each with its first and last behavior."""
+    """A call as the ledger has it. `asked`: parts by alias, those of the user whose calls are read, each with its first and last behavior."""
 
     id: int
     asked: dict[str, tuple[str, int, int]]
@@ -366,37 +307,55 @@ class UserView:
 
 def view_user(ledger: Ledger, user_id: str, named: Path) -> UserView:
     """Return what is known of a user. Raises UsageError where the run, as it is `named`, has no such user."""
-    row = user_row(ledger, user_id)
+    row = store.user_row(ledger, user_id)
     if row is None:
         message = _("the run has no user {user}; list its users with: eventabs show {path}")
         raise UsageError(message.format(user=user_id, path=shlex.quote(str(named))))
-    journeys = {journey["id"]: journey for journey in journeys_of(ledger, user_id)}
-    log, events = ledger.log(user_id), events_of(ledger, user_id)
-    return UserView(row, log.profile, tuple(_lines(ledger, log, events)), events, journeys)
+    log, events = ledger.log(user_id), store.events_of(ledger, user_id)
+    event_of = {index: position for position, event in enumerate(events) for index in event["behaviors"]}
+    firsts = {event["behaviors"][0] for event in events}
+    found = store.rows_of_user(ledger, user_id)._asdict()
+    states = {index: state for state, indices in found.items() for index in indices}
+    lines = [
+        Line(
+            index,
+            date.fromordinal(behavior.day).isoformat(),
+            text,
+            "placed" if index in event_of else states.get(index, ""),
+            event_of.get(index),
+            index in firsts,
+        )
+        for index, (behavior, text) in enumerate(
+            zip(log.behaviors, compactor_of(ledger.meta()).lines(log), strict=True)
+        )
+    ]
+    journeys = {journey["id"]: journey for journey in store.journeys_of(ledger, user_id)}
+    return UserView(row, log.profile, tuple(lines), events, journeys)
 
 
 def stored_calls(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
     """Yield the calls that a user was part of, in order."""
-    rows = ledger.rows(_CALLS_OF_USER, user_id)
-    for call_id, parts, messages, reasoning, reply, *facts in rows:
-        asked = {alias: (*part,) for alias, part in unpack_parts(parts).items() if part.user_id == user_id}
-        texts = unpack_messages(messages), unpack_text(reasoning), unpack_text(reply)
-        yield StoredCall(call_id, asked, *texts, *facts)
+    of_user = f"{_STORED} IN (SELECT call_id FROM user_calls WHERE user_id = ?) ORDER BY id"
+    for row in ledger.rows(of_user, user_id):
+        call = _stored(row)
+        asked = {alias: part for alias, part in call.asked.items() if part[0] == user_id}
+        yield replace(call, asked=asked)
+
+
+def stored_call(ledger: Ledger, call_id: int) -> StoredCall:
+    """Return a call with its texts and all its parts."""
+    (row,) = ledger.rows(f"{_STORED} = ?", call_id)
+    return _stored(row)
+
+
+def _stored(row: Sequence[Any]) -> StoredCall:
+    call_id, parts, messages, reasoning, reply, *facts = row
+    asked = {alias: (*part,) for alias, part in store.unpack_parts(parts).items()}
+    texts = store.unpack_messages(messages), store.unpack_text(reasoning), store.unpack_text(reply)
+    return StoredCall(call_id, asked, *texts, *facts)
 
 
 def compactor_of(facts: Mapping[str, Any]) -> Compactor:
     """Return what writes the behaviors of a run, from its facts; a line for each, whatever its prompts had."""
     language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
     return Compactor(language, facts["settings"]["compaction"]["strip"])
-
-
-def _lines(ledger: Ledger, log: UserLog, events: list[dict[str, Any]]) -> Iterator[Line]:
-    event_of = {index: position for position, event in enumerate(events) for index in event["behaviors"]}
-    firsts = {event["behaviors"][0] for event in events}
-    found = rows_of_user(ledger, log.user_id)._asdict()
-    states = {index: state for state, indices in found.items() for index in indices}
-    texts = compactor_of(ledger.meta()).lines(log)
-    for index, (behavior, text) in enumerate(zip(log.behaviors, texts, strict=True)):
-        day = date.fromordinal(behavior.day)
-        state = "placed" if index in event_of else states.get(index, "")
-        yield Line(index, day.isoformat(), text, state, event_of.get(index), index in firsts)

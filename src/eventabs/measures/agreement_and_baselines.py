@@ -354,14 +354,17 @@ def baselines(rows: Sequence[Row], judged: Sequence[int]) -> dict[str | int, lis
 
 
 class Score(NamedTuple):
-    """A figure beside what baselines reach, by name. `pause`: minutes of the pause that reaches most, fitted on the labels.
+    """A figure with its interval, as Figure has it, beside what baselines reach, by name.
 
+    `pause_minutes`: of the pause that reaches most, fitted on the labels.
     `skill`: (value - best baseline) / (1 - best baseline); None where the best is above 0.97.
     """
 
-    figure: Figure
+    value: float | None
+    low: float | None
+    high: float | None
     baselines: dict[str, float | None]
-    pause: int | None
+    pause_minutes: int | None
     skill: float | None
 
 
@@ -381,7 +384,7 @@ def scores_of(users: Sequence[Sums], figures: Figures, reached: Mapping[str | in
         skill = None
         if found.value is not None and best <= _TRIVIAL:
             skill = (found.value - best) / (1 - best)
-        scores[name] = Score(found, named, pause, skill)
+        scores[name] = Score(*found, named, pause, skill)
     return scores
 
 

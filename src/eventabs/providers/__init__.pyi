@@ -1,6 +1,6 @@
 from .kinds_and_prices import (
     Price as Price,
-    ProviderConfig as ProviderConfig,
+    Provider as Provider,
     ProviderName as ProviderName,
     kind_of as kind_of,
     open_provider as open_provider,
@@ -24,7 +24,6 @@ from .openai.client import (
 )
 from .openai.endpoint import (
     BatchProfile as BatchProfile,
-    CallLimits as CallLimits,
     Endpoint as Endpoint,
     GrammarField as GrammarField,
     Preset as Preset,
@@ -49,6 +48,7 @@ from .retries_and_rate_limits import (
     OnRetry as OnRetry,
 )
 from .rules import (
+    RulesProvider as RulesProvider,
     load_rules as load_rules,
     rule_events as rule_events,
     shipped_rules as shipped_rules,

@@ -1,25 +1,23 @@
 """The kinds of provider, and what tokens cost. Importing this loads no provider."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from pydantic import BaseModel, Field
 
 from eventabs.shared_records import Counts
 
 if TYPE_CHECKING:
     import asyncio
 
-    from eventabs.interface_language import Language
-    from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
-    from eventabs.providers.ray import RayProvider
     from eventabs.providers.retries_and_rate_limits import Complete, OnCooldown
-    from eventabs.setting_choices import Detail
-    from eventabs.shared_records import EventSource, OnContent, Reply, Request, Vocabulary
+    from eventabs.shared_records import EventSource, OnContent, Reply, Request
 
 _LOOK_SECONDS = 0.1  # between looks whether a machine elsewhere can make a call
 
-# A new kind of provider is one folder or module beside `openai` and `rules`, one name and one line here.
+# A new kind of provider is one folder or module beside `openai` and `rules`, one name and one line here, and opened by runs.
 ProviderName = Literal["openai", "rules"]
 
 
@@ -36,20 +34,6 @@ class Provider(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderConfig:
-    """What a provider is opened with; each kind takes what it needs. `rules`: the text of a rules file."""
-
-    endpoint: "Endpoint"
-    sampling: "Sampling"
-    limits: "CallLimits"
-    rules: str
-    language: "Language"
-    vocabulary: "Vocabulary"
-    detail: "Detail"
-    on_refused: Callable[[frozenset[str]], object] = lambda _: None  # hears what the endpoint does not take
-
-
-@dataclass(frozen=True, slots=True)
 class ProviderKind:
     """What the rest of eventabs needs to know of a kind of provider.
 
@@ -62,27 +46,14 @@ class ProviderKind:
     is_remote: bool
     event_source: "EventSource"
     fingerprint_keys: tuple[str, ...]
-    create: Callable[[ProviderConfig], Provider]
-
-
-def _create_openai(config: ProviderConfig) -> Provider:
-    from eventabs.providers.openai.client import OpenAIProvider  # noqa: PLC0415  loaded when one is opened
-
-    return OpenAIProvider(config.endpoint, config.sampling, config.limits, on_refused=config.on_refused)
-
-
-def _create_rules(config: ProviderConfig) -> Provider:
-    from eventabs.providers.rules import RulesProvider, load_rules  # noqa: PLC0415  as above
-
-    return RulesProvider(load_rules(config.rules, config.language), config.vocabulary, config.detail)
 
 
 _OPENAI_KEYS = (
     *("llm.model", "llm.base_url", "llm.temperature", "llm.seed", "llm.omit", "llm.extra_body"),
     *("llm.constrain", "llm.grammar_field"),
 )
-_OPENAI = ProviderKind("openai", True, "llm", _OPENAI_KEYS, _create_openai)
-_RULES = ProviderKind("rules", False, "rules", ("rules.file",), _create_rules)
+_OPENAI = ProviderKind("openai", True, "llm", _OPENAI_KEYS)
+_RULES = ProviderKind("rules", False, "rules", ("rules.file",))
 KINDS: dict[str, ProviderKind] = {kind.name: kind for kind in (_OPENAI, _RULES)}
 
 
@@ -93,66 +64,65 @@ def kind_of(choice: str, *, model: str = "", preset: str = "") -> ProviderKind:
 
 @asynccontextmanager
 async def open_provider(
-    name: str,
-    config: ProviderConfig,
+    provider: Provider,
+    kind: ProviderKind,
     *,
     closing: "asyncio.Event",
     on_cooldown: "OnCooldown",
-    elsewhere: "RayProvider | None" = None,
+    rpm: int = 0,
+    tpm: int = 0,
+    tries: int = 6,
+    is_ready: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator["Complete"]:
-    """Open the provider of a kind, or `elsewhere` in its place; yield what completes a request. No try starts once `closing` is set.
+    """Open a provider; yield what completes a request in so many `tries`. None starts once `closing` is set, or before `is_ready`.
 
-    `on_cooldown` gets the seconds of each cooldown after a rate limit. Raises ConfigError where the config cannot work; a
-    call raises CallCancelledError or the subclasses of EndpointError.
+    `rpm`, `tpm`: requests and tokens a minute (0: no limit). `on_cooldown` gets the seconds of each cooldown after a rate limit.
+    A call raises CallCancelledError or the subclasses of EndpointError.
     """
-    from eventabs.providers.retries_and_rate_limits import Gate, Pacer, complete_with_retries  # noqa: PLC0415  as above
+    from eventabs.providers.retries_and_rate_limits import Gate, Pacer, complete_with_retries  # noqa: PLC0415  few need it
 
-    kind = kind_of(name)
-    async with aclosing(elsewhere or kind.create(config)) as opened:
+    async with aclosing(provider):
         if not kind.is_remote:
-            yield lambda request, _on_retry, _on_content: opened.complete(request)
+            yield lambda request, _on_retry, _on_content: provider.complete(request)
             return
-        gate = Gate(opened.complete, closing)
-        limits = config.limits
+        gate = Gate(provider.complete, closing)
 
         async def ready() -> None:
-            while elsewhere and not elsewhere.is_ready():
+            while not is_ready():
                 await gate.sleep(_LOOK_SECONDS)
 
-        pace = Pacer(limits.rpm, limits.tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
+        pace = Pacer(rpm, tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
         yield lambda request, on_retry, on_content: complete_with_retries(
-            Gate(lambda sent: opened.complete(sent, on_content), closing).send,
+            Gate(lambda sent: provider.complete(sent, on_content), closing).send,
             request,
             ready=ready,
             pace=pace,
-            tries=limits.tries,
+            tries=tries,
             on_retry=on_retry,
             sleep=gate.sleep,
         )
 
 
 _MILLION: Final = 1_000_000
-_TIERS: Final = ("flex", "batch")  # those that have a factor of their own
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Price of a million tokens at the ordinary tier; None where it is not known.
+class Price(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """Price of a million tokens at the ordinary tier, and what a tier costs against it; None where it is not known.
 
-    Without `cached_input` cached tokens cost what others do. `factors`: of tiers by name; one that is not here costs what
-    the ordinary one does. So a cost is too high rather than too low where something is not known.
+    Without `cached_input` cached tokens cost what others do, and a tier without a factor what the ordinary one does. So a cost is
+    too high rather than too low where something is not known.
     """
 
-    input: float | None
-    output: float | None
-    cached_input: float | None = None
-    factors: Mapping[str, float] = field(default_factory=dict)
+    input: float | None = Field(default=None, ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
+    output: float | None = Field(default=None, ge=0)
+    currency: str = "USD"
+    flex: float | None = Field(default=None, ge=0)
+    batch: float | None = Field(default=None, ge=0)
 
-    @classmethod
-    def of(cls, table: Mapping[str, Any]) -> Self:
-        """Return the price that the table [llm.price] has."""
-        factors = {tier: table[tier] for tier in _TIERS if table.get(tier) is not None}
-        return cls(table["input"], table["output"], table.get("cached_input"), factors)
+    def factor(self, tier: str) -> float | None:
+        """Return what a tier costs against the ordinary one."""
+        return {"flex": self.flex, "batch": self.batch}.get(tier)
 
     def cost(
         self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0, tier: str = ""
@@ -162,7 +132,8 @@ class Price:
             return None
         cached_input = self.input if self.cached_input is None else self.cached_input
         prompt = (prompt_tokens - cached_tokens) * self.input + cached_tokens * cached_input
-        return self.factors.get(tier, 1.0) * (prompt + completion_tokens * self.output) / _MILLION
+        factor = self.factor(tier)
+        return (1.0 if factor is None else factor) * (prompt + completion_tokens * self.output) / _MILLION
 
     def total(self, counts: Counts) -> float | None:
         """Return what all calls of a run cost, each at its tier; None where a price is missing."""

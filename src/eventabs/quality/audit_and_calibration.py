@@ -194,7 +194,7 @@ def _plan(
         else completion,
     )
     llm, is_remote = settings.llm, kind_of(settings.provider).is_remote
-    price = llm.price.of_tokens()
+    price = llm.price
     return AskingPlan(
         invocation=invocation,
         arms=tuple(kept),
@@ -259,7 +259,7 @@ def _limits_left(plan: AskingPlan, arm: Arm) -> dict[str, float]:
     for path in {each.path for each in plan.arms} - {arm.path}:
         with Ledger.watch(path / "ledger.sqlite") as ledger:
             counts, llm = store.count_all(ledger), ledger.meta()["settings"]["llm"]
-        cost += Price.of(llm["price"]).total(counts) or 0.0
+        cost += Price(**llm["price"]).total(counts) or 0.0
         tokens += counts.prompt_tokens + counts.completion_tokens
     left = {"max_cost": max(_LEAST_COST, limits.max_cost - cost)} if limits.max_cost else {}
     return left | (
@@ -337,7 +337,7 @@ def _arm_facts(arm: Arm, shares: Mapping[str, float], own: Mapping[str, float]) 
     return ArmFacts(
         arm=arm,
         counts=counts,
-        cost=Price.of(price).total(counts),
+        cost=Price(**price).total(counts),
         rows=rows or 0,
         kept=sum(shares.values()) / len(shares) if shares else None,
         lacks=None if low is None else max(0.0, -low),

@@ -137,7 +137,7 @@ def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], shap
         model=llm["model"] if kind.is_remote else "",
         host=store.host_of(llm["base_url"]) if kind.is_remote else "",
         counts=counts,
-        cost=Price.of(llm["price"]).total(counts) if kind.is_remote else None,
+        cost=Price(**llm["price"]).total(counts) if kind.is_remote else None,
         currency=llm["price"]["currency"],
         settings=len(store.settings_used(ledger)),
         shape=shape,

@@ -1,5 +1,4 @@
 from .built_from_settings import (
-    CONNECT_SECONDS as CONNECT_SECONDS,
     RunContext as RunContext,
     batch_limits as batch_limits,
     endpoint_of as endpoint_of,
@@ -9,14 +8,12 @@ from .built_from_settings import (
     no_connection_step as no_connection_step,
     no_model_message as no_model_message,
     rules_text as rules_text,
-    sampling_of as sampling_of,
     start_command as start_command,
     template_text as template_text,
     unset_key as unset_key,
 )
 from .columns_by_model import AskedColumns as AskedColumns, ask_columns as ask_columns
 from .estimate import (
-    DenseEstimate as DenseEstimate,
     Estimate as Estimate,
     ExtensionEstimate as ExtensionEstimate,
     describe_input as describe_input,

@@ -31,7 +31,7 @@ from eventabs.prompts import (
     plan,
     prompt_language,
 )
-from eventabs.providers import BatchProfile, CallLimits, Cluster, Complete, Endpoint, ProviderConfig, Sampling
+from eventabs.providers import BatchProfile, Cluster, Complete, Endpoint, Sampling
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer, Progress
 from eventabs.runs.progress_and_limits import ProgressTracker, snapshot
@@ -163,15 +163,8 @@ def _is_constrained(settings: Settings) -> bool:
 
 def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
     """Return the limits of a batch."""
-    budget = settings.budget
-    return BatchLimits(
-        max_input_tokens=budget.max_input_tokens,
-        instructions_tokens=builder.instructions_tokens,
-        max_output_tokens=budget.max_output_tokens,
-        max_users=budget.max_users,
-        max_rows=budget.max_rows,
-        numbers=builder.numbers,
-    )
+    budget = settings.budget.model_dump()
+    return BatchLimits(**budget, instructions_tokens=builder.instructions_tokens, numbers=builder.numbers)
 
 
 def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
@@ -261,7 +254,7 @@ class RunContext:
 
     def tracker(self, earlier_seconds: float = 0.0) -> ProgressTracker:
         """Count what the ledger holds."""
-        price, counts = self.settings.llm.price.of_tokens(), store.count_all(self.ledger)
+        price, counts = self.settings.llm.price, store.count_all(self.ledger)
         return ProgressTracker(price, counts, earlier_seconds=earlier_seconds)
 
     @property
@@ -285,7 +278,6 @@ class RunContext:
         return builder_of(self.settings, self.facts)
 
 
-CONNECT_SECONDS = 10.0  # for the first connection
 WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
 
@@ -315,7 +307,7 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
             "--mode {mode} is for a model, and the built-in rules answer here; set llm.model or --model"
         )
         raise ConfigError(message.format(mode=settings.run.mode))
-    if settings.run.max_cost and settings.llm.price.of_tokens().cost(1, 1) is None:
+    if settings.run.max_cost and settings.llm.price.cost(1, 1) is None:
         message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
         raise ConfigError(message)
 
@@ -336,16 +328,17 @@ def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
             raise ConfigError(message.format(key=key, variable=variable))
 
 
-def endpoint_of(llm: LlmSettings, environment: Mapping[str, str]) -> Endpoint:
-    """Return where requests go, with the key from the environment. Raises ConfigError for a tier that is not there."""
+def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: int = 1) -> Endpoint:
+    """Return where requests go, by so many connections, with the key from the environment. Raises ConfigError for a tier that is not there."""
+    same = ("model", "proxy", "ca_file", "idle_timeout", "call_timeout", "longest_wait")
     return Endpoint(
-        model=llm.model,
+        **llm.model_dump(include={*same}),
         base_url=providers.tier_base_url(providers.find_tier(llm.tier, llm.preset), llm.preset, llm.base_url),
         api_key=environment.get(llm.api_key_env) or None,
         extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
-        proxy=llm.proxy,
-        ca_file=llm.ca_file,
         key_variable=llm.api_key_env,
+        sampling=sampling_of(llm),
+        connections=connections,
     )
 
 
@@ -358,16 +351,14 @@ def sampling_of(llm: LlmSettings) -> Sampling:
 
 def batch_profile(settings: Settings) -> BatchProfile:
     """Return how the batch service is spoken to: as the preset says, else as OpenAI's; with what is set in [batch]."""
-    preset, batch = settings.llm.preset, settings.batch
-    known = (providers.load_preset(preset).batch if preset else None) or BatchProfile()
-    named = {"window": batch.window, "max_requests": batch.max_requests}
+    known = providers.load_preset(settings.llm.preset).batch or BatchProfile()
+    named = settings.batch.model_dump(include={"window", "max_requests"})
     return known.model_copy(update={key: value for key, value in named.items() if value})
 
 
 def no_model_message(preset: str) -> str:
     """Say that a model has to be named, such as the one that the preset suggests."""
-    suggested = providers.load_preset(preset).suggested_model if preset else ""
-    if suggested:
+    if suggested := providers.load_preset(preset).suggested_model:
         message = _("no model is named, and a preset chooses none; set llm.model or --model, such as {model}")
         return message.format(model=suggested)
     return _("no model is named; set llm.model or --model, or use --provider rules")
@@ -375,8 +366,6 @@ def no_model_message(preset: str) -> str:
 
 def start_command(settings: Settings) -> str:
     """Return the command that starts the user's own server with room for a call; "" without a preset that has one."""
-    if not settings.llm.preset:
-        return ""
     call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
     return providers.load_preset(settings.llm.preset).start_command_for(
         settings.llm.model, call_tokens=call_tokens
@@ -388,7 +377,7 @@ async def require_connection(run: RunContext, stop: Stop) -> None:
     settings = run.settings
     while True:
         try:
-            await providers.find_route(endpoint_of(settings.llm, run.environment), seconds=CONNECT_SECONDS)
+            await providers.find_route(endpoint_of(settings.llm, run.environment))
         except providers.UnreachableError as error:
             if not settings.run.wait:
                 message = _("{cause}; {step}")
@@ -432,17 +421,8 @@ def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
 
     One that only the defaults or a preset name may be unset: a server of one's own often wants no key.
     """
-    usual = providers.load_preset(llm.preset).api_key_env if llm.preset else LlmSettings().api_key_env
-    is_chosen = llm.api_key_env != usual
+    is_chosen = llm.api_key_env != providers.load_preset(llm.preset).api_key_env
     return llm.api_key_env if is_chosen and not environment.get(llm.api_key_env) else ""
-
-
-def call_limits(settings: Settings) -> CallLimits:
-    """Return the limits of calls."""
-    llm, run = settings.llm, settings.run
-    times = CONNECT_SECONDS, llm.idle_timeout, llm.call_timeout, llm.longest_wait
-    most = max(run.concurrency, run.max_concurrency) + 1
-    return CallLimits(*times, most, rpm=run.rpm, tpm=run.tpm, tries=run.call_tries)
 
 
 def opened_provider(
@@ -452,39 +432,43 @@ def opened_provider(
 
     `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
     """
-    settings, observer, cluster = run.settings, run.observer, run.cluster
-    language = prompt_language_in(run.facts)
-    config = ProviderConfig(
-        endpoint=endpoint_of(settings.llm, run.environment),
-        sampling=sampling_of(settings.llm),
-        limits=call_limits(settings),
-        rules=run.facts["rules"],
-        language=language,
-        vocabulary=settings.vocabulary.in_force(language),
-        detail=settings.prompt.detail,
-        on_refused=on_refused,
-    )
-    elsewhere = None
-    if cluster is not None:
+    settings, observer, llm, limits = run.settings, run.observer, run.settings.llm, run.settings.run
+    kind = providers.kind_of(settings.provider)
+    connections, is_ready = max(limits.concurrency, limits.max_concurrency) + 1, lambda: True
+    provider: providers.Provider
+    if not kind.is_remote:
+        language = prompt_language_in(run.facts)
+        rules, vocabulary = run.facts["rules"], settings.vocabulary.in_force(language)
+        provider = providers.RulesProvider(
+            providers.load_rules(rules, language), vocabulary, settings.prompt.detail
+        )
+    elif run.cluster is None:
+        endpoint = endpoint_of(llm, run.environment, connections)
+        provider = providers.OpenAIProvider(endpoint, on_refused=on_refused)
+    else:
         public, own = store.public_settings(settings)["llm"], bool(settings.cluster.ray_address)
-        elsewhere = cluster(
-            partial(_provider_on_machine, public, config.sampling, config.limits, active(), own=own),
-            connections=config.limits.max_connections,
-            call_seconds=settings.llm.call_timeout,
+        provider = run.cluster(
+            partial(_provider_on_machine, public, connections, active(), own=own),
+            connections=connections,
+            call_seconds=llm.call_timeout,
             on_refused=on_refused,
             on_machines=lambda count, lost, cause: observer.noted(MachinesChanged(count, lost, cause)),
         )
+        is_ready = provider.is_ready
     return providers.open_provider(
-        settings.provider,
-        config,
+        provider,
+        kind,
         closing=closing,
-        elsewhere=elsewhere,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
+        rpm=limits.rpm,
+        tpm=limits.tpm,
+        tries=limits.call_tries,
+        is_ready=is_ready,
     )
 
 
 def _provider_on_machine(
-    llm: Mapping[str, Any], sampling: Sampling, limits: CallLimits, language: Language, *, own: bool
+    llm: Mapping[str, Any], connections: int, language: Language, *, own: bool
 ) -> "providers.OpenAIProvider":
     """Make the provider of a cluster's machine; runs on that machine, whose environment has key and headers.
 
@@ -493,7 +477,7 @@ def _provider_on_machine(
     activate(language)
     keys = ("extra_headers", *(_CONNECTION if own else ()))
     here = {key: value for key, value in environment_values().get("llm", {}).items() if key in keys}
-    return providers.OpenAIProvider(endpoint_of(LlmSettings(**{**llm, **here}), os.environ), sampling, limits)
+    return providers.OpenAIProvider(endpoint_of(LlmSettings(**{**llm, **here}), os.environ, connections))
 
 
 @asynccontextmanager
@@ -569,14 +553,9 @@ def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
     in_category = (kind.name for kind in vocabulary.types if kind.category == rule.category)
     added = rule.type or rule.added_type or next(in_category, rule.category)
     inherited = {known.name: known.category for known in vocabulary.types}.get(added, "")
-    return MustRule(
-        conditions=conditions,
-        type=rule.type,
-        category=rule.category,
-        added=(added, rule.category or inherited or vocabulary.default_category),
-        min_duration=rule.min_duration,
-        max_duration=rule.max_duration,
-    )
+    category = rule.category or inherited or vocabulary.default_category
+    same = rule.model_dump(include={"type", "category", "min_duration", "max_duration"})
+    return MustRule(conditions=conditions, added=(added, category), **same)
 
 
 def unmet_rules(settings: Settings, language: Language, actions: Iterable[str]) -> Iterator[InputWarning]:

@@ -22,7 +22,7 @@ from eventabs.object_stores import is_address
 from eventabs.prompts import TokenCounter
 from eventabs.providers import kind_of
 from eventabs.replies import without_reasoning
-from eventabs.runs.built_from_settings import call_limits, endpoint_of, require_usable_provider, sampling_of
+from eventabs.runs.built_from_settings import endpoint_of, require_usable_provider
 from eventabs.runs.estimate import opened_export
 from eventabs.runs.intake import STDIN, InputDescription, describe_export, input_paths, refuse_unreadable
 from eventabs.runs.start_resume_reparse import Invocation
@@ -99,8 +99,7 @@ def ask_columns(
     llm, tokens = settings.llm, f"{request.input_tokens:,}"
     host = host_of(llm.base_url)
     on_request(message.format(model=llm.model, host=host, rows=SHOWN_ROWS, path=paths[0], tokens=tokens))
-    endpoint = endpoint_of(llm, invocation.environment)
-    prober = providers.Prober(endpoint, sampling_of(llm), call_limits(settings))
+    prober = providers.Prober(endpoint_of(llm, invocation.environment))
     answer = parsed_columns(asyncio.run(prober.ask(request)).text, header)
     try:
         model, by_model = _read(invocation, answer, paths, beside=values)

@@ -5,7 +5,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -72,27 +72,20 @@ _CASE_TOKENS_A_USER = 100
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
 
 
-class DenseEstimate(NamedTuple):
-    """What the run would take at level `dense`: calls, and tokens of all prompts."""
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """What batches take; `seconds`: until the last of them is answered, `cost`: None without prices."""
 
     batches: int
-    prompt_total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What calls take; `seconds`: until the last of them is answered, `cost`: None without prices."""
-
-    calls: int
     prompt_tokens: int
     expected_output_tokens: int
     seconds: float
     cost: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What `eventabs estimate` shows. Tokens are totals; `cost` is None without prices, and counts no token as cached.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate(Use):
+    """What `eventabs estimate` shows. Tokens are totals; `cost` counts no token as cached.
 
     `cost_cached`: the cost where the endpoint has the `prefix_tokens`, with which every prompt begins, in its cache for all calls
     but the first; None where that changes nothing or is not known. `repriced`: prompts that their length makes dearer.
@@ -106,18 +99,16 @@ class Estimate:
     behaviors: int
     tokens_long: int
     tokens_compact: int
-    tokens_prompt_total: int
-    batches: int
     lower_bound: int
     binds: Bound
-    expected_output_tokens: int
-    seconds: float
-    cost: float | None
     currency: str
     case_batches: dict[int, int]  # batches by the case's rule, by its budget (8,000 and 40,000)
-    dense: DenseEstimate | None  # None: it is in force, or the user's own template does not explain it
-    larger_output_limit: int | None  # an output limit that would save calls, None if none would
-    larger_output_batches: int | None
+    dense: (
+        dict[str, int] | None
+    )  # batches and tokens of all prompts at this level; None: it is in force, or the user's own template does not explain it
+    larger_output: (
+        dict[str, int] | None
+    )  # an output limit that would save calls, and the batches; None if none would
     concurrency: int
     tokens_per_second: float
     max_input_tokens: int
@@ -149,7 +140,7 @@ def _tier(settings: Settings) -> str:
 
 def repriced_above(llm: LlmSettings) -> int | None:
     """Return the tokens of a prompt from which on the vendor has a higher price, None where none is known."""
-    return load_preset(llm.preset).known_model(llm.model).repriced_above if llm.preset else None
+    return load_preset(llm.preset).known_model(llm.model).repriced_above
 
 
 def estimate_run(
@@ -256,32 +247,26 @@ def _estimate(
     batches, prompt_total, outputs = plan_batches(parts, limits, settings)
     use, sizes = _use(settings, prompt_total, outputs), [planned.size for planned in parts]
     bound, binds = lower_bound(sizes, limits)
-    larger_limit, larger_batches = _larger_output_limit(parts, limits, settings, len(batches))
     dense = [plan_batches(other.parts, other.limits, settings)[:2] for other in others]
     alone = sorted((expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True)
     long_prompts = tokens_long + len(alone) * (builder.instructions_tokens - builder.legend_tokens)
-    price, tier = settings.llm.price.of_tokens(), _tier(settings)
+    price, tier = settings.llm.price, _tier(settings)
     # an endpoint can have the equal beginning of all prompts but the first in its cache
-    least = load_preset(settings.llm.preset).least_cached_tokens if settings.llm.preset else 0
+    least = load_preset(settings.llm.preset).least_cached_tokens
     prefix = limits.instructions_tokens
     cacheable = prefix * max(0, len(batches) - 1) if prefix >= least else 0
     return Estimate(
+        **asdict(use),
         users=len(counts),
         behaviors=sum(counts),
         tokens_long=tokens_long,
         tokens_compact=prompt_total - (prefix - builder.legend_tokens) * len(batches),
-        tokens_prompt_total=prompt_total,
-        batches=len(batches),
         lower_bound=bound,
         binds=binds,
-        expected_output_tokens=use.expected_output_tokens,
-        seconds=use.seconds,
-        cost=use.cost,
         currency=settings.llm.price.currency,
         case_batches={budget: _case_batches(counts, budget) for budget in CASE_BUDGETS},
-        dense=next((DenseEstimate(len(plan), tokens) for plan, tokens in dense), None),
-        larger_output_limit=larger_limit,
-        larger_output_batches=larger_batches,
+        dense=next(({"batches": len(plan), "prompt_total": tokens} for plan, tokens in dense), None),
+        larger_output=_larger_output(parts, limits, settings, len(batches)),
         concurrency=settings.run.concurrency,
         tokens_per_second=settings.llm.tokens_per_second,
         max_input_tokens=limits.max_input_tokens,
@@ -320,9 +305,9 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
     return InputWarning("repriced", message.format(**facts))
 
 
-def _larger_output_limit(
+def _larger_output(
     parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings, planned: int
-) -> tuple[int, int] | tuple[None, None]:
+) -> dict[str, int] | None:
     """Return the output limit from which on another limit binds, and the batches under it, if less than `planned`."""
     sizes = [each.size for each in parts]
     output = sum(size.output_tokens for size in sizes)
@@ -330,9 +315,9 @@ def _larger_output_limit(
     needed = -(-output // max(1, others))
     limit = -(-needed // _OUTPUT_STEP) * _OUTPUT_STEP
     if limit <= limits.max_output_tokens:
-        return None, None
+        return None
     batches = len(plan_batches(parts, replace(limits, max_output_tokens=limit), settings).batches)
-    return (limit, batches) if batches < planned else (None, None)
+    return {"limit": limit, "batches": batches} if batches < planned else None
 
 
 def _case_batches(counts: Sequence[int], budget: int) -> int:
@@ -356,23 +341,24 @@ def _use(settings: Settings, prompt_tokens: int, output_tokens: Sequence[int]) -
     for tokens in output_tokens:
         heapq.heapreplace(free, free[0] + tokens / settings.llm.tokens_per_second)
     output = sum(output_tokens)
-    cost = settings.llm.price.of_tokens().cost(prompt_tokens, output, tier=_tier(settings))
-    return Use(len(output_tokens), prompt_tokens, output, max(free), cost)
+    cost = settings.llm.price.cost(prompt_tokens, output, tier=_tier(settings))
+    return Use(
+        batches=len(output_tokens),
+        prompt_tokens=prompt_tokens,
+        expected_output_tokens=output,
+        seconds=max(free),
+        cost=cost,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExtensionEstimate(ExtensionCounts):
+class ExtensionEstimate(ExtensionCounts, Use):
     """What `estimate --extend` shows: what is new in an export, and what all that a run would ask about then costs.
 
     `users`: those who would be asked about, with what waits in the run already. Changes are counted as accepted.
     """
 
     users: int
-    batches: int
-    prompt_tokens: int
-    expected_output_tokens: int
-    seconds: float
-    cost: float | None
     currency: str
     lateness: str
     described: InputDescription
@@ -410,12 +396,8 @@ def estimate_extension(
     use = _use(settings, *plan_batches(parts, limits, settings)[1:])
     return ExtensionEstimate(
         **counts,
+        **asdict(use),
         users=sum(map(bool, pending.values())),
-        batches=use.calls,
-        prompt_tokens=use.prompt_tokens,
-        expected_output_tokens=use.expected_output_tokens,
-        seconds=use.seconds,
-        cost=use.cost,
         currency=settings.llm.price.currency,
         lateness=settings.extend.lateness,
         described=described,

@@ -53,9 +53,9 @@ from eventabs.runs.intake import (
 )
 from eventabs.runs.observer import Extended, ExtensionCounts, Note
 from eventabs.runs.progress_and_limits import FAILURES_FACT
-from eventabs.shared_records import Behavior, Event, Outcome, Part, PartSize, UserLog, row_ranges, rows_in
+from eventabs.shared_records import Behavior, Event, Outcome, Part, UserLog, row_ranges, rows_in
 from eventabs.stop_request import Stop
-from eventabs.store import Ledger
+from eventabs.store import ExtendedUser, Ledger
 
 _SECONDS_A_DAY = 86_400
 _GONE = -1  # the place of a behavior that is not in the log any more
@@ -276,10 +276,10 @@ class GrownLog(NamedTuple):
     ordinals: list[int]
 
     @property
-    def stored_ordinals(self) -> str | None:
-        """The ordinals as the ledger has them."""
+    def stored(self) -> tuple[UserLog, str | None]:
+        """The log and its ordinals as the ledger has them."""
         usual = self.ordinals == list(range(len(self.log.behaviors) + 1))
-        return None if usual else row_ranges(self.ordinals)
+        return self.log, None if usual else row_ranges(self.ordinals)
 
 
 def grown(change: UserChange) -> GrownLog:
@@ -334,16 +334,6 @@ def _ordered(pairs: list[tuple[Behavior, int]], moment: int, seen: UserLog) -> l
     return pairs if left or known != sorted(known) else ordered
 
 
-class PlannedUser(NamedTuple):
-    """A user as an extension leaves it: what is asked about, and what stays; see `extend_user`."""
-
-    grown: GrownLog
-    asked: Sequence[tuple[Part, PartSize]]
-    rows: str = ""
-    kept: Outcome | None = None
-    listed: Sequence[str] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Planner:
     """Plans what an extension of a run asks about, user by user."""
@@ -353,7 +343,7 @@ class Planner:
     builder: PromptBuilder
     limits: BatchLimits
 
-    def plan(self, change: UserChange) -> tuple[PlannedUser | None, Counter[str]]:
+    def plan(self, change: UserChange) -> tuple[ExtendedUser | None, Counter[str]]:
         """Plan what an export changes for a user, None where nothing does, and count it by the names of `ExtensionCounts`."""
         known, changes_log = change.known, bool(change.added or change.removed)
         counts = Counter(
@@ -370,7 +360,7 @@ class Planner:
         new = grown(change)
         outcome = store.known_outcome(self.ledger, new.log.user_id) if known else None
         if outcome is None or not new.log.behaviors:  # a user without an answer is asked about whole
-            return PlannedUser(new, measure_parts(new.log, self.builder, self.limits)), counts
+            return ExtendedUser(*new.stored, measure_parts(new.log, self.builder, self.limits)), counts
         old = known.behaviors if known else ()
         days = {behavior.day for behavior in change.added} | {old[index].day for index in change.removed}
         # and those on which an event lies that has rows on these
@@ -383,14 +373,16 @@ class Planner:
         counts["reopened_days"] = len({new.log.behaviors[row].day for row in again})
         kept = _kept(outcome, new.places, asked, len(new.log.behaviors) - 1)
         if not asked:  # all rows of the days that were touched are gone
-            return PlannedUser(new, (), kept=self._settled(kept)), counts
+            return ExtendedUser(*new.stored, (), kept=self._settled(kept)), counts
         listed, context = self._context(outcome, kept, new, asked)
         for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
             log = replace(new.log, behaviors=tuple(new.log.behaviors[row] for row in rows))
             output = expected_tokens(len(asked), self.builder.answer, self.builder.detail)
             size = self.builder.measure(store.shown(log, rows, kept, journeys))._replace(output_tokens=output)
             if self.limits.hold(size):
-                return PlannedUser(new, [(kept.part, size)], row_ranges(rows), kept, journeys), counts
+                return ExtendedUser(
+                    *new.stored, [(kept.part, size)], row_ranges(rows), kept, journeys
+                ), counts
         return self._with_tail(new, kept, min(asked)), counts
 
     def _context(
@@ -433,7 +425,7 @@ class Planner:
         listed = [journey.id for journey in recent[:_JOURNEYS]]
         return listed, rows | set(lone[: max(_FEWEST_LONE, share)])
 
-    def _with_tail(self, new: GrownLog, kept: Outcome, first: int) -> PlannedUser:
+    def _with_tail(self, new: GrownLog, kept: Outcome, first: int) -> ExtendedUser:
         """Ask about all from the first row on, in pieces, where the rows of one user are too many for a call."""
         for event in sorted(kept.events, key=lambda event: event.behaviors[-1], reverse=True):
             if event.behaviors[0] < first <= event.behaviors[-1]:
@@ -442,9 +434,9 @@ class Planner:
         tail = log_of_part(new.log, Part(user_id, first, last))
         parts = measure_parts(tail, self.builder, self.limits, start=first)
         if not first:
-            return PlannedUser(new, parts)
+            return ExtendedUser(*new.stored, parts)
         stays = _kept(kept, range(last + 1), set(range(first, last + 1)), first - 1)
-        return PlannedUser(new, parts, kept=self._settled(stays))
+        return ExtendedUser(*new.stored, parts, kept=self._settled(stays))
 
     def _settled(self, outcome: Outcome) -> Outcome:
         """Return an outcome whose journeys are what their events make of them."""
@@ -693,11 +685,7 @@ def _planned(
                 user, counted = planner.plan(change._replace(added=added))
                 counts.update(counted)
                 if user:
-                    new, kept = user.grown, user.kept
-                    stored = new.log, new.stored_ordinals, extension["since"]
-                    store.extend_user(
-                        run.ledger, *stored, asked=user.asked, rows=user.rows, kept=kept, listed=user.listed
-                    )
+                    store.extend_user(run.ledger, user, extension["since"])
             counts["too_late_behaviors"] = too_late
             extension = extension | {"counts": dict(counts)}
             run.ledger.set_meta({"extension": extension})

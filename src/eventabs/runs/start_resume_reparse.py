@@ -368,16 +368,8 @@ def begin_run(
             facts["paths"] = stored_paths(named)
             with closing(Ledger.create(directory.ledger, facts)) as ledger:
                 remember_run(facts["run_id"], settings)
-                run = RunContext(
-                    directory,
-                    ledger,
-                    settings,
-                    invocation.environment,
-                    observer,
-                    facts,
-                    settings.run.limit,
-                    named,
-                )
+                known = directory, ledger, settings, invocation.environment, observer, facts
+                run = RunContext(*known, settings.run.limit, named)
                 try:
                     yield run
                 except (ConfigError, InputError):
@@ -424,16 +416,8 @@ def reopen_run(
         with watch(directory, settings) as observer:
             # a trial under --limit goes on with all users: the first limit no longer counts
             most_users = int(invocation.flags.get("run", {}).get("limit", 0))
-            run = RunContext(
-                directory,
-                ledger,
-                settings,
-                invocation.environment,
-                observer,
-                facts,
-                most_users,
-                inputs or settings.input.paths,
-            )
+            known = directory, ledger, settings, invocation.environment, observer, facts
+            run = RunContext(*known, most_users, inputs or settings.input.paths)
             # costs are shown by the prices of today from now on, also where no config is at hand
             stored, prices = facts["settings"], store.public_settings(settings)["llm"]["price"]
             if stored["llm"].get("price") != prices:

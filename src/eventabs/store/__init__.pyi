@@ -24,6 +24,7 @@ from .ledger import (
 )
 from .ledger_queries import (
     ANSWER_FIGURES as ANSWER_FIGURES,
+    ExtendedUser as ExtendedUser,
     Job as Job,
     JobState as JobState,
     RowsOfUser as RowsOfUser,
@@ -51,7 +52,7 @@ from .ledger_queries import (
     give_up_written as give_up_written,
     goal_of as goal_of,
     has_answers as has_answers,
-    job_requests as job_requests,
+    job_request as job_request,
     journeys_of as journeys_of,
     known_outcome as known_outcome,
     made_of as made_of,

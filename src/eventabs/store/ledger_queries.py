@@ -451,14 +451,11 @@ def awaited_tokens(ledger: Ledger) -> tuple[int, int]:
     return awaited
 
 
-def job_requests(
-    ledger: Ledger, job_id: int | None = None
-) -> Iterator[tuple[int, dict[str, Any], tuple[Message, ...]]]:
-    """Yield the requests whose answers are awaited, in order of their calls, one at a time: call, body without messages, messages."""
-    for call_id in unanswered(ledger, job_id):
-        request = "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?"
-        ((body, messages),) = ledger.rows(request, call_id)
-        yield call_id, unpack_json(body), unpack_messages(messages)
+def job_request(ledger: Ledger, call_id: int) -> tuple[dict[str, Any], tuple[Message, ...]]:
+    """Return the request of a call that is part of a job: its body without messages, and these."""
+    request = "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?"
+    ((body, messages),) = ledger.rows(request, call_id)
+    return unpack_json(body), unpack_messages(messages)
 
 
 def call_status(ledger: Ledger, call_id: int) -> str | None:
@@ -556,22 +553,24 @@ def begin_changes(ledger: Ledger, *, anew: bool) -> None:
     )
 
 
-def extend_user(
-    ledger: Ledger,
-    log: UserLog,
-    ordinals: str | None,
-    since: int,
-    *,
-    asked: Sequence[tuple[Part, PartSize]],
-    rows: str = "",
-    kept: Outcome | None = None,
-    listed: Sequence[str] = (),
-) -> None:
-    """Write down what an extension makes of a user: what is asked about, and what was kept of its outcome.
+class ExtendedUser(NamedTuple):
+    """A user as an extension leaves it: the log with its ordinals, what is asked about, and what was kept of its outcome.
 
     With `rows`, these of the whole user are asked about, beside the `listed` journeys, and the answer joins what was kept; without,
     what was kept is done.
     """
+
+    log: UserLog
+    ordinals: str | None
+    asked: Sequence[tuple[Part, PartSize]]
+    rows: str = ""
+    kept: Outcome | None = None
+    listed: Sequence[str] = ()
+
+
+def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
+    """Write down what an extension makes of a user; `since`: the last call before."""
+    log, ordinals, asked, rows, kept, listed = user
     user_id, last = log.user_id, len(log.behaviors) - 1
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     before = current_of(ledger, user_id, states[0][0] if states else None)

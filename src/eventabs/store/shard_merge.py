@@ -106,7 +106,7 @@ def merge(
                 facts,
                 counts,
                 status=facts["status"],
-                cost=Price.of(facts["settings"]["llm"]["price"]).total(counts),
+                cost=Price(**facts["settings"]["llm"]["price"]).total(counts),
                 batches_left=max(0, facts["progress"]["batches_total"] - counts.batches_done),
                 shards=[
                     {"shard": each["shard"], "path": each["out"], "status": each["status"]}

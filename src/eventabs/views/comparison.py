@@ -2,35 +2,22 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from eventabs.inspection import batch_tables
+from eventabs.inspection import Table, batch_tables
 from eventabs.interface_language import gettext as _
 from eventabs.measures import GROUPS, SHAPE_FIGURES, share
 from eventabs.quality import ComparedRun, Comparison, Side, UserPair
-from eventabs.shared_records import Counts
 from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import NARROW
 from eventabs.views.output_streams import encode, one_line, picked, print_line
-from eventabs.views.quality import (
-    answer_fields,
-    answer_tables,
-    decimals,
-    figure_table,
-    print_scores,
-    print_tables,
-    score_fields,
-    score_tables,
-    shape_fields,
-    shape_names,
-)
+from eventabs.views.quality import answer_fields, score_tables, shape_fields, shape_names
 from eventabs.views.report.page import colors_of, render_page
+from eventabs.views.sections import Section, beside, decimals, print_section
 from eventabs.views.status_and_summary import event_text
 from eventabs.views.words_and_figures import count, money
 
@@ -45,32 +32,42 @@ _MOST_ROWS: Final = 300  # of a user, on a page
 
 def render_comparison(console: Console, comparison: Comparison, *, most: int) -> None:
     """Print what differs in the settings, the figures, and `most` users side by side."""
-    for line in _headlines(comparison):
-        print_line(console, line, style="bold")
-    console.print()
-    settings = (
-        (key, *(_cut(value, _MOST_SHOWN) for value in values)) for key, *values in comparison.settings
-    )
-    kept = (_("Stays, of a user's"), _("value"), _("exact bound, 95 %"))
-    types = (_("Type in A"), _("in B, of the same behaviors"), _("behaviors"))
-    print_tables(
-        console,
-        figure_table((_("Setting"), *RUN_NAMES), settings, words=RUN_NAMES),
-        figure_table(kept, _kept_rows(comparison)),
-    )
-    print_scores(console, comparison.scores)
-    print_tables(
-        console,
-        figure_table((_("Each run"), *RUN_NAMES, _("change")), _run_rows(comparison)),
-        figure_table(types, comparison.types[:_MOST_TYPES], words=types[1:2]),
-        *answer_tables(_by_model(comparison)),
-    )
+    section = _section(comparison, _MOST_SHOWN)
+    print_section(console, section._replace(notes=()))
     for pair in comparison.most_different[:most]:
         _print_user(console, pair)
-    if comparison.most_different[:most]:
-        print_line(console, _legend())
-    for line in _notes(comparison):
-        print_line(console, line)
+    notes = [_legend()] if comparison.most_different[:most] else []
+    print_section(console, Section((), [*notes, *section.notes]))
+
+
+def _section(comparison: Comparison, most: int) -> Section:
+    """Return all but the users. `most`: characters of a setting that are shown."""
+    both = tuple(zip(RUN_NAMES, (comparison.first, comparison.second), strict=True))
+    headlines = []
+    for name, run in both:
+        model = f"{run.model} @ {run.host}" if run.model else run.provider
+        headlines.append(_("{run}: {model}, {out}").format(run=name, model=model, out=run.out))
+    kept = {"rows": _("rows, with event or journey and its type"), "journeys": _("journeys found whole")}
+    settings = [(key, *(_cut(value, most) for value in values)) for key, *values in comparison.settings]
+    stays = [
+        (kept[key], decimals(figure.value), messages.at_least(figure.low))
+        for key, figure in comparison.kept.items()
+    ]
+    other = _("in B, of the same behaviors")
+    # the built-in rules do not see who else is in a batch
+    by_model = {name: run.counts for name, run in both if run.model}
+    return Section(
+        [
+            Table(_("Setting"), ("", *RUN_NAMES), settings, words=RUN_NAMES),
+            Table(_("Stays, of a user's"), ("", _("value"), _("exact bound, 95 %")), stays),
+            *score_tables(comparison.scores),
+            Table(_("Each run"), ("", *RUN_NAMES, _("change")), list(_run_rows(comparison))),
+            Table(_("Type in A"), ("", other, _("behaviors")), comparison.types[:_MOST_TYPES], words=[other]),
+            *batch_tables(by_model),
+        ],
+        list(_notes(comparison)),
+        headlines,
+    )
 
 
 def comparison_json(comparison: Comparison) -> str:
@@ -84,10 +81,8 @@ def comparison_json(comparison: Comparison) -> str:
             "a": _run_fields(comparison.first),
             "b": _run_fields(comparison.second),
             "settings": [{"key": key, "a": ours, "b": theirs} for key, ours, theirs in comparison.settings],
-            **{
-                key: score_fields(comparison.scores, kind)
-                for key, kind in (("figures", "groups"), ("wholes", "wholes"), ("journeys", "journeys"))
-            },
+            "figures": comparison.scores.get("groups", {}),
+            **{kind: comparison.scores.get(kind, {}) for kind in ("wholes", "journeys")},
             "kept": comparison.kept,
             "drawn": _drawn(comparison),
             "types": [
@@ -116,44 +111,16 @@ def render_comparison_page(comparison: Comparison) -> str:
         "comparison.html.j2",
         ["pages.css"],
         ["chosen.js"],
-        headlines=list(_headlines(comparison)),
-        settings=[
-            (key, *(_cut(value, _MOST_ON_PAGE) for value in values)) for key, *values in comparison.settings
-        ],
-        kept=list(_kept_rows(comparison)),
-        scores=list(score_tables(comparison.scores)),
-        runs=list(_run_rows(comparison)),
-        answers=batch_tables(_by_model(comparison)),
-        types=comparison.types[:_MOST_TYPES],
+        section=_section(comparison, _MOST_ON_PAGE),
         mark=_legend(),
         users=[(pair.user_id, _user_line(pair), lines) for pair, lines in pairs],
-        chosen=[(pair.user_id, pair.user_id) for pair, _drawn in pairs],
-        types_drawn=names,
+        types=names,
         colors=dict.fromkeys(names, "") | colors_of(names),
-        notes=list(_notes(comparison)),
     )
-
-
-def _headlines(comparison: Comparison) -> Iterator[str]:
-    for name, run in zip(RUN_NAMES, (comparison.first, comparison.second), strict=True):
-        what = f"{run.model} @ {run.host}" if run.model else run.provider
-        yield _("{run}: {model}, {out}").format(run=name, model=what, out=run.out)
 
 
 def _cut(value: str, most: int) -> str:
     return one_line(value if len(value) <= most else f"{value[:most]} …") or "-"
-
-
-def _kept_rows(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
-    names = {"rows": _("rows, with event or journey and its type"), "journeys": _("journeys found whole")}
-    for key, figure in comparison.kept.items():
-        yield names[key], decimals(figure.value), messages.at_least(figure.low)
-
-
-def _by_model(comparison: Comparison) -> dict[str, Counts]:
-    """Return the counts of the runs that called a model: the built-in rules do not see who else is in a batch."""
-    both = zip(RUN_NAMES, (comparison.first, comparison.second), strict=True)
-    return {name: run.counts for name, run in both if run.model}
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
@@ -164,14 +131,13 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         yield message.format(**dict(zip(("a", "b", "both"), map(messages.users, users), strict=True)))
     if comparison.other_rows:
         message = _("{users} with other behaviors in A than in B: matched by time and content")
-        yield message.format(users=messages.users(comparison.other_rows))
+        yield messages.filled(message, comparison.other_rows)
     for name, run in zip(RUN_NAMES, (first, second), strict=True):
         if left_out := run.counts.done - comparison.users:
-            message = _("{users} that only {run} has done are left out")
-            yield message.format(users=messages.users(left_out), run=name)
+            yield messages.filled(_("{users} that only {run} has done are left out"), left_out, run=name)
         if run.counts.pending:
             message = _("{run} is not complete: {users} still to do")
-            yield message.format(users=messages.users(run.counts.pending), run=name)
+            yield messages.filled(message, run.counts.pending, run=name)
         if run.settings > 1:
             message = _("{run} was done under {number} different settings; shown are the last ones")
             yield message.format(run=name, number=run.settings)
@@ -184,7 +150,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
 
 
 def _drawn(comparison: Comparison) -> str | None:
-    if all(score.figure.low is None for score in comparison.scores["groups"].values()):
+    if all(score.low is None for score in comparison.scores["groups"].values()):
         return None
     return "groups" if comparison.users > GROUPS else "users"
 
@@ -198,24 +164,19 @@ _RUN_KEYS: Final = (
     " prompt_tokens completion_tokens"
 )
 _LEAST_MOVED: Final = 0.05  # percent, that are shown
-_TENTHS, _HUNDREDTHS = "{:,.1f}".format, "{:,.2f}".format
 
 
-def _run_rows(comparison: Comparison) -> Iterator[tuple[str, str, str, str]]:
+def _run_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     """Yield each figure: its name, what it is in A and in B, and by what share B is above A or below."""
-    both = comparison.first, comparison.second
-    for (name, before, written), (_name, after, _written) in zip(
-        *(_figures(run, both) for run in both), strict=True
-    ):
-        yield name, _shown(before, written), _shown(after, written), _change(before, after)
-    if both[0].model or both[1].model:
-        costs = [_shown(run.cost, partial(money, currency=run.currency)) for run in both]
-        is_one_currency = both[0].currency == both[1].currency
-        yield _("cost"), costs[0], costs[1], _change(both[0].cost, both[1].cost) if is_one_currency else ""
-
-
-def _shown(value: float | None, written: Callable[[Any], str]) -> str:
-    return "-" if value is None else written(value)
+    first, second = both = comparison.first, comparison.second
+    for (name, before, written, always), (_name, after, *_same) in zip(*map(_figures, both), strict=True):
+        if always or before or after:
+            shown = ("-" if value is None else written(value) for value in (before, after))
+            yield name, *shown, _change(before, after)
+    if first.model or second.model:
+        costs = ("-" if run.cost is None else money(run.cost, run.currency) for run in both)
+        is_one_currency = first.currency == second.currency
+        yield _("cost"), *costs, _change(first.cost, second.cost) if is_one_currency else ""
 
 
 def _change(before: float | None, after: float | None) -> str:
@@ -226,35 +187,27 @@ def _change(before: float | None, after: float | None) -> str:
     return f"{moved:+,.1f} %" if abs(moved) >= _LEAST_MOVED else ""
 
 
-def _figures(
-    run: ComparedRun, both: tuple[ComparedRun, ComparedRun]
-) -> Iterator[tuple[str, float | None, Callable[[Any], str]]]:
-    """Yield what is counted in a run, and how it is written; faults and tokens only where one of both has some."""
+def _figures(run: ComparedRun) -> Iterator[tuple[str, float | None, Callable[[Any], str], bool]]:
+    """Yield what is counted in a run, how it is written, and whether it is shown where neither run has some."""
     counts = run.counts
-    yield _("users done"), counts.done, count
-    yield _("events"), counts.events, count
-    yield _("journeys"), counts.journeys, count
+    yield _("users done"), counts.done, count, True
+    yield _("events"), counts.events, count, True
+    yield _("journeys"), counts.journeys, count, True
     for key, name in shape_names().items():
-        yield name, SHAPE_FIGURES[key](run.shape), _HUNDREDTHS if key in _NUMBERS else decimals
-    yield _("minor rows"), share(counts.minor, counts.answered), decimals
-    yield _("unplaced rows"), share(counts.unplaced, counts.answered), decimals
-    faults = {
-        "misfiled": _("rows under another user's header"),
-        "repeated": _("rows named twice"),
-        "outside": _("events with types outside the vocabulary"),
-        "missed": _("missed events added by rule"),
-    }
-    for key, name in faults.items():
-        if any(getattr(each.counts, key) for each in both):
-            yield name, getattr(counts, key), count
-    yield _("calls"), counts.calls, count
-    if any(each.model for each in both):
-        yield _("prompt tokens"), counts.prompt_tokens, count
-        yield _("prompt tokens a user"), share(counts.prompt_tokens, counts.done), _TENTHS
-        yield _("prompt tokens an event"), share(counts.prompt_tokens, counts.events), _TENTHS
-        yield _("completion tokens"), counts.completion_tokens, count
-        yield _("completion tokens a user"), share(counts.completion_tokens, counts.done), _TENTHS
-        yield _("completion tokens an event"), share(counts.completion_tokens, counts.events), _TENTHS
+        yield name, SHAPE_FIGURES[key](run.shape), "{:,.2f}".format if key in _NUMBERS else decimals, True
+    yield _("minor rows"), share(counts.minor, counts.answered), decimals, True
+    yield _("unplaced rows"), share(counts.unplaced, counts.answered), decimals, True
+    yield _("rows under another user's header"), counts.misfiled, count, False
+    yield _("rows named twice"), counts.repeated, count, False
+    yield _("events with types outside the vocabulary"), counts.outside, count, False
+    yield _("missed events added by rule"), counts.missed, count, False
+    yield _("calls"), counts.calls, count, True
+    prompt = _("prompt tokens"), _("prompt tokens a user"), _("prompt tokens an event")
+    completion = _("completion tokens"), _("completion tokens a user"), _("completion tokens an event")
+    for names, tokens in ((prompt, counts.prompt_tokens), (completion, counts.completion_tokens)):
+        yield names[0], tokens, count, False
+        yield names[1], share(tokens, counts.done), "{:,.1f}".format, False
+        yield names[2], share(tokens, counts.events), "{:,.1f}".format, False
 
 
 def _run_fields(run: ComparedRun) -> dict[str, Any]:
@@ -289,19 +242,15 @@ def _print_user(console: Console, pair: UserPair) -> None:
     print_line(console, _user_line(pair), style="bold")
     lines = _lines(pair)
     side_by_side = console.width >= NARROW
-    table = Table.grid(padding=(0, 1, 0, 0), expand=True)
-    table.add_column(width=1, style="bold yellow")
-    for name in (_("behaviors"), *RUN_NAMES) if side_by_side else ("",):
-        table.add_column(Text(name, style="dim"), ratio=1, overflow="fold")
-    table.show_header = side_by_side
+    table = beside([_("behaviors"), *RUN_NAMES] if side_by_side else [""])
     for day, of_day in groupby(lines[:_MOST_LINES], key=lambda line: line.day):
         table.add_row("", Text(one_line(day), style="bold"))
         for line in of_day:
-            cells_shown = [Text(line.text), *map(Text, line.events)]
+            cells = [line.text, *line.events]
             if not side_by_side:
-                told = (f"  {name} {text}" for name, text in zip(RUN_NAMES, line.events, strict=True) if text)
-                cells_shown = [Text("\n".join((line.text, *told)))]
-            table.add_row(DIFFERS if line.differs else "", *cells_shown)
+                told = zip(RUN_NAMES, line.events, strict=True)
+                cells = ["\n".join((line.text, *(f"  {name} {text}" for name, text in told if text)))]
+            table.add_row(DIFFERS if line.differs else "", *map(Text, cells))
     console.print(table)
     if (left_out := len(lines) - _MOST_LINES) > 0:
         print_line(console, _("{count} more rows; the page of --output has them").format(count=left_out))
@@ -310,14 +259,10 @@ def _print_user(console: Console, pair: UserPair) -> None:
 
 def _user_line(pair: UserPair) -> str:
     equal = len(pair.first.events) - len(pair.first.unequal)
-    facts = (
-        messages.behaviors(len(pair.lines)),
-        *(
-            _("{events} in {run}").format(events=messages.events(len(side.events)), run=name)
-            for name, side in zip(RUN_NAMES, (pair.first, pair.second), strict=True)
-        ),
-        _("{number} equal").format(number=count(equal)),
-    )
+    facts = [messages.behaviors(len(pair.lines))]
+    for name, side in zip(RUN_NAMES, (pair.first, pair.second), strict=True):
+        facts.append(messages.filled(_("{events} in {run}"), len(side.events), run=name))
+    facts.append(_("{number} equal").format(number=count(equal)))
     return _("{state}: {facts}").format(state=pair.user_id, facts=messages.listed(facts))
 
 

@@ -1,24 +1,24 @@
 """What is shown before a run: an estimate, what was understood of an input, the findings of `eventabs check`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import get_args
 
+from rich import table as grid
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from eventabs.check_before_run import REQUEST_SECONDS, CheckReport, Finding, OnFinding, Section, State
-from eventabs.ingest import FileMapping
+from eventabs.inspection import Table
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.runs import AskedColumns, Estimate, ExtensionEstimate, InputDescription
 from eventabs.shared_records import STANDARD_TIER, InputWarning, Request
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_line, rounded
-from eventabs.views.quality import Cell, figure_table
+from eventabs.views.sections import drawn, labelled
 from eventabs.views.words_and_figures import count, duration, joined, money, share
 
 _LEAST_WIDTH = 80
@@ -29,16 +29,17 @@ _JSON_KEYS = (
     " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
     " schemas columns warnings tier prefix_tokens cost_cached linking_calls"
 )
+_USE_KEYS = "calls prompt_tokens expected_output_tokens seconds cost"
 
 
 def render_estimate(console: Console, estimate: Estimate) -> None:
     """Print what was understood of the input, what it holds, its tokens, the batches and what the run would cost."""
     _render_notes(console, estimate, warnings=False)
     print_line(console, "")
-    for columns, rows in _tables(estimate):
-        table = figure_table(columns, rows, least=_WIDTHS)
+    for table in _tables(estimate):
         # figures are never cut: in a narrower terminal the rows fold
-        console.print(table, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
+        shown = drawn(table, least=_WIDTHS)
+        console.print(shown, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
     for line in _said(estimate):
         print_line(console, line)
     _render_notes(console, estimate, warnings=True)
@@ -52,28 +53,24 @@ def render_extension(console: Console, estimate: ExtensionEstimate) -> None:
     for note in estimate.described.notes():
         print_line(console, messages.noted(note), style="dim")
     print_line(console, "")
-    for fact in messages.news(estimate.new_users, estimate.extended_users, estimate.new_behaviors):
+    for fact in messages.news(estimate):
         print_line(console, fact)
-    if estimate.late_behaviors:
-        print_line(console, _("{count} of them late").format(count=count(estimate.late_behaviors)))
-    if estimate.reopened_behaviors:
-        print_line(console, messages.asked_about_again(estimate.reopened_behaviors, estimate.reopened_days))
     if estimate.too_late_behaviors:
-        print_line(console, messages.too_late(estimate.too_late_behaviors, estimate.lateness), style="yellow")
+        print_line(console, messages.too_late(estimate), style="yellow")
     if estimate.changed_behaviors or estimate.gone_behaviors:
-        changed = messages.changed_and_gone(estimate.changed_behaviors, estimate.gone_behaviors)
         template = _("{changed}: extend refuses that without --accept-changes; counted here as accepted")
-        print_line(console, template.format(changed=changed), style="yellow")
+        print_line(console, template.format(changed=messages.changed_and_gone(estimate)), style="yellow")
     cost = _("unknown; set input and output prices under [llm.price] of the config")
     if estimate.cost is not None:
         cost = money(estimate.cost, estimate.currency)
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_row(_("calls"), count(estimate.batches))
-    table.add_row(_("input tokens"), count(estimate.prompt_tokens))
-    table.add_row(_("expected output tokens"), count(estimate.expected_output_tokens))
-    table.add_row(_("time"), duration(estimate.seconds))
-    table.add_row(_("cost"), cost)
-    console.print("", table, "", sep="\n")
+    rows = (
+        (_("calls"), count(estimate.batches)),
+        (_("input tokens"), count(estimate.prompt_tokens)),
+        (_("expected output tokens"), count(estimate.expected_output_tokens)),
+        (_("time"), duration(estimate.seconds)),
+        (_("cost"), cost),
+    )
+    console.print("", labelled(rows), "", sep="\n")
     users_a_batch = estimate.users / max(1, estimate.batches)
     print_line(console, messages.plan_line(estimate.batches, users_a_batch), style="bold")
 
@@ -94,20 +91,20 @@ def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> No
 
 def estimate_json(estimate: Estimate) -> str:
     """Return the object that estimate prints with --json."""
-    limit, unpacked = estimate.larger_output_limit, estimate.unpacked
-    described = estimate.described.facts()
+    unpacked, described = estimate.unpacked, estimate.described.facts()
     fields = {
         "users_in_input": estimate.described.read.users,
         "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
         "tokens": {
             "long": estimate.tokens_long,
             "compact": estimate.tokens_compact,
-            "prompt_total": estimate.tokens_prompt_total,
+            "prompt_total": estimate.prompt_tokens,
         },
         "seconds": round(estimate.seconds, 1),
         "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
-        "larger_output": limit and {"limit": limit, "batches": estimate.larger_output_batches},
-        "unpacked": asdict(unpacked) | {"seconds": round(unpacked.seconds, 1)},
+        "unpacked": picked(
+            _USE_KEYS, {"calls": unpacked.batches, "seconds": round(unpacked.seconds, 1)}, unpacked
+        ),
     }
     return encode(picked(_JSON_KEYS, fields, described, estimate, estimate.described.read))
 
@@ -129,41 +126,39 @@ def prompt_json(request: Request) -> str:
     return encode(body)
 
 
-def _tables(estimate: Estimate) -> Iterator[tuple[tuple[str, ...], Iterable[Sequence[Cell]]]]:
-    """Yield the columns and rows of what the input holds, its tokens, the batches, and the plan beside one user a call."""
-    yield (_("Input"), _("total"), _("a user")), _input(estimate)
+def _tables(estimate: Estimate) -> Iterator[Table]:
+    """Yield what the input holds, its tokens, the batches, and the plan beside one user a call."""
+    yield Table(_("Input"), ("", _("total"), _("a user")), list(_input(estimate)))
     long = estimate.tokens_long
     tokens = (
         (_("long lines"), long),
         (_("numbered lines"), estimate.tokens_compact),
-        (_("all that is sent"), estimate.tokens_prompt_total),
+        (_("all that is sent"), estimate.prompt_tokens),
     )
-    yield (
-        (_("Input tokens"), _("total"), _("a behavior"), _("ratio")),
-        [
-            (label, number, _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
-            for label, number in tokens
-        ],
-    )
+    rows = [
+        (label, number, _mean(number, estimate.behaviors), f"{number / long:.2f}" if long else "-")
+        for label, number in tokens
+    ]
+    yield Table(_("Input tokens"), ("", _("total"), _("a behavior"), _("ratio")), rows)
     plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
     means = [(label, batches, _mean(estimate.users, batches)) for label, batches in plans]
-    yield (_("Batches"), _("batches"), _("users a batch")), means
+    yield Table(_("Batches"), ("", _("batches"), _("users a batch")), means)
     if not estimate.batches:
         return
     other = estimate.unpacked  # both follow from the input, neither was run
-    rows: list[Sequence[Cell]] = [
-        (_("calls"), other.calls, estimate.batches),
-        (_("input tokens"), other.prompt_tokens, estimate.tokens_prompt_total),
+    beside: list[tuple[str, str | int, str | int]] = [
+        (_("calls"), other.batches, estimate.batches),
+        (_("input tokens"), other.prompt_tokens, estimate.prompt_tokens),
         (_("expected output tokens"), other.expected_output_tokens, estimate.expected_output_tokens),
         (_("time"), duration(other.seconds), duration(estimate.seconds)),
     ]
     if other.cost is not None and estimate.cost is not None:
         costs = money(other.cost, estimate.currency), money(estimate.cost, estimate.currency)
-        rows.append((_("cost"), *costs))
-    yield (_("Computed, not measured"), _("without packing"), _("this plan")), rows
+        beside.append((_("cost"), *costs))
+    yield Table(_("Computed, not measured"), ("", _("without packing"), _("this plan")), beside)
 
 
-def _input(estimate: Estimate) -> Iterator[Sequence[Cell]]:
+def _input(estimate: Estimate) -> Iterator[tuple[str | int, ...]]:
     read = estimate.described.read
     yield _("users"), estimate.users
     if estimate.users < read.users:
@@ -208,16 +203,15 @@ def _said(estimate: Estimate) -> Iterator[str]:
         yield ngettext(
             "--compaction dense: {count} batch, {tokens} input tokens",
             "--compaction dense: {count} batches, {tokens} input tokens",
-            dense.batches,
-        ).format(tokens=count(dense.prompt_total))
-    larger = estimate.larger_output_batches
-    if estimate.larger_output_limit is not None and larger is not None:
+            dense["batches"],
+        ).format(tokens=count(dense["prompt_total"]))
+    if larger := estimate.larger_output:
         yield ngettext(
             "--max-output-tokens {limit} instead of {present}: {count} batch instead of {now}",
             "--max-output-tokens {limit} instead of {present}: {count} batches instead of {now}",
-            larger,
+            larger["batches"],
         ).format(
-            limit=estimate.larger_output_limit,
+            limit=larger["limit"],
             present=estimate.max_output_tokens,
             now=count(estimate.batches),
         )
@@ -239,13 +233,13 @@ def _cost(estimate: Estimate) -> str:
     is_usual = estimate.tier == STANDARD_TIER
     template = _("Cost: about {cost}") if is_usual else _("Cost: about {cost} at tier {tier}")
     cost = template.format(cost=money(estimate.cost, estimate.currency), tier=estimate.tier)
-    if estimate.cost_cached is None:
-        return cost
-    cached = _(
-        "{cost}; {less} if the endpoint has the {tokens} tokens in its cache that every prompt begins with"
-    )
-    less = money(estimate.cost_cached, estimate.currency)
-    return cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
+    if estimate.cost_cached is not None:
+        cached = _(
+            "{cost}; {less} if the endpoint has the {tokens} tokens in its cache that every prompt begins with"
+        )
+        less = money(estimate.cost_cached, estimate.currency)
+        cost = cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
+    return cost
 
 
 _COLUMNS_KEYS = (
@@ -258,10 +252,30 @@ _LISTED = 20  # columns without a role, and files
 def render_columns(console: Console, described: InputDescription) -> None:
     """Print the roles with their columns, rows beside the lines that they become, warnings, and TOML to copy."""
     print_line(console, messages.noted(described.read))
+    of_several = len(described.mappings) > 1
     for mapping in described.mappings:
-        _render_mapping(console, mapping, of_several=len(described.mappings) > 1)
+        of = ngettext("Of the first {count} row", "Of the first {count} rows", mapping.sampled)
+        rows = [
+            (role, name, mapping.filled[role], share(mapping.filled[role], mapping.sampled))
+            for role, name in mapping.columns.items()
+        ]
+        print_line(console, "")
+        if mapping.schema:
+            print_line(console, _("Schema: {schema}").format(schema=mapping.schema))
+        if of_several:
+            print_line(console, _("Files: {files}").format(files=_listed(mapping.files)))
+        console.print(drawn(Table("", (_("Role"), _("Column"), of, ""), rows, words=[_("Column")])))
+        if mapping.unused:
+            unused = _("Without a role: {columns}").format(columns=_listed(mapping.unused))
+            print_line(console, unused, style="dim")
     if described.rows:
-        console.print("", _rows(described), sep="\n")
+        table = grid.Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=True)
+        table.add_column(_("Line"), justify="right", no_wrap=True)
+        table.add_column(_("In the file"), overflow="fold", ratio=3, max_width=100)
+        table.add_column(_("What it becomes"), overflow="fold", ratio=2)
+        for row in described.rows:
+            table.add_row(count(row.line), one_line(row.text), Text(one_line(row.becomes), style="bold"))
+        console.print("", table, sep="\n")
     if described.warnings:
         print_line(console, "")
     for warning in described.warnings:
@@ -287,7 +301,7 @@ def render_asked(console: Console, asked: AskedColumns) -> None:
         print_line(console, _("Both read the same users, times, durations and actions."), style="green")
     elif asked.differences:
         columns = (_("They differ in"), _("rows"), _("first line"), *titles)
-        console.print(figure_table(columns, asked.differences, words=titles))
+        console.print(drawn(Table("", columns, asked.differences, words=titles)))
     for doubt in asked.model.doubts:
         print_line(console, _("Not sound by the model: {doubt}").format(doubt=doubt), style="yellow")
     print_line(console, _("To write one to the config file: --write model, or --write values"))
@@ -298,35 +312,6 @@ def columns_json(described: InputDescription) -> str:
     read = described.read
     fields = described.facts() | {"rejects": read.reasons, "files": described.mappings}
     return encode(picked(_COLUMNS_KEYS, fields, read, described))
-
-
-def _render_mapping(console: Console, mapping: FileMapping, *, of_several: bool) -> None:
-    of = ngettext("Of the first {count} row", "Of the first {count} rows", mapping.sampled)
-    columns = (_("Role"), _("Column"), of, "")
-    rows = (
-        (role, name, mapping.filled[role], share(mapping.filled[role], mapping.sampled))
-        for role, name in mapping.columns.items()
-    )
-    print_line(console, "")
-    if mapping.schema:
-        print_line(console, _("Schema: {schema}").format(schema=mapping.schema))
-    if of_several:
-        print_line(console, _("Files: {files}").format(files=_listed(mapping.files)))
-    console.print(figure_table(columns, rows, words=columns[1:2]))
-    if mapping.unused:
-        print_line(
-            console, _("Without a role: {columns}").format(columns=_listed(mapping.unused)), style="dim"
-        )
-
-
-def _rows(described: InputDescription) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=True)
-    table.add_column(_("Line"), justify="right", no_wrap=True)
-    table.add_column(_("In the file"), overflow="fold", ratio=3, max_width=100)
-    table.add_column(_("What it becomes"), overflow="fold", ratio=2)
-    for row in described.rows:
-        table.add_row(count(row.line), one_line(row.text), Text(one_line(row.becomes), style="bold"))
-    return table
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -352,8 +337,9 @@ _ARROW = "→ "
 @contextmanager
 def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
     """Yield what prints findings as they come, under their section's title; `quiet`: only what is wrong."""
-    names = _("Settings"), _("Endpoint"), _("What it can do"), _("A run with these settings")
-    titles = dict(zip(get_args(Section), names, strict=True))
+    sections = _("Settings"), _("Endpoint"), _("What it can do"), _("A run with these settings")
+    titles = dict(zip(get_args(Section), sections, strict=True))
+    names = _names()
     titled: set[Section] = set()
 
     def show(finding: Finding) -> None:
@@ -362,32 +348,26 @@ def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
         if finding.section not in titled:
             titled.add(finding.section)
             print_line(console, titles[finding.section], style="bold")
-        _print(console, finding)
+        mark, style = _MARKS[finding.state]
+        name = names.get(finding.name, finding.name)
+        if not console.is_terminal:
+            print_line(console, f"  {mark} {name}: {finding.message}")
+            if finding.next_step:
+                print_line(console, f"    {_ARROW}{finding.next_step}")
+            return
+        row = grid.Table.grid(padding=(0, 1, 0, 0))
+        row.add_column(width=3, justify="right", style=style)
+        row.add_column(width=max(map(cell_len, names.values())))
+        row.add_column(overflow="fold")
+        said = Text(one_line(finding.message), style="dim" if finding.state == "skipped" else "")
+        row.add_row(mark, name, said)
+        if finding.next_step:
+            row.add_row("", "", Text(_ARROW + one_line(finding.next_step), style="cyan"))
+        console.print(row)
 
     waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
     with console.status(Text(waiting)) if console.is_terminal else nullcontext():
         yield show
-
-
-def _print(console: Console, finding: Finding) -> None:
-    mark, style = _MARKS[finding.state]
-    names = _names()
-    name = names.get(finding.name, finding.name)
-    if not console.is_terminal:
-        print_line(console, f"  {mark} {name}: {finding.message}")
-        if finding.next_step:
-            print_line(console, f"    {_ARROW}{finding.next_step}")
-        return
-    row = Table.grid(padding=(0, 1, 0, 0))
-    row.add_column(width=3, justify="right", style=style)
-    row.add_column(width=max(map(cell_len, names.values())))
-    row.add_column(overflow="fold")
-    row.add_row(
-        mark, name, Text(one_line(finding.message), style="dim" if finding.state == "skipped" else "")
-    )
-    if finding.next_step:
-        row.add_row("", "", Text(_ARROW + one_line(finding.next_step), style="cyan"))
-    console.print(row)
 
 
 def render_verdict(console: Console, report: CheckReport) -> None:
@@ -407,7 +387,14 @@ def render_verdict(console: Console, report: CheckReport) -> None:
     else:
         style = "bold green"
         verdict = _("All checks passed")
-    print_line(console, joined((verdict, *_spent(report))), style=style)
+    facts = [verdict]
+    if any(spent := report.facts.spent):
+        template = _("the check took {prompt} tokens in and {completion} out in {time}")
+        sent, received = count(spent.prompt_tokens), count(spent.completion_tokens)
+        facts.append(template.format(prompt=sent, completion=received, time=duration(report.seconds)))
+        if report.cost is not None:
+            facts.append(_("cost {cost}").format(cost=money(report.cost, report.currency)))
+    print_line(console, joined(facts), style=style)
 
 
 def check_json(report: CheckReport) -> str:
@@ -426,20 +413,6 @@ def check_json(report: CheckReport) -> str:
         ],
     }
     return encode(picked(_CHECK_KEYS, fields, report, facts, facts.spent))
-
-
-def _spent(report: CheckReport) -> list[str]:
-    spent = report.facts.spent
-    if not any(spent):
-        return []
-    took = _("the check took {prompt} tokens in and {completion} out in {time}").format(
-        prompt=count(spent.prompt_tokens),
-        completion=count(spent.completion_tokens),
-        time=duration(report.seconds),
-    )
-    if report.cost is None:
-        return [took]
-    return [took, _("cost {cost}").format(cost=money(report.cost, report.currency))]
 
 
 def _names() -> dict[str, str]:

@@ -6,24 +6,16 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from rich.console import Console
-from rich.text import Text
 
+from eventabs.inspection import Table
 from eventabs.interface_language import gettext as _
-from eventabs.measures import SHAPE_FIGURES, Segment
+from eventabs.measures import SHAPE_FIGURES, Segment, Sums
 from eventabs.quality import Evaluation
 from eventabs.views import words_and_figures as messages
-from eventabs.views.output_streams import encode, one_line, print_line
-from eventabs.views.quality import (
-    decimals,
-    figure_table,
-    print_scores,
-    print_tables,
-    score_fields,
-    score_tables,
-    shape_fields,
-    shape_names,
-)
+from eventabs.views.output_streams import encode, one_line, picked
+from eventabs.views.quality import score_tables, shape_fields, shape_names
 from eventabs.views.report.page import colors_of, render_page
+from eventabs.views.sections import Section, decimals, print_section
 from eventabs.views.words_and_figures import count
 
 DAY: Final = 86_400
@@ -37,32 +29,32 @@ _LONGEST: Final = 18  # characters of a name on a lane
 
 def render_evaluation(console: Console, evaluation: Evaluation) -> None:
     """Print the figures, what trivial programs score, and what is told apart badly."""
-    print_scores(console, evaluation.scores)
+    print_section(console, _section(evaluation))
+
+
+def _section(evaluation: Evaluation) -> Section:
     unit = _("minutes") if evaluation.unit == "minutes" else _("rows")
-    shapes = (
+    shapes = [
         (name, *(SHAPE_FIGURES[key](shape) for shape in evaluation.shapes.values()))
         for key, name in shape_names().items()
         if evaluation.shapes
-    )
-    labels = (
+    ]
+    labels = [
         (row.label, round(row.amount), row.precision, row.recall, row.f1)
         for row in evaluation.by_label[:_MOST_LABELS]
-    )
-    print_tables(
-        console,
-        figure_table((_("Shape"), *(_("events"), _("labels"))[: len(evaluation.shapes)]), shapes),
-        figure_table((_("Label"), unit, _("precision"), _("recall"), _("F1")), labels),
-        figure_table((_("Most confused"), _("taken for"), unit), _confused(evaluation)),
-    )
-    for line in _evaluation_notes(evaluation):
-        print_line(console, line)
-
-
-def _confused(evaluation: Evaluation) -> Iterator[tuple[str | Text, str | Text, int]]:
-    none = (Text(_("no label"), style="dim"), Text(_("no event"), style="dim"))
+    ]
     wrong = [(pair, amount) for pair, amount in evaluation.confusion.items() if pair[0] != pair[1]]
-    for (label, found), amount in sorted(wrong, key=lambda each: -each[1])[:_MOST_CONFUSED]:
-        yield label or none[0], found or none[1], round(amount)
+    confused = [
+        (label or _("no label"), found or _("no event"), round(amount))
+        for (label, found), amount in sorted(wrong, key=lambda each: -each[1])[:_MOST_CONFUSED]
+    ]
+    tables = (
+        *score_tables(evaluation.scores),
+        Table(_("Shape"), ("", _("events"), _("labels"))[: 1 + len(evaluation.shapes)], shapes),
+        Table(_("Label"), ("", unit, _("precision"), _("recall"), _("F1")), labels),
+        Table(_("Most confused"), ("", _("taken for"), unit), confused),
+    )
+    return Section(tables, list(_notes(evaluation)))
 
 
 def evaluation_json(evaluation: Evaluation) -> str:
@@ -73,16 +65,13 @@ def evaluation_json(evaluation: Evaluation) -> str:
             "events": sum(row.events for row in evaluation.by_user),
             "labels": sum(row.labels for row in evaluation.by_user),
             "unused": evaluation.unused,
-            "figures": score_fields(evaluation.scores, "groups", "spans"),
-            **{kind: score_fields(evaluation.scores, kind) for kind in ("wholes", "journeys")},
+            "figures": evaluation.scores.get("groups", {}) | evaluation.scores.get("spans", {}),
+            **{kind: evaluation.scores.get(kind, {}) for kind in ("wholes", "journeys")},
             "counts": {kind: dict(sums) for kind, sums in evaluation.totals.items()},
             "shapes": {kind: shape_fields(shape) for kind, shape in evaluation.shapes.items()},
             "unit": evaluation.unit,
             "by_label": evaluation.by_label,
-            "by_user": [
-                {"user_id": row.user_id, "events": row.events, "labels": row.labels, **row.figures}
-                for row in evaluation.by_user
-            ],
+            "by_user": [picked("user_id events labels", row) | row.figures for row in evaluation.by_user],
             "confusion": [
                 {"label": label or None, "found": found or None, evaluation.unit: round(amount, 2)}
                 for (label, found), amount in evaluation.confusion.items()
@@ -97,12 +86,13 @@ def render_evaluation_page(evaluation: Evaluation) -> str:
     names = [name for name, _uses in messages.most_frequent(drawn)]
     colors = colors_of(names)
     days = list(_days(evaluation, colors))
+    section = _section(evaluation)
     return render_page(
         "evaluation.html.j2",
         ["pages.css"],
         ["chosen.js"],
-        facts=next(_evaluation_notes(evaluation)),
-        scores=list(score_tables(evaluation.scores)),
+        facts=section.notes[0],
+        section=section._replace(notes=section.notes[1:]),
         days=days[:_MOST_DAYS],
         more_days=max(0, len(days) - _MOST_DAYS),
         users=[
@@ -111,11 +101,10 @@ def render_evaluation_page(evaluation: Evaluation) -> str:
         ],
         types=names,
         legend=list(colors.items()),
-        notes=list(_evaluation_notes(evaluation))[1:],
     )
 
 
-def _evaluation_notes(evaluation: Evaluation) -> Iterator[str]:
+def _notes(evaluation: Evaluation) -> Iterator[str]:
     rows = evaluation.by_user
     yield _("{users}, {events} against {labels} labels").format(
         users=messages.users(len(rows)),
@@ -126,41 +115,17 @@ def _evaluation_notes(evaluation: Evaluation) -> Iterator[str]:
         template = _(
             "{whole} of {wanted} labelled groups are found whole, {exact} exactly; {false} of {events} match none"
         )
-        yield template.format(
-            whole=count(int(sums["whole"])),
-            wanted=count(int(sums["wanted"])),
-            exact=count(int(sums["exact"])),
-            false=count(int(sums["found"] - sums["whole"])),
-            events=messages.events(int(sums["found"])),
-        )
+        false, events = count(int(sums["found"] - sums["whole"])), messages.events(int(sums["found"]))
+        yield template.format(false=false, events=events, **_counted(sums))
         yield _(
             "Skill: (value - best baseline) / (1 - best baseline). The best pause is fitted on these labels: no pause does better"
         )
     if sums and "journeys" in evaluation.scores:
-        sums = evaluation.totals["wholes"]
-        yield _("{whole} of {wanted} labelled journeys are found whole, {exact} exactly").format(
-            whole=count(int(sums["journeys_whole"])),
-            wanted=count(int(sums["journeys_wanted"])),
-            exact=count(int(sums["journeys_exact"])),
-        )
-        if sums["journeys_found"]:
-            false = count(int(sums["journeys_false"]))
-            template = _("{false} of {found} journeys match none")
-            yield template.format(false=false, found=count(int(sums["journeys_found"])))
-    yield from _left_out(evaluation.unused)
-    if not sums:
-        yield _("No baselines: they need the behaviors; name the run directory instead of events.jsonl")
-    elif "same_type" not in evaluation.scores["groups"]:
-        yield _(
-            "Most labels are no type of an event, so types are not compared: name labels as in [vocabulary] types"
-        )
-    if all(score.figure.low is None for scores in evaluation.scores.values() for score in scores.values()):
-        yield _("No intervals: fewer than ten users have labels")
-
-
-def _left_out(unused: Mapping[str, int]) -> Iterator[str]:
-    """Say what is not used, each with the next step."""
-    said = {
+        wholes = _counted(evaluation.totals["wholes"], "journeys_")
+        yield _("{whole} of {wanted} labelled journeys are found whole, {exact} exactly").format(**wholes)
+        if wholes["found"] != "0":
+            yield _("{false} of {found} journeys match none").format(**wholes)
+    left_out = {
         "unknown_users": _("{users} with labels are not in the run: compare the ids of both"),
         "without_row": _(
             "Labels of rows that match no row: {count}; compare their times and lines with the input"
@@ -172,11 +137,21 @@ def _left_out(unused: Mapping[str, int]) -> Iterator[str]:
         "outside": _("{events} before the first label or after the last are left out"),
         "without_labels": _("{users} without labels are left out"),
     }
-    for name in filter(unused.get, said):
-        number = unused[name]
-        yield said[name].format(
-            users=messages.users(number), events=messages.events(number), count=count(number)
+    for name in filter(evaluation.unused.get, left_out):
+        yield messages.filled(left_out[name], evaluation.unused[name])
+    if not sums:
+        yield _("No baselines: they need the behaviors; name the run directory instead of events.jsonl")
+    elif "same_type" not in evaluation.scores["groups"]:
+        yield _(
+            "Most labels are no type of an event, so types are not compared: name labels as in [vocabulary] types"
         )
+    if all(score.low is None for scores in evaluation.scores.values() for score in scores.values()):
+        yield _("No intervals: fewer than ten users have labels")
+
+
+def _counted(sums: Sums, kind: str = "") -> dict[str, str]:
+    names = ("whole", "wanted", "exact", "false", "found")
+    return {name: count(int(sums[kind + name])) for name in names if kind + name in sums}
 
 
 class Bar(NamedTuple):

@@ -4,10 +4,11 @@ import contextlib
 import io
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Literal, Self, TextIO
@@ -80,16 +81,20 @@ class ProgressPanel:
             yield from line
             yield Segment.line()
 
-    def _rows(self) -> list[RenderableType]:
+    def _rows(self) -> Sequence[RenderableType]:
         if not self.progress.users:
             return [self._waiting()]
-        rows: list[RenderableType] = [self._bar()]
-        rows += [_row(label, *((12 // len(cells), cell) for cell in cells)) for label, cells in self._facts()]
-        causes, left = self._retries()
-        if causes or left:
-            rows.append(_row(_("retries"), (7, causes), (5, left)))
+        progress = self.progress
+        finished = progress.done + progress.failed
+        bar = Table.grid(expand=True, padding=(0, 2, 0, 0))
+        bar.add_column(ratio=1)
+        bar.add_column(no_wrap=True, justify="right")
+        bar.add_column(no_wrap=True, justify="right")
+        drawn = ProgressBar(total=progress.users, completed=finished)
+        bar.add_row(drawn, share(finished, progress.users), self._remaining())
+        rows = [bar, *(_row(label, cells) for label, cells in self._facts())]
         if self.trouble:
-            rows.append(_row(_("last"), (12, Text(one_line(self.trouble), style="yellow")), wraps=True))
+            rows.append(_row(_("last"), [Text(one_line(self.trouble), style="yellow")], wraps=True))
         return rows
 
     def _waiting(self) -> Text:
@@ -99,26 +104,14 @@ class ProgressPanel:
         template = _("{time} in all") if self.ended else _("{time} so far")
         return template.format(time=clock(self.now - self.began))
 
-    def _bar(self) -> Table:
-        progress = self.progress
-        finished = progress.done + progress.failed
-        row = Table.grid(expand=True, padding=(0, 2, 0, 0))
-        row.add_column(ratio=1)
-        row.add_column(no_wrap=True, justify="right")
-        row.add_column(no_wrap=True, justify="right")
-        bar = ProgressBar(total=progress.users, completed=finished)
-        row.add_row(bar, share(finished, progress.users), self._remaining())
-        return row
-
     def _stacked(self) -> list[Text]:
         """Return one short line a group of facts, for terminals too narrow for columns."""
         if not self.progress.users:
             return [self._waiting()]
         finished = share(self.progress.done + self.progress.failed, self.progress.users)
         lines = [Text(f"{finished}  {self._remaining()}")]
-        for label, cells in [*self._facts(), (_("retries"), self._retries())]:
-            if any(cells):
-                lines.append(Text.assemble((f"{label} ", "dim"), listed(str(cell) for cell in cells if cell)))
+        for label, cells in self._facts():
+            lines.append(Text.assemble((f"{label} ", "dim"), listed(str(cell) for cell in cells if cell)))
         if self.trouble:
             lines.append(Text(one_line(self.trouble), style="yellow", no_wrap=True, overflow="ellipsis"))
         return lines
@@ -148,14 +141,12 @@ class ProgressPanel:
             facts.append((_("cost"), (money(progress.cost, self._currency), projected, "")))
         tiers = messages.tiers(progress, progress.tier_costs, self._currency)
         facts += [("" if number else _("of that"), (line,)) for number, line in enumerate(tiers)]
-        return facts
-
-    def _retries(self) -> tuple[str, Text]:
-        """Return the causes of repeated calls, and how long all calls still wait; empty where there are none."""
-        retries = self.progress.retries
-        causes = listed(messages.causes(self.progress.retry_causes)) or (count(retries) if retries else "")
         cooling = max(0.0, self.cooling_until - self.now)
-        return causes, Text(messages.cooling(cooling) if cooling else "", style="bold yellow")
+        if progress.retries or cooling:
+            causes = listed(messages.causes(progress.retry_causes)) or count(progress.retries)
+            left = Text(messages.cooling(cooling) if cooling else "", style="bold yellow")
+            facts.append((_("retries"), (causes if progress.retries else "", left)))
+        return facts
 
     def _remaining(self) -> str:
         if not self.progress.batches_done:
@@ -169,13 +160,12 @@ class ProgressPanel:
         return _("{time} left").format(time=clock(left))
 
 
-def _row(label: str, *cells: tuple[int, str | Text], wraps: bool = False) -> Table:
-    """Return a row of cells, with their shares of its width, which sum up to 12."""
+def _row(label: str, cells: Sequence[str | Text], *, wraps: bool = False) -> Table:
     row = Table.grid(expand=True, padding=(0, 1, 0, 0))
     row.add_column(style="dim", ratio=2, no_wrap=True)
-    for ratio, _cell in cells:
-        row.add_column(ratio=ratio, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
-    row.add_row(label, *(Text.assemble(cell) for _ratio, cell in cells))
+    for _cell in cells:
+        row.add_column(ratio=12 // len(cells), no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
+    row.add_row(label, *map(Text.assemble, cells))
     return row
 
 
@@ -309,17 +299,27 @@ def display(
     """Choose how standard error shows the run. `auto`: a live panel on a terminal, else plain lines."""
     if form == "json":
         return JsonObserver(console)
-    if quiet:
-        return PlainObserver(console, level=QUIET)
-    if form == "auto" and console.is_terminal and not console.is_dumb_terminal:
+    if form == "auto" and not quiet and console.is_terminal and not console.is_dumb_terminal:
         return RichObserver(console, verbose=verbose, currency=currency)
-    return PlainObserver(console, level=ALL if verbose else PLAIN, currency=currency)
+    level = QUIET if quiet else ALL if verbose else PLAIN
+    return PlainObserver(partial(print_line, console), level=level, currency=currency)
 
 
-class _LineObserver:
-    """Writes notes up to a level as lines, and the counts at each stop and after every tenth batch, also of a resumed run."""
+class PlainObserver:
+    """Writes notes up to a level as lines, and the counts at each stop and after every tenth batch, also of a resumed run.
 
-    def __init__(self, level: int, currency: str, now: Callable[[], datetime]) -> None:
+    Each with the time of day unless it is quiet: then it tells what went wrong, and the summary shows the rest.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        *,
+        level: int = PLAIN,
+        currency: str = "USD",
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._write = write
         self._level = level
         self._currency = currency
         self._now = now
@@ -327,10 +327,12 @@ class _LineObserver:
         self._cooling_until: datetime | None = None
 
     def started(self, facts: runs.Started) -> None:
+        """Write the first line."""
         if self._level > QUIET:
             self.line(messages.started(facts))
 
     def noted(self, note: runs.Note) -> None:
+        """Write a note, and the counts at a stop."""
         if _look(note)[0] > self._level:
             return
         if isinstance(note, runs.CoolingDown) and self._level < ALL:
@@ -343,6 +345,7 @@ class _LineObserver:
             self.line(messages.progress_line(self._latest, self._currency))
 
     def progressed(self, progress: runs.Progress) -> None:
+        """Write the counts after every tenth batch."""
         if self._level == QUIET:
             return
         before, self._latest = self._latest or progress, progress
@@ -350,27 +353,9 @@ class _LineObserver:
             self.line(messages.progress_line(progress, self._currency))
 
     def line(self, text: str) -> None:
-        raise NotImplementedError
-
-
-class PlainObserver(_LineObserver):
-    """Prints lines, with the time of day unless it is quiet: then it prints what went wrong, and the summary shows the rest."""
-
-    def __init__(
-        self,
-        console: Console,
-        *,
-        level: int = PLAIN,
-        currency: str = "USD",
-        now: Callable[[], datetime] = datetime.now,
-    ) -> None:
-        super().__init__(level, currency, now)
-        self._console = console
-
-    def line(self, text: str) -> None:
-        """Print a line."""
+        """Write a line."""
         stamp = f"{self._now():%Y-%m-%d %H:%M:%S} " if self._level > QUIET else ""
-        print_line(self._console, f"{stamp}{text}")
+        self._write(f"{stamp}{text}")
 
 
 def open_log(path: Path) -> TextIO:
@@ -380,14 +365,13 @@ def open_log(path: Path) -> TextIO:
     )
 
 
-class LogObserver(_LineObserver):
+class LogObserver(PlainObserver):
     """Appends every note, and the counts after every tenth batch, to a log."""
 
     def __init__(
         self, file: TextIO, *, currency: str = "USD", now: Callable[[], datetime] = datetime.now
     ) -> None:
-        super().__init__(ALL, currency, now)
-        self._file = file
+        super().__init__(file.write, level=ALL, currency=currency, now=now)
         self._unwritten: list[str] = []
 
     def noted(self, note: runs.Note) -> None:
@@ -401,22 +385,22 @@ class LogObserver(_LineObserver):
         """Log the latest replies, and the counts after every tenth batch."""
         super().progressed(progress)
         if self._unwritten:
-            self._write()
+            self._flush()
 
     def line(self, text: str) -> None:
         """Append a line of any text, such as an error that ended the run."""
         self._add(text)
-        self._write()
+        self._flush()
 
     def _add(self, text: str) -> None:
         stamp = self._now().astimezone().isoformat(timespec="seconds")
         self._unwritten.append(f"{stamp} {one_line(text)}\n")
 
-    def _write(self) -> None:
+    def _flush(self) -> None:
         lines, self._unwritten = self._unwritten, []
         # A full disk is the ledger's to report: it stops the run cleanly.
         with contextlib.suppress(OSError):
-            self._file.write("".join(lines))
+            self._write("".join(lines))
 
 
 class JsonObserver(AbstractContextManager["JsonObserver"]):

@@ -1,20 +1,17 @@
-"""Figures and their names, answers by batch, what is going to be asked again, and what sizes of calls brought."""
+"""Scores and shapes by their names, what is going to be asked again, and what sizes of calls brought."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from eventabs.inspection import batch_tables, by_batch_users, by_position
+from eventabs.inspection import Table, by_batch_users, by_position
 from eventabs.interface_language import gettext as _, ngettext
-from eventabs.measures import SHAPE_FIGURES, Figure, Score, Sums
+from eventabs.measures import SHAPE_FIGURES, Score, Sums
 from eventabs.quality import AskingPlan, Calibration
 from eventabs.shared_records import Counts
 from eventabs.views import words_and_figures as messages
-from eventabs.views.output_streams import encode, one_line, picked, print_line
+from eventabs.views.output_streams import encode, picked
+from eventabs.views.sections import Section, decimals, print_section
 from eventabs.views.words_and_figures import count, money
 
 
@@ -58,10 +55,8 @@ def _named_scores() -> Iterator[tuple[str, str, dict[str, str]]]:
     yield "spans", _("Events as spans of time"), spans
 
 
-def score_tables(
-    scores: Mapping[str, Mapping[str, Score]],
-) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """Yield for each kind of scores its title, the columns, and the rows: value, interval, skill, and each baseline."""
+def score_tables(scores: Mapping[str, Mapping[str, Score]]) -> Iterator[Table]:
+    """Yield for each kind of scores the figures with interval and skill, and what the baselines reach."""
     baselines = {
         "rows": _("each row"),
         "action": _("action a day"),
@@ -70,46 +65,24 @@ def score_tables(
         "rules": _("rules"),
     }
     for kind, title, names in _named_scores():
-        if found := scores.get(kind):
-            reached = {
-                key: name
-                for key, name in baselines.items()
-                if any(key in each.baselines for each in found.values())
-            }
-            rows = [
-                [
-                    names[key],
-                    *cells(score.figure),
-                    "" if score.skill is None else f"{score.skill:+.3f}",
-                    *(decimals(score.baselines.get(each)) for each in reached),
-                ]
-                for key, score in found.items()
-                if key in names
-            ]
-            yield title, [title, _("value"), _("95 % interval"), _("skill"), *reached.values()], rows
-
-
-def print_scores(console: Console, scores: Mapping[str, Mapping[str, Score]]) -> None:
-    """Print figures with their skill, and what the baselines reach."""
-    for _title, columns, rows in score_tables(scores):
-        print_tables(console, figure_table(columns[:4], (row[:4] for row in rows)))
-        if reached := columns[4:]:
-            beside = ((row[0], *row[4:]) for row in rows)
-            print_tables(console, figure_table((_("Baselines"), *reached), beside))
-
-
-def score_fields(scores: Mapping[str, Mapping[str, Score]], *kinds: str) -> dict[str, dict[str, Any]]:
-    """Return the scores of some kinds together, as JSON has them."""
-    return {
-        name: {
-            **score.figure._asdict(),
-            "baselines": score.baselines,
-            "pause_minutes": score.pause,
-            "skill": score.skill,
+        found = {names[key]: score for key, score in scores.get(kind, {}).items() if key in names}
+        figures = [
+            (
+                name,
+                decimals(score.value),
+                "" if score.low is None else f"{score.low:.3f} – {score.high:.3f}",
+                "" if score.skill is None else f"{score.skill:+.3f}",
+            )
+            for name, score in found.items()
+        ]
+        yield Table(title, ("", _("value"), _("95 % interval"), _("skill")), figures)
+        reached = {
+            key: name
+            for key, name in baselines.items()
+            if any(key in each.baselines for each in found.values())
         }
-        for kind in kinds
-        for name, score in scores.get(kind, {}).items()
-    }
+        beside = [(name, *map(score.baselines.get, reached)) for name, score in found.items()]
+        yield Table(_("Baselines"), ("", *reached.values()), beside if reached else ())
 
 
 def shape_names() -> dict[str, str]:
@@ -128,58 +101,6 @@ def shape_names() -> dict[str, str]:
 def shape_fields(shape: Sums) -> dict[str, float | None]:
     """Return a shape as JSON has it: what is counted, and the figures of it."""
     return {**shape, **{name: figure(shape) for name, figure in SHAPE_FIGURES.items()}}
-
-
-# of a table; figures are written with three decimals, whole numbers as counts
-Cell = str | float | Text | None
-
-
-def figure_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[Cell]],
-    *,
-    words: Collection[str] = (),
-    least: tuple[int, int] | None = None,
-) -> Table:
-    """Make a table of names with figures beside them. `words`: the columns that hold no figures; `least`: width of names, of figures."""
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    of_names, of_figures = least or (None, None)
-    table.add_column(columns[0], style="bold", overflow="fold", min_width=of_names)
-    for column in columns[1:]:
-        if column in words:
-            table.add_column(column, overflow="fold")
-        else:
-            table.add_column(column, justify="right", min_width=of_figures)
-    for row in rows:
-        table.add_row(*map(_written, row))
-    return table
-
-
-def _written(value: Cell) -> Text:
-    if isinstance(value, Text):
-        return value
-    if isinstance(value, str):
-        return Text(one_line(value))
-    return Text(count(value) if isinstance(value, int) else decimals(value))
-
-
-def print_tables(console: Console, *tables: Table) -> None:
-    """Print tables, an empty line behind each; nothing of one without rows."""
-    for table in tables:
-        if table.row_count:
-            console.print(table, "", sep="\n")
-
-
-def decimals(value: float | None) -> str:
-    """Return a share with three decimals, "-" where it is not defined."""
-    return "-" if value is None else f"{value:.3f}"
-
-
-def cells(figure: Figure) -> tuple[str, str]:
-    """Return a figure and its interval, "" where it has none."""
-    if figure.low is None or figure.high is None:
-        return decimals(figure.value), ""
-    return decimals(figure.value), f"{figure.low:.3f} – {figure.high:.3f}"
 
 
 def announcement(plan: AskingPlan) -> str:
@@ -207,17 +128,8 @@ def announcement(plan: AskingPlan) -> str:
 def render_calibration(console: Console, calibration: Calibration) -> None:
     """Print what each size brought, and the lines of the config file that set the recommended one."""
     plan, best = calibration.plan, calibration.recommended
-    columns = (
-        _("users a prompt"),
-        _("rows a call"),
-        _("done"),
-        _("calls"),
-        _("tokens"),
-        _("cost"),
-        _("as one user a prompt"),
-        _("lacks at most"),
-    )
-    rows = (
+    columns = (_("users a prompt"), _("rows a call"), _("done"), _("calls"), _("tokens"), _("cost"))
+    rows = [
         (
             facts.arm.path.name,
             facts.rows,
@@ -229,26 +141,25 @@ def render_calibration(console: Console, calibration: Calibration) -> None:
             facts.lacks,
         )
         for facts in calibration.arms
-    )
-    print_tables(console, figure_table(columns, rows))
+    ]
     template = _(
         "Allowed: {margin}, below what two answers with one user a prompt have in common, as one exact bound for all sizes"
     )
-    print_line(console, template.format(margin=f"{plan.margin:g}"))
+    notes = [template.format(margin=f"{plan.margin:g}")]
     if best is None:
-        print_line(console, _("The calibration is not complete: nothing is recommended yet"))
+        notes.append(_("The calibration is not complete: nothing is recommended yet"))
     elif not calibration.changes:
-        print_line(console, _("The settings have the best size: nothing is to be changed"))
+        notes.append(_("The settings have the best size: nothing is to be changed"))
     else:
-        print_line(console, _("Recommended, for eventabs.toml:"))
+        notes.append(_("Recommended, for eventabs.toml:"))
         for section, values in calibration.changes.items():
-            for line in (f"[{section}]", *(f"{key} = {value}" for key, value in values.items())):
-                print_line(console, line)
+            notes += (f"[{section}]", *(f"{key} = {value}" for key, value in values.items()))
         if best.arm.users == 1:
-            print_line(
-                console,
-                _("No more users a prompt are shown to be within it; more users would tell (--users)"),
+            notes.append(
+                _("No more users a prompt are shown to be within it; more users would tell (--users)")
             )
+    table = Table("", (*columns, _("as one user a prompt"), _("lacks at most")), rows)
+    print_section(console, Section([table], notes))
 
 
 _ARM_KEYS = "done failed pending calls retries prompt_tokens completion_tokens cost kept lacks"
@@ -282,13 +193,4 @@ def calibration_json(calibration: Calibration) -> str:
 
 def answer_fields(counts: Counts) -> dict[str, list[dict[str, object]]]:
     """Return what answers held as JSON has it."""
-    return {
-        "by_batch_users": by_batch_users(counts),
-        "by_position": by_position(counts),
-    }
-
-
-def answer_tables(runs: Mapping[str, Counts]) -> Iterator[Table]:
-    """Yield a table for each way in which answers can be compared, with the rows of all runs."""
-    for found in batch_tables(runs):
-        yield figure_table((found.title, *found.columns[1:]), found.rows)
+    return {"by_batch_users": by_batch_users(counts), "by_position": by_position(counts)}

@@ -4,32 +4,31 @@ import shlex
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import groupby, islice
+from itertools import chain, groupby, islice, repeat
 from pathlib import Path
 from typing import Any, Self
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.inspection import Line, RunState, StoredCall, UserView
+from eventabs.inspection import Line, RunState, StoredCall, Table, UserView, batch_tables
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.providers import kind_of
 from eventabs.runs import Note, Progress, Started, StateChanged, Summary
-from eventabs.store import RowsOfUser, ShardState, UserRow
+from eventabs.store import RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import NARROW, ProgressPanel
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line, rounded
-from eventabs.views.quality import answer_fields, answer_tables
+from eventabs.views.quality import answer_fields
+from eventabs.views.sections import beside, drawn, labelled
 from eventabs.views.words_and_figures import count, duration, events, joined, journeys, listed, money, share
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -38,6 +37,7 @@ _STATUS_KEYS = (
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
     " host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again journeys limited"
 )
+_SHARD_KEYS = "shard out status users success_count failed_count"
 _AT_REST = ("interrupted", "stopped", "killed")
 
 
@@ -61,30 +61,33 @@ def progress_fields(status: str, progress: Progress, eta_seconds: float | None) 
 def status_json(state: RunState, **more: object) -> str:
     """Return the state of a run as one line of JSON, with what else is to be said."""
     progress = state.progress
-    fields = {
+    fields = _shared_fields(progress) | {
         "limited": {"users": progress.users, "of": state.limited_of} if state.limited_of else None,
-        "answers": answer_fields(progress),
         "last_failure": state.last_failure and messages.noted(state.last_failure),
-        "tiers": messages.tier_fields(progress, progress.tier_costs),
         "cooling_seconds": round(state.cooling_seconds, 1),
         "tokens_per_second": rounded(progress.tokens_per_second, 1),
-        "cost": rounded(progress.cost, 6),
         "cost_projected": rounded(progress.cost_projected, 6),
-        "seconds": round(progress.seconds, 3),
     }
     shown = progress_fields(state.status, progress, progress.eta_seconds)
     if state.shards:
-        more |= {
-            "shards": list(map(_shard_fields, state.shards)),
-            "missing_shards": state.missing_shards,
-            "merged_at": state.merged_at,
-        }
+        shards = [
+            picked(_SHARD_KEYS, shard, {"success_count": shard.done, "failed_count": shard.failed})
+            for shard in state.shards
+        ]
+        more |= {"shards": shards, **picked("missing_shards merged_at", state)}
     return encode(shown | picked(_STATUS_KEYS, fields, state.endpoint, state, progress) | more)
 
 
-def _shard_fields(shard: ShardState) -> dict[str, object]:
-    counts = {"users": shard.users, "success_count": shard.done, "failed_count": shard.failed}
-    return {"shard": shard.shard, "out": shard.out, "status": shard.status, **counts}
+def _shared_fields(counts: Progress | Summary) -> dict[str, object]:
+    """Return the figures of which JSON has another form than the record."""
+    return {
+        "success_count": counts.done,
+        "failed_count": counts.failed,
+        "answers": answer_fields(counts),
+        "cost": rounded(counts.cost, 6),
+        "seconds": round(counts.seconds, 3),
+        "tiers": messages.tier_fields(counts, counts.tier_costs),
+    }
 
 
 def render_status(console: Console, state: RunState) -> None:
@@ -92,40 +95,49 @@ def render_status(console: Console, state: RunState) -> None:
     if console.is_terminal:
         console.print(_picture(state))
     else:
-        for line in _lines(state):
+        counts = messages.progress_line(state.progress, state.endpoint.currency)
+        lines = [_run_headline(state), counts, *_facts(state)]
+        if state.cooling_seconds:
+            lines.append(messages.cooling(state.cooling_seconds))
+        if state.last_failure:
+            lines.append(messages.noted(state.last_failure))
+        lines += [messages.job_line(job) for job in state.jobs if job.is_out]
+        time = _("{time} in all") if state.status == "completed" else _("{time} so far")
+        for line in (*lines, time.format(time=duration(state.progress.seconds))):
             print_line(console, line)
     # the built-in rules do not see who else is in a batch
-    for table in answer_tables({"": state.progress}) if state.endpoint.model else ():
-        console.print("", table, sep="\n")
+    for table in batch_tables({"": state.progress}) if state.endpoint.model else ():
+        console.print("", drawn(table), sep="\n")
+    _print_steps(console, state, _steps(state))
+
+
+def _steps(state: RunState) -> Iterator[tuple[str, str]]:
     for shard in state.shards:
         if shard.status in _AT_REST:
             label = _("Shard {shard}, {done} of {users} done; go on with: ")
-            done, total = count(shard.done), messages.users(shard.users)
-            print_command(
-                console,
-                label.format(shard=shard.shard, done=done, users=total),
-                messages.resume_command(shard.out),
-            )
-    _print_bad_answer(console, state.bad_answer, state.out)
+            done, users = count(shard.done), messages.users(shard.users)
+            label = label.format(shard=shard.shard, done=done, users=users)
+            yield label, messages.resume_command(shard.out)
     if state.shards:
         time = f"{datetime.fromisoformat(state.merged_at).astimezone():%Y-%m-%d %H:%M:%S}"
         label = _("As merged at {time}; bring it up to date with: ").format(time=time)
-        print_command(console, label, f"eventabs merge DIR... --out {shlex.quote(state.out)}")
+        yield label, f"eventabs merge DIR... --out {shlex.quote(state.out)}"
     elif state.status in _AT_REST:
-        print_command(console, _("Go on with: "), messages.resume_command(state.out))
+        yield _("Go on with: "), messages.resume_command(state.out)
     if state.status == "waiting":
+        yield _("Then read the replies: "), f"{messages.resume_command(state.out)} --replies FILE"
+
+
+def _print_steps(console: Console, run: RunState | Summary, steps: Iterable[tuple[str, str]]) -> None:
+    """Show how an answer begins of which nothing could be used, and what to do, each with a file or a command."""
+    if run.bad_answer:
+        template = _("Nothing could be used of an answer that begins: {text}")
+        print_line(console, template.format(text=run.bad_answer))
         print_command(
-            console, _("Then read the replies: "), f"{messages.resume_command(state.out)} --replies FILE"
+            console, _("All bad answers, as they came: "), f"eventabs report {shlex.quote(run.out)}"
         )
-
-
-def _print_bad_answer(console: Console, beginning: str, out: str) -> None:
-    """Show how an answer begins of which nothing could be used, and the command that shows all of them."""
-    if beginning:
-        print_line(
-            console, _("Nothing could be used of an answer that begins: {text}").format(text=beginning)
-        )
-        print_command(console, _("All bad answers, as they came: "), f"eventabs report {shlex.quote(out)}")
+    for label, step in steps:
+        print_command(console, label, step)
 
 
 def watch_status(
@@ -137,18 +149,16 @@ def watch_status(
     with Live(console=console, auto_refresh=False, redirect_stderr=False) if drawn else nullcontext() as live:
         while True:
             state = look()
+            counts = messages.progress_line(state.progress, state.endpoint.currency)
+            line = status_json(state) if as_json else one_line(joined((_name(state), counts)))
             if live:
                 live.update(_picture(state), refresh=True)
-            elif (line := status_json(state) if as_json else _line(state)) != before:
+            elif line != before:
                 console.out(line, highlight=False)
                 before = line
             if state.status == "completed":
                 return
             sleep(SECONDS_BETWEEN_LOOKS)
-
-
-def _line(state: RunState) -> str:
-    return one_line(joined((_name(state), messages.progress_line(state.progress, state.endpoint.currency))))
 
 
 def _picture(state: RunState) -> Group:
@@ -202,18 +212,6 @@ def _facts(state: RunState) -> list[str]:
     return lines + messages.failures(state.failures)
 
 
-def _lines(state: RunState) -> list[str]:
-    counts = messages.progress_line(state.progress, state.endpoint.currency)
-    lines = [_run_headline(state), counts, *_facts(state)]
-    if state.cooling_seconds:
-        lines.append(messages.cooling(state.cooling_seconds))
-    if state.last_failure:
-        lines.append(messages.noted(state.last_failure))
-    lines += [messages.job_line(job) for job in state.jobs if job.is_out]
-    time = _("{time} in all") if state.status == "completed" else _("{time} so far")
-    return [*lines, time.format(time=duration(state.progress.seconds))]
-
-
 _WORDS_SHOWN, _WORD_SHOWN = 8, 40  # of actions, and characters of each: a goal is often rare
 _SUMMARY_KEYS = (
     "status provider users success_count failed_count pending events journeys calls retries prompt_tokens"
@@ -225,35 +223,40 @@ _SUMMARY_KEYS = (
 def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -> None:
     """Print how the run ended, what failed and what to do next; `quiet`: without figures."""
     well = summary.status == "completed" and not summary.failed
-    print_line(console, _end_headline(summary), style="bold green" if well else "bold yellow")
+    done, users = count(summary.done), messages.users(summary.users)
+    facts = [_("{done} of {users} done").format(done=done, users=users)]
+    if summary.failed:
+        facts.append(_("{count} failed").format(count=count(summary.failed)))
+    facts += messages.limited(summary.users, summary.limited_of)
+    if summary.pending:
+        facts.append(_("{count} still to do").format(count=count(summary.pending)))
+    facts.append(events(summary.events))
+    if summary.journeys:
+        facts.append(journeys(summary.journeys))
+    headline = _("{state}: {facts}").format(state=messages.status_name(summary.status), facts=listed(facts))
+    print_line(console, headline, style="bold green" if well else "bold yellow")
     if not quiet:
-        console.print("", Padding(_figures(summary), (0, 0, 0, 2), expand=False), "", sep="\n")
+        figures = labelled(_figures(summary), "dim")
+        console.print("", Padding(figures, (0, 0, 0, 2), expand=False), "", sep="\n")
     if not kind_of(summary.provider).is_remote:
         label = _("No model was called: built-in rules made the events. To name a model: ")
         print_command(console, label, "eventabs init --preset NAME")
-        _print_actions(console, summary)
+        if summary.conversion_actions:
+            label = _("Words for actions that count as conversion: {words}")
+            print_line(console, label.format(words=_most_frequent(summary.conversion_actions)))
+        if summary.unknown_actions:
+            label = _(
+                "Words for actions that these rules do not know, so that no row with one is a purchase: {words}"
+            )
+            print_line(console, label.format(words=_most_frequent(summary.unknown_actions)), style="yellow")
+            rule = 'events.must = [{ action = "ACTION", category = "conversion", type = "NAME" }]'
+            print_command(console, _("Where ACTION is one of them, at the head of eventabs.toml: "), rule)
+            reparse = f"eventabs reparse {shlex.quote(summary.out)}"
+            print_command(console, _("Then, without a call: "), reparse)
+            print_command(console, _("To tell the rules what they mean: "), "eventabs init --rules")
     for line in messages.failures(summary.failures):
         print_line(console, line)
-    _print_bad_answer(console, summary.bad_answer, summary.out)
-    for label, step in _next_steps(summary):
-        print_command(console, label, step)
-
-
-def _print_actions(console: Console, summary: Summary) -> None:
-    """Name the words that are conversions to the built-in rules, those that they do not know, and how one becomes a conversion."""
-    if summary.conversion_actions:
-        label = _("Words for actions that count as conversion: {words}")
-        print_line(console, label.format(words=_most_frequent(summary.conversion_actions)))
-    if summary.unknown_actions:
-        label = _(
-            "Words for actions that these rules do not know, so that no row with one is a purchase: {words}"
-        )
-        print_line(console, label.format(words=_most_frequent(summary.unknown_actions)), style="yellow")
-        rule = 'events.must = [{ action = "ACTION", category = "conversion", type = "NAME" }]'
-        print_command(console, _("Where ACTION is one of them, at the head of eventabs.toml: "), rule)
-        reparse = f"eventabs reparse {shlex.quote(summary.out)}"
-        print_command(console, _("Then, without a call: "), reparse)
-        print_command(console, _("To tell the rules what they mean: "), "eventabs init --rules")
+    _print_steps(console, summary, _next_steps(summary))
 
 
 def _most_frequent(rows: Mapping[str, int]) -> str:
@@ -263,92 +266,58 @@ def _most_frequent(rows: Mapping[str, int]) -> str:
 
 def summary_json(summary: Summary) -> str:
     """Return the object that run and resume print with --json."""
-    fields = {
-        "success_count": summary.done,
-        "failed_count": summary.failed,
-        "answers": answer_fields(summary),
-        "cost": rounded(summary.cost, 6),
-        "seconds": round(summary.seconds, 3),
-        "tiers": messages.tier_fields(summary, summary.tier_costs),
-    }
-    return encode(picked(_SUMMARY_KEYS, fields, summary))
+    return encode(picked(_SUMMARY_KEYS, _shared_fields(summary), summary))
 
 
-def _end_headline(summary: Summary) -> str:
-    parts = [
-        _("{done} of {users} done").format(done=count(summary.done), users=messages.users(summary.users))
-    ]
-    if summary.failed:
-        parts.append(_("{count} failed").format(count=count(summary.failed)))
-    parts += messages.limited(summary.users, summary.limited_of)
-    if summary.pending:
-        parts.append(_("{count} still to do").format(count=count(summary.pending)))
-    parts.append(events(summary.events))
-    if summary.journeys:
-        parts.append(journeys(summary.journeys))
-    return _("{state}: {facts}").format(state=messages.status_name(summary.status), facts=listed(parts))
-
-
-def _figures(summary: Summary) -> Table:
-    calls = count(summary.calls)
-    if summary.retries:
-        calls = _("{calls} + {retries}").format(calls=calls, retries=messages.retries(summary.retries))
-    rows = [(_("users"), count(summary.users)), (_("time"), duration(summary.seconds))]
+def _figures(summary: Summary) -> Iterator[tuple[str, str]]:
+    is_remote = kind_of(summary.provider).is_remote
+    yield _("users"), count(summary.users)
+    if is_remote:
+        calls = count(summary.calls)
+        if summary.retries:
+            calls = _("{calls} + {retries}").format(calls=calls, retries=messages.retries(summary.retries))
+        yield _("calls"), calls
     if again := messages.asked_again(summary.asked_again):
-        rows.insert(1, (_("asked again"), again))
-    if kind_of(summary.provider).is_remote:
-        rows.insert(1, (_("calls"), calls))
-        tokens = _("{prompt} in, {completion} out").format(
-            prompt=count(summary.prompt_tokens), completion=count(summary.completion_tokens)
-        )
-        rows.append((_("tokens"), tokens))
+        yield _("asked again"), again
+    yield _("time"), duration(summary.seconds)
+    if is_remote:
+        sent, received = count(summary.prompt_tokens), count(summary.completion_tokens)
+        yield _("tokens"), _("{prompt} in, {completion} out").format(prompt=sent, completion=received)
         if summary.cached_tokens:
-            cached = share(summary.cached_tokens, summary.prompt_tokens)
-            rows.append(
-                (_("cached"), listed((_("{count} in").format(count=count(summary.cached_tokens)), cached)))
-            )
+            cached = _("{count} in").format(count=count(summary.cached_tokens))
+            yield _("cached"), listed((cached, share(summary.cached_tokens, summary.prompt_tokens)))
         if summary.cost is not None:
-            rows.append((_("cost"), money(summary.cost, summary.currency)))
+            yield _("cost"), money(summary.cost, summary.currency)
         tiers = messages.tiers(summary, summary.tier_costs, summary.currency)
-        rows += [("" if number else _("of that"), line) for number, line in enumerate(tiers)]
+        yield from zip(chain([_("of that")], repeat("")), tiers, strict=False)
     if summary.extension is not None:
-        rows += messages.extension_rows(summary.extension, is_remote=kind_of(summary.provider).is_remote)
-    rows += _events(summary)
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    for label, figure in rows:
-        table.add_row(label, figure)
-    return table
+        yield from messages.extension_rows(summary.extension, is_remote=is_remote)
+    yield from _events(summary)
 
 
-def _next_steps(summary: Summary) -> list[tuple[str, str]]:
-    """Return what to look at and what to do, each with the file or command for it."""
-    out = Path(summary.out)
-    steps = [(_("Events: "), str(out / "events.jsonl"))]
+def _next_steps(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Yield what to look at and what to do, each with the file or command for it."""
+    out, resume = Path(summary.out), messages.resume_command(summary.out)
+    yield _("Events: "), str(out / "events.jsonl")
     if summary.journeys:
-        steps.append((_("Journeys: "), str(out / "journeys.jsonl")))
-    # an extension without news leaves the files as the one before wrote them
-    steps += (
-        (_("What has changed in them: "), str(out / f"{of}.new.jsonl"))
-        for of in ("events", "journeys")
-        if summary.extension and any(summary.extension[f"{of}_{change}"] for change in messages.CHANGES)
-    )
+        yield _("Journeys: "), str(out / "journeys.jsonl")
+    for of in ("events", "journeys"):
+        # an extension without news leaves the files as the one before wrote them
+        if summary.extension and any(summary.extension[f"{of}_{change}"] for change in messages.CHANGES):
+            yield _("What has changed in them: "), str(out / f"{of}.new.jsonl")
     if summary.rejected_rows:
         template = _("Unreadable rows ({count}), each with its line number: ")
         rejected = messages.reject_counts(summary.rejects) or count(summary.rejected_rows)
-        steps.append((template.format(count=rejected), str(out / "rejects.jsonl")))
+        yield template.format(count=rejected), str(out / "rejects.jsonl")
     if summary.limited_of and summary.status == "completed":
-        steps.append(
-            (_("Go on with the users that --limit left out: "), messages.resume_command(summary.out))
-        )
+        yield _("Go on with the users that --limit left out: "), resume
     if summary.failed:
-        steps.append((_("Failed users, each with its reason: "), str(out / "failures.jsonl")))
+        yield _("Failed users, each with its reason: "), str(out / "failures.jsonl")
     if summary.status == "waiting":
-        steps.append((_("Have them answered: "), str(out / "requests.jsonl")))
-        steps.append((_("Then read the replies: "), f"{messages.resume_command(summary.out)} --replies FILE"))
+        yield _("Have them answered: "), str(out / "requests.jsonl")
+        yield _("Then read the replies: "), f"{resume} --replies FILE"
     if summary.status in {"interrupted", "stopped"}:
-        steps.append((_("Go on with: "), messages.resume_command(summary.out)))
-    return steps
+        yield _("Go on with: "), resume
 
 
 _MARKS = {"placed": "", "minor": "·", "unplaced": "!", "unasked": "–", "": "○"}
@@ -365,19 +334,19 @@ def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip:
     if not rows:
         print_line(console, _("No users of this kind."))
         return
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column(_("user"), overflow="fold")
-    table.add_column(_("state"), no_wrap=True)
-    table.add_column(_("behaviors"), justify="right", no_wrap=True)
-    table.add_column(_("events"), justify="right", no_wrap=True)
-    table.add_column(_("reason"), overflow="fold")
-    for row in rows:
-        reason = messages.reason(row.reason) if row.state == "failed" and row.reason else ""
-        state = Text(_state_name(row.state), style=_STYLES.get(row.state, ""))
-        table.add_row(
-            Text(one_line(row.user_id)), state, count(row.behaviors), count(row.events), one_line(reason)
+    words = _("state"), _("reason")
+    columns = _("user"), words[0], _("behaviors"), _("events"), words[1]
+    told = [
+        (
+            row.user_id,
+            Text(_state_name(row.state), style=_STYLES.get(row.state, "")),
+            row.behaviors,
+            row.events,
+            messages.reason(row.reason) if row.state == "failed" and row.reason else "",
         )
-    console.print(table)
+        for row in rows
+    ]
+    console.print(drawn(Table("", columns, told, words=words)))
     shown = skip + len(rows)
     page = _("{first}-{last} of {total}").format(
         first=count(skip + 1), last=count(shown), total=messages.users(total)
@@ -394,34 +363,39 @@ def users_json(rows: Iterable[UserRow], *, total: int, skip: int) -> str:
 
 def render_user(console: Console, view: UserView) -> None:
     """Print a user's journeys, and each day's behaviors on the left, on the right the events that they are part of."""
-    print_line(console, _user_headline(view), style="bold")
+    row = view.row
+    facts = [_state_name(row.state), messages.behaviors(row.behaviors), events(len(view.events))]
+    if view.journeys:
+        facts.append(journeys(len(view.journeys)))
+    if row.state == "failed" and row.reason:
+        facts.append(messages.reason(row.reason))
+    named = " ".join((row.user_id, *(value for _column, value in view.profile)))
+    print_line(console, _("{state}: {facts}").format(state=named, facts=listed(facts)), style="bold")
     for journey in view.journeys.values():
         print_line(console, f"> {journey_text(journey)}", style="cyan")
     side_by_side = console.width >= NARROW  # else events follow the behaviors that they begin with
-    table = Table.grid(padding=(0, 1, 0, 0), expand=True)
-    table.add_column(width=1, style="bold yellow")
-    for _side in range(1 + side_by_side):
-        table.add_column(ratio=1, overflow="fold")
+    table = beside([""] * (1 + side_by_side))
     for day, lines in groupby(view.lines, lambda line: line.day):
         table.add_row("", Text(one_line(day), style="bold"))
         for line in lines:
             said = _of_event(view, line)
-            row = _MARKS[line.state], Text(one_line(line.text), style="dim" if line.state == "minor" else "")
+            text = Text(one_line(line.text), style="dim" if line.state == "minor" else "")
+            cells = _MARKS[line.state], text
             if side_by_side:
-                table.add_row(*row, said)
+                table.add_row(*cells, said)
             else:
-                table.add_row(*row)
+                table.add_row(*cells)
                 if line.begins:
                     table.add_row("", Text.assemble("  ", said, style="cyan"))
     console.print(table)
     states = Counter(line.state for line in view.lines)
-    for state, text in (
+    for state, template in (
         ("minor", _("{mark} minor ({count})")),
         ("unplaced", _("{mark} unplaced ({count})")),
         ("unasked", _("{mark} not asked for ({count})")),
     ):
         if states[state]:
-            print_line(console, text.format(mark=_MARKS[state], count=count(states[state])))
+            print_line(console, template.format(mark=_MARKS[state], count=count(states[state])))
 
 
 def _of_event(view: UserView, line: Line) -> Text:
@@ -455,8 +429,16 @@ def render_calls(console: Console, calls: Iterable[StoredCall]) -> None:
     """Print the stored prompts and replies; instructions that are those of an earlier call are not repeated."""
     printed: dict[str, int] = {}  # texts by the first call that has them
     for call in calls:
+        sent = datetime.fromtimestamp(call.sent_at).astimezone()
+        head = _("Call {call}, sent {time}, this user is {aliases}").format(
+            call=call.id, time=f"{sent:%Y-%m-%d %H:%M:%S}", aliases=listed(call.asked)
+        )
+        facts = [head, call.status]
+        if call.seconds is not None:
+            tokens = messages.tokens(call.prompt_tokens, call.completion_tokens, call.cached_tokens)
+            facts += [call.finish_reason or "", tokens, duration(call.seconds)]
         console.print()
-        print_line(console, _call_line(call), style="bold")
+        print_line(console, joined([*facts, call.error] if call.error else facts), style="bold")
         for message in call.messages:
             text = message["content"]
             if (first := printed.setdefault(text, call.id)) != call.id and message["role"] == "system":
@@ -471,35 +453,6 @@ def _print_text(console: Console, title: str, text: str) -> None:
     print_line(console, f"--- {title}", style="dim")
     for line in text.split("\n"):
         console.print(Text(one_line(line)), soft_wrap=True)
-
-
-def _call_line(call: StoredCall) -> str:
-    sent = datetime.fromtimestamp(call.sent_at).astimezone()
-    parts = [
-        _("Call {call}, sent {time}, this user is {aliases}").format(
-            call=call.id, time=f"{sent:%Y-%m-%d %H:%M:%S}", aliases=listed(call.asked)
-        ),
-        call.status,
-    ]
-    if call.seconds is not None:
-        tokens = messages.tokens(call.prompt_tokens, call.completion_tokens, call.cached_tokens)
-        parts += [call.finish_reason or "", tokens, duration(call.seconds)]
-    return joined([*parts, call.error] if call.error else parts)
-
-
-def _user_headline(view: UserView) -> str:
-    row = view.row
-    parts = [
-        _state_name(row.state),
-        messages.behaviors(row.behaviors),
-        events(len(view.events)),
-    ]
-    if view.journeys:
-        parts.append(journeys(len(view.journeys)))
-    if row.state == "failed" and row.reason:
-        parts.append(messages.reason(row.reason))
-    named = " ".join((row.user_id, *(value for _column, value in view.profile)))
-    return _("{state}: {facts}").format(state=named, facts=listed(parts))
 
 
 def journey_text(journey: Mapping[str, Any]) -> str:
@@ -543,14 +496,14 @@ class ProgressServer:
         self._clock = clock
         self._status = "running"
         self._counts = (Progress(), clock())
-        handler = type("Handler", (_Handler,), {"answer": staticmethod(self.answer)})
         try:
-            self._server = _Server((LOOPBACK, port), handler)
+            self._server = _Server((LOOPBACK, port), _Handler)
         except (OSError, OverflowError) as error:
             message = _(
                 "--progress-port: port {port} cannot be used ({error}); name another, or 0 for any that is free"
             )
             raise UsageError(message.format(port=port, error=getattr(error, "strerror", error))) from None
+        self._server.answer = self.answer
         self.address = f"http://{LOOPBACK}:{self._server.server_port}{PATHS[0]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
 
@@ -589,36 +542,32 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
+    answer: Callable[[], bytes]
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Print nothing: the run's terminal has nothing to do with a client that went away."""
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: _Server
     server_version = "eventabs"
     sys_version = ""
     timeout = _PATIENCE
-    answer: Callable[[], bytes]
 
     def parse_request(self) -> bool:
+        """Answer or refuse a request that can be read; nothing is left to do then."""
         if not super().parse_request():
             return False
-        if refusal := self._refusal():
-            self.send_error(*refusal)
-        return refusal is None
-
-    def _refusal(self) -> tuple[int, str] | None:
         before, colon, after = self.headers.get("Host", "").rpartition(":")
         if (before if colon else after).lower() not in {LOOPBACK, "localhost"}:
-            return HTTPStatus.FORBIDDEN, "only for this machine"
-        if self.command != "GET":
-            return HTTPStatus.METHOD_NOT_ALLOWED, "only GET"
-        if self.path.partition("?")[0] not in PATHS:
-            return HTTPStatus.NOT_FOUND, f"ask for {PATHS[0]}"
-        return None
-
-    def do_GET(self) -> None:
-        self._respond(HTTPStatus.OK, type(self).answer())
+            self.send_error(HTTPStatus.FORBIDDEN, "only for this machine")
+        elif self.command != "GET":
+            self.send_error(HTTPStatus.METHOD_NOT_ALLOWED, "only GET")
+        elif self.path.partition("?")[0] not in PATHS:
+            self.send_error(HTTPStatus.NOT_FOUND, f"ask for {PATHS[0]}")
+        else:
+            self._respond(HTTPStatus.OK, self.server.answer())
+        return False
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         self._respond(code, encode({"error": message or explain or HTTPStatus(code).phrase}).encode())

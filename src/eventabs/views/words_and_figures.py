@@ -16,12 +16,11 @@ from eventabs.views.output_streams import one_line, rounded
 
 def job_line(job: Job) -> str:
     """Say which state a job of the batch service is in."""
-    template = ngettext(
+    return ngettext(
         "Job {job} ({batch_id}): {status}, {count} request",
         "Job {job} ({batch_id}): {status}, {count} requests",
         job.requests,
-    )
-    return template.format(job=job.id, batch_id=job.batch_id or "-", status=job.status or job.state)
+    ).format(job=job.id, batch_id=job.batch_id or "-", status=job.status or job.state)
 
 
 def _line_count(kind: str, number: int) -> str:
@@ -132,18 +131,26 @@ def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind ha
     """Return a note as one line."""
     match note:
         case Copying():
-            return _copying(note)
+            if note.done:
+                return _("Copied {done} of {size}").format(done=size(note.done), size=size(note.size))
+            line = ngettext("Copying {count} object", "Copying {count} objects", note.objects)
+            return listed((line, size(note.size))) if note.size else line
         case runs.InputRead():
             return _input_read(note)
         case runs.InputGone():
-            template = ngettext(
+            return ngettext(
                 "{paths} is gone; it has been read and is not needed any more",
                 "{paths} are gone; they have been read and are not needed any more",
                 len(note.paths),
-            )
-            return template.format(paths=listed(note.paths))
+            ).format(paths=listed(note.paths))
         case runs.ColumnsFound():
-            columns = listed(_column(role, name, note) for role, name in note.columns.items())
+            # a column that some of the rows lack with the share of those that have it
+            held = {role: share(note.filled[role], note.sampled) for role in note.columns}
+            columns = listed(
+                f"{role} = {shorten(name, _SHOWN_OF_A_NAME, placeholder=' ...')}"
+                + (f" ({held[role]})" if note.filled[role] != note.sampled else "")
+                for role, name in note.columns.items()
+            )
             template = _("Schema: {schema}; columns: {columns}") if note.schema else _("Columns: {columns}")
             return template.format(schema=note.schema, columns=columns)
         case runs.RowShown():
@@ -157,26 +164,27 @@ def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind ha
         case runs.Extended():
             return taken_in(note)
         case runs.Planned():
-            return _planned(note)
+            left, of = count(note.pending_users), users(note.users)
+            rest = _("{pending} of {users} still to do").format(pending=left, users=of)
+            plan = plan_line(note.batches, note.users_per_batch)
+            return plan if note.pending_users == note.users else joined((plan, rest))
         case runs.Retrying():
             template = _("Call {call}: {cause}; again in {wait}")
             return template.format(call=note.call, cause=note.cause, wait=duration(note.wait_seconds))
         case runs.BatchDone():
             return _batch_done(note)
         case runs.CallFailed():
-            template = ngettext(
+            return ngettext(
                 "Call {call} for {count} user failed: {error}",
                 "Call {call} for {count} users failed: {error}",
                 note.users,
-            )
-            return template.format(call=note.call, error=note.error)
+            ).format(call=note.call, error=note.error)
         case runs.RequestsWritten():
-            template = ngettext(
+            return ngettext(
                 "{count} request to be answered: {path}",
                 "{count} requests to be answered: {path}",
                 note.requests,
-            )
-            return template.format(path=note.path)
+            ).format(path=note.path)
         case runs.RepliesRead():
             facts = listed(_line_count(kind, number) for kind, number in note.lines.items())
             return _("Read {path}: {facts}").format(path=note.path, facts=facts or _("nothing"))
@@ -185,8 +193,7 @@ def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind ha
             counts = {"done": count(note.done), "requests": count(note.requests)}
             return template.format(job=note.job, batch_id=note.batch_id, status=note.status, **counts)
         case runs.AwaitingEndpoint() | runs.JobTrouble():
-            template = _("{cause}; again in {wait}")
-            return template.format(cause=note.cause, wait=duration(note.wait_seconds))
+            return _("{cause}; again in {wait}").format(cause=note.cause, wait=duration(note.wait_seconds))
         case runs.KeyUnset():
             return _("{variable} is not set: no key is sent").format(variable=note.variable)
         case runs.SettingsTaken():
@@ -221,23 +228,15 @@ def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind ha
             raise TypeError(note)  # a kind that has no line here
 
 
-def _column(role: str, name: str, note: runs.ColumnsFound) -> str:
-    """Name the column of a role, with the share of the rows that have it where it is less than all."""
-    held = note.filled[role]
-    name = shorten(name, _SHOWN_OF_A_NAME, placeholder=" ...")
-    return f"{role} = {name}" if held == note.sampled else f"{role} = {name} ({share(held, note.sampled)})"
-
-
 def plan_line(batches: int, users_per_batch: float) -> str:
     """Count the batches of a plan and the users in each."""
     if users_per_batch == 1:
         return ngettext("Split into {count} batch of 1 user", "Split into {count} batches of 1 user", batches)
-    template = ngettext(
+    return ngettext(
         "Split into {count} batch, {average} users a batch on average",
         "Split into {count} batches, {average} users a batch on average",
         batches,
-    )
-    return template.format(average=average(users_per_batch))
+    ).format(average=average(users_per_batch))
 
 
 def limited(asked: int, of: int) -> list[str]:
@@ -298,6 +297,11 @@ def behaviors(number: int) -> str:
     return ngettext("{count} behavior", "{count} behaviors", number)
 
 
+def filled(message: str, number: int, **more: object) -> str:
+    """Fill in a number, which the message has as {count}, {users} or {events}."""
+    return message.format(count=count(number), users=users(number), events=events(number), **more)
+
+
 def category(name: str) -> str:
     """Return how a category is shown; only the built-in ones have words in other languages."""
     return {CONVERSION: _("conversion"), ENGAGEMENT: _("engagement")}.get(name, name)
@@ -332,21 +336,17 @@ def reason(code: str) -> str:
     }.get(code, code)
 
 
-def _help(code: str) -> str:
-    """Say what helps against a reason; "" where nothing in the settings does."""
-    form = _('llm.constrain, prompt.answer = "schema" or another model')
-    fewer = _("a smaller budget.max_rows or another model")
-    helps = dict.fromkeys(("empty", "unparsable", "renumbered"), form) | {"minor": _("another model")}
-    return (helps | dict.fromkeys(("cut", "missing", "unplaced"), fewer)).get(code, "")
-
-
 def failures(numbers: Mapping[str, int]) -> list[str]:
     """List failed users by reason with what helps, the most frequent first, under a title; nothing where there are none."""
+    form = _('llm.constrain, prompt.answer = "schema" or another model')
+    helps = dict.fromkeys(("empty", "unparsable", "renumbered"), form) | {"minor": _("another model")}
+    fewer = _("a smaller budget.max_rows or another model")
+    helps |= dict.fromkeys(("cut", "missing", "unplaced"), fewer)
     width = len(count(max(numbers.values(), default=0)))
     lines = []
     for code, number in most_frequent(numbers):
-        helps = [_("try {help}").format(help=_help(code))] if _help(code) else []
-        lines.append(f"  {count(number):>{width}}  {joined((reason(code), *helps))}")
+        step = [_("try {help}").format(help=helps[code])] if code in helps else []
+        lines.append(f"  {count(number):>{width}}  {joined((reason(code), *step))}")
     return [_("Failed users by reason:"), *lines] if lines else []
 
 
@@ -369,14 +369,6 @@ def equal_columns(compared: Sequence[str], not_compared: Sequence[str]) -> str:
 
 def _some(columns: Sequence[str]) -> str:
     return shorten(one_line(", ".join(columns)), _SHOWN, placeholder=" ...")
-
-
-def _copying(note: Copying) -> str:
-    if note.done:
-        template = _("Copied {done} of {size}")
-        return template.format(done=size(note.done), size=size(note.size))
-    line = ngettext("Copying {count} object", "Copying {count} objects", note.objects)
-    return listed((line, size(note.size))) if note.size else line
 
 
 def _input_read(note: runs.InputRead) -> str:
@@ -420,13 +412,6 @@ def _input_read(note: runs.InputRead) -> str:
 def _counted(*said: tuple[str, int]) -> list[str]:
     """Fill in the counts; what there is none of is left out."""
     return [template.format(count=count(number)) for template, number in said if number]
-
-
-def _planned(note: runs.Planned) -> str:
-    sentence, rest = plan_line(note.batches, note.users_per_batch), _("{pending} of {users} still to do")
-    if note.pending_users == note.users:
-        return sentence
-    return joined((sentence, rest.format(pending=count(note.pending_users), users=users(note.users))))
 
 
 def _batch_done(note: runs.BatchDone) -> str:
@@ -476,20 +461,17 @@ def event_facts(counts: Counts) -> list[str]:
         "{count} with types outside the vocabulary",
         counts.outside,
     )
-    unsure = _("{count} of which the model was not sure")
-    added = _added_by_rules(counts.missed)
     unlinked = ngettext(
         "journeys of {count} large user not linked",
         "journeys of {count} large users not linked",
         counts.unlinked,
     )
-    found = (
-        (unsure, counts.unsure),
+    return facts + _counted(
+        (_("{count} of which the model was not sure"), counts.unsure),
         (outside, counts.outside),
-        (added, counts.missed),
+        (_added_by_rules(counts.missed), counts.missed),
         (unlinked, counts.unlinked),
     )
-    return facts + _counted(*found)
 
 
 def progress_line(progress: runs.Progress, currency: str) -> str:
@@ -563,20 +545,14 @@ CHANGES: Final = ("added", "replaced", "removed")  # kinds of lines in events.ne
 
 def taken_in(note: runs.Extended) -> str:
     """Return what an extension has taken in as one line."""
-    facts = [*news(note.new_users, note.extended_users, note.new_behaviors)]
+    facts = news(note)
     if not note.new_behaviors and not note.gone_behaviors:
-        facts = [_("the run knows all of it")]
-    if note.late_behaviors:
-        facts.append(_("{count} of them late").format(count=count(note.late_behaviors)))
+        facts = [_("the run knows all of it"), *facts[3:]]
     if note.changed_behaviors or note.gone_behaviors:
-        facts.append(changed_and_gone(note.changed_behaviors, note.gone_behaviors))
-    if note.reopened_behaviors:
-        facts.append(asked_about_again(note.reopened_behaviors, note.reopened_days))
+        facts.append(changed_and_gone(note))
     line = listed(facts)
     if note.too_late_behaviors:
-        left_out = too_late(note.too_late_behaviors, note.lateness)
-        where = _("listed in {path}").format(path=note.listed)
-        line = joined((line, left_out, where))
+        line = joined((line, too_late(note), _("listed in {path}").format(path=note.listed)))
     return _("Extension: {facts}").format(facts=line)
 
 
@@ -599,36 +575,35 @@ def extension_rows(extension: Mapping[str, int], *, is_remote: bool) -> list[tup
     return rows
 
 
-def news(new_users: int, extended_users: int, new_behaviors: int) -> list[str]:
+def news(counts: runs.Extended | runs.ExtensionEstimate) -> list[str]:
     """Return what is new in an export, a fact a text."""
-    return [
-        ngettext("{count} new user", "{count} new users", new_users),
-        ngettext("{count} known user with news", "{count} known users with news", extended_users),
-        ngettext("{count} new behavior", "{count} new behaviors", new_behaviors),
+    facts = [
+        ngettext("{count} new user", "{count} new users", counts.new_users),
+        ngettext("{count} known user with news", "{count} known users with news", counts.extended_users),
+        ngettext("{count} new behavior", "{count} new behaviors", counts.new_behaviors),
     ]
+    if counts.late_behaviors:
+        facts.append(filled(_("{count} of them late"), counts.late_behaviors))
+    if counts.reopened_behaviors:
+        again = ngettext(
+            "{behaviors} asked about again on {count} day of a user",
+            "{behaviors} asked about again on {count} days of users",
+            counts.reopened_days,
+        )
+        facts.append(again.format(behaviors=behaviors(counts.reopened_behaviors)))
+    return facts
 
 
-def changed_and_gone(changed: int, gone: int) -> str:
+def changed_and_gone(counts: runs.Extended | runs.ExtensionEstimate) -> str:
     """Return how many behaviors have changed and are gone."""
-    template = _("{changed} changed, {gone} gone")
-    return template.format(changed=count(changed), gone=count(gone))
+    changed, gone = count(counts.changed_behaviors), count(counts.gone_behaviors)
+    return _("{changed} changed, {gone} gone").format(changed=changed, gone=gone)
 
 
-def asked_about_again(number: int, days: int) -> str:
-    """Return how many behaviors that were answered are asked about again."""
-    template = ngettext(
-        "{behaviors} asked about again on {count} day of a user",
-        "{behaviors} asked about again on {count} days of users",
-        days,
-    )
-    return template.format(behaviors=behaviors(number))
-
-
-def too_late(behaviors: int, lateness: str) -> str:
+def too_late(counts: runs.Extended | runs.ExtensionEstimate) -> str:
     """Return how many behaviors are left out."""
-    template = ngettext(
+    return ngettext(
         "{count} behavior lies more than {lateness} back and is left out; raise extend.lateness to take it",
         "{count} behaviors lie more than {lateness} back and are left out; raise extend.lateness to take them",
-        behaviors,
-    )
-    return template.format(lateness=lateness)
+        counts.too_late_behaviors,
+    ).format(lateness=counts.lateness)

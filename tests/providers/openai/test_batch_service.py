@@ -18,7 +18,7 @@ from eventabs.errors_and_exit_codes import (
     TransientError,
 )
 from eventabs.providers.openai.batch_service import BatchService, QueueFullError
-from eventabs.providers.openai.endpoint import BatchProfile, CallLimits, Endpoint, load_preset
+from eventabs.providers.openai.endpoint import BatchProfile, Endpoint, load_preset
 
 KEY = "sk-a-long-secret-key"
 
@@ -75,8 +75,7 @@ def scripted() -> Iterator[Scripted]:
 async def opened(
     scripted: Scripted, profile: BatchProfile = BatchProfile(), seconds: float = 5.0
 ) -> AsyncIterator[BatchService]:
-    limits = CallLimits(call_timeout=seconds)
-    service = BatchService(Endpoint("m", scripted.base_url, KEY), profile, limits)
+    service = BatchService(Endpoint("m", scripted.base_url, KEY, call_timeout=seconds), profile)
     try:
         yield service
     finally:
@@ -208,15 +207,6 @@ async def test_an_error_is_told_by_status_and_code(
         with pytest.raises(kind) as raised:
             await service.create_job("f1", {})
     assert KEY not in str(raised.value)
-
-
-async def test_files_that_are_not_listed_are_not_found(scripted: Scripted) -> None:
-    scripted.answers["GET /files"] = 404, {"error": {"message": "no such path"}}
-    async with opened(scripted) as service:
-        assert await service.find_file("name.jsonl") is None
-    scripted.answers["GET /files"] = 200, {"data": [{"id": "f2", "filename": "name.jsonl"}]}
-    async with opened(scripted) as service:
-        assert await service.find_file("name.jsonl") == "f2"
 
 
 async def test_the_content_of_a_file_comes_as_it_is(scripted: Scripted) -> None:

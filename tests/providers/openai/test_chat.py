@@ -3,7 +3,6 @@ import base64
 import gzip
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.providers.openai.client import OpenAIProvider
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
+from eventabs.providers.openai.endpoint import Endpoint, GrammarField, Sampling
 from eventabs.shared_records import Reply, Request, Usage
 from openai_server import (
     Behavior,
@@ -47,7 +46,8 @@ USER_MESSAGE = (
     "## U1 40岁\n# 2026-01-01 周四\n1 10:00 西餐厅 1h14m\n2 14:30 看 宝马7系\n## U2\n# 2026-01-02\n3 09:00 家"
 )
 ANSWER = "## U1\n浏览 1-2\n## U2\n浏览 3\n##"
-QUICK = CallLimits(connect_timeout=1.0, idle_timeout=0.25, call_timeout=5.0)
+Limits = dict[str, Any]  # fields of Endpoint
+QUICK: Limits = {"connect_timeout": 1.0, "idle_timeout": 0.25, "call_timeout": 5.0}
 DONE = b"data: [DONE]\n\n"
 STOP = event(delta("", finish_reason="stop"))
 HTML = {"Content-Type": "text/html"}
@@ -67,13 +67,15 @@ async def complete(
     base_url: str,
     *,
     sampling: Sampling = Sampling(),
-    limits: CallLimits = QUICK,
+    limits: Limits = QUICK,
     calls: int = 1,
     request: Request | None = None,
     **endpoint: Any,  # noqa: ANN401 - fields of Endpoint
 ) -> Reply:
     settings: dict[str, Any] = {"model": "m", "base_url": base_url, "api_key": KEY}
-    provider = OpenAIProvider(Endpoint(**settings | endpoint), sampling, limits, wall_clock=lambda: 0.0)
+    provider = OpenAIProvider(
+        Endpoint(**settings | limits | endpoint, sampling=sampling), wall_clock=lambda: 0.0
+    )
     try:
         for _call in range(calls):
             reply = await provider.complete(request or make_request())
@@ -232,7 +234,7 @@ async def test_an_answer_without_content_is_an_error_of_its_kind(
 ) -> None:
     openai_server.behavior = behavior
     # a busy machine must not make silence of what comes
-    limits = QUICK if kind is NoContentError else replace(QUICK, idle_timeout=QUICK.call_timeout)
+    limits = QUICK if kind is NoContentError else QUICK | {"idle_timeout": 5.0}
     with pytest.raises(EndpointError) as caught:
         await complete(openai_server.base_url, limits=limits)
     assert type(caught.value) is kind
@@ -357,7 +359,7 @@ async def test_calls_in_flight_that_are_refused_together_all_end_well(openai_ser
 
 async def test_the_wall_clock_ends_a_call_that_never_pauses(openai_server: OpenAIServer) -> None:
     openai_server.behavior = keep_alive(A)
-    limits = CallLimits(idle_timeout=5.0, call_timeout=0.3)
+    limits: Limits = {"idle_timeout": 5.0, "call_timeout": 0.3}
     reply = await complete(openai_server.base_url, limits=limits)
     assert reply.finish_reason == "interrupted"
     assert set(reply.text) == {"看"}
@@ -366,12 +368,12 @@ async def test_the_wall_clock_ends_a_call_that_never_pauses(openai_server: OpenA
 @pytest.mark.parametrize(
     ("limits", "streamed", "seconds", "setting"),
     [
-        (CallLimits(idle_timeout=0.2, call_timeout=5.0), True, "0.2 s", "llm.idle_timeout"),
-        (CallLimits(idle_timeout=0.2, call_timeout=0.5), False, "0.5 s", "llm.call_timeout"),
+        ({"idle_timeout": 0.2, "call_timeout": 5.0}, True, "0.2 s", "llm.idle_timeout"),
+        ({"idle_timeout": 0.2, "call_timeout": 0.5}, False, "0.5 s", "llm.call_timeout"),
     ],
 )
 async def test_a_call_that_waits_in_vain_names_the_number_of_calls_and_the_limit_that_it_met(
-    openai_server: OpenAIServer, limits: CallLimits, streamed: bool, seconds: str, setting: str
+    openai_server: OpenAIServer, limits: Limits, streamed: bool, seconds: str, setting: str
 ) -> None:
     openai_server.behavior = stall()
     with pytest.raises(NoContentError) as caught:
@@ -383,7 +385,7 @@ async def test_a_call_that_waits_in_vain_names_the_number_of_calls_and_the_limit
 
 async def test_what_has_come_of_an_answer_is_heard_piece_by_piece(openai_server: OpenAIServer) -> None:
     openai_server.behavior = answer(pieces=4, gap=0.02)
-    provider = OpenAIProvider(Endpoint(model="m", base_url=openai_server.base_url), limits=QUICK)
+    provider = OpenAIProvider(Endpoint(model="m", base_url=openai_server.base_url, **QUICK))
     heard: list[int] = []
     reply = await provider.complete(make_request(), heard.append)
     await provider.aclose()
@@ -397,9 +399,7 @@ async def test_after_done_a_server_that_keeps_the_stream_open_holds_nobody_up(
 ) -> None:
     openai_server.behavior = stream(A, B, DONE, stall=True)
     async with asyncio.timeout(60):  # the call itself would wait for an hour
-        reply = await complete(
-            openai_server.base_url, limits=CallLimits(idle_timeout=3600.0, call_timeout=3600.0)
-        )
+        reply = await complete(openai_server.base_url, idle_timeout=3600.0, call_timeout=3600.0)
     assert (reply.text, reply.finish_reason) == ("看车", "stop")
 
 
@@ -415,7 +415,7 @@ async def test_connections_are_used_again(openai_server: OpenAIServer) -> None:
     assert len(ports) == 1
 
 
-SMALL = CallLimits(idle_timeout=20.0, call_timeout=20.0, reply_characters=100_000)
+SMALL: Limits = {"idle_timeout": 20.0, "call_timeout": 20.0, "reply_characters": 100_000}
 
 
 async def zip_bomb(exchange: Exchange) -> None:
@@ -513,9 +513,7 @@ def test_a_missing_ca_file_is_named(tmp_path: Path) -> None:
 
 async def test_a_cancelled_call_ends_at_once_and_frees_its_connection(openai_server: OpenAIServer) -> None:
     openai_server.behavior = script(stall(), answer())
-    provider = OpenAIProvider(
-        Endpoint(model="m", base_url=openai_server.base_url), limits=CallLimits(max_connections=1)
-    )
+    provider = OpenAIProvider(Endpoint(model="m", base_url=openai_server.base_url, connections=1))
     try:
         first = asyncio.create_task(provider.complete(make_request()))
         await asyncio.sleep(0.1)

@@ -10,6 +10,7 @@ from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.providers.openai.client import parse_address
 from eventabs.providers.openai.endpoint import (
     Endpoint,
+    KnownModel,
     Preset,
     Tier,
     find_tier,
@@ -92,10 +93,15 @@ def test_the_first_pattern_that_fits_counts_and_case_does_not_matter() -> None:
     assert openai.settings("gpt-4.1") == openai.settings("unheard-of")
 
 
-@pytest.mark.parametrize("name", ["", "DeepSeek", "../rules", "deepseek.toml"])
+@pytest.mark.parametrize("name", ["DeepSeek", "../rules", "deepseek.toml"])
 def test_another_name_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(ConfigError, match=", ".join(KNOWN)):
         load_preset(name)
+
+
+def test_without_a_preset_no_facts_are_known() -> None:
+    assert load_preset("").known_model("gpt-4.1") == KnownModel()
+    assert load_preset("").start_command_for("m", call_tokens=1) == ""
 
 
 def test_the_usual_tier_is_a_field_of_the_request() -> None:

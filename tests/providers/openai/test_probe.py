@@ -6,18 +6,18 @@ import pytest
 
 from check_kit import Model
 from eventabs.errors_and_exit_codes import EndpointError, FatalEndpointError, TransientError
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling
+from eventabs.providers.openai.endpoint import Endpoint, Sampling
 from eventabs.providers.openai.probe import ListedModel, Prober, Support, list_models
 from openai_server import Behavior, OpenAIServer, keep_alive, listing, raw, stall, status
 
 # model list
 
 
-SHORT = CallLimits(2.0, 0.5, 0.5, reply_characters=100_000)
+SHORT: dict[str, Any] = {"idle_timeout": 0.5, "call_timeout": 0.5, "reply_characters": 100_000}
 
 
 async def _models(server: OpenAIServer, base_url: str = "") -> tuple[ListedModel, ...]:
-    return await list_models(Endpoint("m", base_url or server.base_url, "sk-secret-secret"), SHORT)
+    return await list_models(Endpoint("m", base_url or server.base_url, "sk-secret-secret", **SHORT))
 
 
 async def test_names_are_asked_for_beside_the_completions(openai_server: OpenAIServer) -> None:
@@ -93,12 +93,9 @@ async def test_what_is_no_list_is_an_error_of_one_line(
 # probe
 
 
-LIMITS = CallLimits(2.0, 5.0, 5.0)
-
-
 def prober(server: OpenAIServer, model: Model, sampling: Sampling = Sampling(temperature=0.0)) -> Prober:
     server.behavior = model()
-    return Prober(Endpoint("m", server.base_url), sampling, LIMITS)
+    return Prober(Endpoint("m", server.base_url, idle_timeout=5.0, call_timeout=5.0, sampling=sampling))
 
 
 async def test_what_was_refused_is_not_sent_again(openai_server: OpenAIServer) -> None:

@@ -22,7 +22,7 @@ from eventabs.providers.openai.client import (
     proxy_of,
     translate_error,
 )
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint
+from eventabs.providers.openai.endpoint import Endpoint
 from eventabs.providers.openai.probe import list_models
 from eventabs.providers.openai.wire import UnreadableBodyError
 from openai_server import OpenAIServer, status
@@ -247,7 +247,7 @@ async def test_one_credential_is_sent_and_the_headers_of_the_settings_stand(
 ) -> None:
     made = Endpoint(**({"model": "m", "base_url": "https://x.example/v1"} | endpoint))
     openai_server.behavior = status(200)
-    channel = Channel(made, CallLimits())
+    channel = Channel(made)
     async with aclosing(channel):
         response = await channel.send("POST", httpx.URL(openai_server.base_url + "/chat/completions"), b"{}")
         await response.aclose()
@@ -312,8 +312,7 @@ def listening(*, says: bytes = b"", context: ssl.SSLContext | None = None) -> It
 
 
 async def route(base_url: str, *, ca_file: str = "", proxy: str = "") -> Route:
-    endpoint = Endpoint("m", base_url, ca_file=ca_file, proxy=proxy)
-    return await find_route(endpoint, seconds=5.0)
+    return await find_route(Endpoint("m", base_url, ca_file=ca_file, proxy=proxy, connect_timeout=5.0))
 
 
 async def reason(base_url: str, *, proxy: str = "") -> tuple[str, bool]:
@@ -349,7 +348,7 @@ async def test_an_unknown_certificate_ends_a_call_with_its_next_step(pem: Path) 
     with listening(context=_tls(pem)) as port:
         endpoint = Endpoint("m", f"https://localhost:{port}/v1")
         with pytest.raises(FatalEndpointError, match=r"llm\.ca_file"):
-            await list_models(endpoint, CallLimits())
+            await list_models(endpoint)
 
 
 async def test_a_server_that_speaks_plain_http_has_no_tls() -> None:

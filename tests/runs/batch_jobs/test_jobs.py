@@ -200,7 +200,7 @@ def test_a_job_that_is_refused_as_a_whole_stops_the_run_with_its_reason(runner: 
     assert set(runner.server.answered.values()) == {1}
 
 
-@pytest.mark.parametrize("lost", ["POST /batches", "POST /files", "GET /batches", "GET /files"])
+@pytest.mark.parametrize("lost", ["POST /batches", "POST /files", "GET /batches"])
 def test_an_answer_that_gets_lost_creates_nothing_twice(runner: Runner, lost: str) -> None:
     runner.server.broken[lost] = 1
     run = runner.begin()
@@ -286,7 +286,7 @@ def test_what_the_endpoint_refuses_of_a_live_call_is_left_out_of_jobs(runner: Ru
     assert all("seed" not in request["body"] for request in runner.server.requests_of(runner.server.jobs[0]))
 
 
-def test_a_service_without_metadata_or_listing_of_files_is_spoken_to_as_well(runner: Runner) -> None:
+def test_a_service_without_metadata_is_spoken_to_as_well(runner: Runner) -> None:
     runner.server.takes_metadata = False
     runner.server.broken["POST /batches"] = 1
     assert runner.begin().summary.done == USERS

@@ -116,15 +116,15 @@ def test_a_number_that_a_gone_behavior_had_is_not_given_again() -> None:
     log, export = [row(0), row(60, "b")], [row(0)]
     made = put_together(log, export, found(log, export))
     assert made.ordinals == [0, 2]
-    assert made.stored_ordinals == "0 2"
+    assert made.stored[1] == "0 2"
     more = [row(0), row(120, "c")]
-    later = put_together(made.log.behaviors, more, found(made.log.behaviors, more), made.stored_ordinals)
+    later = put_together(made.log.behaviors, more, found(made.log.behaviors, more), made.stored[1])
     assert later.ordinals == [0, 2, 3]
 
 
 def test_a_log_that_only_grows_needs_no_ordinals() -> None:
     log, export = [row(0)], [row(0), row(60, "b")]
-    assert put_together(log, export, found(log, export)).stored_ordinals is None
+    assert put_together(log, export, found(log, export)).stored[1] is None
 
 
 def test_a_behavior_that_lies_too_far_back_is_left_out_unless_it_replaces_another() -> None:

@@ -97,7 +97,7 @@ def test_a_record_holds_what_behaviors_and_events_say(
     assert record[13] == []
     assert packed.index()["columns"] == ["city"]
     assert packed.users["profile"] == [{0: "上海\\n"}]
-    assert [packed.kinds[kind][0] for kind in kinds] == [event["type"] for event in facts.events]
+    assert [packed.index()["kinds"][kind][0] for kind in kinds] == [event["type"] for event in facts.events]
     assert _texts(chunk["texts"], summaries) == [event["summary"] for event in facts.events]
     assert set(flags) <= {0}
 

@@ -5,7 +5,7 @@ idempotency key: whoever creates a job notes before what it creates, and after a
 """
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -18,7 +18,7 @@ import orjson
 from eventabs.errors_and_exit_codes import EndpointError, TransientError
 from eventabs.interface_language import gettext as _
 from eventabs.providers.openai.client import Channel, checked, parse_address, raw_chunks, read_error_body
-from eventabs.providers.openai.endpoint import BatchProfile, CallLimits, Endpoint, Sampling, Tier
+from eventabs.providers.openai.endpoint import BatchProfile, Endpoint, Sampling, Tier
 from eventabs.providers.openai.endpoint_errors import ErrorContext, find_error, make_error, make_status_error
 from eventabs.providers.openai.wire import ReplyAssembler, build_body, parse_json, redacted_line
 from eventabs.shared_records import Message, Reply, Request
@@ -27,7 +27,6 @@ _PAGE = 100  # jobs a listing shows at a time
 _MOST_PAGES = 200
 _DOCUMENT_CHARACTERS = 3 * 1024 * 1024  # of an answer that is no file
 _QUEUE_CODES = frozenset({"token_limit_exceeded", "tokenlimitexceeded", "enqueued_token_limit_exceeded"})
-_NO_LISTING = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 _FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
 _SPELLINGS = {"canceled": "cancelled", "canceling": "cancelling"}
 
@@ -71,13 +70,12 @@ class BatchService:
         self,
         endpoint: Endpoint,
         profile: BatchProfile,
-        limits: CallLimits = CallLimits(),
         *,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._channel = Channel(endpoint, limits, wall_clock=wall_clock)
+        self._channel = Channel(endpoint, wall_clock=wall_clock)
         self._profile = profile
-        self._seconds = limits.call_timeout
+        self._seconds = endpoint.call_timeout
         self._url = self._channel.address.beside
         self.host = self._channel.address.host
 
@@ -91,18 +89,6 @@ class BatchService:
             document = await self._read_document(sent)
         return self._id_of(document)
 
-    async def find_file(self, name: str) -> str | None:
-        """Return the id of the newest uploaded file with a name; None where there is none, or no listing."""
-        try:
-            async with aclosing(self._listed("/files", {"purpose": self._profile.purpose})) as files:
-                async for file in files:
-                    if file.get("filename") == name:
-                        return str(file.get("id", "")) or None
-        except EndpointError as error:
-            if error.status not in _NO_LISTING:
-                raise
-        return None
-
     async def create_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob:
         """Create a job from an uploaded file. After a TransientError it may exist or not."""
         body: dict[str, Any] = {"input_file_id": file_id, "endpoint": self._profile.url}
@@ -115,13 +101,20 @@ class BatchService:
 
     async def find_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob | None:
         """Look through the account's jobs for the one made from a file, or with that metadata."""
-        async with aclosing(self._listed("/batches", {})) as jobs:
-            async for document in jobs:
-                job = self._job(document)
+        after: dict[str, str] = {}
+        for _page in range(_MOST_PAGES):  # the newest first
+            url = self._url("/batches").copy_merge_params({"limit": str(_PAGE), **after})
+            document = await self._read_document(self._channel.send("GET", url))
+            jobs = [self._job(entry) for entry in document.get("data") or () if isinstance(entry, dict)]
+            for job in jobs:
                 if job.input_file_id == file_id or (
                     job.metadata and metadata.items() <= job.metadata.items()
                 ):
                     return job
+            last = str(document.get("last_id") or (jobs[-1].id if jobs else ""))
+            if not document.get("has_more") or not last or after == {"after": last}:
+                break
+            after = {"after": last}
         return None
 
     async def retrieve(self, job_id: str) -> RemoteJob:
@@ -149,20 +142,6 @@ class BatchService:
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = b"" if body is None else orjson.dumps(body)
         return await self._read_document(self._channel.send(method, self._url(path), data))
-
-    async def _listed(self, path: str, query: Mapping[str, str]) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield all entries of a listing, page by page, the newest first."""
-        after: dict[str, str] = {}
-        for _page in range(_MOST_PAGES):
-            url = self._url(path).copy_merge_params({**query, "limit": str(_PAGE), **after})
-            document = await self._read_document(self._channel.send("GET", url))
-            entries = [entry for entry in document.get("data") or () if isinstance(entry, dict)]
-            for entry in entries:
-                yield entry
-            last = str(document.get("last_id") or (entries[-1].get("id") if entries else ""))
-            if not document.get("has_more") or not last or after == {"after": last}:
-                return
-            after = {"after": last}
 
     async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
         """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""

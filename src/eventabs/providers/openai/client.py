@@ -28,7 +28,7 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.interface_language import gettext as _
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint, Sampling, is_loopback
+from eventabs.providers.openai.endpoint import Endpoint, is_loopback
 from eventabs.providers.openai.endpoint_errors import (
     ErrorContext,
     UnsupportedParameterError,
@@ -203,8 +203,6 @@ class Channel:
     def __init__(
         self,
         endpoint: Endpoint,
-        limits: CallLimits,
-        tier: str = "",
         *,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -222,12 +220,12 @@ class Channel:
         if self.address.login and not endpoint.api_key:
             login = base64.b64encode(":".join(self.address.login).encode()).decode()
             self._headers["Authorization"] = f"Basic {login}"
-        self._asked = (limits.longest_wait, tier, endpoint.key_variable)
-        self._extensions = {"timeout": {"connect": limits.connect_timeout}}
+        self._asked = (endpoint.longest_wait, endpoint.sampling.tier.name, endpoint.key_variable)
+        self._extensions = {"timeout": {"connect": endpoint.connect_timeout}}
         self._transport = AiohttpTransport(
             verify=tls_context(endpoint.ca_file),
             proxy=proxy_of(endpoint, self.address),
-            limits=httpx.Limits(max_connections=limits.max_connections, keepalive_expiry=_KEEPALIVE),
+            limits=httpx.Limits(max_connections=endpoint.connections, keepalive_expiry=_KEEPALIVE),
         )
 
     async def send(self, method: str, url: httpx.URL, body: bytes = b"") -> httpx.Response:
@@ -353,15 +351,15 @@ class UnreachableError(EndpointError):
         self.through_proxy = through_proxy
 
 
-async def find_route(endpoint: Endpoint, *, seconds: float) -> Route:
+async def find_route(endpoint: Endpoint) -> Route:
     """Look the name up and connect, to the proxy where there is one. Raises UnreachableError or ConfigError."""
     address = parse_address(endpoint)
     proxy = proxy_of(endpoint, address)
     target = proxy.url if proxy else address.url
     context = tls_context(endpoint.ca_file) if target.scheme == "https" else None
     try:
-        async with asyncio.timeout(seconds):
-            ip, tls = await _connect(target, context, seconds)
+        async with asyncio.timeout(endpoint.connect_timeout):
+            ip, tls = await _connect(target, context, endpoint.connect_timeout)
     except OSError as error:
         reason, template = _classify(error)
         text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
@@ -423,21 +421,18 @@ class OpenAIProvider:
     def __init__(
         self,
         endpoint: Endpoint,
-        sampling: Sampling = Sampling(),
-        limits: CallLimits = CallLimits(),
         *,
         on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._channel = Channel(endpoint, limits, sampling.tier.name, wall_clock=wall_clock)
+        self._channel = Channel(endpoint, wall_clock=wall_clock)
         self._address = self._channel.address
-        self._model = endpoint.model
-        self._sampling = sampling
-        self._limits = limits
+        self._endpoint = endpoint
+        self._sampling = endpoint.sampling
         self._on_refused = on_refused
         self._clock = clock
-        self.dropped = sampling.omit  # what is not sent: omitted from the start, or refused since
+        self.dropped = endpoint.sampling.omit  # what is not sent: omitted from the start, or refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request; what arrived of a broken answer comes back as `interrupted`.
@@ -445,7 +440,7 @@ class OpenAIProvider:
         `on_content` hears of each piece with content. Raises the subclasses of EndpointError.
         """
         while True:
-            body = build_body(request, self._model, self._sampling, self.dropped)
+            body = build_body(request, self._endpoint.model, self._sampling, self.dropped)
             try:
                 return await self._call(body, on_content or (lambda _characters: None))
             except UnsupportedParameterError as error:
@@ -482,7 +477,7 @@ class OpenAIProvider:
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
         """Send the body and read the answer into the assembler, under the limits of time and size."""
-        limits = self._limits
+        limits = self._endpoint
         idle_timeout = limits.idle_timeout if body.get("stream") else limits.call_timeout
         now = asyncio.get_running_loop().time
         last = now() + limits.call_timeout
@@ -515,7 +510,7 @@ class OpenAIProvider:
         if not response.is_success:
             raise make_status_error(await read_error_body(response), context)
         encoding = response.headers.get("content-encoding", "")
-        reader = PayloadReader(encoding=encoding, limit=self._limits.reply_characters)
+        reader = PayloadReader(encoding=encoding, limit=self._endpoint.reply_characters)
         async for chunk in raw_chunks(response):
             payloads = reader.feed(chunk)
             assembler.is_streamed = not reader.is_document
@@ -546,7 +541,7 @@ class OpenAIProvider:
                 raise make_error(error, context)
             if isinstance(payload, dict):
                 assembler.add(payload)
-        if assembler.characters > self._limits.reply_characters:
+        if assembler.characters > self._endpoint.reply_characters:
             raise UnreadableBodyError
         return assembler.characters > before
 

@@ -17,24 +17,6 @@ from pydantic import BaseModel
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import gettext as _
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An OpenAI-compatible endpoint. `repr` shows nothing that may hold a secret.
-
-    `base_url` is the address before /chat/completions; `proxy` "" means the environment's;
-    `ca_file` "" means the usual authorities. `key_variable`: of the environment, that holds the key.
-    """
-
-    model: str
-    base_url: str = field(repr=False)
-    api_key: str | None = field(default=None, repr=False)
-    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    proxy: str = field(default="", repr=False)
-    ca_file: str = ""
-    key_variable: str = "OPENAI_API_KEY"
-
-
 # where a request carries a grammar: llama.cpp, vLLM, vLLM before 0.12, SGLang; "": nowhere
 GrammarField = Literal["", "grammar", "structured_outputs", "guided_grammar", "ebnf"]
 
@@ -75,22 +57,29 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
-class CallLimits:
-    """What calls may take. Times in seconds; `reply_characters`: of text and reasoning, what comes after is not read.
+class Endpoint:
+    """An OpenAI-compatible endpoint, and what calls to it may take, times in seconds. `repr` shows nothing that may hold a secret.
 
+    `base_url` is the address before /chat/completions; `proxy` "" means the environment's;
+    `ca_file` "" means the usual authorities. `key_variable`: of the environment, that holds the key.
     `longest_wait`: a server that asks to wait longer before the next request ends the run.
-    `rpm`, `tpm`: requests and tokens a minute (0: no limit).
+    `reply_characters`: of text and reasoning, what comes after is not read.
     """
 
+    model: str
+    base_url: str = field(repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy: str = field(default="", repr=False)
+    ca_file: str = ""
+    key_variable: str = "OPENAI_API_KEY"
+    sampling: Sampling = field(default=Sampling(), repr=False)
     connect_timeout: float = 10.0
     idle_timeout: float = 120.0  # between pieces of content of a stream
     call_timeout: float = 900.0  # wall clock from sending to the last byte
     longest_wait: float = 900.0
-    max_connections: int = 100
+    connections: int = 100
     reply_characters: int = 512 * 1024  # some 120,000 tokens
-    rpm: int = 0
-    tpm: int = 0
-    tries: int = 6  # of a call
 
 
 def is_loopback(host: str) -> bool:
@@ -208,14 +197,15 @@ def preset_names() -> tuple[str, ...]:
 # OpenAI's, which Azure and others have taken over:
 # https://developers.openai.com/api/docs/guides/flex-processing, read on 2026-11-25
 _USUAL_FLEX = Tier(name="flex", body={"service_tier": "flex"}, timeout=900.0)
+_NO_PRESET = Preset(
+    name="", source=(), read=date.min, base_url="", api_key_env="OPENAI_API_KEY", flex=_USUAL_FLEX
+)
 
 
 def find_tier(name: str, preset: str) -> Tier:
     """Return how a tier is asked for, by the preset, "" without. Raises ConfigError where the preset has none."""
     if name != "flex":
         return Tier()
-    if not preset:
-        return _USUAL_FLEX
     known = load_preset(preset)
     if known.flex is None:
         message = _("{preset} has no tier flex that is known; take the ordinary one: --tier standard")
@@ -228,7 +218,7 @@ def tier_base_url(tier: Tier, preset: str, base_url: str) -> str:
 
     Raises ConfigError where the preset knows the address as one without the tier.
     """
-    if base_url in tier.base_urls or not tier.base_urls or not preset:
+    if base_url in tier.base_urls or not tier.base_urls:
         return tier.base_urls.get(base_url, base_url)
     known = load_preset(preset)
     if base_url in (known.base_url, *known.other_base_urls):
@@ -250,7 +240,9 @@ def hosts_with_keys() -> frozenset[str]:
 
 @cache
 def load_preset(name: str) -> Preset:
-    """Return a preset by its name. Raises ConfigError where there is none."""
+    """Return a preset by its name; "": none, and no facts are known. Raises ConfigError for a name that no preset has."""
+    if not name:
+        return _NO_PRESET
     if name not in preset_names():
         message = _("there is no preset {name}; llm.preset is one of: {known}")
         raise ConfigError(message.format(name=name, known=", ".join(preset_names())))

@@ -265,7 +265,7 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     wait = read_retry_after(context.headers, context.now)
     if context.tier and wait is None and _is_short_of_room(error, context):
         cause = "capacity"
-    kind, message = _told(cause)
+    kind, message = _KINDS[cause], _message(cause)
     if cause == "rejected" and context.tier:
         message = _(
             "{answer} at tier {tier}: {said}; if the model lacks that tier, take another model, or --tier standard"
@@ -318,43 +318,36 @@ def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
     return make_error(find_error(parse_json(body)) or ErrorPayload(message=text), context)
 
 
-def _told(cause: Cause) -> tuple[type[EndpointError], str]:
-    """Return the error of a cause and its message. The endpoint's own text is left out of `key`: servers like to quote the key."""
-    told: dict[Cause, tuple[type[EndpointError], str]] = {
-        "key": (
-            FatalEndpointError,
-            _(
-                "{answer}: the API key is missing, wrong or without the right to this; check the variable {variable}"
-            ),
+_KINDS: dict[Cause, type[EndpointError]] = {
+    "key": FatalEndpointError,
+    "quota": FatalEndpointError,
+    "model": FatalEndpointError,
+    "moderated": ModeratedError,
+    "too_long": ContextTooLongError,
+    "rejected": RejectedRequestError,
+    "rate_limit": RateLimitedError,
+    "capacity": CapacityError,
+    "transient": TransientError,
+}
+
+
+def _message(cause: Cause) -> str:
+    """Return what is said of a cause. The endpoint's own text is left out of `key`: servers like to quote the key."""
+    messages: dict[Cause, str] = {
+        "key": _(
+            "{answer}: the API key is missing, wrong or without the right to this; check the variable {variable}"
         ),
-        "quota": (
-            FatalEndpointError,
-            _("{answer}: quota or balance is used up: {said}; top it up, then resume"),
+        "quota": _("{answer}: quota or balance is used up: {said}; top it up, then resume"),
+        "model": _("{answer}: no such model or address: {said}; check llm.model and llm.base_url"),
+        "moderated": _("{answer}: its moderation refuses the content: {said}; look at failures.jsonl"),
+        "too_long": _("{answer}: too long for the model: {said}; lower budget.max_input_tokens"),
+        "rejected": _(
+            "{answer}: it does not take the request: {said}; check [llm] and [budget] of the config"
         ),
-        "model": (
-            FatalEndpointError,
-            _("{answer}: no such model or address: {said}; check llm.model and llm.base_url"),
+        "rate_limit": _("{answer}: too many requests: {said}; lower run.rpm, run.tpm or run.concurrency"),
+        "capacity": _(
+            "{answer}: the tier has no capacity now: {said}; resume later, or with: --tier standard"
         ),
-        "moderated": (
-            ModeratedError,
-            _("{answer}: its moderation refuses the content: {said}; look at failures.jsonl"),
-        ),
-        "too_long": (
-            ContextTooLongError,
-            _("{answer}: too long for the model: {said}; lower budget.max_input_tokens"),
-        ),
-        "rejected": (
-            RejectedRequestError,
-            _("{answer}: it does not take the request: {said}; check [llm] and [budget] of the config"),
-        ),
-        "rate_limit": (
-            RateLimitedError,
-            _("{answer}: too many requests: {said}; lower run.rpm, run.tpm or run.concurrency"),
-        ),
-        "capacity": (
-            CapacityError,
-            _("{answer}: the tier has no capacity now: {said}; resume later, or with: --tier standard"),
-        ),
-        "transient": (TransientError, _("{answer}: {said}; it may pass: resume later")),
+        "transient": _("{answer}: {said}; it may pass: resume later"),
     }
-    return told[cause]
+    return messages[cause]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from eventabs.errors_and_exit_codes import RejectedRequestError, TransientError
 from eventabs.interface_language import gettext as _
 from eventabs.providers.openai.client import Channel, OpenAIProvider, parse_address
-from eventabs.providers.openai.endpoint import CallLimits, Endpoint, GrammarField, Sampling
+from eventabs.providers.openai.endpoint import Endpoint, GrammarField
 from eventabs.providers.openai.endpoint_errors import find_error, make_error
 from eventabs.providers.openai.wire import grammar_parameter, parse_json, redacted_line
 from eventabs.shared_records import Reply, Request, Usage
@@ -24,11 +24,11 @@ class ListedModel:
     context_tokens: int | None = None
 
 
-async def list_models(endpoint: Endpoint, limits: CallLimits) -> tuple[ListedModel, ...]:
+async def list_models(endpoint: Endpoint) -> tuple[ListedModel, ...]:
     """Fetch the list of models. Raises ConfigError and the subclasses of EndpointError; many have no list."""
-    async with aclosing(Channel(endpoint, limits)) as channel:
+    async with aclosing(Channel(endpoint)) as channel:
         sending = channel.send("GET", channel.address.beside("/models"))
-        seconds, limit = limits.call_timeout, limits.reply_characters
+        seconds, limit = endpoint.call_timeout, endpoint.reply_characters
         body, context = await channel.read(sending, seconds=seconds, limit=limit)
     payload = parse_json(body)
     entries = payload.get("data", payload.get("models")) if isinstance(payload, dict) else payload
@@ -102,12 +102,11 @@ class Prober:
     `dropped`: what is not sent: omitted from the start, or refused since. `spent`: the tokens of all answers.
     """
 
-    def __init__(self, endpoint: Endpoint, sampling: Sampling, limits: CallLimits) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self._secrets = parse_address(endpoint).secrets
         self._endpoint = endpoint
-        self._sampling = sampling
-        self._limits = limits
-        self.dropped = sampling.omit
+        self._sampling = endpoint.sampling
+        self.dropped = endpoint.sampling.omit
         self.spent = Usage()
 
     async def greet(self, *, stream: bool | None = None) -> Reply:
@@ -165,10 +164,11 @@ class Prober:
     async def _send(self, text: str, max_tokens: int, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
         return await self.ask(Request(({"role": "user", "content": text},), {}, 0, max_tokens), **changes)
 
-    async def ask(self, request: Request, limits: CallLimits | None = None, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
-        """Send a request of a run, under other limits than a check's if some are given; `changes`: of the parameters."""
+    async def ask(self, request: Request, endpoint: Endpoint | None = None, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
+        """Send a request of a run, to the same `endpoint` under other limits than a check's if that is given; `changes`: of the parameters."""
         sampling = replace(self._sampling, **{"omit": self.dropped, **changes})
-        async with aclosing(OpenAIProvider(self._endpoint, sampling, limits or self._limits)) as provider:
+        endpoint = replace(endpoint or self._endpoint, sampling=sampling)
+        async with aclosing(OpenAIProvider(endpoint)) as provider:
             reply = await provider.complete(request)
         self.spent = Usage(*(sum(pair) for pair in zip(self.spent, reply.usage, strict=True)))
         self.dropped |= provider.dropped - sampling.omit

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from eventabs import __version__, interface_language as language
 from eventabs.errors_and_exit_codes import StorageError, UsageError
-from eventabs.inspection import ReportFacts, Share, TokenUse, UserFacts
+from eventabs.inspection import ReportFacts, Share
 from eventabs.interface_language import gettext as _
 from eventabs.providers import kind_of
 from eventabs.store import replace_file
@@ -37,7 +37,8 @@ from eventabs.views.report.page_data import (
     visible_lines,
     zone_note,
 )
-from eventabs.views.words_and_figures import average, count, duration, money, share
+from eventabs.views.sections import written
+from eventabs.views.words_and_figures import count
 
 NAME: Final = "report.html"
 HUES: Final = 10
@@ -67,17 +68,20 @@ class ReportPage(NamedTuple):
 
 def render_report(facts: ReportFacts) -> ReportPage:
     """Return the page. Reads the facts' users to their end."""
-    sums, users = Sums(facts.goal), PackedUsers()
-    sample = _Sample(facts)
+    sums, users, total, beside = Sums(facts.goal), PackedUsers(), facts.counts.users, 0
+    # the share of users that a page keeps, drawn by their ids
+    part = min(1.0, MOST_USERS / max(1, total), MOST_BYTES / max(1.0, facts.logged_bytes * _OF_STORED))
     for user in facts.users:
         sums.add(user)
-        is_drawn = sample.draws(user, users.bytes)
-        if is_drawn or sample.lists(user):
+        lot = zlib.crc32(user.row.user_id.encode("utf-8", "surrogatepass"))
+        is_drawn = users.bytes <= MOST_BYTES and lot < part * 2**32
+        is_listed = not is_drawn and user.row.state == "failed" and beside < _MOST_FAILED
+        beside += is_listed
+        if is_drawn or is_listed:
             users.add(user, facts.log(user.row.user_id), is_drawn=is_drawn)
     users.close_chunk()
     zone = sent_zone(facts.timezone)
     calls = PackedCalls(facts, users.numbers, zone)
-    total, beside = facts.counts.users, users.users["beside"].count(1)
     kept = len(users.numbers) - beside
     notes = {"users": "", "calls": ""}  # what the page leaves out
     if kept < total:
@@ -98,6 +102,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
     waits: dict[str, list[float]] = defaultdict(list)  # by cause
     for retry in facts.retries:
         waits[retry.cause].append(retry.wait_seconds)
+    taken, left = facts.profile_columns
     page = render_page(
         "report/assets/page.html.j2",
         _STYLES,
@@ -105,56 +110,57 @@ def render_report(facts: ReportFacts) -> ReportPage:
         here=Markup(_HERE),  # noqa: S704  our own mark
         facts=facts,
         figures=figures,
-        state=messages.status_name(facts.status),  # type: ignore[arg-type]
         times=zone_note(facts.timezone, users.offsets),
         begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
-        unused_columns=_unused_columns(*facts.profile_columns),
-        sections=facts.sections,
-        tiles=_tiles(facts),
-        slices=_slices(facts),
-        retries=[
-            (messages.cause(code), count(number), duration(max(waits[code])))
-            for code, number in messages.most_frequent({code: len(found) for code, found in waits.items()})
-        ],
+        # columns of the profiles that no filter has, and the setting that takes them
+        unused_columns=left
+        and (", ".join(map(shown, left)), f"columns = {orjson.dumps([*taken, *left]).decode()}"),
+        quality=facts.quality(),
+        retries=sorted(waits.items(), key=lambda each: (-len(each[1]), each[0])),
+        is_remote=kind_of(facts.endpoint.provider).is_remote,
+        tiers=list(
+            messages.tiers(facts.counts, facts.endpoint.price.by_tier(facts.counts), facts.endpoint.currency)
+        ),
     )
-    words = words_of("report/assets/words.j2", zone=zone, facts=facts)
-    head, tail = page.split(_HERE)
+    index = users.index() | {
+        "colors": colors_of([shown(kind) for kind, _number in messages.most_frequent(sums.types)]),
+        "files": list(map(shown, facts.files)),
+        "goal": shown(facts.goal),
+        "currency": shown(facts.endpoint.currency) if facts.cost is not None else "",
+        "name": shown(facts.inputs[0].rpartition(".")[0] or facts.inputs[0]) if facts.inputs else "",
+        "categories": {shown(name): shown(messages.category(name)) for name in sums.categories},
+        "words": words_of("report/assets/words.j2", zone=zone, facts=facts),
+        "sums": figures,
+    }
     blocks = {
-        "index": packed(_index(facts, sums, users) | {"words": words, "sums": figures}),
+        "index": packed(index),
         **{f"users-{number}": chunk for number, chunk in enumerate(users.chunks)},
         "calls": packed(calls.index()),
         **{f"texts-{number}": chunk for number, chunk in enumerate(calls.chunks)},
     }
+    head, tail = page.split(_HERE)
     return ReportPage(_pieces(head, blocks, tail), tuple(filter(None, notes.values())))
 
 
 def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), **values: object) -> str:
     """Return the page of a template; `styles` are files that follow the style of all pages."""
-    style, script = _hues() + "".join(map(_part, ("style.css", *styles))), "".join(map(_part, scripts))
-    if script:  # the files share one scope
-        script = f'"use strict";\n(() => {{\n{script}}})();\n'
-    return (
-        _environment()
-        .get_template(name)
-        .render(
-            lang={"en": "en", "zh": "zh-Hans"}[language.active()],
-            version=__version__,
-            policy=_policy(style, script),
-            style=Markup(style),  # noqa: S704  our own file
-            script=Markup(script),  # noqa: S704  our own file
-            hues=HUES,
-            **values,
-        )
-    )
-
-
-def _hues() -> str:
-    """Return the style of each color and pattern: k of shapes and text, f behind text; base.html.j2 has the patterns."""
-    return "".join(
+    # k: of shapes and text, f: behind text; base.html.j2 has the patterns
+    colors = "".join(
         f".k{n}{{fill:{f'url(#p{n})' if n >= HUES else f'var(--k{n})'};--k:var(--k{n % HUES});--f:var(--f{n % HUES})}}\n"
         for n in range(MOST_COLORS)
     )
+    style, script = colors + "".join(map(_part, ("style.css", *styles))), "".join(map(_part, scripts))
+    if script:  # the files share one scope
+        script = f'"use strict";\n(() => {{\n{script}}})();\n'
+    values |= {
+        "lang": {"en": "en", "zh": "zh-Hans"}[language.active()],
+        "version": __version__,
+        "style": Markup(style),  # noqa: S704  our own file
+        "script": Markup(script),  # noqa: S704  our own file
+        "hues": HUES,
+    }
+    return _environment().get_template(name).render(values)
 
 
 def words_of(name: str, **values: object) -> Any:  # noqa: ANN401  as the template has them
@@ -175,37 +181,6 @@ def write_report(page: str | Iterable[bytes], path: Path) -> None:
         raise UsageError(message.format(path=path, error=getattr(cause, "strerror", None) or cause)) from None
 
 
-class _Sample:
-    """Which users a page keeps: all, or a share of them, drawn by their ids, and beside it those that failed."""
-
-    def __init__(self, facts: ReportFacts) -> None:
-        users = facts.counts.users
-        by_bytes = MOST_BYTES / max(1.0, facts.logged_bytes * _OF_STORED)
-        self._share = min(1.0, MOST_USERS / max(1, users), by_bytes)
-        self._failed = 0
-
-    def draws(self, user: UserFacts, size: int) -> bool:
-        """Whether the user is counted in a page of `size` bytes so far."""
-        lot = zlib.crc32(user.row.user_id.encode("utf-8", "surrogatepass"))
-        return size <= MOST_BYTES and lot < self._share * 2**32
-
-    def lists(self, user: UserFacts) -> bool:
-        """Whether the user is kept though it is not drawn: it failed, and so may few."""
-        self._failed += user.row.state == "failed"
-        return user.row.state == "failed" and self._failed <= _MOST_FAILED
-
-
-def _index(facts: ReportFacts, sums: Sums, users: PackedUsers) -> dict[str, Any]:
-    return users.index() | {
-        "colors": colors_of([shown(kind) for kind, _number in messages.most_frequent(sums.types)]),
-        "files": list(map(shown, facts.files)),
-        "goal": shown(facts.goal),
-        "currency": shown(facts.endpoint.currency) if facts.cost is not None else "",
-        "name": shown(facts.inputs[0].rpartition(".")[0] or facts.inputs[0]) if facts.inputs else "",
-        "categories": {shown(name): shown(messages.category(name)) for name in sums.categories},
-    }
-
-
 def colors_of(names: Iterable[str]) -> dict[str, str]:
     """Return the class of the color and pattern of types, the most frequent first; those beyond MOST_COLORS have none.
 
@@ -222,74 +197,12 @@ def colors_of(names: Iterable[str]) -> dict[str, str]:
     return taken
 
 
-def _unused_columns(taken: list[str], left: list[str]) -> tuple[str, str] | None:
-    """Return the columns of the profiles that no filter has, and the setting that takes them."""
-    if not left:
-        return None
-    return ", ".join(map(shown, left)), f"columns = {orjson.dumps([*taken, *left]).decode()}"
-
-
-def _tiles(facts: ReportFacts) -> list[tuple[str, str, str]]:
-    """Return label, value and note of each headline figure."""
-    totals = facts.counts
-    ended = totals.done + totals.failed
-    per_user = average(totals.events / totals.done) if totals.done else "-"
-    done = _("of {users}; {failed} failed, {pending} still to do").format(
-        users=count(totals.users), failed=count(totals.failed), pending=count(totals.users - ended)
-    )
-    a_user = _("{average} a user").format(average=per_user)
-    tiles = [
-        (_("Users done"), count(totals.done), done),
-        (_("Success"), share(totals.done, ended), _("of the users that were worked on")),
-        (_("Events"), count(totals.events), messages.listed([a_user, *messages.event_facts(totals)])),
-        (_("Behaviors"), count(totals.behaviors), messages.rows(totals)),
-        (_("Calls"), count(totals.calls), messages.retries(totals.retries)),
-        (
-            _("Time"),
-            duration(facts.seconds) if facts.seconds else "-",
-            _("at work; pauses between stop and resume do not count"),
-        ),
-    ]
-    if not kind_of(facts.endpoint.provider).is_remote:
-        return [*tiles, (_("Tokens"), "0", _("built-in rules: no model was called"))]
-    tokens = _("{prompt} in, {completion} out").format(
-        prompt=count(totals.prompt_tokens), completion=count(totals.completion_tokens)
-    )
-    if totals.cached_tokens:
-        tokens = _("{tokens}, {cached} cached").format(tokens=tokens, cached=count(totals.cached_tokens))
-    cost = (_("Cost"), "-", _("no prices are set"))
-    if facts.cost is not None:
-        each = money(facts.cost / totals.done, facts.endpoint.currency) if totals.done else "-"
-        by_tier = facts.endpoint.price.by_tier(totals)
-        shown = [
-            _("{cost} a user").format(cost=each),
-            *messages.tiers(totals, by_tier, facts.endpoint.currency),
-        ]
-        cost = (_("Cost"), money(facts.cost, facts.endpoint.currency), messages.listed(shown))
-    return [*tiles, (_("Tokens"), _short(totals.prompt_tokens + totals.completion_tokens), tokens), cost]
-
-
 def _short(number: int) -> str:
     """Return 2774382 as 2.77 M."""
     for size, unit, sign in ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k")):
         if number >= size:
             return f"{number / unit:.3g} {sign}"
     return count(number)
-
-
-def _slices(facts: ReportFacts) -> list[tuple[str, str, str, str, float, float]]:
-    """Return the parts of the bar that shows where tokens went."""
-    total = sum(sum(call.use) for call in facts.calls)
-    if not total:
-        return []
-    labels = _("instructions"), _("behaviors"), _("reasoning"), _("answers"), _("without use")
-    slices, left = [], 0.0
-    for place, (kind, label) in enumerate(zip(TokenUse._fields, labels, strict=True)):
-        tokens = sum(call.use[place] for call in facts.calls)
-        width = 100 * tokens / total
-        slices.append((kind, label, count(round(tokens)), share(tokens, total), left, width))
-        left += width
-    return slices
 
 
 def _pieces(head: str, blocks: Mapping[str, bytes], tail: str) -> Iterator[bytes]:
@@ -317,52 +230,27 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"_": _, "zip": zip}
-    environment.filters |= {
-        "count": messages.count,
+    named = "average behaviors cause count duration event_facts limited listed money reason retries rows share status_name"
+    environment.filters |= {name: getattr(messages, name) for name in named.split()} | {
         "category": lambda name: one_line(messages.category(name)),
-        "limited": messages.limited,
-        "behaviors": messages.behaviors,
-        "one_line": one_line,
-        "lines": visible_lines,
-        "reason": messages.reason,
-        "share": messages.share,
         "cell": _cell,
-        "translated": _translated,
-        "section_name": lambda name: {"quality": _("Quality")}.get(name) or one_line(name),
+        "digest": lambda text: f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}",
+        "lines": visible_lines,
+        "one_line": one_line,
+        "short": _short,
     }
     return environment
 
 
 def _cell(value: str | float | None) -> str:
-    """Return a value of a stored table as text."""
-    if value is None:
-        return "–"
-    if isinstance(value, str):
-        return _translated(value)
-    if isinstance(value, Share):
-        # a decimal where it has one; what is less than all is not said to be all
-        text = f"{100 * value:.1f}".removesuffix(".0")
-        return f"{'99.9' if value < 1 and text == '100' else text} %"
-    return count(value) if isinstance(value, int) else f"{value:,.4g}"
-
-
-def _translated(text: str) -> str:
-    """Return a text of a stored table in the reader's language; the catalogue has its own head under ""."""
-    return one_line(_(text)) if text else ""
+    """Return a cell of a table as text; a share in percent, with a decimal where it has one, and never rounded up to all."""
+    if not isinstance(value, Share):
+        return written(value)
+    text = f"{100 * value:.1f}".removesuffix(".0")
+    return f"{'99.9' if value < 1 and text == '100' else text} %"
 
 
 def _part(name: str) -> str:
     """Return one of our files: those without a folder are shared by all pages."""
     name = name if "/" in name else f"assets/{name}"
     return resources.files("eventabs.views").joinpath(*name.split("/")).read_text("utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data:;"
-        " base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -6,7 +6,7 @@ its own texts, so that a page of any size is written with one chunk in memory.
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import pairwise
@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 
-from eventabs.inspection import CallFacts, CallText, LogFacts, ReportFacts, UserFacts
+from eventabs.inspection import CallFacts, LogFacts, ReportFacts, UserFacts, asked_parts, stored_call
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import Behavior, Counts
 from eventabs.views import words_and_figures as messages
-from eventabs.views.output_streams import one_line
+from eventabs.views.output_streams import one_line, picked
 
 _Thing = TypeVar("_Thing")
 
@@ -56,13 +56,7 @@ class Sums:
         names = types[:MOST_SUMMED] + [each for each in types[MOST_SUMMED:] if each[0] in self.goal_types]
         kinds = messages.most_frequent(self.kinds)[:MOST_SUMMED]
         return {
-            "users": counts.users,
-            "failed": counts.failed,
-            "behaviors": counts.behaviors,
-            "unplaced": counts.unplaced,
-            "events": counts.events,
-            "unsure": counts.unsure,
-            "journeys": counts.journeys,
+            **picked("users failed behaviors unplaced events unsure journeys", counts),
             "converted": self.kind_converted.total(),
             "reached": self.reached,
             "types": [(shown(name), number, self.type_users[name]) for name, number in names],
@@ -101,55 +95,33 @@ def _number(known: dict[_Thing, int], thing: _Thing) -> int:
     return known.setdefault(thing, len(known))
 
 
-@dataclass(slots=True)
 class PackedUsers:
     """Users that are kept for the page. `users` is the index, a column for each fact."""
 
-    chunks: list[bytes] = field(default_factory=list)
-    bytes: int = 0  # of all chunks
-    numbers: dict[str, int] = field(default_factory=dict)  # of users, by id
-    users: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
-    offsets: set[str] = field(default_factory=set)  # from UTC, as the logs have them
-    _kinds: dict[tuple[str, str], int] = field(default_factory=dict)  # numbers, by type and category
-    _reasons: dict[str, int] = field(default_factory=lambda: {"": 0})
-    _columns: dict[str, int] = field(default_factory=dict)  # of profiles
-    _chunk: "_Chunk" = field(default_factory=lambda: _Chunk())  # noqa: PLW0108  the class is below
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.bytes = 0  # of all chunks
+        self.numbers: dict[str, int] = {}  # of users, by id
+        self.users: dict[str, list[Any]] = defaultdict(list)
+        self.offsets: set[str] = set()  # from UTC, as the logs have them
+        self._kinds: dict[tuple[str, str], int] = {}  # numbers, by type and category
+        self._reasons: dict[str, int] = {"": 0}
+        self._columns: dict[str, int] = {}  # of profiles
+        self._begin_chunk()
+
+    def _begin_chunk(self) -> None:
+        self._records: list[list[Any]] = []
+        self._size = 0  # behaviors and events
+        self._names, self._summaries = {"": 0}, {"": 0}  # numbers of texts
 
     def add(self, user: UserFacts, log: LogFacts, *, is_drawn: bool = True) -> None:
         """Keep a user; one that is not drawn is beside the sample, and counted nowhere."""
-        self.users["beside"].append(int(not is_drawn))
-        self.numbers[user.row.user_id] = len(self.numbers)
+        row, behaviors = user.row, log.log.behaviors
+        self.numbers[row.user_id] = len(self.numbers)
         self.offsets |= log.log.offsets
         kinds = [_number(self._kinds, (event["type"], event["category"])) for event in user.events]
-        self._chunk.add(user, log, kinds)
-        self._index(user, log, kinds)
-        if self._chunk.size > _CHUNK_BEHAVIORS:
-            self.close_chunk()
-
-    def close_chunk(self) -> None:
-        """Compress what has been added since the last time."""
-        if self._chunk.records:
-            self.chunks.append(packed(self._chunk.value()))
-            self.bytes += len(self.chunks[-1])
-            self._chunk = _Chunk()
-
-    def index(self) -> dict[str, Any]:
-        """Return what is known of the users without opening a chunk."""
-        return {
-            "users": self.users,
-            "reasons": list(map(messages.reason, self._reasons)),
-            "kinds": self.kinds,
-            "columns": list(map(shown, self._columns)),
-        }
-
-    @property
-    def kinds(self) -> list[tuple[str, str]]:
-        """Type and category by number."""
-        return [(shown(kind), shown(category)) for kind, category in self._kinds]
-
-    def _index(self, user: UserFacts, log: LogFacts, kinds: Sequence[int]) -> None:
-        row, behaviors = user.row, log.log.behaviors
         values = {
+            "beside": int(not is_drawn),
             "id": shown(row.user_id),
             "state": ("done", "failed", "pending").index(row.state),
             "reason": _number(self._reasons, row.reason or ""),
@@ -166,21 +138,12 @@ class PackedUsers:
         }
         for name, value in values.items():
             self.users[name].append(value)
+        self._records.append(self._record(user, log, kinds))
+        self._size += len(behaviors) + len(user.events)
+        if self._size > _CHUNK_BEHAVIORS:
+            self.close_chunk()
 
-
-class _Chunk:
-    """Records of some users, with the texts that they name by number."""
-
-    def __init__(self) -> None:
-        self.records: list[list[Any]] = []
-        self.size = 0  # behaviors and events
-        self._names, self._summaries = {"": 0}, {"": 0}  # numbers
-
-    def value(self) -> dict[str, Any]:
-        names, summaries = list(map(shown, self._names)), list(map(shown, self._summaries))
-        return {"names": names, "texts": summaries, "users": self.records}
-
-    def add(self, user: UserFacts, log: LogFacts, kinds: Sequence[int]) -> None:
+    def _record(self, user: UserFacts, log: LogFacts, kinds: list[int]) -> list[Any]:
         behaviors, events = log.log.behaviors, user.events
         times = [seconds_of(behavior.start) for behavior in behaviors]
         base = times[0] if times else 0
@@ -193,25 +156,28 @@ class _Chunk:
             for index in event["behaviors"]:
                 owners[index] = number
         numbers = {journey["id"]: number for number, journey in enumerate(user.journeys, 1)}
-        self.size += len(behaviors) + len(events)
-        self.records.append(
-            [
-                base,
-                differences(times, base),
-                [_number(self._names, phrase) for phrase in log.phrases],
-                [behavior.duration or 0 for behavior in behaviors],
-                differences(owners, 0),
-                list(kinds),
-                [self._summary(event["summary"]) for event in events],
-                list(map(_flags, events)),
-                [numbers.get(event["journey"], 0) for event in events],
-                [(shown(j["kind"]), shown(j["name"]), j["days"], int(j["converted"])) for j in user.journeys],
-                differences((behavior.line for behavior in behaviors), 0),
-                [behavior.file for behavior in behaviors] if any(b.file for b in behaviors) else [],
-                *([_number(self._names, place) for place in places] for places in places_of(behaviors)),
-                {at: shown(one.text) for at, one in enumerate(behaviors) if one.text not in ("", one.item)},
-            ]
-        )
+        flags = [
+            _UNSURE * (not event["sure"])
+            + _OUTSIDE * bool(event.get("outside"))
+            + _ABOVE_FLAGS * _SOURCES.index(event["source"])
+            for event in events
+        ]
+        return [
+            base,
+            differences(times, base),
+            [_number(self._names, phrase) for phrase in log.phrases],
+            [behavior.duration or 0 for behavior in behaviors],
+            differences(owners, 0),
+            kinds,
+            [self._summary(event["summary"]) for event in events],
+            flags,
+            [numbers.get(event["journey"], 0) for event in events],
+            [(shown(j["kind"]), shown(j["name"]), j["days"], int(j["converted"])) for j in user.journeys],
+            differences((behavior.line for behavior in behaviors), 0),
+            [behavior.file for behavior in behaviors] if any(b.file for b in behaviors) else [],
+            *([_number(self._names, place) for place in places] for places in places_of(behaviors)),
+            {at: shown(one.text) for at, one in enumerate(behaviors) if one.text not in ("", one.item)},
+        ]
 
     def _summary(self, text: str) -> int:
         """Return the number of a summary, _NEXT for one that is new: most are."""
@@ -219,10 +185,22 @@ class _Chunk:
         number = _number(self._summaries, text)
         return _NEXT if number == known else number
 
+    def close_chunk(self) -> None:
+        """Compress what has been added since the last time."""
+        if self._records:
+            names, summaries = list(map(shown, self._names)), list(map(shown, self._summaries))
+            self.chunks.append(packed({"names": names, "texts": summaries, "users": self._records}))
+            self.bytes += len(self.chunks[-1])
+            self._begin_chunk()
 
-def _flags(event: Mapping[str, Any]) -> int:
-    said = _UNSURE * (not event["sure"]) + _OUTSIDE * bool(event.get("outside"))
-    return said + _ABOVE_FLAGS * _SOURCES.index(event["source"])
+    def index(self) -> dict[str, Any]:
+        """Return what is known of the users without opening a chunk."""
+        return {
+            "users": self.users,
+            "reasons": list(map(messages.reason, self._reasons)),
+            "kinds": [(shown(kind), shown(category)) for kind, category in self._kinds],
+            "columns": list(map(shown, self._columns)),
+        }
 
 
 def packed(value: object) -> bytes:
@@ -263,22 +241,20 @@ class PackedCalls:
     """The calls of a run. Texts are kept of as many as fit, of those with bad replies first."""
 
     def __init__(
-        self,
-        facts: ReportFacts,
-        numbers: Mapping[str, int],
-        zone: ZoneInfo,
-        *,
-        most_bytes: int = MOST_BYTES,
+        self, facts: ReportFacts, numbers: Mapping[str, int], zone: ZoneInfo, *, most_bytes: int = MOST_BYTES
     ) -> None:
         self.chunks: list[bytes] = []
         self._facts, self._numbers, self._zone = facts, numbers, zone
-        self._bytes = 0
         self._place_of: dict[int, tuple[int, int]] = {}
-        self._chunk = _CallChunk()
+        self._calls: list[list[Any]] = []
+        self._texts: dict[str, int] = {}  # numbers; the instructions, equal in all calls, are written once
+        self._characters = 0
         for call in sorted(facts.calls, key=lambda call: (call.usable >= call.users, call.id)):
-            if self._bytes > most_bytes:
+            if sum(map(len, self.chunks)) > most_bytes:
                 break
             self._add(call)
+            if self._characters > _CHUNK_CHARACTERS:
+                self._close_chunk()
         self._close_chunk()
 
     @property
@@ -289,43 +265,36 @@ class PackedCalls:
     def index(self) -> dict[str, Any]:
         """Return the figures of all calls, a column for each, and those that were sent again."""
         columns: dict[str, Any] = defaultdict(list)
-        self._begin = min((call.sent_at for call in self._facts.calls), default=0.0)
+        begin = min((call.sent_at for call in self._facts.calls), default=0.0)
         columns["retries"] = [
-            (round(each.at - self._begin, 2), each.wait_seconds, each.cause == "rate_limit")
+            (round(each.at - begin, 2), each.wait_seconds, each.cause == "rate_limit")
             for each in self._facts.retries
         ]
         for call in sorted(self._facts.calls, key=lambda call: call.id):
-            for name, value in self._figures(call).items():
+            asked = (self._numbers.get(part.user_id, -1) for part in asked_parts(self._facts.ledger, call.id))
+            chunk, place = self._place_of.get(call.id, (-1, 0))
+            figures = {
+                **picked("id attempt status users usable cost", call),
+                "finish": shown(call.finish_reason),
+                "prompt": call.prompt_tokens,
+                "cached": call.cached_tokens,
+                "completion": call.completion_tokens,
+                "reasoning": round(call.reasoning_tokens),
+                "tier": shown(call.tier),
+                "seconds": None if call.seconds is None else round(call.seconds, 1),
+                "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), self._zone)),
+                "from": round(call.sent_at - begin, 2),
+                "to": round((call.ended_at or call.sent_at) - begin, 2),
+                "who": sorted({number for number in asked if number >= 0}),
+                "chunk": chunk,
+                "place": place,
+            }
+            for name, value in figures.items():
                 columns[name].append(value)
         return columns
 
-    def _figures(self, call: CallFacts) -> dict[str, Any]:
-        asked = (self._numbers.get(part.user_id, -1) for part in self._facts.asked(call.id))
-        chunk, place = self._place_of.get(call.id, (-1, 0))
-        return {
-            "id": call.id,
-            "attempt": call.attempt,
-            "status": call.status,
-            "finish": shown(call.finish_reason),
-            "users": call.users,
-            "usable": call.usable,
-            "prompt": call.prompt_tokens,
-            "cached": call.cached_tokens,
-            "completion": call.completion_tokens,
-            "reasoning": round(call.reasoning_tokens),
-            "tier": shown(call.tier),
-            "cost": call.cost,
-            "seconds": None if call.seconds is None else round(call.seconds, 1),
-            "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), self._zone)),
-            "from": round(call.sent_at - self._begin, 2),
-            "to": round((call.ended_at or call.sent_at) - self._begin, 2),
-            "who": sorted({number for number in asked if number >= 0}),
-            "chunk": chunk,
-            "place": place,
-        }
-
     def _add(self, call: CallFacts) -> None:
-        self._place_of[call.id] = len(self.chunks), len(self._chunk.calls)
+        self._place_of[call.id] = len(self.chunks), len(self._calls)
         users = [
             (
                 part.alias,
@@ -333,40 +302,25 @@ class PackedCalls:
                 self._numbers.get(part.user_id, -1),
                 messages.reason(part.outcome) if part.outcome not in ("usable", "") else part.outcome,
             )
-            for part in self._facts.asked(call.id)
+            for part in asked_parts(self._facts.ledger, call.id)
         ]
-        self._chunk.add(self._facts.text(call.id), users)
-        if self._chunk.characters > _CHUNK_CHARACTERS:
-            self._close_chunk()
+        text = stored_call(self._facts.ledger, call.id)
+        texts = {
+            *(message["content"] for message in text.messages),
+            text.reply,
+            text.reasoning,
+            text.error or "",
+        }
+        self._characters += sum(map(len, texts - self._texts.keys()))
+        sent = [(message["role"], _number(self._texts, message["content"])) for message in text.messages]
+        answered = [_number(self._texts, one) for one in (text.reply, text.reasoning, text.error or "")]
+        self._calls.append([sent, *answered, users])
 
     def _close_chunk(self) -> None:
-        if self._chunk.calls:
-            self.chunks.append(packed({"texts": self._chunk.texts, "calls": self._chunk.calls}))
-            self._bytes += len(self.chunks[-1])
-            self._chunk = _CallChunk()
-
-
-class _CallChunk:
-    """Texts of some calls. The instructions, equal in all of them, are written once."""
-
-    def __init__(self) -> None:
-        self.calls: list[list[Any]] = []
-        self.characters = 0
-        self._texts: dict[str, int] = {}  # numbers
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts by number."""
-        return [visible_lines(text[:_LONGEST_CALL]) for text in self._texts]
-
-    def add(self, text: CallText, users: list[tuple[str, str, int, str]]) -> None:
-        sent = [(message["role"], self._number(message["content"])) for message in text.messages]
-        answered = [self._number(one) for one in (text.reply, text.reasoning, text.error)]
-        self.calls.append([sent, *answered, users])
-
-    def _number(self, text: str) -> int:
-        self.characters += 0 if text in self._texts else len(text)
-        return _number(self._texts, text)
+        if self._calls:
+            texts = [visible_lines(text[:_LONGEST_CALL]) for text in self._texts]
+            self.chunks.append(packed({"texts": texts, "calls": self._calls}))
+            self._calls, self._texts, self._characters = [], {}, 0
 
 
 def visible_lines(text: str) -> str:
