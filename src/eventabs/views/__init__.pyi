@@ -43,7 +43,7 @@ from .quality import (
     calibration_json as calibration_json,
     render_calibration as render_calibration,
 )
-from .report.page import NAME as NAME, render_report as render_report, write_report as write_report
+from .report_page import NAME as NAME, render_report as render_report, write_report as write_report
 from .review import (
     drawn_json as drawn_json,
     render_next_step as render_next_step,

@@ -14,7 +14,7 @@ from eventabs.quality import Evaluation
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked
 from eventabs.views.quality import score_tables, shape_fields, shape_names
-from eventabs.views.report.page import colors_of, render_page
+from eventabs.views.report_page import colors_of, render_page
 from eventabs.views.sections import Section, decimals, print_section
 from eventabs.views.words_and_figures import count
 

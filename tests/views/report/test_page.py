@@ -19,8 +19,8 @@ from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import report_facts
 from eventabs.inspection.report_facts import Table, open_report_facts
 from eventabs.store.ledger import Ledger
-from eventabs.views.report import page as module, page_data as records
-from eventabs.views.report.page import MOST_COLORS, colors_of, render_report, write_report
+from eventabs.views import report_data as records, report_page as module
+from eventabs.views.report_page import MOST_COLORS, colors_of, render_report, write_report
 from house import eventabs, ran
 from report_kit import EVIL, make_crowd, make_evil_run, make_run, packed_data
 

@@ -27,7 +27,7 @@ from eventabs.providers import kind_of
 from eventabs.store import replace_file
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import one_line
-from eventabs.views.report.page_data import (
+from eventabs.views.report_data import (
     PackedCalls,
     PackedUsers,
     Sums,
@@ -49,9 +49,9 @@ _MOST_FAILED: Final = 2_000  # of users that are kept beside a sample because th
 _OF_STORED: Final = 0.6  # bytes in the page for a byte of stored logs, with the events, at most
 _HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped
 
-_STYLES: Final = tuple(f"report/assets/{name}.css" for name in ("page", "timeline", "charts", "print"))
+_STYLES: Final = tuple(f"assets/report/{name}.css" for name in ("page", "timeline", "charts", "print"))
 _SCRIPTS: Final = tuple(
-    f"report/assets/{name}.js"
+    f"assets/report/{name}.js"
     for name in (
         *("elements", "data", "address", "groups", "charts", "overview", "timeline"),
         *("user", "table", "tables", "calls", "main"),
@@ -104,7 +104,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         waits[retry.cause].append(retry.wait_seconds)
     taken, left = facts.profile_columns
     page = render_page(
-        "report/assets/page.html.j2",
+        "assets/report/page.html.j2",
         _STYLES,
         _SCRIPTS,
         here=Markup(_HERE),  # noqa: S704  our own mark
@@ -130,7 +130,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         "currency": shown(facts.endpoint.currency) if facts.cost is not None else "",
         "name": shown(facts.inputs[0].rpartition(".")[0] or facts.inputs[0]) if facts.inputs else "",
         "categories": {shown(name): shown(messages.category(name)) for name in sums.categories},
-        "words": words_of("report/assets/words.j2", zone=zone, facts=facts),
+        "words": words_of("assets/report/words.j2", zone=zone, facts=facts),
         "sums": figures,
     }
     blocks = {
