@@ -39,7 +39,7 @@ def endings(run: Run, code: int, errors: str) -> list[Figure]:
     reasons = Counter(run.failures.values())
     lost = len(run.users) - states["done"]
     found = [
-        Figure("users well", f"{states['done']} of {len(run.users)}", "all", lost == 0),
+        Figure("users done", f"{states['done']} of {len(run.users)}", "all", lost == 0),
         Figure("users failed", ", ".join(f"{n} {reason}" for reason, n in reasons.most_common()) or "0"),
         Figure("exit code", str(code), "0", code == 0),
     ]

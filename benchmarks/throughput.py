@@ -40,7 +40,7 @@ def measure_throughput(bench: Bench, in_flight: int) -> list[Figure]:
     share = tool / bare
     return [
         Figure("calls, in flight", f"{len(log):,}, {in_flight}"),
-        Figure("users well", f"{json.loads(said)['success_count']:,}"),
+        Figure("users done", f"{json.loads(said)['success_count']:,}"),
         Figure("tool, requests/s", f"{tool:,.0f}"),
         Figure("bare httpx loop, requests/s", f"{bare:,.0f}"),
         Figure("tool / bare", f"{share:.2f}", f">= {LEAST_OF_BARE}", share >= LEAST_OF_BARE),

@@ -1,4 +1,4 @@
-"""The same workload through this tool and its peers: calls, tokens, time, users well, and what a kill costs.
+"""The same workload through this tool and its peers: calls, tokens, time, users done, and what a kill costs.
 
     python benchmarks/peers/compare.py                         the generator's workload
     python benchmarks/peers/compare.py --input FILE --only plain,flexllm
@@ -52,7 +52,7 @@ PEERS = {
     "async-batch-llm": Peer("async_batch_script.py", ("async-batch-llm[openai]==0.28.0",)),
     "curator": Peer("curator_script.py", ("bespokelabs-curator==0.1.31",)),
 }
-HEADS = ("", "calls", "prompt tokens", "answer tokens", "seconds", "users well", "paid again after a kill")
+HEADS = ("", "calls", "prompt tokens", "answer tokens", "seconds", "users done", "paid again after a kill")
 
 
 class Race:
