@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import EventabsError, InputError
 from eventabs.ingest import Export, open_export
 from public_truth import Row, Rule, rows
@@ -119,7 +120,8 @@ def faults(
     path: Path, entry: Rule, settings: dict[str, Any], work: Path, truth: Truth
 ) -> tuple[list[str], str, dict[str, str]]:
     """Read a file, and return what is wrong, the texts of the warnings, and its roles."""
-    options: dict[str, Any] = {"columns": {}, **settings}
+    unnamed = Settings().input.columns.model_dump()  # as a run passes them
+    options: dict[str, Any] = {**settings, "columns": unnamed | settings.get("columns", {})}
     with open_export(
         [str(path)],
         profiles="",

@@ -90,9 +90,8 @@ def fit(name: str, role: str) -> float:
     if not known or not _NEVER.get(role, set()).isdisjoint(words):
         return 0.0
     weights, beside = _WEIGHTS[role], _BESIDE["any"] | _BESIDE.get(role, set())
-    if (
-        role == "user" and words[-1] not in beside | weights.keys()
-    ):  # `author_association` is something else of a user
+    # `author_association` is something else of a user, `number_consumers` how many
+    if role == "user" and (words[-1] not in beside | weights.keys() or words[0] in ("number", "num")):
         return 0.0
     least = min(max(known), _MINOR)
     strange = sum(word not in beside and weights.get(word, 0.0) < least for word in words)

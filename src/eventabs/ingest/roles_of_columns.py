@@ -52,10 +52,10 @@ _WORDS: Final = (
     "result",
 )  # also where seldom filled
 # in the names of what may differ in every row
-_OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号"}
+_OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
 # what most English words for people end in
 _PERSON: Final = re.compile(
-    r"(?!order|number|center|server|folder|voucher|quarter|layer|paper|color).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"
+    r"(?!order|number|center|server|folder|voucher|quarter|layer|paper|color|power).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"
 )
 _PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,15}|[0-9a-f-]{16,}"
@@ -76,7 +76,7 @@ _NEAR_BY: Final = 0.04  # two scores that differ by less are a question
 _HALF: Final = 0.5  # of the values
 _TELLS_NOTHING: Final = {"user": 1, "action": 2}  # different values
 _HANDFUL: Final = 5  # users, in a thousand rows or more
-_SURE_NAME: Final = 0.7  # a name all of whose words say it
+_SURE_NAME: Final = 0.69  # a name all of whose words say it, or whose best word does beside a strange one
 _ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
 _FEW: Final = 20  # different values: more are things, not actions
 _NESTED: Final = 0.95  # of a score, for each step into an object
@@ -96,6 +96,7 @@ _MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
 _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
 )
+_DAY_OR_MONTH: Final = re.compile(r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?")
 _CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
 _SPOKEN: Final = re.compile(
     r"(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
@@ -319,7 +320,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
                 each = who  # noqa: PLW2901
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
-        is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
+        is_seldom = role in _WORDS and 0 < each.filled <= _NEARLY_NONE and not each.names[1:]
         is_other = role == "action" or (role == "item" and each.named(role) < _SURE_NAME)
         if (is_seldom and is_other and _DONE & roles.keys()) or (each.is_list and "text" in roles):
             continue
@@ -339,7 +340,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
     if markers and not named.get("marker"):
         roles["marker"] = max(markers)[1]
-    guessed = _guess_activity(free, {**named, **roles}, unsure, near)
+    taken = {role: column for role, column in {**named, **roles}.items() if column}
+    guessed = _guess_activity(free, taken, unsure, near)
     roles |= guessed
     if roles.get("result") in guessed.values():
         del roles["result"]
@@ -455,7 +457,12 @@ def _by_values(
         and not (each.is_of_user or any(map(each.named, ("user", "place", "end"))))
         and not (who and _is_of(each, who))
     ]
-    few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
+    few = [
+        each
+        for each in texts
+        if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))
+        and _OF_A_ROW.isdisjoint(words_of(each.names[-1]))
+    ]
     found = {}
     if few and not taken.get("action"):
         few.sort(key=lambda each: (each.named("result") > 0, each.named("action"), each.filled), reverse=True)
@@ -507,7 +514,7 @@ def _who_come_back(left: Sequence[Profile], taken: Collection[str], least: int =
         and least <= each.distinct <= _HALF * each.filled * len(each.values)
         and each.column not in taken
         and each.read <= _HALF
-        and not is_excluded(each.names[-1], "done")
+        and not any(is_excluded(each.names[-1], what) for what in ("done", "user"))
         and not any(each.named(role) >= _SURE for role in ROLES)
     ]
 
@@ -566,7 +573,13 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
     return [by_column.get(each.column, each.column) for each in found]
 
 
-def required(path: str, choice: Choice, inventory: Inventory, source: Format | None = None) -> dict[str, str]:
+def required(
+    path: str,
+    choice: Choice,
+    inventory: Inventory,
+    source: Format | None = None,
+    found: Sequence[Profile] = (),
+) -> dict[str, str]:
     """Return the column of each role. Raises InputError where one is missing or not sure, with the whole proposal."""
     roles, has_user = choice.roles, bool(source and source.file.has_user)
     what, proposed = "", {**choice.roles, **choice.unsure}
@@ -589,9 +602,11 @@ def required(path: str, choice: Choice, inventory: Inventory, source: Format | N
     error = _refusal(template, path, inventory.every, what=what)
     if "time" in proposed and source:
         settings = {**kept_settings(source), **({} if "user" in proposed or has_user else {"user": "me"})}
-        error.proposal = input_table(
-            settings, {role: proposed[role] for role in ROLES if role in proposed}, choice.near
-        )
+        days = next((each for each in found if each.column == proposed.get("date", proposed["time"])), None)
+        if days and _share(_DAY_OR_MONTH, days.values) == 1:
+            settings["dayfirst"] = True
+        columns = {role: proposed[role] for role in ROLES if role in proposed}
+        error.proposal = input_table(settings, columns, {**choice.near, "dayfirst": False})
     raise error
 
 
@@ -603,15 +618,18 @@ def kept_settings(source: Format) -> dict[str, object]:
 
 
 def input_table(
-    settings: Mapping[str, object], columns: Mapping[str, str], near: Mapping[str, str] = {}
+    settings: Mapping[str, object], columns: Mapping[str, str], near: Mapping[str, object] = {}
 ) -> str:
     """Return tables of the config file that give a reading; `near`: runners-up, as comments."""
-    lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
     other = _("or")
-    mapped = [
-        f"{role} = {_toml(name)}" + (f"  # {other} {_toml(near[role])}" if near.get(role) else "")
-        for role, name in columns.items()
-    ]
+    lines, mapped = (
+        [
+            f"{name} = {_toml(value)}"
+            + (f"  # {other} {_toml(near[name])}" if near.get(name, "") != "" else "")
+            for name, value in table.items()
+        ]
+        for table in (settings, columns)
+    )
     return "\n".join(["[input]", *lines, *(["", "[input.columns]", *mapped] if mapped else [])])
 
 
@@ -774,7 +792,7 @@ class ColumnChoice:
             refuse_absent_columns(path, inventory, self.named)
             found = profiles(inventory, tuple(islice(source.sample(), _SAMPLED)), self._connection)
             choice = choose(found, self.named, has_user=source.file.has_user)
-            roles = required(path, choice, inventory, source)
+            roles = required(path, choice, inventory, source, found)
             self.warnings += _guessed(choice, roles)
             if found and len(found[0].values) >= _LEAST:
                 self.warnings += self._doubts(found, roles)
@@ -844,6 +862,7 @@ class ColumnChoice:
             if (
                 better > (0 if role in {"user", "time"} else _NEAR_BY)
                 and _readable(usual, role) <= _NEARLY_NONE
+                and (usual.filled or role in {"user", "time"})
             ):
                 message = _(
                     "the column {column} has the role {role}, since {other} can be read in {more:,} {of}; to take that: {setting}"
