@@ -49,7 +49,7 @@ class _Form(NamedTuple):
         if self.columns[0] == "day":
             day, clock, *rest = fields
             fields = [f"{day} {clock.replace('午前', '上午').replace('午後', '下午')}", *rest]
-        return ["" if field == "-" and not self.is_chat else field for field in fields]
+        return fields if self.is_chat else ["" if field == "-" else field for field in fields]
 
 
 _PARTS: Final = {"clock": _CLOCK, "day": _DAY, "stamp": _STAMP, "nick": _NICK}
@@ -100,7 +100,7 @@ class Lines(Csv):
         texts = chain([""], (line for _number, line in files.lines(file.text, file.path)), [""])
         before, lines, behind = (islice(each, start, None) for start, each in enumerate(tee(texts, 3)))
         for above, line, below in zip(before, lines, behind, strict=False):
-            if told := form.above.fullmatch(f"{above}\n{line}\n{below}"):
+            if given and (told := form.above.fullmatch(f"{above}\n{line}\n{below}")):
                 given = [new or old for new, old in zip(told.groups(), given, strict=True)]
                 rows.append([])
             elif (found := form.row.fullmatch(line)) and is_chat and self._is_notice(found, first=not rows):
