@@ -251,3 +251,172 @@ def test_lines_of_a_log_that_have_another_form_are_rejected_and_titles_are_count
     with opened(tmp_path, write(tmp_path, "a.txt", text), keep_duplicates=True) as export:
         assert (export.behaviors, export.reasons.get("bad_csv", 0)) == (2, broken)
         assert export.skipped_lines == left_out
+
+
+QQ = """消息对象:群
+
+2026-01-02 9:11:12 Ann (x)(123456)
+早
+多行
+
+2026-01-02 9:11:20 系统消息(10000)
+某人加入本群
+
+2026-01-02 9:11:30 Bob<bob@qq.com>
+[图片]
+
+2026-01-02 9:12:12 Ann2(123456)
+晚
+"""
+LINE = """[LINE] グループ
+保存日時：2026/01/03 10:48
+
+2026/01/02(火)
+10:11\tAnn\tやあ
+10:12\tBob\thi
+all
+10:13\t\tBobが退会しました。
+
+2026/01/03(水)
+午後1:11\tAnn\tはい
+"""
+EXPORTED = "Ann:\n时间: 2026-01-02 10:11:12\n内容: 早\n多行:\n\n\nBob:\n时间: 2026-01-02 10:12:12\n内容: 晚\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "left_out"),
+    [
+        (
+            QQ,
+            [
+                "123456|2026-01-02T09:11:12||早 多行||",
+                "123456|2026-01-02T09:12:12||晚||",
+                "bob@qq.com|2026-01-02T09:11:30||[图片]||",
+            ],
+            3,
+        ),
+        (
+            LINE,
+            [
+                "Ann|2026-01-02T10:11:00||やあ||",
+                "Ann|2026-01-03T13:11:00||はい||",
+                "Bob|2026-01-02T10:12:00||hi all||",
+            ],
+            3,
+        ),
+        (EXPORTED, ["Ann|2026-01-02T10:11:12||早 多行:||", "Bob|2026-01-02T10:12:12||晚||"], 0),
+        (
+            "1/2/26, 12:08 - Ann left\n1/31/26, 12:09 - Ann: one\n1/31/26, 12:10 - Bob: two\n",
+            ["Ann|2026-01-31T12:09:00||one||", "Bob|2026-01-31T12:10:00||two||"],
+            1,
+        ),
+    ],
+)
+def test_chats_in_blocks_are_read_and_what_the_program_says_is_counted(
+    tmp_path: Path, text: str, read: list[str], left_out: int
+) -> None:
+    path = write(tmp_path, "a.txt", text)
+    assert facts(tmp_path, path) == read
+    with opened(tmp_path, path) as export:
+        assert (export.rejected_rows, export.skipped_lines) == (0, left_out)
+
+
+def test_long_numbers_that_come_in_many_rows_beside_a_time_are_proposed_as_the_user(tmp_path: Path) -> None:
+    rows = "".join(f"150396036{n % 3},{time},{n}\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"Id,SleepDay,TotalMinutesAsleep\n{rows}")
+    columns = {"user": "Id", "time": "SleepDay", "action": "=record", "duration": "TotalMinutesAsleep"}
+    assert proposed(tmp_path, path)["columns"] == columns
+    rows = "".join(f"{n // 14},150396036{n % 3},{n}\n" for n, _time in enumerate(TIMES))
+    path = write(tmp_path, "b.csv", f"user_id,at,item\n{rows}")  # beside no other time they are one
+    with opened(tmp_path, path) as export:
+        assert export.description.columns["time"] == "at"
+
+
+def test_of_rows_without_a_header_long_numbers_and_user_words_are_users_and_few_words_are_actions(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        f"{n % 4},20801662613600{n % 3},{('SMS', 'Call')[n % 2]},{time},00:00:{n % 60:02}"
+        for n, time in enumerate(TIMES * 9)
+    ]
+    path = write(tmp_path, "a.csv", "\n".join(rows))
+    with (
+        pytest.raises(InputError, match="--columns c1,user_id,action,timestamp,duration "),
+        opened(tmp_path, path),
+    ):
+        pass
+    rows = [f"user_000001,{time},id{n % 5}x,song {n}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "b.csv", "\n".join(rows))
+    with pytest.raises(InputError, match="--columns user_id,timestamp,c3,item "), opened(tmp_path, path):
+        pass
+
+
+def test_a_user_without_a_value_in_many_rows_gives_way_to_a_name_that_is_sure_too(tmp_path: Path) -> None:
+    rows = "".join(f"{n % 5 if n % 3 else ''},P{n % 5},{time},milk\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"工号,姓名,时间,商品\n{rows}")
+    with opened(tmp_path, path) as export:
+        assert (export.description.columns["user"], export.rejected_rows) == ("姓名", 0)
+
+
+def test_of_two_columns_of_things_the_one_with_few_values_gives_way(tmp_path: Path) -> None:
+    rows = "".join(f"{n % 9},{time},{('Home', 'Song')[n % 2]},song {n}\n" for n, time in enumerate(TIMES * 9))
+    path = write(tmp_path, "a.csv", f"user_id,time,page,song\n{rows}")
+    with opened(tmp_path, path) as export:
+        assert export.description.columns["item"] == "song"
+
+
+def test_two_offsets_are_read_and_times_of_which_some_have_none_are_refused_with_the_line_that_reads_them(
+    tmp_path: Path,
+) -> None:
+    both = "a,2026-10-25T01:59:00+02:00,x\na,2026-10-25T02:00:00+01:00,x\n"
+    read = ["a|2026-10-25T01:59:00+02:00|thing|x||", "a|2026-10-25T02:00:00+01:00|thing|x||"]
+    assert facts(tmp_path, write(tmp_path, "a.csv", f"user,time,item\n{both}")) == read
+    for others, zone in (("", "Asia/Shanghai"), ("a,2026-10-25T03:00:00Z,x\n", "UTC")):
+        path = write(tmp_path, "b.csv", f"user,time,item\n{others or both}a,2026-10-25T03:00:00,x\n")
+        with (
+            pytest.raises(InputError, match=f"and 1 do not; .*--timezone {zone}") as caught,
+            opened(tmp_path, path),
+        ):
+            pass
+        assert caught.value.proposal == f'[input]\ntimezone = "{zone}"'
+        assert facts(tmp_path, path, timezone=zone)
+
+
+def test_a_time_of_go_is_read(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "a.csv",
+        "user,time,item\na,2026-01-02 10:11:12 +0000 UTC,x\na,2026-01-02 10:11:12 -0700 PDT,y\n",
+    )
+    assert [each[2:27] for each in facts(tmp_path, path)] == [
+        "2026-01-02T10:11:12-07:00",
+        "2026-01-02T10:11:12+00:00",
+    ][::-1]
+
+
+def test_what_a_schema_leaves_out_is_said_with_its_count_and_read_once_it_has_a_name(tmp_path: Path) -> None:
+    rows = "session_start,1767261642000000,u1,Home\npage_view,1767261643000000,u1,Home\nsession_start,1767261644000000,u1,Home\n"
+    path = write(tmp_path, "a.csv", f"event_name,event_timestamp,user_pseudo_id,page_title\n{rows}")
+    with opened(tmp_path, path) as export:
+        (said,) = [each.message for each in export.description.warnings if each.code == "left_out_rows"]
+        assert (export.behaviors, export.non_behaviors) == (1, 2)
+    assert "2 rows are no behaviors by the schema ga4: session_start 2;" in said
+    assert said.endswith('[input.names] "session_start" = "session_start"')
+    with opened(tmp_path, path, names={"session_start": "session_start"}) as export:
+        assert (
+            export.behaviors,
+            export.non_behaviors,
+            {each.code for each in export.description.warnings},
+        ) == (3, 0, set())
+
+
+def test_rows_that_a_schema_takes_as_one_persons_are_said_to_be(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "a.csv",
+        "ts,ms_played,master_metadata_track_name\n" + "".join(f"{time},60000,song\n" for time in TIMES),
+    )
+    with opened(tmp_path, path) as export:
+        assert "one_person" in {each.code for each in export.description.warnings}
+    with opened(tmp_path, path, user="ann") as export:
+        assert "one_person" not in {each.code for each in export.description.warnings}

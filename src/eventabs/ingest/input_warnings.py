@@ -409,6 +409,28 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         yield from [warning("anonymous_rows", message, setting=setting, **values)] if count else []
 
 
+def left_out_by_schema(files: Sequence[MappedFile], counts: Mapping[str, int]) -> Iterator[InputWarning]:
+    """Say what is read as no behavior, with the setting that reads it, and that the rows of a tool are one person's."""
+    schemas = {each.reading.schema.name: each.reading for each in files if each.reading.schema.name}
+    if counts:
+        names = ", ".join(f"{action} {rows:,}" for action, rows in [*counts.items()][:_LISTED])
+        message = _(
+            "{count:,} rows are no behaviors by the schema {schema}: {names}; to read them too: {setting}"
+        )
+        setting = '[input] schema = "none"'
+        if any("event" in each.schema.non_behaviors for each in schemas.values()):
+            first = next(iter(counts))
+            setting = f'[input.names] "{first}" = "{first}"'
+        values = {"schema": ", ".join(schemas), "names": names, "setting": setting}
+        yield warning("left_out_rows", message, count=sum(counts.values()), **values)
+    for name, reading in schemas.items():
+        if reading.roles.get("user") == f'"{reading.schema.one_user}"':
+            message = _(
+                'no column of {schema} says whose rows they are: all are read as those of "{user}"; to name the person: --user'
+            )
+            yield warning("one_person", message, schema=name, user=reading.schema.one_user)
+
+
 def _proposal(mappings: Sequence[FileMapping], first: MappedFile, settings: Mapping[str, object]) -> str:
     """Return tables of the config file that read the files as they were read: of a known tool its schema is enough."""
     other = {name: value for name, value in settings.items() if value not in (None, "s", {})}

@@ -16,7 +16,7 @@ from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files, sort_and_pair
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import Format, Query, open_file
-from eventabs.ingest.input_warnings import Description, MappedFile, describe
+from eventabs.ingest.input_warnings import Description, MappedFile, describe, left_out_by_schema
 from eventabs.ingest.normal_form import (
     as_glob,
     errors_named,
@@ -359,6 +359,11 @@ class Export(sort_and_pair.RowCounts):
         return sum(self.reasons.values())
 
     @property
+    def non_behaviors(self) -> int:
+        """Number of rows that are no behaviors by their schema."""
+        return sum(self.left_out.values())
+
+    @property
     def rows(self) -> int:
         """Number of rows in the files, without blank lines."""
         return self.behaviors + self.rejected_rows + self.duplicates + self.paired_ends + self.non_behaviors
@@ -477,7 +482,7 @@ def open_export(
         connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
         sort_and_pair.check_zone(connection, timezone)
         files.check_codec(encoding)
-        schema_choice = SchemaChoice(schema)
+        schema_choice = SchemaChoice(schema, names)
         times = schema_choice.times | ({columns["time"]} if columns.get("time") else set())
         opened = partial(
             open_file, connection, folder=folder, encoding=encoding, named=columns, times=times, stop=stop
@@ -522,7 +527,7 @@ def open_export(
             description = describe(
                 connection,
                 mapped,
-                choice.warnings,
+                [*choice.warnings, *left_out_by_schema(mapped, counts.left_out)],
                 zone=timezone,
                 settings={"duration_unit": duration_unit, "dayfirst": dayfirst, "names": names},
             )

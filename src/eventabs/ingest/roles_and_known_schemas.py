@@ -90,7 +90,8 @@ class Schema(_Table):
 class Reading:
     """How the rows of one file are read: the columns and paths of each role, by the rules of a schema if it has one.
 
-    `named`: columns by role as settings name them; without a schema, those of all roles.
+    `named`: columns by role as settings name them; without a schema, those of all roles. `kept`: events that settings name,
+    which are behaviors whatever the schema says.
     """
 
     def __init__(
@@ -100,8 +101,10 @@ class Reading:
         schema: Schema = Schema(title="", recognized_by=(), columns={}),
         *,
         has_user: bool = False,
+        kept: Iterable[str] = (),
     ) -> None:
         self.schema = schema
+        self._kept = tuple(kept)
         self._has_user = has_user
         self._named = {role: tuple(alternatives(path, inventory)) for role, path in named.items() if path}
         self._inventory = inventory
@@ -280,6 +283,10 @@ class Reading:
         ]
         if not conditions:
             return "problem"
+        if self._kept and _EVENT in self.schema.non_behaviors:
+            conditions = [
+                f"({' OR '.join(conditions)}) AND NOT coalesce({_is_named('word', self._kept)}, false)"
+            ]
         return f"CASE WHEN problem IS NULL AND ({' OR '.join(conditions)}) THEN '{NON_BEHAVIOR}' ELSE problem END"
 
 
@@ -308,10 +315,11 @@ def _read(name: str, text: str) -> Schema:
 class SchemaChoice:
     """Which schemas files may have: the shipped one that fits, the named one, or none.
 
-    `wanted` is "" (find it), NO_SCHEMA, a name or the path of a TOML file. Raises ConfigError.
+    `wanted` is "" (find it), NO_SCHEMA, a name or the path of a TOML file, `kept` are events that are behaviors. Raises ConfigError.
     """
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, kept: Iterable[str] = ()) -> None:
+        self._kept = kept
         self._named = _named(wanted) if wanted and wanted != NO_SCHEMA else None
         self._schemas = () if wanted == NO_SCHEMA else (self._named,) if self._named else shipped()
 
@@ -336,7 +344,7 @@ class SchemaChoice:
         best = self._named or max(self._schemas, key=lambda schema: schema.fits(inventory), default=None)
         if best is None or not (self._named or best.fits(inventory)):
             return None
-        found = Reading(inventory, named, best, has_user=has_user)
+        found = Reading(inventory, named, best, has_user=has_user, kept=self._kept)
         if not self._named and found.says_less:
             return None
         refuse_absent_columns(path, inventory, named)

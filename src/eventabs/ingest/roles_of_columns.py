@@ -86,6 +86,7 @@ _SHORT: Final = re.compile(r"\d{0,2}")  # a number within a group
 _FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
 _WORDED: Final = re.compile(r".+\s.+")
 _EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
+_LONG_NUMBER: Final = re.compile(r"\d{9,}(?:\.\d+)?")
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
 _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
@@ -101,6 +102,7 @@ _CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)
 _SPOKEN: Final = re.compile(
     r"(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
 )
+_BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
 _DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
@@ -197,10 +199,6 @@ class Profile(NamedTuple):
                 found *= _ALIKE
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
-            case "user" if (
-                found < _SURE_NAME and self.filled < 1 - _MORE
-            ):  # a session of some rows is no person
-                found *= _HALF
             case "user" if is_letter and self.distinct >= _HALF * self.filled * rows:  # nobody comes back
                 found = 0.0
             case "user" if self.distinct <= _HANDFUL and rows >= _SAMPLED and found < _SURE_NAME:
@@ -214,8 +212,10 @@ class Profile(NamedTuple):
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
                 is_row = is_each and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
                 found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
-                if role == "item" and self.distinct <= _FEW < rows * _MORE and self.named("action"):
+                if role == "item" and self.distinct <= _FEW < rows * _MORE:
                     found *= 0.9  # few values are rather what was done
+        if role == "user" and self.filled < 1 - _NEARLY_NONE:  # the other rows would be rejected
+            found = min(found, max(_SURE_NAME, found * self.filled))
         return found
 
 
@@ -249,7 +249,16 @@ def profiles(
         if _MAY_BE_TIME.match(value) and not (_USUAL_TIME.match(value) or _CLOCK.fullmatch(value))
     }
     times = _times(connection, sorted(unread)) if connection and unread else set()
-    return [_measured(Profile(str(path), path.names, tuple(held[path])), times) for path in paths]
+    found = [_measured(Profile(str(path), path.names, tuple(held[path])), times) for path in paths]
+    others = [each for each in found if each.read > _ALIKE and not _may_be_ids(each)]
+    return [each._replace(read=0.0) if others and _may_be_ids(each) else each for each in found]
+
+
+def _may_be_ids(each: Profile) -> bool:
+    """Whether numbers that read as times are rather ids, beside another time: each comes in many rows, and no name says when."""
+    comes_back = len(each.values) >= _LEAST and each.distinct <= 2 * _MORE * len(each.values)
+    is_number = _share(_LONG_NUMBER, each.values) > _ALIKE
+    return comes_back and is_number and not any(map(each.named, ("time", "end", "date")))
 
 
 def _measured(profile: Profile, times: Collection[str]) -> Profile:
@@ -539,7 +548,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         "time": lambda each: each.kind == "clock",
         "action": lambda each: share(each, CANONICAL) > _ALIKE,
         "state": lambda each: share(each, _KNOWN_MARKERS) > _ALIKE,
-        "duration": lambda each: _share(_SPOKEN, each.values) > _ALIKE,
+        "duration": lambda each: max(_share(_SPOKEN, each.values), _share(_BELOW_HOUR, each.values)) > _ALIKE,
     }
     names: dict[str, Profile] = {}
     free = [each for each in found if each.filled]
@@ -552,7 +561,10 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
     again = [each for each in free if 1 < each.distinct < each.filled * len(each.values)]
     ids = [each for each in again if _share(_ID, each.values) > _ALIKE]
     persons = [each for each in again if _share(_ADDRESS, each.values) > _ALIKE]
-    persons += [each for each in ids if fit(re.split(r"\d", each.values[0])[0], "user")]  # Cust-18715
+    # user_000001 may be the only one of the first rows
+    named = [each for each in free if fit(re.split(r"\d", each.values[0])[0], "user")]
+    persons += [each for each in named if _share(_ID, each.values) > _ALIKE]
+    persons += [each for each in again if _may_be_ids(each) and _share(_PERSONS, each.values) > _ALIKE]
     if len(free) > 1:
         ids = persons[:1] or ids
         names["user_id"] = max(ids, key=lambda each: each.distinct) if ids else next(iter(again or free))
@@ -565,7 +577,9 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
     ]
     if free:
         names["item"] = max(words, key=lambda each: each.distinct, default=free[0])
-    few = [each for each in words if each is not names["item"] and 1 < each.distinct <= _FEW]
+        if names["item"] in words and names["item"].distinct <= _FEW < _MORE * len(found[0].values):
+            words = [names.pop("item")]  # few values are rather what was done
+    few = [each for each in words if each is not names.get("item") and 1 < each.distinct <= _FEW]
     # of several nothing says which one is it
     if few and "action" not in names and len(few) <= _MOST_ALIKE:
         names["action"] = few[0]

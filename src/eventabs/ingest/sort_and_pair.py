@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from textwrap import shorten
 from typing import Final
@@ -21,6 +21,7 @@ from eventabs.ingest.normal_form import (
     number,
 )
 from eventabs.ingest.roles_and_known_schemas import NON_BEHAVIOR, Reading
+from eventabs.ingest.roles_of_columns import input_table
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import MAX_CHARACTERS, DurationUnit, Shard
 
@@ -55,7 +56,7 @@ class RowCounts:
 
     `reasons` counts the rejected rows by reason, the most frequent first. `paired_ends` are the ends that belong to a
     begin, `unpaired` the behaviors of either kind without a partner, `non_behaviors` the rows that its schema says are
-    none. `with_offset`: its times have an offset from UTC.
+    none, `left_out` these by action, the most frequent first. `with_offset`: its times have an offset from UTC.
     Rows in = behaviors + rejected_rows + duplicates + paired_ends + non_behaviors.
     """
 
@@ -67,7 +68,7 @@ class RowCounts:
     paired_ends: int = 0
     unpaired: int = 0
     shortened: int = 0  # behaviors with a text of more characters than a prompt takes
-    non_behaviors: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
     other_rows: int = 0  # of other shards
     rows_without_user: int = 0  # of all shards; not counted without shards
 
@@ -237,7 +238,8 @@ def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Que
 
 def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> RowCounts:
     """Join begins and ends, sort, mark duplicates, and list the users. Raises InputError for mixed zones."""
-    non_behaviors = number(connection, f"SELECT count(*) FROM staged WHERE reason = '{NON_BEHAVIOR}'")
+    none = f"SELECT coalesce(action, ''), count(*) AS rows FROM staged WHERE reason = '{NON_BEHAVIOR}' GROUP BY 1 ORDER BY rows DESC, 1"
+    non_behaviors = dict(connection.execute(none).fetchall())
     paired_ends, unpaired = _pair(connection, keep_duplicates=keep_duplicates)
     _sort(connection)
     if not keep_duplicates:
@@ -247,13 +249,18 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
     by_reason = "SELECT reason, count(*) AS rows FROM behaviors GROUP BY 1 ORDER BY rows DESC, 1"
     rejects = dict(connection.execute(by_reason).fetchall())
     behaviors, duplicates = rejects.pop(None, 0), rejects.pop(DUPLICATE, 0)
-    with_offset = number(connection, "SELECT count(shift) FROM behaviors WHERE reason IS NULL")
+    ((with_offset, is_utc),) = connection.execute(
+        "SELECT count(shift), bool_and(shift = 0) FROM behaviors WHERE reason IS NULL"
+    ).fetchall()
     if 0 < with_offset < behaviors:
         message = _(
-            "some times name their offset from UTC and some do not;"
-            " say what zone people lived in: --timezone Asia/Shanghai"
+            "{some:,} times name their offset from UTC and {others:,} do not; say what zone the others are in, and people lived by:"
+            " --timezone {zone}, or [input] timezone"
         )
-        raise InputError(message)
+        zone = "UTC" if is_utc else "Asia/Shanghai"
+        error = InputError(message.format(some=with_offset, others=behaviors - with_offset, zone=zone))
+        error.proposal = input_table({"timezone": zone}, {})
+        raise error
     shortened = number(connection, f"SELECT count(*) FROM behaviors WHERE reason IS NULL AND ({_IS_LONG})")
     connection.execute("DROP TABLE IF EXISTS shard_rows")
     left_out = "SELECT coalesce(sum(other_rows), 0), coalesce(sum(rows_without_user), 0) FROM left_out"
