@@ -76,7 +76,7 @@ _NEAR_BY: Final = 0.04  # two scores that differ by less are a question
 _HALF: Final = 0.5  # of the values
 _TELLS_NOTHING: Final = {"user": 1, "action": 2}  # different values
 _HANDFUL: Final = 5  # users, in a thousand rows or more
-_SURE_NAME: Final = 0.69  # a name all of whose words say it, or whose best word does beside a strange one
+_SURE_NAME: Final = 0.7  # a name all of whose words say it
 _ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
 _FEW: Final = 20  # different values: more are things, not actions
 _NESTED: Final = 0.95  # of a score, for each step into an object
@@ -177,7 +177,7 @@ class Profile(NamedTuple):
         if rows < _LEAST or not found:
             return 0.0 if is_letter or self.is_list else found if self.filled else found * 0.1
         if self.filled <= _NEARLY_NONE * len(self.names):
-            return found * 0.1
+            return 0.0 if role == "item" and not self.filled else found * 0.1
         is_flag = _share(_FLAG, self.values) > _ALIKE
         if role in _ACTIVITY | {"user"} and (is_flag or (self.read > _ALIKE > self.codes)):
             return found * 0.1  # a time, or yes and no
@@ -201,7 +201,7 @@ class Profile(NamedTuple):
                 found *= 0.8
             case "user" if is_letter and self.distinct >= _HALF * self.filled * rows:  # nobody comes back
                 found = 0.0
-            case "user" if self.distinct <= _HANDFUL and rows >= _SAMPLED and found < _SURE_NAME:
+            case "user" if self.distinct <= _HANDFUL and rows >= _SAMPLED and round(found, 1) < _SURE_NAME:
                 found *= _HALF
             case "action" | "item" if self.usual > _ALL_ALIKE:  # any other is better
                 found = min(found, max(_SURE, found * _HALF))
@@ -329,7 +329,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
                 each = who  # noqa: PLW2901
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
-        is_seldom = role in _WORDS and 0 < each.filled <= _NEARLY_NONE and not each.names[1:]
+        is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
         is_other = role == "action" or (role == "item" and each.named(role) < _SURE_NAME)
         if (is_seldom and is_other and _DONE & roles.keys()) or (each.is_list and "text" in roles):
             continue
@@ -876,7 +876,6 @@ class ColumnChoice:
             if (
                 better > (0 if role in {"user", "time"} else _NEAR_BY)
                 and _readable(usual, role) <= _NEARLY_NONE
-                and (usual.filled or role in {"user", "time"})
             ):
                 message = _(
                     "the column {column} has the role {role}, since {other} can be read in {more:,} {of}; to take that: {setting}"

@@ -64,6 +64,7 @@ class Engine:
         count = most + max(1, _spare(most))
         workers = [asyncio.create_task(self._work()) for _worker in range(count)]
         grace = asyncio.create_task(self._cancel_after_grace(workers))
+        self._report_now()  # before any answer, how many there are
         await asyncio.wait(workers)
         grace.cancel()
         self._report_now()
