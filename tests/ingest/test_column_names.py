@@ -102,3 +102,27 @@ def test_a_word_that_turns_the_meaning_takes_the_role_away(name: str) -> None:
 def test_no_word_both_begins_and_ends_or_stands_in_two_families() -> None:
     words = [each for family in MARKERS for kind in family for each in kind]
     assert len(words) == len(set(words))
+
+
+NAMES = {  # usual ones, beside those that docs/formats.md lists
+    "user": "user, client_id, 用户, 用户编号, 用户标识, 用户名, 会员ID, 客户ID",
+    "time": "time, start_time, begin_time, utc_timestamp, 时间, 发生时间, 事件时间, 操作时间",
+    "text": "behavior_text, behaviour_text, behaviour, behavior_description, 行为, 描述, 行为文本, 行为内容",
+    "action": "type, behaviour_type, event, action_type, action_name, 动作类型, 事件类型, 操作类型, 类型, 行为名称",
+    "item": "item_name, item_title, product_title, movie_name, book_title, 商品名, 商品标题, 产品名称, 物品名称, 商品",
+    "place": "poi, poi_name, place_name, venue, venue_name, venue_id, 地点名称, 门店名称, 店铺",
+    "app": "app, app_name, application_name, app_package, 应用, 应用ID, APP名称, 应用程序",
+    "media": "media, media_name, site_name, 媒体ID, 媒体名称, 平台, 站点, 网站名称",
+    "duration": "duration_seconds, dwell_time, duration_sec, stay_time, seconds, time_spent_seconds, 停留时长, 使用时长, 时长秒, 时长(秒), 使用时间",
+    "end": "end, end_timestamp, finish_time, stop_time, finished_at, end_at, 结束, 终止时间",
+    "date": "event_date, visit_date, purchase_date, transaction_date, 消费日期, 访问日期, 记账日期, 成交日期",
+    "category": "category, category_name, product_category, category_id, 商品类目, 商品类别, 商品品类",
+    "brand": "品牌名称, 商品品牌",
+    "marker": "status, event_state, lifecycle, transition, start_end, 起止标记, 开始结束",
+    "result": "event_result, event_outcome, action_result, pay_status, transaction_status, 操作结果, 交易状态, 当前状态, 登录状态, 登录结果",
+}
+
+
+def test_usual_names_of_columns_are_found() -> None:
+    listed = [(role, name) for role, names in NAMES.items() for name in names.split(", ")]
+    assert [(role, name) for role, name in listed if fit(name, role) < 0.45] == []
