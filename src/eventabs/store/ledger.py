@@ -788,7 +788,7 @@ def pack_messages(messages: Sequence[Message]) -> bytes:
     """Deflate the messages of a call as JSON. All calls of a run begin alike, and what they begin with is deflated once."""
     first = orjson.dumps(messages[:1])[:-1]
     rest = b"".join(b"," + orjson.dumps(message) for message in messages[1:]) + b"]"
-    if len(rest) > _SMALL:
+    if len(first) + len(rest) > _SMALL:
         return _deflate(first + rest)
     begun, deflater = _begun(first)
     deflater = deflater.copy()
