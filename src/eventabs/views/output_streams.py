@@ -82,8 +82,8 @@ def print_command(console: Console, label: str, command: str) -> None:
 
 def print_proposal(console: Console, tables: str) -> None:
     """Print tables of the config file, as they can be copied."""
-    console.print(Text(_("What may be right, to copy to eventabs.toml:")))
-    console.print(Text(tables), soft_wrap=True)
+    said = _("What may be right, to copy to eventabs.toml; or let a model say: eventabs columns FILE --ask")
+    console.print(Text(f"{said}\n{tables}"), soft_wrap=True)
 
 
 def print_error(console: Console, error: BaseException | str) -> None:
