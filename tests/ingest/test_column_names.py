@@ -105,21 +105,23 @@ def test_no_word_both_begins_and_ends_or_stands_in_two_families() -> None:
 
 
 NAMES = {  # usual ones, beside those that docs/formats.md lists
-    "user": "user, client_id, 用户, 用户编号, 用户标识, 用户名, 会员ID, 客户ID",
-    "time": "time, start_time, begin_time, utc_timestamp, 时间, 发生时间, 事件时间, 操作时间",
-    "text": "behavior_text, behaviour_text, behaviour, behavior_description, 行为, 描述, 行为文本, 行为内容",
-    "action": "type, behaviour_type, event, action_type, action_name, 动作类型, 事件类型, 操作类型, 类型, 行为名称",
-    "item": "item_name, item_title, product_title, movie_name, book_title, 商品名, 商品标题, 产品名称, 物品名称, 商品",
-    "place": "poi, poi_name, place_name, venue, venue_name, venue_id, 地点名称, 门店名称, 店铺",
-    "app": "app, app_name, application_name, app_package, 应用, 应用ID, APP名称, 应用程序",
-    "media": "media, media_name, site_name, 媒体ID, 媒体名称, 平台, 站点, 网站名称",
-    "duration": "duration_seconds, dwell_time, duration_sec, stay_time, seconds, time_spent_seconds, 停留时长, 使用时长, 时长秒, 时长(秒), 使用时间",
-    "end": "end, end_timestamp, finish_time, stop_time, finished_at, end_at, 结束, 终止时间",
-    "date": "event_date, visit_date, purchase_date, transaction_date, 消费日期, 访问日期, 记账日期, 成交日期",
-    "category": "category, category_name, product_category, category_id, 商品类目, 商品类别, 商品品类",
+    "user": "user, client_id, 用户, 用户编号, 用户标识, 用户名, 会员ID, 客户ID, uid, user_name, open_id, visitor_id",
+    "time": "time, start_time, begin_time, utc_timestamp, 时间, 发生时间, 事件时间, 操作时间, datetime, ts, 开始时间, 日期时间",
+    "text": "behavior_text, behaviour_text, behaviour, behavior_description, 行为, 描述, 行为文本, 行为内容, 文本",
+    "action": "type, behaviour_type, event, action_type, action_name, 动作类型, 事件类型, 操作类型, 类型, 行为名称, behavior_type, event_name, 动作",
+    "item": "item_name, item_title, product_title, movie_name, book_title, 商品名, 商品标题, 产品名称, 物品名称, 商品, goods_name, sku_name, 产品",
+    "place": "poi, poi_name, place_name, venue, venue_name, venue_id, 地点名称, 门店名称, 店铺, venue_category, 位置, 场所, 兴趣点",
+    "app": "app, app_name, application_name, app_package, 应用, 应用ID, APP名称, 应用程序, application, 软件",
+    "media": "media, media_name, site_name, 媒体ID, 媒体名称, 平台, 站点, 网站名称, media_id, website, hostname, 媒体",
+    "duration": "duration_seconds, dwell_time, duration_sec, stay_time, seconds, time_spent_seconds, 停留时长, 使用时长, 时长秒, 时长(秒), 使用时间, stay_seconds, 持续时间",
+    "end": "end, end_timestamp, finish_time, stop_time, finished_at, end_at, 结束, 终止时间, finish, 退出时间",
+    "date": "event_date, visit_date, purchase_date, transaction_date, 消费日期, 访问日期, 记账日期, 成交日期, 交易日期, 下单日期",
+    "category": "category, category_name, product_category, category_id, 商品类目, 商品类别, 商品品类, 品类, 商品分类",
     "brand": "品牌名称, 商品品牌",
-    "marker": "status, event_state, lifecycle, transition, start_end, 起止标记, 开始结束",
-    "result": "event_result, event_outcome, action_result, pay_status, transaction_status, 操作结果, 交易状态, 当前状态, 登录状态, 登录结果",
+    "offset": "tz_offset",
+    "price": "sale_price, 售价",
+    "marker": "status, event_state, lifecycle, transition, start_end, 起止标记, 开始结束, begin_end, 标记, 阶段",
+    "result": "event_result, event_outcome, action_result, pay_status, transaction_status, 操作结果, 交易状态, 当前状态, 登录状态, 登录结果, order_status, login_status, 订单状态",
 }
 
 
