@@ -311,10 +311,9 @@ def test_the_words_of_actions_failures_and_platforms_are_among_those_that_are_kn
     listed = {
         row[0].strip("`"): set(row[1].split(", ")) for row in _table("Actions") if row[0].startswith("`")
     }
-    assert listed.keys() == ACTION_WORDS.keys()
-    assert [
-        word for action, words in listed.items() for word in words - set(ACTION_WORDS[action].split())
-    ] == []
+    known: dict[str, set[str]] = {action: set(words.split()) for action, words in ACTION_WORDS.items()}
+    assert listed.keys() == known.keys()
+    assert [word for action, words in listed.items() for word in words - known[action]] == []
     for page in (FORMATS, FORMATS_ZH):
         failures, platforms = (
             tuple(words.split(", ")) for words in re.findall(r"[(（]([^()（）]+) \.\.\.[)）]", text_of(page))
