@@ -51,15 +51,11 @@ CHINESE_HEAD = """\
 # what the page says of types and values, as it is said in Chinese
 CHINESE_WORDS = {
     "Outside of any table": "不属于任何表",
-    "| setting | values | meaning |": "| 设置 | 取值 | 含义 |",
-    "list of tables": "表的列表",
-    "list of texts": "文本列表",
-    "text": "文本",
+    "| setting | values, the default first | meaning |": "| 设置 | 取值，默认值在前 | 含义 |",
     "boolean": "true 或 false",
     "integer": "整数",
     "number": "数",
-    "table": "表",
-    "; no default": "；无默认值",
+    "no default": "无默认值",
     "above": "大于",
     "from": "不小于",
     "to": "不大于",
@@ -172,7 +168,7 @@ def content(page: Page) -> str:
             section = setting.section
             title = f"`[{section}]`" if section else page.say("Outside of any table")
             said = f"{_cell(comments[section])}\n\n" if comments.get(section) else ""
-            head = page.say("| setting | values | meaning |")
+            head = page.say("| setting | values, the default first | meaning |")
             parts.append(f"\n## {title}\n\n{said}{head}\n|---|---|---|\n")
         names = [f"**`{setting.key}`**", f"`{setting.variable}`"]
         if setting.name in flags:
@@ -183,33 +179,25 @@ def content(page: Page) -> str:
 
 
 def _values(schema: dict[str, Any], page: Page) -> str:
-    """Say what a setting takes and what it is without being set."""
-    kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
-    (kind,) = kinds
-    said = f"{_kind(kind, page)}{_bounds(kind, page)}"
-    if schema["default"] is None:
-        return f"{said}{page.say('; no default')}"
-    return f"{said}; `{_toml(schema['default'])}`"
+    """Say what a setting is without being set, and what else it takes. A default shows of which kind the values are."""
+    (kind,) = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
+    default = schema["default"]
+    none = f"{page.say('no default')}, {page.say(kind['type'])}"
+    first = none if default is None else f"`{_toml(default)}`"
+    others = [f"`{_toml(value)}`" for value in kind.get("enum", ()) if value != default]
+    return ", ".join([first, *others, *_bounds(kind, page)])
 
 
-def _kind(schema: dict[str, Any], page: Page) -> str:
-    if "enum" in schema:
-        return ", ".join(f'`"{value}"`' for value in schema["enum"])
-    if schema["type"] == "array":
-        return page.say(f"list of {'tables' if '$ref' in schema['items'] else 'texts'}")
-    kind = {"string": "text", "object": "table"}.get(schema["type"], schema["type"])
-    return page.say(kind)
-
-
-def _bounds(schema: dict[str, Any], page: Page) -> str:
+def _bounds(schema: dict[str, Any], page: Page) -> list[str]:
     low, high = schema.get("minimum"), schema.get("maximum")
     above = schema.get("exclusiveMinimum")
     if schema["type"] == "integer" and above is not None:
         low, above = above + 1, None
     said = [] if above is None else [f"{page.say('above')} {above}"]
-    said += [] if low is None or low < -1 else [f"{page.say('from')} {low:g}"]
+    is_plain = low is None or (low <= 0 and high is None)  # nobody expects less than nothing
+    said += [] if is_plain else [f"{page.say('from')} {low:g}"]
     said += [] if high is None else [f"{page.say('to')} {high:g}"]
-    return f" {' '.join(said)}" if said else ""
+    return [" ".join(said)] if said else []
 
 
 def _toml(value: object) -> str:
