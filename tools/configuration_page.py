@@ -32,8 +32,8 @@ all of them. The first of these that names a setting wins:
 4. the preset that `llm.preset` names;
 5. the default.
 
-`eventabs resume` and `reparse` lay the same over the settings of the run; a config file that the run began with goes before one that
-is only found. Relative file names count from the current folder. A setting that does not exist is an error.
+`eventabs resume` and `reparse` change the settings of the run in the same order; the config file that the run began with goes before
+one that is only found. Relative file names count from the current folder. An unknown setting is an error.
 """
 CHINESE_HEAD = """\
 # 配置
