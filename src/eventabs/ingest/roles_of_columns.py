@@ -185,8 +185,12 @@ class Profile(NamedTuple):
         if role == "user" and is_worded and _SURE <= found < _SURE_NAME:  # the subject of a mail
             found *= _HALF
         is_each, is_code = self.distinct > rows * _ALIKE, self.codes > _ALIKE
-        if role in _ACTIVITY and is_code and self.names[-1].lower().endswith("s"):  # `comments` counts them
-            found *= 0.3
+        if (
+            role in _ACTIVITY
+            and is_code
+            and (self.usual > _ALL_ALIKE or self.names[-1].lower().endswith("s"))
+        ):
+            found *= 0.3  # one number says nothing, and `comments` counts them
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
@@ -873,10 +877,8 @@ class ColumnChoice:
             usual = max(others, key=lambda each: (len(each.names) < 2, each.named(role)), default=chosen)  # noqa: PLR2004
             fuller = [each for each in others if _is_fuller(role, each, chosen)]
             better = usual.named(role) - chosen.named(role)
-            if (
-                better > (0 if role in {"user", "time"} else _NEAR_BY)
-                and _readable(usual, role) <= _NEARLY_NONE
-            ):
+            matters = better > 0 if role in {"user", "time"} else usual.filled and better > _NEAR_BY
+            if matters and _readable(usual, role) <= _NEARLY_NONE:
                 message = _(
                     "the column {column} has the role {role}, since {other} can be read in {more:,} {of}; to take that: {setting}"
                 )
