@@ -223,7 +223,8 @@ def outcome(path: Path, entry: Rule, work: Path, truth: Truth) -> dict[str, Any]
     elif told.get("copied") == "right":
         told["result"] = "right as proposed"
     elif not refused:
-        named = any(each in message for each in told["odd"])
+        said = {"nothing": "no name says what was done"}
+        named = any(said.get(each, each) in message for each in told["odd"])
         told["result"] = "wrong, warned" if named else "wrong in silence"
     else:
         told["result"] = "wrong as proposed" if settings else "refused"

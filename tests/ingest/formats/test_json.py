@@ -165,3 +165,13 @@ def test_lists_of_one_person_name_what_was_done_and_keys_in_another_case_are_one
         assert export.description.columns == {"time": "date", "action": "list", "item": "link"}
         (log,) = export.user_logs()
         assert {behavior.action for behavior in log.behaviors} == {"Like List", "Favorite Videos"}
+
+
+def test_records_under_ids_of_their_own_are_rows(tmp_path: Path) -> None:
+    reviews = {
+        f"4{n}": {"id": n, "user": f"u{n % 2}", "time": f"2026-01-15 10:00:0{n}", "text": "good"}
+        for n in range(4)
+    }
+    whole = {"reviews": reviews, "summary": {"count": 4, "score": 6}}
+    with opened(tmp_path, write(tmp_path, "a.json", json.dumps(whole))) as export:
+        assert (export.users, export.behaviors, export.rejected_rows) == (2, 4, 0)
