@@ -186,7 +186,8 @@ def faults(
     pairs = [pair for key in both for pair in zip(sorted(lasting[key]), sorted(wanted[key]), strict=True)]
     wrong = sum(abs(one - other) > 1 for one, other in pairs)  # behaviors have whole seconds
     is_extra = "duration" not in entry and not any(one for one, _other in pairs)  # an end need not be taken
-    is_other = _matches(roles.get("duration", ""), also.get("duration", []), header)
+    others = [*_listed(entry.get("duration"))[1:], *also.get("duration", [])]
+    is_other = _matches(roles.get("duration", ""), others, header)
     if wrong and not is_other and not (is_extra and "end" in entry and "right too" in entry.get("why", "")):
         odd.append(f"duration ({wrong} of {len(pairs)} rows wrong)")
     return odd, warned, roles
@@ -222,7 +223,8 @@ def outcome(path: Path, entry: Rule, work: Path, truth: Truth) -> dict[str, Any]
     elif told.get("copied") == "right":
         told["result"] = "right as proposed"
     elif not refused:
-        named = any(each in message for each in told["odd"])
+        said = {"nothing": "no name says what was done"}
+        named = any(said.get(each, each) in message for each in told["odd"])
         told["result"] = "wrong, warned" if named else "wrong in silence"
     else:
         told["result"] = "wrong as proposed" if settings else "refused"

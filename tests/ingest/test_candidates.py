@@ -127,3 +127,8 @@ def test_profiles_without_a_wanted_column_or_about_others_are_told(tmp_path: Pat
     (tmp_path / "profiles.csv").write_text("user,age,city\nu,30,Rome\n", encoding="utf-8")
     export = described(tmp_path, text, profiles=str(tmp_path / "profiles.csv"))
     assert not {"absent_profile_column", "foreign_profiles"} & set(codes(export))
+
+
+def test_an_empty_column_with_a_usual_name_is_no_reason_to_say_something(tmp_path: Path) -> None:
+    text = rows("user", "time", "question_id", "item_id", user="u", time=a_time, question_id=str, item_id="")
+    assert "gave_way" not in codes(described(tmp_path, text))

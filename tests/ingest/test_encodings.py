@@ -33,6 +33,12 @@ def test_encoding_and_compression_are_found(tmp_path: Path, codec: str, packed: 
     assert (len(found), found[0]) == (20, "u0|2026-01-15T10:00:00|browse|新能源汽车的价格和试驾||")
 
 
+@pytest.mark.parametrize("codec", ["utf-8", "gbk", "utf-16"])
+def test_lines_that_end_in_cr_alone_are_lines(tmp_path: Path, codec: str) -> None:
+    data = CHINESE.replace("\n", "\r").encode(codec)
+    assert len(facts(tmp_path, write(tmp_path, "mac.csv", data))) == 20
+
+
 @pytest.mark.parametrize("beginning", [5_000, 20_000])
 def test_gbk_behind_a_long_ascii_beginning_is_found(tmp_path: Path, beginning: int) -> None:
     rows = "".join(f"u1,2026-01-15 10:00:00,item {n}\n" for n in range(beginning))

@@ -211,6 +211,8 @@ def test_the_notice_that_messages_are_encrypted_is_no_message(tmp_path: Path) ->
 LOG = '9.9.9.{n} - - [17/May/2015:10:05:03 +0000] "GET /a{n} HTTP/1.1" 200 203 "http://x.org/" "Mozilla/5.0 (X11)"\n'
 W3C = "#Software: IIS\n#Fields: date time cs-method cs-uri-stem c-ip time-taken\n2016-01-10 00:07:26 GET /a 9.9.9.1 2000\n"
 
+ZEEK = "#path\thttp\n#fields\tts\tuid\tid.orig_h\tmethod\turi\n1379288667.668082\tCy1\t9.9.9.1\tGET\t/a b\n"
+
 
 @pytest.mark.parametrize(
     ("text", "first"),
@@ -218,6 +220,7 @@ W3C = "#Software: IIS\n#Fields: date time cs-method cs-uri-stem c-ip time-taken\
         (LOG.format(n=1) + LOG.format(n=2), "9.9.9.1|2015-05-17T10:05:03+00:00|GET|/a1||"),
         (W3C, "9.9.9.1|2016-01-10T00:07:26|GET|/a||2"),
         (W3C[:-51] + W3C[-51:].replace(" ", "\t"), "9.9.9.1|2016-01-10T00:07:26|GET|/a||2"),
+        (ZEEK, "9.9.9.1|2013-09-15T23:44:27+00:00|GET|/a b||"),
         (
             "31/01/23, 12:09 - Ann: one\ntwo\n31/01/23, 12:10 - Bob: three\n",
             "Ann|2023-01-31T12:09:00||one two||",
@@ -420,3 +423,39 @@ def test_rows_that_a_schema_takes_as_one_persons_are_said_to_be(tmp_path: Path) 
         assert "one_person" in {each.code for each in export.description.warnings}
     with opened(tmp_path, path, user="ann") as export:
         assert "one_person" not in {each.code for each in export.description.warnings}
+
+
+def test_a_name_that_hardly_comes_back_is_a_thing_and_who_is_asked_for(tmp_path: Path) -> None:
+    rows = "".join(f"{time},Band {n},Hall {n % 3}\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"date,name,venue\n{rows}")
+    assert proposed(tmp_path, path) == {
+        "user": "me",
+        "columns": {"time": "date", "item": "name", "place": "venue"},
+    }
+
+
+def test_a_name_beside_the_number_of_a_user_is_no_object_of_rows_without_a_header(tmp_path: Path) -> None:
+    rows = "".join(f"{n % 5},{'ABCDE'[n % 5]}nn,{time},1\n" for n, time in enumerate(TIMES))
+    with (
+        pytest.raises(InputError, match="--columns user_id,c2,timestamp,c4 "),
+        opened(tmp_path, write(tmp_path, "a.csv", rows)),
+    ):
+        pass
+
+
+def test_ends_before_their_starts_give_way_to_a_duration(tmp_path: Path) -> None:
+    rows = "".join(f"u{n % 3},{time},2025{time[4:]},{n},run\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"user,startTime,endTime,duration,activity\n{rows}")
+    with opened(tmp_path, path) as export:
+        assert (export.rejected_rows, export.description.columns["duration"]) == (0, "duration")
+
+
+def test_who_calls_is_the_user_and_who_is_called_the_object(tmp_path: Path) -> None:
+    rows = "".join(f"34651758{n % 5:02},33454254{n:02},{time},40{n % 7:02}\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"calling_number,called_number,start_date,cell_site\n{rows}")
+    with opened(tmp_path, path) as export:
+        assert export.description.columns == {
+            "user": "calling_number",
+            "time": "start_date",
+            "item": "called_number",
+        }

@@ -99,6 +99,9 @@ def read(
         ("2026-01-05 星期一", "2026-01-05T00:00:00", None),
         ("2026年1月5日下午3点4分", "2026-01-05T15:04:00", None),
         ("2026/1/5 上午9:05", "2026-01-05T09:05:00", None),
+        ("2026年01月05日 15:04:05 Monday", "2026-01-05T15:04:05", None),
+        ("05. 01. 2026 3:04", "2026-01-05T03:04:00", None),
+        ("5. 1. 2026 3:04", "2026-01-05T03:04:00", None),
         ("2026/1/5 下午12:05:06", "2026-01-05T12:05:06", None),
     ],
 )
@@ -187,6 +190,13 @@ def test_day_and_month_are_taken_in_the_order_that_is_known(text: str) -> None:
     swapped = f"25{mark}{month}{rest.removeprefix('25')}"
     assert read(swapped, dayfirst=True) == (datetime.fromisoformat("2026-01-25T15:04"), None)
     assert read(text) is None
+
+
+def test_years_of_two_digits_are_those_from_1970_on() -> None:
+    assert [read(f"04/21/{year}", dayfirst=False) for year in ("70", "98", "07", "69")] == [
+        (datetime(year, 4, 21), None)  # noqa: DTZ001  a wall time
+        for year in (1970, 1998, 2007, 2069)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -505,17 +505,19 @@ def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, s
             head = file.read(_HEAD)
         packed = bool(archive_and_member(path)) or first_bytes(path).startswith((_GZIP, _ZSTD))
         found = encoding or _marked_encoding(head)
+        ends_in_cr = b"\r" in head and b"\n" not in head  # of Excel on a Mac
         if not found and _is_utf8_so_far(head):
-            if not packed:
+            if not (packed or ends_in_cr):
                 return path, "utf-8"
             with _decompressed(path) as file, copy.open("wb") as target:
-                target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
+                chunks = stop.until(iter(lambda: file.read(_CHUNK), b""))
+                target.writelines(each.replace(b"\r", b"\n") if ends_in_cr else each for each in chunks)
             return str(copy), "utf-8"
         if not packed and codecs.lookup(found or "gb18030").name in ("utf-8", "utf-8-sig"):
             return path, "utf-8"
         if not found:
             refuse_binary(path, head)
-        return transcode(path, copy, stop, found)
+        return transcode(path, copy, stop, found, newline="\r" if ends_in_cr else "\n")
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         message = _("{path} cannot be decompressed ({error}); copy it again")
         raise InputError(message.format(path=path, error=error)) from None
@@ -532,8 +534,8 @@ def stored_file(path: str, copy: Path, stop: Stop) -> str:
     return str(copy)
 
 
-def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[str, str]:
-    """Copy a file as UTF-8. `encoding` "": the first whose characters look like a language. Raises InputError if that is not certain."""
+def transcode(path: str, copy: Path, stop: Stop, encoding: str = "", newline: str = "\n") -> tuple[str, str]:
+    """Copy a file as UTF-8, its `newline` as LF. `encoding` "": the first whose characters look like a language. Raises InputError if that is not certain."""
     tried = [encoding] if encoding else ["gb18030"] if _is_mostly_utf8(path) else _LANGUAGES
     for codec in tried:
         decoder = codecs.getincrementaldecoder(codec)()
@@ -544,7 +546,7 @@ def transcode(path: str, copy: Path, stop: Stop, encoding: str = "") -> tuple[st
                     text = decoder.decode(chunk)
                     if not encoding:
                         seen.update(_BEYOND_ASCII.findall(text))
-                    target.write(text)
+                    target.write(text.replace(newline, "\n"))
                 target.write(decoder.decode(b"", final=True))
             except (UnicodeError, ValueError) as error:
                 if not encoding:

@@ -163,7 +163,7 @@ class Profile(NamedTuple):
             return 0.0
         if not depth:
             return fit(self.column, role)
-        if role in _ACTIVITY and self.is_of_user:
+        if role in {*_ACTIVITY, "duration"} and self.is_of_user:
             return 0.0
         found = fit(" ".join(self.names[-2:]), role)
         if role != "place":  # a branch of git is another one
@@ -184,9 +184,11 @@ class Profile(NamedTuple):
         is_worded = _share(_WORDED, self.values) > _HALF > _share(_PERSONS, self.values)
         if role == "user" and is_worded and _SURE <= found < _SURE_NAME:  # the subject of a mail
             found *= _HALF
+        is_name = found < _SURE and len(words_of(self.names[-1])) == 1
         is_each, is_code = self.distinct > rows * _ALIKE, self.codes > _ALIKE
-        if role in _ACTIVITY and is_code and self.names[-1].lower().endswith("s"):  # `comments` counts them
-            found *= 0.3
+        counts = role == "media" or self.usual > _ALL_ALIKE or self.names[-1].lower().endswith("s")
+        if role in _ACTIVITY and is_code and counts:
+            found *= 0.3  # one number says nothing, and `comments` counts them
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
@@ -195,12 +197,13 @@ class Profile(NamedTuple):
                     found = min(found, max(_SURE, found * _HALF))
             case "duration":
                 found *= _share(_LASTING, self.values) > _ALIKE
+            # nobody comes back: a letter, or a name alone, which is rather that of a thing
+            case "user" if (is_letter or is_name) and self.distinct >= _HALF * self.filled * rows:
+                found = 0.0
             case "user" if is_each and self.distinct > _SAMPLED * _MORE:  # somebody who comes back is better
                 found *= _ALIKE
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
-            case "user" if is_letter and self.distinct >= _HALF * self.filled * rows:  # nobody comes back
-                found = 0.0
             case "user" if self.distinct <= _HANDFUL and rows >= _SAMPLED and round(found, 1) < _SURE_NAME:
                 found *= _HALF
             case "action" | "item" if self.usual > _ALL_ALIKE:  # any other is better
@@ -346,7 +349,12 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used)):
         unsure["user"] = who.column
         used.add(who.column)
-    markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
+    markers = [
+        (each.score("marker"), each.column)
+        for each in free
+        if each.named("marker") >= _SURE
+        and (not each.distinct or _KNOWN_MARKERS & {*map(plain, each.values)})
+    ]
     if markers and not named.get("marker"):
         roles["marker"] = max(markers)[1]
     taken = {role: column for role, column in {**named, **roles}.items() if column}
@@ -364,15 +372,27 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         and sum(map(any, zip(*done, strict=True))) < _ALIKE * len(done[0])
     ):
         guessed["action"] = roles["action"] = RECORD  # rows that say nothing else
-    lasts, ends = (
-        next((each for each in free if each.column == roles.get(role)), None) for role in ("duration", "end")
-    )
-    is_plain = lasts and not stated_unit(" ".join(lasts.names[-2:]))
-    # the end says the unit
-    if lasts and ends and is_plain and min(ends.filled, ends.read, lasts.codes) > _ALIKE:
-        del roles["duration"]
+    _drop_doubtful_ends(free, roles)
     unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
     return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near, tuple(guessed))
+
+
+def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
+    """Leave out ends that come before their starts, and a duration without a unit beside an end, which says the unit."""
+    held = {
+        role: each for role in ("time", "duration", "end") for each in free if each.column == roles.get(role)
+    }
+    lasts, ends = held.get("duration"), held.get("end")
+    if (
+        ends
+        and "time" in held
+        and sum(map(str.__gt__, held["time"].values, ends.values)) > _HALF * len(ends.values)
+    ):
+        del roles["end"]  # of another clock
+        return
+    is_plain = lasts and not stated_unit(" ".join(lasts.names[-2:]))
+    if lasts and ends and is_plain and min(ends.filled, ends.read, lasts.codes) > _ALIKE:
+        del roles["duration"]
 
 
 def _guess_activity(
@@ -463,7 +483,11 @@ def _by_values(
         and each.distinct > 1
         and each.usual <= _ALL_ALIKE
         and each.codes + each.read < _HALF
-        and not (each.is_of_user or any(map(each.named, ("user", "place", "end"))))
+        and not (
+            each.is_of_user
+            or each.named("user") > (0 if who else _SURE)
+            or any(map(each.named, ("place", "end")))
+        )
         and not (who and _is_of(each, who))
     ]
     few = [
@@ -567,8 +591,12 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
     persons += [each for each in again if _may_be_ids(each) and _share(_PERSONS, each.values) > _ALIKE]
     if len(free) > 1:
         ids = persons[:1] or ids
-        names["user_id"] = max(ids, key=lambda each: each.distinct) if ids else next(iter(again or free))
-        free.remove(names["user_id"])
+        names["user_id"] = who = (
+            max(ids, key=lambda each: each.distinct) if ids else next(iter(again or free))
+        )
+        free = [
+            each for each in free if each is not who and not _is_of(each, who)
+        ]  # a name beside the number
     coded = (_ID, _ADDRESS, _RANDOM)
     words = [
         each
@@ -873,10 +901,8 @@ class ColumnChoice:
             usual = max(others, key=lambda each: (len(each.names) < 2, each.named(role)), default=chosen)  # noqa: PLR2004
             fuller = [each for each in others if _is_fuller(role, each, chosen)]
             better = usual.named(role) - chosen.named(role)
-            if (
-                better > (0 if role in {"user", "time"} else _NEAR_BY)
-                and _readable(usual, role) <= _NEARLY_NONE
-            ):
+            matters = better > 0 if role in {"user", "time"} else usual.filled and better > _NEAR_BY
+            if matters and _readable(usual, role) <= _NEARLY_NONE:
                 message = _(
                     "the column {column} has the role {role}, since {other} can be read in {more:,} {of}; to take that: {setting}"
                 )

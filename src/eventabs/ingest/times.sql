@@ -2,7 +2,8 @@
 
 -- 03/04/2026: day or month first
 CREATE OR REPLACE MACRO short_date() AS '^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})((?:,? .*)?)$';
-CREATE OR REPLACE MACRO whole_year(date) AS regexp_replace(date, '^(\d\d)(-\d)', '20\1\2');
+CREATE OR REPLACE MACRO whole_year(date) AS
+    regexp_replace(regexp_replace(date, '^([7-9]\d)(-\d)', '19\1\2'), '^(\d\d)(-\d)', '20\1\2');
 
 -- 20260115, 20260115T100042Z, 20260115100042
 CREATE OR REPLACE MACRO compact_time(text) AS rtrim(regexp_replace(regexp_replace(regexp_replace(text,
@@ -14,7 +15,7 @@ CREATE OR REPLACE MACRO compact_time(text) AS rtrim(regexp_replace(regexp_replac
 CREATE OR REPLACE MACRO chinese_time(text) AS rtrim(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
     regexp_replace(regexp_replace(text,
     '^(\d{4}) ?年 ?(\d{1,2}) ?月 ?(\d{1,2}) ?日?', '\1-\2-\3 '),
-    ' *(?:星期|周)[一二三四五六日天] *', ' '),
+    ' *(?:(?:星期|周)[一二三四五六日天]|(?:Mon|Tues?|Wednes|Thurs?|Fri|Sat(?:ur)?|Sun)(?:day)?) *', ' '),
     '(\d{1,2}) ?[时点] ?(?:(\d{1,2}) ?分? ?)?(?:(\d{1,2}) ?秒)?', '\1:\2:\3'),
     ':+($| )', '\1'),
     ' *上午 *([\d:.]+)', ' \1 AM'),
@@ -51,6 +52,8 @@ CREATE OR REPLACE MACRO spelled_time(text, day, dayfirst) AS list_transform(
         WHEN t IS NULL OR t[5] IN ('-', '/', '.') AND is_digit(t[2]) AND is_digit(t[3]) THEN t
         WHEN is_digit(t[3]) AND is_digit(t[4]) AND is_digit(t[5]) THEN
             CASE WHEN strlen(t) IN (8, 14) OR t[9] IN (' ', 'T', '.') THEN compact_time(t) ELSE t END
+        WHEN t[3] = '.' AND t[4] = ' ' OR t[2] = '.' AND t[3] = ' ' THEN  -- 9. 5. 2018 3:23
+            regexp_replace(t, '^(\d{1,2})\. (\d{1,2})\. (\d{4})', '\3-\2-\1')
         WHEN t[3] IN ('/', '-', '.') AND is_digit(t[4]) OR t[2] IN ('/', '-', '.') AND is_digit(t[3]) THEN CASE
             WHEN dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\2-\1\4'))
             WHEN NOT dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\1-\2\4'))

@@ -106,3 +106,20 @@ def test_a_broken_file_is_refused_in_one_line(tmp_path: Path) -> None:
         ):
             pass
         assert "\n" not in str(caught.value)
+
+
+@MAKERS
+def test_where_no_table_has_a_user_the_widest_with_a_time_is_one_persons(
+    tmp_path: Path, make: Maker, name: str
+) -> None:
+    pages = "CREATE TABLE pages (id_book INTEGER, page INTEGER, start_time INTEGER, duration INTEGER);"
+    rows = "INSERT INTO pages VALUES (1, 2, 1768471200, 30), (1, 3, 1768471230, 40);"
+    gone = "DROP VIEW names; DROP TABLE log; DROP TABLE users;"
+    view = "CREATE VIEW per_page AS SELECT page, start_time, duration FROM pages"
+    path = make(tmp_path / name, gone + pages + rows + view)
+    with pytest.raises(InputError, match="no user column that is sure") as refused, opened(tmp_path, path):
+        pass
+    assert 'user = "me"' in refused.value.proposal
+    with opened(tmp_path, path, user="me") as export:
+        assert (export.users, export.behaviors) == (1, 2)
+        assert [behavior.duration for log in export.user_logs() for behavior in log.behaviors] == [30, 40]

@@ -152,3 +152,26 @@ def test_a_first_line_that_is_cut_costs_no_other_line(tmp_path: Path) -> None:
     good = '{"uid": "u", "time": "2026-01-15", "item": "x"}\n'
     with opened(tmp_path, write(tmp_path, "a.jsonl", '{"uid": "u",\n' + good)) as export:
         assert (export.behaviors, export.reasons) == (1, {"bad_json": 1})
+
+
+def test_lists_of_one_person_name_what_was_done_and_keys_in_another_case_are_one_column(
+    tmp_path: Path,
+) -> None:
+    liked = [{"date": f"2026-01-15 10:00:{n:02}", "link": f"https://example.org/{n}"} for n in range(20)]
+    kept = [{"Date": f"2026-01-16 10:00:{n:02}", "Link": f"https://example.org/k{n}"} for n in range(20)]
+    whole = {"activity": {"Like List": {"items": liked}, "Favorite Videos": {"items": kept}}}
+    with opened(tmp_path, write(tmp_path, "a.json", json.dumps(whole)), user="me") as export:
+        assert (export.behaviors, export.rejected_rows) == (40, 0)
+        assert export.description.columns == {"time": "date", "action": "list", "item": "link"}
+        (log,) = export.user_logs()
+        assert {behavior.action for behavior in log.behaviors} == {"Like List", "Favorite Videos"}
+
+
+def test_records_under_ids_of_their_own_are_rows(tmp_path: Path) -> None:
+    reviews = {
+        f"4{n}": {"id": n, "user": f"u{n % 2}", "time": f"2026-01-15 10:00:0{n}", "text": "good"}
+        for n in range(4)
+    }
+    whole = {"reviews": reviews, "summary": {"count": 4, "score": 6}}
+    with opened(tmp_path, write(tmp_path, "a.json", json.dumps(whole))) as export:
+        assert (export.users, export.behaviors, export.rejected_rows) == (2, 4, 0)

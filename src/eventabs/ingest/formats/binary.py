@@ -162,7 +162,7 @@ class DuckDb(Parquet):
 
 
 def chosen_table(file: InputFile, tables: Mapping[str, Sequence[str]]) -> tuple[str, list[str]]:
-    """Return the table that the user named, or the one with a user, a time and most of what was done, and the others with a user and a time.
+    """Return the table that the user named, or the one with a user (if any has), a time and most of what was done, and the others with these.
 
     Raises InputError. `tables`: columns by table.
     """
@@ -172,11 +172,15 @@ def chosen_table(file: InputFile, tables: Mapping[str, Sequence[str]]) -> tuple[
             message = _("{path} has no table {table} ([input] table); it has: {tables}")
             raise InputError(message.format(path=file.path, table=file.table, tables=listed))
         return file.table, []
-    needed = {"time"} if file.has_user else {"user", "time"}
     told = {
         name: {role for role in _TELLING if _has(file, columns, role)} for name, columns in tables.items()
     }
-    ranks = {name: len(roles) - len({"user"} & roles) for name, roles in told.items() if roles >= needed}
+    timed = [name for name, roles in told.items() if "time" in roles]
+    of_users = [] if file.has_user else [name for name in timed if "user" in told[name]]
+    # without any user the file is one person's, and the widest table has the rows that others count
+    ranks = {
+        name: (len(told[name] - {"user"}), 0 if of_users else len(tables[name])) for name in of_users or timed
+    }
     best = [name for name, rank in ranks.items() if rank == max(ranks.values())]
     if len(best) == 1:
         return best[0], [name for name in ranks if name != best[0]]

@@ -42,6 +42,8 @@ _NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line h
 _NEWLINES: Final = re.compile(r"[\r\n]+")
 _NAMED: Final = 0.7  # how well a key says that its value is a time
 _DEEPEST: Final = 4  # lists within lists that are followed
+_LIST: Final = "list"  # the column of its name, where records come from several
+_KEYED: Final = 3  # records under ids of their own, at least
 _CHUNK: Final = 1 << 20
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|[\[\]{},]|"')
 _MARK: Final = re.compile(r"\S")
@@ -206,11 +208,14 @@ def split_array(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
 
 def flatten(path: str, copy: Path, times: Collection[str], around: Mapping[str, Any], stop: Stop) -> None:
     """Copy JSON lines so that each behavior inside a record has its own line, with its user's fields and the fields `around` all."""
+    spelled: dict[str, str] = {}  # `Date` in one list and `date` in another are one column
     with _opened(path, copy) as (file, target):
         for line in stop.until(file):
             if (record := _object(line)) is not None:
                 for flat in _flat(record, around, times, 0):
-                    target.write(json.dumps(flat, ensure_ascii=False) + "\n")
+                    names = {key: spelled.setdefault(key.lower(), key) for key in flat}
+                    one = {key if names[key] in flat else names[key]: value for key, value in flat.items()}
+                    target.write(json.dumps(one, ensure_ascii=False) + "\n")
             elif line.strip():
                 target.write(line.strip("\r\n").replace("\r", " ") + "\n")
 
@@ -232,17 +237,35 @@ def _flat(
         yield {**outer, **record}
         return
     merged = {**outer, **{key: value for key, value in record.items() if key not in inner}}
-    for records in inner.values():
-        for each in records if isinstance(records, list) else [records]:
-            yield from _flat(each, merged, times, depth + 1) if isinstance(each, dict) else [merged]
+    for key, records in inner.items():
+        said, listed = {**merged, _LIST: key} if len(inner) > 1 else merged, _records(records)
+        for each in listed if isinstance(listed, list) else [listed]:
+            yield from _flat(each, said, times, depth + 1) if isinstance(each, dict) else [said]
 
 
 def _holds_times(value: object, times: Collection[str], depth: int) -> bool:
     """Whether the value is a list of records with a time, or has one in objects inside it."""
+    value = _records(value)
     if isinstance(value, dict) and depth < _DEEPEST:
         return any(_holds_times(each, times, depth + 1) for each in value.values())
     return isinstance(value, list) and any(
         _has_time(each, times) or _holds_times(each, times, depth) for each in value if isinstance(each, dict)
+    )
+
+
+def _records(value: object) -> object:
+    """Return a list for an object whose values are records alike, each under an id of its own."""
+    if (
+        not isinstance(value, dict)
+        or len(value) < _KEYED
+        or not all(isinstance(each, dict) for each in value.values())
+    ):
+        return value
+    first, *others = map(set, value.values())
+    return (
+        [*value.values()]
+        if first and all(len(first & each) > len(first ^ each) for each in others)
+        else value
     )
 
 

@@ -68,7 +68,8 @@ _NOTICE: Final = re.compile(
     "end-to-end encrypt|端(?:到|对|對)端|Ende-zu-Ende|bout en bout|extremo a extremo|ponta a ponta|crittografati end-to-end|エンドツーエンド|сквозн"
 )
 _PART: Final = re.compile(r"(?<=[ \t,;|])([A-Za-z][\w ]{0,20})[:=](?=[ \w\"])")
-_FIELDS: Final = "#Fields:"  # W3C: the columns follow
+_FIELDS: Final = "#fields"  # W3C (with a colon) and Zeek: the columns follow
+_ZEEK: Final = {"uid": "connection", "id.orig_h": "ip"}  # an id of no user
 _SHARE: Final = 0.4  # of the first lines, the others go on; half as many are enough for a strict form
 _LEAST: Final = 2  # lines
 _HALF: Final = 0.5  # of the rows
@@ -130,9 +131,10 @@ def _form(start: bytes) -> _Form:
     """Return the form of a text by its first bytes; without columns if it has none."""
     lines = start.decode("utf-8-sig", errors="replace").split("\n")
     shown = [line.strip("\r") for line in (lines[:-1] or lines) if line.strip()]
-    if fields := next((line for line in shown if line.startswith(_FIELDS)), ""):
-        names = tuple(fields.removeprefix(_FIELDS).split())
-        return _Form(re.compile(r"[ \t]".join([r"([^#\s]\S*)", *[r"(\S+)"] * (len(names) - 1)])), names)
+    if fields := next((line for line in shown if line.lower().startswith(_FIELDS)), ""):
+        named, field = fields[len(_FIELDS) :].lstrip(":"), r"([^\t]*)" if "\t" in fields else r"(\S+)"
+        names = tuple(_ZEEK.get(each, each) for each in named.split())
+        return _Form(re.compile(r"(?!#)" + r"[ \t]".join([field] * len(names))), names)
     parts = [tuple(_PART.findall(line)) for line in shown if re.match(_STAMP, line)]
     keys, count = Counter(parts).most_common(1)[0] if parts else ((), 0)
     if len(keys) >= _LEAST <= count and count >= _HALF * len(shown):
