@@ -1,6 +1,6 @@
 """The tables of an opened export: staged rows, sorted behaviors, users."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -29,6 +29,7 @@ from eventabs.shared_records import MAX_CHARACTERS, DurationUnit, Shard
 _INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
 _TRIED_ROWS: Final = 2000  # first rows, in which a file with day-first or month-first dates has one
 _FEW: Final = 100_000  # distinct texts that are kept in memory once; rows have their numbers
+_RECURRING: Final = 8  # rows for each of them; else numbers cost more than they save
 # Compression costs more than it saves in a table that is read once and whose values mostly differ.
 _PLAIN_TEXT: Final = "VARCHAR USING COMPRESSION uncompressed"
 DUPLICATE: Final = "duplicate"  # the reason of repeated rows
@@ -73,12 +74,10 @@ class RowCounts:
     rows_without_user: int = 0  # of all shards; not counted without shards
 
 
-def prepare(
-    connection: duckdb.DuckDBPyConnection, profile_width: int = 0, names: Mapping[str, str] = {}
-) -> None:
+def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int = 0) -> None:
     """Create the empty tables and the functions that fill them."""
     connection.begin()  # one commit for each function would take most of the time
-    define_macros(connection, names)
+    define_macros(connection)
     profile = "".join(f", p{position} VARCHAR" for position in range(profile_width))
     connection.execute(f"""
         CREATE TABLE first_lines (file INTEGER, first_line BIGINT);
@@ -318,8 +317,9 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
     """Sort the staged table. Recurring texts are kept as numbers, which takes far less room."""
     columns = ("user_id", "action", "item", "place")
     counts = ", ".join(f"approx_count_distinct({column})" for column in columns)
-    (found,) = connection.execute(f"SELECT {counts} FROM staged").fetchall()
-    few = [column for column, count in zip(columns, found, strict=True) if 0 < count <= _FEW]
+    ((rows, *found),) = connection.execute(f"SELECT count(*), {counts} FROM staged").fetchall()
+    most = min(_FEW, rows // _RECURRING)
+    few = [column for column, count in zip(columns, found, strict=True) if 0 < count <= most]
     for column in few:
         connection.execute(
             f"CREATE TYPE few_{column} AS ENUM"
