@@ -411,8 +411,11 @@ class Export(sort_and_pair.RowCounts):
 
     def span(self) -> tuple[int, int] | None:
         """Return the starts of the first and the last behavior in seconds since 1970 (wall time if times have no offset), None without behaviors."""
+        at = sort_and_pair.INSTANT
+        query = f"SELECT min({at}) // 1000000, max({at}) // 1000000 FROM behaviors WHERE reason IS NULL"
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:
-            return sort_and_pair.span(cursor)
+            ((first, last),) = cursor.execute(query).fetchall()
+        return None if first is None else (first, last)
 
     def _users(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[GroupUser]:
         names = self._profile_names
