@@ -24,7 +24,7 @@ from eventabs.shared_records import THING, DurationUnit
 from eventabs.stop_request import Stop
 
 _DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
-MEMORY_LIMIT: Final = "600MB"  # with 500 MB, 46 million rows cannot be sorted any more
+MEMORY_LIMIT: Final = "540MB"  # with 500 MB, 46 million rows cannot be sorted any more
 ALONE: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
