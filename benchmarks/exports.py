@@ -58,8 +58,9 @@ class Measured(NamedTuple):
 def sort_with_duckdb(path: str, folder: Path) -> tuple[int, str]:
     """Let DuckDB write the file's columns, ordered by user and time, into a table on disk."""
     with _raw(path, folder) as (connection, query):
-        connection.execute(f"CREATE TABLE sorted AS {query.sql}", list(query.values))
-        counted = connection.execute("SELECT count(*) FROM sorted").fetchone()
+        connection.execute(f"ATTACH {quoted(str(folder / 'duckdb' / 'disk'))} AS disk")
+        connection.execute(f"CREATE TABLE disk.sorted AS {query.sql}", list(query.values))
+        counted = connection.execute("SELECT count(*) FROM disk.sorted").fetchone()
     return (counted[0] if counted else 0), "sorted on disk"
 
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from eventabs.ingest.column_names import CANONICAL, MARKERS, ROLES, Action, fit, plain
-from eventabs.ingest.normal_form import define_macros
+from eventabs.ingest.normal_form import define_macros, define_words
 
 CONNECTION = duckdb.connect()
 define_macros(CONNECTION)
+define_words(CONNECTION)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.ingest import sort_and_pair
 from eventabs.ingest.column_names import MARKERS, ROLES
-from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, normal_form, quoted
+from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, define_words, normal_form, quoted
 
 CONNECTION = duckdb.connect()
 define_macros(CONNECTION)
+define_words(CONNECTION)
 WHEN = "2026-01-15 10:00:42"
 
 
@@ -24,6 +25,7 @@ def normalized(rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         sort_and_pair.prepare(connection, 0)
+        define_words(connection)
         cursor = connection.execute(normal_form(raw, "", described=True))
         names = [str(column[0]) for column in cursor.description or ()]
         found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -6,10 +6,11 @@ import duckdb
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.ingest.normal_form import define_macros
+from eventabs.ingest.normal_form import define_macros, define_words
 
 CONNECTION = duckdb.connect()
 define_macros(CONNECTION)
+define_words(CONNECTION)
 
 
 def read(sentence: str) -> tuple[Any, ...] | None:

@@ -1,8 +1,9 @@
 -- What a row with an action and a description says: `words` and `site`; `is_told`: the words say the action too.
-SELECT * REPLACE (CASE WHEN has_name(words, site) THEN '' ELSE coalesce(site, '') END AS site),
-    words IS NOT NULL AND sentence_action IS NULL AND named_action = coalesce(canonical, action)
-        AND CASE named_action WHEN 'visit' THEN words IS DISTINCT FROM place
-            ELSE tells_action(words, action, named_action) END AS is_told
+SELECT * REPLACE (CASE WHEN words IS NOT NULL AND has_name(words, site) THEN '' ELSE coalesce(site, '') END AS site),
+    -- CASE: the operands of AND are all computed
+    CASE WHEN words IS NOT NULL AND sentence_action IS NULL AND named_action = coalesce(canonical, action)
+        THEN CASE named_action WHEN 'visit' THEN words IS DISTINCT FROM place
+            ELSE tells_action(words, action, named_action) END ELSE false END AS is_told
 FROM (
     SELECT *, both_texts(said, thing, named_action) AS words
     FROM (

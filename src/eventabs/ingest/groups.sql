@@ -1,8 +1,8 @@
 -- The tables of a group of users, whose rows lie from {first} to {last}: numbers in the place of texts, for joins and sums.
 
 CREATE OR REPLACE TEMP TABLE group_users AS
-SELECT row_number() OVER (ORDER BY first_row) - 1 AS user_number, user_id
-FROM users WHERE first_row BETWEEN {first} AND {last};
+SELECT user_id, row_number() OVER (ORDER BY min(rowid)) - 1 AS user_number
+FROM behaviors WHERE rowid BETWEEN {first} AND {last} GROUP BY user_id;
 
 -- What behaviors have in common. `free_text` stands apart from items, which are mostly numbers (see sort_and_pair.py).
 CREATE OR REPLACE TEMP TABLE group_names AS
@@ -25,11 +25,9 @@ JOIN group_names n ON n.action = b.action AND n.place = b.place
 JOIN group_users USING (user_id);
 
 CREATE OR REPLACE TEMP TABLE group_days AS
-SELECT *, year(day) IS DISTINCT FROM year(before) AS starts_year
-FROM (
-    SELECT user_number, day,
-        lag(day) OVER (PARTITION BY user_number ORDER BY day) AS before
-    FROM group_rows GROUP BY user_number, day);
+SELECT user_number, day, years.day IS NOT NULL AS starts_year
+FROM (SELECT DISTINCT user_number, day FROM group_rows)
+LEFT JOIN (SELECT user_number, min(day) AS day FROM group_rows GROUP BY user_number, year(day)) AS years USING (user_number, day);
 
 CREATE OR REPLACE TEMP TABLE day_kinds AS
 SELECT row_number() OVER () - 1 AS kind, *

@@ -350,7 +350,7 @@ def describe(
     mappings = tuple(_mapping(same, rows) for same, rows in kinds)
     # of a known tool, which column says what was done is no question
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
-    users = {value_of(row, place) for row in sample for place in first.reading.places.get("user", ())}
+    users = {value_of(row, place) for place in first.reading.places.get("user", ()) for row in sample}
     words = column_of_words(first, len(users))
     found = [
         *warnings,

@@ -24,7 +24,7 @@ from eventabs.shared_records import THING, DurationUnit
 from eventabs.stop_request import Stop
 
 _DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
-MEMORY_LIMIT: Final = "600MB"  # with 500 MB, 46 million rows cannot be sorted any more
+MEMORY_LIMIT: Final = "540MB"  # with 500 MB, 46 million rows cannot be sorted any more
 ALONE: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -33,6 +33,7 @@ ALONE: Final[dict[str, str | bool | int | float | list[str]]] = {
 _LESS_MEMORY: Final = "250MB"  # once rows are sorted, DuckDB fills what it may with pages that are read once
 _MOST_THREADS: Final = 4  # each thread takes its share of the memory limit
 _FETCHED: Final = 10_000  # rows in Python at a time
+_OPTIONAL: Final = re.compile(r"\{if ([a-z ]+)\}(.*?)(?:\{else\}((?:(?!\{end\}).)*))?\{end\}", re.DOTALL)
 WHITE: Final = "' \t\r\n\v\f\u00a0\u3000\ufeff'"  # an SQL literal
 as_glob: Final = glob.escape  # the glob that matches exactly this path
 
@@ -57,7 +58,7 @@ def scratch_database(
         "preserve_insertion_order": True,
     }
     try:
-        with duckdb.connect(folder / "behaviors.duckdb", config=config) as connection:
+        with duckdb.connect(config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             # in notebooks without ipywidgets there is none to switch off
             with suppress(duckdb.InvalidInputException):
@@ -121,9 +122,16 @@ def number(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[obj
     return int(found)
 
 
-def sql(name: str, **values: object) -> str:
-    """Return the text of an SQL file of this folder, with `values` for its {placeholders}."""
-    return filled(resources.files(__package__).joinpath(name).read_text("utf-8"), **values)
+def sql(name: str, roles: Collection[str] = ROLES, **values: object) -> str:
+    """Return the text of an SQL file of this folder, with `values` for its {placeholders}.
+
+    What only rows with other `roles` need, is left out: {if role}...{else}...{end}.
+    """
+    text = _OPTIONAL.sub(
+        lambda part: part[2] if not {*part[1].split()}.isdisjoint(roles) else part[3] or "",
+        resources.files(__package__).joinpath(name).read_text("utf-8"),
+    )
+    return filled(text, **values)
 
 
 def filled(text: str, **values: object) -> str:
@@ -141,16 +149,8 @@ def quoted_list(texts: Iterable[str]) -> str:
     return ", ".join(map(quoted, texts))
 
 
-_OPTIONAL: Final = re.compile(r"\{if ([a-z ]+)\}(.*?)(?:\{else\}((?:(?!\{end\}).)*))?\{end\}", re.DOTALL)
 # A division, since 0.001 is not exact.
 _IN_SECONDS: Final[dict[DurationUnit, str]] = {"ms": "/ 1000", "s": "", "min": "* 60", "h": "* 3600"}
-# Beside an action a text describes it. A row that begins or ends something is known by its object alone.
-_DESCRIPTION: Final = (
-    "CASE WHEN action IS NOT NULL AND mark IS NULL AND plain_word(text) <> word THEN text END"
-)
-# Without descriptions, the same columns: what they are made by takes a tenth of the time of opening a small file.
-_NO_ENDING: Final = "NULL::STRUCT(words VARCHAR, h VARCHAR, m VARCHAR, s VARCHAR)"
-_NOT_DESCRIBED: Final = "SELECT *, NULL::VARCHAR AS words, NULL::VARCHAR AS site, false AS is_told FROM zoned"
 BEGINS: Final = 1
 ENDS: Final = -1
 _LONGEST_USER_ID: Final = 1024  # bytes; longer values are not ids
@@ -190,73 +190,64 @@ def normal_form(
     `described`: rows may have both an action and a text. `roles`: those that the rows may have; the SQL for others, `{if role}...{else}...{end}`,
     takes as long to prepare as a small file to read.
     """
+    trimmed = (role for role in ROLES if role == "user" or (role in roles and role != "time"))
     moment = f"moment_of(wall, shift, {quoted(zone)})"
     zoned = (
         f"SELECT * REPLACE (timezone({quoted(zone)}, {moment}) AS wall, shift_in({quoted(zone)}, {moment}) AS shift)"
         " FROM summed"
     )
-    text = _OPTIONAL.sub(
-        lambda part: part[2] if not {*part[1].split()}.isdisjoint(roles) else part[3] or "",
-        resources.files(__package__).joinpath("normal_form.sql").read_text("utf-8"),
-    )
-    return filled(
-        text,
-        trimmed_roles=", ".join(f'trimmed("{role}") AS "{role}"' for role in ROLES),
+    return sql(
+        "normal_form.sql",
+        {*roles, *(("described",) if described else ())},
+        trimmed_roles=", ".join(f'trimmed("{role}") AS "{role}"' for role in trimmed),
         zoned=zoned if zone else "FROM summed",
         dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),
         thing=THING,
-        description=_DESCRIPTION if described else "NULL::VARCHAR",
-        ending="split_text(description)" if described else _NO_ENDING,
-        described=sql("described.sql") if described else _NOT_DESCRIBED,
+        described=sql("described.sql"),
         in_seconds=_IN_SECONDS[duration_unit],
         raw=raw,
     )
 
 
-def define_macros(connection: duckdb.DuckDBPyConnection, names: Mapping[str, str] = {}) -> None:
-    """Define the SQL macros of the normal form. `names`: what the export calls actions, and what they are."""
+def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Define the SQL macros that all rows need."""
+    separated = " OR ".join(f"contains(text, '{mark}')" for mark in SEPARATORS)
+    texts = sql(
+        "texts.sql", white=WHITE, separated=separated, separators=SEPARATORS, longest=_LONGEST_USER_ID
+    )
+    connection.execute(texts + sql("times.sql", units=_UNITS))
+
+
+def define_words(
+    connection: duckdb.DuckDBPyConnection, roles: Collection[str] = ROLES, names: Mapping[str, str] = {}
+) -> None:
+    """Define the macros that rows with `roles` need. `names`: what the export calls actions, and what they are."""
     actions = words.CANONICAL | {
         words.plain(each): words.canonical_action(name) for each, name in names.items()
     }
-    connection.execute(sql("times.sql", units=_UNITS))
-    connection.execute(
-        sql(
-            "sentences.sql",
-            duration=_SENTENCE_DURATION,
-            ending=_ENDING,
-            verbs="|".join(SENTENCE_VERBS),
-            listed_verbs=quoted_list(SENTENCE_VERBS),
-            opening_verbs=" ".join(
-                f"WHEN '{action}' THEN regexp_matches(text, '{_opening(verbs)}')"
-                for action, verbs in OPENING_VERBS.items()
-            ),
-        )
-    )
     kinds = {word: str(BEGINS) for begins, _ends in MARKERS for word in begins}
     kinds |= {word: str(ENDS) for _begins, ends in MARKERS for word in ends}
-    said = f"coalesce({_case('lower(result)', words.FAILURE_SAID)}, lower(result))"
     families = {word: family[0][0] for family in MARKERS for kind in family for word in kind}
-    connection.execute(f"""
-        CREATE OR REPLACE MACRO trimmed(text) AS
-            -- `trim` with a set of characters is slow, and so is a character's look-up in a list
-            CASE WHEN text < '!' OR (text >= '\u00a0' AND unicode(text) IN (160, 12288, 65279))
-                OR contains({WHITE}, text[-1]) THEN nullif(trim(text, {WHITE}), '') ELSE text END;
-        CREATE OR REPLACE MACRO plain_word(text) AS
-            CASE WHEN {" OR ".join(f"contains(text, '{mark}')" for mark in SEPARATORS)}
-                THEN translate(lower(text), '{SEPARATORS}', '') ELSE lower(text) END;  -- translate is slow
-        CREATE OR REPLACE MACRO readable_user(id) AS CASE WHEN strlen(id) <= {_LONGEST_USER_ID} THEN id END;
-        CREATE OR REPLACE MACRO canonical_action(word) AS {_by_length("word", actions)};
-        CREATE OR REPLACE MACRO is_platform(word) AS {_among("word", words.PLATFORMS)};
-        CREATE OR REPLACE MACRO is_failure(word) AS {_among("word", words.FAILURES)};
-        -- "failed purchase", 购买失败: the name of an action that came to nothing, so that no purchase is seen in it
-        CREATE OR REPLACE MACRO failed_action(action, canonical, result) AS
-            CASE WHEN action IS NULL OR starts_with(result, action) THEN {said}
-                WHEN strlen({said}) = length({said}) THEN {said} || ' ' || coalesce(canonical, action)
-                ELSE action || {said} END;
-        CREATE OR REPLACE MACRO marker_kind(word) AS CAST({_by_length("word", kinds)} AS TINYINT);
-        CREATE OR REPLACE MACRO marker_family(word) AS {_case("word", families)};
-        CREATE OR REPLACE MACRO sentence_action(parts) AS
-            {_case("parts.verb", {**SENTENCE_VERBS, "在": "visit", "将": "cart", "把": "cart"})}""")
+    verbs = {**SENTENCE_VERBS, "在": "visit", "将": "cart", "把": "cart"}
+    opening = (
+        f"WHEN '{action}' THEN regexp_matches(text, '{_opening(each)}')"
+        for action, each in OPENING_VERBS.items()
+    )
+    values = {
+        "canonical": _by_length("word", actions),
+        "platform": _among("word", words.PLATFORMS),
+        "failure": _among("word", words.FAILURES),
+        "said": f"coalesce({_case('lower(result)', words.FAILURE_SAID)}, lower(result))",
+        "kind": _by_length("word", kinds),
+        "family": _case("word", families),
+        "sentence_action": _case("parts.verb", verbs),
+        "duration": _SENTENCE_DURATION,
+        "ending": _ENDING,
+        "verbs": "|".join(SENTENCE_VERBS),
+        "listed_verbs": quoted_list(SENTENCE_VERBS),
+        "opening_verbs": " ".join(opening),
+    }
+    connection.execute(sql("words.sql", roles, **values) + sql("sentences.sql", roles, **values))
 
 
 def _opening(verbs: str) -> str:

@@ -2,7 +2,7 @@
 -- The result has user_id, start (TIMESTAMP, wall time in microseconds), shift (offset in seconds or NULL), action, item (NULL: the text
 -- itself), place, duration, file, line, text (a sentence, or words that say the action themselves; else NULL), reason (NULL for readable rows), mark and digest.
 WITH trim_ends AS (
-    SELECT file, line, problem, digest, {trimmed_roles} FROM ({raw})
+    SELECT * REPLACE ({trimmed_roles}) FROM ({raw})
 ),
 marked AS (
     {if marker}SELECT * EXCLUDE (marker_word) REPLACE (
@@ -15,7 +15,8 @@ marked AS (
 ),
 spelled AS (
     SELECT * REPLACE (
-        CASE WHEN usual IS NULL THEN spelled_time("time", "date", {dayfirst}) ELSE "time" END AS "time",
+        -- a usual time has no white around it
+        CASE WHEN usual IS NULL THEN spelled_time(trimmed("time"), "date", {dayfirst}) ELSE "time" END AS "time",
         {if end}CASE WHEN "end" IS NOT NULL THEN spelled_time("end", "date", {dayfirst}) END AS "end",{end}
         CASE WHEN coalesce(category, brand, price) IS NULL THEN item
             WHEN coalesce(item, category, brand) IS NULL THEN NULL  -- a price alone is no thing
@@ -26,28 +27,30 @@ named AS (
     SELECT * {if media app}REPLACE (
             -- beside a thing a platform says where; alone it says nothing, and neither does the number of an app
             CASE WHEN coalesce(item, text) IS NOT NULL OR NOT is_platform(media_word) THEN media END AS media,
-            CASE WHEN coalesce(item, text) IS NOT NULL OR NOT (is_platform(app_word) OR (
-                    regexp_full_match(app, '-?[0-9]+') AND coalesce(action, media, place) IS NOT NULL
-                    AND canonical IS DISTINCT FROM 'use')) THEN app END AS app){end},
+            CASE WHEN coalesce(item, text) IS NOT NULL OR NOT (is_platform(app_word) OR (canonical IS DISTINCT FROM 'use'
+                    AND coalesce(action, media, place) IS NOT NULL AND regexp_full_match(app, '-?[0-9]+'))) THEN app END AS app){end},
         {if result}CASE WHEN result IS NULL OR NOT is_failure(result_word) OR (action IS NULL AND canonical IS NULL AND text IS NOT NULL)
             THEN coalesce(canonical, action)
             ELSE failed_action(coalesce(action, text), canonical, result) END{else}coalesce(canonical, action){end} AS named_action,
         CASE WHEN action IS NULL AND canonical IS NULL THEN text END AS sentence,
-        {description} AS description
+        -- beside an action a text describes it; a row that begins or ends something is known by its object alone
+        {if described}CASE WHEN action IS NOT NULL AND mark IS NULL AND plain_word(text) <> word THEN text END{else}NULL::VARCHAR{end} AS description
     FROM (
         SELECT *, {if action text}canonical_action(word){else}NULL::VARCHAR{end} AS canonical
         FROM (
             -- a longer text is a sentence, not an action's name
             SELECT *, plain_word(coalesce(action, CASE WHEN strlen(text) <= 24 THEN text END)) AS word,
-                CASE WHEN coalesce(item, text) IS NULL THEN plain_word(media) END AS media_word,
-                CASE WHEN coalesce(item, text) IS NULL THEN plain_word(app) END AS app_word, plain_word(result) AS result_word
+                {if media}CASE WHEN coalesce(item, text) IS NULL THEN plain_word(media) END{else}NULL::VARCHAR{end} AS media_word,
+                {if app}CASE WHEN coalesce(item, text) IS NULL THEN plain_word(app) END{else}NULL::VARCHAR{end} AS app_word,
+                {if result}plain_word(result){else}NULL::VARCHAR{end} AS result_word
             FROM spelled
         )
     )
 ),
 split AS (
     SELECT * REPLACE (CASE WHEN usual IS NULL THEN usual_time("time") ELSE usual END AS usual),
-        {if text}sentence_parts(coalesce(sentence, description)){else}NULL::STRUCT(verb VARCHAR, item VARCHAR, place VARCHAR, duration VARCHAR){end} AS parts, {ending} AS ending
+        {if text}sentence_parts(coalesce(sentence, description)){else}NULL::STRUCT(verb VARCHAR, item VARCHAR, place VARCHAR, duration VARCHAR){end} AS parts, 
+        {if described}split_text(description){else}NULL::STRUCT(words VARCHAR, h VARCHAR, m VARCHAR, s VARCHAR){end} AS ending
     FROM named
 ),
 parsed AS (
@@ -92,7 +95,9 @@ summed AS (
     SELECT *, believable_duration({if duration text}coalesce(until_end, duration_seconds(number, units)){else}until_end{end}) AS seconds FROM shifted
 ),
 zoned AS ({zoned}),
-described AS ({described})
+described AS (
+    {if described}{described}{else}SELECT *, NULL::VARCHAR AS words, NULL::VARCHAR AS site, false AS is_told FROM zoned{end}
+)
 SELECT
     readable_user("user") AS user_id,
     wall AS start,

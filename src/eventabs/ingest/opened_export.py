@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache, partial
 from itertools import cycle, groupby, islice
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from eventabs.ingest.formats import Format, Query, open_file
 from eventabs.ingest.input_warnings import Description, MappedFile, describe, left_out_by_schema
 from eventabs.ingest.normal_form import (
     as_glob,
+    define_words,
     errors_named,
     fetched,
     give_back_memory,
@@ -70,6 +72,7 @@ class BehaviorFiles:
         choice: ColumnChoice,
         *,
         technical: Collection[str],
+        names: Mapping[str, str],
         users: Sequence[str],
     ) -> None:
         self._opened = opened
@@ -77,6 +80,7 @@ class BehaviorFiles:
         self._choice = choice
         self._schemas = schemas
         self._technical = technical
+        self._names = names
         self._markers: set[str] = set()
         self.sources = [opened(path) for path in paths]
         self.readings = self._find_readings(self.sources)
@@ -145,10 +149,13 @@ class BehaviorFiles:
                 refuse_one_user(source, reading.user_columns if reading else self._choice.users(source))
         others = [(source, each.roles) for source, each in found if not each.schema.name]
         self._markers |= marker_columns(others, self._choice.named.get("marker", ""))
-        return [
+        readings = [
             each if each.schema.name else Reading(source.inventory, with_marker(each.roles, self._markers))
             for source, each in found
         ]
+        roles = {role for each in readings for role in each.known_roles}
+        define_words(sources[0].file.connection, roles, self._names)
+        return readings
 
 
 # DuckDB sums up a group of users at a time, so that memory holds one group, whatever the size of the export. It sums
@@ -301,11 +308,12 @@ class UserGroup:
 
     def users_named(self, keys: Sequence[str | None]) -> set[int]:
         """Return the users whose key (by user, in lower case) occurs in a text of theirs, whatever its ASCII case."""
+        common = commonprefix([key for key in keys if key is not None])  # noqa: RUF071  no paths; mostly no text has even that
         return self._users(
-            """SELECT DISTINCT user_number FROM (SELECT DISTINCT user_number, name FROM group_rows)
+            """SELECT DISTINCT user_number FROM group_rows JOIN group_names USING (name)
             JOIN (SELECT unnest(range(len($keys))) AS user_number, unnest($keys::VARCHAR[]) AS key) USING (user_number)
-            JOIN group_names USING (name) WHERE contains(folded, key)""",
-            {"keys": list(keys)},
+            WHERE contains(folded, $common) AND contains(folded, key)""",
+            {"keys": list(keys), "common": common},
         )
 
     def users_back_in_time(self) -> set[int]:
@@ -403,8 +411,11 @@ class Export(sort_and_pair.RowCounts):
 
     def span(self) -> tuple[int, int] | None:
         """Return the starts of the first and the last behavior in seconds since 1970 (wall time if times have no offset), None without behaviors."""
+        at = sort_and_pair.INSTANT
+        query = f"SELECT min({at}) // 1000000, max({at}) // 1000000 FROM behaviors WHERE reason IS NULL"
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:
-            return sort_and_pair.span(cursor)
+            ((first, last),) = cursor.execute(query).fetchall()
+        return None if first is None else (first, last)
 
     def _users(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[GroupUser]:
         names = self._profile_names
@@ -493,7 +504,7 @@ def open_export(
             profile_user, shown = find_profile_columns(
                 profile.file.path, profile.columns, columns.get("user", ""), profile_columns
             )
-        sort_and_pair.prepare(connection, len(shown), names)
+        sort_and_pair.prepare(connection, len(shown))
         choice = ColumnChoice(connection, columns)
         parts = {"header": header, "sheet": sheet, "table": table, "user": user}
         behaviors = BehaviorFiles(
@@ -502,6 +513,7 @@ def open_export(
             schema_choice,
             choice,
             technical=technical,
+            names=names,
             users=[user_of_file(copies.name(path).partition("?")[0], user) for path in named],
         )
         insert = partial(

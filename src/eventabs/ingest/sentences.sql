@@ -1,4 +1,4 @@
--- Sentences that hold the facts of a structured row -> those facts.
+{if text}-- Sentences that hold the facts of a structured row -> those facts.
 -- 在XX西餐厅停留 1小时14分钟      浏览A 在B上 292秒      使用A 13分钟      搜索Q 在B
 -- 点击A 在B      对比A 在B      将A加入购物车 在B      购买A 在B      收藏A 在B
 
@@ -56,4 +56,4 @@ CREATE OR REPLACE MACRO both_texts(text, thing, action) AS CASE
     WHEN thing IS NULL OR has_name(text, thing) THEN text
     WHEN text = '' OR has_name(thing, text) THEN thing
     WHEN action = 'visit' THEN thing || ' ' || text
-    ELSE text || ' ' || thing END;
+    ELSE text || ' ' || thing END;{end}

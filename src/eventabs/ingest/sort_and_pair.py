@@ -1,6 +1,6 @@
 """The tables of an opened export: staged rows, sorted behaviors, users."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -26,9 +26,10 @@ from eventabs.interface_language import gettext as _
 from eventabs.shared_records import MAX_CHARACTERS, DurationUnit, Shard
 
 # Makes instants comparable, with or without an offset.
-_INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
+INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
 _TRIED_ROWS: Final = 2000  # first rows, in which a file with day-first or month-first dates has one
 _FEW: Final = 100_000  # distinct texts that are kept in memory once; rows have their numbers
+_RECURRING: Final = 8  # rows for each of them; else numbers cost more than they save
 # Compression costs more than it saves in a table that is read once and whose values mostly differ.
 _PLAIN_TEXT: Final = "VARCHAR USING COMPRESSION uncompressed"
 DUPLICATE: Final = "duplicate"  # the reason of repeated rows
@@ -73,12 +74,10 @@ class RowCounts:
     rows_without_user: int = 0  # of all shards; not counted without shards
 
 
-def prepare(
-    connection: duckdb.DuckDBPyConnection, profile_width: int = 0, names: Mapping[str, str] = {}
-) -> None:
+def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int = 0) -> None:
     """Create the empty tables and the functions that fill them."""
     connection.begin()  # one commit for each function would take most of the time
-    define_macros(connection, names)
+    define_macros(connection)
     profile = "".join(f", p{position} VARCHAR" for position in range(profile_width))
     connection.execute(f"""
         CREATE TABLE first_lines (file INTEGER, first_line BIGINT);
@@ -271,15 +270,6 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
     )
 
 
-def span(connection: duckdb.DuckDBPyConnection) -> tuple[int, int] | None:
-    """Return the starts of the first and the last readable behavior in seconds since 1970, None without one."""
-    query = (
-        f"SELECT min({_INSTANT}) // 1000000, max({_INSTANT}) // 1000000 FROM behaviors WHERE reason IS NULL"
-    )
-    ((first, last),) = connection.execute(query).fetchall()
-    return None if first is None else (first, last)
-
-
 def _pair(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> tuple[int, int]:
     """Give each begin the time until the next end of the same user and object, and mark that end.
 
@@ -296,7 +286,7 @@ def _pair(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> tu
         WITH numbered AS (SELECT staged.* REPLACE ({_LINE}) FROM {_STAGED}),
         marked AS (
             SELECT *, {"false" if keep_duplicates else repeated} AS repeated
-            FROM (SELECT *, {_INSTANT} AS instant FROM numbered WHERE mark IS NOT NULL AND reason IS NULL)),
+            FROM (SELECT *, {INSTANT} AS instant FROM numbered WHERE mark IS NOT NULL AND reason IS NULL)),
         neighbors AS (
             SELECT *, lead(mark) OVER near AS following, lead(instant) OVER near AS until, lag(mark) OVER near AS before
             FROM marked WINDOW near AS (PARTITION BY {_OBJECT}, repeated ORDER BY instant, file, line))
@@ -318,8 +308,9 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
     """Sort the staged table. Recurring texts are kept as numbers, which takes far less room."""
     columns = ("user_id", "action", "item", "place")
     counts = ", ".join(f"approx_count_distinct({column})" for column in columns)
-    (found,) = connection.execute(f"SELECT {counts} FROM staged").fetchall()
-    few = [column for column, count in zip(columns, found, strict=True) if 0 < count <= _FEW]
+    ((rows, *found),) = connection.execute(f"SELECT count(*), {counts} FROM staged").fetchall()
+    most = min(_FEW, rows // _RECURRING)
+    few = [column for column, count in zip(columns, found, strict=True) if 0 < count <= most]
     for column in few:
         connection.execute(
             f"CREATE TYPE few_{column} AS ENUM"
@@ -329,7 +320,7 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"""
         CREATE TABLE behaviors AS
         SELECT staged.* EXCLUDE (mark) REPLACE ({_LINE}{numbers}) FROM {_STAGED}
-        WHERE coalesce(reason, '') NOT IN ({_LEFT_OUT}, '{PAIRED_END}') ORDER BY user_id, {_INSTANT}, file, line;
+        WHERE coalesce(reason, '') NOT IN ({_LEFT_OUT}, '{PAIRED_END}') ORDER BY user_id, {INSTANT}, file, line;
         DROP TABLE staged""")
 
 
@@ -347,7 +338,7 @@ def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
                 WHERE reason IS NULL AND rowid IN (
                     SELECT id FROM (
                         SELECT id, ({neighbor.format(side="lag")}) OR ({neighbor.format(side="lead")}) AS close
-                        FROM (SELECT rowid AS id, user_id AS row_user, {_INSTANT} AS instant FROM behaviors)
+                        FROM (SELECT rowid AS id, user_id AS row_user, {INSTANT} AS instant FROM behaviors)
                     ) WHERE close
                 )
             ) WHERE copy > 1

@@ -47,8 +47,8 @@ CREATE OR REPLACE MACRO spelled_time(text, day, dayfirst) AS list_transform(
     [CASE WHEN day IS NOT NULL AND regexp_matches(text, time_of_day())
         THEN regexp_replace(day, '[ T]00:00(?::00(?:\.0+)?)?$', '') || ' ' || text ELSE text END],
     lambda t: CASE
-        WHEN contains(t, '午') OR contains(t, '星期') OR t[5] = '年' THEN chinese_time(t)
-        WHEN t[5] = '년' THEN chinese_time(replace(replace(translate(t, '년월일', '年月日'), '오전', '上午'), '오후', '下午'))
+        WHEN contains(t, '午') OR contains(t, '星期') OR t[5] IN ('年', '년')
+            THEN chinese_time(replace(replace(translate(t, '년월일', '年月日'), '오전', '上午'), '오후', '下午'))
         WHEN t IS NULL OR t[5] IN ('-', '/', '.') AND is_digit(t[2]) AND is_digit(t[3]) THEN t
         WHEN is_digit(t[3]) AND is_digit(t[4]) AND is_digit(t[5]) THEN
             CASE WHEN strlen(t) IN (8, 14) OR t[9] IN (' ', 'T', '.') THEN compact_time(t) ELSE t END
@@ -63,6 +63,7 @@ CREATE OR REPLACE MACRO spelled_time(text, day, dayfirst) AS list_transform(
 -- The TIMESTAMP of a text in the forms most exports have (any year first with '-', without an offset or with Z), else NULL.
 -- Where it fails, strptime takes ten times as long as a cast. A cast alone would move a time with an offset to UTC.
 CREATE OR REPLACE MACRO usual_time(text) AS CASE
+    WHEN text < '0' THEN NULL  -- a blank is no digit of the year
     WHEN text LIKE '____-__-__ __:__:__' THEN try_cast(text AS TIMESTAMP)
     WHEN text LIKE '____-%' AND text GLOB '*[0-9Z]' AND NOT contains(text, '+')
         AND NOT contains(substr(text, 9), '-') AND NOT contains(substr(text, 12), ' ')
@@ -132,7 +133,7 @@ CREATE OR REPLACE MACRO duration_parts(text, number) AS CASE
 
 -- The duration in seconds, NULL where the text is none.
 CREATE OR REPLACE MACRO duration_seconds(number, parts) AS
-    CASE WHEN number IS NOT NULL THEN number ELSE list_transform(parts, lambda u:
+    CASE WHEN number IS NOT NULL THEN number WHEN parts IS NOT NULL THEN list_transform(parts, lambda u:
         CASE WHEN u.d <> '' OR u.h <> '' OR u.m <> '' OR u.s <> '' THEN
             coalesce(try_cast(u.d AS DOUBLE), 0) * 86400 + coalesce(try_cast(u.h AS DOUBLE), 0) * 3600
             + coalesce(try_cast(u.m AS DOUBLE), 0) * 60 + coalesce(try_cast(u.s AS DOUBLE), 0) END)[1] END;

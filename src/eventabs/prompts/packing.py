@@ -357,14 +357,18 @@ class Packer:
         best = None
         given_back: list[tuple[int | None, int, int, int, int]] = [(None, 0, 0, 0, 0)] * (theirs < max_users)
         given_back += [(back, *sizes[back], 1) for back in batches[partner]]
+        most_rows = max([sizes[back].rows for back in batches[partner]], default=0)
         for out in batches[batch]:
             out_in, out_out, out_rows = sizes[out]
             left_in, left_out = ours_in - out_in, ours_out - out_out
             left, left_rows = ours - 1, our_rows - out_rows
             least_back = theirs_out + out_out - max_output
             most_back = max_output * (1 + best_excess) - left_out
+            # most parts are too small for the partner's input, or too large for ours
+            least_in = theirs_in + out_in + numbers[max(0, their_rows + out_rows - most_rows)] - room
+            most_in = room * (1 + best_excess) + 1 - left_in - numbers[left_rows]
             for back, back_in, back_out, back_rows, back_user in given_back:
-                if not least_back <= back_out <= most_back:
+                if not (least_in <= back_in <= most_in and least_back <= back_out <= most_back):
                     continue
                 # `_excess` inlined: this is the innermost loop
                 excess = 0.0
