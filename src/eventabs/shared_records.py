@@ -34,6 +34,7 @@ THING: Final = "thing"  # the action of a row with a thing and no action
 MAX_CHARACTERS: Final = 200  # of a text in a prompt
 DAY_BEGINS: Final = 5  # o'clock
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_WALL_EPOCH: Final = EPOCH.replace(tzinfo=None)  # of wall times
 RunStatus = Literal["running", "interrupted", "stopped", "waiting", "completed"]
 EventSource = Literal["llm", "rules", "must"]
 DurationUnit = Literal["ms", "s", "min", "h"]
@@ -66,8 +67,8 @@ class Behavior(NamedTuple):
     @property
     def span(self) -> tuple[int, int]:
         """When it starts and ends, in seconds; of wall times as if they were UTC."""
-        start = self.start if self.start.tzinfo else self.start.replace(tzinfo=UTC)
-        seconds = int((start - EPOCH).total_seconds())
+        since = self.start - (EPOCH if self.start.tzinfo else _WALL_EPOCH)
+        seconds = since.days * 86_400 + since.seconds
         return seconds, seconds + (self.duration or 0)
 
     @property

@@ -4,7 +4,7 @@ The first rule that a behavior meets applies to it: the user's, then that of its
 conversion. A behavior that is in no event that its rule wants becomes one of its own.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -21,12 +21,12 @@ class TextCondition:
     texts: tuple[str, ...] = ()
     regex: str = ""
 
-    def met(self, values: Sequence[str], search: Search) -> list[bool]:
-        """Return whether each value meets the condition. Only the beginning that prompts have counts."""
-        values = [value[:MAX_CHARACTERS] for value in values]
+    def met(self, values: Iterable[str], search: Search) -> set[str]:
+        """Return the values that meet the condition. Only the beginning that prompts have counts."""
+        shown = {value: value[:MAX_CHARACTERS] for value in set(values)}
         wanted = {text[:MAX_CHARACTERS].casefold() for text in self.texts}
-        found = search(self.regex, set(values)) if self.regex else ()
-        return [value.casefold() in wanted or value in found for value in values]
+        found = search(self.regex, {*shown.values()}) if self.regex else ()
+        return {value for value, text in shown.items() if text.casefold() in wanted or text in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class MustRule:
         ]
         for name, condition in self.conditions.items():
             values = [_value(behavior, name) for behavior in behaviors]
-            met = [both and one for both, one in zip(met, condition.met(values, search), strict=True)]
+            right = condition.met(values, search)
+            met = [others and value in right for others, value in zip(met, values, strict=True)]
         return met
 
     def is_kept_by(self, kind: str, category: str) -> bool:
@@ -75,7 +76,7 @@ class MustRules:
     def naming(self, action: str) -> MustRule | None:
         """Return the first rule with a condition on actions that this one meets."""
         conditions = ((rule, rule.conditions.get("action", TextCondition())) for rule in self._rules)
-        return next((rule for rule, each in conditions if each.met([action], self._search)[0]), None)
+        return next((rule for rule, each in conditions if each.met([action], self._search)), None)
 
     def required(self, behaviors: Sequence[Behavior]) -> dict[int, MustRule]:
         """Return the positions of behaviors that a rule is about, in order, each with the first rule that it meets."""

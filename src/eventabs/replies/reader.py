@@ -16,7 +16,6 @@ from eventabs.replies.words_and_row_numbers import JourneyName, Labels, groups_i
 from eventabs.setting_choices import Detail
 from eventabs.shared_records import (
     DAY_BEGINS,
-    EPOCH,
     SAME,
     AskedUser,
     Behavior,
@@ -228,6 +227,7 @@ class Reader:
                 own_id = rf"(?<!\w){re.escape(log.user_id)}(?!\w)"
                 named = re.sub(own_id, "[id]", journey.name, flags=re.IGNORECASE)
                 name = journey.kind, one_line(named, _LONGEST_NAME)
+            sure = label.sure and (journey is None or journey.sure)
             for group in entry.groups:
                 rows = []
                 for first, last in group.spans:
@@ -235,7 +235,8 @@ class Reader:
                         continue
                     inside = range(max(first, numbers.start), min(last + 1, numbers.stop))
                     misfiled += last + 1 - first - len(inside) if is_named else 0
-                    for row in range(inside.start - numbers.start, inside.stop - numbers.start):
+                    for number in inside:
+                        row = number - numbers.start
                         if row in free and (journey or row not in lone):
                             free.remove(row)
                             rows.append(row)
@@ -245,12 +246,11 @@ class Reader:
                     minor.update(rows)
                     continue
                 marked = "" if label.has_category else self._labels.category(group.mark)
-                sure = label.sure and "?" not in group.mark and (journey is None or journey.sure)
+                is_sure = sure and "?" not in group.mark
                 odd = label.odd or self._labels.is_odd(group.mark)
-                events += (
-                    _Event(day, label.type, marked or label.category, sure, name, self._source, odd)
-                    for day in _by_day(sorted(rows), log.behaviors)
-                )
+                for day in _by_day(sorted(rows), log.behaviors):
+                    category = marked or label.category
+                    events.append(_Event(day, label.type, category, is_sure, name, self._source, odd))
         return events, minor, misfiled, repeated
 
     def _with_journeys_of_several(self, events: list[_Event], known: set[_Name]) -> list[_Event]:
@@ -282,7 +282,6 @@ class Reader:
     ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
         log, rows = asked.log, asked.rows
         summary = self._summarize(replace(log, behaviors=tuple(asked.history or log.behaviors)))
-        spans = [behavior.span for behavior in log.behaviors]
         ordinals = asked.ordinals or rows
         of_journeys: dict[_Name, list[int]] = {}
         for each in events:
@@ -298,8 +297,8 @@ class Reader:
         made = []
         for each in events:
             behaviors = [log.behaviors[row] for row in each.rows]
-            name = each.journey and _folded(*each.journey)
-            start, end = _times(behaviors[0].start, max(spans[row][1] for row in each.rows))
+            seconds, covered = _lasting(behaviors)
+            start, end = _times(behaviors[0].start, seconds)
             event = Event(
                 id=lasting_id(log.user_id, ordinals[each.rows[0]]),
                 user_id=log.user_id,
@@ -307,10 +306,10 @@ class Reader:
                 category=each.category,
                 start=start,
                 end=end,
-                minutes=seconds_covered(spans[row] for row in each.rows) // 60,
+                minutes=covered // 60,
                 summary=summary(behaviors),
-                behaviors=tuple(rows[row] for row in each.rows),
-                journey=ids[name] if name else None,
+                behaviors=tuple([rows[row] for row in each.rows]),
+                journey=ids[_folded(*each.journey)] if each.journey else None,
                 sure=each.sure,
                 source=each.source,
                 outside=each.source != "must"
@@ -318,7 +317,7 @@ class Reader:
             )
             made.append((event, each.journey))
         minutes = {
-            name: seconds_covered(spans[row] for row in own) // 60 for name, own in of_journeys.items()
+            name: _lasting([log.behaviors[row] for row in own])[1] // 60 for name, own in of_journeys.items()
         }
         return _journeys(made, minutes, ids, self._goal)
 
@@ -428,11 +427,10 @@ def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Ou
     )
     events, journeys = joined([stays, fresh], goal)
     if asked.history:
-        first, spans = asked.part.first, [behavior.span for behavior in asked.history]
-        lasting = [seconds_covered(spans[row - first] for row in each.behaviors) for each in journeys]
+        of_journeys = ([asked.history[row - asked.part.first] for row in each.behaviors] for each in journeys)
         journeys = tuple(
-            each.model_copy(update={"minutes": seconds // 60})
-            for each, seconds in zip(journeys, lasting, strict=True)
+            each.model_copy(update={"minutes": _lasting(own)[1] // 60})
+            for each, own in zip(journeys, of_journeys, strict=True)
         )
     return replace(
         fresh,
@@ -579,9 +577,17 @@ def _day(start: datetime, seconds: int = 0) -> int:
     )
 
 
-def _times(first: datetime, last: int) -> tuple[str, str]:
+def _lasting(behaviors: Sequence[Behavior]) -> tuple[int, int]:
+    """Return the seconds from the start of the first behavior to the last end, and those that the behaviors cover."""
+    if len(behaviors) == 1:  # most events
+        return (behaviors[0].duration or 0,) * 2
+    spans = [behavior.span for behavior in behaviors]
+    return max([end for _start, end in spans]) - spans[0][0], seconds_covered(spans)
+
+
+def _times(first: datetime, seconds: int) -> tuple[str, str]:
     """Return the start of an event and its end, in ISO 8601, with one offset, so that their difference is the time between."""
-    end = EPOCH + timedelta(seconds=last)
-    zone = first.tzinfo and timezone(first.utcoffset() or timedelta(0))
-    first, end = (first.astimezone(zone), end.astimezone(zone)) if zone else (first, end.replace(tzinfo=None))
-    return first.isoformat(timespec="seconds"), end.isoformat(timespec="seconds")
+    if first.tzinfo:
+        first = first.replace(tzinfo=timezone(first.utcoffset() or timedelta(0)))
+    start = first.isoformat()
+    return start, (first + timedelta(0, seconds)).isoformat() if seconds else start

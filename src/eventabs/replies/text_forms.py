@@ -51,7 +51,7 @@ _ROWS_FIRST = re.compile(r"(?P<groups>[0-9][0-9,\s?!-]*)[:=>|]*+\s*+(?P<label>[^
 _STEP = re.compile(r"(?<=[\d?!])\s*+[>/|-]\s*+(?=[^\d\s])")  # between two steps
 _PROSE = re.compile(r":|[.!?] |^\d+(?:\s|$)|\d[,-]\d|,.* | .*,|^(?:rows?|lines?|行号?)$", re.IGNORECASE)
 
-Parts = list[tuple[str, str]]  # label and groups
+Parts = list[tuple[str, tuple[Group, ...]]]  # each with its label
 
 
 class Entry(NamedTuple):
@@ -158,7 +158,8 @@ class Answer:
         left = self._left.get(block.alias, 4 * len(numbers) + _SPARE)
         kept = []
         for group in groups:
-            left -= sum(max(1, min(last - first + 1, len(numbers))) for first, last in group.spans)
+            for first, last in group.spans:
+                left -= max(1, min(last - first + 1, len(numbers)))
             if left >= 0 and (block.alias or any(first < numbers.stop for first, _last in group.spans)):
                 kept.append(group)
         self._left[block.alias] = left
@@ -168,7 +169,7 @@ class Answer:
 
     def _put_all(self, parts: Parts, journey: JourneyName | None) -> None:
         for label, groups in parts:
-            self.put(self.labels.named(label), groups_in(groups), journey)
+            self.put(self.labels.named(label), groups, journey)
 
     def _range(self) -> range:
         return self.numbers.get(self.blocks[-1].alias or "") or range(
@@ -269,7 +270,7 @@ class Answer:
             parts = self._parts(normal(body.rpartition("|")[0]), self._label, in_own_words=True)
         if parts:
             is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
-            has_fallen = groups_in(parts[0][1])[0].spans[0][0] < self._last_row
+            has_fallen = parts[0][1][0].spans[0][0] < self._last_row
             if not is_deeper and (has_fallen or self._is_deeper):
                 self._journey = None
             self._is_deeper = is_deeper
@@ -281,10 +282,10 @@ class Answer:
         if is_alone or (found and not found["rows"]) or self.labels.named(body.rstrip(":")).known:
             self._label = body.rstrip(": ")
         elif (found := _ROWS_FIRST.fullmatch(clean)) and self.labels.groups.fullmatch(found["groups"]):
-            first, numbers = self.blocks[-1].rows_first, self._range()
-            in_range = all(_touches(group, numbers) for group in groups_in(found["groups"]))
+            first, numbers, groups = self.blocks[-1].rows_first, self._range(), groups_in(found["groups"])
+            in_range = all(_touches(group, numbers) for group in groups)
             if in_range and not _PROSE.search(found["label"]) and len(first) < len(numbers) + _SPARE:
-                first.append((found["label"], found["groups"]))
+                first.append((found["label"], groups))
 
     def _parts(
         self, text: str, label: str = "", *, in_own_words: bool = False, partly: bool = False
@@ -296,7 +297,7 @@ class Answer:
         parts: Parts = []
         for part in filter(None, map(str.strip, text.split(";"))):
             if label and self.labels.groups.fullmatch(part):
-                found = [(label, part)]
+                found = [(label, groups_in(part))]
             else:
                 found = self._known(part) or (self._in_own_words(part) if in_own_words else [])
             if not found and not partly:
@@ -311,7 +312,7 @@ class Answer:
         while (found := self.labels.known_before_groups.match(part, at)) and (
             groups := self.labels.groups.match(part, found.end())
         ):
-            parts.append((found["label"] + found["behind"], groups[0]))
+            parts.append((found["label"] + found["behind"], groups_in(groups[0])))
             at = groups.end()
         return parts if at == len(part) else []
 
@@ -325,11 +326,8 @@ class Answer:
         at = next((at for at, group in enumerate(groups, start) if _touches(group, self._range())), start)
         label = " ".join(words[:at]).rstrip(" :=>|-")
         is_type = at <= _MOST_WORDS and len(label) <= LONGEST_TYPE and re.search(r"[^\W\d_]", label)
-        return (
-            [(label, " ".join(words[at:]))]
-            if at < len(words) and is_type and not _PROSE.search(label)
-            else []
-        )
+        is_type = is_type and at < len(words) and not _PROSE.search(label)
+        return [(label, groups[at - start :])] if is_type else []
 
 
 def _touches(group: Group, numbers: range) -> bool:
