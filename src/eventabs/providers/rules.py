@@ -317,12 +317,12 @@ def _find_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[l
 
 def _themes(behaviors: list[Behavior], rules: Rules) -> list[tuple[EventKind, list[Behavior]]]:
     """Group behaviors by theme, each under its heaviest kind: what stands alone first, then by weight."""
-    if len(behaviors) == 1:  # most events
-        return [(rules.kind_of(behaviors[0]), behaviors)]
+    kinds_of_each = list(map(rules.kind_of, behaviors))
+    if kinds_of_each.count(kinds_of_each[0]) == len(behaviors):  # most events
+        return [(kinds_of_each[0], behaviors)]
     grouped = defaultdict[str, list[Behavior]](list)
     weights = defaultdict[str, defaultdict[EventKind, float]](lambda: defaultdict(float))
-    for behavior in behaviors:
-        kind = rules.kind_of(behavior)
+    for behavior, kind in zip(behaviors, kinds_of_each, strict=True):
         seconds = min(behavior.duration or 0, _MAX_SECONDS)
         grouped[kind.theme].append(behavior)
         weights[kind.theme][kind] += kind.weight * (1 + seconds / _DOUBLING_SECONDS)
@@ -503,8 +503,8 @@ class _Summaries:
         @cache
         def known() -> list[str]:
             """Return the names of things that the user dealt with; the longest, the most exact, come first."""
-            handled = (b for b in map(_shortened, log.behaviors) if b.action not in ("search", *_STAYS))
-            names = {name for behavior in handled for name in self._item_names(*behavior[1:4])}
+            handled = {b[1:4] for b in map(_shortened, log.behaviors) if b.action not in ("search", *_STAYS)}
+            names = {name for texts in handled for name in self._item_names(*texts)}
             return sorted(names, key=lambda name: (-len(name), name))
 
         def named(behavior: Behavior) -> Sequence[str]:

@@ -82,28 +82,19 @@ class _User:
     entries: list[tuple[Entry, bool]] = field(default_factory=list)
 
     @property
-    def spans(self) -> list[tuple[int, int]]:
-        """The rows under the user's header."""
-        return [
+    def is_numbered_otherwise(self) -> tuple[bool, bool]:
+        """Whether the rows under the user's header are counted from 1, and whether each is named by the number behind or before it."""
+        spans = [
             span for entry, named in self.entries if named for group in entry.groups for span in group.spans
         ]
-
-    @property
-    def counts_anew(self) -> bool:
-        """Whether rows under the user's header are counted from 1, not through the request."""
-        spans = self.spans
-        if self.numbers.start == 1 or not spans:
-            return False
-        rows, last = len(self.numbers), max(last for _first, last in spans)
-        named = sum(min(rows, last - first + 1) for first, last in spans)
-        return min(spans)[0] == 1 and last <= rows and last < self.numbers[-1] and 2 * named >= rows
-
-    @property
-    def is_shifted(self) -> bool:
-        """Whether each row under the user's header seems to be named by the number behind or before it."""
-        ends = [(min(self.spans)[0], max(last for _first, last in self.spans))] if self.spans else []
-        first, behind = self.numbers.start, self.numbers.stop
-        return ends in ([(first + 1, behind)], [(first - 1, behind - 2)])
+        if not spans:
+            return False, False
+        rows, start, stop = len(self.numbers), self.numbers.start, self.numbers.stop
+        first, last = min(spans)[0], max([last for _first, last in spans])
+        is_shifted = (first, last) in ((start + 1, stop), (start - 1, stop - 2))
+        if start == 1 or first != 1 or last > rows or last >= stop - 1:
+            return False, is_shifted
+        return 2 * sum(min(rows, last - first + 1) for first, last in spans) >= rows, is_shifted
 
 
 class Reader:
@@ -142,9 +133,10 @@ class Reader:
             answer.keep_last_blocks()
         users = _users(answer, asked)
         last = "" if answer.ended else answer.reached
-        anew = {alias for alias, user in users.items() if user.counts_anew and alias != last}
+        odd = {alias: user.is_numbered_otherwise for alias, user in users.items()}
+        anew = {alias for alias, (counts_anew, _shifted) in odd.items() if counts_anew and alias != last}
         later = [user for user in users.values() if user.is_named and user.entries and user.numbers.start > 1]
-        shifted = sum(user.is_shifted for user in users.values())
+        shifted = sum(is_shifted for _anew, is_shifted in odd.values())
         if (anew and 2 * len(anew) >= len(later)) or (shifted > 1 and 2 * shifted >= len(later)):
             anew = set(users)
         without = _reason_without_rows(reply, text, answer)
@@ -222,11 +214,7 @@ class Reader:
             label, journey = entry.label, entry.journey
             if journey is None and self._detail == "journeys":
                 continue
-            name = None
-            if journey:  # no name says who it is
-                own_id = rf"(?<!\w){re.escape(log.user_id)}(?!\w)"
-                named = re.sub(own_id, "[id]", journey.name, flags=re.IGNORECASE)
-                name = journey.kind, one_line(named, _LONGEST_NAME)
+            name = journey and _name_of(journey, log.user_id)
             sure = label.sure and (journey is None or journey.sure)
             for group in entry.groups:
                 rows = []
@@ -409,6 +397,12 @@ def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReas
     return "refused" if _REFUSAL.match(text[:200]) else "unparsable"
 
 
+def _name_of(journey: JourneyName, user_id: str) -> _Name:
+    """Return kind and name of a journey; no name says who the user is."""
+    named = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", journey.name, flags=re.IGNORECASE)
+    return journey.kind, one_line(named, _LONGEST_NAME)
+
+
 def _accounted(outcome: Outcome) -> set[int]:
     return {*outcome.minor, *outcome.unasked, *(row for event in outcome.events for row in event.behaviors)}
 
@@ -429,7 +423,7 @@ def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Ou
     if asked.history:
         of_journeys = ([asked.history[row - asked.part.first] for row in each.behaviors] for each in journeys)
         journeys = tuple(
-            each.model_copy(update={"minutes": _lasting(own)[1] // 60})
+            each._replace(minutes=_lasting(own)[1] // 60)
             for each, own in zip(journeys, of_journeys, strict=True)
         )
     return replace(
@@ -493,8 +487,8 @@ def one_by_name(journeys: Iterable[Journey]) -> list[Journey]:
         known = found.setdefault(_folded(each.kind, each.name), each)
         start, end = min(known.start, each.start, key=_wall), max(known.end, each.end, key=_wall)
         types = tuple(dict.fromkeys((*known.types, *each.types)))
-        found[_folded(each.kind, each.name)] = known.model_copy(
-            update={"start": start, "end": end, "types": types, "events": (), "behaviors": ()}
+        found[_folded(each.kind, each.name)] = known._replace(
+            start=start, end=end, types=types, events=(), behaviors=()
         )
     return sorted(found.values(), key=lambda journey: (_wall(journey.start), _wall(journey.end), journey.id))
 
@@ -514,14 +508,17 @@ def _journeys(
 
     `minutes`: what the rows of each journey last; `names`: their ids.
     """
-    in_order = sorted(events, key=lambda each: (_wall(each[0].start), _wall(each[0].end), each[0].behaviors))
+    in_order = sorted(events, key=lambda each: (each[0].start[:19], each[0].end[:19], each[0].behaviors))
+    placed: list[Event] = []
     steps: dict[_Name, list[tuple[Event, _Name]]] = {}
     for event, name in in_order:
+        journey_id = None
         if name:
+            journey_id = names[_folded(*name)]
             steps.setdefault(_folded(*name), []).append((event, name))
-    journeys, ids = [], {}
+        placed.append(event if event.journey == journey_id else event._replace(journey=journey_id))
+    journeys = []
     for name, own in steps.items():
-        behaviors = tuple(sorted(row for event, _name in own for row in event.behaviors))
         first, (kind, written) = own[0]
         types = [event.type for event, _name in own]
         journey = Journey(
@@ -536,16 +533,10 @@ def _journeys(
             converted=any(event.category == goal for event, _name in own),
             types=tuple(kind for at, kind in enumerate(types) if not at or kind != types[at - 1]),
             events=tuple(event.id for event, _name in own),
-            behaviors=behaviors,
+            behaviors=tuple(sorted(row for event, _name in own for row in event.behaviors)),
         )
         journeys.append(journey)
-        ids.update(dict.fromkeys(journey.events, journey.id))
-    return tuple(
-        event
-        if event.journey == ids.get(event.id)
-        else event.model_copy(update={"journey": ids.get(event.id)})
-        for event, _name in in_order
-    ), tuple(journeys)
+    return tuple(placed), tuple(journeys)
 
 
 @lru_cache(maxsize=1024)  # of each journey, for each of its events

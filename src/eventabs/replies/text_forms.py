@@ -325,8 +325,8 @@ class Answer:
         groups = groups_in(" ".join(words[start:]))
         at = next((at for at, group in enumerate(groups, start) if _touches(group, self._range())), start)
         label = " ".join(words[:at]).rstrip(" :=>|-")
-        is_type = at <= _MOST_WORDS and len(label) <= LONGEST_TYPE and re.search(r"[^\W\d_]", label)
-        is_type = is_type and at < len(words) and not _PROSE.search(label)
+        is_short = at <= _MOST_WORDS and at < len(words) and len(label) <= LONGEST_TYPE
+        is_type = is_short and re.search(r"[^\W\d_]", label) and not _PROSE.search(label)
         return [(label, groups[at - start :])] if is_type else []
 
 

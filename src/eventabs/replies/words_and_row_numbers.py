@@ -103,10 +103,14 @@ class Group(NamedTuple):
 def groups_in(text: str) -> tuple[Group, ...]:
     """Return the groups of a text that is nothing else."""
     groups = []
-    for word in text.split():
+    for word in text.split():  # no row has more than a dozen digits
+        if word.isdecimal():  # most
+            row = int(word[:12])
+            groups.append(Group(((row, row),)))
+            continue
         ranges = word if word[-1].isdigit() else word.rstrip(word.translate(_NO_RANGES))
         spans = []
-        for each in ranges.split(","):  # no row has more than a dozen digits
+        for each in ranges.split(","):
             first, _hyphen, last = each.partition("-")
             row = int(first[:12])
             spans.append((row, int(last[:12]) if last else row))
