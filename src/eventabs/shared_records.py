@@ -332,7 +332,7 @@ Made = TypeVar("Made", Event, Journey)
 
 def as_row(made: Event | Journey) -> dict[str, Any]:
     """Return an event or a journey as in events.jsonl and journeys.jsonl, where `outside` stands only if it is true."""
-    row = dict(zip(made._fields, made, strict=True))
+    row = made._asdict()
     if not row.get("outside", True):
         del row["outside"]
     return row

@@ -6,13 +6,20 @@ from itertools import chain
 from typing import Protocol
 
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import ACTIONS, Body, Compactor, clean, identifies, without_marks
+from eventabs.prompts.compact_lines import (
+    ACTIONS,
+    SENTENCES,
+    Body,
+    Compactor,
+    clean,
+    identifies,
+    without_marks,
+)
 from eventabs.prompts.instructions_and_requests import PromptBuilder, expected_tokens
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.splitting import Parts, measure_parts
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import (
-    THING,
     ActivityName,
     Behavior,
     DayKind,
@@ -201,16 +208,6 @@ def ambiguous_names(names: Sequence[ActivityName], marks: Sequence[str]) -> list
     ]
 
 
-_ACTIONS = ("", THING, "visit", *ACTIONS)
-_CHINESE = "{} {} 在{}停留 使用{} 浏览{} 点击{} 搜索{} 对比{} 将{}加入购物车 收藏{} 购买{}"
-_ENGLISH = (
-    "{}; {}; stayed at {}; used {}; viewed {}; clicked {}; searched for {}; compared {}; put {} into the cart; saved {}; "
-    "bought {}"
-)
-_SENTENCES: dict[Language, dict[str, str]] = {  # {} is the item
-    "zh": dict(zip(_ACTIONS, _CHINESE.split(), strict=True)),
-    "en": dict(zip(_ACTIONS, _ENGLISH.split("; "), strict=True)),
-}
 _MINUTE = 60
 _IN_SECONDS = "browse"
 _WITHOUT_DURATION = frozenset(ACTIONS) - {"use", "browse"}
@@ -221,7 +218,7 @@ def sentence(behavior: Behavior, language: Language = "zh") -> str:
     if behavior.text:
         return behavior.text
     action = behavior.action
-    what = _SENTENCES[language].get(action, action + " {}").replace("{}", behavior.item, 1)
+    what = SENTENCES[language].get(action, action + " {}").replace("{}", behavior.item, 1)
     if language == "en":
         where = f"on {behavior.place}" if behavior.place else ""
     else:

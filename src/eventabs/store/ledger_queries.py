@@ -280,8 +280,9 @@ def made_of(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:
     results = _results(ledger, user_id)
     if len(results) > 1:
         pieces = (unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results)
-        events, journeys = joined(pieces, goal_of(settings_in_force(ledger.meta())))
-        return list(map(as_row, events)), list(map(as_row, journeys))
+        made = joined(pieces, goal_of(settings_in_force(ledger.meta())))
+        events, journeys = orjson.loads(orjson.dumps([list(map(as_row, each)) for each in made]))
+        return events, journeys
     found = unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
     return found["events"], found["journeys"]
 
