@@ -46,20 +46,18 @@ class MustRule:
     max_duration: float | None = None
     no_sentences: bool = False
 
-    def meets(self, behaviors: Sequence[Behavior], search: Search) -> list[bool]:
-        """Return whether each behavior meets all conditions."""
-        least, most = self.min_duration or 0, inf if self.max_duration is None else self.max_duration
-        any_length = self.min_duration is None and self.max_duration is None
-        met = [
-            (any_length or (each.duration is not None and least <= each.duration <= most))
-            and not (each.text and self.no_sentences)
-            for each in behaviors
-        ]
+    def met_by(self, behaviors: Sequence[Behavior], search: Search) -> list[int]:
+        """Return the positions of the behaviors that meet all conditions."""
+        places = list(range(len(behaviors)))
         for name, condition in self.conditions.items():
-            values = [_value(behavior, name) for behavior in behaviors]
+            values = [_value(behaviors[place], name) for place in places]
             right = condition.met(values, search)
-            met = [others and value in right for others, value in zip(met, values, strict=True)]
-        return met
+            places = [place for place, value in zip(places, values, strict=True) if value in right]
+        if self.min_duration is not None or self.max_duration is not None:
+            least, most = self.min_duration or 0, inf if self.max_duration is None else self.max_duration
+            lasting = ((place, behaviors[place].duration) for place in places)
+            places = [place for place, seconds in lasting if seconds is not None and least <= seconds <= most]
+        return [place for place in places if not (self.no_sentences and behaviors[place].text)]
 
     def is_kept_by(self, kind: str, category: str) -> bool:
         """Whether an event of a type and category is what the rule wants."""
@@ -82,9 +80,8 @@ class MustRules:
         """Return the positions of behaviors that a rule is about, in order, each with the first rule that it meets."""
         required: dict[int, MustRule] = {}
         for rule in self._rules:
-            for position, meets in enumerate(rule.meets(behaviors, self._search)):
-                if meets:
-                    required.setdefault(position, rule)
+            for position in rule.met_by(behaviors, self._search):
+                required.setdefault(position, rule)
         return dict(sorted(required.items()))
 
 

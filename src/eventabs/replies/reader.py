@@ -10,8 +10,7 @@ from itertools import accumulate, chain, count
 
 from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
 from eventabs.replies.must_rules import MustRules
-from eventabs.replies.reasoning import without_reasoning
-from eventabs.replies.text_forms import Answer, Entry
+from eventabs.replies.text_forms import Answer, Entry, without_reasoning
 from eventabs.replies.words_and_row_numbers import JourneyName, Labels, groups_in, one_line
 from eventabs.setting_choices import Detail
 from eventabs.shared_records import (

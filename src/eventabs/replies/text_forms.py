@@ -1,4 +1,4 @@
-"""The text of a reply -> which rows it puts under which type, in which journey, under which user's header.
+"""The text of a reply, without its reasoning -> which rows it puts under which type, in which journey, under which user's header.
 
 Rows are numbered through all users of the request; `1-3,5` is one group. A text may be hostile: every step is linear in
 its length, and what is kept of a user is bounded by the rows that the user has.
@@ -23,6 +23,46 @@ from eventabs.replies.words_and_row_numbers import (
     groups_in,
     normal,
 )
+
+# Reasoning between tags is no part of an answer.
+
+_LONGEST_LINE = 200  # characters of a line before a tag
+_TAGS = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think"
+_OPENING = re.compile(rf"^[ \t]*(?:<(?:{_TAGS})>|\[THINK\]|◁think▷)", re.IGNORECASE | re.MULTILINE)
+_CLOSING = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>", re.IGNORECASE)
+_END_OF_STRING = re.compile(r"""[^\n"'“”]{0,200}+["'”]\s*+[,\]})，]""")
+
+
+class AnswerText(NamedTuple):
+    """A reply without its reasoning. `unclosed`: reasoning that never ended, else ""."""
+
+    text: str
+    unclosed: str = ""
+
+
+def without_reasoning(text: str) -> AnswerText:
+    """Return the text behind the last closing tag, or before the first opening one if that is empty.
+
+    A tag in the name of a journey closes only open reasoning.
+    """
+    text = text.lstrip("\ufeff \t\r\n")
+    openings = [match.start() for match in _OPENING.finditer(text)]
+    end = 0
+    for tag in _CLOSING.finditer(text):
+        is_open = bisect(openings, end - 1) < bisect(openings, tag.start())
+        line = text[max(0, tag.start() - _LONGEST_LINE) : tag.start()].rpartition("\n")[2]
+        is_in_name = _END_OF_STRING.match(text, tag.end()) or fold(line).lstrip().startswith(">")
+        if is_open or not is_in_name:
+            end = tag.end()
+    behind = text[end:]
+    opening = _OPENING.search(behind)
+    answer = behind[: opening.start()] if opening else behind
+    unclosed = behind[opening.end() :] if opening else ""
+    if end and not answer.strip():
+        first = _OPENING.search(text)
+        answer = text[: first.start()] if first else ""
+    return AnswerText(answer, unclosed)
+
 
 _MOST_WORDS = 6  # of a type that nobody listed; more is prose
 _MOST_COLONS = 8  # at which the name of a journey may end

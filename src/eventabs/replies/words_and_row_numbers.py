@@ -176,7 +176,10 @@ class Labels:
 
     def category(self, signs: str) -> str:
         """Return the category that one of some signs is the mark of; "" for none."""
-        return next((self._marks[sign] for sign in signs if sign in self._marks), "")
+        for sign in signs:
+            if sign in self._marks:
+                return self._marks[sign]
+        return ""
 
     def is_odd(self, signs: str) -> bool:
         """Whether there is a mark among some signs that is none of the vocabulary's: models know `!` from everywhere."""
