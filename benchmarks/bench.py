@@ -36,6 +36,10 @@ MOST_GROWTH: Final = 0.10  # of a ratio above the kept one
 _ROWS: Final = 1_000_000
 _CALLS: Final = 2_000
 _BEFORE: Final = 200  # calls of a run that is taken away from the other one: start, reading and end
+_PACKED: Final = (
+    24,
+    624,
+)  # users of 92 behaviors in runs of packed calls; the first is taken away from the second
 _IN_FLIGHT: Final = 64
 _STARTS: Final = 5  # of short processes: one by itself is too short to be measured well
 
@@ -90,6 +94,8 @@ class Bench:
             self._millions = (sum(1 for _ in file) - 1) / 1e6
         for users in (_BEFORE, _CALLS + _BEFORE):
             workload.main(["--users", str(users), "--behaviors", "2", "--output", str(self._users(users))])
+        for users in _PACKED:
+            workload.main(["--users", str(users), "--output", str(self._users(users))])
 
     def measure(self) -> dict[str, tuple[float, float]]:
         """Measure each figure once: seconds of the tool and of its yardstick."""
@@ -97,24 +103,29 @@ class Bench:
         sorting = self._step(HERE.parent, "DuckDB, to a table")
         reading = self._step(self._checkout, "packed batches")
         estimate = self._tool("estimate", self._export, "--json") / self._millions
-        tool, bare = self._calls()
+        tool, bare = self._calls((_BEFORE, _CALLS + _BEFORE), "--max-users", 1)
+        packed_tool, packed_bare = self._calls(_PACKED)
         return {
-            "1,000 calls, beside a bare httpx loop": (tool, bare),
+            "1,000 calls, beside a bare httpx loop": (1000 * tool, 1000 * bare),
+            "10 packed calls, beside the same": (10 * packed_tool, 10 * packed_bare),
             "a million rows to packed batches, beside DuckDB's sort": (reading, sorting),
             "estimate of a million rows, beside reading them": (estimate, reading),
             "--help, beside that of an empty Typer program": (self._tool("--help", times=_STARTS), typer),
             "the demo, beside the same": (self._demo(), typer),
         }
 
-    def _calls(self) -> tuple[float, float]:
-        """Return the seconds for 1,000 calls of the tool, and of the loop over the same bodies."""
+    def _calls(self, numbers: tuple[int, int], *options: object) -> tuple[float, float]:
+        """Return the seconds for a call of the tool, and of the loop over the same bodies; of runs with so many users."""
         with _endpoint() as base_url:
-            few, many = (self._run(users, base_url) for users in (_BEFORE, _CALLS + _BEFORE))
-            last = self._folder / f"out-{self._outs}"
+            seconds, calls = [], []
+            for users in numbers:
+                seconds.append(self._run(users, base_url, *options))
+                last = self._folder / f"out-{self._outs}"
+                calls.append(len(throughput.bodies(last)))
             bare = float(_said(HERE.parent, HERE / "bench.py", "--bare", last, base_url))
-        return (many - few) / _CALLS * 1000, bare / (_CALLS + _BEFORE) * 1000
+        return (seconds[1] - seconds[0]) / (calls[1] - calls[0]), bare / calls[1]
 
-    def _run(self, users: int, base_url: str) -> float:
+    def _run(self, users: int, base_url: str, *options: object) -> float:
         model = [
             "--model",
             "simulated",
@@ -122,8 +133,7 @@ class Bench:
             base_url,
             "--concurrency",
             _IN_FLIGHT,
-            "--max-users",
-            1,
+            *options,
         ]
         return self._tool("run", self._users(users), "--out", self._out(), *model, "--json", "--quiet")
 

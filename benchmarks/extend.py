@@ -120,6 +120,7 @@ def _events(log: UserLog) -> Iterator[Event]:
             start=at,
             end=at,
             minutes=0,
+            summary="",
             behaviors=(index,),
         )
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, overload
 
 import orjson
-from pydantic import BaseModel
 
 from eventabs.config import Settings, overlay
 from eventabs.errors_and_exit_codes import InputError, StoppedError, UsageError
@@ -33,7 +32,7 @@ from eventabs.runs import (
     execute,
     reopen_run,
 )
-from eventabs.shared_records import Event, Journey, RunStatus
+from eventabs.shared_records import Event, Journey, Made, RunStatus, of_row
 from eventabs.stop_request import Stop
 from eventabs.store import RunDirectory
 
@@ -45,14 +44,13 @@ if TYPE_CHECKING:
     from eventabs.check_before_run import CheckReport, OnFinding
 
 
-R = TypeVar("R", bound=BaseModel)
 _SHOWN = 10  # records in a notebook
 
 
-class _Records(Sequence[R]):
+class _Records(Sequence[Made]):
     """Lines of a file, as objects and as frames."""
 
-    _model: type[R]
+    _kind: type[Made]
     _shown: tuple[str, ...]  # fields in a notebook
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -62,18 +60,18 @@ class _Records(Sequence[R]):
         return len(self._rows)
 
     @overload
-    def __getitem__(self, index: int) -> R: ...
+    def __getitem__(self, index: int) -> Made: ...
 
     @overload
     def __getitem__(self, index: slice) -> Self: ...
 
-    def __getitem__(self, index: int | slice) -> R | Self:
+    def __getitem__(self, index: int | slice) -> Made | Self:
         if isinstance(index, slice):
             return type(self)(self._rows[index])
-        return self._model.model_validate(self._rows[index])
+        return of_row(self._kind, self._rows[index])
 
-    def __iter__(self) -> Iterator[R]:
-        return map(self._model.model_validate, self._rows)
+    def __iter__(self) -> Iterator[Made]:
+        return (of_row(self._kind, row) for row in self._rows)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self)}>"
@@ -103,9 +101,9 @@ class _Records(Sequence[R]):
     @cached_property
     def _columns(self) -> dict[str, list[Any]]:
         """The records by field; `start` and `end` are wall times."""
-        fields = self._model.model_fields
+        defaults = self._kind._field_defaults
         columns = {
-            name: [row.get(name, field.default) for row in self._rows] for name, field in fields.items()
+            name: [row.get(name, defaults.get(name)) for row in self._rows] for name in self._kind._fields
         }
         for name in ("start", "end"):
             columns[name] = [datetime.fromisoformat(text).replace(tzinfo=None) for text in columns[name]]
@@ -115,14 +113,14 @@ class _Records(Sequence[R]):
 class Events(_Records[Event]):
     """Events in the order of events.jsonl: by user, then by start."""
 
-    _model = Event
+    _kind = Event
     _shown = ("user_id", "start", "end", "type", "summary", "journey")
 
 
 class Journeys(_Records[Journey]):
     """Journeys in the order of journeys.jsonl: by user, then by start."""
 
-    _model = Journey
+    _kind = Journey
     _shown = ("user_id", "kind", "name", "start", "end", "types")
 
 
@@ -136,14 +134,15 @@ def read_journeys(path: str | os.PathLike[str]) -> Journeys:
     return Journeys(_lines(Path(path), "journeys.jsonl", Journey))
 
 
-def _lines(named: Path, name: str, model: type[BaseModel]) -> list[dict[str, Any]]:
+def _lines(named: Path, name: str, kind: type[Made]) -> list[dict[str, Any]]:
     beside = named / name if named.is_dir() else named.with_name(name)
     file = named if named.suffix == ".jsonl" else beside
     try:
         with file.open("rb") as lines:
             rows = [orjson.loads(line) for line in lines]
-        list(map(model.model_validate, rows[:1]))  # a file of something else, or of a version before
-    except (OSError, ValueError) as error:
+        for row in rows[:1]:  # a file of something else, or of a version before
+            of_row(kind, row)
+    except (OSError, ValueError, TypeError) as error:
         message = _("{path} cannot be read ({error}); name a run directory or its {name}")
         said = str(error).partition("\n")[0]
         raise InputError(message.format(path=file, error=said, name=name)) from None

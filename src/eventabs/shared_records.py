@@ -3,13 +3,10 @@
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence, Set as AbstractSet
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from operator import not_
-from typing import Final, Literal, NamedTuple, Self, TypedDict
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, Final, Literal, NamedTuple, Self, TypedDict, TypeVar
 
 from eventabs.interface_language import Language, gettext as _
 
@@ -34,6 +31,7 @@ THING: Final = "thing"  # the action of a row with a thing and no action
 MAX_CHARACTERS: Final = 200  # of a text in a prompt
 DAY_BEGINS: Final = 5  # o'clock
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_WALL_EPOCH: Final = EPOCH.replace(tzinfo=None)  # of wall times
 RunStatus = Literal["running", "interrupted", "stopped", "waiting", "completed"]
 EventSource = Literal["llm", "rules", "must"]
 DurationUnit = Literal["ms", "s", "min", "h"]
@@ -66,8 +64,8 @@ class Behavior(NamedTuple):
     @property
     def span(self) -> tuple[int, int]:
         """When it starts and ends, in seconds; of wall times as if they were UTC."""
-        start = self.start if self.start.tzinfo else self.start.replace(tzinfo=UTC)
-        seconds = int((start - EPOCH).total_seconds())
+        since = self.start - (EPOCH if self.start.tzinfo else _WALL_EPOCH)
+        seconds = since.days * 86_400 + since.seconds
         return seconds, seconds + (self.duration or 0)
 
     @property
@@ -294,47 +292,57 @@ class Reply:
     tier: str = ""  # that it was served in, such as "flex" or "batch"; "": the ordinary one
 
 
-class Event(BaseModel):
+class Event(NamedTuple):
     """The behaviors of a user that serve one thing. Times are ISO 8601."""
 
-    model_config = ConfigDict(frozen=True)
-
-    id: str = Field(description="the user, / and the ordinal of the first behavior; see `lasting_id`")
+    id: str  # the user, / and the ordinal of the first behavior; see `lasting_id`
     user_id: str
     type: str
     category: str
-    start: str = Field(description="of the first behavior")
-    end: str = Field(description="when the last of the behaviors ends")
-    minutes: int = Field(description="that the behaviors themselves last")
-    summary: str = ""
-    behaviors: tuple[int, ...] = Field(description="0-based indices into the user's log")
+    start: str  # of the first behavior
+    end: str  # when the last of the behaviors ends
+    minutes: int  # that the behaviors themselves last
+    summary: str
+    behaviors: tuple[int, ...]  # 0-based indices into the user's log
     journey: str | None = None
-    sure: bool = Field(default=True, description="false: the model marked it with ?")
+    sure: bool = True  # False: the model marked it with ?
     source: EventSource = "llm"
-    outside: bool = Field(
-        default=False,
-        exclude_if=not_,
-        description="whether a closed vocabulary lacks the type, or any the mark",
-    )
+    outside: bool = False  # whether a closed vocabulary lacks the type, or any the mark
 
 
-class Journey(BaseModel):
+class Journey(NamedTuple):
     """All that a user did for one goal, over any time: at least two behaviors. Times are ISO 8601."""
 
-    model_config = ConfigDict(frozen=True)
-
-    id: str = Field(description="the user, /j and the ordinal of the first behavior; see `lasting_id`")
+    id: str  # the user, /j and the ordinal of the first behavior; see `lasting_id`
     user_id: str
-    kind: str = Field(description="such as purchase or trip: journeys are counted by it across users")
+    kind: str  # such as purchase or trip: journeys are counted by it across users
     name: str
     start: str
     end: str
-    days: int = Field(description="on how many days, which begin at 05:00, its events begin")
-    minutes: int = Field(description="that the behaviors themselves last")
-    converted: bool = Field(description="whether an event of it has the first category with a mark")
-    types: tuple[str, ...] = Field(description="of its events, in their order, each at every change")
-    events: tuple[str, ...] = Field(description="their ids, in order of start")
-    behaviors: tuple[int, ...] = Field(description="0-based indices into the user's log")
+    days: int  # on how many days, which begin at 05:00, its events begin
+    minutes: int  # that the behaviors themselves last
+    converted: bool  # whether an event of it has the first category with a mark
+    types: tuple[str, ...]  # of its events, in their order, each at every change
+    events: tuple[str, ...]  # their ids, in order of start
+    behaviors: tuple[int, ...]  # 0-based indices into the user's log
+
+
+Made = TypeVar("Made", Event, Journey)
+
+
+def as_row(made: Event | Journey) -> dict[str, Any]:
+    """Return an event or a journey as in events.jsonl and journeys.jsonl, where `outside` stands only if it is true."""
+    row = made._asdict()
+    if not row.get("outside", True):
+        del row["outside"]
+    return row
+
+
+def of_row(kind: type[Made], row: Mapping[str, Any]) -> Made:
+    """Return what `as_row` was given. Raises TypeError where a field is missing; further ones are left out."""
+    known = ((name, row[name]) for name in kind._fields if name in row)
+    values: Any = {name: tuple(each) if isinstance(each, list) else each for name, each in known}
+    return kind(**values)
 
 
 def lasting_id(user_id: str, ordinal: int, prefix: str = "") -> str:

@@ -8,6 +8,7 @@ import pytest
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import expand
 from eventabs.ingest.files_archives_encodings import refuse_database, refuse_document
+from eventabs.shared_records import as_row
 from exports_kit import make_event, make_journey
 from input_files import facts, opened, write
 
@@ -79,8 +80,8 @@ def test_other_files_are_none_of_these(name: str, start: bytes) -> None:
 
 
 _EVENT = make_event("u1", "2026-01-15T10:00:42", type="browsing", minutes=0)
-EVENT = _EVENT.model_dump(mode="json")
-JOURNEY = make_journey("u1", [_EVENT]).model_dump(mode="json")
+EVENT = as_row(_EVENT)
+JOURNEY = as_row(make_journey("u1", [_EVENT]))
 
 
 @pytest.mark.parametrize("made", [EVENT, EVENT | {"outside": True}, EVENT | {"mine": 1}, JOURNEY])

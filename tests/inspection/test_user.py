@@ -52,7 +52,7 @@ def _answered_alone(ledger: Ledger, user: str) -> None:
 
 
 def test_lines_know_their_event_or_why_they_have_none(ledger: Ledger) -> None:
-    event = event_of(Part("a", 0, 0)).model_copy(update={"journey": "a/j0"})
+    event = event_of(Part("a", 0, 0))._replace(journey="a/j0")
     journey = Journey(
         id="a/j0", user_id="a", kind="购买", name="帐篷", start=event.start, end=event.end, days=1, minutes=30,
         converted=False, types=("用餐",), events=(event.id,), behaviors=(0,),

@@ -8,8 +8,8 @@ from hypothesis import given, settings, strategies as st
 from eventabs.prompts.compact_lines import default_vocabulary
 from eventabs.prompts.instructions_and_requests import CHAT_FRAMING_TOKENS, Instructions, PromptBuilder
 from eventabs.prompts.packing import MAX_ALIASES, BatchLimits
-from eventabs.prompts.splitting import log_of_part, measure_parts
 from eventabs.prompts.tokens import TokenCounter
+from eventabs.prompts.user_costs import log_of_part, measure_parts
 from eventabs.setting_choices import AnswerForm
 from eventabs.shared_records import Behavior, UserLog
 from gbnf import accepts

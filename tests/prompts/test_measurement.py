@@ -17,13 +17,13 @@ from eventabs.ingest.opened_export import Export, open_export
 from eventabs.interface_language import Language
 from eventabs.prompts.instructions_and_requests import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.splitting import measure_parts
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.user_costs import (
     long_pieces,
     long_tokens,
     measure_group,
     measure_logs,
+    measure_parts,
     users_counted_by_log,
 )
 from eventabs.runs.built_from_settings import batch_limits, make_builder

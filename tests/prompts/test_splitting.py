@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.splitting import split
+from eventabs.prompts.user_costs import split
 from eventabs.shared_records import Behavior, Part, UserLog
 
 START = datetime.fromisoformat("2026-01-01T00:00")

@@ -242,7 +242,7 @@ def test_text_from_data_breaks_out_of_neither_page_nor_terminal(tmp_path: Path) 
     named = replace(log, behaviors=tuple(behavior._replace(item=evil) for behavior in log.behaviors))
     for name, kind in (("a", evil), ("b", "eat")):
         found = event(evil, "09:15", kind, [0], category=kind, journey="j")
-        trip = journey(evil, found).model_copy(update={"name": evil})
+        trip = journey(evil, found)._replace(name=evil)
         binding = {"prompt.detail": kind + evil}
         make_run(tmp_path / name, {evil: [found]}, journeys=[trip], logs=[named], binding=binding)
     done = ran("diff", "a", "b", "--output", "page.html", cwd=tmp_path)

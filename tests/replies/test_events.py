@@ -17,6 +17,7 @@ from eventabs.shared_records import (
     Reply,
     UserLog,
     Vocabulary,
+    as_row,
 )
 from reply_cases import FIRST, READER, VOCABULARY, asked, behaviors, read
 
@@ -82,7 +83,7 @@ def test_a_journey_is_made_of_its_events() -> None:
         "## U1\n> 购买 帐篷：搜索 5；浏览 6,8；加购! 10\n工作 1-4 7,9 11-12\n##", asked=asked(FIRST)
     ).outcomes["U1"]
     (journey,) = outcome.journeys
-    assert journey.model_dump() == {
+    assert as_row(journey) == {
         "id": "user1/j4",
         "user_id": "user1",
         "kind": "购买",

@@ -129,7 +129,7 @@ def test_ids_are_those_of_lasting_numbers_and_no_two_journeys_share_one() -> Non
         kept,
         part=Part("u", 0, 11),
         events=tuple(event for event in kept.events if event.behaviors[0] > 3),
-        journeys=(old.model_copy(update={"behaviors": (4, 5), "events": old.events[1:]}),),
+        journeys=(old._replace(behaviors=(4, 5), events=old.events[1:]),),
     )
     asked = asked_again((0, 1, 2, 3), left, ordinals=(0, 9, 2, 3))
     outcome = READER.read(Reply("## U1\n> 旅行 海边：搜索 1；旅行 2\n工作 3-4\n##"), {"U1": asked}).outcomes[

@@ -19,7 +19,9 @@ def asked_in(prompt: str) -> dict[str, AskedUser]:
     for block in re.split(r"(?m)^## ", prompt.partition("[user]")[2])[1:]:
         alias, *rows = block.split("\n")
         journeys = tuple(
-            Journey.model_construct(id=found[1]) for row in rows if (found := re.match(r"(\d+) ", row))
+            Journey(found[1], alias, "", "", "", "", 0, 0, False, (), (), ())
+            for row in rows
+            if (found := re.match(r"(\d+) ", row))
         )
         part = Part.link(alias)
         users[alias] = AskedUser(

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.replies.must_rules import MustRule, MustRules, TextCondition
 from eventabs.replies.reader import Reader
-from eventabs.shared_records import AskedUser, Behavior, Outcome, Part, Reply, UserLog
+from eventabs.shared_records import AskedUser, Behavior, Outcome, Part, Reply, UserLog, as_row
 from reply_cases import VOCABULARY
 
 FIRST = datetime(2026, 1, 1, 10, 0, 7)  # noqa: DTZ001  exports hold wall times
@@ -126,7 +126,7 @@ def test_a_behavior_is_kept_by_an_event_of_the_type_and_category_that_are_given(
 
 def test_an_added_event_has_the_behaviors_own_times_and_words_and_says_who_made_it() -> None:
     added = outcome([rule(("到店", ""), item="~4S店")], "购物 2-6").events[0]
-    assert added.model_dump() == {
+    assert as_row(added) == {
         "id": "anna/0",
         "user_id": "anna",
         "type": "到店",

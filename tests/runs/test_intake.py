@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from eventabs.config.settings import Settings
 from eventabs.prompts.instructions_and_requests import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.splitting import log_of_part, measure_parts
+from eventabs.prompts.user_costs import log_of_part, measure_parts
 from eventabs.runs.built_from_settings import batch_limits, make_builder
 from eventabs.runs.intake import log_users, measure_again
 from eventabs.runs.schedule_and_settlement import halves

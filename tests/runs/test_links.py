@@ -240,7 +240,7 @@ def test_journeys_that_are_one_in_any_way_have_the_earliest_id_and_the_name_with
     for number, rows in enumerate(sizes):
         part = Part("u", first, first + rows - 1)
         journey = journey_of(part, f"name {number}")
-        event = event_of(part).model_copy(update={"journey": journey.id})
+        event = event_of(part)._replace(journey=journey.id)
         pieces.append(Outcome(part, None, (event,), (journey,)))
         first += rows
     ids = [piece.journeys[0].id for piece in pieces] + ["u/j900", "u/j901"]  # these are not there any more

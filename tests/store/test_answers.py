@@ -33,8 +33,8 @@ ANSWERS = st.builds(
 
 def test_an_answer_is_counted_with_what_it_was_asked_about_and_what_it_says_of_it() -> None:
     part = whole(LOG)
-    said = event_of(part).model_copy(update={"behaviors": (0, 1, 2), "outside": True, "sure": False})
-    added = event_of(part).model_copy(update={"behaviors": (5,), "source": "must"})
+    said = event_of(part)._replace(behaviors=(0, 1, 2), outside=True, sure=False)
+    added = event_of(part)._replace(behaviors=(5,), source="must")
     rows = {"minor": (6, 7), "unplaced": (8,), "unasked": (9, 10, 11), "misfiled": 4, "repeated": 5}
     read = Outcome(part, "unplaced", (said, added), (journey_of(part),), **rows)  # type: ignore[arg-type]
     first, second = placed_answers(

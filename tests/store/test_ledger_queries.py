@@ -71,7 +71,7 @@ def test_what_the_answers_that_hold_say_is_counted_of_parts_that_are_done_alone(
         0,
         ([], [], []),
     )
-    said = event_of(Part("anna", 0, 3)).model_copy(update={"sure": False, "outside": True})
+    said = event_of(Part("anna", 0, 3))._replace(sure=False, outside=True)
     settled(ledger, replace(earlier, reason=None, events=(said,)), "done")
     assert count_all(ledger).event_counts == {
         "behaviors_answered": 20, "behaviors_placed": 4, "behaviors_minor": 1, "behaviors_unplaced": 1,
@@ -119,8 +119,7 @@ def test_events_and_journeys_of_a_user_in_parts_are_joined_in_order_of_time(tmp_
     between = event_of(HALVES[1], start="2026-01-02T00:00:00")
     journeys = [journey_of(part) for part in HALVES]
     early, between = (
-        each.model_copy(update={"journey": own.id})
-        for each, own in zip((early, between), journeys, strict=True)
+        each._replace(journey=own.id) for each, own in zip((early, between), journeys, strict=True)
     )
     settled(ledger, Outcome(HALVES[1], None, (between,), (journeys[1],)), "done")
     settled(ledger, Outcome(HALVES[0], None, (early, late), (journeys[0],)), "done")

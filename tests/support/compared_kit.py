@@ -17,9 +17,8 @@ Events = Sequence[Event]
 
 def event(user: str, start: str, kind: str, behaviors: Sequence[int], **values: object) -> Event:
     made = event_of(whole(make_log(user)), kind, f"2026-01-01T{start}:00")
-    return made.model_copy(
-        update={"id": lasting_id(user, behaviors[0]), "behaviors": tuple(behaviors), **values}
-    )
+    changed: Any = {"id": lasting_id(user, behaviors[0]), "behaviors": tuple(behaviors), **values}
+    return made._replace(**changed)
 
 
 def journey(kind: str, *events: Event) -> Journey:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from eventabs.setting_choices import ExportFormat
-from eventabs.shared_records import Event, Journey, Outcome, Part, lasting_id
+from eventabs.shared_records import Event, Journey, Outcome, Part, lasting_id, of_row
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.result_files import export_events
 from runs_kit import make_log, new_ledger
@@ -27,7 +27,7 @@ def make_event(
     """Return an event of a user."""
     known = {"id": lasting_id(user_id, behaviors[0]), "type": "用餐", "category": "engagement", "minutes": 30}
     fixed = {"user_id": user_id, "start": start, "end": end or start, "behaviors": behaviors}
-    return Event.model_validate(known | fixed | values)
+    return of_row(Event, {"summary": ""} | known | fixed | values)
 
 
 def make_journey(user_id: str, events: Sequence[Event], **values: object) -> Journey:
@@ -46,7 +46,7 @@ def make_journey(user_id: str, events: Sequence[Event], **values: object) -> Jou
         "events": [event.id for event in events],
         "behaviors": [index for event in events for index in event.behaviors],
     }
-    return Journey.model_validate(known | values)
+    return of_row(Journey, known | values)
 
 
 def make_run(

@@ -197,7 +197,7 @@ def _made(
         minutes=60,
         converted=any(event.category == "conversion" for event in events),
     )
-    joined = [event.model_copy(update={"journey": whole_of.id}) for event in events]
+    joined = [event._replace(journey=whole_of.id) for event in events]
     return replace(well(part, *joined), journeys=(whole_of,), minor=minor)
 
 
@@ -232,5 +232,7 @@ def _named(log: UserLog, item: str) -> UserLog:
 def _event(part: Part, kind: str, summary: str, log: UserLog, row: int, **changed: object) -> Event:
     first = log.behaviors[row].start
     times = {"start": first.isoformat(), "end": (first + timedelta(minutes=30)).isoformat()}
-    values = {"id": lasting_id(part.user_id, row), "summary": summary, "behaviors": (row,)} | times | changed
-    return event_of(part, kind).model_copy(update=values)
+    values: Any = (
+        {"id": lasting_id(part.user_id, row), "summary": summary, "behaviors": (row,)} | times | changed
+    )
+    return event_of(part, kind)._replace(**values)

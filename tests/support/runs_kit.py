@@ -89,6 +89,7 @@ def event_of(part: Part, kind: str = "用餐", start: str = "2026-01-01T09:15:00
         start=start,
         end=start,
         minutes=0,
+        summary="",
         behaviors=tuple(range(part.first, part.last + 1)),
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs_kit import blocks_of, command_lines
+from eventabs.shared_records import as_row
 from exports_kit import make_event, make_journey
 from house import command, environment
 from input_files import opened
@@ -54,16 +55,14 @@ def event(user: str, text: str, *behaviors: int) -> dict[str, object]:
     """Return an event as events.jsonl has it."""
     made = make_event(user, "2026-01-15T09:00:07", "2026-01-15T10:00:00+08:00", behaviors or (0,), type=text)
     in_journey = f"{user}/j0" if behaviors else None
-    return made.model_dump() | {"summary": text, "behaviors": behaviors, "journey": in_journey}
+    return as_row(made) | {"summary": text, "behaviors": behaviors, "journey": in_journey}
 
 
 def journey(user: str, *events: str) -> dict[str, object]:
     """Return a journey as journeys.jsonl has it."""
     types = ["搜索", 'a "quoted" one']
-    made = make_journey(user, [make_event(user, "2026-01-15T09:00:07")], name="'帐篷'").model_dump(
-        mode="json"
-    )
-    return made | {"types": types, "events": events, "behaviors": [0, 2]}
+    made = make_journey(user, [make_event(user, "2026-01-15T09:00:07")], name="'帐篷'")
+    return as_row(made) | {"types": types, "events": events, "behaviors": [0, 2]}
 
 
 @pytest.mark.slow

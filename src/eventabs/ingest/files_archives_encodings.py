@@ -53,7 +53,7 @@ _DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx",
 _TEXTS: Final = (".md", ".markdown", ".rst", ".adoc", ".tex")
 _XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
-_MADE: Final = Event.model_fields.keys() - {"outside"}, Journey.model_fields.keys()  # always there
+_MADE: Final = {*Event._fields} - {"outside"}, {*Journey._fields}  # always there
 _MARK: Final = b"\xef\xbb\xbf"
 
 

@@ -22,17 +22,15 @@ from .packing import (
     plan as plan,
     shuffled as shuffled,
 )
-from .splitting import (
+from .tokens import RowNumbers as RowNumbers, TokenCounter as TokenCounter
+from .user_costs import (
     Parts as Parts,
     log_of_part as log_of_part,
+    long_tokens as long_tokens,
+    measure_group as measure_group,
+    measure_logs as measure_logs,
     measure_part as measure_part,
     measure_parts as measure_parts,
     overlapping_parts as overlapping_parts,
     split as split,
-)
-from .tokens import RowNumbers as RowNumbers, TokenCounter as TokenCounter
-from .user_costs import (
-    long_tokens as long_tokens,
-    measure_group as measure_group,
-    measure_logs as measure_logs,
 )

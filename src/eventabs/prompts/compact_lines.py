@@ -25,13 +25,16 @@ code are quoted.
 """
 
 import re
+import tomllib
 import unicodedata
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache, partial
-from itertools import product
+from importlib import resources
+from itertools import product, starmap
 from string import ascii_uppercase, digits
+from typing import Any, cast
 
 from eventabs.interface_language import Language
 from eventabs.setting_choices import Compaction
@@ -117,63 +120,28 @@ def _visible(character: str) -> str:
     return "" if category in {"Cc", "Cf"} and character != _JOINER else character
 
 
-ACTIONS = ("use", "browse", "click", "search", "compare", "cart", "favorite", "purchase")
-# Chosen by their number of tokens behind a space in cl100k_base: 用 点 搜 对比 加购 take 2 (比 would take 3), 看 收藏 买
-# take 3 (购买 5); every English verb takes 1. In o200k_base all take 1 but for 对比 and 加购, which take 2.
-VERBS: dict[Language, dict[str, str]] = {
-    "zh": dict(zip(ACTIONS, ["用", "看", "点", "搜", "对比", "加购", "收藏", "买"], strict=True)),
-    "en": dict(
-        zip(ACTIONS, ["use", "view", "click", "search", "compare", "cart", "save", "buy"], strict=True)
-    ),
+_SHIPPED = resources.files("eventabs.prompts").joinpath("templates", "words.toml").read_text("utf-8")
+_WORDS = cast("dict[Language, dict[str, Any]]", tomllib.loads(_SHIPPED))
+VERBS: dict[Language, dict[str, str]] = {language: words["verbs"] for language, words in _WORDS.items()}
+ACTIONS = tuple(VERBS["en"])
+SENTENCES: dict[Language, dict[str, str]] = {
+    language: words["sentences"] for language, words in _WORDS.items()
 }
-WEEKDAYS: dict[Language, tuple[str, ...]] = {
-    "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
-    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
-}
-YEARS: dict[Language, str] = {"zh": "岁", "en": "y"}
 
 CONVERSION = "conversion"
 ENGAGEMENT = "engagement"
-
 DEFAULT_CATEGORIES: tuple[Category, ...] = (Category(CONVERSION, "!"), Category(ENGAGEMENT))
-
-
-def _types(engagements: str, conversions: str) -> tuple[EventType, ...]:
-    return (
-        *map(EventType, engagements.split(", ")),
-        *(EventType(name, CONVERSION) for name in conversions.split(", ")),
-    )
-
-
 DEFAULT_TYPES: dict[Language, tuple[EventType, ...]] = {
-    "zh": _types(
-        "浏览, 搜索, 对比, 收藏, 看车, 看房, 使用应用, 用餐, 点外卖, 工作, 学习, 阅读, 居家, 休息, 运动, 娱乐, 社交, "
-        "购物, 买菜, 出行, 旅行, 住宿, 就医, 育儿, 理财, 生活服务, 收货",
-        "到店, 加购, 购买, 签约",
-    ),
-    "en": _types(
-        "browsing, searching, comparing, saving, car viewing, house hunting, app use, dining, food delivery, work, study, "
-        "reading, at home, rest, exercise, entertainment, socializing, shopping, groceries, travel, trip, lodging, "
-        "health care, parenting, finance, services, delivery",
-        "store visit, add to cart, purchase, contract",
-    ),
-}
-
-DEFAULT_JOURNEYS: dict[Language, tuple[JourneyKind, ...]] = {
-    "zh": (
-        *map(JourneyKind, ("购买", "看病", "旅行", "出差", "学习", "办事", "工作")),
-        JourneyKind("关注", "长期关心的话题"),
-    ),
-    "en": (
-        *map(JourneyKind, ("purchase", "health", "travel", "business trip", "study", "errand", "work")),
-        JourneyKind("interest", "a topic followed for long"),
-    ),
+    language: (
+        *map(EventType, words["types"].split(", ")),
+        *(EventType(name, CONVERSION) for name in words["conversions"].split(", ")),
+    )
+    for language, words in _WORDS.items()
 }
 CONVERSIONS: dict[Language, dict[str, str]] = {  # actions that are conversions, each with its type
-    "zh": {"cart": "加购", "purchase": "购买"},
-    "en": {"cart": "add to cart", "purchase": "purchase"},
+    language: words["actions"] for language, words in _WORDS.items()
 }
-MINOR: dict[Language, str] = {"zh": "零碎", "en": "minor"}
+MINOR: dict[Language, str] = {language: words["minor"] for language, words in _WORDS.items()}
 
 
 def default_vocabulary(
@@ -184,8 +152,8 @@ def default_vocabulary(
     types = tuple(
         kind if kind.category in known else EventType(kind.name) for kind in DEFAULT_TYPES[language]
     )
-    journeys, minor = DEFAULT_JOURNEYS[language], MINOR[language]
-    return Vocabulary(types, tuple(categories), open_types, journeys=journeys, minor=minor)
+    journeys = tuple(starmap(JourneyKind, _WORDS[language]["journeys"].items()))
+    return Vocabulary(types, tuple(categories), open_types, journeys=journeys, minor=MINOR[language])
 
 
 CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
@@ -263,8 +231,8 @@ class Compactor:
         self._codes = {text: code for code, text in self._legend.items()}
         self._verbs = VERBS[language]
         self._verb_words = frozenset(self._verbs.values())
-        self._weekdays = WEEKDAYS[language]
-        self._years = YEARS[language]
+        self._weekdays: list[str] = _WORDS[language]["weekdays"]
+        self._years: str = _WORDS[language]["years"]
         self._marks = tuple(strip)
         self.body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))  # most names need no change
         self.day = lru_cache(_CACHED_BODIES)(self._day)

@@ -538,7 +538,7 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> B
     of 10,000.
     """
     limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
-    holds = list(map(limits.hold, sizes))
+    holds = [limits.max_users > 1 and limits.hold(size) for size in sizes]
     fitting = [index for index, held in enumerate(holds) if held]
     batches = [[index] for index, held in enumerate(holds) if not held]
     least -= len(batches)
@@ -549,8 +549,8 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> B
         batches += [sorted(indices[at] for at in batch) for batch in packed]
 
     def longest_first(batch: list[int]) -> tuple[int, int, int]:
-        tokens_in, tokens_out, _rows = _sums(sizes[index] for index in batch)
-        return -tokens_out, -tokens_in, batch[0]
+        own = [sizes[index] for index in batch]
+        return -sum(size.output_tokens for size in own), -sum(size.input_tokens for size in own), batch[0]
 
     return sorted(batches, key=longest_first)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from importlib.resources import files
 from typing import Annotated, Self
 
@@ -22,6 +22,7 @@ from eventabs.errors_and_exit_codes import ConfigError, toml_fault
 from eventabs.interface_language import Language, gettext as _
 from eventabs.setting_choices import Detail
 from eventabs.shared_records import (
+    EPOCH,
     MAX_CHARACTERS,
     THING,
     Behavior,
@@ -316,12 +317,12 @@ def _find_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[l
 
 def _themes(behaviors: list[Behavior], rules: Rules) -> list[tuple[EventKind, list[Behavior]]]:
     """Group behaviors by theme, each under its heaviest kind: what stands alone first, then by weight."""
-    if len(behaviors) == 1:  # most events
-        return [(rules.kind_of(behaviors[0]), behaviors)]
+    kinds_of_each = list(map(rules.kind_of, behaviors))
+    if kinds_of_each.count(kinds_of_each[0]) == len(behaviors):  # most events
+        return [(kinds_of_each[0], behaviors)]
     grouped = defaultdict[str, list[Behavior]](list)
     weights = defaultdict[str, defaultdict[EventKind, float]](lambda: defaultdict(float))
-    for behavior in behaviors:
-        kind = rules.kind_of(behavior)
+    for behavior, kind in zip(behaviors, kinds_of_each, strict=True):
         seconds = min(behavior.duration or 0, _MAX_SECONDS)
         grouped[kind.theme].append(behavior)
         weights[kind.theme][kind] += kind.weight * (1 + seconds / _DOUBLING_SECONDS)
@@ -476,6 +477,7 @@ WORDING: dict[Language, Wording] = {
 }
 
 
+_Named = Callable[[Behavior], Sequence[str]]  # the names that a behavior deals with
 _STAYS = ("", "visit", "use")  # a place or an app says what was done there; all else is done with something
 _LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")  # the first ones say the most
 _MENTION_SECONDS = 60  # one mention of a name counts as much, beside the time spent on it
@@ -483,42 +485,67 @@ _MENTION_SECONDS = 60  # one mention of a name counts as much, beside the time s
 
 def summaries(rules: Rules) -> Callable[[UserLog], Callable[[Sequence[Behavior]], str]]:
     """Return what takes a user's log and returns what writes the summary of some of its behaviors."""
-    return lambda log: _Summarizer(log, rules).summary
+    return _Summaries(rules).of_user
 
 
-class _Summarizer:
-    """Writes the summaries of one user's events."""
+class _Summaries:
+    """Writes the summaries of events."""
 
-    def __init__(self, log: UserLog, rules: Rules) -> None:
-        self._log = log
+    def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._wording = WORDING[rules.language]
+        self._item_names = lru_cache(_CACHED)(self._names_in)
+        self._of_one = lru_cache(_CACHED)(self._clause_of_one)
 
-    @cached_property
-    def _known(self) -> list[str]:
-        """The names of things that the user dealt with; the longest, the most exact, come first."""
-        handled = (b for b in map(_shortened, self._log.behaviors) if b.action not in ("search", *_STAYS))
-        known = {name for behavior in handled for name in self._item_names(behavior)}
-        return sorted(known, key=lambda name: (-len(name), name))
+    def of_user(self, log: UserLog) -> Callable[[Sequence[Behavior]], str]:
+        """Return what writes the summary of some behaviors of a user."""
 
-    def summary(self, behaviors: Sequence[Behavior]) -> str:
+        @cache
+        def known() -> list[str]:
+            """Return the names of things that the user dealt with; the longest, the most exact, come first."""
+            handled = {b[1:4] for b in map(_shortened, log.behaviors) if b.action not in ("search", *_STAYS)}
+            names = {name for texts in handled for name in self._item_names(*texts)}
+            return sorted(names, key=lambda name: (-len(name), name))
+
+        def named(behavior: Behavior) -> Sequence[str]:
+            """Return the names that a behavior deals with; of a bare query, a known name in it, if any."""
+            names = self._item_names(*behavior[1:4])
+            if behavior.action == "search" and not behavior.in_own_words:
+                return tuple(next((each for each in known() if each in name), name) for name in names)
+            return names
+
+        return partial(self._summary, named)
+
+    def _summary(self, named: _Named, behaviors: Sequence[Behavior]) -> str:
         """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
+        if len(behaviors) == 1:  # most events
+            one, seconds = _shortened(behaviors[0]), behaviors[0].duration or 0
+            shown = seconds // _MINUTE * _MINUTE or seconds
+            return self._of_one(one[1:4], shown, one.in_own_words, named(one))
         themes = _themes(list(map(_shortened, behaviors)), self._rules)
         text = ""
         for kind, theirs in themes:
-            clause = self._clause(kind, theirs, brief=len(themes) > 1)
+            clause = self._clause(kind, theirs, named, brief=len(themes) > 1)
             joined = text + self._wording.theme_separator + clause if text else clause
             if not text or width(joined) <= self._wording.max_width:
                 text = joined
         return text.strip()
 
-    def _clause(self, kind: EventKind, behaviors: Sequence[Behavior], *, brief: bool) -> str:
+    def _clause_of_one(
+        self, texts: tuple[str, str, str], seconds: int | None, in_own_words: bool, names: Sequence[str]
+    ) -> str:
+        one = Behavior(EPOCH, *texts, seconds, text=texts[1] if in_own_words else "")
+        return self._clause(self._rules.kind_of(one), [one], lambda _one: names, brief=False).strip()
+
+    def _clause(self, kind: EventKind, behaviors: Sequence[Behavior], named: _Named, *, brief: bool) -> str:
         """Name things, how often with which action, how long, and where; of stays the places, apps or free text."""
         wording, phrase, verb = self._wording, "{}", ""
         are_stays = all(behavior.action in _STAYS for behavior in behaviors)
         lead = self._lead_action(kind, behaviors)
         about = [b for b in behaviors if b.action == lead] if lead else behaviors
-        names = self._names(about)
+        # used apps count only where no item does
+        with_items = [behavior for behavior in about if behavior.action not in _STAYS] or about
+        names = _ranked((name, behavior) for behavior in with_items for name in named(behavior))
         if not any(behavior.in_own_words for behavior in about):
             if names and are_stays:
                 phrase = kind.phrase if lead == "visit" else "{}"
@@ -560,7 +587,7 @@ class _Summarizer:
     def _extent(self, behaviors: Sequence[Behavior], lead: str) -> str:
         """Return how often, with which action beside the `lead`, and how long something was done, as a clause."""
         wording = self._wording
-        duration = wording.duration(seconds_covered(behavior.span for behavior in behaviors))
+        duration = wording.duration(seconds_covered([behavior.span for behavior in behaviors]))
         if len(behaviors) == 1:
             return f" {duration}" if duration else ""
         actions = Counter([behavior.action for behavior in behaviors])
@@ -574,20 +601,10 @@ class _Summarizer:
         total = wording.total.format(duration) if duration else ""
         return wording.clause_separator + wording.names(counts, most=4, room=wording.max_width // 2) + total
 
-    def _names(self, behaviors: Sequence[Behavior]) -> list[str]:
-        """Return what most behaviors deal with, that first. Used apps count only where no item does."""
-        with_items = [behavior for behavior in behaviors if behavior.action not in _STAYS] or behaviors
-        return _ranked((name, behavior) for behavior in with_items for name in self._item_names(behavior))
-
-    def _item_names(self, behavior: Behavior) -> list[str]:
-        """Return the cleaned names that a behavior deals with; of a bare query, a known name in it, if any."""
-        parts = [behavior.item or behavior.place]
-        if behavior.action == "compare":
-            parts = self._rules.separators.split(behavior.item)
-        names = [name for part in parts if (name := self._rules.clean(part))]
-        if behavior.action == "search" and not behavior.in_own_words:
-            return [next((known for known in self._known if known in name), name) for name in names]
-        return names
+    def _names_in(self, action: str, item: str, place: str) -> Sequence[str]:
+        """Return the cleaned names that behaviors deal with."""
+        parts = self._rules.separators.split(item) if action == "compare" else [item or place]
+        return tuple(name for part in parts if (name := self._rules.clean(part)))
 
 
 def _ranked(mentions: Iterable[tuple[str, Behavior]]) -> list[str]:

@@ -6,5 +6,5 @@ from .reader import (
     one_by_name as one_by_name,
     unreadable as unreadable,
 )
-from .reasoning import without_reasoning as without_reasoning
+from .text_forms import without_reasoning as without_reasoning
 from .words_and_row_numbers import read_as as read_as

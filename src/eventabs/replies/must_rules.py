@@ -4,7 +4,7 @@ The first rule that a behavior meets applies to it: the user's, then that of its
 conversion. A behavior that is in no event that its rule wants becomes one of its own.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -21,12 +21,12 @@ class TextCondition:
     texts: tuple[str, ...] = ()
     regex: str = ""
 
-    def met(self, values: Sequence[str], search: Search) -> list[bool]:
-        """Return whether each value meets the condition. Only the beginning that prompts have counts."""
-        values = [value[:MAX_CHARACTERS] for value in values]
+    def met(self, values: Iterable[str], search: Search) -> set[str]:
+        """Return the values that meet the condition. Only the beginning that prompts have counts."""
+        shown = {value: value[:MAX_CHARACTERS] for value in set(values)}
         wanted = {text[:MAX_CHARACTERS].casefold() for text in self.texts}
-        found = search(self.regex, set(values)) if self.regex else ()
-        return [value.casefold() in wanted or value in found for value in values]
+        found = search(self.regex, {*shown.values()}) if self.regex else ()
+        return {value for value, text in shown.items() if text.casefold() in wanted or text in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,18 @@ class MustRule:
     max_duration: float | None = None
     no_sentences: bool = False
 
-    def meets(self, behaviors: Sequence[Behavior], search: Search) -> list[bool]:
-        """Return whether each behavior meets all conditions."""
-        least, most = self.min_duration or 0, inf if self.max_duration is None else self.max_duration
-        any_length = self.min_duration is None and self.max_duration is None
-        met = [
-            (any_length or (each.duration is not None and least <= each.duration <= most))
-            and not (each.text and self.no_sentences)
-            for each in behaviors
-        ]
+    def met_by(self, behaviors: Sequence[Behavior], search: Search) -> list[int]:
+        """Return the positions of the behaviors that meet all conditions."""
+        places = list(range(len(behaviors)))
         for name, condition in self.conditions.items():
-            values = [_value(behavior, name) for behavior in behaviors]
-            met = [both and one for both, one in zip(met, condition.met(values, search), strict=True)]
-        return met
+            values = [_value(behaviors[place], name) for place in places]
+            right = condition.met(values, search)
+            places = [place for place, value in zip(places, values, strict=True) if value in right]
+        if self.min_duration is not None or self.max_duration is not None:
+            least, most = self.min_duration or 0, inf if self.max_duration is None else self.max_duration
+            lasting = ((place, behaviors[place].duration) for place in places)
+            places = [place for place, seconds in lasting if seconds is not None and least <= seconds <= most]
+        return [place for place in places if not (self.no_sentences and behaviors[place].text)]
 
     def is_kept_by(self, kind: str, category: str) -> bool:
         """Whether an event of a type and category is what the rule wants."""
@@ -75,15 +74,14 @@ class MustRules:
     def naming(self, action: str) -> MustRule | None:
         """Return the first rule with a condition on actions that this one meets."""
         conditions = ((rule, rule.conditions.get("action", TextCondition())) for rule in self._rules)
-        return next((rule for rule, each in conditions if each.met([action], self._search)[0]), None)
+        return next((rule for rule, each in conditions if each.met([action], self._search)), None)
 
     def required(self, behaviors: Sequence[Behavior]) -> dict[int, MustRule]:
         """Return the positions of behaviors that a rule is about, in order, each with the first rule that it meets."""
         required: dict[int, MustRule] = {}
         for rule in self._rules:
-            for position, meets in enumerate(rule.meets(behaviors, self._search)):
-                if meets:
-                    required.setdefault(position, rule)
+            for position in rule.met_by(behaviors, self._search):
+                required.setdefault(position, rule)
         return dict(sorted(required.items()))
 
 

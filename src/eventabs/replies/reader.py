@@ -10,13 +10,11 @@ from itertools import accumulate, chain, count
 
 from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
 from eventabs.replies.must_rules import MustRules
-from eventabs.replies.reasoning import without_reasoning
-from eventabs.replies.text_forms import Answer, Entry
+from eventabs.replies.text_forms import Answer, Entry, without_reasoning
 from eventabs.replies.words_and_row_numbers import JourneyName, Labels, groups_in, one_line
 from eventabs.setting_choices import Detail
 from eventabs.shared_records import (
     DAY_BEGINS,
-    EPOCH,
     SAME,
     AskedUser,
     Behavior,
@@ -83,28 +81,19 @@ class _User:
     entries: list[tuple[Entry, bool]] = field(default_factory=list)
 
     @property
-    def spans(self) -> list[tuple[int, int]]:
-        """The rows under the user's header."""
-        return [
+    def is_numbered_otherwise(self) -> tuple[bool, bool]:
+        """Whether the rows under the user's header are counted from 1, and whether each is named by the number behind or before it."""
+        spans = [
             span for entry, named in self.entries if named for group in entry.groups for span in group.spans
         ]
-
-    @property
-    def counts_anew(self) -> bool:
-        """Whether rows under the user's header are counted from 1, not through the request."""
-        spans = self.spans
-        if self.numbers.start == 1 or not spans:
-            return False
-        rows, last = len(self.numbers), max(last for _first, last in spans)
-        named = sum(min(rows, last - first + 1) for first, last in spans)
-        return min(spans)[0] == 1 and last <= rows and last < self.numbers[-1] and 2 * named >= rows
-
-    @property
-    def is_shifted(self) -> bool:
-        """Whether each row under the user's header seems to be named by the number behind or before it."""
-        ends = [(min(self.spans)[0], max(last for _first, last in self.spans))] if self.spans else []
-        first, behind = self.numbers.start, self.numbers.stop
-        return ends in ([(first + 1, behind)], [(first - 1, behind - 2)])
+        if not spans:
+            return False, False
+        rows, start, stop = len(self.numbers), self.numbers.start, self.numbers.stop
+        first, last = min(spans)[0], max([last for _first, last in spans])
+        is_shifted = (first, last) in ((start + 1, stop), (start - 1, stop - 2))
+        if start == 1 or first != 1 or last > rows or last >= stop - 1:
+            return False, is_shifted
+        return 2 * sum(min(rows, last - first + 1) for first, last in spans) >= rows, is_shifted
 
 
 class Reader:
@@ -143,9 +132,10 @@ class Reader:
             answer.keep_last_blocks()
         users = _users(answer, asked)
         last = "" if answer.ended else answer.reached
-        anew = {alias for alias, user in users.items() if user.counts_anew and alias != last}
+        odd = {alias: user.is_numbered_otherwise for alias, user in users.items()}
+        anew = {alias for alias, (counts_anew, _shifted) in odd.items() if counts_anew and alias != last}
         later = [user for user in users.values() if user.is_named and user.entries and user.numbers.start > 1]
-        shifted = sum(user.is_shifted for user in users.values())
+        shifted = sum(is_shifted for _anew, is_shifted in odd.values())
         if (anew and 2 * len(anew) >= len(later)) or (shifted > 1 and 2 * shifted >= len(later)):
             anew = set(users)
         without = _reason_without_rows(reply, text, answer)
@@ -223,11 +213,8 @@ class Reader:
             label, journey = entry.label, entry.journey
             if journey is None and self._detail == "journeys":
                 continue
-            name = None
-            if journey:  # no name says who it is
-                own_id = rf"(?<!\w){re.escape(log.user_id)}(?!\w)"
-                named = re.sub(own_id, "[id]", journey.name, flags=re.IGNORECASE)
-                name = journey.kind, one_line(named, _LONGEST_NAME)
+            name = journey and _name_of(journey, log.user_id)
+            sure = label.sure and (journey is None or journey.sure)
             for group in entry.groups:
                 rows = []
                 for first, last in group.spans:
@@ -235,7 +222,8 @@ class Reader:
                         continue
                     inside = range(max(first, numbers.start), min(last + 1, numbers.stop))
                     misfiled += last + 1 - first - len(inside) if is_named else 0
-                    for row in range(inside.start - numbers.start, inside.stop - numbers.start):
+                    for number in inside:
+                        row = number - numbers.start
                         if row in free and (journey or row not in lone):
                             free.remove(row)
                             rows.append(row)
@@ -245,12 +233,11 @@ class Reader:
                     minor.update(rows)
                     continue
                 marked = "" if label.has_category else self._labels.category(group.mark)
-                sure = label.sure and "?" not in group.mark and (journey is None or journey.sure)
+                is_sure = sure and "?" not in group.mark
                 odd = label.odd or self._labels.is_odd(group.mark)
-                events += (
-                    _Event(day, label.type, marked or label.category, sure, name, self._source, odd)
-                    for day in _by_day(sorted(rows), log.behaviors)
-                )
+                for day in _by_day(sorted(rows), log.behaviors):
+                    category = marked or label.category
+                    events.append(_Event(day, label.type, category, is_sure, name, self._source, odd))
         return events, minor, misfiled, repeated
 
     def _with_journeys_of_several(self, events: list[_Event], known: set[_Name]) -> list[_Event]:
@@ -282,7 +269,6 @@ class Reader:
     ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
         log, rows = asked.log, asked.rows
         summary = self._summarize(replace(log, behaviors=tuple(asked.history or log.behaviors)))
-        spans = [behavior.span for behavior in log.behaviors]
         ordinals = asked.ordinals or rows
         of_journeys: dict[_Name, list[int]] = {}
         for each in events:
@@ -298,8 +284,8 @@ class Reader:
         made = []
         for each in events:
             behaviors = [log.behaviors[row] for row in each.rows]
-            name = each.journey and _folded(*each.journey)
-            start, end = _times(behaviors[0].start, max(spans[row][1] for row in each.rows))
+            seconds, covered = _lasting(behaviors)
+            start, end = _times(behaviors[0].start, seconds)
             event = Event(
                 id=lasting_id(log.user_id, ordinals[each.rows[0]]),
                 user_id=log.user_id,
@@ -307,10 +293,10 @@ class Reader:
                 category=each.category,
                 start=start,
                 end=end,
-                minutes=seconds_covered(spans[row] for row in each.rows) // 60,
+                minutes=covered // 60,
                 summary=summary(behaviors),
-                behaviors=tuple(rows[row] for row in each.rows),
-                journey=ids[name] if name else None,
+                behaviors=tuple([rows[row] for row in each.rows]),
+                journey=ids[_folded(*each.journey)] if each.journey else None,
                 sure=each.sure,
                 source=each.source,
                 outside=each.source != "must"
@@ -318,7 +304,7 @@ class Reader:
             )
             made.append((event, each.journey))
         minutes = {
-            name: seconds_covered(spans[row] for row in own) // 60 for name, own in of_journeys.items()
+            name: _lasting([log.behaviors[row] for row in own])[1] // 60 for name, own in of_journeys.items()
         }
         return _journeys(made, minutes, ids, self._goal)
 
@@ -410,6 +396,12 @@ def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReas
     return "refused" if _REFUSAL.match(text[:200]) else "unparsable"
 
 
+def _name_of(journey: JourneyName, user_id: str) -> _Name:
+    """Return kind and name of a journey; no name says who the user is."""
+    named = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", journey.name, flags=re.IGNORECASE)
+    return journey.kind, one_line(named, _LONGEST_NAME)
+
+
 def _accounted(outcome: Outcome) -> set[int]:
     return {*outcome.minor, *outcome.unasked, *(row for event in outcome.events for row in event.behaviors)}
 
@@ -428,11 +420,10 @@ def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Ou
     )
     events, journeys = joined([stays, fresh], goal)
     if asked.history:
-        first, spans = asked.part.first, [behavior.span for behavior in asked.history]
-        lasting = [seconds_covered(spans[row - first] for row in each.behaviors) for each in journeys]
+        of_journeys = ([asked.history[row - asked.part.first] for row in each.behaviors] for each in journeys)
         journeys = tuple(
-            each.model_copy(update={"minutes": seconds // 60})
-            for each, seconds in zip(journeys, lasting, strict=True)
+            each._replace(minutes=_lasting(own)[1] // 60)
+            for each, own in zip(journeys, of_journeys, strict=True)
         )
     return replace(
         fresh,
@@ -495,8 +486,8 @@ def one_by_name(journeys: Iterable[Journey]) -> list[Journey]:
         known = found.setdefault(_folded(each.kind, each.name), each)
         start, end = min(known.start, each.start, key=_wall), max(known.end, each.end, key=_wall)
         types = tuple(dict.fromkeys((*known.types, *each.types)))
-        found[_folded(each.kind, each.name)] = known.model_copy(
-            update={"start": start, "end": end, "types": types, "events": (), "behaviors": ()}
+        found[_folded(each.kind, each.name)] = known._replace(
+            start=start, end=end, types=types, events=(), behaviors=()
         )
     return sorted(found.values(), key=lambda journey: (_wall(journey.start), _wall(journey.end), journey.id))
 
@@ -516,14 +507,17 @@ def _journeys(
 
     `minutes`: what the rows of each journey last; `names`: their ids.
     """
-    in_order = sorted(events, key=lambda each: (_wall(each[0].start), _wall(each[0].end), each[0].behaviors))
+    in_order = sorted(events, key=lambda each: (each[0].start[:19], each[0].end[:19], each[0].behaviors))
+    placed: list[Event] = []
     steps: dict[_Name, list[tuple[Event, _Name]]] = {}
     for event, name in in_order:
+        journey_id = None
         if name:
+            journey_id = names[_folded(*name)]
             steps.setdefault(_folded(*name), []).append((event, name))
-    journeys, ids = [], {}
+        placed.append(event if event.journey == journey_id else event._replace(journey=journey_id))
+    journeys = []
     for name, own in steps.items():
-        behaviors = tuple(sorted(row for event, _name in own for row in event.behaviors))
         first, (kind, written) = own[0]
         types = [event.type for event, _name in own]
         journey = Journey(
@@ -538,16 +532,10 @@ def _journeys(
             converted=any(event.category == goal for event, _name in own),
             types=tuple(kind for at, kind in enumerate(types) if not at or kind != types[at - 1]),
             events=tuple(event.id for event, _name in own),
-            behaviors=behaviors,
+            behaviors=tuple(sorted(row for event, _name in own for row in event.behaviors)),
         )
         journeys.append(journey)
-        ids.update(dict.fromkeys(journey.events, journey.id))
-    return tuple(
-        event
-        if event.journey == ids.get(event.id)
-        else event.model_copy(update={"journey": ids.get(event.id)})
-        for event, _name in in_order
-    ), tuple(journeys)
+    return tuple(placed), tuple(journeys)
 
 
 @lru_cache(maxsize=1024)  # of each journey, for each of its events
@@ -579,9 +567,17 @@ def _day(start: datetime, seconds: int = 0) -> int:
     )
 
 
-def _times(first: datetime, last: int) -> tuple[str, str]:
+def _lasting(behaviors: Sequence[Behavior]) -> tuple[int, int]:
+    """Return the seconds from the start of the first behavior to the last end, and those that the behaviors cover."""
+    if len(behaviors) == 1:  # most events
+        return (behaviors[0].duration or 0,) * 2
+    spans = [behavior.span for behavior in behaviors]
+    return max([end for _start, end in spans]) - spans[0][0], seconds_covered(spans)
+
+
+def _times(first: datetime, seconds: int) -> tuple[str, str]:
     """Return the start of an event and its end, in ISO 8601, with one offset, so that their difference is the time between."""
-    end = EPOCH + timedelta(seconds=last)
-    zone = first.tzinfo and timezone(first.utcoffset() or timedelta(0))
-    first, end = (first.astimezone(zone), end.astimezone(zone)) if zone else (first, end.replace(tzinfo=None))
-    return first.isoformat(timespec="seconds"), end.isoformat(timespec="seconds")
+    if first.tzinfo:
+        first = first.replace(tzinfo=timezone(first.utcoffset() or timedelta(0)))
+    start = first.isoformat()
+    return start, (first + timedelta(0, seconds)).isoformat() if seconds else start

@@ -1,4 +1,4 @@
-"""The text of a reply -> which rows it puts under which type, in which journey, under which user's header.
+"""The text of a reply, without its reasoning -> which rows it puts under which type, in which journey, under which user's header.
 
 Rows are numbered through all users of the request; `1-3,5` is one group. A text may be hostile: every step is linear in
 its length, and what is kept of a user is bounded by the rows that the user has.
@@ -23,6 +23,46 @@ from eventabs.replies.words_and_row_numbers import (
     groups_in,
     normal,
 )
+
+# Reasoning between tags is no part of an answer.
+
+_LONGEST_LINE = 200  # characters of a line before a tag
+_TAGS = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think"
+_OPENING = re.compile(rf"^[ \t]*(?:<(?:{_TAGS})>|\[THINK\]|◁think▷)", re.IGNORECASE | re.MULTILINE)
+_CLOSING = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>", re.IGNORECASE)
+_END_OF_STRING = re.compile(r"""[^\n"'“”]{0,200}+["'”]\s*+[,\]})，]""")
+
+
+class AnswerText(NamedTuple):
+    """A reply without its reasoning. `unclosed`: reasoning that never ended, else ""."""
+
+    text: str
+    unclosed: str = ""
+
+
+def without_reasoning(text: str) -> AnswerText:
+    """Return the text behind the last closing tag, or before the first opening one if that is empty.
+
+    A tag in the name of a journey closes only open reasoning.
+    """
+    text = text.lstrip("\ufeff \t\r\n")
+    openings = [match.start() for match in _OPENING.finditer(text)]
+    end = 0
+    for tag in _CLOSING.finditer(text):
+        is_open = bisect(openings, end - 1) < bisect(openings, tag.start())
+        line = text[max(0, tag.start() - _LONGEST_LINE) : tag.start()].rpartition("\n")[2]
+        is_in_name = _END_OF_STRING.match(text, tag.end()) or fold(line).lstrip().startswith(">")
+        if is_open or not is_in_name:
+            end = tag.end()
+    behind = text[end:]
+    opening = _OPENING.search(behind)
+    answer = behind[: opening.start()] if opening else behind
+    unclosed = behind[opening.end() :] if opening else ""
+    if end and not answer.strip():
+        first = _OPENING.search(text)
+        answer = text[: first.start()] if first else ""
+    return AnswerText(answer, unclosed)
+
 
 _MOST_WORDS = 6  # of a type that nobody listed; more is prose
 _MOST_COLONS = 8  # at which the name of a journey may end
@@ -51,7 +91,7 @@ _ROWS_FIRST = re.compile(r"(?P<groups>[0-9][0-9,\s?!-]*)[:=>|]*+\s*+(?P<label>[^
 _STEP = re.compile(r"(?<=[\d?!])\s*+[>/|-]\s*+(?=[^\d\s])")  # between two steps
 _PROSE = re.compile(r":|[.!?] |^\d+(?:\s|$)|\d[,-]\d|,.* | .*,|^(?:rows?|lines?|行号?)$", re.IGNORECASE)
 
-Parts = list[tuple[str, str]]  # label and groups
+Parts = list[tuple[str, tuple[Group, ...]]]  # each with its label
 
 
 class Entry(NamedTuple):
@@ -158,7 +198,8 @@ class Answer:
         left = self._left.get(block.alias, 4 * len(numbers) + _SPARE)
         kept = []
         for group in groups:
-            left -= sum(max(1, min(last - first + 1, len(numbers))) for first, last in group.spans)
+            for first, last in group.spans:
+                left -= max(1, min(last - first + 1, len(numbers)))
             if left >= 0 and (block.alias or any(first < numbers.stop for first, _last in group.spans)):
                 kept.append(group)
         self._left[block.alias] = left
@@ -168,7 +209,7 @@ class Answer:
 
     def _put_all(self, parts: Parts, journey: JourneyName | None) -> None:
         for label, groups in parts:
-            self.put(self.labels.named(label), groups_in(groups), journey)
+            self.put(self.labels.named(label), groups, journey)
 
     def _range(self) -> range:
         return self.numbers.get(self.blocks[-1].alias or "") or range(
@@ -269,7 +310,7 @@ class Answer:
             parts = self._parts(normal(body.rpartition("|")[0]), self._label, in_own_words=True)
         if parts:
             is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
-            has_fallen = groups_in(parts[0][1])[0].spans[0][0] < self._last_row
+            has_fallen = parts[0][1][0].spans[0][0] < self._last_row
             if not is_deeper and (has_fallen or self._is_deeper):
                 self._journey = None
             self._is_deeper = is_deeper
@@ -281,10 +322,10 @@ class Answer:
         if is_alone or (found and not found["rows"]) or self.labels.named(body.rstrip(":")).known:
             self._label = body.rstrip(": ")
         elif (found := _ROWS_FIRST.fullmatch(clean)) and self.labels.groups.fullmatch(found["groups"]):
-            first, numbers = self.blocks[-1].rows_first, self._range()
-            in_range = all(_touches(group, numbers) for group in groups_in(found["groups"]))
+            first, numbers, groups = self.blocks[-1].rows_first, self._range(), groups_in(found["groups"])
+            in_range = all(_touches(group, numbers) for group in groups)
             if in_range and not _PROSE.search(found["label"]) and len(first) < len(numbers) + _SPARE:
-                first.append((found["label"], found["groups"]))
+                first.append((found["label"], groups))
 
     def _parts(
         self, text: str, label: str = "", *, in_own_words: bool = False, partly: bool = False
@@ -296,7 +337,7 @@ class Answer:
         parts: Parts = []
         for part in filter(None, map(str.strip, text.split(";"))):
             if label and self.labels.groups.fullmatch(part):
-                found = [(label, part)]
+                found = [(label, groups_in(part))]
             else:
                 found = self._known(part) or (self._in_own_words(part) if in_own_words else [])
             if not found and not partly:
@@ -311,7 +352,7 @@ class Answer:
         while (found := self.labels.known_before_groups.match(part, at)) and (
             groups := self.labels.groups.match(part, found.end())
         ):
-            parts.append((found["label"] + found["behind"], groups[0]))
+            parts.append((found["label"] + found["behind"], groups_in(groups[0])))
             at = groups.end()
         return parts if at == len(part) else []
 
@@ -324,12 +365,9 @@ class Answer:
         groups = groups_in(" ".join(words[start:]))
         at = next((at for at, group in enumerate(groups, start) if _touches(group, self._range())), start)
         label = " ".join(words[:at]).rstrip(" :=>|-")
-        is_type = at <= _MOST_WORDS and len(label) <= LONGEST_TYPE and re.search(r"[^\W\d_]", label)
-        return (
-            [(label, " ".join(words[at:]))]
-            if at < len(words) and is_type and not _PROSE.search(label)
-            else []
-        )
+        is_short = at <= _MOST_WORDS and at < len(words) and len(label) <= LONGEST_TYPE
+        is_type = is_short and re.search(r"[^\W\d_]", label) and not _PROSE.search(label)
+        return [(label, groups[at - start :])] if is_type else []
 
 
 def _touches(group: Group, numbers: range) -> bool:

@@ -27,6 +27,7 @@ _FOLDED: dict[int, int | str] = {
     **dict.fromkeys(map(ord, "‘’"), "'"),
     **str.maketrans("∶。【】〔〕│¦", ":.[][]||"),
 }
+_UNFOLDED = re.compile(f"[{re.escape(''.join(map(chr, _FOLDED)))}]")
 _NORMAL: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
@@ -53,7 +54,7 @@ _RANGES = r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*+"
 
 def fold(text: str) -> str:
     """Write full-width digits, letters and punctuation as ASCII; positions stay the same."""
-    return text if text.isascii() else text.translate(_FOLDED)
+    return text.translate(_FOLDED) if _UNFOLDED.search(text) else text
 
 
 def normal(folded: str) -> str:
@@ -102,12 +103,17 @@ class Group(NamedTuple):
 def groups_in(text: str) -> tuple[Group, ...]:
     """Return the groups of a text that is nothing else."""
     groups = []
-    for word in text.split():
+    for word in text.split():  # no row has more than a dozen digits
+        if word.isdecimal():  # most
+            row = int(word[:12])
+            groups.append(Group(((row, row),)))
+            continue
         ranges = word if word[-1].isdigit() else word.rstrip(word.translate(_NO_RANGES))
         spans = []
         for each in ranges.split(","):
-            first, _hyphen, last = each.partition("-")  # no row has more than a dozen digits
-            spans.append((int(first[:12]), int((last or first)[:12])))
+            first, _hyphen, last = each.partition("-")
+            row = int(first[:12])
+            spans.append((row, int(last[:12]) if last else row))
         groups.append(Group(tuple(spans), word[len(ranges) :]))
     return tuple(groups)
 
@@ -161,6 +167,7 @@ class Labels:
         self._signed = re.compile(rf"(?P<front>[{signs}]*+)\s*+(?P<name>.*?)\s*+(?P<behind>[^\w\s\])]*+)")
 
         self.named = lru_cache(_CACHED)(self._named)  # what a text says about the groups behind it
+        self.lists = lru_cache(_CACHED)(self._lists)  # whether a name is a type, or the word for minor rows
 
     def is_outside(self, kind: str, journey: str | None = None) -> bool:
         """Whether the vocabulary is closed and lacks a type, or closed and lacks the kind of a journey."""
@@ -169,7 +176,10 @@ class Labels:
 
     def category(self, signs: str) -> str:
         """Return the category that one of some signs is the mark of; "" for none."""
-        return next((self._marks[sign] for sign in signs if sign in self._marks), "")
+        for sign in signs:
+            if sign in self._marks:
+                return self._marks[sign]
+        return ""
 
     def is_odd(self, signs: str) -> bool:
         """Whether there is a mark among some signs that is none of the vocabulary's: models know `!` from everywhere."""
@@ -198,8 +208,7 @@ class Labels:
             name[:LONGEST_TYPE].rstrip(), category or self._default, sure, known=minor, minor=minor, odd=odd
         )
 
-    def lists(self, name: str) -> bool:
-        """Whether a name is a type of the vocabulary, or the word for minor rows."""
+    def _lists(self, name: str) -> bool:
         return read_as(name) in self._types or read_as(name) in self._minor
 
     def journey(self, text: str) -> JourneyName:

@@ -564,7 +564,7 @@ def unmet_rules(settings: Settings, language: Language, actions: Iterable[str]) 
     words = list(actions) if rules else []
     for rule in rules:
         conditions = _must_rule(rule, settings.vocabulary.in_force(language)).conditions
-        if not any(conditions["action"].met(words, search_pattern)):
+        if not conditions["action"].met(words, search_pattern):
             action = ", ".join(rule.action.texts) or rule.action.regex
             message = _('no row has the action "{action}" of a rule in events.must, so that it does nothing')
             nearest = _('the nearest word of the input is "{word}"')

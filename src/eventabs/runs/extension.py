@@ -458,14 +458,14 @@ def _kept(outcome: Outcome, places: Sequence[int], asked: set[int], last: int) -
         rows = tuple(places[row] for row in event.behaviors if places[row] != _GONE)
         if rows and asked.isdisjoint(rows):
             same = rows == event.behaviors
-            events.append(event if same else event.model_copy(update={"behaviors": rows}))
+            events.append(event if same else event._replace(behaviors=rows))
     own = {(event.journey, event.id) for event in events}
     kept = {
         journey.id: [each for each in journey.events if (journey.id, each) in own]
         for journey in outcome.journeys
     }
     journeys = (
-        journey.model_copy(update={"behaviors": others(journey.behaviors), "events": tuple(kept[journey.id])})
+        journey._replace(behaviors=others(journey.behaviors), events=tuple(kept[journey.id]))
         for journey in outcome.journeys
         if journey.id in {event.journey for event in events}
     )

@@ -237,6 +237,7 @@ class SpendingLimit:
     cost_before: float = 0.0
 
     def __post_init__(self) -> None:
+        self._limits_any = bool(self.max_cost or self.max_total_tokens)
         self._in_flight = 0
         self._reserved_input = 0
 
@@ -250,9 +251,11 @@ class SpendingLimit:
 
         Raises LimitReachedError where it would pass a limit and nothing is in flight.
         """
-        refusal = self._refusal(self.input_tokens(batch), tracker)
+        if not self._limits_any:
+            return True
+        refusal = self._refusal(tokens_in := self.input_tokens(batch), tracker)
         if refusal is None:
-            self.hold(1, self.input_tokens(batch))
+            self.hold(1, tokens_in)
             return True
         if self._in_flight:
             return False
@@ -260,15 +263,14 @@ class SpendingLimit:
 
     def release(self, batch: Batch) -> None:
         """Give back what `reserve` took: the call has ended and its real tokens are counted."""
-        self.hold(-1, -self.input_tokens(batch))
+        if self._limits_any:
+            self.hold(-1, -self.input_tokens(batch))
 
     def input_tokens(self, batch: Batch) -> int:
         """Count the tokens of a batch's prompt."""
         return self.limits.input_tokens(planned.size for planned in batch.parts)
 
     def _refusal(self, tokens_in: int, tracker: ProgressTracker) -> LimitReachedError | None:
-        if not self.max_cost and not self.max_total_tokens:
-            return None
         counts = tracker.counts
         reserved_in = self._reserved_input + tokens_in
         reserved_out = (self._in_flight + 1) * self.limits.max_output_tokens

@@ -549,7 +549,7 @@ class Session:
                 limits = self.learner.lose(sent, lost) or limits
             if limits is not None:
                 self.scheduler.replan(limits)
-        figures = sum((Counter(outcome.figures) for outcome in outcomes.values()), Counter[str]())
+        figures = [outcome.figures for outcome in outcomes.values()]
         done = BatchDone(
             call.id,
             len(call.batch.parts),
@@ -557,7 +557,10 @@ class Session:
             dict(Counter(outcome.reason for outcome in outcomes.values() if outcome.reason is not None)),
             reply.seconds,
             ignored=reading.unknown_aliases + reading.repeated_users,
-            **{name: figures[name] for name in ("misfiled", "repeated", "unplaced", "missed")},
+            **{
+                name: sum(each[name] for each in figures)
+                for name in ("misfiled", "repeated", "unplaced", "missed")
+            },
         )
 
         async def commit() -> None:

@@ -45,6 +45,8 @@ from eventabs.shared_records import (
     Request,
     Usage,
     UserLog,
+    as_row,
+    of_row,
     row_ranges,
     rows_in,
 )
@@ -473,9 +475,7 @@ class Ledger:
         results = self.rows(
             "SELECT result FROM user_results WHERE user_id = ? AND first >= 0 ORDER BY first", part.user_id
         )
-        found = (
-            Journey.model_validate(each) for (result,) in results for each in unpack_json(result)["journeys"]
-        )
+        found = (of_row(Journey, each) for (result,) in results for each in unpack_json(result)["journeys"])
         journeys = one_by_name(found)
         numbers = rows_in(rows) or range(len(journeys))
         chosen = [journeys[number] for number in numbers if number < len(journeys)]
@@ -715,8 +715,8 @@ def pack_outcome(outcome: Outcome) -> bytes:
     """Pack what an outcome holds, but for part and reason."""
     return pack_json(
         {
-            "events": [event.model_dump() for event in outcome.events],
-            "journeys": [journey.model_dump() for journey in outcome.journeys],
+            "events": list(map(as_row, outcome.events)),
+            "journeys": list(map(as_row, outcome.journeys)),
             "minor": row_ranges(outcome.minor),
             "unplaced": row_ranges(outcome.unplaced),
             "unasked": row_ranges(outcome.unasked),
@@ -733,8 +733,8 @@ def unpack_outcome(part: Part, reason: FailureReason | None, blob: bytes) -> Out
     return Outcome(
         part,
         reason,
-        events=tuple(map(Event.model_validate, found["events"])),
-        journeys=tuple(map(Journey.model_validate, found["journeys"])),
+        events=tuple(of_row(Event, each) for each in found["events"]),
+        journeys=tuple(of_row(Journey, each) for each in found["journeys"]),
         minor=tuple(rows_in(found["minor"])),
         unplaced=tuple(rows_in(found["unplaced"])),
         unasked=tuple(rows_in(found["unasked"])),

@@ -24,6 +24,8 @@ from eventabs.shared_records import (
     Part,
     PartSize,
     UserLog,
+    as_row,
+    of_row,
     rows_in,
 )
 from eventabs.store.checkpoint import settings_in_force
@@ -278,10 +280,9 @@ def made_of(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:
     results = _results(ledger, user_id)
     if len(results) > 1:
         pieces = (unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results)
-        events, journeys = joined(pieces, goal_of(settings_in_force(ledger.meta())))
-        return [one.model_dump(mode="json") for one in events], [
-            one.model_dump(mode="json") for one in journeys
-        ]
+        made = joined(pieces, goal_of(settings_in_force(ledger.meta())))
+        events, journeys = orjson.loads(orjson.dumps([list(map(as_row, each)) for each in made]))
+        return events, journeys
     found = unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
     return found["events"], found["journeys"]
 
@@ -330,7 +331,7 @@ def settled_by(ledger: Ledger, user_id: str, state: str, outcome: Outcome | None
     """Return what an outcome has made of a user that has no other part, without looking for one."""
     if outcome is None:
         return SettledUser(state)
-    events, journeys = ([each.model_dump() for each in those] for those in (outcome.events, outcome.journeys))
+    events, journeys = (list(map(as_row, those)) for those in (outcome.events, outcome.journeys))
     return SettledUser(state, events, journeys, _days(ledger, user_id))
 
 
@@ -528,8 +529,8 @@ def known_outcome(ledger: Ledger, user_id: str) -> Outcome | None:
     return Outcome(
         Part(user_id, 0, found[0][1] - 1),
         None,
-        events=tuple(map(Event.model_validate, events_of(ledger, user_id))),
-        journeys=tuple(map(Journey.model_validate, journeys_of(ledger, user_id))),
+        events=tuple(of_row(Event, each) for each in events_of(ledger, user_id)),
+        journeys=tuple(of_row(Journey, each) for each in journeys_of(ledger, user_id)),
         minor=tuple(sorted(rest.minor)),
         unplaced=tuple(sorted(rest.unplaced)),
         unasked=tuple(sorted(rest.unasked)),

@@ -38,7 +38,7 @@ def whole_run(folder: Path) -> Path:
         make_event("anna", "2026-01-01T11:15:00", type="加购", behaviors=(2,)),
     ]
     journey = make_journey("anna", events, converted=True)
-    inside = [event.model_copy(update={"journey": journey.id}) for event in events]
+    inside = [event._replace(journey=journey.id) for event in events]
     return make_run(folder, inside, journeys=[journey], minor=(1,))
 
 

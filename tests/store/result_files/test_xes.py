@@ -110,7 +110,7 @@ def test_each_event_has_a_start_and_a_complete_with_the_offset_of_the_run_s_zone
 def test_journeys_are_attributes_of_events_or_the_cases_themselves(tmp_path: Path) -> None:
     events = [make_event("anna"), make_event("anna", "2026-01-03T09:00:00", behaviors=(2,))]
     journey = make_journey("anna", events, name="<去>看车")
-    inside = [event.model_copy(update={"journey": journey.id}) for event in events]
+    inside = [event._replace(journey=journey.id) for event in events]
     alone = make_event("anna", "2026-01-02T09:00:00", behaviors=(1,))
     run = make_run(tmp_path, [inside[0], alone, inside[1]], "Asia/Shanghai", [journey])
     by_users, by_journeys = (
