@@ -10,15 +10,17 @@ from .report_facts import (
     open_report_facts as open_report_facts,
 )
 from .run_status import (
-    CallFacts as CallFacts,
+    Endpoint as Endpoint,
     Line as Line,
     RunState as RunState,
     StoredCall as StoredCall,
     TokenUse as TokenUse,
     UserView as UserView,
-    asked_parts as asked_parts,
+    calls_of as calls_of,
+    compactor_of as compactor_of,
+    endpoint_of as endpoint_of,
     inspect_run as inspect_run,
-    stored_call as stored_call,
+    state_of as state_of,
     stored_calls as stored_calls,
     view_user as view_user,
 )

@@ -42,27 +42,28 @@ def render_comparison(console: Console, comparison: Comparison, *, most: int) ->
 
 def _section(comparison: Comparison, most: int) -> Section:
     """Return all but the users. `most`: characters of a setting that are shown."""
-    both = tuple(zip(RUN_NAMES, (comparison.first, comparison.second), strict=True))
-    headlines = []
-    for name, run in both:
-        model = f"{run.model} @ {run.host}" if run.model else run.provider
-        headlines.append(_("{run}: {model}, {out}").format(run=name, model=model, out=run.out))
+    both = tuple(zip(RUN_NAMES, (comparison.a.run, comparison.b.run), strict=True))
+    headlines = [
+        _("{run}: {model}, {out}").format(run=name, model=run.endpoint.title, out=run.out)
+        for name, run in both
+    ]
     kept = {"rows": _("rows, with event or journey and its type"), "journeys": _("journeys found whole")}
-    settings = [(key, *(_cut(value, most) for value in values)) for key, *values in comparison.settings]
+    settings = [(each["key"], _cut(each["a"], most), _cut(each["b"], most)) for each in comparison.settings]
+    types = [tuple(each.values()) for each in comparison.types[:_MOST_TYPES]]
     stays = [
         (kept[key], decimals(figure.value), messages.at_least(figure.low))
         for key, figure in comparison.kept.items()
     ]
     other = _("in B, of the same behaviors")
     # the built-in rules do not see who else is in a batch
-    by_model = {name: run.counts for name, run in both if run.model}
+    by_model = {name: run.progress for name, run in both if run.endpoint.model}
     return Section(
         [
             Table(_("Setting"), ("", *RUN_NAMES), settings, words=RUN_NAMES),
             Table(_("Stays, of a user's"), ("", _("value"), _("exact bound, 95 %")), stays),
             *score_tables(comparison.scores),
             Table(_("Each run"), ("", *RUN_NAMES, _("change")), list(_run_rows(comparison))),
-            Table(_("Type in A"), ("", other, _("behaviors")), comparison.types[:_MOST_TYPES], words=[other]),
+            Table(_("Type in A"), ("", other, _("behaviors")), types, words=[other]),
             *batch_tables(by_model),
         ],
         list(_notes(comparison)),
@@ -70,36 +71,14 @@ def _section(comparison: Comparison, most: int) -> Section:
     )
 
 
+_KEYS: Final = "users shared_users other_rows same_input a b settings figures wholes journeys kept drawn types most_different"
+
+
 def comparison_json(comparison: Comparison) -> str:
     """Return the comparison as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
-    return encode(
-        {
-            "users": comparison.users,
-            "shared_users": comparison.shared,
-            "other_rows": comparison.other_rows,
-            "same_input": comparison.same_input,
-            "a": _run_fields(comparison.first),
-            "b": _run_fields(comparison.second),
-            "settings": [{"key": key, "a": ours, "b": theirs} for key, ours, theirs in comparison.settings],
-            "figures": comparison.scores.get("groups", {}),
-            **{kind: comparison.scores.get(kind, {}) for kind in ("wholes", "journeys")},
-            "kept": comparison.kept,
-            "drawn": _drawn(comparison),
-            "types": [
-                {"a": ours, "b": theirs, "behaviors": number} for ours, theirs, number in comparison.types
-            ],
-            "most_different": [
-                {
-                    "user_id": pair.user_id,
-                    "figures": pair.figures,
-                    "behaviors": [text for _day, text in pair.lines],
-                    "a": pair.first,
-                    "b": pair.second,
-                }
-                for pair in comparison.most_different
-            ],
-        }
-    )
+    runs = {"a": _run_fields(comparison.a), "b": _run_fields(comparison.b)}
+    scores = {"figures": comparison.scores["groups"], "wholes": {}, "journeys": {}, **comparison.scores}
+    return encode(picked(_KEYS, runs, {"drawn": _drawn(comparison)}, scores, comparison))
 
 
 def render_comparison_page(comparison: Comparison) -> str:
@@ -124,20 +103,21 @@ def _cut(value: str, most: int) -> str:
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
-    first, second = comparison.first, comparison.second
+    both = comparison.a, comparison.b
+    counted = [each.run.progress for each in both]
     if not comparison.same_input:
         message = _("The files of both inputs are not the same: {a} in A, {b} in B, {both} in both")
-        users = (first.counts.users, second.counts.users, comparison.shared)
+        users = (*(counts.users for counts in counted), comparison.shared_users)
         yield message.format(**dict(zip(("a", "b", "both"), map(messages.users, users), strict=True)))
     if comparison.other_rows:
         message = _("{users} with other behaviors in A than in B: matched by time and content")
         yield messages.filled(message, comparison.other_rows)
-    for name, run in zip(RUN_NAMES, (first, second), strict=True):
-        if left_out := run.counts.done - comparison.users:
+    for name, run, counts in zip(RUN_NAMES, both, counted, strict=True):
+        if left_out := counts.done - comparison.users:
             yield messages.filled(_("{users} that only {run} has done are left out"), left_out, run=name)
-        if run.counts.pending:
+        if counts.pending:
             message = _("{run} is not complete: {users} still to do")
-            yield messages.filled(message, run.counts.pending, run=name)
+            yield messages.filled(message, counts.pending, run=name)
         if run.settings > 1:
             message = _("{run} was done under {number} different settings; shown are the last ones")
             yield message.format(run=name, number=run.settings)
@@ -168,15 +148,19 @@ _LEAST_MOVED: Final = 0.05  # percent, that are shown
 
 def _run_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     """Yield each figure: its name, what it is in A and in B, and by what share B is above A or below."""
-    first, second = both = comparison.first, comparison.second
+    both = comparison.a, comparison.b
+    endpoints, paid = [each.run.endpoint for each in both], [each.run.progress.cost for each in both]
     for (name, before, written, always), (_name, after, *_same) in zip(*map(_figures, both), strict=True):
         if always or before or after:
             shown = ("-" if value is None else written(value) for value in (before, after))
             yield name, *shown, _change(before, after)
-    if first.model or second.model:
-        costs = ("-" if run.cost is None else money(run.cost, run.currency) for run in both)
-        is_one_currency = first.currency == second.currency
-        yield _("cost"), *costs, _change(first.cost, second.cost) if is_one_currency else ""
+    if any(each.model for each in endpoints):
+        costs = (
+            "-" if cost is None else money(cost, each.currency)
+            for cost, each in zip(paid, endpoints, strict=True)
+        )
+        is_one_currency = endpoints[0].currency == endpoints[1].currency
+        yield _("cost"), *costs, _change(*paid) if is_one_currency else ""
 
 
 def _change(before: float | None, after: float | None) -> str:
@@ -189,7 +173,7 @@ def _change(before: float | None, after: float | None) -> str:
 
 def _figures(run: ComparedRun) -> Iterator[tuple[str, float | None, Callable[[Any], str], bool]]:
     """Yield what is counted in a run, how it is written, and whether it is shown where neither run has some."""
-    counts = run.counts
+    counts = run.run.progress
     yield _("users done"), counts.done, count, True
     yield _("events"), counts.events, count, True
     yield _("journeys"), counts.journeys, count, True
@@ -211,9 +195,9 @@ def _figures(run: ComparedRun) -> Iterator[tuple[str, float | None, Callable[[An
 
 
 def _run_fields(run: ComparedRun) -> dict[str, Any]:
-    counts = run.counts
+    state, counts = run.run, run.run.progress
     return {
-        **picked(_RUN_KEYS, run, counts),
+        **picked(_RUN_KEYS, {"settings": run.settings}, state.endpoint, counts, state),
         **{
             f"{tokens}_per_{name}": share(getattr(counts, tokens), getattr(counts, of))
             for tokens in ("prompt_tokens", "completion_tokens")
@@ -258,9 +242,9 @@ def _print_user(console: Console, pair: UserPair) -> None:
 
 
 def _user_line(pair: UserPair) -> str:
-    equal = len(pair.first.events) - len(pair.first.unequal)
-    facts = [messages.behaviors(len(pair.lines))]
-    for name, side in zip(RUN_NAMES, (pair.first, pair.second), strict=True):
+    equal = len(pair.a.events) - len(pair.a.unequal)
+    facts = [messages.behaviors(len(pair.behaviors))]
+    for name, side in zip(RUN_NAMES, (pair.a, pair.b), strict=True):
         facts.append(messages.filled(_("{events} in {run}"), len(side.events), run=name))
     facts.append(_("{number} equal").format(number=count(equal)))
     return _("{state}: {facts}").format(state=pair.user_id, facts=messages.listed(facts))
@@ -273,11 +257,11 @@ def _legend() -> str:
 
 def _lines(pair: UserPair) -> list[_Line]:
     """Return the lines that differ with those around them, and for each stretch between how long it is."""
-    both = (*pair.first.events, *pair.second.events)
+    both = (*pair.a.events, *pair.b.events)
     ((usual, _uses),) = Counter(event["category"] for event in both).most_common(1)
-    sides = [_told(side, usual) for side in (pair.first, pair.second)]
+    sides = [_told(side, usual) for side in (pair.a, pair.b)]
     lines = []
-    for place, (day, text) in enumerate(pair.lines):
+    for place, (day, text) in enumerate(zip(pair.days, pair.behaviors, strict=True)):
         (ours, own, is_ours), (theirs, other, is_theirs) = (
             side.get(place, ("", "", False)) for side in sides
         )

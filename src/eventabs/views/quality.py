@@ -112,14 +112,14 @@ def announcement(plan: AskingPlan) -> str:
         ),
     ]
     if plan.cost is not None:
-        facts.append(_("about {cost}").format(cost=money(plan.cost, plan.currency)))
+        facts.append(_("about {cost}").format(cost=money(plan.cost, plan.endpoint.currency)))
     template = _("{users} of {all} asked again, at most {sizes} a prompt, by {model}: {facts}")
     return template.format(
         users=count(plan.use.users),
         all=messages.users(plan.users_in_run),
         sizes=", ".join(count(arm.users) for arm in plan.arms),
-        model=_("{model} at {host}").format(model=plan.model, host=plan.host)
-        if plan.model
+        model=_("{model} at {host}").format(model=plan.endpoint.model, host=plan.endpoint.host)
+        if plan.endpoint.model
         else _("the built-in rules"),
         facts=messages.listed(facts),
     )
@@ -136,7 +136,7 @@ def render_calibration(console: Console, calibration: Calibration) -> None:
             messages.share(facts.counts.done, facts.counts.users),
             facts.counts.calls,
             facts.counts.prompt_tokens + facts.counts.completion_tokens,
-            "-" if facts.cost is None else money(facts.cost, plan.currency),
+            "-" if facts.cost is None else money(facts.cost, plan.endpoint.currency),
             facts.kept,
             facts.lacks,
         )
@@ -174,7 +174,7 @@ def calibration_json(calibration: Calibration) -> str:
             "users": calibration.arms[0].counts.users,
             "margin": plan.margin,
             "complete": best is not None,
-            "currency": plan.currency,
+            "currency": plan.endpoint.currency,
             "arms": [
                 {
                     "name": facts.arm.path.name,

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from eventabs.quality import Review, Reviewer, ReviewResult, SampledDay, Sampled
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line
 from eventabs.views.report_data import shown, zone_note
-from eventabs.views.report_page import colors_of, render_page, words_of
+from eventabs.views.report_page import colors_of, render_page
 from eventabs.views.sections import Section, print_section
 from eventabs.views.words_and_figures import count
 
@@ -28,15 +28,13 @@ _REVIEWER_KEYS: Final = "journeys doubtful left renamed by_type reviewed_days co
 def render_review_page(sheet: Sheet) -> str:
     """Return the page."""
     review = sheet.review
-    words = words_of("assets/review_words.j2", by=review.by)
-    named, doubts = words.pop("parts"), words.pop("doubts")
-    sections = [(*names, items) for names, items in zip(named, _parts(review), strict=True) if items]
+    sections = [part for part in _parts(review) if part[-1]]
     drawn = sum(event.drawn and event.item.startswith("E") for event in review.events)
     uses = Counter(event.type for event in review.events) | Counter(review.types)
     return render_page(
         "review.html.j2",
         ["review.css"],
-        ["review.js"],
+        ["report/elements.js", "review.js"],
         # what there is to judge: the parts are the sections, which add up to what the page counts
         facts=[
             _("{events} of {of}").format(events=messages.events(drawn), of=count(review.events_in_run)),
@@ -53,29 +51,35 @@ def render_review_page(sheet: Sheet) -> str:
                 "types": [shown(name) for name in review.types],
                 "colors": colors_of([shown(name) for name, _uses in messages.most_frequent(uses)]),
                 "sections": [(name, note, len(items)) for name, note, items in sections],
-                "items": [_item(item, sheet, doubts) for *_names, items in sections for item in items],
-                "words": _verdicts() | words,
+                "items": [_item(item, sheet) for *_names, items in sections for item in items],
             }
         ),
     )
 
 
-def _parts(review: Review) -> Iterator[Sequence[SampledEvent | SampledDay]]:
-    """Yield what is judged in order: the doubtful, events, journeys, days; each item stands once."""
+def _parts(review: Review) -> Iterator[tuple[str, str, Sequence[SampledEvent | SampledDay]]]:
+    """Yield the parts in order, each with its title, what its figures say, and what is judged; each item stands once."""
     drawn = [event for event in review.events if event.drawn]
-    yield [event for event in review.events if event.doubts and not event.drawn]
-    yield [event for event in drawn if event.item.startswith("E")]
-    yield [event for event in drawn if event.item.startswith("J")]
+    doubtful = [event for event in review.events if event.doubts and not event.drawn]
+    note = _("Chosen, not drawn: what you say here mends events, and gives no bound for the others.")
+    yield _("The most doubtful first"), note, doubtful
+    by_type = _("Events, as many of each type")
+    title = by_type if review.by else _("Events, a simple random sample")
+    note = _("In random order: the bound is of these alone, and holds for all events of the run.")
+    yield title, note, [event for event in drawn if event.item.startswith("E")]
+    title = _("Journeys, a simple random sample")
+    note = _("In random order: their bound is of these alone. Type: the kind; span: the rows that are in it.")
+    yield title, note, [event for event in drawn if event.item.startswith("J")]
     by_item = {event.item: event for event in review.events}
     days: list[SampledEvent | SampledDay] = []
     for day in review.days:
         beside = (by_item[item] for item in day.events)
         days += (event for event in beside if not event.drawn and not event.doubts)
         days.append(day)
-    yield days
+    yield _("Days as a whole"), _("For the events that are missing."), days
 
 
-def _item(item: SampledEvent | SampledDay, sheet: Sheet, doubts: Mapping[str, str]) -> dict[str, Any]:
+def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
     told = {
         "item": item.item,
         "id": item.user_id,
@@ -95,7 +99,7 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet, doubts: Mapping[str, st
     return told | {
         **{name: shown(text) for name, text in texts.items()},
         "behaviors": item.behaviors,
-        "doubts": [doubts[name] for name in item.doubts],
+        "doubts": item.doubts,
     }
 
 

@@ -172,7 +172,7 @@ def _picture(state: RunState) -> Group:
     elif state.progress.users:
         panel.phase = _("waiting for the first reply")
     panel.ended = state.status == "completed"
-    panel.title = f"{endpoint.model} @ {endpoint.host}" if endpoint.model else endpoint.provider
+    panel.title = endpoint.title
     if state.last_failure:
         panel.trouble = messages.noted(state.last_failure)
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
@@ -193,8 +193,6 @@ def _name(state: RunState) -> str:
         if state.missing_shards:
             parts.append(_("{count} missing").format(count=count(state.missing_shards)))
         return listed(parts)
-    if state.status == "killed":
-        return _("Not running: the process was killed or has crashed, state saved")
     return messages.status_name(state.status)
 
 

@@ -9,8 +9,8 @@ from eventabs import runs
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.providers import kind_of
-from eventabs.shared_records import Copying, Counts, InputWarning, RunStatus
-from eventabs.store import Job
+from eventabs.shared_records import Copying, Counts, InputWarning
+from eventabs.store import Job, Status
 from eventabs.views.output_streams import one_line, rounded
 
 
@@ -307,9 +307,10 @@ def category(name: str) -> str:
     return {CONVERSION: _("conversion"), ENGAGEMENT: _("engagement")}.get(name, name)
 
 
-def status_name(state: RunStatus) -> str:
+def status_name(state: Status) -> str:
     """Name a state of the run."""
     return {
+        "killed": _("Not running: the process was killed or has crashed, state saved"),
         "running": _("Running"),
         "interrupted": _("Interrupted, state saved"),
         "stopped": _("Stopped, state saved"),
