@@ -1,15 +1,14 @@
 """Events and journeys judged by people: a random sample with an exact bound, the doubtful first, days as a whole, two people."""
 
-import csv
 import hashlib
 import heapq
-import io
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, groupby, zip_longest
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,6 +21,7 @@ from eventabs.errors_and_exit_codes import InputError, UsageError
 from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Figure, cohen_kappa, least_share, mean_of, wholes_of
 from eventabs.quality.comparison import Pair, lines_of
+from eventabs.quality.evaluation import rows_of_table
 from eventabs.shared_records import UserLog
 from eventabs.store import Ledger, RunDirectory
 
@@ -327,58 +327,55 @@ class Verdicts:
     renamed: int = 0
 
 
-class _Row:
-    """A row by its columns, whatever their order and case."""
-
-    def __init__(self, path: Path, number: int, values: Mapping[str, str]) -> None:
-        self.path, self.number = path, number
-        self._values = values
-
-    def __getitem__(self, name: str) -> str:
-        return self._values.get(name, "")
-
-    def fault(self, message: str, **facts: object) -> InputError:
-        """Return an error that names the row."""
-        where = _("{path}, row {row}: {fault}")
-        return InputError(where.format(path=self.path, row=self.number, fault=message.format(**facts)))
+def _fault(file: Path, number: int, message: str, **facts: object) -> InputError:
+    """Return an error that names the row."""
+    where = _("{path}, row {row}: {fault}")
+    return InputError(where.format(path=file, row=number, fault=message.format(**facts)))
 
 
 def read_verdicts(directory: RunDirectory, path: Path) -> Verdicts:
     """Read a reviewer's CSV. Raises InputError for rows of another review, unknown verdicts and items, and rows torn apart."""
-    rows = list(_rows(path))
+    unread = _("{path} cannot be read ({error}); save the CSV from the page of eventabs review")
+    rows = list(rows_of_table(path, unread))
     if not rows:
         message = _("{path} holds no verdicts; save the CSV from the page of eventabs review")
         raise InputError(message.format(path=path))
-    named = rows[0]["review"] if _ID.fullmatch(rows[0]["review"]) else "-"
+    if missing := [name for name in _NEEDED if name not in rows[0][1]]:
+        message = _("{path} has no column {name}; save the CSV from the page of eventabs review")
+        raise InputError(message.format(path=path, name=missing[0]))
+    number, named = rows[0][0], rows[0][1]["review"]
     try:
-        stored = store.read_head(directory.reviews / named / "sample.json", _LARGEST)
-        review = TypeAdapter(Review).validate_json(stored)
+        folder = directory.reviews / (named if _ID.fullmatch(named) else "-")
+        review = TypeAdapter(Review).validate_json(store.read_head(folder / "sample.json", _LARGEST))
     except (OSError, ValueError):
         message = _("the review {review} is not one of {path}; its page was made by eventabs review there")
-        raise rows[0].fault(message, review=rows[0]["review"] or "-", path=directory.path) from None
+        raise _fault(path, number, message, review=named or "-", path=directory.path) from None
     items: dict[str, SampledEvent | SampledDay] = {event.item: event for event in review.events}
     items |= {day.item: day for day in review.days}
     read = Verdicts(path, review)
-    for row in rows:
+    for number, row in rows:
+        fault = partial(_fault, path, number)
         if row["review"] != review.id:
             message = _(
                 "it is of review {other}, the rows above are of {review}; give each review its own file"
             )
-            raise row.fault(message, other=row["review"] or "-", review=review.id)
+            raise fault(message, other=row["review"] or "-", review=review.id)
         item = items.get(row["item"].upper())
         if item is None:
-            raise row.fault(_("the review has no item {item}"), item=row["item"] or "-")
-        read.renamed += _is_renamed(row, item)
-        _take(read, row, item)
+            raise fault(_("the review has no item {item}"), item=row["item"] or "-")
+        read.renamed += _is_renamed(row.get("user_id", ""), item, fault)
+        _take(read, row, item, fault)
     return read
 
 
-def _take(read: Verdicts, row: _Row, item: SampledEvent | SampledDay) -> None:
+def _take(
+    read: Verdicts, row: Mapping[str, str], item: SampledEvent | SampledDay, fault: Callable[..., InputError]
+) -> None:
     verdict = row["verdict"].lower()
     known = VERDICTS if isinstance(item, SampledEvent) else (DONE, MISSING)
     if verdict not in ("", *known):
         message = _("the verdict {verdict} is unknown; of {item} it is {known}, or nothing")
-        raise row.fault(message, verdict=row["verdict"], item=item.item, known=", ".join(known))
+        raise fault(message, verdict=row["verdict"], item=item.item, known=", ".join(known))
     if verdict == DONE:
         read.days.add(item.item)
     elif verdict == MISSING:
@@ -387,17 +384,15 @@ def _take(read: Verdicts, row: _Row, item: SampledEvent | SampledDay) -> None:
         before = read.events.setdefault(item.item, verdict)
         if before != verdict:
             message = _("{item} is {verdict} here and {before} in a row above; leave one of them")
-            raise row.fault(message, item=item.item, verdict=verdict, before=before)
-        if verdict == "type" and row["correct_type"]:
+            raise fault(message, item=item.item, verdict=verdict, before=before)
+        if verdict == "type" and row.get("correct_type"):
             read.types[item.item] = row["correct_type"]
 
 
-def _is_renamed(row: _Row, item: SampledEvent | SampledDay) -> bool:
+def _is_renamed(said: str, item: SampledEvent | SampledDay, fault: Callable[..., InputError]) -> bool:
     """Whether a spreadsheet has changed the user of a row. Raises InputError where it is another user."""
-    said, user = row["user_id"], item.user_id.strip()
-    if said in ("", user):
-        return False
-    if said.removeprefix("'") == user:  # so that it is no formula
+    user = item.user_id.strip()
+    if said.removeprefix("'") in ("", user):  # with it, it is no formula
         return False
     try:
         number, known = float(said), float(user)
@@ -406,39 +401,7 @@ def _is_renamed(row: _Row, item: SampledEvent | SampledDay) -> bool:
     if abs(number - known) <= _ROUNDED * abs(known):
         return True
     message = _("{item} is about user {user}, the row about {other}; sort whole rows, or save the CSV again")
-    raise row.fault(message, item=item.item, user=user, other=said)
-
-
-def _rows(path: Path) -> Iterator[_Row]:
-    try:
-        text = _decoded(path.read_bytes())
-        head = text.partition("\n")[0]
-        if head.lower().startswith("sep="):  # which Excel itself leaves out
-            text = text.partition("\n")[2]
-            head = text.partition("\n")[0]
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
-        names = [name.strip().lower() for name in next(reader, [])]
-        missing = [name for name in _NEEDED if name not in names]
-        if missing:
-            message = _("{path} has no column {name}; save the CSV from the page of eventabs review")
-            raise InputError(message.format(path=path, name=missing[0]))
-        for values in reader:
-            if any(value.strip() for value in values):
-                found = dict(zip(names, (value.strip() for value in values), strict=False))
-                yield _Row(path, reader.line_num, found)
-    except (OSError, ValueError, csv.Error) as error:
-        message = _("{path} cannot be read ({error}); save the CSV from the page of eventabs review")
-        raise InputError(message.format(path=path, error=error)) from None
-
-
-def _decoded(data: bytes) -> str:
-    """Decode what spreadsheets write: UTF-8, UTF-16 as "Unicode text", and the code page of Chinese Windows."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("gb18030")
+    raise fault(message, item=item.item, user=user, other=said)
 
 
 _MOST_REVIEWERS: Final = 2

@@ -13,11 +13,10 @@ from eventabs.interface_language import gettext as _
 from eventabs.measures import GROUPS, SHAPE_FIGURES, share
 from eventabs.quality import ComparedRun, Comparison, Side, UserPair
 from eventabs.views import words_and_figures as messages
-from eventabs.views.live_progress import NARROW
 from eventabs.views.output_streams import encode, one_line, picked, print_line
 from eventabs.views.quality import answer_fields, score_tables, shape_fields, shape_names
 from eventabs.views.report_page import colors_of, render_page
-from eventabs.views.sections import Section, beside, decimals, print_section
+from eventabs.views.sections import NARROW, Section, beside, decimals, print_section
 from eventabs.views.status_and_summary import event_text
 from eventabs.views.words_and_figures import count, money
 

@@ -7,7 +7,6 @@ from typing import get_args
 
 from rich import table as grid
 from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -349,21 +348,11 @@ def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
             titled.add(finding.section)
             print_line(console, titles[finding.section], style="bold")
         mark, style = _MARKS[finding.state]
-        name = names.get(finding.name, finding.name)
-        if not console.is_terminal:
-            print_line(console, f"  {mark} {name}: {finding.message}")
-            if finding.next_step:
-                print_line(console, f"    {_ARROW}{finding.next_step}")
-            return
-        row = grid.Table.grid(padding=(0, 1, 0, 0))
-        row.add_column(width=3, justify="right", style=style)
-        row.add_column(width=max(map(cell_len, names.values())))
-        row.add_column(overflow="fold")
-        said = Text(one_line(finding.message), style="dim" if finding.state == "skipped" else "")
-        row.add_row(mark, name, said)
+        said = one_line(f" {names.get(finding.name, finding.name)}: {finding.message}")
+        line = Text.assemble("  ", (mark, style), (said, "dim" if finding.state == "skipped" else ""))
+        console.print(line, soft_wrap=not console.is_terminal)
         if finding.next_step:
-            row.add_row("", "", Text(_ARROW + one_line(finding.next_step), style="cyan"))
-        console.print(row)
+            print_line(console, f"    {_ARROW}{finding.next_step}", style="cyan")
 
     waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
     with console.status(Text(waiting)) if console.is_terminal else nullcontext():

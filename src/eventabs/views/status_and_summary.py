@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import chain, groupby, islice, repeat
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,11 +25,11 @@ from eventabs.providers import kind_of
 from eventabs.runs import Note, Progress, Started, StateChanged, Summary
 from eventabs.store import RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
-from eventabs.views.live_progress import NARROW, ProgressPanel
+from eventabs.views.live_progress import ProgressPanel
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line, rounded
 from eventabs.views.quality import answer_fields
-from eventabs.views.sections import beside, drawn, labelled
-from eventabs.views.words_and_figures import count, duration, events, joined, journeys, listed, money, share
+from eventabs.views.sections import NARROW, beside, drawn, labelled
+from eventabs.views.words_and_figures import count, duration, events, joined, journeys, listed
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _STATUS_KEYS = (
@@ -163,18 +163,19 @@ def watch_status(
 
 def _picture(state: RunState) -> Group:
     endpoint = state.endpoint
-    panel = ProgressPanel(endpoint.currency)
-    panel.now = panel.counted_at = state.progress.seconds
-    panel.cooling_until = state.progress.seconds + state.cooling_seconds
-    panel.progress = state.progress
-    if state.status != "running":
-        panel.phase = ""
-    elif state.progress.users:
-        panel.phase = _("waiting for the first reply")
-    panel.ended = state.status == "completed"
-    panel.title = endpoint.title
-    if state.last_failure:
-        panel.trouble = messages.noted(state.last_failure)
+    phase = _("waiting for the first reply") if state.progress.users else _("reading the input")
+    seconds = state.progress.seconds
+    panel = ProgressPanel(
+        endpoint.currency,
+        now=seconds,
+        counted_at=seconds,
+        cooling_until=seconds + state.cooling_seconds,
+        title=endpoint.title,
+        phase=phase if state.status == "running" else "",
+        progress=state.progress,
+        trouble=messages.noted(state.last_failure) if state.last_failure else "",
+        ended=state.status == "completed",
+    )
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
     lines = (*_facts(state), *(messages.job_line(job) for job in state.jobs if job.is_out))
     return Group(Text(one_line(_run_headline(state)), style=style), panel, *map(Text, map(one_line, lines)))
@@ -279,15 +280,8 @@ def _figures(summary: Summary) -> Iterator[tuple[str, str]]:
         yield _("asked again"), again
     yield _("time"), duration(summary.seconds)
     if is_remote:
-        sent, received = count(summary.prompt_tokens), count(summary.completion_tokens)
-        yield _("tokens"), _("{prompt} in, {completion} out").format(prompt=sent, completion=received)
-        if summary.cached_tokens:
-            cached = _("{count} in").format(count=count(summary.cached_tokens))
-            yield _("cached"), listed((cached, share(summary.cached_tokens, summary.prompt_tokens)))
-        if summary.cost is not None:
-            yield _("cost"), money(summary.cost, summary.currency)
-        tiers = messages.tiers(summary, summary.tier_costs, summary.currency)
-        yield from zip(chain([_("of that")], repeat("")), tiers, strict=False)
+        for label, *facts in messages.spent(summary, summary.currency):
+            yield label, listed(facts)
     if summary.extension is not None:
         yield from messages.extension_rows(summary.extension, is_remote=is_remote)
     yield from _events(summary)

@@ -489,19 +489,22 @@ def progress_line(progress: runs.Progress, currency: str) -> str:
         listed((retries(progress.retries), *causes(progress.retry_causes))),
     ]
     if progress.tokens_per_second is not None:
-        parts.append(speed(progress.tokens_per_second))
+        parts.append(_speed(progress.tokens_per_second))
     if progress.cost is not None:
         parts.append(_("cost {cost}").format(cost=money(progress.cost, currency)))
     if progress.cost_projected is not None:
-        parts.append(_("of about {cost}").format(cost=money(progress.cost_projected, currency)))
+        parts.append(_of_about(progress.cost_projected, currency))
     parts += tiers(progress, progress.tier_costs, currency)
     if progress.eta_seconds:
         parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
     return joined(parts)
 
 
-def speed(tokens_per_second: float) -> str:
-    """Name the tokens that come in a second."""
+def _of_about(cost: float, currency: str) -> str:
+    return _("of about {cost}").format(cost=money(cost, currency))
+
+
+def _speed(tokens_per_second: float) -> str:
     return _("{count} tokens/s").format(count=average(tokens_per_second))
 
 
@@ -532,6 +535,23 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
             cost = costs.get(tier)
             template = _("tier {tier}: {calls}") if cost is None else _("tier {tier}: {calls}, {cost}")
             yield template.format(tier=one_line(tier), calls=calls, cost=money(cost or 0.0, currency))
+
+
+def spent(counts: runs.Progress | runs.Summary, currency: str) -> Iterator[tuple[str, ...]]:
+    """Yield what a run has used so far, a label with its facts: tokens, those of the cache, cost, and that of each tier."""
+    speed, projected = [], []
+    if isinstance(counts, runs.Progress):
+        speed = ["" if counts.tokens_per_second is None else _speed(counts.tokens_per_second)]
+        projected = ["" if counts.cost_projected is None else _of_about(counts.cost_projected, currency)]
+    received = _("{count} out").format(count=count(counts.completion_tokens))
+    yield _("tokens"), _("{count} in").format(count=count(counts.prompt_tokens)), received, *speed
+    if counts.cached_tokens:
+        cached = _("{count} in").format(count=count(counts.cached_tokens))
+        yield _("cached"), cached, share(counts.cached_tokens, counts.prompt_tokens)
+    if counts.cost is not None:
+        yield _("cost"), money(counts.cost, currency), *projected
+    for number, line in enumerate(tiers(counts, counts.tier_costs, currency)):
+        yield "" if number else _("of that"), line
 
 
 def tier_fields(counts: Counts, costs: Mapping[str, float | None]) -> dict[str, dict[str, float | None]]:
