@@ -408,13 +408,12 @@ _MOST_REVIEWERS: Final = 2
 
 
 class Judged(NamedTuple):
-    """Verdicts on some events of the sample. `type`: theirs, "" for all.
+    """Verdicts on some events of the sample.
 
     `skipped`: without a verdict, though one that came later in the random order has one. `precision` is of those with a
     verdict; for `at_least`, the exact one-sided 95 % bound, those skipped are wrong. Both are None where they mean nothing.
     """
 
-    type: str
     judged: int
     skipped: int
     right: int
@@ -442,8 +441,9 @@ class ReviewedDays(NamedTuple):
 
 
 class Reviewer(NamedTuple):
-    """What one person says of the random sample of events, that of journeys, and of the doubtful, which say nothing of all others. `left`: events of the sample after the last one with a verdict; `confused`: (type, type meant, how often).
+    """What one person says of the random sample of events, that of journeys, and of the doubtful, which say nothing of all others.
 
+    `left`: events of the sample after the last one with a verdict; `confused`: type, the one meant, how many events.
     `renamed`: rows whose user a spreadsheet has changed, such as by leading zeros.
     """
 
@@ -452,27 +452,22 @@ class Reviewer(NamedTuple):
     journeys: Judged
     doubtful: Judged
     left: int
-    by_type: tuple[Judged, ...]
-    days: ReviewedDays
-    confused: tuple[tuple[str, str, int], ...]
     renamed: int
-
-
-class Difference(NamedTuple):
-    """An event on which two reviewers differ."""
-
-    event: SampledEvent
-    first: str
-    second: str
+    by_type: list[dict[str, Any]]  # `type`, and the fields of Judged
+    reviewed_days: ReviewedDays
+    confused: list[dict[str, str | int]]
 
 
 class PairAgreement(NamedTuple):
-    """How far two reviewers agree on the events that both judged; `kappa` is None where it is not defined."""
+    """How far two reviewers agree on the events that both judged; `kappa` is None where it is not defined.
+
+    `differ`: where they do not, the event with the verdict of the `first` and of the `second`.
+    """
 
     judged: int
     same: int
     kappa: float | None
-    differ: tuple[Difference, ...]
+    differ: list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -522,7 +517,7 @@ def _reviewer(read: Verdicts) -> Reviewer:
     events = [event for event in drawn if event.item.startswith("E")]
     reached = _reached(events, read)
     types = Counter(event.type for event in reached)
-    whole = _judged("", reached, read)
+    whole = _judged(reached, read)
     journeys = _reached((event for event in drawn if event.item.startswith("J")), read)
     chosen = (event for event in read.review.events if event.doubts and not event.drawn)
     doubtful = [event for event in chosen if event.item in read.events]
@@ -533,16 +528,18 @@ def _reviewer(read: Verdicts) -> Reviewer:
         file=str(read.path),
         # types that are as frequent in the sample, and not in the run, say nothing of all events
         all=whole._replace(precision=None, at_least=None) if read.review.by else whole,
-        journeys=_judged("", journeys, read),
+        journeys=_judged(journeys, read),
         # a choice, not a sample: there is no figure of the others
-        doubtful=_judged("", doubtful, read)._replace(precision=None, at_least=None),
+        doubtful=_judged(doubtful, read)._replace(precision=None, at_least=None),
         left=len(events) - len(reached),
-        by_type=tuple(
-            _judged(name, [event for event in reached if event.type == name], read)
+        by_type=[
+            {"type": name, **_judged((event for event in reached if event.type == name), read)._asdict()}
             for name, _count in types.most_common()
-        ),
-        days=_reviewed_days(read),
-        confused=tuple((*types, count) for types, count in confused.most_common()),
+        ],
+        reviewed_days=_reviewed_days(read),
+        confused=[
+            {"type": kind, "meant": meant, "events": count} for (kind, meant), count in confused.most_common()
+        ],
         renamed=read.renamed,
     )
 
@@ -554,11 +551,10 @@ def _reached(events: Iterable[SampledEvent], read: Verdicts) -> list[SampledEven
     return in_order[: judged[-1] + 1] if judged else []
 
 
-def _judged(kind: str, events: Iterable[SampledEvent], read: Verdicts) -> Judged:
+def _judged(events: Iterable[SampledEvent], read: Verdicts) -> Judged:
     said = Counter(read.events.get(event.item, "") for event in events)
     judged = said.total() - said[""]
     return Judged(
-        type=kind,
         judged=judged,
         skipped=said[""],
         right=said["right"],
@@ -594,7 +590,10 @@ def _agreement(first: Verdicts, second: Verdicts) -> PairAgreement:
         event for event in first.review.events if event.item in first.events and event.item in second.events
     ]
     pairs = [(first.events[event.item], second.events[event.item]) for event in both]
-    differ = tuple(
-        Difference(event, *pair) for event, pair in zip(both, pairs, strict=True) if pair[0] != pair[1]
-    )
+    told = ("item", "user_id", "type", "start", "end")
+    differ = [
+        {name: getattr(event, name) for name in told} | {"first": one, "second": other}
+        for event, (one, other) in zip(both, pairs, strict=True)
+        if one != other
+    ]
     return PairAgreement(len(pairs), len(pairs) - len(differ), cohen_kappa(pairs), differ)

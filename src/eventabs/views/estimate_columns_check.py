@@ -5,8 +5,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import get_args
 
-from rich import table as grid
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.text import Text
 
@@ -268,13 +266,9 @@ def render_columns(console: Console, described: InputDescription) -> None:
             unused = _("Without a role: {columns}").format(columns=_listed(mapping.unused))
             print_line(console, unused, style="dim")
     if described.rows:
-        table = grid.Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=True)
-        table.add_column(_("Line"), justify="right", no_wrap=True)
-        table.add_column(_("In the file"), overflow="fold", ratio=3, max_width=100)
-        table.add_column(_("What it becomes"), overflow="fold", ratio=2)
-        for row in described.rows:
-            table.add_row(count(row.line), one_line(row.text), Text(one_line(row.becomes), style="bold"))
-        console.print("", table, sep="\n")
+        heads = _("Line"), _("In the file"), _("What it becomes")
+        lines = [(row.line, row.text, row.becomes) for row in described.rows]
+        console.print("", drawn(Table("", heads, lines, words=heads[1:])), sep="\n")
     if described.warnings:
         print_line(console, "")
     for warning in described.warnings:

@@ -67,7 +67,7 @@ def evaluation_json(evaluation: Evaluation) -> str:
             "unused": evaluation.unused,
             "figures": evaluation.scores.get("groups", {}) | evaluation.scores.get("spans", {}),
             **{kind: evaluation.scores.get(kind, {}) for kind in ("wholes", "journeys")},
-            "counts": {kind: dict(sums) for kind, sums in evaluation.totals.items()},
+            "counts": evaluation.totals,
             "shapes": {kind: shape_fields(shape) for kind, shape in evaluation.shapes.items()},
             "unit": evaluation.unit,
             "by_label": evaluation.by_label,

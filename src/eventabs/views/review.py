@@ -22,7 +22,6 @@ _MOST_DIFFERENT: Final = 10
 _DRAWN_KEYS: Final = (
     "review seed by events_in_run journeys_in_run days_in_run events_a_user_day drawn journeys doubtful days"
 )
-_REVIEWER_KEYS: Final = "journeys doubtful left renamed by_type reviewed_days confused"
 
 
 def render_review_page(sheet: Sheet) -> str:
@@ -94,7 +93,7 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
         return told | {"day": item.day}
     texts = picked("type start end summary", item) | {
         "category": messages.category(item.category),
-        "when": _when(item),
+        "when": _when(item.start, item.end),
     }
     return told | {
         **{name: shown(text) for name, text in texts.items()},
@@ -103,8 +102,8 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
     }
 
 
-def _when(event: SampledEvent) -> str:
-    start, end = event.start[:16].replace("T", " "), event.end[:16].replace("T", " ")
+def _when(start: str, end: str) -> str:
+    start, end = start[:16].replace("T", " "), end[:16].replace("T", " ")
     if start == end:
         return start
     # characters that are equal: the day, the year
@@ -124,25 +123,39 @@ def render_review(console: Console, result: ReviewResult) -> None:
         judged = messages.events(reviewer.all.judged)
         title = _("Review by {file}, {events}").format(file=one_line(reviewer.file), events=judged)
         types = [
-            (row.type, row.judged, row.precision, messages.at_least(row.at_least))
+            (row["type"], row["judged"], row["precision"], messages.at_least(row["at_least"]))
             for row in reviewer.by_type[:_MOST_TYPES]
         ]
         tables += [
             Table(title, ("", _("value"), bounds), list(_figures(reviewer, result))),
             Table(_("Type"), ("", _("events"), _("right"), bounds), types),
-            Table(_("Type"), ("", _("meant"), _("events")), reviewer.confused[:_MOST_DIFFERENT]),
+            Table(
+                _("Type"),
+                ("", _("meant"), _("events")),
+                [tuple(each.values()) for each in reviewer.confused[:_MOST_DIFFERENT]],
+            ),
         ]
     said, names = _verdicts(), (_("event"), _("first"), _("second"))
     differ = [
-        (event.item, f"{event.user_id} {_when(event)} {event.type}", said[first], said[second])
-        for event, first, second in (result.agreement.differ if result.agreement else ())[:_MOST_DIFFERENT]
+        (
+            each["item"],
+            f"{each['user_id']} {_when(each['start'], each['end'])} {each['type']}",
+            said[each["first"]],
+            said[each["second"]],
+        )
+        for each in (result.agreement.differ if result.agreement else ())[:_MOST_DIFFERENT]
     ]
     tables.append(Table(_("The two differ"), ("", *names), differ, words=names))
     print_section(console, Section(tables, list(_notes(result))))
 
 
 def _figures(reviewer: Reviewer, result: ReviewResult) -> Iterator[tuple[str, float | None, str]]:
-    whole, journeys, doubtful, days = reviewer.all, reviewer.journeys, reviewer.doubtful, reviewer.days
+    whole, journeys, doubtful, days = (
+        reviewer.all,
+        reviewer.journeys,
+        reviewer.doubtful,
+        reviewer.reviewed_days,
+    )
     if not result.review.by:
         yield _("right"), whole.precision, messages.at_least(whole.at_least)
     yield _("wrong type"), whole.wrong_type, ""
@@ -195,22 +208,10 @@ def review_json(result: ReviewResult) -> str:
     """Return the figures as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
     reviewers = []
     for reviewer in result.reviewers:
-        whole, journeys, doubtful = (
-            {key: value for key, value in judged._asdict().items() if key != "type"}
-            for judged in (reviewer.all, reviewer.journeys, reviewer.doubtful)
-        )
-        confused = [dict(zip(("type", "meant", "events"), each, strict=True)) for each in reviewer.confused]
-        fields: dict[str, Any] = {"journeys": journeys, "doubtful": doubtful, "reviewed_days": reviewer.days}
-        fields["confused"] = confused
-        reviewers.append(picked("file", reviewer) | whole | picked(_REVIEWER_KEYS, fields, reviewer))
-    agreement = result.agreement and result.agreement._asdict() | {
-        "differ": [
-            picked("item user_id type start first second", each, each.event)
-            for each in result.agreement.differ
-        ]
-    }
+        fields = reviewer._asdict()
+        reviewers.append(picked("file", fields) | fields.pop("all")._asdict() | fields)
     drawn = _drawn_fields(result.review)
-    return encode(drawn | {"out": result.out, "reviewers": reviewers, "agreement": agreement})
+    return encode(drawn | {"out": result.out, "reviewers": reviewers, "agreement": result.agreement})
 
 
 def _notes(result: ReviewResult) -> Iterator[str]:
@@ -223,7 +224,7 @@ def _notes(result: ReviewResult) -> Iterator[str]:
         message = _("The bound is exact for a random sample of any number of events; the run has {events}")
         yield message.format(events=count(review.events_in_run))
     for reviewer in result.reviewers:
-        file, days = one_line(reviewer.file), reviewer.days
+        file, days = one_line(reviewer.file), reviewer.reviewed_days
         if days.days:
             message = _("{file}: {real} happened on the days looked at ({days}), {missing} of them missing")
             real = messages.events(days.real)

@@ -101,7 +101,6 @@ def render_status(console: Console, state: RunState) -> None:
             lines.append(messages.cooling(state.cooling_seconds))
         if state.last_failure:
             lines.append(messages.noted(state.last_failure))
-        lines += [messages.job_line(job) for job in state.jobs if job.is_out]
         time = _("{time} in all") if state.status == "completed" else _("{time} so far")
         for line in (*lines, time.format(time=duration(state.progress.seconds))):
             print_line(console, line)
@@ -177,8 +176,9 @@ def _picture(state: RunState) -> Group:
         ended=state.status == "completed",
     )
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
-    lines = (*_facts(state), *(messages.job_line(job) for job in state.jobs if job.is_out))
-    return Group(Text(one_line(_run_headline(state)), style=style), panel, *map(Text, map(one_line, lines)))
+    return Group(
+        Text(one_line(_run_headline(state)), style=style), panel, *map(Text, map(one_line, _facts(state)))
+    )
 
 
 def _run_headline(state: RunState) -> str:
@@ -204,11 +204,12 @@ def _events(counts: Progress | Summary) -> list[tuple[str, str]]:
 
 
 def _facts(state: RunState) -> list[str]:
-    """Say what is known of events, users that were asked again, and failures, a line each."""
+    """Say what is known of events, users that were asked again, failures, and jobs, a line each."""
     lines = [_("{state}: {facts}").format(state=label, facts=said) for label, said in _events(state.progress)]
     if again := messages.asked_again(state.asked_again):
         lines.append(_("Asked again: {users}").format(users=again))
-    return lines + messages.failures(state.failures)
+    lines += messages.failures(state.failures)
+    return lines + [messages.job_line(job) for job in state.jobs if job.is_out]
 
 
 _WORDS_SHOWN, _WORD_SHOWN = 8, 40  # of actions, and characters of each: a goal is often rare
