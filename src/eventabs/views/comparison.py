@@ -16,7 +16,7 @@ from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_line
 from eventabs.views.quality import answer_fields, score_tables, shape_fields, shape_names
 from eventabs.views.report_page import colors_of, render_page
-from eventabs.views.sections import NARROW, Section, beside, decimals, print_section
+from eventabs.views.sections import Section, beside, decimals, print_section
 from eventabs.views.status_and_summary import event_text
 from eventabs.views.words_and_figures import count, money
 
@@ -224,16 +224,11 @@ class _Line(NamedTuple):
 def _print_user(console: Console, pair: UserPair) -> None:
     print_line(console, _user_line(pair), style="bold")
     lines = _lines(pair)
-    side_by_side = console.width >= NARROW
-    table = beside([_("behaviors"), *RUN_NAMES] if side_by_side else [""])
+    table = beside([_("behaviors"), *RUN_NAMES])
     for day, of_day in groupby(lines[:_MOST_LINES], key=lambda line: line.day):
         table.add_row("", Text(one_line(day), style="bold"))
         for line in of_day:
-            cells = [line.text, *line.events]
-            if not side_by_side:
-                told = zip(RUN_NAMES, line.events, strict=True)
-                cells = ["\n".join((line.text, *(f"  {name} {text}" for name, text in told if text)))]
-            table.add_row(DIFFERS if line.differs else "", *map(Text, cells))
+            table.add_row(DIFFERS if line.differs else "", *map(Text, (line.text, *line.events)))
     console.print(table)
     if (left_out := len(lines) - _MOST_LINES) > 0:
         print_line(console, _("{count} more rows; the page of --output has them").format(count=left_out))

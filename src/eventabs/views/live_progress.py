@@ -389,22 +389,19 @@ def event_name(kind: type) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
-class Observers:
+class Observers(ExitStack):
     """Passes facts on to several observers, `opening` notes after the start; enters and leaves their contexts."""
 
     def __init__(self, observers: Iterable[runs.Observer], *, opening: Iterable[runs.Note] = ()) -> None:
+        super().__init__()
         self._observers = tuple(observers)
         self._opening = tuple(opening)
-        self._entered = ExitStack()
 
     def __enter__(self) -> Self:
         for observer in self._observers:
             if isinstance(observer, AbstractContextManager):
-                self._entered.enter_context(observer)
+                self.enter_context(observer)
         return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._entered.close()
 
     def started(self, facts: runs.Started) -> None:
         """Pass it on."""

@@ -12,8 +12,6 @@ from eventabs.inspection import Table
 from eventabs.views.output_streams import one_line, print_line
 from eventabs.views.words_and_figures import count
 
-NARROW = 60  # columns of a terminal, below which nothing stands side by side
-
 
 class Section(NamedTuple):
     """What is to be said of a result: headlines, tables, and notes below them."""

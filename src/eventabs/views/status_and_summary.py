@@ -28,7 +28,7 @@ from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import ProgressPanel
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line, rounded
 from eventabs.views.quality import answer_fields
-from eventabs.views.sections import NARROW, beside, drawn, labelled
+from eventabs.views.sections import beside, drawn, labelled
 from eventabs.views.words_and_figures import count, duration, events, joined, journeys, listed
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -282,7 +282,7 @@ def _figures(summary: Summary) -> Iterator[tuple[str, str]]:
     yield _("time"), duration(summary.seconds)
     if is_remote:
         for label, *facts in messages.spent(summary, summary.currency):
-            yield label, listed(facts)
+            yield label, listed(filter(None, facts))
     if summary.extension is not None:
         yield from messages.extension_rows(summary.extension, is_remote=is_remote)
     yield from _events(summary)
@@ -366,20 +366,12 @@ def render_user(console: Console, view: UserView) -> None:
     print_line(console, _("{state}: {facts}").format(state=named, facts=listed(facts)), style="bold")
     for journey in view.journeys.values():
         print_line(console, f"> {journey_text(journey)}", style="cyan")
-    side_by_side = console.width >= NARROW  # else events follow the behaviors that they begin with
-    table = beside([""] * (1 + side_by_side))
+    table = beside(["", ""])
     for day, lines in groupby(view.lines, lambda line: line.day):
         table.add_row("", Text(one_line(day), style="bold"))
         for line in lines:
-            said = _of_event(view, line)
             text = Text(one_line(line.text), style="dim" if line.state == "minor" else "")
-            cells = _MARKS[line.state], text
-            if side_by_side:
-                table.add_row(*cells, said)
-            else:
-                table.add_row(*cells)
-                if line.begins:
-                    table.add_row("", Text.assemble("  ", said, style="cyan"))
+            table.add_row(_MARKS[line.state], text, _of_event(view, line))
     console.print(table)
     states = Counter(line.state for line in view.lines)
     for state, template in (

@@ -538,18 +538,17 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
 
 
 def spent(counts: runs.Progress | runs.Summary, currency: str) -> Iterator[tuple[str, ...]]:
-    """Yield what a run has used so far, a label with its facts: tokens, those of the cache, cost, and that of each tier."""
-    speed, projected = [], []
-    if isinstance(counts, runs.Progress):
-        speed = ["" if counts.tokens_per_second is None else _speed(counts.tokens_per_second)]
-        projected = ["" if counts.cost_projected is None else _of_about(counts.cost_projected, currency)]
+    """Yield what a run has used, a label with its facts, some "": tokens, those of the cache, cost, and that of each tier."""
+    speed, projected = (getattr(counts, name, None) for name in ("tokens_per_second", "cost_projected"))
     received = _("{count} out").format(count=count(counts.completion_tokens))
-    yield _("tokens"), _("{count} in").format(count=count(counts.prompt_tokens)), received, *speed
+    sent = _("{count} in").format(count=count(counts.prompt_tokens))
+    yield _("tokens"), sent, received, "" if speed is None else _speed(speed)
     if counts.cached_tokens:
         cached = _("{count} in").format(count=count(counts.cached_tokens))
-        yield _("cached"), cached, share(counts.cached_tokens, counts.prompt_tokens)
+        yield _("cached"), cached, share(counts.cached_tokens, counts.prompt_tokens), ""
     if counts.cost is not None:
-        yield _("cost"), money(counts.cost, currency), *projected
+        about = "" if projected is None else _of_about(projected, currency)
+        yield _("cost"), money(counts.cost, currency), about, ""
     for number, line in enumerate(tiers(counts, counts.tier_costs, currency)):
         yield "" if number else _("of that"), line
 
