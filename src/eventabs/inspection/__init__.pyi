@@ -4,9 +4,9 @@ from .report_facts import (
     Share as Share,
     Table as Table,
     UserFacts as UserFacts,
+    answer_fields as answer_fields,
     batch_tables as batch_tables,
     by_batch_users as by_batch_users,
-    by_position as by_position,
     open_report_facts as open_report_facts,
 )
 from .run_status import (

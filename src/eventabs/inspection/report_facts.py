@@ -90,6 +90,11 @@ def by_position(counts: Counts) -> list[BatchRow]:
     return [{"name": name, **thirds[name]} for name in sorted(thirds) if name]
 
 
+def answer_fields(counts: Counts) -> dict[str, list[BatchRow]]:
+    """Return what answers held as JSON has it."""
+    return {"by_batch_users": by_batch_users(counts), "by_position": by_position(counts)}
+
+
 def _least(band: str) -> int:
     return int(band.partition("-")[0])
 

@@ -19,7 +19,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.inspection import Line, RunState, StoredCall, Table, UserView, batch_tables
+from eventabs.inspection import Line, RunState, StoredCall, Table, UserView, answer_fields, batch_tables
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.providers import kind_of
 from eventabs.runs import Note, Progress, Started, StateChanged, Summary
@@ -27,7 +27,6 @@ from eventabs.store import RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import ProgressPanel
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line, rounded
-from eventabs.views.quality import answer_fields
 from eventabs.views.sections import beside, drawn, labelled
 from eventabs.views.words_and_figures import count, duration, events, joined, journeys, listed
 
