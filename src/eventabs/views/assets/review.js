@@ -223,6 +223,7 @@ function move(item, step) {
   byId("line" + cursor).scrollIntoView({ block: "nearest" });
 }
 
+const field = (value) => (/[",;\t\r\n]/.test(value) ? cell(value) : harmless(value));
 function csv() {
   const rows = [COLUMNS];
   for (const item of items) {
@@ -234,7 +235,7 @@ function csv() {
     rows.push([...id, item.day, "", "", "", said.days[item.item] ? "done" : "", "", ""]);
     for (const event of said.missing[item.item] || []) rows.push([...id, item.day, "", "", "", "missing", event.type, event.behaviors.map((number) => "b" + number).join(" ")]);
   }
-  return new Blob(["\ufeff", ...rows.map((row) => row.map(cell).join(",") + "\r\n")], { type: "text/csv" });
+  return new Blob(["\ufeff", ...rows.map((row) => row.map(field).join(",") + "\r\n")], { type: "text/csv" });
 }
 const keys = {
   ArrowLeft: () => turn(-1),
