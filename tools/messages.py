@@ -53,7 +53,7 @@ def extracted(package: Path) -> dict[MessageId, list[str]]:
     """Return the messages in the code of `package` with the files they stand in, in order."""
     found: dict[MessageId, set[str]] = {}
     for file, _line, words, _comments, _context in extract_from_dir(
-        package, method_map=[("**.py", "python"), ("**.j2", "jinja2")]
+        package, method_map=[("**.py", "python"), ("**.j2", "jinja2"), ("**.js", "javascript")]
     ):
         message: MessageId = words if isinstance(words, str) else tuple(words)
         found.setdefault(message, set()).add(f"eventabs/{file}")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from eventabs.inspection.report_facts import open_report_facts
-from eventabs.inspection.run_status import TokenUse, asked_parts, inspect_run, stored_call, token_use
+from eventabs.inspection.run_status import StoredCall, TokenUse, inspect_run
+from eventabs.shared_records import Part
 from eventabs.store.ledger import Ledger
 from report_kit import make_run
 
@@ -14,11 +15,11 @@ from report_kit import make_run
 def test_the_headline_counts_what_the_ledger_holds(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
-        assert (facts.counts.users, facts.counts.done, facts.counts.failed) == (3, 1, 1)
-        assert (facts.counts.events, facts.counts.journeys, facts.counts.minor) == (2, 1, 1)
-        assert (facts.counts.calls, facts.counts.retries) == (2, 4)
-        assert facts.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
-        assert facts.endpoint[:3] == ("openai", "deepseek-chat", "api.example.com")
+        assert (facts.run.progress.users, facts.run.progress.done, facts.run.progress.failed) == (3, 1, 1)
+        assert (facts.run.progress.events, facts.run.progress.journeys, facts.run.progress.minor) == (2, 1, 1)
+        assert (facts.run.progress.calls, facts.run.progress.retries) == (2, 4)
+        assert facts.run.progress.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
+        assert facts.run.endpoint[:3] == ("openai", "deepseek-chat", "api.example.com")
         assert facts.inputs == ("behaviors.csv",)
 
 
@@ -28,7 +29,7 @@ def test_the_time_is_that_of_status_however_long_a_run_stood_still(tmp_path: Pat
         ledger.set_meta({"progress": {"seconds": 18.3}})
     state = inspect_run(tmp_path, now=lambda: 5_000.0)
     with open_report_facts(tmp_path) as facts:
-        assert facts.seconds == state.progress.seconds == 18.3
+        assert facts.run.progress.seconds == state.progress.seconds == 18.3
 
 
 def test_every_user_is_told_in_order_of_the_ids_with_log_and_events(tmp_path: Path) -> None:
@@ -47,25 +48,24 @@ def test_every_user_is_told_in_order_of_the_ids_with_log_and_events(tmp_path: Pa
     assert {len(each.log.behaviors) for each in logs} == {3}
 
 
-def test_a_call_has_its_tokens_its_cost_and_how_it_ended(tmp_path: Path) -> None:
+def test_a_call_has_its_tokens_and_how_it_ended(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
         answered, failed = facts.calls
     assert (answered.id, answered.status, answered.finish_reason) == (1, "read", "length")
     assert (answered.cached_tokens, answered.reasoning_tokens) == (50, 20)
-    assert answered.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
-    assert (failed.id, failed.status, failed.cost) == (2, "failed", 0)
+    assert (failed.id, failed.status, failed.prompt_tokens) == (2, "failed", 0)
 
 
 def test_a_call_has_its_texts_and_what_it_brought_each_user(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
-        assert [(part.alias, part.user_id, part.outcome) for part in asked_parts(facts.ledger, 1)] == [
-            ("U1", "ann", "usable"),
-            ("U2", "bob", "cut"),
-        ]
-        assert [part.outcome for part in asked_parts(facts.ledger, 2)] == [""]
-        text, broken = stored_call(facts.ledger, 1), stored_call(facts.ledger, 2)
+        text, broken = facts.calls
+    assert [(alias, part.user_id, text.brought[alias]) for alias, part in text.asked.items()] == [
+        ("U1", "ann", "usable"),
+        ("U2", "bob", "cut"),
+    ]
+    assert (len(broken.asked), broken.brought) == (1, {})
     assert [message["content"] for message in text.messages] == ["extract", "ann\nbob"]
     assert text.reply == "<think>hm</think>## U1\n10:0"
     assert (broken.reply, broken.error) == ("", "HTTP 503")
@@ -108,21 +108,30 @@ def test_a_call_tells_when_it_was_sent_and_ended_and_whom_it_served(tmp_path: Pa
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
         answered, failed = facts.calls
-    assert (answered.users, answered.usable, answered.sent_at, answered.seconds) == (2, 1, 1_000.0, 2.0)
+    assert (len(answered.asked), answered.usable, answered.sent_at, answered.seconds) == (2, 1, 1_000.0, 2.0)
     assert answered.ended_at is not None
     assert answered.ended_at > answered.sent_at
     assert (failed.usable, failed.seconds) == (0, None)
 
 
+def _use(path: Path) -> TokenUse:
+    with open_report_facts(path) as facts:
+        return next(facts.calls).use(len)
+
+
 def test_the_tokens_of_a_call_are_split_without_a_rest() -> None:
-    use = token_use(prompt=1_000, completion=400, reasoning=100, instructions_share=0.2, usable_share=0.75)
-    assert use == TokenUse(150, 600, 75, 225, 350)
-    assert sum(use) == 1_400
+    usable = {"U1": "usable", "U2": "usable", "U3": "usable", "U4": "cut"}
+    asked = dict.fromkeys(usable, Part("u", 0, 1))
+    call = StoredCall(
+        1, asked, usable, ({"role": "system", "content": "x" * 20},), "", "", "read", 0.0, 1.0, 1.0, 1, None, None,
+        100, 1_000, 400, 0, 100, None,
+    )  # fmt: skip
+    assert call.use(len) == TokenUse(150, 600, 75, 225, 350)
+    assert sum(call.use(len)) == 1_400
 
 
 def test_reasoning_inside_the_reply_is_told_by_its_characters(tmp_path: Path) -> None:
     make_run(tmp_path, reply="<think>" + "x" * 93 + "</think>" + "y" * 108)
-    with open_report_facts(tmp_path) as facts:
-        use = facts.calls[0].use
+    use = _use(tmp_path)
     assert use.reasoning == 10  # 20 tokens that the endpoint counted, for the half that was of use
     assert use.answers == 30

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.inspection.run_status import stored_calls, view_user
+from eventabs.inspection.run_status import calls_of, view_user
 from eventabs.shared_records import Behavior, Event, Journey, Part, UserLog
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import UserRow, failure_reasons, user_rows, user_states
@@ -96,8 +96,8 @@ def test_an_unknown_user_is_a_usage_error(ledger: Ledger) -> None:
 def test_stored_calls_are_those_the_user_was_part_of(ledger: Ledger) -> None:
     _answered(ledger, "a", event_of(Part("a", 0, 2)))
     _answered(ledger, "b", event_of(Part("b", 0, 2)))
-    assert [call.id for call in stored_calls(ledger, "c")] == [1, 2]
-    (call,) = stored_calls(ledger, "b")
+    assert [call.id for call in calls_of(ledger, "c")] == [1, 2]
+    (call,) = calls_of(ledger, "b")
     assert (call.asked, call.reply, call.status) == ({"U1": Part("b", 0, 2)}, "## U1\n[x]", "read")
     assert call.messages[0]["content"] == "extract"
 
@@ -108,8 +108,8 @@ def test_calls_that_brought_no_answer_are_stored_calls_too(ledger: Ledger) -> No
             number = opened(ledger, make_log("b"), at=5.0)
         ledger.fail_call(number, "HTTP 503", [])
         ledger.store_reply(number - 1, answer())
-    assert [call.status for call in stored_calls(ledger, "b")] == ["sent", "answered", "failed"]
-    assert list(stored_calls(ledger, "a")) == []
+    assert [call.status for call in calls_of(ledger, "b")] == ["sent", "answered", "failed"]
+    assert list(calls_of(ledger, "a")) == []
 
 
 def _steps(ledger: Ledger, look: Callable[[], object]) -> int:
@@ -130,7 +130,7 @@ def _steps(ledger: Ledger, look: Callable[[], object]) -> int:
 def test_looking_at_a_user_or_a_page_does_not_go_through_all_others(ledger: Ledger) -> None:
     looks: list[Callable[[], object]] = [
         lambda: view_user(ledger, "a", Path("run")),
-        lambda: list(stored_calls(ledger, "a")),
+        lambda: list(calls_of(ledger, "a")),
         lambda: user_rows(ledger, most=2),
         lambda: user_rows(ledger, "done", most=2),
         lambda: failure_reasons(ledger),

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from eventabs.errors_and_exit_codes import RunDirectoryError, StorageError
 from eventabs.inspection.report_facts import open_report_facts
-from eventabs.inspection.run_status import inspect_run, stored_calls, view_user
+from eventabs.inspection.run_status import calls_of, inspect_run, view_user
 from eventabs.runs.start_resume_reparse import reparse
 from eventabs.store.ledger import Ledger, damage_reported
 from eventabs.store.ledger_queries import user_row, user_states
@@ -52,7 +52,7 @@ def look(place: Place) -> None:
 def show(place: Place) -> None:
     with Ledger.watch(place.out / "ledger.sqlite") as ledger:
         view_user(ledger, "user_0000", Path("run"))
-        render_calls(Console(file=StringIO()), stored_calls(ledger, "user_0000"))
+        render_calls(Console(file=StringIO()), calls_of(ledger, "user_0000"))
 
 
 def report(place: Place) -> None:

@@ -131,8 +131,8 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
     assert state.progress.user_days == USERS, "each has its day"
     assert sum(row["asked"] for row in by_batch_users(state.progress)) == USERS
     with open_report_facts(Path("m")) as facts:
-        assert facts.counts.event_counts == whole.progress.event_counts
-        assert facts.counts.answers == state.progress.answers
+        assert facts.run.progress.event_counts == whole.progress.event_counts
+        assert facts.run.progress.answers == state.progress.answers
     assert [each.shard for each in state.shards] == ["0/4", "1/4", "2/4", "3/4"]
     labels = ["evaluate", "--gold", "day.eventabs"]
     for command in (["show", "--limit", "7", "--offset", "9"], ["show", "--state", "done"], labels):
@@ -144,9 +144,9 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
     export_events(Path("day.eventabs"), "csv", "whole.csv")
     assert Path("m.csv").read_bytes() == Path("whole.csv").read_bytes()
     comparison = compare(Path("m"), Path("day.eventabs"))
-    assert (comparison.users, comparison.same_input, comparison.settings) == (USERS, True, ())
+    assert (comparison.users, comparison.same_input, comparison.settings) == (USERS, True, [])
     assert comparison.scores["groups"]["exact_f1"].value == 1.0
-    assert comparison.first.settings == comparison.second.settings == 1
+    assert comparison.a.settings == comparison.b.settings == 1
     assert list(eventabs.read_events("m")) == list(eventabs.read_events("day.eventabs"))
 
 
@@ -154,8 +154,8 @@ def test_a_report_holds_the_calls_and_users_of_all_shards(folder: Path) -> None:
     merge(shards(), "m")
     with open_report_facts(Path("m")) as facts:
         users = [user.row.user_id for user in facts.users]
-        calls = len(facts.calls)
-        assert facts.counts.events == len(eventabs.read_events("m"))
+        calls = len(list(facts.calls))
+        assert facts.run.progress.events == len(eventabs.read_events("m"))
     assert sorted(users) == sorted(f"用户{n}" for n in range(USERS))
     assert calls == sum(checkpoint(path)["usage"]["calls"] for path in shards()) > COUNT - 1
     assert cli("report", "m")[0] == 0

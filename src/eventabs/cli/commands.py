@@ -433,11 +433,11 @@ def show(
             return
         view = inspection.view_user(ledger, user_id, checkpoint)
         if look.json:
-            print_json(views.user_json(view, inspection.stored_calls(ledger, user_id) if raw else None))
+            print_json(views.user_json(view, inspection.calls_of(ledger, user_id) if raw else None))
             return
         views.render_user(console, view)
         if raw:
-            views.render_calls(console, inspection.stored_calls(ledger, user_id))
+            views.render_calls(console, inspection.calls_of(ledger, user_id))
 
 
 @command(help=_("Make one HTML file to show: timelines, events, users, calls, and how the run went."))
@@ -450,7 +450,7 @@ def report(
     signals.interrupt()
     path = output or store.RunDirectory.find(checkpoint).path / views.NAME
     with inspection.open_report_facts(checkpoint) as facts:
-        choose_language(facts.language)
+        choose_language(facts.run.language)
         page = views.render_report(facts)
     views.write_report(page.chunks, path)
     for note in page.notes:

@@ -134,7 +134,7 @@ def _asked(
     """Ask what a plan has left, once that is confirmed; return how it ended, None where nothing was left."""
     if not plan.is_open:
         return None
-    _confirm(views.announcement(plan), flags, is_free=not plan.model, yes=yes, quiet=shown.quiet)
+    _confirm(views.announcement(plan), flags, is_free=not plan.endpoint.model, yes=yes, quiet=shown.quiet)
     summary = finished(lambda stop: quality.aask(plan, confirmed=yes, observer=watching(shown), stop=stop))
     if summary.status != "completed":
         line = _("Go on with the same command: what is answered is not asked again")

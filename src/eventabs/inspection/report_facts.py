@@ -10,8 +10,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from eventabs import store
-from eventabs.inspection import run_status
-from eventabs.inspection.run_status import CallFacts, Cost, Endpoint
+from eventabs.inspection.run_status import RunState, StoredCall, compactor_of, state_of, stored_calls
 from eventabs.interface_language import gettext as _
 from eventabs.prompts import Compactor
 from eventabs.shared_records import Counts, UserLog, ratio
@@ -89,6 +88,11 @@ def by_position(counts: Counts) -> list[BatchRow]:
     """Sum up answers by the third of the batch, `1` to `3`, in which the user stood."""
     thirds: dict[str, dict[str, int]] = store.summed(list(counts.answers.values()))
     return [{"name": name, **thirds[name]} for name in sorted(thirds) if name]
+
+
+def answer_fields(counts: Counts) -> dict[str, list[BatchRow]]:
+    """Return what answers held as JSON has it."""
+    return {"by_batch_users": by_batch_users(counts), "by_position": by_position(counts)}
 
 
 def _least(band: str) -> int:
@@ -217,57 +221,42 @@ class LogFacts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """A run as its ledger has it."""
+    """A run as its ledger has it. Users and calls are in order of their ids, and can be read once."""
 
-    status: str
-    created_at: str
+    run: RunState
     inputs: tuple[str, ...]
-    endpoint: Endpoint
-    counts: Counts
-    limited_of: int  # users of the input, of whom --limit left some out
-    cost: float | None
-    seconds: float  # that the run has been worked on, without pauses
     timezone: str  # of the settings, "" for the times of the export
-    calls: tuple[CallFacts, ...]
+    tokenizer: str
+    calls: Iterator[StoredCall]
     retries: tuple[Retry, ...]
     failures: tuple[FailureFacts, ...]  # those that made users fail first
     call_errors: tuple[tuple[str, int], ...]  # what ended calls without an answer, the most frequent first
-    users: Iterator[UserFacts]  # in order of user id; can be read once
+    users: Iterator[UserFacts]
     log: Callable[[str], LogFacts]  # of a user, by its id
     files: tuple[str, ...]  # names of the input's files, by the number that behaviors have
     logged_bytes: int  # of all logs as they are stored
     ledger: Ledger
     goal: str  # the category that paths lead to
-    profile_columns: tuple[
-        list[str], list[str]
-    ]  # those of the settings, and those of the file that were not taken
+    # those of the settings, and those of the file that were not taken
+    profile_columns: tuple[list[str], list[str]]
     quality: Callable[[], tuple[Table, ...]]  # in the language of the moment
-    language: str  # the `lang` setting of the run
 
 
 @contextmanager
 def open_report_facts(named: Path) -> Iterator[ReportFacts]:
     """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
     directory = RunDirectory.find(named)
+    in_use = directory.in_use()
     with Ledger.watch(directory.ledger) as ledger:
-        meta = ledger.meta()
+        meta, run = ledger.meta(), state_of(directory, ledger, in_use=in_use)
         settings = store.settings_in_force(meta)
-        endpoint = run_status.endpoint_of(settings["llm"])
-        counted = store.count_all(ledger)
-        # where no model was called there is no cost
-        cost: Cost = endpoint.price.cost if endpoint.model else lambda *_tokens: None
         ((logged_bytes,),) = ledger.rows(_LOGGED)
         yield ReportFacts(
-            status=meta.get("status", "running"),
-            created_at=meta["created_at"],
+            run=run,
             inputs=tuple(Path(path).name for path in meta["paths"]),
-            endpoint=endpoint,
-            counts=counted,
-            limited_of=store.limited_of(meta),
-            cost=endpoint.price.total(counted) if endpoint.model else None,
-            seconds=run_status.kept_progress(meta).seconds,
             timezone=settings.get("input", {}).get("timezone", ""),
-            calls=tuple(run_status.call_facts(ledger, settings["prompt"]["tokenizer"], cost)),
+            tokenizer=settings["prompt"]["tokenizer"],
+            calls=stored_calls(ledger),
             retries=tuple(store.stored_retries(ledger)),
             failures=tuple(
                 FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
@@ -276,7 +265,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             users=(
                 UserFacts(row, *store.made_of(ledger, row.user_id)) for row in store.all_user_rows(ledger)
             ),
-            log=partial(_log, ledger, run_status.compactor_of(meta)),
+            log=partial(_log, ledger, compactor_of(meta)),
             files=tuple(Path(name).name for name in meta["files"]),
             logged_bytes=logged_bytes,
             ledger=ledger,
@@ -285,8 +274,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
                 list(settings.get("profiles", {}).get("columns", ())),
                 meta.get("input", {}).get("profile_left", []),
             ),
-            quality=lambda: tuple(quality_tables(directory, counted)),
-            language=settings["lang"],
+            quality=lambda: tuple(quality_tables(directory, run.progress)),
         )
 
 

@@ -1,21 +1,20 @@
 """A run read from its ledger, without the lock: its state, its calls, and one user with behaviors and events."""
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from eventabs import store
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.interface_language import Language, gettext as _
-from eventabs.prompts import Compactor, TokenCounter
+from eventabs.prompts import Compactor
 from eventabs.providers import Price, kind_of
 from eventabs.replies import without_reasoning
 from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
-from eventabs.shared_records import Counts, Message, Shard
+from eventabs.shared_records import Counts, Message, Part, Shard
 from eventabs.store import Job, Ledger, RunDirectory, ShardState, Status, UserRow
 
 _RECENT_CALLS = 50  # the last failure is among them
@@ -29,6 +28,11 @@ class Endpoint(NamedTuple):
     host: str
     price: Price
     currency: str
+
+    @property
+    def title(self) -> str:
+        """The model and where it is, or the provider where no model is called."""
+        return f"{self.model} @ {self.host}" if self.model else self.provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,11 @@ class RunState:
 
 
 def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
-    """Return the endpoint that the stored `llm` settings name."""
-    kind = kind_of(llm["provider"], model=llm["model"])
-    model, host = (llm["model"], store.host_of(llm["base_url"])) if kind.is_remote else ("", "")
-    return Endpoint(kind.name, model, host, Price(**llm["price"]), llm["price"]["currency"])
+    """Return the endpoint that the stored `llm` settings name; where no model is called nothing has a price."""
+    kind, currency = kind_of(llm["provider"], model=llm["model"]), llm["price"]["currency"]
+    if not kind.is_remote:
+        return Endpoint(kind.name, "", "", Price(), currency)
+    return Endpoint(kind.name, llm["model"], store.host_of(llm["base_url"]), Price(**llm["price"]), currency)
 
 
 def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
@@ -71,48 +76,53 @@ def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
     directory = RunDirectory.find(named)
     in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
     with Ledger.watch(directory.ledger) as ledger:
-        facts, at = ledger.meta(), now()
-        saved = facts.get("status")
-        status: Status = saved if saved in ("interrupted", "stopped", "waiting", "completed") else "killed"
-        if in_use and "shards" not in facts:
-            status = "running"
-        endpoint = endpoint_of(facts["settings"]["llm"])
-        began_at = facts.get("began_at", 0.0)
-        running = status == "running"
-        if shards := store.shard_states(directory, facts):
-            endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))
-        return RunState(
-            status=status,
-            run_id=facts["run_id"],
-            out=str(directory.path),
-            created_at=facts["created_at"],
-            endpoint=endpoint,
-            progress=_progress(ledger, facts, endpoint.price, at if running else None),
-            failures=store.failure_reasons(ledger),
-            asked_again=store.asked_again(ledger),
-            last_failure=None if status == "completed" else _last_failure(ledger, began_at, running=running),
-            language=facts["settings"]["lang"],
-            bad_answer=store.bad_answer(ledger) if status == "stopped" else "",
-            cooling_seconds=max(0.0, store.cooling_until(ledger, began_at) - at) if running else 0.0,
-            jobs=tuple(store.stored_jobs(ledger)),
-            shards=shards,
-            missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
-            merged_at=facts.get("merged_at", ""),
-            limited_of=store.limited_of(facts),
-        )
+        return state_of(directory, ledger, in_use=in_use, at=now())
 
 
-def kept_progress(facts: Mapping[str, Any]) -> Progress:
-    """Return the counts that the run kept last; one that was killed at once kept none."""
-    kept = facts.get("progress", {})
-    return Progress(**{field.name: kept[field.name] for field in fields(Progress) if field.name in kept})
+def state_of(
+    directory: RunDirectory, ledger: Ledger, *, in_use: bool = False, at: float | None = None
+) -> RunState:
+    """Return the state of a run `at` a moment, in seconds since 1970, as it shows itself then; without, as its ledger counts it."""
+    facts = ledger.meta()
+    saved = facts.get("status")
+    status: Status = saved if saved in ("interrupted", "stopped", "waiting", "completed") else "killed"
+    if in_use and "shards" not in facts:
+        status = "running"
+    endpoint = endpoint_of(facts["settings"]["llm"])
+    began_at = facts.get("began_at", 0.0)
+    seen_at = at if status == "running" else None
+    cooling = store.cooling_until(ledger, began_at) - seen_at if seen_at is not None else 0.0
+    if shards := store.shard_states(directory, facts):
+        endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))
+    return RunState(
+        status=status,
+        run_id=facts["run_id"],
+        out=str(directory.path),
+        created_at=facts["created_at"],
+        endpoint=endpoint,
+        progress=_progress(ledger, facts, endpoint.price, seen_at),
+        failures=store.failure_reasons(ledger),
+        asked_again=store.asked_again(ledger),
+        last_failure=None
+        if status == "completed"
+        else _last_failure(ledger, began_at, running=status == "running"),
+        language=facts["settings"]["lang"],
+        bad_answer=store.bad_answer(ledger) if status == "stopped" else "",
+        cooling_seconds=max(0.0, cooling),
+        jobs=tuple(store.stored_jobs(ledger)),
+        shards=shards,
+        missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
+        merged_at=facts.get("merged_at", ""),
+        limited_of=store.limited_of(facts),
+    )
 
 
 def _progress(ledger: Ledger, facts: Mapping[str, Any], price: Price, now: float | None) -> Progress:
     """Return what the run itself shows `now`, so that no two screens contradict each other; at rest what the ledger counts."""
-    kept = kept_progress(facts)
+    stored = facts.get("progress", {})  # a run that was killed at once kept none
+    kept = Progress(**{each.name: stored[each.name] for each in fields(Progress) if each.name in stored})
     if now is not None:
-        since = max(0.0, now - facts["progress"]["at"]) if facts.get("status") == "running" else 0.0
+        since = max(0.0, now - stored["at"]) if facts.get("status") == "running" else 0.0
         eta = None if kept.eta_seconds is None else max(0.0, kept.eta_seconds - since)
         return replace(kept, seconds=kept.seconds + since, eta_seconds=eta)
     counts = store.count_all(ledger)  # a killed process may have kept less
@@ -145,18 +155,6 @@ def _last_failure(
     return None
 
 
-_CALLS = """
-    SELECT id, users, messages, input_tokens, reply, reasoning, coalesce(reasoning_tokens, 0), sent_at, ended_at,
-        seconds, prompt_tokens, completion_tokens, cached_tokens, coalesce(tier, ''), attempt, status,
-        coalesce(finish_reason, ''),
-        (SELECT count(*) FROM outcomes WHERE outcomes.call_id = calls.id AND outcomes.reason IS NULL)
-    FROM calls ORDER BY sent_at, id
-"""
-_OUTCOMES = "SELECT user_id, first, reason FROM outcomes WHERE call_id = ?"
-
-Cost = Callable[[int, int, int, str], float | None]  # of tokens in, out and cached, at a tier
-
-
 class TokenUse(NamedTuple):
     """Where the tokens of a call went. `wasted`: the share of users that got nothing usable from it."""
 
@@ -165,99 +163,6 @@ class TokenUse(NamedTuple):
     reasoning: float = 0.0
     answers: float = 0.0
     wasted: float = 0.0
-
-
-class CallFacts(NamedTuple):
-    """One call. Times are seconds since 1970; `ended_at` is None for a call that was lost in flight.
-
-    `seconds` is how long its last try took, so the time before that went into waits and earlier tries.
-    `reasoning_tokens` are those that the endpoint counted, `cost` is None where a price is missing.
-    """
-
-    id: int
-    users: int
-    cost: float | None
-    use: TokenUse
-    reasoning_tokens: int
-    sent_at: float
-    ended_at: float | None
-    seconds: float | None
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    tier: str  # that served it, "" for the ordinary one
-    attempt: int
-    status: str
-    finish_reason: str
-    usable: int
-
-
-def call_facts(ledger: Ledger, tokenizer: str, cost: Cost) -> Iterator[CallFacts]:
-    """Yield all calls in the order in which they were sent."""
-    # most calls have the instructions of the last one
-    count = lru_cache(maxsize=1)(TokenCounter(tokenizer).count)
-    for call_id, parts, messages, tokens, reply, thoughts, reasoning, *facts in ledger.rows(_CALLS):
-        _sent_at, _ended_at, _seconds, prompt, completion, cached, tier, *_ending, usable = facts
-        sent = store.unpack_messages(messages)
-        instructions = "".join(message["content"] for message in sent if message["role"] == "system")
-        asked = len(store.unpack_parts(parts))
-        use = token_use(
-            prompt=prompt,
-            completion=completion,
-            reasoning=reasoning or completion * _thought_share(reply, thoughts),
-            instructions_share=count(instructions) / tokens if tokens and prompt else 0.0,
-            usable_share=usable / asked if asked else 0.0,
-        )
-        price = cost(prompt, completion, cached, tier)
-        yield CallFacts._make((call_id, asked, price, use, reasoning, *facts))
-
-
-def token_use(
-    *, prompt: int, completion: int, reasoning: float, instructions_share: float, usable_share: float
-) -> TokenUse:
-    """Split the tokens of a call by what they were for; the parts add up to all of them."""
-    instructions = min(prompt, prompt * instructions_share)
-    thought = min(completion, reasoning)
-    return TokenUse(
-        instructions * usable_share,
-        (prompt - instructions) * usable_share,
-        thought * usable_share,
-        (completion - thought) * usable_share,
-        (prompt + completion) * (1 - usable_share),
-    )
-
-
-def _thought_share(reply: bytes | None, thoughts: bytes | None) -> float:
-    """Return the share of reasoning in a completion, by characters, where the endpoint does not count it."""
-    text = store.unpack_text(reply)
-    total = len(text) + len(store.unpack_text(thoughts))
-    return (total - len(without_reasoning(text).text)) / total if total else 0.0
-
-
-class AskedPart(NamedTuple):
-    """A user in a call, by its alias there. `outcome`: "usable", why it was not, or "" where no reply was read."""
-
-    alias: str
-    user_id: str
-    first: int  # index of its first behavior
-    last: int
-    outcome: str
-
-
-def asked_parts(ledger: Ledger, call_id: int) -> tuple[AskedPart, ...]:
-    """Return the users of a call with what it brought each."""
-    ((parts,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
-    outcomes = {(user, first): reason or "usable" for user, first, reason in ledger.rows(_OUTCOMES, call_id)}
-    return tuple(
-        AskedPart(alias, *part, outcomes.get((part.user_id, part.first), ""))
-        for alias, part in store.unpack_parts(parts).items()
-    )
-
-
-_STORED = (
-    "SELECT id, users, messages, reasoning, reply, status, sent_at, seconds, finish_reason, prompt_tokens,"
-    " completion_tokens, cached_tokens, error FROM calls WHERE id"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,21 +182,58 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A call as the ledger has it. `asked`: parts by alias, those of the user whose calls are read, each with its first and last behavior."""
+    """A call as the ledger has it. `asked`: parts by alias, each with its first and last behavior; `brought`: "usable", or why it was not.
+
+    Times are seconds since 1970; `ended_at` is None for a call that was lost in flight. `seconds` is how long its last try took, so the
+    time before that went into waits and earlier tries. `input_tokens` were counted here, the others by the endpoint.
+    """
 
     id: int
-    asked: dict[str, tuple[str, int, int]]
+    asked: dict[str, Part]
+    brought: dict[str, str]  # by alias; empty where no reply was read
     messages: tuple[Message, ...]
     reasoning: str
     reply: str
     status: str
     sent_at: float
+    ended_at: float | None
     seconds: float | None
+    attempt: int
     finish_reason: str | None
+    tier: str | None  # that served it, None for the ordinary one
+    input_tokens: int
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
+    reasoning_tokens: int
     error: str | None
+
+    @property
+    def usable(self) -> int:
+        """How many of its users got something from it."""
+        return list(self.brought.values()).count("usable")
+
+    def use(self, count: Callable[[str], int]) -> TokenUse:
+        """Split its tokens by what they were for; the parts add up to all of them. `count`: tokens of a text."""
+        prompt, completion = self.prompt_tokens, self.completion_tokens
+        told = "".join(message["content"] for message in self.messages if message["role"] == "system")
+        share = count(told) / self.input_tokens if self.input_tokens and prompt else 0.0
+        instructions = min(prompt, prompt * share)
+        thought = min(completion, self.reasoning_tokens or completion * self._thought_share)
+        usable = self.usable / len(self.asked) if self.asked else 0.0
+        return TokenUse(
+            instructions * usable,
+            (prompt - instructions) * usable,
+            thought * usable,
+            (completion - thought) * usable,
+            (prompt + completion) * (1 - usable),
+        )
+
+    @property
+    def _thought_share(self) -> float:
+        """The share of reasoning in the completion, by characters, where the endpoint does not count it."""
+        total = len(self.reply) + len(self.reasoning)
+        return (total - len(without_reasoning(self.reply).text)) / total if total else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,26 +275,26 @@ def view_user(ledger: Ledger, user_id: str, named: Path) -> UserView:
     return UserView(row, log.profile, tuple(lines), events, journeys)
 
 
-def stored_calls(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
-    """Yield the calls that a user was part of, in order."""
-    of_user = f"{_STORED} IN (SELECT call_id FROM user_calls WHERE user_id = ?) ORDER BY id"
-    for row in ledger.rows(of_user, user_id):
-        call = _stored(row)
-        asked = {alias: part for alias, part in call.asked.items() if part[0] == user_id}
-        yield replace(call, asked=asked)
+def calls_of(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
+    """Yield the calls that a user was part of, in order; `asked` has only its own parts."""
+    of_user = "id IN (SELECT call_id FROM user_calls WHERE user_id = ?)"
+    for call in stored_calls(ledger, of_user, user_id):
+        asked = {alias: part for alias, part in call.asked.items() if part.user_id == user_id}
+        brought = {alias: outcome for alias, outcome in call.brought.items() if alias in asked}
+        yield replace(call, asked=asked, brought=brought)
 
 
-def stored_call(ledger: Ledger, call_id: int) -> StoredCall:
-    """Return a call with its texts and all its parts."""
-    (row,) = ledger.rows(f"{_STORED} = ?", call_id)
-    return _stored(row)
-
-
-def _stored(row: Sequence[Any]) -> StoredCall:
-    call_id, parts, messages, reasoning, reply, *facts = row
-    asked = {alias: (*part,) for alias, part in store.unpack_parts(parts).items()}
-    texts = store.unpack_messages(messages), store.unpack_text(reasoning), store.unpack_text(reply)
-    return StoredCall(call_id, asked, *texts, *facts)
+def stored_calls(ledger: Ledger, which: str = "true", *values: object) -> Iterator[StoredCall]:
+    """Yield the calls of which a condition holds, in order."""
+    others = ", ".join([each.name for each in fields(StoredCall)][6:])
+    outcomes = "SELECT user_id, first, coalesce(reason, 'usable') FROM outcomes WHERE call_id = ?"
+    query = f"SELECT id, users, messages, reasoning, reply, {others} FROM calls WHERE {which} ORDER BY id"
+    for call_id, users, sent, thoughts, answer, *facts in ledger.rows(query, *values):
+        asked = store.unpack_parts(users)
+        found = {(user, first): outcome for user, first, outcome in ledger.rows(outcomes, call_id)}
+        brought = {alias: found[part[:2]] for alias, part in asked.items() if part[:2] in found}
+        texts = store.unpack_messages(sent), store.unpack_text(thoughts), store.unpack_text(answer)
+        yield StoredCall(call_id, asked, brought, *texts, *facts)
 
 
 def compactor_of(facts: Mapping[str, Any]) -> Compactor:

@@ -11,9 +11,9 @@ from eventabs import store
 from eventabs.api import Run, RunStoppedError, aresume
 from eventabs.config import overlay
 from eventabs.errors_and_exit_codes import UsageError
+from eventabs.inspection import Endpoint, endpoint_of
 from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Group, groups_of, mean_of, wholes_of
-from eventabs.providers import Price, kind_of
 from eventabs.runs import (
     Invocation,
     Observer,
@@ -52,7 +52,7 @@ class AskingPlan:
     """Who is asked again in which runs, and what it takes, at most, by what the run's own answers took.
 
     `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
-    user a prompt; 1 of an audit, which judges none. `model` and `host` are "" where no model is called, `cost` is None without prices.
+    user a prompt; 1 of an audit, which judges none. `cost` is None without prices.
     """
 
     invocation: Invocation
@@ -61,10 +61,8 @@ class AskingPlan:
     users_in_run: int
     own: int
     margin: float
-    model: str
-    host: str
+    endpoint: Endpoint
     cost: float | None
-    currency: str
 
     @property
     def is_open(self) -> bool:
@@ -193,8 +191,7 @@ def _plan(
         if expected and counts.completion_tokens
         else completion,
     )
-    llm, is_remote = settings.llm, kind_of(settings.provider).is_remote
-    price = llm.price
+    endpoint = endpoint_of(settings.llm.model_dump())
     return AskingPlan(
         invocation=invocation,
         arms=tuple(kept),
@@ -202,10 +199,8 @@ def _plan(
         users_in_run=of,
         own=settings.budget.max_users,
         margin=margin,
-        model=llm.model if is_remote else "",
-        host=store.host_of(llm.base_url) if is_remote else "",
-        cost=price.cost(use.prompt_tokens, use.completion_tokens, tier=llm.tier) if is_remote else None,
-        currency=llm.price.currency,
+        endpoint=endpoint,
+        cost=endpoint.price.cost(use.prompt_tokens, use.completion_tokens, tier=settings.llm.tier),
     )
 
 
@@ -259,7 +254,7 @@ def _limits_left(plan: AskingPlan, arm: Arm) -> dict[str, float]:
     for path in {each.path for each in plan.arms} - {arm.path}:
         with Ledger.watch(path / "ledger.sqlite") as ledger:
             counts, llm = store.count_all(ledger), ledger.meta()["settings"]["llm"]
-        cost += Price(**llm["price"]).total(counts) or 0.0
+        cost += endpoint_of(llm).price.total(counts) or 0.0
         tokens += counts.prompt_tokens + counts.completion_tokens
     left = {"max_cost": max(_LEAST_COST, limits.max_cost - cost)} if limits.max_cost else {}
     return left | (
@@ -330,14 +325,14 @@ def calibration_of(plan: AskingPlan) -> Calibration:
 
 def _arm_facts(arm: Arm, shares: Mapping[str, float], own: Mapping[str, float]) -> ArmFacts:
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
-        counts, price = store.count_all(ledger), ledger.meta()["settings"]["llm"]["price"]
+        counts, price = store.count_all(ledger), endpoint_of(ledger.meta()["settings"]["llm"]).price
         ((rows,),) = ledger.rows(_MOST_ROWS)
     above = Counter(math.floor(_STEPS * (shares[user] - share)) / _STEPS for user, share in own.items())
     low = mean_of(above, -1.0).low
     return ArmFacts(
         arm=arm,
         counts=counts,
-        cost=Price(**price).total(counts),
+        cost=price.total(counts),
         rows=rows or 0,
         kept=sum(shares.values()) / len(shares) if shares else None,
         lacks=None if low is None else max(0.0, -low),

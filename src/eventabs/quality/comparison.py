@@ -9,11 +9,10 @@ from typing import Any, Final, NamedTuple, Self
 
 from eventabs import measures, store
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.interface_language import Language, gettext as _
+from eventabs.inspection import RunState, compactor_of, state_of
+from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Figure, Group, Score, Sums, Tally
-from eventabs.prompts import Compactor
-from eventabs.providers import Price, kind_of
-from eventabs.shared_records import Counts, UserLog
+from eventabs.shared_records import UserLog
 from eventabs.store import Ledger, RunDirectory
 
 _FIGURES: Final = {
@@ -28,18 +27,9 @@ Event = dict[str, Any]
 
 
 class ComparedRun(NamedTuple):
-    """A run: what it is and used as a whole, and the shape of the events of the users compared, see `shape_of`.
+    """A run as a whole, under how many different settings its calls were made, and the shape of the events of the users compared."""
 
-    `model` and `host` are "" where no model is called. `settings`: how many different ones its calls were made under.
-    """
-
-    out: str
-    provider: str
-    model: str
-    host: str
-    counts: Counts
-    cost: float | None
-    currency: str
+    run: RunState
     settings: int
     shape: Sums
 
@@ -53,36 +43,37 @@ class Side(NamedTuple):
 
 
 class UserPair(NamedTuple):
-    """A user in both runs. `lines`: day and text of each behavior, the indices of both sides point there."""
+    """A user in both runs. `days` and `behaviors` have an item for each behavior; the indices of both sides point there."""
 
     user_id: str
     figures: dict[str, float | None]
-    lines: tuple[tuple[str, str], ...]
-    first: Side
-    second: Side
+    days: tuple[str, ...]
+    behaviors: tuple[str, ...]
+    a: Side
+    b: Side
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Two runs of the same export. `users` are those that both have done; those that only one has done are left out.
 
-    `shared` counts users that are in both, whatever has become of them, `other_rows` those compared whose behaviors are
-    not the same in both. `settings`: what differs, (key, first, second). `scores` judge the second run by the first, by kind: `groups`, and
+    `shared_users` are in both, whatever has become of them, `other_rows` counts those compared whose behaviors are
+    not the same in both. `settings`: what differs (key, a, b). `scores` judge the second run by the first, by kind: `groups`, and
     where there are journeys `wholes` (each journey as one group) and `journeys`. `kept`: the share of a user's rows, and of its journeys,
     that the second run has too, mean of users, with an exact one-sided bound. `types`: how many behaviors of one type in the first run
-    have another one in the second. `most_different` is in order.
+    have another one in the second (a, b, behaviors). `most_different` is in order.
     """
 
-    first: ComparedRun
-    second: ComparedRun
+    a: ComparedRun
+    b: ComparedRun
     same_input: bool
     users: int
-    shared: int
+    shared_users: int
     other_rows: int
-    settings: tuple[tuple[str, str, str], ...]
+    settings: list[dict[str, str]]
     scores: dict[str, dict[str, Score]]
     kept: dict[str, Figure]
-    types: tuple[tuple[str, str, int], ...]
+    types: list[dict[str, str | int]]
     most_different: tuple[UserPair, ...]
 
 
@@ -110,38 +101,28 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
         read = [each.get("input", {}).get("fingerprint") for each in facts]
         most_first = sorted(sums.types.items(), key=lambda pair: (-pair[1], pair[0]))
         return Comparison(
-            first=_run(directories[0], ours, facts[0], sums.shapes[0]),
-            second=_run(directories[1], theirs, facts[1], sums.shapes[1]),
+            **{
+                name: ComparedRun(state_of(directory, ledger), len(store.settings_used(ledger)), shape)
+                for name, directory, ledger, shape in zip(
+                    ("a", "b"), directories, (ours, theirs), sums.shapes, strict=True
+                )
+            },
             same_input=read[0] == read[1],
             users=sums.tally.users,
-            shared=sums.shared,
+            shared_users=sums.shared,
             other_rows=sums.other_rows,
-            settings=tuple(store.changes(facts[0].get("binding", {}), facts[1].get("binding", {}))),
+            settings=[
+                dict(zip(("key", "a", "b"), each, strict=True))
+                for each in store.changes(*(each.get("binding", {}) for each in facts))
+            ],
             scores=sums.tally.scores(_FIGURES),
             kept={name: measures.mean_of(shares) for name, shares in sums.tally.kept.items() if shares},
-            types=tuple((*types, count) for types, count in most_first[:_TYPES]),
+            types=[{"a": a, "b": b, "behaviors": count} for (a, b), count in most_first[:_TYPES]],
             most_different=tuple(
                 _side_by_side(Pair.of(ours, theirs, user_id), facts[0])
                 for _difference, user_id in sorted(sums.different, reverse=True)
             ),
         )
-
-
-def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], shape: Sums) -> ComparedRun:
-    llm = facts["settings"]["llm"]
-    kind = kind_of(llm["provider"], model=llm["model"])
-    counts = store.count_all(ledger)
-    return ComparedRun(
-        out=str(directory.path),
-        provider=kind.name,
-        model=llm["model"] if kind.is_remote else "",
-        host=store.host_of(llm["base_url"]) if kind.is_remote else "",
-        counts=counts,
-        cost=Price(**llm["price"]).total(counts) if kind.is_remote else None,
-        currency=llm["price"]["currency"],
-        settings=len(store.settings_used(ledger)),
-        shape=shape,
-    )
 
 
 class Pair(NamedTuple):
@@ -244,17 +225,14 @@ def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:
     sides = map(
         Side, map(tuple, pair.events), map(tuple, pair.journeys), map(tuple, map(sorted, pair.unequal()))
     )
-    lines = tuple(lines_of(pair.log, facts))
+    days, lines = zip(*lines_of(pair.log, facts), strict=True)
     before, after = pair.groups()
     sums = Compared(after, before, range(len(lines))).agreement()
-    return UserPair(
-        pair.log.user_id, {name: figure(sums) for name, figure in measures.FIGURES.items()}, lines, *sides
-    )
+    figures = {name: figure(sums) for name, figure in measures.FIGURES.items()}
+    return UserPair(pair.log.user_id, figures, days, lines, *sides)
 
 
 def lines_of(log: UserLog, facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the day and the text of each behavior, in the language of a run's prompts."""
-    language: Language = "zh" if facts.get("prompt_language") == "zh" else "en"
-    compactor = Compactor(language, facts["settings"]["compaction"]["strip"])
-    for behavior, text in zip(log.behaviors, compactor.lines(log), strict=True):
+    for behavior, text in zip(log.behaviors, compactor_of(facts).lines(log), strict=True):
         yield behavior.start.date().isoformat(), text

@@ -1,12 +1,13 @@
 """Events against labels, which are intervals or groups of rows, beside what trivial programs score on the same rows."""
 
 import csv
+import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import orjson
 
@@ -83,11 +84,14 @@ def read_labels(path: Path) -> Labels:
     """
     labels = Labels()
     seen = set[object]()
-    table = list(_table(path))
+    if path.is_dir() or path.name == "checkpoint.json":
+        path = RunDirectory.find(path).path / "events.jsonl"
+    message = _("{path} cannot be read ({error}); labels are CSV or JSON lines: user, start, end, label")
+    table = list(rows_of_table(path, message))
     of_rows = any(name in row for _number, row in table for name in _NAMES["group"])
     for number, row in table:
         found = {
-            role: next((str(row[name.lower()]) for name in names if row.get(name.lower())), "")
+            role: next((row[name.lower()] for name in names if row.get(name.lower())), "")
             for role, names in _NAMES.items()
         }
         user = found["user"] or _ONLY_USER
@@ -120,7 +124,7 @@ def _row_label(path: Path, number: int, found: Mapping[str, str]) -> RowLabel:
     return RowLabel(
         _seconds(path, number, found["time"]) if found["time"] else None,
         int(line or 0),
-        *(found[role].strip() for role in ("group", "label", "parent", "kind", "goal")),
+        *(found[role] for role in ("group", "label", "parent", "kind", "goal")),
     )
 
 
@@ -131,35 +135,44 @@ def _span(path: Path, number: int, found: Mapping[str, str]) -> Segment:
         raise InputError(message.format(path=path, row=number, role=missing[0]))
     start = _seconds(path, number, found["start"])
     end = _seconds(path, number, found["end"]) if found["end"] else start
-    return Segment(start, max(start, end), found["label"].strip())
+    return Segment(start, max(start, end), found["label"])
 
 
-def _table(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    if path.is_dir() or path.name == "checkpoint.json":
-        path = RunDirectory.find(path).path / "events.jsonl"
+def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows of a CSV or of JSON lines, each with its line, by its columns in lower case; blank rows are left out.
+
+    A CSV may come out of a spreadsheet: with commas, semicolons or tabs, in UTF-8, UTF-16 or GB18030. Raises InputError with the `message`.
+    """
     try:
-        text = path.read_text("utf-8-sig")
+        data = path.read_bytes()
+        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        try:
+            text = data.decode("utf-16" if utf16 else "utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("gb18030")
         if text.lstrip().startswith("{"):
             for number, line in enumerate(text.splitlines(), start=1):
                 if line.strip():
-                    yield number, _plain(orjson.loads(line))
-        else:
-            first = text.partition("\n")[0]
-            delimiter = max(",\t;", key=first.count)
-            yield from enumerate(map(_plain, csv.DictReader(text.splitlines(), delimiter=delimiter)), start=2)
-    except (OSError, UnicodeDecodeError, AttributeError, orjson.JSONDecodeError, csv.Error) as error:
-        message = _("{path} cannot be read ({error}); labels are CSV or JSON lines: user, start, end, label")
+                    row = orjson.loads(line).items()
+                    yield number, {name.strip().lower(): str(value or "").strip() for name, value in row}
+            return
+        if text.lower().startswith("sep="):  # which Excel itself leaves out
+            text = text.partition("\n")[2]
+        head = text.partition("\n")[0]
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",\t;", key=head.count))
+        names = [name.strip().lower() for name in next(reader, [])]
+        for values in reader:
+            if any(value.strip() for value in values):
+                given = zip(names, (value.strip() for value in values), strict=False)
+                yield reader.line_num, dict.fromkeys(names, "") | dict(given)
+    except (OSError, ValueError, AttributeError, csv.Error) as error:
         raise InputError(message.format(path=path, error=error)) from None
-
-
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {str(key).strip().lower(): value for key, value in row.items()}
 
 
 def _seconds(path: Path, number: int, text: str) -> float:
     """Return a wall time in seconds; an offset from UTC is left out."""
     try:
-        return datetime.fromisoformat(text.strip()).replace(tzinfo=UTC).timestamp()
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
     except ValueError:
         message = _("{path}, row {row}: {time} is no time; write 2026-01-15T10:00:00")
         raise InputError(message.format(path=path, row=number, time=text)) from None

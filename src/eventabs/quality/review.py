@@ -1,15 +1,14 @@
 """Events and journeys judged by people: a random sample with an exact bound, the doubtful first, days as a whole, two people."""
 
-import csv
 import hashlib
 import heapq
-import io
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, groupby, zip_longest
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,6 +21,7 @@ from eventabs.errors_and_exit_codes import InputError, UsageError
 from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Figure, cohen_kappa, least_share, mean_of, wholes_of
 from eventabs.quality.comparison import Pair, lines_of
+from eventabs.quality.evaluation import rows_of_table
 from eventabs.shared_records import UserLog
 from eventabs.store import Ledger, RunDirectory
 
@@ -327,58 +327,55 @@ class Verdicts:
     renamed: int = 0
 
 
-class _Row:
-    """A row by its columns, whatever their order and case."""
-
-    def __init__(self, path: Path, number: int, values: Mapping[str, str]) -> None:
-        self.path, self.number = path, number
-        self._values = values
-
-    def __getitem__(self, name: str) -> str:
-        return self._values.get(name, "")
-
-    def fault(self, message: str, **facts: object) -> InputError:
-        """Return an error that names the row."""
-        where = _("{path}, row {row}: {fault}")
-        return InputError(where.format(path=self.path, row=self.number, fault=message.format(**facts)))
+def _fault(file: Path, number: int, message: str, **facts: object) -> InputError:
+    """Return an error that names the row."""
+    where = _("{path}, row {row}: {fault}")
+    return InputError(where.format(path=file, row=number, fault=message.format(**facts)))
 
 
 def read_verdicts(directory: RunDirectory, path: Path) -> Verdicts:
     """Read a reviewer's CSV. Raises InputError for rows of another review, unknown verdicts and items, and rows torn apart."""
-    rows = list(_rows(path))
+    unread = _("{path} cannot be read ({error}); save the CSV from the page of eventabs review")
+    rows = list(rows_of_table(path, unread))
     if not rows:
         message = _("{path} holds no verdicts; save the CSV from the page of eventabs review")
         raise InputError(message.format(path=path))
-    named = rows[0]["review"] if _ID.fullmatch(rows[0]["review"]) else "-"
+    if missing := [name for name in _NEEDED if name not in rows[0][1]]:
+        message = _("{path} has no column {name}; save the CSV from the page of eventabs review")
+        raise InputError(message.format(path=path, name=missing[0]))
+    number, named = rows[0][0], rows[0][1]["review"]
     try:
-        stored = store.read_head(directory.reviews / named / "sample.json", _LARGEST)
-        review = TypeAdapter(Review).validate_json(stored)
+        folder = directory.reviews / (named if _ID.fullmatch(named) else "-")
+        review = TypeAdapter(Review).validate_json(store.read_head(folder / "sample.json", _LARGEST))
     except (OSError, ValueError):
         message = _("the review {review} is not one of {path}; its page was made by eventabs review there")
-        raise rows[0].fault(message, review=rows[0]["review"] or "-", path=directory.path) from None
+        raise _fault(path, number, message, review=named or "-", path=directory.path) from None
     items: dict[str, SampledEvent | SampledDay] = {event.item: event for event in review.events}
     items |= {day.item: day for day in review.days}
     read = Verdicts(path, review)
-    for row in rows:
+    for number, row in rows:
+        fault = partial(_fault, path, number)
         if row["review"] != review.id:
             message = _(
                 "it is of review {other}, the rows above are of {review}; give each review its own file"
             )
-            raise row.fault(message, other=row["review"] or "-", review=review.id)
+            raise fault(message, other=row["review"] or "-", review=review.id)
         item = items.get(row["item"].upper())
         if item is None:
-            raise row.fault(_("the review has no item {item}"), item=row["item"] or "-")
-        read.renamed += _is_renamed(row, item)
-        _take(read, row, item)
+            raise fault(_("the review has no item {item}"), item=row["item"] or "-")
+        read.renamed += _is_renamed(row.get("user_id", ""), item, fault)
+        _take(read, row, item, fault)
     return read
 
 
-def _take(read: Verdicts, row: _Row, item: SampledEvent | SampledDay) -> None:
+def _take(
+    read: Verdicts, row: Mapping[str, str], item: SampledEvent | SampledDay, fault: Callable[..., InputError]
+) -> None:
     verdict = row["verdict"].lower()
     known = VERDICTS if isinstance(item, SampledEvent) else (DONE, MISSING)
     if verdict not in ("", *known):
         message = _("the verdict {verdict} is unknown; of {item} it is {known}, or nothing")
-        raise row.fault(message, verdict=row["verdict"], item=item.item, known=", ".join(known))
+        raise fault(message, verdict=row["verdict"], item=item.item, known=", ".join(known))
     if verdict == DONE:
         read.days.add(item.item)
     elif verdict == MISSING:
@@ -387,17 +384,15 @@ def _take(read: Verdicts, row: _Row, item: SampledEvent | SampledDay) -> None:
         before = read.events.setdefault(item.item, verdict)
         if before != verdict:
             message = _("{item} is {verdict} here and {before} in a row above; leave one of them")
-            raise row.fault(message, item=item.item, verdict=verdict, before=before)
-        if verdict == "type" and row["correct_type"]:
+            raise fault(message, item=item.item, verdict=verdict, before=before)
+        if verdict == "type" and row.get("correct_type"):
             read.types[item.item] = row["correct_type"]
 
 
-def _is_renamed(row: _Row, item: SampledEvent | SampledDay) -> bool:
+def _is_renamed(said: str, item: SampledEvent | SampledDay, fault: Callable[..., InputError]) -> bool:
     """Whether a spreadsheet has changed the user of a row. Raises InputError where it is another user."""
-    said, user = row["user_id"], item.user_id.strip()
-    if said in ("", user):
-        return False
-    if said.removeprefix("'") == user:  # so that it is no formula
+    user = item.user_id.strip()
+    if said.removeprefix("'") in ("", user):  # with it, it is no formula
         return False
     try:
         number, known = float(said), float(user)
@@ -406,52 +401,19 @@ def _is_renamed(row: _Row, item: SampledEvent | SampledDay) -> bool:
     if abs(number - known) <= _ROUNDED * abs(known):
         return True
     message = _("{item} is about user {user}, the row about {other}; sort whole rows, or save the CSV again")
-    raise row.fault(message, item=item.item, user=user, other=said)
-
-
-def _rows(path: Path) -> Iterator[_Row]:
-    try:
-        text = _decoded(path.read_bytes())
-        head = text.partition("\n")[0]
-        if head.lower().startswith("sep="):  # which Excel itself leaves out
-            text = text.partition("\n")[2]
-            head = text.partition("\n")[0]
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
-        names = [name.strip().lower() for name in next(reader, [])]
-        missing = [name for name in _NEEDED if name not in names]
-        if missing:
-            message = _("{path} has no column {name}; save the CSV from the page of eventabs review")
-            raise InputError(message.format(path=path, name=missing[0]))
-        for values in reader:
-            if any(value.strip() for value in values):
-                found = dict(zip(names, (value.strip() for value in values), strict=False))
-                yield _Row(path, reader.line_num, found)
-    except (OSError, ValueError, csv.Error) as error:
-        message = _("{path} cannot be read ({error}); save the CSV from the page of eventabs review")
-        raise InputError(message.format(path=path, error=error)) from None
-
-
-def _decoded(data: bytes) -> str:
-    """Decode what spreadsheets write: UTF-8, UTF-16 as "Unicode text", and the code page of Chinese Windows."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("gb18030")
+    raise fault(message, item=item.item, user=user, other=said)
 
 
 _MOST_REVIEWERS: Final = 2
 
 
 class Judged(NamedTuple):
-    """Verdicts on some events of the sample. `type`: theirs, "" for all.
+    """Verdicts on some events of the sample.
 
     `skipped`: without a verdict, though one that came later in the random order has one. `precision` is of those with a
     verdict; for `at_least`, the exact one-sided 95 % bound, those skipped are wrong. Both are None where they mean nothing.
     """
 
-    type: str
     judged: int
     skipped: int
     right: int
@@ -479,8 +441,9 @@ class ReviewedDays(NamedTuple):
 
 
 class Reviewer(NamedTuple):
-    """What one person says of the random sample of events, that of journeys, and of the doubtful, which say nothing of all others. `left`: events of the sample after the last one with a verdict; `confused`: (type, type meant, how often).
+    """What one person says of the random sample of events, that of journeys, and of the doubtful, which say nothing of all others.
 
+    `left`: events of the sample after the last one with a verdict; `confused`: type, the one meant, how many events.
     `renamed`: rows whose user a spreadsheet has changed, such as by leading zeros.
     """
 
@@ -489,27 +452,22 @@ class Reviewer(NamedTuple):
     journeys: Judged
     doubtful: Judged
     left: int
-    by_type: tuple[Judged, ...]
-    days: ReviewedDays
-    confused: tuple[tuple[str, str, int], ...]
     renamed: int
-
-
-class Difference(NamedTuple):
-    """An event on which two reviewers differ."""
-
-    event: SampledEvent
-    first: str
-    second: str
+    by_type: list[dict[str, Any]]  # `type`, and the fields of Judged
+    reviewed_days: ReviewedDays
+    confused: list[dict[str, str | int]]
 
 
 class PairAgreement(NamedTuple):
-    """How far two reviewers agree on the events that both judged; `kappa` is None where it is not defined."""
+    """How far two reviewers agree on the events that both judged; `kappa` is None where it is not defined.
+
+    `differ`: where they do not, the event with the verdict of the `first` and of the `second`.
+    """
 
     judged: int
     same: int
     kappa: float | None
-    differ: tuple[Difference, ...]
+    differ: list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -559,7 +517,7 @@ def _reviewer(read: Verdicts) -> Reviewer:
     events = [event for event in drawn if event.item.startswith("E")]
     reached = _reached(events, read)
     types = Counter(event.type for event in reached)
-    whole = _judged("", reached, read)
+    whole = _judged(reached, read)
     journeys = _reached((event for event in drawn if event.item.startswith("J")), read)
     chosen = (event for event in read.review.events if event.doubts and not event.drawn)
     doubtful = [event for event in chosen if event.item in read.events]
@@ -570,16 +528,18 @@ def _reviewer(read: Verdicts) -> Reviewer:
         file=str(read.path),
         # types that are as frequent in the sample, and not in the run, say nothing of all events
         all=whole._replace(precision=None, at_least=None) if read.review.by else whole,
-        journeys=_judged("", journeys, read),
+        journeys=_judged(journeys, read),
         # a choice, not a sample: there is no figure of the others
-        doubtful=_judged("", doubtful, read)._replace(precision=None, at_least=None),
+        doubtful=_judged(doubtful, read)._replace(precision=None, at_least=None),
         left=len(events) - len(reached),
-        by_type=tuple(
-            _judged(name, [event for event in reached if event.type == name], read)
+        by_type=[
+            {"type": name, **_judged((event for event in reached if event.type == name), read)._asdict()}
             for name, _count in types.most_common()
-        ),
-        days=_reviewed_days(read),
-        confused=tuple((*types, count) for types, count in confused.most_common()),
+        ],
+        reviewed_days=_reviewed_days(read),
+        confused=[
+            {"type": kind, "meant": meant, "events": count} for (kind, meant), count in confused.most_common()
+        ],
         renamed=read.renamed,
     )
 
@@ -591,11 +551,10 @@ def _reached(events: Iterable[SampledEvent], read: Verdicts) -> list[SampledEven
     return in_order[: judged[-1] + 1] if judged else []
 
 
-def _judged(kind: str, events: Iterable[SampledEvent], read: Verdicts) -> Judged:
+def _judged(events: Iterable[SampledEvent], read: Verdicts) -> Judged:
     said = Counter(read.events.get(event.item, "") for event in events)
     judged = said.total() - said[""]
     return Judged(
-        type=kind,
         judged=judged,
         skipped=said[""],
         right=said["right"],
@@ -631,7 +590,10 @@ def _agreement(first: Verdicts, second: Verdicts) -> PairAgreement:
         event for event in first.review.events if event.item in first.events and event.item in second.events
     ]
     pairs = [(first.events[event.item], second.events[event.item]) for event in both]
-    differ = tuple(
-        Difference(event, *pair) for event, pair in zip(both, pairs, strict=True) if pair[0] != pair[1]
-    )
+    told = ("item", "user_id", "type", "start", "end")
+    differ = [
+        {name: getattr(event, name) for name in told} | {"first": one, "second": other}
+        for event, (one, other) in zip(both, pairs, strict=True)
+        if one != other
+    ]
     return PairAgreement(len(pairs), len(pairs) - len(differ), cohen_kappa(pairs), differ)

@@ -1,8 +1,3 @@
-from .comparison import (
-    comparison_json as comparison_json,
-    render_comparison as render_comparison,
-    render_comparison_page as render_comparison_page,
-)
 from .estimate_columns_check import (
     check_json as check_json,
     columns_json as columns_json,
@@ -17,8 +12,14 @@ from .estimate_columns_check import (
     render_verdict as render_verdict,
     showing_findings as showing_findings,
 )
-from .evaluation import (
+from .evaluation_comparison_calibration import (
+    announcement as announcement,
+    calibration_json as calibration_json,
+    comparison_json as comparison_json,
     evaluation_json as evaluation_json,
+    render_calibration as render_calibration,
+    render_comparison as render_comparison,
+    render_comparison_page as render_comparison_page,
     render_evaluation as render_evaluation,
     render_evaluation_page as render_evaluation_page,
 )
@@ -37,11 +38,6 @@ from .output_streams import (
     print_proposal as print_proposal,
     stderr_console as stderr_console,
     stdout_console as stdout_console,
-)
-from .quality import (
-    announcement as announcement,
-    calibration_json as calibration_json,
-    render_calibration as render_calibration,
 )
 from .report_page import NAME as NAME, render_report as render_report, write_report as write_report
 from .review import (

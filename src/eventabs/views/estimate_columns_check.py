@@ -5,9 +5,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import get_args
 
-from rich import table as grid
-from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -269,13 +266,9 @@ def render_columns(console: Console, described: InputDescription) -> None:
             unused = _("Without a role: {columns}").format(columns=_listed(mapping.unused))
             print_line(console, unused, style="dim")
     if described.rows:
-        table = grid.Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=True)
-        table.add_column(_("Line"), justify="right", no_wrap=True)
-        table.add_column(_("In the file"), overflow="fold", ratio=3, max_width=100)
-        table.add_column(_("What it becomes"), overflow="fold", ratio=2)
-        for row in described.rows:
-            table.add_row(count(row.line), one_line(row.text), Text(one_line(row.becomes), style="bold"))
-        console.print("", table, sep="\n")
+        heads = _("Line"), _("In the file"), _("What it becomes")
+        lines = [(row.line, row.text, row.becomes) for row in described.rows]
+        console.print("", drawn(Table("", heads, lines, words=heads[1:])), sep="\n")
     if described.warnings:
         print_line(console, "")
     for warning in described.warnings:
@@ -349,21 +342,11 @@ def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
             titled.add(finding.section)
             print_line(console, titles[finding.section], style="bold")
         mark, style = _MARKS[finding.state]
-        name = names.get(finding.name, finding.name)
-        if not console.is_terminal:
-            print_line(console, f"  {mark} {name}: {finding.message}")
-            if finding.next_step:
-                print_line(console, f"    {_ARROW}{finding.next_step}")
-            return
-        row = grid.Table.grid(padding=(0, 1, 0, 0))
-        row.add_column(width=3, justify="right", style=style)
-        row.add_column(width=max(map(cell_len, names.values())))
-        row.add_column(overflow="fold")
-        said = Text(one_line(finding.message), style="dim" if finding.state == "skipped" else "")
-        row.add_row(mark, name, said)
+        said = one_line(f" {names.get(finding.name, finding.name)}: {finding.message}")
+        line = Text.assemble("  ", (mark, style), (said, "dim" if finding.state == "skipped" else ""))
+        console.print(line, soft_wrap=not console.is_terminal)
         if finding.next_step:
-            row.add_row("", "", Text(_ARROW + one_line(finding.next_step), style="cyan"))
-        console.print(row)
+            print_line(console, f"    {_ARROW}{finding.next_step}", style="cyan")
 
     waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
     with console.status(Text(waiting)) if console.is_terminal else nullcontext():

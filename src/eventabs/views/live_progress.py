@@ -4,22 +4,19 @@ import contextlib
 import io
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from math import ceil
 from pathlib import Path
 from typing import Literal, Self, TextIO
 
 from rich.box import ROUNDED
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.control import Control
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
-from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -29,14 +26,12 @@ from eventabs.shared_records import Copying, InputWarning
 from eventabs.store import open_to_append
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, print_line
-from eventabs.views.words_and_figures import clock, count, listed, money, share
+from eventabs.views.words_and_figures import clock, count, listed, share
 
 WIDTH = 120  # a wider bar says no more
-NARROW = 60  # below this the frame and the columns go
-
-_Facts = list[tuple[str, tuple[str | Text, ...]]]  # label, up to three cells
 
 
+@dataclass
 class ProgressPanel:
     """Draws the latest facts of a run.
 
@@ -44,128 +39,78 @@ class ProgressPanel:
     two counts the remaining time runs down with it, and is gone when it has run out.
     """
 
-    def __init__(self, currency: str, *, began: float = 0.0) -> None:
-        self.title = ""
-        self.phase = _("reading the input")
-        self.progress = runs.Progress()
-        self.trouble = ""
-        self.ended = False
-        self.began = self.now = self.counted_at = began
-        self.cooling_until = began
-        self.drawn = (0, 0)  # columns and rows of the frame drawn last, zeros without a frame
-        self._currency = currency
+    currency: str
+    now: float = 0.0
+    began: float = 0.0
+    counted_at: float = 0.0
+    cooling_until: float = 0.0
+    title: str = ""
+    phase: str = ""
+    progress: runs.Progress = field(default_factory=runs.Progress)
+    trouble: str = ""
+    ended: bool = False
 
-    def folded(self, width: int) -> int:
-        """Return how many rows more the frame drawn last takes in a terminal that became narrower than it."""
-        columns, height = self.drawn
-        return height * (ceil(columns / width) - 1)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if (folded := self.folded(options.max_width)) > 0:  # since this refresh began
-            yield Control(*((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)) * folded).segment
-        if options.max_width < NARROW:
-            self.drawn = (0, 0)
-            yield from self._stacked()
-            return
-        frame = Panel(
+    def __rich__(self) -> Panel:
+        return Panel(
             Group(*self._rows()),
             box=ROUNDED,
             title=Text(one_line(self.title), style="bold") if self.title else None,
             title_align="left",
             border_style="dim",
-            width=min(options.max_width, WIDTH),
+            width=WIDTH,
         )
-        lines = console.render_lines(frame, options, pad=False)
-        self.drawn = (min(options.max_width, WIDTH), len(lines))
-        for line in lines:
-            yield from line
-            yield Segment.line()
 
-    def _rows(self) -> Sequence[RenderableType]:
-        if not self.progress.users:
-            return [self._waiting()]
-        progress = self.progress
-        finished = progress.done + progress.failed
+    def _rows(self) -> Iterator[RenderableType]:
+        progress, finished = self.progress, self.progress.done + self.progress.failed
+        template = _("{time} in all") if self.ended else _("{time} so far")
+        elapsed = template.format(time=clock(self.now - self.began))
+        if not progress.users:
+            yield Text(listed((self.phase, elapsed)))
+            return
         bar = Table.grid(expand=True, padding=(0, 2, 0, 0))
         bar.add_column(ratio=1)
         bar.add_column(no_wrap=True, justify="right")
         bar.add_column(no_wrap=True, justify="right")
         drawn = ProgressBar(total=progress.users, completed=finished)
         bar.add_row(drawn, share(finished, progress.users), self._remaining())
-        rows = [bar, *(_row(label, cells) for label, cells in self._facts())]
-        if self.trouble:
-            rows.append(_row(_("last"), [Text(one_line(self.trouble), style="yellow")], wraps=True))
-        return rows
-
-    def _waiting(self) -> Text:
-        return Text(listed((self.phase, self._elapsed())))
-
-    def _elapsed(self) -> str:
-        template = _("{time} in all") if self.ended else _("{time} so far")
-        return template.format(time=clock(self.now - self.began))
-
-    def _stacked(self) -> list[Text]:
-        """Return one short line a group of facts, for terminals too narrow for columns."""
-        if not self.progress.users:
-            return [self._waiting()]
-        finished = share(self.progress.done + self.progress.failed, self.progress.users)
-        lines = [Text(f"{finished}  {self._remaining()}")]
-        for label, cells in self._facts():
-            lines.append(Text.assemble((f"{label} ", "dim"), listed(str(cell) for cell in cells if cell)))
-        if self.trouble:
-            lines.append(Text(one_line(self.trouble), style="yellow", no_wrap=True, overflow="ellipsis"))
-        return lines
-
-    def _facts(self) -> _Facts:
-        progress = self.progress
+        yield bar
         of = _("{done} of {total} done")
         users = of.format(done=count(progress.done), total=count(progress.users))
         failed = _("{count} failed").format(count=count(progress.failed))
+        yield _row(_("users"), users, Text(failed, style="red" if progress.failed else ""), elapsed)
         batches = of.format(done=count(progress.batches_done), total=count(progress.batches_total))
-        sent = _("{count} in").format(count=count(progress.prompt_tokens))
-        received = _("{count} out").format(count=count(progress.completion_tokens))
-        speed = "" if progress.tokens_per_second is None else messages.speed(progress.tokens_per_second)
-        calls = ngettext("{count} call", "{count} calls", progress.calls).format(count=count(progress.calls))
-        facts: _Facts = [
-            (_("users"), (users, Text(failed, style="red" if progress.failed else ""), self._elapsed())),
-            (_("batches"), (batches, messages.in_flight(progress), calls)),
-            (_("tokens"), (sent, received, speed)),
-        ]
-        if progress.cached_tokens:
-            cached = _("{count} in").format(count=count(progress.cached_tokens))
-            facts.append((_("cached"), (cached, share(progress.cached_tokens, progress.prompt_tokens), "")))
-        if progress.cost is not None:
-            projected = ""
-            if progress.cost_projected is not None:
-                projected = _("of about {cost}").format(cost=money(progress.cost_projected, self._currency))
-            facts.append((_("cost"), (money(progress.cost, self._currency), projected, "")))
-        tiers = messages.tiers(progress, progress.tier_costs, self._currency)
-        facts += [("" if number else _("of that"), (line,)) for number, line in enumerate(tiers)]
-        cooling = max(0.0, self.cooling_until - self.now)
-        if progress.retries or cooling:
+        calls = ngettext("{count} call", "{count} calls", progress.calls)
+        yield _row(_("batches"), batches, messages.in_flight(progress), calls)
+        for label, *cells in messages.spent(progress, self.currency):
+            yield _row(label, *cells)
+        if progress.retries or self._cooling:
             causes = listed(messages.causes(progress.retry_causes)) or count(progress.retries)
-            left = Text(messages.cooling(cooling) if cooling else "", style="bold yellow")
-            facts.append((_("retries"), (causes if progress.retries else "", left)))
-        return facts
+            left = messages.cooling(self._cooling) if self._cooling else ""
+            yield _row(_("retries"), causes if progress.retries else "", Text(left, style="bold yellow"))
+        if self.trouble:
+            yield _row(_("last"), Text(one_line(self.trouble), style="yellow"))
+
+    @property
+    def _cooling(self) -> float:
+        return max(0.0, self.cooling_until - self.now)
 
     def _remaining(self) -> str:
         if not self.progress.batches_done:
             return self.phase
         if self.progress.eta_seconds is None:
             return ""
-        cooling = max(0.0, self.cooling_until - self.now)
-        left = self.progress.eta_seconds - (self.now - self.counted_at) + cooling
+        left = self.progress.eta_seconds - (self.now - self.counted_at) + self._cooling
         if left < 0:  # the estimate has run out: nothing is better than "0s" for minutes
             return ""
         return _("{time} left").format(time=clock(left))
 
 
-def _row(label: str, cells: Sequence[str | Text], *, wraps: bool = False) -> Table:
+def _row(label: str, *cells: str | Text) -> Table:
     row = Table.grid(expand=True, padding=(0, 1, 0, 0))
-    row.add_column(style="dim", ratio=2, no_wrap=True)
+    row.add_column(style="dim", ratio=2, no_wrap=True, min_width=8)
     for _cell in cells:
-        row.add_column(ratio=12 // len(cells), no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
-    row.add_row(label, *map(Text.assemble, cells))
+        row.add_column(ratio=12 // len(cells), overflow="fold")
+    row.add_row(label, *cells)
     return row
 
 
@@ -189,7 +134,8 @@ class RichObserver:
         self._console = console
         self._verbose = verbose
         self._clock = clock
-        self._panel = ProgressPanel(currency, began=clock())
+        moment = clock()
+        self._panel = ProgressPanel(currency, moment, moment, moment, moment, phase=_("reading the input"))
         self._live = Live(
             console=console,
             get_renderable=self.picture,
@@ -208,7 +154,7 @@ class RichObserver:
     def started(self, facts: runs.Started) -> None:
         """Print the first line and name the model in the panel's title."""
         self._panel.title = f"{facts.model} @ {facts.host}" if facts.model else facts.provider
-        self._print(messages.started(facts), "dim")
+        print_line(self._console, messages.started(facts), style="dim")
 
     def noted(self, note: runs.Note) -> None:
         """Print a note above the panel if it deserves a line, or keep it as the last trouble."""
@@ -227,7 +173,7 @@ class RichObserver:
         # the closing summary names the state itself
         is_told = level <= BESIDE_PANEL and not (isinstance(note, runs.StateChanged) and not note.cause)
         if self._verbose or is_told:
-            self._print(messages.noted(note), style)
+            print_line(self._console, messages.noted(note), style=style)
 
     def progressed(self, progress: runs.Progress) -> None:
         """Keep the counts; the panel takes them at its next refresh."""
@@ -237,21 +183,8 @@ class RichObserver:
     def picture(self) -> RenderableType:
         """Return what the live panel shows now."""
         self._panel.now = self._clock()
-        self._unfold()
         # the cursor rests in a row of its own, where the terminal echoes Ctrl-C: elsewhere that would shift the frame
         return Group(self._panel, Text())
-
-    def _print(self, line: str, style: str) -> None:
-        self._unfold()  # the line takes the place of the frame, which may be folded since its last refresh
-        print_line(self._console, line, style=style)
-
-    def _unfold(self) -> None:
-        """Erase the rows that a terminal made of a frame when it became narrower than that."""
-        folded = self._panel.folded(self._console.width)
-        if folded > 0:
-            step = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
-            self._console.control(Control(*step * folded))
-            self._panel.drawn = (0, 0)
 
 
 # how much is told: what went wrong, what stands above a panel, what concerns more than one call, all
@@ -456,22 +389,19 @@ def event_name(kind: type) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
-class Observers:
+class Observers(ExitStack):
     """Passes facts on to several observers, `opening` notes after the start; enters and leaves their contexts."""
 
     def __init__(self, observers: Iterable[runs.Observer], *, opening: Iterable[runs.Note] = ()) -> None:
+        super().__init__()
         self._observers = tuple(observers)
         self._opening = tuple(opening)
-        self._entered = ExitStack()
 
     def __enter__(self) -> Self:
         for observer in self._observers:
             if isinstance(observer, AbstractContextManager):
-                self._entered.enter_context(observer)
+                self.enter_context(observer)
         return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._entered.close()
 
     def started(self, facts: runs.Started) -> None:
         """Pass it on."""

@@ -9,17 +9,20 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from itertools import pairwise
+from math import fsum
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 
-from eventabs.inspection import CallFacts, LogFacts, ReportFacts, UserFacts, asked_parts, stored_call
+from eventabs.inspection import LogFacts, ReportFacts, StoredCall, TokenUse, UserFacts, stored_calls
 from eventabs.interface_language import gettext as _
+from eventabs.prompts import TokenCounter
 from eventabs.shared_records import Behavior, Counts
 from eventabs.views import words_and_figures as messages
-from eventabs.views.output_streams import one_line, picked
+from eventabs.views.output_streams import one_line, picked, rounded
 
 _Thing = TypeVar("_Thing")
 
@@ -238,83 +241,87 @@ def sent_zone(name: str) -> ZoneInfo:
 
 
 class PackedCalls:
-    """The calls of a run. Texts are kept of as many as fit, of those with bad replies first."""
+    """The calls of a run. Texts are kept of as many as fit, of those with bad replies first.
+
+    `use`: what the tokens of all of them were for; `size`: how many they are; `left_out`: of how many the texts are left out.
+    """
 
     def __init__(
         self, facts: ReportFacts, numbers: Mapping[str, int], zone: ZoneInfo, *, most_bytes: int = MOST_BYTES
     ) -> None:
         self.chunks: list[bytes] = []
         self._facts, self._numbers, self._zone = facts, numbers, zone
-        self._place_of: dict[int, tuple[int, int]] = {}
+        self._figures: dict[int, dict[str, Any]] = {}
         self._calls: list[list[Any]] = []
         self._texts: dict[str, int] = {}  # numbers; the instructions, equal in all calls, are written once
         self._characters = 0
-        for call in sorted(facts.calls, key=lambda call: (call.usable >= call.users, call.id)):
+        # most calls have the instructions of the last one
+        count = lru_cache(maxsize=1)(TokenCounter(facts.tokenizer).count)
+        uses = []
+        for call in facts.calls:
+            self._figures[call.id] = self._figures_of(call)
+            uses.append(call.use(count))
+        self.use = TokenUse(*map(fsum, zip(*uses, strict=True)))
+        self.size = self.left_out = len(uses)
+        for each in sorted(
+            self._figures.values(), key=lambda each: (each["usable"] >= each["users"], each["id"])
+        ):
             if sum(map(len, self.chunks)) > most_bytes:
                 break
-            self._add(call)
+            each |= {"chunk": len(self.chunks), "place": len(self._calls)}
+            self.left_out -= 1
+            self._add(*stored_calls(facts.ledger, "id = ?", each["id"]))
             if self._characters > _CHUNK_CHARACTERS:
                 self._close_chunk()
         self._close_chunk()
 
-    @property
-    def left_out(self) -> int:
-        """Number of calls whose texts are left out."""
-        return len(self._facts.calls) - len(self._place_of)
-
     def index(self) -> dict[str, Any]:
         """Return the figures of all calls, a column for each, and those that were sent again."""
         columns: dict[str, Any] = defaultdict(list)
-        begin = min((call.sent_at for call in self._facts.calls), default=0.0)
+        begin = min((each["from"] for each in self._figures.values()), default=0.0)
         columns["retries"] = [
             (round(each.at - begin, 2), each.wait_seconds, each.cause == "rate_limit")
             for each in self._facts.retries
         ]
-        for call in sorted(self._facts.calls, key=lambda call: call.id):
-            asked = (self._numbers.get(part.user_id, -1) for part in asked_parts(self._facts.ledger, call.id))
-            chunk, place = self._place_of.get(call.id, (-1, 0))
-            figures = {
-                **picked("id attempt status users usable cost", call),
-                "finish": shown(call.finish_reason),
-                "prompt": call.prompt_tokens,
-                "cached": call.cached_tokens,
-                "completion": call.completion_tokens,
-                "reasoning": round(call.reasoning_tokens),
-                "tier": shown(call.tier),
-                "seconds": None if call.seconds is None else round(call.seconds, 1),
-                "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), self._zone)),
-                "from": round(call.sent_at - begin, 2),
-                "to": round((call.ended_at or call.sent_at) - begin, 2),
-                "who": sorted({number for number in asked if number >= 0}),
-                "chunk": chunk,
-                "place": place,
-            }
-            for name, value in figures.items():
+        for figures in self._figures.values():
+            moments = {name: round(figures[name] - begin, 2) for name in ("from", "to")}
+            for name, value in (figures | moments).items():
                 columns[name].append(value)
         return columns
 
-    def _add(self, call: CallFacts) -> None:
-        self._place_of[call.id] = len(self.chunks), len(self._calls)
-        users = [
-            (
-                part.alias,
-                shown(part.user_id),
-                self._numbers.get(part.user_id, -1),
-                messages.reason(part.outcome) if part.outcome not in ("usable", "") else part.outcome,
-            )
-            for part in asked_parts(self._facts.ledger, call.id)
-        ]
-        text = stored_call(self._facts.ledger, call.id)
-        texts = {
-            *(message["content"] for message in text.messages),
-            text.reply,
-            text.reasoning,
-            text.error or "",
+    def _figures_of(self, call: StoredCall) -> dict[str, Any]:
+        asked = (self._numbers.get(part.user_id, -1) for part in call.asked.values())
+        tokens = call.prompt_tokens, call.completion_tokens, call.cached_tokens
+        return {
+            **picked("id attempt status usable", call),
+            "users": len(call.asked),
+            "cost": self._facts.run.endpoint.price.cost(*tokens, call.tier or ""),
+            "finish": shown(call.finish_reason or ""),
+            "prompt": call.prompt_tokens,
+            "cached": call.cached_tokens,
+            "completion": call.completion_tokens,
+            "reasoning": call.reasoning_tokens,
+            "tier": shown(call.tier or ""),
+            "seconds": rounded(call.seconds, 1),
+            "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), self._zone)),
+            "from": call.sent_at,
+            "to": call.ended_at or call.sent_at,
+            "who": sorted({number for number in asked if number >= 0}),
+            "chunk": -1,
+            "place": 0,
         }
+
+    def _add(self, call: StoredCall) -> None:
+        users = []
+        for alias, part in call.asked.items():
+            outcome = call.brought.get(alias, "")
+            told = outcome if outcome in ("usable", "") else messages.reason(outcome)
+            users.append((alias, shown(part.user_id), self._numbers.get(part.user_id, -1), told))
+        ends = (call.reply, call.reasoning, call.error or "")
+        texts = {*(message["content"] for message in call.messages), *ends}
         self._characters += sum(map(len, texts - self._texts.keys()))
-        sent = [(message["role"], _number(self._texts, message["content"])) for message in text.messages]
-        answered = [_number(self._texts, one) for one in (text.reply, text.reasoning, text.error or "")]
-        self._calls.append([sent, *answered, users])
+        sent = [(message["role"], _number(self._texts, message["content"])) for message in call.messages]
+        self._calls.append([sent, *(_number(self._texts, text) for text in ends), users])
 
     def _close_chunk(self) -> None:
         if self._calls:

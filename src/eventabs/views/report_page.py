@@ -6,6 +6,7 @@ hashes.
 
 import base64
 import hashlib
+import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from datetime import datetime
 from importlib import resources
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -23,7 +24,6 @@ from eventabs import __version__, interface_language as language
 from eventabs.errors_and_exit_codes import StorageError, UsageError
 from eventabs.inspection import ReportFacts, Share
 from eventabs.interface_language import gettext as _
-from eventabs.providers import kind_of
 from eventabs.store import replace_file
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import one_line
@@ -47,6 +47,7 @@ MOST_USERS: Final = 20_000  # whose timelines are in a page
 MOST_BYTES: Final = 24_000_000  # of them, compressed
 _MOST_FAILED: Final = 2_000  # of users that are kept beside a sample because they failed
 _OF_STORED: Final = 0.6  # bytes in the page for a byte of stored logs, with the events, at most
+_SAID: Final = re.compile(r"""\b_\(("(?:[^"\\]|\\.)*")\)""")  # a message in a script
 _HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped
 
 _STYLES: Final = tuple(f"assets/report/{name}.css" for name in ("page", "timeline", "charts", "print"))
@@ -68,7 +69,8 @@ class ReportPage(NamedTuple):
 
 def render_report(facts: ReportFacts) -> ReportPage:
     """Return the page. Reads the facts' users to their end."""
-    sums, users, total, beside = Sums(facts.goal), PackedUsers(), facts.counts.users, 0
+    counts, endpoint = facts.run.progress, facts.run.endpoint
+    sums, users, total, beside = Sums(facts.goal), PackedUsers(), counts.users, 0
     # the share of users that a page keeps, drawn by their ids
     part = min(1.0, MOST_USERS / max(1, total), MOST_BYTES / max(1.0, facts.logged_bytes * _OF_STORED))
     for user in facts.users:
@@ -96,9 +98,8 @@ def render_report(facts: ReportFacts) -> ReportPage:
             "Prompts and replies of {kept} of {calls} calls are in the report, those with bad replies first; see the"
             " others with: eventabs show CHECKPOINT USER_ID --raw"
         )
-        sent = len(facts.calls)
-        notes["calls"] = message.format(kept=count(sent - calls.left_out), calls=count(sent))
-    figures = sums.figures(facts.counts)
+        notes["calls"] = message.format(kept=count(calls.size - calls.left_out), calls=count(calls.size))
+    figures = sums.figures(counts)
     waits: dict[str, list[float]] = defaultdict(list)  # by cause
     for retry in facts.retries:
         waits[retry.cause].append(retry.wait_seconds)
@@ -109,28 +110,28 @@ def render_report(facts: ReportFacts) -> ReportPage:
         _SCRIPTS,
         here=Markup(_HERE),  # noqa: S704  our own mark
         facts=facts,
+        run=facts.run,
+        calls=calls,
         figures=figures,
         times=zone_note(facts.timezone, users.offsets),
-        begun=f"{datetime.fromisoformat(facts.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
+        begun=f"{datetime.fromisoformat(facts.run.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
         # columns of the profiles that no filter has, and the setting that takes them
         unused_columns=left
         and (", ".join(map(shown, left)), f"columns = {orjson.dumps([*taken, *left]).decode()}"),
         quality=facts.quality(),
         retries=sorted(waits.items(), key=lambda each: (-len(each[1]), each[0])),
-        is_remote=kind_of(facts.endpoint.provider).is_remote,
-        tiers=list(
-            messages.tiers(facts.counts, facts.endpoint.price.by_tier(facts.counts), facts.endpoint.currency)
-        ),
+        tiers=list(messages.tiers(counts, counts.tier_costs, endpoint.currency)),
     )
     index = users.index() | {
         "colors": colors_of([shown(kind) for kind, _number in messages.most_frequent(sums.types)]),
         "files": list(map(shown, facts.files)),
         "goal": shown(facts.goal),
-        "currency": shown(facts.endpoint.currency) if facts.cost is not None else "",
+        "currency": shown(endpoint.currency) if counts.cost is not None else "",
         "name": shown(facts.inputs[0].rpartition(".")[0] or facts.inputs[0]) if facts.inputs else "",
         "categories": {shown(name): shown(messages.category(name)) for name in sums.categories},
-        "words": words_of("assets/report/words.j2", zone=zone, facts=facts),
+        "provider": endpoint.provider,
+        "zone": str(zone),
         "sums": figures,
     }
     blocks = {
@@ -151,8 +152,9 @@ def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), *
         for n in range(MOST_COLORS)
     )
     style, script = colors + "".join(map(_part, ("style.css", *styles))), "".join(map(_part, scripts))
-    if script:  # the files share one scope
+    if script:  # the files share one scope; what they say is looked up here
         script = f'"use strict";\n(() => {{\n{script}}})();\n'
+        script = _SAID.sub(lambda said: orjson.dumps(_(orjson.loads(said[1]))).decode(), script)
     values |= {
         "lang": {"en": "en", "zh": "zh-Hans"}[language.active()],
         "version": __version__,
@@ -161,11 +163,6 @@ def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), *
         "hues": HUES,
     }
     return _environment().get_template(name).render(values)
-
-
-def words_of(name: str, **values: object) -> Any:  # noqa: ANN401  as the template has them
-    """Return the words of a script from the template that sets `words`."""
-    return _environment().get_template(name).make_module(values).words  # type: ignore[attr-defined]
 
 
 def write_report(page: str | Iterable[bytes], path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from eventabs.quality import Review, Reviewer, ReviewResult, SampledDay, Sampled
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line
 from eventabs.views.report_data import shown, zone_note
-from eventabs.views.report_page import colors_of, render_page, words_of
+from eventabs.views.report_page import colors_of, render_page
 from eventabs.views.sections import Section, print_section
 from eventabs.views.words_and_figures import count
 
@@ -22,21 +22,18 @@ _MOST_DIFFERENT: Final = 10
 _DRAWN_KEYS: Final = (
     "review seed by events_in_run journeys_in_run days_in_run events_a_user_day drawn journeys doubtful days"
 )
-_REVIEWER_KEYS: Final = "journeys doubtful left renamed by_type reviewed_days confused"
 
 
 def render_review_page(sheet: Sheet) -> str:
     """Return the page."""
     review = sheet.review
-    words = words_of("assets/review_words.j2", by=review.by)
-    named, doubts = words.pop("parts"), words.pop("doubts")
-    sections = [(*names, items) for names, items in zip(named, _parts(review), strict=True) if items]
+    sections = [part for part in _parts(review) if part[-1]]
     drawn = sum(event.drawn and event.item.startswith("E") for event in review.events)
     uses = Counter(event.type for event in review.events) | Counter(review.types)
     return render_page(
         "review.html.j2",
         ["review.css"],
-        ["review.js"],
+        ["assets/report/elements.js", "review.js"],
         # what there is to judge: the parts are the sections, which add up to what the page counts
         facts=[
             _("{events} of {of}").format(events=messages.events(drawn), of=count(review.events_in_run)),
@@ -53,29 +50,35 @@ def render_review_page(sheet: Sheet) -> str:
                 "types": [shown(name) for name in review.types],
                 "colors": colors_of([shown(name) for name, _uses in messages.most_frequent(uses)]),
                 "sections": [(name, note, len(items)) for name, note, items in sections],
-                "items": [_item(item, sheet, doubts) for *_names, items in sections for item in items],
-                "words": _verdicts() | words,
+                "items": [_item(item, sheet) for *_names, items in sections for item in items],
             }
         ),
     )
 
 
-def _parts(review: Review) -> Iterator[Sequence[SampledEvent | SampledDay]]:
-    """Yield what is judged in order: the doubtful, events, journeys, days; each item stands once."""
+def _parts(review: Review) -> Iterator[tuple[str, str, Sequence[SampledEvent | SampledDay]]]:
+    """Yield the parts in order, each with its title, what its figures say, and what is judged; each item stands once."""
     drawn = [event for event in review.events if event.drawn]
-    yield [event for event in review.events if event.doubts and not event.drawn]
-    yield [event for event in drawn if event.item.startswith("E")]
-    yield [event for event in drawn if event.item.startswith("J")]
+    doubtful = [event for event in review.events if event.doubts and not event.drawn]
+    note = _("Chosen, not drawn: what you say here mends events, and gives no bound for the others.")
+    yield _("The most doubtful first"), note, doubtful
+    by_type = _("Events, as many of each type")
+    title = by_type if review.by else _("Events, a simple random sample")
+    note = _("In random order: the bound is of these alone, and holds for all events of the run.")
+    yield title, note, [event for event in drawn if event.item.startswith("E")]
+    title = _("Journeys, a simple random sample")
+    note = _("In random order: their bound is of these alone. Type: the kind; span: the rows that are in it.")
+    yield title, note, [event for event in drawn if event.item.startswith("J")]
     by_item = {event.item: event for event in review.events}
     days: list[SampledEvent | SampledDay] = []
     for day in review.days:
         beside = (by_item[item] for item in day.events)
         days += (event for event in beside if not event.drawn and not event.doubts)
         days.append(day)
-    yield days
+    yield _("Days as a whole"), _("For the events that are missing."), days
 
 
-def _item(item: SampledEvent | SampledDay, sheet: Sheet, doubts: Mapping[str, str]) -> dict[str, Any]:
+def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
     told = {
         "item": item.item,
         "id": item.user_id,
@@ -90,17 +93,17 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet, doubts: Mapping[str, st
         return told | {"day": item.day}
     texts = picked("type start end summary", item) | {
         "category": messages.category(item.category),
-        "when": _when(item),
+        "when": _when(item.start, item.end),
     }
     return told | {
         **{name: shown(text) for name, text in texts.items()},
         "behaviors": item.behaviors,
-        "doubts": [doubts[name] for name in item.doubts],
+        "doubts": item.doubts,
     }
 
 
-def _when(event: SampledEvent) -> str:
-    start, end = event.start[:16].replace("T", " "), event.end[:16].replace("T", " ")
+def _when(start: str, end: str) -> str:
+    start, end = start[:16].replace("T", " "), end[:16].replace("T", " ")
     if start == end:
         return start
     # characters that are equal: the day, the year
@@ -120,25 +123,39 @@ def render_review(console: Console, result: ReviewResult) -> None:
         judged = messages.events(reviewer.all.judged)
         title = _("Review by {file}, {events}").format(file=one_line(reviewer.file), events=judged)
         types = [
-            (row.type, row.judged, row.precision, messages.at_least(row.at_least))
+            (row["type"], row["judged"], row["precision"], messages.at_least(row["at_least"]))
             for row in reviewer.by_type[:_MOST_TYPES]
         ]
         tables += [
             Table(title, ("", _("value"), bounds), list(_figures(reviewer, result))),
             Table(_("Type"), ("", _("events"), _("right"), bounds), types),
-            Table(_("Type"), ("", _("meant"), _("events")), reviewer.confused[:_MOST_DIFFERENT]),
+            Table(
+                _("Type"),
+                ("", _("meant"), _("events")),
+                [tuple(each.values()) for each in reviewer.confused[:_MOST_DIFFERENT]],
+            ),
         ]
     said, names = _verdicts(), (_("event"), _("first"), _("second"))
     differ = [
-        (event.item, f"{event.user_id} {_when(event)} {event.type}", said[first], said[second])
-        for event, first, second in (result.agreement.differ if result.agreement else ())[:_MOST_DIFFERENT]
+        (
+            each["item"],
+            f"{each['user_id']} {_when(each['start'], each['end'])} {each['type']}",
+            said[each["first"]],
+            said[each["second"]],
+        )
+        for each in (result.agreement.differ if result.agreement else ())[:_MOST_DIFFERENT]
     ]
     tables.append(Table(_("The two differ"), ("", *names), differ, words=names))
     print_section(console, Section(tables, list(_notes(result))))
 
 
 def _figures(reviewer: Reviewer, result: ReviewResult) -> Iterator[tuple[str, float | None, str]]:
-    whole, journeys, doubtful, days = reviewer.all, reviewer.journeys, reviewer.doubtful, reviewer.days
+    whole, journeys, doubtful, days = (
+        reviewer.all,
+        reviewer.journeys,
+        reviewer.doubtful,
+        reviewer.reviewed_days,
+    )
     if not result.review.by:
         yield _("right"), whole.precision, messages.at_least(whole.at_least)
     yield _("wrong type"), whole.wrong_type, ""
@@ -191,22 +208,10 @@ def review_json(result: ReviewResult) -> str:
     """Return the figures as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
     reviewers = []
     for reviewer in result.reviewers:
-        whole, journeys, doubtful = (
-            {key: value for key, value in judged._asdict().items() if key != "type"}
-            for judged in (reviewer.all, reviewer.journeys, reviewer.doubtful)
-        )
-        confused = [dict(zip(("type", "meant", "events"), each, strict=True)) for each in reviewer.confused]
-        fields: dict[str, Any] = {"journeys": journeys, "doubtful": doubtful, "reviewed_days": reviewer.days}
-        fields["confused"] = confused
-        reviewers.append(picked("file", reviewer) | whole | picked(_REVIEWER_KEYS, fields, reviewer))
-    agreement = result.agreement and result.agreement._asdict() | {
-        "differ": [
-            picked("item user_id type start first second", each, each.event)
-            for each in result.agreement.differ
-        ]
-    }
+        fields = reviewer._asdict()
+        reviewers.append(picked("file", fields) | fields.pop("all")._asdict() | fields)
     drawn = _drawn_fields(result.review)
-    return encode(drawn | {"out": result.out, "reviewers": reviewers, "agreement": agreement})
+    return encode(drawn | {"out": result.out, "reviewers": reviewers, "agreement": result.agreement})
 
 
 def _notes(result: ReviewResult) -> Iterator[str]:
@@ -219,7 +224,7 @@ def _notes(result: ReviewResult) -> Iterator[str]:
         message = _("The bound is exact for a random sample of any number of events; the run has {events}")
         yield message.format(events=count(review.events_in_run))
     for reviewer in result.reviewers:
-        file, days = one_line(reviewer.file), reviewer.days
+        file, days = one_line(reviewer.file), reviewer.reviewed_days
         if days.days:
             message = _("{file}: {real} happened on the days looked at ({days}), {missing} of them missing")
             real = messages.events(days.real)

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import chain, groupby, islice, repeat
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,17 +19,16 @@ from rich.padding import Padding
 from rich.text import Text
 
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.inspection import Line, RunState, StoredCall, Table, UserView, batch_tables
+from eventabs.inspection import Line, RunState, StoredCall, Table, UserView, answer_fields, batch_tables
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.providers import kind_of
 from eventabs.runs import Note, Progress, Started, StateChanged, Summary
 from eventabs.store import RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
-from eventabs.views.live_progress import NARROW, ProgressPanel
+from eventabs.views.live_progress import ProgressPanel
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line, rounded
-from eventabs.views.quality import answer_fields
 from eventabs.views.sections import beside, drawn, labelled
-from eventabs.views.words_and_figures import count, duration, events, joined, journeys, listed, money, share
+from eventabs.views.words_and_figures import count, duration, events, joined, journeys, listed
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _STATUS_KEYS = (
@@ -101,7 +100,6 @@ def render_status(console: Console, state: RunState) -> None:
             lines.append(messages.cooling(state.cooling_seconds))
         if state.last_failure:
             lines.append(messages.noted(state.last_failure))
-        lines += [messages.job_line(job) for job in state.jobs if job.is_out]
         time = _("{time} in all") if state.status == "completed" else _("{time} so far")
         for line in (*lines, time.format(time=duration(state.progress.seconds))):
             print_line(console, line)
@@ -163,21 +161,23 @@ def watch_status(
 
 def _picture(state: RunState) -> Group:
     endpoint = state.endpoint
-    panel = ProgressPanel(endpoint.currency)
-    panel.now = panel.counted_at = state.progress.seconds
-    panel.cooling_until = state.progress.seconds + state.cooling_seconds
-    panel.progress = state.progress
-    if state.status != "running":
-        panel.phase = ""
-    elif state.progress.users:
-        panel.phase = _("waiting for the first reply")
-    panel.ended = state.status == "completed"
-    panel.title = f"{endpoint.model} @ {endpoint.host}" if endpoint.model else endpoint.provider
-    if state.last_failure:
-        panel.trouble = messages.noted(state.last_failure)
+    phase = _("waiting for the first reply") if state.progress.users else _("reading the input")
+    seconds = state.progress.seconds
+    panel = ProgressPanel(
+        endpoint.currency,
+        now=seconds,
+        counted_at=seconds,
+        cooling_until=seconds + state.cooling_seconds,
+        title=endpoint.title,
+        phase=phase if state.status == "running" else "",
+        progress=state.progress,
+        trouble=messages.noted(state.last_failure) if state.last_failure else "",
+        ended=state.status == "completed",
+    )
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
-    lines = (*_facts(state), *(messages.job_line(job) for job in state.jobs if job.is_out))
-    return Group(Text(one_line(_run_headline(state)), style=style), panel, *map(Text, map(one_line, lines)))
+    return Group(
+        Text(one_line(_run_headline(state)), style=style), panel, *map(Text, map(one_line, _facts(state)))
+    )
 
 
 def _run_headline(state: RunState) -> str:
@@ -193,8 +193,6 @@ def _name(state: RunState) -> str:
         if state.missing_shards:
             parts.append(_("{count} missing").format(count=count(state.missing_shards)))
         return listed(parts)
-    if state.status == "killed":
-        return _("Not running: the process was killed or has crashed, state saved")
     return messages.status_name(state.status)
 
 
@@ -205,11 +203,12 @@ def _events(counts: Progress | Summary) -> list[tuple[str, str]]:
 
 
 def _facts(state: RunState) -> list[str]:
-    """Say what is known of events, users that were asked again, and failures, a line each."""
+    """Say what is known of events, users that were asked again, failures, and jobs, a line each."""
     lines = [_("{state}: {facts}").format(state=label, facts=said) for label, said in _events(state.progress)]
     if again := messages.asked_again(state.asked_again):
         lines.append(_("Asked again: {users}").format(users=again))
-    return lines + messages.failures(state.failures)
+    lines += messages.failures(state.failures)
+    return lines + [messages.job_line(job) for job in state.jobs if job.is_out]
 
 
 _WORDS_SHOWN, _WORD_SHOWN = 8, 40  # of actions, and characters of each: a goal is often rare
@@ -281,15 +280,8 @@ def _figures(summary: Summary) -> Iterator[tuple[str, str]]:
         yield _("asked again"), again
     yield _("time"), duration(summary.seconds)
     if is_remote:
-        sent, received = count(summary.prompt_tokens), count(summary.completion_tokens)
-        yield _("tokens"), _("{prompt} in, {completion} out").format(prompt=sent, completion=received)
-        if summary.cached_tokens:
-            cached = _("{count} in").format(count=count(summary.cached_tokens))
-            yield _("cached"), listed((cached, share(summary.cached_tokens, summary.prompt_tokens)))
-        if summary.cost is not None:
-            yield _("cost"), money(summary.cost, summary.currency)
-        tiers = messages.tiers(summary, summary.tier_costs, summary.currency)
-        yield from zip(chain([_("of that")], repeat("")), tiers, strict=False)
+        for label, *facts in messages.spent(summary, summary.currency):
+            yield label, listed(filter(None, facts))
     if summary.extension is not None:
         yield from messages.extension_rows(summary.extension, is_remote=is_remote)
     yield from _events(summary)
@@ -373,20 +365,12 @@ def render_user(console: Console, view: UserView) -> None:
     print_line(console, _("{state}: {facts}").format(state=named, facts=listed(facts)), style="bold")
     for journey in view.journeys.values():
         print_line(console, f"> {journey_text(journey)}", style="cyan")
-    side_by_side = console.width >= NARROW  # else events follow the behaviors that they begin with
-    table = beside([""] * (1 + side_by_side))
+    table = beside(["", ""])
     for day, lines in groupby(view.lines, lambda line: line.day):
         table.add_row("", Text(one_line(day), style="bold"))
         for line in lines:
-            said = _of_event(view, line)
             text = Text(one_line(line.text), style="dim" if line.state == "minor" else "")
-            cells = _MARKS[line.state], text
-            if side_by_side:
-                table.add_row(*cells, said)
-            else:
-                table.add_row(*cells)
-                if line.begins:
-                    table.add_row("", Text.assemble("  ", said, style="cyan"))
+            table.add_row(_MARKS[line.state], text, _of_event(view, line))
     console.print(table)
     states = Counter(line.state for line in view.lines)
     for state, template in (

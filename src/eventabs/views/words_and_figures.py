@@ -9,8 +9,8 @@ from eventabs import runs
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.providers import kind_of
-from eventabs.shared_records import Copying, Counts, InputWarning, RunStatus
-from eventabs.store import Job
+from eventabs.shared_records import Copying, Counts, InputWarning
+from eventabs.store import Job, Status
 from eventabs.views.output_streams import one_line, rounded
 
 
@@ -307,9 +307,10 @@ def category(name: str) -> str:
     return {CONVERSION: _("conversion"), ENGAGEMENT: _("engagement")}.get(name, name)
 
 
-def status_name(state: RunStatus) -> str:
+def status_name(state: Status) -> str:
     """Name a state of the run."""
     return {
+        "killed": _("Not running: the process was killed or has crashed, state saved"),
         "running": _("Running"),
         "interrupted": _("Interrupted, state saved"),
         "stopped": _("Stopped, state saved"),
@@ -488,19 +489,22 @@ def progress_line(progress: runs.Progress, currency: str) -> str:
         listed((retries(progress.retries), *causes(progress.retry_causes))),
     ]
     if progress.tokens_per_second is not None:
-        parts.append(speed(progress.tokens_per_second))
+        parts.append(_speed(progress.tokens_per_second))
     if progress.cost is not None:
         parts.append(_("cost {cost}").format(cost=money(progress.cost, currency)))
     if progress.cost_projected is not None:
-        parts.append(_("of about {cost}").format(cost=money(progress.cost_projected, currency)))
+        parts.append(_of_about(progress.cost_projected, currency))
     parts += tiers(progress, progress.tier_costs, currency)
     if progress.eta_seconds:
         parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
     return joined(parts)
 
 
-def speed(tokens_per_second: float) -> str:
-    """Name the tokens that come in a second."""
+def _of_about(cost: float, currency: str) -> str:
+    return _("of about {cost}").format(cost=money(cost, currency))
+
+
+def _speed(tokens_per_second: float) -> str:
     return _("{count} tokens/s").format(count=average(tokens_per_second))
 
 
@@ -531,6 +535,22 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
             cost = costs.get(tier)
             template = _("tier {tier}: {calls}") if cost is None else _("tier {tier}: {calls}, {cost}")
             yield template.format(tier=one_line(tier), calls=calls, cost=money(cost or 0.0, currency))
+
+
+def spent(counts: runs.Progress | runs.Summary, currency: str) -> Iterator[tuple[str, ...]]:
+    """Yield what a run has used, a label with its facts, some "": tokens, those of the cache, cost, and that of each tier."""
+    speed, projected = (getattr(counts, name, None) for name in ("tokens_per_second", "cost_projected"))
+    received = _("{count} out").format(count=count(counts.completion_tokens))
+    sent = _("{count} in").format(count=count(counts.prompt_tokens))
+    yield _("tokens"), sent, received, "" if speed is None else _speed(speed)
+    if counts.cached_tokens:
+        cached = _("{count} in").format(count=count(counts.cached_tokens))
+        yield _("cached"), cached, share(counts.cached_tokens, counts.prompt_tokens), ""
+    if counts.cost is not None:
+        about = "" if projected is None else _of_about(projected, currency)
+        yield _("cost"), money(counts.cost, currency), about, ""
+    for number, line in enumerate(tiers(counts, counts.tier_costs, currency)):
+        yield "" if number else _("of that"), line
 
 
 def tier_fields(counts: Counts, costs: Mapping[str, float | None]) -> dict[str, dict[str, float | None]]:

@@ -170,12 +170,13 @@ def calls_page(tmp_path: Path) -> Path:
     times = ((0, 60, 60), (0, 30, 30), (30, 60, 20), (60, 120, 60))  # sent, ended, seconds of the last try
     with open_report_facts(tmp_path) as facts:
         calls = tuple(
-            call._replace(
+            replace(
+                call,
                 sent_at=1_000.0 + sent,
                 ended_at=1_000.0 + ended,
                 seconds=float(seconds),
                 prompt_tokens=tokens,
-                usable=0 if place == 3 else call.users,
+                brought={} if place == 3 else call.brought,
             )
             for place, (call, (sent, ended, seconds), tokens) in enumerate(
                 zip(facts.calls, times, (100, 130, 190, 1_010), strict=True)
@@ -183,7 +184,7 @@ def calls_page(tmp_path: Path) -> Path:
         )
         retries = (Retry(calls[2].id, 1_040.0, "rate_limit", "HTTP 429", 10.0),)
         write_report(
-            render_report(replace(facts, calls=calls, retries=retries)).chunks, tmp_path / "report.html"
+            render_report(replace(facts, calls=iter(calls), retries=retries)).chunks, tmp_path / "report.html"
         )
     return tmp_path / "report.html"
 

@@ -18,6 +18,7 @@ import pytest
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import report_facts
 from eventabs.inspection.report_facts import Table, open_report_facts
+from eventabs.inspection.run_status import stored_calls
 from eventabs.store.ledger import Ledger
 from eventabs.views import report_data as records, report_page as module
 from eventabs.views.report_page import MOST_COLORS, colors_of, render_report, write_report
@@ -51,9 +52,9 @@ def test_the_page_shows_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("timezone", "times", "sent"),
     [
-        ("", "times: as in the export, which names no zone", (0, "sent (UTC)")),
-        ("Asia/Shanghai", "times: Asia/Shanghai", (8 * 3600, "sent (Asia/Shanghai)")),
-        ("Nowhere/Else", "times: Nowhere/Else", (0, "sent (UTC)")),
+        ("", "times: as in the export, which names no zone", (0, "UTC")),
+        ("Asia/Shanghai", "times: Asia/Shanghai", (8 * 3600, "Asia/Shanghai")),
+        ("Nowhere/Else", "times: Nowhere/Else", (0, "UTC")),
     ],
 )
 def test_events_and_calls_name_their_zone(
@@ -68,7 +69,7 @@ def test_events_and_calls_name_their_zone(
     shift, label = sent
     assert f"<span>{times}</span>" in page
     assert data["calls"]["sent"] == [1_000 + shift] * 2
-    assert data["index"]["words"]["sent"] == label
+    assert data["index"]["zone"] == label
 
 
 def test_the_page_tells_what_was_sent_again_and_why(tmp_path: Path) -> None:
@@ -166,8 +167,8 @@ def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(
     with open_report_facts(tmp_path) as facts:
         packed = records.PackedCalls(facts, {}, records.sent_zone(""), most_bytes=1)
         assert (packed.left_out, packed.index()["chunk"]) == (3, [0, -1, -1, -1])
-        third = facts.calls[2]._replace(usable=0)
-        broken = replace(facts, calls=(*facts.calls[:2], third, facts.calls[3]))
+        first, second, third, last = stored_calls(facts.ledger)
+        broken = replace(facts, calls=iter((first, second, replace(third, brought={}), last)))
         assert records.PackedCalls(broken, {}, records.sent_zone(""), most_bytes=1).index()["chunk"] == [
             -1,
             -1,

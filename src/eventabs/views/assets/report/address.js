@@ -1,7 +1,12 @@
 // The address says what is shown: #user=ID, #call=NUMBER, #type=NAME and so on. Links in the page are such addresses; a
 // filter is added to those in force.
 // Filters of the second group that is compared, where `compare` is set, have "b." before their names; those of a profile's column "is.".
-const FILTERS = ["type", "category", "not", "journey", "outcome", "state", "from", "to", "step", "ends", "place", "transition", "path", "q"];
+const FILTER_NAMES = {
+  type: _("type"), category: _("category"), not: _("without"), journey: _("journey"), outcome: _("outcome"), state: _("state"), from: _("since"), to: _("until"),
+  step: _("step"), ends: _("ends with"), place: _("place"), transition: _("transition"), path: _("path"), q: _("text"),
+};
+const STATES_ASKED = { done: _("done"), failed: _("failed"), pending: _("still to do"), unsure: _("with events marked ?"), unplaced: _("with unplaced behaviors") };
+const FILTERS = Object.keys(FILTER_NAMES);
 const OF_JOURNEYS = ["journey", "outcome", "step", "ends", "kind"]; // not applied where there are none
 const isOfJourneys = (name) => OF_JOURNEYS.includes(name) && !index.sums.journeys;
 const isFilter = (name) => (name.startsWith("is.") ? index.columns.includes(name.slice(3)) : FILTERS.includes(name) && !isOfJourneys(name));
@@ -20,9 +25,9 @@ function drawUnknown(state) {
   const parts = Object.entries(state), known = parts.filter(isKnown), unknown = parts.filter((part) => !isKnown(part));
   const idle = known.filter(([name]) => isOfJourneys(ownOf(name))), missing = known.filter(([name, value]) => value && !isOfJourneys(ownOf(name)) && !hasValue(ownOf(name), value));
   const lines = [
-    unknown.length && fill(words.unknownKeys, { keys: named(unknown), known: KEYS.join(", ") }),
-    idle.length && fill(words.needJourneys, { keys: named(idle) }),
-    missing.length && fill(words.missingValues, { values: named(missing) }),
+    unknown.length && fill(_("This page does not know what the address says: {keys}. It knows {known}, is.COLUMN of a profile, and each filter with b. before it."), { keys: named(unknown), known: KEYS.join(", ") }),
+    idle.length && fill(_("Not applied, for it needs journeys and this run has none: {keys}."), { keys: named(idle) }),
+    missing.length && fill(_("Nothing on this page has what the address asks for: {values}."), { values: named(missing) }),
   ].filter(Boolean);
   byId("unknown").hidden = !lines.length;
   byId("unknown").replaceChildren(lines.join(" "));
@@ -36,7 +41,7 @@ function hasValue(name, value) {
   if (name === "not") return [...types(), ...categories()].includes(value);
   if (["journey", "kind"].includes(name)) return [...index.sums.kinds.map(([kind]) => kind), ...all.journeys.map(({ kind }) => kind)].includes(value);
   if (name === "outcome") return ["yes", "no"].includes(value);
-  if (name === "state") return Object.hasOwn(words.doubts, value);
+  if (name === "state") return Object.hasOwn(STATES_ASKED, value);
   if (["from", "to"].includes(name)) return !Number.isNaN(dayNumber(value));
   if (name === "place") return all.places.some((places) => places.includes(value));
   return !["transition", "path"].includes(name) || value.split(ARROW).every((type) => type === START || types().includes(type));

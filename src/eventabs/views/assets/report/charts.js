@@ -59,7 +59,7 @@ function groupTable(groups, { caption, first, rows, columns, bar, wide }) {
     ...columns.map((column, at) => element("th", { scope: isTwo ? "colgroup" : "col", class: small(column), colspan: isTwo ? 2 + shares[at] : 1 }, column.label)))];
   if (isTwo) head.push(element("tr", {}, ...columns.flatMap((column, at) => [
     ...groups.map((group, place) => element("th", { scope: "col", class: small(column), title: group.name }, element("strong", { class: "letter s" + place }, "AB"[place]))),
-    shares[at] ? element("th", { scope: "col", class: small(column), title: words.difference }, "A − B") : null])));
+    shares[at] ? element("th", { scope: "col", class: small(column), title: _("difference in percentage points") }, "A − B") : null])));
   const figure = ({ count, of, text }, href) => {
     const said = text ?? number(count), value = href && count ? element("a", { href }, said) : said;
     return of === undefined ? [value] : [value, " ", element("small", {}, percent(count, of))];
@@ -89,7 +89,7 @@ function foldedTable(groups, { rows, isShown, ...facts }) {
     box.replaceWith(whole);
     whole.focus({ preventScroll: true });
   };
-  if (few.length < rows.length) box.append(element("button", { type: "button", class: "further", onclick: unfold }, fill(words.more, { count: number(rows.length - few.length) })));
+  if (few.length < rows.length) box.append(element("button", { type: "button", class: "further", onclick: unfold }, fill(_("Show {count} more"), { count: number(rows.length - few.length) })));
   return box;
 }
 
@@ -150,9 +150,9 @@ function funnel(steps, most, slots) {
 function heat(counts, most, total) {
   const shade = (count) => Math.ceil(((count / (total || 1)) * SHADES) / (most || 1) - 1e-9);
   return element("table", { class: "heat" }, element("thead", {}, element("tr", {}, element("td"), ...Array.from({ length: 24 }, (_hour, hour) => element("th", { scope: "col" }, element("span", {}, String(hour)))))),
-    element("tbody", {}, ...words.weekdays.map((day, row) => element("tr", {}, element("th", { scope: "row" }, day), ...Array.from({ length: 24 }, (_hour, hour) => {
+    element("tbody", {}, ...WEEKDAYS.map((day, row) => element("tr", {}, element("th", { scope: "row" }, day), ...Array.from({ length: 24 }, (_hour, hour) => {
       const count = counts[row * 24 + hour];
       return element("td", { class: "h" + shade(count), title: `${day} ${two(hour)}:00 · ${number(count)}` }, element("span", {}, number(count)));
     })))));
 }
-const scaleOf = (text) => element("p", { class: "legend scale" }, element("span", {}, words.nothing), ...Array.from({ length: SHADES + 1 }, (_shade, shade) => element("span", { class: "swatch h" + shade })), element("span", {}, text));
+const scaleOf = (text) => element("p", { class: "legend scale" }, element("span", {}, _("none")), ...Array.from({ length: SHADES + 1 }, (_shade, shade) => element("span", { class: "swatch h" + shade })), element("span", {}, text));

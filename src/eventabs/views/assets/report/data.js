@@ -1,6 +1,7 @@
 // What the page holds compressed. The index is opened at once, everything else when it is looked at.
 const index = {}; // users by column, kinds of events, facets
-const SOURCES = ["llm", "rules", "must"], STATES = ["done", "failed", "pending"];
+const SOURCES = ["llm", "rules", "must"], SOURCE_NAMES = [_("model"), _("built-in rules"), _("your rule")];
+const STATES = ["done", "failed", "pending"], STATE_NAMES = [_("done"), _("failed"), _("still to do")];
 const UNSURE = 1, OUTSIDE = 2, ABOVE_FLAGS = 4;
 
 function bytesOf(base64) {
@@ -23,7 +24,6 @@ function block(name, prepare = (value) => value) {
 
 async function openIndex() {
   Object.assign(index, await inflated("index"));
-  Object.assign(words, index.words);
   const { users } = index, firsts = [];
   index.size = users.id.length;
   index.drawn = index.size - users.beside.reduce((sum, one) => sum + one, 0); // the others are listed where the state is failed, and counted nowhere

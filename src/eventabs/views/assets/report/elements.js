@@ -1,12 +1,11 @@
 // Elements and figures. Text from data only ever becomes text: text nodes and attributes, never markup.
 const SVG = "http://www.w3.org/2000/svg", DAY = 86400;
-const words = {}; // of the page's language, filled from the index
 const number = new Intl.NumberFormat("en-US").format;
 const natural = new Intl.Collator("zh-Hans-CN", { numeric: true }).compare;
 
 const byId = (id) => document.getElementById(id);
 const fill = (template, values) => template.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
-const counted = (count, one, many) => (count === 1 ? words[one] : fill(words[many], { count: number(count) }));
+const counted = (count, one, many) => (count === 1 ? one : fill(many, { count: number(count) }));
 
 function given(made, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {
@@ -50,7 +49,8 @@ function stamp(at) {
   return Number.isNaN(moment.getTime()) ? "" : moment.toISOString().slice(0, 19).replace("T", " ");
 }
 const dateOf = (day) => stamp(day * DAY).slice(0, 10);
-const weekday = (day) => words.weekdays[(((day + 3) % 7) + 7) % 7];
+const WEEKDAYS = [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")];
+const weekday = (day) => WEEKDAYS[(((day + 3) % 7) + 7) % 7];
 
 // A duration as compact lines have it: minutes, floored, from 60 s, seconds below.
 function lasting(seconds) {
@@ -60,8 +60,8 @@ function lasting(seconds) {
 }
 // How long something took, in the unit that says it in few digits.
 function long(seconds) {
-  const [name, size] = seconds < 5400 ? ["minutes", 60] : seconds < 172800 ? ["hours", 3600] : ["days", DAY];
-  return fill(words.lasting[name], { count: brief(seconds / size) });
+  const [unit, size] = seconds < 5400 ? [_("{count} min"), 60] : seconds < 172800 ? [_("{count} h"), 3600] : [_("{count} d"), DAY];
+  return fill(unit, { count: brief(seconds / size) });
 }
 const brief = (value) => number(Number(value.toFixed(value < 10 ? 1 : 0)));
 function percent(part, whole) {
@@ -87,4 +87,18 @@ function joinedSpans(spans) {
     else made.push([start, end]);
   }
   return made;
+}
+
+// Text that a spreadsheet would take for a formula gets an apostrophe in front.
+const harmless = (text) => (/^\s*[=+\-@＝＋－＠\t\r]/.test(text) ? "'" + text : text);
+function cell(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "";
+  return typeof value === "number" ? String(value) : '"' + harmless(String(value)).replaceAll('"', '""') + '"';
+}
+function save(blob, name) {
+  const address = URL.createObjectURL(blob), link = element("a", { href: address, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(address), 60000);
 }

@@ -79,7 +79,7 @@ async function groupOf(filters, side, isWanted, progress) {
     && (!filters.step || stepsOf(one).has(filters.step)) && (!filters.ends || typeAt(lastOf(one)) === filters.ends) && (!byKind || one.events.some(isMeantEvent));
   const group = { side, filters, name: nameOf(filters), users: [], events: [], journeys: [], asked: [], converted: 0 };
   for (let user = 0; user < index.size; user++) {
-    if (users.beside[user] && filters.state !== "failed" || hits && !hits.users[user] || state >= 0 && users.state[user] !== state || filters.state && !words.doubts[filters.state] || filters.state === "unplaced" && !users.unplaced[user]) continue;
+    if (users.beside[user] && filters.state !== "failed" || hits && !hits.users[user] || state >= 0 && users.state[user] !== state || filters.state && !STATES_ASKED[filters.state] || filters.state === "unplaced" && !users.unplaced[user]) continue;
     if (!profile.every(([column, value]) => (users.profile[user][column] ?? "") === value) || filters.place && !all.places[user].includes(filters.place)) continue;
     const events = [];
     for (let at = index.offsets[user]; at < index.offsets[user + 1]; at++) if (isInside(all.from[at])) events.push(at);
@@ -107,7 +107,7 @@ async function groupsAsked(state, isWanted, progress) {
     if (!group || !isWanted()) return null;
     groups.push(group);
   }
-  if (groups.some(({ filters }) => filters.from || filters.to)) for (const group of groups) group.name += " · " + counted(periodDays(group), "ofDay", "ofDays");
+  if (groups.some(({ filters }) => filters.from || filters.to)) for (const group of groups) group.name += " · " + counted(periodDays(group), _("1 day"), _("{count} days"));
   return groups;
 }
 // How many days the period of a group has; one without a begin or an end has that of all events.
@@ -140,9 +140,9 @@ function choices() {
     ["type", named(typeNames())],
     ["category", named([...new Set(index.kinds.map(([, category]) => category))], categoryName)],
     ["journey", named(index.sums.kinds.map(([kind]) => kind))],
-    ["outcome", index.sums.journeys ? [["yes", words.converted], ["no", words.notConverted]] : []],
+    ["outcome", index.sums.journeys ? [["yes", _("converted")], ["no", _("not converted")]] : []],
     ["not", [...new Set([...index.kinds.map(([, category]) => category).sort((a, b) => (b === index.goal) - (a === index.goal)), ...typeNames()])].map((name) => [name, withoutOf(name)])],
-    ["state", Object.entries(words.doubts)],
+    ["state", Object.entries(STATES_ASKED)],
     ...index.columns.map((column, place) => {
       const values = valuesOf(place);
       return ["is." + column, values.size > 1 && values.size <= MOST_VALUES ? named([...values].sort(natural)) : []];
@@ -150,16 +150,17 @@ function choices() {
   ].filter(([, values]) => values.length);
   return offered;
 }
-const labelOf = (name) => (name.startsWith("is.") ? words.columns[name.slice(3)] ?? name.slice(3) : words[name]);
-const withoutOf = (name) => (name === index.goal ? fill(words.goalNotReached, { goal: categoryName(name) }) : words.not + " " + categoryName(name));
+const COLUMN_NAMES = { age: _("age"), gender: _("gender"), occupation: _("occupation"), city: _("city") };
+const labelOf = (name) => (name.startsWith("is.") ? COLUMN_NAMES[name.slice(3)] ?? name.slice(3) : FILTER_NAMES[name]);
+const withoutOf = (name) => (name === index.goal ? fill(_("not reached: {goal}"), { goal: categoryName(name) }) : _("without") + " " + categoryName(name));
 function valueOf(name, value) {
   if (name === "not") return withoutOf(value);
-  if (name === "path") return value.replace(START + ARROW, words.fromStart + " ");
+  if (name === "path") return value.replace(START + ARROW, _("from the first event on:") + " ");
   return choices().find(([each]) => each === name)?.[1].find(([each]) => each === value)?.[1] ?? value;
 }
 function nameOf(filters) {
   const parts = Object.entries(filters).map(([name, value]) => (["outcome", "not"].includes(name) ? valueOf(name, value) : labelOf(name) + " " + valueOf(name, value)));
-  return parts.join(" · ") || words.everybody;
+  return parts.join(" · ") || _("all users");
 }
 
 function drawFilters(state) {
@@ -173,28 +174,28 @@ function drawFilters(state) {
         element("option", { value: "" }, labelOf(name)), ...known.map(([value, text]) => element("option", { value, selected: value === filters[name] }, text)));
       return select;
     });
-    const dates = ["from", "to"].map((name) => element("label", { class: "date" }, words[name] + " ", element("input", { type: "date", "data-name": side + name, value: filters[name], onchange: (event) => set(name, event.target.value) })));
+    const dates = ["from", "to"].map((name) => element("label", { class: "date" }, FILTER_NAMES[name] + " ", element("input", { type: "date", "data-name": side + name, value: filters[name], onchange: (event) => set(name, event.target.value) })));
     const chips = Object.keys(filters).filter((name) => name !== "q" && !["from", "to"].includes(name) && !choices().some(([each]) => each === name)).map((name) => element("button",
-      { type: "button", class: "chip", "data-filter": side + name, title: filters[name], "aria-label": fill(words.remove, { name: labelOf(name), value: valueOf(name, filters[name]) }), onclick: () => set(name, "") },
+      { type: "button", class: "chip", "data-filter": side + name, title: filters[name], "aria-label": fill(_("Remove the filter {name}: {value}"), { name: labelOf(name), value: valueOf(name, filters[name]) }), onclick: () => set(name, "") },
       element("small", {}, labelOf(name) + " "), marked(valueOf(name, filters[name])), " ×"));
-    const clear = Object.keys(filters).length ? element("button", { type: "button", class: "clear", onclick: () => go(Object.fromEntries(Object.keys(filters).map((name) => [name, ""])), { side }) }, words.clear) : null;
+    const clear = Object.keys(filters).length ? element("button", { type: "button", class: "clear", onclick: () => go(Object.fromEntries(Object.keys(filters).map((name) => [name, ""])), { side }) }, _("Clear all")) : null;
     return element("div", { class: "side" }, state.compare ? element("strong", { class: "letter s" + place }, "AB"[place]) : null, ...selects, ...dates, ...chips, clear);
   }));
   if (isOfUsers) bars.querySelector(`[data-name="${CSS.escape(isOfUsers)}"]`)?.focus();
   const filters = (state.compare ? SIDES : [""]).map((side) => filtersOf(state, side));
   byId("chosen").hidden = !filters.some((each) => each.state === "unsure" || ["type", "category", "journey", "outcome", "step", "ends"].some((name) => each[name]));
-  byId("chosen").textContent = filters.some((each) => each.from || each.to) ? words.chosenInPeriod : words.chosen;
+  byId("chosen").textContent = filters.some((each) => each.from || each.to) ? _("These filters choose users: figures and charts of events count all events of theirs that begin in the period; the table of events has only those asked for.") : _("These filters choose users: figures and charts of events count all events of theirs; the table of events has only those asked for.");
   const many = index.columns.filter((_column, place) => valuesOf(place).size > MOST_VALUES);
   byId("many-values").hidden = !many.length;
-  byId("many-values").textContent = many.length ? fill(words.manyValues, { columns: many.map((column) => labelOf("is." + column)).join(", "), most: MOST_VALUES, column: many[0] }) : "";
-  byId("compare").textContent = state.compare ? words.alone : words.compare;
-  byId("fold").textContent = words.filters + (filters.some((each) => Object.keys(each).length) ? ` (${filters.reduce((sum, each) => sum + Object.keys(each).length, 0)})` : "");
+  byId("many-values").textContent = many.length ? fill(_("Columns without a filter, for they have more than {most} values: {columns}. The address chooses one: is.{column}=VALUE."), { columns: many.map((column) => labelOf("is." + column)).join(", "), most: MOST_VALUES, column: many[0] }) : "";
+  byId("compare").textContent = state.compare ? _("One group") : _("Compare two groups");
+  byId("fold").textContent = _("Filters") + (filters.some((each) => Object.keys(each).length) ? ` (${filters.reduce((sum, each) => sum + Object.keys(each).length, 0)})` : "");
 }
 function drawTally(groups) {
   const areFailed = ({ filters }) => isSample() && filters.state === "failed", wholeOf = (group) => (areFailed(group) ? index.sums.users : index.drawn); // of all that failed, not of a sample
-  const said = (group) => (group.users.length === wholeOf(group) ? counted(wholeOf(group), "allOne", "all") : group.users.length ? fill(words.found, { found: number(group.users.length), count: number(wholeOf(group)) }) : words.none);
+  const said = (group) => (group.users.length === wholeOf(group) ? counted(wholeOf(group), _("1 user"), _("{count} users")) : group.users.length ? fill(_("{found} of {count} users"), { found: number(group.users.length), count: number(wholeOf(group)) }) : _("No user matches. Remove a filter, or search for something else."));
   tally.textContent = groups.length > 1 ? groups.map((group, place) => "AB"[place] + ": " + said(group)).join(" · ") : said(groups[0]);
-  if (isSample() && !groups.every(areFailed)) tally.textContent += " (" + fill(words.sample, { count: number(index.sums.users), kept: number(index.drawn) }) + ")";
+  if (isSample() && !groups.every(areFailed)) tally.textContent += " (" + fill(_("of {count} users, a sample of {kept}"), { count: number(index.sums.users), kept: number(index.drawn) }) + ")";
 }
 
 let typing = 0; // what is typed is searched for after a moment, or with the next click

@@ -27,7 +27,7 @@ function richest(found) {
 
 async function show() {
   byId("main").setAttribute("aria-busy", "true");
-  const own = ++round, isWanted = () => own === round, before = shown, progress = (share) => isWanted() && share < 1 && (tally.textContent = fill(words.searching, { percent: Math.round(100 * share) }));
+  const own = ++round, isWanted = () => own === round, before = shown, progress = (share) => isWanted() && share < 1 && (tally.textContent = fill(_("searching: {percent} %"), { percent: Math.round(100 * share) }));
   shown = addressed(location.hash);
   wanted = wordsOf(shown.q);
   const tab = openTab(tabOf(shown));
@@ -56,20 +56,20 @@ async function showTimeline(groups, isWanted) {
   const asked = shown.user === undefined ? undefined : index.numbers.get(shown.user);
   if (shown.user !== undefined && asked === undefined) {
     byId("user").hidden = false;
-    byId("user").replaceChildren(element("p", { class: "empty", id: "who" }, fill(words.missing, { user: shown.user })));
+    byId("user").replaceChildren(element("p", { class: "empty", id: "who" }, fill(_("This page has no user {user}."), { user: shown.user })));
     return;
   }
   const at = asked ?? (isFiltered(shown) ? found[0] : richest(found));
   byId("user").hidden = !index.size;
-  if (at === undefined) return void byId("user").replaceChildren(element("p", { class: "empty", id: "who" }, words.none));
-  await showUser(at, found, isWanted, asked === undefined && !isFiltered(shown) && found.length > 1 ? words.opened : "");
+  if (at === undefined) return void byId("user").replaceChildren(element("p", { class: "empty", id: "who" }, _("No user matches. Remove a filter, or search for something else.")));
+  await showUser(at, found, isWanted, asked === undefined && !isFiltered(shown) && found.length > 1 ? _("shown first: no user has more types of events") : "");
 }
 
 openIndex().then(() => {
   document.querySelector(".tabs").hidden = false;
   return show();
 }).catch((error) => {
-  const note = element("p", { class: "note leaves-out" }, document.documentElement.lang === "en" ? "This browser cannot open the data in this page; open it in a current one." : "此浏览器无法打开本页中的数据，请使用较新的浏览器。");
+  const note = element("p", { class: "note leaves-out" }, _("This browser cannot open the data in this page; open it in a current one."));
   byId("main").prepend(note);
   byId("user").hidden = true;
   throw error;

@@ -28,15 +28,15 @@ function figuresOf(group) {
 // Those of all users, also of the ones that the page does not keep, where nothing is filtered.
 const summedUp = (group) => (Object.keys(group.filters).length ? figuresOf(group) : { ...index.sums });
 const isSample = () => index.drawn < index.sums.users;
-const sampled = () => (isSample() ? quiet(fill(words.sample, { count: number(index.sums.users), kept: number(index.drawn) })) : "");
+const sampled = () => (isSample() ? quiet(fill(_("of {count} users, a sample of {kept}"), { count: number(index.sums.users), kept: number(index.drawn) })) : "");
 
 function drawAnswer(groups) {
   const goal = categoryName(index.goal), main = [
-    { key: "users", label: words.users, get: (f) => ({ count: f.users }), href: { tab: "users" } },
-    { key: "events", label: words.events, get: (f) => ({ count: f.events }), href: { tab: "events" } },
-    index.sums.journeys && { key: "journeys", label: words.journeys, get: (f) => ({ count: f.journeys }), href: { tab: "journeys" } },
-    index.sums.journeys && { key: "converted", label: fill(words.journeysConverted, { goal }), get: (f) => ({ count: f.converted, of: f.journeys }), href: { tab: "journeys", outcome: "yes" } },
-    { key: "reached", label: fill(words.usersReached, { goal }), get: (f) => ({ count: f.reached, of: f.users }), href: { tab: "users", category: index.goal } },
+    { key: "users", label: _("users"), get: (f) => ({ count: f.users }), href: { tab: "users" } },
+    { key: "events", label: _("events"), get: (f) => ({ count: f.events }), href: { tab: "events" } },
+    index.sums.journeys && { key: "journeys", label: _("journeys"), get: (f) => ({ count: f.journeys }), href: { tab: "journeys" } },
+    index.sums.journeys && { key: "converted", label: fill(_("journeys with {goal}"), { goal }), get: (f) => ({ count: f.converted, of: f.journeys }), href: { tab: "journeys", outcome: "yes" } },
+    { key: "reached", label: fill(_("users with {goal}, also outside journeys"), { goal }), get: (f) => ({ count: f.reached, of: f.users }), href: { tab: "users", category: index.goal } },
   ].filter((one) => one && (!["reached", "converted"].includes(one.key) || index.goal));
   const isTwo = groups.length > 1, figures = groups.map(isTwo ? figuresOf : summedUp), named = (name, place, linkOf) => { // two groups: by users, who may have a thing many times
     const totals = new Map(), countOf = ([, count, users]) => (isTwo ? users : count), whole = isTwo ? "users" : place, tab = isTwo ? "users" : place;
@@ -45,17 +45,17 @@ function drawAnswer(groups) {
     return picked(figures, rows, (row, each) => row.get(each), MOST_NAMED);
   };
   const doubtful = [
-    { key: "unsure", label: words.unsureEvents, get: (f) => ({ count: f.unsure, of: f.events }), href: { tab: "events", state: "unsure" } },
-    { key: "unplaced", label: words.unplacedBehaviors, get: (f) => ({ count: f.unplaced, of: f.behaviors }), href: { tab: "users", state: "unplaced" } },
-    { key: "failed", label: words.failedUsers, get: (f) => ({ count: f.failed, of: f.users }), href: { tab: "users", state: "failed" } },
+    { key: "unsure", label: _("events marked ?"), get: (f) => ({ count: f.unsure, of: f.events }), href: { tab: "events", state: "unsure" } },
+    { key: "unplaced", label: _("unplaced behaviors"), get: (f) => ({ count: f.unplaced, of: f.behaviors }), href: { tab: "users", state: "unplaced" } },
+    { key: "failed", label: _("failed users"), get: (f) => ({ count: f.failed, of: f.users }), href: { tab: "users", state: "failed" } },
   ];
-  const lists = [[words.commonJourneys, named("kinds", "journeys", (journey) => ({ journey }))], [words.commonTypes, named("types", "events", (type) => ({ type }))], [words.doubtful, doubtful]].slice(index.sums.journeys ? 0 : 1);
+  const lists = [[_("Commonest journeys"), named("kinds", "journeys", (journey) => ({ journey }))], [_("Commonest types"), named("types", "events", (type) => ({ type }))], [_("Doubtful"), doubtful]].slice(index.sums.journeys ? 0 : 1);
   const of = (row) => ({ ...row, href: address(row.href), get: undefined, figure: row.get });
-  const head = element("h2", { id: "answer-title" }, words.answer, groups.length > 1 || Object.keys(groups[0].filters).length ? sampled() : "");
+  const head = element("h2", { id: "answer-title" }, _("Overview"), groups.length > 1 || Object.keys(groups[0].filters).length ? sampled() : "");
   if (isTwo) {
-    const rows = [...main, ...lists.flatMap(([title, found]) => found.map((row) => (title === words.doubtful ? row : { ...row, label: (title === words.commonTypes ? words.type : words.journey) + " " + row.label })))].map(of);
+    const rows = [...main, ...lists.flatMap(([title, found]) => found.map((row) => (title === _("Doubtful") ? row : { ...row, label: (title === _("Commonest types") ? _("type") : _("journey")) + " " + row.label })))].map(of);
     return byId("answer").replaceChildren(head, element("div", { class: "names" }, ...groups.map(nameTag)),
-      groupTable(figures, { first: words.figure, rows, columns: [{ label: words.number, get: (row, group) => row.figure(group), link: (row) => row.href }], bar: (row, group) => share(row.figure(group)), wide: true }), element("p", { class: "note" }, words.apartNote));
+      groupTable(figures, { first: _("figure"), rows, columns: [{ label: _("number"), get: (row, group) => row.figure(group), link: (row) => row.href }], bar: (row, group) => share(row.figure(group)), wide: true }), element("p", { class: "note" }, _("Of journeys and types: how many users have them; the three with most users, and the three whose shares of users differ most.")));
   }
   const tile = (row) => {
     const { count, of: whole } = row.get(figures[0]);
@@ -66,7 +66,7 @@ function drawAnswer(groups) {
     return element("li", { "data-key": row.key }, element("a", { href: address(row.href) }, row.color ? swatch(row.color) : null, marked(row.label)), element("span", {}, number(count), element("small", {}, percent(count, whole))));
   };
   byId("answer").replaceChildren(head, element("dl", { class: "tiles" }, ...main.map(tile)),
-    element("div", { class: "thirds" }, ...lists.map(([title, rows]) => element("div", {}, element("h3", {}, title), rows.length ? element("ol", {}, ...rows.map(item)) : element("p", { class: "empty" }, words.noRows)))));
+    element("div", { class: "thirds" }, ...lists.map(([title, rows]) => element("div", {}, element("h3", {}, title), rows.length ? element("ol", {}, ...rows.map(item)) : element("p", { class: "empty" }, _("Nothing to list."))))));
 }
 // What journeys of a kind have in common: how many, whose, how they end and how long they take.
 function kindOf(group, kind) {
@@ -94,36 +94,36 @@ function kindOf(group, kind) {
 
 function drawAcross(groups, chosen) {
   const kinds = tallied(groups.flatMap((group) => group.journeys.map((one) => one.kind))).map(([kind]) => kind), section = byId("across");
-  const head = element("h2", { id: "across-title" }, words.across, sampled());
-  if (!kinds.length) return section.replaceChildren(head, element("p", { class: "empty" }, index.sums.journeys ? words.noRows : words.noJourneys));
+  const head = element("h2", { id: "across-title" }, _("Journeys across users"), sampled());
+  if (!kinds.length) return section.replaceChildren(head, element("p", { class: "empty" }, index.sums.journeys ? _("Nothing to list.") : index.provider === "rules" ? _("There are no journeys: the built-in rules make none. A model finds them: eventabs init --preset NAME, then a new run.") : _("There are no journeys: the model found none. Kinds of journeys are named by [vocabulary] journeys.")));
   const kind = kinds.includes(chosen) ? chosen : kinds[0], list = (change) => address({ tab: "journeys", ...change });
   const table = foldedTable(groups, {
-    caption: words.byKind, first: words.journey, wide: true, isShown: (row, place) => place < MOST_BARS || row.chosen,
+    caption: _("By kind"), first: _("journey"), wide: true, isShown: (row, place) => place < MOST_BARS || row.chosen,
     rows: ranked(groups, kinds.map((each) => ({ key: each, label: each, chosen: each === kind, href: address({ kind: each }) })), ({ key }, group) => ({ count: kindOf(group, key).users, of: group.users.length })),
     bar: ({ key }, group) => share({ count: kindOf(group, key).journeys.length, of: group.journeys.length }),
     columns: [
-      { label: words.journeys, get: ({ key }, group) => ({ count: kindOf(group, key).journeys.length, of: group.journeys.length }), link: ({ key }) => list({ journey: key }) },
-      { label: words.users, get: ({ key }, group) => ({ count: kindOf(group, key).users, of: group.users.length }), link: ({ key }) => address({ tab: "users", journey: key }), minor: true },
-      { label: words.converted, get: ({ key }, group) => ({ count: kindOf(group, key).converted, of: kindOf(group, key).journeys.length }), link: ({ key }) => list({ journey: key, outcome: "yes" }) },
-      { label: words.medianDays, get: ({ key }, group) => ({ text: kindOf(group, key).days === null ? "–" : brief(kindOf(group, key).days) }) },
+      { label: _("journeys"), get: ({ key }, group) => ({ count: kindOf(group, key).journeys.length, of: group.journeys.length }), link: ({ key }) => list({ journey: key }) },
+      { label: _("users"), get: ({ key }, group) => ({ count: kindOf(group, key).users, of: group.users.length }), link: ({ key }) => address({ tab: "users", journey: key }), minor: true },
+      { label: _("converted"), get: ({ key }, group) => ({ count: kindOf(group, key).converted, of: kindOf(group, key).journeys.length }), link: ({ key }) => list({ journey: key, outcome: "yes" }) },
+      { label: _("median days"), get: ({ key }, group) => ({ text: kindOf(group, key).days === null ? "–" : brief(kindOf(group, key).days) }) },
     ],
   });
   const whole = kindOf({ journeys: groups.length > 1 ? [...new Set(groups.flatMap((group) => group.journeys))] : groups[0].journeys }, kind).steps;
   const order = [...whole].sort(([a, one], [b, other]) => median(one.places) - median(other.places) || other.count - one.count || natural(a, b)), common = new Set([...order].sort(([, a], [, b]) => b.count - a.count).slice(0, MOST_STEPS).map(([type]) => type));
   const none = { count: 0, converted: 0, ends: 0, waits: [] }, step = (row, group) => kindOf(group, kind).steps.get(row.key) || none, of = (group) => kindOf(group, kind);
   const steps = foldedTable(groups, {
-    caption: fill(words.usualOrder, { kind: cut(kind, 260) }), first: words.step, wide: true, isShown: ({ key }) => common.has(key),
+    caption: fill(_("{kind}: the usual order of steps"), { kind: cut(kind, 260) }), first: _("step"), wide: true, isShown: ({ key }) => common.has(key),
     rows: order.map(([type]) => ({ key: type, label: type, color: colorOf(type), href: list({ journey: kind, step: type }) })),
     bar: (row, group) => share({ count: step(row, group).count, of: of(group).journeys.length }),
     columns: [
-      { label: words.haveIt, get: (row, group) => ({ count: step(row, group).count, of: of(group).journeys.length }), link: (row) => list({ journey: kind, step: row.key }) },
-      { label: words.waited, get: (row, group) => ({ text: step(row, group).waits.length ? long(median(step(row, group).waits)) : "–" }) },
-      { label: words.endHere, get: (row, group) => ({ count: step(row, group).ends, of: of(group).journeys.length }), link: (row) => list({ journey: kind, ends: row.key }) },
-      { label: words.ofConverted, get: (row, group) => ({ count: step(row, group).converted, of: of(group).converted }), link: (row) => list({ journey: kind, step: row.key, outcome: "yes" }), minor: true },
-      { label: words.ofNotConverted, get: (row, group) => ({ count: step(row, group).count - step(row, group).converted, of: of(group).journeys.length - of(group).converted }), link: (row) => list({ journey: kind, step: row.key, outcome: "no" }), minor: true },
+      { label: _("journeys with it"), get: (row, group) => ({ count: step(row, group).count, of: of(group).journeys.length }), link: (row) => list({ journey: kind, step: row.key }) },
+      { label: _("median time after the step before"), get: (row, group) => ({ text: step(row, group).waits.length ? long(median(step(row, group).waits)) : "–" }) },
+      { label: _("end here"), get: (row, group) => ({ count: step(row, group).ends, of: of(group).journeys.length }), link: (row) => list({ journey: kind, ends: row.key }) },
+      { label: _("of the converted"), get: (row, group) => ({ count: step(row, group).converted, of: of(group).converted }), link: (row) => list({ journey: kind, step: row.key, outcome: "yes" }), minor: true },
+      { label: _("of the others"), get: (row, group) => ({ count: step(row, group).count - step(row, group).converted, of: of(group).journeys.length - of(group).converted }), link: (row) => list({ journey: kind, step: row.key, outcome: "no" }), minor: true },
     ],
   });
-  section.replaceChildren(head, table, steps, element("p", { class: "note" }, words.orderNote));
+  section.replaceChildren(head, table, steps, element("p", { class: "note" }, _("Steps are types of events, by the median of their place in the journeys that have them. The median time is that since the first event of the step before it in the same journey, the median days are from the first event of a journey to its last. Choose another kind with a click on its name.")));
 }
 
 // Days a column: as few as leave room for all; events far from all others, such as those of clocks that were never set, are left out.
@@ -146,12 +146,12 @@ function daysOfTypes(group, frame, colored) {
     const day = dayOf(all.from[event]);
     if (day >= first && day <= last) values.get(colored.includes(typeAt(event)) ? typeAt(event) : "kx")[Math.floor((day - first) / size)]++;
   }
-  return [...values].map(([type, found]) => (type === "kx" ? { color: "kx", name: words.otherTypes, values: found } : { color: colorOf(type), name: type, values: found, href: address({ type }) }));
+  return [...values].map(([type, found]) => (type === "kx" ? { color: "kx", name: _("other types"), values: found } : { color: colorOf(type), name: type, values: found, href: address({ type }) }));
 }
 
 function drawCharts(groups) {
   const box = byId("charts"), sections = [], add = (title, note, ...content) => sections.push(element("section", {}, element("h2", {}, title, note && quiet(note), sampled()), ...content));
-  if (!groups.some((group) => group.events.length)) return box.replaceChildren(element("section", {}, element("p", { class: "empty" }, words.noEvents)));
+  if (!groups.some((group) => group.events.length)) return box.replaceChildren(element("section", {}, element("p", { class: "empty" }, _("No events."))));
   const union = (of) => tallied(groups.flatMap(of)).map(([name]) => name), facts = (group) => figuresOf(group), types = union((group) => group.events.map(typeAt));
   const legend = (names) => element("ul", { class: "legend" }, ...names.map((type) => element("li", {}, element("a", { href: address({ type }) }, swatch(colorOf(type)), marked(type)))));
   const listed = (name, first, rows, columns_) => { // the last column is that of users
@@ -167,35 +167,35 @@ function drawCharts(groups) {
     };
   }
   const events = (group) => group.events.length, users = (group) => group.users.length, colored = types.filter((type) => colorOf(type) !== "kx").filter((type, place) => place < 16 || isGoal(type)), frame = daysFrame(groups), series = frame && groups.map((group) => daysOfTypes(group, frame, colored));
-  if (frame) add(words.typesOverTime, (words.columnOf[frame.size] || fill(words.columnOf.other, { count: number(frame.size) })) + (frame.isOneYear ? " · " + dateOf(frame.first).slice(0, 4) : ""), legend(colored), sides(groups, (_group, place) => columns({ series: series[place], least: Math.max(...series.map(topOf)), labels: frame.labels, name: words.daysOfTypes, title: (at, type, count) => `${dateOf(frame.first + at * frame.size)} · ${type}: ${number(count)}` })),
-    frame.leftOut ? element("p", { class: "note" }, fill(words.notDrawn, { count: number(frame.leftOut) })) : "");
+  if (frame) add(_("Types over time"), ({ 1: _("by day"), 7: _("by week") }[frame.size] || fill(_("by {count} days"), { count: number(frame.size) })) + (frame.isOneYear ? " · " + dateOf(frame.first).slice(0, 4) : ""), legend(colored), sides(groups, (_group, place) => columns({ series: series[place], least: Math.max(...series.map(topOf)), labels: frame.labels, name: _("Events of each type over time"), title: (at, type, count) => `${dateOf(frame.first + at * frame.size)} · ${type}: ${number(count)}` })),
+    frame.leftOut ? element("p", { class: "note" }, fill(_("{count} events far from all others are not drawn."), { count: number(frame.leftOut) })) : "");
   const places = union((group) => [...group.tallies.places].flatMap(([place, count]) => Array(count).fill(place)));
   const ofTypes = (names, linkOf = (type) => address({ type })) => names.map((type) => ({ key: type, label: type, color: colorOf(type), href: linkOf(type) }));
   const lastTypes = union((group) => [...group.tallies.lastTypes].flatMap(([type, count]) => Array(count).fill(type)));
-  add(words.whatPeopleDo, "", groups.length > 1 ? element("p", { class: "note lead" }, words.rankedNote) : "", element("div", { class: groups.length > 1 ? "one" : "two" },
-    element("div", {}, listed(words.typesTitle, words.type, ofTypes(types), [counted_(words.events, "types", events), counted_(words.users, "typeUsers", users)]),
-      index.sums.journeys ? "" : listed(words.lastTypes, words.type, ofTypes(lastTypes), [{ ...counted_(words.users, "lastTypes", users), link: undefined }])),
-    element("div", {}, listed(words.categories, words.category, union((group) => group.events.map(categoryAt)).map((category) => ({ key: category, label: categoryName(category), href: address({ category }) })), [counted_(words.events, "categories", events), counted_(words.users, "categoryUsers", users)]),
-      places.length ? listed(words.places, words.place, places.map((place) => ({ key: place, label: place, href: address({ place }) })), [counted_(words.users, "places", users)]) : "")));
+  add(_("What people do"), "", groups.length > 1 ? element("p", { class: "note lead" }, _("In the order of the difference of the shares of users, the largest first; bars are shares of users.")) : "", element("div", { class: groups.length > 1 ? "one" : "two" },
+    element("div", {}, listed(_("Types"), _("type"), ofTypes(types), [counted_(_("events"), "types", events), counted_(_("users"), "typeUsers", users)]),
+      index.sums.journeys ? "" : listed(_("Where users stop: the type of each user's last event"), _("type"), ofTypes(lastTypes), [{ ...counted_(_("users"), "lastTypes", users), link: undefined }])),
+    element("div", {}, listed(_("Categories"), _("category"), union((group) => group.events.map(categoryAt)).map((category) => ({ key: category, label: categoryName(category), href: address({ category }) })), [counted_(_("events"), "categories", events), counted_(_("users"), "categoryUsers", users)]),
+      places.length ? listed(_("Places, sites and apps, by users"), _("place"), places.map((place) => ({ key: place, label: place, href: address({ place }) })), [counted_(_("users"), "places", users)]) : "")));
   const { steps, paths, left } = pathsShown(groups), most = Math.max(LEAST_FUNNEL, ...groups.flatMap((group) => paths.flatMap((path) => stepsOn(group, path).map(({ count }) => count))));
-  if (paths.length) add(fill(words.pathsTo, { goal: categoryName(index.goal) }), "", element("p", { class: "note lead" }, fill(words.pathsNote, { steps: number(steps) })), sides(groups, (group) => element("div", { class: "funnels" }, ...paths.map((path) => {
+  if (paths.length) add(fill(_("Paths to {goal}"), { goal: categoryName(index.goal) }), "", element("p", { class: "note lead" }, fill(_("Each user who got there has one path: the last steps before the first event of this category, {steps} at most, read from left to right; the most frequent path comes first. Below each step: how many users went so far, each step directly after the one before, and which share of them turned elsewhere. All heights have one scale."), { steps: number(steps) })), sides(groups, (group) => element("div", { class: "funnels" }, ...paths.map((path) => {
     const count = group.paths.get(joined(path)) || 0, name = valueOf("path", joined(path));
-    return element("div", { "data-path": joined(path) }, element("p", {}, element("a", { class: "whole", href: address({ path: joined(path) }), "aria-label": fill(words.usersWithPath, { path: name }) }, element("strong", {}, counted(count, "allOne", "all"))),
-      quiet(" " + fill(words.ofReached, { share: percent(count, figuresOf(group).reached) })), path[0] === START ? quiet(" · " + (path.length > 2 ? words.nothingBefore : words.atOnce)) : ""), funnel(stepsOn(group, path), most, steps + 1));
-  }))), left ? element("p", { class: "note" }, fill(words.rarerPaths, { count: number(left) })) : "");
+    return element("div", { "data-path": joined(path) }, element("p", {}, element("a", { class: "whole", href: address({ path: joined(path) }), "aria-label": fill(_("Users with the path {path}"), { path: name }) }, element("strong", {}, counted(count, _("1 user"), _("{count} users")))),
+      quiet(" " + fill(_("{share} of those who got there"), { share: percent(count, figuresOf(group).reached) })), path[0] === START ? quiet(" · " + (path.length > 2 ? _("nothing before") : _("as the first event"))) : ""), funnel(stepsOn(group, path), most, steps + 1));
+  }))), left ? element("p", { class: "note" }, fill(_("{count} users took other paths, which are not drawn."), { count: number(left) })) : "");
   const pairs = groups.map((group) => [...group.tallies.pairs].slice(0, MOST_BARS));
-  if (pairs.some((found) => found.length)) add(words.whatFollows, "", sides(groups, (group, place) => {
+  if (pairs.some((found) => found.length)) add(_("What follows what"), "", sides(groups, (group, place) => {
     const rows = [...group.tallies.pairs].map(([name, count]) => [...partsOf.get(name), count]), sum = (some) => some.reduce((total, [, , count]) => total + count, 0);
     const said = { drawn: number(pairs[place].length), pairs: number(rows.length), share: percent(sum(rows.slice(0, MOST_BARS)), sum(rows)), count: number(sum(rows)) };
-    return rows.length ? element("div", {}, element("p", { class: "note" }, fill(said.drawn === said.pairs ? words.allPairs : words.mostFrequent, said)), sankey(rows, { name: words.whatFollows, most: MOST_BARS, hrefOf: (from, to) => address({ transition: joined([from, to]) }) })) : element("p", { class: "empty" }, words.noRows);
-  }), element("details", {}, element("summary", {}, words.asTable), groupTable(groups, { first: words.transition, rows: [...new Set(pairs.flat().map(([name]) => name))].map((name) => ({ key: name, label: name, href: address({ transition: name }) })),
-    columns: [{ label: words.number, get: ({ key }, group) => ({ count: group.tallies.pairs.get(key) || 0, of: [...group.tallies.pairs.values()].reduce((sum, count) => sum + count, 0) }) }] })));
+    return rows.length ? element("div", {}, element("p", { class: "note" }, fill(said.drawn === said.pairs ? _("An event comes directly after another of the same user {count} times; all {pairs} pairs of types are drawn.") : _("An event comes directly after another of the same user {count} times. Drawn as bands: the {drawn} most frequent of {pairs} pairs of types, {share} of these times. The numbers beside the bars count all pairs; the light part of a bar has no band."), said)), sankey(rows, { name: _("What follows what"), most: MOST_BARS, hrefOf: (from, to) => address({ transition: joined([from, to]) }) })) : element("p", { class: "empty" }, _("Nothing to list."));
+  }), element("details", {}, element("summary", {}, _("As a table")), groupTable(groups, { first: _("transition"), rows: [...new Set(pairs.flat().map(([name]) => name))].map((name) => ({ key: name, label: name, href: address({ transition: name }) })),
+    columns: [{ label: _("number"), get: ({ key }, group) => ({ count: group.tallies.pairs.get(key) || 0, of: [...group.tallies.pairs.values()].reduce((sum, count) => sum + count, 0) }) }] })));
   const weeks = groups.map((group) => {
     const counts = new Array(168).fill(0);
     for (const event of group.events) counts[(((dayOf(all.from[event]) + 3) % 7) + 7) % 7 * 24 + Math.floor((all.from[event] % DAY + DAY) % DAY / 3600)]++;
     return counts;
   }), darkest = Math.max(...weeks.map((counts, place) => Math.max(...counts) / (groups[place].events.length || 1)));
-  add(words.whenEventsBegin, "", sides(groups, (_group, place) => heat(weeks[place], darkest, groups[place].events.length)), scaleOf(groups.length > 1 ? percent(darkest, 1) : counted(Math.max(...weeks[0]), "eventOne", "eventCount")));
+  add(_("When events begin"), "", sides(groups, (_group, place) => heat(weeks[place], darkest, groups[place].events.length)), scaleOf(groups.length > 1 ? percent(darkest, 1) : counted(Math.max(...weeks[0]), _("1 event"), _("{count} events"))));
   box.replaceChildren(...sections);
 }
 

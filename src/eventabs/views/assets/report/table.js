@@ -6,13 +6,13 @@ function makeTable(box, { name, columns, sort, file }) {
   const state = { rows: [], sort: sort.column, down: sort.down, first: 0 };
   const head = element("tr"), body = element("tbody"), count = element("span", { class: "rows", role: "status" });
   const step = (text, label, by) => element("button", { type: "button", "aria-label": label, onclick: () => { state.first += by; draw(); } }, text);
-  const before = step("‹", words.previous, -ROWS), after = step("›", words.next, ROWS);
-  const download = element("button", { type: "button", class: "download", onclick: () => save(csv(columns, state.rows), file()) }, words.download);
+  const before = step("‹", _("Previous page"), -ROWS), after = step("›", _("Next page"), ROWS);
+  const download = element("button", { type: "button", class: "download", onclick: () => save(csv(columns, state.rows), file()) }, _("Download CSV"));
   const table = element("table", { class: "grid-table" }, element("thead", {}, head), body);
   box.replaceChildren(element("div", { class: "tools" }, count, element("span", { class: "pager" }, before, after), download),
     element("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": name }, table));
   for (const column of columns) {
-    const button = element("button", { type: "button", title: fill(words.sortBy, { column: column.label }), onclick: () => order(column) }, column.label);
+    const button = element("button", { type: "button", title: fill(_("Sort by {column}"), { column: column.label }), onclick: () => order(column) }, column.label);
     column.heading = element("th", { scope: "col", class: classOf(column), "data-column": column.name }, button);
     head.append(column.heading);
   }
@@ -36,8 +36,8 @@ function makeTable(box, { name, columns, sort, file }) {
     }
     body.replaceChildren(...Array.from(shownRows, (row) => element("tr", {}, ...columns.map((column, place) =>
       element(place ? "td" : "th", { class: classOf(column), scope: place ? null : "row" }, column.show ? column.show(row) : shownValue(column.value(row)))))));
-    if (!rows.length) body.append(element("tr", {}, element("td", { class: "words", colspan: columns.length }, words.noRows)));
-    count.textContent = rows.length ? fill(words.rows, { first: number(state.first + 1), last: number(state.first + shownRows.length), count: number(rows.length) }) : "";
+    if (!rows.length) body.append(element("tr", {}, element("td", { class: "words", colspan: columns.length }, _("Nothing to list."))));
+    count.textContent = rows.length ? fill(_("{first}–{last} of {count}"), { first: number(state.first + 1), last: number(state.first + shownRows.length), count: number(rows.length) }) : "";
     before.disabled = state.first <= 0;
     after.disabled = state.first + ROWS >= rows.length;
     download.disabled = !rows.length;
@@ -64,23 +64,10 @@ function sorted(rows, key, down) {
   return Uint32Array.from(places, (place) => rows[place]);
 }
 
-// Text that a spreadsheet would take for a formula gets an apostrophe in front.
-const harmless = (text) => (/^\s*[=+\-@＝＋－＠\t\r]/.test(text) ? "'" + text : text);
-function cell(value) {
-  if (value === null || value === undefined || Number.isNaN(value)) return "";
-  return typeof value === "number" ? String(value) : '"' + harmless(String(value)).replaceAll('"', '""') + '"';
-}
 function csv(columns, rows) {
   const parts = ["\ufeff" + columns.map((column) => cell(column.file || column.name)).join(",") + "\r\n"];
   for (let at = 0; at < rows.length; at += 5000) {
     parts.push(Array.from(rows.slice(at, at + 5000), (row) => columns.map((column) => cell((column.plain || column.value)(row))).join(",") + "\r\n").join(""));
   }
   return new Blob(parts, { type: "text/csv;charset=utf-8" });
-}
-function save(blob, name) {
-  const address = URL.createObjectURL(blob), link = element("a", { href: address, download: name });
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(address), 60000);
 }

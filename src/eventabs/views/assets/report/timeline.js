@@ -94,7 +94,7 @@ function drawTimeline(user, width) {
   days.forEach((day, place) => {
     const pause = place ? day.day - days[place - 1].day - 1 : 0;
     if (pause >= LONG_PAUSE) {
-      svg.append(drawn("text", { class: "pause", x: left, y: y + 9 }, counted(pause, "pauseOne", "pause")));
+      svg.append(drawn("text", { class: "pause", x: left, y: y + 9 }, counted(pause, _("1 day without anything"), _("{count} days without anything"))));
       y += 18;
     }
     const lanes = arrange(day.pieces, xOf), tall = 5 + lanes * (lane + 2) + TICKS + 4, top = y + 4;
@@ -113,7 +113,7 @@ function drawTimeline(user, width) {
   });
   svg.append(lit);
   svg.setAttribute("viewBox", `0 0 ${width} ${y}`);
-  svg.setAttribute("aria-label", fill(words.timeline, { user: user.id, events: counted(user.events.length, "eventOne", "eventCount"), days: number(days.length) }));
+  svg.setAttribute("aria-label", fill(_("Timeline of {user}: {events} on {days} days, listed below"), { user: user.id, events: counted(user.events.length, _("1 event"), _("{count} events")), days: number(days.length) }));
   return {
     head,
     svg,

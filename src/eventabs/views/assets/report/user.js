@@ -4,15 +4,15 @@ let looked = null; // the user that is shown: its picture, its lists, what is li
 
 function factsOf(user, calls) {
   const { users } = index, at = user.number, facts = [
-    counted(user.events.length, "eventOne", "eventCount"),
-    counted(user.behaviors.length, "behaviorOne", "behaviorCount"),
-    user.journeys.length ? counted(user.journeys.length, "journeyOne", "journeyCount") : "",
-    users.minor[at] ? fill(words.minorCount, { count: number(users.minor[at]) }) : "",
-    users.unplaced[at] ? fill(words.unplacedCount, { count: number(users.unplaced[at]) }) : "",
+    counted(user.events.length, _("1 event"), _("{count} events")),
+    counted(user.behaviors.length, _("1 behavior"), _("{count} behaviors")),
+    user.journeys.length ? counted(user.journeys.length, _("1 journey"), _("{count} journeys")) : "",
+    users.minor[at] ? fill(_("{count} minor"), { count: number(users.minor[at]) }) : "",
+    users.unplaced[at] ? fill(_("{count} unplaced"), { count: number(users.unplaced[at]) }) : "",
     users.first[at] === null ? "" : [...new Set([users.first[at], users.last[at]].map((moment) => dateOf(dayOf(moment))))].join(" – "),
   ].filter(Boolean).map((text) => element("span", {}, text));
-  if (users.state[at]) facts.unshift(element("span", { class: STATES[users.state[at]] }, words.states[users.state[at]] + (users.reason[at] ? ": " + index.reasons[users.reason[at]] : "")));
-  if (calls.length) facts.push(element("span", {}, words.calls + " ", ...calls.flatMap((call, place) => [place ? ", " : "", element("a", { href: "#call=" + call }, String(call))])));
+  if (users.state[at]) facts.unshift(element("span", { class: STATES[users.state[at]] }, STATE_NAMES[users.state[at]] + (users.reason[at] ? ": " + index.reasons[users.reason[at]] : "")));
+  if (calls.length) facts.push(element("span", {}, _("calls") + " ", ...calls.flatMap((call, place) => [place ? ", " : "", element("a", { href: "#call=" + call }, String(call))])));
   return facts;
 }
 
@@ -23,11 +23,11 @@ function eventItem(event, place) {
   const type = element("a", { href: addressOf({ type: event.type }), tabindex: -1 }, marked(event.type, wanted));
   const what = element("span", { class: "what" }, element("strong", {}, type), " ", marked(event.summary, wanted));
   if (event.goal) what.append(" ", element("span", { class: "badge goal" }, marked(categoryName(event.category))));
-  if (event.unsure) what.append(" ", element("span", { class: "badge" }, words.unsure));
+  if (event.unsure) what.append(" ", element("span", { class: "badge" }, _("not sure")));
   if (event.journey) what.append(" ", element("span", { class: "badge" }, marked(event.journey.name, wanted)));
-  if (event.outside) what.append(" ", element("span", { class: "badge" }, words.outside));
-  if (event.source === SOURCES.indexOf("must")) what.append(" ", element("span", { class: "badge" }, words.sources[event.source]));
-  const covers = counted(event.behaviors.length, "coversOne", "covers");
+  if (event.outside) what.append(" ", element("span", { class: "badge" }, _("outside the vocabulary")));
+  if (event.source === SOURCES.indexOf("must")) what.append(" ", element("span", { class: "badge" }, SOURCE_NAMES[event.source]));
+  const covers = counted(event.behaviors.length, _("covers 1 behavior"), _("covers {count} behaviors"));
   const kind = "item " + event.color + (event.unsure ? " unsure" : "") + (isMeant(event) ? " meant" : "");
   return element("div", { class: kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: [categoryName(event.category), covers].filter(Boolean).join(" · ") }, element("time", {}, spanOf(event)), what);
 }
@@ -38,14 +38,14 @@ const isOpen = ({ event }) => event === -1 || event === -3;
 function behaviorItem(behavior, place, events) {
   const event = events[behavior.event], kind = event ? event.color : isOpen(behavior) ? "open" : "minor-row";
   const length = behavior.length ? lasting(behavior.length) : "", row = `${behavior.file}:${behavior.line}`;
-  return element("div", { class: "item " + kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: [event ? fill(words.inEvent, { event: spanOf(event) + " " + event.type }) : words.noEvent[-1 - behavior.event], row].join(" · ") },
+  return element("div", { class: "item " + kind, role: "option", "aria-selected": "false", tabindex: -1, "data-place": place, title: [event ? fill(_("in: {event}"), { event: spanOf(event) + " " + event.type }) : [_("in no event"), _("minor"), _("unplaced"), _("not asked for")][-1 - behavior.event], row].join(" · ") },
     element("time", {}, clock(behavior.at)), element("span", { class: "what" }, marked(behavior.name, wanted)), element("span", { class: "meta" }, length),
     element("small", { class: "row-of" }, marked(row), behavior.text ? " " : "", behavior.text ? marked(behavior.text) : ""));
 }
 
 // A list with a heading for each day, made as far as it is needed.
 function listOf(kind, things, at, make, empty) {
-  const list = element("div", { class: "list", role: "listbox", "aria-label": words[kind] });
+  const list = element("div", { class: "list", role: "listbox", "aria-label": { events: _("events"), behaviors: _("behaviors") }[kind] });
   let made = 0, day = null, group = null;
   const items = [], button = element("button", { type: "button", class: "further", tabindex: -1, onclick: () => extend(made + ITEMS) });
   function extend(wanted) {
@@ -62,7 +62,7 @@ function listOf(kind, things, at, make, empty) {
       group.append(items[made]);
     }
     if (made < things.length) {
-      button.textContent = fill(words.more, { count: number(Math.min(ITEMS, things.length - made)) });
+      button.textContent = fill(_("Show {count} more"), { count: number(Math.min(ITEMS, things.length - made)) });
       list.append(button);
     }
   }
@@ -73,7 +73,7 @@ function listOf(kind, things, at, make, empty) {
 }
 
 function pane(list, count) {
-  return element("div", { class: "pane " + list.kind }, element("h3", {}, words.titles[list.kind], element("small", {}, number(count))), list.list);
+  return element("div", { class: "pane " + list.kind }, element("h3", {}, { events: _("Events"), behaviors: _("Behaviors") }[list.kind], element("small", {}, number(count))), list.list);
 }
 
 // What belongs to a journey, an event or a behavior: the events, and all behaviors of these.
@@ -181,15 +181,15 @@ function press(event) {
 function stepper(found, at) {
   const place = found.indexOf(at), button = (text, label, to) => element("button", { type: "button", "aria-label": label, disabled: to === undefined, onclick: () => go({ user: index.users.id[to] }) }, text);
   return element("div", { class: "stepper" },
-    element("span", {}, place < 0 ? "" : fill(words.userOf, { place: number(place + 1), count: number(found.length) })),
-    button("‹", words.previousUser, place < 0 ? undefined : found[place - 1]), button("›", words.nextUser, place < 0 ? found[0] : found[place + 1]));
+    element("span", {}, place < 0 ? "" : fill(_("{place} of {count}"), { place: number(place + 1), count: number(found.length) })),
+    button("‹", _("Previous user"), place < 0 ? undefined : found[place - 1]), button("›", _("Next user"), place < 0 ? found[0] : found[place + 1]));
 }
 
 // A row for each journey: what for, on how many days, its steps.
 function journeysOf(user) {
-  return element("ul", { class: "journeys", "aria-label": words.journeys }, ...user.journeys.map((journey, place) =>
+  return element("ul", { class: "journeys", "aria-label": _("journeys") }, ...user.journeys.map((journey, place) =>
     element("li", { "data-journey": place }, element("a", { href: addressOf({ journey: journey.kind }) }, marked(journey.kind, wanted)), " ", element("strong", {}, marked(journey.name, wanted)),
-      element("small", {}, " " + counted(journey.days, "ofDay", "ofDays") + " · "), journey.converted ? element("span", { class: "badge" }, words.converted) : null, element("small", {}, " ", marked(journey.steps)))));
+      element("small", {}, " " + counted(journey.days, _("1 day"), _("{count} days")) + " · "), journey.converted ? element("span", { class: "badge" }, _("converted")) : null, element("small", {}, " ", marked(journey.steps)))));
 }
 
 function legendOf(user) {
@@ -207,8 +207,8 @@ async function showUser(at, found, isWanted, note = "") {
   const user = await userOf(at), calls = (await callsOf(at)).slice(0, 12), section = byId("user");
   if (!isWanted()) return;
   const links = drawn("svg", { class: "links", "aria-hidden": "true" }), gutter = element("div", { class: "gutter" }, links), raster = element("div", { class: "raster", tabindex: -1 });
-  const events = listOf("events", user.events, (event) => event.from, (event, place) => eventItem(event, place), words.noEvents);
-  const behaviors = listOf("behaviors", user.behaviors, (one) => one.at, (one, place) => behaviorItem(one, place, user.events), words.noBehaviors);
+  const events = listOf("events", user.events, (event) => event.from, (event, place) => eventItem(event, place), _("No events."));
+  const behaviors = listOf("behaviors", user.behaviors, (one) => one.at, (one, place) => behaviorItem(one, place, user.events), _("No behaviors."));
   const head = element("div", { class: "who" }, element("h2", { id: "who", tabindex: -1 }, marked(user.id, wanted)), element("span", { class: "profile" }, marked(profileOf(at), wanted)), stepper(found, at));
   const body = element("div", { class: "of-user" }, user.journeys.length ? journeysOf(user) : null, raster, legendOf(user), element("div", { class: "pair" }, pane(events, user.events.length), gutter, pane(behaviors, user.behaviors.length)));
   section.hidden = false;
@@ -231,7 +231,7 @@ function redraw() {
   if (!width || width === looked.width) return;
   looked.width = width;
   looked.picture = drawTimeline(looked.user, width);
-  const note = looked.picture.isCut ? [element("p", { class: "note" }, fill(words.firstDays, { count: number(MOST_DAYS) }))] : [];
+  const note = looked.picture.isCut ? [element("p", { class: "note" }, fill(_("{count} days are drawn; the lists have all."), { count: number(MOST_DAYS) }))] : [];
   looked.raster.replaceChildren(looked.picture.head, looked.picture.svg, ...note);
   looked.raster.classList.toggle("focused", false);
 }

@@ -1,0 +1,660 @@
+"""What `evaluate`, `diff` and `calibrate` found: in the terminal, as JSON, and as pages with lanes, or with users side by side."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+from eventabs.inspection import Table, answer_fields, batch_tables
+from eventabs.interface_language import gettext as _, ngettext
+from eventabs.measures import GROUPS, SHAPE_FIGURES, Score, Segment, Sums, share
+from eventabs.quality import AskingPlan, Calibration, ComparedRun, Comparison, Evaluation, Side, UserPair
+from eventabs.views import words_and_figures as messages
+from eventabs.views.output_streams import encode, one_line, picked, print_line
+from eventabs.views.report_page import colors_of, render_page
+from eventabs.views.sections import Section, beside, decimals, print_section
+from eventabs.views.status_and_summary import event_text
+from eventabs.views.words_and_figures import count, money
+
+
+def _named_scores() -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield the kinds of scores: kind, title, names of the figures in the order in which they are shown."""
+    groups = {
+        "pair_f1": _("pairs of rows, F1"),
+        "pair_macro_f1": _("pairs, mean of groups"),
+        "bcubed_f1": _("B-cubed, F1"),
+        "bcubed_precision": _("B-cubed precision"),
+        "bcubed_recall": _("B-cubed recall"),
+        "bcubed_macro_f1": _("B-cubed, mean of groups"),
+        "whole_f1": _("found whole, F1"),
+        "exact_f1": _("found exactly, F1"),
+        "best_dice": _("best Dice, mean"),
+        "boundary_f1": _("boundaries, F1"),
+        "same_place": _("rows placed the same"),
+        "same_type": _("same type"),
+        "grouped_recall": _("grouped here too"),
+        "loose_f1": _("ungrouped rows, F1"),
+    }
+    yield "groups", _("Events as groups of rows"), groups
+    yield "wholes", _("Each journey as one group"), groups
+    journeys = {
+        "whole": _("found whole"),
+        "exact": _("found exactly"),
+        "best_dice": _("best Dice, mean"),
+        "false": _("false ones of those found"),
+        "same_kind": _("same kind"),
+    }
+    yield "journeys", _("Journeys"), journeys
+    spans = {
+        "start_f1_0": _("starts, 0 min, F1"),
+        "start_f1_1": _("starts, 1 min, F1"),
+        "start_f1_5": _("starts, 5 min, F1"),
+        "labelled_start_f1": _("1 min and label, F1"),
+        "overlap_f1": _("overlap by half, F1"),
+        "minutes_f1": _("minutes, F1"),
+        "minutes_right": _("minutes with the label"),
+    }
+    yield "spans", _("Events as spans of time"), spans
+
+
+def score_tables(scores: Mapping[str, Mapping[str, Score]]) -> Iterator[Table]:
+    """Yield for each kind of scores the figures with interval and skill, and what the baselines reach."""
+    baselines = {
+        "rows": _("each row"),
+        "action": _("action a day"),
+        "object": _("object a day"),
+        "pause": _("best pause"),
+        "rules": _("rules"),
+    }
+    for kind, title, names in _named_scores():
+        found = {names[key]: score for key, score in scores.get(kind, {}).items() if key in names}
+        figures = [
+            (
+                name,
+                decimals(score.value),
+                "" if score.low is None else f"{score.low:.3f} – {score.high:.3f}",
+                "" if score.skill is None else f"{score.skill:+.3f}",
+            )
+            for name, score in found.items()
+        ]
+        yield Table(title, ("", _("value"), _("95 % interval"), _("skill")), figures)
+        reached = {
+            key: name
+            for key, name in baselines.items()
+            if any(key in each.baselines for each in found.values())
+        }
+        beside = [(name, *map(score.baselines.get, reached)) for name, score in found.items()]
+        yield Table(_("Baselines"), ("", *reached.values()), beside if reached else ())
+
+
+def shape_names() -> dict[str, str]:
+    """Name the figures that say how coarse events are."""
+    return {
+        "rows_placed": _("rows in an event"),
+        "rows_per_event": _("rows an event"),
+        "one_row_events": _("events of one row"),
+        "doubtful": _("doubtful events"),
+        "events_per_user_day": _("events a user-day"),
+        "days_without_event": _("user-days without an event"),
+        "minutes_covered": _("minutes of the rows in an event"),
+    }
+
+
+def shape_fields(shape: Sums) -> dict[str, float | None]:
+    """Return a shape as JSON has it: what is counted, and the figures of it."""
+    return {**shape, **{name: figure(shape) for name, figure in SHAPE_FIGURES.items()}}
+
+
+# events against labels
+
+
+DAY: Final = 86_400
+_MOST_LABELS: Final = 12  # in the terminal
+_MOST_CONFUSED: Final = 8
+_MOST_DAYS: Final = 2_000  # on a page
+_LANE: Final = 960  # pixels of a day, at least
+_WIDE, _NARROW, _GAP = 12.5, 7.0, 6.0  # pixels of a Chinese character, of another one, after a name
+_LONGEST: Final = 18  # characters of a name on a lane
+
+
+def render_evaluation(console: Console, evaluation: Evaluation) -> None:
+    """Print the figures, what trivial programs score, and what is told apart badly."""
+    print_section(console, _evaluation_section(evaluation))
+
+
+def _evaluation_section(evaluation: Evaluation) -> Section:
+    unit = _("minutes") if evaluation.unit == "minutes" else _("rows")
+    shapes = [
+        (name, *(SHAPE_FIGURES[key](shape) for shape in evaluation.shapes.values()))
+        for key, name in shape_names().items()
+        if evaluation.shapes
+    ]
+    labels = [
+        (row.label, round(row.amount), row.precision, row.recall, row.f1)
+        for row in evaluation.by_label[:_MOST_LABELS]
+    ]
+    wrong = [(pair, amount) for pair, amount in evaluation.confusion.items() if pair[0] != pair[1]]
+    confused = [
+        (label or _("no label"), found or _("no event"), round(amount))
+        for (label, found), amount in sorted(wrong, key=lambda each: -each[1])[:_MOST_CONFUSED]
+    ]
+    tables = (
+        *score_tables(evaluation.scores),
+        Table(_("Shape"), ("", _("events"), _("labels"))[: 1 + len(evaluation.shapes)], shapes),
+        Table(_("Label"), ("", unit, _("precision"), _("recall"), _("F1")), labels),
+        Table(_("Most confused"), ("", _("taken for"), unit), confused),
+    )
+    return Section(tables, list(_evaluation_notes(evaluation)))
+
+
+def evaluation_json(evaluation: Evaluation) -> str:
+    """Return the figures as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
+    return encode(
+        {
+            "users": len(evaluation.by_user),
+            "events": sum(row.events for row in evaluation.by_user),
+            "labels": sum(row.labels for row in evaluation.by_user),
+            "unused": evaluation.unused,
+            "figures": evaluation.scores.get("groups", {}) | evaluation.scores.get("spans", {}),
+            **{kind: evaluation.scores.get(kind, {}) for kind in ("wholes", "journeys")},
+            "counts": evaluation.totals,
+            "shapes": {kind: shape_fields(shape) for kind, shape in evaluation.shapes.items()},
+            "unit": evaluation.unit,
+            "by_label": evaluation.by_label,
+            "by_user": [picked("user_id events labels", row) | row.figures for row in evaluation.by_user],
+            "confusion": [
+                {"label": label or None, "found": found or None, evaluation.unit: round(amount, 2)}
+                for (label, found), amount in evaluation.confusion.items()
+            ],
+        }
+    )
+
+
+def render_evaluation_page(evaluation: Evaluation) -> str:
+    """Return a page with the figures and, for each user and day, labels, events and journeys as lanes."""
+    drawn = Counter(segment.label for row in evaluation.by_user for lane in row.lanes for segment in lane)
+    names = [name for name, _uses in messages.most_frequent(drawn)]
+    colors = colors_of(names)
+    days = list(_days(evaluation, colors))
+    section = _evaluation_section(evaluation)
+    return render_page(
+        "evaluation.html.j2",
+        ["pages.css"],
+        ["chosen.js"],
+        facts=section.notes[0],
+        section=section._replace(notes=section.notes[1:]),
+        days=days[:_MOST_DAYS],
+        more_days=max(0, len(days) - _MOST_DAYS),
+        users=[
+            (row.user_id, f"{row.user_id} · {decimals(row.worth)} · {messages.events(row.events)}")
+            for row in evaluation.by_user
+        ],
+        types=names,
+        legend=list(colors.items()),
+    )
+
+
+def _evaluation_notes(evaluation: Evaluation) -> Iterator[str]:
+    rows = evaluation.by_user
+    yield _("{users}, {events} against {labels} labels").format(
+        users=messages.users(len(rows)),
+        events=messages.events(sum(row.events for row in rows)),
+        labels=count(sum(row.labels for row in rows)),
+    )
+    if sums := evaluation.totals.get("groups"):
+        template = _(
+            "{whole} of {wanted} labelled groups are found whole, {exact} exactly; {false} of {events} match none"
+        )
+        false, events = count(int(sums["found"] - sums["whole"])), messages.events(int(sums["found"]))
+        yield template.format(false=false, events=events, **_counted(sums))
+        yield _(
+            "Skill: (value - best baseline) / (1 - best baseline). The best pause is fitted on these labels: no pause does better"
+        )
+    if sums and "journeys" in evaluation.scores:
+        wholes = _counted(evaluation.totals["wholes"], "journeys_")
+        yield _("{whole} of {wanted} labelled journeys are found whole, {exact} exactly").format(**wholes)
+        if wholes["found"] != "0":
+            yield _("{false} of {found} journeys match none").format(**wholes)
+    left_out = {
+        "unknown_users": _("{users} with labels are not in the run: compare the ids of both"),
+        "without_row": _(
+            "Labels of rows that match no row: {count}; compare their times and lines with the input"
+        ),
+        "without_rows": _("Labels without a row in their time: {count}; compare their times with the input"),
+        "doubled": _(
+            "Labels that are there twice: {count}; the first counts, take the others out of the file"
+        ),
+        "outside": _("{events} before the first label or after the last are left out"),
+        "without_labels": _("{users} without labels are left out"),
+    }
+    for name in filter(evaluation.unused.get, left_out):
+        yield messages.filled(left_out[name], evaluation.unused[name])
+    if not sums:
+        yield _("No baselines: they need the behaviors; name the run directory instead of events.jsonl")
+    elif "same_type" not in evaluation.scores["groups"]:
+        yield _(
+            "Most labels are no type of an event, so types are not compared: name labels as in [vocabulary] types"
+        )
+    if all(score.low is None for scores in evaluation.scores.values() for score in scores.values()):
+        yield _("No intervals: fewer than ten users have labels")
+
+
+def _counted(sums: Sums, kind: str = "") -> dict[str, str]:
+    names = ("whole", "wanted", "exact", "false", "found")
+    return {name: count(int(sums[kind + name])) for name in names if kind + name in sums}
+
+
+class Bar(NamedTuple):
+    """A segment on a day's lane; `left`, `width` and `name_left` in percent of the day, `row`: of several, where names need room.
+
+    `color`: its class; a type without one of its own is told by its name.
+    """
+
+    left: float
+    width: float
+    row: int
+    color: str
+    type: str
+    name: str
+    name_left: float
+    title: str
+
+
+def _days(evaluation: Evaluation, colors: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield each user's days, in the order of the users."""
+    names = (_("labels"), _("events"), _("labels, journeys"), _("events, journeys"))
+    for row in evaluation.by_user:
+        every = [segment for lane in row.lanes for segment in lane]
+        first = min((int(segment.start // DAY) for segment in every), default=0)
+        last = max((int(segment.end // DAY) for segment in every), default=-1)
+        for day in range(first, last + 1):
+            drawn = [bars(lane, day, colors) for lane in row.lanes]
+            if any(drawn):
+                date = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
+                lanes = [lane for lane in zip(names, drawn, strict=False) if lane[1] or lane[0] in names[:2]]
+                yield {"user": row.user_id, "day": date, "lanes": lanes}
+
+
+def bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> list[Bar]:
+    """Return what lies on a day, counted from 1970-01-01. No name lies over another."""
+    begin, end = day * DAY, (day + 1) * DAY
+    drawn: list[Bar] = []
+    free: list[float] = []  # pixels from which on each row is
+    for segment in sorted(segments):
+        if not (segment.start < end and segment.end >= begin):
+            continue
+        first, last = max(segment.start, begin), min(segment.end, end)
+        left, width = 100 * (first - begin) / DAY, max(0.4, 100 * (last - first) / DAY)
+        label = one_line(segment.label)
+        name = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+        needs = sum(_NARROW if character.isascii() else _WIDE for character in name) + _GAP
+        pixels = min(left / 100 * _LANE, _LANE - needs)  # the name's; it does not run over the end of the day
+        row = next((place for place, there in enumerate(free) if there <= pixels), len(free))
+        free[row:] = [max((left + width) / 100 * _LANE, pixels + needs), *free[row + 1 :]]
+        times = "–".join(f"{datetime.fromtimestamp(at, UTC):%H:%M}" for at in segment[:2])
+        color = colors.get(segment.label, "kx")
+        drawn.append(Bar(left, width, row, color, label, name, 100 * pixels / _LANE, f"{times} {label}"))
+    return drawn
+
+
+# two runs
+
+
+RUN_NAMES: Final = ("A", "B")
+DIFFERS: Final = "≠"
+_MOST_TYPES: Final = 8  # in the terminal
+_MOST_SHOWN: Final = 160  # characters of a setting, in the terminal
+_MOST_ON_PAGE: Final = 800  # the same, on a page
+_MOST_LINES: Final = 40  # of a user, in the terminal
+_MOST_ROWS: Final = 300  # of a user, on a page
+
+
+def render_comparison(console: Console, comparison: Comparison, *, most: int) -> None:
+    """Print what differs in the settings, the figures, and `most` users side by side."""
+    section = _comparison_section(comparison, _MOST_SHOWN)
+    print_section(console, section._replace(notes=()))
+    for pair in comparison.most_different[:most]:
+        _print_user(console, pair)
+    notes = [_legend()] if comparison.most_different[:most] else []
+    print_section(console, Section((), [*notes, *section.notes]))
+
+
+def _comparison_section(comparison: Comparison, most: int) -> Section:
+    """Return all but the users. `most`: characters of a setting that are shown."""
+    both = tuple(zip(RUN_NAMES, (comparison.a.run, comparison.b.run), strict=True))
+    headlines = [
+        _("{run}: {model}, {out}").format(run=name, model=run.endpoint.title, out=run.out)
+        for name, run in both
+    ]
+    kept = {"rows": _("rows, with event or journey and its type"), "journeys": _("journeys found whole")}
+    settings = [(each["key"], _cut(each["a"], most), _cut(each["b"], most)) for each in comparison.settings]
+    types = [tuple(each.values()) for each in comparison.types[:_MOST_TYPES]]
+    stays = [
+        (kept[key], decimals(figure.value), messages.at_least(figure.low))
+        for key, figure in comparison.kept.items()
+    ]
+    other = _("in B, of the same behaviors")
+    # the built-in rules do not see who else is in a batch
+    by_model = {name: run.progress for name, run in both if run.endpoint.model}
+    return Section(
+        [
+            Table(_("Setting"), ("", *RUN_NAMES), settings, words=RUN_NAMES),
+            Table(_("Stays, of a user's"), ("", _("value"), _("exact bound, 95 %")), stays),
+            *score_tables(comparison.scores),
+            Table(_("Each run"), ("", *RUN_NAMES, _("change")), list(_run_rows(comparison))),
+            Table(_("Type in A"), ("", other, _("behaviors")), types, words=[other]),
+            *batch_tables(by_model),
+        ],
+        list(_comparison_notes(comparison)),
+        headlines,
+    )
+
+
+_KEYS: Final = "users shared_users other_rows same_input a b settings figures wholes journeys kept drawn types most_different"
+
+
+def comparison_json(comparison: Comparison) -> str:
+    """Return the comparison as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
+    runs = {"a": _run_fields(comparison.a), "b": _run_fields(comparison.b)}
+    scores = {"figures": comparison.scores["groups"], "wholes": {}, "journeys": {}, **comparison.scores}
+    return encode(picked(_KEYS, runs, {"drawn": _drawn(comparison)}, scores, comparison))
+
+
+def render_comparison_page(comparison: Comparison) -> str:
+    """Return a page with the figures, and the users that differ most side by side."""
+    pairs = [(pair, _lines(pair)[:_MOST_ROWS]) for pair in comparison.most_different]
+    types = Counter(kind for _pair, lines in pairs for line in lines for kind in line.types if kind)
+    names = [name for name, _uses in messages.most_frequent(types)]
+    return render_page(
+        "comparison.html.j2",
+        ["pages.css"],
+        ["chosen.js"],
+        section=_comparison_section(comparison, _MOST_ON_PAGE),
+        mark=_legend(),
+        users=[(pair.user_id, _user_line(pair), lines) for pair, lines in pairs],
+        types=names,
+        colors=dict.fromkeys(names, "") | colors_of(names),
+    )
+
+
+def _cut(value: str, most: int) -> str:
+    return one_line(value if len(value) <= most else f"{value[:most]} …") or "-"
+
+
+def _comparison_notes(comparison: Comparison) -> Iterator[str]:
+    both = comparison.a, comparison.b
+    counted = [each.run.progress for each in both]
+    if not comparison.same_input:
+        message = _("The files of both inputs are not the same: {a} in A, {b} in B, {both} in both")
+        users = (*(counts.users for counts in counted), comparison.shared_users)
+        yield message.format(**dict(zip(("a", "b", "both"), map(messages.users, users), strict=True)))
+    if comparison.other_rows:
+        message = _("{users} with other behaviors in A than in B: matched by time and content")
+        yield messages.filled(message, comparison.other_rows)
+    for name, run, counts in zip(RUN_NAMES, both, counted, strict=True):
+        if left_out := counts.done - comparison.users:
+            yield messages.filled(_("{users} that only {run} has done are left out"), left_out, run=name)
+        if counts.pending:
+            message = _("{run} is not complete: {users} still to do")
+            yield messages.filled(message, counts.pending, run=name)
+        if run.settings > 1:
+            message = _("{run} was done under {number} different settings; shown are the last ones")
+            yield message.format(run=name, number=run.settings)
+    if not comparison.settings:
+        yield _("The settings that answers depend on are the same")
+    if _drawn(comparison) is None:
+        yield _("No intervals: fewer than ten users were compared")
+    elif _drawn(comparison) == "groups":
+        yield _("The intervals draw 500 groups of users")
+
+
+def _drawn(comparison: Comparison) -> str | None:
+    if all(score.low is None for score in comparison.scores["groups"].values()):
+        return None
+    return "groups" if comparison.users > GROUPS else "users"
+
+
+# runs side by side
+
+
+_NUMBERS: Final = ("rows_per_event", "events_per_user_day")
+_RUN_KEYS: Final = (
+    "out provider model host cost currency settings users done failed pending events journeys calls retries"
+    " prompt_tokens completion_tokens"
+)
+_LEAST_MOVED: Final = 0.05  # percent, that are shown
+
+
+def _run_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    """Yield each figure: its name, what it is in A and in B, and by what share B is above A or below."""
+    both = comparison.a, comparison.b
+    endpoints, paid = [each.run.endpoint for each in both], [each.run.progress.cost for each in both]
+    for (name, before, written, always), (_name, after, *_same) in zip(*map(_figures, both), strict=True):
+        if always or before or after:
+            shown = ("-" if value is None else written(value) for value in (before, after))
+            yield name, *shown, _change(before, after)
+    if any(each.model for each in endpoints):
+        costs = (
+            "-" if cost is None else money(cost, each.currency)
+            for cost, each in zip(paid, endpoints, strict=True)
+        )
+        is_one_currency = endpoints[0].currency == endpoints[1].currency
+        yield _("cost"), *costs, _change(*paid) if is_one_currency else ""
+
+
+def _change(before: float | None, after: float | None) -> str:
+    """Return by how many percent a figure has moved, "" where it has not or where that says nothing."""
+    if not before or after is None:
+        return ""
+    moved = 100 * (after / before - 1)
+    return f"{moved:+,.1f} %" if abs(moved) >= _LEAST_MOVED else ""
+
+
+def _figures(run: ComparedRun) -> Iterator[tuple[str, float | None, Callable[[Any], str], bool]]:
+    """Yield what is counted in a run, how it is written, and whether it is shown where neither run has some."""
+    counts = run.run.progress
+    yield _("users done"), counts.done, count, True
+    yield _("events"), counts.events, count, True
+    yield _("journeys"), counts.journeys, count, True
+    for key, name in shape_names().items():
+        yield name, SHAPE_FIGURES[key](run.shape), "{:,.2f}".format if key in _NUMBERS else decimals, True
+    yield _("minor rows"), share(counts.minor, counts.answered), decimals, True
+    yield _("unplaced rows"), share(counts.unplaced, counts.answered), decimals, True
+    yield _("rows under another user's header"), counts.misfiled, count, False
+    yield _("rows named twice"), counts.repeated, count, False
+    yield _("events with types outside the vocabulary"), counts.outside, count, False
+    yield _("missed events added by rule"), counts.missed, count, False
+    yield _("calls"), counts.calls, count, True
+    prompt = _("prompt tokens"), _("prompt tokens a user"), _("prompt tokens an event")
+    completion = _("completion tokens"), _("completion tokens a user"), _("completion tokens an event")
+    for names, tokens in ((prompt, counts.prompt_tokens), (completion, counts.completion_tokens)):
+        yield names[0], tokens, count, False
+        yield names[1], share(tokens, counts.done), "{:,.1f}".format, False
+        yield names[2], share(tokens, counts.events), "{:,.1f}".format, False
+
+
+def _run_fields(run: ComparedRun) -> dict[str, Any]:
+    state, counts = run.run, run.run.progress
+    return {
+        **picked(_RUN_KEYS, {"settings": run.settings}, state.endpoint, counts, state),
+        **{
+            f"{tokens}_per_{name}": share(getattr(counts, tokens), getattr(counts, of))
+            for tokens in ("prompt_tokens", "completion_tokens")
+            for name, of in (("user", "done"), ("event", "events"))
+        },
+        "event_counts": counts.event_counts,
+        "answers": answer_fields(counts),
+        "compared": shape_fields(run.shape),
+    }
+
+
+# users side by side
+
+
+class _Line(NamedTuple):
+    """A behavior, or a stretch of equal ones, with the events of A and B that it is in. `differs`: one has no equal one."""
+
+    day: str
+    text: str
+    events: tuple[str, str]
+    types: tuple[str, str] = ("", "")
+    differs: bool = False
+
+
+def _print_user(console: Console, pair: UserPair) -> None:
+    print_line(console, _user_line(pair), style="bold")
+    lines = _lines(pair)
+    table = beside([_("behaviors"), *RUN_NAMES])
+    for day, of_day in groupby(lines[:_MOST_LINES], key=lambda line: line.day):
+        table.add_row("", Text(one_line(day), style="bold"))
+        for line in of_day:
+            table.add_row(DIFFERS if line.differs else "", *map(Text, (line.text, *line.events)))
+    console.print(table)
+    if (left_out := len(lines) - _MOST_LINES) > 0:
+        print_line(console, _("{count} more rows; the page of --output has them").format(count=left_out))
+    console.print()
+
+
+def _user_line(pair: UserPair) -> str:
+    equal = len(pair.a.events) - len(pair.a.unequal)
+    facts = [messages.behaviors(len(pair.behaviors))]
+    for name, side in zip(RUN_NAMES, (pair.a, pair.b), strict=True):
+        facts.append(messages.filled(_("{events} in {run}"), len(side.events), run=name))
+    facts.append(_("{number} equal").format(number=count(equal)))
+    return _("{state}: {facts}").format(state=pair.user_id, facts=messages.listed(facts))
+
+
+def _legend() -> str:
+    message = _("{mark} an event without an equal one in the other run: the same labels and behaviors")
+    return message.format(mark=DIFFERS)
+
+
+def _lines(pair: UserPair) -> list[_Line]:
+    """Return the lines that differ with those around them, and for each stretch between how long it is."""
+    both = (*pair.a.events, *pair.b.events)
+    ((usual, _uses),) = Counter(event["category"] for event in both).most_common(1)
+    sides = [_told(side, usual) for side in (pair.a, pair.b)]
+    lines = []
+    for place, (day, text) in enumerate(zip(pair.days, pair.behaviors, strict=True)):
+        (ours, own, is_ours), (theirs, other, is_theirs) = (
+            side.get(place, ("", "", False)) for side in sides
+        )
+        lines.append(_Line(day, one_line(text), (ours, theirs), (own, other), is_ours or is_theirs))
+    near = {place + step for place, line in enumerate(lines) if line.differs for step in (-1, 0, 1)}
+    shown: list[_Line] = []
+    for is_near, places in groupby(range(len(lines)), key=near.__contains__):
+        stretch = [lines[place] for place in places]
+        gap = _Line(stretch[0].day, _("⋮ {count} alike").format(count=count(len(stretch))), ("", ""))
+        shown += stretch if is_near or len(stretch) == 1 else [gap]
+    return shown
+
+
+def _told(side: Side, usual: str) -> dict[int, tuple[str, str, bool]]:
+    """Return by behavior the event that begins with it, or which one goes on, its type, and whether it has no equal.
+
+    The category that most events have is not named. A journey stands behind each of its events.
+    """
+    told: dict[int, tuple[str, str, bool]] = {}
+    journeys = {journey["id"]: f"> {journey['kind']} {journey['name']}" for journey in side.journeys}
+    for place, event in enumerate(side.events):
+        summary = journeys.get(event["journey"], "")
+        named = event_text(event | {"summary": summary, "category": event["category"].replace(usual, "", 1)})
+        first, *others = sorted(event["behaviors"])
+        told[first] = named, event["type"], place in side.unequal
+        told |= dict.fromkeys(others, (f"│ {one_line(event['type'])}", event["type"], place in side.unequal))
+    return told
+
+
+# sizes of calls
+
+
+def announcement(plan: AskingPlan) -> str:
+    """Say in one line what is going to be asked, and what it takes."""
+    facts = [
+        ngettext("{count} call", "{count} calls", plan.use.calls),
+        _("about {prompt} tokens in and {completion} out").format(
+            prompt=count(plan.use.prompt_tokens), completion=count(plan.use.completion_tokens)
+        ),
+    ]
+    if plan.cost is not None:
+        facts.append(_("about {cost}").format(cost=money(plan.cost, plan.endpoint.currency)))
+    template = _("{users} of {all} asked again, at most {sizes} a prompt, by {model}: {facts}")
+    return template.format(
+        users=count(plan.use.users),
+        all=messages.users(plan.users_in_run),
+        sizes=", ".join(count(arm.users) for arm in plan.arms),
+        model=_("{model} at {host}").format(model=plan.endpoint.model, host=plan.endpoint.host)
+        if plan.endpoint.model
+        else _("the built-in rules"),
+        facts=messages.listed(facts),
+    )
+
+
+def render_calibration(console: Console, calibration: Calibration) -> None:
+    """Print what each size brought, and the lines of the config file that set the recommended one."""
+    plan, best = calibration.plan, calibration.recommended
+    columns = (_("users a prompt"), _("rows a call"), _("done"), _("calls"), _("tokens"), _("cost"))
+    rows = [
+        (
+            facts.arm.path.name,
+            facts.rows,
+            messages.share(facts.counts.done, facts.counts.users),
+            facts.counts.calls,
+            facts.counts.prompt_tokens + facts.counts.completion_tokens,
+            "-" if facts.cost is None else money(facts.cost, plan.endpoint.currency),
+            facts.kept,
+            facts.lacks,
+        )
+        for facts in calibration.arms
+    ]
+    template = _(
+        "Allowed: {margin}, below what two answers with one user a prompt have in common, as one exact bound for all sizes"
+    )
+    notes = [template.format(margin=f"{plan.margin:g}")]
+    if best is None:
+        notes.append(_("The calibration is not complete: nothing is recommended yet"))
+    elif not calibration.changes:
+        notes.append(_("The settings have the best size: nothing is to be changed"))
+    else:
+        notes.append(_("Recommended, for eventabs.toml:"))
+        for section, values in calibration.changes.items():
+            notes += (f"[{section}]", *(f"{key} = {value}" for key, value in values.items()))
+        if best.arm.users == 1:
+            notes.append(
+                _("No more users a prompt are shown to be within it; more users would tell (--users)")
+            )
+    table = Table("", (*columns, _("as one user a prompt"), _("lacks at most")), rows)
+    print_section(console, Section([table], notes))
+
+
+_ARM_KEYS = "done failed pending calls retries prompt_tokens completion_tokens cost kept lacks"
+
+
+def calibration_json(calibration: Calibration) -> str:
+    """Return the calibration as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
+    plan, best = calibration.plan, calibration.recommended
+    return encode(
+        {
+            "users_in_run": plan.users_in_run,
+            "users": calibration.arms[0].counts.users,
+            "margin": plan.margin,
+            "complete": best is not None,
+            "currency": plan.endpoint.currency,
+            "arms": [
+                {
+                    "name": facts.arm.path.name,
+                    "out": str(facts.arm.path),
+                    "users_a_prompt": facts.arm.users,
+                    "rows_a_call": facts.rows,
+                    **picked(_ARM_KEYS, facts.counts, facts),
+                }
+                for facts in calibration.arms
+            ],
+            "recommended": best and best.arm.path.name,
+            "changes": calibration.changes,
+        }
+    )
