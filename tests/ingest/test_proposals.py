@@ -459,3 +459,16 @@ def test_who_calls_is_the_user_and_who_is_called_the_object(tmp_path: Path) -> N
             "time": "start_date",
             "item": "called_number",
         }
+
+
+def test_counts_and_minutes_after_something_are_no_users(tmp_path: Path) -> None:
+    rows = "".join(f"{time},{n % 9},{n % 6},Press\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"start_time,reps,minutesAfterWakeup,exercise\n{rows}")
+    assert proposed(tmp_path, path)["user"] == "me"
+
+
+def test_a_time_that_many_rows_lack_gives_way_to_one_that_they_have(tmp_path: Path) -> None:
+    rows = "".join(f"u{n % 3},{time if n % 3 else ''},{time},Book {n}\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"user,read_at,created_at,title\n{rows}")
+    with opened(tmp_path, path) as export:
+        assert (export.description.columns["time"], export.rejected_rows) == ("created_at", 0)

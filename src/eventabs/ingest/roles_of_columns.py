@@ -55,7 +55,7 @@ _WORDS: Final = (
 _OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
 # what most English words for people end in
 _PERSON: Final = re.compile(
-    r"(?!order|number|center|server|folder|voucher|quarter|layer|paper|color|power).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"
+    r"(?!after|under|over|order|number|center|server|folder|voucher|quarter|layer|paper|color|power).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"
 )
 _PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,15}|[0-9a-f-]{16,}"
@@ -186,9 +186,11 @@ class Profile(NamedTuple):
             found *= _HALF
         is_name = found < _SURE and len(words_of(self.names[-1])) == 1
         is_each, is_code = self.distinct > rows * _ALIKE, self.codes > _ALIKE
-        counts = role == "media" or self.usual > _ALL_ALIKE or self.names[-1].lower().endswith("s")
-        if role in _ACTIVITY and is_code and counts:
-            found *= 0.3  # one number says nothing, and `comments` counts them
+        is_count = is_code and self.names[-1].lower().endswith("s")
+        if role in {*_ACTIVITY, "user"} and is_count:  # `comments` counts them
+            found *= 0.3
+        elif role in _ACTIVITY and is_code and (role == "media" or self.usual > _ALL_ALIKE):
+            found *= 0.3  # one number says nothing
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
@@ -217,7 +219,7 @@ class Profile(NamedTuple):
                 found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
                 if role == "item" and self.distinct <= _FEW < rows * _MORE:
                     found *= 0.9  # few values are rather what was done
-        if role == "user" and self.filled < 1 - _NEARLY_NONE:  # the other rows would be rejected
+        if role in ("user", "time") and self.filled < 1 - _NEARLY_NONE:  # the other rows would be rejected
             found = min(found, max(_SURE_NAME, found * self.filled))
         return found
 
@@ -383,11 +385,8 @@ def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
         role: each for role in ("time", "duration", "end") for each in free if each.column == roles.get(role)
     }
     lasts, ends = held.get("duration"), held.get("end")
-    if (
-        ends
-        and "time" in held
-        and sum(map(str.__gt__, held["time"].values, ends.values)) > _HALF * len(ends.values)
-    ):
+    begins = held["time"].values if ends and len(ends.values) >= _LEAST and "time" in held else ()
+    if ends and sum(map(str.__gt__, begins, ends.values)) > _HALF * len(ends.values):
         del roles["end"]  # of another clock
         return
     is_plain = lasts and not stated_unit(" ".join(lasts.names[-2:]))
