@@ -188,7 +188,7 @@ class Profile(NamedTuple):
         is_each, is_code = self.distinct > rows * _ALIKE, self.codes > _ALIKE
         is_count = is_code and self.names[-1].lower().endswith("s")
         if role in {*_ACTIVITY, "user"} and is_count:  # `comments` counts them
-            found *= 0.3
+            found *= 0.1
         elif role in _ACTIVITY and is_code and (role == "media" or self.usual > _ALL_ALIKE):
             found *= 0.3  # one number says nothing
         match role:
