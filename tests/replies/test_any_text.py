@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.replies.reader import Reader
+from eventabs.replies.words_and_row_numbers import one_line
 from eventabs.setting_choices import Detail
 from eventabs.shared_records import AskedUser, FinishReason, Outcome, Reply
 from reply_cases import ASKED, FIRST, GOOD, LONG, SCHEMA, VOCABULARY, asked, dumped, read
@@ -198,3 +199,7 @@ def test_a_flood_about_one_user_takes_little_memory(piece: str) -> None:
     _now, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 60 * len(text)
+
+
+def test_blanks_take_nothing_of_the_length_of_a_name() -> None:
+    assert one_line("new" + 20 * " " + "\u202ecar, and more", 7) == "new car"

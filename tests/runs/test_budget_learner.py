@@ -39,6 +39,10 @@ def test_of_many_answers_the_long_ones_count_not_the_average_one() -> None:
     assert limits.max_output_tokens == 4_000 // 3
 
 
+def test_of_many_answers_a_single_one_that_is_far_longer_decides_nothing() -> None:
+    assert taught(BudgetLearner(LIMITS), *[Usage(2_000, 600 if n == 20 else 200) for n in range(48)]) is None
+
+
 def test_an_answer_at_the_cap_teaches_at_once() -> None:
     limits = BudgetLearner(LIMITS).learn(SENT, Usage(2_000, 400), whole=False, capped=True)
     assert limits is not None

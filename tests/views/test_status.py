@@ -44,6 +44,7 @@ def test_people_see_state_counts_failures_and_the_next_step(state: RunState, *, 
     if terminal:
         assert max(map(cell_len, text.splitlines())) <= 80
         assert ("2m 32s left" in text) == (state is RUNNING)
+        assert ("3m 01s" in text) == bool(state.progress.users)
     if state.progress.users:
         assert "304" in text
         assert "HTTP 500" in text

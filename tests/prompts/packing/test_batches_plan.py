@@ -83,3 +83,8 @@ def test_no_batches_are_added_that_cost_more_than_they_win() -> None:
     costly = replace(LIMITS, max_input_tokens=21_000, instructions_tokens=20_000)
     assert len(plan(planned, costly, workers=3)) == 4
     assert len(plan(equal_parts(4, PartSize(50, 500, 1)), LIMITS, workers=3)) == 4
+
+
+def test_a_spare_part_of_the_probe_that_fits_in_no_other_batch_has_its_own() -> None:
+    planned = equal_parts(2, PartSize(50, 250, 1))
+    assert [len(batch.parts) for batch in plan(planned, LIMITS, probe=True)] == [1, 1]

@@ -53,6 +53,13 @@ async def test_the_reply_is_whole_and_costs_nothing() -> None:
     assert reply == Reply("## U1\n到店! 1\n社交 2\n##", usage=Usage())
 
 
+async def test_of_a_long_text_rules_take_as_much_as_a_prompt_shows() -> None:
+    (near,) = await lines(behavior("2026-01-05 10:00", "visit", 190 * "宝" + "4S店", duration=6_900))
+    (far,) = await lines(behavior("2026-01-05 10:00", "visit", 200 * "宝" + "4S店", duration=6_900))
+    assert near == "到店! 1"
+    assert far != near
+
+
 DAY = [
     behavior("2026-01-05 08:00", "visit", "公司", duration=14_000),
     behavior("2026-01-05 09:00", "use", "微信", duration=60),
