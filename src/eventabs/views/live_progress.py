@@ -108,7 +108,7 @@ class ProgressPanel:
 
 def _row(label: str, *cells: str | Text) -> Table:
     row = Table.grid(expand=True, padding=(0, 1, 0, 0))
-    row.add_column(style="dim", ratio=2, no_wrap=True, min_width=8)
+    row.add_column(style="dim", ratio=2, no_wrap=True, width=8)
     for _cell in cells:
         row.add_column(ratio=12 // len(cells), overflow="fold")
     row.add_row(label, *cells)
