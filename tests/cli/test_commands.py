@@ -45,6 +45,16 @@ def test_progress_json_is_json_lines_on_stderr(tmp_path: Path) -> None:
     assert len(parsed) >= 3
 
 
+def test_the_built_in_rules_cost_nothing_also_with_prices_and_run_and_status_say_the_same(
+    tmp_path: Path,
+) -> None:
+    write_users(tmp_path / "input.jsonl", users=2)
+    (tmp_path / "eventabs.toml").write_text("[llm.price]\ninput = 2.0\noutput = 8.0\n")
+    done = ran("run", "input.jsonl", "--provider", "rules", "--json", "--out", "out", cwd=tmp_path)
+    seen = ran("status", "out", "--json", cwd=tmp_path)
+    assert [json.loads(each.stdout)["cost"] for each in (done, seen)] == [0.0, 0.0]
+
+
 def test_words_that_the_built_in_rules_do_not_know_are_named_at_the_end_until_a_rule_names_them(
     tmp_path: Path,
 ) -> None:

@@ -222,6 +222,8 @@ def test_two_runs_of_the_tool_are_compared_in_every_form(tmp_path: Path) -> None
     text = page.read_text("utf-8")
     assert text.count('class="user-pair compared"') == 2
     assert "≠" in eventabs("diff", "fine", "day", cwd=tmp_path).stdout
+    narrow = eventabs("diff", "fine", "day", cwd=tmp_path, COLUMNS="50").stdout
+    assert "  B " in narrow
     none = eventabs("diff", "fine", "day", "--users", "0", cwd=tmp_path).stdout
     assert "≠" not in none
     wrong = eventabs("diff", "fine", "input.jsonl", cwd=tmp_path)

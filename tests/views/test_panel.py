@@ -151,6 +151,38 @@ def test_nothing_of_the_panel_stays_behind() -> None:
     assert erased.count("\x1b[2K") == ROWS + 1, "and the row of the cursor"
 
 
+def _resized(width: int, *notes: Note) -> str:
+    """Return what is written from the moment on when a terminal of 80 columns has other ones, to the end of the run."""
+    observer, terminal = _screen(80)
+    observer._live.auto_refresh = False
+    with observer:
+        observer.progressed(COUNTS)
+        observer._live.refresh()
+        before = len(terminal.getvalue())
+        observer._live.console.width = width
+        for note in notes:
+            observer.noted(note)
+    return terminal.getvalue()[before:]
+
+
+def _rows_erased(written: str) -> int:
+    return written.count("\x1b[1A\x1b[2K")
+
+
+@pytest.mark.parametrize(("width", "rows"), [(70, 2 * ROWS), (30, 3 * ROWS), (110, ROWS)])
+def test_a_panel_that_a_narrower_terminal_folded_is_erased_whole(width: int, rows: int) -> None:
+    assert _rows_erased(_resized(width).split("╭")[0]) == rows
+
+
+def test_a_note_that_comes_before_the_folded_panel_is_drawn_again_erases_it_whole() -> None:
+    assert _rows_erased(_resized(70, CallFailed(14, 19, "HTTP 500")).split("Call 14")[0]) == 2 * ROWS
+
+
+def test_nothing_of_a_folded_panel_stays_behind() -> None:
+    frame, erased = _resized(30).split("╭")[1].split("╯")
+    assert _rows_erased(erased) == frame.count("\n") + 2, "and the row of the cursor"
+
+
 def test_thousands_of_updates_draw_only_a_few_frames() -> None:
     observer, terminal = _screen()
     begun = time.monotonic()

@@ -122,6 +122,15 @@ def test_an_event_stands_beside_its_first_row_and_its_type_beside_those_after_an
     assert below.rstrip().endswith("│")
 
 
+def test_in_a_narrow_terminal_an_event_stands_below_its_first_row() -> None:
+    console, pipe = _console(46)
+    render_user(console, VIEW)
+    lines = pipe.getvalue().splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("  10:00"))
+    assert lines[place + 1].startswith("    10:00-11:00 梦游 (other)")
+    assert "│" not in pipe.getvalue()
+
+
 def test_journeys_stand_above_the_days_and_their_name_beside_their_events() -> None:
     console, pipe = _console(200)
     render_user(console, VIEW)

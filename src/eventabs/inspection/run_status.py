@@ -62,13 +62,17 @@ class RunState:
     limited_of: int = 0  # users of the input, of whom --limit left some out
     merged_at: str = ""
 
+    @property
+    def paid(self) -> float | None:
+        """What its calls cost; None where no model is called or a price is missing."""
+        return self.progress.cost if self.endpoint.model else None
+
 
 def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
-    """Return the endpoint that the stored `llm` settings name; where no model is called nothing has a price."""
-    kind, currency = kind_of(llm["provider"], model=llm["model"]), llm["price"]["currency"]
-    if not kind.is_remote:
-        return Endpoint(kind.name, "", "", Price(), currency)
-    return Endpoint(kind.name, llm["model"], store.host_of(llm["base_url"]), Price(**llm["price"]), currency)
+    """Return the endpoint that the stored `llm` settings name."""
+    kind = kind_of(llm["provider"], model=llm["model"])
+    model, host = (llm["model"], store.host_of(llm["base_url"])) if kind.is_remote else ("", "")
+    return Endpoint(kind.name, model, host, Price(**llm["price"]), llm["price"]["currency"])
 
 
 def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:

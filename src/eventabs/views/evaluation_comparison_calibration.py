@@ -16,7 +16,7 @@ from eventabs.quality import AskingPlan, Calibration, ComparedRun, Comparison, E
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_line
 from eventabs.views.report_page import colors_of, render_page
-from eventabs.views.sections import Section, beside, decimals, print_section
+from eventabs.views.sections import NARROW, Section, beside, decimals, print_section
 from eventabs.views.status_and_summary import event_text
 from eventabs.views.words_and_figures import count, money
 
@@ -432,7 +432,7 @@ _LEAST_MOVED: Final = 0.05  # percent, that are shown
 def _run_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     """Yield each figure: its name, what it is in A and in B, and by what share B is above A or below."""
     both = comparison.a, comparison.b
-    endpoints, paid = [each.run.endpoint for each in both], [each.run.progress.cost for each in both]
+    endpoints, paid = [each.run.endpoint for each in both], [each.run.paid for each in both]
     for (name, before, written, always), (_name, after, *_same) in zip(*map(_figures, both), strict=True):
         if always or before or after:
             shown = ("-" if value is None else written(value) for value in (before, after))
@@ -480,7 +480,7 @@ def _figures(run: ComparedRun) -> Iterator[tuple[str, float | None, Callable[[An
 def _run_fields(run: ComparedRun) -> dict[str, Any]:
     state, counts = run.run, run.run.progress
     return {
-        **picked(_RUN_KEYS, {"settings": run.settings}, state.endpoint, counts, state),
+        **picked(_RUN_KEYS, {"settings": run.settings, "cost": state.paid}, state.endpoint, counts, state),
         **{
             f"{tokens}_per_{name}": share(getattr(counts, tokens), getattr(counts, of))
             for tokens in ("prompt_tokens", "completion_tokens")
@@ -508,11 +508,16 @@ class _Line(NamedTuple):
 def _print_user(console: Console, pair: UserPair) -> None:
     print_line(console, _user_line(pair), style="bold")
     lines = _lines(pair)
-    table = beside([_("behaviors"), *RUN_NAMES])
+    side_by_side = console.width >= NARROW
+    table = beside([_("behaviors"), *RUN_NAMES] if side_by_side else [""])
     for day, of_day in groupby(lines[:_MOST_LINES], key=lambda line: line.day):
         table.add_row("", Text(one_line(day), style="bold"))
         for line in of_day:
-            table.add_row(DIFFERS if line.differs else "", *map(Text, (line.text, *line.events)))
+            cells = [line.text, *line.events]
+            if not side_by_side:
+                told = zip(RUN_NAMES, line.events, strict=True)
+                cells = ["\n".join((line.text, *(f"  {name} {text}" for name, text in told if text)))]
+            table.add_row(DIFFERS if line.differs else "", *map(Text, cells))
     console.print(table)
     if (left_out := len(lines) - _MOST_LINES) > 0:
         print_line(console, _("{count} more rows; the page of --output has them").format(count=left_out))
@@ -580,7 +585,7 @@ def announcement(plan: AskingPlan) -> str:
             prompt=count(plan.use.prompt_tokens), completion=count(plan.use.completion_tokens)
         ),
     ]
-    if plan.cost is not None:
+    if plan.endpoint.model and plan.cost is not None:
         facts.append(_("about {cost}").format(cost=money(plan.cost, plan.endpoint.currency)))
     template = _("{users} of {all} asked again, at most {sizes} a prompt, by {model}: {facts}")
     return template.format(

@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Literal, Self, TextIO
 
 from rich.box import ROUNDED
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleRenderable, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -107,7 +108,7 @@ class ProgressPanel:
 
 def _row(label: str, *cells: str | Text) -> Table:
     row = Table.grid(expand=True, padding=(0, 1, 0, 0))
-    row.add_column(style="dim", ratio=2, no_wrap=True, min_width=8)
+    row.add_column(style="dim", ratio=2, no_wrap=True, width=8)
     for _cell in cells:
         row.add_column(ratio=12 // len(cells), overflow="fold")
     row.add_row(label, *cells)
@@ -115,6 +116,18 @@ def _row(label: str, *cells: str | Text) -> Table:
 
 
 REFRESHES_PER_SECOND = 8
+
+
+class _FoldingLive(Live):
+    """Erases the whole of a frame that a terminal folded when it became narrower: rich knows only the rows it drew."""
+
+    columns = WIDTH  # of the frame drawn last
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Go up over the frame once for each fold, and then as ever."""
+        columns, self.columns = self.columns, min(self.console.width, WIDTH)
+        folds = ceil(columns / self.columns) - 1
+        return [*[self._live_render.position_cursor()] * folds, *super().process_renderables(renderables)]
 
 
 class RichObserver:
@@ -136,7 +149,7 @@ class RichObserver:
         self._clock = clock
         moment = clock()
         self._panel = ProgressPanel(currency, moment, moment, moment, moment, phase=_("reading the input"))
-        self._live = Live(
+        self._live = _FoldingLive(
             console=console,
             get_renderable=self.picture,
             refresh_per_second=REFRESHES_PER_SECOND,

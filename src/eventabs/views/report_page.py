@@ -127,7 +127,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         "colors": colors_of([shown(kind) for kind, _number in messages.most_frequent(sums.types)]),
         "files": list(map(shown, facts.files)),
         "goal": shown(facts.goal),
-        "currency": shown(endpoint.currency) if counts.cost is not None else "",
+        "currency": shown(endpoint.currency) if facts.run.paid is not None else "",
         "name": shown(facts.inputs[0].rpartition(".")[0] or facts.inputs[0]) if facts.inputs else "",
         "categories": {shown(name): shown(messages.category(name)) for name in sums.categories},
         "provider": endpoint.provider,

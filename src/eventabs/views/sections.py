@@ -12,6 +12,8 @@ from eventabs.inspection import Table
 from eventabs.views.output_streams import one_line, print_line
 from eventabs.views.words_and_figures import count
 
+NARROW = 60  # columns of a terminal, below which long texts do not stand side by side
+
 
 class Section(NamedTuple):
     """What is to be said of a result: headlines, tables, and notes below them."""

@@ -27,7 +27,7 @@ from eventabs.store import RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import ProgressPanel
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line, rounded
-from eventabs.views.sections import beside, drawn, labelled
+from eventabs.views.sections import NARROW, beside, drawn, labelled
 from eventabs.views.words_and_figures import count, duration, events, joined, journeys, listed
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -365,12 +365,16 @@ def render_user(console: Console, view: UserView) -> None:
     print_line(console, _("{state}: {facts}").format(state=named, facts=listed(facts)), style="bold")
     for journey in view.journeys.values():
         print_line(console, f"> {journey_text(journey)}", style="cyan")
-    table = beside(["", ""])
+    side_by_side = console.width >= NARROW  # else events follow the behaviors that they begin with
+    table = beside([""] * (1 + side_by_side))
     for day, lines in groupby(view.lines, lambda line: line.day):
         table.add_row("", Text(one_line(day), style="bold"))
         for line in lines:
             text = Text(one_line(line.text), style="dim" if line.state == "minor" else "")
-            table.add_row(_MARKS[line.state], text, _of_event(view, line))
+            said = _of_event(view, line)
+            table.add_row(_MARKS[line.state], text, *[said] * side_by_side)
+            if line.begins and not side_by_side:
+                table.add_row("", Text.assemble("  ", said, style="cyan"))
     console.print(table)
     states = Counter(line.state for line in view.lines)
     for state, template in (
