@@ -4,7 +4,6 @@ import gettext
 import os
 import sys
 from importlib import import_module
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,9 @@ from typer.exceptions import TyperException
 
 from eventabs import interface_language as language
 from eventabs.config import find_config, read_toml
-from eventabs.errors_and_exit_codes import ConfigError, UsageError
+from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import gettext as _
 
-_ENGLISH = "Usage: "
-_TAKES_NONE = "does not take a value"
-_TRUTHS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 _EXTRA = "Got unexpected extra argument(s) "
 
 
@@ -31,19 +27,10 @@ class _Page:
         for each in self.params:  # type: ignore[attr-defined]
             each.secondary_opts = []  # a flag has no opposite, such as --no-quiet
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer keeps the type to itself
-        """Take the arguments apart. Raises UsageError for a flag that is followed by a truth value."""
-        flags = {name for each in self.params for name in each.opts if getattr(each, "is_flag", False)}  # type: ignore[attr-defined]
-        for flag, value in pairwise(args):
-            if flag in flags and value.lower() in _TRUTHS:
-                raise UsageError(_see_help(_("{option} takes no value").format(option=flag), ctx))
-        rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
-        return rest
-
     def get_usage(self, ctx: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
         """Return the usage line."""
         usage: str = super().get_usage(ctx)  # type: ignore[misc]
-        return usage.replace(_ENGLISH, _("Usage: "), 1)
+        return usage.replace("Usage: ", _("Usage: "), 1)
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401  as above
         """Return the options, each as the help page shows it."""
@@ -70,10 +57,8 @@ def explained(error: TyperException) -> str:
     """Say a usage error in one line, with the next step."""
     context = getattr(error, "ctx", None)
     what = _wrong_parameter(error) if isinstance(error, BadParameter) else _wrong_usage(error)
-    return what if context is None else _see_help(what, context)
-
-
-def _see_help(what: str, context: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
+    if context is None:
+        return what
     return _("{what}; see: {command} --help").format(what=what, command=context.command_path)
 
 
@@ -129,7 +114,7 @@ def _wrong_usage(error: TyperException) -> str:
             alike = ", ".join(sorted(error.possibilities))
             what = _("{what} (perhaps {alike})").format(what=what, alike=alike)
         return what
-    if _TAKES_NONE in error.message:  # the error has neither the command nor the option itself
+    if "does not take a value" in error.message:  # the error has neither the command nor the option itself
         return _("{option} takes no value").format(option=option)
     return _("{option} needs a value").format(option=option)
 

@@ -139,7 +139,7 @@ def _run(directory: RunDirectory, ledger: Ledger, facts: Mapping[str, Any], shap
         counts=counts,
         cost=Price(**llm["price"]).total(counts) if kind.is_remote else None,
         currency=llm["price"]["currency"],
-        settings=len(store.settings_used(ledger)),
+        settings=ledger.rows("SELECT count(DISTINCT settings_fingerprint) FROM calls")[0][0],
         shape=shape,
     )
 
@@ -156,8 +156,8 @@ class Pair(NamedTuple):
     def of(cls, first: Ledger, second: Ledger, user_id: str) -> Self:
         """Read a user. Where the behaviors are not the same in both, `log` has all of them in order of time."""
         logs = first.log(user_id), second.log(user_id)
-        events = store.events_of(first, user_id), store.events_of(second, user_id)
-        journeys = store.journeys_of(first, user_id), store.journeys_of(second, user_id)
+        made = store.made_of(first, user_id), store.made_of(second, user_id)
+        events, journeys = (made[0].events, made[1].events), (made[0].journeys, made[1].journeys)
         said = ([behavior[:_SAID] for behavior in log.behaviors] for log in logs)
         if next(said) == next(said):
             places = range(len(logs[0].behaviors))

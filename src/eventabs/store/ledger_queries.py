@@ -26,7 +26,6 @@ from eventabs.shared_records import (
     UserLog,
     rows_in,
 )
-from eventabs.store.checkpoint import settings_in_force
 from eventabs.store.ledger import (
     Ledger,
     PartChange,
@@ -39,6 +38,7 @@ from eventabs.store.ledger import (
     unpack_parts,
     unpack_text,
 )
+from eventabs.store.run_directory import settings_in_force
 
 # Counts of answers as they were read, by their place in the batch: what falls with the size of a batch, or towards its end, speaks for
 # smaller ones.
@@ -98,11 +98,6 @@ def cells_of(answers: Iterable[PlacedAnswer]) -> AnswerCells:
     )
 
 
-def stored_answers(ledger: Ledger) -> AnswerCells:
-    """Sum up all answers."""
-    return _summed_up(ledger.rows("SELECT * FROM answers_by_place"))
-
-
 def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
     cells: AnswerCells = {}
     for users, third, *figures in rows:
@@ -130,11 +125,18 @@ def count_all(ledger: Ledger) -> Counts:
         retries=sum(causes.values()),
         retry_causes=causes,
         tiers={tier or STANDARD_TIER: dict(zip(TIER_COUNTS, use, strict=True)) for tier, *use in tiers},
-        answers=stored_answers(ledger),
+        answers=_summed_up(ledger.rows("SELECT * FROM answers_by_place")),
     )
 
 
 Row = dict[str, Any]  # an event or a journey, as in events.jsonl and journeys.jsonl
+
+
+class Made(NamedTuple):
+    """The events and the journeys of all parts of a user that are done, in order of start and end."""
+
+    events: list[Row]
+    journeys: list[Row]
 
 
 class RowsOfUser(NamedTuple):
@@ -162,22 +164,17 @@ class UserRow(NamedTuple):
 
 def user_rows(ledger: Ledger, state: str | None = None, *, most: int = -1, skip: int = 0) -> list[UserRow]:
     """Return users in order of user id, all or those of a state; `most` of them after `skip`."""
-    if state is None:
-        return _user_rows(ledger, "FROM user_states ORDER BY user_id LIMIT ? OFFSET ?", most, skip)
-    return _user_rows(
-        ledger,  # by the index of parts, since users of a state may be few among many
-        "FROM parts CROSS JOIN user_states USING (user_id) WHERE parts.state = ? AND user_states.state = ?"
-        " GROUP BY parts.user_id ORDER BY parts.user_id LIMIT ? OFFSET ?",
-        state,
-        state,
-        most,
-        skip,
+    of_state = (
+        "user_id IN (SELECT user_id FROM parts WHERE state = ?1) AND state = ?1" if state else "?1 IS NULL"
     )
+    users = f"SELECT * FROM user_states WHERE {of_state} ORDER BY user_id LIMIT ?2 OFFSET ?3"
+    return [UserRow(*row) for row in ledger.rows(users, state, most, skip)]
 
 
 def user_row(ledger: Ledger, user_id: str) -> UserRow | None:
     """Return a user, None where the ledger has no such user."""
-    return next(iter(_user_rows(ledger, "FROM user_states WHERE user_id = ?", user_id)), None)
+    rows = ledger.rows("SELECT * FROM user_states WHERE user_id = ?", user_id)
+    return UserRow(*rows[0]) if rows else None
 
 
 def all_user_rows(ledger: Ledger) -> Iterator[UserRow]:
@@ -189,10 +186,6 @@ def all_user_rows(ledger: Ledger) -> Iterator[UserRow]:
 def states_by_user(ledger: Ledger) -> Iterator[tuple[str, str]]:
     """Yield the id and the state of every user, in order of user id; few are in memory at a time."""
     return ledger.by_user("SELECT user_id, state FROM user_states WHERE user_id > ?")
-
-
-def _user_rows(ledger: Ledger, which: str, *values: object) -> list[UserRow]:
-    return [UserRow(*row) for row in ledger.rows(f"SELECT user_states.* {which}", *values)]
 
 
 def user_states(ledger: Ledger) -> dict[str, int]:
@@ -250,16 +243,6 @@ def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
         yield {"user_id": user.user_id, "reason": user.reason, **tried, "calls": calls[user.user_id]}
 
 
-def events_of(ledger: Ledger, user_id: str) -> list[Row]:
-    """Return the events of all parts of a user that are done, in order of start and end."""
-    return made_of(ledger, user_id)[0]
-
-
-def journeys_of(ledger: Ledger, user_id: str) -> list[Row]:
-    """Return the journeys of all parts of a user that are done, in order of start and end."""
-    return made_of(ledger, user_id)[1]
-
-
 def rows_of_user(ledger: Ledger, user_id: str) -> RowsOfUser:
     """Return the behaviors of a user that no event is made of."""
     found = [unpack_json(result) for *_part, result in _results(ledger, user_id)]
@@ -273,17 +256,15 @@ def goal_of(settings: Mapping[str, Any]) -> str:
     return next((each["name"] for each in settings["vocabulary"]["categories"] if each["mark"]), "")
 
 
-def made_of(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:
-    """Return the events and the journeys of all parts of a user that are done, in order of start and end."""
+def made_of(ledger: Ledger, user_id: str) -> Made:
+    """Return what all parts of a user that are done hold."""
     results = _results(ledger, user_id)
     if len(results) > 1:
         pieces = (unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results)
-        events, journeys = joined(pieces, goal_of(settings_in_force(ledger.meta())))
-        return [one.model_dump(mode="json") for one in events], [
-            one.model_dump(mode="json") for one in journeys
-        ]
-    found = unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
-    return found["events"], found["journeys"]
+        found = joined(pieces, goal_of(settings_in_force(ledger.meta())))
+        return Made(*([each.model_dump(mode="json") for each in those] for those in found))
+    whole = unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
+    return Made(whole["events"], whole["journeys"])
 
 
 def _results(ledger: Ledger, user_id: str) -> list[tuple[int, int, bytes]]:
@@ -297,21 +278,16 @@ def current_by_user(ledger: Ledger) -> Iterator[tuple[str, list[Row], list[Row]]
     return ((user_id, *current_of(ledger, user_id, state)) for user_id, state in states_by_user(ledger))
 
 
-def current_of(ledger: Ledger, user_id: str, state: str | None) -> tuple[list[Row], list[Row]]:
+def current_of(ledger: Ledger, user_id: str, state: str | None) -> Made:
     """Return the events and journeys of a user: of one that is not done, those before an extension."""
     if state == "done":
         return made_of(ledger, user_id)
-    held = "SELECT before FROM extended JOIN users USING (user_id) WHERE user_id = ? AND behaviors > 0"
-    for (before,) in ledger.rows(held, user_id):
-        if before is not None:
-            events, journeys = unpack_json(before)
-            return events, journeys
-    return [], []
-
-
-def settings_used(ledger: Ledger) -> set[str]:
-    """Return the fingerprints of the settings that calls were made under."""
-    return {name for (name,) in ledger.rows("SELECT DISTINCT settings_fingerprint FROM calls")}
+    held = (
+        "SELECT before FROM extended JOIN users USING (user_id) WHERE user_id = ? AND behaviors > 0"
+        " AND before IS NOT NULL"
+    )
+    rows = ledger.rows(held, user_id)
+    return Made(*unpack_json(rows[0][0])) if rows else Made([], [])
 
 
 class SettledUser(NamedTuple):
@@ -524,15 +500,16 @@ def known_outcome(ledger: Ledger, user_id: str) -> Outcome | None:
     )
     if not found or found[0][0] != "done":
         return None
-    rest = rows_of_user(ledger, user_id)
+    events, journeys = made_of(ledger, user_id)
+    minor, unplaced, unasked = (tuple(sorted(rows)) for rows in rows_of_user(ledger, user_id))
     return Outcome(
         Part(user_id, 0, found[0][1] - 1),
         None,
-        events=tuple(map(Event.model_validate, events_of(ledger, user_id))),
-        journeys=tuple(map(Journey.model_validate, journeys_of(ledger, user_id))),
-        minor=tuple(sorted(rest.minor)),
-        unplaced=tuple(sorted(rest.unplaced)),
-        unasked=tuple(sorted(rest.unasked)),
+        events=tuple(map(Event.model_validate, events)),
+        journeys=tuple(map(Journey.model_validate, journeys)),
+        minor=minor,
+        unplaced=unplaced,
+        unasked=unasked,
     )
 
 
