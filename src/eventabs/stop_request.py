@@ -22,11 +22,6 @@ class Stop:
         self.requests = 0
         self._callbacks: list[Callable[[], object]] = []
 
-    @property
-    def requested(self) -> bool:
-        """Whether a stop was requested."""
-        return self.requests > 0
-
     def request(self) -> None:
         """Ask for a stop."""
         self.requests += 1

@@ -46,7 +46,8 @@ def test_the_shipped_templates_are_short_and_complete(
     assert "$" not in text
     assert "\n\n\n" not in text
     assert not re.search(r"\\n|\{(?!\")", text)  # nothing is left to fill in
-    assert all(each.name in text for each in (*DEFAULT_TYPES[language], *vocabulary.journeys))
+    assert all(kind.name in text for kind in DEFAULT_TYPES[language])
+    assert all(kind.name in text for kind in vocabulary.journeys)
     assert (vocabulary.minor in text) == (detail == "day")
     assert ('"minor"' in text) == (answer == "schema" and detail == "day")
     assert ('"events"' in text) == (answer == "schema" and detail != "journeys")

@@ -57,7 +57,6 @@ _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call make
 PROGRESS_PORT = of_view(
     _("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")
 )
-EXTEND = option(_("Take the exports into this run, as extend does."), metavar="CHECKPOINT")
 RETRY_FAILED = flag(_("Ask about failed users once more."))
 TRUST = flag(_("Trust the endpoint that the run directory names."))
 
@@ -70,14 +69,10 @@ def run(
     *,
     inputs: list[str] | None = INPUTS,
     out: Path | None = option(_("Run directory. (default: <input stem>.eventabs)")),
-    extend: Path | None = EXTEND,
     progress_port: int | None = PROGRESS_PORT,
 ) -> None:
     """Begin a run."""
-    if extend and out:
-        raise UsageError(_("--extend names a run directory already; leave out --out"))
-    work = partial(eventabs.aextend, extend) if extend else partial(eventabs.arun, out=out)
-    _carry_out(partial(work, inputs=inputs or ()), flags, shown, progress_port)
+    _carry_out(partial(eventabs.arun, inputs or (), out=out), flags, shown, progress_port)
 
 
 @command(help=_("Go on with a run that was stopped, killed or has crashed."))
@@ -154,7 +149,7 @@ def estimate(
     shown: ShownFlags,
     inputs: list[str] | None = INPUTS,
     show_prompt: bool = flag(_("Print the first request instead, exactly as it would be sent.")),
-    extend: Path | None = EXTEND,
+    extend: Path | None = option(_("Take the exports into this run, as extend does."), metavar="CHECKPOINT"),
 ) -> None:
     """Estimate a run."""
     observer = views.display(
@@ -288,7 +283,7 @@ _STDOUT = Path("-")
 @command(help=_("Write a config file: settings, their defaults and what they are for; or the rules."))
 def init(
     *,
-    preset: str | None = of_model(_("Known endpoint, such as deepseek, qwen or vllm.")),
+    preset: str = of_model(_("Known endpoint, such as deepseek, qwen or vllm."), ""),
     model: str = of_model(_("Name of the model."), ""),
     output: Path | None = option(
         _("File to write; - is standard output. (default: eventabs.toml, my-rules.toml)")
@@ -307,12 +302,10 @@ def init(
         text = providers.shipped_rules()
         steps = [_('change it, then name it in eventabs.toml: [rules] file = "{path}"').format(path=output)]
     else:
-        if preset is None and output != _STDOUT and sys.stdin.isatty() and sys.stderr.isatty():
-            preset = _asked_preset()
         known = providers.load_preset(preset) if preset else None
         model = model or (known.suggested_model if known else "")
         output = output or Path("eventabs.toml")
-        text = config.own_config(active(), all_settings=all_settings, preset=preset or "", model=model)
+        text = config.own_config(active(), all_settings=all_settings, preset=preset, model=model)
         steps = _steps(known, model)
     if output == _STDOUT:
         print_bytes(text.encode())
@@ -329,15 +322,6 @@ def init(
     print_line(stdout_console(), str(output))
     for step in steps:
         print_line(stderr_console(), step)
-
-
-def _asked_preset() -> str:
-    names = providers.preset_names()
-    question = _("Endpoint ({names}; nothing: no model, the built-in rules)").format(names=", ".join(names))
-    while True:
-        answer: str = typer.prompt(question, default="", show_default=False, err=True).strip()
-        if not answer or answer in names:
-            return answer
 
 
 def _steps(preset: "providers.Preset | None", model: str) -> list[str]:

@@ -119,9 +119,6 @@ def _wrong_usage(error: TyperException) -> str:
     return _("{option} needs a value").format(option=option)
 
 
-_NAMES = ("auto", *language.LANGUAGES)
-
-
 def choose_language(of_the_run: str = "") -> None:
     """Choose the language of messages and help pages; `of_the_run`: the one that a run was begun with.
 
@@ -133,14 +130,6 @@ def choose_language(of_the_run: str = "") -> None:
     gettext.bindtextdomain(language.DOMAIN, language.LOCALES)
     gettext.textdomain(language.DOMAIN)
     os.environ["LANGUAGE"] = chosen
-
-
-def refuse_unknown_language() -> None:
-    """Raise ConfigError where EVENTABS_LANG names a language that there is not."""
-    named = os.environ.get("EVENTABS_LANG", "")
-    if named and named not in _NAMES:
-        message = _("EVENTABS_LANG takes one of: {choices}")
-        raise ConfigError(message.format(choices=", ".join(_NAMES)))
 
 
 def _configured() -> str:

@@ -87,6 +87,6 @@ def own_config(language: Language, *, all_settings: bool, preset: str = "", mode
     for key, value in (("preset", preset), ("model", model)):
         if value:
             said = f"{key} = {json.dumps(value, ensure_ascii=False)} "
-            setting = re.compile(rf'^#{key} = "" +', re.MULTILINE)
-            written = setting.sub(lambda line, said=said: said.ljust(len(line[0])), written, count=1)
+            (setting,) = re.findall(rf'^#{key} = "" +', written, re.MULTILINE)
+            written = written.replace(setting, said.ljust(len(setting)), 1)
     return written
