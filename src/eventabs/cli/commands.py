@@ -13,15 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 import eventabs
-from eventabs import (
-    config,
-    inspection,
-    providers,
-    quality,
-    runs,
-    store,
-    views,
-)  # rooms load what is looked up in them
+
+# rooms load what is looked up in them
+from eventabs import config, inspection, providers, quality, runs, store, views
 from eventabs.cli import signals
 from eventabs.cli.app import CHECKPOINT, INPUTS, OutputGoneError, command
 from eventabs.cli.help_and_usage_errors import choose_language

@@ -184,7 +184,7 @@ def damaged(path: Path) -> RunDirectoryError:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the content is at fault: what SQLite calls corrupt or no database, a table that lacks, or a value."""
+    """Whether the content is at fault: what SQLite calls corrupt or no database, a table or a text that is none, or a value."""
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
     has_no_code = str(error).startswith(("no such ", "Could not decode to UTF-8"))
     return isinstance(error, StoredValueError) or code in _DAMAGED or has_no_code
