@@ -141,7 +141,7 @@ def _refusal(address: str, text: str, purpose: Purpose) -> UsageError:
     found, asked = _STATUS.search(said), _ASKED.search(said)
     status = int(found[1]) if found else 0
     variable, variables = _ENVIRONMENT.get(Address.of(address).scheme, ("", ""))
-    message = _by_words(said) or _by_status(status, said, purpose, in_store=bool(variables))
+    message = _by_words(said, purpose) or _by_status(status, said, purpose, in_store=bool(variables))
     kind = _ERRORS[purpose]
     if not message:
         kind, message = BrokenError if purpose == "read" else kind, _passing(status, text)
@@ -153,11 +153,17 @@ def _refusal(address: str, text: str, purpose: Purpose) -> UsageError:
     )
 
 
-def _by_words(said: str) -> str:
+def _by_words(said: str, purpose: Purpose) -> str:
     """Return what the words of a message mean, "" where they say nothing."""
-    no_credentials = _(
-        "{path}: no credentials are set; set {variables}, or {variable}_SKIP_SIGNATURE=true where anyone may read"
-    )
+    no_credentials = _("{path}: no credentials are set; set {variables}")
+    no_path = _("{path}: empty names, . and .. between slashes cannot be written; name another object")
+    if purpose == "read":
+        no_credentials = _(
+            "{path}: no credentials are set; set {variables}, or {variable}_SKIP_SIGNATURE=true where anyone may read"
+        )
+        no_path = _(
+            "{path}: empty names, . and .. between slashes cannot be read; copy the object and name the file"
+        )
     messages = {
         "169.254.169.254": no_credentials,  # the cloud's metadata service, which is tried last
         "metadata.google": no_credentials,
@@ -169,9 +175,7 @@ def _by_words(said: str) -> str:
         "redirect": _(
             "{path} leads elsewhere, and not to an end; name the address, region or endpoint that it leads to"
         ),
-        "Could not parse path": _(
-            "{path}: empty names, . and .. between slashes cannot be used; copy the object and name the file, or name another object"
-        ),
+        "Could not parse path": no_path,
     }
     return next((message for sign, message in messages.items() if sign in said), "")
 

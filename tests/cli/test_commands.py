@@ -147,7 +147,7 @@ def test_every_command_speaks_the_language_of_the_config_and_then_that_of_the_ru
 
 def test_a_language_in_the_environment_is_checked_and_may_be_empty(tmp_path: Path) -> None:
     write_users(tmp_path / "input.jsonl", users=1)
-    wrong = eventabs("run", "input.jsonl", "--provider", "rules", cwd=tmp_path, EVENTABS_LANG="fr")
+    wrong = eventabs("status", "x", cwd=tmp_path, EVENTABS_LANG="fr")
     assert wrong.returncode == 2
     assert "auto, en, zh" in one_error_line(wrong.stderr)
     ran("run", "input.jsonl", "--provider", "rules", cwd=tmp_path, EVENTABS_LANG="")

@@ -1,6 +1,10 @@
 """`eventabs init`: a config file that explains every setting and changes none but those that were named."""
 
+import os
+import pty
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -73,6 +77,17 @@ def test_standard_output_gets_the_file_alone(tmp_path: Path) -> None:
     assert "concurrency" in done.stdout
     assert done.stderr == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_a_terminal_is_asked_which_endpoint(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "eventabs", "init"]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path) as process:
+        os.write(ours, b"nowhere\nqwen\n")
+        assert process.wait(60) == 0
+    os.close(theirs)
+    os.close(ours)
+    assert load_settings(tmp_path / "eventabs.toml", {}).llm.preset == "qwen"
 
 
 def test_the_built_in_rules_are_written_to_be_changed(tmp_path: Path) -> None:

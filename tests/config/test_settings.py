@@ -166,11 +166,23 @@ EXPLAINED = "eventabs init --all --output -` explains"
         ("llm.temperature = nan", " llm.temperature: ", EXPLAINED),
         ("llm.extra_body = { seed = 999999999999999999999 }", " llm.extra_body: ", EXPLAINED),
         ("run = 3", " run: ", EXPLAINED),
+        # what is gone
+        ('compaction.level = "legend"', " compaction.level", 'is gone; set "dense"'),
+        ('prompt.detail = "brief"', " prompt.detail", 'is gone; set "journeys"'),
+        ('prompt.answer = "json"', " prompt.answer", 'is gone; set "schema"'),
+        ('prompt.summary = "none"', " prompt.summary is gone", "leave it out"),
+        ("run.min_grounded = 0.5", " run.min_grounded is gone", "leave it out"),
         # what is no TOML
         ("[run\n", "cannot be read", "--config"),
         ("lang = '\udcff'\n", "cannot be read", "--config"),
-        ("[run]\nrpm = ten\n", "line 2, column 7", "Invalid value"),
-        ("lang = 'en\n", "at the end of the file", "Expected"),
+        ("[run]\nrpm = ten\n", "line 2, column 7", "a text stands in quotes"),
+        ("[run]\nrpm\n", "line 2, column 4", "= is missing"),
+        ("[run\nrpm = 1\n", "line 1, column 5", "] is missing"),
+        ("lang = 'en'\nlang = 'zh'\n", "line 2", "stands in the file already"),
+        ('lang = "en\n', "line 1, column 11", "closing quote"),
+        ("lang = 'en\n", "at the end of the file", "closing quote"),
+        ('lang = "\\q"\n', "line 1", "backslash"),
+        ("语言 = 'zh'\n", "line 1, column 1", "stands in quotes"),
     ],
 )
 def test_a_fault_in_the_file_is_one_line_that_says_where_it_is_and_what_to_do(

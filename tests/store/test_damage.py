@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import sqlite3  # noqa: TID251  the ledger is damaged by hand
 import subprocess
@@ -84,6 +85,8 @@ DAMAGE = {
     f"UPDATE calls SET messages = {NO_BLOB}": (show, report),
     "UPDATE calls SET users = '{'": (show, report, read_again),
     "UPDATE meta SET value = '{'": (look, show, report, resume, read_again),
+}
+OTHER_TABLES = {
     "ALTER TABLE calls RENAME COLUMN seconds TO hours": (show, report, resume, read_again),
     "DROP TABLE outcomes": (look, show, report, export, resume, read_again),
     "DROP TABLE meta": (look, show, report, resume, read_again),
@@ -116,6 +119,20 @@ def test_what_cannot_be_read_is_called_damage_in_one_line_by_every_command_that_
     for message in filter(None, told.values()):
         assert message.startswith(f"{place.out / 'ledger.sqlite'} is damaged; events.jsonl")
         assert message.endswith(".recover | sqlite3 saved.sqlite")
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize("change", OTHER_TABLES)
+def test_a_ledger_with_other_tables_or_columns_is_whole_but_of_another_version(
+    place: Place, change: str
+) -> None:
+    spoil(place, change)
+    told = {command.__name__: error_of(command, place) for command in COMMANDS}
+    assert [name for name in told if told[name]] == [command.__name__ for command in OTHER_TABLES[change]]
+    for message in filter(None, told.values()):
+        assert re.search(
+            r"does not fit this version of eventabs \(no such (column|table): [\w.]+\); go on with", message
+        )
         assert "\n" not in message
 
 

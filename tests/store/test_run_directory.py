@@ -103,10 +103,15 @@ def test_a_run_that_is_not_there_is_told(tmp_path: Path, named: str) -> None:
         RunDirectory.find(tmp_path / named)
 
 
-def test_an_input_in_the_place_of_its_run_is_told_with_the_usual_name_of_the_run(tmp_path: Path) -> None:
+def test_an_input_in_the_place_of_its_run_is_told_with_the_run_beside_it(tmp_path: Path) -> None:
     export = tmp_path / "导出 10.月.csv"
     export.touch()
     with pytest.raises(RunDirectoryError, match=r"is a file, not a run; .*by default '导出 10.eventabs'"):
+        RunDirectory.find(export)
+    run = tmp_path / "导出 10.eventabs"
+    run.mkdir()
+    (run / "ledger.sqlite").touch()
+    with pytest.raises(RunDirectoryError, match=f"made from it, '{run}'"):
         RunDirectory.find(export)
 
 

@@ -19,6 +19,7 @@ from eventabs.cli.main import app
 from eventabs.errors_and_exit_codes import RunDirectoryError
 from eventabs.inspection import by_batch_users, inspect_run, open_report_facts
 from eventabs.quality import compare
+from eventabs.shared_records import Shard
 from eventabs.store import Ledger, export_events, merge, unpack_parts
 
 RULES: dict[str, Any] = {"llm": {"provider": "rules"}}
@@ -163,6 +164,7 @@ def test_a_report_holds_the_calls_and_users_of_all_shards(folder: Path) -> None:
 
 def test_missing_shards_are_told_and_taken_in_when_they_are_there(folder: Path) -> None:
     merged = merge(shards()[:2], "m")
+    assert merged.missing == (Shard(2, 4), Shard(3, 4))
     assert merged.warnings == (
         "2 shards are missing (2/4, 3/4); begin each with: eventabs run INPUT --shard i/N, and merge again",
     )
@@ -172,7 +174,8 @@ def test_missing_shards_are_told_and_taken_in_when_they_are_there(folder: Path) 
     code, shown = cli("status", "m")
     assert code == 0
     assert shown.startswith("2 of 4 shards completed, 2 missing: m")
-    assert merge(shards(), "m").warnings == ()
+    again = merge(shards(), "m")
+    assert (again.missing, again.warnings) == ((), ())
     assert checkpoint("m")["status"] == "completed"
     assert (folder / "m/events.jsonl").read_bytes() == (folder / "day.eventabs/events.jsonl").read_bytes()
 
@@ -199,7 +202,7 @@ def test_shards_of_different_inputs_or_settings_are_refused_unless_that_is_accep
     eventabs.run("day.jsonl", settings={**RULES, "prompt": {"detail": "fine"}}, shard="1/4", out="fine")
     with pytest.raises(RunDirectoryError, match=r'different settings \(prompt.detail "day" -> "fine"\)'):
         merge([shards()[0], "fine", *shards()[2:]], "m")
-    assert merge([shards()[0], "fine", *shards()[2:]], "m", accept_changes=True).warnings == ()
+    assert merge([shards()[0], "fine", *shards()[2:]], "m", accept_changes=True).missing == ()
 
 
 def killed(path: str) -> None:

@@ -120,8 +120,10 @@ def test_an_export_is_extended_from_standard_input_and_stopped_in_order(
     assert nights.results(tmp_path / "out") == nights.results(tmp_path / "whole")
 
 
-def test_an_extension_needs_its_run(tmp_path: Path) -> None:
+def test_an_extension_needs_its_run_alone_and_no_directory_of_its_own(tmp_path: Path) -> None:
     first, second, *_rest = exports(tmp_path)
     assert eventabs("run", first.name, "--provider", "rules", "--out", "out", cwd=tmp_path).returncode == 0
+    both = eventabs("run", second.name, "--extend", "out", "--out", "other", cwd=tmp_path)
+    assert (both.returncode, "--out" in both.stderr) == (2, True)
     missing = eventabs("extend", "nowhere", second.name, cwd=tmp_path)
     assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)

@@ -51,6 +51,7 @@ _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call make
 PROGRESS_PORT = of_view(
     _("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")
 )
+EXTEND = option(_("Take the exports into this run, as extend does."), metavar="CHECKPOINT")
 RETRY_FAILED = flag(_("Ask about failed users once more."))
 TRUST = flag(_("Trust the endpoint that the run directory names."))
 
@@ -63,10 +64,14 @@ def run(
     *,
     inputs: list[str] | None = INPUTS,
     out: Path | None = option(_("Run directory. (default: <input stem>.eventabs)")),
+    extend: Path | None = EXTEND,
     progress_port: int | None = PROGRESS_PORT,
 ) -> None:
     """Begin a run."""
-    _carry_out(partial(eventabs.arun, inputs or (), out=out), flags, shown, progress_port)
+    if extend and out:
+        raise UsageError(_("--extend names a run directory already; leave out --out"))
+    work = partial(eventabs.aextend, extend) if extend else partial(eventabs.arun, out=out)
+    _carry_out(partial(work, inputs=inputs or ()), flags, shown, progress_port)
 
 
 @command(help=_("Go on with a run that was stopped, killed or has crashed."))
@@ -143,7 +148,7 @@ def estimate(
     shown: ShownFlags,
     inputs: list[str] | None = INPUTS,
     show_prompt: bool = flag(_("Print the first request instead, exactly as it would be sent.")),
-    extend: Path | None = option(_("Take the exports into this run, as extend does."), metavar="CHECKPOINT"),
+    extend: Path | None = EXTEND,
 ) -> None:
     """Estimate a run."""
     observer = views.display(
@@ -277,7 +282,7 @@ _STDOUT = Path("-")
 @command(help=_("Write a config file: settings, their defaults and what they are for; or the rules."))
 def init(
     *,
-    preset: str = of_model(_("Known endpoint, such as deepseek, qwen or vllm."), ""),
+    preset: str | None = of_model(_("Known endpoint, such as deepseek, qwen or vllm.")),
     model: str = of_model(_("Name of the model."), ""),
     output: Path | None = option(
         _("File to write; - is standard output. (default: eventabs.toml, my-rules.toml)")
@@ -296,10 +301,12 @@ def init(
         text = providers.shipped_rules()
         steps = [_('change it, then name it in eventabs.toml: [rules] file = "{path}"').format(path=output)]
     else:
+        if preset is None and output != _STDOUT and sys.stdin.isatty() and sys.stderr.isatty():
+            preset = _asked_preset()
         known = providers.load_preset(preset) if preset else None
         model = model or (known.suggested_model if known else "")
         output = output or Path("eventabs.toml")
-        text = config.own_config(active(), all_settings=all_settings, preset=preset, model=model)
+        text = config.own_config(active(), all_settings=all_settings, preset=preset or "", model=model)
         steps = _steps(known, model)
     if output == _STDOUT:
         print_bytes(text.encode())
@@ -316,6 +323,15 @@ def init(
     print_line(stdout_console(), str(output))
     for step in steps:
         print_line(stderr_console(), step)
+
+
+def _asked_preset() -> str:
+    names = providers.preset_names()
+    question = _("Endpoint ({names}; nothing: no model, the built-in rules)").format(names=", ".join(names))
+    while True:
+        answer: str = typer.prompt(question, default="", show_default=False, err=True).strip()
+        if not answer or answer in names:
+            return answer
 
 
 def _steps(preset: "providers.Preset | None", model: str) -> list[str]:
@@ -505,6 +521,8 @@ def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:
         raise UsageError(message.format(path=name, named=by_name, format=form))
     if ending in _NOT_WRITTEN:
         message = _("{ending} is not written; name a file that ends in one of {endings}")
+        if ending == ".xls":
+            message = _("{ending}, the old format of Excel, is not written; name a file that ends in .xlsx")
         raise UsageError(message.format(ending=ending, endings=", ".join(_FORMATS)))
     return form or by_name or "csv"
 

@@ -4,6 +4,7 @@ import gettext
 import os
 import sys
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from typer.exceptions import TyperException
 
 from eventabs import interface_language as language
 from eventabs.config import find_config, read_toml
-from eventabs.errors_and_exit_codes import ConfigError
+from eventabs.errors_and_exit_codes import ConfigError, UsageError
 from eventabs.interface_language import gettext as _
 
 _EXTRA = "Got unexpected extra argument(s) "
@@ -26,6 +27,15 @@ class _Page:
         super().__init__(*args, **named)
         for each in self.params:  # type: ignore[attr-defined]
             each.secondary_opts = []  # a flag has no opposite, such as --no-quiet
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer keeps the type to itself
+        """Take the arguments apart. Raises UsageError for a flag that is followed by a truth value."""
+        flags = {name for each in self.params for name in each.opts if getattr(each, "is_flag", False)}  # type: ignore[attr-defined]
+        for flag, value in pairwise(args):
+            if flag in flags and value.lower() in ("true", "false", "yes", "no", "on", "off", "1", "0"):
+                raise UsageError(_see_help(_("{option} takes no value").format(option=flag), ctx))
+        rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        return rest
 
     def get_usage(self, ctx: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
         """Return the usage line."""
@@ -57,8 +67,10 @@ def explained(error: TyperException) -> str:
     """Say a usage error in one line, with the next step."""
     context = getattr(error, "ctx", None)
     what = _wrong_parameter(error) if isinstance(error, BadParameter) else _wrong_usage(error)
-    if context is None:
-        return what
+    return what if context is None else _see_help(what, context)
+
+
+def _see_help(what: str, context: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
     return _("{what}; see: {command} --help").format(what=what, command=context.command_path)
 
 
@@ -130,6 +142,14 @@ def choose_language(of_the_run: str = "") -> None:
     gettext.bindtextdomain(language.DOMAIN, language.LOCALES)
     gettext.textdomain(language.DOMAIN)
     os.environ["LANGUAGE"] = chosen
+
+
+def refuse_unknown_language() -> None:
+    """Raise ConfigError where EVENTABS_LANG names a language that there is not."""
+    names = ("auto", *language.LANGUAGES)
+    if os.environ.get("EVENTABS_LANG") not in (None, "", *names):
+        message = _("EVENTABS_LANG takes one of: {choices}")
+        raise ConfigError(message.format(choices=", ".join(names)))
 
 
 def _configured() -> str:

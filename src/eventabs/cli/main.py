@@ -8,7 +8,7 @@ from typer.exceptions import TyperException
 
 from eventabs.cli import commands, signals  # noqa: F401  importing them adds the commands
 from eventabs.cli.app import OutputGoneError, app, replace_streams
-from eventabs.cli.help_and_usage_errors import explained
+from eventabs.cli.help_and_usage_errors import explained, refuse_unknown_language
 from eventabs.cli.options import SET_BY_FLAGS, flag_name
 from eventabs.errors_and_exit_codes import EventabsError, InputError, SettingFault, WrongSettingsError
 from eventabs.interface_language import gettext as _
@@ -22,6 +22,7 @@ def main() -> None:
     replace_streams()
     try:
         signals.interrupt()
+        refuse_unknown_language()
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except OutputGoneError:
         code = 0

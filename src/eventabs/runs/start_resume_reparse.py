@@ -5,7 +5,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import islice
@@ -357,7 +357,10 @@ def begin_run(
         "folder": str(Path.cwd()),
         **settings_facts(settings, invocation, template_text(settings), rules_text(settings)),
     }
-    directory = RunDirectory.create(out or default_out(named, settings.input.shard))
+    path = out or default_out(named, settings.input.shard)
+    with suppress(OSError):  # of a ledger that is not there
+        store.refuse_other_format(RunDirectory(path).ledger)
+    directory = RunDirectory.create(path)
     nothing_paid = True
     try:
         with directory.locked(fresh=True), watch(directory, settings) as observer:

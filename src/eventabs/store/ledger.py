@@ -48,10 +48,11 @@ from eventabs.shared_records import (
     row_ranges,
     rows_in,
 )
-from eventabs.store.run_directory import has_room, open_private, storage_error
+from eventabs.store.run_directory import has_room, open_private, read_head, storage_error
 
 FORMAT = 4
 _PRIMARY_CODE = 0xFF
+_NO_SUCH = "no such "  # column, table or function
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SCHEMA, _VIEWS = (
     resources.files("eventabs.store").joinpath(name).read_text("utf-8")
@@ -141,14 +142,20 @@ def _refuse_foreign(ledger: sqlite3.Connection, path: Path, *, thoroughly: bool)
     (found,) = ledger.execute("PRAGMA main.user_version").fetchone()
     if not found:  # a new ledger is there as a whole or not at all
         raise damaged(path)
-    if found != FORMAT:
+    refuse_other_format(path, found)
+    if thoroughly and ledger.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        raise damaged(path)
+
+
+def refuse_other_format(path: Path, found: int = 0) -> None:
+    """Raise RunDirectoryError for a ledger of another version; `found`: its format, 0: as the head of the file says."""
+    found = found or int.from_bytes(read_head(path, 64)[60:])
+    if found not in (0, FORMAT):
         message = _(
             "{path} was written by another version of eventabs (format {found}, this one reads {known}); begin anew"
             " in another directory: eventabs run INPUT --out DIR"
         )
         raise RunDirectoryError(message.format(path=path, found=found, known=FORMAT))
-    if thoroughly and ledger.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-        raise damaged(path)
 
 
 @contextmanager
@@ -159,6 +166,11 @@ def damage_reported(path: Path) -> Iterator[None]:
     except (StoredValueError, sqlite3.DatabaseError) as error:
         if not is_damage(error):
             raise
+        if str(error).startswith(_NO_SUCH):
+            message = _(
+                "{path} does not fit this version of eventabs ({error}); go on with the version that wrote it, or begin a new run"
+            )
+            raise RunDirectoryError(message.format(path=path, error=error)) from error
         raise damaged(path) from error
 
 
@@ -186,7 +198,7 @@ def damaged(path: Path) -> RunDirectoryError:
 def is_damage(error: Exception) -> bool:
     """Whether the content is at fault: what SQLite calls corrupt or no database, a table or a text that is none, or a value."""
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-    has_no_code = str(error).startswith(("no such ", "Could not decode to UTF-8"))
+    has_no_code = str(error).startswith((_NO_SUCH, "Could not decode to UTF-8"))
     return isinstance(error, StoredValueError) or code in _DAMAGED or has_no_code
 
 

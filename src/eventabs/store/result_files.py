@@ -6,11 +6,12 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xml.sax.saxutils import quoteattr
@@ -38,6 +39,7 @@ from eventabs.store.ledger_queries import (
 )
 from eventabs.store.run_directory import (
     RunDirectory,
+    locked,
     open_private,
     open_to_append,
     replace_file,
@@ -401,8 +403,8 @@ def export_events(
     parent = Path(output).parent if output and not is_address(output) else directory.path
     targets = _targets(directory, names, form, output, replace=replace)
     try:
-        with TemporaryDirectory(prefix=".eventabs-export-", dir=parent) as folder:
-            files = [Path(folder, name) for name in names]
+        with _scratch(parent) as folder:
+            files = [folder / name for name in names]
             with Ledger.watch(directory.ledger) as ledger:
                 match form:
                     case "sqlite":
@@ -455,6 +457,19 @@ def _targets(
             message = _("{path} may be a file of the run itself; name another with --output")
             raise UsageError(message.format(path=path))
     return list(map(Path, paths))
+
+
+@contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    """Make a folder for its owner only, and remove those of exports that were killed: nobody holds their locks any more."""
+    prefix, a_folder = ".eventabs-export-", os.O_RDONLY | os.O_DIRECTORY
+    for left in parent.glob(f"{prefix}????????"):
+        with suppress(OSError), locked(left, a_folder):
+            rmtree(left)
+    with TemporaryDirectory(prefix=prefix, dir=parent) as folder, ExitStack() as held:
+        with suppress(OSError):  # a file system without locks
+            held.enter_context(locked(Path(folder), a_folder))
+        yield Path(folder)
 
 
 class ResultFiles(AbstractContextManager["ResultFiles"]):

@@ -21,7 +21,6 @@ from eventabs.shared_records import Counts, RunStatus
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a pipe not waited for
-_LOOKS: Final = 6
 _LOOK_PASSES: Final = 0.05  # seconds; `in_use` of another process holds the lock for moments
 _A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 _SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
@@ -119,14 +118,9 @@ class RunDirectory:
         """
         with ExitStack() as held:
             try:
-                lock = held.enter_context(open(self.path / "run.lock", "ab", opener=open_private))
-                for _look in range(_LOOKS):
-                    with suppress(BlockingIOError):
-                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        break
-                    time.sleep(_LOOK_PASSES)
-                else:
-                    raise _busy(self.path)
+                held.enter_context(locked(self.path / "run.lock", os.O_RDWR | os.O_CREAT, looks=6))
+            except BlockingIOError:
+                raise _busy(self.path) from None
             except OSError as error:
                 message = _("{path} cannot be locked ({error}); use a writable folder on a local disk")
                 raise RunDirectoryError(message.format(path=self.path, error=error)) from None
@@ -135,6 +129,27 @@ class RunDirectory:
                     raise _held(self.path)
                 replace_file(self.path / ".gitignore", [b"*\n"])
             yield
+
+
+@contextmanager
+def locked(path: Path, flags: int, *, looks: int = 1) -> Iterator[None]:
+    """Hold a file or a folder for this process, and no longer than it lives.
+
+    Raises BlockingIOError where another process still holds it at the last of the `looks`, OSError where there is no lock to be had.
+    """
+    handle = open_private(path, flags)
+    try:
+        for look in reversed(range(looks)):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not look:
+                    raise
+                time.sleep(_LOOK_PASSES)
+        yield
+    finally:
+        os.close(handle)
 
 
 def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
@@ -228,11 +243,16 @@ def input_stem(name: str) -> str:
 
 def _no_run(file: Path) -> RunDirectoryError:
     """Return the error for a file in the place of a run: mostly the input of one."""
+    run = Path(f"{input_stem(str(file))}.eventabs")
     message = _(
         "{path} is a file, not a run; name the run directory, by default {run} in the folder where the run began"
     )
-    run = shlex.quote(f"{input_stem(str(file))}.eventabs")
-    return RunDirectoryError(message.format(path=file, run=run))
+    for each in (run, file.with_name(run.name)):
+        if RunDirectory(each).ledger.exists():
+            message = _("{path} is a file, not a run; name the run directory that was made from it, {run}")
+            run = each
+            break
+    return RunDirectoryError(message.format(path=file, run=shlex.quote(str(run))))
 
 
 def _busy(path: Path) -> RunDirectoryError:

@@ -41,9 +41,11 @@ _OF_ONE: Final = ("fingerprint", "paths", "columns", "schemas")  # of the input,
 
 
 class MergedRun(NamedTuple):
-    """The directory of merged shards, and what has to be known about it."""
+    """Merged shards: their directory, where each is, those that were not named, and what has to be known about it."""
 
     path: Path
+    shards: dict[Shard, Path]
+    missing: tuple[Shard, ...]
     warnings: tuple[str, ...]
 
 
@@ -110,7 +112,8 @@ def merge(
             )
         except DiskFullError as error:
             raise disk_full(target.path, resumable=False) from error
-    return MergedRun(target.path, tuple(_warnings(parts, missing)))
+    shards = {part.shard: part.directory.path for part in parts}
+    return MergedRun(target.path, shards, missing, tuple(_warnings(parts, missing)))
 
 
 def shard_states(directory: RunDirectory, facts: Facts) -> tuple[ShardState, ...]:
