@@ -1,31 +1,11 @@
 """What can go wrong, and what the exit code is then.
 
-EventabsError                   one line for people: what is wrong and the next step
-├── UsageError                  exit 2: wrong usage, bad input or config, changed settings
-│   ├── InputError              an export that cannot be read
-│   ├── ConfigError             a wrong setting, template, vocabulary or rules file
-│   │   └── WrongSettingsError  wrong settings, each with where it was set
-│   └── RunDirectoryError       a run directory that is in use, taken, damaged or from elsewhere
-└── StoppedError                exit 1: the run could not go on; it is saved and can be resumed
-    ├── LimitReachedError       a limit that the user set
-    ├── StorageError            the run directory cannot be written (read-only, gone)
-    │   └── DiskFullError       there is no room for it
-    └── EndpointError           a call that ended without a readable answer
-        ├── FatalEndpointError  no call can succeed: key, quota, model, address, a wait of hours
-        ├── TransientError      may succeed later: connection, timeout, 408 409 425 429 5xx
-        │   ├── RateLimitedError  429 and its like, with the wait that the server asks for
-        │   ├── UnavailableError  no server is there, or it is not ready: refused connections, 503
-        │   │   └── CapacityError a cheaper tier has no room now; nobody was too fast
-        │   ├── MachineLostError  the machine of a cluster that made the call is gone; others go on
-        │   └── NoContentError    the request was taken, and nothing came in time: a queue, or a server that hangs
-        ├── ModeratedError      the endpoint refuses the content
-        ├── ContextTooLongError the request is longer than the model's context
-        └── RejectedRequestError  any other 4xx: this request will never be accepted as it is
+Every error that people meet is one line for them: what is wrong, and the next step. The class decides the exit code.
 """
 
 import errno
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final, NamedTuple
 
 from eventabs.interface_language import gettext as _
@@ -45,7 +25,7 @@ class EventabsError(Exception):
 
 
 class UsageError(EventabsError):
-    """Something that the caller has to correct before anything can run."""
+    """Something that the caller has to correct before anything can run: wrong usage, input or config, changed settings."""
 
     exit_code = 2
 
@@ -93,7 +73,7 @@ class LimitReachedError(StoppedError):
 
 
 class StorageError(StoppedError):
-    """The run directory cannot be written any more."""
+    """The run directory cannot be written any more: it is read-only, or gone."""
 
 
 class DiskFullError(StorageError):
@@ -117,7 +97,10 @@ class FatalEndpointError(EndpointError):
 
 
 class TransientError(EndpointError):
-    """The same call may succeed later. `wait_seconds` is the endpoint's own demand, None if it named none."""
+    """The same call may succeed later: no connection, a timeout, HTTP 408, 409, 425, 429 or 5xx.
+
+    `wait_seconds` is the endpoint's own demand, None if it named none.
+    """
 
     def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
         super().__init__(message, status=status)
@@ -125,7 +108,7 @@ class TransientError(EndpointError):
 
 
 class RateLimitedError(TransientError):
-    """The endpoint asks for fewer requests."""
+    """The endpoint asks for fewer requests: HTTP 429 and its like."""
 
 
 class UnavailableError(TransientError):
@@ -133,7 +116,7 @@ class UnavailableError(TransientError):
 
 
 class CapacityError(UnavailableError):
-    """A cheaper tier has no capacity now."""
+    """A cheaper tier has no capacity now; nobody was too fast."""
 
 
 class NoContentError(TransientError):
@@ -168,25 +151,28 @@ def out_of_memory(error: Exception) -> StoppedError:
 def toml_fault(error: ValueError) -> str:
     """Return what tomllib's error means, with line and column, in the language in force."""
     text, place = str(error), _POSITION.search(str(error))
-    fault = next((words for beginning, words in _toml_words() if text.startswith(beginning)), text)
+    fault = next((words for beginnings, words in _toml_words() if text.startswith(beginnings)), text)
     if place is None:
         return _("at the end of the file: {fault}").format(fault=fault)
     return _("line {line}, column {column}: {fault}").format(line=place[1], column=place[2], fault=fault)
 
 
-def _toml_words() -> Iterator[tuple[str, str]]:
-    """Yield how messages of tomllib begin, and what they mean."""
-    yield "Invalid value", _("this is no value; a text stands in quotes")
-    yield "Expected '='", _("= is missing behind the key")
-    yield "Expected ']", _("] is missing behind the name of the table")
-    yield "Expected newline", _("something follows the value; each setting has a line of its own")
-    yield "Unclosed array", _("the list has no closing ]")
-    yield "Unclosed inline table", _("the table has no closing }")
-    yield "Unescaped", _("a backslash in a text; write it twice, or put the text in single quotes")
-    yield "Invalid date", _("there is no such date or time")
-    for beginning in ("Unterminated", "Illegal character", "Found invalid character", 'Expected "'):
-        yield beginning, _("a text has no closing quote, or holds a character that it may not hold")
-    for beginning in ("Cannot", "Duplicate"):
-        yield beginning, _("a key or table of this name stands in the file already")
-    for beginning in ("Invalid statement", "Invalid initial character"):
-        yield beginning, _("a key is of letters, digits, - and _; any other stands in quotes")
+def _toml_words() -> Sequence[tuple[str | tuple[str, ...], str]]:
+    """Return how messages of tomllib begin, and what they mean."""
+    no_quote = ("Unterminated", "Illegal character", "Found invalid character", 'Expected "')
+    return (
+        ("Invalid value", _("this is no value; a text stands in quotes")),
+        ("Expected '='", _("= is missing behind the key")),
+        ("Expected ']", _("] is missing behind the name of the table")),
+        ("Expected newline", _("something follows the value; each setting has a line of its own")),
+        ("Unclosed array", _("the list has no closing ]")),
+        ("Unclosed inline table", _("the table has no closing }")),
+        ("Unescaped", _("a backslash in a text; write it twice, or put the text in single quotes")),
+        ("Invalid date", _("there is no such date or time")),
+        (no_quote, _("a text has no closing quote, or holds a character that it may not hold")),
+        (("Cannot", "Duplicate"), _("a key or table of this name stands in the file already")),
+        (
+            ("Invalid statement", "Invalid initial"),
+            _("a key is of letters, digits, - and _; any other stands in quotes"),
+        ),
+    )

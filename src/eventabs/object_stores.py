@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
 
-_STORES: Final = ("s3", "gs", "az")
 _WEB: Final = ("https", "http")
 QUERY_CUT: Final = "?..."  # in place of a query, which may hold a signature
 
@@ -56,7 +55,7 @@ class Address(NamedTuple):
     @property
     def is_in_store(self) -> bool:
         """Whether it names a bucket of a known store."""
-        return self.scheme in _STORES and bool(self.bucket)
+        return self.scheme in _ENVIRONMENT and bool(self.bucket)
 
     @property
     def names_object(self) -> bool:
@@ -116,9 +115,7 @@ def obstore(address: str, purpose: Purpose = "read") -> ModuleType:
         import obstore.exceptions  # noqa: PLC0415  an extra that few install
         import obstore.store  # noqa: PLC0415
     except ImportError:
-        message = _("{path} is an address; install what writes to it: pip install 'eventabs[s3]'")
-        if purpose == "read":
-            message = _("{path} is an address; install what reads it: pip install 'eventabs[s3]'")
+        message = _("{path} is an address; install what opens it: pip install 'eventabs[s3]'")
         raise _ERRORS[purpose](message.format(path=public_address(address))) from None
     return obstore
 
@@ -157,6 +154,7 @@ def _refusal(address: str, text: str, purpose: Purpose) -> UsageError:
 
 
 def _by_words(said: str, purpose: Purpose) -> str:
+    """Return what the words of a message mean, "" where they say nothing."""
     no_credentials = _("{path}: no credentials are set; set {variables}")
     no_path = _("{path}: empty names, . and .. between slashes cannot be written; name another object")
     if purpose == "read":
@@ -200,11 +198,11 @@ def _by_status(status: int, said: str, purpose: Purpose, *, in_store: bool) -> s
     if status == _MISSING:
         return _("{path} does not exist (HTTP {status}); check the address")
     if in_store:
-        right = _("check {variables}, and the right to read and list")
-        step = right if is_read else _("check {variables}, and the right to read and write")
+        step = _("check {variables}, and the right to list, and to read or write")
+    elif is_read:
+        step = _("check the address, or download it and name the file")
     else:
-        download = _("check the address, or download it and name the file")
-        step = download if is_read else _("check the address, or write a file and upload that")
+        step = _("check the address, or write a file and upload that")
     message = _("{path}: the request is refused (HTTP {status}); {step}")
     if status in _DENIED:
         message = _("{path}: access is denied (HTTP {status}); {step}")
@@ -329,22 +327,20 @@ class Destination:
             message = _(
                 "{path}: a password in an address is not used; write a file and try: curl -T FILE -u USER {path}"
             )
-            raise UsageError(message.format(path=self.address))
+            raise UsageError(message.format(path=self))
         if not (self._address.is_web or (self._address.is_in_store and self._address.names_object)):
             message = _(
                 "{path} cannot be written; name an object: s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER/KEY, or https://"
             )
-            raise UsageError(message.format(path=self.address))
+            raise UsageError(message.format(path=self))
         # no question to a web server: a signature allows writing only
         headers = {"If-None-Match": "*"} if self._address.is_web and not replace else {}
         with store_errors_named(address, "write"):
             self._store = open_store(self._address, "write", headers)
             if self._address.is_in_store and not replace and object_at(self._store, self._address):
-                raise UsageError(_taken().format(path=self.address))
+                raise UsageError(_taken().format(path=self))
 
-    @property
-    def address(self) -> str:
-        """The address as it may be shown."""
+    def __str__(self) -> str:
         return public_address(self._address.text)
 
     def write(self, file: Path) -> None:

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, NamedTuple, Self, TypedDict, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypedDict, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Field
 
 from eventabs.interface_language import Language, gettext as _
 
@@ -525,19 +527,42 @@ class AskedUser(NamedTuple):
     history: Sequence[Behavior] = ()
 
 
-class Category(NamedTuple):
+def _no_rows_behind(name: str) -> str:
+    """Refuse a type that ends like row numbers, which stand behind types in an answer: `work 3-4`."""
+    last = name.rpartition(" ")[2]
+    if name.endswith(("?", "？")) or re.fullmatch(r"[\d,-]*\d", last):
+        message = _("in an answer {end} at its end would read as row numbers; give the type another name")
+        raise ValueError(message.format(end=last))
+    return name
+
+
+# what a type in a line of an answer may be: none of the grammar's own characters
+_NAME = r"[^\s|｜#>;；\u202a-\u202e\u2066-\u2069][^|｜;；\n\r\t\u202a-\u202e\u2066-\u2069]*"
+Label = Annotated[str, Field(pattern=rf"^{_NAME}$")]
+Name = Annotated[Label, AfterValidator(_no_rows_behind)]
+OptionalName = Annotated[str, Field(pattern=rf"^(?:{_NAME})?$"), AfterValidator(_no_rows_behind)]
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
     """A kind of event. `mark` is the one character behind a type, "" for the default category."""
 
-    name: str
-    mark: str = ""
+    name: Label
+    # none of the signs beside it in an answer
+    mark: Annotated[str, Field(pattern=r"^[^\s\d|｜?？>＞#＃,，;；:：\-－\u202a-\u202e\u2066-\u2069]?$")] = ""
     meaning: str = ""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
-class EventType(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class EventType:
     """A name for events, with the category that it has when a reply does not mark it."""
 
-    name: str
+    name: Name
     category: str = ""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -549,11 +574,24 @@ class Copying:
     done: int
 
 
-class JourneyKind(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class JourneyKind:
     """A kind of journey. `meaning`: in the prompt, in brackets behind the name; "" for none."""
 
-    name: str
+    name: Label
     meaning: str = ""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A worked example of the user's own: lines of a log under `# date`, as at level `line`, and the wanted answer, by their numbers."""
+
+    log: str
+    events: str
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,6 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-GRACE_SECONDS = 10.0  # for calls in flight at the first request to stop; a second one waits for none
-
-
 class StopRequested(Exception):  # noqa: N818  it ends work in order, and is no error
     """Work was broken off because a stop was requested."""
 
@@ -20,15 +17,10 @@ class Stop:
     `request` may be called from any thread and from signal handlers, so it takes no lock. `requests` counts them.
     """
 
-    def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
+    def __init__(self, grace_seconds: float = 10.0) -> None:
         self.grace_seconds = grace_seconds
         self.requests = 0
         self._callbacks: list[Callable[[], object]] = []
-
-    @property
-    def requested(self) -> bool:
-        """Whether a stop was requested."""
-        return self.requests > 0
 
     def request(self) -> None:
         """Ask for a stop."""

@@ -59,7 +59,7 @@ def test_an_object_has_the_bytes_of_the_file_under_the_very_name(
 ) -> None:
     destination = Destination(f"s3://lake/{name}")
     destination.write(small(tmp_path))
-    assert server.get(destination.address) == b"events"
+    assert server.get(str(destination)) == b"events"
 
 
 def test_a_file_without_a_byte_is_an_object(tmp_path: Path, server: ObjectServer) -> None:
@@ -127,7 +127,7 @@ def test_a_web_server_gets_one_request_with_the_whole_address(large: Path, web: 
     destination = Destination(f"{web.address}/a b.csv?signature=s1gned")
     destination.write(large)
     assert web.written["/a%20b.csv?signature=s1gned"] == large.read_bytes()
-    assert "s1gned" not in destination.address
+    assert "s1gned" not in str(destination)
 
 
 def test_a_web_server_is_told_not_to_overwrite_unless_that_is_wanted(tmp_path: Path, web: WebServer) -> None:
@@ -177,4 +177,4 @@ def test_without_the_extra_the_message_names_it() -> None:
         "except UsageError as error: print(error)"
     )
     said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    assert said == "s3://lake/a.csv is an address; install what writes to it: pip install 'eventabs[s3]'\n"
+    assert said == "s3://lake/a.csv is an address; install what opens it: pip install 'eventabs[s3]'\n"

@@ -9,10 +9,10 @@ import pytest
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import Language
 from eventabs.prompts.compact_lines import DEFAULT_TYPES, default_vocabulary
-from eventabs.prompts.instructions_and_requests import Example, Instructions, prompt_language
+from eventabs.prompts.instructions_and_requests import Instructions, prompt_language
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.setting_choices import AnswerForm, Compaction, Detail
-from eventabs.shared_records import Category, EventType, JourneyKind, Vocabulary
+from eventabs.shared_records import Category, EventType, Example, JourneyKind, Vocabulary
 
 OWN = "T $types C $categories J $journeys D $detail F $format"
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -46,7 +46,8 @@ def test_the_shipped_templates_are_short_and_complete(
     assert "$" not in text
     assert "\n\n\n" not in text
     assert not re.search(r"\\n|\{(?!\")", text)  # nothing is left to fill in
-    assert all(name in text for name, _more in (*DEFAULT_TYPES[language], *vocabulary.journeys))
+    assert all(kind.name in text for kind in DEFAULT_TYPES[language])
+    assert all(kind.name in text for kind in vocabulary.journeys)
     assert (vocabulary.minor in text) == (detail == "day")
     assert ('"minor"' in text) == (answer == "schema" and detail == "day")
     assert ('"events"' in text) == (answer == "schema" and detail != "journeys")

@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
-from eventabs.providers import CallCancelledError
-from eventabs.providers.kinds_and_prices import KINDS, ProviderName, kind_of, open_provider
+from eventabs.providers import CallCancelledError, open_provider
+from eventabs.providers.kinds_and_prices import KINDS, ProviderName, kind_of
 from eventabs.providers.openai.client import OpenAIProvider
 from eventabs.providers.openai.endpoint import Endpoint
 from eventabs.providers.rules import RulesProvider, load_rules, shipped_rules

@@ -51,7 +51,7 @@ class Stopping(Watcher):
             self._look(progress)
 
     def _look(self, fact: Note | Progress) -> None:
-        if isinstance(fact, self._at) and not self._stop.requested:
+        if isinstance(fact, self._at) and not self._stop.requests:
             self._stop.request()
 
 

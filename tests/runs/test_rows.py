@@ -20,10 +20,9 @@ from eventabs.shared_records import FinishReason, Part, Reply, Request, Usage, U
 from eventabs.store.ledger import Ledger, digest_of, pack_text
 from eventabs.store.ledger_queries import (
     count_all,
-    events_of,
     failed_users,
     failure_reasons,
-    journeys_of,
+    made_of,
     rows_of_user,
 )
 from eventabs.store.result_files import write_results
@@ -56,7 +55,7 @@ def results(desk: Desk) -> tuple[bytes, bytes]:
 
 def accounts(ledger: Ledger, user_id: str) -> list[int]:
     """Return all rows that are in an event or in none, in order."""
-    rows = [row for event in events_of(ledger, user_id) for row in event["behaviors"]]
+    rows = [row for event in made_of(ledger, user_id).events for row in event["behaviors"]]
     return sorted([*rows, *(row for each in rows_of_user(ledger, user_id) for row in each)])
 
 
@@ -77,7 +76,7 @@ async def test_days_with_rows_left_out_are_asked_about_again_alone_and_both_answ
         assert await say(desk, settler, second) == "8-23"
         assert desk.states() == {"dora": "done"}
         assert accounts(desk.ledger, "dora") == list(range(24))
-        (journey,) = journeys_of(desk.ledger, "dora")
+        (journey,) = made_of(desk.ledger, "dora").journeys
         assert (journey["name"], journey["behaviors"]) == ("帐篷", [0, 8, 12])
         assert rows_of_user(desk.ledger, "dora").minor == [9, 10, 11], "what was placed stays"
         asked = [desk.ledger.stored_reply(call).users["U1"] for call in (1, 2)]
@@ -170,7 +169,7 @@ async def test_a_journey_that_lies_in_several_pieces_of_a_user_is_one_and_counte
         ]
         await say(desk, desk.session(), "\n".join([*blocks, "##"]))
         assert desk.tracker.counts.journeys == count_all(desk.ledger).journeys == 1
-        (journey,) = journeys_of(desk.ledger, "dora")
+        (journey,) = made_of(desk.ledger, "dora").journeys
         assert journey["behaviors"] == [0, 7, 8, 15, 16, 23]
         assert len((tmp_path / "journeys.jsonl").read_text("utf-8").splitlines()) == 1
 
@@ -282,9 +281,9 @@ def test_whatever_a_model_says_no_row_is_lost_and_live_ledger_and_reparse_count_
                     unplaced = rows_of_user(desk.ledger, log.user_id).unplaced
                     assert 5 * len(unplaced) <= len(log.behaviors)
                     steps = [
-                        step for each in journeys_of(desk.ledger, log.user_id) for step in each["events"]
+                        step for each in made_of(desk.ledger, log.user_id).journeys for step in each["events"]
                     ]
-                    events = events_of(desk.ledger, log.user_id)
+                    events = made_of(desk.ledger, log.user_id).events
                     assert sorted(steps) == sorted(each["id"] for each in events if each["journey"])
             before, failed = results(desk), failure_reasons(desk.ledger)
             again = reparse(desk.run(attempts=attempts))

@@ -18,7 +18,7 @@ from eventabs.runs.engine import open_call
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.schedule_and_settlement import Call, Session
 from eventabs.shared_records import Batch, Part, Reply
-from eventabs.store.ledger_queries import events_of, failed_users
+from eventabs.store.ledger_queries import failed_users, made_of
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
 
@@ -109,7 +109,7 @@ async def test_a_user_in_two_parts_is_done_once_both_are(tmp_path: Path) -> None
         assert (desk.tracker.counts.done, desk.written_users()) == (0, [])
         await replied(desk, settler)
         assert (desk.tracker.counts.done, desk.written_users()) == (1, ["cleo", "cleo"])
-        covered = [n for event in events_of(desk.ledger, "cleo") for n in event["behaviors"]]
+        covered = [n for event in made_of(desk.ledger, "cleo").events for n in event["behaviors"]]
         assert covered == list(range(8))
 
 
@@ -150,7 +150,7 @@ async def test_a_user_whose_answer_is_too_long_is_cut_and_its_pieces_are_joined_
         assert desk.scheduler.next() is None
         assert desk.states() == {"cleo": "done done"}
         assert desk.tracker.counts.done == 1
-        assert [event["behaviors"] for event in events_of(desk.ledger, "cleo")] == [
+        assert [event["behaviors"] for event in made_of(desk.ledger, "cleo").events] == [
             [0, 1, 2, 3],
             [4, 5, 6, 7],
         ]

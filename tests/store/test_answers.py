@@ -10,9 +10,9 @@ from eventabs.store.ledger_queries import (
     ANSWER_FIGURES,
     PlacedAnswer,
     cells_of,
+    count_all,
     placed_answers,
     store_answers,
-    stored_answers,
     summed,
 )
 from runs_kit import bad, event_of, journey_of, make_log, new_ledger, whole
@@ -60,5 +60,5 @@ def test_what_a_ledger_sums_up_is_what_a_run_adds_up_call_by_call(calls: list[li
             with ledger.transaction():
                 store_answers(ledger, number, batch)
                 store_answers(ledger, number, batch)  # read again, they are no other ones
-        assert stored_answers(ledger) == summed([{}, *map(cells_of, calls)])
+        assert count_all(ledger).answers == summed([{}, *map(cells_of, calls)])
         ledger.close()

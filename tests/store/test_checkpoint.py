@@ -5,8 +5,7 @@ from typing import Any
 import orjson
 
 from eventabs.shared_records import Counts
-from eventabs.store.checkpoint import write_checkpoint
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory import RunDirectory, write_checkpoint
 
 FACTS: dict[str, Any] = {
     "run_id": "r",

@@ -10,10 +10,9 @@ from eventabs.store.ledger_queries import (
     asked_again,
     count_all,
     current_by_user,
-    events_of,
     failed_users,
     failure_reasons,
-    journeys_of,
+    made_of,
     rows_of_user,
     settled_user,
     states_by_user,
@@ -123,9 +122,9 @@ def test_events_and_journeys_of_a_user_in_parts_are_joined_in_order_of_time(tmp_
     )
     settled(ledger, Outcome(HALVES[1], None, (between,), (journeys[1],)), "done")
     settled(ledger, Outcome(HALVES[0], None, (early, late), (journeys[0],)), "done")
-    events = events_of(ledger, "cleo")
+    events = made_of(ledger, "cleo").events
     assert [event["start"] for event in events] == [early.start, between.start, late.start]
-    (journey,) = journeys_of(ledger, "cleo")
+    (journey,) = made_of(ledger, "cleo").journeys
     assert (journey["behaviors"], journey["events"]) == (list(range(20)), [early.id, between.id])
     assert [event["journey"] for event in events] == [journey["id"], journey["id"], None]
     assert ("cleo", events, [journey]) in current_by_user(ledger)
@@ -138,7 +137,7 @@ def test_events_are_those_of_the_call_that_holds_not_of_an_earlier_one(tmp_path:
     ledger = new_ledger(tmp_path, [log])
     settled(ledger, bad(whole(log)), "pending", "unparsable")
     settled(ledger, well(whole(log), event_of(whole(log), "聚会")), "done")
-    assert [event["type"] for event in events_of(ledger, "anna")] == ["聚会"]
+    assert [event["type"] for event in made_of(ledger, "anna").events] == ["聚会"]
 
 
 def test_a_user_that_got_no_answer_counts_the_calls_that_broke_and_no_attempt(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from eventabs.quality.comparison import Side, UserPair
-from eventabs.views.comparison import _print_user
+from eventabs.views.evaluation_comparison_calibration import _print_user
 
 
 def test_of_a_user_with_many_differences_40_rows_are_shown_and_the_others_counted() -> None:
@@ -14,8 +14,10 @@ def test_of_a_user_with_many_differences_40_rows_are_shown_and_the_others_counte
         "journey": None, "sure": True, "source": "llm",
     }  # fmt: skip
     events = tuple({**event, "behaviors": [number]} for number in range(43))
-    rows = tuple(("2026-03-02", f"row {number}.") for number in range(43))
-    pair = UserPair("u1", {}, rows, Side(events, (), tuple(range(43))), Side((), (), ()))
+    rows = tuple(f"row {number}." for number in range(43))
+    pair = UserPair(
+        "u1", {}, ("2026-03-02",) * 43, rows, Side(events, (), tuple(range(43))), Side((), (), ())
+    )
     _print_user(Console(file=(shown := io.StringIO()), width=100), pair)
     assert shown.getvalue().count("row ") == 40
     assert "row 39." in shown.getvalue()

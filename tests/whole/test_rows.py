@@ -106,7 +106,7 @@ def test_a_ledger_of_an_earlier_format_is_refused_in_one_line_and_stays_as_it_is
     commands = (
         *("resume old", "status old", "show old", "show old user_0000", "report old", "reparse old"),
         *("export old", "evaluate old --gold labels.csv", "audit old", "review old", "diff old old"),
-        "merge old --out merged",
+        *("merge old --out merged", "run input.jsonl --provider rules --out old"),
     )
     for line in commands:
         refused = eventabs(*line.split(), cwd=tmp_path)

@@ -17,9 +17,6 @@ from eventabs.config import find_config, read_toml
 from eventabs.errors_and_exit_codes import ConfigError, UsageError
 from eventabs.interface_language import gettext as _
 
-_ENGLISH = "Usage: "
-_TAKES_NONE = "does not take a value"
-_TRUTHS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 _EXTRA = "Got unexpected extra argument(s) "
 
 
@@ -35,7 +32,7 @@ class _Page:
         """Take the arguments apart. Raises UsageError for a flag that is followed by a truth value."""
         flags = {name for each in self.params for name in each.opts if getattr(each, "is_flag", False)}  # type: ignore[attr-defined]
         for flag, value in pairwise(args):
-            if flag in flags and value.lower() in _TRUTHS:
+            if flag in flags and value.lower() in ("true", "false", "yes", "no", "on", "off", "1", "0"):
                 raise UsageError(_see_help(_("{option} takes no value").format(option=flag), ctx))
         rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         return rest
@@ -43,7 +40,7 @@ class _Page:
     def get_usage(self, ctx: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
         """Return the usage line."""
         usage: str = super().get_usage(ctx)  # type: ignore[misc]
-        return usage.replace(_ENGLISH, _("Usage: "), 1)
+        return usage.replace("Usage: ", _("Usage: "), 1)
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401  as above
         """Return the options, each as the help page shows it."""
@@ -129,12 +126,9 @@ def _wrong_usage(error: TyperException) -> str:
             alike = ", ".join(sorted(error.possibilities))
             what = _("{what} (perhaps {alike})").format(what=what, alike=alike)
         return what
-    if _TAKES_NONE in error.message:  # the error has neither the command nor the option itself
+    if "does not take a value" in error.message:  # the error has neither the command nor the option itself
         return _("{option} takes no value").format(option=option)
     return _("{option} needs a value").format(option=option)
-
-
-_NAMES = ("auto", *language.LANGUAGES)
 
 
 def choose_language(of_the_run: str = "") -> None:
@@ -152,10 +146,10 @@ def choose_language(of_the_run: str = "") -> None:
 
 def refuse_unknown_language() -> None:
     """Raise ConfigError where EVENTABS_LANG names a language that there is not."""
-    named = os.environ.get("EVENTABS_LANG", "")
-    if named and named not in _NAMES:
+    names = ("auto", *language.LANGUAGES)
+    if os.environ.get("EVENTABS_LANG") not in (None, "", *names):
         message = _("EVENTABS_LANG takes one of: {choices}")
-        raise ConfigError(message.format(choices=", ".join(_NAMES)))
+        raise ConfigError(message.format(choices=", ".join(names)))
 
 
 def _configured() -> str:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from typer.exceptions import TyperException
 
-from eventabs.cli import commands, quality_commands as quality, signals  # noqa: F401  importing them adds their commands
+from eventabs.cli import commands, signals  # noqa: F401  importing them adds the commands
 from eventabs.cli.app import OutputGoneError, app, replace_streams
 from eventabs.cli.help_and_usage_errors import explained, refuse_unknown_language
 from eventabs.cli.options import SET_BY_FLAGS, flag_name
@@ -21,6 +21,7 @@ def main() -> None:
     """Run the command line; without arguments, its help."""
     replace_streams()
     try:
+        signals.interrupt()
         refuse_unknown_language()
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except OutputGoneError:

@@ -19,7 +19,7 @@ def leave_at_once() -> None:
 
 
 def interrupt() -> None:
-    """While a command works that saves nothing: signals raise KeyboardInterrupt."""
+    """While a command works: signals raise KeyboardInterrupt, and what is not committed is undone."""
     _handle(signal.default_int_handler)
 
 

@@ -14,8 +14,8 @@ from eventabs.interface_language import Language, gettext as _
 _FIRST: Final = "\nlang = "  # what is above is about the example itself
 _RARE: Final = re.compile(r"\n## (?:.+\n)+")  # a paragraph of settings that are rarely changed
 _WIDE: Final = re.compile(r"\n{4,}")
-_AS_IT_IS: Final = re.compile(r"\[.*\]$|#|$")  # a table's header, a comment, a blank line
-_COMMENT: Final = re.compile(r"\s+#")  # goes on below its setting, which moves by one
+_GOES_ON: Final = re.compile(r"^(?=[ ]+#)", re.MULTILINE)  # a comment below its setting, which moves by one
+_SETTING: Final = re.compile(r"^(?!\[.*\]$|#|$|[ ]+#)([ ]*)", re.MULTILINE)
 
 
 DEFAULT_CONFIG = Path("eventabs.toml")
@@ -79,27 +79,14 @@ def explained_settings(language: Language, *, all_of_them: bool) -> str:
 def own_config(language: Language, *, all_settings: bool, preset: str = "", model: str = "") -> str:
     """Return a TOML file of the user's own, in which only `preset` and `model` are set."""
     text = explained_settings(language, all_of_them=all_settings)
-    settings = text[text.index(_FIRST) :].splitlines()
+    settings = _SETTING.sub(r"\1#", _GOES_ON.sub(" ", text[text.index(_FIRST) :]))
     head = _(
         "# Settings of eventabs with their defaults. To change one, take away the # right before its name."
     )
-    written = "\n".join([head, *map(_commented_out, settings)])
+    written = head + "\n" + settings
     for key, value in (("preset", preset), ("model", model)):
         if value:
-            written = _with(written, key, value)
-    return written + "\n"
-
-
-def _commented_out(line: str) -> str:
-    if _AS_IT_IS.match(line):
-        return line
-    if _COMMENT.match(line):
-        return f" {line}"
-    indent = line[: len(line) - len(line.lstrip())]
-    return f"{indent}#{line.lstrip()}"
-
-
-def _with(text: str, key: str, value: str) -> str:
-    said = f"{key} = {json.dumps(value, ensure_ascii=False)} "
-    setting = re.compile(rf'^#{key} = "" +', re.MULTILINE)
-    return setting.sub(lambda line: said.ljust(len(line[0])), text, count=1)
+            said = f"{key} = {json.dumps(value, ensure_ascii=False)} "
+            (setting,) = re.findall(rf'^#{key} = "" +', written, re.MULTILINE)
+            written = written.replace(setting, said.ljust(len(setting)), 1)
+    return written

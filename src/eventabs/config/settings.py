@@ -3,10 +3,10 @@
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from functools import partial, reduce
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -33,37 +33,20 @@ from eventabs.interface_language import Language, gettext as _
 from eventabs.object_stores import is_address
 from eventabs.providers import GrammarField, Price, ProviderName, kind_of
 from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, ProviderChoice, RunMode, TierName
-from eventabs.shared_records import Category, DurationUnit, EventType, JourneyKind, Shard, Vocabulary
+from eventabs.shared_records import (
+    Category,
+    DurationUnit,
+    EventType,
+    Example,
+    JourneyKind,
+    Name,
+    OptionalName,
+    Shard,
+    Vocabulary,
+)
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
-
-
-def _no_rows_behind(name: str) -> str:
-    """Refuse a type that ends like row numbers, which stand behind types in an answer: `work 3-4`."""
-    last = name.rpartition(" ")[2]
-    if name.endswith(("?", "？")) or re.fullmatch(r"[\d,-]*\d", last):
-        message = _("in an answer {end} at its end would read as row numbers; give the type another name")
-        raise ValueError(message.format(end=last))
-    return name
-
-
-# what a type in a line of an answer may be: none of the grammar's own characters
-_NAME = r"[^\s|｜#>;；\u202a-\u202e\u2066-\u2069][^|｜;；\n\r\t\u202a-\u202e\u2066-\u2069]*"
-Label = Annotated[str, Field(pattern=rf"^{_NAME}$")]
-Name = Annotated[Label, AfterValidator(_no_rows_behind)]
-OptionalName = Annotated[str, Field(pattern=rf"^(?:{_NAME})?$"), AfterValidator(_no_rows_behind)]
-
-
-def _gone(new: Mapping[str, str]) -> BeforeValidator:
-    """Refuse values of earlier versions, each with the one that took its place."""
-
-    def refuse(value: object) -> object:
-        if isinstance(value, str) and value in new:
-            raise ValueError(_('"{old}" is gone; set "{new}"').format(old=value, new=new[value]))
-        return value
-
-    return BeforeValidator(refuse)
 
 
 class Section(BaseModel):
@@ -82,42 +65,16 @@ class Section(BaseModel):
         return self
 
 
-class CategorySettings(Section):
-    """A kind of event; `mark` is one character behind the type, "" for the default category."""
-
-    name: Label
-    # none of the signs beside it in an answer
-    mark: Annotated[str, Field(pattern=r"^[^\s\d|｜?？>＞#＃,，;；:：\-－\u202a-\u202e\u2066-\u2069]?$")] = ""
-    meaning: str = ""
-
-
-class TypeSettings(Section):
-    """A name for events; `category` is the one it has when the reply gives no mark."""
-
-    name: Name
-    category: str = ""
-
-
-class JourneySettings(Section):
-    """A kind of journey; `meaning` stands behind it in the prompt."""
-
-    name: Label
-    meaning: str = ""
-
-
 class VocabularySettings(Section):
     """Event types, categories and kinds of journeys. No types or kinds: those that ship with the prompt's language."""
 
-    types: tuple[TypeSettings, ...] = ()
+    types: tuple[EventType, ...] = ()
     open: bool = True
-    journeys: tuple[JourneySettings, ...] = ()
+    journeys: tuple[JourneyKind, ...] = ()
     open_journeys: bool = True
     other: OptionalName = ""
     aliases: dict[str, Name] = {}
-    categories: tuple[CategorySettings, ...] = (
-        CategorySettings(name="conversion", mark="!"),
-        CategorySettings(name="engagement"),
-    )
+    categories: tuple[Category, ...] = (Category("conversion", "!"), Category("engagement"))
 
     def faults(self) -> Iterator[str]:
         """Yield what does not go together, and names that an answer cannot have."""
@@ -144,15 +101,13 @@ class VocabularySettings(Section):
 
     def in_force(self, language: Language) -> Vocabulary:
         """Return the configured vocabulary, with the shipped types and kinds of journeys where none are named."""
-        categories = tuple(Category(each.name, each.mark, each.meaning) for each in self.categories)
-        shipped = prompts.default_vocabulary(language, categories, open_types=self.open)
-        types = tuple(EventType(kind.name, kind.category) for kind in self.types) or shipped.types
+        shipped = prompts.default_vocabulary(language, self.categories, open_types=self.open)
+        types = self.types or shipped.types
         return replace(
             shipped,
             types=(*types, EventType(self.other)) if self.other and not self.open else types,
             aliases=tuple(self.aliases.items()),
-            journeys=tuple(JourneyKind(kind.name, kind.meaning) for kind in self.journeys)
-            or shipped.journeys,
+            journeys=self.journeys or shipped.journeys,
             open_journeys=self.open_journeys,
         )
 
@@ -281,41 +236,45 @@ def _choice(values: Mapping[str, Any]) -> tuple[str, str, str]:
     return chosen["preset"], chosen["model"], chosen["tier"]
 
 
-Step = int | str
 _CHOICE = re.compile(r"'([^']*)'")
+# values of earlier versions, each with the one that took its place
+_GONE = {
+    ("compaction.level", "legend"): "dense",
+    ("compaction.level", "day"): "dense",
+    ("prompt.detail", "brief"): "journeys",
+    ("prompt.answer", "json"): "schema",
+}
+Layers = Mapping[str, Mapping[str, Any]]  # by where they were set, the later over the earlier
 
 
-def described(
-    error: ValidationError, origin_of: Callable[[tuple[Step, ...]], str], names: Sequence[str], passed: str
-) -> Iterator[SettingFault]:
-    """Yield each fault.
-
-    `origin_of` names where a setting, as the steps to it, was set; `names`: all settings, as `llm.model`. `passed`: the
-    origin of what the caller passed.
-    """
-    for fault in error.errors(include_url=False):
-        key = ".".join(str(step) for step in fault["loc"])
-        nearest = _nearest(key, names)
-        message = _("{origin}: {key}: {fault}; `eventabs init --all --output -` explains every setting")
-        if fault["type"] == "extra_forbidden":
-            message = _(
-                "{origin}: there is no setting {key}; `eventabs init --all --output -` lists them all"
-            )
-            if key == "prompt.summary":
-                message = _("{origin}: {key} is gone, since summaries are made from the rows; leave it out")
-            elif key == "run.min_grounded":
-                message = _("{origin}: {key} is gone, since every row is accounted for; leave it out")
-            elif nearest:
-                message = _("{origin}: there is no setting {key}; the nearest in name is {nearest}")
-        origin, what = origin_of(fault["loc"]), _words(fault)
-        line = message.format(origin=origin, key=key, fault=what, nearest=nearest)
-        yield SettingFault(key, what, line, passed=origin == passed)
+def _told(fault: "ErrorDetails", layers: Layers) -> SettingFault:
+    """Say what is wrong with a setting, and where it was set: in the uppermost of the layers that know most of the steps to it."""
+    key, what = ".".join(map(str, fault["loc"])), _words(fault)
+    origin = max(reversed(list(layers)), key=lambda name: _known(layers[name], fault["loc"]))
+    nearest = _nearest(key)
+    message = _("{origin}: {key}: {fault}; `eventabs init --all --output -` explains every setting")
+    if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        message = _("{origin}: there is no setting {key}; `eventabs init --all --output -` lists them all")
+        if key == "prompt.summary":
+            message = _("{origin}: {key} is gone, since summaries are made from the rows; leave it out")
+        elif key == "run.min_grounded":
+            message = _("{origin}: {key} is gone, since every row is accounted for; leave it out")
+        elif nearest:
+            message = _("{origin}: there is no setting {key}; the nearest in name is {nearest}")
+    line = message.format(origin=origin, key=key, fault=what, nearest=nearest)
+    return SettingFault(key, what, line, passed=origin == _("settings"))
 
 
-def _nearest(key: str, names: Sequence[str]) -> str:
+def _known(layer: Any, steps: Sequence[int | str]) -> int:  # noqa: ANN401  whatever stands in a TOML
+    if steps and isinstance(layer, Mapping) and steps[0] in layer:
+        return 1 + _known(layer[steps[0]], steps[1:])
+    return 0
+
+
+def _nearest(key: str) -> str:
     """Return the setting with the nearest name, first of those in the same table; "" where none is near."""
     table, _dot, last = key.rpartition(".")
-    level = [name for name in names if name.count(".") == key.count(".")]
+    level = [name for name in _names(Settings) if name.count(".") == key.count(".")]
     for those in ([name for name in level if name.rpartition(".")[0] == table], level):
         by_last = {name.rpartition(".")[2]: name for name in reversed(those)}
         if found := get_close_matches(last, by_last, 1):
@@ -328,12 +287,15 @@ def _words(fault: "ErrorDetails") -> str:
     if kind == "value_error":  # ours
         return str(context["error"])
     if kind == "literal_error":
+        if new := _GONE.get((".".join(map(str, fault["loc"])), str(fault["input"]))):
+            return _('"{old}" is gone; set "{new}"').format(old=fault["input"], new=new)
         choices = ", ".join(_CHOICE.findall(context["expected"]))
         return _("it takes one of: {choices}").format(choices=choices)
     if kind == "string_pattern_mismatch":
         patterns = {
             "mark": _("it takes one character: no space, no digit and none of ? > # , - ; : |"),
             "api_key_env": _("it takes the name of an environment variable, not the key itself"),
+            "lateness": _("it takes whole minutes, hours, days or weeks, such as 2 days"),
         }
         a_name = _(
             "it takes a name: one line without bars and semicolons, that does not begin with a space, # or >"
@@ -355,30 +317,17 @@ def _words(fault: "ErrorDetails") -> str:
         "dict": _("it takes a table"),
         "mapping": _("it takes a table"),
         "model": _("it takes a table"),
+        "dataclass": _("it takes a table"),
     }
     words = told.get(kind) or told.get(kind.partition("_")[0])
     return words.format(**context) if words else fault["msg"]
 
 
-def _storable(number: int) -> int:
-    if number.bit_length() >= 64:  # noqa: PLR2004  bits, one of them the sign's
-        message = _("it takes whole numbers of 64 bits at most")
-        raise ValueError(message)
-    return number
-
-
 _UNITS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}  # seconds
 
 
-def _time(text: str) -> str:
-    if not re.fullmatch(rf"\d{{1,6}} ({'|'.join(_UNITS)})s?", text):
-        message = _("it takes whole minutes, hours, days or weeks, such as 2 days")
-        raise ValueError(message)
-    return text
-
-
-Amount = Annotated[int, Field(gt=0), AfterValidator(_storable)]
-Limit = Annotated[int, Field(ge=0), AfterValidator(_storable)]  # 0: none
+Amount = Annotated[int, Field(gt=0, lt=2**63)]
+Limit = Annotated[int, Field(ge=0, lt=2**63)]  # 0: none
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key in its place is refused unseen
 Seconds = Annotated[float, Field(gt=0)]
 Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
@@ -477,30 +426,23 @@ class LlmSettings(Section):
         return fields
 
 
-class ExampleSettings(Section):
-    """A worked example of the user's own: lines of a log under `# date`, and the answer that is wanted, by their numbers."""
-
-    log: str
-    events: str
-
-
 class PromptSettings(Section):
     """What is asked, and in which form the answer is wanted."""
 
     template: str = ""
     language: Literal["auto", "zh", "en"] = "auto"
-    answer: Annotated[AnswerForm, _gone({"json": "schema"})] = "lines"
-    detail: Annotated[Detail, _gone({"brief": "journeys"})] = "day"
+    answer: AnswerForm = "lines"
+    detail: Detail = "day"
     pause: Annotated[int, Field(ge=0, le=1440)] = 30
     guidance: str = ""
-    examples: tuple[ExampleSettings, ...] = ()
+    examples: tuple[Example, ...] = ()
     tokenizer: str = "cl100k_base"
 
 
 class CompactionSettings(Section):
     """How behaviors become short lines."""
 
-    level: Annotated[Compaction, _gone({"legend": "dense", "day": "dense"})] = "line"
+    level: Compaction = "line"
     strip: tuple[str, ...] = ("XX",)
 
 
@@ -532,7 +474,7 @@ class RunSettings(Section):
 class ExtendSettings(Section):
     """What an extension of a run takes in."""
 
-    lateness: Annotated[str, AfterValidator(_time)] = "2 days"
+    lateness: Annotated[str, Field(pattern=rf"^[0-9]{{1,6}} ({'|'.join(_UNITS)})s?$")] = "2 days"
     journey_days: Annotated[int, Field(ge=0)] = 30
 
     @property
@@ -646,8 +588,8 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as error:
-        faults = described(error, partial(_origin, layers), list(_names(Settings)), _("settings"))
-        raise WrongSettingsError(list(faults)) from None
+        faults = [_told(fault, layers) for fault in error.errors(include_url=False)]
+        raise WrongSettingsError(faults) from None
 
 
 def _names(model: type[BaseModel]) -> Iterator[str]:
@@ -663,23 +605,12 @@ def named_values(config: Path | None, flags: Mapping[str, Any], *, isolated: boo
     return reduce(overlay, _layers(config, flags, isolated=isolated).values(), {})
 
 
-def _layers(config: Path | None, flags: Mapping[str, Any], *, isolated: bool) -> dict[str, Mapping[str, Any]]:
+def _layers(config: Path | None, flags: Mapping[str, Any], *, isolated: bool) -> Layers:
     return {
         str(config): read_toml(config) if config else {},
         _("environment"): {} if isolated else environment_values(),
         _("settings"): flags,
     }
-
-
-def _origin(layers: Mapping[str, Mapping[str, Any]], steps: Sequence[Step]) -> str:
-    """Name the uppermost of the layers that know most of the steps to a setting."""
-    return max(reversed(list(layers)), key=lambda name: _known(layers[name], steps))
-
-
-def _known(layer: Any, steps: Sequence[Step]) -> int:  # noqa: ANN401  whatever stands in a TOML
-    if steps and isinstance(layer, Mapping) and steps[0] in layer:
-        return 1 + _known(layer[steps[0]], steps[1:])
-    return 0
 
 
 def environment_values() -> dict[str, Any]:

@@ -257,7 +257,7 @@ def view_user(ledger: Ledger, user_id: str, named: Path) -> UserView:
     if row is None:
         message = _("the run has no user {user}; list its users with: eventabs show {path}")
         raise UsageError(message.format(user=user_id, path=shlex.quote(str(named))))
-    log, events = ledger.log(user_id), store.events_of(ledger, user_id)
+    log, (events, journeys) = ledger.log(user_id), store.made_of(ledger, user_id)
     event_of = {index: position for position, event in enumerate(events) for index in event["behaviors"]}
     firsts = {event["behaviors"][0] for event in events}
     found = store.rows_of_user(ledger, user_id)._asdict()
@@ -275,8 +275,8 @@ def view_user(ledger: Ledger, user_id: str, named: Path) -> UserView:
             zip(log.behaviors, compactor_of(ledger.meta()).lines(log), strict=True)
         )
     ]
-    journeys = {journey["id"]: journey for journey in store.journeys_of(ledger, user_id)}
-    return UserView(row, log.profile, tuple(lines), events, journeys)
+    by_id = {journey["id"]: journey for journey in journeys}
+    return UserView(row, log.profile, tuple(lines), events, by_id)
 
 
 def calls_of(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:

@@ -8,7 +8,6 @@ from .compact_lines import (
 )
 from .instructions_and_requests import (
     VERSION as VERSION,
-    Example as Example,
     Instructions as Instructions,
     PromptBuilder as PromptBuilder,
     expected_tokens as expected_tokens,

@@ -25,6 +25,7 @@ from eventabs.shared_records import (
     SAME,
     Behavior,
     Category,
+    Example,
     JourneyKind,
     JsonSchemaFormat,
     Message,
@@ -45,13 +46,6 @@ KEYS: Final[Mapping[Detail, tuple[str, ...]]] = {
     "journeys": ("user", "journeys"),
 }
 Steps = Sequence[tuple[str, str]]  # types, each with its groups of rows as an answer writes them: `1-3,5 9?`
-
-
-class Example(NamedTuple):
-    """A user's own example: lines of a log as at level `line`, and the wanted answer in lines."""
-
-    log: str
-    events: str
 
 
 class AnsweredUser(NamedTuple):
@@ -141,7 +135,7 @@ class Instructions:
 
     def _category(self, category: Category) -> str:
         """Say what the mark is for; "" of a category without mark and meaning."""
-        texts, (name, mark, meaning) = self._texts["vocabulary"], category
+        texts, name, mark, meaning = self._texts["vocabulary"], category.name, category.mark, category.meaning
         if name == CONVERSION and mark and not meaning:
             return str(texts["conversion"]).format(mark=mark)
         if not mark and not meaning:
@@ -150,10 +144,8 @@ class Instructions:
         return str(texts["marked" if mark else "unmarked"]).format(mark=mark, category=told)
 
     def _kind(self, kind: JourneyKind) -> str:
-        name, meaning = kind
-        return (
-            str(self._texts["vocabulary"]["meaning"]).format(name=name, meaning=meaning) if meaning else name
-        )
+        meaning = str(self._texts["vocabulary"]["meaning"])
+        return meaning.format(name=kind.name, meaning=kind.meaning) if kind.meaning else kind.name
 
     def _example(self) -> str:
         """Write the user's examples, else the shipped one if all its names are known, else only the form."""

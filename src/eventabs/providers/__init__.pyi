@@ -3,7 +3,6 @@ from .kinds_and_prices import (
     Provider as Provider,
     ProviderName as ProviderName,
     kind_of as kind_of,
-    open_provider as open_provider,
 )
 from .openai.batch_service import (
     BatchService as BatchService,
@@ -46,6 +45,7 @@ from .retries_and_rate_limits import (
     CallCancelledError as CallCancelledError,
     Complete as Complete,
     OnRetry as OnRetry,
+    open_provider as open_provider,
 )
 from .rules import (
     RulesProvider as RulesProvider,

@@ -1,21 +1,11 @@
 """The kinds of provider, and what tokens cost. Importing this loads no provider."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from pydantic import BaseModel, Field
 
-from eventabs.shared_records import Counts
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from eventabs.providers.retries_and_rate_limits import Complete, OnCooldown
-    from eventabs.shared_records import EventSource, OnContent, Reply, Request
-
-_LOOK_SECONDS = 0.1  # between looks whether a machine elsewhere can make a call
+from eventabs.shared_records import Counts, EventSource, OnContent, Reply, Request
 
 # A new kind of provider is one folder or module beside `openai` and `rules`, one name and one line here, and opened by runs.
 ProviderName = Literal["openai", "rules"]
@@ -24,7 +14,7 @@ ProviderName = Literal["openai", "rules"]
 class Provider(Protocol):
     """Safe to use from many tasks at once."""
 
-    async def complete(self, request: "Request", on_content: "OnContent | None" = None, /) -> "Reply":
+    async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request. Raises the subclasses of EndpointError, nothing else."""
         ...
 
@@ -44,7 +34,7 @@ class ProviderKind:
 
     name: ProviderName
     is_remote: bool
-    event_source: "EventSource"
+    event_source: EventSource
     fingerprint_keys: tuple[str, ...]
 
 
@@ -60,47 +50,6 @@ KINDS: dict[str, ProviderKind] = {kind.name: kind for kind in (_OPENAI, _RULES)}
 def kind_of(choice: str, *, model: str = "", preset: str = "") -> ProviderKind:
     """Return a kind by its name; for any other choice, as `auto`, a model or preset decides: without one, rules."""
     return KINDS.get(choice, _OPENAI if model or preset else _RULES)
-
-
-@asynccontextmanager
-async def open_provider(
-    provider: Provider,
-    kind: ProviderKind,
-    *,
-    closing: "asyncio.Event",
-    on_cooldown: "OnCooldown",
-    rpm: int = 0,
-    tpm: int = 0,
-    tries: int = 6,
-    is_ready: Callable[[], bool] = lambda: True,
-) -> AsyncIterator["Complete"]:
-    """Open a provider; yield what completes a request in so many `tries`. None starts once `closing` is set, or before `is_ready`.
-
-    `rpm`, `tpm`: requests and tokens a minute (0: no limit). `on_cooldown` gets the seconds of each cooldown after a rate limit.
-    A call raises CallCancelledError or the subclasses of EndpointError.
-    """
-    from eventabs.providers.retries_and_rate_limits import Gate, Pacer, complete_with_retries  # noqa: PLC0415  few need it
-
-    async with aclosing(provider):
-        if not kind.is_remote:
-            yield lambda request, _on_retry, _on_content: provider.complete(request)
-            return
-        gate = Gate(provider.complete, closing)
-
-        async def ready() -> None:
-            while not is_ready():
-                await gate.sleep(_LOOK_SECONDS)
-
-        pace = Pacer(rpm, tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
-        yield lambda request, on_retry, on_content: complete_with_retries(
-            Gate(lambda sent: provider.complete(sent, on_content), closing).send,
-            request,
-            ready=ready,
-            pace=pace,
-            tries=tries,
-            on_retry=on_retry,
-            sleep=gate.sleep,
-        )
 
 
 _MILLION: Final = 1_000_000

@@ -5,11 +5,12 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 from eventabs.errors_and_exit_codes import RateLimitedError, TransientError
+from eventabs.providers.kinds_and_prices import Provider, ProviderKind
 from eventabs.shared_records import OnContent, Reply, Request
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _CATCH_UP = 0.5  # seconds behind the schedule that may be made good, so that la
 _FIRST_GAP = 1.0  # seconds between the first two admissions after a cooldown
 _SLOW_ADMISSIONS = 1024  # after N of them the gaps are too short to matter
 
+
+_LOOK_SECONDS = 0.1  # between looks whether a machine elsewhere can make a call
 
 Sleep = Callable[[float], Awaitable[None]]
 OnCooldown = Callable[[float], None]
@@ -142,6 +145,45 @@ class Gate:
     def _check(self) -> None:
         if self._closing.is_set():
             raise CallCancelledError
+
+
+@asynccontextmanager
+async def open_provider(
+    provider: Provider,
+    kind: ProviderKind,
+    *,
+    closing: asyncio.Event,
+    on_cooldown: OnCooldown,
+    rpm: int = 0,
+    tpm: int = 0,
+    tries: int = 6,
+    is_ready: Callable[[], bool] = lambda: True,
+) -> AsyncIterator[Complete]:
+    """Open a provider; yield what completes a request in so many `tries`. None starts once `closing` is set, or before `is_ready`.
+
+    `rpm`, `tpm`: requests and tokens a minute (0: no limit). `on_cooldown` gets the seconds of each cooldown after a rate limit.
+    A call raises CallCancelledError or the subclasses of EndpointError.
+    """
+    async with aclosing(provider):
+        if not kind.is_remote:
+            yield lambda request, _on_retry, _on_content: provider.complete(request)
+            return
+        gate = Gate(provider.complete, closing)
+
+        async def ready() -> None:
+            while not is_ready():
+                await gate.sleep(_LOOK_SECONDS)
+
+        pace = Pacer(rpm, tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
+        yield lambda request, on_retry, on_content: complete_with_retries(
+            Gate(lambda sent: provider.complete(sent, on_content), closing).send,
+            request,
+            ready=ready,
+            pace=pace,
+            tries=tries,
+            on_retry=on_retry,
+            sleep=gate.sleep,
+        )
 
 
 async def complete_with_retries(

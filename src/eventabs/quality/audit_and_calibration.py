@@ -346,7 +346,7 @@ def _answers(arm: Arm) -> dict[str, tuple[int, list[Group]]]:
         return {
             user_id: (
                 rows[user_id],
-                wholes_of(groups_of(store.events_of(ledger, user_id), store.journeys_of(ledger, user_id))),
+                wholes_of(groups_of(*store.made_of(ledger, user_id))),
             )
             for user_id, state in store.states_by_user(ledger)
             if state == "done"

@@ -15,6 +15,7 @@ from eventabs.measures import Compared, Figure, Group, Score, Sums, Tally
 from eventabs.shared_records import UserLog
 from eventabs.store import Ledger, RunDirectory
 
+_SETTINGS: Final = "SELECT count(DISTINCT settings_fingerprint) FROM calls"
 _FIGURES: Final = {
     "groups": measures.FIGURES,
     "wholes": measures.FIGURES,
@@ -102,7 +103,7 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
         most_first = sorted(sums.types.items(), key=lambda pair: (-pair[1], pair[0]))
         return Comparison(
             **{
-                name: ComparedRun(state_of(directory, ledger), len(store.settings_used(ledger)), shape)
+                name: ComparedRun(state_of(directory, ledger), ledger.rows(_SETTINGS)[0][0], shape)
                 for name, directory, ledger, shape in zip(
                     ("a", "b"), directories, (ours, theirs), sums.shapes, strict=True
                 )
@@ -137,8 +138,8 @@ class Pair(NamedTuple):
     def of(cls, first: Ledger, second: Ledger, user_id: str) -> Self:
         """Read a user. Where the behaviors are not the same in both, `log` has all of them in order of time."""
         logs = first.log(user_id), second.log(user_id)
-        events = store.events_of(first, user_id), store.events_of(second, user_id)
-        journeys = store.journeys_of(first, user_id), store.journeys_of(second, user_id)
+        made = store.made_of(first, user_id), store.made_of(second, user_id)
+        events, journeys = (made[0].events, made[1].events), (made[0].journeys, made[1].journeys)
         said = ([behavior[:_SAID] for behavior in log.behaviors] for log in logs)
         if next(said) == next(said):
             places = range(len(logs[0].behaviors))

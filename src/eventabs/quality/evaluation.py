@@ -17,7 +17,7 @@ from eventabs.interface_language import gettext as _
 from eventabs.measures import Group, Row, Score, Segment, Sums, Tally
 from eventabs.providers import load_rules, rule_events, shipped_rules
 from eventabs.shared_records import UserLog
-from eventabs.store import Ledger, RunDirectory, events_of, journeys_of
+from eventabs.store import Ledger, RunDirectory, made_of
 
 DAY: Final = 86_400
 _MINUTE: Final = 60
@@ -273,7 +273,7 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
         for user in sorted(labels.users & known):
             log, found = (
                 ledger.log(user),
-                measures.groups_of(events_of(ledger, user), journeys_of(ledger, user)),
+                measures.groups_of(*made_of(ledger, user)),
             )
             events = rule_events(log, rules, "fine" if is_fine else "day")
             _judge_user(log, found, [Group(frozenset(rows), kind) for rows, kind in events], labels, sums)

@@ -146,7 +146,7 @@ def draw_review(
         audit = opened.enter_context(Ledger.watch(path)) if doubtful and path.exists() else None
         for user_id, state in store.states_by_user(ledger):
             if state == "done":
-                log, events = ledger.log(user_id), store.events_of(ledger, user_id)
+                log, events = ledger.log(user_id), store.made_of(ledger, user_id).events
                 lots.offer(log, list(_items(ledger, audit, log, events)))
         if not lots.types:
             message = _("no event of {path} can be reviewed yet; go on with eventabs resume")
@@ -223,7 +223,7 @@ def _items(
     ledger: Ledger, audit: Ledger | None, log: UserLog, events: Sequence[Event]
 ) -> Iterator[SampledEvent]:
     """Yield what can be judged of a user, not numbered yet, with what is doubtful of it."""
-    user_id, journeys = log.user_id, store.journeys_of(ledger, log.user_id)
+    user_id, journeys = log.user_id, store.made_of(ledger, log.user_id).journeys
     moved, lost = frozenset[int](), set[str]()
     if audit and (row := store.user_row(audit, user_id)) and row.state == "done":
         pair = Pair.of(ledger, audit, user_id)
@@ -280,7 +280,7 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
         profiles[user_id] = " ".join(value for _column, value in log.profile)
         owners = {
             index: (event["type"], position)
-            for position, event in enumerate(store.events_of(ledger, user_id))
+            for position, event in enumerate(store.made_of(ledger, user_id).events)
             for index in event["behaviors"]
         }
         own = [

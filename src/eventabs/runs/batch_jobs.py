@@ -54,7 +54,7 @@ def open_job(
     awaited, spending = store.awaited_tokens(ledger), session.spending(tier)
     spending.hold(*awaited)
     job_id, longest, sampling, scheduler = 0, 0, session.sampling(), session.scheduler
-    while requests >= 1 and size >= _SPREAD * longest and not session.stop.requested:
+    while requests >= 1 and size >= _SPREAD * longest and not session.stop.requests:
         if (batch := scheduler.next()) is None:
             break
         scheduler.put_first(batch)  # until it is known to fit

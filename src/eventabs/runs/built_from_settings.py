@@ -24,7 +24,6 @@ from eventabs.prompts import (
     CONVERSION,
     CONVERSIONS,
     BatchLimits,
-    Example,
     Instructions,
     PromptBuilder,
     TokenCounter,
@@ -130,7 +129,7 @@ def make_builder(
         template=template,
         pause=prompt.pause,
         guidance=prompt.guidance.strip(),
-        examples=tuple(Example(example.log, example.events) for example in prompt.examples),
+        examples=prompt.examples,
         extends=extends,
     )
     return PromptBuilder(

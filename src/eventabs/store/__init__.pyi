@@ -1,10 +1,3 @@
-from .checkpoint import (
-    EVERY_BATCHES as EVERY_BATCHES,
-    limited_of as limited_of,
-    settings_in_force as settings_in_force,
-    timestamp as timestamp,
-    write_checkpoint as write_checkpoint,
-)
 from .ledger import (
     PEERS_OF_PIECES as PEERS_OF_PIECES,
     AskedRows as AskedRows,
@@ -45,7 +38,6 @@ from .ledger_queries import (
     cooling_until as cooling_until,
     count_all as count_all,
     count_standing as count_standing,
-    events_of as events_of,
     extend_user as extend_user,
     failure_reasons as failure_reasons,
     find_user as find_user,
@@ -53,7 +45,6 @@ from .ledger_queries import (
     goal_of as goal_of,
     has_answers as has_answers,
     job_request as job_request,
-    journeys_of as journeys_of,
     known_outcome as known_outcome,
     made_of as made_of,
     open_job as open_job,
@@ -61,7 +52,6 @@ from .ledger_queries import (
     placed_answers as placed_answers,
     retry_under_way as retry_under_way,
     rows_of_user as rows_of_user,
-    settings_used as settings_used,
     settled_by as settled_by,
     settled_user as settled_user,
     states_by_user as states_by_user,
@@ -83,14 +73,19 @@ from .result_files import (
     write_results as write_results,
 )
 from .run_directory import (
+    EVERY_BATCHES as EVERY_BATCHES,
     RunDirectory as RunDirectory,
     disk_full as disk_full,
     input_stem as input_stem,
+    limited_of as limited_of,
     open_private as open_private,
     open_to_append as open_to_append,
     read_head as read_head,
     replace_file as replace_file,
+    settings_in_force as settings_in_force,
     storage_error as storage_error,
+    timestamp as timestamp,
+    write_checkpoint as write_checkpoint,
 )
 from .settings_fingerprint import (
     binding_facts as binding_facts,

@@ -54,6 +54,7 @@ from eventabs.store.run_directory import has_room, open_private, read_head, stor
 
 FORMAT = 4
 _PRIMARY_CODE = 0xFF
+_NO_SUCH = "no such "  # column, table or function
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SCHEMA, _VIEWS = (
     resources.files("eventabs.store").joinpath(name).read_text("utf-8")
@@ -92,29 +93,26 @@ def making(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def connect(path: Path, *, to_read: bool = False) -> sqlite3.Connection:
-    """Connect to read and write, where what is committed is on the disk, or without a right to write."""
+    """Connect to read and write, where what is committed is on the disk, or without a right to write.
+
+    Raises RunDirectoryError for a ledger that is damaged, of another format or from elsewhere.
+    """
     # the connection is handed to the one thread that writes; it is never used by two at a time
     connection = sqlite3.connect(
         uri_to_read(path) if to_read else path, uri=to_read, isolation_level=None, check_same_thread=to_read
     )
-    with closed_on_failure(connection):
+    try:
         if not to_read:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
         connection.execute("PRAGMA temp_store = MEMORY")
+        _refuse_foreign(connection, path, thoroughly=not to_read)
         connection.executescript(_VIEWS)
-    return connection
-
-
-@contextmanager
-def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close a connection whose preparation fails: nobody else can."""
-    try:
-        yield
     except BaseException:
         connection.close()
         raise
+    return connection
 
 
 def uri_to_read(path: Path) -> str:
@@ -132,8 +130,8 @@ def uri_to_read(path: Path) -> str:
     return f"{path.absolute().as_uri()}?{mode}"
 
 
-def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
-    """Raise RunDirectoryError for another format, and for anything but tables and indices: it could run statements."""
+def _refuse_foreign(ledger: sqlite3.Connection, path: Path, *, thoroughly: bool) -> None:
+    """Raise RunDirectoryError for another format, for anything but tables and indices, which could run statements, and for damage."""
     active = ledger.execute(
         "SELECT name FROM main.sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
     ).fetchone()
@@ -147,6 +145,8 @@ def refuse_foreign(ledger: sqlite3.Connection, path: Path) -> None:
     if not found:  # a new ledger is there as a whole or not at all
         raise damaged(path)
     refuse_other_format(path, found)
+    if thoroughly and ledger.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        raise damaged(path)
 
 
 def refuse_other_format(path: Path, found: int = 0) -> None:
@@ -166,13 +166,13 @@ def damage_reported(path: Path) -> Iterator[None]:
     try:
         yield
     except (StoredValueError, sqlite3.DatabaseError) as error:
-        if str(error).startswith("no such "):  # column, table or function; SQLite has no code for it
+        if not is_damage(error):
+            raise
+        if str(error).startswith(_NO_SUCH):
             message = _(
                 "{path} does not fit this version of eventabs ({error}); go on with the version that wrote it, or begin a new run"
             )
             raise RunDirectoryError(message.format(path=path, error=error)) from error
-        if not is_damage(error):
-            raise
         raise damaged(path) from error
 
 
@@ -183,7 +183,7 @@ def translated(path: Path) -> Iterator[None]:
         try:
             yield
         except (OSError, sqlite3.OperationalError) as error:
-            if is_damage(error) or str(error).startswith("no such "):
+            if is_damage(error):
                 raise
             raise storage_error(path, error) from error
 
@@ -198,10 +198,10 @@ def damaged(path: Path) -> RunDirectoryError:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the content is at fault: what SQLite calls corrupt or no database, a text that is none, or a value."""
+    """Whether the content is at fault: what SQLite calls corrupt or no database, a table or a text that is none, or a value."""
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-    is_no_text = "Could not decode to UTF-8" in str(error)  # has no code
-    return isinstance(error, StoredValueError) or code in _DAMAGED or is_no_text
+    has_no_code = str(error).startswith((_NO_SUCH, "Could not decode to UTF-8"))
+    return isinstance(error, StoredValueError) or code in _DAMAGED or has_no_code
 
 
 # seconds since 1970; older SQLite has no unixepoch('subsec')
@@ -284,20 +284,13 @@ class Ledger:
         """Make a new ledger that remembers the facts of its run. It is there as a whole or not at all."""
         with making(path) as connection:
             cls(connection, path).set_meta(facts)
-        with translated(path):
-            return cls(connect(path), path)
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a ledger. Raises RunDirectoryError where it is damaged."""
+        """Open a ledger. Raises StorageError, and RunDirectoryError as `connect`."""
         with translated(path):
-            connection = connect(path)
-            with closed_on_failure(connection):
-                refuse_foreign(connection, path)
-                (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-                if sound != "ok":
-                    raise damaged(path)
-        return cls(connection, path)
+            return cls(connect(path), path)
 
     @classmethod
     @contextmanager
@@ -311,7 +304,6 @@ class Ledger:
                 with closing(connect(path, to_read=True)) as connection:
                     # deferred: the first read takes a snapshot, and no writer waits for it
                     connection.execute("BEGIN")
-                    refuse_foreign(connection, path)
                     yield cls(connection, path)
             except sqlite3.OperationalError as error:
                 if is_damage(error):
@@ -442,20 +434,26 @@ class Ledger:
         history = log.behaviors
         indices: Sequence[int] = range(part.first, part.last + 1)
         if rows:
-            indices = rows_in(
-                rows
-            )  # of an extended user, of whom they were asked before, maybe not there any more
+            # of an extended user, of whom they were asked before, maybe not there any more
+            indices = rows_in(rows)
             places = (index - part.first for index in indices)
             log = replace(log, behaviors=tuple(history[place] for place in places if place < len(history)))
-        kept, since, listed = self._kept(part) if before else (None, 0, [])
-        refused: dict[str, Outcome] = {}  # the last one by its reason
+        kept: Outcome | None = None
+        since, listed = 0, list[str]()
+        extended = before and self.rows(
+            "SELECT since, last, kept, listed FROM extended WHERE user_id = ?", part.user_id
+        )
+        if extended:
+            ((since, last, packed, named),) = extended
+            if packed is not None and (part.first, part.last) == (0, last):
+                kept, listed = unpack_outcome(part, None, packed), load_json(named)
         found = before and self._db.execute(
             "SELECT reason, result FROM outcomes WHERE user_id = ? AND first = ? AND last = ? AND call_id < ? AND call_id > ?"
             " AND reason IN ('unplaced', 'minor') ORDER BY call_id",
             (*part, before, since),
         )
-        for reason, result in found or ():
-            refused = {**refused, reason: unpack_outcome(part, reason, result)}
+        # the last one by its reason
+        refused = {reason: unpack_outcome(part, reason, result) for reason, result in found or ()}
         kept = kept if rows else None
         stays = refused.get("unplaced") or kept
         numbers = rows_in(ordinals) if ordinals else ()
@@ -481,15 +479,6 @@ class Ledger:
         chosen = [journeys[number] for number in numbers if number < len(journeys)]
         log = UserLog(part.user_id, tuple(map(_in_place, chosen)))
         return AskedUser(part, log, numbers, earlier=Outcome(part, None, journeys=tuple(chosen)))
-
-    def _kept(self, part: Part) -> tuple[Outcome | None, int, list[str]]:
-        """Return what an extension has kept of a part that is a whole user, the last call before it, and journeys to list."""
-        found = self.rows("SELECT since, last, kept, listed FROM extended WHERE user_id = ?", part.user_id)
-        for since, last, kept, listed in found:
-            if kept is not None and (part.first, part.last) == (0, last):
-                return unpack_outcome(part, None, kept), since, load_json(listed)
-            return None, since, []
-        return None, 0, []
 
     def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
         """Return the log of a user, or its behaviors `first`..`last`, both included."""

@@ -28,7 +28,6 @@ from eventabs.shared_records import (
     of_row,
     rows_in,
 )
-from eventabs.store.checkpoint import settings_in_force
 from eventabs.store.ledger import (
     Ledger,
     PartChange,
@@ -41,6 +40,7 @@ from eventabs.store.ledger import (
     unpack_parts,
     unpack_text,
 )
+from eventabs.store.run_directory import settings_in_force
 
 # Counts of answers as they were read, by their place in the batch: what falls with the size of a batch, or towards its end, speaks for
 # smaller ones.
@@ -100,11 +100,6 @@ def cells_of(answers: Iterable[PlacedAnswer]) -> AnswerCells:
     )
 
 
-def stored_answers(ledger: Ledger) -> AnswerCells:
-    """Sum up all answers."""
-    return _summed_up(ledger.rows("SELECT * FROM answers_by_place"))
-
-
 def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
     cells: AnswerCells = {}
     for users, third, *figures in rows:
@@ -132,11 +127,18 @@ def count_all(ledger: Ledger) -> Counts:
         retries=sum(causes.values()),
         retry_causes=causes,
         tiers={tier or STANDARD_TIER: dict(zip(TIER_COUNTS, use, strict=True)) for tier, *use in tiers},
-        answers=stored_answers(ledger),
+        answers=_summed_up(ledger.rows("SELECT * FROM answers_by_place")),
     )
 
 
 Row = dict[str, Any]  # an event or a journey, as in events.jsonl and journeys.jsonl
+
+
+class Made(NamedTuple):
+    """The events and the journeys of all parts of a user that are done, in order of start and end."""
+
+    events: list[Row]
+    journeys: list[Row]
 
 
 class RowsOfUser(NamedTuple):
@@ -164,22 +166,20 @@ class UserRow(NamedTuple):
 
 def user_rows(ledger: Ledger, state: str | None = None, *, most: int = -1, skip: int = 0) -> list[UserRow]:
     """Return users in order of user id, all or those of a state; `most` of them after `skip`."""
-    if state is None:
-        return _user_rows(ledger, "FROM user_states ORDER BY user_id LIMIT ? OFFSET ?", most, skip)
-    return _user_rows(
-        ledger,  # by the index of parts, since users of a state may be few among many
-        "FROM parts CROSS JOIN user_states USING (user_id) WHERE parts.state = ? AND user_states.state = ?"
-        " GROUP BY parts.user_id ORDER BY parts.user_id LIMIT ? OFFSET ?",
-        state,
-        state,
-        most,
-        skip,
-    )
+    which = "FROM user_states WHERE ?1 IS NULL ORDER BY user_id"
+    if state:  # by the index of parts, since users of a state may be few among many
+        which = (
+            "FROM parts CROSS JOIN user_states USING (user_id) WHERE parts.state = ?1 AND user_states.state = ?1"
+            " GROUP BY parts.user_id ORDER BY parts.user_id"
+        )
+    rows = ledger.rows(f"SELECT user_states.* {which} LIMIT ?2 OFFSET ?3", state, most, skip)
+    return [UserRow(*row) for row in rows]
 
 
 def user_row(ledger: Ledger, user_id: str) -> UserRow | None:
     """Return a user, None where the ledger has no such user."""
-    return next(iter(_user_rows(ledger, "FROM user_states WHERE user_id = ?", user_id)), None)
+    rows = ledger.rows("SELECT * FROM user_states WHERE user_id = ?", user_id)
+    return UserRow(*rows[0]) if rows else None
 
 
 def all_user_rows(ledger: Ledger) -> Iterator[UserRow]:
@@ -191,10 +191,6 @@ def all_user_rows(ledger: Ledger) -> Iterator[UserRow]:
 def states_by_user(ledger: Ledger) -> Iterator[tuple[str, str]]:
     """Yield the id and the state of every user, in order of user id; few are in memory at a time."""
     return ledger.by_user("SELECT user_id, state FROM user_states WHERE user_id > ?")
-
-
-def _user_rows(ledger: Ledger, which: str, *values: object) -> list[UserRow]:
-    return [UserRow(*row) for row in ledger.rows(f"SELECT user_states.* {which}", *values)]
 
 
 def user_states(ledger: Ledger) -> dict[str, int]:
@@ -252,16 +248,6 @@ def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
         yield {"user_id": user.user_id, "reason": user.reason, **tried, "calls": calls[user.user_id]}
 
 
-def events_of(ledger: Ledger, user_id: str) -> list[Row]:
-    """Return the events of all parts of a user that are done, in order of start and end."""
-    return made_of(ledger, user_id)[0]
-
-
-def journeys_of(ledger: Ledger, user_id: str) -> list[Row]:
-    """Return the journeys of all parts of a user that are done, in order of start and end."""
-    return made_of(ledger, user_id)[1]
-
-
 def rows_of_user(ledger: Ledger, user_id: str) -> RowsOfUser:
     """Return the behaviors of a user that no event is made of."""
     found = [unpack_json(result) for *_part, result in _results(ledger, user_id)]
@@ -275,16 +261,15 @@ def goal_of(settings: Mapping[str, Any]) -> str:
     return next((each["name"] for each in settings["vocabulary"]["categories"] if each["mark"]), "")
 
 
-def made_of(ledger: Ledger, user_id: str) -> tuple[list[Row], list[Row]]:
-    """Return the events and the journeys of all parts of a user that are done, in order of start and end."""
+def made_of(ledger: Ledger, user_id: str) -> Made:
+    """Return what all parts of a user that are done hold."""
     results = _results(ledger, user_id)
     if len(results) > 1:
         pieces = (unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results)
-        made = joined(pieces, goal_of(settings_in_force(ledger.meta())))
-        events, journeys = orjson.loads(orjson.dumps([list(map(as_row, each)) for each in made]))
-        return events, journeys
-    found = unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
-    return found["events"], found["journeys"]
+        found = joined(pieces, goal_of(settings_in_force(ledger.meta())))
+        return Made(*orjson.loads(orjson.dumps([list(map(as_row, each)) for each in found])))
+    whole = unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
+    return Made(whole["events"], whole["journeys"])
 
 
 def _results(ledger: Ledger, user_id: str) -> list[tuple[int, int, bytes]]:
@@ -298,21 +283,16 @@ def current_by_user(ledger: Ledger) -> Iterator[tuple[str, list[Row], list[Row]]
     return ((user_id, *current_of(ledger, user_id, state)) for user_id, state in states_by_user(ledger))
 
 
-def current_of(ledger: Ledger, user_id: str, state: str | None) -> tuple[list[Row], list[Row]]:
+def current_of(ledger: Ledger, user_id: str, state: str | None) -> Made:
     """Return the events and journeys of a user: of one that is not done, those before an extension."""
     if state == "done":
         return made_of(ledger, user_id)
-    held = "SELECT before FROM extended JOIN users USING (user_id) WHERE user_id = ? AND behaviors > 0"
-    for (before,) in ledger.rows(held, user_id):
-        if before is not None:
-            events, journeys = unpack_json(before)
-            return events, journeys
-    return [], []
-
-
-def settings_used(ledger: Ledger) -> set[str]:
-    """Return the fingerprints of the settings that calls were made under."""
-    return {name for (name,) in ledger.rows("SELECT DISTINCT settings_fingerprint FROM calls")}
+    held = (
+        "SELECT before FROM extended JOIN users USING (user_id) WHERE user_id = ? AND behaviors > 0"
+        " AND before IS NOT NULL"
+    )
+    rows = ledger.rows(held, user_id)
+    return Made(*unpack_json(rows[0][0])) if rows else Made([], [])
 
 
 class SettledUser(NamedTuple):
@@ -525,15 +505,16 @@ def known_outcome(ledger: Ledger, user_id: str) -> Outcome | None:
     )
     if not found or found[0][0] != "done":
         return None
-    rest = rows_of_user(ledger, user_id)
+    events, journeys = made_of(ledger, user_id)
+    minor, unplaced, unasked = (tuple(sorted(rows)) for rows in rows_of_user(ledger, user_id))
     return Outcome(
         Part(user_id, 0, found[0][1] - 1),
         None,
-        events=tuple(of_row(Event, each) for each in events_of(ledger, user_id)),
-        journeys=tuple(of_row(Journey, each) for each in journeys_of(ledger, user_id)),
-        minor=tuple(sorted(rest.minor)),
-        unplaced=tuple(sorted(rest.unplaced)),
-        unasked=tuple(sorted(rest.unasked)),
+        events=tuple(of_row(Event, each) for each in events),
+        journeys=tuple(of_row(Journey, each) for each in journeys),
+        minor=minor,
+        unplaced=unplaced,
+        unasked=unasked,
     )
 
 
@@ -576,7 +557,7 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     before = current_of(ledger, user_id, states[0][0] if states else None)
     waits = pack_outcome(kept) if kept and rows else None
-    row = user_id, since, last, waits, orjson.dumps(listed).decode(), pack_json(before)
+    row = user_id, since, last, waits, orjson.dumps(listed).decode(), pack_json([*before])
     ledger.rows(
         "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
         " kept = excluded.kept, listed = excluded.listed, before = coalesce(before, excluded.before)",

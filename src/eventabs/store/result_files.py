@@ -31,8 +31,8 @@ from eventabs.store.ledger_queries import (
     SettledUser,
     changes_by_user,
     current_by_user,
-    events_of,
     failed_users,
+    made_of,
     rows_of_user,
     states_by_user,
     user_states,
@@ -86,7 +86,7 @@ def _behaviors(ledger: Ledger) -> Iterator[Row]:
     for user_id, state in states_by_user(ledger):
         if state != "done":
             continue
-        events = events_of(ledger, user_id)
+        events = made_of(ledger, user_id).events
         event_of = {index: event for event in events for index in event["behaviors"]}
         rest = rows_of_user(ledger, user_id)
         became = {index: name for name in ("minor", "unasked") for index in getattr(rest, name)}
@@ -224,7 +224,14 @@ def write_workbook(tables: Sequence[Table], ledger: Ledger, target: Path) -> Non
     except ImportError:
         message = _("{format} needs a package; install it: pip install 'eventabs[excel]'")
         raise UsageError(message.format(format="xlsx")) from None
-    options = {"constant_memory": True, "use_zip64": True, "tmpdir": str(target.parent)}
+    options = {
+        "constant_memory": True,
+        "use_zip64": True,
+        "tmpdir": str(target.parent),
+        "default_date_format": "yyyy-mm-dd hh:mm:ss",
+        "strings_to_formulas": False,  # whatever a text begins with
+        "strings_to_urls": False,
+    }
     try:
         with xlsxwriter.Workbook(str(target), options) as book:
             for table in tables:
@@ -234,7 +241,6 @@ def write_workbook(tables: Sequence[Table], ledger: Ledger, target: Path) -> Non
 
 
 def _write_sheets(book: "xlsxwriter.Workbook", table: Table, rows: Iterator[Row]) -> None:
-    time = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
     bold = book.add_format({"bold": True})
     for number in count(1):
         sheet = book.add_worksheet(table.name if number == 1 else f"{table.name} {number}")
@@ -245,26 +251,18 @@ def _write_sheets(book: "xlsxwriter.Workbook", table: Table, rows: Iterator[Row]
         written = 0
         for written, row in enumerate(islice(rows, _ROWS), 1):
             for column, (name, kind) in enumerate(table.columns.items()):
-                match _date(row[name]) if kind == "TIMESTAMP" else _plain(row[name]):
-                    case bool(value):
-                        sheet.write_boolean(written, column, value)
-                    case int(value):
-                        sheet.write_number(written, column, value)
-                    case datetime() as moment:
-                        sheet.write_datetime(written, column, moment, time)
-                    case str(value):  # never a formula, whatever it begins with
-                        sheet.write_string(written, column, _cell(value))
+                sheet.write(written, column, _cell(row[name], kind))
         sheet.autofilter(0, 0, written, len(table.columns) - 1)
         if written < _ROWS:
             return
 
 
-def _date(text: str) -> datetime | str:
-    wall_time = datetime.fromisoformat(text).replace(tzinfo=None)
-    return wall_time if wall_time.year >= _FIRST_YEAR else wall_time.isoformat()
-
-
-def _cell(text: str) -> str:
+def _cell(value: Any, kind: str) -> Any:  # noqa: ANN401  as it is written
+    if kind == "TIMESTAMP":
+        wall_time = datetime.fromisoformat(value).replace(tzinfo=None)
+        return wall_time if wall_time.year >= _FIRST_YEAR else wall_time.isoformat()
+    if not isinstance(text := _plain(value), str):
+        return text
     if text.startswith("<r>"):
         text = f" {text}"  # xlsxwriter would take it for its own markup
     text = text.replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")  # which XML cannot hold
@@ -301,7 +299,11 @@ def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> Non
 
     Raises UsageError for an unknown zone, and where one is needed.
     """
-    known = _zone(zone)
+    try:
+        known = ZoneInfo(zone) if zone else None
+    except (KeyError, OSError, ValueError):
+        message = _("there is no time zone {zone}; take a name such as Asia/Shanghai or Europe/Berlin")
+        raise UsageError(message.format(zone=zone)) from None
     with open(target, "w", encoding="utf-8", opener=open_private) as file:
         file.write(_HEAD)
         for user_id, events, found in current_by_user(ledger):
@@ -314,14 +316,6 @@ def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> Non
                 own = [step for step in steps if step[2]["journey"] == name]
                 file.writelines(_trace({"concept:name": name, **kind, "user": user_id}, own, journeys))
         file.write("</log>\n")
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (KeyError, OSError, ValueError):
-        message = _("there is no time zone {zone}; take a name such as Asia/Shanghai or Europe/Berlin")
-        raise UsageError(message.format(zone=name)) from None
 
 
 _Step = tuple[datetime, str, Row]  # the start or the end of an event
@@ -377,10 +371,6 @@ def _string(key: str, value: str) -> str:
     return f"<string key={quoteattr(key)} value={quoteattr(text)}/>\n"
 
 
-_SCRATCH = ".eventabs-export-"
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY
-
-
 class Exported(NamedTuple):
     """The files, as they may be shown, that of the events first; of how many users that are done, and how many are not yet."""
 
@@ -430,20 +420,24 @@ def export_events(
                             write(table, ledger, file)
                 states = user_states(ledger)
             for target, file in zip(targets, files, strict=True):
-                target.write(file)
+                if isinstance(target, Destination):
+                    target.write(file)
+                else:
+                    file.chmod(0o600)
+                    file.replace(target)
     except OSError as error:
         message = _("{path} cannot be written ({error}); name another file with --output")
-        where = parent / Path(targets[0].address).name
+        where = parent / Path(str(targets[0])).name
         raise UsageError(message.format(path=where, error=error.strerror or error)) from error
-    return Exported([target.address for target in targets], states["done"], states["pending"])
+    return Exported(list(map(str, targets)), states["done"], states["pending"])
 
 
 def _targets(
     directory: RunDirectory, names: Sequence[str], form: ExportFormat, output: str, *, replace: bool
-) -> "Sequence[Destination | _File]":
+) -> list[Path | Destination]:
     """Return where tables go: with `out/day.csv` for events, journeys go to `out/day.journeys.csv`. Raises UsageError."""
     if not output:
-        return [_File(directory.path / f"{name}.{form}", form, replace=True) for name in names]
+        return [directory.path / f"{name}.{form}" for name in names]
     if len(names) > 1 and Address.of(output).is_web and "?" in output:
         message = _(
             "a signed address takes one file, and {format} has one a table; take --format sqlite or xlsx, or write files and upload each"
@@ -454,41 +448,28 @@ def _targets(
     paths = [output, *(f"{folder}{slash}{stem}.{name}{ending}" for name in names[1:])]
     if is_address(output):
         return [Destination(path, replace=replace) for path in paths]
-    return [_File(Path(path), form, replace=replace) for path in paths]
+    for path in map(Path, paths):
+        if not replace and (path.exists() or path.is_symlink()):
+            message = _("{path} exists; name another with --output, or replace it with --replace")
+            raise UsageError(message.format(path=path))
+        is_export = path.name.split(".")[0] in ("events", "journeys", "rows") and path.suffix == f".{form}"
+        if path.exists() and RunDirectory(path.parent).ledger.exists() and not is_export:
+            message = _("{path} may be a file of the run itself; name another with --output")
+            raise UsageError(message.format(path=path))
+    return list(map(Path, paths))
 
 
 @contextmanager
 def _scratch(parent: Path) -> Iterator[Path]:
     """Make a folder for its owner only, and remove those of exports that were killed: nobody holds their locks any more."""
-    for left in parent.glob(f"{_SCRATCH}????????"):
-        with suppress(OSError), locked(left, _FOLDER):
+    prefix, a_folder = ".eventabs-export-", os.O_RDONLY | os.O_DIRECTORY
+    for left in parent.glob(f"{prefix}????????"):
+        with suppress(OSError), locked(left, a_folder):
             rmtree(left)
-    with TemporaryDirectory(prefix=_SCRATCH, dir=parent) as folder, ExitStack() as held:
+    with TemporaryDirectory(prefix=prefix, dir=parent) as folder, ExitStack() as held:
         with suppress(OSError):  # a file system without locks
-            held.enter_context(locked(Path(folder), _FOLDER))
+            held.enter_context(locked(Path(folder), a_folder))
         yield Path(folder)
-
-
-class _File:
-    """A place for a file of this machine. Raises UsageError where one is that may not be replaced."""
-
-    def __init__(self, path: Path, form: ExportFormat, *, replace: bool) -> None:
-        self.address = str(path)
-        self._path = path
-        if not (path.exists() or path.is_symlink()):
-            return
-        if not replace:
-            message = _("{path} exists; name another with --output, or replace it with --replace")
-            raise UsageError(message.format(path=path))
-        is_export = path.name.split(".")[0] in ("events", "journeys", "rows") and path.suffix == f".{form}"
-        if RunDirectory(path.parent).ledger.exists() and not is_export:
-            message = _("{path} may be a file of the run itself; name another with --output")
-            raise UsageError(message.format(path=path))
-
-    def write(self, fresh: Path) -> None:
-        """Put a file there, in one step."""
-        fresh.chmod(0o600)
-        fresh.replace(self._path)
 
 
 class ResultFiles(AbstractContextManager["ResultFiles"]):

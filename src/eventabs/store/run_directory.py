@@ -1,18 +1,22 @@
-"""The run directory: its files, who may open it, how files in it are replaced."""
+"""The run directory: its files, who may open it, how files in it are replaced; and checkpoint.json, the small snapshot of a run."""
 
 import fcntl
 import os
 import shlex
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import orjson
 
 from eventabs.errors_and_exit_codes import NO_ROOM, DiskFullError, RunDirectoryError, StorageError
 from eventabs.interface_language import gettext as _
+from eventabs.shared_records import Counts, RunStatus
 
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
@@ -239,16 +243,16 @@ def input_stem(name: str) -> str:
 
 def _no_run(file: Path) -> RunDirectoryError:
     """Return the error for a file in the place of a run: mostly the input of one."""
-    name = f"{input_stem(str(file))}.eventabs"
-    found = next(
-        (each for each in (Path(name), file.with_name(name)) if RunDirectory(each).ledger.exists()), None
+    run = Path(f"{input_stem(str(file))}.eventabs")
+    message = _(
+        "{path} is a file, not a run; name the run directory, by default {run} in the folder where the run began"
     )
-    message = _("{path} is a file, not a run; name the run directory that was made from it, {run}")
-    if found is None:
-        message = _(
-            "{path} is a file, not a run; name the run directory, by default {run} in the folder where the run began"
-        )
-    return RunDirectoryError(message.format(path=file, run=shlex.quote(str(found or name))))
+    for each in (run, file.with_name(run.name)):
+        if RunDirectory(each).ledger.exists():
+            message = _("{path} is a file, not a run; name the run directory that was made from it, {run}")
+            run = each
+            break
+    return RunDirectoryError(message.format(path=file, run=shlex.quote(str(run))))
 
 
 def _busy(path: Path) -> RunDirectoryError:
@@ -259,3 +263,66 @@ def _busy(path: Path) -> RunDirectoryError:
 def _held(path: Path) -> RunDirectoryError:
     message = _("{path} already holds a run; go on with: eventabs resume {path} (or name another --out)")
     return RunDirectoryError(message.format(path=path))
+
+
+CHECKPOINT_FORMAT = 1
+EVERY_BATCHES = 10  # that are finished there is a new checkpoint
+_USAGE: Final = ("calls", "retries", "prompt_tokens", "completion_tokens", "cached_tokens")
+
+
+def write_checkpoint(
+    directory: RunDirectory,
+    facts: Mapping[str, Any],
+    counts: Counts,
+    *,
+    status: RunStatus,
+    cost: float | None,
+    batches_left: int,
+    shards: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Replace checkpoint.json.
+
+    `facts` are what stays the same: run_id, created_at, input, settings, settings_fingerprint. `shards`: those that were
+    merged, and where they are.
+    """
+    document = {
+        "format": CHECKPOINT_FORMAT,
+        "status": status,
+        "run_id": facts["run_id"],
+        "created_at": facts["created_at"],
+        "updated_at": timestamp(),
+        "input": facts.get("input", {"paths": facts["paths"]}),
+        "settings": settings_in_force(facts),
+        "settings_fingerprint": facts["settings_fingerprint"],
+        "batches": {"total": counts.batches_done + batches_left, "done": counts.batches_done},
+        "total_users": counts.users,
+        "limited": {"users": counts.users, "of": of} if (of := limited_of(facts)) else None,
+        "processed_users": counts.done + counts.failed,
+        "success_count": counts.done,
+        "failed_count": counts.failed,
+        "event_counts": counts.event_counts,
+        "usage": {
+            **{name: getattr(counts, name) for name in _USAGE},
+            "cost": None if cost is None else round(cost, 6),
+        },
+        "ledger": directory.ledger.name,
+        **({"shards": shards} if shards else {}),
+    }
+    replace_file(
+        directory.checkpoint, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)]
+    )
+
+
+def settings_in_force(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stored settings, with those that `reparse` has read the replies under since."""
+    return {**facts["settings"], **facts.get("reparsed", {})}
+
+
+def limited_of(facts: Mapping[str, Any]) -> int:
+    """Return the users of the input of whom --limit left some out, 0 where it left out none."""
+    return facts["input"]["users"] if facts.get("input_complete") is False else 0
+
+
+def timestamp() -> str:
+    """Return the time now: ISO 8601 in UTC, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

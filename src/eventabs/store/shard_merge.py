@@ -7,7 +7,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -18,11 +17,10 @@ from eventabs.errors_and_exit_codes import DiskFullError, RunDirectoryError
 from eventabs.interface_language import gettext as _
 from eventabs.providers import Price
 from eventabs.shared_records import RunStatus, Shard
-from eventabs.store.checkpoint import timestamp, write_checkpoint
 from eventabs.store.ledger import Ledger, damage_reported, load_json, making, uri_to_read
 from eventabs.store.ledger_queries import count_all
 from eventabs.store.result_files import write_results
-from eventabs.store.run_directory import RunDirectory, disk_full, replace_file
+from eventabs.store.run_directory import RunDirectory, disk_full, replace_file, timestamp, write_checkpoint
 from eventabs.store.settings_fingerprint import changes, facts_fingerprint, host_of, shown_changes
 
 Facts = Mapping[str, Any]
@@ -42,8 +40,7 @@ _SAME: Final = (
 _OF_ONE: Final = ("fingerprint", "paths", "columns", "schemas")  # of the input, alike in all shards
 
 
-@dataclass(frozen=True, slots=True)
-class MergedRun:
+class MergedRun(NamedTuple):
     """Merged shards: their directory, where each is, those that were not named, and what has to be known about it."""
 
     path: Path
@@ -160,40 +157,36 @@ def _opened(path: Path) -> _Part:
 def _refuse_overlaps(parts: Sequence[_Part]) -> None:
     """Raise RunDirectoryError where two shards hold the same users."""
     for first, second in pairwise(parts):
-        named = {"first": first.directory.path, "second": second.directory.path}
+        message = ""
         if first.shard == second.shard:
             message = _("{first} and {second} are both shard {shard}; name one of them")
-            raise RunDirectoryError(message.format(**named, shard=first.shard))
-    other = next((part for part in parts if part.shard.count != parts[0].shard.count), None)
-    if other:
-        message = _("{first} is shard {shard} and {second} is shard {other}; merge shards of the same number")
-        named = {"first": parts[0].directory.path, "second": other.directory.path}
-        raise RunDirectoryError(message.format(**named, shard=parts[0].shard, other=other.shard))
+        elif first.shard.count != second.shard.count:
+            message = _(
+                "{first} is shard {shard} and {second} is shard {other}; merge shards of the same number"
+            )
+        if message:
+            named = {"first": first.directory.path, "second": second.directory.path}
+            raise RunDirectoryError(message.format(**named, shard=first.shard, other=second.shard))
 
 
 def _refuse_differences(parts: Sequence[_Part]) -> None:
     """Raise RunDirectoryError where shards were made of different inputs, or under different settings."""
-    read = [part for part in parts if _fingerprint(part)]
-    for part in read[1:]:
-        if _fingerprint(part) != _fingerprint(read[0]):
+    fingerprints = [part.facts.get("input", {}).get("fingerprint", "") for part in parts]  # "": not read yet
+    read = [(part, fingerprint) for part, fingerprint in zip(parts, fingerprints, strict=True) if fingerprint]
+    for (first, before), (second, now) in pairwise(read):
+        if before != now:
             message = _(
                 "{first} and {second} have read different inputs; take them all the same with --accept-changes"
             )
-            raise RunDirectoryError(message.format(first=read[0].directory.path, second=part.directory.path))
-    first = parts[0]
-    for part in parts[1:]:
-        before, now = _common_binding(first.facts), _common_binding(part.facts)
-        if changed := [change for change in changes(before, now) if change[0] != _SERVED_AT]:
+            raise RunDirectoryError(message.format(first=first.directory.path, second=second.directory.path))
+    for first, second in pairwise(parts):
+        changed = changes(_common_binding(first.facts), _common_binding(second.facts))
+        if changed := [change for change in changed if change[0] != _SERVED_AT]:
             message = _(
                 "{first} and {second} have different settings ({changes}); take them all the same with --accept-changes"
             )
-            named = {"first": first.directory.path, "second": part.directory.path}
+            named = {"first": first.directory.path, "second": second.directory.path}
             raise RunDirectoryError(message.format(**named, changes=shown_changes(changed)))
-
-
-def _fingerprint(part: _Part) -> str:
-    """Return what identifies the input of a shard; "" while it has not been read."""
-    return str(part.facts.get("input", {}).get("fingerprint", ""))
 
 
 def _common_binding(facts: Facts) -> dict[str, str]:

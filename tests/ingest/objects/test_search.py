@@ -164,7 +164,7 @@ def test_without_the_extra_the_message_names_it() -> None:
     )
     said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert said == (
-        "https://example.org/a.csv?... is an address; install what reads it: pip install 'eventabs[s3]'\n"
+        "https://example.org/a.csv?... is an address; install what opens it: pip install 'eventabs[s3]'\n"
     )
 
 

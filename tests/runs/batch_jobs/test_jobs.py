@@ -212,9 +212,7 @@ def test_an_answer_that_gets_lost_creates_nothing_twice(runner: Runner, lost: st
 def test_a_stop_leaves_the_job_and_resume_takes_it_up(runner: Runner) -> None:
     runner.server.fates = [Fate(stays=20)]
     stop = eventabs.Stop(grace_seconds=0.1)
-    runner.server.after = lambda _number: (
-        stop.request() if runner.server.jobs and not stop.requested else None
-    )
+    runner.server.after = lambda _number: stop.request() if runner.server.jobs and not stop.requests else None
     run = runner.begin(stop=stop)
     assert (run.status, runner.server.jobs[0].cancelled) == ("interrupted", False)
     moved = runner.folder / "elsewhere"

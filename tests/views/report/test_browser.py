@@ -16,7 +16,7 @@ import chromium
 from eventabs import interface_language as language
 from eventabs.inspection.run_status import view_user
 from eventabs.store.ledger import Ledger
-from eventabs.store.ledger_queries import events_of
+from eventabs.store.ledger_queries import made_of
 from report_kit import CROWD, READY, make_crowd, make_evil_run, make_run, open_page, write_page
 
 pytestmark = chromium.needed
@@ -298,7 +298,9 @@ async def test_the_csv_of_events_says_what_the_ledger_holds(crowd: Path, tmp_pat
     rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
     ledger = Ledger.open(crowd.parent / "ledger.sqlite")
     stored = [
-        event for user in sorted(CROWD, key=lambda one: int(one[5:])) for event in events_of(ledger, user)
+        event
+        for user in sorted(CROWD, key=lambda one: int(one[5:]))
+        for event in made_of(ledger, user).events
     ]
     ledger.close()
     assert rows == [
