@@ -208,17 +208,9 @@ def test_an_input_without_a_readable_behavior_has_no_first_request(place: Place)
         first_request(with_settings(**allowed), [str(place.export)])
 
 
-def test_what_dense_would_take_stands_beside_unless_it_is_in_force(place: Place) -> None:
-    dense = estimated(place, compaction={"level": "dense"})
-    estimate = estimated(place)
-    assert estimate.dense == {"batches": dense.batches, "prompt_total": dense.prompt_tokens}
-    assert (dense.tokens_compact < estimate.tokens_compact, dense.dense) == (True, None)
-
-
-def test_a_template_of_ones_own_that_does_not_explain_dense_has_no_such_figure(place: Place) -> None:
+def test_a_template_of_ones_own_has_to_explain_dense(place: Place) -> None:
     own = place.folder / "own.txt"
     own.write_text("$types $categories $journeys $detail $format")
-    assert estimated(place, prompt={"template": str(own)}).dense is None
     with pytest.raises(ConfigError, match=r"\$input"):
         estimated(place, prompt={"template": str(own)}, compaction={"level": "dense"})
 

@@ -37,7 +37,6 @@ ESTIMATE = Estimate(
     cost=0.4321,
     currency="CNY",
     case_batches={8000: 381, 40_000: 62},
-    dense={"batches": 21, "prompt_total": 603_900},
     larger_output={"limit": 16_384, "batches": 20},
     concurrency=3,
     tokens_per_second=60.0,
@@ -89,7 +88,6 @@ def test_users_left_out_by_a_limit_are_counted() -> None:
     assert not [line for line in _printed(ESTIMATE) if "--limit" in line]
     (line,) = [line for line in _printed(replace(ESTIMATE, users=5)) if "--limit" in line]
     assert "486" in line
-    assert "dense" not in "\n".join(_printed(replace(ESTIMATE, dense=None)))
 
 
 def test_an_empty_input_is_shown_without_a_plan() -> None:

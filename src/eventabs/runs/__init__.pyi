@@ -20,7 +20,6 @@ from .estimate import (
     estimate_extension as estimate_extension,
     estimate_run as estimate_run,
     first_request as first_request,
-    repriced_above as repriced_above,
 )
 from .extension import begin_extension as begin_extension
 from .intake import STDIN as STDIN, InputDescription as InputDescription, drawn as drawn

@@ -3,15 +3,14 @@
 import heapq
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
-from eventabs.config import LlmSettings, Settings
-from eventabs.errors_and_exit_codes import ConfigError, StorageError, UsageError
+from eventabs.config import Settings
+from eventabs.errors_and_exit_codes import StorageError, UsageError
 from eventabs.ingest import Export
 from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.prompts import (
@@ -50,7 +49,6 @@ from eventabs.runs.intake import (
 )
 from eventabs.runs.observer import ExtensionCounts
 from eventabs.runs.start_resume_reparse import Invocation, settings_of_today
-from eventabs.setting_choices import Compaction
 from eventabs.shared_records import (
     BATCH_TIER,
     STANDARD_TIER,
@@ -61,7 +59,6 @@ from eventabs.shared_records import (
     PartSize,
     PlannedPart,
     Request,
-    UserLog,
 )
 from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory, refuse_merged
@@ -103,9 +100,6 @@ class Estimate(Use):
     binds: Bound
     currency: str
     case_batches: dict[int, int]  # batches by the case's rule, by its budget (8,000 and 40,000)
-    dense: (
-        dict[str, int] | None
-    )  # batches and tokens of all prompts at this level; None: it is in force, or the user's own template does not explain it
     larger_output: (
         dict[str, int] | None
     )  # an output limit that would save calls, and the batches; None if none would
@@ -122,14 +116,6 @@ class Estimate(Use):
     linking_calls: int = 0
 
 
-class _Measured(NamedTuple):
-    """What one pass over the users finds at a level of compaction."""
-
-    builder: PromptBuilder
-    limits: BatchLimits
-    parts: list[PlannedPart]
-
-
 OnCopy = Callable[[Copying], object]
 
 
@@ -138,116 +124,23 @@ def _tier(settings: Settings) -> str:
     return BATCH_TIER if settings.run.mode == "batch" else settings.llm.tier
 
 
-def repriced_above(llm: LlmSettings) -> int | None:
-    """Return the tokens of a prompt from which on the vendor has a higher price, None where none is known."""
-    return load_preset(llm.preset).known_model(llm.model).repriced_above
-
-
 def estimate_run(
     settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
 ) -> Estimate:
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
+    counter, counts, tokens_long = TokenCounter(settings.prompt.tokenizer), list[int](), 0
     with opened_export(settings, paths, on_copy) as export:
-        language, sample = _prepared(settings, export)
-        levels = [_at_level(settings, settings.compaction.level, language, sample)]
-        if settings.compaction.level != "dense":
-            with suppress(ConfigError):  # a template of the user's own need not explain it
-                levels.append(_at_level(settings, "dense", language, sample))
-        counts, tokens_long = _measure(settings, export, levels, language)
+        language, builder = _prepared(settings, export)
+        limits, parts = batch_limits(settings, builder), list[PlannedPart]()
+        for group in export.groups(settings.run.limit):
+            counts += [user.behaviors for user in group.users]
+            tokens_long += long_tokens(group, counter, language)
+            parts += [PlannedPart(*each) for each in measure_group(group, builder, limits)]
         described = describe_export(export, settings, language)
-    return _estimate(settings, described, counts, tokens_long, levels)  # what DuckDB held is free now
-
-
-def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription:
-    """Read the input and say what was understood of it. Raises UsageError for input that cannot be read."""
-    with opened_export(settings, paths) as export:
-        return describe_export(
-            export, settings, prompt_language_of(settings, list(islice(export.user_logs(), LANGUAGE_USERS)))
-        )
-
-
-def first_request(
-    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
-) -> Request:
-    """Return the first request of the plan, exactly as it would be sent."""
-    with opened_export(settings, paths, on_copy) as export:
-        language, sample = _prepared(settings, export)
-        measured = _at_level(settings, settings.compaction.level, language, sample)
-        _measure(settings, export, [measured], language)
-        batches = plan_batches(measured.parts, measured.limits, settings).batches
-        if not batches:
-            message = _("the input holds no behavior that could be read; see: eventabs estimate")
-            raise UsageError(message)
-        wanted = [planned.part for planned in batches[0].parts]
-        users = {part.user_id for part in wanted}
-        found = {log.user_id: log for log in export.user_logs() if log.user_id in users}
-        return measured.builder.request(
-            [log_of_part(found[part.user_id], part) for part in wanted],
-            max_output_tokens=measured.limits.max_output_tokens,
-        )
-
-
-@contextmanager
-def opened_export(
-    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
-) -> Iterator[Export]:
-    """Open the input with its scratch files in a folder of their own. Raises UsageError, and StorageError where there is no room."""
-    named = input_paths(paths, settings)
-    try:
-        scratch = tempfile.TemporaryDirectory(prefix="eventabs-")
-    except OSError as error:
-        message = _("no folder for scratch files can be written ({error}); let TMPDIR name one that has room")
-        raise StorageError(message.format(error=error.strerror)) from None
-    with scratch as name:
-        folder = Path(name)
-        with open_input(settings, copied(named, folder, Stop()), folder, on_copy=on_copy) as export:
-            yield export
-
-
-def _prepared(settings: Settings, export: Export) -> tuple[Language, list[UserLog]]:
-    """Return the prompt's language, and the sample that decided it."""
-    refuse_unreadable(export, max_rejects=settings.input.max_rejects)
-    sample = sampled(export.user_logs())
-    return prompt_language_of(settings, sample), sample
-
-
-def _at_level(
-    settings: Settings, level: Compaction, language: Language, sample: Sequence[UserLog]
-) -> _Measured:
-    compaction = settings.compaction.model_copy(update={"level": level})
-    settings = settings.model_copy(update={"compaction": compaction})
-    template = template_text(settings)
-    builder = make_builder(settings, language, template, legend_of(settings, language, template, sample))
-    return _Measured(builder, batch_limits(settings, builder), [])
-
-
-def _measure(
-    settings: Settings, export: Export, levels: Collection[_Measured], language: Language
-) -> tuple[list[int], int]:
-    """Fill the levels; return behaviors by user, and the tokens of all long lines."""
-    counter = TokenCounter(settings.prompt.tokenizer)
-    prompts = [(measured.builder, measured.limits) for measured in levels]
-    counts, tokens_long = list[int](), 0
-    for group in export.groups(settings.run.limit):
-        counts += [user.behaviors for user in group.users]
-        tokens_long += long_tokens(group, counter, language)
-        for measured, parts in zip(levels, measure_group(group, prompts), strict=True):
-            measured.parts.extend(PlannedPart(*each) for each in parts)
-    return counts, tokens_long
-
-
-def _estimate(
-    settings: Settings,
-    described: InputDescription,
-    counts: Sequence[int],
-    tokens_long: int,
-    levels: Sequence[_Measured],
-) -> Estimate:
-    (builder, limits, parts), *others = levels
+    # what DuckDB held is free now
     batches, prompt_total, outputs = plan_batches(parts, limits, settings)
     use, sizes = _use(settings, prompt_total, outputs), [planned.size for planned in parts]
     bound, binds = lower_bound(sizes, limits)
-    dense = [plan_batches(other.parts, other.limits, settings)[:2] for other in others]
     alone = sorted((expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True)
     long_prompts = tokens_long + len(alone) * (builder.instructions_tokens - builder.legend_tokens)
     price, tier = settings.llm.price, _tier(settings)
@@ -265,7 +158,6 @@ def _estimate(
         binds=binds,
         currency=settings.llm.price.currency,
         case_batches={budget: _case_batches(counts, budget) for budget in CASE_BUDGETS},
-        dense=next(({"batches": len(plan), "prompt_total": tokens} for plan, tokens in dense), None),
         larger_output=_larger_output(parts, limits, settings, len(batches)),
         concurrency=settings.run.concurrency,
         tokens_per_second=settings.llm.tokens_per_second,
@@ -287,8 +179,65 @@ def _estimate(
     )
 
 
+def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription:
+    """Read the input and say what was understood of it. Raises UsageError for input that cannot be read."""
+    with opened_export(settings, paths) as export:
+        return describe_export(
+            export, settings, prompt_language_of(settings, list(islice(export.user_logs(), LANGUAGE_USERS)))
+        )
+
+
+def first_request(
+    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+) -> Request:
+    """Return the first request of the plan, exactly as it would be sent."""
+    with opened_export(settings, paths, on_copy) as export:
+        _language, builder = _prepared(settings, export)
+        limits, groups = batch_limits(settings, builder), export.groups(settings.run.limit)
+        parts = [PlannedPart(*each) for group in groups for each in measure_group(group, builder, limits)]
+        batches = plan_batches(parts, limits, settings).batches
+        if not batches:
+            message = _("the input holds no behavior that could be read; see: eventabs estimate")
+            raise UsageError(message)
+        wanted = [planned.part for planned in batches[0].parts]
+        users = {part.user_id for part in wanted}
+        found = {log.user_id: log for log in export.user_logs() if log.user_id in users}
+        return builder.request(
+            [log_of_part(found[part.user_id], part) for part in wanted],
+            max_output_tokens=limits.max_output_tokens,
+        )
+
+
+@contextmanager
+def opened_export(
+    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+) -> Iterator[Export]:
+    """Open the input with its scratch files in a folder of their own. Raises UsageError, and StorageError where there is no room."""
+    named = input_paths(paths, settings)
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix="eventabs-")
+    except OSError as error:
+        message = _("no folder for scratch files can be written ({error}); let TMPDIR name one that has room")
+        raise StorageError(message.format(error=error.strerror)) from None
+    with scratch as name:
+        folder = Path(name)
+        with open_input(settings, copied(named, folder, Stop()), folder, on_copy=on_copy) as export:
+            yield export
+
+
+def _prepared(settings: Settings, export: Export) -> tuple[Language, PromptBuilder]:
+    """Return the prompt's language, and the builder of prompts."""
+    refuse_unreadable(export, max_rejects=settings.input.max_rejects)
+    sample, template = sampled(export.user_logs()), template_text(settings)
+    language = prompt_language_of(settings, sample)
+    return language, make_builder(
+        settings, language, template, legend_of(settings, language, template, sample)
+    )
+
+
 def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits) -> InputWarning | None:
-    limit = repriced_above(settings.llm)
+    llm = settings.llm
+    limit = load_preset(llm.preset).known_model(llm.model).repriced_above
     if limit is None:
         return None
     above = sum(limits.input_tokens(planned.size for planned in batch.parts) > limit for batch in batches)
@@ -301,7 +250,7 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
         " cost above leaves out; set budget.max_input_tokens = {plain}",
         above,
     )
-    facts = {"count": f"{above:,}", "limit": f"{limit:,}", "plain": limit, "model": settings.llm.model}
+    facts = {"count": f"{above:,}", "limit": f"{limit:,}", "plain": limit, "model": llm.model}
     return InputWarning("repriced", message.format(**facts))
 
 

@@ -25,7 +25,7 @@ _LEAST_WIDTH = 80
 _WIDTHS = (26, 12)  # of names and figures, at least
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
-    " case currency dense larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
+    " case currency larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
     " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
     " schemas columns warnings tier prefix_tokens cost_cached linking_calls"
 )
@@ -199,12 +199,6 @@ def _said(estimate: Estimate) -> Iterator[str]:
             number=_mean(estimate.expected_output_tokens, estimate.behaviors),
             limit=limits[estimate.binds],
         )
-    if dense := estimate.dense:
-        yield ngettext(
-            "--compaction dense: {count} batch, {tokens} input tokens",
-            "--compaction dense: {count} batches, {tokens} input tokens",
-            dense["batches"],
-        ).format(tokens=count(dense["prompt_total"]))
     if larger := estimate.larger_output:
         yield ngettext(
             "--max-output-tokens {limit} instead of {present}: {count} batch instead of {now}",
