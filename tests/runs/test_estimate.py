@@ -132,14 +132,6 @@ def test_prompts_above_the_length_at_which_a_vendor_takes_more_are_counted() -> 
     assert _repriced(with_settings(llm={"model": "gpt-5.4"}), batches, limits) is None
 
 
-def test_a_larger_output_limit_is_named_with_the_calls_that_it_would_take(place: Place) -> None:
-    estimate = estimated(place, budget={"max_output_tokens": 600})
-    assert estimate.larger_output is not None
-    assert estimate.larger_output["batches"] < estimate.batches
-    again = estimated(place, budget={"max_output_tokens": estimate.larger_output["limit"]})
-    assert again.batches == estimate.larger_output["batches"]
-
-
 def test_the_practice_that_this_tool_replaces_is_estimated_beside(place: Place) -> None:
     # 12 behaviors a user: 700 guessed tokens, so eleven users in 8,000
     assert estimated(place).case_batches == {8_000: 3, 40_000: 1}

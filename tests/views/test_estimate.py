@@ -37,7 +37,6 @@ ESTIMATE = Estimate(
     cost=0.4321,
     currency="CNY",
     case_batches={8000: 381, 40_000: 62},
-    larger_output={"limit": 16_384, "batches": 20},
     concurrency=3,
     tokens_per_second=60.0,
     max_input_tokens=40_000,

@@ -10,7 +10,6 @@ from .built_from_settings import (
     rules_text as rules_text,
     start_command as start_command,
     template_text as template_text,
-    unset_key as unset_key,
 )
 from .columns_by_model import AskedColumns as AskedColumns, ask_columns as ask_columns
 from .estimate import (
@@ -30,11 +29,8 @@ from .observer import (
     ColumnsFound as ColumnsFound,
     CoolingDown as CoolingDown,
     Extended as Extended,
-    InputGone as InputGone,
     InputRead as InputRead,
     JobChanged as JobChanged,
-    JobTrouble as JobTrouble,
-    KeyUnset as KeyUnset,
     LogFile as LogFile,
     MachinesChanged as MachinesChanged,
     Note as Note,

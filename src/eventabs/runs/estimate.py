@@ -5,7 +5,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -66,7 +66,6 @@ from eventabs.store import Ledger, RunDirectory, refuse_merged
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
 _CASE_TOKENS_A_BEHAVIOR = 50
 _CASE_TOKENS_A_USER = 100
-_OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +99,6 @@ class Estimate(Use):
     binds: Bound
     currency: str
     case_batches: dict[int, int]  # batches by the case's rule, by its budget (8,000 and 40,000)
-    larger_output: (
-        dict[str, int] | None
-    )  # an output limit that would save calls, and the batches; None if none would
     concurrency: int
     tokens_per_second: float
     max_input_tokens: int
@@ -158,7 +154,6 @@ def estimate_run(
         binds=binds,
         currency=settings.llm.price.currency,
         case_batches={budget: _case_batches(counts, budget) for budget in CASE_BUDGETS},
-        larger_output=_larger_output(parts, limits, settings, len(batches)),
         concurrency=settings.run.concurrency,
         tokens_per_second=settings.llm.tokens_per_second,
         max_input_tokens=limits.max_input_tokens,
@@ -252,21 +247,6 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
     )
     facts = {"count": f"{above:,}", "limit": f"{limit:,}", "plain": limit, "model": llm.model}
     return InputWarning("repriced", message.format(**facts))
-
-
-def _larger_output(
-    parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings, planned: int
-) -> dict[str, int] | None:
-    """Return the output limit from which on another limit binds, and the batches under it, if less than `planned`."""
-    sizes = [each.size for each in parts]
-    output = sum(size.output_tokens for size in sizes)
-    others, _binds = lower_bound(sizes, replace(limits, max_output_tokens=max(1, output)))
-    needed = -(-output // max(1, others))
-    limit = -(-needed // _OUTPUT_STEP) * _OUTPUT_STEP
-    if limit <= limits.max_output_tokens:
-        return None
-    batches = len(plan_batches(parts, replace(limits, max_output_tokens=limit), settings).batches)
-    return {"limit": limit, "batches": batches} if batches < planned else None
 
 
 def _case_batches(counts: Sequence[int], budget: int) -> int:

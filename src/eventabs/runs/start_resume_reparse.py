@@ -64,7 +64,6 @@ from eventabs.runs.built_from_settings import (
     rules_text,
     template_text,
     unmet_rules,
-    unset_key,
 )
 from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, is_extending, take_in_export
@@ -78,10 +77,8 @@ from eventabs.runs.intake import (
     read_input,
     refuse_changed_input,
     stored_paths,
-    tell_gone_input,
 )
 from eventabs.runs.observer import (
-    KeyUnset,
     Note,
     Observer,
     Progress,
@@ -125,9 +122,7 @@ async def execute(
             _tell_start(run, resumed=resumed)
             begun = tracker.progress(waiting=0, workers=1)
             run.remember_progress(begun, status="running", began_at=time.time())
-            if run.facts.get("input_complete"):
-                tell_gone_input(run)
-            else:
+            if not run.facts.get("input_complete"):
                 await _in_thread(read_input, run, stop)
             if is_extending(run.facts):
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
@@ -259,8 +254,6 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
     for note in run.opening:
         run.observer.noted(note)
     is_called = is_remote and settings.run.mode != "files" and not run.cluster
-    if is_called and (variable := unset_key(settings.llm, run.environment)):
-        run.observer.noted(KeyUnset(variable))
     address = urlsplit(settings.llm.base_url)
     if is_called and address.scheme == "http" and not is_loopback(address.hostname or ""):
         message = _("{host} is called by plain http: all that is sent can be read on the way")
@@ -630,17 +623,15 @@ def copy_users(
     with Ledger.watch(source.ledger) as ledger:
         origin = ledger.meta()
         settings = settings_of_today(invocation, origin)
+        facts = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
+        changed = store.changes(origin["binding"], facts["binding"])
+        if others := [each for each in changed if each[0] != "budget.max_users"]:
+            message = _(
+                "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
+                " new run"
+            )
+            raise RunDirectoryError(message.format(changes=store.shown_changes(others)))
         own = {"copied_from": origin["run_id"], "order": order}
-        first = _first_facts(invocation, settings, origin) | own
-        first["input"] = {key: origin["input"][key] for key in ("paths", "fingerprint")} | {
-            "users": len(users),
-            "behaviors": sum(
-                ledger.rows("SELECT behaviors FROM users WHERE user_id = ?", user_id)[0][0]
-                for user_id in users
-            ),
-            "rejected_rows": 0,
-            "duplicates": 0,
-        }
         if not (is_there := RunDirectory(out).ledger.exists()):
             require_usable_provider(settings, invocation.environment)
             if not confirmed:
@@ -648,8 +639,11 @@ def copy_users(
         directory = RunDirectory.find(out) if is_there else RunDirectory.create(out)
         with directory.locked(fresh=not is_there):
             if not is_there:
-                Ledger.create(directory.ledger, first).close()
-                remember_run(first["run_id"], settings)
+                same = {key: origin[key] for key in ("folder", "paths", "files", "prompt_language")}
+                facts |= same | own | {"legend": origin.get("legend") or {}, "input_complete": True}
+                facts |= {"run_id": uuid.uuid4().hex, "created_at": store.timestamp()}
+                Ledger.create(directory.ledger, facts).close()
+                remember_run(facts["run_id"], settings)
             with closing(Ledger.open(directory.ledger)) as made:
                 found = made.meta()
                 if any(found.get(key) != value for key, value in own.items()):
@@ -664,32 +658,15 @@ def copy_users(
                 log_users(made, measured, most_users=0, stop=Stop())
                 parts = made.pending_parts()
                 plan = plan_batches(shuffled(parts, order), limits, settings)
-                if "first_calls" not in found:
-                    found["first_calls"] = len(plan.batches)
-                    made.set_meta({"first_calls": found["first_calls"]})
+                first_calls = found.get("first_calls", len(plan.batches))
+                counted, kept = store.count_all(made), ("paths", "fingerprint")
+                read = {key: origin["input"][key] for key in kept} | {"rejected_rows": 0, "duplicates": 0}
+                read |= {"users": counted.users, "behaviors": counted.behaviors}
+                made.set_meta({"first_calls": first_calls, "input": read})
     return directory, PlannedUse(
         users=len({planned.part.user_id for planned in parts}),
         calls=len(plan.batches),
-        first_calls=found["first_calls"],
+        first_calls=first_calls,
         prompt_tokens=plan.prompt_tokens,
         completion_tokens=sum(plan.output_tokens),
     )
-
-
-def _first_facts(invocation: Invocation, settings: Settings, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where settings differ, but for its users a prompt."""
-    own = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
-    changed = store.changes(origin["binding"], own["binding"])
-    if others := [each for each in changed if each[0] != "budget.max_users"]:
-        message = _(
-            "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
-            " new run"
-        )
-        raise RunDirectoryError(message.format(changes=store.shown_changes(others)))
-    return {key: origin[key] for key in ("folder", "paths", "files", "prompt_language")} | {
-        "run_id": uuid.uuid4().hex,
-        "created_at": store.timestamp(),
-        **own,
-        "legend": origin.get("legend") or {},
-        "input_complete": True,
-    }

@@ -25,7 +25,7 @@ _LEAST_WIDTH = 80
 _WIDTHS = (26, 12)  # of names and figures, at least
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
-    " case currency larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
+    " case currency concurrency tokens_per_second max_input_tokens max_output_tokens"
     " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
     " schemas columns warnings tier prefix_tokens cost_cached linking_calls"
 )
@@ -198,16 +198,6 @@ def _said(estimate: Estimate) -> Iterator[str]:
             tokens=count(estimate.expected_output_tokens),
             number=_mean(estimate.expected_output_tokens, estimate.behaviors),
             limit=limits[estimate.binds],
-        )
-    if larger := estimate.larger_output:
-        yield ngettext(
-            "--max-output-tokens {limit} instead of {present}: {count} batch instead of {now}",
-            "--max-output-tokens {limit} instead of {present}: {count} batches instead of {now}",
-            larger["batches"],
-        ).format(
-            limit=larger["limit"],
-            present=estimate.max_output_tokens,
-            now=count(estimate.batches),
         )
     yield _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
         time=duration(estimate.seconds), calls=estimate.concurrency, speed=f"{estimate.tokens_per_second:g}"

@@ -262,12 +262,10 @@ _LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, a
     runs.Serving: (QUIET, ""),
     runs.ColumnsFound: (BESIDE_PANEL, "dim"),
     runs.RowShown: (BESIDE_PANEL, "dim"),
-    runs.KeyUnset: (BESIDE_PANEL, "yellow"),
     InputWarning: (BESIDE_PANEL, "yellow"),
     runs.Planned: (BESIDE_PANEL, "bold"),
     runs.Stopping: (BESIDE_PANEL, "bold yellow"),
-    **dict.fromkeys((Copying, runs.AwaitingEndpoint, runs.CoolingDown), (PLAIN, "")),
-    **dict.fromkeys((runs.Extended, runs.InputGone), (PLAIN, "")),
+    **dict.fromkeys((Copying, runs.AwaitingEndpoint, runs.CoolingDown, runs.Extended), (PLAIN, "")),
     runs.Retrying: (ALL, "yellow"),
     runs.BatchDone: (ALL, ""),
 }
