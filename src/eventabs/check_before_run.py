@@ -491,8 +491,7 @@ class EndpointCheck:
         if "response_format" in extra:
             self._judge("json_schema", "unknown", _("set in llm.extra_body"), state="skipped")
             return
-        await self._try("json_schema", partial(self._probe_json, "json_schema"))
-        await self._try("json_object", partial(self._probe_json, "json_object"))
+        await self._try("json_schema", self._probe_schema)
         await self._try("grammar", self._probe_grammar)
         await self._try("rows", self._probe_rows)
 
@@ -556,14 +555,13 @@ class EndpointCheck:
             message, step = _("only max_completion_tokens limits answers"), _('set llm.omit = ["max_tokens"]')
             self._judge("output_limit", limit.name, message, step, state="warning")
 
-    async def _probe_json(self, form: Literal["json_schema", "json_object"]) -> None:
-        support = await self._prober.probe_json(form)
-        is_needed = form == "json_schema" and self._settings.prompt.answer == "schema"
+    async def _probe_schema(self) -> None:
+        support, is_needed = await self._prober.probe_schema(), self._settings.prompt.answer == "schema"
         if "response_format" in self._llm.omit and is_needed and support == "yes":
             message = _("kept, but llm.omit holds response_format: it is not sent")
-            self._judge(form, support, message, _("set llm.omit without it"), state="warning")
+            self._judge("json_schema", support, message, _("set llm.omit without it"), state="warning")
         else:
-            self._report_json(form, support, is_needed=is_needed)
+            self._report_form("json_schema", support, is_needed=is_needed)
 
     async def _probe_grammar(self) -> None:
         """Try the field that is set; else, at an unknown server, all that may take a grammar."""
@@ -585,7 +583,7 @@ class EndpointCheck:
                 return
             if support == "yes":
                 break
-        self._report_json("grammar", support, is_needed=is_needed, step=_('set llm.constrain = "none"'))
+        self._report_form("grammar", support, is_needed=is_needed, step=_('set llm.constrain = "none"'))
 
     async def _probe_rows(self) -> None:
         """Ask about made-up users, more and more, until rows get lost."""
@@ -630,7 +628,7 @@ class EndpointCheck:
         step = "; ".join(filter(None, (cause, step.format(kept=kept))))  # the cause may have braces
         self._judge("rows", str(kept), message.format(**numbers), step, state="warning")
 
-    def _report_json(
+    def _report_form(
         self, name: str, support: "providers.Support", *, is_needed: bool, step: str = ""
     ) -> None:
         messages: dict[providers.Support, str] = {

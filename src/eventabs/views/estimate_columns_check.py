@@ -416,7 +416,6 @@ def _names() -> dict[str, str]:
         "thinking": _("thinking"),
         "output_limit": _("answer limit"),
         "json_schema": "json_schema",
-        "json_object": "json_object",
         "grammar": _("grammar"),
         "prompt": _("prompt"),
         "limits": _("limits"),
