@@ -8,7 +8,7 @@ from rich.console import Console
 
 from eventabs.ingest import FileMapping
 from eventabs.interface_language import activate
-from eventabs.runs.estimate import Estimate, Use
+from eventabs.runs.estimate_and_columns import Estimate, Use
 from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import InputRead
 from eventabs.shared_records import InputWarning

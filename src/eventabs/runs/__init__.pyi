@@ -11,10 +11,11 @@ from .built_from_settings import (
     start_command as start_command,
     template_text as template_text,
 )
-from .columns_by_model import AskedColumns as AskedColumns, ask_columns as ask_columns
-from .estimate import (
+from .estimate_and_columns import (
+    AskedColumns as AskedColumns,
     Estimate as Estimate,
     ExtensionEstimate as ExtensionEstimate,
+    ask_columns as ask_columns,
     describe_input as describe_input,
     estimate_extension as estimate_extension,
     estimate_run as estimate_run,

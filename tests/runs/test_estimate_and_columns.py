@@ -11,7 +11,7 @@ from eventabs.errors_and_exit_codes import ConfigError, InputError, UsageError
 from eventabs.ingest.opened_export import open_export
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.user_costs import long_pieces
-from eventabs.runs.estimate import Estimate, _case_batches, _repriced, estimate_run, first_request
+from eventabs.runs.estimate_and_columns import Estimate, _case_batches, _repriced, estimate_run, first_request
 from eventabs.shared_records import Batch, Part, PartSize, PlannedPart
 from eventabs.store.ledger import unpack_json
 from openai_server import OpenAIServer
