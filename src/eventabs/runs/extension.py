@@ -575,8 +575,8 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     refuse_unreadable(export, max_rejects=run.settings.input.max_rejects, directory=run.directory)
     found = Survey(export, run.ledger, lateness, stop, asked.get("days"))
     counts = _listed(run, found)
-    if (counts.changed_behaviors or counts.gone_behaviors) and not asked["accepted"]:
-        changed, gone = counts.changed_behaviors, counts.gone_behaviors
+    changed, gone = counts["changed_behaviors"], counts["gone_behaviors"]
+    if (changed or gone) and not asked["accepted"]:
         message = _(
             "{changed} and {gone} since this run read them (listed in {path}); check the export, or let it hold with"
             " --accept-changes"
@@ -590,13 +590,13 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
         raise RunDirectoryError(message.format(**facts, path=run.directory.changes))
     described = describe_export(export, run.settings, prompt_language_in(run.facts))
     if asked["state"] == COMPARING and not found.touched and not found.missing:
-        counts = ExtensionCounts()
+        counts.clear()
         run.remember(extension=asked["before"])
         run.facts[NOTHING_NEW] = True
     else:
         if asked["state"] == COMPARING:
             _begin(run, export, found)
-        counts = _planned(run, export, found.changes(), counts.too_late_behaviors, stop)
+        counts = _planned(run, export, found, counts["too_late_behaviors"], stop)
         counted, before = store.count_all(run.ledger), run.facts["input"]
         paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))
         run.remember(
@@ -605,16 +605,16 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
             input_stamps=stamps_of(asked["paths"], export),
         )
     listed = str(run.directory.changes)
-    told = Extended(**asdict(counts), lateness=run.settings.extend.lateness, listed=listed)
+    told = Extended(**counts, lateness=run.settings.extend.lateness, listed=listed)
     return [described.read, *described.notes(), told]
 
 
-def _listed(run: RunContext, found: Survey) -> ExtensionCounts:
+def _listed(run: RunContext, found: Survey) -> Counter[str]:
     """Write changes.jsonl: the behaviors that have changed, are gone or come too late, each with `change`. Return how many."""
+    counts = Counter[str]()
     if not found.missing and not found.too_late:
         run.directory.changes.unlink(missing_ok=True)
-        return ExtensionCounts()
-    counts = Counter[str]()
+        return counts
 
     def lines() -> Iterator[bytes]:
         for change in found.changes():
@@ -636,7 +636,7 @@ def _listed(run: RunContext, found: Survey) -> ExtensionCounts:
                 yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
     store.replace_file(run.directory.changes, lines())
-    return ExtensionCounts(**counts)
+    return counts
 
 
 def _begin(run: RunContext, export: Export, found: Survey) -> None:
@@ -668,15 +668,13 @@ def _begin(run: RunContext, export: Export, found: Survey) -> None:
     store.write_rejects(run.directory, export.rejects())
 
 
-def _planned(
-    run: RunContext, export: Export, changes: Iterator[UserChange], too_late: int, stop: Stop
-) -> ExtensionCounts:
+def _planned(run: RunContext, export: Export, found: Survey, too_late: int, stop: Stop) -> Counter[str]:
     """Plan all that an export changes, and write it down."""
     builder = run.builder()
     planner = Planner(run.ledger, run.settings, builder, batch_limits(run.settings, builder))
     files = [run.facts["files"].index(file) for file in export.files]
     extension = run.facts["extension"]
-    counts = Counter[str](extension["counts"])
+    counts, changes = Counter[str](extension["counts"]), found.changes()
     while chunk := list(islice(changes, USERS_A_COMMIT)):
         stop.check()
         with run.ledger.transaction():
@@ -690,4 +688,4 @@ def _planned(
             extension = extension | {"counts": dict(counts)}
             run.ledger.set_meta({"extension": extension})
         run.facts["extension"] = extension
-    return ExtensionCounts(**counts)
+    return counts
