@@ -262,8 +262,8 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
 
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     """Return the summary of a run that has been saved."""
-    tracker = run.tracker()
-    counts, (events, journeys) = tracker.counts, store.count_standing(run.ledger)
+    counts, price = store.count_all(run.ledger), run.settings.llm.price
+    events, journeys = store.count_standing(run.ledger)
     numbers = asdict(replace(counts, events=counts.events + events, journeys=counts.journeys + journeys))
     of_input = {field.name for field in fields(Summary)} - {"users"}
     counted = {name: value for name, value in run.facts.get("input", {}).items() if name in of_input}
@@ -275,13 +275,13 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         cause=cause,
         bad_answer=store.bad_answer(run.ledger) if status == "stopped" else "",
         provider=run.settings.provider,
-        cost=tracker.cost,
+        cost=price.total(counts),
         seconds=run.earlier_seconds,
         out=str(run.directory.path),
         failures=store.failure_reasons(run.ledger),
         asked_again=store.asked_again(run.ledger),
-        currency=run.settings.llm.price.currency,
-        tier_costs=tracker.tier_costs,
+        currency=price.currency,
+        tier_costs=price.by_tier(counts) if counts.has_other_tiers else {},
         limited_of=store.limited_of(run.facts),
     )
 
