@@ -10,7 +10,6 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from heapq import merge
 from itertools import chain, groupby, islice
@@ -166,8 +165,8 @@ def compared(
 class Survey:
     """What a new export is beside a run: first in short, then change by change.
 
-    `touched`: the users that it says something new about. `too_late`: new behaviors that may lie too far back. `window`: its
-    time, with the days that it holds as a whole.
+    `touched`: the users that it says something new about. `too_late`: new behaviors that may lie too far back; `missing`: known
+    ones that are gone or have changed. `window`: its time, with the days that it holds as a whole.
     """
 
     def __init__(
@@ -183,7 +182,7 @@ class Survey:
         `days`: those that the export holds as a whole, where an earlier survey, before some of it was taken in, has found them.
         """
         self.touched = set[str]()
-        self.too_late = 0
+        self.too_late = self.missing = 0
         self.window = Window(0, -1)
         self._export, self._ledger, self._lateness, self._stop = export, ledger, lateness, stop
         self._known, self._missing = Counter[int](), Counter[int]()  # behaviors by day
@@ -211,11 +210,7 @@ class Survey:
                     break
             days = self._whole_days()
         self.window = self.window._replace(days=frozenset(days))
-
-    @property
-    def missing(self) -> int:
-        """How many known behaviors are gone or have changed."""
-        return sum(number for day, number in self._missing.items() if day in self.window.days)
+        self.missing = sum(number for day, number in self._missing.items() if day in self.window.days)
 
     def changes(self) -> Iterator[UserChange]:
         """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
@@ -554,15 +549,12 @@ def take_in_export(run: RunContext, stop: Stop) -> list[Note]:
     """
     try:
         with opened_input(run, run.facts["extension"]["paths"], stop) as export:
-            notes = _taken_in(run, export, stop)
+            return _taken_in(run, export, stop)
     except UsageError:
         extension = run.facts["extension"]
         if extension["state"] == COMPARING:
             run.remember(extension=extension["before"], status=extension["status"])
         raise
-    with suppress(OSError):
-        run.directory.work.rmdir()
-    return notes
 
 
 def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:

@@ -251,8 +251,6 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         users = measure_logs(export.groups(), builder, limits)
         log_users(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
-    with suppress(OSError):
-        run.directory.work.rmdir()
     return [described.read, *described.notes()]
 
 
@@ -301,7 +299,7 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
     """
     if not run.facts.get("input_complete"):  # it is read again, and compared then
         return
-    before = _stamps(run)
+    before = [FileStamp(*stamp) for stamp in run.facts.get("input_stamps", ())]
     now = [stamp.now() for stamp in before]
     pairs = list(zip(before, now, strict=True))
     changed = [old.path for old, new in pairs if new is not None and new.sha256 != old.sha256]
@@ -313,10 +311,6 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
         raise RunDirectoryError(message.format(paths=", ".join(changed)))
     if now != before:  # so that the content is read, and a change refused, only once
         run.remember(input_stamps=[list(new or old) for old, new in pairs])
-
-
-def _stamps(run: RunContext) -> list[FileStamp]:
-    return [FileStamp(*stamp) for stamp in run.facts.get("input_stamps", ())]
 
 
 @contextmanager
@@ -338,6 +332,8 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
     try:
         with open_input(run.settings, paths, run.directory.work, stop, run.observer.noted) as export:
             yield export
+        with suppress(OSError):
+            run.directory.work.rmdir()
     except DiskFullError as error:  # of scratch files, which lie in the run directory
         raise disk_full(run.directory.path, resumable=True) from error
 
