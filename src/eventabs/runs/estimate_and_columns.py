@@ -68,8 +68,6 @@ from eventabs.shared_records import (
     Batch,
     Copying,
     InputWarning,
-    Part,
-    PartSize,
     PlannedPart,
     Request,
 )
@@ -319,22 +317,18 @@ def estimate_extension(
         builder = builder_of(settings, {**facts, "extension": {"state": TAKING}})
         limits = batch_limits(settings, builder)
         planner = Planner(ledger, settings, builder, limits)
-        counts, pending = Counter[str](), dict[str, list[PartSize]]()
+        counts, pending = Counter[str](), dict[str, list[PlannedPart]]()
         for planned in ledger.pending_parts():
-            pending.setdefault(planned.part.user_id, []).append(planned.size)
+            pending.setdefault(planned.part.user_id, []).append(planned)
         with opened_export(settings, paths, on_copy) as export:
             refuse_unreadable(export, max_rejects=settings.input.max_rejects)
             for change in Survey(export, ledger, settings.extend.lateness_seconds, Stop()).changes():
                 user, counted = planner.plan(change)
                 counts.update(counted)
                 if user is not None:
-                    pending[change.seen.user_id] = [size for _part, size in user.asked]
+                    pending[change.seen.user_id] = [PlannedPart(*each) for each in user.asked]
             described = describe_export(export, settings, prompt_language_in(facts))
-    parts = [
-        PlannedPart(Part(user_id, number, number), size)
-        for user_id, sizes in pending.items()
-        for number, size in enumerate(sizes)
-    ]
+    parts = [planned for of_user in pending.values() for planned in of_user]
     use = _use(settings, *plan_batches(parts, limits, settings)[1:])
     return ExtensionEstimate(
         **counts,
