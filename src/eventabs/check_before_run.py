@@ -19,7 +19,6 @@ from eventabs.errors_and_exit_codes import (
     ConfigError,
     EndpointError,
     NoContentError,
-    RejectedRequestError,
     UsageError,
 )
 from eventabs.ingest import check_zone, expand, find_objects, scratch_database
@@ -650,29 +649,20 @@ class EndpointCheck:
         self._on_finding(Finding("endpoint", name, state, message, next_step))
 
     def _after_refusal(self, error: EndpointError) -> str:
-        """Return the next step after a refused request; "" where the error has it."""
+        """Return what is known beside the next step that the error of a refused request names; "" for nothing."""
         llm, models = self._llm, self._facts.models
         if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            others = load_preset(llm.preset).other_base_urls
-            step = _("check the key in {variable}")
-            if not self._endpoint.api_key:
-                step = _("put your key into {variable}, or name another variable in llm.api_key_env")
-            elif others:
+            if self._endpoint.api_key and (others := load_preset(llm.preset).other_base_urls):
                 step = _(
                     "check the key in {variable}; one of another region belongs to llm.base_url = {addresses}"
                 )
-            return step.format(variable=llm.api_key_env, addresses=", ".join(others))
-        if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+                return step.format(variable=llm.api_key_env, addresses=", ".join(others))
+        elif error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
             if models and llm.model not in {listed.name for listed in models}:
                 return _name_step(llm.model, models)
             if not urlsplit(llm.base_url).path.strip("/"):
                 address = public_url(llm.base_url).rstrip("/")
                 return _("try llm.base_url = {address}/v1").format(address=address)
-            return _(
-                "llm.base_url is what stands before /chat/completions; llm.model is spelled as the endpoint does"
-            )
-        if error.status and isinstance(error, RejectedRequestError) and llm.tier == STANDARD_TIER:
-            return _("leave out what it does not take: llm.omit, llm.extra_body")
         return ""
 
 
