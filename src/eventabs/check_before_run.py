@@ -162,9 +162,7 @@ def _settings_findings(
     elif runs.lacks_key(settings.llm, environment):
         step = _("put your key into {variable}, or name another variable in llm.api_key_env")
         yield tell("key", "fault", message, step.format(variable=variable))
-    elif (
-        variable != load_preset(preset).api_key_env
-    ):  # one that only the defaults or a preset name may be unset
+    elif runs.unset_key(settings.llm, environment):
         step = _("export {variable}, or leave out llm.api_key_env if the server needs no key")
         yield tell("key", "warning", message, step.format(variable=variable))
     else:
@@ -253,7 +251,7 @@ def _of_model(settings: Settings) -> Iterator[Finding]:
         yield Finding("run", "answer_length", "warning", message.format(**facts), step)
     elif limit < most:
         message = _("{model} can answer with up to {most} tokens; budget.max_output_tokens is {asked}")
-        step = _("see what more would save: eventabs estimate --max-output-tokens {most}").format(most=most)
+        step = _("see what more would save: eventabs estimate")
         yield Finding("run", "answer_length", "note", message.format(**facts), step)
     if known.repriced_above and budget.max_input_tokens > known.repriced_above:
         message = _(

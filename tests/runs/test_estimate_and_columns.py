@@ -11,6 +11,7 @@ from eventabs.errors_and_exit_codes import ConfigError, InputError, UsageError
 from eventabs.ingest.opened_export import open_export
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.user_costs import long_pieces
+from eventabs.runs import estimate_and_columns
 from eventabs.runs.estimate_and_columns import Estimate, _case_batches, _repriced, estimate_run, first_request
 from eventabs.shared_records import Batch, Part, PartSize, PlannedPart
 from eventabs.store.ledger import unpack_json
@@ -132,6 +133,14 @@ def test_prompts_above_the_length_at_which_a_vendor_takes_more_are_counted() -> 
     assert _repriced(with_settings(llm={"model": "gpt-5.4"}), batches, limits) is None
 
 
+def test_a_larger_output_limit_is_named_with_the_calls_that_it_would_take(place: Place) -> None:
+    estimate = estimated(place, budget={"max_output_tokens": 600})
+    assert estimate.larger_output is not None
+    assert estimate.larger_output["batches"] < estimate.batches
+    again = estimated(place, budget={"max_output_tokens": estimate.larger_output["limit"]})
+    assert again.batches == estimate.larger_output["batches"]
+
+
 def test_the_practice_that_this_tool_replaces_is_estimated_beside(place: Place) -> None:
     # 12 behaviors a user: 700 guessed tokens, so eleven users in 8,000
     assert estimated(place).case_batches == {8_000: 3, 40_000: 1}
@@ -200,9 +209,32 @@ def test_an_input_without_a_readable_behavior_has_no_first_request(place: Place)
         first_request(with_settings(**allowed), [str(place.export)])
 
 
-def test_a_template_of_ones_own_has_to_explain_dense(place: Place) -> None:
+def test_what_dense_would_take_stands_beside_unless_it_is_in_force(place: Place) -> None:
+    dense = estimated(place, compaction={"level": "dense"})
+    estimate = estimated(place)
+    assert estimate.dense == {"batches": dense.batches, "prompt_total": dense.prompt_tokens}
+    assert (dense.tokens_compact < estimate.tokens_compact, dense.dense) == (True, None)
+
+
+def test_of_many_users_a_sample_tells_of_long_lines_and_of_dense(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = estimated(place)
+    monkeypatch.setattr(estimate_and_columns, "_SAMPLED_USERS", 12)
+    monkeypatch.setattr(estimate_and_columns, "_SAMPLED_PLACES", 5)
+    sampled = estimated(place)
+    assert (exact.sampled, sampled.sampled) == (None, 15)
+    assert sampled.tokens_long == pytest.approx(exact.tokens_long, rel=0.02)
+    assert exact.dense is not None
+    assert sampled.dense is not None
+    assert sampled.dense["prompt_total"] == pytest.approx(exact.dense["prompt_total"], rel=0.5)
+    assert (sampled.prompt_tokens, sampled.batches) == (exact.prompt_tokens, exact.batches)
+
+
+def test_a_template_of_ones_own_that_does_not_explain_dense_has_no_such_figure(place: Place) -> None:
     own = place.folder / "own.txt"
     own.write_text("$types $categories $journeys $detail $format")
+    assert estimated(place, prompt={"template": str(own)}).dense is None
     with pytest.raises(ConfigError, match=r"\$input"):
         estimated(place, prompt={"template": str(own)}, compaction={"level": "dense"})
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError, RunDirectoryError, StorageError
-from eventabs.runs.observer import InputRead, Note, Planned, Progress, StateChanged, Summary
+from eventabs.runs.observer import InputGone, InputRead, Note, Planned, Progress, StateChanged, Summary
 from eventabs.runs.schedule_and_settlement import Session
 from eventabs.shared_records import InputWarning
 from eventabs.stop_request import Stop
@@ -130,6 +130,7 @@ def test_an_input_that_is_read_is_never_needed_again(place: Place) -> None:
     place.export.unlink()
     place.watcher = Watcher()
     assert resume(place).done == 6
+    assert InputGone((str(place.export),)) in place.watcher.notes
 
 
 @pytest.fixture

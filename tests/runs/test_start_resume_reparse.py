@@ -12,7 +12,7 @@ from eventabs.errors_and_exit_codes import (
     StorageError,
 )
 from eventabs.inspection.run_status import inspect_run
-from eventabs.runs.observer import SettingsTaken
+from eventabs.runs.observer import KeyUnset, SettingsTaken
 from eventabs.runs.start_resume_reparse import default_out
 from runs_jobs import RULES, Place, finish
 from runs_kit import batch_of, make_log, request_for
@@ -184,6 +184,13 @@ def test_a_resume_that_finds_nothing_to_do_adds_no_time(place: Place) -> None:
     with place.reopen() as job:
         finish(job, resumed=True)
     assert inspect_run(place.out, now=lambda: 0.0).progress.seconds == before
+
+
+def test_a_key_that_is_wanted_and_not_set_is_told_first(place: Place) -> None:
+    llm = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "api_key_env": "MY_KEY"}
+    with place.begin({"llm": llm}) as job:
+        finish(job, resumed=False)
+    assert place.watcher.notes[0] == KeyUnset("MY_KEY")
 
 
 def test_who_calls_nobody_is_not_asked_about_changes(place: Place) -> None:

@@ -37,6 +37,8 @@ ESTIMATE = Estimate(
     cost=0.4321,
     currency="CNY",
     case_batches={8000: 381, 40_000: 62},
+    dense={"batches": 21, "prompt_total": 603_900},
+    larger_output={"limit": 16_384, "batches": 20},
     concurrency=3,
     tokens_per_second=60.0,
     max_input_tokens=40_000,
@@ -87,6 +89,15 @@ def test_users_left_out_by_a_limit_are_counted() -> None:
     assert not [line for line in _printed(ESTIMATE) if "--limit" in line]
     (line,) = [line for line in _printed(replace(ESTIMATE, users=5)) if "--limit" in line]
     assert "486" in line
+    assert "dense" not in "\n".join(_printed(replace(ESTIMATE, dense=None)))
+
+
+def test_figures_of_a_sample_say_so() -> None:
+    lines = "\n".join(_squeezed(replace(ESTIMATE, sampled=5_000)))
+    assert "input tokens; about, scaled up from 5,000 users evenly spread" in lines
+    assert "long lines, about 1,404,441" in lines
+    assert json.loads(estimate_json(replace(ESTIMATE, sampled=5_000)))["sampled"] == 5_000
+    assert "about, " not in "\n".join(_printed(ESTIMATE))
 
 
 def test_an_empty_input_is_shown_without_a_plan() -> None:

@@ -10,6 +10,7 @@ from .built_from_settings import (
     rules_text as rules_text,
     start_command as start_command,
     template_text as template_text,
+    unset_key as unset_key,
 )
 from .estimate_and_columns import (
     AskedColumns as AskedColumns,
@@ -30,8 +31,11 @@ from .observer import (
     ColumnsFound as ColumnsFound,
     CoolingDown as CoolingDown,
     Extended as Extended,
+    InputGone as InputGone,
     InputRead as InputRead,
     JobChanged as JobChanged,
+    JobTrouble as JobTrouble,
+    KeyUnset as KeyUnset,
     LogFile as LogFile,
     MachinesChanged as MachinesChanged,
     Note as Note,

@@ -416,6 +416,15 @@ def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
     return not has_one and store.host_of(llm.base_url).lower() in providers.hosts_with_keys()
 
 
+def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
+    """Return the variable that the user chose for the key where it is unset or empty; "" where all is well.
+
+    One that only the defaults or a preset name may be unset: a server of one's own often wants no key.
+    """
+    is_chosen = llm.api_key_env != providers.load_preset(llm.preset).api_key_env
+    return llm.api_key_env if is_chosen and not environment.get(llm.api_key_env) else ""
+
+
 def opened_provider(
     run: RunContext, closing: asyncio.Event, on_refused: Callable[[frozenset[str]], object]
 ) -> AbstractAsyncContextManager[Complete]:

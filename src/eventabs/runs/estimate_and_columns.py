@@ -62,6 +62,7 @@ from eventabs.runs.intake import (
 )
 from eventabs.runs.observer import ExtensionCounts
 from eventabs.runs.start_resume_reparse import Invocation, settings_of_today
+from eventabs.setting_choices import Compaction
 from eventabs.shared_records import (
     BATCH_TIER,
     STANDARD_TIER,
@@ -77,6 +78,9 @@ from eventabs.store import Ledger, RunDirectory, host_of, refuse_merged
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
 _CASE_TOKENS_A_BEHAVIOR = 50
 _CASE_TOKENS_A_USER = 100
+_OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
+_SAMPLED_USERS = 5_000  # by about so many, where there are more, long lines and other levels are judged
+_SAMPLED_PLACES = 32  # in order of the users, evenly spread, where these are taken from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,7 @@ class Estimate(Use):
     nothing else counts them, since how many journeys there will be is not known.
 
     `users`: those that a run would ask about, fewer than are in the input under --limit; all but `described` is about them.
+    `sampled`: of how many of them `dense` and the tokens of the long form follow; None: of all.
     """
 
     users: int
@@ -110,6 +115,9 @@ class Estimate(Use):
     binds: Bound
     currency: str
     case_batches: dict[int, int]  # batches by the case's rule, by its budget (8,000 and 40,000)
+    # batches and tokens of all prompts at this level; None: it is in force, or the user's own template does not explain it
+    dense: dict[str, int] | None
+    larger_output: dict[str, int] | None  # a limit that would save calls, and the batches; None if none would
     concurrency: int
     tokens_per_second: float
     max_input_tokens: int
@@ -121,6 +129,7 @@ class Estimate(Use):
     cost_cached: float | None = None
     repriced: InputWarning | None = None
     linking_calls: int = 0
+    sampled: int | None = None
 
 
 OnCopy = Callable[[Copying], object]
@@ -136,16 +145,40 @@ def estimate_run(
 ) -> Estimate:
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
     counter, counts, tokens_long = TokenCounter(settings.prompt.tokenizer), list[int](), 0
+    dense_builder, dense_parts, of_sampled = None, list[PlannedPart](), list[int]()
     with opened_export(settings, paths, on_copy) as export:
-        language, builder = _prepared(settings, export)
+        language, at_level = _prepared(settings, export)
+        builder = at_level(settings.compaction.level)
         limits, parts = batch_limits(settings, builder), list[PlannedPart]()
+        if settings.compaction.level != "dense":
+            with suppress(ConfigError):  # a template of the user's own need not explain it
+                dense_builder = at_level("dense")
+        users = min(settings.run.limit or export.users, export.users)
+        most, stretch = min(_SAMPLED_USERS, users), -(-users // _SAMPLED_PLACES)
         for group in export.groups(settings.run.limit):
+            places = enumerate(range(len(counts), len(counts) + len(group.users)))
+            spread = {number for number, place in places if place % stretch * users < stretch * most}
             counts += [user.behaviors for user in group.users]
-            tokens_long += long_tokens(group, counter, language)
             parts += [PlannedPart(*each) for each in measure_group(group, builder, limits)]
+            if not spread:
+                continue
+            group.thin_out(spread)
+            of_sampled += [group.users[number].behaviors for number in spread]
+            tokens_long += long_tokens(group, counter, language)
+            if dense_builder:
+                measured = measure_group(group, dense_builder, batch_limits(settings, dense_builder))
+                dense_parts += [PlannedPart(*each) for each in measured]
         described = describe_export(export, settings, language)
     # what DuckDB held is free now
     batches, prompt_total, outputs = plan_batches(parts, limits, settings)
+    scale, dense = sum(counts) / max(1, sum(of_sampled)), None
+    tokens_long = round(tokens_long * scale)
+    if dense_builder:
+        plan = plan_batches(dense_parts, batch_limits(settings, dense_builder), settings)
+        dense = {
+            "batches": round(len(plan.batches) * scale),
+            "prompt_total": round(plan.prompt_tokens * scale),
+        }
     use, sizes = _use(settings, prompt_total, outputs), [planned.size for planned in parts]
     bound, binds = lower_bound(sizes, limits)
     alone = sorted((expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True)
@@ -165,6 +198,8 @@ def estimate_run(
         binds=binds,
         currency=settings.llm.price.currency,
         case_batches={budget: _case_batches(counts, budget) for budget in CASE_BUDGETS},
+        dense=dense,
+        larger_output=_larger_output(parts, limits, settings, len(batches)),
         concurrency=settings.run.concurrency,
         tokens_per_second=settings.llm.tokens_per_second,
         max_input_tokens=limits.max_input_tokens,
@@ -182,6 +217,7 @@ def estimate_run(
         )
         if kind_of(settings.provider).is_remote
         else 0,
+        sampled=len(of_sampled) if len(of_sampled) < len(counts) else None,
     )
 
 
@@ -198,7 +234,7 @@ def first_request(
 ) -> Request:
     """Return the first request of the plan, exactly as it would be sent."""
     with opened_export(settings, paths, on_copy) as export:
-        _language, builder = _prepared(settings, export)
+        builder = _prepared(settings, export)[1](settings.compaction.level)
         limits, groups = batch_limits(settings, builder), export.groups(settings.run.limit)
         parts = [PlannedPart(*each) for group in groups for each in measure_group(group, builder, limits)]
         batches = plan_batches(parts, limits, settings).batches
@@ -231,14 +267,19 @@ def opened_export(
             yield export
 
 
-def _prepared(settings: Settings, export: Export) -> tuple[Language, PromptBuilder]:
-    """Return the prompt's language, and the builder of prompts."""
+def _prepared(settings: Settings, export: Export) -> tuple[Language, Callable[[Compaction], PromptBuilder]]:
+    """Return the prompt's language, and what makes the builder of prompts at a level."""
     refuse_unreadable(export, max_rejects=settings.input.max_rejects)
-    sample, template = sampled(export.user_logs()), template_text(settings)
+    sample = sampled(export.user_logs())
     language = prompt_language_of(settings, sample)
-    return language, make_builder(
-        settings, language, template, legend_of(settings, language, template, sample)
-    )
+
+    def at_level(level: Compaction) -> PromptBuilder:
+        compaction = settings.compaction.model_copy(update={"level": level})
+        own = settings.model_copy(update={"compaction": compaction})
+        template = template_text(own)
+        return make_builder(own, language, template, legend_of(own, language, template, sample))
+
+    return language, at_level
 
 
 def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits) -> InputWarning | None:
@@ -258,6 +299,20 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
     )
     facts = {"count": f"{above:,}", "limit": f"{limit:,}", "plain": limit, "model": llm.model}
     return InputWarning("repriced", message.format(**facts))
+
+
+def _larger_output(
+    parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings, planned: int
+) -> dict[str, int] | None:
+    """Return the output limit from which on another limit binds, and the batches under it, if less than `planned`."""
+    sizes = [each.size for each in parts]
+    output = sum(size.output_tokens for size in sizes)
+    others, _binds = lower_bound(sizes, replace(limits, max_output_tokens=max(1, output)))
+    limit = -(-output // (max(1, others) * _OUTPUT_STEP)) * _OUTPUT_STEP
+    if limit <= limits.max_output_tokens:
+        return None
+    batches = len(plan_batches(parts, replace(limits, max_output_tokens=limit), settings).batches)
+    return {"limit": limit, "batches": batches} if batches < planned else None
 
 
 def _case_batches(counts: Sequence[int], budget: int) -> int:

@@ -38,7 +38,7 @@ from eventabs.runs.built_from_settings import (
     rules_text,
     unmet_rules,
 )
-from eventabs.runs.observer import ColumnsFound, InputRead, Note, RowShown
+from eventabs.runs.observer import ColumnsFound, InputGone, InputRead, Note, RowShown
 from eventabs.shared_records import InputWarning, RejectedRow, UserLog
 from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory, disk_full, open_private, storage_error, write_rejects
@@ -299,7 +299,7 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
     """
     if not run.facts.get("input_complete"):  # it is read again, and compared then
         return
-    before = [FileStamp(*stamp) for stamp in run.facts.get("input_stamps", ())]
+    before = _stamps(run)
     now = [stamp.now() for stamp in before]
     pairs = list(zip(before, now, strict=True))
     changed = [old.path for old, new in pairs if new is not None and new.sha256 != old.sha256]
@@ -311,6 +311,16 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
         raise RunDirectoryError(message.format(paths=", ".join(changed)))
     if now != before:  # so that the content is read, and a change refused, only once
         run.remember(input_stamps=[list(new or old) for old, new in pairs])
+
+
+def tell_gone_input(run: RunContext) -> None:
+    """Report files that are gone since they were read."""
+    if gone := tuple(stamp.path for stamp in _stamps(run) if not Path(stamp.path).exists()):
+        run.observer.noted(InputGone(gone))
+
+
+def _stamps(run: RunContext) -> list[FileStamp]:
+    return [FileStamp(*stamp) for stamp in run.facts.get("input_stamps", ())]
 
 
 @contextmanager

@@ -64,6 +64,7 @@ from eventabs.runs.built_from_settings import (
     rules_text,
     template_text,
     unmet_rules,
+    unset_key,
 )
 from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, is_extending, take_in_export
@@ -77,8 +78,10 @@ from eventabs.runs.intake import (
     read_input,
     refuse_changed_input,
     stored_paths,
+    tell_gone_input,
 )
 from eventabs.runs.observer import (
+    KeyUnset,
     Note,
     Observer,
     Progress,
@@ -122,7 +125,9 @@ async def execute(
             _tell_start(run, resumed=resumed)
             begun = tracker.progress(waiting=0, workers=1)
             run.remember_progress(begun, status="running", began_at=time.time())
-            if not run.facts.get("input_complete"):
+            if run.facts.get("input_complete"):
+                tell_gone_input(run)
+            else:
                 await _in_thread(read_input, run, stop)
             if is_extending(run.facts):
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
@@ -254,6 +259,8 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
     for note in run.opening:
         run.observer.noted(note)
     is_called = is_remote and settings.run.mode != "files" and not run.cluster
+    if is_called and (variable := unset_key(settings.llm, run.environment)):
+        run.observer.noted(KeyUnset(variable))
     address = urlsplit(settings.llm.base_url)
     if is_called and address.scheme == "http" and not is_loopback(address.hostname or ""):
         message = _("{host} is called by plain http: all that is sent can be read on the way")

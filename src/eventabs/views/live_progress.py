@@ -262,10 +262,12 @@ _LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, a
     runs.Serving: (QUIET, ""),
     runs.ColumnsFound: (BESIDE_PANEL, "dim"),
     runs.RowShown: (BESIDE_PANEL, "dim"),
+    runs.KeyUnset: (BESIDE_PANEL, "yellow"),
     InputWarning: (BESIDE_PANEL, "yellow"),
     runs.Planned: (BESIDE_PANEL, "bold"),
     runs.Stopping: (BESIDE_PANEL, "bold yellow"),
-    **dict.fromkeys((Copying, runs.AwaitingEndpoint, runs.CoolingDown, runs.Extended), (PLAIN, "")),
+    **dict.fromkeys((Copying, runs.AwaitingEndpoint, runs.CoolingDown), (PLAIN, "")),
+    **dict.fromkeys((runs.Extended, runs.InputGone), (PLAIN, "")),
     runs.Retrying: (ALL, "yellow"),
     runs.BatchDone: (ALL, ""),
 }
@@ -440,7 +442,9 @@ class JsonObserver(AbstractContextManager["JsonObserver"]):
 
     def _write_held(self) -> None:
         if self._held is not None:
-            self._write("progress", asdict(self._held))
+            facts = asdict(self._held)
+            del facts["answers"]  # which the ledger alone counts
+            self._write("progress", facts)
             self._held = None
             self._last_counts = self._clock()
 

@@ -137,6 +137,12 @@ def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind ha
             return listed((line, size(note.size))) if note.size else line
         case runs.InputRead():
             return _input_read(note)
+        case runs.InputGone():
+            return ngettext(
+                "{paths} is gone; it has been read and is not needed any more",
+                "{paths} are gone; they have been read and are not needed any more",
+                len(note.paths),
+            ).format(paths=listed(note.paths))
         case runs.ColumnsFound():
             # a column that some of the rows lack with the share of those that have it
             held = {role: share(note.filled[role], note.sampled) for role in note.columns}
@@ -186,8 +192,10 @@ def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind ha
             template = _("Job {job} ({batch_id}): {status}, {done} of {requests} requests done")
             counts = {"done": count(note.done), "requests": count(note.requests)}
             return template.format(job=note.job, batch_id=note.batch_id, status=note.status, **counts)
-        case runs.AwaitingEndpoint():
+        case runs.AwaitingEndpoint() | runs.JobTrouble():
             return _("{cause}; again in {wait}").format(cause=note.cause, wait=duration(note.wait_seconds))
+        case runs.KeyUnset():
+            return _("{variable} is not set: no key is sent").format(variable=note.variable)
         case runs.SettingsTaken():
             template = _(
                 "Settings have changed since this run began ({changes}): they hold for users not done yet"
