@@ -88,8 +88,7 @@ def pack_batches(path: str, folder: Path) -> tuple[int, str]:
         limits = batch_limits(settings, builder)
         parts: list[PlannedPart] = []
         for group in export.groups():
-            for measured in measure_group(group, [(builder, limits)]):
-                parts += (PlannedPart(part, size) for part, size in measured)
+            parts += (PlannedPart(*each) for each in measure_group(group, builder, limits))
     began = time.perf_counter()
     batches = plan(parts, limits, probe=True, workers=settings.run.concurrency)
     seconds = time.perf_counter() - began

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial, wraps
@@ -224,14 +224,14 @@ async def arun(
     Raises UsageError for wrong settings, input or directory, and RunStoppedError where the run could not go on.
     """
     stop = stop or Stop()
-    begun = begin_run(
+    with begin_run(
         _invocation(settings, config, shard),
         paths=_paths(inputs),
         out=None if out is None else Path(out),
         watch=_watch(observer),
         stop=stop,
-    )
-    return await _execute(begun, stop, resumed=False)
+    ) as context:
+        return await _execute(context, stop, resumed=False)
 
 
 async def aresume(
@@ -252,17 +252,15 @@ async def aresume(
     `accept_changes` takes changed settings for users that are not done, `replies` are files that answer requests.jsonl, `cancel` cancels the jobs of the batch service and stops, `retry_failed` asks about failed users again,
     `trust_endpoint` calls the endpoint that only the run directory names. Raises as `arun`.
     """
-    reopened = reopen_run(
+    with reopen_run(
         _invocation(settings, config),
         named=Path(checkpoint),
         changed="accept" if accept_changes else "refuse",
         confirmed=trust_endpoint,
         watch=_watch(observer),
-    )
-    paths = [Path(path) for path in replies]
-    return await _execute(
-        reopened, stop or Stop(), resumed=True, replies=paths, cancel=cancel, retry_failed=retry_failed
-    )
+    ) as context:
+        paths = [Path(path) for path in replies]
+        return await _execute(context, stop or Stop(), replies=paths, cancel=cancel, retry=retry_failed)
 
 
 async def aextend(
@@ -284,17 +282,16 @@ async def aextend(
     """
     stop = stop or Stop()
     paths = _paths(inputs)
-    reopened = reopen_run(
+    with reopen_run(
         _invocation(settings, config),
         named=Path(checkpoint),
         changed="accept" if accept_changes else "refuse",
         confirmed=trust_endpoint,
         watch=_watch(observer),
         inputs=paths,
-    )
-    with reopened as context:
+    ) as context:
         begin_extension(context, paths, accepted=accept_changes, stop=stop)
-        return await _execute(nullcontext(context), stop, resumed=True, retry_failed=retry_failed)
+        return await _execute(context, stop, retry=retry_failed)
 
 
 def estimate(
@@ -380,24 +377,21 @@ def _watch(observer: Observer | Watch | None) -> Watch:
 
 
 async def _execute(
-    opened: AbstractContextManager[RunContext],
+    run: RunContext,
     stop: Stop,
     *,
-    resumed: bool,
+    resumed: bool = True,
     replies: Sequence[Path] = (),
     cancel: bool = False,
-    retry_failed: bool = False,
+    retry: bool = False,
 ) -> Run:
-    with opened as context:
-        if retry_failed:
-            with context.ledger.transaction():
-                context.ledger.ask_failed_again()
-        summary = await _until_saved(
-            execute(context, stop, resumed=resumed, replies=replies, cancel=cancel), stop
-        )
-        finished = Run(context.directory.path, summary)
-    if summary.status == "stopped":
-        raise RunStoppedError(summary.cause, finished)
+    if retry:
+        with run.ledger.transaction():
+            run.ledger.ask_failed_again()
+    work = execute(run, stop, resumed=resumed, replies=replies, cancel=cancel)
+    finished = Run(run.directory.path, await _until_saved(work, stop))
+    if finished.status == "stopped":
+        raise RunStoppedError(finished.summary.cause, finished)
     return finished
 
 

@@ -19,7 +19,6 @@ from eventabs.errors_and_exit_codes import (
     ConfigError,
     EndpointError,
     NoContentError,
-    RejectedRequestError,
     UsageError,
 )
 from eventabs.ingest import check_zone, expand, find_objects, scratch_database
@@ -99,22 +98,18 @@ async def check(
     settings: Settings, config_file: str, environment: Mapping[str, str], on_finding: OnFinding
 ) -> CheckReport:
     """Check the settings, the endpoint and what a run would do; `on_finding` gets each finding at once."""
-    started = time.monotonic()
-    llm = settings.llm
-    findings: list[Finding] = []
-
-    def add(finding: Finding) -> None:
-        findings.append(finding)
-        on_finding(finding)
-
-    for finding in _settings_findings(settings, config_file, environment):
-        add(finding)
+    started, llm, findings, facts = time.monotonic(), settings.llm, list[Finding](), EndpointFacts()
     is_remote = kind_of(settings.provider).is_remote
-    facts = EndpointFacts()
+
+    def add(*found: Finding) -> None:
+        findings.extend(found)
+        for finding in found:
+            on_finding(finding)
+
+    add(*_settings_findings(settings, config_file, environment))
     if is_remote and not any(found.name == "address" and found.state == "fault" for found in findings):
         facts = await EndpointCheck(settings, environment, add).run()
-    for finding in _run_findings(settings, facts):
-        add(finding)
+    add(*_run_findings(settings, facts))
     spent = facts.spent
     return CheckReport(
         config_file=config_file,
@@ -137,45 +132,41 @@ def _settings_findings(
 ) -> Iterator[Finding]:
     """Yield which settings are in force, and whether requests could be sent with them."""
     is_remote = kind_of(settings.provider).is_remote
-    model, preset = settings.llm.model, settings.llm.preset
+    model, preset, tell = settings.llm.model, settings.llm.preset, partial(Finding, "settings")
     if config_file:
-        yield Finding("settings", "config", "ok", config_file)
+        yield tell("config", "ok", config_file)
     else:
         message = _("no file; the defaults, EVENTABS_ variables and flags are in force")
         step = _("`eventabs init` writes one; or name a file with --config")
-        yield Finding("settings", "config", "note", message, "" if is_remote else step)
+        yield tell("config", "note", message, "" if is_remote else step)
     if not is_remote:
         message = _("rules: built in, no endpoint is needed and nothing leaves this machine")
-        yield Finding("settings", "provider", "ok", message)
+        yield tell("provider", "ok", message)
         return
-    yield Finding("settings", "provider", "ok", _("openai: a model at an OpenAI-compatible endpoint"))
+    yield tell("provider", "ok", _("openai: a model at an OpenAI-compatible endpoint"))
     if preset:
         date = load_preset(preset).read.isoformat()
         message = _("{preset}, as its documentation was on {date}").format(preset=preset, date=date)
-        yield Finding("settings", "preset", "ok", message)
-    message = model or runs.no_model_message(preset)
-    yield Finding("settings", "model", "ok" if model else "fault", message)
+        yield tell("preset", "ok", message)
+    yield tell("model", "ok" if model else "fault", model or runs.no_model_message(preset))
     try:
         address = providers.parse_address(runs.endpoint_of(settings.llm, environment))
-        yield Finding("settings", "address", "ok", str(address.url.copy_with(query=None)))
+        yield tell("address", "ok", str(address.url.copy_with(query=None)))
     except ConfigError as error:
-        yield Finding("settings", "address", "fault", str(error))
+        yield tell("address", "fault", str(error))
     yield from _tier(settings)
-    yield _key(settings, environment)
-
-
-def _key(settings: Settings, environment: Mapping[str, str]) -> Finding:
     variable = settings.llm.api_key_env
-    if environment.get(variable):
-        return Finding("settings", "key", "ok", _("{variable} is set").format(variable=variable))
     message = _("{variable} is not set: no key is sent").format(variable=variable)
-    if runs.lacks_key(settings.llm, environment):
+    if environment.get(variable):
+        yield tell("key", "ok", _("{variable} is set").format(variable=variable))
+    elif runs.lacks_key(settings.llm, environment):
         step = _("put your key into {variable}, or name another variable in llm.api_key_env")
-        return Finding("settings", "key", "fault", message, step.format(variable=variable))
-    if runs.unset_key(settings.llm, environment):
+        yield tell("key", "fault", message, step.format(variable=variable))
+    elif runs.unset_key(settings.llm, environment):
         step = _("export {variable}, or leave out llm.api_key_env if the server needs no key")
-        return Finding("settings", "key", "warning", message, step.format(variable=variable))
-    return Finding("settings", "key", "note", message)
+        yield tell("key", "warning", message, step.format(variable=variable))
+    else:
+        yield tell("key", "note", message)
 
 
 _MIN_INPUT_TOKENS = 2_000  # less is not worth advising
@@ -187,16 +178,8 @@ def _run_findings(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]
     yield _limits(settings)
     if kind_of(settings.provider).is_remote:
         yield from _context(settings, facts)
-        yield from _longest_answer(settings)
+        yield from _of_model(settings)
         yield _price(settings)
-        limit, most = runs.repriced_above(settings.llm), settings.budget.max_input_tokens
-        if limit is not None and most > limit:
-            message = _(
-                "above {limit} tokens a prompt of {model} makes the whole call dearer; one may have {most}"
-            )
-            message = message.format(limit=f"{limit:,}", model=settings.llm.model, most=f"{most:,}")
-            step = _("set budget.max_input_tokens = {tokens}").format(tokens=limit)
-            yield Finding("run", "repricing", "warning", message, step)
     yield _input(settings)
 
 
@@ -257,22 +240,26 @@ def _context(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
         yield Finding("run", "context", state, message, step.format(**sizes))
 
 
-def _longest_answer(settings: Settings) -> Iterator[Finding]:
-    """Compare the limit of an answer with the model's, where the preset has one."""
-    most = load_preset(settings.llm.preset).known_model(settings.llm.model).max_output_tokens
-    limit = settings.budget.max_output_tokens
-    if most is None or limit == most:
-        return
+def _of_model(settings: Settings) -> Iterator[Finding]:
+    """Compare the limits of an answer and of a prompt with what the preset knows of the model."""
+    known, budget = load_preset(settings.llm.preset).known_model(settings.llm.model), settings.budget
+    most, limit = known.max_output_tokens or budget.max_output_tokens, budget.max_output_tokens
+    facts = {"model": settings.llm.model, "most": f"{most:,}", "asked": f"{limit:,}"}
     if limit > most:
         message = _("answers of {model} have at most {most} tokens, budget.max_output_tokens is {asked}")
         step = _("set budget.max_output_tokens = {most}").format(most=most)
-        state: State = "warning"
-    else:
+        yield Finding("run", "answer_length", "warning", message.format(**facts), step)
+    elif limit < most:
         message = _("{model} can answer with up to {most} tokens; budget.max_output_tokens is {asked}")
         step = _("see what more would save: eventabs estimate")
-        state = "note"
-    message = message.format(model=settings.llm.model, most=f"{most:,}", asked=f"{limit:,}")
-    yield Finding("run", "answer_length", state, message, step)
+        yield Finding("run", "answer_length", "note", message.format(**facts), step)
+    if known.repriced_above and budget.max_input_tokens > known.repriced_above:
+        message = _(
+            "above {limit} tokens a prompt of {model} makes the whole call dearer; one may have {most}"
+        )
+        facts |= {"limit": f"{known.repriced_above:,}", "most": f"{budget.max_input_tokens:,}"}
+        step = _("set budget.max_input_tokens = {tokens}").format(tokens=known.repriced_above)
+        yield Finding("run", "repricing", "warning", message.format(**facts), step)
 
 
 def _price(settings: Settings) -> Finding:
@@ -501,8 +488,7 @@ class EndpointCheck:
         if "response_format" in extra:
             self._judge("json_schema", "unknown", _("set in llm.extra_body"), state="skipped")
             return
-        await self._try("json_schema", partial(self._probe_json, "json_schema"))
-        await self._try("json_object", partial(self._probe_json, "json_object"))
+        await self._try("json_schema", self._probe_schema)
         await self._try("grammar", self._probe_grammar)
         await self._try("rows", self._probe_rows)
 
@@ -566,14 +552,13 @@ class EndpointCheck:
             message, step = _("only max_completion_tokens limits answers"), _('set llm.omit = ["max_tokens"]')
             self._judge("output_limit", limit.name, message, step, state="warning")
 
-    async def _probe_json(self, form: Literal["json_schema", "json_object"]) -> None:
-        support = await self._prober.probe_json(form)
-        is_needed = form == "json_schema" and self._settings.prompt.answer == "schema"
+    async def _probe_schema(self) -> None:
+        support, is_needed = await self._prober.probe_schema(), self._settings.prompt.answer == "schema"
         if "response_format" in self._llm.omit and is_needed and support == "yes":
             message = _("kept, but llm.omit holds response_format: it is not sent")
-            self._judge(form, support, message, _("set llm.omit without it"), state="warning")
+            self._judge("json_schema", support, message, _("set llm.omit without it"), state="warning")
         else:
-            self._report_json(form, support, is_needed=is_needed)
+            self._report_form("json_schema", support, is_needed=is_needed)
 
     async def _probe_grammar(self) -> None:
         """Try the field that is set; else, at an unknown server, all that may take a grammar."""
@@ -595,7 +580,7 @@ class EndpointCheck:
                 return
             if support == "yes":
                 break
-        self._report_json("grammar", support, is_needed=is_needed, step=_('set llm.constrain = "none"'))
+        self._report_form("grammar", support, is_needed=is_needed, step=_('set llm.constrain = "none"'))
 
     async def _probe_rows(self) -> None:
         """Ask about made-up users, more and more, until rows get lost."""
@@ -640,7 +625,7 @@ class EndpointCheck:
         step = "; ".join(filter(None, (cause, step.format(kept=kept))))  # the cause may have braces
         self._judge("rows", str(kept), message.format(**numbers), step, state="warning")
 
-    def _report_json(
+    def _report_form(
         self, name: str, support: "providers.Support", *, is_needed: bool, step: str = ""
     ) -> None:
         messages: dict[providers.Support, str] = {
@@ -662,29 +647,20 @@ class EndpointCheck:
         self._on_finding(Finding("endpoint", name, state, message, next_step))
 
     def _after_refusal(self, error: EndpointError) -> str:
-        """Return the next step after a refused request; "" where the error has it."""
+        """Return what is known beside the next step that the error of a refused request names; "" for nothing."""
         llm, models = self._llm, self._facts.models
         if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            others = load_preset(llm.preset).other_base_urls
-            step = _("check the key in {variable}")
-            if not self._endpoint.api_key:
-                step = _("put your key into {variable}, or name another variable in llm.api_key_env")
-            elif others:
+            if self._endpoint.api_key and (others := load_preset(llm.preset).other_base_urls):
                 step = _(
                     "check the key in {variable}; one of another region belongs to llm.base_url = {addresses}"
                 )
-            return step.format(variable=llm.api_key_env, addresses=", ".join(others))
-        if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+                return step.format(variable=llm.api_key_env, addresses=", ".join(others))
+        elif error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
             if models and llm.model not in {listed.name for listed in models}:
                 return _name_step(llm.model, models)
             if not urlsplit(llm.base_url).path.strip("/"):
                 address = public_url(llm.base_url).rstrip("/")
                 return _("try llm.base_url = {address}/v1").format(address=address)
-            return _(
-                "llm.base_url is what stands before /chat/completions; llm.model is spelled as the endpoint does"
-            )
-        if error.status and isinstance(error, RejectedRequestError) and llm.tier == STANDARD_TIER:
-            return _("leave out what it does not take: llm.omit, llm.extra_body")
         return ""
 
 

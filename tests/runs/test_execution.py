@@ -114,7 +114,8 @@ def test_a_changed_reading_is_refused_with_a_new_run_as_the_way(place: Place) ->
     run(place, TWO_A_BATCH | {"run": {"limit": 2}})
     changed = {"input": {"timezone": "Asia/Shanghai"}}
     with pytest.raises(
-        RunDirectoryError, match=r"timezone.*2 users were read before: begin a new run with another --out"
+        RunDirectoryError,
+        match=r"2 users were read under earlier settings.*timezone.*begin a new run with another --out; or",
     ):
         resume(place, changed)
     place.watcher.notes.clear()

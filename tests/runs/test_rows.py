@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
@@ -273,7 +274,7 @@ def test_whatever_a_model_says_no_row_is_lost_and_live_ledger_and_reparse_count_
             except StoppedError:  # after ten bad replies in a row
                 stopped = True
             counted = count_all(desk.ledger)
-            assert desk.tracker.counts == counted
+            assert desk.tracker.counts == replace(counted, answers={}), "which the ledger alone counts"
             assert not counted.pending or stopped
             for log in logs:
                 if desk.states()[log.user_id].split() in (["done"], ["done", "done"]):

@@ -18,7 +18,7 @@ from eventabs.runs.engine import open_call
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.schedule_and_settlement import Call, Session
 from eventabs.shared_records import Batch, Part, Reply
-from eventabs.store.ledger_queries import failed_users, made_of
+from eventabs.store.ledger_queries import count_all, failed_users, made_of
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
 
@@ -68,7 +68,7 @@ async def test_answers_are_counted_by_the_users_in_the_batch_and_by_place(tmp_pa
         settler = desk.session()
         while batch := desk.scheduler.next():
             await replied(desk, settler, batch=batch)
-        counted = desk.tracker.counts
+        counted = count_all(desk.ledger)
         found = [(row["name"], row["asked"], row["usable"]) for row in by_batch_users(counted)]
         assert found == [("1", 1, 1), ("2-3", 2, 1), ("4-7", 6, 4)]
         assert sum(row["asked"] for row in by_position(counted)) == 6, "a place among two says nothing"

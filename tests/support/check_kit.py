@@ -12,14 +12,13 @@ READY = "ready"
 class Model:
     """The defaults are a model that can everything. Call it for the behavior.
 
-    `refuses`: parameters that it answers with a 400. `schema`, `json`: how it takes the two kinds of response_format:
+    `refuses`: parameters that it answers with a 400. `schema`: how it takes a response_format:
     "kept", "ignored" or "refused". `grammar`: the field in which it takes a grammar; `limit`: the parameter that it heeds, "" for none.
     `keeps`: how many rows of a prompt come back in its answer.
     """
 
     refuses: tuple[str, ...] = ()
     schema: str = "kept"
-    json: str = "kept"
     grammar: str = "grammar"
     limit: str = "max_tokens"
     streams: bool = True
@@ -40,7 +39,7 @@ class Model:
             if name in body:
                 await status(400, {"error": {"message": f"{name} is unknown", "param": name}})(exchange)
                 return
-        if {"json_schema": self.schema, "json_object": self.json}.get(kind) == "refused":
+        if kind == "json_schema" and self.schema == "refused":
             await status(400, {"error": {"message": f"response_format {kind} is unavailable"}})(exchange)
             return
         text, finish = self._cut(self._text(exchange, kind), body)
@@ -62,8 +61,6 @@ class Model:
         if kind == "json_schema" and self.schema == "kept":
             schema = body["response_format"]["json_schema"]["schema"]
             return json.dumps(dict.fromkeys(schema["required"], True))
-        if kind == "json_object" and self.json == "kept":
-            return '{"ready": true}'
         if "Count from" in exchange.received.user_message:
             return " ".join(map(str, range(1, 201)))
         return self.says

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from eventabs.ingest import FileMapping
 from eventabs.interface_language import activate
-from eventabs.runs.estimate import Estimate, Use
+from eventabs.runs.estimate_and_columns import Estimate, Use
 from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import InputRead
 from eventabs.shared_records import InputWarning
@@ -90,6 +90,14 @@ def test_users_left_out_by_a_limit_are_counted() -> None:
     (line,) = [line for line in _printed(replace(ESTIMATE, users=5)) if "--limit" in line]
     assert "486" in line
     assert "dense" not in "\n".join(_printed(replace(ESTIMATE, dense=None)))
+
+
+def test_figures_of_a_sample_say_so() -> None:
+    lines = "\n".join(_squeezed(replace(ESTIMATE, sampled=5_000)))
+    assert "input tokens; about, scaled up from 5,000 users evenly spread" in lines
+    assert "long lines, about 1,404,441" in lines
+    assert json.loads(estimate_json(replace(ESTIMATE, sampled=5_000)))["sampled"] == 5_000
+    assert "about, " not in "\n".join(_printed(ESTIMATE))
 
 
 def test_an_empty_input_is_shown_without_a_plan() -> None:

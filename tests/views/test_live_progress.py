@@ -227,6 +227,7 @@ def test_every_fact_is_one_object_with_its_name_and_time() -> None:
     assert first.items() >= asdict(start).items()
     assert (second["event"], second["unusable"]) == ("batch_done", {"cut": 1})
     assert (third["event"], third["done"]) == ("progress", 1)
+    assert "answers" not in third, "which the ledger alone counts"
 
 
 def test_thousands_of_counts_a_second_become_a_few_lines_and_the_last_is_among_them() -> None:

@@ -244,6 +244,21 @@ class UserGroup:
         days = "SELECT day - DATE '0001-01-01' + 1, starts_year FROM day_kinds ORDER BY kind"
         self.days = list(map(DayKind._make, self._fetched(days)))
 
+    def thin_out(self, kept: set[int]) -> None:
+        """Leave the behaviors of some users, by number; the others are as if they had none."""
+        if len(kept) == len(self.users):
+            return
+        runs = [list(run) for is_kept, run in groupby(range(len(self.users)), kept.__contains__) if is_kept]
+        ends = ((self.users[run[0]].first_row, self.users[run[-1]].last_row) for run in runs)
+        self._rows = f"({' OR '.join(f'rowid BETWEEN {first} AND {last}' for first, last in ends)})"
+        users, nothing = enumerate(self.users), ActivityName("", "", "")
+        self.users = [user if number in kept else user._replace(behaviors=0) for number, user in users]
+        self.names = [
+            name if name.only_user is None or name.only_user in kept else nothing for name in self.names
+        ]
+        left = "DELETE FROM group_rows WHERE user_number NOT IN (SELECT unnest(?::BIGINT[]))"
+        self._cursor.execute(left, [list(kept)])
+
     def logs(self, numbers: Collection[int]) -> Iterator[UserLog]:
         """Yield the logs of some users, in order."""
         wanted = [self.users[number] for number in sorted(numbers)]

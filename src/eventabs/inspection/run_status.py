@@ -128,7 +128,8 @@ def _progress(ledger: Ledger, facts: Mapping[str, Any], price: Price, now: float
     if now is not None:
         since = max(0.0, now - stored["at"]) if facts.get("status") == "running" else 0.0
         eta = None if kept.eta_seconds is None else max(0.0, kept.eta_seconds - since)
-        return replace(kept, seconds=kept.seconds + since, eta_seconds=eta)
+        answers = store.stored_answers(ledger)  # which the run itself does not count
+        return replace(kept, answers=answers, seconds=kept.seconds + since, eta_seconds=eta)
     counts = store.count_all(ledger)  # a killed process may have kept less
     return Progress(
         **{field.name: getattr(counts, field.name) for field in fields(Counts)},

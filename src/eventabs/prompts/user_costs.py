@@ -202,15 +202,13 @@ class UserGroup(Protocol):
 
 
 def measure_group(
-    group: UserGroup, prompts: Sequence[tuple[PromptBuilder, BatchLimits]]
-) -> Iterator[Iterator[tuple[Part, PartSize]]]:
-    """Yield for each of `prompts` the parts of all users, to be taken before the next. Builders differ in their level only."""
-    by_log = users_counted_by_log(group, prompts[0][0].strip)
-    for builder, limits in prompts:
-        whole = _parts_by_sums(group, builder, limits, by_log)
-        logs = group.logs([number for number, parts in enumerate(whole) if parts is None])
-        counted = (measure_parts(log, builder, limits) for log in logs)
-        yield chain.from_iterable(next(counted) if parts is None else parts for parts in whole)
+    group: UserGroup, builder: PromptBuilder, limits: BatchLimits
+) -> Iterator[tuple[Part, PartSize]]:
+    """Yield the parts of all users."""
+    whole = _parts_by_sums(group, builder, limits, users_counted_by_log(group, builder.strip))
+    logs = group.logs([number for number, parts in enumerate(whole) if parts is None])
+    counted = (measure_parts(log, builder, limits) for log in logs)
+    return chain.from_iterable(next(counted) if parts is None else parts for parts in whole)
 
 
 def measure_logs(

@@ -44,9 +44,7 @@ _SETTINGS: Final = b"\x04"  # the type of the frame that a server begins with
 _ANSWER_SECONDS: Final = 3.0  # until whoever listens at the address has shown that it may be Ray
 _REFUSALS: Final = "2"  # tries of Ray's, a second apart
 _HEAD_LOST_SECONDS: Final = "86400"  # after which Ray would end this process in its own way
-_CONNECT_SECONDS: Final = (
-    120.0  # a cluster of this machine alone takes some seconds to start, a busy machine more
-)
+_CONNECT_SECONDS: Final = 120.0  # to start a cluster of this machine alone takes some, where it is busy more
 _LOOK_SECONDS: Final = 1.0  # between looks at which machines there are
 _BEAT_SECONDS: Final = 0.5  # between questions how far answers are
 _SILENT_SECONDS: Final = 20.0  # after which an actor is lost that does not say how far answers are

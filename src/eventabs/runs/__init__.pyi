@@ -12,15 +12,15 @@ from .built_from_settings import (
     template_text as template_text,
     unset_key as unset_key,
 )
-from .columns_by_model import AskedColumns as AskedColumns, ask_columns as ask_columns
-from .estimate import (
+from .estimate_and_columns import (
+    AskedColumns as AskedColumns,
     Estimate as Estimate,
     ExtensionEstimate as ExtensionEstimate,
+    ask_columns as ask_columns,
     describe_input as describe_input,
     estimate_extension as estimate_extension,
     estimate_run as estimate_run,
     first_request as first_request,
-    repriced_above as repriced_above,
 )
 from .extension import begin_extension as begin_extension
 from .intake import STDIN as STDIN, InputDescription as InputDescription, drawn as drawn

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from itertools import islice
 from math import inf
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, BinaryIO, Literal, TypeVar, get_args
 
 from eventabs import providers, store  # providers load the HTTP stack when first looked up
 from eventabs.errors_and_exit_codes import (
@@ -113,9 +113,7 @@ class ReplyReader:
                 while chunk := list(islice(file, _LINES_A_COMMIT)):
                     read = [lines.read(line) for line in chunk if not line.isspace()]
                     found["unreadable"] += read.count(None)
-                    for kind, call_id, result in await self._session.writer.write(
-                        self._stored, list(filter(None, read))
-                    ):
+                    for kind, call_id, result in await self._session.writer.write(self._stored, read):
                         found[kind] += 1
                         if kind == "replies" and isinstance(result, Reply):
                             tracker.count_reply(result.usage, result.seconds, len(result.text), result.tier)
@@ -125,28 +123,25 @@ class ReplyReader:
             message = _("{path} cannot be read ({error}); name a file of replies")
             raise InputError(message.format(path=path, error=error.strerror or error)) from None
         self._replies += found["replies"]
-        self._session.run.observer.noted(
-            RepliesRead(str(path), {kind: found[kind] for kind in get_args(Kind) if found[kind]})
-        )
+        told = {kind: found[kind] for kind in get_args(Kind) if found[kind]}
+        self._session.run.observer.noted(RepliesRead(str(path), told))
         return found
 
     def _stored(
-        self, ledger: Ledger, lines: Sequence["providers.ReplyLine"]
+        self, ledger: Ledger, lines: Sequence["providers.ReplyLine | None"]
     ) -> list[tuple[Kind, int, Result]]:
         """Store the replies among some lines; return what each is, its call (0: none of this run) and what came back."""
         told = list[tuple[Kind, int, Result]]()
-        for custom_id, result in lines:
+        for custom_id, result in filter(None, lines):
             run, _hyphen, number = custom_id.rpartition("-")
             is_number = number.isascii() and number.isdigit() and len(number) < len(run)
             call_id = int(number) if is_number and run == self._session.run.facts["run_id"] else 0
-            kind = _kind(ledger, call_id, result)
+            kind, came = _kind(ledger, call_id, result), result
             if kind == "replies" and isinstance(result, Reply):
                 ((input_tokens,),) = ledger.rows("SELECT input_tokens FROM calls WHERE id = ?", call_id)
-                reply = self._session.counted(result, input_tokens)
-                ledger.store_reply(call_id, reply)
-                told.append((kind, call_id, reply))
-            else:
-                told.append((kind, call_id, result))
+                came = self._session.counted(result, input_tokens)
+                ledger.store_reply(call_id, came)
+            told.append((kind, call_id, came))
         return told
 
     async def settle(self) -> None:
@@ -159,12 +154,8 @@ class ReplyReader:
         errors, self._errors = self._errors, {}
         refused = [error for error in errors.values() if isinstance(error, RejectedRequestError)]
         if refused and len(refused) == len(errors) and not self._replies:
-
-            def fail_all(ledger: Ledger) -> None:
-                for call_id, error in errors.items():
-                    ledger.fail_call(call_id, str(error), [])
-
-            await write(fail_all)
+            for call_id, error in errors.items():
+                await write(Ledger.fail_call, call_id, str(error), [])
             raise refused[0]  # of all requests alike: smaller ones would be refused too
         for call_id, error in errors.items():
             if await write(store.call_status, call_id) == "sent":
@@ -204,7 +195,7 @@ _SECOND_LOOK = 5.0  # seconds after which a listing that lags has what was creat
 
 
 class JobRunner:
-    """Submits what the scheduler has as jobs, waits for them, and settles what they bring.
+    """Submits what the scheduler has as jobs, waits for them, and settles what they bring. Which are out, the ledger knows.
 
     The session's `closing` ends all waiting. Once a job took too long and was cancelled, `asks_rest_live` is set.
     """
@@ -218,7 +209,6 @@ class JobRunner:
         self._reader, self._settings = ReplyReader(session), session.run.settings.batch
         self._profile = batch_profile(session.run.settings)
         self._queue_tokens = self._settings.max_enqueued_tokens  # of all prompts that wait, 0: not known
-        self._open: dict[int, Job] = {}
         self._looks_in_vain = Counter[int]()  # at jobs that have ended, and their files are not there
         self._is_filling = False
         self._refusals = 0  # of jobs in a row that the queue had no room for
@@ -229,54 +219,53 @@ class JobRunner:
         Raises StopRequested when `closing` is set: the jobs go on at the service. Raises StoppedError where the service refuses
         the requests, or is away too long.
         """
-        for job in await self._take_up():
-            await self._submit(job, in_doubt=True)
+        for job in await self._out():
+            if job.batch_id is None:
+                await self._submit(job)
         self._session.scheduler.plan_again()
         self._is_filling = True
         await self._until_closed()
 
     async def cancel(self) -> None:
         """Cancel all open jobs, and keep what they had done. One that the service does not know is closed."""
-        for job in await self._take_up():
-            # which an earlier process may have created
-            remote = await self._tried(partial(self._find, job)) if job.file_id else None
-            if remote is None:
-                await self._close(job)
+        for job in await self._out():
+            found = await self._tried(partial(self._find, job)) if job.file_id and not job.batch_id else None
+            if found:
+                values = {"state": "submitted", "batch_id": found.id, "status": found.status}
+                await self._ask_to_cancel(await self._change(job, **values))
             else:
-                await self._change(job, state="submitted", batch_id=remote.id, status=remote.status)
-        for job in list(self._open.values()):
-            await self._ask_to_cancel(job)
+                await (self._ask_to_cancel(job) if job.batch_id else self._close(job))
         await self._until_closed()
 
-    async def _take_up(self) -> list[Job]:
-        """Take up the jobs that an earlier process left open; return those of which it is not known how far they came."""
-        self._open |= {job.id: job for job in await self._write(store.stored_jobs) if job.is_out}
-        self._show()
-        return [job for job in self._open.values() if job.batch_id is None]
+    async def _out(self) -> list[Job]:
+        """Return the jobs that are out, and show how far the run is, here and in `eventabs status`."""
+        out = [job for job in await self._write(store.stored_jobs) if job.is_out]
+        tracker = self._session.tracker
+        tracker.in_flight = sum(job.requests for job in out)
+        progress = tracker.progress(waiting=self._session.scheduler.batches, workers=1)
+        self._observer.progressed(progress)
+        self._session.remember({"progress": snapshot(progress, self._session.wall_clock())})
+        return out
 
     async def _until_closed(self) -> None:
         """Fill the queue and look at the jobs until none is open; less often while nothing changes."""
         usual = wait = self._settings.poll_seconds
-        while True:
-            await self._fill()
-            if not self._open:
-                return
-            before = dict(self._open)
-            for job in before.values():
+        while before := await self._filled():
+            for job in before:
                 await self._look(job)
-            wait = usual if before != self._open else min(wait * _SLOWER, usual * _SLOWEST)
-            self._show()
-            if self._open:
+            after = await self._out()
+            wait = usual if before != after else min(wait * _SLOWER, usual * _SLOWEST)
+            if after:
                 await self._pause(wait)
 
-    async def _fill(self) -> None:
-        """Open and submit jobs as long as something is planned in this wave and the queue has room."""
+    async def _filled(self) -> list[Job]:
+        """Open and submit jobs as long as something is planned in this wave and the queue has room; return all that are out."""
         while True:
-            planned = self._session.scheduler.planned
+            planned, out = self._session.scheduler.planned, await self._out()
             self._is_filling = self._is_filling and planned > 0  # what comes back later is the next wave's
-            waiting = sum(job.input_tokens for job in self._open.values())
+            waiting = sum(job.input_tokens for job in out)
             if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
-                return
+                return out
             job = await self._write(
                 open_job,
                 self._session,
@@ -287,16 +276,13 @@ class JobRunner:
                 tokens=self._queue_tokens - waiting if self._queue_tokens else inf,
             )
             self._session.stop.check()
-            if job is None:
-                return
-            self._open[job.id] = job
-            self._show()
-            if not await self._submit(job) and self._open:
-                return
+            if job is None or (not await self._submit(job) and out):
+                return out
 
-    async def _submit(self, job: Job, *, in_doubt: bool = False) -> bool:
+    async def _submit(self, job: Job) -> bool:
         """Upload a job's requests and create it, unless that was done before. False: the queue is full."""
-        if job.file_id is None:
+        in_doubt = job.file_id is not None  # before that was written down, nobody can have created it
+        if not in_doubt:
             path = self._session.run.directory.requests
             name = f"eventabs-{self._session.run.facts['run_id']}-{job.id}.jsonl"
             await self._write(write_lines, self._session, job.id)
@@ -356,8 +342,21 @@ class JobRunner:
 
     async def _collect(self, job: Job, remote: "providers.RemoteJob") -> None:
         """Read both files of a job that has ended, whatever its state; then nothing is awaited from it any more."""
+        path = self._session.run.directory.path / "replies.tmp"
         for file_id in filter(None, (remote.output_file_id, remote.error_file_id)):
-            await self._take(file_id)
+            path.unlink(missing_ok=True)
+            try:
+                with store.open_to_append(path) as file:
+
+                    def begin(file: BinaryIO = file, file_id: str = file_id) -> Awaitable[None]:
+                        file.truncate(0)
+                        return self._service.download(file_id, file.write)
+
+                    await self._tried(begin)
+            except OSError as error:
+                raise store.storage_error(path, error) from error
+            await self._reader.take(path, self._lines)
+            path.unlink()
         said = "; ".join(text for _code, text in remote.errors)
         try:
             await self._reader.settle()
@@ -377,30 +376,10 @@ class JobRunner:
                 message.format(host=self._service.host, job=remote.id, said=said or _("no reason given"))
             )
 
-    async def _take(self, file_id: str) -> None:
-        path = self._session.run.directory.path / "replies.tmp"
-        path.unlink(missing_ok=True)
-        with store.open_to_append(path) as file:
-
-            def write(chunk: bytes) -> None:
-                try:
-                    file.write(chunk)
-                except OSError as error:
-                    raise store.storage_error(path, error) from error
-
-            def begin() -> Awaitable[None]:
-                file.truncate(0)
-                return self._service.download(file_id, write)
-
-            await self._tried(begin)
-        await self._reader.take(path, self._lines)
-        path.unlink()
-
     async def _close(self, job: Job, error: str = "") -> int:
         """Await nothing from a job any more; give what it has no answers for back to the scheduler. Return how many requests those are."""
         ended_at, said = self._session.wall_clock(), error or None
         missing = await self._write(store.close_job, job.id, ended_at=ended_at, error=said)
-        del self._open[job.id]
         for batch in missing:
             self._session.scheduler.put_back(batch.parts)
         waiting = self._session.scheduler.batches
@@ -420,7 +399,7 @@ class JobRunner:
             raise StoppedError(message.format(said=said))
         wait = max(self._settings.poll_seconds, _backoff(self._refusals))
         self._observer.noted(JobTrouble(said, wait))
-        if not self._open:
+        if not await self._out():
             await self._pause(wait)
 
     async def _ask_to_cancel(self, job: Job) -> None:
@@ -435,16 +414,7 @@ class JobRunner:
 
     async def _change(self, job: Job, **values: Any) -> Job:  # noqa: ANN401  columns of jobs
         await self._write(store.change_job, job.id, **values)
-        self._open[job.id] = job = job._replace(**values)
-        return job
-
-    def _show(self) -> None:
-        """Show how far the run is, here and in `eventabs status`."""
-        tracker = self._session.tracker
-        tracker.in_flight = sum(job.requests for job in self._open.values())
-        progress = tracker.progress(waiting=self._session.scheduler.batches, workers=1)
-        self._observer.progressed(progress)
-        self._session.remember({"progress": snapshot(progress, self._session.wall_clock())})
+        return job._replace(**values)
 
     async def _tried(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask something that may be asked again, until the service has been away for `longest_wait`."""

@@ -10,7 +10,6 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from heapq import merge
 from itertools import chain, groupby, islice
@@ -166,8 +165,8 @@ def compared(
 class Survey:
     """What a new export is beside a run: first in short, then change by change.
 
-    `touched`: the users that it says something new about. `too_late`: new behaviors that may lie too far back. `window`: its
-    time, with the days that it holds as a whole.
+    `touched`: the users that it says something new about. `too_late`: new behaviors that may lie too far back; `missing`: known
+    ones that are gone or have changed. `window`: its time, with the days that it holds as a whole.
     """
 
     def __init__(
@@ -183,7 +182,7 @@ class Survey:
         `days`: those that the export holds as a whole, where an earlier survey, before some of it was taken in, has found them.
         """
         self.touched = set[str]()
-        self.too_late = 0
+        self.too_late = self.missing = 0
         self.window = Window(0, -1)
         self._export, self._ledger, self._lateness, self._stop = export, ledger, lateness, stop
         self._known, self._missing = Counter[int](), Counter[int]()  # behaviors by day
@@ -211,11 +210,7 @@ class Survey:
                     break
             days = self._whole_days()
         self.window = self.window._replace(days=frozenset(days))
-
-    @property
-    def missing(self) -> int:
-        """How many known behaviors are gone or have changed."""
-        return sum(number for day, number in self._missing.items() if day in self.window.days)
+        self.missing = sum(number for day, number in self._missing.items() if day in self.window.days)
 
     def changes(self) -> Iterator[UserChange]:
         """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
@@ -554,15 +549,12 @@ def take_in_export(run: RunContext, stop: Stop) -> list[Note]:
     """
     try:
         with opened_input(run, run.facts["extension"]["paths"], stop) as export:
-            notes = _taken_in(run, export, stop)
+            return _taken_in(run, export, stop)
     except UsageError:
         extension = run.facts["extension"]
         if extension["state"] == COMPARING:
             run.remember(extension=extension["before"], status=extension["status"])
         raise
-    with suppress(OSError):
-        run.directory.work.rmdir()
-    return notes
 
 
 def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
@@ -575,8 +567,8 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     refuse_unreadable(export, max_rejects=run.settings.input.max_rejects, directory=run.directory)
     found = Survey(export, run.ledger, lateness, stop, asked.get("days"))
     counts = _listed(run, found)
-    if (counts.changed_behaviors or counts.gone_behaviors) and not asked["accepted"]:
-        changed, gone = counts.changed_behaviors, counts.gone_behaviors
+    changed, gone = counts["changed_behaviors"], counts["gone_behaviors"]
+    if (changed or gone) and not asked["accepted"]:
         message = _(
             "{changed} and {gone} since this run read them (listed in {path}); check the export, or let it hold with"
             " --accept-changes"
@@ -590,13 +582,13 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
         raise RunDirectoryError(message.format(**facts, path=run.directory.changes))
     described = describe_export(export, run.settings, prompt_language_in(run.facts))
     if asked["state"] == COMPARING and not found.touched and not found.missing:
-        counts = ExtensionCounts()
+        counts.clear()
         run.remember(extension=asked["before"])
         run.facts[NOTHING_NEW] = True
     else:
         if asked["state"] == COMPARING:
             _begin(run, export, found)
-        counts = _planned(run, export, found.changes(), counts.too_late_behaviors, stop)
+        counts = _planned(run, export, found, counts["too_late_behaviors"], stop)
         counted, before = store.count_all(run.ledger), run.facts["input"]
         paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))
         run.remember(
@@ -605,16 +597,16 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
             input_stamps=stamps_of(asked["paths"], export),
         )
     listed = str(run.directory.changes)
-    told = Extended(**asdict(counts), lateness=run.settings.extend.lateness, listed=listed)
+    told = Extended(**counts, lateness=run.settings.extend.lateness, listed=listed)
     return [described.read, *described.notes(), told]
 
 
-def _listed(run: RunContext, found: Survey) -> ExtensionCounts:
+def _listed(run: RunContext, found: Survey) -> Counter[str]:
     """Write changes.jsonl: the behaviors that have changed, are gone or come too late, each with `change`. Return how many."""
+    counts = Counter[str]()
     if not found.missing and not found.too_late:
         run.directory.changes.unlink(missing_ok=True)
-        return ExtensionCounts()
-    counts = Counter[str]()
+        return counts
 
     def lines() -> Iterator[bytes]:
         for change in found.changes():
@@ -636,7 +628,7 @@ def _listed(run: RunContext, found: Survey) -> ExtensionCounts:
                 yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
     store.replace_file(run.directory.changes, lines())
-    return ExtensionCounts(**counts)
+    return counts
 
 
 def _begin(run: RunContext, export: Export, found: Survey) -> None:
@@ -668,15 +660,13 @@ def _begin(run: RunContext, export: Export, found: Survey) -> None:
     store.write_rejects(run.directory, export.rejects())
 
 
-def _planned(
-    run: RunContext, export: Export, changes: Iterator[UserChange], too_late: int, stop: Stop
-) -> ExtensionCounts:
+def _planned(run: RunContext, export: Export, found: Survey, too_late: int, stop: Stop) -> Counter[str]:
     """Plan all that an export changes, and write it down."""
     builder = run.builder()
     planner = Planner(run.ledger, run.settings, builder, batch_limits(run.settings, builder))
     files = [run.facts["files"].index(file) for file in export.files]
     extension = run.facts["extension"]
-    counts = Counter[str](extension["counts"])
+    counts, changes = Counter[str](extension["counts"]), found.changes()
     while chunk := list(islice(changes, USERS_A_COMMIT)):
         stop.check()
         with run.ledger.transaction():
@@ -690,4 +680,4 @@ def _planned(
             extension = extension | {"counts": dict(counts)}
             run.ledger.set_meta({"extension": extension})
         run.facts["extension"] = extension
-    return ExtensionCounts(**counts)
+    return counts

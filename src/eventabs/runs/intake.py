@@ -131,26 +131,17 @@ def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Not
     ((users,),) = run.ledger.rows("SELECT count(*) FROM users")
     if not users:
         return ()
-    facts = {"count": f"{users:,}", "changes": changed}
-    if not accepted:
-        message = ngettext(
-            "settings have changed since this run began ({changes}), some of them by which the input is read, and {count} user"
-            " was read before: begin a new run with another --out, to read all alike; or undo that; or take it with"
-            " --accept-changes, which leaves the reading of that user as it is",
-            "settings have changed since this run began ({changes}), some of them by which the input is read, and {count} users"
-            " were read before: begin a new run with another --out, to read all alike; or undo that; or take it with"
-            " --accept-changes, which leaves the reading of these users as it is",
-            users,
-        )
-        raise RunDirectoryError(message.format(**facts))
     message = ngettext(
         "{count} user was read under earlier settings and stays so ({changes}); to read all alike, begin a new run with"
         " another --out",
         "{count} users were read under earlier settings and stay so ({changes}); to read all alike, begin a new run with"
         " another --out",
         users,
-    )
-    return (InputWarning("earlier_reading", message.format(**facts)),)
+    ).format(count=f"{users:,}", changes=changed)
+    if not accepted:
+        refusal = _("{message}; or undo that, or take it with --accept-changes")
+        raise RunDirectoryError(refusal.format(message=message))
+    return (InputWarning("earlier_reading", message),)
 
 
 STDIN = "-"
@@ -260,8 +251,6 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         users = measure_logs(export.groups(), builder, limits)
         log_users(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
-    with suppress(OSError):
-        run.directory.work.rmdir()
     return [described.read, *described.notes()]
 
 
@@ -353,6 +342,8 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
     try:
         with open_input(run.settings, paths, run.directory.work, stop, run.observer.noted) as export:
             yield export
+        with suppress(OSError):
+            run.directory.work.rmdir()
     except DiskFullError as error:  # of scratch files, which lie in the run directory
         raise disk_full(run.directory.path, resumable=True) from error
 

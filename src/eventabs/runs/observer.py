@@ -304,9 +304,7 @@ class Summary(Counts):
     standing_events: int = 0
     extension: dict[str, int] | None = None  # what the last extension took in, took and changed
     cause: str = ""  # why the run was stopped
-    bad_answer: str = (
-        ""  # how the latest answer begins, where the run was stopped and nothing of it could be used
-    )
+    bad_answer: str = ""  # how the latest answer begins, where it stopped and nothing of that could be used
     failures: dict[str, int] = field(default_factory=dict)
     asked_again: dict[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
     currency: str = "USD"

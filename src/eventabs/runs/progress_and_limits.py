@@ -23,8 +23,7 @@ from eventabs.interface_language import gettext as _
 from eventabs.prompts import BatchLimits
 from eventabs.providers import Price
 from eventabs.runs.observer import Progress
-from eventabs.shared_records import STANDARD_TIER, TIER_COUNTS, AnswerCells, Batch, Counts, Usage
-from eventabs.store import summed
+from eventabs.shared_records import STANDARD_TIER, TIER_COUNTS, Batch, Counts, Usage
 
 _NUMBERS = [field.name for field in fields(Counts) if field.name not in {"retry_causes", "tiers", "answers"}]
 _RECENT_CALLS = 50  # the remaining time follows the latest calls
@@ -79,8 +78,6 @@ class ProgressTracker:
         self._causes = dict(counts.retry_causes)
         self._tiers = {tier: dict(use) for tier, use in counts.by_tier.items()}
         self._numbers = {name: getattr(counts, name) for name in _NUMBERS}
-        # of which the sum counts, made when it is asked for
-        self._answers: tuple[AnswerCells, ...] = (counts.answers,)
         self.opened = 0  # calls that are written down, or about to be, and not sent yet
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done
@@ -91,20 +88,13 @@ class ProgressTracker:
 
     @property
     def counts(self) -> Counts:
-        """What the run has and has used so far."""
+        """What the run has and has used so far; what answers held by their place, the ledger alone counts."""
         return Counts(**self._facts())
 
     def _facts(self) -> dict[str, Any]:
         """Return all counts, as they are now: a checkpoint that is being written keeps what it has."""
-        if len(self._answers) > 1:
-            self._answers = (summed(self._answers),)
         tiers = {tier: dict(use) for tier, use in self._tiers.items()}
-        return {
-            **self._numbers,
-            "answers": self._answers[0],
-            "retry_causes": dict(self._causes),
-            "tiers": tiers,
-        }
+        return {**self._numbers, "retry_causes": dict(self._causes), "tiers": tiers}
 
     @property
     def under_way(self) -> int:
@@ -126,10 +116,8 @@ class ProgressTracker:
         """How long all processes have worked on the run."""
         return self._clock() - self._began
 
-    def add(self, answers: AnswerCells | None = None, /, **numbers: int) -> None:
+    def add(self, **numbers: int) -> None:
         """Add to counts, by their names."""
-        if answers:
-            self._answers += (answers,)
         for name, number in numbers.items():
             self._numbers[name] += number
 

@@ -33,7 +33,6 @@ from eventabs.runs.built_from_settings import RunContext, asked_in, last_taken, 
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
 from eventabs.runs.progress_and_limits import ProgressTracker, SpendingLimit
 from eventabs.shared_records import (
-    AnswerCells,
     AskedUser,
     Batch,
     FailureReason,
@@ -396,7 +395,6 @@ class _Settled(NamedTuple):
     users: Mapping[str, SettledUser]
     counts: Mapping[str, int]
     links: Sequence[PlannedPart]
-    answers: AnswerCells = {}
 
 
 @dataclass(eq=False)
@@ -531,7 +529,7 @@ class Session:
         def settle(ledger: Ledger) -> _Settled:
             store.store_answers(ledger, call.id, answers)
             ledger.settle(call.id, outcomes.values(), changes)
-            return self._settled(ledger, call.batch.parts, changes)._replace(answers=store.cells_of(answers))
+            return self._settled(ledger, call.batch.parts, changes)
 
         written = self.writer.submit(settle, then=self._publish)
         if not call.batch.links:
@@ -676,7 +674,7 @@ class Session:
                 if change.asked:
                     again = again._replace(rows=change.asked[0], size=change.asked[1])
                 self.scheduler.put_back([again])
-        self.tracker.add(settled.answers, **settled.counts)
+        self.tracker.add(**settled.counts)
         for user in settled.users.values():
             if user.state == "done":
                 figures = {"events": len(user.events), "journeys": len(user.journeys)}

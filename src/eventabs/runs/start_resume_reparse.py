@@ -269,8 +269,8 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
 
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
     """Return the summary of a run that has been saved."""
-    tracker = run.tracker()
-    counts, (events, journeys) = tracker.counts, store.count_standing(run.ledger)
+    counts, price = store.count_all(run.ledger), run.settings.llm.price
+    events, journeys = store.count_standing(run.ledger)
     numbers = asdict(replace(counts, events=counts.events + events, journeys=counts.journeys + journeys))
     of_input = {field.name for field in fields(Summary)} - {"users"}
     counted = {name: value for name, value in run.facts.get("input", {}).items() if name in of_input}
@@ -282,13 +282,13 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
         cause=cause,
         bad_answer=store.bad_answer(run.ledger) if status == "stopped" else "",
         provider=run.settings.provider,
-        cost=tracker.cost,
+        cost=price.total(counts),
         seconds=run.earlier_seconds,
         out=str(run.directory.path),
         failures=store.failure_reasons(run.ledger),
         asked_again=store.asked_again(run.ledger),
-        currency=run.settings.llm.price.currency,
-        tier_costs=tracker.tier_costs,
+        currency=price.currency,
+        tier_costs=price.by_tier(counts) if counts.has_other_tiers else {},
         limited_of=store.limited_of(run.facts),
     )
 
@@ -630,17 +630,15 @@ def copy_users(
     with Ledger.watch(source.ledger) as ledger:
         origin = ledger.meta()
         settings = settings_of_today(invocation, origin)
+        facts = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
+        changed = store.changes(origin["binding"], facts["binding"])
+        if others := [each for each in changed if each[0] != "budget.max_users"]:
+            message = _(
+                "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
+                " new run"
+            )
+            raise RunDirectoryError(message.format(changes=store.shown_changes(others)))
         own = {"copied_from": origin["run_id"], "order": order}
-        first = _first_facts(invocation, settings, origin) | own
-        first["input"] = {key: origin["input"][key] for key in ("paths", "fingerprint")} | {
-            "users": len(users),
-            "behaviors": sum(
-                ledger.rows("SELECT behaviors FROM users WHERE user_id = ?", user_id)[0][0]
-                for user_id in users
-            ),
-            "rejected_rows": 0,
-            "duplicates": 0,
-        }
         if not (is_there := RunDirectory(out).ledger.exists()):
             require_usable_provider(settings, invocation.environment)
             if not confirmed:
@@ -648,8 +646,11 @@ def copy_users(
         directory = RunDirectory.find(out) if is_there else RunDirectory.create(out)
         with directory.locked(fresh=not is_there):
             if not is_there:
-                Ledger.create(directory.ledger, first).close()
-                remember_run(first["run_id"], settings)
+                same = {key: origin[key] for key in ("folder", "paths", "files", "prompt_language")}
+                facts |= same | own | {"legend": origin.get("legend") or {}, "input_complete": True}
+                facts |= {"run_id": uuid.uuid4().hex, "created_at": store.timestamp()}
+                Ledger.create(directory.ledger, facts).close()
+                remember_run(facts["run_id"], settings)
             with closing(Ledger.open(directory.ledger)) as made:
                 found = made.meta()
                 if any(found.get(key) != value for key, value in own.items()):
@@ -664,32 +665,15 @@ def copy_users(
                 log_users(made, measured, most_users=0, stop=Stop())
                 parts = made.pending_parts()
                 plan = plan_batches(shuffled(parts, order), limits, settings)
-                if "first_calls" not in found:
-                    found["first_calls"] = len(plan.batches)
-                    made.set_meta({"first_calls": found["first_calls"]})
+                first_calls = found.get("first_calls", len(plan.batches))
+                counted, kept = store.count_all(made), ("paths", "fingerprint")
+                read = {key: origin["input"][key] for key in kept} | {"rejected_rows": 0, "duplicates": 0}
+                read |= {"users": counted.users, "behaviors": counted.behaviors}
+                made.set_meta({"first_calls": first_calls, "input": read})
     return directory, PlannedUse(
         users=len({planned.part.user_id for planned in parts}),
         calls=len(plan.batches),
-        first_calls=found["first_calls"],
+        first_calls=first_calls,
         prompt_tokens=plan.prompt_tokens,
         completion_tokens=sum(plan.output_tokens),
     )
-
-
-def _first_facts(invocation: Invocation, settings: Settings, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the copy's ledger knows from the beginning. Raises RunDirectoryError where settings differ, but for its users a prompt."""
-    own = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
-    changed = store.changes(origin["binding"], own["binding"])
-    if others := [each for each in changed if each[0] != "budget.max_users"]:
-        message = _(
-            "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
-            " new run"
-        )
-        raise RunDirectoryError(message.format(changes=store.shown_changes(others)))
-    return {key: origin[key] for key in ("folder", "paths", "files", "prompt_language")} | {
-        "run_id": uuid.uuid4().hex,
-        "created_at": store.timestamp(),
-        **own,
-        "legend": origin.get("legend") or {},
-        "input_complete": True,
-    }

@@ -93,16 +93,10 @@ def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer])
         ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", *row)
 
 
-def cells_of(answers: Iterable[PlacedAnswer]) -> AnswerCells:
-    """Sum up answers by the class of their batch and by their place in it."""
-    return _summed_up(
-        (each.users, each.third, 1, int(each.reason is None), *each.numbers) for each in answers
-    )
-
-
-def _summed_up(rows: Iterable[Sequence[Any]]) -> AnswerCells:
+def stored_answers(ledger: Ledger) -> AnswerCells:
+    """Sum up all answers by the class of their batch and by their place in it."""
     cells: AnswerCells = {}
-    for users, third, *figures in rows:
+    for users, third, *figures in ledger.rows("SELECT * FROM answers_by_place"):
         band = cells.setdefault(users_band(users), {})
         known = band.get(third, {}).values() or repeat(0)
         band[third] = dict(zip(ANSWER_FIGURES, map(add, figures, known), strict=True))
@@ -127,7 +121,7 @@ def count_all(ledger: Ledger) -> Counts:
         retries=sum(causes.values()),
         retry_causes=causes,
         tiers={tier or STANDARD_TIER: dict(zip(TIER_COUNTS, use, strict=True)) for tier, *use in tiers},
-        answers=_summed_up(ledger.rows("SELECT * FROM answers_by_place")),
+        answers=stored_answers(ledger),
     )
 
 

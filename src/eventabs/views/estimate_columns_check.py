@@ -22,7 +22,7 @@ _LEAST_WIDTH = 80
 _WIDTHS = (26, 12)  # of names and figures, at least
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
-    " case currency dense larger_output concurrency tokens_per_second max_input_tokens max_output_tokens"
+    " case currency dense larger_output sampled concurrency tokens_per_second max_input_tokens max_output_tokens"
     " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
     " schemas columns warnings tier prefix_tokens cost_cached linking_calls"
 )
@@ -128,7 +128,7 @@ def _tables(estimate: Estimate) -> Iterator[Table]:
     yield Table(_("Input"), ("", _("total"), _("a user")), list(_input(estimate)))
     long = estimate.tokens_long
     tokens = (
-        (_("long lines"), long),
+        (_("long lines, about") if estimate.sampled else _("long lines"), long),
         (_("numbered lines"), estimate.tokens_compact),
         (_("all that is sent"), estimate.prompt_tokens),
     )
@@ -197,21 +197,19 @@ def _said(estimate: Estimate) -> Iterator[str]:
             limit=limits[estimate.binds],
         )
     if dense := estimate.dense:
-        yield ngettext(
+        line = ngettext(
             "--compaction dense: {count} batch, {tokens} input tokens",
             "--compaction dense: {count} batches, {tokens} input tokens",
             dense["batches"],
         ).format(tokens=count(dense["prompt_total"]))
+        about = _("{line}; about, scaled up from {users} users evenly spread")
+        yield about.format(line=line, users=count(estimate.sampled)) if estimate.sampled else line
     if larger := estimate.larger_output:
         yield ngettext(
             "--max-output-tokens {limit} instead of {present}: {count} batch instead of {now}",
             "--max-output-tokens {limit} instead of {present}: {count} batches instead of {now}",
             larger["batches"],
-        ).format(
-            limit=larger["limit"],
-            present=estimate.max_output_tokens,
-            now=count(estimate.batches),
-        )
+        ).format(limit=larger["limit"], present=estimate.max_output_tokens, now=count(estimate.batches))
     yield _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
         time=duration(estimate.seconds), calls=estimate.concurrency, speed=f"{estimate.tokens_per_second:g}"
     )
@@ -415,7 +413,6 @@ def _names() -> dict[str, str]:
         "thinking": _("thinking"),
         "output_limit": _("answer limit"),
         "json_schema": "json_schema",
-        "json_object": "json_object",
         "grammar": _("grammar"),
         "prompt": _("prompt"),
         "limits": _("limits"),

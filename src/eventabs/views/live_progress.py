@@ -388,7 +388,9 @@ class JsonObserver(AbstractContextManager["JsonObserver"]):
 
     def _write_held(self) -> None:
         if self._held is not None:
-            self._write("progress", asdict(self._held))
+            facts = asdict(self._held)
+            del facts["answers"]  # which the ledger alone counts
+            self._write("progress", facts)
             self._held = None
             self._last_counts = self._clock()
 

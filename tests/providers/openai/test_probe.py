@@ -132,17 +132,16 @@ async def test_a_model_that_refuses_so_short_an_answer_tells_nothing(openai_serv
 
 
 @pytest.mark.parametrize(("takes", "support"), [("kept", "yes"), ("ignored", "ignored"), ("refused", "no")])
-async def test_both_kinds_of_json_are_kept_ignored_or_refused(
+async def test_a_schema_is_kept_ignored_or_refused(
     openai_server: OpenAIServer, takes: str, support: Support
 ) -> None:
-    asks = prober(openai_server, Model(schema=takes, json=takes))
-    assert await asks.probe_json("json_schema") == support
-    assert await asks.probe_json("json_object") == support
+    asks = prober(openai_server, Model(schema=takes))
+    assert await asks.probe_schema() == support
 
 
 async def test_what_all_of_it_took_is_counted(openai_server: OpenAIServer) -> None:
     asks = prober(openai_server, Model())
     first = (await asks.greet()).usage
     assert asks.spent == first
-    await asks.probe_json("json_object")
+    await asks.probe_schema()
     assert asks.spent.prompt_tokens > first.prompt_tokens

@@ -14,7 +14,7 @@ import nights
 from batch_files import reply_to, write_lines
 from eventabs import RunStoppedError, Stop
 from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
-from eventabs.runs.estimate import estimate_extension
+from eventabs.runs.estimate_and_columns import estimate_extension
 from eventabs.runs.observer import Extended
 from eventabs.runs.start_resume_reparse import Invocation, reopen_run, reparse
 from eventabs.shared_records import Part, lasting_id

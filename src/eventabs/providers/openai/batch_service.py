@@ -4,7 +4,6 @@ https://platform.openai.com/docs/api-reference/batch, and what other services an
 idempotency key: whoever creates a job notes before what it creates, and after a doubt looks for it (`find_job`) instead of creating it again.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
@@ -66,14 +65,8 @@ class RemoteJob:
 class BatchService:
     """The batch service at an endpoint. Its methods raise the subclasses of EndpointError."""
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        profile: BatchProfile,
-        *,
-        wall_clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._channel = Channel(endpoint, wall_clock=wall_clock)
+    def __init__(self, endpoint: Endpoint, profile: BatchProfile) -> None:
+        self._channel = Channel(endpoint)
         self._profile = profile
         self._seconds = endpoint.call_timeout
         self._url = self._channel.address.beside

@@ -123,10 +123,9 @@ class Prober:
                 return second
         return first
 
-    async def probe_json(self, form: Literal["json_schema", "json_object"]) -> Support:
-        """Ask under a json_schema with a key that only the schema names, or under json_object."""
-        response_format, key = (_SCHEMA, _SCHEMA_KEY) if form == "json_schema" else ({"type": form}, "")
-        extra_body = {**self._sampling.extra_body, "response_format": response_format}  # never dropped
+    async def probe_schema(self) -> Support:
+        """Ask under a json_schema with a key that only the schema names."""
+        extra_body = {**self._sampling.extra_body, "response_format": _SCHEMA}  # never dropped
         try:
             reply = await self._send(_JSON_QUESTION, _GREETING_TOKENS, extra_body=extra_body)
         except RejectedRequestError:
@@ -134,7 +133,7 @@ class Prober:
         if reply.finish_reason != "stop":
             return "unknown"
         value = parse_json(reply.text.strip().encode())
-        return "yes" if isinstance(value, dict) and (not key or key in value) else "ignored"
+        return "yes" if isinstance(value, dict) and _SCHEMA_KEY in value else "ignored"
 
     async def probe_grammar(self, field: GrammarField) -> Support:
         """Ask under a grammar, in this field, that allows one odd answer."""

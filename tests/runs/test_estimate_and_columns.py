@@ -11,7 +11,8 @@ from eventabs.errors_and_exit_codes import ConfigError, InputError, UsageError
 from eventabs.ingest.opened_export import open_export
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.user_costs import long_pieces
-from eventabs.runs.estimate import Estimate, _case_batches, _repriced, estimate_run, first_request
+from eventabs.runs import estimate_and_columns
+from eventabs.runs.estimate_and_columns import Estimate, _case_batches, _repriced, estimate_run, first_request
 from eventabs.shared_records import Batch, Part, PartSize, PlannedPart
 from eventabs.store.ledger import unpack_json
 from openai_server import OpenAIServer
@@ -213,6 +214,21 @@ def test_what_dense_would_take_stands_beside_unless_it_is_in_force(place: Place)
     estimate = estimated(place)
     assert estimate.dense == {"batches": dense.batches, "prompt_total": dense.prompt_tokens}
     assert (dense.tokens_compact < estimate.tokens_compact, dense.dense) == (True, None)
+
+
+def test_of_many_users_a_sample_tells_of_long_lines_and_of_dense(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = estimated(place)
+    monkeypatch.setattr(estimate_and_columns, "_SAMPLED_USERS", 12)
+    monkeypatch.setattr(estimate_and_columns, "_SAMPLED_PLACES", 5)
+    sampled = estimated(place)
+    assert (exact.sampled, sampled.sampled) == (None, 15)
+    assert sampled.tokens_long == pytest.approx(exact.tokens_long, rel=0.02)
+    assert exact.dense is not None
+    assert sampled.dense is not None
+    assert sampled.dense["prompt_total"] == pytest.approx(exact.dense["prompt_total"], rel=0.5)
+    assert (sampled.prompt_tokens, sampled.batches) == (exact.prompt_tokens, exact.batches)
 
 
 def test_a_template_of_ones_own_that_does_not_explain_dense_has_no_such_figure(place: Place) -> None:

@@ -1,0 +1,569 @@
+"""Before a run: what it or an extension would take, without a call; and which column plays which role, as a model says it."""
+
+import asyncio
+import heapq
+import re
+import tempfile
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from importlib import resources
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+
+from eventabs import providers  # loads the HTTP stack when it is first looked up
+from eventabs.config import Settings, explained_settings, overlay
+from eventabs.errors_and_exit_codes import ConfigError, EndpointError, InputError, StorageError, UsageError
+from eventabs.ingest import SHOWN_ROWS, Export, input_table, masked_sample
+from eventabs.interface_language import Language, gettext as _, ngettext
+from eventabs.object_stores import is_address
+from eventabs.prompts import (
+    BatchLimits,
+    Bound,
+    PromptBuilder,
+    TokenCounter,
+    expected_tokens,
+    log_of_part,
+    long_tokens,
+    lower_bound,
+    measure_group,
+    sampled,
+)
+from eventabs.providers import kind_of, load_preset
+from eventabs.replies import without_reasoning
+from eventabs.runs.built_from_settings import (
+    LANGUAGE_USERS,
+    TAKING,
+    batch_limits,
+    builder_of,
+    endpoint_of,
+    legend_of,
+    make_builder,
+    open_input,
+    plan_batches,
+    prompt_language_in,
+    prompt_language_of,
+    require_usable_provider,
+    template_text,
+)
+from eventabs.runs.extension import Planner, Survey, refuse_unextendable
+from eventabs.runs.intake import (
+    STDIN,
+    InputDescription,
+    copied,
+    describe_export,
+    input_paths,
+    refuse_unreadable,
+)
+from eventabs.runs.observer import ExtensionCounts
+from eventabs.runs.start_resume_reparse import Invocation, settings_of_today
+from eventabs.setting_choices import Compaction
+from eventabs.shared_records import (
+    BATCH_TIER,
+    STANDARD_TIER,
+    Batch,
+    Copying,
+    InputWarning,
+    PlannedPart,
+    Request,
+)
+from eventabs.stop_request import Stop
+from eventabs.store import Ledger, RunDirectory, host_of, refuse_merged
+
+CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
+_CASE_TOKENS_A_BEHAVIOR = 50
+_CASE_TOKENS_A_USER = 100
+_OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
+_SAMPLED_USERS = 5_000  # by about so many, where there are more, long lines and other levels are judged
+_SAMPLED_PLACES = 32  # in order of the users, evenly spread, where these are taken from
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """What batches take; `seconds`: until the last of them is answered, `cost`: None without prices."""
+
+    batches: int
+    prompt_tokens: int
+    expected_output_tokens: int
+    seconds: float
+    cost: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate(Use):
+    """What `eventabs estimate` shows. Tokens are totals; `cost` counts no token as cached.
+
+    `cost_cached`: the cost where the endpoint has the `prefix_tokens`, with which every prompt begins, in its cache for all calls
+    but the first; None where that changes nothing or is not known. `repriced`: prompts that their length makes dearer.
+    `linking_calls`: how many more calls at most say which journeys of users in several pieces are one, where one suffices for each;
+    nothing else counts them, since how many journeys there will be is not known.
+
+    `users`: those that a run would ask about, fewer than are in the input under --limit; all but `described` is about them.
+    `sampled`: of how many of them `dense` and the tokens of the long form follow; None: of all.
+    """
+
+    users: int
+    behaviors: int
+    tokens_long: int
+    tokens_compact: int
+    lower_bound: int
+    binds: Bound
+    currency: str
+    case_batches: dict[int, int]  # batches by the case's rule, by its budget (8,000 and 40,000)
+    # batches and tokens of all prompts at this level; None: it is in force, or the user's own template does not explain it
+    dense: dict[str, int] | None
+    larger_output: dict[str, int] | None  # a limit that would save calls, and the batches; None if none would
+    concurrency: int
+    tokens_per_second: float
+    max_input_tokens: int
+    max_output_tokens: int
+    unpacked: Use  # the same users without packing: a call for each, and long lines without a legend
+    described: InputDescription
+    tier: str = STANDARD_TIER
+    prefix_tokens: int = 0
+    cost_cached: float | None = None
+    repriced: InputWarning | None = None
+    linking_calls: int = 0
+    sampled: int | None = None
+
+
+OnCopy = Callable[[Copying], object]
+
+
+def _tier(settings: Settings) -> str:
+    """Return the tier that answers a run."""
+    return BATCH_TIER if settings.run.mode == "batch" else settings.llm.tier
+
+
+def estimate_run(
+    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+) -> Estimate:
+    """Plan a run of the input. Raises UsageError for input that cannot be read."""
+    counter, counts, tokens_long = TokenCounter(settings.prompt.tokenizer), list[int](), 0
+    dense_builder, dense_parts, of_sampled = None, list[PlannedPart](), list[int]()
+    with opened_export(settings, paths, on_copy) as export:
+        language, at_level = _prepared(settings, export)
+        builder = at_level(settings.compaction.level)
+        limits, parts = batch_limits(settings, builder), list[PlannedPart]()
+        if settings.compaction.level != "dense":
+            with suppress(ConfigError):  # a template of the user's own need not explain it
+                dense_builder = at_level("dense")
+        users = min(settings.run.limit or export.users, export.users)
+        most, stretch = min(_SAMPLED_USERS, users), -(-users // _SAMPLED_PLACES)
+        for group in export.groups(settings.run.limit):
+            places = enumerate(range(len(counts), len(counts) + len(group.users)))
+            spread = {number for number, place in places if place % stretch * users < stretch * most}
+            counts += [user.behaviors for user in group.users]
+            parts += [PlannedPart(*each) for each in measure_group(group, builder, limits)]
+            if not spread:
+                continue
+            group.thin_out(spread)
+            of_sampled += [group.users[number].behaviors for number in spread]
+            tokens_long += long_tokens(group, counter, language)
+            if dense_builder:
+                measured = measure_group(group, dense_builder, batch_limits(settings, dense_builder))
+                dense_parts += [PlannedPart(*each) for each in measured]
+        described = describe_export(export, settings, language)
+    # what DuckDB held is free now
+    batches, prompt_total, outputs = plan_batches(parts, limits, settings)
+    scale, dense = sum(counts) / max(1, sum(of_sampled)), None
+    tokens_long = round(tokens_long * scale)
+    if dense_builder:
+        plan = plan_batches(dense_parts, batch_limits(settings, dense_builder), settings)
+        dense = {
+            "batches": round(len(plan.batches) * scale),
+            "prompt_total": round(plan.prompt_tokens * scale),
+        }
+    use, sizes = _use(settings, prompt_total, outputs), [planned.size for planned in parts]
+    bound, binds = lower_bound(sizes, limits)
+    alone = sorted((expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True)
+    long_prompts = tokens_long + len(alone) * (builder.instructions_tokens - builder.legend_tokens)
+    price, tier = settings.llm.price, _tier(settings)
+    # an endpoint can have the equal beginning of all prompts but the first in its cache
+    least = load_preset(settings.llm.preset).least_cached_tokens
+    prefix = limits.instructions_tokens
+    cacheable = prefix * max(0, len(batches) - 1) if prefix >= least else 0
+    return Estimate(
+        **asdict(use),
+        users=len(counts),
+        behaviors=sum(counts),
+        tokens_long=tokens_long,
+        tokens_compact=prompt_total - (prefix - builder.legend_tokens) * len(batches),
+        lower_bound=bound,
+        binds=binds,
+        currency=settings.llm.price.currency,
+        case_batches={budget: _case_batches(counts, budget) for budget in CASE_BUDGETS},
+        dense=dense,
+        larger_output=_larger_output(parts, limits, settings, len(batches)),
+        concurrency=settings.run.concurrency,
+        tokens_per_second=settings.llm.tokens_per_second,
+        max_input_tokens=limits.max_input_tokens,
+        max_output_tokens=limits.max_output_tokens,
+        unpacked=_use(settings, long_prompts, alone),
+        described=described,
+        tier=tier,
+        prefix_tokens=prefix,
+        cost_cached=price.cost(prompt_total, use.expected_output_tokens, cacheable, tier)
+        if cacheable and price.cached_input is not None
+        else None,
+        repriced=_repriced(settings, batches, limits),
+        linking_calls=sum(
+            pieces > 1 for pieces in Counter(planned.part.user_id for planned in parts).values()
+        )
+        if kind_of(settings.provider).is_remote
+        else 0,
+        sampled=len(of_sampled) if len(of_sampled) < len(counts) else None,
+    )
+
+
+def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription:
+    """Read the input and say what was understood of it. Raises UsageError for input that cannot be read."""
+    with opened_export(settings, paths) as export:
+        return describe_export(
+            export, settings, prompt_language_of(settings, list(islice(export.user_logs(), LANGUAGE_USERS)))
+        )
+
+
+def first_request(
+    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+) -> Request:
+    """Return the first request of the plan, exactly as it would be sent."""
+    with opened_export(settings, paths, on_copy) as export:
+        builder = _prepared(settings, export)[1](settings.compaction.level)
+        limits, groups = batch_limits(settings, builder), export.groups(settings.run.limit)
+        parts = [PlannedPart(*each) for group in groups for each in measure_group(group, builder, limits)]
+        batches = plan_batches(parts, limits, settings).batches
+        if not batches:
+            message = _("the input holds no behavior that could be read; see: eventabs estimate")
+            raise UsageError(message)
+        wanted = [planned.part for planned in batches[0].parts]
+        users = {part.user_id for part in wanted}
+        found = {log.user_id: log for log in export.user_logs() if log.user_id in users}
+        return builder.request(
+            [log_of_part(found[part.user_id], part) for part in wanted],
+            max_output_tokens=limits.max_output_tokens,
+        )
+
+
+@contextmanager
+def opened_export(
+    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+) -> Iterator[Export]:
+    """Open the input with its scratch files in a folder of their own. Raises UsageError, and StorageError where there is no room."""
+    named = input_paths(paths, settings)
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix="eventabs-")
+    except OSError as error:
+        message = _("no folder for scratch files can be written ({error}); let TMPDIR name one that has room")
+        raise StorageError(message.format(error=error.strerror)) from None
+    with scratch as name:
+        folder = Path(name)
+        with open_input(settings, copied(named, folder, Stop()), folder, on_copy=on_copy) as export:
+            yield export
+
+
+def _prepared(settings: Settings, export: Export) -> tuple[Language, Callable[[Compaction], PromptBuilder]]:
+    """Return the prompt's language, and what makes the builder of prompts at a level."""
+    refuse_unreadable(export, max_rejects=settings.input.max_rejects)
+    sample = sampled(export.user_logs())
+    language = prompt_language_of(settings, sample)
+
+    def at_level(level: Compaction) -> PromptBuilder:
+        compaction = settings.compaction.model_copy(update={"level": level})
+        own = settings.model_copy(update={"compaction": compaction})
+        template = template_text(own)
+        return make_builder(own, language, template, legend_of(own, language, template, sample))
+
+    return language, at_level
+
+
+def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits) -> InputWarning | None:
+    llm = settings.llm
+    limit = load_preset(llm.preset).known_model(llm.model).repriced_above
+    if limit is None:
+        return None
+    above = sum(limits.input_tokens(planned.size for planned in batch.parts) > limit for batch in batches)
+    if not above:
+        return None
+    message = ngettext(
+        "{count} prompt has more than {limit} tokens, from where on {model} has a higher price for the whole call, which the"
+        " cost above leaves out; set budget.max_input_tokens = {plain}",
+        "{count} prompts have more than {limit} tokens, from where on {model} has a higher price for the whole call, which the"
+        " cost above leaves out; set budget.max_input_tokens = {plain}",
+        above,
+    )
+    facts = {"count": f"{above:,}", "limit": f"{limit:,}", "plain": limit, "model": llm.model}
+    return InputWarning("repriced", message.format(**facts))
+
+
+def _larger_output(
+    parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings, planned: int
+) -> dict[str, int] | None:
+    """Return the output limit from which on another limit binds, and the batches under it, if less than `planned`."""
+    sizes = [each.size for each in parts]
+    output = sum(size.output_tokens for size in sizes)
+    others, _binds = lower_bound(sizes, replace(limits, max_output_tokens=max(1, output)))
+    limit = -(-output // (max(1, others) * _OUTPUT_STEP)) * _OUTPUT_STEP
+    if limit <= limits.max_output_tokens:
+        return None
+    batches = len(plan_batches(parts, replace(limits, max_output_tokens=limit), settings).batches)
+    return {"limit": limit, "batches": batches} if batches < planned else None
+
+
+def _case_batches(counts: Sequence[int], budget: int) -> int:
+    """Return how many batches the practice makes that this tool replaces, from behaviors by user.
+
+    Users in order, tokens guessed; a batch is closed when the next user would pass the budget.
+    """
+    batches = load = 0
+    for count in counts:
+        tokens = _CASE_TOKENS_A_BEHAVIOR * count + _CASE_TOKENS_A_USER
+        if not batches or load + tokens > budget:
+            batches += 1
+            load = 0
+        load += tokens
+    return batches
+
+
+def _use(settings: Settings, prompt_tokens: int, output_tokens: Sequence[int]) -> Use:
+    """Return what calls take, by the expected tokens of each answer, in the order in which the first free worker takes them."""
+    free = [0.0] * settings.run.concurrency
+    for tokens in output_tokens:
+        heapq.heapreplace(free, free[0] + tokens / settings.llm.tokens_per_second)
+    output = sum(output_tokens)
+    cost = settings.llm.price.cost(prompt_tokens, output, tier=_tier(settings))
+    return Use(
+        batches=len(output_tokens),
+        prompt_tokens=prompt_tokens,
+        expected_output_tokens=output,
+        seconds=max(free),
+        cost=cost,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtensionEstimate(ExtensionCounts, Use):
+    """What `estimate --extend` shows: what is new in an export, and what all that a run would ask about then costs.
+
+    `users`: those who would be asked about, with what waits in the run already. Changes are counted as accepted.
+    """
+
+    users: int
+    currency: str
+    lateness: str
+    described: InputDescription
+
+
+def estimate_extension(
+    invocation: Invocation, named: Path, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+) -> ExtensionEstimate:
+    """Plan the extension of a run. Raises UsageError."""
+    directory = RunDirectory.find(named)
+    with Ledger.watch(directory.ledger) as ledger:
+        facts = ledger.meta()
+        refuse_merged(directory, facts)
+        settings = settings_of_today(invocation, facts)
+        refuse_unextendable(facts, ledger)
+        builder = builder_of(settings, {**facts, "extension": {"state": TAKING}})
+        limits = batch_limits(settings, builder)
+        planner = Planner(ledger, settings, builder, limits)
+        counts, pending = Counter[str](), dict[str, list[PlannedPart]]()
+        for planned in ledger.pending_parts():
+            pending.setdefault(planned.part.user_id, []).append(planned)
+        with opened_export(settings, paths, on_copy) as export:
+            refuse_unreadable(export, max_rejects=settings.input.max_rejects)
+            for change in Survey(export, ledger, settings.extend.lateness_seconds, Stop()).changes():
+                user, counted = planner.plan(change)
+                counts.update(counted)
+                if user is not None:
+                    pending[change.seen.user_id] = [PlannedPart(*each) for each in user.asked]
+            described = describe_export(export, settings, prompt_language_in(facts))
+    parts = [planned for of_user in pending.values() for planned in of_user]
+    use = _use(settings, *plan_batches(parts, limits, settings)[1:])
+    return ExtensionEstimate(
+        **counts,
+        **asdict(use),
+        users=sum(map(bool, pending.values())),
+        currency=settings.llm.price.currency,
+        lateness=settings.extend.lateness,
+        described=described,
+    )
+
+
+# `columns --ask`: the answer of a model is read beside the proposal by values.
+
+
+_COMPARED: Final = 2000  # lines of the first file, whose rows are compared one by one
+_MAY_SET: Final = {"user", "dayfirst", "duration_unit", "columns", "names"}
+_OF_ZONES: Final = {"utc_times", "foreign_times"}  # warnings that are not about columns
+_FACTS: Final = ("user", "time", "duration", "activity")
+_Rows = dict[int, tuple[str, ...]]  # the _FACTS of each row of the first file, by line
+
+
+@dataclass(frozen=True, slots=True)
+class ReadColumns:
+    """Tables of the config file, and how the input is read by them.
+
+    `refused`: why it is not, or not unasked; `doubts`: why the reading is not sound.
+    """
+
+    proposal: str
+    described: InputDescription | None = None
+    refused: str = ""
+    doubts: tuple[str, ...] = ()
+
+
+class Difference(NamedTuple):
+    """In how many rows two readings differ, and the line of the first with what it is by each."""
+
+    what: str
+    rows: int
+    line: int
+    by_model: str
+    by_values: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskedColumns:
+    """The columns by a model beside those by values."""
+
+    model: ReadColumns
+    values: ReadColumns
+    agree: bool
+    differences: tuple[Difference, ...]
+
+    def chosen(self, which: Literal["model", "values"]) -> dict[str, Any]:
+        """Return the settings of one of both. Raises UsageError where the input is not soundly read by them."""
+        read = self.model if which == "model" else self.values
+        if read.doubts:
+            message = _("nothing is written, since the input is not soundly read so: {doubt}")
+            raise UsageError(message.format(doubt=read.doubts[0]))
+        return tomllib.loads(read.proposal)
+
+
+def ask_columns(
+    invocation: Invocation, inputs: Sequence[str], on_request: Callable[[str], object]
+) -> AskedColumns:
+    """Ask the model once about the first file; `on_request` hears before what is sent. Raises UsageError and EndpointError."""
+    settings = invocation.settings()
+    if not kind_of(settings.provider).is_remote:
+        raise UsageError(_("--ask asks a model, and none is named; set llm.model or --model"))
+    require_usable_provider(settings, invocation.environment)
+    paths = input_paths(inputs, settings)
+    if any(path == STDIN or is_address(path) for path in paths):
+        raise UsageError(_("--ask reads the input several times; copy it to a file, and name that"))
+    request, header = columns_request(settings, paths)
+    values, by_values = _read(invocation, {}, paths)
+    if values.refused and values.proposal:
+        proposed, by_values = _read(invocation, tomllib.loads(values.proposal)["input"], paths)
+        values = replace(proposed, refused=values.refused)
+    message = _(
+        "Sent to {model} at {host}: names and types of the columns and {rows} rows of {path}, without ids of users; {tokens} tokens"
+    )
+    llm, tokens = settings.llm, f"{request.input_tokens:,}"
+    host = host_of(llm.base_url)
+    on_request(message.format(model=llm.model, host=host, rows=SHOWN_ROWS, path=paths[0], tokens=tokens))
+    prober = providers.Prober(endpoint_of(llm, invocation.environment))
+    answer = parsed_columns(asyncio.run(prober.ask(request)).text, header)
+    try:
+        model, by_model = _read(invocation, answer, paths, beside=values)
+    except ConfigError as error:
+        raise _unusable(str(error)) from None
+    differences = tuple(_differences(by_model, by_values))
+    one, other = model.described, values.described
+    agree = bool(one and other and one.read == other.read and not differences)
+    return AskedColumns(model, values, agree, differences)
+
+
+def columns_request(settings: Settings, paths: Sequence[str]) -> tuple[Request, list[str]]:
+    """Return what is asked about the first of the files, and the names that columns without any are given. Raises InputError."""
+    given = settings.input.model_dump(include={"encoding", "header", "sheet", "table"})
+    with tempfile.TemporaryDirectory(prefix="eventabs-") as folder:
+        sample, header = masked_sample(paths, Path(folder), **given)
+    explained = explained_settings("en", all_of_them=True).partition("[input.columns]\n")[2]
+    roles = explained.partition("\n\n\n")[0].replace("\n## Rarely changed", "")
+    question = resources.files(__package__).joinpath("columns_question.txt").read_text("utf-8")
+    text = question.replace("$roles", roles) + sample
+    tokens = TokenCounter(settings.prompt.tokenizer).count(text)
+    return Request(
+        ({"role": "user", "content": text},), {}, tokens, settings.budget.max_output_tokens
+    ), header
+
+
+def parsed_columns(text: str, header: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of [input] in an answer, TOML or JSON, with the names of columns without any. Raises EndpointError."""
+    text = without_reasoning(text).text
+    found = re.search(r"```\w*\n(.*?)```", text, re.DOTALL) or re.search(r"([\[{].*)", text, re.DOTALL)
+    answer: Any = None
+    for loads in (tomllib.loads, orjson.loads):
+        with suppress(ValueError):
+            answer = loads(found[1] if found else "")
+    answer = answer.get("input", answer) if isinstance(answer, dict) else None
+    columns = answer.get("columns") if isinstance(answer, dict) else None
+    if not isinstance(columns, dict) or not {"user", "time"} <= columns.keys():
+        raise _unusable(_("it is no table [input.columns] with user and time"))
+    if unknown := sorted(answer.keys() - _MAY_SET):
+        raise _unusable(_("it sets input.{key}").format(key=unknown[0]))
+    return {**answer, "header": header} if header else answer
+
+
+def _unusable(fault: str) -> EndpointError:
+    message = _("the model's answer cannot be used: {fault}; ask again, or name the columns yourself")
+    return EndpointError(message.format(fault=fault))
+
+
+def _read(
+    invocation: Invocation, given: Mapping[str, Any], paths: Sequence[str], beside: ReadColumns | None = None
+) -> tuple[ReadColumns, _Rows]:
+    """Read the input with settings of [input] `given`; also return rows of the first file. Raises ConfigError."""
+    settings = replace(invocation, flags=overlay(invocation.flags, {"input": given})).settings()
+    try:
+        with opened_export(settings, paths) as export:
+            refuse_unreadable(export, max_rejects=settings.input.max_rejects)
+            rows: _Rows = {
+                row.line: (log.user_id, f"{row.start}", f"{row.duration}", " ".join(row[1:4]))
+                for log in export.user_logs()
+                for row in log.behaviors
+                if row.file == 0 and row.line <= _COMPARED
+            }
+            found = tomllib.loads(export.description.proposal)["input"]
+            doubts = tuple(_doubts(export, beside.described)) if beside else ()
+            described = describe_export(export, settings)
+            return ReadColumns(_tables(overlay(found, given)), described, doubts=doubts), rows
+    except InputError as error:
+        proposal = error.proposal or (_tables(given) if given else "")
+        return ReadColumns(proposal, refused=str(error), doubts=(str(error),)), {}
+
+
+def _tables(given: Mapping[str, Any]) -> str:
+    return input_table({key: given[key] for key in given if key != "columns"}, given.get("columns", {}))
+
+
+def _doubts(export: Export, beside: InputDescription | None) -> Iterator[str]:
+    """Say why a reading is not sound: it rejects more than the one `beside` it, or has warnings of its own."""
+    least = beside.read.rejected_rows if beside else 0
+    if export.rejected_rows > least:
+        first = next(export.rejects())
+        message = _("{count} rows cannot be read, by values {least}; the first is line {line}: {reason}")
+        yield message.format(count=export.rejected_rows, least=least, line=first.line, reason=first.reason)
+    known = _OF_ZONES | {each.code for each in (beside.warnings if beside else ())}
+    yield from (each.message for each in export.description.warnings if each.code not in known)
+
+
+def _differences(model: _Rows, values: _Rows) -> Iterator[Difference]:
+    """Yield what rows differ in that both have, and the rows that one of both lacks."""
+    for number, what in enumerate(_FACTS):
+        if lines := [
+            each for each in values if each in model and model[each][number] != values[each][number]
+        ]:
+            yield Difference(
+                what, len(lines), min(lines), model[min(lines)][number], values[min(lines)][number]
+            )
+    if (lines := [*model.keys() ^ values.keys()]) and model and values:
+        one, other = (" ".join(rows.get(min(lines), ())) for rows in (model, values))
+        yield Difference("rows", len(lines), min(lines), one, other)
