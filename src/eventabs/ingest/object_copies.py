@@ -300,9 +300,10 @@ def _transfer(copies: Copies, stop: Stop, on_copy: Callable[[Copying], object]) 
     try:
         for thread in threads:
             thread.start()
+        stop.check()  # also where all are done already
         while threads := [thread for thread in threads if thread.is_alive()]:
-            stop.check()
             threads[0].join(_LOOK_SECONDS)
+            stop.check()
             now = progress()
             if now.size >= _WORTH_TELLING and (now.done - told.done) * _TENTHS >= now.size:
                 on_copy(told := now)
