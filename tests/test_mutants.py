@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 import mutants
 
 MODULE = '''"""Doc of 1 + 1."""
@@ -56,6 +58,7 @@ def test_faults_are_drawn_by_lines_of_rooms_where_both_trees_have_the_line(tmp_p
     assert len({each.number for each in found[:6]}) == 6
 
 
+@pytest.mark.slow
 def test_a_fault_is_put_into_a_tree_for_its_tests_and_taken_out(tmp_path: Path) -> None:
     tree = _tree(tmp_path, one="def f():\n    return 1 + 0\n")
     for path, text in (

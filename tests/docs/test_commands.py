@@ -102,7 +102,9 @@ def _compare(block: Block, printed: str) -> None:
     assert [line for line in shown if line not in said | {LEFT_OUT}] == [], printed
 
 
-@pytest.mark.parametrize("guide", [GETTING_STARTED, Path("examples/README.md")], ids=str)
+@pytest.mark.parametrize(
+    "guide", [GETTING_STARTED, pytest.param(Path("examples/README.md"), marks=pytest.mark.slow)], ids=str
+)
 def test_a_guide_without_a_model_says_what_is_shown(guide: Path, folder: Path) -> None:
     play(guide, folder, has_model=False)
 

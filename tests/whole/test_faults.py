@@ -87,8 +87,8 @@ def test_an_export_removes_what_a_killed_one_left_and_nothing_of_one_that_works(
     ("number", "behavior", "flags"),
     [
         (signal.SIGINT, status(429, headers={"Retry-After": "600"}), ()),
-        (signal.SIGTERM, status(503), ()),
-        (signal.SIGINT, answer(), ("--rpm", "1")),
+        pytest.param(signal.SIGTERM, status(503), (), marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, answer(), ("--rpm", "1"), marks=pytest.mark.slow),
     ],
     ids=["cooldown", "backoff", "pace"],
 )
@@ -192,6 +192,7 @@ def test_a_folder_in_the_place_of_a_file_is_one_line_and_the_run_goes_on_without
     assert checkpoint(tmp_path / "out")["success_count"] == 2
 
 
+@pytest.mark.slow
 def test_without_a_run_directory_a_full_disk_is_no_reason_to_resume(tmp_path: Path) -> None:
     rows = write_users(tmp_path / "input.jsonl", users=20, behaviors=40)
     (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(rows.read_bytes()))
@@ -267,6 +268,7 @@ def one_slot(then: Behavior) -> Behavior:
     return behave
 
 
+@pytest.mark.slow
 def test_a_server_that_queues_gets_fewer_calls_and_the_message_says_how_many_to_ask_for(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:
@@ -288,7 +290,7 @@ def test_a_server_that_queues_gets_fewer_calls_and_the_message_says_how_many_to_
 
 @pytest.mark.parametrize(
     ("before", "calls", "flags"),
-    [((answer(),), 1, ()), ((), 6, ("--wait",))],
+    [((answer(),), 1, ()), pytest.param((), 6, ("--wait",), marks=pytest.mark.slow)],
     ids=["that answered before", "with --wait"],
 )
 def test_a_server_that_loads_its_model_is_waited_for(

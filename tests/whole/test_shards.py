@@ -74,6 +74,7 @@ def merged(folder: Path) -> bytes:
     return (folder / "merged" / "events.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_indexed_jobs_one_after_the_other_make_the_events_of_one_run(
     folder: Path, whole: bytes, openai_server: OpenAIServer
 ) -> None:

@@ -52,7 +52,7 @@ async def test_dates_stand_under_their_bars(tmp_path: Path, story: str, width: i
     assert all(one[2] < other[1] for one, other in pairwise(dates)), "no date touches another"
 
 
-@pytest.mark.parametrize(("width", "phone"), [(1440, False), (390, True)])
+@pytest.mark.parametrize(("width", "phone"), [pytest.param(1440, False, marks=pytest.mark.slow), (390, True)])
 async def test_nothing_is_wider_than_the_window(tmp_path: Path, width: int, phone: bool) -> None:
     make_run(tmp_path / "long", user_ids=("u" * 200, "v" * 200, "w" * 200), kind="长" * 80, error="x" * 400)
     make_evil_run(tmp_path / "evil")
