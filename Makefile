@@ -1,8 +1,8 @@
 # Two commands are enough: `make demo` and `make test`. Both make .venv first; nothing else is needed.
 PYTHON ?= python3
 BIN := .venv/bin
-# many tests wait for a process or a server: two for each core keep the machine busy
-WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# many tests wait for a process or a server: three for two cores keep the machine busy, and each collects the tests anew
+WORKERS ?= $(shell expr \( 3 \* $$(getconf _NPROCESSORS_ONLN) + 1 \) / 2)
 # the tests' files lie in memory where 4 GB are free there, and are removed with their folder
 SCRATCH := $(shell test -w /dev/shm && test "$$(df -Pk /dev/shm | awk 'END { print $$4 }')" -gt 4194304 && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 TESTED = scratch=$$(mktemp -d "$(SCRATCH)/eventabs.XXXX") && trap 'rm -rf "$$scratch"' EXIT && trap 'exit 130' INT TERM && TMPDIR="$$scratch"
