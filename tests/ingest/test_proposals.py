@@ -448,6 +448,8 @@ def test_ends_before_their_starts_give_way_to_a_duration(tmp_path: Path) -> None
     path = write(tmp_path, "a.csv", f"user,startTime,endTime,duration,activity\n{rows}")
     with opened(tmp_path, path) as export:
         assert (export.rejected_rows, export.description.columns["duration"]) == (0, "duration")
+        (said,) = [each.message for each in export.description.warnings if each.code == "early_ends"]
+        assert '[input.columns] end = "endTime"' in said
 
 
 def test_who_calls_is_the_user_and_who_is_called_the_object(tmp_path: Path) -> None:
@@ -472,3 +474,9 @@ def test_a_time_that_many_rows_lack_gives_way_to_one_that_they_have(tmp_path: Pa
     path = write(tmp_path, "a.csv", f"user,read_at,created_at,title\n{rows}")
     with opened(tmp_path, path) as export:
         assert (export.description.columns["time"], export.rejected_rows) == ("created_at", 0)
+
+
+def test_a_row_of_a_log_by_tabs_that_lacks_a_field_is_rejected(tmp_path: Path) -> None:
+    text = ZEEK + "1379288668.0\tCy2\t9.9.9.2\tGET /a b\n"
+    with opened(tmp_path, write(tmp_path, "http.log", text)) as export:
+        assert (export.behaviors, export.rejected_rows) == (1, 1)

@@ -385,13 +385,18 @@ def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
         role: each for role in ("time", "duration", "end") for each in free if each.column == roles.get(role)
     }
     lasts, ends = held.get("duration"), held.get("end")
-    begins = held["time"].values if ends and len(ends.values) >= _LEAST and "time" in held else ()
-    if ends and sum(map(str.__gt__, begins, ends.values)) > _HALF * len(ends.values):
-        del roles["end"]  # of another clock
+    if ends and _come_before(ends, held.get("time")):
+        del roles["end"]
         return
     is_plain = lasts and not stated_unit(" ".join(lasts.names[-2:]))
     if lasts and ends and is_plain and min(ends.filled, ends.read, lasts.codes) > _ALIKE:
         del roles["duration"]
+
+
+def _come_before(ends: Profile, begins: Profile | None) -> bool:
+    """Whether most ends are before their starts, so that they are of another clock."""
+    pairs = zip(begins.values, ends.values, strict=True) if begins and len(ends.values) >= _LEAST else ()
+    return sum(begin > end for begin, end in pairs if end) > _HALF * len(ends.values)
 
 
 def _guess_activity(
@@ -837,6 +842,8 @@ class ColumnChoice:
             self.warnings += _guessed(choice, roles)
             if found and len(found[0].values) >= _LEAST:
                 self.warnings += self._doubts(found, roles)
+                if not ("end" in roles or self.named.get("end")):
+                    self.warnings += _early_ends(found, roles)
             self._known[key] = found, roles, choice.near
         return dict(self._known[key][1])
 
@@ -911,6 +918,18 @@ class ColumnChoice:
                     "the column {column} (role {role}) is filled in {held:,} {of}, {other} in {more:,}; to take that: {setting}"
                 )
                 yield _doubt("fuller_column", message, role, chosen, fuller[0])
+
+
+def _early_ends(found: Sequence[Profile], roles: Mapping[str, str]) -> Iterable[InputWarning]:
+    """Say which ends were left out, since they come before their starts."""
+    begins = next((each for each in found if each.column == roles.get("time")), None)
+    for each in found:
+        if each.named("end") >= _SURE and _come_before(each, begins):
+            message = _(
+                "most ends in the column {column} come before the starts in {other}, so no duration is made of them; if they are right: {setting}"
+            )
+            values = {"column": each.column, "other": roles["time"]}
+            yield warning("early_ends", message, setting=column_setting("end", each.column), **values)
 
 
 def _guessed(choice: Choice, roles: Mapping[str, str]) -> Iterable[InputWarning]:

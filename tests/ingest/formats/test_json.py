@@ -175,3 +175,15 @@ def test_records_under_ids_of_their_own_are_rows(tmp_path: Path) -> None:
     whole = {"reviews": reviews, "summary": {"count": 4, "score": 6}}
     with opened(tmp_path, write(tmp_path, "a.json", json.dumps(whole))) as export:
         assert (export.users, export.behaviors, export.rejected_rows) == (2, 4, 0)
+    with opened(tmp_path, tmp_path / "a.json", columns={"item": "key", "text": "-"}) as export:
+        items = {behavior.item for log in export.user_logs() for behavior in log.behaviors}
+        assert items == {"40", "41", "42", "43"}
+
+
+def test_a_list_column_of_the_export_stays_its_own(tmp_path: Path) -> None:
+    row = {"user": "u", "time": "2026-01-15 10:00:00", "item": "x"}
+    whole = {"list": "mine", "orders": [row], "visits": [{**row, "item": "y"}]}
+    opened_file = open_input_file(tmp_path, "a.json", json.dumps(whole))
+    assert {
+        values["list"] for values in map(opened_file.fields, (text for _n, text in opened_file.texts()))
+    } == {"mine"}

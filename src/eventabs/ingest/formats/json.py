@@ -43,6 +43,7 @@ _NEWLINES: Final = re.compile(r"[\r\n]+")
 _NAMED: Final = 0.7  # how well a key says that its value is a time
 _DEEPEST: Final = 4  # lists within lists that are followed
 _LIST: Final = "list"  # the column of its name, where records come from several
+_KEY: Final = "key"  # the column of what a record stands under
 _KEYED: Final = 3  # records under ids of their own, at least
 _CHUNK: Final = 1 << 20
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|[\[\]{},]|"')
@@ -238,7 +239,8 @@ def _flat(
         return
     merged = {**outer, **{key: value for key, value in record.items() if key not in inner}}
     for key, records in inner.items():
-        said, listed = {**merged, _LIST: key} if len(inner) > 1 else merged, _records(records)
+        is_one = len(inner) == 1 or _LIST in record
+        said, listed = merged if is_one else {**merged, _LIST: key}, _records(records)
         for each in listed if isinstance(listed, list) else [listed]:
             yield from _flat(each, said, times, depth + 1) if isinstance(each, dict) else [said]
 
@@ -254,19 +256,14 @@ def _holds_times(value: object, times: Collection[str], depth: int) -> bool:
 
 
 def _records(value: object) -> object:
-    """Return a list for an object whose values are records alike, each under an id of its own."""
-    if (
-        not isinstance(value, dict)
-        or len(value) < _KEYED
-        or not all(isinstance(each, dict) for each in value.values())
-    ):
+    """Return a list for an object whose values are records alike, each under an id of its own, which becomes its `key`."""
+    items = value.items() if isinstance(value, dict) and len(value) >= _KEYED else ()
+    fields = [set(each) for _key, each in items if isinstance(each, dict)]
+    if not fields or len(fields) < len(items):
         return value
-    first, *others = map(set, value.values())
-    return (
-        [*value.values()]
-        if first and all(len(first & each) > len(first ^ each) for each in others)
-        else value
-    )
+    if not fields[0] or any(len(fields[0] & each) <= len(fields[0] ^ each) for each in fields):
+        return value
+    return [{_KEY: key, **each} for key, each in items]
 
 
 def _is_row(record: Mapping[str, Any], times: Collection[str]) -> bool:

@@ -132,9 +132,10 @@ def _form(start: bytes) -> _Form:
     lines = start.decode("utf-8-sig", errors="replace").split("\n")
     shown = [line.strip("\r") for line in (lines[:-1] or lines) if line.strip()]
     if fields := next((line for line in shown if line.lower().startswith(_FIELDS)), ""):
-        named, field = fields[len(_FIELDS) :].lstrip(":"), r"([^\t]*)" if "\t" in fields else r"(\S+)"
+        named = fields[len(_FIELDS) :].lstrip(":").strip()
+        field, mark = (r"([^\t]*)", r"\t") if "\t" in named else (r"(\S+)", r"[ \t]")
         names = tuple(_ZEEK.get(each, each) for each in named.split())
-        return _Form(re.compile(r"(?!#)" + r"[ \t]".join([field] * len(names))), names)
+        return _Form(re.compile("(?!#)" + mark.join([field] * len(names))), names)
     parts = [tuple(_PART.findall(line)) for line in shown if re.match(_STAMP, line)]
     keys, count = Counter(parts).most_common(1)[0] if parts else ((), 0)
     if len(keys) >= _LEAST <= count and count >= _HALF * len(shown):
