@@ -6,9 +6,9 @@ import sys
 
 def main() -> None:
     """Settle the language before the command line, whose help texts are made on import, is loaded."""
-    from eventabs.cli import signals  # noqa: PLC0415  loading takes a while: first of all, be ready for Ctrl-C
+    from eventabs.stop_request import leave_on_signals  # noqa: PLC0415  loading takes a while: first of all, be ready for Ctrl-C
 
-    signals.leave_at_once()
+    leave_on_signals()
     try:
         from eventabs.cli.help_and_usage_errors import choose_language  # noqa: PLC0415
 

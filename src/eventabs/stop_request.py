@@ -1,7 +1,10 @@
-"""A request to stop: from a signal handler, another thread, or a cancelled caller."""
+"""A request to stop: Ctrl-C, SIGTERM and SIGHUP while a process loads, works and ends; another thread; a cancelled caller."""
 
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -50,3 +53,41 @@ class Stop:
             yield
         finally:
             self._callbacks.remove(callback)
+
+
+INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def leave_on_signals() -> None:
+    """While the tool is loaded: nothing has to be put in order yet, and imports do not bear interruption.
+
+    SIGHUP stays ignored where it was ignored at the start, as nohup wants it.
+    """
+    _handle(lambda _number, _frame: os._exit(INTERRUPTED))
+
+
+def interrupt_on_signals() -> None:
+    """While a command works: signals raise KeyboardInterrupt, and what is not committed is undone."""
+    _handle(signal.default_int_handler)
+
+
+def ignore_signals() -> None:
+    """Once all is saved: what is left are moments, in which the resume command is printed."""
+    _handle(signal.SIG_IGN)
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """While a run works: each signal requests a stop, however often one comes."""
+    _handle(lambda _number, _frame: stop())
+    try:
+        yield
+    finally:
+        ignore_signals()
+
+
+def _handle(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
+    for number in _SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)

@@ -16,7 +16,7 @@ from eventabs.prompts.compact_lines import default_vocabulary
 from eventabs.prompts.instructions_and_requests import Instructions, PromptBuilder
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.providers.openai.client import OpenAIProvider
-from eventabs.providers.openai.endpoint import Endpoint
+from eventabs.providers.openai.endpoint_and_wire import Endpoint
 from eventabs.replies import Reader
 from eventabs.setting_choices import AnswerForm, Compaction
 from eventabs.shared_records import AskedUser, Behavior, Category, Outcome, Part, Reply, Request, UserLog

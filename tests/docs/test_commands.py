@@ -21,7 +21,7 @@ import chromium
 from docs_kit import Block, blocks_of, command_lines, text_of, without_assignments
 from eventabs import interface_language as language
 from eventabs.cli.main import app
-from eventabs.providers.openai.endpoint import load_preset, preset_names
+from eventabs.providers.openai.endpoint_and_wire import load_preset, preset_names
 from house import environment
 from paths import ROOT
 from report_kit import open_page, packed_data

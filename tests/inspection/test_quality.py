@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.inspection.report_facts import Share, Table, batch_tables, quality_tables
+from eventabs.inspection import Share, Table, batch_tables, quality_tables
 from eventabs.interface_language import Language, activate
 from eventabs.quality.review import draw_review, keep_result, read_review
 from eventabs.shared_records import AskedUser, Counts, Part

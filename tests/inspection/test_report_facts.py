@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.inspection.report_facts import open_report_facts
-from eventabs.inspection.run_status import StoredCall, TokenUse, inspect_run
+from eventabs.inspection import StoredCall, TokenUse, inspect_run, open_report_facts
 from eventabs.shared_records import Part
 from eventabs.store.ledger import Ledger
 from report_kit import make_run

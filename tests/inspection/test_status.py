@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors_and_exit_codes import RunDirectoryError
-from eventabs.inspection.run_status import RunState, inspect_run
+from eventabs.inspection import RunState, inspect_run
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
 from eventabs.runs.progress_and_limits import snapshot
 from eventabs.store.ledger import Ledger, PartChange, Retry

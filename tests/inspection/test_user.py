@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.inspection.run_status import calls_of, view_user
+from eventabs.inspection import calls_of, view_user
 from eventabs.shared_records import Behavior, Event, Journey, Part, UserLog
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import UserRow, failure_reasons, user_rows, user_states

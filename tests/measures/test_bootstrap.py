@@ -2,7 +2,7 @@
 
 import random
 
-from eventabs.measures.confidence_intervals import interval, place_third, resampled, users_band
+from eventabs.measures import interval, place_third, resampled, users_band
 
 
 def test_equal_clusters_leave_no_doubt() -> None:

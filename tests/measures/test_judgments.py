@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.measures.confidence_intervals import cohen_kappa, least_share, mean_of
+from eventabs.measures import cohen_kappa, least_share, mean_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

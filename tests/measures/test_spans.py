@@ -5,8 +5,15 @@ from itertools import permutations
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.measures import SPAN_FIGURES, Segment, compare_spans, label_seconds, rows_in
-from eventabs.measures.agreement_and_baselines import matched_spans, matched_times
+from eventabs.measures import (
+    SPAN_FIGURES,
+    Segment,
+    compare_spans,
+    label_seconds,
+    matched_spans,
+    matched_times,
+    rows_in,
+)
 
 TIMES = st.lists(st.integers(0, 30).map(float), max_size=6)
 SPANS = st.lists(

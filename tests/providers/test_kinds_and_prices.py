@@ -11,7 +11,7 @@ import pytest
 from eventabs.providers import CallCancelledError, open_provider
 from eventabs.providers.kinds_and_prices import KINDS, ProviderName, kind_of
 from eventabs.providers.openai.client import OpenAIProvider
-from eventabs.providers.openai.endpoint import Endpoint
+from eventabs.providers.openai.endpoint_and_wire import Endpoint
 from eventabs.providers.rules import RulesProvider, load_rules, shipped_rules
 from eventabs.setting_choices import ProviderChoice
 from eventabs.shared_records import Behavior, Category, EventSource, Request, UserLog, Vocabulary

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from eventabs.replies.forms_of_answers import one_line
 from eventabs.replies.reader import Reader
-from eventabs.replies.words_and_row_numbers import one_line
 from eventabs.setting_choices import Detail
 from eventabs.shared_records import AskedUser, FinishReason, Outcome, Reply
 from reply_cases import ASKED, FIRST, GOOD, LONG, SCHEMA, VOCABULARY, asked, dumped, read

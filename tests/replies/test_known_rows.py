@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.replies.must_rules import MustRule, MustRules, TextCondition
-from eventabs.replies.reader import Reader
+from eventabs.replies.reader import MustRule, MustRules, Reader, TextCondition
 from eventabs.setting_choices import Detail
 from eventabs.shared_records import AskedUser, Behavior, Outcome, Part, Reply, UserLog
 from reply_cases import READER, VOCABULARY, behaviors, short

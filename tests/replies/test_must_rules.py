@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.replies.must_rules import MustRule, MustRules, TextCondition
-from eventabs.replies.reader import Reader
+from eventabs.replies.reader import MustRule, MustRules, Reader, TextCondition
 from eventabs.shared_records import AskedUser, Behavior, Outcome, Part, Reply, UserLog, as_row
 from reply_cases import VOCABULARY
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from eventabs.replies.text_forms import AnswerText, without_reasoning
+from eventabs.replies.forms_of_answers import AnswerText, without_reasoning
 from eventabs.shared_records import FinishReason
 from reply_cases import ASKED, GOOD, SCHEMA, Short, asked, behaviors, dumped, one, read, told
 

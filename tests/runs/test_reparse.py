@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors_and_exit_codes import StorageError
-from eventabs.inspection.report_facts import by_batch_users, open_report_facts
+from eventabs.inspection import by_batch_users, open_report_facts
 from eventabs.runs.observer import Summary
 from eventabs.runs.schedule_and_settlement import Session
 from eventabs.runs.start_resume_reparse import reparse

@@ -13,7 +13,7 @@ from eventabs.errors_and_exit_codes import (
     StorageError,
     TransientError,
 )
-from eventabs.inspection.report_facts import by_batch_users, by_position
+from eventabs.inspection import by_batch_users, by_position
 from eventabs.runs.engine import open_call
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.schedule_and_settlement import Call, Session

@@ -11,7 +11,7 @@ from eventabs.errors_and_exit_codes import (
     RunDirectoryError,
     StorageError,
 )
-from eventabs.inspection.run_status import inspect_run
+from eventabs.inspection import inspect_run
 from eventabs.runs.observer import KeyUnset, SettingsTaken
 from eventabs.runs.start_resume_reparse import default_out
 from runs_jobs import RULES, Place, finish

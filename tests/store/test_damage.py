@@ -14,13 +14,12 @@ import pytest
 from rich.console import Console
 
 from eventabs.errors_and_exit_codes import RunDirectoryError, StorageError
-from eventabs.inspection.report_facts import open_report_facts
-from eventabs.inspection.run_status import calls_of, inspect_run, view_user
+from eventabs.inspection import calls_of, inspect_run, open_report_facts, view_user
 from eventabs.runs.start_resume_reparse import reparse
 from eventabs.store.ledger import Ledger, damage_reported
 from eventabs.store.ledger_queries import user_row, user_states
 from eventabs.store.result_files import export_events
-from eventabs.views.report_page import render_report
+from eventabs.views.report import render_report
 from eventabs.views.status_and_summary import render_calls
 from runs_jobs import RULES, Place, finish
 

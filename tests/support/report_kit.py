@@ -12,10 +12,10 @@ from typing import Any
 import orjson
 
 from chromium import Page
-from eventabs.inspection.report_facts import open_report_facts
+from eventabs.inspection import open_report_facts
 from eventabs.shared_records import Behavior, Event, Outcome, Part, Usage, UserLog, lasting_id
 from eventabs.store.ledger import Ledger, PartChange, Retry
-from eventabs.views.report_page import render_report, write_report
+from eventabs.views.report import render_report, write_report
 from exports_kit import make_event, make_journey
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole
 

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from eventabs.quality.comparison import Side, UserPair
+from eventabs.quality.evaluation_and_comparison import Side, UserPair
 from eventabs.views.evaluation_comparison_calibration import _print_user
 
 

@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from eventabs.inspection.run_status import Line, StoredCall, UserView
+from eventabs.inspection import Line, StoredCall, UserView
 from eventabs.shared_records import Part
 from eventabs.store.ledger_queries import UserRow
 from eventabs.views.status_and_summary import render_calls, render_user, render_users, user_json, users_json

@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from eventabs.inspection.run_status import Endpoint, RunState
+from eventabs.inspection import Endpoint, RunState
 from eventabs.providers import Price
 from eventabs.runs.observer import CallFailed, Progress
 from eventabs.views.status_and_summary import render_status, status_json, watch_status

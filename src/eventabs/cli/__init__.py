@@ -1,1 +1,1 @@
-"""The command line: parse, call the API, turn errors into exit codes. The only home of signals and of `asyncio.run`."""
+"""The command line: parse, call the API, turn errors into exit codes. The only home of `asyncio.run`."""

@@ -15,8 +15,7 @@ import typer
 import eventabs
 
 # rooms load what is looked up in them
-from eventabs import config, inspection, providers, quality, runs, store, views
-from eventabs.cli import signals
+from eventabs import config, providers, quality, runs, store, views
 from eventabs.cli.app import CHECKPOINT, INPUTS, OutputGoneError, command
 from eventabs.cli.help_and_usage_errors import choose_language
 from eventabs.cli.options import (
@@ -36,7 +35,7 @@ from eventabs.errors_and_exit_codes import UsageError
 from eventabs.interface_language import active, gettext as _
 from eventabs.object_stores import public_address
 from eventabs.setting_choices import ExportFormat, TraceCases
-from eventabs.stop_request import Stop, StopRequested
+from eventabs.stop_request import INTERRUPTED, Stop, StopRequested, stop_on_signals
 from eventabs.views import print_bytes, print_json, print_line, stderr_console, stdout_console
 
 if TYPE_CHECKING:
@@ -223,7 +222,7 @@ def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "
 
     stop = Stop()
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
-    with signals.requesting(stop.request):
+    with stop_on_signals(stop.request):
         try:
             return asyncio.run(work(stop)).summary
         except eventabs.RunStoppedError as error:
@@ -272,7 +271,7 @@ def _end(summary: "runs.Summary", shown: ShownFlags) -> None:
 def exit_code(summary: "runs.Summary") -> int:
     """Return the exit code that says how a run ended."""
     completed = 3 if summary.failed else 0
-    codes = {"completed": completed, "interrupted": signals.EXIT_CODE, "waiting": _WAITING}
+    codes = {"completed": completed, "interrupted": INTERRUPTED, "waiting": _WAITING}
     return codes.get(summary.status, 1)
 
 
@@ -390,9 +389,10 @@ def status(
     watch: bool = flag(_("Look again every second until the run is completed.")),
 ) -> None:
     """Show the status of a run."""
+    from eventabs.inspection import RunState, inspect_run  # noqa: PLC0415  loads what no help page needs
 
-    def inspect() -> inspection.RunState:
-        standing = inspection.inspect_run(checkpoint, now=time.time)
+    def inspect() -> RunState:
+        standing = inspect_run(checkpoint, now=time.time)
         choose_language(standing.language)
         return standing
 
@@ -416,6 +416,8 @@ def show(
     offset: int = option(_("Leave out so many users of the list first."), 0, min=0),
 ) -> None:
     """Show one user or list all."""
+    from eventabs.inspection import calls_of, view_user  # noqa: PLC0415  loads what no help page needs
+
     with store.Ledger.watch(store.RunDirectory.find(checkpoint).ledger) as ledger:
         choose_language(ledger.meta()["settings"]["lang"])
         if user_id is None:
@@ -426,8 +428,8 @@ def show(
             render = partial(views.render_users, total=total, skip=offset)
             tell(rows, encoded, render, as_json=look.json)
             return
-        view = inspection.view_user(ledger, user_id, checkpoint)
-        calls = inspection.calls_of(ledger, user_id) if raw else None
+        view = view_user(ledger, user_id, checkpoint)
+        calls = calls_of(ledger, user_id) if raw else None
         tell(view, partial(views.user_json, calls=calls), views.render_user, as_json=look.json)
         if calls and not look.json:
             views.render_calls(stdout_console(), calls)
@@ -440,8 +442,10 @@ def report(
     lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Make the report of a run."""
+    from eventabs.inspection import open_report_facts  # noqa: PLC0415  loads what no help page needs
+
     path = output or store.RunDirectory.find(checkpoint).path / views.NAME
-    with inspection.open_report_facts(checkpoint) as facts:
+    with open_report_facts(checkpoint) as facts:
         choose_language(facts.run.language)
         page = views.render_report(facts)
     views.write_report(page.chunks, path)
@@ -539,8 +543,10 @@ def merge(
     accept_changes: bool = flag(_("Take shards of different inputs or settings.")),
 ) -> None:
     """Merge shards."""
+    from eventabs.inspection import inspect_run  # noqa: PLC0415  loads what no help page needs
+
     merged = store.merge(directories, out, accept_changes=accept_changes)
-    state = inspection.inspect_run(merged.path, now=time.time)
+    state = inspect_run(merged.path, now=time.time)
     choose_language(state.language)
     encoded = partial(views.status_json, warnings=merged.warnings)
     tell(state, encoded, views.render_status, as_json=look.json)

@@ -6,12 +6,13 @@ from contextlib import suppress
 
 from typer.exceptions import TyperException
 
-from eventabs.cli import commands, signals  # noqa: F401  importing them adds the commands
+from eventabs.cli import commands  # noqa: F401  importing it adds the commands
 from eventabs.cli.app import OutputGoneError, app, replace_streams
 from eventabs.cli.help_and_usage_errors import explained, refuse_unknown_language
 from eventabs.cli.options import SET_BY_FLAGS, flag_name
 from eventabs.errors_and_exit_codes import EventabsError, InputError, SettingFault, WrongSettingsError
 from eventabs.interface_language import gettext as _
+from eventabs.stop_request import INTERRUPTED, ignore_signals, interrupt_on_signals
 from eventabs.views import print_error, print_proposal, stderr_console
 
 __all__ = ["app", "main"]
@@ -21,13 +22,13 @@ def main() -> None:
     """Run the command line; without arguments, its help."""
     replace_streams()
     try:
-        signals.interrupt()
+        interrupt_on_signals()
         refuse_unknown_language()
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except OutputGoneError:
         code = 0
     except KeyboardInterrupt:
-        code = signals.EXIT_CODE
+        code = INTERRUPTED
     except TyperException as error:
         print_error(stderr_console(), explained(error))
         code = error.exit_code
@@ -38,7 +39,7 @@ def main() -> None:
         if isinstance(error, InputError) and error.proposal:
             print_proposal(stderr_console(), error.proposal)
         code = error.exit_code
-    signals.ignore()
+    ignore_signals()
     if (
         "ray" in sys.modules
     ):  # as the interpreter ends, Ray would end it with a code of its own where the head is lost

@@ -1,8 +1,6 @@
 from .column_names import canonical_action as canonical_action
 from .files_archives_encodings import FileStamp as FileStamp, expand as expand
-from .frames import Frame as Frame
 from .input_warnings import Description as Description, FileMapping as FileMapping, ReadRow as ReadRow
-from .masking import SHOWN_ROWS as SHOWN_ROWS, masked_sample as masked_sample
 from .normal_form import (
     as_glob as as_glob,
     check_pattern as check_pattern,
@@ -11,7 +9,13 @@ from .normal_form import (
     scratch_database as scratch_database,
     search_pattern as search_pattern,
 )
-from .object_copies import find_objects as find_objects
-from .opened_export import Export as Export, UserGroup as UserGroup, open_export as open_export
+from .object_and_table_copies import Frame as Frame, find_objects as find_objects
+from .opened_export import (
+    SHOWN_ROWS as SHOWN_ROWS,
+    Export as Export,
+    UserGroup as UserGroup,
+    masked_sample as masked_sample,
+    open_export as open_export,
+)
 from .roles_of_columns import input_table as input_table
 from .sort_and_pair import check_zone as check_zone

@@ -21,7 +21,7 @@ from .openai.client import (
     find_route as find_route,
     parse_address as parse_address,
 )
-from .openai.endpoint import (
+from .openai.endpoint_and_wire import (
     BatchProfile as BatchProfile,
     Endpoint as Endpoint,
     GrammarField as GrammarField,

@@ -6,15 +6,13 @@ from .audit_and_calibration import (
     plan_audit as plan_audit,
     plan_calibration as plan_calibration,
 )
-from .comparison import (
+from .evaluation_and_comparison import (
     ComparedRun as ComparedRun,
     Comparison as Comparison,
+    Evaluation as Evaluation,
     Side as Side,
     UserPair as UserPair,
     compare as compare,
-)
-from .evaluation import (
-    Evaluation as Evaluation,
     evaluate as evaluate,
     read_labels as read_labels,
 )

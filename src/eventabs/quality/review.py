@@ -20,8 +20,7 @@ from eventabs import store
 from eventabs.errors_and_exit_codes import InputError, UsageError
 from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Figure, cohen_kappa, least_share, mean_of, wholes_of
-from eventabs.quality.comparison import Pair, lines_of
-from eventabs.quality.evaluation import rows_of_table
+from eventabs.quality.evaluation_and_comparison import Pair, lines_of, rows_of_table
 from eventabs.shared_records import UserLog
 from eventabs.store import Ledger, RunDirectory
 

@@ -1,20 +1,29 @@
-"""Turns a reply into an outcome for every part that was asked about: which rows are which event, and what may be trusted."""
+"""Turns a reply into an outcome for every part that was asked about: which rows are which event, what may be trusted, and which rules must hold."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from itertools import accumulate, chain, count
+from math import inf
 
-from eventabs.replies.json_forms import LOOKS_LIKE_JSON, read_json
-from eventabs.replies.must_rules import MustRules
-from eventabs.replies.text_forms import Answer, Entry, without_reasoning
-from eventabs.replies.words_and_row_numbers import JourneyName, Labels, groups_in, one_line
+from eventabs.replies.forms_of_answers import (
+    LOOKS_LIKE_JSON,
+    Answer,
+    Entry,
+    JourneyName,
+    Labels,
+    groups_in,
+    one_line,
+    read_json,
+    without_reasoning,
+)
 from eventabs.setting_choices import Detail
 from eventabs.shared_records import (
     DAY_BEGINS,
+    MAX_CHARACTERS,
     SAME,
     AskedUser,
     Behavior,
@@ -30,6 +39,87 @@ from eventabs.shared_records import (
     lasting_id,
     seconds_covered,
 )
+
+# Returns the texts that match a regular expression anywhere.
+Search = Callable[[str, Collection[str]], Collection[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TextCondition:
+    """A text meets it if it equals one of `texts` regardless of case, or matches `regex` anywhere."""
+
+    texts: tuple[str, ...] = ()
+    regex: str = ""
+
+    def met(self, values: Iterable[str], search: Search) -> set[str]:
+        """Return the values that meet the condition. Only the beginning that prompts have counts."""
+        shown = {value: value[:MAX_CHARACTERS] for value in set(values)}
+        wanted = {text[:MAX_CHARACTERS].casefold() for text in self.texts}
+        found = search(self.regex, {*shown.values()}) if self.regex else ()
+        return {value for value, text in shown.items() if text.casefold() in wanted or text in found}
+
+
+@dataclass(frozen=True, slots=True)
+class MustRule:
+    """A behavior that meets all conditions must be covered by an event of `type` and `category`; "": of any.
+
+    `conditions` are named action, item, place and text (these three as one). Durations are in seconds; a behavior without
+    one meets no condition on it. `added`: type and category of an event that the rule adds. `no_sentences`: what a sentence says
+    is a guess.
+    """
+
+    conditions: Mapping[str, TextCondition]
+    type: str
+    category: str
+    added: tuple[str, str]
+    min_duration: float | None = None
+    max_duration: float | None = None
+    no_sentences: bool = False
+
+    def met_by(self, behaviors: Sequence[Behavior], search: Search) -> list[int]:
+        """Return the positions of the behaviors that meet all conditions."""
+        places = list(range(len(behaviors)))
+        for name, condition in self.conditions.items():
+            values = [_value(behaviors[place], name) for place in places]
+            right = condition.met(values, search)
+            places = [place for place, value in zip(places, values, strict=True) if value in right]
+        if self.min_duration is not None or self.max_duration is not None:
+            least, most = self.min_duration or 0, inf if self.max_duration is None else self.max_duration
+            lasting = ((place, behaviors[place].duration) for place in places)
+            places = [place for place, seconds in lasting if seconds is not None and least <= seconds <= most]
+        return [place for place in places if not (self.no_sentences and behaviors[place].text)]
+
+    def is_kept_by(self, kind: str, category: str) -> bool:
+        """Whether an event of a type and category is what the rule wants."""
+        return self.type.casefold() in ("", kind.casefold()) and self.category in ("", category)
+
+
+class MustRules:
+    """All rules of a run. `search` matches regular expressions in bounded time."""
+
+    def __init__(self, rules: Sequence[MustRule] = (), search: Search = lambda _regex, _texts: ()) -> None:
+        self._rules = tuple(rules)
+        self._search = search
+
+    def naming(self, action: str) -> MustRule | None:
+        """Return the first rule with a condition on actions that this one meets."""
+        conditions = ((rule, rule.conditions.get("action", TextCondition())) for rule in self._rules)
+        return next((rule for rule, each in conditions if each.met([action], self._search)), None)
+
+    def required(self, behaviors: Sequence[Behavior]) -> dict[int, MustRule]:
+        """Return the positions of behaviors that a rule is about, in order, each with the first rule that it meets."""
+        required: dict[int, MustRule] = {}
+        for rule in self._rules:
+            for position in rule.met_by(behaviors, self._search):
+                required.setdefault(position, rule)
+        return dict(sorted(required.items()))
+
+
+def _value(behavior: Behavior, name: str) -> str:
+    if name == "text":
+        return " ".join(filter(None, (behavior.action, behavior.item, behavior.place)))
+    return str(getattr(behavior, name))
+
 
 Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
 _Name = tuple[str, str]  # kind and name of a journey

@@ -39,7 +39,7 @@ from .output_streams import (
     stderr_console as stderr_console,
     stdout_console as stdout_console,
 )
-from .report_page import NAME as NAME, render_report as render_report, write_report as write_report
+from .report import NAME as NAME, render_report as render_report, write_report as write_report
 from .review import (
     drawn_json as drawn_json,
     render_next_step as render_next_step,

@@ -12,8 +12,7 @@ from eventabs.interface_language import gettext as _
 from eventabs.quality import Review, Reviewer, ReviewResult, SampledDay, SampledEvent, Sheet
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line
-from eventabs.views.report_data import shown, zone_note
-from eventabs.views.report_page import colors_of, render_page
+from eventabs.views.report import colors_of, render_page, shown, zone_note
 from eventabs.views.sections import Section, print_section
 from eventabs.views.words_and_figures import count
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import StorageError
-from eventabs.ingest.formats.csv import Csv
+from eventabs.ingest.formats.csv_logs_chats import Csv
 from input_files import loaded, open_input_file, queried
 
 

@@ -16,7 +16,7 @@ import xlsxwriter
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import InputError, StorageError
-from eventabs.ingest.object_copies import _CHUNK, copied, plan_copies
+from eventabs.ingest.object_and_table_copies import _CHUNK, copied, plan_copies
 from eventabs.shared_records import Copying
 from eventabs.stop_request import Stop, StopRequested
 from input_files import opened, write

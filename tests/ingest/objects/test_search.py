@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors_and_exit_codes import InputError
-from eventabs.ingest.object_copies import find_objects
+from eventabs.ingest.object_and_table_copies import find_objects
 from eventabs.object_stores import public_address
 from object_server import KEY, SECRET, ObjectServer, object_server
 

@@ -13,7 +13,7 @@ from eventabs.errors_and_exit_codes import (
     TransientError,
 )
 from eventabs.providers.openai.batch_service import ReplyLine, ReplyLines, request_fields, request_line
-from eventabs.providers.openai.endpoint import Endpoint, Sampling
+from eventabs.providers.openai.endpoint_and_wire import Endpoint, Sampling
 from eventabs.shared_records import Reply, Request, Usage
 
 KEY = "sk-a-long-secret-key"

@@ -18,7 +18,7 @@ from eventabs.errors_and_exit_codes import (
     TransientError,
 )
 from eventabs.providers.openai.batch_service import BatchService, QueueFullError
-from eventabs.providers.openai.endpoint import BatchProfile, Endpoint, load_preset
+from eventabs.providers.openai.endpoint_and_wire import BatchProfile, Endpoint, load_preset
 
 KEY = "sk-a-long-secret-key"
 

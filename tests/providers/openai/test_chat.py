@@ -20,7 +20,7 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.providers.openai.client import OpenAIProvider
-from eventabs.providers.openai.endpoint import Endpoint, GrammarField, Sampling
+from eventabs.providers.openai.endpoint_and_wire import Endpoint, GrammarField, Sampling
 from eventabs.shared_records import Reply, Request, Usage
 from openai_server import (
     Behavior,

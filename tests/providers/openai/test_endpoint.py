@@ -8,7 +8,8 @@ import pytest
 from eventabs.config.settings import LlmSettings, Omittable
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.providers.openai.client import parse_address
-from eventabs.providers.openai.endpoint import (
+from eventabs.providers.openai.endpoint_and_wire import (
+    DROPPABLE,
     Endpoint,
     KnownModel,
     Preset,
@@ -19,7 +20,6 @@ from eventabs.providers.openai.endpoint import (
     preset_names,
     tier_base_url,
 )
-from eventabs.providers.openai.wire import DROPPABLE
 
 KNOWN = (
     *("deepseek", "gemini", "glm", "groq", "llamacpp", "minimax", "moonshot", "ollama", "openai", "qwen"),

@@ -6,7 +6,7 @@ import pytest
 
 from check_kit import Model
 from eventabs.errors_and_exit_codes import EndpointError, FatalEndpointError, TransientError
-from eventabs.providers.openai.endpoint import Endpoint, Sampling
+from eventabs.providers.openai.endpoint_and_wire import Endpoint, Sampling
 from eventabs.providers.openai.probe import ListedModel, Prober, Support, list_models
 from openai_server import Behavior, OpenAIServer, keep_alive, listing, raw, stall, status
 

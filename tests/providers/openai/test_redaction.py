@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.providers.openai.wire import MASK, redact, redacted_line
+from eventabs.providers.openai.endpoint_and_wire import MASK, redact, redacted_line
 
 LONG_KEY = "sk-proj-0123456789/abc=="
 

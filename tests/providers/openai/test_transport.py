@@ -22,9 +22,8 @@ from eventabs.providers.openai.client import (
     proxy_of,
     translate_error,
 )
-from eventabs.providers.openai.endpoint import Endpoint
+from eventabs.providers.openai.endpoint_and_wire import Endpoint, UnreadableBodyError
 from eventabs.providers.openai.probe import list_models
-from eventabs.providers.openai.wire import UnreadableBodyError
 from openai_server import OpenAIServer, status
 
 # addresses

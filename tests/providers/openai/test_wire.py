@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.providers.openai.endpoint import GrammarField, Sampling
-from eventabs.providers.openai.wire import (
+from eventabs.providers.openai.endpoint_and_wire import (
     EventDecoder,
+    GrammarField,
     PayloadReader,
     ReplyAssembler,
+    Sampling,
     UnreadableBodyError,
     build_body,
     parse_json,

@@ -14,7 +14,7 @@ import pytest
 
 import chromium
 from eventabs import interface_language as language
-from eventabs.inspection.run_status import view_user
+from eventabs.inspection import view_user
 from eventabs.store.ledger import Ledger
 from eventabs.store.ledger_queries import made_of
 from report_kit import CROWD, READY, make_crowd, make_evil_run, make_run, open_page, write_page

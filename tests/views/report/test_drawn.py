@@ -12,9 +12,9 @@ from urllib.parse import quote
 import pytest
 
 import chromium
-from eventabs.inspection.report_facts import open_report_facts
+from eventabs.inspection import open_report_facts
 from eventabs.store import Retry
-from eventabs.views.report_page import render_report, write_report
+from eventabs.views.report import render_report, write_report
 from house import ran
 from known_run import Known, known_users, run_known
 from report_kit import make_crowd, open_page, write_page

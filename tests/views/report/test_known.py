@@ -9,9 +9,9 @@ import pytest
 
 import chromium
 from eventabs import interface_language as language
-from eventabs.inspection.report_facts import open_report_facts
-from eventabs.views import report_page as page_module
-from eventabs.views.report_page import render_report, write_report
+from eventabs.inspection import open_report_facts
+from eventabs.views import report as page_module
+from eventabs.views.report import render_report, write_report
 from known_run import Known, known_users, run_known, truth
 from report_kit import open_page, write_page
 

@@ -15,13 +15,12 @@ from pathlib import Path
 import orjson
 import pytest
 
+from eventabs import inspection
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.inspection import report_facts
-from eventabs.inspection.report_facts import Table, open_report_facts
-from eventabs.inspection.run_status import stored_calls
+from eventabs.inspection import Table, open_report_facts, stored_calls
 from eventabs.store.ledger import Ledger
-from eventabs.views import report_data as records, report_page as module
-from eventabs.views.report_page import MOST_COLORS, colors_of, render_report, write_report
+from eventabs.views import report
+from eventabs.views.report import MOST_COLORS, colors_of, render_report, write_report
 from house import eventabs, ran
 from report_kit import EVIL, make_crowd, make_evil_run, make_run, packed_data
 
@@ -123,7 +122,7 @@ def test_the_page_connects_to_nothing(tmp_path: Path) -> None:
 def test_tables_of_quality_are_shown_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(tmp_path)
     table = Table(f"Audit {EVIL}", ("type", "right"), (("用餐", 1234), (EVIL, None)))
-    monkeypatch.setattr(report_facts, "quality_tables", lambda *_of: [table])
+    monkeypatch.setattr(inspection, "quality_tables", lambda *_of: [table])
     page = _page(tmp_path)
     elements = _Elements()
     elements.feed(page)
@@ -136,13 +135,13 @@ def test_more_users_than_a_page_holds_are_drawn_by_their_ids_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_crowd(tmp_path, user_ids=tuple(f"user{number}" for number in range(60)))
-    monkeypatch.setattr(module, "MOST_USERS", 20)
+    monkeypatch.setattr(report, "MOST_USERS", 20)
     with open_report_facts(tmp_path) as facts:
-        report = render_report(facts)
-        page = b"".join(report.chunks).decode()
+        rendered = render_report(facts)
+        page = b"".join(rendered.chunks).decode()
     kept = packed_data(page)["index"]["users"]["id"]
     assert 5 < len(kept) < 35
-    (note,) = report.notes
+    (note,) = rendered.notes
     assert note.startswith(f"{len(kept)} of 60 users are in the page, drawn by their ids")
     assert note in page
     sums = packed_data(page)["index"]["sums"]
@@ -151,7 +150,7 @@ def test_more_users_than_a_page_holds_are_drawn_by_their_ids_and_told(
 
 def test_failed_users_are_beside_every_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(tmp_path)
-    monkeypatch.setattr(module, "MOST_USERS", 0)
+    monkeypatch.setattr(report, "MOST_USERS", 0)
     page = _page(tmp_path)
     users = packed_data(page)["index"]["users"]
     assert (users["id"], users["beside"]) == (["bob"], [1])
@@ -163,13 +162,13 @@ def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_crowd(tmp_path, calls=4)
-    monkeypatch.setattr(records, "_CHUNK_CHARACTERS", 1)
+    monkeypatch.setattr(report, "_CHUNK_CHARACTERS", 1)
     with open_report_facts(tmp_path) as facts:
-        packed = records.PackedCalls(facts, {}, records.sent_zone(""), most_bytes=1)
+        packed = report.PackedCalls(facts, {}, report.sent_zone(""), most_bytes=1)
         assert (packed.left_out, packed.index()["chunk"]) == (3, [0, -1, -1, -1])
         first, second, third, last = stored_calls(facts.ledger)
         broken = replace(facts, calls=iter((first, second, replace(third, brought={}), last)))
-        assert records.PackedCalls(broken, {}, records.sent_zone(""), most_bytes=1).index()["chunk"] == [
+        assert report.PackedCalls(broken, {}, report.sent_zone(""), most_bytes=1).index()["chunk"] == [
             -1,
             -1,
             0,

@@ -8,9 +8,8 @@ import duckdb
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.formats.base import BLANK, CONSTANT, Format, InputFile, Insert, Query, SampledRow, Wanted
 from eventabs.ingest.formats.binary import DuckDb, Excel, Parquet, Sqlite
-from eventabs.ingest.formats.csv import Csv
+from eventabs.ingest.formats.csv_logs_chats import Csv, Lines
 from eventabs.ingest.formats.json import Json
-from eventabs.ingest.formats.logs_and_chats import Lines
 from eventabs.stop_request import Stop
 
 __all__ = [

@@ -23,7 +23,7 @@ from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit
 from eventabs.ingest.files_archives_encodings import is_workbook, refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
-from eventabs.ingest.formats.csv import Csv
+from eventabs.ingest.formats.csv_logs_chats import Csv
 from eventabs.ingest.normal_form import ALONE, as_glob, errors_named, fetched, quoted
 from eventabs.interface_language import gettext as _
 

@@ -17,9 +17,17 @@ import orjson
 from eventabs.errors_and_exit_codes import EndpointError, TransientError
 from eventabs.interface_language import gettext as _
 from eventabs.providers.openai.client import Channel, checked, parse_address, raw_chunks, read_error_body
-from eventabs.providers.openai.endpoint import BatchProfile, Endpoint, Sampling, Tier
+from eventabs.providers.openai.endpoint_and_wire import (
+    BatchProfile,
+    Endpoint,
+    ReplyAssembler,
+    Sampling,
+    Tier,
+    build_body,
+    parse_json,
+    redacted_line,
+)
 from eventabs.providers.openai.endpoint_errors import ErrorContext, find_error, make_error, make_status_error
-from eventabs.providers.openai.wire import ReplyAssembler, build_body, parse_json, redacted_line
 from eventabs.shared_records import Message, Reply, Request
 
 _PAGE = 100  # jobs a listing shows at a time

@@ -28,26 +28,27 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.interface_language import gettext as _
-from eventabs.providers.openai.endpoint import Endpoint, is_loopback
+from eventabs.providers.openai.endpoint_and_wire import (
+    DROPPABLE,
+    GRAMMAR_FIELDS,
+    LONG_LENGTH,
+    WORD_LENGTH,
+    Endpoint,
+    PayloadReader,
+    ReplyAssembler,
+    UnreadableBodyError,
+    build_body,
+    is_loopback,
+    masked,
+    parse_json,
+    redacted_line,
+)
 from eventabs.providers.openai.endpoint_errors import (
     ErrorContext,
     UnsupportedParameterError,
     find_error,
     make_error,
     make_status_error,
-)
-from eventabs.providers.openai.wire import (
-    DROPPABLE,
-    GRAMMAR_FIELDS,
-    LONG_LENGTH,
-    WORD_LENGTH,
-    PayloadReader,
-    ReplyAssembler,
-    UnreadableBodyError,
-    build_body,
-    masked,
-    parse_json,
-    redacted_line,
 )
 from eventabs.shared_records import FinishReason, OnContent, Reply, Request
 

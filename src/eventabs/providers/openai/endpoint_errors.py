@@ -22,7 +22,7 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.interface_language import gettext as _
-from eventabs.providers.openai.wire import parse_json, redacted_line
+from eventabs.providers.openai.endpoint_and_wire import parse_json, redacted_line
 
 Cause = Literal[
     "transient", "rate_limit", "capacity", "key", "quota", "model", "moderated", "too_long", "rejected"

@@ -7,9 +7,14 @@ from typing import Any, Literal
 from eventabs.errors_and_exit_codes import RejectedRequestError, TransientError
 from eventabs.interface_language import gettext as _
 from eventabs.providers.openai.client import Channel, OpenAIProvider, parse_address
-from eventabs.providers.openai.endpoint import Endpoint, GrammarField
+from eventabs.providers.openai.endpoint_and_wire import (
+    Endpoint,
+    GrammarField,
+    grammar_parameter,
+    parse_json,
+    redacted_line,
+)
 from eventabs.providers.openai.endpoint_errors import find_error, make_error
-from eventabs.providers.openai.wire import grammar_parameter, parse_json, redacted_line
 from eventabs.shared_records import Reply, Request, Usage
 
 # names of a model's context: vLLM and SGLang, Moonshot and OpenRouter, Groq, LM Studio

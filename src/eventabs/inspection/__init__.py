@@ -1,5 +1,0 @@
-"""Read-only views of a run, beside whoever works on it."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
