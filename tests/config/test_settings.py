@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from eventabs.config.config_files import find_config
 from eventabs.config.settings import (
     Section,
     Settings,
-    find_config,
     load_settings,
     with_absolute_paths,
 )

@@ -1,17 +1,14 @@
 """One frozen Settings from a TOML file, the environment and flags, each layer over the one before; faults in our own words."""
 
-import json
 import os
 import re
-import tomllib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import reduce
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import (
@@ -28,8 +25,10 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
+# these load DuckDB, presets and the reader when they are first looked up
 from eventabs import ingest, prompts, providers, replies
-from eventabs.errors_and_exit_codes import ConfigError, SettingFault, WrongSettingsError, toml_fault
+from eventabs.config.config_files import read_toml
+from eventabs.errors_and_exit_codes import ConfigError, SettingFault, WrongSettingsError
 from eventabs.interface_language import Language, gettext as _
 from eventabs.object_stores import is_address
 from eventabs.providers import GrammarField, Price, ProviderName, kind_of
@@ -45,87 +44,6 @@ from eventabs.shared_records import (
     Shard,
     Vocabulary,
 )
-
-_FIRST: Final = "\nlang = "  # what is above is about the example itself
-_RARE: Final = re.compile(r"\n## (?:.+\n)+")  # a paragraph of settings that are rarely changed
-_WIDE: Final = re.compile(r"\n{4,}")
-_GOES_ON: Final = re.compile(r"^(?=[ ]+#)", re.MULTILINE)  # a comment below its setting, which moves by one
-_SETTING: Final = re.compile(r"^(?!\[.*\]$|#|$|[ ]+#)([ ]*)", re.MULTILINE)
-
-
-DEFAULT_CONFIG = Path("eventabs.toml")
-
-
-def find_config(named: Path | None, environment: Mapping[str, str]) -> Path | None:
-    """Return the config file in force: --config, $EVENTABS_CONFIG, ./eventabs.toml, or None."""
-    if named is not None:
-        return named
-    if from_environment := environment.get("EVENTABS_CONFIG"):
-        return Path(from_environment)
-    return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file. Raises ConfigError where it is missing or not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        message = _("config file {path} does not exist; name another with --config")
-        raise ConfigError(message.format(path=path)) from None
-    except tomllib.TOMLDecodeError as error:
-        fault = toml_fault(error)
-    except UnicodeDecodeError:
-        fault = _("it is not UTF-8")
-    except OSError as error:
-        fault = error.strerror or str(error)
-    message = _("config file {path} cannot be read: {error}; mend it or name another with --config")
-    raise ConfigError(message.format(path=path, error=fault))
-
-
-def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
-    """Set settings in a config file, in place: its comments, its rights and a link to it stay. Raises ConfigError."""
-    import tomlkit  # noqa: PLC0415  nothing else needs it
-
-    if path.exists():
-        read_toml(path)  # says what is wrong
-    try:
-        document = tomlkit.parse(path.read_bytes() if path.exists() else "")
-        _set(document, settings)
-        path.write_bytes(tomlkit.dumps(document).encode())
-    except OSError as error:
-        message = _("config file {path} cannot be written: {error}; name another with --config")
-        raise ConfigError(message.format(path=path, error=error.strerror)) from None
-
-
-def _set(table: Any, settings: Mapping[str, Any]) -> None:  # noqa: ANN401  of tomlkit
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and isinstance(table.get(key), Mapping):
-            _set(table[key], value)
-        else:
-            table[key] = value
-
-
-def explained_settings(language: Language, *, all_of_them: bool) -> str:
-    """Return a TOML file with settings at their defaults and what each is for: all, or without those rarely changed."""
-    text = resources.files(__package__).joinpath(f"settings.{language}.toml").read_text("utf-8")
-    return text if all_of_them else _WIDE.sub("\n\n\n", _RARE.sub("", text)).rstrip() + "\n"
-
-
-def own_config(language: Language, *, all_settings: bool, preset: str = "", model: str = "") -> str:
-    """Return a TOML file of the user's own, in which only `preset` and `model` are set."""
-    text = explained_settings(language, all_of_them=all_settings)
-    settings = _SETTING.sub(r"\1#", _GOES_ON.sub(" ", text[text.index(_FIRST) :]))
-    head = _(
-        "# Settings of eventabs with their defaults. To change one, take away the # right before its name."
-    )
-    written = head + "\n" + settings
-    for key, value in (("preset", preset), ("model", model)):
-        if value:
-            said = f"{key} = {json.dumps(value, ensure_ascii=False)} "
-            (setting,) = re.findall(rf'^#{key} = "" +', written, re.MULTILINE)
-            written = written.replace(setting, said.ljust(len(setting)), 1)
-    return written
-
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
