@@ -3,10 +3,9 @@
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, partial, wraps
+from functools import cached_property, wraps
 from html import escape
 from importlib import import_module
 from pathlib import Path
@@ -34,7 +33,6 @@ from eventabs.runs import (
 )
 from eventabs.shared_records import Event, Journey, Made, RunStatus, of_row
 from eventabs.stop_request import Stop
-from eventabs.store import RunDirectory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -306,8 +304,8 @@ def estimate(
 
     `observer` hears how far objects have been copied.
     """
-    read = partial(estimate_run, _invocation(settings, config, shard).settings(), _paths(inputs))
-    return read(observer.noted) if observer else read()
+    on_copy = observer.noted if observer else lambda _copying: None
+    return estimate_run(_invocation(settings, config, shard).settings(), _paths(inputs), on_copy)
 
 
 async def acheck(
@@ -367,13 +365,7 @@ def _watch(observer: Observer | Watch | None) -> Watch:
     """Return the function that gives a run its observer; without one of the caller's own, run.log gets the facts as JSON lines."""
     if observer is not None and callable(observer):
         return observer
-
-    @contextmanager
-    def watch(directory: RunDirectory, _settings: Settings) -> Iterator[Observer]:
-        with LogFile(directory.log, observer) as log:
-            yield log
-
-    return watch
+    return lambda directory, _settings: LogFile(directory.log, observer)
 
 
 async def _execute(
@@ -388,18 +380,9 @@ async def _execute(
     if retry:
         with run.ledger.transaction():
             run.ledger.ask_failed_again()
-    work = execute(run, stop, resumed=resumed, replies=replies, cancel=cancel)
-    finished = Run(run.directory.path, await _until_saved(work, stop))
-    if finished.status == "stopped":
-        raise RunStoppedError(finished.summary.cause, finished)
-    return finished
-
-
-async def _until_saved(work: Coroutine[Any, Any, T], stop: Stop) -> T:
-    """Await work; a cancellation meanwhile requests a stop, and is raised once the work has ended in order."""
-    task = asyncio.ensure_future(work)
+    task = asyncio.ensure_future(execute(run, stop, resumed=resumed, replies=replies, cancel=cancel))
     cancelled: asyncio.CancelledError | None = None
-    while not task.done():
+    while not task.done():  # a cancellation requests a stop, and is raised once all has ended in order
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError as error:
@@ -408,4 +391,7 @@ async def _until_saved(work: Coroutine[Any, Any, T], stop: Stop) -> T:
     if cancelled is not None:
         task.exception()
         raise cancelled
-    return task.result()
+    finished = Run(run.directory.path, task.result())
+    if finished.status == "stopped":
+        raise RunStoppedError(finished.summary.cause, finished)
+    return finished

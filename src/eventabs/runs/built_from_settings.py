@@ -87,9 +87,8 @@ def template_text(settings: Settings) -> str | None:
 
 def rules_text(settings: Settings) -> str:
     """Return the user's own rules, or those that ship."""
-    if settings.rules.file:
-        return read_text(settings.rules.file, "rules.file")
-    return providers.shipped_rules()
+    file = settings.rules.file
+    return read_text(file, "rules.file") if file else providers.shipped_rules()
 
 
 def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Language:
@@ -395,8 +394,7 @@ def no_connection_step(error: "providers.UnreachableError", settings: Settings) 
         return _("check llm.proxy and the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
     is_local = providers.is_loopback(urlsplit(settings.llm.base_url).hostname or "")
     if is_local and error.reason in {"refused", "timeout"}:
-        command = start_command(settings)
-        if command:
+        if command := start_command(settings):
             return _("start the server: {command}").format(command=command)
         return _("start the server, or correct the port in llm.base_url")
     steps: dict[providers.UnreachableReason, str] = {

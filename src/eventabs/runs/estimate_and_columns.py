@@ -36,30 +36,9 @@ from eventabs.prompts import (
 )
 from eventabs.providers import kind_of, load_preset
 from eventabs.replies import without_reasoning
-from eventabs.runs.built_from_settings import (
-    LANGUAGE_USERS,
-    TAKING,
-    batch_limits,
-    builder_of,
-    endpoint_of,
-    legend_of,
-    make_builder,
-    open_input,
-    plan_batches,
-    prompt_language_in,
-    prompt_language_of,
-    require_usable_provider,
-    template_text,
-)
+from eventabs.runs import built_from_settings as built, intake
 from eventabs.runs.extension import Planner, Survey, refuse_unextendable
-from eventabs.runs.intake import (
-    STDIN,
-    InputDescription,
-    copied,
-    describe_export,
-    input_paths,
-    refuse_unreadable,
-)
+from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import ExtensionCounts
 from eventabs.runs.start_resume_reparse import Invocation, settings_of_today
 from eventabs.setting_choices import Compaction
@@ -149,7 +128,7 @@ def estimate_run(
     with opened_export(settings, paths, on_copy) as export:
         language, at_level = _prepared(settings, export)
         builder = at_level(settings.compaction.level)
-        limits, parts = batch_limits(settings, builder), list[PlannedPart]()
+        limits, parts = built.batch_limits(settings, builder), list[PlannedPart]()
         if settings.compaction.level != "dense":
             with suppress(ConfigError):  # a template of the user's own need not explain it
                 dense_builder = at_level("dense")
@@ -166,15 +145,15 @@ def estimate_run(
             of_sampled += [group.users[number].behaviors for number in spread]
             tokens_long += long_tokens(group, counter, language)
             if dense_builder:
-                measured = measure_group(group, dense_builder, batch_limits(settings, dense_builder))
+                measured = measure_group(group, dense_builder, built.batch_limits(settings, dense_builder))
                 dense_parts += [PlannedPart(*each) for each in measured]
-        described = describe_export(export, settings, language)
+        described = intake.describe_export(export, settings, language)
     # what DuckDB held is free now
-    batches, prompt_total, outputs = plan_batches(parts, limits, settings)
+    batches, prompt_total, outputs = built.plan_batches(parts, limits, settings)
     scale, dense = sum(counts) / max(1, sum(of_sampled)), None
     tokens_long = round(tokens_long * scale)
     if dense_builder:
-        plan = plan_batches(dense_parts, batch_limits(settings, dense_builder), settings)
+        plan = built.plan_batches(dense_parts, built.batch_limits(settings, dense_builder), settings)
         dense = {
             "batches": round(len(plan.batches) * scale),
             "prompt_total": round(plan.prompt_tokens * scale),
@@ -224,8 +203,10 @@ def estimate_run(
 def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription:
     """Read the input and say what was understood of it. Raises UsageError for input that cannot be read."""
     with opened_export(settings, paths) as export:
-        return describe_export(
-            export, settings, prompt_language_of(settings, list(islice(export.user_logs(), LANGUAGE_USERS)))
+        return intake.describe_export(
+            export,
+            settings,
+            built.prompt_language_of(settings, list(islice(export.user_logs(), built.LANGUAGE_USERS))),
         )
 
 
@@ -235,9 +216,9 @@ def first_request(
     """Return the first request of the plan, exactly as it would be sent."""
     with opened_export(settings, paths, on_copy) as export:
         builder = _prepared(settings, export)[1](settings.compaction.level)
-        limits, groups = batch_limits(settings, builder), export.groups(settings.run.limit)
+        limits, groups = built.batch_limits(settings, builder), export.groups(settings.run.limit)
         parts = [PlannedPart(*each) for group in groups for each in measure_group(group, builder, limits)]
-        batches = plan_batches(parts, limits, settings).batches
+        batches = built.plan_batches(parts, limits, settings).batches
         if not batches:
             message = _("the input holds no behavior that could be read; see: eventabs estimate")
             raise UsageError(message)
@@ -255,7 +236,7 @@ def opened_export(
     settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
 ) -> Iterator[Export]:
     """Open the input with its scratch files in a folder of their own. Raises UsageError, and StorageError where there is no room."""
-    named = input_paths(paths, settings)
+    named = intake.input_paths(paths, settings)
     try:
         scratch = tempfile.TemporaryDirectory(prefix="eventabs-")
     except OSError as error:
@@ -263,21 +244,23 @@ def opened_export(
         raise StorageError(message.format(error=error.strerror)) from None
     with scratch as name:
         folder = Path(name)
-        with open_input(settings, copied(named, folder, Stop()), folder, on_copy=on_copy) as export:
+        with built.open_input(
+            settings, intake.copied(named, folder, Stop()), folder, on_copy=on_copy
+        ) as export:
             yield export
 
 
 def _prepared(settings: Settings, export: Export) -> tuple[Language, Callable[[Compaction], PromptBuilder]]:
     """Return the prompt's language, and what makes the builder of prompts at a level."""
-    refuse_unreadable(export, max_rejects=settings.input.max_rejects)
+    intake.refuse_unreadable(export, max_rejects=settings.input.max_rejects)
     sample = sampled(export.user_logs())
-    language = prompt_language_of(settings, sample)
+    language = built.prompt_language_of(settings, sample)
 
     def at_level(level: Compaction) -> PromptBuilder:
         compaction = settings.compaction.model_copy(update={"level": level})
         own = settings.model_copy(update={"compaction": compaction})
-        template = template_text(own)
-        return make_builder(own, language, template, legend_of(own, language, template, sample))
+        template = built.template_text(own)
+        return built.make_builder(own, language, template, built.legend_of(own, language, template, sample))
 
     return language, at_level
 
@@ -311,7 +294,7 @@ def _larger_output(
     limit = -(-output // (max(1, others) * _OUTPUT_STEP)) * _OUTPUT_STEP
     if limit <= limits.max_output_tokens:
         return None
-    batches = len(plan_batches(parts, replace(limits, max_output_tokens=limit), settings).batches)
+    batches = len(built.plan_batches(parts, replace(limits, max_output_tokens=limit), settings).batches)
     return {"limit": limit, "batches": batches} if batches < planned else None
 
 
@@ -369,22 +352,22 @@ def estimate_extension(
         refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
         refuse_unextendable(facts, ledger)
-        builder = builder_of(settings, {**facts, "extension": {"state": TAKING}})
-        limits = batch_limits(settings, builder)
+        builder = built.builder_of(settings, {**facts, "extension": {"state": built.TAKING}})
+        limits = built.batch_limits(settings, builder)
         planner = Planner(ledger, settings, builder, limits)
         counts, pending = Counter[str](), dict[str, list[PlannedPart]]()
         for planned in ledger.pending_parts():
             pending.setdefault(planned.part.user_id, []).append(planned)
         with opened_export(settings, paths, on_copy) as export:
-            refuse_unreadable(export, max_rejects=settings.input.max_rejects)
+            intake.refuse_unreadable(export, max_rejects=settings.input.max_rejects)
             for change in Survey(export, ledger, settings.extend.lateness_seconds, Stop()).changes():
                 user, counted = planner.plan(change)
                 counts.update(counted)
                 if user is not None:
                     pending[change.seen.user_id] = [PlannedPart(*each) for each in user.asked]
-            described = describe_export(export, settings, prompt_language_in(facts))
+            described = intake.describe_export(export, settings, built.prompt_language_in(facts))
     parts = [planned for of_user in pending.values() for planned in of_user]
-    use = _use(settings, *plan_batches(parts, limits, settings)[1:])
+    use = _use(settings, *built.plan_batches(parts, limits, settings)[1:])
     return ExtensionEstimate(
         **counts,
         **asdict(use),
@@ -453,9 +436,9 @@ def ask_columns(
     settings = invocation.settings()
     if not kind_of(settings.provider).is_remote:
         raise UsageError(_("--ask asks a model, and none is named; set llm.model or --model"))
-    require_usable_provider(settings, invocation.environment)
-    paths = input_paths(inputs, settings)
-    if any(path == STDIN or is_address(path) for path in paths):
+    built.require_usable_provider(settings, invocation.environment)
+    paths = intake.input_paths(inputs, settings)
+    if any(path == intake.STDIN or is_address(path) for path in paths):
         raise UsageError(_("--ask reads the input several times; copy it to a file, and name that"))
     request, header = columns_request(settings, paths)
     values, by_values = _read(invocation, {}, paths)
@@ -468,7 +451,7 @@ def ask_columns(
     llm, tokens = settings.llm, f"{request.input_tokens:,}"
     host = host_of(llm.base_url)
     on_request(message.format(model=llm.model, host=host, rows=SHOWN_ROWS, path=paths[0], tokens=tokens))
-    prober = providers.Prober(endpoint_of(llm, invocation.environment))
+    prober = providers.Prober(built.endpoint_of(llm, invocation.environment))
     answer = parsed_columns(asyncio.run(prober.ask(request)).text, header)
     try:
         model, by_model = _read(invocation, answer, paths, beside=values)
@@ -524,7 +507,7 @@ def _read(
     settings = replace(invocation, flags=overlay(invocation.flags, {"input": given})).settings()
     try:
         with opened_export(settings, paths) as export:
-            refuse_unreadable(export, max_rejects=settings.input.max_rejects)
+            intake.refuse_unreadable(export, max_rejects=settings.input.max_rejects)
             rows: _Rows = {
                 row.line: (log.user_id, f"{row.start}", f"{row.duration}", " ".join(row[1:4]))
                 for log in export.user_logs()
@@ -533,7 +516,7 @@ def _read(
             }
             found = tomllib.loads(export.description.proposal)["input"]
             doubts = tuple(_doubts(export, beside.described)) if beside else ()
-            described = describe_export(export, settings)
+            described = intake.describe_export(export, settings)
             return ReadColumns(_tables(overlay(found, given)), described, doubts=doubts), rows
     except InputError as error:
         proposal = error.proposal or (_tables(given) if given else "")

@@ -30,26 +30,8 @@ from eventabs.prompts import (
     measure_parts,
 )
 from eventabs.replies import joined
-from eventabs.runs.built_from_settings import (
-    COMPARING,
-    TAKEN,
-    TAKING,
-    RunContext,
-    batch_limits,
-    last_taken,
-    prompt_language_in,
-)
-from eventabs.runs.intake import (
-    USERS_A_COMMIT,
-    copied,
-    describe_export,
-    input_facts,
-    input_paths,
-    opened_input,
-    refuse_unreadable,
-    stamps_of,
-    stored_paths,
-)
+from eventabs.runs import built_from_settings as built, intake
+from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.observer import Extended, ExtensionCounts, Note
 from eventabs.runs.progress_and_limits import FAILURES_FACT
 from eventabs.shared_records import Behavior, Event, Outcome, Part, UserLog, row_ranges, rows_in
@@ -481,14 +463,9 @@ NOTHING_NEW: Final = "nothing_new"  # of this process alone: the run knew all of
 _USED = "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM calls WHERE id > ?"
 
 
-def is_extending(facts: Mapping[str, Any]) -> bool:
-    """Whether an export is still to be taken in."""
-    return facts.get("extension", {}).get("state") in {COMPARING, TAKING}
-
-
 def extension_facts(run: RunContext) -> dict[str, int] | None:
     """Return what the last extension took in, what its calls took, and what it changed in the results; None: there is none."""
-    extension = last_taken(run.facts)
+    extension = built.last_taken(run.facts)
     if not extension:
         return None
     (used,) = run.ledger.rows(_USED, extension["since"])
@@ -524,10 +501,10 @@ def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, st
     if run.most_users:
         message = _("an extension takes all users of an export; leave out --limit")
         raise UsageError(message)
-    named = input_paths(paths, run.settings)
-    stored = stored_paths(named)
+    named = intake.input_paths(paths, run.settings)
+    stored = intake.stored_paths(named)
     under_way = run.facts.get("extension", {})
-    if under_way.get("state") == TAKING:
+    if under_way.get("state") == built.TAKING:
         if under_way["paths"] != stored:
             message = _("{paths} is not wholly taken in yet; first: eventabs resume {out}")
             raise RunDirectoryError(
@@ -535,11 +512,11 @@ def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, st
             )
         run.remember(extension=under_way | {"accepted": accepted or under_way["accepted"]})
         return
-    copied(named, run.directory.path, stop)
+    intake.copied(named, run.directory.path, stop)
     known = {key: under_way.get(key) for key in ("before", "status")}
-    if under_way.get("state") != COMPARING:  # one that was killed while it compared has changed nothing
+    if under_way.get("state") != built.COMPARING:  # one that was killed while it compared has changed nothing
         known = {"before": under_way, "status": run.facts.get("status", "stopped")}
-    run.remember(extension={"paths": stored, "state": COMPARING, "accepted": accepted, **known})
+    run.remember(extension={"paths": stored, "state": built.COMPARING, "accepted": accepted, **known})
 
 
 def take_in_export(run: RunContext, stop: Stop) -> list[Note]:
@@ -548,11 +525,11 @@ def take_in_export(run: RunContext, stop: Stop) -> list[Note]:
     Raises UsageError, before anything has changed, and StopRequested where a stop is requested meanwhile.
     """
     try:
-        with opened_input(run, run.facts["extension"]["paths"], stop) as export:
+        with intake.opened_input(run, run.facts["extension"]["paths"], stop) as export:
             return _taken_in(run, export, stop)
     except UsageError:
         extension = run.facts["extension"]
-        if extension["state"] == COMPARING:
+        if extension["state"] == built.COMPARING:
             run.remember(extension=extension["before"], status=extension["status"])
         raise
 
@@ -564,7 +541,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
             "{paths} is not what this extension began with; restore it, and then: eventabs resume {out}"
         )
         raise RunDirectoryError(message.format(paths=", ".join(asked["paths"]), out=run.directory.path))
-    refuse_unreadable(export, max_rejects=run.settings.input.max_rejects, directory=run.directory)
+    intake.refuse_unreadable(export, max_rejects=run.settings.input.max_rejects, directory=run.directory)
     found = Survey(export, run.ledger, lateness, stop, asked.get("days"))
     counts = _listed(run, found)
     changed, gone = counts["changed_behaviors"], counts["gone_behaviors"]
@@ -580,21 +557,21 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
             "gone": ngettext("{count} is gone", "{count} are gone", gone).format(count=gone),
         }
         raise RunDirectoryError(message.format(**facts, path=run.directory.changes))
-    described = describe_export(export, run.settings, prompt_language_in(run.facts))
-    if asked["state"] == COMPARING and not found.touched and not found.missing:
+    described = intake.describe_export(export, run.settings, built.prompt_language_in(run.facts))
+    if asked["state"] == built.COMPARING and not found.touched and not found.missing:
         counts.clear()
         run.remember(extension=asked["before"])
         run.facts[NOTHING_NEW] = True
     else:
-        if asked["state"] == COMPARING:
+        if asked["state"] == built.COMPARING:
             _begin(run, export, found)
         counts = _planned(run, export, found, counts["too_late_behaviors"], stop)
         counted, before = store.count_all(run.ledger), run.facts["input"]
         paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))
         run.remember(
-            extension=run.facts["extension"] | {"state": TAKEN},
-            input=input_facts(export, described, paths, counted.users, counted.behaviors),
-            input_stamps=stamps_of(asked["paths"], export),
+            extension=run.facts["extension"] | {"state": built.TAKEN},
+            input=intake.input_facts(export, described, paths, counted.users, counted.behaviors),
+            input_stamps=intake.stamps_of(asked["paths"], export),
         )
     listed = str(run.directory.changes)
     told = Extended(**counts, lateness=run.settings.extend.lateness, listed=listed)
@@ -640,7 +617,7 @@ def _begin(run: RunContext, export: Export, found: Survey) -> None:
     ((_calls, *tokens),) = run.ledger.rows(_USED, 0)
     ((last_call,),) = run.ledger.rows("SELECT coalesce(max(id), 0) FROM calls")
     extension = {key: value for key, value in asked.items() if key not in {"before", "status"}} | {
-        "state": TAKING,
+        "state": built.TAKING,
         "fingerprint": export.fingerprint,
         "days": sorted(found.window.days),
         "since": last_call,
@@ -663,11 +640,11 @@ def _begin(run: RunContext, export: Export, found: Survey) -> None:
 def _planned(run: RunContext, export: Export, found: Survey, too_late: int, stop: Stop) -> Counter[str]:
     """Plan all that an export changes, and write it down."""
     builder = run.builder()
-    planner = Planner(run.ledger, run.settings, builder, batch_limits(run.settings, builder))
+    planner = Planner(run.ledger, run.settings, builder, built.batch_limits(run.settings, builder))
     files = [run.facts["files"].index(file) for file in export.files]
     extension = run.facts["extension"]
     counts, changes = Counter[str](extension["counts"]), found.changes()
-    while chunk := list(islice(changes, USERS_A_COMMIT)):
+    while chunk := list(islice(changes, intake.USERS_A_COMMIT)):
         stop.check()
         with run.ledger.transaction():
             for change in chunk:

@@ -29,15 +29,8 @@ from eventabs.prompts import (
     sampled,
 )
 from eventabs.providers import kind_of, load_rules
-from eventabs.runs.built_from_settings import (
-    RunContext,
-    batch_limits,
-    legend_of,
-    open_input,
-    prompt_language_of,
-    rules_text,
-    unmet_rules,
-)
+from eventabs.runs import built_from_settings as built
+from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.observer import ColumnsFound, InputGone, InputRead, Note, RowShown
 from eventabs.shared_records import InputWarning, RejectedRow, UserLog
 from eventabs.stop_request import Stop
@@ -103,7 +96,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     return InputDescription(
         tuple(rows),
         found.mappings,
-        (*found.warnings, *unmet_rules(settings, language, (word for word, _rows in export.actions()))),
+        (*found.warnings, *built.unmet_rules(settings, language, (word for word, _rows in export.actions()))),
         found.schemas,
         found.columns,
         read,
@@ -115,7 +108,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
 def _actions(export: Export, settings: Settings, language: Language) -> dict[str, dict[str, int]]:
     unknown, conversions = dict[str, int](), dict[str, int]()
     if not kind_of(settings.provider).is_remote:
-        rules = load_rules(rules_text(settings), language)
+        rules = load_rules(built.rules_text(settings), language)
         for word, rows in export.actions():
             told = conversions if rules.classify(word, "", "").category == CONVERSION else unknown
             if len(told) < _MOST_ACTIONS and (told is conversions or rules.meaning(word) not in rules.known):
@@ -232,10 +225,10 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
             raise RunDirectoryError(message)
         refuse_unreadable(export, max_rejects=settings.input.max_rejects, directory=run.directory)
         first = sampled(export.user_logs())
-        language = run.facts.get("prompt_language") or prompt_language_of(settings, first)
+        language = run.facts.get("prompt_language") or built.prompt_language_of(settings, first)
         legend = run.facts.get("legend")
         if legend is None:
-            legend = legend_of(settings, language, run.facts["template"], first)
+            legend = built.legend_of(settings, language, run.facts["template"], first)
         described = describe_export(export, settings, language)
         run.remember(
             prompt_language=language,
@@ -247,7 +240,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         )
         write_rejects(run.directory, export.rejects())
         builder = run.builder()
-        limits = batch_limits(settings, builder)
+        limits = built.batch_limits(settings, builder)
         users = measure_logs(export.groups(), builder, limits)
         log_users(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
@@ -340,7 +333,7 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
             raise InputError(message.format(path=run.directory.path))
         paths = [copy if path == STDIN else path for path in paths]
     try:
-        with open_input(run.settings, paths, run.directory.work, stop, run.observer.noted) as export:
+        with built.open_input(run.settings, paths, run.directory.work, stop, run.observer.noted) as export:
             yield export
         with suppress(OSError):
             run.directory.work.rmdir()

@@ -107,11 +107,6 @@ class ProgressTracker:
         return self.price.total(self.counts)
 
     @property
-    def tier_costs(self) -> dict[str, float | None]:
-        """The cost of the replies of each tier; empty where all are the ordinary one's."""
-        return self.price.by_tier(self.counts) if self._tiers.keys() - {STANDARD_TIER} else {}
-
-    @property
     def seconds(self) -> float:
         """How long all processes have worked on the run."""
         return self._clock() - self._began
@@ -165,7 +160,7 @@ class ProgressTracker:
             in_flight=self.in_flight,
             in_flight_limit=workers,
             cost=cost,
-            tier_costs=self.tier_costs,
+            tier_costs=self.price.by_tier(self.counts) if self._tiers.keys() - {STANDARD_TIER} else {},
             eta_seconds=self._eta(remaining, workers),
             tokens_per_second=self._speed(),
             cost_projected=projected,

@@ -35,6 +35,7 @@ from eventabs.interface_language import gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import CONVERSION, VERSION, measure_parts, shuffled
 from eventabs.providers import is_loopback, kind_of
+from eventabs.runs import built_from_settings as built, intake
 from eventabs.runs.batch_jobs import (
     cancel_jobs,
     going_on,
@@ -42,44 +43,9 @@ from eventabs.runs.batch_jobs import (
     run_jobs,
     write_requests,
 )
-from eventabs.runs.built_from_settings import (
-    RunContext,
-    asked_in,
-    batch_limits,
-    builder_of,
-    endpoint_of,
-    is_extended,
-    joined_cluster,
-    legend_of,
-    make_reader,
-    must_rules_of,
-    opened_provider,
-    plan_batches,
-    prompt_language_in,
-    read_text,
-    refuse_unknown_endpoint,
-    remember_run,
-    require_connection,
-    require_usable_provider,
-    rules_text,
-    template_text,
-    unmet_rules,
-    unset_key,
-)
+from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.engine import Engine
-from eventabs.runs.extension import extension_facts, is_extending, take_in_export
-from eventabs.runs.intake import (
-    STDIN,
-    copied,
-    input_paths,
-    log_users,
-    measure_again,
-    other_reading,
-    read_input,
-    refuse_changed_input,
-    stored_paths,
-    tell_gone_input,
-)
+from eventabs.runs.extension import extension_facts, take_in_export
 from eventabs.runs.observer import (
     KeyUnset,
     Note,
@@ -119,17 +85,17 @@ async def execute(
     def seconds() -> float:  # that all processes have worked: one that has found nothing to do adds none
         return tracker.seconds if run.tracker().counts != tracker.counts else earlier
 
-    async with joined_cluster(run.settings) as cluster:
+    async with built.joined_cluster(run.settings) as cluster:
         run = replace(run, cluster=cluster)
         try:
             _tell_start(run, resumed=resumed)
             begun = tracker.progress(waiting=0, workers=1)
             run.remember_progress(begun, status="running", began_at=time.time())
             if run.facts.get("input_complete"):
-                tell_gone_input(run)
+                intake.tell_gone_input(run)
             else:
-                await _in_thread(read_input, run, stop)
-            if is_extending(run.facts):
+                await _in_thread(intake.read_input, run, stop)
+            if run.facts.get("extension", {}).get("state") in {built.COMPARING, built.TAKING}:
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
                     with _opened_session(run, stop, run.tracker()) as session:
                         await session.settle_unread()
@@ -185,12 +151,12 @@ def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Ite
     builder = run.builder()
     # those of an extended run are whole, and stay so until they are replaced
     files: AbstractContextManager[ResultFiles | None] = nullcontext()
-    if not is_extended(run.facts):
+    if not built.is_extended(run.facts):
         store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
         files = ResultFiles(run.directory)
     # the writer appends the results too, so it closes first
     with files as results, LedgerWriter(run.ledger) as writer:
-        limits, tracker = batch_limits(run.settings, builder), run.tracker(so_far.seconds)
+        limits, tracker = built.batch_limits(run.settings, builder), run.tracker(so_far.seconds)
         yield Session(run, stop, builder, limits, writer, results, tracker)
 
 
@@ -201,8 +167,8 @@ async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStat
     is_remote = kind_of(run.settings.provider).is_remote
     session.plan(pending, probe=is_remote)
     if is_remote and run.cluster is None:
-        await require_connection(run, session.stop)
-    async with opened_provider(run, session.closing, session.leave_out) as complete:
+        await built.require_connection(run, session.stop)
+    async with built.opened_provider(run, session.closing, session.leave_out) as complete:
         engine = Engine(
             session=session,
             complete=complete,
@@ -231,11 +197,14 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
     with run.ledger.transaction():
         run.ledger.lose_open_calls()
     store.write_results(run.directory, run.ledger)
-    if is_extended(run.facts):
+    if built.is_extended(run.facts):
         run.remember(changed=store.write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
     if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
-        limits, probe = batch_limits(run.settings, run.builder()), kind_of(run.settings.provider).is_remote
+        limits, probe = (
+            built.batch_limits(run.settings, run.builder()),
+            kind_of(run.settings.provider).is_remote,
+        )
         waiting += scheduler_of(run, pending, limits, probe=probe).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember_progress(progress, status=status)
@@ -251,7 +220,7 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
             config_file=run.facts["config_file"],
             provider=settings.provider,
             model=settings.llm.model if is_remote else "",
-            host=store.host_of(endpoint_of(settings.llm, {}).base_url) if is_remote else "",
+            host=store.host_of(built.endpoint_of(settings.llm, {}).base_url) if is_remote else "",
             out=str(run.directory.path),
             resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
         )
@@ -259,7 +228,7 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
     for note in run.opening:
         run.observer.noted(note)
     is_called = is_remote and settings.run.mode != "files" and not run.cluster
-    if is_called and (variable := unset_key(settings.llm, run.environment)):
+    if is_called and (variable := built.unset_key(settings.llm, run.environment)):
         run.observer.noted(KeyUnset(variable))
     address = urlsplit(settings.llm.base_url)
     if is_called and address.scheme == "http" and not is_loopback(address.hostname or ""):
@@ -299,7 +268,7 @@ def _actions(run: RunContext) -> dict[str, dict[str, int]]:
     unknown, conversions = found.get("unknown_actions", {}), found.get("conversion_actions", {})
     if not (rows := unknown | conversions):
         return {}
-    must = must_rules_of(run.settings, prompt_language_in(run.facts))
+    must = built.must_rules_of(run.settings, built.prompt_language_in(run.facts))
     category = dict.fromkeys(conversions, CONVERSION)
     category |= {word: rule.added[1] for word in rows if (rule := must.naming(word))}
     return {
@@ -349,13 +318,13 @@ def begin_run(
     Raises UsageError for wrong settings or input and a directory that is taken, and StopRequested where a stop is requested while standard input is copied.
     """
     settings = with_absolute_paths(invocation.settings(), Path.cwd())
-    require_usable_provider(settings, invocation.environment)
-    named = input_paths(paths, settings)
+    built.require_usable_provider(settings, invocation.environment)
+    named = intake.input_paths(paths, settings)
     facts = {
         "run_id": uuid.uuid4().hex,
         "created_at": store.timestamp(),
         "folder": str(Path.cwd()),
-        **settings_facts(settings, invocation, template_text(settings), rules_text(settings)),
+        **settings_facts(settings, invocation, built.template_text(settings), built.rules_text(settings)),
     }
     path = out or default_out(named, settings.input.shard)
     with suppress(OSError):  # of a ledger that is not there
@@ -364,10 +333,10 @@ def begin_run(
     nothing_paid = True
     try:
         with directory.locked(fresh=True), watch(directory, settings) as observer:
-            copied(named, directory.path, stop)
-            facts["paths"] = stored_paths(named)
+            intake.copied(named, directory.path, stop)
+            facts["paths"] = intake.stored_paths(named)
             with closing(Ledger.create(directory.ledger, facts)) as ledger:
-                remember_run(facts["run_id"], settings)
+                built.remember_run(facts["run_id"], settings)
                 known = directory, ledger, settings, invocation.environment, observer, facts
                 run = RunContext(*known, settings.run.limit, named)
                 try:
@@ -410,9 +379,9 @@ def reopen_run(
         if config := config_of_today(invocation, facts):
             facts["config_file"] = str(config.absolute())
         if changed != "ignore":
-            require_usable_provider(settings, invocation.environment)
+            built.require_usable_provider(settings, invocation.environment)
         if not confirmed and changed != "ignore":
-            refuse_unknown_endpoint(facts["run_id"], settings, invocation.named())
+            built.refuse_unknown_endpoint(facts["run_id"], settings, invocation.named())
         with watch(directory, settings) as observer:
             # a trial under --limit goes on with all users: the first limit no longer counts
             most_users = int(invocation.flags.get("run", {}).get("limit", 0))
@@ -425,7 +394,7 @@ def reopen_run(
             if changed != "ignore":
                 accepted = changed == "accept"
                 if inputs is None:
-                    refuse_changed_input(run, accepted=accepted)
+                    intake.refuse_changed_input(run, accepted=accepted)
                 opening = _take_changes(run, invocation, accepted=accepted, reads_anew=inputs is not None)
                 run = replace(run, opening=opening)
             yield run
@@ -434,7 +403,9 @@ def reopen_run(
 def default_out(paths: Sequence[str], shard: str = "") -> Path:
     """Return the run directory for an input, `<stem>.eventabs` in the current folder, or for shard i/N `<stem>.i-of-N.eventabs`."""
     first = public_address(paths[0]).partition("?")[0] if is_address(paths[0]) else paths[0]
-    stem = "frame" if isinstance(first, Frame) else "stdin" if first == STDIN else store.input_stem(first)
+    stem = (
+        "frame" if isinstance(first, Frame) else "stdin" if first == intake.STDIN else store.input_stem(first)
+    )
     part = f".{shard.replace('/', '-of-')}" if shard else ""
     return Path(f"{stem}{part}.eventabs")
 
@@ -500,7 +471,7 @@ def _take_changes(
     is_free = not is_answered and not is_reading
     notes = tuple[Note, ...]()
     if is_reading and not reads_anew:
-        notes = other_reading(run, store.shown_changes(changed), accepted=accepted)
+        notes = intake.other_reading(run, store.shown_changes(changed), accepted=accepted)
     if changed and not accepted and (not is_free or "copied_from" in run.facts):
         message = _(
             "settings have changed since this run began ({changes}); undo that, or take it for users not yet"
@@ -514,16 +485,20 @@ def _take_changes(
     if "prompt_language" in run.facts:
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
         sample = [run.ledger.log(*part) for part in islice(parts, _LEGEND_PARTS)]
-        legend = legend_of(run.settings, prompt_language_in(run.facts), template, sample) if sample else None
+        legend = (
+            built.legend_of(run.settings, built.prompt_language_in(run.facts), template, sample)
+            if sample
+            else None
+        )
         run.remember(legend=legend)
         builder = run.builder()
-        measure_again(run.ledger, builder, batch_limits(run.settings, builder))
+        intake.measure_again(run.ledger, builder, built.batch_limits(run.settings, builder))
     return (SettingsTaken(store.shown_changes(changed), is_answered), *notes)
 
 
 def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
     """Return the text of a file now, or the text at the beginning of the run if the file is gone."""
-    return read_text(path, setting) if path and Path(path).is_file() else before
+    return built.read_text(path, setting) if path and Path(path).is_file() else before
 
 
 def reparse(run: RunContext) -> Summary:
@@ -540,7 +515,7 @@ def reparse(run: RunContext) -> Summary:
             run.ledger.set_meta({"reparsed": run.facts["reparsed"]})
             kept, actions = _read_again(run)
         words = (word for word, _rows in actions.most_common())
-        for note in unmet_rules(run.settings, run.facts["prompt_language"], words):
+        for note in built.unmet_rules(run.settings, run.facts["prompt_language"], words):
             run.observer.noted(note)
         if kept:
             message = ngettext(
@@ -556,14 +531,14 @@ def reparse(run: RunContext) -> Summary:
 
 def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
     """Read all replies; return how many answers keep their result, since their rows have changed, and the actions of all rows."""
-    ledger, reader = run.ledger, make_reader(run.settings, run.facts)
+    ledger, reader = run.ledger, built.make_reader(run.settings, run.facts)
     since = dict(ledger.rows("SELECT user_id, since FROM extended"))
     kept, actions = 0, Counter[str]()
     accepted: set[Part] = set()
     last: dict[Part, tuple[int, AskedUser, Outcome]] = {}  # that was not usable, and its call
     for (call_id,) in ledger.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id"):
         stored = ledger.stored_reply(call_id)
-        asked = asked_in(stored, ledger)
+        asked = built.asked_in(stored, ledger)
         actions.update(row.action for user in asked.values() for row in user.log.behaviors)
         outcomes = list(reader.read(stored.reply, asked).outcomes.values())
         answers, same, changes = [], [], []
@@ -640,9 +615,9 @@ def copy_users(
             raise RunDirectoryError(message.format(changes=store.shown_changes(others)))
         own = {"copied_from": origin["run_id"], "order": order}
         if not (is_there := RunDirectory(out).ledger.exists()):
-            require_usable_provider(settings, invocation.environment)
+            built.require_usable_provider(settings, invocation.environment)
             if not confirmed:
-                refuse_unknown_endpoint(origin["run_id"], settings, invocation.named())
+                built.refuse_unknown_endpoint(origin["run_id"], settings, invocation.named())
         directory = RunDirectory.find(out) if is_there else RunDirectory.create(out)
         with directory.locked(fresh=not is_there):
             if not is_there:
@@ -650,7 +625,7 @@ def copy_users(
                 facts |= same | own | {"legend": origin.get("legend") or {}, "input_complete": True}
                 facts |= {"run_id": uuid.uuid4().hex, "created_at": store.timestamp()}
                 Ledger.create(directory.ledger, facts).close()
-                remember_run(facts["run_id"], settings)
+                built.remember_run(facts["run_id"], settings)
             with closing(Ledger.open(directory.ledger)) as made:
                 found = made.meta()
                 if any(found.get(key) != value for key, value in own.items()):
@@ -659,12 +634,12 @@ def copy_users(
                     )
                     raise RunDirectoryError(message.format(path=directory.path))
                 settings = settings_of_today(invocation, found)
-                builder = builder_of(settings, found)
-                limits = batch_limits(settings, builder)
+                builder = built.builder_of(settings, found)
+                limits = built.batch_limits(settings, builder)
                 measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
-                log_users(made, measured, most_users=0, stop=Stop())
+                intake.log_users(made, measured, most_users=0, stop=Stop())
                 parts = made.pending_parts()
-                plan = plan_batches(shuffled(parts, order), limits, settings)
+                plan = built.plan_batches(shuffled(parts, order), limits, settings)
                 first_calls = found.get("first_calls", len(plan.batches))
                 counted, kept = store.count_all(made), ("paths", "fingerprint")
                 read = {key: origin["input"][key] for key in kept} | {"rejected_rows": 0, "duplicates": 0}

@@ -61,26 +61,16 @@ ANSWER_FIGURES: Final = (
 )
 
 
-class PlacedAnswer(NamedTuple):
-    """Counts of an answer about a user as it was read. `place`: of the user among the `users` of the batch, from 1."""
-
-    place: int
-    users: int
-    reason: str | None
-    numbers: tuple[int, ...]  # by the names of ANSWER_FIGURES from `behaviors` on
-
-    @property
-    def third(self) -> str:
-        """The third of the batch that the user is in."""
-        return place_third(self.place, self.users)
+PlacedAnswer = tuple[Any, ...]  # a row of `answers` without its call
 
 
 def placed_answers(asked: Sequence[AskedUser], outcomes: Sequence[Outcome]) -> list[PlacedAnswer]:
     """Count what an answer said about each user of a batch, in their order; nothing of links, which have no behaviors."""
     if any(user.part.is_link for user in asked):
         return []
+    users = len(asked)
     return [
-        PlacedAnswer(place, len(asked), outcome.reason, (len(user.rows), *outcome.figures.values()))
+        (place_third(place, users), place, users, outcome.reason, len(user.rows), *outcome.figures.values())
         for place, (user, outcome) in enumerate(zip(asked, outcomes, strict=True), 1)
     ]
 
@@ -89,8 +79,7 @@ def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer])
     """Store the counts of a call's answers, in place of earlier ones."""
     slots = ", ".join("?" * (3 + len(ANSWER_FIGURES)))
     for answer in answers:
-        row = call_id, answer.third, *answer[:3], *answer.numbers
-        ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", *row)
+        ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", call_id, *answer)
 
 
 def stored_answers(ledger: Ledger) -> AnswerCells:
