@@ -35,14 +35,7 @@ from eventabs.interface_language import gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import CONVERSION, VERSION, measure_parts, shuffled
 from eventabs.providers import is_loopback, kind_of
-from eventabs.runs import built_from_settings as built, intake
-from eventabs.runs.batch_jobs import (
-    cancel_jobs,
-    going_on,
-    read_replies,
-    run_jobs,
-    write_requests,
-)
+from eventabs.runs import batch_jobs, built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, take_in_export
@@ -113,7 +106,7 @@ async def execute(
             save_stopped(run, refused, seconds())
             raise
         if status != "completed":
-            cause = "; ".join(filter(None, (cause, going_on(store.stored_jobs(run.ledger)))))
+            cause = "; ".join(filter(None, (cause, batch_jobs.going_on(store.stored_jobs(run.ledger)))))
         progress = await asyncio.to_thread(save_stopped, run, status, seconds())
         if status != "completed":  # calls that were cut off are pending again
             run.observer.progressed(progress)
@@ -131,19 +124,19 @@ async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool
     mode, write = session.run.settings.run.mode, session.writer.write
     await session.settle_unread()  # what it puts back is in the ledger too
     if replies:
-        await read_replies(session, replies)
+        await batch_jobs.read_replies(session, replies)
     if cancel:
-        await cancel_jobs(session)
-    if mode != "batch" and (said := going_on(await write(store.stored_jobs))):
+        await batch_jobs.cancel_jobs(session)
+    if mode != "batch" and (said := batch_jobs.going_on(await write(store.stored_jobs))):
         message = _("{said}; go on with --mode batch")
         raise RunDirectoryError(message.format(said=said))
     if mode != "files":  # what is out in a file is asked about here now
         await write(store.give_up_written)
     pending = await write(Ledger.pending_parts)
     if mode == "files":
-        return await write_requests(session, pending)
+        return await batch_jobs.write_requests(session, pending)
     call = partial(_call_pending, session)
-    return await (run_jobs(session, pending, call) if mode == "batch" else call(pending))
+    return await (batch_jobs.run_jobs(session, pending, call) if mode == "batch" else call(pending))
 
 
 @contextmanager

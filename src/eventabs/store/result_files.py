@@ -26,17 +26,9 @@ from eventabs.interface_language import gettext as _
 from eventabs.object_stores import Address, Destination, is_address
 from eventabs.setting_choices import ExportFormat, TraceCases
 from eventabs.shared_records import RejectedRow
+from eventabs.store import ledger_queries as queries
 from eventabs.store.ledger import Ledger, offset_seconds
-from eventabs.store.ledger_queries import (
-    SettledUser,
-    changes_by_user,
-    current_by_user,
-    failed_users,
-    made_of,
-    rows_of_user,
-    states_by_user,
-    user_states,
-)
+from eventabs.store.ledger_queries import SettledUser
 from eventabs.store.run_directory import (
     RunDirectory,
     locked,
@@ -74,21 +66,23 @@ def _columns(names: str) -> dict[str, str]:
 
 
 def _events(ledger: Ledger) -> Iterator[Row]:
-    return (event for _user_id, events, _journeys in current_by_user(ledger) for event in events)
+    return (event for _user_id, events, _journeys in queries.current_by_user(ledger) for event in events)
 
 
 def _journeys(ledger: Ledger) -> Iterator[Row]:
-    return (journey for _user_id, _events, journeys in current_by_user(ledger) for journey in journeys)
+    return (
+        journey for _user_id, _events, journeys in queries.current_by_user(ledger) for journey in journeys
+    )
 
 
 def _behaviors(ledger: Ledger) -> Iterator[Row]:
     files = ledger.meta()["files"]
-    for user_id, state in states_by_user(ledger):
+    for user_id, state in queries.states_by_user(ledger):
         if state != "done":
             continue
-        events = made_of(ledger, user_id).events
+        events = queries.made_of(ledger, user_id).events
         event_of = {index: event for event in events for index in event["behaviors"]}
-        rest = rows_of_user(ledger, user_id)
+        rest = queries.rows_of_user(ledger, user_id)
         became = {index: name for name in ("minor", "unasked") for index in getattr(rest, name)}
         for index, behavior in enumerate(ledger.log(user_id).behaviors):
             event = event_of.get(index, {})
@@ -306,7 +300,7 @@ def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> Non
         raise UsageError(message.format(zone=zone)) from None
     with open(target, "w", encoding="utf-8", opener=open_private) as file:
         file.write(_HEAD)
-        for user_id, events, found in current_by_user(ledger):
+        for user_id, events, found in queries.current_by_user(ledger):
             journeys = {journey["id"]: journey for journey in found}
             steps = _steps(events, known)
             if cases == "users" and events:
@@ -418,7 +412,7 @@ def export_events(
                         write = partial(write_csv, bom=bom) if form == "csv" else write_parquet
                         for table, file in zip(tables, files, strict=True):
                             write(table, ledger, file)
-                states = user_states(ledger)
+                states = queries.user_states(ledger)
             for target, file in zip(targets, files, strict=True):
                 if isinstance(target, Destination):
                     target.write(file)
@@ -504,7 +498,7 @@ def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     for path, lines in (
         (directory.events, _events),
         (directory.journeys, _journeys),
-        (directory.failures, failed_users),
+        (directory.failures, queries.failed_users),
     ):
         replace_file(path, map(_line, lines(ledger)))
 
@@ -514,7 +508,7 @@ def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
     counts = Counter[str]()
 
     def lines(name: str, at: int) -> Iterator[bytes]:
-        for lists in changes_by_user(ledger):
+        for lists in queries.changes_by_user(ledger):
             counts.update(f"{name}_{each['change']}" for each in lists[at])
             yield from map(_line, lists[at])
 
