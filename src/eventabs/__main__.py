@@ -1,14 +1,16 @@
 """`python -m eventabs`, and the console script."""
 
 import errno
+import os
 import sys
 
 
 def main() -> None:
     """Settle the language before the command line, whose help texts are made on import, is loaded."""
-    from eventabs.stop_request import leave_on_signals  # noqa: PLC0415  loading takes a while: first of all, be ready for Ctrl-C
+    from eventabs.stop_request import INTERRUPTED, handle_signals  # noqa: PLC0415  loading takes a while: first of all, be ready for Ctrl-C
 
-    leave_on_signals()
+    # nothing has to be put in order yet, and imports do not bear interruption
+    handle_signals(lambda _number, _frame: os._exit(INTERRUPTED))
     try:
         from eventabs.cli.help_and_usage_errors import choose_language  # noqa: PLC0415
 

@@ -370,40 +370,18 @@ def _share(value: float | None) -> Share | None:
     return None if value is None else Share(value)
 
 
-# what answers held, as they were read: a name, and the counts by the names of ANSWER_FIGURES
-BatchRow = dict[str, Any]
-
-
-def by_batch_users(counts: Counts) -> list[BatchRow]:
-    """Sum up answers by the users in their batch, few first."""
-    cells = counts.answers
-    return [{"name": band, **store.summed(list(cells[band].values()))} for band in sorted(cells, key=_least)]
-
-
-def by_position(counts: Counts) -> list[BatchRow]:
-    """Sum up answers by the third of the batch, `1` to `3`, in which the user stood."""
-    thirds: dict[str, dict[str, int]] = store.summed(list(counts.answers.values()))
-    return [{"name": name, **thirds[name]} for name in sorted(thirds) if name]
-
-
-def answer_fields(counts: Counts) -> dict[str, list[BatchRow]]:
-    """Return what answers held as JSON has it."""
-    return {"by_batch_users": by_batch_users(counts), "by_position": by_position(counts)}
-
-
-def _least(band: str) -> int:
-    return int(band.partition("-")[0])
-
-
 def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
     """Return tables where there is something to compare: batches of several sizes, or with a place in them.
 
     `runs`: the counts of each by the name that its rows have; of a single one they have none. The last table explains the
     columns of both.
     """
-    sizes = [(run, row) for run, counts in runs.items() for row in by_batch_users(counts)]
-    places = [(run, row) for run, counts in runs.items() for row in by_position(counts)]
-    bands = {band: band for band in sorted({row["name"] for _run, row in sizes}, key=_least)}
+    sizes, places = (
+        [(run, row) for run, counts in runs.items() for row in counts.answers[by]]
+        for by in ("by_batch_users", "by_position")
+    )
+    names = {row["name"] for _run, row in sizes}
+    bands = {band: band for band in sorted(names, key=lambda band: int(band.partition("-")[0]))}
     thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
     tables = []
     if len(bands) > 1:
@@ -419,7 +397,7 @@ def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
 
 
 def _batch_table(
-    title: str, classes: Mapping[str, str], found: Sequence[tuple[str, BatchRow]], runs: Collection[str]
+    title: str, classes: Mapping[str, str], found: Sequence[tuple[str, dict[str, Any]]], runs: Collection[str]
 ) -> Table:
     columns = {
         _("usable"): ("usable", "asked"),

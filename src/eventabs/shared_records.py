@@ -374,8 +374,8 @@ def ratio(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-# Counts of answers as they were read, by the users in the batch, then by the third of it; see store/ledger_queries.py for the names.
-AnswerCells = dict[str, dict[str, dict[str, int]]]
+# Counts of answers as they were read, `by_batch_users` and `by_position`, as JSON has them: see docs/quality.md.
+AnswerFigures = dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -389,7 +389,7 @@ class Counts:
     (outside journeys where only these were asked for). Rows were `misfiled` under the header of another user and `repeated` where they
     stood twice; `unsure` events have a `?`, `outside` ones a type that a closed vocabulary lacks or a mark that is none, `missed` ones were added by
     [[events.must]]. `unlinked`: calls that should say which journeys of large users are one, and brought no answer.
-    `user_days` are the days, by the wall clock, on which users that are done did something. `answers`: see AnswerCells.
+    `user_days` are the days, by the wall clock, on which users that are done did something. `answers`: see AnswerFigures.
     """
 
     users: int = 0
@@ -416,7 +416,7 @@ class Counts:
     missed: int = 0
     unlinked: int = 0
     user_days: int = 0
-    answers: AnswerCells = field(default_factory=dict)
+    answers: AnswerFigures = field(default_factory=lambda: {"by_batch_users": [], "by_position": []})
     retry_causes: dict[str, int] = field(default_factory=dict)
     tiers: dict[str, dict[str, int]] = field(default_factory=dict)
 

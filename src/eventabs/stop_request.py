@@ -1,6 +1,5 @@
 """A request to stop: Ctrl-C, SIGTERM and SIGHUP while a process loads, works and ends; another thread; a cancelled caller."""
 
-import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -59,35 +58,21 @@ INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def leave_on_signals() -> None:
-    """While the tool is loaded: nothing has to be put in order yet, and imports do not bear interruption.
+def handle_signals(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
+    """Let each signal do something else from now on.
 
     SIGHUP stays ignored where it was ignored at the start, as nohup wants it.
     """
-    _handle(lambda _number, _frame: os._exit(INTERRUPTED))
-
-
-def interrupt_on_signals() -> None:
-    """While a command works: signals raise KeyboardInterrupt, and what is not committed is undone."""
-    _handle(signal.default_int_handler)
-
-
-def ignore_signals() -> None:
-    """Once all is saved: what is left are moments, in which the resume command is printed."""
-    _handle(signal.SIG_IGN)
+    for number in _SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     """While a run works: each signal requests a stop, however often one comes."""
-    _handle(lambda _number, _frame: stop())
+    handle_signals(lambda _number, _frame: stop())
     try:
         yield
     finally:
-        ignore_signals()
-
-
-def _handle(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
-    for number in _SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+        handle_signals(signal.SIG_IGN)

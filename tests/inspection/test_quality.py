@@ -91,9 +91,9 @@ def test_several_runs_stand_side_by_side_in_each_class_and_one_may_lack_it(tmp_p
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_each_figure_of_answers_has_a_column_of_its_own(language: Language) -> None:
-    cell = dict.fromkeys(ANSWER_FIGURES, 1)
+    rows = [{"name": name, **dict.fromkeys(ANSWER_FIGURES, 1)} for name in ("1", "2-3")]
     activate(language)
-    (sizes,) = batch_tables({"": Counts(answers={"1": {"": cell}, "2-3": {"": cell}})})
+    (sizes,) = batch_tables({"": Counts(answers={"by_batch_users": rows, "by_position": []})})
     activate("en")
     assert len(sizes.columns) == len(sizes.rows[0]) == 11, "one place, five figures, five faults"
 

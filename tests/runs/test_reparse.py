@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors_and_exit_codes import StorageError
-from eventabs.inspection import by_batch_users, open_report_facts
+from eventabs.inspection import open_report_facts
 from eventabs.runs.observer import Summary
 from eventabs.runs.schedule_and_settlement import Session
 from eventabs.runs.start_resume_reparse import reparse
@@ -36,7 +36,7 @@ def test_what_answers_held_is_counted_anew_by_what_is_read_in_them_now(place: Pl
     spoil(place, "UPDATE answers SET placed = 0, events = 9, reason = 'cut' WHERE place = 2")
     spoil(place, "UPDATE calls SET reply = ? WHERE id = 1", pack_text("I cannot do that"))
     again = read_again(place)
-    ((before,), (after,)) = map(by_batch_users, (first, again))
+    ((before,), (after,)) = (each.answers["by_batch_users"] for each in (first, again))
     assert (before["asked"], before["usable"], after["asked"], after["usable"]) == (6, 6, 6, 4)
     assert after["placed"] == again.placed < before["placed"]
     assert again.user_days == 4 * 4, "two users are not done any more"
@@ -103,8 +103,8 @@ def test_rows_that_are_not_those_that_were_shown_keep_their_result_and_that_is_s
     assert note.message.startswith("5 answers"), "nothing keeps its result in silence"
     kept = [line for line in before.splitlines() if b"user_0000" not in line]
     assert place.events().splitlines() == kept
-    assert [row["usable"] for row in by_batch_users(again)] == [
-        row["usable"] - 1 for row in by_batch_users(first)
+    assert [row["usable"] for row in again.answers["by_batch_users"]] == [
+        row["usable"] - 1 for row in first.answers["by_batch_users"]
     ]
 
 

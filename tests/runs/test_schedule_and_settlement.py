@@ -13,7 +13,6 @@ from eventabs.errors_and_exit_codes import (
     StorageError,
     TransientError,
 )
-from eventabs.inspection import by_batch_users, by_position
 from eventabs.runs.engine import open_call
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.schedule_and_settlement import Call, Session
@@ -69,9 +68,11 @@ async def test_answers_are_counted_by_the_users_in_the_batch_and_by_place(tmp_pa
         while batch := desk.scheduler.next():
             await replied(desk, settler, batch=batch)
         counted = count_all(desk.ledger)
-        found = [(row["name"], row["asked"], row["usable"]) for row in by_batch_users(counted)]
+        found = [(row["name"], row["asked"], row["usable"]) for row in counted.answers["by_batch_users"]]
         assert found == [("1", 1, 1), ("2-3", 2, 1), ("4-7", 6, 4)]
-        assert sum(row["asked"] for row in by_position(counted)) == 6, "a place among two says nothing"
+        assert sum(row["asked"] for row in counted.answers["by_position"]) == 6, (
+            "a place among two says nothing"
+        )
 
 
 async def test_only_users_that_did_not_come_well_are_asked_again(tmp_path: Path) -> None:

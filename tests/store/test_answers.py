@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings, strategies as st
 
 from eventabs.measures import place_third, users_band
-from eventabs.shared_records import AnswerCells, AskedUser, Outcome
+from eventabs.shared_records import AnswerFigures, AskedUser, Outcome
 from eventabs.store.ledger_queries import (
     ANSWER_FIGURES,
     PlacedAnswer,
@@ -47,13 +47,21 @@ def test_an_answer_is_counted_with_what_it_was_asked_about_and_what_it_says_of_i
     }  # fmt: skip
 
 
-def added_up(calls: list[list[PlacedAnswer]]) -> AnswerCells:
-    cells: AnswerCells = {}
-    for third, _place, users, reason, *numbers in (answer for call in calls for answer in call):
-        known = cells.setdefault(users_band(users), {}).setdefault(third, dict.fromkeys(ANSWER_FIGURES, 0))
-        for name, number in zip(ANSWER_FIGURES, (1, int(reason is None), *numbers), strict=True):
-            known[name] += number
-    return cells
+def added_up(calls: list[list[PlacedAnswer]]) -> AnswerFigures:
+    """Return what every answer adds to the rows of its batch and of its third."""
+    found: AnswerFigures = {"by_batch_users": [], "by_position": []}
+    answers = sorted((answer for call in calls for answer in call), key=lambda answer: answer[2])
+    for by, name_of in (
+        ("by_batch_users", lambda each: users_band(each[2])),
+        ("by_position", lambda each: each[0]),
+    ):
+        names = dict.fromkeys(map(name_of, answers))
+        for name in sorted(names) if by == "by_position" else names:
+            own = [answer[4:] for answer in answers if name_of(answer) == name]
+            usable = sum(answer[3] is None for answer in answers if name_of(answer) == name)
+            figures = (len(own), usable, *map(sum, zip(*own, strict=True)))
+            found[by] += [{"name": name, **dict(zip(ANSWER_FIGURES, figures, strict=True))}] if name else []
+    return found
 
 
 @settings(deadline=None, max_examples=40)

@@ -7,7 +7,6 @@ from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import (
     Job,
     add_to_job,
-    awaited_tokens,
     batch_of_call,
     busy_parts,
     call_status,
@@ -51,7 +50,7 @@ def test_who_is_part_of_a_job_is_asked_about_nowhere_else_and_not_lost_with_the_
     assert ledger.lose_open_calls() == 1
     assert (call_status(ledger, call_id), call_status(ledger, on_the_wire)) == ("sent", None)
     assert unanswered(ledger) == unanswered(ledger, job_id) == [call_id]
-    assert awaited_tokens(ledger) == (1, 100)
+    assert ledger.rows("SELECT call_id, input_tokens FROM awaited_calls") == [(call_id, 100)]
     assert busy_parts(ledger) == {Part("anna", 0, 2)}
     assert stored_jobs(ledger) == [Job(job_id, "written", 1, 100)]
 

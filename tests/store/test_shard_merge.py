@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import eventabs
 from eventabs.cli.main import app
 from eventabs.errors_and_exit_codes import RunDirectoryError
-from eventabs.inspection import by_batch_users, inspect_run, open_report_facts
+from eventabs.inspection import inspect_run, open_report_facts
 from eventabs.quality import compare
 from eventabs.shared_records import Shard
 from eventabs.store import Ledger, export_events, merge, unpack_parts
@@ -129,7 +129,7 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
     assert state.progress.events == whole.progress.events
     assert state.progress.event_counts == whole.progress.event_counts
     assert state.progress.user_days == USERS, "each has its day"
-    assert sum(row["asked"] for row in by_batch_users(state.progress)) == USERS
+    assert sum(row["asked"] for row in state.progress.answers["by_batch_users"]) == USERS
     with open_report_facts(Path("m")) as facts:
         assert facts.run.progress.event_counts == whole.progress.event_counts
         assert facts.run.progress.answers == state.progress.answers

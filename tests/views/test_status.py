@@ -3,6 +3,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain, repeat
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -73,12 +74,19 @@ def test_programs_get_one_object() -> None:
 CELL = {"asked": 10, "usable": 9, "behaviors": 90, "events": 27, "journeys": 3, "placed": 54, "minor": 27, "unplaced": 9,
     "unasked": 0, "misfiled": 0, "repeated": 0, "unsure": 0, "outside": 0, "missed": 0}  # fmt: skip
 WORSE = CELL | {"usable": 5, "minor": 0, "unplaced": 36, "outside": 3}
+ONE = {"by_batch_users": [{"name": "1", **CELL}], "by_position": []}
+
+
+def named(cells: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
+    return [{"name": name, **cell} for name, cell in cells.items()]
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_falls_with_the_size_of_a_batch_and_towards_its_end_is_seen(*, terminal: bool) -> None:
     console, pipe = _console(terminal=terminal, width=120)
-    answers = {"1": {"": CELL}, "4-7": {"1": CELL, "2": CELL, "3": WORSE}}
+    thirds = {"1": CELL, "2": CELL, "3": WORSE}
+    larger = {name: sum(cell[name] for cell in thirds.values()) for name in CELL}
+    answers = {"by_batch_users": named({"1": CELL, "4-7": larger}), "by_position": named(thirds)}
     progress = replace(
         RUNNING.progress, answers=answers, user_days=1_000, answered=200, placed=150, minor=49, unplaced=1
     )
@@ -98,10 +106,10 @@ def test_what_falls_with_the_size_of_a_batch_and_towards_its_end_is_seen(*, term
 @pytest.mark.parametrize(
     "state",
     [
-        replace(RUNNING, progress=replace(RUNNING.progress, answers={"1": {"": CELL}})),
-        replace(RUNNING, progress=replace(RUNNING.progress, answers={}, user_days=0)),
+        replace(RUNNING, progress=replace(RUNNING.progress, answers=ONE)),
+        replace(RUNNING, progress=replace(RUNNING.progress, answers=Progress().answers, user_days=0)),
         replace(RUNNING, endpoint=RUNNING.endpoint._replace(model=""), progress=replace(
-            RUNNING.progress, answers={"4-7": {"1": CELL, "3": WORSE}})),
+            RUNNING.progress, answers={"by_batch_users": named({"4-7": CELL}), "by_position": named({"1": CELL, "3": WORSE})})),
     ],
 )  # fmt: skip
 def test_where_batches_say_nothing_there_is_no_table(state: RunState) -> None:

@@ -1,6 +1,7 @@
 """The command line: which commands there are, in the order of the help page, and how each error ends it."""
 
 import os
+import signal
 import sys
 from contextlib import suppress
 
@@ -12,7 +13,7 @@ from eventabs.cli.help_and_usage_errors import explained, refuse_unknown_languag
 from eventabs.cli.options import SET_BY_FLAGS, flag_name
 from eventabs.errors_and_exit_codes import EventabsError, InputError, SettingFault, WrongSettingsError
 from eventabs.interface_language import gettext as _
-from eventabs.stop_request import INTERRUPTED, ignore_signals, interrupt_on_signals
+from eventabs.stop_request import INTERRUPTED, handle_signals
 from eventabs.views import print_error, print_proposal, stderr_console
 
 __all__ = ["app", "main"]
@@ -22,7 +23,7 @@ def main() -> None:
     """Run the command line; without arguments, its help."""
     replace_streams()
     try:
-        interrupt_on_signals()
+        handle_signals(signal.default_int_handler)  # what is not committed is undone
         refuse_unknown_language()
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except OutputGoneError:
@@ -39,7 +40,7 @@ def main() -> None:
         if isinstance(error, InputError) and error.proposal:
             print_proposal(stderr_console(), error.proposal)
         code = error.exit_code
-    ignore_signals()
+    handle_signals(signal.SIG_IGN)  # all is saved, and what is left are moments
     if (
         "ray" in sys.modules
     ):  # as the interpreter ends, Ray would end it with a code of its own where the head is lost

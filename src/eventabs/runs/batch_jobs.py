@@ -51,7 +51,8 @@ def open_job(
     Where nothing else is awaited the first request fits whatever its tokens are. `tier`: whose price limits count. A requested stop
     ends the job early. Raises LimitReachedError where not even one more call keeps the limits and none is out.
     """
-    awaited, spending = store.awaited_tokens(ledger), session.spending(tier)
+    (awaited,) = ledger.rows("SELECT count(*), coalesce(sum(input_tokens), 0) FROM awaited_calls")
+    spending = session.spending(tier)
     spending.hold(*awaited)
     job_id, longest, sampling, scheduler = 0, 0, session.sampling(), session.scheduler
     while requests >= 1 and size >= _SPREAD * longest and not session.stop.requests:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -32,8 +31,8 @@ from eventabs.prompts import (
 )
 from eventabs.providers import BatchProfile, Cluster, Complete, Endpoint, Sampling
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
-from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer, Progress
-from eventabs.runs.progress_and_limits import ProgressTracker, snapshot
+from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer
+from eventabs.runs.progress_and_limits import ProgressTracker
 from eventabs.shared_records import (
     AskedUser,
     Batch,
@@ -245,10 +244,6 @@ class RunContext:
         self.facts.update(values)
         with self.ledger.transaction():
             self.ledger.set_meta(values)
-
-    def remember_progress(self, progress: Progress, **values: object) -> None:
-        """Keep how far the run is, for `eventabs status` and for the process that resumes it."""
-        self.remember(progress=snapshot(progress, time.time()), **values)
 
     def tracker(self, earlier_seconds: float = 0.0) -> ProgressTracker:
         """Count what the ledger holds."""

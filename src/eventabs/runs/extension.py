@@ -224,7 +224,9 @@ class Survey:
         last = min(self.window.last, (max(days) + 1) * _SECONDS_A_DAY - 1)
         present = self._export.user_ids()
         at = next(present, None)
-        for user_id in store.users_between(self._ledger, first, last):
+        # whose behaviors may lie between two moments
+        between = "SELECT user_id FROM users WHERE user_id > ? AND ends >= ? AND begins <= ?"
+        for (user_id,) in self._ledger.by_user(between, first, last):
             while at is not None and at.encode() < user_id.encode():
                 at = next(present, None)
             if at != user_id:

@@ -49,7 +49,7 @@ from eventabs.runs.observer import (
     StateChanged,
     Summary,
 )
-from eventabs.runs.progress_and_limits import ConcurrencyLimit, FailureLimit, ProgressTracker
+from eventabs.runs.progress_and_limits import ConcurrencyLimit, FailureLimit, ProgressTracker, snapshot
 from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
 from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
 from eventabs.stop_request import Stop, StopRequested
@@ -83,7 +83,7 @@ async def execute(
         try:
             _tell_start(run, resumed=resumed)
             begun = tracker.progress(waiting=0, workers=1)
-            run.remember_progress(begun, status="running", began_at=time.time())
+            run.remember(progress=snapshot(begun, time.time()), status="running", began_at=time.time())
             if run.facts.get("input_complete"):
                 intake.tell_gone_input(run)
             else:
@@ -200,7 +200,7 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
         )
         waiting += scheduler_of(run, pending, limits, probe=probe).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
-    run.remember_progress(progress, status=status)
+    run.remember(progress=snapshot(progress, time.time()), status=status)
     run.save(tracker, status=status, batches_waiting=waiting)
     return progress
 
@@ -459,7 +459,7 @@ def _take_changes(
             _("shard {shard}").format(shard=shard) if shard else _("all users") for shard in (before, now)
         )
         raise RunDirectoryError(message.format(before=held, now=wanted))
-    is_answered = store.has_answers(run.ledger)
+    is_answered = bool(run.ledger.rows("SELECT 1 FROM answered_or_awaited LIMIT 1"))
     is_reading = any(key.startswith(_READ_UNDER) for key, *_values in changed)
     is_free = not is_answered and not is_reading
     notes = tuple[Note, ...]()

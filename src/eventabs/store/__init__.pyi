@@ -1,6 +1,5 @@
 from .ledger import (
     PEERS_OF_PIECES as PEERS_OF_PIECES,
-    AskedRows as AskedRows,
     Ledger as Ledger,
     LedgerWriter as LedgerWriter,
     PartChange as PartChange,
@@ -16,7 +15,6 @@ from .ledger import (
     unpack_text as unpack_text,
 )
 from .ledger_queries import (
-    ANSWER_FIGURES as ANSWER_FIGURES,
     ExtendedUser as ExtendedUser,
     Job as Job,
     JobState as JobState,
@@ -26,7 +24,6 @@ from .ledger_queries import (
     add_to_job as add_to_job,
     all_user_rows as all_user_rows,
     asked_again as asked_again,
-    awaited_tokens as awaited_tokens,
     bad_answer as bad_answer,
     batch_of_call as batch_of_call,
     begin_changes as begin_changes,
@@ -42,7 +39,6 @@ from .ledger_queries import (
     find_user as find_user,
     give_up_written as give_up_written,
     goal_of as goal_of,
-    has_answers as has_answers,
     job_request as job_request,
     known_outcome as known_outcome,
     made_of as made_of,
@@ -58,12 +54,10 @@ from .ledger_queries import (
     stored_answers as stored_answers,
     stored_jobs as stored_jobs,
     stored_retries as stored_retries,
-    summed as summed,
     unanswered as unanswered,
     user_row as user_row,
     user_rows as user_rows,
     user_states as user_states,
-    users_between as users_between,
 )
 from .result_files import (
     ResultFiles as ResultFiles,

@@ -206,11 +206,6 @@ def is_damage(error: Exception) -> bool:
 
 # seconds since 1970; older SQLite has no unixepoch('subsec')
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
-# what a call asks about that is answered elsewhere
-_AWAITED = """
-    SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
-    FROM awaited_calls, json_each(users) AS asked
-"""
 _USERS_A_PAGE = 1_000
 _CHANGED = ("state", "attempts", "broken_calls", "max_peers", "reason")
 PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
@@ -384,7 +379,7 @@ class Ledger:
 
     def pending_parts(self) -> list[PlannedPart]:
         """Return pending parts in order of user and index, but for those whose answer is awaited from elsewhere."""
-        return self._planned(f"(user_id, first, last) NOT IN ({_AWAITED})")
+        return self._planned("(user_id, first, last) NOT IN awaited_parts")
 
     def planned_parts(self, parts: Iterable[Part]) -> dict[Part, PlannedPart]:
         """Return those of some parts that are pending, whether awaited or not."""

@@ -1,8 +1,7 @@
 """What a ledger has: counts, users and their events, retries, jobs, counts of answers, and what extensions kept and changed. Views are in views.sql."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
-from operator import add
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -13,7 +12,7 @@ from eventabs.shared_records import (
     ROW_COUNTS,
     STANDARD_TIER,
     TIER_COUNTS,
-    AnswerCells,
+    AnswerFigures,
     AskedUser,
     Batch,
     Counts,
@@ -46,15 +45,7 @@ from eventabs.store.run_directory import settings_in_force
 # smaller ones.
 
 
-def summed(values: Sequence[Any]) -> Any:  # noqa: ANN401  a number, or numbers by name at any depth
-    """Add up numbers, or numbers by name at any depth, each by itself."""
-    if values and not isinstance(values[0], Mapping):
-        return sum(values)
-    names = dict.fromkeys(name for value in values for name in value)
-    return {name: summed([value[name] for value in values if name in value]) for name in names}
-
-
-# of a cell, as the view has them, and from the third on of an answer: as `Outcome.figures`
+# as the view has them, and from the third on of an answer: as `Outcome.figures`
 ANSWER_FIGURES: Final = (
     *("asked", "usable", "behaviors", "events", "journeys"),
     *(*ROW_COUNTS, "unsure", "outside", "missed"),
@@ -82,14 +73,16 @@ def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer])
         ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", call_id, *answer)
 
 
-def stored_answers(ledger: Ledger) -> AnswerCells:
-    """Sum up all answers by the class of their batch and by their place in it."""
-    cells: AnswerCells = {}
+def stored_answers(ledger: Ledger) -> AnswerFigures:
+    """Sum up all answers by the class of their batch, few users first, and by the third of it in which the user stood."""
+    bands = dict[str, Counter[str]]()
+    thirds = {third: Counter[str]() for third in ("1", "2", "3", "")}
     for users, third, *figures in ledger.rows("SELECT * FROM answers_by_place"):
-        band = cells.setdefault(users_band(users), {})
-        known = band.get(third, {}).values() or repeat(0)
-        band[third] = dict(zip(ANSWER_FIGURES, map(add, figures, known), strict=True))
-    return cells
+        for counted in (bands.setdefault(users_band(users), Counter()), thirds[third]):
+            counted.update(dict(zip(ANSWER_FIGURES, figures, strict=True)))
+    del thirds[""]  # of fewer than three users
+    found = {"by_batch_users": bands, "by_position": thirds}
+    return {by: [{"name": name, **row} for name, row in rows.items() if row] for by, rows in found.items()}
 
 
 _COUNTED: Final = (
@@ -190,32 +183,18 @@ def failure_reasons(ledger: Ledger) -> dict[str, int]:
     return dict(ledger.rows("SELECT reason, count(*) FROM failed_users GROUP BY reason ORDER BY 2 DESC, 1"))
 
 
-def has_answers(ledger: Ledger) -> bool:
-    """Whether somebody has an answer, waits for one from elsewhere, or has failed for want of one."""
-    settled = (
-        "SELECT 1 FROM parts WHERE state = 'done' OR (state = 'failed' AND reason <> 'no_readable_rows')"
-        " UNION ALL SELECT 1 FROM calls WHERE status IN ('answered', 'read')"
-        " UNION ALL SELECT 1 FROM awaited_calls LIMIT 1"
-    )
-    return bool(ledger.rows(settled))
-
-
 def asked_again(ledger: Ledger) -> dict[str, int]:
     """Count users whose answer was bad and who are asked again, by the first reason, the most frequent first."""
     return dict(ledger.rows("SELECT reason, users FROM asked_again ORDER BY users DESC, reason"))
 
 
 _BEGINNING: Final = 200  # characters of an answer
-_LAST_READ = """
-    SELECT reply FROM calls WHERE id = (SELECT max(id) FROM calls WHERE status = 'read') AND NOT EXISTS (
-        SELECT 1 FROM outcomes WHERE call_id = calls.id AND coalesce(reason, 'unplaced') IN ('unplaced', 'minor')
-    )
-"""
 
 
 def bad_answer(ledger: Ledger) -> str:
     """Return how the latest answer begins, where nothing of it could be used; else ""."""
-    return "".join(unpack_text(reply).strip()[:_BEGINNING] for (reply,) in ledger.rows(_LAST_READ))
+    latest = ledger.rows("SELECT reply FROM latest_bad_reply")
+    return "".join(unpack_text(reply).strip()[:_BEGINNING] for (reply,) in latest)
 
 
 def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
@@ -409,12 +388,6 @@ def unanswered(ledger: Ledger, job_id: int | None = None) -> list[int]:
     return [call_id for (call_id,) in ledger.rows(awaited, job_id, job_id)]
 
 
-def awaited_tokens(ledger: Ledger) -> tuple[int, int]:
-    """Return how many calls' answers are awaited, and the tokens of all their prompts."""
-    (awaited,) = ledger.rows("SELECT count(*), coalesce(sum(input_tokens), 0) FROM awaited_calls")
-    return awaited
-
-
 def job_request(ledger: Ledger, call_id: int) -> tuple[dict[str, Any], tuple[Message, ...]]:
     """Return the request of a call that is part of a job: its body without messages, and these."""
     request = "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?"
@@ -499,12 +472,6 @@ def known_outcome(ledger: Ledger, user_id: str) -> Outcome | None:
         unplaced=unplaced,
         unasked=unasked,
     )
-
-
-def users_between(ledger: Ledger, first: int, last: int) -> Iterator[str]:
-    """Yield the users whose behaviors may lie between two moments, in order; few are in memory at a time."""
-    between = "SELECT user_id FROM users WHERE user_id > ? AND ends >= ? AND begins <= ?"
-    return (user_id for (user_id,) in ledger.by_user(between, first, last))
 
 
 def begin_changes(ledger: Ledger, *, anew: bool) -> None:

@@ -37,6 +37,26 @@ SELECT call_id, job_id, users, input_tokens
 FROM main.job_calls JOIN main.calls ON calls.id = call_id
 WHERE status = 'sent';
 
+-- the parts that these ask about
+CREATE TEMP VIEW awaited_parts AS
+SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
+FROM temp.awaited_calls, json_each(users) AS asked;
+
+-- a row for each answer that came or is awaited, and for each part that is done or has failed for want of one
+CREATE TEMP VIEW answered_or_awaited AS
+SELECT 1 FROM main.parts WHERE state = 'done' OR (state = 'failed' AND reason <> 'no_readable_rows')
+UNION ALL
+SELECT 1 FROM main.calls WHERE status IN ('answered', 'read')
+UNION ALL
+SELECT 1 FROM temp.awaited_calls;
+
+-- the latest answer that was read, where nothing of it could be used
+CREATE TEMP VIEW latest_bad_reply AS
+SELECT reply FROM main.calls
+WHERE id = (SELECT max(id) FROM main.calls WHERE status = 'read') AND NOT EXISTS (
+    SELECT 1 FROM main.outcomes WHERE call_id = calls.id AND coalesce(reason, 'unplaced') IN ('unplaced', 'minor')
+);
+
 -- why answers were bad: how many, for how many users, and how many failed by it in the end
 CREATE TEMP VIEW failure_causes AS
 SELECT reason, sum(bad) AS bad, sum(users) AS users, sum(failed) AS failed

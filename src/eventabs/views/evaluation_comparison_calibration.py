@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from eventabs.inspection import Table, answer_fields, batch_tables
+from eventabs.inspection import Table, batch_tables
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.measures import GROUPS, SHAPE_FIGURES, Score, Segment, Sums, share
 from eventabs.quality import AskingPlan, Calibration, ComparedRun, Comparison, Evaluation, Side, UserPair
@@ -487,7 +487,7 @@ def _run_fields(run: ComparedRun) -> dict[str, Any]:
             for name, of in (("user", "done"), ("event", "events"))
         },
         "event_counts": counts.event_counts,
-        "answers": answer_fields(counts),
+        "answers": counts.answers,
         "compared": shape_fields(run.shape),
     }
 

@@ -19,7 +19,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.inspection import Line, RunState, StoredCall, Table, UserView, answer_fields, batch_tables
+from eventabs.inspection import Line, RunState, StoredCall, Table, UserView, batch_tables
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.providers import kind_of
 from eventabs.runs import Note, Progress, Started, StateChanged, Summary
@@ -82,7 +82,7 @@ def _shared_fields(counts: Progress | Summary) -> dict[str, object]:
     return {
         "success_count": counts.done,
         "failed_count": counts.failed,
-        "answers": answer_fields(counts),
+        "answers": counts.answers,
         "cost": rounded(counts.cost, 6),
         "seconds": round(counts.seconds, 3),
         "tiers": messages.tier_fields(counts, counts.tier_costs),
