@@ -214,8 +214,14 @@ _REJECTS_OF_A_REFUSED_RUN = 10_000  # at most: all rows of a large export may be
 
 
 def read_input(run: RunContext, stop: Stop) -> list[Note]:
-    """Read the input into the ledger, and return what was found. Raises UsageError, and StopRequested where a stop is requested meanwhile."""
+    """Read the input into the ledger, unless that has been done, and return what was found.
+
+    Raises UsageError, and StopRequested where a stop is requested meanwhile.
+    """
     settings = run.settings
+    if run.facts.get("input_complete"):  # files that are gone since are not needed any more
+        gone = tuple(stamp.path for stamp in _stamps(run) if not Path(stamp.path).exists())
+        return [InputGone(gone)] if gone else []
     with opened_input(run, run.facts["paths"], stop) as export:
         before = run.facts.get("input", {}).get("fingerprint", export.fingerprint)
         if before != export.fingerprint and not run.facts.get("other_input_accepted"):
@@ -304,12 +310,6 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
         raise RunDirectoryError(message.format(paths=", ".join(changed)))
     if now != before:  # so that the content is read, and a change refused, only once
         run.remember(input_stamps=[list(new or old) for old, new in pairs])
-
-
-def tell_gone_input(run: RunContext) -> None:
-    """Report files that are gone since they were read."""
-    if gone := tuple(stamp.path for stamp in _stamps(run) if not Path(stamp.path).exists()):
-        run.observer.noted(InputGone(gone))
 
 
 def _stamps(run: RunContext) -> list[FileStamp]:

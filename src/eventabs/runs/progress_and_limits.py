@@ -405,8 +405,19 @@ class ConcurrencyLimit:
     def answered(self) -> None:
         """Count a good answer."""
         self._answers += 1
-        if self._answers >= self.now:
-            self._end_round()
+        if self._answers < self.now:  # the round goes on
+            return
+        rate = self._answers / max(self._clock() - self._began, 1e-9)
+        before, self._rate_before = self._rate_before, None
+        if self._hold:
+            self._hold -= 1
+        elif before is not None and rate < before * (1 + _LEAST_GAIN / (self.now - 1)):
+            self.now -= 1
+            self._hold = _ROUNDS_TO_HOLD
+        elif self.now < self.most:
+            self.now += 1
+            self._rate_before = rate
+        self._begin_round()
 
     def trouble(self, error: EndpointError) -> None:
         """Take one less for each call that waited in vain, or halve where the endpoint asked for less or broke.
@@ -421,19 +432,6 @@ class ConcurrencyLimit:
         else:
             self.now = min(self.now, max(self._low, self.now // 2))
         self._rate_before = None
-        self._begin_round()
-
-    def _end_round(self) -> None:
-        rate = self._answers / max(self._clock() - self._began, 1e-9)
-        before, self._rate_before = self._rate_before, None
-        if self._hold:
-            self._hold -= 1
-        elif before is not None and rate < before * (1 + _LEAST_GAIN / (self.now - 1)):
-            self.now -= 1
-            self._hold = _ROUNDS_TO_HOLD
-        elif self.now < self.most:
-            self.now += 1
-            self._rate_before = rate
         self._begin_round()
 
     def _begin_round(self) -> None:

@@ -84,10 +84,7 @@ async def execute(
             _tell_start(run, resumed=resumed)
             begun = tracker.progress(waiting=0, workers=1)
             run.remember(progress=snapshot(begun, time.time()), status="running", began_at=time.time())
-            if run.facts.get("input_complete"):
-                intake.tell_gone_input(run)
-            else:
-                await _in_thread(intake.read_input, run, stop)
+            await _in_thread(intake.read_input, run, stop)
             if run.facts.get("extension", {}).get("state") in {built.COMPARING, built.TAKING}:
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
                     with _opened_session(run, stop, run.tracker()) as session:

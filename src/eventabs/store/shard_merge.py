@@ -117,11 +117,13 @@ def merge(
 
 
 def shard_states(directory: RunDirectory, facts: Facts) -> tuple[ShardState, ...]:
-    """Return how each of merged shards was; none where a run was not merged."""
-    return tuple(
-        ShardState(**each | {"out": str(_from_here(directory.path, each["out"]))})
-        for each in facts.get("shards", ())
-    )
+    """Return how each of merged shards was, its path as short as it can be shown; none where a run was not merged."""
+    states = []
+    for each in facts.get("shards", ()):
+        path = os.path.normpath(Path(os.path.realpath(directory.path)) / each["out"])
+        inside = os.path.relpath(path)
+        states.append(ShardState(**each | {"out": path if inside.startswith(os.pardir) else inside}))
+    return tuple(states)
 
 
 def refuse_merged(directory: RunDirectory, facts: Facts) -> None:
@@ -325,13 +327,6 @@ def _merged_input(inputs: Sequence[Facts]) -> dict[str, Any]:
             else:
                 merged[key] += value
     return merged | ({"other_rows": 0} if merged else {})
-
-
-def _from_here(folder: Path, named: str) -> Path:
-    """Return a path that counts from a folder, as short as it can be shown."""
-    path = os.path.normpath(Path(os.path.realpath(folder)) / named)
-    inside = os.path.relpath(path)
-    return Path(path if inside.startswith(os.pardir) else inside)
 
 
 def _rejects(parts: Sequence[_Part]) -> Iterator[bytes]:
