@@ -166,7 +166,7 @@ def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
 
 def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
     """Make the reader of replies to a run's prompts."""
-    language = prompt_language_in(facts)
+    language = facts["prompt_language"]
     return Reader(
         settings.vocabulary.in_force(language),
         detail=settings.prompt.detail,
@@ -176,14 +176,9 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
     )
 
 
-def prompt_language_in(facts: Mapping[str, Any]) -> Language:
-    """Return the language of a run's prompts, settled when the input was read."""
-    return "zh" if facts["prompt_language"] == "zh" else "en"
-
-
 def builder_of(settings: Settings, facts: Mapping[str, Any]) -> PromptBuilder:
     """Make the builder of a run's prompts, with the legend that was settled when the input was read."""
-    language, extends = prompt_language_in(facts), is_extended(facts)
+    language, extends = facts["prompt_language"], is_extended(facts)
     return make_builder(settings, language, facts["template"], facts.get("legend"), extends=extends)
 
 
@@ -429,7 +424,7 @@ def opened_provider(
     connections, is_ready = max(limits.concurrency, limits.max_concurrency) + 1, lambda: True
     provider: providers.Provider
     if not kind.is_remote:
-        language = prompt_language_in(run.facts)
+        language = run.facts["prompt_language"]
         rules, vocabulary = run.facts["rules"], settings.vocabulary.in_force(language)
         provider = providers.RulesProvider(
             providers.load_rules(rules, language), vocabulary, settings.prompt.detail

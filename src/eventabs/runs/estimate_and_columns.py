@@ -365,7 +365,7 @@ def estimate_extension(
                 counts.update(counted)
                 if user is not None:
                     pending[change.seen.user_id] = [PlannedPart(*each) for each in user.asked]
-            described = intake.describe_export(export, settings, built.prompt_language_in(facts))
+            described = intake.describe_export(export, settings, facts["prompt_language"])
     parts = [planned for of_user in pending.values() for planned in of_user]
     use = _use(settings, *built.plan_batches(parts, limits, settings)[1:])
     return ExtensionEstimate(

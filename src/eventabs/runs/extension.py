@@ -559,7 +559,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
             "gone": ngettext("{count} is gone", "{count} are gone", gone).format(count=gone),
         }
         raise RunDirectoryError(message.format(**facts, path=run.directory.changes))
-    described = intake.describe_export(export, run.settings, built.prompt_language_in(run.facts))
+    described = intake.describe_export(export, run.settings, run.facts["prompt_language"])
     if asked["state"] == built.COMPARING and not found.touched and not found.missing:
         counts.clear()
         run.remember(extension=asked["before"])
@@ -573,7 +573,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
         run.remember(
             extension=run.facts["extension"] | {"state": built.TAKEN},
             input=intake.input_facts(export, described, paths, counted.users, counted.behaviors),
-            input_stamps=intake.stamps_of(asked["paths"], export),
+            input_stamps=[] if intake.STDIN in asked["paths"] else list(map(list, export.stamps)),
         )
     listed = str(run.directory.changes)
     told = Extended(**counts, lateness=run.settings.extend.lateness, listed=listed)

@@ -242,7 +242,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
             input=input_facts(export, described, run.facts["paths"], export.users, export.behaviors),
             files=list(export.files),
             # what came by standard input moves with the run directory, and is nobody's to change
-            input_stamps=stamps_of(run.facts["paths"], export),
+            input_stamps=[] if STDIN in run.facts["paths"] else list(map(list, export.stamps)),
         )
         write_rejects(run.directory, export.rejects())
         builder = run.builder()
@@ -267,11 +267,6 @@ def input_facts(
         "profile_left": list(export.profile_left),
         **described.facts(),
     }
-
-
-def stamps_of(paths: Sequence[str], export: Export) -> list[list[object]]:
-    """Return the stamps by which a later process sees that the input has changed."""
-    return [] if STDIN in paths else list(map(list, export.stamps))
 
 
 def stored_paths(named: Sequence[str]) -> list[str]:

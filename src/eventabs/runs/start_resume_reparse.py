@@ -258,7 +258,7 @@ def _actions(run: RunContext) -> dict[str, dict[str, int]]:
     unknown, conversions = found.get("unknown_actions", {}), found.get("conversion_actions", {})
     if not (rows := unknown | conversions):
         return {}
-    must = built.must_rules_of(run.settings, built.prompt_language_in(run.facts))
+    must = built.must_rules_of(run.settings, run.facts["prompt_language"])
     category = dict.fromkeys(conversions, CONVERSION)
     category |= {word: rule.added[1] for word in rows if (rule := must.naming(word))}
     return {
@@ -476,9 +476,7 @@ def _take_changes(
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
         sample = [run.ledger.log(*part) for part in islice(parts, _LEGEND_PARTS)]
         legend = (
-            built.legend_of(run.settings, built.prompt_language_in(run.facts), template, sample)
-            if sample
-            else None
+            built.legend_of(run.settings, run.facts["prompt_language"], template, sample) if sample else None
         )
         run.remember(legend=legend)
         builder = run.builder()

@@ -28,7 +28,7 @@ from eventabs.setting_choices import ExportFormat, TraceCases
 from eventabs.shared_records import RejectedRow
 from eventabs.store import ledger_queries as queries
 from eventabs.store.ledger import Ledger, offset_seconds
-from eventabs.store.ledger_queries import SettledUser
+from eventabs.store.ledger_queries import Row, SettledUser
 from eventabs.store.run_directory import (
     RunDirectory,
     locked,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     import xlsxwriter
 
 
-Row = dict[str, Any]
 # in DuckDB, of columns in any table; the others are texts
 _TYPES: Final = {
     **dict.fromkeys(("start", "end"), "TIMESTAMP"),
