@@ -674,25 +674,19 @@ def pack_log(log: UserLog) -> bytes:
 
 def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = None) -> UserLog:
     """Return the log, or its behaviors `first`..`last`, both included."""
-    if blob.startswith(_CHUNKED):
-        profile, rows = _unpack_chunks(memoryview(blob)[len(_CHUNKED) :], first, last)
+    skipped = first
+    if blob.startswith(_CHUNKED):  # of which only the chunks are read that hold some of these
+        packed = memoryview(blob)[len(_CHUNKED) :]
+        start = _INDEX_LENGTH + int.from_bytes(packed[:_INDEX_LENGTH])
+        profile, lengths = unpack_json(packed[_INDEX_LENGTH:start])
+        wanted = range(first // _CHUNK, len(lengths) if last is None else last // _CHUNK + 1)
+        begins = list(accumulate(lengths, initial=start))
+        rows = chain.from_iterable(unpack_json(packed[begins[at] : begins[at + 1]]) for at in wanted)
+        skipped %= _CHUNK
     else:
         profile, rows = unpack_json(blob)
-        rows = rows[first:] if last is None else rows[first : last + 1]
-    return UserLog(
-        user_id, tuple(_behavior(row) for row in rows), tuple((name, value) for name, value in profile)
-    )
-
-
-def _unpack_chunks(packed: memoryview, first: int, last: int | None) -> tuple[Any, Iterator[Any]]:
-    """Return the profile, and the rows `first`..`last` out of those chunks that hold them."""
-    start = _INDEX_LENGTH + int.from_bytes(packed[:_INDEX_LENGTH])
-    profile, lengths = unpack_json(packed[_INDEX_LENGTH:start])
-    wanted = range(first // _CHUNK, len(lengths) if last is None else last // _CHUNK + 1)
-    begins = list(accumulate(lengths, initial=start))
-    rows = chain.from_iterable(unpack_json(packed[begins[at] : begins[at + 1]]) for at in wanted)
-    skipped = first % _CHUNK
-    return profile, islice(rows, skipped, None if last is None else skipped + last - first + 1)
+    behaviors = map(_behavior, islice(rows, skipped, None if last is None else skipped + last - first + 1))
+    return UserLog(user_id, tuple(behaviors), tuple((name, value) for name, value in profile))
 
 
 def pack_outcome(outcome: Outcome) -> bytes:

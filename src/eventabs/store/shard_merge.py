@@ -241,8 +241,11 @@ def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int)
                 failed=states.get("failed", 0),
             )
             shards.append(state._asdict())
+        ended = {"interrupted" if each.status in ("running", "killed") else each.status for each in parts}
+        # that of the one that needs most
+        unfinished = next((each for each in ("stopped", "interrupted", "waiting") if each in ended), None)
         facts = _merged_facts(metas) | {
-            "status": _merged_status([part.status for part in parts], missing=missing),
+            "status": unfinished or ("interrupted" if missing else "completed"),
             "shards": shards,
             "merged_at": timestamp(),
         }
@@ -301,14 +304,6 @@ def _merged_facts(metas: Sequence[Facts]) -> dict[str, Any]:
         "input": _merged_input([meta["input"] for meta in metas if "input" in meta])
         or {"paths": first["paths"]},
     }
-
-
-def _merged_status(statuses: Sequence[Status], *, missing: int) -> RunStatus:
-    """Return the status of several shards as that of one run, by the one that needs most."""
-    order: tuple[RunStatus, ...] = ("stopped", "interrupted", "waiting")
-    ended = ["interrupted" if status in ("running", "killed") else status for status in statuses]
-    unfinished = next((status for status in order if status in ended), None)
-    return unfinished or ("interrupted" if missing else "completed")
 
 
 def _merged_input(inputs: Sequence[Facts]) -> dict[str, Any]:
