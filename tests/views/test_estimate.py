@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from eventabs.ingest import FileMapping
+from eventabs.ingest import Description, FileMapping
 from eventabs.interface_language import activate
 from eventabs.runs.estimate_and_columns import Estimate, Use
 from eventabs.runs.intake import InputDescription
@@ -15,11 +15,9 @@ from eventabs.shared_records import InputWarning
 from eventabs.views.estimate_columns_check import estimate_json, render_estimate
 
 DESCRIBED = InputDescription(
+    Description((FileMapping(("a.csv",), {"user": "uid"}, {"user": 5}, 5, ()),), (), (), ""),
     rows=(),
-    mappings=(),
     warnings=(InputWarning("one_action", "all rows are alike"),),
-    schemas=(),
-    columns={"user": "uid"},
     read=InputRead(1, 486, 44_847, 3, 12, {"bad_time": 3}, compared=("user_id", "timestamp", "item")),
 )
 ESTIMATE = Estimate(
@@ -123,7 +121,9 @@ def test_joined_ends_are_told_where_there_are_any() -> None:
 def test_the_schema_and_rows_that_are_no_behaviors_are_shown_where_there_are_any() -> None:
     mapping = FileMapping(("a.csv",), {"user": "uid"}, {"user": 5}, 5, (), "ga4")
     read = replace(DESCRIBED.read, non_behaviors=7)
-    known = replace(ESTIMATE, described=replace(DESCRIBED, schemas=("ga4",), mappings=(mapping,), read=read))
+    known = replace(
+        ESTIMATE, described=replace(DESCRIBED, found=replace(DESCRIBED.found, mappings=(mapping,)), read=read)
+    )
     lines = _squeezed(known)
     assert lines[0] == "Schema: ga4; columns: user = uid"
     assert lines[lines.index("duplicates dropped 12") + 1] == "no behaviors 7"

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Description, Export, FileMapping, FileStamp, Frame, expand
+from eventabs.ingest import Description, Export, FileStamp, Frame, expand
 from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import (
@@ -41,31 +41,28 @@ from eventabs.store import Ledger, RunDirectory, disk_full, open_private, storag
 class InputDescription:
     """What was understood of an input, which has been `read` to its end.
 
-    `mappings` tell the columns of files that are alike, those of the first file first; `rows` are of that file.
+    `rows` and `warnings` are those of a run; of `found` come columns and known tools, of files that are alike.
     `actions`: most frequent words for actions that the built-in rules do not know, and those of conversions, with their rows.
     """
 
+    found: Description
     rows: tuple[RowShown, ...]
-    mappings: tuple[FileMapping, ...]
     warnings: tuple[InputWarning, ...]
-    schemas: tuple[str, ...]
-    columns: dict[str, str]
     read: InputRead
-    proposal: str = ""
     actions: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """Return what a run remembers of it."""
         return {
-            "schemas": list(self.schemas),
-            "columns": self.columns,
+            "schemas": list(self.found.schemas),
+            "columns": self.found.columns,
             "warnings": [asdict(each) for each in self.warnings],
             **self.actions,
         }
 
     def notes(self) -> Iterator[Note]:
         """Yield what a run says about it, beside how much was read."""
-        for each in self.mappings:
+        for each in self.found.mappings:
             yield ColumnsFound(each.columns, each.filled, each.sampled, each.schema)
         yield from self.rows
         yield from self.warnings
@@ -81,7 +78,7 @@ _READ = (*_COUNTED, "users", "behaviors", "reasons", "compared", "not_compared")
 
 def describe_export(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
     """Describe an open export. `language`: the prompt's."""
-    found: Description = export.description
+    found = export.description
     compactor = Compactor(language, settings.compaction.strip)
     read = InputRead(
         files=len(export.files),
@@ -93,16 +90,9 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
         block = "".join(compactor.block("", UserLog(row.user_id, (row.behavior,))))
         line = block.rstrip().rpartition("\n ")[2]
         rows.append(RowShown(row.file, row.line, row.text, f"{row.behavior.start:%Y-%m-%d} {line}"))
-    return InputDescription(
-        tuple(rows),
-        found.mappings,
-        (*found.warnings, *built.unmet_rules(settings, language, (word for word, _rows in export.actions()))),
-        found.schemas,
-        found.columns,
-        read,
-        found.proposal,
-        _actions(export, settings, language),
-    )
+    unmet = built.unmet_rules(settings, language, (word for word, _rows in export.actions()))
+    warnings = (*found.warnings, *unmet)
+    return InputDescription(found, tuple(rows), warnings, read, _actions(export, settings, language))
 
 
 def _actions(export: Export, settings: Settings, language: Language) -> dict[str, dict[str, int]]:

@@ -247,8 +247,8 @@ _LISTED = 20  # columns without a role, and files
 def render_columns(console: Console, described: InputDescription) -> None:
     """Print the roles with their columns, rows beside the lines that they become, warnings, and TOML to copy."""
     print_line(console, messages.noted(described.read))
-    of_several = len(described.mappings) > 1
-    for mapping in described.mappings:
+    of_several = len(described.found.mappings) > 1
+    for mapping in described.found.mappings:
         of = ngettext("Of the first {count} row", "Of the first {count} rows", mapping.sampled)
         rows = [
             (role, name, mapping.filled[role], share(mapping.filled[role], mapping.sampled))
@@ -274,7 +274,7 @@ def render_columns(console: Console, described: InputDescription) -> None:
     print_line(console, "")
     print_line(console, _("To take other columns, copy this to eventabs.toml and change it:"))
     # never folded: it is copied
-    console.print(Text(described.proposal), soft_wrap=True)
+    console.print(Text(described.found.proposal), soft_wrap=True)
 
 
 def render_asked(console: Console, asked: AskedColumns) -> None:
@@ -301,7 +301,7 @@ def render_asked(console: Console, asked: AskedColumns) -> None:
 def columns_json(described: InputDescription) -> str:
     """Return the object that columns prints with --json."""
     read = described.read
-    fields = described.facts() | {"rejects": read.reasons, "files": described.mappings}
+    fields = described.facts() | {"rejects": read.reasons, "files": described.found.mappings}
     return encode(picked(_COLUMNS_KEYS, fields, read, described))
 
 
