@@ -203,11 +203,8 @@ def estimate_run(
 def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription:
     """Read the input and say what was understood of it. Raises UsageError for input that cannot be read."""
     with opened_export(settings, paths) as export:
-        return intake.describe_export(
-            export,
-            settings,
-            built.prompt_language_of(settings, list(islice(export.user_logs(), built.LANGUAGE_USERS))),
-        )
+        sample = list(islice(export.user_logs(), built.LANGUAGE_USERS))
+        return intake.describe_export(export, settings, built.prompt_language_of(settings, sample))
 
 
 def first_request(
@@ -244,9 +241,8 @@ def opened_export(
         raise StorageError(message.format(error=error.strerror)) from None
     with scratch as name:
         folder = Path(name)
-        with built.open_input(
-            settings, intake.copied(named, folder, Stop()), folder, on_copy=on_copy
-        ) as export:
+        read = intake.copied(named, folder, Stop())
+        with built.open_input(settings, read, folder, on_copy=on_copy) as export:
             yield export
 
 

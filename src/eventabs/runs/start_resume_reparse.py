@@ -191,10 +191,8 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
         run.remember(changed=store.write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
     if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
-        limits, probe = (
-            built.batch_limits(run.settings, run.builder()),
-            kind_of(run.settings.provider).is_remote,
-        )
+        limits = built.batch_limits(run.settings, run.builder())
+        probe = kind_of(run.settings.provider).is_remote
         waiting += scheduler_of(run, pending, limits, probe=probe).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember(progress=snapshot(progress, time.time()), status=status)
@@ -475,9 +473,8 @@ def _take_changes(
     if "prompt_language" in run.facts:
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
         sample = [run.ledger.log(*part) for part in islice(parts, _LEGEND_PARTS)]
-        legend = (
-            built.legend_of(run.settings, run.facts["prompt_language"], template, sample) if sample else None
-        )
+        language = run.facts["prompt_language"]
+        legend = built.legend_of(run.settings, language, template, sample) if sample else None
         run.remember(legend=legend)
         builder = run.builder()
         intake.measure_again(run.ledger, builder, built.batch_limits(run.settings, builder))

@@ -69,9 +69,7 @@ def _events(ledger: Ledger) -> Iterator[Row]:
 
 
 def _journeys(ledger: Ledger) -> Iterator[Row]:
-    return (
-        journey for _user_id, _events, journeys in queries.current_by_user(ledger) for journey in journeys
-    )
+    return (each for _user_id, _events, journeys in queries.current_by_user(ledger) for each in journeys)
 
 
 def _behaviors(ledger: Ledger) -> Iterator[Row]:
