@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -85,26 +86,14 @@ def stored_answers(ledger: Ledger) -> AnswerFigures:
     return {by: [{"name": name, **row} for name, row in rows.items() if row] for by, rows in found.items()}
 
 
-_COUNTED: Final = (
-    *("users", "behaviors", "done", "events", "journeys"),
-    *("calls", "prompt_tokens", "completion_tokens", "cached_tokens", "batches_done"),
-    *("answered", *ROW_COUNTS, "unsure", "outside", "missed", "unlinked", "user_days"),
-)
-
-
 def count_all(ledger: Ledger) -> Counts:
     """Count everything."""
-    causes = dict(ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1"))
     (sums,) = ledger.rows("SELECT * FROM counted")
+    causes = ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1")
     tiers = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use")
-    return Counts(
-        **dict(zip(_COUNTED, sums, strict=True)),
-        failed=sum(failure_reasons(ledger).values()),
-        retries=sum(causes.values()),
-        retry_causes=causes,
-        tiers={tier or STANDARD_TIER: dict(zip(TIER_COUNTS, use, strict=True)) for tier, *use in tiers},
-        answers=stored_answers(ledger),
-    )
+    by_tier = {tier or STANDARD_TIER: dict(zip(TIER_COUNTS, use, strict=True)) for tier, *use in tiers}
+    numbers = dict(zip((each.name for each in fields(Counts)), sums, strict=False))
+    return Counts(**numbers, answers=stored_answers(ledger), retry_causes=dict(causes), tiers=by_tier)
 
 
 Row = dict[str, Any]  # an event or a journey, as in events.jsonl and journeys.jsonl

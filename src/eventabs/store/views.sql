@@ -111,15 +111,21 @@ FROM main.calls
 WHERE status IN ('answered', 'read')
 GROUP BY tier;
 
--- the sums of a run: what it holds, and what its calls used
+-- the sums of a run: what it holds, and what its calls used; the first fields of Counts, in their order
 CREATE TEMP VIEW counted AS
 SELECT
     logged.users,
     logged.behaviors,
     ended.users AS done,
+    (SELECT count(*) FROM temp.failed_users) AS failed,
     ended.events,
     ended.journeys,
-    used.*,
+    used.calls,
+    (SELECT count(*) FROM main.retries) AS retries,
+    used.prompt_tokens,
+    used.completion_tokens,
+    used.cached_tokens,
+    used.batches_done,
     accepted.*,
     (
         SELECT coalesce(sum(days), 0) FROM main.users
