@@ -55,10 +55,11 @@ CHINESE_WORDS = {
     "boolean": "true 或 false",
     "integer": "整数",
     "number": "数",
-    "no default": "无默认值",
+    "no default": "无",
     "above": "大于",
-    "from": "不小于",
-    "to": "不大于",
+    "from": "至少",
+    "to": "至多",
+    ", ": "，",
 }
 
 
@@ -182,10 +183,10 @@ def _values(schema: dict[str, Any], page: Page) -> str:
     """Say what a setting is without being set, and what else it takes. A default shows of which kind the values are."""
     (kind,) = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
     default = schema["default"]
-    none = f"{page.say('no default')}, {page.say(kind['type'])}"
+    none = f"{page.say('no default')}{page.say(', ')}{page.say(kind['type'])}"
     first = none if default is None else f"`{_toml(default)}`"
     others = [f"`{_toml(value)}`" for value in kind.get("enum", ()) if value != default]
-    return ", ".join([first, *others, *_bounds(kind, page)])
+    return page.say(", ").join([first, *others, *_bounds(kind, page)])
 
 
 def _bounds(schema: dict[str, Any], page: Page) -> list[str]:
