@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
 from functools import partial
+from importlib import resources
 from itertools import count, islice
 from pathlib import Path
 from shutil import rmtree
@@ -262,26 +263,6 @@ def _cell(value: Any, kind: str) -> Any:  # noqa: ANN401  as it is written
     return text.encode("utf-16-le")[: 2 * _CHARACTERS - 2].decode("utf-16-le", "ignore") + "…"
 
 
-# without a namespace, as the schema of the standard has it
-_HEAD: Final = """\
-<?xml version="1.0" encoding="UTF-8"?>
-<log xes.version="1.0" xes.features="">
-<extension name="Concept" prefix="concept" uri="http://www.xes-standard.org/concept.xesext"/>
-<extension name="Lifecycle" prefix="lifecycle" uri="http://www.xes-standard.org/lifecycle.xesext"/>
-<extension name="Time" prefix="time" uri="http://www.xes-standard.org/time.xesext"/>
-<global scope="trace">
-<string key="concept:name" value=""/>
-</global>
-<global scope="event">
-<string key="concept:name" value=""/>
-<string key="concept:instance" value=""/>
-<string key="lifecycle:transition" value="complete"/>
-<date key="time:timestamp" value="1970-01-01T00:00:00+00:00"/>
-</global>
-<classifier name="Type" scope="event" keys="concept:name"/>
-<classifier name="TypeAndTransition" scope="event" keys="concept:name lifecycle:transition"/>
-<string key="lifecycle:model" value="standard"/>
-"""
 _FOREIGN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # to XML 1.0
 
 
@@ -296,7 +277,8 @@ def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> Non
         message = _("there is no time zone {zone}; take a name such as Asia/Shanghai or Europe/Berlin")
         raise UsageError(message.format(zone=zone)) from None
     with open(target, "w", encoding="utf-8", opener=open_private) as file:
-        file.write(_HEAD)
+        # without a namespace, as the schema of the standard has it
+        file.write(resources.files(__package__).joinpath("xes_head.xml").read_text("utf-8"))
         for user_id, events, found in queries.current_by_user(ledger):
             journeys = {journey["id"]: journey for journey in found}
             steps = _steps(events, known)
