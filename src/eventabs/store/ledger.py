@@ -383,24 +383,20 @@ class Ledger:
 
     def planned_parts(self, parts: Iterable[Part]) -> dict[Part, PlannedPart]:
         """Return those of some parts that are pending, whether awaited or not."""
-        which = "parts.user_id = ? AND first = ? AND last = ?"
+        which = "user_id = ? AND first = ? AND last = ?"
         found = (planned for part in parts for planned in self._planned(which, *part))
         return {planned.part: planned for planned in found}
 
     def _planned(self, which: str, *values: object) -> list[PlannedPart]:
-        rows = self._db.execute(
-            "SELECT user_id, first, last, input_tokens, output_tokens, attempts, broken_calls, max_peers,"
-            " last - first + 1 = behaviors, rows"
-            f" FROM parts JOIN users USING (user_id) WHERE state = 'pending' AND {which} ORDER BY user_id, first",
-            values,
-        )
+        planned = f"SELECT * FROM planned_parts WHERE {which} ORDER BY user_id, first"
+        found = self._db.execute(planned, values)
         return [
             PlannedPart(
                 Part(user_id, first, last),
                 PartSize(tokens, out, len(rows_in(rows)) if rows else last - first + 1),
                 *(attempts, broken, peers, bool(is_whole), rows),
             )
-            for user_id, first, last, tokens, out, attempts, broken, peers, is_whole, rows in rows
+            for user_id, first, last, tokens, out, attempts, broken, peers, is_whole, rows in found
         ]
 
     def replace_part(

@@ -238,11 +238,7 @@ def current_of(ledger: Ledger, user_id: str, state: str | None) -> Made:
     """Return the events and journeys of a user: of one that is not done, those before an extension."""
     if state == "done":
         return made_of(ledger, user_id)
-    held = (
-        "SELECT before FROM extended JOIN users USING (user_id) WHERE user_id = ? AND behaviors > 0"
-        " AND before IS NOT NULL"
-    )
-    rows = ledger.rows(held, user_id)
+    rows = ledger.rows("SELECT before FROM standing WHERE user_id = ?", user_id)
     return Made(*unpack_json(rows[0][0])) if rows else Made([], [])
 
 

@@ -42,6 +42,19 @@ CREATE TEMP VIEW awaited_parts AS
 SELECT json_extract(asked.value, '$[0]'), json_extract(asked.value, '$[1]'), json_extract(asked.value, '$[2]')
 FROM temp.awaited_calls, json_each(users) AS asked;
 
+-- the parts that are to be asked about, awaited or not; a part is whole where it has all of its user
+CREATE TEMP VIEW planned_parts AS
+SELECT
+    user_id, first, last, input_tokens, output_tokens, attempts, broken_calls, max_peers,
+    last - first + 1 = behaviors AS is_whole, rows
+FROM main.parts JOIN main.users USING (user_id)
+WHERE state = 'pending';
+
+-- the events and journeys of a user before the last extension
+CREATE TEMP VIEW standing AS
+SELECT user_id, before FROM main.extended JOIN main.users USING (user_id)
+WHERE behaviors > 0 AND before IS NOT NULL;
+
 -- a row for each answer that came or is awaited, and for each part that is done or has failed for want of one
 CREATE TEMP VIEW answered_or_awaited AS
 SELECT 1 FROM main.parts WHERE state = 'done' OR (state = 'failed' AND reason <> 'no_readable_rows')

@@ -302,7 +302,7 @@ def columns_json(described: InputDescription) -> str:
     """Return the object that columns prints with --json."""
     read = described.read
     fields = described.facts() | {"rejects": read.reasons, "files": described.found.mappings}
-    return encode(picked(_COLUMNS_KEYS, fields, read, described))
+    return encode(picked(_COLUMNS_KEYS, fields, read, described, described.found))
 
 
 def _listed(names: tuple[str, ...]) -> str:
