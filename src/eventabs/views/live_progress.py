@@ -86,7 +86,7 @@ class ProgressPanel:
             yield _row(label, *cells)
         if progress.retries or self._cooling:
             causes = listed(messages.causes(progress.retry_causes)) or count(progress.retries)
-            left = messages.cooling(self._cooling) if self._cooling else ""
+            left = _("cooling down, {time} left").format(time=clock(self._cooling)) if self._cooling else ""
             yield _row(_("retries"), causes if progress.retries else "", Text(left, style="bold yellow"))
         if self.trouble:
             yield _row(_("last"), Text(one_line(self.trouble), style="yellow"))
