@@ -228,7 +228,11 @@ class StoredCall:
         told = "".join(message["content"] for message in self.messages if message["role"] == "system")
         share = count(told) / self.input_tokens if self.input_tokens and prompt else 0.0
         instructions = min(prompt, prompt * share)
-        thought = min(completion, self.reasoning_tokens or completion * self._thought_share)
+        thought: float = self.reasoning_tokens
+        if not thought and (written := len(self.reply) + len(self.reasoning)):
+            # by characters, where the endpoint does not count it
+            thought = completion * (written - len(without_reasoning(self.reply).text)) / written
+        thought = min(completion, thought)
         usable = self.usable / len(self.asked) if self.asked else 0.0
         return TokenUse(
             instructions * usable,
@@ -237,12 +241,6 @@ class StoredCall:
             (completion - thought) * usable,
             (prompt + completion) * (1 - usable),
         )
-
-    @property
-    def _thought_share(self) -> float:
-        """The share of reasoning in the completion, by characters, where the endpoint does not count it."""
-        total = len(self.reply) + len(self.reasoning)
-        return (total - len(without_reasoning(self.reply).text)) / total if total else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,39 +462,22 @@ _ERRORS = (
 _LOGGED = "SELECT coalesce(sum(length(log)), 0) FROM users"
 
 
-class Example(NamedTuple):
-    """A user that got nothing usable from a call. `left_out` counts the characters cut from the middle of the reply."""
+def _examples(ledger: Ledger, reason: str) -> Iterator[tuple[str, int, str, str, int]]:
+    """Yield replies of different calls of which nothing could be used, first those after which the user failed.
 
-    user_id: str
-    call_id: int
-    finish_reason: str
-    reply: str
-    left_out: int
-
-
-class FailureFacts(NamedTuple):
-    """A cause: how many bad answers it made, for how many users, and how many failed by it in the end."""
-
-    reason: str
-    bad_answers: int
-    users: int
-    failed: int
-    examples: tuple[Example, ...]
-
-
-def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
-    """Yield replies of different calls, first those after which the user failed."""
+    Each as user, call, finish reason, reply, and how many characters are cut from the middle of that.
+    """
     rows = ledger.rows(
         "SELECT user_id, call_id, finish_reason, reply FROM bad_replies WHERE reason = ?"
         " GROUP BY call_id ORDER BY max(failed) DESC, call_id LIMIT ?",
         reason,
         _EXAMPLES,
     )
-    for *facts, blob in rows:
+    for user_id, call_id, finish_reason, blob in rows:
         text = store.unpack_text(blob)
         left_out = max(0, len(text) - _HEAD - _TAIL)
         shown = f"{text[:_HEAD]}\n […]\n{text[-_TAIL:]}" if left_out else text
-        yield Example._make([*facts, shown, left_out])
+        yield user_id, call_id, finish_reason, shown, left_out
 
 
 class UserFacts(NamedTuple):
@@ -525,7 +506,8 @@ class ReportFacts:
     tokenizer: str
     calls: Iterator[StoredCall]
     retries: tuple[Retry, ...]
-    failures: tuple[FailureFacts, ...]  # those that made users fail first
+    # causes, those that made users fail first: bad answers, the users that had one, those that failed in the end, examples
+    failures: tuple[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]], ...]
     call_errors: tuple[tuple[str, int], ...]  # what ended calls without an answer, the most frequent first
     users: Iterator[UserFacts]
     log: Callable[[str], LogFacts]  # of a user, by its id
@@ -555,7 +537,8 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             calls=stored_calls(ledger),
             retries=tuple(store.stored_retries(ledger)),
             failures=tuple(
-                FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
+                (reason, *numbers, list(_examples(ledger, reason)))
+                for reason, *numbers in ledger.rows(_CAUSES)
             ),
             call_errors=tuple(ledger.rows(_ERRORS)),
             users=(

@@ -464,13 +464,7 @@ def baselines(rows: Sequence[Row], judged: Sequence[int]) -> dict[str | int, lis
         return [Group(frozenset(places), "") for places in together.values()]
 
     ends = [*accumulate((rows[place].end for place in judged), max)]
-    gaps = dict(
-        zip(
-            judged[1:],
-            (rows[place].start - end for place, end in zip(judged[1:], ends, strict=False)),
-            strict=True,
-        )
-    )
+    gaps = {place: rows[place].start - end for place, end in zip(judged[1:], ends, strict=False)}
     found: dict[str | int, list[Group]] = {
         "rows": by(lambda place: place),
         "action": by(lambda place: (rows[place].day, rows[place].action)),
@@ -697,35 +691,21 @@ def matched_spans(found: Sequence[Segment], wanted: Sequence[Segment]) -> dict[i
         ]
         for ours, segment in enumerate(found)
     }
-    return _augmented(fitting)
-
-
-def _augmented(fitting: Mapping[int, Sequence[int]]) -> dict[int, int]:
     partners: dict[int, int] = {}  # of wanted ones
     matched: dict[int, int] = {}
     for first in fitting:
-        end = _free_end(first, fitting, partners)
-        while end:
-            ours, theirs, came_from = end
-            before = matched.get(ours)
-            matched[ours], partners[theirs] = theirs, ours
-            end = None if before is None else (came_from[before], before, came_from)
+        waiting, came_from = [first], dict[int, int]()  # from which found one each wanted one was reached
+        free = None  # the end of a path: a wanted one without a partner
+        for ours in waiting:
+            new = [theirs for theirs in fitting[ours] if theirs not in came_from]
+            came_from |= dict.fromkeys(new, ours)
+            if (free := next((theirs for theirs in new if theirs not in partners), None)) is not None:
+                break
+            waiting += [partners[theirs] for theirs in new]
+        while free is not None:  # each on the path leaves its partner for the one before
+            ours = came_from[free]
+            matched[ours], partners[free], free = free, ours, matched.get(ours)
     return matched
-
-
-def _free_end(
-    first: int, fitting: Mapping[int, Sequence[int]], partners: Mapping[int, int]
-) -> tuple[int, int, dict[int, int]] | None:
-    """Return the last step of a path to a wanted one without a partner, and from which found one each was reached."""
-    waiting, came_from = [first], dict[int, int]()
-    for ours in waiting:
-        for theirs in fitting[ours]:
-            if theirs not in came_from:
-                came_from[theirs] = ours
-                if theirs not in partners:
-                    return ours, theirs, came_from
-                waiting.append(partners[theirs])
-    return None
 
 
 def _union_share(one: Segment, other: Segment) -> float:

@@ -1,6 +1,7 @@
 """What a run has used, in words and as JSON."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ COUNTS = Counts(
 COSTS = {"standard": 0.1, "flex": 0.4000004}
 
 
-def _tiers_as_json(counts: Counts, costs: dict[str, float | None]) -> Any:  # noqa: ANN401  JSON
+def _tiers_as_json(counts: Counts, costs: Mapping[str, float | None]) -> Any:  # noqa: ANN401  JSON
     summary = Summary(
         status="completed",
         provider="openai",
@@ -30,7 +31,7 @@ def _tiers_as_json(counts: Counts, costs: dict[str, float | None]) -> Any:  # no
         cost=None,
         seconds=1.0,
         tiers=counts.tiers,
-        tier_costs=costs,
+        tier_costs=dict(costs),
     )
     return json.loads(summary_json(summary))["tiers"]
 

@@ -44,7 +44,18 @@ class _Page:
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401  as above
         """Return the options, each as the help page shows it."""
-        return _shown(super().get_params(ctx))  # type: ignore[misc]
+        own = {  # the help texts of typer's own options
+            "help": _("Show this message and exit."),
+            "install_completion": _("Install completion for the current shell."),
+            "show_completion": _("Show completion for the current shell."),
+        }
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            if parameter.name in own:
+                parameter.help = own[parameter.name]
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""  # typer shows <bool>, as if a flag took a value
+        return parameters
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  as above
         """Print the help page; at its end the names of options that it does not explain."""
@@ -85,20 +96,6 @@ def _keep_texts_whole() -> None:
         return made
 
     rich_utils._make_rich_text = make_wrapped  # noqa: SLF001
-
-
-def _shown(parameters: list[Any]) -> list[Any]:
-    own = {  # the help texts of typer's own options
-        "help": _("Show this message and exit."),
-        "install_completion": _("Install completion for the current shell."),
-        "show_completion": _("Show completion for the current shell."),
-    }
-    for parameter in parameters:
-        if parameter.name in own:
-            parameter.help = own[parameter.name]
-        if getattr(parameter, "is_flag", False):
-            parameter.metavar = ""  # typer shows <bool>, as if a flag took a value
-    return parameters
 
 
 def _wrong_parameter(error: BadParameter) -> str:

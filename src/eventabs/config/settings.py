@@ -54,16 +54,6 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    def faults(self) -> Iterator[str]:
-        """Yield what does not go together in the table; the first is told."""
-        yield from ()
-
-    @model_validator(mode="after")
-    def _without_faults(self) -> Self:
-        if fault := next(self.faults(), ""):
-            raise ValueError(fault)
-        return self
-
 
 class VocabularySettings(Section):
     """Event types, categories and kinds of journeys. No types or kinds: those that ship with the prompt's language."""
@@ -76,14 +66,15 @@ class VocabularySettings(Section):
     aliases: dict[str, Name] = {}
     categories: tuple[Category, ...] = (Category("conversion", "!"), Category("engagement"))
 
-    def faults(self) -> Iterator[str]:
-        """Yield what does not go together, and names that an answer cannot have."""
+    @model_validator(mode="after")
+    def _without_faults(self) -> Self:
+        """Refuse what does not go together, and names that an answer cannot have."""
         marks = [category.mark for category in self.categories]
         categories = {category.name for category in self.categories}
         if marks.count("") != 1 or len(set(marks)) != len(marks) or len(categories) != len(marks):
-            yield _("give every category its own mark, and exactly one of them none")
+            raise ValueError(_("give every category its own mark, and exactly one of them none"))
         if unknown := sorted({kind.category for kind in self.types} - categories - {""}):
-            yield _("unknown category: {names}").format(names=", ".join(unknown))
+            raise ValueError(_("unknown category: {names}").format(names=", ".join(unknown)))
         minor = {*map(replies.read_as, prompts.MINOR.values())}
         types = {kind.name for kind in self.types}
         for name in (*(kind.name for kind in self.types), self.other, *self.aliases):
@@ -91,13 +82,14 @@ class VocabularySettings(Section):
                 message = _(
                     "{name} is the word for rows that no event is made of; give the type another name"
                 )
-                yield message.format(name=name)
+                raise ValueError(message.format(name=name))
         for name in replies.unreadable(self.in_force("zh")) if self.model_fields_set else ():
             message = _("an answer that has {name} would be read as something else; give it another name")
-            yield message.format(name=name)
+            raise ValueError(message.format(name=name))
         unknown = sorted({*self.aliases.values()} - types - {self.other})
         if types and not self.open and unknown:
-            yield _("unknown type: {names}").format(names=", ".join(unknown))
+            raise ValueError(_("unknown type: {names}").format(names=", ".join(unknown)))
+        return self
 
     def in_force(self, language: Language) -> Vocabulary:
         """Return the configured vocabulary, with the shipped types and kinds of journeys where none are named."""
@@ -160,14 +152,18 @@ class MustSettings(Section):
         named = {"action": self.action, "item": self.item, "place": self.place, "text": self.text}
         return {name: texts for name, texts in named.items() if texts.texts or texts.regex}
 
-    def faults(self) -> Iterator[str]:
-        """Yield what the rule lacks or has twice."""
+    @model_validator(mode="after")
+    def _without_faults(self) -> Self:
+        """Refuse what the rule lacks or has twice."""
         if not self.conditions and self.min_duration is None and self.max_duration is None:
-            yield _("give it a condition: action, item, place, text, min_duration or max_duration")
+            raise ValueError(
+                _("give it a condition: action, item, place, text, min_duration or max_duration")
+            )
         if not self.type and not self.category:
-            yield _("say what must cover the behaviors: give type, category or both")
+            raise ValueError(_("say what must cover the behaviors: give type, category or both"))
         if self.type and self.added_type:
-            yield _("added_type is for a rule without type; leave one of them out")
+            raise ValueError(_("added_type is for a rule without type; leave one of them out"))
+        return self
 
 
 class EventSettings(Section):

@@ -14,15 +14,7 @@ from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import Endpoint, endpoint_of
 from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Group, groups_of, mean_of, wholes_of
-from eventabs.runs import (
-    Invocation,
-    Observer,
-    PlannedUse,
-    Watch,
-    copy_users,
-    drawn,
-    settings_of_today,
-)
+from eventabs.runs import Invocation, Observer, PlannedUse, Watch, copy_users, drawn, settings_of_today
 from eventabs.shared_records import Counts
 from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory
@@ -344,10 +336,7 @@ def _answers(arm: Arm) -> dict[str, tuple[int, list[Group]]]:
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
         rows = dict(ledger.rows("SELECT user_id, behaviors FROM users"))
         return {
-            user_id: (
-                rows[user_id],
-                wholes_of(groups_of(*store.made_of(ledger, user_id))),
-            )
+            user_id: (rows[user_id], wholes_of(groups_of(*store.made_of(ledger, user_id))))
             for user_id, state in store.states_by_user(ledger)
             if state == "done"
         }

@@ -273,10 +273,7 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
         rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
         is_fine = facts["settings"]["prompt"]["detail"] == "fine"
         for user in sorted(labels.users & known):
-            log, found = (
-                ledger.log(user),
-                measures.groups_of(*made_of(ledger, user)),
-            )
+            log, found = (ledger.log(user), measures.groups_of(*made_of(ledger, user)))
             events = rule_events(log, rules, "fine" if is_fine else "day")
             _judge_user(log, found, [Group(frozenset(rows), kind) for rows, kind in events], labels, sums)
 

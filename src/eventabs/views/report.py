@@ -18,7 +18,7 @@ from importlib import resources
 from itertools import islice, pairwise
 from math import fsum
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
@@ -259,14 +259,7 @@ class PackedCalls:
     `use`: what the tokens of all of them were for; `size`: how many they are; `left_out`: of how many the texts are left out.
     """
 
-    def __init__(
-        self,
-        facts: ReportFacts,
-        numbers: Mapping[str, int],
-        zone: ZoneInfo,
-        *,
-        most_bytes: int = MOST_TEXT_BYTES,
-    ) -> None:
+    def __init__(self, facts: ReportFacts, numbers: Mapping[str, int], zone: ZoneInfo) -> None:
         self.chunks: list[bytes] = []
         self._facts, self._numbers, self._zone = facts, numbers, zone
         self._figures: dict[int, dict[str, Any]] = {}
@@ -284,7 +277,7 @@ class PackedCalls:
         for each in sorted(
             self._figures.values(), key=lambda each: (each["usable"] >= each["users"], each["id"])
         ):
-            if sum(map(len, self.chunks)) > most_bytes:
+            if sum(map(len, self.chunks)) > MOST_TEXT_BYTES:
                 break
             each |= {"chunk": len(self.chunks), "place": len(self._calls)}
             self.left_out -= 1
@@ -383,15 +376,8 @@ _SCRIPTS: Final = tuple(
 )
 
 
-class ReportPage(NamedTuple):
-    """A page in pieces, and what its reader should know of what it leaves out."""
-
-    chunks: Iterator[bytes]
-    notes: tuple[str, ...]
-
-
-def render_report(facts: ReportFacts) -> ReportPage:
-    """Return the page. Reads the facts' users to their end."""
+def render_report(facts: ReportFacts) -> tuple[Iterator[bytes], list[str]]:
+    """Return the page in pieces, and what its reader should know of what it leaves out. Reads the facts' users to their end."""
     counts, endpoint = facts.run.progress, facts.run.endpoint
     sums, users, total, beside = Sums(facts.goal), PackedUsers(), counts.users, 0
     # the share of users that a page keeps, drawn by their ids
@@ -464,7 +450,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         **{f"texts-{number}": chunk for number, chunk in enumerate(calls.chunks)},
     }
     head, tail = page.split(_HERE)
-    return ReportPage(_pieces(head, blocks, tail), tuple(filter(None, notes.values())))
+    return _pieces(head, blocks, tail), list(filter(None, notes.values()))
 
 
 def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), **values: object) -> str:

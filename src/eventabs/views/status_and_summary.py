@@ -539,9 +539,6 @@ class ProgressServer:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
     answer: Callable[[], bytes]
 
     def handle_error(self, request: object, client_address: object) -> None:
