@@ -16,10 +16,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from eventabs.shared_records import UserLog
 
-RESAMPLES: Final = 1_000
 FEW_CLUSTERS: Final = 10  # below it there are no intervals
 _TAIL: Final = 0.025  # on each side: 95 % in between
-GROUPS: Final = 500  # of clusters; of as many clusters each is one
+GROUPS: Final = 500  # of users, that are drawn; of as many users each is one
 
 Drawn = TypeVar("Drawn")
 
@@ -33,7 +32,7 @@ class Figure(NamedTuple):
 
 
 def resampled(
-    clusters: Sequence[Sequence[float]], random_numbers: random.Random, times: int = RESAMPLES
+    clusters: Sequence[Sequence[float]], random_numbers: random.Random, times: int = 1_000
 ) -> Iterator[list[float]]:
     """Yield sums over as many clusters as there are, drawn with replacement; each is a row of equal length.
 
@@ -50,14 +49,6 @@ def interval(sums: Sequence[Drawn], figure: Callable[[Drawn], float | None]) -> 
         return None
     first = int(_TAIL * len(figures))
     return figures[first], figures[-1 - first]
-
-
-def grouped(clusters: Sequence[Sequence[float]], most: int = GROUPS) -> list[list[float]]:
-    """Return the sums of at most N groups (`most`) of clusters, dealt out in turn: drawing them costs no more for a million."""
-    return [
-        [sum(column) for column in zip(*clusters[group::most], strict=True)]
-        for group in range(min(most, len(clusters)))
-    ]
 
 
 _ONE_TAIL: Final = 0.05  # a one-sided bound of 95 %
@@ -434,20 +425,6 @@ def added(users: Iterable[Sums]) -> Sums:
     return {name: fsum(sums[name] for sums in every) for name in every[0]} if every else {}
 
 
-def figures_of(users: Sequence[Sums], figures: Figures) -> dict[str, Figure]:
-    """Return figures with their intervals, which draw users; below ten users they have none."""
-    if not users:
-        return dict.fromkeys(figures, Figure(None, None, None))
-    total, drawn = added(users), list[Sums]()
-    if len(users) >= FEW_CLUSTERS:
-        rows = grouped([list(sums.values()) for sums in users])
-        drawn = [dict(zip(total, each, strict=True)) for each in resampled(rows, random.Random(0))]  # noqa: S311  no secret
-    return {
-        name: Figure(figure(total), *(interval(drawn, figure) or (None, None)))
-        for name, figure in figures.items()
-    }
-
-
 # What a program that knows nothing scores.
 
 
@@ -492,10 +469,18 @@ class Score(NamedTuple):
 
 
 def scores_of(users: Sequence[Sums], figures: Figures, reached: Mapping[str | int, Sums]) -> dict[str, Score]:
-    """Return figures beside what baselines reach, as sums of all users by name, or by the minutes of a pause."""
+    """Return figures with their intervals, which draw users (below ten users they have none), beside what baselines reach.
+
+    `reached`: sums of all users by the baseline's name, or by the minutes of a pause.
+    """
     scores = {}
-    for name, found in figures_of(users, figures).items():
-        values = {kind: figures[name](sums) for kind, sums in reached.items()}
+    total, drawn = added(users), list[Sums]()
+    if len(users) >= FEW_CLUSTERS:
+        rows = [list(sums.values()) for sums in users]
+        drawn = [dict(zip(total, each, strict=True)) for each in resampled(rows, random.Random(0))]  # noqa: S311  no secret
+    for name, figure in figures.items():
+        found, (low, high) = figure(total), interval(drawn, figure) or (None, None)
+        values = {kind: figure(sums) for kind, sums in reached.items()}
         named = {kind: value for kind, value in values.items() if isinstance(kind, str)}
         paused = {
             kind: value for kind, value in values.items() if isinstance(kind, int) and value is not None
@@ -505,9 +490,9 @@ def scores_of(users: Sequence[Sums], figures: Figures, reached: Mapping[str | in
             named["pause"] = None if pause is None else paused[pause]
         best = max((value for value in named.values() if value is not None), default=1.0)
         skill = None
-        if found.value is not None and best <= _TRIVIAL:
-            skill = (found.value - best) / (1 - best)
-        scores[name] = Score(*found, named, pause, skill)
+        if found is not None and best <= _TRIVIAL:
+            skill = (found - best) / (1 - best)
+        scores[name] = Score(found, low, high, named, pause, skill)
     return scores
 
 

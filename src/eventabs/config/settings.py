@@ -192,18 +192,13 @@ def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:
     preset, model, tier = _choice(named)
     below = providers.find_tier(tier, preset).settings()
     if preset:
-        below |= providers.load_preset(preset).settings(model)
-        below["price"] = _price_below(below, named["llm"])
+        known, llm = providers.load_preset(preset).settings(model), named["llm"]
+        own = isinstance(llm.get("price"), Mapping) and {"input", "output", "currency"} & llm["price"].keys()
+        # of a preset's amounts none is right beside others, or for another address
+        gone = _AMOUNTS if own or llm.get("base_url", known["base_url"]) != known["base_url"] else ()
+        price = {key: value for key, value in known["price"].items() if key not in gone}
+        below |= known | {"price": price}
     return overlay({"llm": below}, named) if below else dict(named)
-
-
-def _price_below(known: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a preset's price under what is named: of its amounts none beside others, or for another address."""
-    price = named.get("price")
-    own = isinstance(price, Mapping) and {"input", "output", "currency"} & price.keys()
-    elsewhere = named.get("base_url", known["base_url"]) != known["base_url"]
-    left_out = _AMOUNTS if own or elsewhere else ()
-    return {key: value for key, value in known["price"].items() if key not in left_out}
 
 
 def over_stored(stored: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
