@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -243,19 +243,13 @@ def watching(shown: ShownFlags, server: "views.ProgressServer | None" = None) ->
     def watch(directory: "store.RunDirectory", settings: "config.Settings") -> Iterator["runs.Observer"]:
         choose_language(settings.lang)
         currency = settings.llm.price.currency
-        with ExitStack() as opened:
-            log = opened.enter_context(views.open_log(directory.log))
-            panel = views.display(
-                stderr_console(),
-                form=shown.progress,
-                quiet=shown.quiet,
-                verbose=shown.verbose,
-                currency=currency,
-            )
-            observers: list[runs.Observer] = [panel, views.LogObserver(log, currency=currency)]
-            opening = [runs.Serving(server.address)] if server else []
-            told = opened.enter_context(views.Observers(observers, opening=opening))
-            yield views.Observers([told, server]) if server else told
+        panel = views.display(
+            stderr_console(), form=shown.progress, quiet=shown.quiet, verbose=shown.verbose, currency=currency
+        )
+        opened = panel if isinstance(panel, AbstractContextManager) else nullcontext()
+        with views.open_log(directory.log) as log, opened:
+            observers = [panel, views.LogObserver(log, currency=currency), *([server] if server else [])]
+            yield views.Observers(observers, [runs.Serving(server.address)] if server else [])
 
     return watch
 

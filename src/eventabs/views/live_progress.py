@@ -4,8 +4,8 @@ import contextlib
 import io
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -404,19 +404,11 @@ def event_name(kind: type) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
-class Observers(ExitStack):
-    """Passes facts on to several observers, `opening` notes after the start; enters and leaves their contexts."""
+class Observers:
+    """Passes facts on to several observers, `opening` notes after the start."""
 
-    def __init__(self, observers: Iterable[runs.Observer], *, opening: Iterable[runs.Note] = ()) -> None:
-        super().__init__()
-        self._observers = tuple(observers)
-        self._opening = tuple(opening)
-
-    def __enter__(self) -> Self:
-        for observer in self._observers:
-            if isinstance(observer, AbstractContextManager):
-                self.enter_context(observer)
-        return self
+    def __init__(self, observers: Sequence[runs.Observer], opening: Sequence[runs.Note]) -> None:
+        self._observers, self._opening = observers, opening
 
     def started(self, facts: runs.Started) -> None:
         """Pass it on."""
