@@ -125,17 +125,6 @@ def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
     return (sum(one == other for one, other in pairs) / total - by_chance) / (1 - by_chance)
 
 
-def users_band(users: int) -> str:
-    """Name a number of users in a batch by powers of two: `1`, `2-3`, `4-7`, `8-15`; "" for none."""
-    least = 1 << (users.bit_length() - 1) if users > 0 else 0
-    return f"{least}-{2 * least - 1}" if least > 1 else str(least or "")
-
-
-def place_third(place: int, users: int) -> str:
-    """Name the third of a batch in which a place from 1 on lies, `1` to `3`; "" where that says nothing."""
-    return str(1 + (place - 1) * 3 // users) if place and users >= 3 else ""  # noqa: PLR2004
-
-
 WHOLE: Final = 0.8  # the least Dice coefficient of a group that is found
 _TRIVIAL: Final = 0.97  # a baseline above it leaves no room for skill
 _DAY_BEGINS: Final = 5 * 3_600  # seconds after midnight
