@@ -247,7 +247,7 @@ def watching(shown: ShownFlags, server: "views.ProgressServer | None" = None) ->
             stderr_console(), form=shown.progress, quiet=shown.quiet, verbose=shown.verbose, currency=currency
         )
         opened = panel if isinstance(panel, AbstractContextManager) else nullcontext()
-        with views.open_log(directory.log) as log, opened:
+        with store.open_to_append(directory.log) as log, opened:
             observers = [panel, views.LogObserver(log, currency=currency), *([server] if server else [])]
             yield views.Observers(observers, [runs.Serving(server.address)] if server else [])
 

@@ -1,7 +1,6 @@
 """Observers of a run: the live panel, plain lines, run.log, JSON lines, several at once, and the choice between them."""
 
 import contextlib
-import io
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,9 +8,9 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from io import FileIO
 from math import ceil
-from pathlib import Path
-from typing import Literal, Self, TextIO
+from typing import Literal, Self
 
 from rich.box import ROUNDED
 from rich.console import Console, ConsoleRenderable, Group, RenderableType
@@ -24,7 +23,6 @@ from rich.text import Text
 from eventabs import runs
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.shared_records import Copying, InputWarning
-from eventabs.store import open_to_append
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, print_line
 from eventabs.views.words_and_figures import clock, count, listed, share
@@ -304,20 +302,13 @@ class PlainObserver:
         self._write(f"{stamp}{text}")
 
 
-def open_log(path: Path) -> TextIO:
-    """Open a log to append to, readable by its owner only; each line is written as it comes. Raises StorageError."""
-    return io.TextIOWrapper(
-        open_to_append(path), encoding="utf-8", errors="backslashreplace", write_through=True
-    )
-
-
 class LogObserver(PlainObserver):
     """Appends every note, and the counts after every tenth batch, to a log."""
 
     def __init__(
-        self, file: TextIO, *, currency: str = "USD", now: Callable[[], datetime] = datetime.now
+        self, file: FileIO, *, currency: str = "USD", now: Callable[[], datetime] = datetime.now
     ) -> None:
-        super().__init__(file.write, level=ALL, currency=currency, now=now)
+        super().__init__(lambda lines: file.write(lines.encode()), level=ALL, currency=currency, now=now)
         self._unwritten: list[str] = []
 
     def noted(self, note: runs.Note) -> None:
