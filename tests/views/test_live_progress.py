@@ -154,7 +154,7 @@ def test_everything_that_happens_is_appended_as_one_line_each(tmp_path: Path) ->
     path = tmp_path / "run.log"
     for _process in range(2):
         with open_to_append(path) as file:
-            log = LogObserver(file, now=lambda: UTC_NOON)
+            log = LogObserver(file, currency="USD", now=lambda: UTC_NOON)
             log.started(Started("", "rules", "", "", "x", resumed=False))
             log.noted(Retrying(1, "HTTP 429\r\n\x1b[2J", 3.0))
             for done in range(11):
@@ -175,7 +175,7 @@ def test_everything_that_happens_is_appended_as_one_line_each(tmp_path: Path) ->
 def test_replies_are_logged_with_the_counts_or_the_note_that_follows_them(tmp_path: Path) -> None:
     path = tmp_path / "run.log"
     with open_to_append(path) as file:
-        log = LogObserver(file, now=lambda: UTC_NOON)
+        log = LogObserver(file, currency="USD", now=lambda: UTC_NOON)
         for call in (1, 2):
             log.noted(BatchDone(call, 3, 3, {}, 1.0))
         assert path.read_text(encoding="utf-8") == ""
@@ -190,7 +190,7 @@ def test_replies_are_logged_with_the_counts_or_the_note_that_follows_them(tmp_pa
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_ends_neither_the_run_nor_the_closing_of_the_log() -> None:
     with open_to_append(Path("/dev/full")) as file:
-        LogObserver(file).line("lost")
+        LogObserver(file, currency="USD").line("lost")
 
 
 def test_a_log_that_cannot_be_opened_is_one_error_and_a_link_is_not_followed(tmp_path: Path) -> None:

@@ -135,12 +135,7 @@ class RichObserver:
     """
 
     def __init__(
-        self,
-        console: Console,
-        *,
-        verbose: bool = False,
-        currency: str = "USD",
-        clock: Callable[[], float] = time.monotonic,
+        self, console: Console, *, verbose: bool, currency: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._console = console
         self._verbose = verbose
@@ -305,9 +300,7 @@ class PlainObserver:
 class LogObserver(PlainObserver):
     """Appends every note, and the counts after every tenth batch, to a log."""
 
-    def __init__(
-        self, file: FileIO, *, currency: str = "USD", now: Callable[[], datetime] = datetime.now
-    ) -> None:
+    def __init__(self, file: FileIO, *, currency: str, now: Callable[[], datetime] = datetime.now) -> None:
         super().__init__(lambda lines: file.write(lines.encode()), level=ALL, currency=currency, now=now)
         self._unwritten: list[str] = []
 
