@@ -585,7 +585,6 @@ SHAPE_FIGURES: Final[Figures] = {
     "minutes_covered": _share("grouped_seconds", "seconds"),
 }
 
-
 _HALF: Final = 0.5
 
 

@@ -41,11 +41,9 @@ from eventabs.views import print_bytes, print_json, print_line, stderr_console, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-
 _OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
 _WAITING = 4  # exit code: the run goes on once its requests have replies
 _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan millions
-
 
 PROGRESS_PORT = of_view(
     _("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")

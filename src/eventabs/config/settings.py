@@ -299,16 +299,11 @@ def _words(fault: "ErrorDetails") -> str:
         "less_than_equal": _("it must be at most {le}"),
         "missing": _("it is missing"),
         "int": _("it takes a whole number"),
-        "float": _("it takes a number"),
-        "finite": _("it takes a number"),
+        **dict.fromkeys(("float", "finite"), _("it takes a number")),
         "bool": _("it takes true or false"),
         "string": _("it takes a text"),
-        "tuple": _("it takes a list"),
-        "list": _("it takes a list"),
-        "dict": _("it takes a table"),
-        "mapping": _("it takes a table"),
-        "model": _("it takes a table"),
-        "dataclass": _("it takes a table"),
+        **dict.fromkeys(("tuple", "list"), _("it takes a list")),
+        **dict.fromkeys(("dict", "mapping", "model", "dataclass"), _("it takes a table")),
     }
     words = told.get(kind) or told.get(kind.partition("_")[0])
     return words.format(**context) if words else fault["msg"]
@@ -316,13 +311,11 @@ def _words(fault: "ErrorDetails") -> str:
 
 _UNITS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}  # seconds
 
-
 Amount = Annotated[int, Field(gt=0, lt=2**63)]
 Limit = Annotated[int, Field(ge=0, lt=2**63)]  # 0: none
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key in its place is refused unseen
 Seconds = Annotated[float, Field(gt=0)]
 Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
-
 
 Column = Annotated[str, BeforeValidator(lambda it: " | ".join(it) if isinstance(it, list) else it)]
 
