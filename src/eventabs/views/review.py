@@ -84,8 +84,8 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
         "user": shown(item.user_id),
         "profile": shown(sheet.profiles[item.user_id]),
         "lines": [
-            (line.number, line.day, shown(line.text), shown(line.type), line.event)
-            for line in sheet.lines[item.item]
+            (number, day, shown(text), shown(kind), event)
+            for number, day, text, kind, event in sheet.lines[item.item]
         ],
     }
     if isinstance(item, SampledDay):
