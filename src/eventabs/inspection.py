@@ -19,7 +19,7 @@ from eventabs.providers import Price, kind_of
 from eventabs.replies import without_reasoning
 from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
 from eventabs.shared_records import Counts, Message, Part, Shard, UserLog, ratio
-from eventabs.store import Job, Ledger, Retry, RowsOfUser, RunDirectory, ShardState, Status, UserRow
+from eventabs.store import Job, Ledger, Made, Retry, RowsOfUser, RunDirectory, ShardState, Status, UserRow
 
 _RECENT_CALLS = 50  # the last failure is among them
 
@@ -480,14 +480,6 @@ def _examples(ledger: Ledger, reason: str) -> Iterator[tuple[str, int, str, str,
         yield user_id, call_id, finish_reason, shown, left_out
 
 
-class UserFacts(NamedTuple):
-    """One user: the state, and what was made of the log."""
-
-    row: UserRow
-    events: list[dict[str, Any]]
-    journeys: list[dict[str, Any]]
-
-
 class LogFacts(NamedTuple):
     """A user's log, its behaviors in their compact form without times, and those that no event is made of."""
 
@@ -509,7 +501,7 @@ class ReportFacts:
     # causes, those that made users fail first: bad answers, the users that had one, those that failed in the end, examples
     failures: tuple[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]], ...]
     call_errors: tuple[tuple[str, int], ...]  # what ended calls without an answer, the most frequent first
-    users: Iterator[UserFacts]
+    users: Iterator[tuple[UserRow, Made]]
     log: Callable[[str], LogFacts]  # of a user, by its id
     files: tuple[str, ...]  # names of the input's files, by the number that behaviors have
     logged_bytes: int  # of all logs as they are stored
@@ -541,9 +533,7 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
                 for reason, *numbers in ledger.rows(_CAUSES)
             ),
             call_errors=tuple(ledger.rows(_ERRORS)),
-            users=(
-                UserFacts(row, *store.made_of(ledger, row.user_id)) for row in store.all_user_rows(ledger)
-            ),
+            users=((row, store.made_of(ledger, row.user_id)) for row in store.all_user_rows(ledger)),
             log=partial(_log, ledger, compactor_of(meta)),
             files=tuple(Path(name).name for name in meta["files"]),
             logged_bytes=logged_bytes,

@@ -35,14 +35,14 @@ def test_every_user_is_told_in_order_of_the_ids_with_log_and_events(tmp_path: Pa
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
         users = list(facts.users)
-        logs = [facts.log(user.row.user_id) for user in users]
-    assert [(user.row.user_id, user.row.state, user.row.reason) for user in users] == [
+        logs = [facts.log(row.user_id) for row, _made in users]
+    assert [(row.user_id, row.state, row.reason) for row, _made in users] == [
         ("ann", "done", None),
         ("bob", "failed", "cut"),
         ("cy", "pending", None),
     ]
-    assert [len(user.events) for user in users] == [2, 0, 0]
-    assert [(journey["kind"], journey["converted"]) for journey in users[0].journeys] == [("用餐", True)]
+    assert [len(made.events) for _row, made in users] == [2, 0, 0]
+    assert [(journey["kind"], journey["converted"]) for journey in users[0][1].journeys] == [("用餐", True)]
     assert [each.rows.minor for each in logs] == [[2], [], []]
     assert {len(each.log.behaviors) for each in logs} == {3}
 
