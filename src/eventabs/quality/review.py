@@ -6,7 +6,7 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, groupby, zip_longest
@@ -134,10 +134,9 @@ def draw_review(
     """
     directory = RunDirectory.find(named)
     lots = _Lots(sample, days, doubtful, by, random.Random(seed))  # noqa: S311  no secret
-    with ExitStack() as opened:
-        ledger = opened.enter_context(Ledger.watch(directory.ledger))
-        path = RunDirectory(directory.audit).ledger
-        audit = opened.enter_context(Ledger.watch(path)) if doubtful and path.exists() else None
+    path = RunDirectory(directory.audit).ledger
+    opened = Ledger.watch(path) if doubtful and path.exists() else nullcontext()
+    with Ledger.watch(directory.ledger) as ledger, opened as audit:
         for user_id, state in store.states_by_user(ledger):
             if state == "done":
                 log, events = ledger.log(user_id), store.made_of(ledger, user_id).events
