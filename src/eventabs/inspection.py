@@ -111,9 +111,7 @@ def state_of(
         progress=_progress(ledger, facts, endpoint.price, seen_at),
         failures=store.failure_reasons(ledger),
         asked_again=store.asked_again(ledger),
-        last_failure=None
-        if status == "completed"
-        else _last_failure(ledger, began_at, running=status == "running"),
+        last_failure=_last_failure(ledger, status, began_at),
         language=facts["settings"]["lang"],
         bad_answer=store.bad_answer(ledger) if status == "stopped" else "",
         cooling_seconds=max(0.0, cooling),
@@ -144,17 +142,17 @@ def _progress(ledger: Ledger, facts: Mapping[str, Any], price: Price, now: float
     )
 
 
-def _last_failure(
-    ledger: Ledger, began_at: float, *, running: bool
-) -> CallFailed | BatchDone | Retrying | None:
-    if running and (retry := store.retry_under_way(ledger, began_at)):
+def _last_failure(ledger: Ledger, status: Status, began: float) -> CallFailed | BatchDone | Retrying | None:
+    if status == "completed":
+        return None
+    if status == "running" and (retry := store.retry_under_way(ledger, began)):
         return Retrying(retry.call_id, retry.error, retry.wait_seconds)
     latest = ledger.rows(
         "SELECT id, users, status, seconds, error FROM calls ORDER BY id DESC LIMIT ?", _RECENT_CALLS
     )
-    for call_id, users, status, seconds, error in latest:
+    for call_id, users, ended, seconds, error in latest:
         parts = len(store.unpack_parts(users))
-        if status == "failed":
+        if ended == "failed":
             return CallFailed(call_id, parts, error or "")
         reasons = (
             "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason"
