@@ -102,20 +102,13 @@ def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
         if first == last or fits(first, last):
             ends.append(last)
         else:
-            cut = first + _widest_gap(begun[first : last + 1], ended[first:last])
+            # before the longest gap; of equal gaps the most central
+            gaps = list(map(sub, begun[first + 1 : last + 1], accumulate(ended[first:last], max)))
+            widest, middle = max(gaps), (first + last - 1) / 2
+            longest = (at for at, gap in enumerate(gaps, first) if gap == widest)
+            cut = min(longest, key=lambda at, middle=middle: abs(at - middle))  # type: ignore[misc]
             spans += ((cut + 1, last), (first, cut))
     return ends
-
-
-def _widest_gap(begun: Sequence[int], ended: Sequence[int]) -> int:
-    """Return the position before the longest gap; of equal gaps the most central.
-
-    `begun` and `ended` are times of behaviors, in any unit; the end of the last behavior does not count.
-    """
-    gaps = list(map(sub, begun[1:], accumulate(ended, max)))
-    widest = max(gaps)
-    middle = (len(gaps) - 1) / 2
-    return min((at for at, gap in enumerate(gaps) if gap == widest), key=lambda at: abs(at - middle))
 
 
 def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, start: int = 0) -> Parts:
@@ -147,7 +140,7 @@ def overlapping_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits)
         half = replace(limits.within(_HALF), max_rows=ceil(_HALF * limits.max_rows))
         halves = [part for part, _size in measure_parts(log, builder, half)]
         parts = [first._replace(last=second.last) for first, second in pairwise(halves)]
-    return [measure_part(log, part, builder, 0) for part in parts]
+    return [(part, builder.measure(log_of_part(log, part))) for part in parts]
 
 
 def measure_part(log: UserLog, part: Part, builder: PromptBuilder, start: int) -> tuple[Part, PartSize]:
@@ -205,7 +198,7 @@ def measure_group(
     group: UserGroup, builder: PromptBuilder, limits: BatchLimits
 ) -> Iterator[tuple[Part, PartSize]]:
     """Yield the parts of all users."""
-    whole = _parts_by_sums(group, builder, limits, users_counted_by_log(group, builder.strip))
+    whole = _parts_by_sums(group, builder, limits)
     logs = group.logs([number for number, parts in enumerate(whole) if parts is None])
     counted = (measure_parts(log, builder, limits) for log in logs)
     return chain.from_iterable(next(counted) if parts is None else parts for parts in whole)
@@ -216,22 +209,20 @@ def measure_logs(
 ) -> Iterator[tuple[UserLog, Parts]]:
     """Yield every user's log and parts."""
     for group in groups:
-        whole = _parts_by_sums(group, builder, limits, users_counted_by_log(group, builder.strip))
+        whole = _parts_by_sums(group, builder, limits)
         for log, parts in zip(group.logs(range(len(whole))), whole, strict=True):
             yield log, measure_parts(log, builder, limits) if parts is None else parts
 
 
-def _parts_by_sums(
-    group: UserGroup, builder: PromptBuilder, limits: BatchLimits, by_log: set[int]
-) -> list[Parts | None]:
+def _parts_by_sums(group: UserGroup, builder: PromptBuilder, limits: BatchLimits) -> list[Parts | None]:
     """Return the parts of each user as `measure_parts` would, None where a log has to be counted for that.
 
-    So it is for `by_log`, users too large for a batch, and where the tokenizer's counts do not add up.
+    So it is for `users_counted_by_log`, users too large for a batch, and where the tokenizer's counts do not add up.
     """
+    blocks, by_log = list[int](), set(range(len(group.users)))
     if builder.counter.adds_up:
+        by_log = users_counted_by_log(group, builder.strip)
         blocks = group.costs(_piece_costs(group, builder.compactor, builder.counter.counts))
-    else:
-        blocks, by_log = [], set(range(len(group.users)))
     whole: list[Parts | None] = [None] * len(group.users)
     for number, user in enumerate(group.users):
         if not user.behaviors:
