@@ -109,7 +109,10 @@ async def check(
     add(*_settings_findings(settings, config_file, environment))
     if is_remote and not any(found.name == "address" and found.state == "fault" for found in findings):
         facts = await EndpointCheck(settings, environment, add).run()
-    add(*_run_findings(settings, facts))
+    add(_prompt(settings), _limits(settings))
+    if is_remote:
+        add(*_context(settings, facts), *_of_model(settings), _price(settings))
+    add(_input(settings))
     spent = facts.spent
     return CheckReport(
         config_file=config_file,
@@ -170,17 +173,6 @@ def _settings_findings(
 
 
 _MIN_INPUT_TOKENS = 2_000  # less is not worth advising
-
-
-def _run_findings(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
-    """Yield what a run would do with these settings."""
-    yield _prompt(settings)
-    yield _limits(settings)
-    if kind_of(settings.provider).is_remote:
-        yield from _context(settings, facts)
-        yield from _of_model(settings)
-        yield _price(settings)
-    yield _input(settings)
 
 
 def _prompt(settings: Settings) -> Finding:
@@ -386,15 +378,14 @@ class EndpointCheck:
         """Check everything that can be checked."""
         facts = self._facts
         try:
-            route = await providers.find_route(self._endpoint)
+            ip, proxy, tls = await providers.find_route(self._endpoint)
         except providers.UnreachableError as error:
             self._report("connection", "fault", str(error), runs.no_connection_step(error, self._settings))
             return facts
         facts.is_reached = True
-        message = _("{ip} answers").format(ip=route.ip)
-        if route.proxy:
-            message = _("the proxy {proxy} answers").format(proxy=route.proxy)
-        self._report("connection", "ok", f"{message}, {route.tls}" if route.tls else message)
+        message = _("the proxy {proxy} answers") if proxy else _("{ip} answers")
+        message = message.format(ip=ip, proxy=proxy)
+        self._report("connection", "ok", f"{message}, {tls}" if tls else message)
         await self._check_models()
         # a server that runs one model answers with it to any name
         models = facts.models or ()

@@ -148,16 +148,6 @@ class ActivityName(NamedTuple):
     only_user: int | None = None
 
 
-class DayKind(NamedTuple):
-    """A day on which a user did something: whether the user's active day before is of another year.
-
-    `ordinal` as in `date.toordinal`.
-    """
-
-    ordinal: int
-    starts_year: bool
-
-
 class SentenceUse(NamedTuple):
     """What some behaviors say in their long form, and how many they are: in all, and as a user's last.
 

@@ -27,7 +27,6 @@ from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import (
     ActivityName,
     Behavior,
-    DayKind,
     GroupUser,
     Part,
     PartSize,
@@ -158,44 +157,25 @@ _DURATION = " 0\n"  # like a duration, before which a body does not end its line
 Counts = Callable[[Iterable[str]], list[int]]
 
 
-class UserGroup(Protocol):
-    """Users that follow one another, numbered from 0, with sums over their behaviors (see `ingest.UserGroup`)."""
-
+class _UserGroup(Protocol):  # what is read of an `ingest.UserGroup`, which says what each returns
     names: list[ActivityName]
     durations: list[int]
-    days: list[DayKind]
+    days: list[tuple[int, bool]]
 
     @property
-    def users(self) -> Sequence[GroupUser]:
-        """The users, in order."""
-
-    def logs(self, numbers: Collection[int]) -> Iterator[UserLog]:
-        """Yield the logs of some users."""
-
-    def costs(self, pieces: PieceCosts) -> list[int]:
-        """Add up what each user's days and behaviors cost."""
-
-    def sentences(self) -> Iterator[SentenceUse]:
-        """Yield the long forms of the behaviors without the durations at their ends, each once."""
-
-    def lasting(self) -> Iterator[SentenceUse]:
-        """Yield these durations by action, each once."""
-
-    def stamps(self) -> list[tuple[str, int]]:
-        """Return the pieces of all time stamps, each once with its count."""
-
-    def users_of(self, names: Collection[int]) -> set[int]:
-        """Return the users who have one of `names`."""
-
-    def users_named(self, keys: Sequence[str | None]) -> set[int]:
-        """Return the users whose key occurs in a text of theirs."""
-
-    def users_back_in_time(self) -> set[int]:
-        """Return the users whose wall time falls back to the day before."""
+    def users(self) -> Sequence[GroupUser]: ...
+    def logs(self, numbers: Collection[int]) -> Iterator[UserLog]: ...
+    def costs(self, pieces: PieceCosts) -> list[int]: ...
+    def sentences(self) -> Iterator[SentenceUse]: ...
+    def lasting(self) -> Iterator[SentenceUse]: ...
+    def stamps(self) -> list[tuple[str, int]]: ...
+    def users_of(self, names: Collection[int]) -> set[int]: ...
+    def users_named(self, keys: Sequence[str | None]) -> set[int]: ...
+    def users_back_in_time(self) -> set[int]: ...
 
 
 def measure_group(
-    group: UserGroup, builder: PromptBuilder, limits: BatchLimits
+    group: _UserGroup, builder: PromptBuilder, limits: BatchLimits
 ) -> Iterator[tuple[Part, PartSize]]:
     """Yield the parts of all users."""
     whole = _parts_by_sums(group, builder, limits)
@@ -205,7 +185,7 @@ def measure_group(
 
 
 def measure_logs(
-    groups: Iterable[UserGroup], builder: PromptBuilder, limits: BatchLimits
+    groups: Iterable[_UserGroup], builder: PromptBuilder, limits: BatchLimits
 ) -> Iterator[tuple[UserLog, Parts]]:
     """Yield every user's log and parts."""
     for group in groups:
@@ -214,7 +194,7 @@ def measure_logs(
             yield log, measure_parts(log, builder, limits) if parts is None else parts
 
 
-def _parts_by_sums(group: UserGroup, builder: PromptBuilder, limits: BatchLimits) -> list[Parts | None]:
+def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimits) -> list[Parts | None]:
     """Return the parts of each user as `measure_parts` would, None where a log has to be counted for that.
 
     So it is for `users_counted_by_log`, users too large for a batch, and where the tokenizer's counts do not add up.
@@ -236,7 +216,7 @@ def _parts_by_sums(group: UserGroup, builder: PromptBuilder, limits: BatchLimits
     return whole
 
 
-def _piece_costs(group: UserGroup, compactor: Compactor, counts: Counts) -> PieceCosts:
+def _piece_costs(group: _UserGroup, compactor: Compactor, counts: Counts) -> PieceCosts:
     """Count what `Compactor.block` would cut blocks into, but for their headers."""
     bodies = [(0, 0)] * len(group.names)
     single: dict[int, list[tuple[Body, bool]]] = {}
@@ -282,7 +262,7 @@ def _single_costs(single: Mapping[int, Sequence[tuple[Body, bool]]], counts: Cou
     }
 
 
-def users_counted_by_log(group: UserGroup, marks: Sequence[str]) -> set[int]:
+def users_counted_by_log(group: _UserGroup, marks: Sequence[str]) -> set[int]:
     """Return the users whose tokens are not the sum of what recurs, and maybe some more, by number."""
     return (
         group.users_of({*irregular_names(group.names), *ambiguous_names(group.names, marks)})
@@ -369,7 +349,7 @@ def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
     return pieces
 
 
-def long_tokens(group: UserGroup, counter: TokenCounter, language: Language) -> int:
+def long_tokens(group: _UserGroup, counter: TokenCounter, language: Language) -> int:
     """Count the tokens of the long form of all users of a group."""
     if not counter.adds_up:
         logs = group.logs(range(len(group.users)))

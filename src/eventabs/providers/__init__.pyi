@@ -44,7 +44,6 @@ from .ray import Cluster as Cluster, connected as connected
 from .retries_and_rate_limits import (
     CallCancelledError as CallCancelledError,
     Complete as Complete,
-    OnRetry as OnRetry,
     open_provider as open_provider,
 )
 from .rules import (

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.providers.openai.endpoint_and_wire import (
-    EventDecoder,
     GrammarField,
     PayloadReader,
     ReplyAssembler,
@@ -206,13 +205,15 @@ def test_no_payload_makes_the_assembler_fail(payloads: list[dict[str, Any]]) -> 
     assert reply.usage.prompt_tokens >= 0
 
 
+DOCUMENT = b'{"choices": []}'
+
+
+def read(*chunks: bytes, encoding: str = "", limit: int = 1000) -> list[bytes]:
+    reader = PayloadReader(encoding=encoding, limit=limit)
+    return [payload for chunk in chunks for payload in reader.feed(chunk)] + reader.finish()
+
+
 # event stream
-
-
-def decode(*chunks: bytes) -> list[bytes]:
-    decoder = EventDecoder()
-    events = [event for chunk in chunks for event in decoder.feed(chunk)]
-    return events + decoder.finish()
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def decode(*chunks: bytes) -> list[bytes]:
     ],
 )
 def test_a_stream_is_cut_into_the_data_of_its_events(stream: bytes, events: list[bytes]) -> None:
-    assert decode(stream) == events
+    assert read(stream) == events
 
 
 @given(
@@ -246,18 +247,10 @@ def test_where_the_network_cuts_a_stream_makes_no_difference(
     stream = b"".join(b"data: " + text.encode() + ending + b": c" + ending * 2 for text in texts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     chunks = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    assert decode(*chunks) == [text.encode() for text in texts]
+    assert read(*chunks) == [text.encode() for text in texts]
 
 
 # payloads
-
-
-DOCUMENT = b'{"choices": []}'
-
-
-def read(*chunks: bytes, encoding: str = "", limit: int = 1000) -> list[bytes]:
-    reader = PayloadReader(encoding=encoding, limit=limit)
-    return [payload for chunk in chunks for payload in reader.feed(chunk)] + reader.finish()
 
 
 @pytest.mark.parametrize(

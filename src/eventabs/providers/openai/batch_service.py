@@ -217,7 +217,6 @@ def _count(number: object) -> int:
 # of a line about a request that was never carried out: the job ended before its turn
 _NOT_REACHED = frozenset({"batch_expired", "batch_cancelled", "batch_canceled", "request_cancelled"})
 _STREAMED = ("stream", "stream_options")  # answers come in a file
-_LONGEST_WAIT = 0.0  # a line asks nobody to wait
 
 
 class ReplyLine(NamedTuple):
@@ -265,7 +264,13 @@ class ReplyLines:
             return ReplyLine(document["custom_id"], self._reply(body))
         if status < HTTPStatus.BAD_REQUEST:  # an error that says no status, or 0, or even 200
             status = HTTPStatus.OK
-        return ReplyLine(document["custom_id"], self._error(_error_payload(error, body), status))
+        if isinstance(
+            error, dict
+        ):  # as the body of an HTTP answer has it; vLLM has that body, or a text, in its place
+            body = error if isinstance(error.get("error"), dict) else {"error": error}
+        elif isinstance(error, str) and error:
+            body = {"error": {"message": error}}
+        return ReplyLine(document["custom_id"], self._error(body, status))
 
     def _reply(self, body: Mapping[str, Any]) -> Reply | EndpointError:
         assembler = ReplyAssembler()
@@ -277,13 +282,13 @@ class ReplyLines:
         except TransientError as error:
             return error
 
-    def _error(self, payload: dict[str, Any], status: int) -> EndpointError | None:
+    def _error(self, payload: object, status: int) -> EndpointError | None:
         found = find_error(payload)
         if found is not None and _NOT_REACHED & set(found.codes):
             return None
         if found is not None and found.cause(status) is not None:
-            sender = (self._source, self._address.secrets)
-            context = ErrorContext(status, {}, 0.0, *sender, _LONGEST_WAIT, key_variable=self._key_variable)
+            sender, longest_wait = (self._source, self._address.secrets), 0.0  # a line asks nobody to wait
+            context = ErrorContext(status, {}, 0.0, *sender, longest_wait, key_variable=self._key_variable)
             return make_error(found, context)
         said = redacted_line(found.message if found else "", self._address.secrets) or _("no reason given")
         message = _("{host} has no answer to a request: {said}")
@@ -301,12 +306,3 @@ def _response(response: object) -> tuple[int, object]:
     with suppress(TypeError, ValueError):
         return int(status), body
     return 0, body
-
-
-def _error_payload(error: object, body: object) -> dict[str, Any]:
-    """Return an error as the body of an HTTP answer has it; vLLM has that body, or a text, in the place of `error`."""
-    if isinstance(error, dict):
-        return error if isinstance(error.get("error"), dict) else {"error": error}
-    if isinstance(error, str) and error:
-        return {"error": {"message": error}}
-    return body if isinstance(body, dict) else {}

@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, BinaryIO, Literal, cast
 from urllib.request import getproxies, proxy_bypass
@@ -39,8 +39,8 @@ from eventabs.providers.openai.endpoint_and_wire import (
     UnreadableBodyError,
     build_body,
     is_loopback,
-    masked,
     parse_json,
+    redact,
     redacted_line,
 )
 from eventabs.providers.openai.endpoint_errors import (
@@ -334,15 +334,6 @@ def translate_error(error: Exception, address: EndpointAddress) -> EndpointError
 UnreachableReason = Literal["dns", "refused", "timeout", "broken", "untrusted", "no_tls"]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How the endpoint is reached. `proxy`: host and port of a proxy, "" without; `tls`: version, "" if unknown."""
-
-    ip: str
-    proxy: str = ""
-    tls: str = ""
-
-
 class UnreachableError(EndpointError):
     """No connection to the endpoint, or to the proxy before it."""
 
@@ -352,8 +343,11 @@ class UnreachableError(EndpointError):
         self.through_proxy = through_proxy
 
 
-async def find_route(endpoint: Endpoint) -> Route:
-    """Look the name up and connect, to the proxy where there is one. Raises UnreachableError or ConfigError."""
+async def find_route(endpoint: Endpoint) -> tuple[str, str, str]:
+    """Look the name up and connect, to the proxy where there is one. Raises UnreachableError or ConfigError.
+
+    Returns the IP address, host and port of the proxy, "" without, and the version of TLS, "" if unknown.
+    """
     address = parse_address(endpoint)
     proxy = proxy_of(endpoint, address)
     target = proxy.url if proxy else address.url
@@ -366,7 +360,7 @@ async def find_route(endpoint: Endpoint) -> Route:
         text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
         message = template.format(host=target.netloc.decode("ascii"), said=redacted_line(str(text), ()))
         raise UnreachableError(message, reason, through_proxy=proxy is not None) from None
-    return Route(ip, target.netloc.decode("ascii"), "") if proxy else Route(ip, "", tls)
+    return (ip, target.netloc.decode("ascii"), "") if proxy else (ip, "", tls)
 
 
 async def _connect(url: httpx.URL, context: ssl.SSLContext | None, seconds: float) -> tuple[str, str]:
@@ -552,7 +546,8 @@ def checked(reply: Reply, address: EndpointAddress, source: str) -> Reply:
     if reply.finish_reason == "interrupted" and not (reply.text or reply.reasoning):
         message = _("{host} broke off before any content; it may pass: resume later")
         raise TransientError(message.format(host=source))
-    return masked(reply, address.certain)
+    text, reasoning = (redact(each, address.certain) for each in (reply.text, reply.reasoning))
+    return replace(reply, text=text, reasoning=reasoning)
 
 
 async def read_error_body(response: httpx.Response) -> bytes:
