@@ -295,7 +295,7 @@ class UserGroup:
                 FROM behaviors WHERE {self._rows} AND reason IS NULL)
             GROUP BY {by}""")
         for uses, last_uses, lasts, *behavior in fetched(self._cursor):
-            yield SentenceUse(Behavior(datetime.min, *behavior), uses, last_uses, lasts)  # noqa: DTZ901
+            yield Behavior(datetime.min, *behavior), uses, last_uses, lasts  # noqa: DTZ901
 
     def stamps(self) -> list[tuple[str, int]]:
         """Return the pieces of the behaviors' stamps `YYYY-MM-DD HH:MM:SS` (day, minute, seconds), each once with its count."""

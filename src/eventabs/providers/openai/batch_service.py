@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import orjson
@@ -21,7 +21,6 @@ from eventabs.providers.openai.endpoint_and_wire import (
     BatchProfile,
     Endpoint,
     ReplyAssembler,
-    Sampling,
     Tier,
     build_body,
     parse_json,
@@ -76,7 +75,6 @@ class BatchService:
     def __init__(self, endpoint: Endpoint, profile: BatchProfile) -> None:
         self._channel = Channel(endpoint)
         self._profile = profile
-        self._seconds = endpoint.call_timeout
         self._url = self._channel.address.beside
         self.host = self._channel.address.host
 
@@ -129,7 +127,7 @@ class BatchService:
     async def download(self, file_id: str, write: Callable[[bytes], object]) -> None:
         """Pass the content of a file to `write`, piece by piece."""
         sending = self._channel.send("GET", self._url(f"/files/{file_id}/content"))
-        async with self._channel.within(self._seconds), aclosing(await sending) as response:
+        async with self._channel.within(), aclosing(await sending) as response:
             if not response.is_success:
                 context = self._channel.error_context(response)
                 raise _refusal(await read_error_body(response), context)
@@ -146,9 +144,7 @@ class BatchService:
 
     async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
         """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""
-        body, context = await self._channel.read(
-            sending, seconds=self._seconds, limit=_DOCUMENT_CHARACTERS, refusal=_refusal
-        )
+        body, context = await self._channel.read(sending, limit=_DOCUMENT_CHARACTERS, refusal=_refusal)
         document = parse_json(body)
         if isinstance(document, list):  # Together lists jobs without a page around them
             return {"data": document}
@@ -219,16 +215,9 @@ _NOT_REACHED = frozenset({"batch_expired", "batch_cancelled", "batch_canceled", 
 _STREAMED = ("stream", "stream_options")  # answers come in a file
 
 
-class ReplyLine(NamedTuple):
-    """What came back for a request: a reply, an error, or None where it was never carried out."""
-
-    custom_id: str
-    result: Reply | EndpointError | None
-
-
-def request_fields(request: Request, model: str, sampling: Sampling) -> dict[str, Any]:
+def request_fields(request: Request, endpoint: Endpoint) -> dict[str, Any]:
     """Return the body of a request, but for its messages; a batch is a tier of its own."""
-    body = build_body(request, model, replace(sampling, tier=Tier()), sampling.omit)
+    body = build_body(request, replace(endpoint, tier=Tier()), endpoint.omit)
     return {name: value for name, value in body.items() if name not in {"messages", *_STREAMED}}
 
 
@@ -251,8 +240,11 @@ class ReplyLines:
         self._address = parse_address(endpoint)
         self._key_variable = endpoint.key_variable
 
-    def read(self, line: bytes) -> ReplyLine | None:
-        """Read a line. None: it is none, such as the torn last one of a file that is still written."""
+    def read(self, line: bytes) -> tuple[str, Reply | EndpointError | None] | None:
+        """Read a line: the custom_id of a request, and what came back for it, None where it was never carried out.
+
+        None: it is no such line, as the torn last one of a file that is still written.
+        """
         document = parse_json(line)
         if not isinstance(document, dict) or not {"response", "error"} & document.keys():
             return None  # such as a request
@@ -261,7 +253,7 @@ class ReplyLines:
         response, error = document.get("response"), document.get("error")
         status, body = _response(response)
         if isinstance(body, dict) and body.get("choices") and status < HTTPStatus.BAD_REQUEST:
-            return ReplyLine(document["custom_id"], self._reply(body))
+            return document["custom_id"], self._reply(body)
         if status < HTTPStatus.BAD_REQUEST:  # an error that says no status, or 0, or even 200
             status = HTTPStatus.OK
         if isinstance(
@@ -270,7 +262,7 @@ class ReplyLines:
             body = error if isinstance(error.get("error"), dict) else {"error": error}
         elif isinstance(error, str) and error:
             body = {"error": {"message": error}}
-        return ReplyLine(document["custom_id"], self._error(body, status))
+        return document["custom_id"], self._error(body, status)
 
     def _reply(self, body: Mapping[str, Any]) -> Reply | EndpointError:
         assembler = ReplyAssembler()

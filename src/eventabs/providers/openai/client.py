@@ -221,7 +221,8 @@ class Channel:
         if self.address.login and not endpoint.api_key:
             login = base64.b64encode(":".join(self.address.login).encode()).decode()
             self._headers["Authorization"] = f"Basic {login}"
-        self._asked = (endpoint.longest_wait, endpoint.sampling.tier.name, endpoint.key_variable)
+        self._seconds = endpoint.call_timeout
+        self._asked = (endpoint.longest_wait, endpoint.tier.name, endpoint.key_variable)
         self._extensions = {"timeout": {"connect": endpoint.connect_timeout}}
         self._transport = AiohttpTransport(
             verify=tls_context(endpoint.ca_file),
@@ -254,16 +255,16 @@ class Channel:
         return await self._transport.handle_async_request(request)
 
     @asynccontextmanager
-    async def within(self, seconds: float) -> AsyncIterator[None]:
+    async def within(self) -> AsyncIterator[None]:
         """Turn what breaks an exchange, and one that takes too long, into an EndpointError."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._seconds):
                 yield
         except TimeoutError:
             message = _(
                 "{host} gave no answer within {seconds:g} s; raise llm.call_timeout if it needs longer"
             )
-            raise NoContentError(message.format(host=self.address.host, seconds=seconds)) from None
+            raise NoContentError(message.format(host=self.address.host, seconds=self._seconds)) from None
         except WIRE_ERRORS as error:
             raise translate_error(error, self.address) from None
 
@@ -271,7 +272,6 @@ class Channel:
         self,
         sending: Awaitable[httpx.Response],
         *,
-        seconds: float,
         limit: int,
         refusal: Callable[[bytes, ErrorContext], EndpointError] = make_status_error,
     ) -> tuple[bytes, ErrorContext]:
@@ -279,7 +279,7 @@ class Channel:
 
         Raises `refusal` where the status is not 2xx.
         """
-        async with self.within(seconds), aclosing(await sending) as response:
+        async with self.within(), aclosing(await sending) as response:
             context = self.error_context(response)
             if not response.is_success:
                 raise refusal(await read_error_body(response), context)
@@ -424,10 +424,9 @@ class OpenAIProvider:
         self._channel = Channel(endpoint, wall_clock=wall_clock)
         self._address = self._channel.address
         self._endpoint = endpoint
-        self._sampling = endpoint.sampling
         self._on_refused = on_refused
         self._clock = clock
-        self.dropped = endpoint.sampling.omit  # what is not sent: omitted from the start, or refused since
+        self.dropped = endpoint.omit  # what is not sent: omitted from the start, or refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request; what arrived of a broken answer comes back as `interrupted`.
@@ -435,11 +434,11 @@ class OpenAIProvider:
         `on_content` hears of each piece with content. Raises the subclasses of EndpointError.
         """
         while True:
-            body = build_body(request, self._endpoint.model, self._sampling, self.dropped)
+            body = build_body(request, self._endpoint, self.dropped)
             try:
                 return await self._call(body, on_content or (lambda _characters: None))
             except UnsupportedParameterError as error:
-                own = body.keys() - self._sampling.extra_body.keys()
+                own = body.keys() - self._endpoint.extra_body.keys()
                 refused = error.parameters
                 if (
                     refused & GRAMMAR_FIELDS
@@ -466,7 +465,7 @@ class OpenAIProvider:
                 raise
             if isinstance(error, ModeratedError):
                 broken_by = "content_filter"
-        tier, seconds = self._sampling.tier.name, self._clock() - started
+        tier, seconds = self._endpoint.tier.name, self._clock() - started
         reply = assembler.build(broken_by=broken_by, seconds=seconds, tier=tier)
         return checked(reply, self._address, self._address.host)
 

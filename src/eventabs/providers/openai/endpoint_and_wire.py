@@ -52,29 +52,14 @@ class Tier(BaseModel, frozen=True, extra="forbid"):
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """The parameters of a request beside the messages. None: the endpoint's own default.
-
-    Fields of `extra_body` take the place of ours and the tier's. `omit`: parameters that are never sent (of wire.DROPPABLE).
-    """
-
-    stream: bool = True
-    temperature: float | None = None
-    seed: int | None = None
-    extra_body: Mapping[str, object] = field(default_factory=dict)
-    omit: frozenset[str] = frozenset()
-    grammar_field: GrammarField = ""
-    tier: Tier = Tier()
-
-
-@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An OpenAI-compatible endpoint, and what calls to it may take, times in seconds. `repr` shows nothing that may hold a secret.
+    """An OpenAI-compatible endpoint, the parameters of requests, and what calls may take, in seconds. `repr` shows nothing that may hold a secret.
 
     `base_url` is the address before /chat/completions; `proxy` "" means the environment's;
     `ca_file` "" means the usual authorities. `key_variable`: of the environment, that holds the key.
     `longest_wait`: a server that asks to wait longer before the next request ends the run.
-    `reply_characters`: of text and reasoning, what comes after is not read.
+    `reply_characters`: of text and reasoning, what comes after is not read. Without temperature and seed, the endpoint's own
+    count. Fields of `extra_body` take the place of ours and the tier's. `omit`: parameters that are never sent (of DROPPABLE).
     """
 
     model: str
@@ -84,7 +69,13 @@ class Endpoint:
     proxy: str = field(default="", repr=False)
     ca_file: str = ""
     key_variable: str = "OPENAI_API_KEY"
-    sampling: Sampling = field(default=Sampling(), repr=False)
+    stream: bool = True
+    temperature: float | None = None
+    seed: int | None = None
+    extra_body: Mapping[str, object] = field(default_factory=dict, repr=False)
+    omit: frozenset[str] = frozenset()
+    grammar_field: GrammarField = ""
+    tier: Tier = field(default=Tier(), repr=False)
     connect_timeout: float = 10.0
     idle_timeout: float = 120.0  # between pieces of content of a stream
     call_timeout: float = 900.0  # wall clock from sending to the last byte
@@ -273,22 +264,26 @@ def grammar_parameter(grammar: str, field: GrammarField) -> dict[str, Any]:
     return {field: {"grammar": grammar} if field == "structured_outputs" else grammar}
 
 
-def build_body(request: Request, model: str, sampling: Sampling, dropped: frozenset[str]) -> dict[str, Any]:
+def build_body(request: Request, endpoint: Endpoint, dropped: frozenset[str]) -> dict[str, Any]:
     """Build the JSON body of a request, without the dropped parameters."""
     optional: dict[str, Any] = {
-        "temperature": sampling.temperature,
-        "seed": sampling.seed,
+        "temperature": endpoint.temperature,
+        "seed": endpoint.seed,
         "response_format": request.response_format,
         "max_tokens": request.max_output_tokens,
-        "stream_options": {"include_usage": True} if sampling.stream else None,
-        **grammar_parameter(request.grammar, sampling.grammar_field),
+        "stream_options": {"include_usage": True} if endpoint.stream else None,
+        **grammar_parameter(request.grammar, endpoint.grammar_field),
     }
-    body: dict[str, Any] = {"model": model, "messages": list(request.messages), "stream": sampling.stream}
+    body: dict[str, Any] = {
+        "model": endpoint.model,
+        "messages": list(request.messages),
+        "stream": endpoint.stream,
+    }
     body |= {name: value for name, value in optional.items() if value is not None and name not in dropped}
-    if "max_tokens" in dropped or "max_completion_tokens" in sampling.extra_body:
+    if "max_tokens" in dropped or "max_completion_tokens" in endpoint.extra_body:
         body.pop("max_tokens", None)
         body["max_completion_tokens"] = request.max_output_tokens
-    return body | sampling.tier.body | dict(sampling.extra_body)
+    return body | endpoint.tier.body | dict(endpoint.extra_body)
 
 
 def parse_json(data: bytes) -> object:
