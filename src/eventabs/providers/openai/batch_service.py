@@ -238,7 +238,8 @@ class ReplyLines:
         self._source = source
         self._tier = tier
         self._address = parse_address(endpoint)
-        self._key_variable = endpoint.key_variable
+        # a line asks nobody to wait, and a batch is a tier of its own
+        self._endpoint = replace(endpoint, longest_wait=0.0, tier=Tier())
 
     def read(self, line: bytes) -> tuple[str, Reply | EndpointError | None] | None:
         """Read a line: the custom_id of a request, and what came back for it, None where it was never carried out.
@@ -279,8 +280,7 @@ class ReplyLines:
         if found is not None and _NOT_REACHED & set(found.codes):
             return None
         if found is not None and found.cause(status) is not None:
-            sender, longest_wait = (self._source, self._address.secrets), 0.0  # a line asks nobody to wait
-            context = ErrorContext(status, {}, 0.0, *sender, longest_wait, key_variable=self._key_variable)
+            context = ErrorContext(status, {}, 0.0, self._source, self._address.secrets, self._endpoint)
             return make_error(found, context)
         said = redacted_line(found.message if found else "", self._address.secrets) or _("no reason given")
         message = _("{host} has no answer to a request: {said}")

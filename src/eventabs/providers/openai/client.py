@@ -221,8 +221,7 @@ class Channel:
         if self.address.login and not endpoint.api_key:
             login = base64.b64encode(":".join(self.address.login).encode()).decode()
             self._headers["Authorization"] = f"Basic {login}"
-        self._seconds = endpoint.call_timeout
-        self._asked = (endpoint.longest_wait, endpoint.tier.name, endpoint.key_variable)
+        self._endpoint = endpoint
         self._extensions = {"timeout": {"connect": endpoint.connect_timeout}}
         self._transport = AiohttpTransport(
             verify=tls_context(endpoint.ca_file),
@@ -258,13 +257,14 @@ class Channel:
     async def within(self) -> AsyncIterator[None]:
         """Turn what breaks an exchange, and one that takes too long, into an EndpointError."""
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._endpoint.call_timeout):
                 yield
         except TimeoutError:
             message = _(
                 "{host} gave no answer within {seconds:g} s; raise llm.call_timeout if it needs longer"
             )
-            raise NoContentError(message.format(host=self.address.host, seconds=self._seconds)) from None
+            seconds = self._endpoint.call_timeout
+            raise NoContentError(message.format(host=self.address.host, seconds=seconds)) from None
         except WIRE_ERRORS as error:
             raise translate_error(error, self.address) from None
 
@@ -291,7 +291,7 @@ class Channel:
     def error_context(self, response: httpx.Response) -> ErrorContext:
         """Return what an error in this answer needs."""
         host, secrets, now = self.address.host, self.address.secrets, self._wall_clock()
-        return ErrorContext(response.status_code, response.headers, now, host, secrets, *self._asked)
+        return ErrorContext(response.status_code, response.headers, now, host, secrets, self._endpoint)
 
     async def aclose(self) -> None:
         """Close all connections."""
