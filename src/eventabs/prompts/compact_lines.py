@@ -33,7 +33,7 @@ from datetime import date, timedelta
 from functools import lru_cache, partial
 from importlib import resources
 from itertools import product, starmap
-from string import ascii_uppercase, digits
+from string import ascii_letters, ascii_uppercase, digits
 from typing import Any, cast
 
 from eventabs.interface_language import Language
@@ -108,13 +108,10 @@ def identifies(name: str) -> bool:
 @lru_cache
 def _whole(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
     """Match `text` if neither end continues a Latin word or a number."""
-    before = r"(?<![0-9A-Za-z])" if _is_latin(text[0]) else ""
-    after = r"(?![0-9A-Za-z])" if _is_latin(text[-1]) else ""
+    latin = digits + ascii_letters
+    before = rf"(?<![{latin}])" if text[0] in latin else ""
+    after = rf"(?![{latin}])" if text[-1] in latin else ""
     return re.compile(before + re.escape(text) + after, flags)
-
-
-def _is_latin(character: str) -> bool:
-    return character.isascii() and character.isalnum()
 
 
 def _visible(character: str) -> str:

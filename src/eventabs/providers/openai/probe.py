@@ -1,6 +1,6 @@
 """Tiny requests that show what an endpoint supports. Each costs a few dozen tokens, more where a model thinks."""
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -148,14 +148,16 @@ class Prober:
         return redacted_line(text, self._secrets, most)
 
     async def _count(self, omit: frozenset[str]) -> OutputLimit:
-        try:
+        reply = None
+        with suppress(RejectedRequestError):  # some models that think refuse so small a limit
             reply = await self._send(_COUNTING, _COUNTING_TOKENS, omit=omit)
-        except RejectedRequestError:  # some models that think refuse so small a limit
-            return OutputLimit(_limit_name(omit), "unknown", 0)
+        name: LimitName = "max_completion_tokens" if "max_tokens" in omit | self.dropped else "max_tokens"
+        if reply is None:
+            return OutputLimit(name, "unknown", 0)
         tokens = reply.usage.completion_tokens or len(reply.text) // _CHARACTERS_PER_TOKEN
         unlimited = tokens - reply.usage.reasoning_tokens > _COUNTING_TOKENS * _SLACK
         support: Support = "ignored" if unlimited else "yes" if reply.finish_reason == "length" else "unknown"
-        return OutputLimit(_limit_name(omit | self.dropped), support, tokens)
+        return OutputLimit(name, support, tokens)
 
     async def _send(self, text: str, max_tokens: int, **changes: Any) -> Reply:  # noqa: ANN401  of Endpoint
         return await self.ask(Request(({"role": "user", "content": text},), {}, 0, max_tokens), **changes)
@@ -168,7 +170,3 @@ class Prober:
         self.spent = Usage(*(sum(pair) for pair in zip(self.spent, reply.usage, strict=True)))
         self.dropped |= provider.dropped - endpoint.omit
         return reply
-
-
-def _limit_name(dropped: frozenset[str]) -> LimitName:
-    return "max_completion_tokens" if "max_tokens" in dropped else "max_tokens"
