@@ -408,7 +408,7 @@ _GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connectio
 class OpenAIProvider:
     """Completes requests through POST {base_url}/chat/completions.
 
-    Parameters that the endpoint refuses (of wire.DROPPABLE, or the grammar) are left out from then on. Raises
+    Parameters that the endpoint refuses (of DROPPABLE, or the grammar) are left out from then on. Raises
     ConfigError when it is made with settings that cannot work. `on_refused` hears of all that is not sent, when that grows. `clock` (monotonic) measures calls,
     `wall_clock` (Unix time) is what dates in headers are compared with.
     """
