@@ -529,20 +529,20 @@ class EndpointCheck:
             self._judge("streaming", "no", _("answers come whole; llm.stream is false"))
 
     async def _probe_output_limit(self) -> None:
-        limit = await self._prober.probe_output_limit()
-        if limit.support == "ignored":
+        parameter, support, tokens = await self._prober.probe_output_limit()
+        if support == "ignored":
             message = _("answers have no limit: {tokens} tokens came where {most} were allowed")
-            message = message.format(tokens=limit.tokens, most=limit.allowed)
+            message = message.format(tokens=tokens, most=providers.COUNTING_TOKENS)
             step = _("let fewer users go into a call (budget.max_users): costs can pass run.max_cost")
-            self._judge("output_limit", limit.support, message, step, state="warning")
-        elif limit.support != "yes":
+            self._judge("output_limit", support, message, step, state="warning")
+        elif support != "yes":
             message = _("not known: no answer came as far as its limit")
-            self._judge("output_limit", limit.support, message, state="note")
-        elif limit.name == "max_tokens" or "max_tokens" in self._llm.omit:
-            self._judge("output_limit", limit.name, _("{name} limits answers").format(name=limit.name))
+            self._judge("output_limit", support, message, state="note")
+        elif parameter == "max_tokens" or "max_tokens" in self._llm.omit:
+            self._judge("output_limit", parameter, _("{name} limits answers").format(name=parameter))
         else:
             message, step = _("only max_completion_tokens limits answers"), _('set llm.omit = ["max_tokens"]')
-            self._judge("output_limit", limit.name, message, step, state="warning")
+            self._judge("output_limit", parameter, message, step, state="warning")
 
     async def _probe_schema(self) -> None:
         support, is_needed = await self._prober.probe_schema(), self._settings.prompt.answer == "schema"

@@ -202,9 +202,6 @@ _BARE_WORD = re.compile(r'[^":·][^":]*')
 _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 
 Body = tuple[str, str]  # (within a line, at its end)
-_Phrase = tuple[
-    str, str
-]  # a behavior without its times: what is done (head), and where, unless the head has it (tail)
 # what masks the user's id, and names that keep their marks
 _Treatment = tuple[re.Pattern[str] | None, frozenset[str]]
 _NO_TREATMENT: _Treatment = (None, frozenset())
@@ -346,7 +343,8 @@ class Compactor:
         body = "".join(f" {self._codes.get(text, text)}" for text in phrase if text)
         return body, body + "\n"
 
-    def _phrase(self, treatment: _Treatment, action: str, item: str, place: str) -> _Phrase:
+    def _phrase(self, treatment: _Treatment, action: str, item: str, place: str) -> tuple[str, str]:
+        """Return a behavior without its times: what is done (head), and where, unless the head has it (tail)."""
         masked, kept = treatment
         marks = self._marks if action else ()
         item, place = (_shown(name, masked, () if clean(name) in kept else marks) for name in (item, place))

@@ -33,6 +33,7 @@ from .openai.endpoint_and_wire import (
     tier_base_url as tier_base_url,
 )
 from .openai.probe import (
+    COUNTING_TOKENS as COUNTING_TOKENS,
     Prober as Prober,
     Support as Support,
     list_models as list_models,

@@ -121,14 +121,13 @@ async def test_what_was_refused_is_not_sent_again(openai_server: OpenAIServer) -
 async def test_the_parameter_that_limits_answers_is_found(
     openai_server: OpenAIServer, model: Model, name: str, support: str
 ) -> None:
-    limit = await prober(openai_server, model).probe_output_limit()
-    assert (limit.name, limit.support) == (name, support)
+    assert (await prober(openai_server, model).probe_output_limit())[:2] == (name, support)
 
 
 async def test_a_model_that_refuses_so_short_an_answer_tells_nothing(openai_server: OpenAIServer) -> None:
     asks = prober(openai_server, Model())
     openai_server.behavior = status(400, {"error": {"message": "could not finish the message"}})
-    assert (await asks.probe_output_limit()).support == "unknown"
+    assert (await asks.probe_output_limit())[1] == "unknown"
 
 
 @pytest.mark.parametrize(("takes", "support"), [("kept", "yes"), ("ignored", "ignored"), ("refused", "no")])

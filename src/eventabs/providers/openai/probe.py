@@ -1,7 +1,7 @@
 """Tiny requests that show what an endpoint supports. Each costs a few dozen tokens, more where a model thinks."""
 
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from eventabs.errors_and_exit_codes import RejectedRequestError, TransientError
@@ -61,7 +61,7 @@ LimitName = Literal["max_tokens", "max_completion_tokens"]
 _GREETING = "Answer with one word: ready"
 _GREETING_TOKENS = 512  # enough for a model that thinks a little first
 _COUNTING = "Count from 1 to 200, separated by spaces. Write nothing else."
-_COUNTING_TOKENS = 16
+COUNTING_TOKENS = 16
 _SLACK = 2  # times the limit that an answer may have before it counts as unlimited
 _CHARACTERS_PER_TOKEN = 8  # at most, in such an answer
 _JSON_QUESTION = "Answer in JSON: are you ready?"
@@ -83,16 +83,6 @@ _SCHEMA = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class OutputLimit:
-    """The parameter that limits the length of an answer, and whether it works: `tokens` of `allowed` came."""
-
-    name: LimitName
-    support: Support
-    tokens: int
-    allowed: int = _COUNTING_TOKENS
-
-
 class Prober:
     """Sends requests as a run would send them. Raises ConfigError when made with settings that cannot work.
 
@@ -111,12 +101,15 @@ class Prober:
         stream = self._endpoint.stream if stream is None else stream
         return await self._send(_GREETING, _GREETING_TOKENS, stream=stream)
 
-    async def probe_output_limit(self) -> OutputLimit:
-        """Ask for more than the limit allows, by the other of the two parameters where the first is ignored."""
+    async def probe_output_limit(self) -> tuple[LimitName, Support, int]:
+        """Ask for more than the limit of COUNTING_TOKENS, by the other of the two parameters where the first is ignored.
+
+        Returns the parameter, whether it works, and how many tokens came.
+        """
         first = await self._count(self.dropped)
-        if first.support == "ignored" and first.name == "max_tokens":
+        if first[:2] == ("max_tokens", "ignored"):
             second = await self._count(self.dropped | {"max_tokens"})
-            if second.support == "yes":
+            if second[1] == "yes":
                 return second
         return first
 
@@ -147,17 +140,17 @@ class Prober:
         """Return foreign text as one line of at most `most` characters, without secrets."""
         return redacted_line(text, self._secrets, most)
 
-    async def _count(self, omit: frozenset[str]) -> OutputLimit:
+    async def _count(self, omit: frozenset[str]) -> tuple[LimitName, Support, int]:
         reply = None
         with suppress(RejectedRequestError):  # some models that think refuse so small a limit
-            reply = await self._send(_COUNTING, _COUNTING_TOKENS, omit=omit)
+            reply = await self._send(_COUNTING, COUNTING_TOKENS, omit=omit)
         name: LimitName = "max_completion_tokens" if "max_tokens" in omit | self.dropped else "max_tokens"
         if reply is None:
-            return OutputLimit(name, "unknown", 0)
+            return name, "unknown", 0
         tokens = reply.usage.completion_tokens or len(reply.text) // _CHARACTERS_PER_TOKEN
-        unlimited = tokens - reply.usage.reasoning_tokens > _COUNTING_TOKENS * _SLACK
+        unlimited = tokens - reply.usage.reasoning_tokens > COUNTING_TOKENS * _SLACK
         support: Support = "ignored" if unlimited else "yes" if reply.finish_reason == "length" else "unknown"
-        return OutputLimit(name, support, tokens)
+        return name, support, tokens
 
     async def _send(self, text: str, max_tokens: int, **changes: Any) -> Reply:  # noqa: ANN401  of Endpoint
         return await self.ask(Request(({"role": "user", "content": text},), {}, 0, max_tokens), **changes)
