@@ -198,9 +198,8 @@ async def complete_with_retries(
     while True:
         tries_left -= 1
         try:
-            while (
-                not is_ready()
-            ):  # what is admitted has to leave then: else a limit a minute would be passed later
+            # what is admitted has to leave then: else a limit a minute would be passed later
+            while not is_ready():
                 await sleep(_LOOK_SECONDS)
             await pace.admit(request.input_tokens + request.max_output_tokens)
             return await send(request)

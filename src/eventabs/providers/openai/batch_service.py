@@ -257,9 +257,8 @@ class ReplyLines:
             return document["custom_id"], self._reply(body)
         if status < HTTPStatus.BAD_REQUEST:  # an error that says no status, or 0, or even 200
             status = HTTPStatus.OK
-        if isinstance(
-            error, dict
-        ):  # as the body of an HTTP answer has it; vLLM has that body, or a text, in its place
+        # as the body of an HTTP answer has it; vLLM has that body, or a text, in its place
+        if isinstance(error, dict):
             body = error if isinstance(error.get("error"), dict) else {"error": error}
         elif isinstance(error, str) and error:
             body = {"error": {"message": error}}

@@ -440,9 +440,8 @@ class OpenAIProvider:
             except UnsupportedParameterError as error:
                 own = body.keys() - self._endpoint.extra_body.keys()
                 refused = error.parameters
-                if (
-                    refused & GRAMMAR_FIELDS
-                ):  # one is refused, so all are; llama.cpp makes a grammar of a schema too
+                # one is refused, so all are; llama.cpp makes a grammar of a schema too
+                if refused & GRAMMAR_FIELDS:
                     refused = refused | GRAMMAR_FIELDS | {"response_format"}
                 refused = refused & (DROPPABLE | GRAMMAR_FIELDS) & own
                 if not refused:
