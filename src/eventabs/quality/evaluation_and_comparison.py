@@ -275,7 +275,9 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
         for user in sorted(labels.users & known):
             log, found = (ledger.log(user), measures.groups_of(*made_of(ledger, user)))
             events = rule_events(log, rules, "fine" if is_fine else "day")
-            _judge_user(log, found, [Group(frozenset(rows), kind) for rows, kind in events], labels, sums)
+            _judge_user(
+                log, found, [Group(frozenset(rows), kind.name) for rows, kind in events], labels, sums
+            )
 
 
 def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: _Sums) -> None:
