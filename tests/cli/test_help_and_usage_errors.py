@@ -72,4 +72,4 @@ def test_the_command_line_starts_without_what_only_a_run_needs() -> None:
     said = subprocess.run([sys.executable, "-c", loading], check=True, capture_output=True, text=True).stdout
     loaded = set(said.split())
     assert "eventabs.cli.commands" in loaded
-    assert not loaded & {"pydantic", "httpx", "aiohttp", "duckdb", "tiktoken", "sqlite3"}
+    assert not loaded & {"pydantic", "httpx", "aiohttp", "tenacity", "duckdb", "tiktoken", "sqlite3"}

@@ -101,7 +101,7 @@ async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIS
 def test_the_http_stack_is_loaded_only_when_an_endpoint_is_opened() -> None:
     code = (
         "import sys; from eventabs.providers import Endpoint, kind_of, open_provider;"
-        "kind_of('openai'); print({'httpx', 'aiohttp'} & sys.modules.keys())"
+        "kind_of('openai'); print({'httpx', 'aiohttp', 'tenacity'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "set()\n"

@@ -7,10 +7,14 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, cast
 
 from eventabs.errors_and_exit_codes import RateLimitedError, TransientError
 from eventabs.providers.kinds_and_prices import Provider, ProviderKind
 from eventabs.shared_records import OnContent, Reply, Request
+
+if TYPE_CHECKING:
+    import tenacity
 
 # A server counts a minute by its own clock, behind a network that delays some requests. A minute that
 # is 3 % longer here leaves 1.8 seconds for that and still reaches 97 % of the limit.
@@ -194,23 +198,53 @@ async def complete_with_retries(
     never shorter than the server asks for. A rate limit cools down all calls that share the pace. Raises
     the last TransientError when no try is left, and every other error at once.
     """
-    tries_left, backoff = tries, 1.0
-    while True:
-        tries_left -= 1
+
+    async def try_once() -> Reply:
+        # what is admitted has to leave then: else a limit a minute would be passed later
+        while not is_ready():
+            await sleep(_LOOK_SECONDS)
+        await pace.admit(request.input_tokens + request.max_output_tokens)
         try:
-            # what is admitted has to leave then: else a limit a minute would be passed later
-            while not is_ready():
-                await sleep(_LOOK_SECONDS)
-            await pace.admit(request.input_tokens + request.max_output_tokens)
             return await send(request)
-        except TransientError as error:
-            wait = error.wait_seconds or 0.0
-            if tries_left:
-                wait = max(wait, backoff * (1 + jitter()) / 2)
-            if isinstance(error, RateLimitedError):
-                pace.cool_down(wait)
-            if not tries_left:
-                raise
-            on_retry(error, wait)
-        backoff = min(2 * backoff, 60.0)
-        await sleep(wait)
+        except RateLimitedError as error:
+            pace.cool_down(error.wait_seconds or 0.0)
+            raise
+
+    def choose_wait(state: "tenacity.RetryCallState") -> float:
+        backoff = growing(state) * (1 + jitter()) / 2
+        return max(backoff, _error(state).wait_seconds or 0.0)
+
+    def before_sleep(state: "tenacity.RetryCallState") -> None:
+        error, wait = _error(state), state.upcoming_sleep
+        if isinstance(error, RateLimitedError):
+            pace.cool_down(wait)
+        on_retry(error, wait)
+
+    try:
+        return await try_once()
+    except TransientError as error:
+        first = [error]
+
+    async def try_again() -> Reply:
+        if first:
+            raise first.pop()
+        return await try_once()
+
+    import tenacity  # noqa: PLC0415  few runs need it
+
+    # Nearly every call ends at its first try. To make this for each costs more than to send it, so it is told of that try later.
+    growing = tenacity.wait_exponential(multiplier=1.0, max=60.0)  # seconds
+    retrying = tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_attempt(tries),
+        wait=choose_wait,
+        retry=tenacity.retry_if_exception_type(TransientError),
+        sleep=sleep,
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+    return await retrying(try_again)
+
+
+def _error(state: "tenacity.RetryCallState") -> TransientError:
+    outcome = cast("tenacity.Future", state.outcome)  # there is one after every try
+    return cast("TransientError", outcome.exception())  # nothing else is tried again
