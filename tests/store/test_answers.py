@@ -5,7 +5,6 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings, strategies as st
 
-from eventabs.measures import place_third, users_band
 from eventabs.shared_records import AnswerFigures, AskedUser, Outcome
 from eventabs.store.ledger_queries import (
     ANSWER_FIGURES,
@@ -17,12 +16,17 @@ from eventabs.store.ledger_queries import (
 from runs_kit import bad, event_of, journey_of, make_log, new_ledger, whole
 
 LOG = make_log("anna", 20)
+BANDS = {1: "1"} | {
+    users: f"{least}-{2 * least - 1}" for least in (2, 4, 8, 16, 32, 64) for users in range(least, 2 * least)
+}
 FIGURES = st.integers(0, 5)
 PLACES = st.integers(1, 70).flatmap(lambda users: st.tuples(st.integers(1, users), st.just(users)))
 
 
 def placed(where: tuple[int, int], reason: str | None, numbers: list[int]) -> PlacedAnswer:
-    return (place_third(*where), *where, reason, *numbers)
+    place, users = where
+    third = str(1 + (place - 1) * 3 // users) if users > 2 else ""
+    return (third, place, users, reason, *numbers)
 
 
 ANSWERS = st.builds(
@@ -47,12 +51,21 @@ def test_an_answer_is_counted_with_what_it_was_asked_about_and_what_it_says_of_i
     }  # fmt: skip
 
 
+def test_places_are_told_apart_by_thirds() -> None:
+    def thirds(users: int) -> list[str]:
+        asked = [AskedUser(whole(LOG), LOG, range(20))] * users
+        return [third for third, *_answer in placed_answers(asked, [bad(whole(LOG))] * users)]
+
+    assert thirds(9) == ["1", "1", "1", "2", "2", "2", "3", "3", "3"]
+    assert thirds(2) == ["", ""]
+
+
 def added_up(calls: list[list[PlacedAnswer]]) -> AnswerFigures:
     """Return what every answer adds to the rows of its batch and of its third."""
     found: AnswerFigures = {"by_batch_users": [], "by_position": []}
     answers = sorted((answer for call in calls for answer in call), key=lambda answer: answer[2])
     for by, name_of in (
-        ("by_batch_users", lambda each: users_band(each[2])),
+        ("by_batch_users", lambda each: BANDS[each[2]]),
         ("by_position", lambda each: each[0]),
     ):
         names = dict.fromkeys(map(name_of, answers))

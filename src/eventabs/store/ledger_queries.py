@@ -7,7 +7,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
-from eventabs.measures import place_third, users_band
 from eventabs.replies import joined
 from eventabs.shared_records import (
     ROW_COUNTS,
@@ -60,11 +59,11 @@ def placed_answers(asked: Sequence[AskedUser], outcomes: Sequence[Outcome]) -> l
     """Count what an answer said about each user of a batch, in their order; nothing of links, which have no behaviors."""
     if any(user.part.is_link for user in asked):
         return []
-    users = len(asked)
-    return [
-        (place_third(place, users), place, users, outcome.reason, len(user.rows), *outcome.figures.values())
-        for place, (user, outcome) in enumerate(zip(asked, outcomes, strict=True), 1)
-    ]
+    users, answers = len(asked), list[PlacedAnswer]()
+    for place, (user, outcome) in enumerate(zip(asked, outcomes, strict=True), 1):
+        third = str(1 + (place - 1) * 3 // users) if users >= 3 else ""  # noqa: PLR2004  `1` to `3`
+        answers.append((third, place, users, outcome.reason, len(user.rows), *outcome.figures.values()))
+    return answers
 
 
 def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer]) -> None:
@@ -79,7 +78,9 @@ def stored_answers(ledger: Ledger) -> AnswerFigures:
     bands = dict[str, Counter[str]]()
     thirds = {third: Counter[str]() for third in ("1", "2", "3", "")}
     for users, third, *figures in ledger.rows("SELECT * FROM answers_by_place"):
-        for counted in (bands.setdefault(users_band(users), Counter()), thirds[third]):
+        least = 1 << (users.bit_length() - 1)  # by powers of two: 1, 2-3, 4-7, 8-15
+        band = bands.setdefault(f"{least}-{2 * least - 1}" if least > 1 else "1", Counter())
+        for counted in (band, thirds[third]):
             counted.update(dict(zip(ANSWER_FIGURES, figures, strict=True)))
     del thirds[""]  # of fewer than three users
     found = {"by_batch_users": bands, "by_position": thirds}
