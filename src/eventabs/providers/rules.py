@@ -483,8 +483,8 @@ _LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")  # the first ones sa
 _MENTION_SECONDS = 60  # one mention of a name counts as much, beside the time spent on it
 
 
-def summaries(rules: Rules) -> Callable[[UserLog], Callable[[Sequence[Behavior]], str]]:
-    """Return what takes a user's log and returns what writes the summary of some of its behaviors."""
+def summaries(rules: Rules) -> Callable[[Sequence[Behavior]], Callable[[Sequence[Behavior]], str]]:
+    """Return what takes a user's behaviors and returns what writes the summary of some of them."""
     return _Summaries(rules).of_user
 
 
@@ -497,13 +497,13 @@ class _Summaries:
         self._item_names = lru_cache(_CACHED)(self._names_in)
         self._of_one = lru_cache(_CACHED)(self._clause_of_one)
 
-    def of_user(self, log: UserLog) -> Callable[[Sequence[Behavior]], str]:
+    def of_user(self, all_behaviors: Sequence[Behavior]) -> Callable[[Sequence[Behavior]], str]:
         """Return what writes the summary of some behaviors of a user."""
 
         @cache
         def known() -> list[str]:
             """Return the names of things that the user dealt with; the longest, the most exact, come first."""
-            handled = {b[1:4] for b in map(_shortened, log.behaviors) if b.action not in ("search", *_STAYS)}
+            handled = {b[1:4] for b in map(_shortened, all_behaviors) if b.action not in ("search", *_STAYS)}
             names = {name for texts in handled for name in self._item_names(*texts)}
             return sorted(names, key=lambda name: (-len(name), name))
 

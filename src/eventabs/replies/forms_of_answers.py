@@ -103,32 +103,28 @@ class JourneyName(NamedTuple):
     sure: bool = True
 
 
-class Group(NamedTuple):
-    """The rows of one event: first and last of each range, as written, and signs behind them."""
-
-    spans: tuple[tuple[int, int], ...]
-    mark: str = ""
+# The rows of one event: first and last of each range, as written, and signs behind them. A plain tuple: thousands are made.
+Group = tuple[tuple[tuple[int, int], ...], str]
 
 
 def groups_in(text: str) -> tuple[Group, ...]:
     """Return the groups of a text that is nothing else."""
-    groups = []
-    for word in text.split():  # no row has more than a dozen digits
-        if word.isdecimal():  # most
-            row = int(word[:12])
-            groups.append(Group(((row, row),)))
-            continue
-        ranges = word if word[-1].isdigit() else word.rstrip(word.translate(_NO_RANGES))
-        spans = []
-        for each in ranges.split(","):
-            first, _hyphen, last = each.partition("-")
-            row = int(first[:12])
-            spans.append((row, int(last[:12]) if last else row))
-        groups.append(Group(tuple(spans), word[len(ranges) :]))
-    return tuple(groups)
+    return tuple([_short_group(word) if len(word) < _SHORT else _group(word) for word in text.split()])
+
+
+def _group(word: str) -> Group:
+    ranges = word if word[-1].isdigit() else word.rstrip(word.translate(_NO_RANGES))
+    spans = []
+    for each in ranges.split(","):  # no row has more than a dozen digits
+        first, _hyphen, last = each.partition("-")
+        row = int(first[:12])
+        spans.append((row, int(last[:12]) if last else row))
+    return tuple(spans), word[len(ranges) :]
 
 
 _NO_RANGES = str.maketrans("", "", "0123456789,-")
+_SHORT = 12  # characters; all requests number their rows from 1, so most groups come again
+_short_group = lru_cache(1 << 14)(_group)
 
 
 def read_as(name: str) -> str:
@@ -363,7 +359,7 @@ class Answer:
         if not block.entries and any(each.alias == block.alias for each in self.blocks[:-1]):
             return ""  # a header that was cut: U12 to U1
         if block.alias is None and block.entries:
-            return next(reversed(self.owners(*block.entries[-1].groups[-1].spans[-1])), "")
+            return next(reversed(self.owners(*block.entries[-1].groups[-1][0][-1])), "")
         return block.alias
 
     def owners(self, first: int, last: int) -> list[str]:
@@ -411,14 +407,14 @@ class Answer:
         left = self._left.get(block.alias, 4 * len(numbers) + _SPARE)
         kept = []
         for group in groups:
-            for first, last in group.spans:
-                left -= max(1, min(last - first + 1, len(numbers)))
-            if left >= 0 and (block.alias or any(first < numbers.stop for first, _last in group.spans)):
+            for first, last in group[0]:
+                left -= 1 if first == last else max(1, min(last - first + 1, len(numbers)))
+            if left >= 0 and (block.alias or any(first < numbers.stop for first, _last in group[0])):
                 kept.append(group)
         self._left[block.alias] = left
         if kept:
             block.entries.append(Entry(label, tuple(kept), None if label.minor else journey))
-            self._last_row = kept[-1].spans[-1][1]
+            self._last_row = kept[-1][0][-1][1]
 
     def _put_all(self, parts: Parts, journey: JourneyName | None) -> None:
         for label, groups in parts:
@@ -523,7 +519,7 @@ class Answer:
             parts = self._parts(normal(body.rpartition("|")[0]), self._label, in_own_words=True)
         if parts:
             is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
-            has_fallen = parts[0][1][0].spans[0][0] < self._last_row
+            has_fallen = parts[0][1][0][0][0][0] < self._last_row
             if not is_deeper and (has_fallen or self._is_deeper):
                 self._journey = None
             self._is_deeper = is_deeper
@@ -584,7 +580,7 @@ class Answer:
 
 
 def _touches(group: Group, numbers: range) -> bool:
-    return any(first < numbers.stop and last >= numbers.start for first, last in group.spans)
+    return any(first < numbers.stop and last >= numbers.start for first, last in group[0])
 
 
 _DEEPEST = 12
@@ -773,11 +769,11 @@ def _rows_in(value: object, answer: Answer) -> tuple[Group, ...]:
         text = normal(fold(value)).strip()
         return groups_in(text) if answer.labels.groups.fullmatch(text) else ()
     if isinstance(value, int) and not isinstance(value, bool):
-        return (Group(((value, value),)),)
+        return ((((value, value),), ""),)
     if not isinstance(value, list):
         return ()
     if all(isinstance(each, int) for each in value):
-        return (Group(tuple((each, each) for each in value)),) if value else ()
+        return ((tuple((each, each) for each in value), ""),) if value else ()
     of_each: list[tuple[Group, ...]] = []
     for each in value:
         is_flat = not isinstance(each, list) or all(isinstance(inner, int | str) for inner in each)
