@@ -347,7 +347,7 @@ def of_row(kind: type[Made], row: Mapping[str, Any]) -> Made:
     return kind(**values)
 
 
-def lasting_id(user_id: str, ordinal: int, prefix: str = "") -> str:
+def lasting_id(user_id: str, ordinal: int | str, prefix: str = "") -> str:
     """Return the id of an event, or with prefix `j` of a journey: the number that its first behavior got when it was first read."""
     return f"{user_id.replace('%', '%25').replace('/', '%2F')}/{prefix}{ordinal}"
 

@@ -173,6 +173,7 @@ class Labels:
         self._signed = re.compile(rf"(?P<front>[{signs}]*+)\s*+(?P<name>.*?)\s*+(?P<behind>[^\w\s\])]*+)")
 
         self.named = lru_cache(_CACHED)(self._named)  # what a text says about the groups behind it
+        self.listed = lru_cache(_CACHED)(self._listed)
         self.lists = lru_cache(_CACHED)(self._lists)  # whether a name is a type, or the word for minor rows
 
     def is_outside(self, kind: str, journey: str | None = None) -> bool:
@@ -214,18 +215,26 @@ class Labels:
             name[:LONGEST_TYPE].rstrip(), category or self._default, sure, known=minor, minor=minor, odd=odd
         )
 
+    def _listed(self, words: str) -> str:
+        """Return the type of the vocabulary, with its mark, that words before groups are; "" for none."""
+        found = self.known_before_groups.match(before := f"{fold(words)} 1")
+        is_all = found and found.end() == len(before) - 1 and self.lists(found["label"])
+        return found["label"] + found["behind"] if found and is_all else ""
+
     def _lists(self, name: str) -> bool:
         return read_as(name) in self._types or read_as(name) in self._minor
 
     def journey(self, text: str) -> JourneyName:
         """Return the kind and name that stand before the steps of a journey."""
-        sure = not fold(text).rstrip(AROUND_NAMES).endswith("?")
-        if found := self._kind.match(fold(text)):
+        whole = fold(text)
+        sure = not whole.rstrip(AROUND_NAMES).endswith("?")
+        if found := self._kind.match(whole):
             kind, name = self._kinds[read_as(found["plain"] or found["kind"])], text[found.end() :]
+            folded = whole[found.end() :]
         else:  # a single word is both, so that journeys can be counted by their kinds
             kind, _space, name = text.strip().partition(" ")
             kind, name = one_line(kind.strip(AROUND_NAMES), LONGEST_TYPE), name or kind
-        folded = fold(name)
+            folded = fold(name)
         start = len(folded) - len(folded.lstrip(" \t*_`\"'>:/|-"))
         name = name[start : len(folded.rstrip(" \t*_`\"':?/|-"))]
         if len(name) > 1 and fold(name[0] + name[-1]) in ("()", "[]"):
@@ -299,6 +308,10 @@ _FIELD = re.compile(r"(?:type|类型|(?P<rows>rows?|行号?))\s*+[:=]\s*+", re.I
 _ROWS_FIRST = re.compile(r"(?P<groups>[0-9][0-9,\s?!-]*)[:=>|]*+\s*+(?P<label>[^\W\d].*)")
 _STEP = re.compile(r"(?<=[\d?!])\s*+[>/|-]\s*+(?=[^\d\s])")  # between two steps
 _PROSE = re.compile(r":|[.!?] |^\d+(?:\s|$)|\d[,-]\d|,.* | .*,|^(?:rows?|lines?|行号?)$", re.IGNORECASE)
+
+# a line as it is asked for: `type 1-3,5 9?`, and `> kind name: type 2; type 4`
+_PLAIN_JOURNEY = re.compile(r"> ([^>\s:：∶][^:：∶]*+)[:：]\s*+")
+_PLAIN_STEP = re.compile(rf"\s*+([^\s0-9][^0-9]*?) ({_RANGES}\??(?: {_RANGES}\??)*+)\s*+")
 
 Parts = list[tuple[str, tuple[Group, ...]]]  # each with its label
 
@@ -428,8 +441,27 @@ class Answer:
     def read_lines(self, text: str) -> None:
         """Read an answer in lines."""
         for line in StringIO(text, newline=None):
-            self.line(line)
+            if not self._read_plain(line):
+                self.line(line)
         self.end_block()
+
+    def _read_plain(self, text: str) -> bool:
+        """Read a line in the very form that is asked for, as most are: what `line` would make of it, sooner."""
+        if self.ended or text[:1].isspace():
+            return False
+        found = _PLAIN_JOURNEY.match(text)
+        parts: Parts = []
+        for part in text[found.end() if found else 0 :].replace("；", ";").split(";"):
+            step = _PLAIN_STEP.fullmatch(part)
+            if not step or not (label := self.labels.listed(step[1])):
+                return False
+            parts.append((label, groups_in(step[2])))
+        if found:
+            self._indent, self._journey, self._label, self._is_deeper = (0, False), None, "", False
+            self._put_all(parts, self.labels.journey(found[1]))
+        else:
+            self._take(parts, (0, False))
+        return True
 
     def line(self, text: str) -> None:
         """Read one line."""
@@ -518,14 +550,7 @@ class Answer:
         if not parts and "|" in body:  # a further column
             parts = self._parts(normal(body.rpartition("|")[0]), self._label, in_own_words=True)
         if parts:
-            is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
-            has_fallen = parts[0][1][0][0][0][0] < self._last_row
-            if not is_deeper and (has_fallen or self._is_deeper):
-                self._journey = None
-            self._is_deeper = is_deeper
-            self._label = parts[-1][0]
-            self.blocks[-1].types_first = True
-            self._put_all(parts, self._journey)
+            self._take(parts, indent)
             return
         is_alone = (is_heading or body.endswith(":")) and not re.search(r"[:\d]", body[:-1])
         if is_alone or (found and not found["rows"]) or self.labels.named(body.rstrip(":")).known:
@@ -535,6 +560,17 @@ class Answer:
             in_range = all(_touches(group, numbers) for group in groups)
             if in_range and not _PROSE.search(found["label"]) and len(first) < len(numbers) + _SPARE:
                 first.append((found["label"], groups))
+
+    def _take(self, parts: Parts, indent: tuple[int, bool]) -> None:
+        """Take the types of a line, which may be steps of the journey above."""
+        is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
+        has_fallen = parts[0][1][0][0][0][0] < self._last_row
+        if not is_deeper and (has_fallen or self._is_deeper):
+            self._journey = None
+        self._is_deeper = is_deeper
+        self._label = parts[-1][0]
+        self.blocks[-1].types_first = True
+        self._put_all(parts, self._journey)
 
     def _parts(
         self, text: str, label: str = "", *, in_own_words: bool = False, partly: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from itertools import accumulate, chain, count
+from itertools import accumulate, chain, count, groupby
 from math import inf
 from operator import itemgetter
 from typing import NamedTuple
@@ -271,7 +271,10 @@ class Reader:
         several = {name: own for name, own in of_journeys.items() if len(own) > (name not in known)}
         if len(several) < len(of_journeys):
             events = [
-                (kind._replace(journey=None) if kind.journey and kind.journey[0] not in several else kind, own)
+                (
+                    kind._replace(journey=None) if kind.journey and kind.journey[0] not in several else kind,
+                    own,
+                )
                 for kind, own in events
             ]
         if self._detail == "journeys":
@@ -318,7 +321,7 @@ class Reader:
 
         `lone` rows count in journeys only. What is placed is taken out of `free`, and the rows of journeys go into `of_journeys`.
         """
-        start, stop, rows_of_user = user.numbers.start, user.numbers.stop, len(user.numbers)
+        start, stop, size = user.numbers.start, user.numbers.stop, len(user.numbers)
         behaviors = user.asked.log.behaviors
         events: list[_Placed] = []
         minor: set[int] = set()
@@ -334,12 +337,13 @@ class Reader:
             for spans, mark in groups:
                 rows = []
                 for first, last in spans:
-                    if not first <= last < first + rows_of_user:
-                        continue
-                    inside = range(max(first, start), min(last + 1, stop))
-                    misfiled += last + 1 - first - len(inside) if is_named else 0
-                    for number in inside:
-                        row = number - start
+                    inside = range(first - start, last + 1 - start)
+                    if not start <= first <= last < stop:  # others' rows too, or no range
+                        if not first <= last < first + size:
+                            continue
+                        inside = range(max(first - start, 0), min(last + 1 - start, size))
+                        misfiled += last + 1 - first - len(inside) if is_named else 0
+                    for row in inside:
                         if row in free and (journey or row not in lone):
                             free.remove(row)
                             rows.append(row)
@@ -383,7 +387,7 @@ class Reader:
     ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
         user_id, behaviors, rows = asked.log.user_id, asked.log.behaviors, asked.rows
         summary = self._summarize(asked.history or behaviors)
-        ordinals = asked.ordinals or rows
+        ordinals, is_outside = asked.ordinals or rows, self._labels.is_outside
         ids: dict[_Name, str] = {}
         taken = {journey.id for journey in earlier.journeys} if earlier else set[str]()
         for folded, own in of_journeys.items():  # the first row of one may have been the first of another
@@ -391,13 +395,13 @@ class Reader:
             candidates = (lasting_id(user_id, number, "j") for number in numbers)
             ids[folded] = next(each for each in candidates if each not in taken)
             taken.add(ids[folded])
-        made = []
+        front, made = lasting_id(user_id, ""), []
         for (kind, category, sure, journey, source, odd), own in events:
             theirs = [behaviors[row] for row in own]
             seconds, covered = _lasting(theirs)
             start, end = _times(theirs[0].start, seconds)
             event = Event(
-                lasting_id(user_id, ordinals[own[0]]),
+                f"{front}{ordinals[own[0]]}",
                 user_id,
                 kind,
                 category,
@@ -409,7 +413,7 @@ class Reader:
                 ids[journey[0]] if journey else None,
                 sure,
                 source,
-                source != "must" and (odd or self._labels.is_outside(kind, journey and journey[1][0])),
+                source != "must" and (odd or is_outside(kind, journey and journey[1][0])),
             )
             made.append((event, journey))
         minutes = {
@@ -506,7 +510,9 @@ def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReas
 def _names_of(journey: JourneyName, user_id: str) -> tuple[_Name, _Name]:
     """Return kind and name of a journey, folded and as written; no name says who the user is."""
     named = journey.name
-    if user_id.casefold() in named.casefold():  # to compile a pattern takes longer than all else of most users
+    if (
+        user_id.casefold() in named.casefold()
+    ):  # to compile a pattern takes longer than all else of most users
         named = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", named, flags=re.IGNORECASE)
     named = one_line(named, _LONGEST_NAME)
     return _folded(journey.kind, named), (journey.kind, named)
@@ -621,30 +627,28 @@ def _journeys(
     """
     in_order = sorted(events, key=lambda each: (each[0].start[:19], each[0].end[:19], each[0].behaviors))
     placed: list[Event] = []
-    steps: dict[_Name, list[tuple[Event, _Name]]] = {}
+    steps: dict[_Name, tuple[_Name, list[Event]]] = {}  # with the name as it was first written
     for event, name in in_order:
         journey_id = None
         if name:
             journey_id = names[name[0]]
-            steps.setdefault(name[0], []).append((event, name[1]))
+            steps.setdefault(name[0], (name[1], []))[1].append(event)
         placed.append(event if event.journey == journey_id else event._replace(journey=journey_id))
     journeys = []
-    for name, own in steps.items():
-        first, (kind, written) = own[0]
-        types = [event.type for event, _name in own]
+    for folded, (written, own) in steps.items():
         journey = Journey(
-            id=names[name],
-            user_id=first.user_id,
-            kind=kind,
-            name=written,
-            start=first.start,
-            end=max((event.end for event, _name in own), key=_wall),
-            days=len({_day_of(event.start[:13]) for event, _name in own}),
-            minutes=minutes[name],
-            converted=any(event.category == goal for event, _name in own),
-            types=tuple(kind for at, kind in enumerate(types) if not at or kind != types[at - 1]),
-            events=tuple(event.id for event, _name in own),
-            behaviors=tuple(sorted(row for event, _name in own for row in event.behaviors)),
+            id=names[folded],
+            user_id=own[0].user_id,
+            kind=written[0],
+            name=written[1],
+            start=own[0].start,
+            end=max([event.end for event in own], key=_wall),
+            days=len({_day_of(event.start[:13]) for event in own}),
+            minutes=minutes[folded],
+            converted=goal in [event.category for event in own],
+            types=tuple([kind for kind, _same in groupby([event.type for event in own])]),
+            events=tuple([event.id for event in own]),
+            behaviors=tuple(sorted(chain.from_iterable([event.behaviors for event in own]))),
         )
         journeys.append(journey)
     return tuple(placed), tuple(journeys)
