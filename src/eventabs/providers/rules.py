@@ -446,6 +446,10 @@ class Wording:
         return joined
 
 
+def _floored(seconds: int) -> int:
+    return seconds // _MINUTE * _MINUTE or seconds
+
+
 def width(text: str) -> int:
     """Count columns as a terminal does, nearly: a Chinese character takes two."""
     return (len(text) + len(text.encode("utf-8", "surrogatepass"))) // 2
@@ -499,6 +503,7 @@ class _Summaries:
         self._rules = rules
         self._wording = WORDING[rules.language]
         self._item_names = lru_cache(_CACHED)(self._names_in)
+        self._duration = lru_cache(_CACHED)(self._wording.duration)
         self._of_one = lru_cache(_CACHED)(self._summary_of_one)
 
     def of_user(self, all_behaviors: Sequence[Behavior]) -> Callable[[Sequence[Behavior]], str]:
@@ -524,10 +529,9 @@ class _Summaries:
     def _summary(self, named: _Named, behaviors: Sequence[Behavior]) -> str:
         """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
         if len(behaviors) == 1:  # most events
-            one = _shortened(behaviors[0])
-            seconds = one.duration or 0
-            shown = seconds // _MINUTE * _MINUTE or seconds
-            return self._of_one(one[1:4], shown, one.in_own_words, named(one) if one[1] == "search" else None)
+            one = _start, action, item, place, duration, _file, _line, text = _shortened(behaviors[0])
+            names = named(one) if action == "search" else None
+            return self._of_one(action, item, place, _floored(duration or 0), text != "" and text == item, names)
         themes = _themes(list(map(_shortened, behaviors)), self._rules)
         text = ""
         for kind, theirs in themes:
@@ -538,10 +542,10 @@ class _Summaries:
         return text.strip()
 
     def _summary_of_one(
-        self, texts: tuple[str, str, str], seconds: int, in_own_words: bool, names: Sequence[str] | None
+        self, action: str, item: str, place: str, seconds: int, in_own_words: bool, names: Sequence[str] | None
     ) -> str:
-        one = Behavior(EPOCH, *texts, seconds, text=texts[1] if in_own_words else "")
-        named = self._item_names(*texts) if names is None else names
+        one = Behavior(EPOCH, action, item, place, seconds, text=item if in_own_words else "")
+        named = self._item_names(action, item, place) if names is None else names
         return self._clause(self._rules.kind_of(one), [one], lambda _one: named, brief=False).strip()
 
     def _clause(self, kind: EventKind, behaviors: Sequence[Behavior], named: _Named, *, brief: bool) -> str:
@@ -595,9 +599,9 @@ class _Summaries:
         """Return how often, with which action beside the `lead`, and how long something was done, as a clause."""
         wording = self._wording
         if len(behaviors) == 1:
-            duration = wording.duration(behaviors[0].duration or 0)
+            duration = self._duration(_floored(behaviors[0].duration or 0))
             return f" {duration}" if duration else ""
-        duration = wording.duration(seconds_covered([behavior.span for behavior in behaviors]))
+        duration = self._duration(_floored(seconds_covered([behavior.span for behavior in behaviors])))
         if actions.count(actions[0]) == len(actions) or _STAYS.issuperset(actions):
             counts = [wording.times.format(len(behaviors))]
         else:

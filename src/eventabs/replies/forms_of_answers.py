@@ -6,17 +6,18 @@ its length, and what is kept of a user is bounded by the rows that the user has.
 
 import re
 from bisect import bisect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import StringIO
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import orjson
 
 from eventabs.shared_records import EventType, Vocabulary
 
+Made = TypeVar("Made")
 MINOR_WORDS = ("零碎", "minor")
 LONGEST_TYPE = 40
 _CACHED = 1_000  # labels
@@ -109,7 +110,7 @@ Group = tuple[tuple[tuple[int, int], ...], str]
 
 def groups_in(text: str) -> tuple[Group, ...]:
     """Return the groups of a text that is nothing else."""
-    return tuple([_short_group(word) if len(word) < _SHORT else _group(word) for word in text.split()])
+    return tuple(map(_groups.__getitem__, text.split()))
 
 
 def _group(word: str) -> Group:
@@ -123,8 +124,25 @@ def _group(word: str) -> Group:
 
 
 _NO_RANGES = str.maketrans("", "", "0123456789,-")
-_SHORT = 12  # characters; all requests number their rows from 1, so most groups come again
-_short_group = lru_cache(1 << 14)(_group)
+
+
+class Kept(dict[str, Made]):
+    """What was made of short texts, until there are too many. Twice as fast as an lru_cache."""
+
+    def __init__(self, make: Callable[[str], Made]) -> None:
+        self._make = make
+
+    def __missing__(self, text: str) -> Made:
+        made = self._make(text)
+        if len(text) < _SHORT:
+            if len(self) >= _MANY:
+                self.clear()
+            self[text] = made
+        return made
+
+
+_SHORT, _MANY = 20, 1 << 14
+_groups = Kept(_group)  # all requests number their rows from 1, so most groups come again
 
 
 def read_as(name: str) -> str:
@@ -264,6 +282,8 @@ def without_reasoning(text: str) -> AnswerText:
     A tag in the name of a journey closes only open reasoning.
     """
     text = text.lstrip("\ufeff \t\r\n")
+    if not any(sign in text for sign in "<[◁"):  # most
+        return AnswerText(text)
     openings = [match.start() for match in _OPENING.finditer(text)]
     end = 0
     for tag in _CLOSING.finditer(text):
@@ -730,7 +750,7 @@ def _scalar(token: re.Match[str]) -> object:
 
 def read_json(text: str, answer: Answer) -> None:
     """Read what a text that may have JSON says about users into an answer; nothing if it is something else."""
-    if not LOOKS_LIKE_JSON.search(text):
+    if not any(sign in text for sign in "{[｛［") or not LOOKS_LIKE_JSON.search(text):
         return
     values, is_closed = parse(text)
     for value in values:

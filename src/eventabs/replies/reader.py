@@ -16,6 +16,7 @@ from eventabs.replies.forms_of_answers import (
     Answer,
     Entry,
     JourneyName,
+    Kept,
     Label,
     Labels,
     groups_in,
@@ -84,7 +85,7 @@ class MustRule:
         places: Sequence[int] = range(len(behaviors))
         for name, condition in self.conditions.items():
             value = _VALUES[name]
-            right = condition.met({value(behaviors[place]) for place in places}, search)
+            right = condition.met(set(map(value, map(behaviors.__getitem__, places))), search)
             if not right:  # most
                 return ()
             places = [place for place in places if value(behaviors[place]) in right]
@@ -354,8 +355,10 @@ class Reader:
                     continue
                 placed += rows
                 kind = self._marked(plain, mark, label) if mark else plain
-                days = [rows] if len(rows) == 1 else _by_day(sorted(rows), behaviors)
-                events += [(kind, day) for day in days]
+                if len(rows) == 1:  # most
+                    events.append((kind, rows))
+                else:
+                    events += [(kind, day) for day in _by_day(sorted(rows), behaviors)]
         return events, minor, misfiled, repeated
 
     def _marked(self, kind: _Kind, mark: str, label: Label) -> _Kind:
@@ -396,8 +399,9 @@ class Reader:
             ids[folded] = next(each for each in candidates if each not in taken)
             taken.add(ids[folded])
         front, made = lasting_id(user_id, ""), []
+        row_of, log_row_of = behaviors.__getitem__, rows.__getitem__
         for (kind, category, sure, journey, source, odd), own in events:
-            theirs = [behaviors[row] for row in own]
+            theirs = tuple(map(row_of, own))
             seconds, covered = _lasting(theirs)
             start, end = _times(theirs[0].start, seconds)
             event = Event(
@@ -409,7 +413,7 @@ class Reader:
                 end,
                 covered // 60,
                 summary(theirs),
-                tuple([rows[row] for row in own]),
+                tuple(map(log_row_of, own)),
                 ids[journey[0]] if journey else None,
                 sure,
                 source,
@@ -643,7 +647,7 @@ def _journeys(
             name=written[1],
             start=own[0].start,
             end=max([event.end for event in own], key=_wall),
-            days=len({_day_of(event.start[:13]) for event in own}),
+            days=len({_days[event.start[:13]] for event in own}),
             minutes=minutes[folded],
             converted=goal in [event.category for event in own],
             types=tuple([kind for kind, _same in groupby([event.type for event in own])]),
@@ -661,8 +665,6 @@ def _folded(kind: str, name: str) -> _Name:
 
 def _by_day(rows: Sequence[int], behaviors: Sequence[Behavior]) -> list[list[int]]:
     """Cut ascending rows where a day begins, at 05:00, unless one of them lasts until then."""
-    if len(rows) < 2:  # noqa: PLR2004  nothing to cut
-        return [list(rows)] if rows else []
     days: list[list[int]] = []
     reached = 0
     for row in rows:
@@ -683,9 +685,7 @@ def _day(start: datetime, seconds: int = 0) -> int:
     )
 
 
-@lru_cache(maxsize=4096)  # of each event of a journey
-def _day_of(hour: str) -> int:
-    return _day(datetime.fromisoformat(hour))
+_days: Mapping[str, int] = Kept(lambda hour: _day(datetime.fromisoformat(hour)))
 
 
 def _lasting(behaviors: Sequence[Behavior]) -> tuple[int, int]:
