@@ -81,7 +81,7 @@ def seconds_covered(spans: Iterable[tuple[int, int]]) -> int:
     seconds, reached = 0, -sys.maxsize
     for start, end in sorted(spans):
         if end > reached:
-            seconds += end - (max(reached, start))
+            seconds += end - start if start >= reached else end - reached
             reached = end
     return seconds
 

@@ -317,7 +317,8 @@ def _find_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[l
 
 def _themes(behaviors: list[Behavior], rules: Rules) -> list[tuple[EventKind, list[Behavior]]]:
     """Group behaviors by theme, each under its heaviest kind: what stands alone first, then by weight."""
-    kinds_of_each = list(map(rules.kind_of, behaviors))
+    classify = rules.classify
+    kinds_of_each = [classify(behavior.action, behavior.item, behavior.place) for behavior in behaviors]
     if kinds_of_each.count(kinds_of_each[0]) == len(behaviors):  # most events
         return [(kinds_of_each[0], behaviors)]
     grouped = defaultdict[str, list[Behavior]](list)
@@ -529,9 +530,9 @@ class _Summaries:
     def _summary(self, named: _Named, behaviors: Sequence[Behavior]) -> str:
         """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
         if len(behaviors) == 1:  # most events
-            one = _start, action, item, place, duration, _file, _line, text = _shortened(behaviors[0])
-            names = named(one) if action == "search" else None
-            return self._of_one(action, item, place, _floored(duration or 0), text != "" and text == item, names)
+            one = _shortened(behaviors[0])
+            names = named(one) if one.action == "search" else None
+            return self._of_one(one[1:4], _floored(one.duration or 0), one.in_own_words, names)
         themes = _themes(list(map(_shortened, behaviors)), self._rules)
         text = ""
         for kind, theirs in themes:
@@ -542,10 +543,10 @@ class _Summaries:
         return text.strip()
 
     def _summary_of_one(
-        self, action: str, item: str, place: str, seconds: int, in_own_words: bool, names: Sequence[str] | None
+        self, texts: tuple[str, str, str], seconds: int, in_own_words: bool, names: Sequence[str] | None
     ) -> str:
-        one = Behavior(EPOCH, action, item, place, seconds, text=item if in_own_words else "")
-        named = self._item_names(action, item, place) if names is None else names
+        one = Behavior(EPOCH, *texts, seconds, text=texts[1] if in_own_words else "")
+        named = self._item_names(*texts) if names is None else names
         return self._clause(self._rules.kind_of(one), [one], lambda _one: named, brief=False).strip()
 
     def _clause(self, kind: EventKind, behaviors: Sequence[Behavior], named: _Named, *, brief: bool) -> str:

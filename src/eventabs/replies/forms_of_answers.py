@@ -78,7 +78,8 @@ def normal(folded: str) -> str:
 
 def one_line(text: str, limit: int) -> str:
     """Return `text` as one line of at most `limit` characters without control and bidi characters."""
-    return " ".join(_UNSAFE.sub(" ", text[: 4 * limit]).split())[:limit].rstrip()
+    text = text[: 4 * limit]
+    return " ".join((text if text.isprintable() else _UNSAFE.sub(" ", text)).split())[:limit].rstrip()
 
 
 class Label(NamedTuple):
@@ -172,6 +173,7 @@ class Labels:
         self._closed = None if vocabulary.open else {kind.name for kind in vocabulary.types}
         self._kinds = {read_as(kind.name): kind.name for kind in vocabulary.journeys}
         self._kinds_hold = not vocabulary.open_journeys
+        self.is_closed = self._kinds_hold or self._closed is not None
         signs = "".join(map(re.escape, sorted({"?", "!", *self._marks})))
         named = [each.name for each in vocabulary.types]
         bracketed = _one_of(name for name in named if fold(name[0]) in "[(<{")

@@ -355,10 +355,8 @@ class Reader:
                     continue
                 placed += rows
                 kind = self._marked(plain, mark, label) if mark else plain
-                if len(rows) == 1:  # most
-                    events.append((kind, rows))
-                else:
-                    events += [(kind, day) for day in _by_day(sorted(rows), behaviors)]
+                days = [rows] if len(rows) == 1 else _by_day(sorted(rows), behaviors)
+                events += [(kind, day) for day in days]
         return events, minor, misfiled, repeated
 
     def _marked(self, kind: _Kind, mark: str, label: Label) -> _Kind:
@@ -390,13 +388,19 @@ class Reader:
     ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
         user_id, behaviors, rows = asked.log.user_id, asked.log.behaviors, asked.rows
         summary = self._summarize(asked.history or behaviors)
-        ordinals, is_outside = asked.ordinals or rows, self._labels.is_outside
+        ordinals, is_closed, is_outside = (
+            asked.ordinals or rows,
+            self._labels.is_closed,
+            self._labels.is_outside,
+        )
         ids: dict[_Name, str] = {}
         taken = {journey.id for journey in earlier.journeys} if earlier else set[str]()
         for folded, own in of_journeys.items():  # the first row of one may have been the first of another
-            numbers = chain((ordinals[row] for row in sorted(own)), count(max(ordinals) + 1))
-            candidates = (lasting_id(user_id, number, "j") for number in numbers)
-            ids[folded] = next(each for each in candidates if each not in taken)
+            ids[folded] = lasting_id(user_id, ordinals[min(own)], "j")
+            if ids[folded] in taken:
+                numbers = chain((ordinals[row] for row in sorted(own)), count(max(ordinals) + 1))
+                candidates = (lasting_id(user_id, number, "j") for number in numbers)
+                ids[folded] = next(each for each in candidates if each not in taken)
             taken.add(ids[folded])
         front, made = lasting_id(user_id, ""), []
         row_of, log_row_of = behaviors.__getitem__, rows.__getitem__
@@ -417,7 +421,7 @@ class Reader:
                 ids[journey[0]] if journey else None,
                 sure,
                 source,
-                source != "must" and (odd or is_outside(kind, journey and journey[1][0])),
+                odd or (is_closed and source != "must" and is_outside(kind, journey and journey[1][0])),
             )
             made.append((event, journey))
         minutes = {
