@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypedDict, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -334,10 +335,8 @@ Made = TypeVar("Made", Event, Journey)
 
 def as_row(made: Event | Journey) -> dict[str, Any]:
     """Return an event or a journey as in events.jsonl and journeys.jsonl, where `outside` stands only if it is true."""
-    row = made._asdict()
-    if not row.get("outside", True):
-        del row["outside"]
-    return row
+    fields = made._fields if made[-1] is not False else made._fields[:-1]  # `outside` is the last
+    return dict(zip(fields, made, strict=False))
 
 
 def of_row(kind: type[Made], row: Mapping[str, Any]) -> Made:
@@ -459,7 +458,7 @@ class Counts:
 ROW_COUNTS: Final = ("placed", "minor", "unplaced", "unasked", "misfiled", "repeated")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """What became of one part in one reply: usable (no reason) or not, with the reason.
 
@@ -490,8 +489,8 @@ class Outcome:
         """Whether the part is done with this outcome."""
         return self.reason is None
 
-    @property
-    def figures(self) -> dict[str, int]:
+    @cached_property
+    def figures(self) -> Mapping[str, int]:
         """What it holds, by the names in `Counts`."""
         return {
             "events": len(self.events),

@@ -3,6 +3,7 @@ from .ledger import (
     AskedRows as AskedRows,
     Ledger as Ledger,
     LedgerWriter as LedgerWriter,
+    PackedOutcome as PackedOutcome,
     PartChange as PartChange,
     Retry as Retry,
     StoredReply as StoredReply,
