@@ -872,6 +872,7 @@ def _behavior(row: Sequence[Any]) -> Behavior:
     start = _EPOCH + timedelta(0, seconds)
     if offset is not None:
         start = start.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
+    action, item, place = map(sys.intern, (action, item, place))  # they recur, and are looked up many times
     return Behavior(start, action, item, place, duration, file, line, item if in_own_words else "")
 
 
