@@ -8,7 +8,7 @@ import re
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import StringIO
 from itertools import chain, islice
 from typing import NamedTuple, TypeVar
@@ -193,7 +193,7 @@ class Labels:
         self._signed = re.compile(rf"(?P<front>[{signs}]*+)\s*+(?P<name>.*?)\s*+(?P<behind>[^\w\s\])]*+)")
 
         self.named = lru_cache(_CACHED)(self._named)  # what a text says about the groups behind it
-        self.listed = lru_cache(_CACHED)(self._listed)
+        self.before_groups = lru_cache(_CACHED)(partial(Answer.before_groups, self))
         self.lists = lru_cache(_CACHED)(self._lists)  # whether a name is a type, or the word for minor rows
 
     def is_outside(self, kind: str, journey: str | None = None) -> bool:
@@ -234,12 +234,6 @@ class Labels:
         return Label(
             name[:LONGEST_TYPE].rstrip(), category or self._default, sure, known=minor, minor=minor, odd=odd
         )
-
-    def _listed(self, words: str) -> str:
-        """Return the type of the vocabulary, with its mark, that words before groups are; "" for none."""
-        found = self.known_before_groups.match(before := f"{fold(words)} 1")
-        is_all = found and found.end() == len(before) - 1 and self.lists(found["label"])
-        return found["label"] + found["behind"] if found and is_all else ""
 
     def _lists(self, name: str) -> bool:
         return read_as(name) in self._types or read_as(name) in self._minor
@@ -333,7 +327,7 @@ _PROSE = re.compile(r":|[.!?] |^\d+(?:\s|$)|\d[,-]\d|,.* | .*,|^(?:rows?|lines?|
 
 # a line as it is asked for: `type 1-3,5 9?`, and `> kind name: type 2; type 4`
 _PLAIN_JOURNEY = re.compile(r"> ([^>\s:：∶][^:：∶]*+)[:：]\s*+")
-_PLAIN_STEP = re.compile(rf"\s*+([^\s0-9][^0-9]*?) ({_RANGES}\??(?: {_RANGES}\??)*+)\s*+")
+_PLAIN_STEP = re.compile(rf"\s*+([^\s\d][^\d]{{0,60}}?) ({_RANGES}\??(?: {_RANGES}\??)*+)\s*+")
 
 Parts = list[tuple[str, tuple[Group, ...]]]  # each with its label
 
@@ -475,15 +469,29 @@ class Answer:
         parts: Parts = []
         for part in text[found.end() if found else 0 :].replace("；", ";").split(";"):
             step = _PLAIN_STEP.fullmatch(part)
-            if not step or not (label := self.labels.listed(step[1])):
+            if not step or not (label := self.labels.before_groups(step[1])):
                 return False
             parts.append((label, groups_in(step[2])))
+            if not self.labels.named(label).known and not _touches(parts[-1][1][0], self._range()):
+                return False
         if found:
             self._indent, self._journey, self._label, self._is_deeper = (0, False), None, "", False
             self._put_all(parts, self.labels.journey(found[1]))
         else:
             self._take(parts, (0, False))
         return True
+
+    @classmethod
+    def before_groups(cls, labels: Labels, words: str) -> str:
+        """Return the type, with its mark, that words before groups are wherever they stand; "" if they may be something else."""
+        tried = cls(labels, {"U1": range(1, 2)})
+        tried.line(f"{words} 1")
+        wanted = [Entry(labels.named(tried._label), groups_in("1"))]
+        return (
+            tried._label
+            if tried.blocks == [Block(None, wanted, types_first=True)] and not tried._is_deeper
+            else ""
+        )
 
     def line(self, text: str) -> None:
         """Read one line."""

@@ -408,7 +408,7 @@ class Reader:
             theirs = tuple(map(row_of, own))
             seconds, covered = _lasting(theirs)
             start, end = _times(theirs[0].start, seconds)
-            event = Event(
+            fields = (
                 f"{front}{ordinals[own[0]]}",
                 user_id,
                 kind,
@@ -423,7 +423,7 @@ class Reader:
                 source,
                 odd or (is_closed and source != "must" and is_outside(kind, journey and journey[1][0])),
             )
-            made.append((event, journey))
+            made.append((tuple.__new__(Event, fields), journey))  # twice as fast as Event(...)
         minutes = {
             name: _lasting([behaviors[row] for row in own])[1] // 60 for name, own in of_journeys.items()
         }
