@@ -628,7 +628,8 @@ def masked_sample(paths: Sequence[str], folder: Path, **settings: Any) -> tuple[
     often = sorted((each.filled for each in found), reverse=True)[:_MOST]
     shown = [each for each in found if each.filled >= often[-1]][:_MOST]
     masked = _masking(found)
-    spread = sorted({len(sample) * number // SHOWN_ROWS for number in range(SHOWN_ROWS)} if sample else ())
+    count = len(found[0].values) if found else 0  # of the sample, without broken rows
+    spread = sorted({count * number // SHOWN_ROWS for number in range(SHOWN_ROWS)} if count else ())
     rows = [{each.column: masked(each, row) for each in shown if each.values[row]} for row in spread]
     texts = [json.dumps(row, ensure_ascii=False) for row in rows]
     text = "\n".join(["Columns:", *map(_described, shown), "", "Rows:", *texts])
