@@ -696,9 +696,7 @@ def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = Non
     else:
         profile, rows = unpack_json(blob)
         rows = rows[first:] if last is None else rows[first : last + 1]
-    return UserLog(
-        user_id, tuple(_behavior(row) for row in rows), tuple((name, value) for name, value in profile)
-    )
+    return UserLog(user_id, tuple(map(_behavior, rows)), tuple((name, value) for name, value in profile))
 
 
 def _unpack_chunks(packed: memoryview, first: int, last: int | None) -> tuple[Any, Iterator[Any]]:
@@ -868,12 +866,13 @@ def offset_seconds(moment: datetime) -> int | None:
 
 
 def _behavior(row: Sequence[Any]) -> Behavior:
-    seconds, offset, action, item, place, duration, file, line, *in_own_words = row
+    seconds, offset, action, item, place, duration, file, line = row[:8]
     start = _EPOCH + timedelta(0, seconds)
     if offset is not None:
         start = start.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
-    action, item, place = map(sys.intern, (action, item, place))  # they recur, and are looked up many times
-    return Behavior(start, action, item, place, duration, file, line, item if in_own_words else "")
+    # these texts recur, and are looked up many times
+    action, item, place = sys.intern(action), sys.intern(item), sys.intern(place)
+    return Behavior(start, action, item, place, duration, file, line, item if row[8:] else "")
 
 
 T = TypeVar("T")
