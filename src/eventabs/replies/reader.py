@@ -188,7 +188,7 @@ class _User:
         if not spans:
             return False, False
         rows, start, stop = len(self.numbers), self.numbers.start, self.numbers.stop
-        first, last = min(spans)[0], max([last for _first, last in spans])
+        first, last = min(spans)[0], max(map(itemgetter(1), spans))
         is_shifted = (first, last) in ((start + 1, stop), (start - 1, stop - 2))
         if start == 1 or first != 1 or last > rows or last >= stop - 1:
             return False, is_shifted
@@ -260,8 +260,10 @@ class Reader:
         earlier = asked.stays if asked.earlier and asked.earlier.reason == "minor" else asked.earlier
         had = _accounted(earlier) if earlier else set()
         single = _lone(earlier) & asked.past if earlier else set()  # they may join a journey
-        lone = {row for row, index in enumerate(rows) if index in single}
-        is_open = {row for row, index in enumerate(rows) if index not in had and index not in asked.past}
+        lone = {row for row, index in enumerate(rows) if index in single} if single else set()
+        is_open = set(range(len(rows)))
+        if had or asked.past:
+            is_open = {row for row in is_open if rows[row] not in had and rows[row] not in asked.past}
         free = is_open | lone
         of_journeys: dict[_Name, list[int]] = {}
         events, minor, misfiled, repeated = self._placed(user, is_open, lone, free, of_journeys)
