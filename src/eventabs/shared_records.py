@@ -484,6 +484,11 @@ class Outcome:
         rows = {row for event in self.events for row in event.behaviors}
         return rows.union(self.minor, self.unplaced, self.unasked)
 
+    @cached_property
+    def as_rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Its events and journeys as in their files, made once for these and the ledger."""
+        return list(map(as_row, self.events)), list(map(as_row, self.journeys))
+
     @property
     def usable(self) -> bool:
         """Whether the part is done with this outcome."""

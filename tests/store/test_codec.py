@@ -106,7 +106,7 @@ def test_an_outcome_comes_back_as_it_was(minor: set[int], unplaced: set[int], un
         misfiled=3,
         repeated=2,
     )
-    assert unpack_outcome(part, "unplaced", pack_outcome(outcome).blob) == outcome
+    assert unpack_outcome(part, "unplaced", pack_outcome(outcome)) == outcome
 
 
 def test_the_digest_of_rows_changes_with_what_was_shown_of_them_alone() -> None:

@@ -447,10 +447,6 @@ class Wording:
         return joined
 
 
-def _floored(seconds: int) -> int:
-    return seconds // _MINUTE * _MINUTE or seconds
-
-
 def width(text: str) -> int:
     """Count columns as a terminal does, nearly: a Chinese character takes two."""
     return (len(text) + len(text.encode("utf-8", "surrogatepass"))) // 2
@@ -532,7 +528,8 @@ class _Summaries:
         if len(behaviors) == 1:  # most events
             one = _shortened(behaviors[0])
             names = named(one) if one.action == "search" else None
-            return self._of_one(one[1:4], _floored(one.duration or 0), one.in_own_words, names)
+            seconds = one.duration or 0
+            return self._of_one(one[1:4], seconds // _MINUTE * _MINUTE or seconds, one.in_own_words, names)
         themes = _themes(list(map(_shortened, behaviors)), self._rules)
         text = ""
         for kind, theirs in themes:
@@ -600,9 +597,9 @@ class _Summaries:
         """Return how often, with which action beside the `lead`, and how long something was done, as a clause."""
         wording = self._wording
         if len(behaviors) == 1:
-            duration = self._duration(_floored(behaviors[0].duration or 0))
+            duration = self._duration(behaviors[0].duration or 0)
             return f" {duration}" if duration else ""
-        duration = self._duration(_floored(seconds_covered([behavior.span for behavior in behaviors])))
+        duration = self._duration(seconds_covered([behavior.span for behavior in behaviors]))
         if actions.count(actions[0]) == len(actions) or _STAYS.issuperset(actions):
             counts = [wording.times.format(len(behaviors))]
         else:

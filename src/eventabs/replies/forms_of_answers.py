@@ -6,18 +6,17 @@ its length, and what is kept of a user is bounded by the rows that the user has.
 
 import re
 from bisect import bisect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from io import StringIO
 from itertools import chain, islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import orjson
 
 from eventabs.shared_records import EventType, Vocabulary
 
-Made = TypeVar("Made")
 MINOR_WORDS = ("零碎", "minor")
 LONGEST_TYPE = 40
 _CACHED = 1_000  # labels
@@ -111,7 +110,7 @@ Group = tuple[tuple[tuple[int, int], ...], str]
 
 def groups_in(text: str) -> tuple[Group, ...]:
     """Return the groups of a text that is nothing else."""
-    return tuple(map(_groups.__getitem__, text.split()))
+    return tuple([_short_group(word) if len(word) < _SHORT else _group(word) for word in text.split()])
 
 
 def _group(word: str) -> Group:
@@ -125,25 +124,8 @@ def _group(word: str) -> Group:
 
 
 _NO_RANGES = str.maketrans("", "", "0123456789,-")
-
-
-class Kept(dict[str, Made]):
-    """What was made of short texts, until there are too many. Twice as fast as an lru_cache."""
-
-    def __init__(self, make: Callable[[str], Made]) -> None:
-        self._make = make
-
-    def __missing__(self, text: str) -> Made:
-        made = self._make(text)
-        if len(text) < _SHORT:
-            if len(self) >= _MANY:
-                self.clear()
-            self[text] = made
-        return made
-
-
-_SHORT, _MANY = 20, 1 << 14
-_groups = Kept(_group)  # all requests number their rows from 1, so most groups come again
+_SHORT = 20  # characters; all requests number their rows from 1, so most groups come again
+_short_group = lru_cache(1 << 14)(_group)
 
 
 def read_as(name: str) -> str:
@@ -173,7 +155,6 @@ class Labels:
         self._closed = None if vocabulary.open else {kind.name for kind in vocabulary.types}
         self._kinds = {read_as(kind.name): kind.name for kind in vocabulary.journeys}
         self._kinds_hold = not vocabulary.open_journeys
-        self.is_closed = self._kinds_hold or self._closed is not None
         signs = "".join(map(re.escape, sorted({"?", "!", *self._marks})))
         named = [each.name for each in vocabulary.types]
         bracketed = _one_of(name for name in named if fold(name[0]) in "[(<{")
@@ -486,12 +467,8 @@ class Answer:
         """Return the type, with its mark, that words before groups are wherever they stand; "" if they may be something else."""
         tried = cls(labels, {"U1": range(1, 2)})
         tried.line(f"{words} 1")
-        wanted = [Entry(labels.named(tried._label), groups_in("1"))]
-        return (
-            tried._label
-            if tried.blocks == [Block(None, wanted, types_first=True)] and not tried._is_deeper
-            else ""
-        )
+        wanted = [Block(None, [Entry(labels.named(tried._label), groups_in("1"))], types_first=True)]
+        return tried._label if tried.blocks == wanted and not tried._is_deeper else ""
 
     def line(self, text: str) -> None:
         """Read one line."""

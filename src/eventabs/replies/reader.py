@@ -16,7 +16,6 @@ from eventabs.replies.forms_of_answers import (
     Answer,
     Entry,
     JourneyName,
-    Kept,
     Label,
     Labels,
     groups_in,
@@ -165,6 +164,10 @@ class _Kind(NamedTuple):
     source: EventSource
     odd: bool = False  # its mark is none of the vocabulary's
 
+    def is_in(self, journeys: Collection[_Name]) -> bool:
+        """Whether it is a step of one of some journeys."""
+        return self.journey is not None and self.journey[0] in journeys
+
 
 # an event in the making; its rows are positions in the log that was asked about, in order
 _Placed = tuple[_Kind, list[int]]
@@ -265,26 +268,18 @@ class Reader:
         if had or asked.past:
             is_open = {row for row in is_open if rows[row] not in had and rows[row] not in asked.past}
         free = is_open | lone
-        of_journeys: dict[_Name, list[int]] = {}
-        events, minor, misfiled, repeated = self._placed(user, is_open, lone, free, of_journeys)
+        events, of_journeys, minor, misfiled, repeated = self._placed(user, is_open, lone, free)
         if is_last and not (stopped and free.isdisjoint(is_open)):
             return Outcome(asked.part, "cut")
         known = {_folded(journey.kind, journey.name) for journey in earlier.journeys} if earlier else ()
         # one of a single row is a plain event, unless an earlier answer knows the journey
         several = {name: own for name, own in of_journeys.items() if len(own) > (name not in known)}
-        if len(several) < len(of_journeys):
-            events = [
-                (
-                    kind._replace(journey=None) if kind.journey and kind.journey[0] not in several else kind,
-                    own,
-                )
-                for kind, own in events
+        if self._detail == "journeys" or lone:  # which stay where they were, unless they are in a journey
+            stays = set() if self._detail == "journeys" else is_open
+            kept = [
+                (kind, own if kind.is_in(several) else [*stays.intersection(own)]) for kind, own in events
             ]
-        if self._detail == "journeys":
-            events = [event for event in events if event[0].journey]
-        if lone:  # the others stay where they were
-            left_out = [[row for row in own if kind.journey or row not in lone] for kind, own in events]
-            events = [(kind, own) for (kind, _own), own in zip(events, left_out, strict=True) if own]
+            events = [(kind, sorted(own)) for kind, own in kept if own]
         events = self._with_must(asked.log, events, is_open | (lone - free))
         in_events = {row for _kind, own in events for row in own}
         minor -= in_events
@@ -313,20 +308,16 @@ class Reader:
         return replace(merged, reason=reason) if reason else merged
 
     def _placed(
-        self,
-        user: _User,
-        is_open: set[int],
-        lone: set[int],
-        free: set[int],
-        of_journeys: dict[_Name, list[int]],
-    ) -> tuple[list[_Placed], set[int], int, int]:
-        """Return events, minor rows, and how many rows were misfiled and repeated. A row stays where it was first.
+        self, user: _User, is_open: set[int], lone: set[int], free: set[int]
+    ) -> tuple[list[_Placed], dict[_Name, list[int]], set[int], int, int]:
+        """Return events, the rows of journeys, minor rows, and how many rows were misfiled and repeated. A row stays where it was first.
 
-        `lone` rows count in journeys only. What is placed is taken out of `free`, and the rows of journeys go into `of_journeys`.
+        `lone` rows count in journeys only. What is placed is taken out of `free`.
         """
         start, stop, size = user.numbers.start, user.numbers.stop, len(user.numbers)
         behaviors = user.asked.log.behaviors
         events: list[_Placed] = []
+        of_journeys: dict[_Name, list[int]] = {}
         minor: set[int] = set()
         misfiled = repeated = 0
         for entry, is_named in sorted(user.entries, key=lambda each: each[0].journey is None):
@@ -359,7 +350,7 @@ class Reader:
                 kind = self._marked(plain, mark, label) if mark else plain
                 days = [rows] if len(rows) == 1 else _by_day(sorted(rows), behaviors)
                 events += [(kind, day) for day in days]
-        return events, minor, misfiled, repeated
+        return events, of_journeys, minor, misfiled, repeated
 
     def _marked(self, kind: _Kind, mark: str, label: Label) -> _Kind:
         """Return what the marks behind a group make of its kind."""
@@ -390,11 +381,7 @@ class Reader:
     ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
         user_id, behaviors, rows = asked.log.user_id, asked.log.behaviors, asked.rows
         summary = self._summarize(asked.history or behaviors)
-        ordinals, is_closed, is_outside = (
-            asked.ordinals or rows,
-            self._labels.is_closed,
-            self._labels.is_outside,
-        )
+        ordinals, is_outside = asked.ordinals or rows, self._labels.is_outside
         ids: dict[_Name, str] = {}
         taken = {journey.id for journey in earlier.journeys} if earlier else set[str]()
         for folded, own in of_journeys.items():  # the first row of one may have been the first of another
@@ -406,7 +393,8 @@ class Reader:
             taken.add(ids[folded])
         front, made = lasting_id(user_id, ""), []
         row_of, log_row_of = behaviors.__getitem__, rows.__getitem__
-        for (kind, category, sure, journey, source, odd), own in events:
+        for (kind, category, sure, names, source, odd), own in events:
+            journey = names if names and names[0] in of_journeys else None
             theirs = tuple(map(row_of, own))
             seconds, covered = _lasting(theirs)
             start, end = _times(theirs[0].start, seconds)
@@ -423,7 +411,7 @@ class Reader:
                 ids[journey[0]] if journey else None,
                 sure,
                 source,
-                odd or (is_closed and source != "must" and is_outside(kind, journey and journey[1][0])),
+                odd or (source != "must" and is_outside(kind, journey and journey[1][0])),
             )
             made.append((tuple.__new__(Event, fields), journey))  # twice as fast as Event(...)
         minutes = {
@@ -653,7 +641,7 @@ def _journeys(
             name=written[1],
             start=own[0].start,
             end=max([event.end for event in own], key=_wall),
-            days=len({_days[event.start[:13]] for event in own}),
+            days=len({_day_of(event.start[:13]) for event in own}),
             minutes=minutes[folded],
             converted=goal in [event.category for event in own],
             types=tuple([kind for kind, _same in groupby([event.type for event in own])]),
@@ -691,7 +679,7 @@ def _day(start: datetime, seconds: int = 0) -> int:
     )
 
 
-_days: Mapping[str, int] = Kept(lambda hour: _day(datetime.fromisoformat(hour)))
+_day_of = lru_cache(1 << 14)(lambda hour: _day(datetime.fromisoformat(hour)))
 
 
 def _lasting(behaviors: Sequence[Behavior]) -> tuple[int, int]:

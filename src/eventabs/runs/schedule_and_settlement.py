@@ -48,7 +48,7 @@ from eventabs.shared_records import (
     row_ranges,
 )
 from eventabs.stop_request import Stop
-from eventabs.store import Ledger, LedgerWriter, PackedOutcome, PartChange, ResultFiles, SettledUser
+from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, SettledUser
 
 
 class Scheduler:
@@ -528,8 +528,8 @@ class Session:
 
         def settle(ledger: Ledger) -> _Settled:
             store.store_answers(ledger, call.id, answers)
-            packed = ledger.settle(call.id, outcomes.values(), changes)
-            return self._settled(ledger, call.batch.parts, changes, packed)
+            ledger.settle(call.id, outcomes.values(), changes)
+            return self._settled(ledger, call.batch.parts, changes)
 
         written = self.writer.submit(settle, then=self._publish)
         if not call.batch.links:
@@ -595,7 +595,7 @@ class Session:
 
         def settle(ledger: Ledger) -> _Settled:
             ledger.fail_call(call.id, str(error), changes)
-            return self._settled(ledger, (), changes, {})
+            return self._settled(ledger, (), changes)
 
         settled = await self.writer.submit(settle, then=self._publish)
         self.run.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
@@ -617,11 +617,7 @@ class Session:
             self.results.append(settled.users.values())
 
     def _settled(
-        self,
-        ledger: Ledger,
-        asked: Iterable[PlannedPart],
-        changes: Sequence[PartChange],
-        packed: Mapping[Part, PackedOutcome],
+        self, ledger: Ledger, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
     ) -> _Settled:
         """Return what changes that are written down have made of their users.
 
@@ -639,8 +635,7 @@ class Session:
         for change in changes:
             user_id = change.part.user_id
             if change.part in whole and not change.replaced_by:
-                accepted = packed[change.part] if change.accepted else None
-                users[user_id] = store.settled_by(ledger, user_id, change.state, accepted)
+                users[user_id] = store.settled_by(ledger, user_id, change.state, change.accepted)
             elif user_id not in users:
                 if not change.part.is_link:
                     links += self._links(ledger, user_id)

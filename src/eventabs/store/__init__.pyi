@@ -3,7 +3,6 @@ from .ledger import (
     AskedRows as AskedRows,
     Ledger as Ledger,
     LedgerWriter as LedgerWriter,
-    PackedOutcome as PackedOutcome,
     PartChange as PartChange,
     Retry as Retry,
     StoredReply as StoredReply,

@@ -45,7 +45,6 @@ from eventabs.shared_records import (
     Request,
     Usage,
     UserLog,
-    as_row,
     of_row,
     row_ranges,
     rows_in,
@@ -257,14 +256,6 @@ class StoredReply(NamedTuple):
     attempt: int
     users: dict[str, AskedRows]
     reply: Reply
-
-
-class PackedOutcome(NamedTuple):
-    """An outcome as it is stored, and its events and journeys as they are in their files."""
-
-    blob: bytes
-    events: Sequence[dict[str, Any]]
-    journeys: Sequence[dict[str, Any]]
 
 
 class Retry(NamedTuple):
@@ -547,22 +538,18 @@ class Ledger:
         self._end_call(call_id, "failed", error=error)
         self._apply(call_id, changes)
 
-    def settle(
-        self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]
-    ) -> dict[Part, PackedOutcome]:
-        """Store what a stored reply means for each of its parts; return that as it is stored."""
+    def settle(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
+        """Store what a stored reply means for each of its parts."""
         self._db.execute("UPDATE calls SET status = 'read' WHERE id = ?", (call_id,))
-        return self.store_outcomes(call_id, outcomes, changes)
+        self.store_outcomes(call_id, outcomes, changes)
 
     def store_outcomes(
         self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]
-    ) -> dict[Part, PackedOutcome]:
-        """Store outcomes under a call, and what they mean for their parts; return them as they are stored."""
-        packed = [(outcome, pack_outcome(outcome)) for outcome in outcomes]
-        rows = [(call_id, *outcome.part, outcome.reason, each.blob) for outcome, each in packed]
+    ) -> None:
+        """Store outcomes under a call, and what they mean for their parts."""
+        rows = [(call_id, *outcome.part, outcome.reason, pack_outcome(outcome)) for outcome in outcomes]
         self._db.executemany("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._apply(call_id, changes)
-        return {outcome.part: each for outcome, each in packed}
 
     def unread_calls(self) -> list[int]:
         """Return calls whose replies were committed but not settled: the process died in between."""
@@ -710,10 +697,10 @@ def _unpack_chunks(packed: memoryview, first: int, last: int | None) -> tuple[An
     return profile, islice(rows, skipped, None if last is None else skipped + last - first + 1)
 
 
-def pack_outcome(outcome: Outcome) -> PackedOutcome:
+def pack_outcome(outcome: Outcome) -> bytes:
     """Pack what an outcome holds, but for part and reason."""
-    events, journeys = (list(map(as_row, made)) for made in (outcome.events, outcome.journeys))
-    blob = pack_json(
+    events, journeys = outcome.as_rows
+    return pack_json(
         {
             "events": events,
             "journeys": journeys,
@@ -725,7 +712,6 @@ def pack_outcome(outcome: Outcome) -> PackedOutcome:
             "same": outcome.same,
         }
     )
-    return PackedOutcome(blob, events, journeys)
 
 
 def unpack_outcome(part: Part, reason: FailureReason | None, blob: bytes) -> Outcome:

@@ -30,7 +30,6 @@ from eventabs.shared_records import (
 )
 from eventabs.store.ledger import (
     Ledger,
-    PackedOutcome,
     PartChange,
     Retry,
     pack_json,
@@ -302,11 +301,11 @@ class SettledUser(NamedTuple):
     days: int = 0
 
 
-def settled_by(ledger: Ledger, user_id: str, state: str, accepted: PackedOutcome | None) -> SettledUser:
+def settled_by(ledger: Ledger, user_id: str, state: str, outcome: Outcome | None) -> SettledUser:
     """Return what an outcome has made of a user that has no other part, without looking for one."""
-    if accepted is None:
+    if outcome is None:
         return SettledUser(state)
-    return SettledUser(state, accepted.events, accepted.journeys, _days(ledger, user_id))
+    return SettledUser(state, *outcome.as_rows, _days(ledger, user_id))
 
 
 def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
@@ -550,7 +549,7 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     user_id, last = log.user_id, len(log.behaviors) - 1
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     before = current_of(ledger, user_id, states[0][0] if states else None)
-    waits = pack_outcome(kept).blob if kept and rows else None
+    waits = pack_outcome(kept) if kept and rows else None
     row = user_id, since, last, waits, orjson.dumps(listed).decode(), pack_json([*before])
     ledger.rows(
         "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
@@ -560,7 +559,7 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     for table in ("users", "parts"):
         ledger.rows(f"DELETE FROM {table} WHERE user_id = ?", user_id)
     # that the user was in those calls stays known
-    nothing = pack_outcome(Outcome(Part(user_id, 0, last), None)).blob
+    nothing = pack_outcome(Outcome(Part(user_id, 0, last), None))
     ledger.rows("UPDATE outcomes SET result = ? WHERE user_id = ? AND reason IS NULL", nothing, user_id)
     ledger.store_log(log, ordinals)
     ledger.add_parts(asked, rows=rows)
