@@ -50,7 +50,6 @@ from eventabs.shared_records import (
     ActivityName,
     Behavior,
     Copying,
-    DayKind,
     DurationUnit,
     GroupUser,
     PieceCosts,
@@ -227,7 +226,8 @@ def prefetched(
 class UserGroup:
     """Users that follow one another, numbered from 0. Good until the next group is taken.
 
-    `names`, `durations` and `days` hold each different one that occurs. A name is known by its position.
+    `names`, `durations` and `days` hold each different one that occurs. A name is known by its position. A day is as in
+    `date.toordinal`, with whether the user's active day before is of another year.
     """
 
     def __init__(
@@ -247,7 +247,7 @@ class UserGroup:
         durations = "SELECT DISTINCT duration FROM group_rows WHERE duration IS NOT NULL"
         self.durations = [seconds for (seconds,) in self._fetched(durations)]
         days = "SELECT day - DATE '0001-01-01' + 1, starts_year FROM day_kinds ORDER BY kind"
-        self.days = list(map(DayKind._make, self._fetched(days)))
+        self.days: list[tuple[int, bool]] = [(day, starts_year) for day, starts_year in self._fetched(days)]
 
     def thin_out(self, kept: set[int]) -> None:
         """Leave the behaviors of some users, by number; the others are as if they had none."""
@@ -295,7 +295,7 @@ class UserGroup:
                 FROM behaviors WHERE {self._rows} AND reason IS NULL)
             GROUP BY {by}""")
         for uses, last_uses, lasts, *behavior in fetched(self._cursor):
-            yield SentenceUse(Behavior(datetime.min, *behavior), uses, last_uses, lasts)  # noqa: DTZ901
+            yield Behavior(datetime.min, *behavior), uses, last_uses, lasts  # noqa: DTZ901
 
     def stamps(self) -> list[tuple[str, int]]:
         """Return the pieces of the behaviors' stamps `YYYY-MM-DD HH:MM:SS` (day, minute, seconds), each once with its count."""
