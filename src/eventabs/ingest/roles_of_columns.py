@@ -72,8 +72,11 @@ _LEAST: Final = 20  # rows, of which a share says something
 _NEARLY_NONE: Final = 0.05  # of the rows
 _MORE: Final = 0.1  # of the rows: what another column holds beyond the one that was taken
 _SURE: Final = 0.45  # a score below it is a question
+_ASKED: Final = 0.44  # a column that is a question, and no other column a better answer
+_PLAIN_NAME: Final = 0.95  # of a user
 _NEAR_BY: Final = 0.04  # two scores that differ by less are a question
 _HALF: Final = 0.5  # of the values
+_MOSTLY: Final = 0.75  # of the rows: a user or a time in fewer of them is none where another column is
 _TELLS_NOTHING: Final = {"user": 1, "action": 2}  # different values
 _HANDFUL: Final = 5  # users, in a thousand rows or more
 _SURE_NAME: Final = 0.7  # a name all of whose words say it
@@ -107,6 +110,7 @@ _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern
 _DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
+_LETTERLESS: Final = re.compile(r"[\W\d_]+")
 _MOST_ALIKE: Final = 2  # columns of few values
 _ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
 # what a basic string of TOML may not hold as it is, and what is escaped where it is shown
@@ -173,11 +177,12 @@ class Profile(NamedTuple):
     def score(self, role: str) -> float:  # noqa: C901, PLR0912  a case for each role
         """How well name and values fit a role."""
         found, rows = self.named(role), len(self.values)
+        held = self.filled * rows
         is_letter = len(self.names[-1]) == 1
         if rows < _LEAST or not found:
             return 0.0 if is_letter or self.is_list else found if self.filled else found * 0.1
         if self.filled <= _NEARLY_NONE * len(self.names):
-            return 0.0 if role == "item" and not self.filled else found * 0.1
+            return found * 0.1 if self.filled else 0.0
         is_flag = _share(_FLAG, self.values) > _ALIKE
         if role in _ACTIVITY | {"user"} and (is_flag or (self.read > _ALIKE > self.codes)):
             return found * 0.1  # a time, or yes and no
@@ -200,13 +205,20 @@ class Profile(NamedTuple):
             case "duration":
                 found *= _share(_LASTING, self.values) > _ALIKE
             # nobody comes back: a letter, or a name alone, which is rather that of a thing
-            case "user" if (is_letter or is_name) and self.distinct >= _HALF * self.filled * rows:
+            case "user" if (is_letter or is_name) and self.distinct >= _HALF * held:
                 found = 0.0
+            # the author of a book: a name that may be another's, and who hardly comes back
+            case "user" if _SURE <= found < _PLAIN_NAME and self.distinct > max(
+                _HALF * held, _SAMPLED * _MORE
+            ):
+                found = _ASKED
             case "user" if is_each and self.distinct > _SAMPLED * _MORE:  # somebody who comes back is better
                 found *= _ALIKE
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
-            case "user" if self.distinct <= _HANDFUL and rows >= _SAMPLED and round(found, 1) < _SURE_NAME:
+            case "user" if (
+                self.distinct <= _HANDFUL and rows >= _SAMPLED and found < _SURE_NAME - _NEAR_BY / 2
+            ):
                 found *= _HALF
             case "action" | "item" if self.usual > _ALL_ALIKE:  # any other is better
                 found = min(found, max(_SURE, found * _HALF))
@@ -220,7 +232,8 @@ class Profile(NamedTuple):
                 if role == "item" and self.distinct <= _FEW < rows * _MORE:
                     found *= 0.9  # few values are rather what was done
         if role in ("user", "time") and self.filled < 1 - _NEARLY_NONE:  # the other rows would be rejected
-            found = min(found, max(_SURE_NAME, found * self.filled))
+            least = _SURE if role == "time" else _ASKED
+            found = min(found, max(_SURE_NAME, found * self.filled) if self.filled > _MOSTLY else least)
         return found
 
 
@@ -330,12 +343,12 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             others = any(of == role and other.filled and rest >= _SURE for rest, of, other in pairs)
             if score < 2 * _MORE or (not each.filled and others):
                 continue  # it holds nobody
-            if score < _SURE and (who := _who(free, used)):
+            if score < _ASKED and (who := _who(free, used)):
                 each = who  # noqa: PLW2901
             rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
-        is_other = role == "action" or (role == "item" and each.named(role) < _SURE_NAME)
+        is_other = role in ("action", "text") or (role == "item" and each.named(role) < _SURE_NAME)
         if (is_seldom and is_other and _DONE & roles.keys()) or (each.is_list and "text" in roles):
             continue
         sure = each.named(role) if is_seldom else score
@@ -416,6 +429,8 @@ def _guess_activity(
     found |= _by_values(left, taken, who, near)
     if len({*found.values()}) < len(found):
         del found["item"]
+    if "item" not in {**taken, **found} and (thing := _what(left, {**taken, **found}, who)):
+        found["item"] = thing.column
     return found
 
 
@@ -507,8 +522,6 @@ def _by_values(
     many = [each for each in texts if each.column not in found.values() and not each.named("result")]
     if many and not taken.get("item"):
         found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
-    elif not taken.get("item") and (thing := _what(left, taken.values())):
-        found["item"] = thing.column
     near["action"] = next((each.column for each in few if each.column not in found.values()), "")
     return found
 
@@ -532,15 +545,22 @@ def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
     return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
 
 
-def _what(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
-    """Return the column of ids of something that comes back: `quiz_id`."""
-    ids = [
+def _what(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None) -> Profile | None:
+    """Return the column of ids of something that comes back: `quiz_id`; where nothing says what was done, any that tells rows apart."""
+    is_told = not _ACTIVITY.isdisjoint(taken)
+    able = [
         each
-        for each in _who_come_back(left, taken)
-        if not each.is_of_user and not _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:])
+        for each in left
+        if each.column not in taken.values()
+        and each.filled > _ALIKE
+        and 1 < each.distinct < (_HALF if is_told else _ALL_ALIKE) * len(each.values)
+        and each.read <= _HALF
+        and not (each.is_of_user or each.is_list or (who and _is_of(each, who)))
+        and not any(each.named(role) >= _SURE for role in ("user", "end", "duration", "result"))
+        and not (is_told and _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:]))
     ]
-    persons = [each for each in ids if _PERSON.fullmatch(words_of(each.column)[-2])]
-    return max(ids, key=lambda each: (each not in persons, each.distinct), default=None)
+    persons = [each for each in able if any(map(_PERSON.fullmatch, words_of(each.column)))]
+    return max(able, key=lambda each: (each not in persons, each.codes < _HALF, each.distinct), default=None)
 
 
 def _who_come_back(left: Sequence[Profile], taken: Collection[str], least: int = 2) -> list[Profile]:
@@ -586,12 +606,21 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
             names[name] = one
             free.remove(one)
     free = [each for each in free if _share(_DECIMAL, each.values) < 1]
-    again = [each for each in free if 1 < each.distinct < each.filled * len(each.values)]
+    again = [
+        each
+        for each in free
+        if 1 < each.distinct < each.filled * len(each.values) and each.filled >= 1 - _NEARLY_NONE
+    ]
     ids = [each for each in again if _share(_ID, each.values) > _ALIKE]
     persons = [each for each in again if _share(_ADDRESS, each.values) > _ALIKE]
-    # user_000001 may be the only one of the first rows
-    named = [each for each in free if fit(re.split(r"\d", each.values[0])[0], "user")]
-    persons += [each for each in named if _share(_ID, each.values) > _ALIKE]
+    # user_000001 may be the only one of the first rows; `IP: 10.0.0.1`
+    prefixes = {each.column: re.split(r"\d", each.values[0])[0] for each in free}
+    persons += [
+        each
+        for each in free
+        if fit(prefix := prefixes[each.column], "user")
+        and _share(re.compile(re.escape(prefix) + r"\S+"), each.values) > _ALIKE
+    ]
     persons += [each for each in again if _may_be_ids(each) and _share(_PERSONS, each.values) > _ALIKE]
     if len(free) > 1:
         ids = persons[:1] or ids
@@ -601,7 +630,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         free = [
             each for each in free if each is not who and not _is_of(each, who)
         ]  # a name beside the number
-    coded = (_ID, _ADDRESS, _RANDOM)
+    coded = (_ID, _ADDRESS, _RANDOM, _LETTERLESS)
     words = [
         each
         for each in free
@@ -908,7 +937,7 @@ class ColumnChoice:
             fuller = [each for each in others if _is_fuller(role, each, chosen)]
             better = usual.named(role) - chosen.named(role)
             matters = better > 0 if role in {"user", "time"} else usual.filled and better > _NEAR_BY
-            if matters and _readable(usual, role) <= _NEARLY_NONE:
+            if matters and _readable(usual, role) <= (_MOSTLY if role in {"user", "time"} else _NEARLY_NONE):
                 message = _(
                     "the column {column} has the role {role}, since {other} can be read in {more:,} {of}; to take that: {setting}"
                 )
