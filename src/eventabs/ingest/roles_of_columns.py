@@ -205,7 +205,9 @@ class Profile(NamedTuple):
             case "duration":
                 found *= _share(_LASTING, self.values) > _ALIKE
             # nobody comes back: a letter, or a name alone, which is rather that of a thing
-            case "user" if (is_letter or is_name) and self.distinct >= _HALF * held:
+            case "user" if (is_letter or is_name) and (
+                self.distinct >= _HALF * held or (is_name and _share(_PERSONS, self.values) < _HALF)
+            ):
                 found = 0.0
             # the author of a book: a name that may be another's, and who hardly comes back
             case "user" if _SURE <= found < _PLAIN_NAME and self.distinct > max(
