@@ -482,7 +482,7 @@ _LOG_STAMP: Final = (
     rf"((?:{_DAY})(?:,? at |,? ?T?){_LOG_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?|1\d{{9}}(?:\d{{3}}|\.\d+)?)"
 )
 # <nick>, nick - or nick: but no level of a log; a name with a comma only behind brackets, since CSV has commas
-_NICK: Final = r"<?(?!(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
+_NICK: Final = r"<?(?!(?:\S+ )?\S+\[\d+\]:)(?!(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
 
 
 class _Form(NamedTuple):
@@ -490,17 +490,19 @@ class _Form(NamedTuple):
 
     `above`: a line, between the one above and the one below it, that gives the first columns of the rows below it; a `day`
     belongs to their times. `is_strict`: a line that names nobody is the program's own, not a message whose name is not understood.
+    `has_pairs`: a row says the names of its fields itself.
     """
 
     row: re.Pattern[str]
     columns: tuple[str, ...]
     above: re.Pattern[str] = re.compile("(?!)")
     is_strict: bool = False
+    has_pairs: bool = False
 
     @property
     def is_chat(self) -> bool:
         """Whether lines of another form go on with the message above. In a log they are broken rows, or remarks behind #."""
-        return self.columns[-1:] == ("text",)
+        return self.columns[-1:] == ("text",) and not self.has_pairs
 
     def is_named(self, row: re.Match[str]) -> bool:
         """Whether a row says who, itself or by the lines above it."""
@@ -509,6 +511,9 @@ class _Form(NamedTuple):
 
     def fields(self, given: list[str], row: re.Match[str]) -> list[str]:
         """Return the fields of a row, `given` those of the lines above it."""
+        if self.has_pairs:
+            pairs = {"time": row[1] or "", **_pairs(row[0])}
+            return [pairs.get(name, "") for name in self.columns]
         fields = [*given, *row.groups("")]
         if self.columns[0] == "day":
             day, clock, *rest = fields
@@ -532,6 +537,12 @@ _NOTICE: Final = re.compile(
     "end-to-end encrypt|端(?:到|对|對)端|Ende-zu-Ende|bout en bout|extremo a extremo|ponta a ponta|crittografati end-to-end|エンドツーエンド|сквозн"
 )
 _PART: Final = re.compile(r"(?<=[ \t,;|])([A-Za-z][\w ]{0,20})[:=](?=[ \w\"])")
+# `level=info user=ann msg="logged in"`, `{"user": "ann", "cart": 3}`
+_PAIR: Final = re.compile(
+    r'(?:^|(?<=[\s,;|({\[]))(?:"([\w.-]+)": ?|([A-Za-z_][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|([^\s"{\[,;|)}\]]*))'
+)
+_MARKUP: Final = re.compile(r"[\s,\[]*[{<]")
+_STAMPED: Final = rf"\[?{_LOG_STAMP}"
 _FIELDS: Final = "#fields"  # W3C (with a colon) and Zeek: the columns follow
 _ZEEK: Final = {"uid": "connection", "id.orig_h": "ip"}  # an id of no user
 _LOG_SHARE: Final = 0.4  # of the first lines, the others go on; half as many are enough for a strict form
@@ -591,6 +602,10 @@ class Lines(Csv):
         return bool(_NOTICE.search(text)) and (first or text[:1] in _MARKS)
 
 
+def _pairs(line: str) -> dict[str, str]:
+    return {quoted or name: text or value for quoted, name, text, value in _PAIR.findall(line)}
+
+
 def _form(start: bytes) -> _Form:
     """Return the form of a text by its first bytes; without columns if it has none."""
     lines = start.decode("utf-8-sig", errors="replace").split("\n")
@@ -605,6 +620,11 @@ def _form(start: bytes) -> _Form:
     if len(keys) >= _LEAST <= count and count >= _HALF * len(shown):
         fields = r"\W+".join(rf"{re.escape(key)}[:=] ?(.*?)" for key in keys)
         return _Form(re.compile(rf"\[?{_LOG_STAMP}\]?\W+(?:[A-Z]+\W+)?{fields}"), ("time", *keys))
+    named = Counter(key for line in shown if not _MARKUP.match(line) for key in _pairs(line))
+    often = [key for key, count in named.items() if count >= _SHARE * len(shown)]
+    if len(often) >= _LEAST <= len(shown):
+        names = dict.fromkeys((*(["time"] if re.match(_STAMPED, shown[-1]) else []), *named))
+        return _Form(re.compile(rf"(?:{_STAMPED})?.*"), tuple(names), has_pairs=True)
     for form in _FORMS:
         found = [row for line in shown if (row := form.row.fullmatch(line))]
         least = max(_LEAST, _LOG_SHARE * len(shown) * (_HALF if form.is_strict else 1))
