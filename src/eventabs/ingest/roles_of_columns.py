@@ -53,12 +53,13 @@ _WORDS: Final = (
 )  # also where seldom filled
 # in the names of what may differ in every row
 _OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
+_MAKERS: Final = {"author", "autor", "auteur", "автор", "作者", "creator", "editor"}
 # what most English words for people end in
 _PERSON: Final = re.compile(
     r"(?!after|under|over|order|number|center|server|folder|voucher|quarter|layer|paper|color|power).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"
 )
 _PERSONS: Final = re.compile(
-    r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,15}|[0-9a-f-]{16,}"
+    r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 )
 _DONE: Final = {"text", "action", "item", "app", "media"}
 _ACTIVITY: Final = {*_DONE, "place", "category"}
@@ -86,6 +87,7 @@ _NESTED: Final = 0.95  # of a score, for each step into an object
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
 _SHORT: Final = re.compile(r"\d{0,2}")  # a number within a group
+_STATUS: Final = re.compile(r"[1-5]\d\d")
 _FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
 _WORDED: Final = re.compile(r".+\s.+")
 _EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
@@ -155,6 +157,11 @@ class Profile(NamedTuple):
         return self.column.endswith("[*]")
 
     @property
+    def is_handful(self) -> bool:
+        """Whether many rows have a few values only."""
+        return self.distinct <= _HANDFUL and len(self.values) >= _SAMPLED
+
+    @property
     def is_of_user(self) -> bool:
         """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
         is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
@@ -199,9 +206,6 @@ class Profile(NamedTuple):
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
-                # when rows were written down, not when something was done
-                if self.kind == "stamp" and rows > _SAMPLED * _MORE and self.distinct <= _NEARLY_NONE * rows:
-                    found = min(found, max(_SURE, found * _HALF))
             case "duration":
                 found *= _share(_LASTING, self.values) > _ALIKE
             # nobody comes back: a letter, or a name alone, which is rather that of a thing
@@ -209,33 +213,27 @@ class Profile(NamedTuple):
                 self.distinct >= _HALF * held or (is_name and _share(_PERSONS, self.values) < _HALF)
             ):
                 found = 0.0
-            # the author of a book: a name that may be another's, and who hardly comes back
-            case "user" if _SURE <= found < _PLAIN_NAME and self.distinct > max(
+            # who made the thing, a book, rather than who read it, since they hardly come back
+            case "user" if not _MAKERS.isdisjoint(words_of(self.names[-1])) and self.distinct > max(
                 _HALF * held, _SAMPLED * _MORE
             ):
-                found = _ASKED
-            case "user" if is_each and self.distinct > _SAMPLED * _MORE:  # somebody who comes back is better
-                found *= _ALIKE
+                found = min(found, _ASKED)
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
-            case "user" if (
-                self.distinct <= _HANDFUL and rows >= _SAMPLED and found < _SURE_NAME - _NEAR_BY / 2
-            ):
-                found *= _HALF
+            case "user" if self.is_handful and _share(_ADDRESS, self.values) < _HALF:
+                is_named = found >= _SURE_NAME - _NEAR_BY / 2 and _share(_STATUS, self.values) < _HALF
+                found *= 1.0 if is_named or found > _PLAIN_NAME else _HALF
             case "action" | "item" if self.usual > _ALL_ALIKE:  # any other is better
                 found = min(found, max(_SURE, found * _HALF))
             case "action" if is_code and self.distinct > _FEW:  # numbers of what was done are few
                 found *= 0.1
-            case "action" if self.distinct > max(_FEW, _HALF * rows):
-                found *= _HALF
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
                 is_row = is_each and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
                 found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
                 if role == "item" and self.distinct <= _FEW < rows * _MORE:
                     found *= 0.9  # few values are rather what was done
         if role in ("user", "time") and self.filled < 1 - _NEARLY_NONE:  # the other rows would be rejected
-            least = _SURE if role == "time" else _ASKED
-            found = min(found, max(_SURE_NAME, found * self.filled) if self.filled > _MOSTLY else least)
+            found = min(found, max(_SURE_NAME, found * self.filled) if self.filled > _MOSTLY else _SURE)
         return found
 
 
@@ -276,7 +274,7 @@ def profiles(
 
 def _may_be_ids(each: Profile) -> bool:
     """Whether numbers that read as times are rather ids, beside another time: each comes in many rows, and no name says when."""
-    comes_back = len(each.values) >= _LEAST and each.distinct <= 2 * _MORE * len(each.values)
+    comes_back = len(each.values) >= _LEAST and each.distinct <= _HALF * len(each.values)
     is_number = _share(_LONG_NUMBER, each.values) > _ALIKE
     return comes_back and is_number and not any(map(each.named, ("time", "end", "date")))
 
@@ -342,12 +340,14 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role in roles or role in unsure or each.column in used:
             continue
         if role == "user":
-            others = any(of == role and other.filled and rest >= _SURE for rest, of, other in pairs)
-            if score < 2 * _MORE or (not each.filled and others):
+            if score < 2 * _MORE:
                 continue  # it holds nobody
-            if score < _ASKED and (who := _who(free, used)):
-                each = who  # noqa: PLW2901
-            rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
+            # one of two authors has many rows, and somebody else tells more apart
+            weight = 3 if score >= _ASKED and each.is_handful and score < _PLAIN_NAME else 1
+            if (score < _ASKED or weight > 1) and (who := _who(free, used, weight)):
+                each, score = who, min(score, _ASKED - _NEAR_BY)  # noqa: PLW2901
+            least = score - _NEAR_BY if score < _SURE else max(score - _NEAR_BY, _SURE)
+            rivals = [other for rest, of, other in pairs if of == role and rest > least]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
         is_other = role in ("action", "text") or (role == "item" and each.named(role) < _SURE_NAME)
@@ -400,7 +400,16 @@ def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
         role: each for role in ("time", "duration", "end") for each in free if each.column == roles.get(role)
     }
     lasts, ends = held.get("duration"), held.get("end")
-    if ends and _come_before(ends, held.get("time")):
+    begins = held.get("time")
+    if (
+        ends and begins and ends.kind == "day" != begins.kind
+    ):  # `End date` beside `Start time`: `End time` is the end
+        kinds = (begins.kind, "stamp")
+        other = next((each.column for each in free if each.named("end") >= _SURE and each.kind in kinds), "")
+        del roles["end"]
+        roles.update([("end", other)] if other else ())
+        return
+    if ends and _come_before(ends, begins):
         del roles["end"]
         return
     is_plain = lasts and not stated_unit(" ".join(lasts.names[-2:]))
@@ -460,6 +469,16 @@ def _choose_time(
             values = [each for each in free if each.kind != "clock" and min(each.filled, each.read) > _ALIKE]
         if times:
             best = max(times, key=lambda each: each.score("time") * fineness[each.kind])
+            # that of a session, in all its rows, is none of a row
+            of_rows = [
+                each for each in times if each.score("time") >= _SURE and len(each.names) == 1 <= each.filled
+            ]
+            finer = [each for each in of_rows if each.distinct > 2 * best.distinct and _is_within(each, best)]
+            best = (
+                max(finer, key=lambda each: each.score("time"), default=best)
+                if best.kind == "stamp"
+                else best
+            )
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
         elif values:
             best = min(values, key=lambda each: (is_excluded(each.names[-1], "time"), each.kind == "day"))
@@ -534,7 +553,7 @@ def _is_of(each: Profile, who: Profile) -> bool:
     return 1 < who.distinct < _HALF * rows and _is_within(who, each)
 
 
-def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
+def _who(left: Sequence[Profile], taken: Collection[str], lightest: int = 1) -> Profile | None:
     """Return the column that most looks like somebody who comes back, where no role has a word for it: `teller_id`."""
 
     def weight(each: Profile) -> float:
@@ -543,7 +562,9 @@ def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
         told += any(map(_PERSON.fullmatch, words)) - 0.5 * (each.distinct <= _HANDFUL)
         return told + each.distinct / len(each.values) + each.named("user")
 
-    able = [each for least in (2, 1) for each in _who_come_back(left, taken, least) if weight(each) > 1]
+    able = [
+        each for least in (2, 1) for each in _who_come_back(left, taken, least) if weight(each) > lightest
+    ]
     return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
 
 
