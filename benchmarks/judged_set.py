@@ -28,12 +28,11 @@ from eventabs.measures import (
     JOURNEY_FIGURES,
     SHAPE_FIGURES,
     Compared,
-    Figure,
     Group,
     Score,
     Sums,
     added,
-    figures_of,
+    scores_of,
 )
 from eventabs.quality import Evaluation, evaluate, read_labels
 
@@ -118,7 +117,7 @@ def readers_table() -> Iterator[str]:
             "both": [u for each in by_language.values() for u in each],
         }.items():
             total = added(users)
-            journeys, figures = figures_of(users, JOURNEY_FIGURES), figures_of(users, FIGURES)
+            journeys, figures = scores_of(users, JOURNEY_FIGURES, {}), scores_of(users, FIGURES, {})
             cells = [
                 f"{total['journeys_whole']:.0f} of {total['journeys_wanted']:.0f}",
                 f"{total['journeys_false']:.0f} of {total['journeys_found']:.0f}",
@@ -128,7 +127,7 @@ def readers_table() -> Iterator[str]:
             yield _line(f"{found}, {wanted}, {name}", *cells)
 
 
-def _shown(figure: Figure | Score) -> str:
+def _shown(figure: Score) -> str:
     if figure.value is None:
         return ""
     bounds = "" if figure.low is None else f" ({figure.low:.3f} to {figure.high:.3f})"

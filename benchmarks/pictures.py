@@ -121,7 +121,7 @@ def draw_panel(facts: Sequence[Fact]) -> str:
     """Return as SVG what a terminal shows after the facts."""
     now = facts[0].at
     console = Console(record=True, file=io.StringIO(), width=80, force_terminal=True, legacy_windows=False)
-    observer = RichObserver(console, currency="CNY", clock=lambda: now)
+    observer = RichObserver(console, verbose=False, currency="CNY", clock=lambda: now)
     for now, told in facts:  # noqa: B007  the observer's clock
         if isinstance(told, Started):
             observer.started(replace(told, config_file="eventabs.toml"))  # not the temporary folder's name

@@ -33,12 +33,12 @@ all of them. The first of these that names a setting wins:
 5. the default.
 
 `eventabs resume` and `reparse` change the settings of the run in the same order; the config file that the run began with goes before
-one that is only found. Relative file names count from the current folder. An unknown setting is an error.
+`./eventabs.toml`. Relative file names count from the current folder. An unknown setting is an error.
 """
 CHINESE_HEAD = """\
 # 配置
 
-全部设置。多数人会改的在 [config.example.zh.toml](../../config.example.zh.toml)；`eventabs init --all` 写出全部。一项设置以最先写明它的为准：
+全部设置。多数人会改的在 [config.example.zh.toml](../../config.example.zh.toml)；`eventabs init --all` 写出全部。同一项设置，排在前面的优先：
 
 1. 命令行参数，例如 `--concurrency 8`；
 2. 环境变量，例如 `EVENTABS_RUN__CONCURRENCY=8`；列表和表写成 JSON；
@@ -46,7 +46,7 @@ CHINESE_HEAD = """\
 4. `llm.preset` 指定的预设；
 5. 默认值。
 
-`eventabs resume` 和 `reparse` 用同样的次序覆盖运行原有的设置；运行开始时用的配置文件，先于只是找到的。相对路径以当前文件夹为准。不存在的设置是错误。
+`eventabs resume` 和 `reparse` 用同样的次序覆盖运行原有的设置；运行开始时用的配置文件，优先于当前文件夹里的。相对路径以当前文件夹为准。不存在的设置是错误。
 """
 # what the page says of types and values, as it is said in Chinese
 CHINESE_WORDS = {
@@ -55,10 +55,11 @@ CHINESE_WORDS = {
     "boolean": "true 或 false",
     "integer": "整数",
     "number": "数",
-    "no default": "无默认值",
+    "no default": "无",
     "above": "大于",
-    "from": "不小于",
-    "to": "不大于",
+    "from": "至少",
+    "to": "至多",
+    ", ": "，",
 }
 
 
@@ -182,10 +183,10 @@ def _values(schema: dict[str, Any], page: Page) -> str:
     """Say what a setting is without being set, and what else it takes. A default shows of which kind the values are."""
     (kind,) = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
     default = schema["default"]
-    none = f"{page.say('no default')}, {page.say(kind['type'])}"
+    none = f"{page.say('no default')}{page.say(', ')}{page.say(kind['type'])}"
     first = none if default is None else f"`{_toml(default)}`"
     others = [f"`{_toml(value)}`" for value in kind.get("enum", ()) if value != default]
-    return ", ".join([first, *others, *_bounds(kind, page)])
+    return page.say(", ").join([first, *others, *_bounds(kind, page)])
 
 
 def _bounds(schema: dict[str, Any], page: Page) -> list[str]:

@@ -17,24 +17,20 @@ def main() -> None:
 
         command_line()
     except Exception as error:
-        if not _is_out_of_memory(error):
+        # for a value, for a library that is loaded, for a thread, or in DuckDB
+        signs = (
+            "failed to map segment",
+            "annot allocate memory",
+            "can't start new thread",
+            "Out of Memory Error",
+        )
+        is_told = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+        if not (is_told or any(sign in str(error) for sign in signs)):
             raise
         from eventabs.errors_and_exit_codes import out_of_memory  # noqa: PLC0415
 
         print(f"eventabs: {out_of_memory(error)}", file=sys.stderr)  # noqa: T201  rich may not load any more
         sys.exit(1)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: for a value, for a library that is loaded, for a thread, or in DuckDB."""
-    signs = (
-        "failed to map segment",
-        "annot allocate memory",
-        "can't start new thread",
-        "Out of Memory Error",
-    )
-    is_told = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
-    return is_told or any(sign in str(error) for sign in signs)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -61,7 +62,7 @@ class EndpointFacts:
     """What is known of the endpoint so far. None: not known."""
 
     is_reached: bool = False
-    models: "tuple[providers.ListedModel, ...] | None" = None
+    models: dict[str, int | None] | None = None  # with their contexts, as the endpoint lists them
     context_tokens: int | None = None  # as the server runs the model, else as its preset has it
     context_is_reported: bool = False  # by the server
     abilities: dict[str, str] = field(default_factory=dict)
@@ -109,7 +110,10 @@ async def check(
     add(*_settings_findings(settings, config_file, environment))
     if is_remote and not any(found.name == "address" and found.state == "fault" for found in findings):
         facts = await EndpointCheck(settings, environment, add).run()
-    add(*_run_findings(settings, facts))
+    add(_prompt(settings), _limits(settings))
+    if is_remote:
+        add(*_context(settings, facts), *_of_model(settings), _price(settings))
+    add(_input(settings))
     spent = facts.spent
     return CheckReport(
         config_file=config_file,
@@ -170,17 +174,6 @@ def _settings_findings(
 
 
 _MIN_INPUT_TOKENS = 2_000  # less is not worth advising
-
-
-def _run_findings(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
-    """Yield what a run would do with these settings."""
-    yield _prompt(settings)
-    yield _limits(settings)
-    if kind_of(settings.provider).is_remote:
-        yield from _context(settings, facts)
-        yield from _of_model(settings)
-        yield _price(settings)
-    yield _input(settings)
 
 
 def _prompt(settings: Settings) -> Finding:
@@ -386,23 +379,22 @@ class EndpointCheck:
         """Check everything that can be checked."""
         facts = self._facts
         try:
-            route = await providers.find_route(self._endpoint)
+            ip, proxy, tls = await providers.find_route(self._endpoint)
         except providers.UnreachableError as error:
             self._report("connection", "fault", str(error), runs.no_connection_step(error, self._settings))
             return facts
         facts.is_reached = True
-        message = _("{ip} answers").format(ip=route.ip)
-        if route.proxy:
-            message = _("the proxy {proxy} answers").format(proxy=route.proxy)
-        self._report("connection", "ok", f"{message}, {route.tls}" if route.tls else message)
+        message = _("the proxy {proxy} answers") if proxy else _("{ip} answers")
+        message = message.format(ip=ip, proxy=proxy)
+        self._report("connection", "ok", f"{message}, {tls}" if tls else message)
         await self._check_models()
         # a server that runs one model answers with it to any name
-        models = facts.models or ()
-        listed = models[0] if len(models) == 1 else _find_model(self._llm.model, models)
-        if listed and listed.context_tokens:
-            facts.context_tokens, facts.context_is_reported = listed.context_tokens, True
-        else:
-            facts.context_tokens = load_preset(self._llm.preset).known_model(self._llm.model).context_tokens
+        models = facts.models or {}
+        reported = models.get(
+            next(iter(models)) if len(models) == 1 else _find_model(self._llm.model, models)
+        )
+        known = load_preset(self._llm.preset).known_model(self._llm.model).context_tokens
+        facts.context_tokens, facts.context_is_reported = reported or known, reported is not None
         if not self._may_request:
             return facts
         reply = await self._check_request()
@@ -537,20 +529,20 @@ class EndpointCheck:
             self._judge("streaming", "no", _("answers come whole; llm.stream is false"))
 
     async def _probe_output_limit(self) -> None:
-        limit = await self._prober.probe_output_limit()
-        if limit.support == "ignored":
+        parameter, support, tokens = await self._prober.probe_output_limit()
+        if support == "ignored":
             message = _("answers have no limit: {tokens} tokens came where {most} were allowed")
-            message = message.format(tokens=limit.tokens, most=limit.allowed)
+            message = message.format(tokens=tokens, most=providers.COUNTING_TOKENS)
             step = _("let fewer users go into a call (budget.max_users): costs can pass run.max_cost")
-            self._judge("output_limit", limit.support, message, step, state="warning")
-        elif limit.support != "yes":
+            self._judge("output_limit", support, message, step, state="warning")
+        elif support != "yes":
             message = _("not known: no answer came as far as its limit")
-            self._judge("output_limit", limit.support, message, state="note")
-        elif limit.name == "max_tokens" or "max_tokens" in self._llm.omit:
-            self._judge("output_limit", limit.name, _("{name} limits answers").format(name=limit.name))
+            self._judge("output_limit", support, message, state="note")
+        elif parameter == "max_tokens" or "max_tokens" in self._llm.omit:
+            self._judge("output_limit", parameter, _("{name} limits answers").format(name=parameter))
         else:
             message, step = _("only max_completion_tokens limits answers"), _('set llm.omit = ["max_tokens"]')
-            self._judge("output_limit", limit.name, message, step, state="warning")
+            self._judge("output_limit", parameter, message, step, state="warning")
 
     async def _probe_schema(self) -> None:
         support, is_needed = await self._prober.probe_schema(), self._settings.prompt.answer == "schema"
@@ -562,7 +554,7 @@ class EndpointCheck:
 
     async def _probe_grammar(self) -> None:
         """Try the field that is set; else, at an unknown server, all that may take a grammar."""
-        field = self._endpoint.sampling.grammar_field
+        field = self._endpoint.grammar_field
         fields: Sequence[GrammarField] = [field] if field else []
         if not (field or self._llm.preset or urlsplit(self._llm.base_url).netloc in hosts_with_keys()):
             fields = ("grammar", "structured_outputs", "ebnf")
@@ -656,7 +648,7 @@ class EndpointCheck:
                 )
                 return step.format(variable=llm.api_key_env, addresses=", ".join(others))
         elif error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-            if models and llm.model not in {listed.name for listed in models}:
+            if models and llm.model not in models:
                 return _name_step(llm.model, models)
             if not urlsplit(llm.base_url).path.strip("/"):
                 address = public_url(llm.base_url).rstrip("/")
@@ -664,20 +656,20 @@ class EndpointCheck:
         return ""
 
 
-def _find_model(model: str, models: Sequence["providers.ListedModel"]) -> "providers.ListedModel | None":
-    """Find a model in the list; Ollama's `name` is its `name:latest`."""
-    return next((listed for listed in models if model and listed.name in {model, f"{model}:latest"}), None)
+def _find_model(model: str, models: Collection[str]) -> str:
+    """Return the name of a model in the list, "" where it lacks it; Ollama's `name` is its `name:latest`."""
+    return next((name for name in models if model and name in {model, f"{model}:latest"}), "")
 
 
-def _name_step(model: str, models: Sequence["providers.ListedModel"]) -> str:
+def _name_step(model: str, models: Collection[str]) -> str:
     """Return the next step where the list lacks the model."""
-    by_lower = {listed.name.lower(): listed.name for listed in models}
+    by_lower = {name.lower(): name for name in models}
     if similar := get_close_matches(model.lower(), by_lower, n=_SIMILAR_MODELS, cutoff=_SIMILARITY):
         names = ", ".join(by_lower[name] for name in similar)
         return _("set llm.model to one that it lists, such as {names}").format(names=names)
     return _("set llm.model to one that it lists: {names}").format(names=_some_names(models))
 
 
-def _some_names(models: Sequence["providers.ListedModel"]) -> str:
-    names = ", ".join(listed.name for listed in models[:_SHOWN_MODELS])
+def _some_names(models: Collection[str]) -> str:
+    names = ", ".join(islice(models, _SHOWN_MODELS))
     return f"{names}, …" if len(models) > _SHOWN_MODELS else names

@@ -151,16 +151,8 @@ def out_of_memory(error: Exception) -> StoppedError:
 def toml_fault(error: ValueError) -> str:
     """Return what tomllib's error means, with line and column, in the language in force."""
     text, place = str(error), _POSITION.search(str(error))
-    fault = next((words for beginnings, words in _toml_words() if text.startswith(beginnings)), text)
-    if place is None:
-        return _("at the end of the file: {fault}").format(fault=fault)
-    return _("line {line}, column {column}: {fault}").format(line=place[1], column=place[2], fault=fault)
-
-
-def _toml_words() -> Sequence[tuple[str | tuple[str, ...], str]]:
-    """Return how messages of tomllib begin, and what they mean."""
     no_quote = ("Unterminated", "Illegal character", "Found invalid character", 'Expected "')
-    return (
+    meanings: Sequence[tuple[str | tuple[str, ...], str]] = (  # how messages begin, and what they mean
         ("Invalid value", _("this is no value; a text stands in quotes")),
         ("Expected '='", _("= is missing behind the key")),
         ("Expected ']", _("] is missing behind the name of the table")),
@@ -176,3 +168,7 @@ def _toml_words() -> Sequence[tuple[str | tuple[str, ...], str]]:
             _("a key is of letters, digits, - and _; any other stands in quotes"),
         ),
     )
+    fault = next((words for beginnings, words in meanings if text.startswith(beginnings)), text)
+    if place is None:
+        return _("at the end of the file: {fault}").format(fault=fault)
+    return _("line {line}, column {column}: {fault}").format(line=place[1], column=place[2], fault=fault)

@@ -19,7 +19,7 @@ from eventabs.providers import Price, kind_of
 from eventabs.replies import without_reasoning
 from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
 from eventabs.shared_records import Counts, Message, Part, Shard, UserLog, ratio
-from eventabs.store import Job, Ledger, Retry, RowsOfUser, RunDirectory, ShardState, Status, UserRow
+from eventabs.store import Job, Ledger, Made, Retry, RowsOfUser, RunDirectory, ShardState, Status, UserRow
 
 _RECENT_CALLS = 50  # the last failure is among them
 
@@ -111,9 +111,7 @@ def state_of(
         progress=_progress(ledger, facts, endpoint.price, seen_at),
         failures=store.failure_reasons(ledger),
         asked_again=store.asked_again(ledger),
-        last_failure=None
-        if status == "completed"
-        else _last_failure(ledger, began_at, running=status == "running"),
+        last_failure=_last_failure(ledger, status, began_at),
         language=facts["settings"]["lang"],
         bad_answer=store.bad_answer(ledger) if status == "stopped" else "",
         cooling_seconds=max(0.0, cooling),
@@ -144,17 +142,17 @@ def _progress(ledger: Ledger, facts: Mapping[str, Any], price: Price, now: float
     )
 
 
-def _last_failure(
-    ledger: Ledger, began_at: float, *, running: bool
-) -> CallFailed | BatchDone | Retrying | None:
-    if running and (retry := store.retry_under_way(ledger, began_at)):
+def _last_failure(ledger: Ledger, status: Status, began: float) -> CallFailed | BatchDone | Retrying | None:
+    if status == "completed":
+        return None
+    if status == "running" and (retry := store.retry_under_way(ledger, began)):
         return Retrying(retry.call_id, retry.error, retry.wait_seconds)
     latest = ledger.rows(
         "SELECT id, users, status, seconds, error FROM calls ORDER BY id DESC LIMIT ?", _RECENT_CALLS
     )
-    for call_id, users, status, seconds, error in latest:
+    for call_id, users, ended, seconds, error in latest:
         parts = len(store.unpack_parts(users))
-        if status == "failed":
+        if ended == "failed":
             return CallFailed(call_id, parts, error or "")
         reasons = (
             "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason"
@@ -228,7 +226,11 @@ class StoredCall:
         told = "".join(message["content"] for message in self.messages if message["role"] == "system")
         share = count(told) / self.input_tokens if self.input_tokens and prompt else 0.0
         instructions = min(prompt, prompt * share)
-        thought = min(completion, self.reasoning_tokens or completion * self._thought_share)
+        thought: float = self.reasoning_tokens
+        if not thought and (written := len(self.reply) + len(self.reasoning)):
+            # by characters, where the endpoint does not count it
+            thought = completion * (written - len(without_reasoning(self.reply).text)) / written
+        thought = min(completion, thought)
         usable = self.usable / len(self.asked) if self.asked else 0.0
         return TokenUse(
             instructions * usable,
@@ -237,12 +239,6 @@ class StoredCall:
             (completion - thought) * usable,
             (prompt + completion) * (1 - usable),
         )
-
-    @property
-    def _thought_share(self) -> float:
-        """The share of reasoning in the completion, by characters, where the endpoint does not count it."""
-        total = len(self.reply) + len(self.reasoning)
-        return (total - len(without_reasoning(self.reply).text)) / total if total else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,47 +460,22 @@ _ERRORS = (
 _LOGGED = "SELECT coalesce(sum(length(log)), 0) FROM users"
 
 
-class Example(NamedTuple):
-    """A user that got nothing usable from a call. `left_out` counts the characters cut from the middle of the reply."""
+def _examples(ledger: Ledger, reason: str) -> Iterator[tuple[str, int, str, str, int]]:
+    """Yield replies of different calls of which nothing could be used, first those after which the user failed.
 
-    user_id: str
-    call_id: int
-    finish_reason: str
-    reply: str
-    left_out: int
-
-
-class FailureFacts(NamedTuple):
-    """A cause: how many bad answers it made, for how many users, and how many failed by it in the end."""
-
-    reason: str
-    bad_answers: int
-    users: int
-    failed: int
-    examples: tuple[Example, ...]
-
-
-def _examples(ledger: Ledger, reason: str) -> Iterator[Example]:
-    """Yield replies of different calls, first those after which the user failed."""
+    Each as user, call, finish reason, reply, and how many characters are cut from the middle of that.
+    """
     rows = ledger.rows(
         "SELECT user_id, call_id, finish_reason, reply FROM bad_replies WHERE reason = ?"
         " GROUP BY call_id ORDER BY max(failed) DESC, call_id LIMIT ?",
         reason,
         _EXAMPLES,
     )
-    for *facts, blob in rows:
+    for user_id, call_id, finish_reason, blob in rows:
         text = store.unpack_text(blob)
         left_out = max(0, len(text) - _HEAD - _TAIL)
         shown = f"{text[:_HEAD]}\n […]\n{text[-_TAIL:]}" if left_out else text
-        yield Example._make([*facts, shown, left_out])
-
-
-class UserFacts(NamedTuple):
-    """One user: the state, and what was made of the log."""
-
-    row: UserRow
-    events: list[dict[str, Any]]
-    journeys: list[dict[str, Any]]
+        yield user_id, call_id, finish_reason, shown, left_out
 
 
 class LogFacts(NamedTuple):
@@ -525,9 +496,10 @@ class ReportFacts:
     tokenizer: str
     calls: Iterator[StoredCall]
     retries: tuple[Retry, ...]
-    failures: tuple[FailureFacts, ...]  # those that made users fail first
+    # causes, those that made users fail first: bad answers, the users that had one, those that failed in the end, examples
+    failures: tuple[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]], ...]
     call_errors: tuple[tuple[str, int], ...]  # what ended calls without an answer, the most frequent first
-    users: Iterator[UserFacts]
+    users: Iterator[tuple[UserRow, Made]]
     log: Callable[[str], LogFacts]  # of a user, by its id
     files: tuple[str, ...]  # names of the input's files, by the number that behaviors have
     logged_bytes: int  # of all logs as they are stored
@@ -555,12 +527,11 @@ def open_report_facts(named: Path) -> Iterator[ReportFacts]:
             calls=stored_calls(ledger),
             retries=tuple(store.stored_retries(ledger)),
             failures=tuple(
-                FailureFacts._make([*row, tuple(_examples(ledger, row[0]))]) for row in ledger.rows(_CAUSES)
+                (reason, *numbers, list(_examples(ledger, reason)))
+                for reason, *numbers in ledger.rows(_CAUSES)
             ),
             call_errors=tuple(ledger.rows(_ERRORS)),
-            users=(
-                UserFacts(row, *store.made_of(ledger, row.user_id)) for row in store.all_user_rows(ledger)
-            ),
+            users=((row, store.made_of(ledger, row.user_id)) for row in store.all_user_rows(ledger)),
             log=partial(_log, ledger, compactor_of(meta)),
             files=tuple(Path(name).name for name in meta["files"]),
             logged_bytes=logged_bytes,

@@ -16,10 +16,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from eventabs.shared_records import UserLog
 
-RESAMPLES: Final = 1_000
 FEW_CLUSTERS: Final = 10  # below it there are no intervals
 _TAIL: Final = 0.025  # on each side: 95 % in between
-GROUPS: Final = 500  # of clusters; of as many clusters each is one
+GROUPS: Final = 500  # of users, that are drawn; of as many users each is one
 
 Drawn = TypeVar("Drawn")
 
@@ -33,7 +32,7 @@ class Figure(NamedTuple):
 
 
 def resampled(
-    clusters: Sequence[Sequence[float]], random_numbers: random.Random, times: int = RESAMPLES
+    clusters: Sequence[Sequence[float]], random_numbers: random.Random, times: int = 1_000
 ) -> Iterator[list[float]]:
     """Yield sums over as many clusters as there are, drawn with replacement; each is a row of equal length.
 
@@ -50,14 +49,6 @@ def interval(sums: Sequence[Drawn], figure: Callable[[Drawn], float | None]) -> 
         return None
     first = int(_TAIL * len(figures))
     return figures[first], figures[-1 - first]
-
-
-def grouped(clusters: Sequence[Sequence[float]], most: int = GROUPS) -> list[list[float]]:
-    """Return the sums of at most N groups (`most`) of clusters, dealt out in turn: drawing them costs no more for a million."""
-    return [
-        [sum(column) for column in zip(*clusters[group::most], strict=True)]
-        for group in range(min(most, len(clusters)))
-    ]
 
 
 _ONE_TAIL: Final = 0.05  # a one-sided bound of 95 %
@@ -132,17 +123,6 @@ def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
     if by_chance == 1:
         return None
     return (sum(one == other for one, other in pairs) / total - by_chance) / (1 - by_chance)
-
-
-def users_band(users: int) -> str:
-    """Name a number of users in a batch by powers of two: `1`, `2-3`, `4-7`, `8-15`; "" for none."""
-    least = 1 << (users.bit_length() - 1) if users > 0 else 0
-    return f"{least}-{2 * least - 1}" if least > 1 else str(least or "")
-
-
-def place_third(place: int, users: int) -> str:
-    """Name the third of a batch in which a place from 1 on lies, `1` to `3`; "" where that says nothing."""
-    return str(1 + (place - 1) * 3 // users) if place and users >= 3 else ""  # noqa: PLR2004
 
 
 WHOLE: Final = 0.8  # the least Dice coefficient of a group that is found
@@ -434,20 +414,6 @@ def added(users: Iterable[Sums]) -> Sums:
     return {name: fsum(sums[name] for sums in every) for name in every[0]} if every else {}
 
 
-def figures_of(users: Sequence[Sums], figures: Figures) -> dict[str, Figure]:
-    """Return figures with their intervals, which draw users; below ten users they have none."""
-    if not users:
-        return dict.fromkeys(figures, Figure(None, None, None))
-    total, drawn = added(users), list[Sums]()
-    if len(users) >= FEW_CLUSTERS:
-        rows = grouped([list(sums.values()) for sums in users])
-        drawn = [dict(zip(total, each, strict=True)) for each in resampled(rows, random.Random(0))]  # noqa: S311  no secret
-    return {
-        name: Figure(figure(total), *(interval(drawn, figure) or (None, None)))
-        for name, figure in figures.items()
-    }
-
-
 # What a program that knows nothing scores.
 
 
@@ -464,13 +430,7 @@ def baselines(rows: Sequence[Row], judged: Sequence[int]) -> dict[str | int, lis
         return [Group(frozenset(places), "") for places in together.values()]
 
     ends = [*accumulate((rows[place].end for place in judged), max)]
-    gaps = dict(
-        zip(
-            judged[1:],
-            (rows[place].start - end for place, end in zip(judged[1:], ends, strict=False)),
-            strict=True,
-        )
-    )
+    gaps = {place: rows[place].start - end for place, end in zip(judged[1:], ends, strict=False)}
     found: dict[str | int, list[Group]] = {
         "rows": by(lambda place: place),
         "action": by(lambda place: (rows[place].day, rows[place].action)),
@@ -498,10 +458,18 @@ class Score(NamedTuple):
 
 
 def scores_of(users: Sequence[Sums], figures: Figures, reached: Mapping[str | int, Sums]) -> dict[str, Score]:
-    """Return figures beside what baselines reach, as sums of all users by name, or by the minutes of a pause."""
+    """Return figures with their intervals, which draw users (below ten users they have none), beside what baselines reach.
+
+    `reached`: sums of all users by the baseline's name, or by the minutes of a pause.
+    """
     scores = {}
-    for name, found in figures_of(users, figures).items():
-        values = {kind: figures[name](sums) for kind, sums in reached.items()}
+    total, drawn = added(users), list[Sums]()
+    if len(users) >= FEW_CLUSTERS:
+        rows = [list(sums.values()) for sums in users]
+        drawn = [dict(zip(total, each, strict=True)) for each in resampled(rows, random.Random(0))]  # noqa: S311  no secret
+    for name, figure in figures.items():
+        found, (low, high) = figure(total), interval(drawn, figure) or (None, None)
+        values = {kind: figure(sums) for kind, sums in reached.items()}
         named = {kind: value for kind, value in values.items() if isinstance(kind, str)}
         paused = {
             kind: value for kind, value in values.items() if isinstance(kind, int) and value is not None
@@ -511,9 +479,9 @@ def scores_of(users: Sequence[Sums], figures: Figures, reached: Mapping[str | in
             named["pause"] = None if pause is None else paused[pause]
         best = max((value for value in named.values() if value is not None), default=1.0)
         skill = None
-        if found.value is not None and best <= _TRIVIAL:
-            skill = (found.value - best) / (1 - best)
-        scores[name] = Score(*found, named, pause, skill)
+        if found is not None and best <= _TRIVIAL:
+            skill = (found - best) / (1 - best)
+        scores[name] = Score(found, low, high, named, pause, skill)
     return scores
 
 
@@ -617,7 +585,6 @@ SHAPE_FIGURES: Final[Figures] = {
     "minutes_covered": _share("grouped_seconds", "seconds"),
 }
 
-
 _HALF: Final = 0.5
 
 
@@ -697,35 +664,21 @@ def matched_spans(found: Sequence[Segment], wanted: Sequence[Segment]) -> dict[i
         ]
         for ours, segment in enumerate(found)
     }
-    return _augmented(fitting)
-
-
-def _augmented(fitting: Mapping[int, Sequence[int]]) -> dict[int, int]:
     partners: dict[int, int] = {}  # of wanted ones
     matched: dict[int, int] = {}
     for first in fitting:
-        end = _free_end(first, fitting, partners)
-        while end:
-            ours, theirs, came_from = end
-            before = matched.get(ours)
-            matched[ours], partners[theirs] = theirs, ours
-            end = None if before is None else (came_from[before], before, came_from)
+        waiting, came_from = [first], dict[int, int]()  # from which found one each wanted one was reached
+        free = None  # the end of a path: a wanted one without a partner
+        for ours in waiting:
+            new = [theirs for theirs in fitting[ours] if theirs not in came_from]
+            came_from |= dict.fromkeys(new, ours)
+            if (free := next((theirs for theirs in new if theirs not in partners), None)) is not None:
+                break
+            waiting += [partners[theirs] for theirs in new]
+        while free is not None:  # each on the path leaves its partner for the one before
+            ours = came_from[free]
+            matched[ours], partners[free], free = free, ours, matched.get(ours)
     return matched
-
-
-def _free_end(
-    first: int, fitting: Mapping[int, Sequence[int]], partners: Mapping[int, int]
-) -> tuple[int, int, dict[int, int]] | None:
-    """Return the last step of a path to a wanted one without a partner, and from which found one each was reached."""
-    waiting, came_from = [first], dict[int, int]()
-    for ours in waiting:
-        for theirs in fitting[ours]:
-            if theirs not in came_from:
-                came_from[theirs] = ours
-                if theirs not in partners:
-                    return ours, theirs, came_from
-                waiting.append(partners[theirs])
-    return None
 
 
 def _union_share(one: Segment, other: Segment) -> float:

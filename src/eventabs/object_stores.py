@@ -144,7 +144,16 @@ def _refusal(address: str, text: str, purpose: Purpose) -> UsageError:
     message = _by_words(said, purpose) or _by_status(status, said, purpose, in_store=bool(variables))
     kind = _ERRORS[purpose]
     if not message:
-        kind, message = BrokenError if purpose == "read" else kind, _passing(status, text)
+        kind = BrokenError if purpose == "read" else kind
+        message = _("{path}: the transfer breaks off; check the network, and start again")
+        if status:
+            message = _("{path}: the server answers HTTP {status}; try again later")
+        elif "InvalidCertificate" in text:
+            message = _(
+                "{path}: the certificate of {host} is not trusted; let SSL_CERT_FILE name your authority's PEM file"
+            )
+        elif "error sending request" in text:
+            message = _("{path}: {host} cannot be reached; check the network, a proxy and the endpoint")
     host = urlsplit(asked[1]).netloc if asked else address
     return kind(
         message.format(
@@ -211,18 +220,6 @@ def _by_status(status: int, said: str, purpose: Purpose, *, in_store: bool) -> s
 
 def _taken() -> str:
     return _("{path} exists; name another with --output, or replace it with --replace")
-
-
-def _passing(status: int, text: str) -> str:
-    if status:
-        return _("{path}: the server answers HTTP {status}; try again later")
-    if "InvalidCertificate" in text:
-        return _(
-            "{path}: the certificate of {host} is not trusted; let SSL_CERT_FILE name your authority's PEM file"
-        )
-    if "error sending request" in text:
-        return _("{path}: {host} cannot be reached; check the network, a proxy and the endpoint")
-    return _("{path}: the transfer breaks off; check the network, and start again")
 
 
 _KINDS: Final = {

@@ -148,26 +148,9 @@ class ActivityName(NamedTuple):
     only_user: int | None = None
 
 
-class DayKind(NamedTuple):
-    """A day on which a user did something: whether the user's active day before is of another year.
-
-    `ordinal` as in `date.toordinal`.
-    """
-
-    ordinal: int
-    starts_year: bool
-
-
-class SentenceUse(NamedTuple):
-    """What some behaviors say in their long form, and how many they are: in all, and as a user's last.
-
-    `lasts`: a duration stands at the end, unless the action has none; it is counted by itself.
-    """
-
-    behavior: Behavior
-    uses: int
-    last_uses: int
-    lasts: bool
+# What some behaviors say in their long form; how many they are, in all, and as a user's last; and whether a duration stands at the
+# end, unless the action has none: it is counted by itself.
+SentenceUse = tuple[Behavior, int, int, bool]
 
 
 class PieceCosts(NamedTuple):

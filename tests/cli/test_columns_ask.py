@@ -171,6 +171,17 @@ def test_a_file_that_is_refused_by_values_is_asked_about_too(
     assert ran("columns", "export.csv", cwd=tmp_path).stdout.count('user = "c1"') == 1
 
 
+def test_of_a_file_with_broken_rows_the_others_are_shown(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    broken = "".join(
+        f"{line},one,more\n" if number % 7 == 5 else f"{line}\n"
+        for number, line in enumerate(ROWS.splitlines(), 2)
+    )
+    (tmp_path / "export.csv").write_text(broken, encoding="utf-8")
+    eventabs(*saying(openai_server, RIGHT), cwd=tmp_path)
+    (request,) = openai_server.requests
+    assert len(request.user_message.partition("\n\nRows:\n")[2].splitlines()) == 20
+
+
 def test_names_of_coded_actions_are_taken_and_written(tmp_path: Path, openai_server: OpenAIServer) -> None:
     rows = "user_id,timestamp,action,item\n" + "".join(
         f"u{n % 3},2026-03-{1 + n % 27:02d} 10:{n % 60:02d},{n % 2},thing {n % 7}\n" for n in range(60)

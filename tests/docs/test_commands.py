@@ -29,7 +29,9 @@ from simulated_model import Options, Speed
 from simulator import Simulator
 
 GETTING_STARTED = Path("docs/getting-started.md")
+GETTING_STARTED_ZH = Path("docs/zh/getting-started.md")
 COOKBOOK = Path("docs/cookbook.md")
+COOKBOOK_ZH = Path("docs/zh/cookbook.md")
 EXPORTS = Path("docs/exports.md")
 LEFT_OUT = "..."
 AT_ONCE = Speed(first_token=0.0, prefill=0.0, decode=0.0)
@@ -43,22 +45,24 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Play in a folder with the examples, with a key for every preset and nothing else of whoever runs the tests."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     keys = {load_preset(name).api_key_env: "sk-test" for name in preset_names()}
-    variables = environment(tmp_path, **keys)
+    variables = environment(tmp_path, EVENTABS_LANG="en", **keys)
     for name in os.environ.keys() - variables.keys():
         monkeypatch.delenv(name)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
+    yield tmp_path
     language.activate("en")
-    return tmp_path
 
 
 def play(page: Path, folder: Path, *, has_model: bool) -> None:
-    """Do what a page says; compare what it shows where no model had a say."""
+    """Do what a page says, in its language; compare what it shows where no model had a say."""
+    language.activate("zh" if page.parent.name == "zh" else "en")
+    os.environ["EVENTABS_LANG"] = language.active()
     printed = ""
     for block in blocks_of(page):
         match block.language:
@@ -103,13 +107,23 @@ def _compare(block: Block, printed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "guide", [GETTING_STARTED, pytest.param(Path("examples/README.md"), marks=pytest.mark.slow)], ids=str
+    "guide",
+    [
+        GETTING_STARTED,
+        GETTING_STARTED_ZH,
+        pytest.param(Path("examples/README.md"), marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_a_guide_without_a_model_says_what_is_shown(guide: Path, folder: Path) -> None:
     play(guide, folder, has_model=False)
 
 
-@pytest.mark.parametrize("guide", [GETTING_STARTED, pytest.param(COOKBOOK, marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize(
+    "guide",
+    [GETTING_STARTED, *(pytest.param(page, marks=pytest.mark.slow) for page in (COOKBOOK, COOKBOOK_ZH))],
+    ids=str,
+)
 def test_a_guide_with_a_model_comes_to_its_end(
     guide: Path, folder: Path, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,9 +134,9 @@ def test_a_guide_with_a_model_comes_to_its_end(
 @pytest.fixture(params=["en", "zh"])
 def recipe_for_a_goal(
     request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[str, Path]]:
-    """Play the recipe for a run that began before there was a config file; yield the page's language and the report."""
-    page = Path("docs/zh/cookbook.md") if request.param == "zh" else COOKBOOK
+) -> tuple[str, Path]:
+    """Play the recipe for a run that began before there was a config file; return the page's language and the report."""
+    page = COOKBOOK_ZH if request.param == "zh" else COOKBOOK
     monkeypatch.setenv("EVENTABS_LANG", request.param)
     (sample,) = (block for block in blocks_of(page, "sample") if block.title == "app.csv")
     (folder / sample.title).write_text(sample.text, "utf-8")
@@ -132,8 +146,7 @@ def recipe_for_a_goal(
     (commands,) = (block.text for block in blocks_of(page, "sh") if "reparse reached" in block.text)
     for line in command_lines(commands):
         _run(line)
-    yield request.param, folder / "reached" / "report.html"
-    language.activate("en")
+    return request.param, folder / "reached" / "report.html"
 
 
 def test_the_recipe_for_a_goal_ends_in_a_report_of_that_goal(recipe_for_a_goal: tuple[str, Path]) -> None:
@@ -155,7 +168,7 @@ async def test_the_report_says_of_the_goal_what_the_recipe_says(recipe_for_a_goa
         "zh": ("有“demo”的用户（不限于旅程）", "2 100 %"),
     }[spoken]
     assert " ".join(shown.split()) == f"{label} {figure}"
-    assert label in text_of(Path("docs/zh/cookbook.md") if spoken == "zh" else COOKBOOK)
+    assert label in text_of(COOKBOOK_ZH if spoken == "zh" else COOKBOOK)
 
 
 def test_what_is_made_of_the_events_holds_them(folder: Path) -> None:

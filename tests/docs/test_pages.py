@@ -49,9 +49,8 @@ readmes = pytest.mark.parametrize("page", READMES, ids=str)
 
 
 class Demo(NamedTuple):
-    """What `make demo` leaves and says."""
+    """What `make demo` leaves."""
 
-    said: str
     events: list[str]
     ledger: Ledger
 
@@ -69,16 +68,21 @@ def _make_targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", text_of(Path("Makefile")), re.MULTILINE))
 
 
+def _run_demo(folder: Path, spoken: str = "en") -> str:
+    """Run the command of `make demo`; return what it says."""
+    (line,) = [line for line in text_of(Path("Makefile")).splitlines() if "$(BIN)/eventabs run" in line]
+    (folder / "examples").symlink_to(ROOT / "examples")
+    return ran(*shlex.split(line)[1:], cwd=folder, EVENTABS_LANG=spoken).stderr
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Run the command of `make demo`."""
-    (line,) = [line for line in text_of(Path("Makefile")).splitlines() if "$(BIN)/eventabs run" in line]
     folder = tmp_path_factory.mktemp("demo")
-    (folder / "examples").symlink_to(ROOT / "examples")
-    done = ran(*shlex.split(line)[1:], cwd=folder)
+    _run_demo(folder)
     ledger = Ledger.open(folder / "demo.eventabs" / "ledger.sqlite")
     events = (folder / "demo.eventabs" / "events.jsonl").read_text("utf-8").splitlines()
-    yield Demo(done.stderr, events, ledger)
+    yield Demo(events, ledger)
     ledger.close()
 
 
@@ -192,7 +196,16 @@ pairs = pytest.mark.parametrize(("english", "chinese"), PAIRS, ids=str)
 
 @pairs
 def test_both_languages_have_the_same_blocks_in_the_same_order(english: Path, chinese: Path) -> None:
-    assert blocks_of(english) == blocks_of(chinese)
+    # what a page shows of the tool's own words is compared with what is printed in its language
+    is_played = english.stem in {"README", "getting-started", "cookbook"}
+    both = [
+        [
+            block._replace(text="") if is_played and block.language == "text" else block
+            for block in blocks_of(page)
+        ]
+        for page in (english, chinese)
+    ]
+    assert both[0] == both[1]
 
 
 @pairs
@@ -227,9 +240,10 @@ def test_both_readmes_fit_on_150_lines() -> None:
 # what is shown is what happens
 
 
-@readmes
-def test_the_demo_says_what_the_readme_says(page: Path, demo: Demo) -> None:
-    said = [line.split(" ", 2)[2] if re.match(r"\d{4}-", line) else line for line in demo.said.splitlines()]
+@pytest.mark.parametrize(("page", "spoken"), [(READMES[0], "en"), (READMES[1], "zh")])
+def test_the_demo_says_what_the_readme_says(page: Path, spoken: str, tmp_path: Path) -> None:
+    lines = _run_demo(tmp_path, spoken).splitlines()
+    said = [line.split(" ", 2)[2] if re.match(r"\d{4}-", line) else line for line in lines]
     shown = blocks_of(page, "text")[0].text.splitlines()
     assert [line for line in shown if line not in said] == []
 

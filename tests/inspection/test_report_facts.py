@@ -35,14 +35,14 @@ def test_every_user_is_told_in_order_of_the_ids_with_log_and_events(tmp_path: Pa
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
         users = list(facts.users)
-        logs = [facts.log(user.row.user_id) for user in users]
-    assert [(user.row.user_id, user.row.state, user.row.reason) for user in users] == [
+        logs = [facts.log(row.user_id) for row, _made in users]
+    assert [(row.user_id, row.state, row.reason) for row, _made in users] == [
         ("ann", "done", None),
         ("bob", "failed", "cut"),
         ("cy", "pending", None),
     ]
-    assert [len(user.events) for user in users] == [2, 0, 0]
-    assert [(journey["kind"], journey["converted"]) for journey in users[0].journeys] == [("用餐", True)]
+    assert [len(made.events) for _row, made in users] == [2, 0, 0]
+    assert [(journey["kind"], journey["converted"]) for journey in users[0][1].journeys] == [("用餐", True)]
     assert [each.rows.minor for each in logs] == [[2], [], []]
     assert {len(each.log.behaviors) for each in logs} == {3}
 
@@ -86,21 +86,21 @@ def test_paths_lead_to_the_first_marked_category(tmp_path: Path) -> None:
 def test_a_cause_has_its_counts_and_the_raw_reply(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
-        (cut,) = facts.failures
-    assert (cut.reason, cut.bad_answers, cut.users, cut.failed) == ("cut", 1, 1, 1)
-    (example,) = cut.examples
-    assert (example.user_id, example.finish_reason, example.left_out) == ("bob", "length", 0)
-    assert example.reply == "<think>hm</think>## U1\n10:0"
+        ((*cause, examples),) = facts.failures
+    assert cause == ["cut", 1, 1, 1]  # bad answers, users, failed
+    ((user_id, _call, finish_reason, reply, left_out),) = examples
+    assert (user_id, finish_reason, left_out) == ("bob", "length", 0)
+    assert reply == "<think>hm</think>## U1\n10:0"
 
 
 def test_the_middle_of_a_long_reply_is_left_out_and_counted(tmp_path: Path) -> None:
     make_run(tmp_path, reply="a" * 3_000 + "b" * 50_000 + "c" * 600)
     with open_report_facts(tmp_path) as facts:
-        (example,) = facts.failures[0].examples
-    assert example.left_out == 50_000
-    assert "b" not in example.reply
-    assert example.reply.startswith("a" * 3_000)
-    assert example.reply.endswith("c" * 600)
+        ((*_told, reply, left_out),) = facts.failures[0][-1]
+    assert left_out == 50_000
+    assert "b" not in reply
+    assert reply.startswith("a" * 3_000)
+    assert reply.endswith("c" * 600)
 
 
 def test_a_call_tells_when_it_was_sent_and_ended_and_whom_it_served(tmp_path: Path) -> None:

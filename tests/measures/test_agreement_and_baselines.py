@@ -18,7 +18,6 @@ from eventabs.measures import (
     Sums,
     added,
     baselines,
-    figures_of,
     groups_of,
     scores_of,
     shape_of,
@@ -253,13 +252,12 @@ def test_a_row_in_two_events_is_the_smaller_ones() -> None:
 
 def test_ten_users_have_intervals_that_hold_the_figure_and_nine_have_none() -> None:
     mixed = [Compared(TRUTH[: 5 + place % 6], TRUTH, range(ROWS)).agreement() for place in range(30)]
-    figure = figures_of(mixed, FIGURES)["bcubed_f1"]
+    figure = scores_of(mixed, FIGURES, {})["bcubed_f1"]
     assert figure.value is not None
     assert figure.low is not None
     assert figure.high is not None
     assert figure.low < figure.value < figure.high
-    assert figures_of(mixed[:9], FIGURES)["bcubed_f1"].low is None
-    assert figures_of([], FIGURES)["bcubed_f1"].value is None
+    assert scores_of(mixed[:9], FIGURES, {})["bcubed_f1"].low is None
 
 
 # baselines

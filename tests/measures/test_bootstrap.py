@@ -2,7 +2,7 @@
 
 import random
 
-from eventabs.measures import interval, place_third, resampled, users_band
+from eventabs.measures import interval, resampled
 
 
 def test_equal_clusters_leave_no_doubt() -> None:
@@ -26,11 +26,3 @@ def test_an_interval_of_a_share_holds_the_truth_about_as_often_as_it_says() -> N
 def test_a_figure_that_is_rarely_defined_has_no_interval() -> None:
     sums = [[0.0]] * 9 + [[1.0]]
     assert interval(sums, lambda each: each[0] or None) is None
-
-
-def test_batches_are_told_apart_by_powers_of_two_and_places_by_thirds() -> None:
-    assert [users_band(users) for users in (0, 1, 2, 3, 4, 9, 16)] == [
-        *("", "1", "2-3", "2-3", "4-7", "8-15", "16-31")
-    ]
-    assert [place_third(place, 9) for place in (0, 1, 3, 4, 7, 9)] == ["", "1", "1", "2", "3", "3"]
-    assert place_third(2, 2) == ""

@@ -68,11 +68,11 @@ def test_filler_marks_go_unless_they_are_part_of_a_word_or_all_there_is(name: st
     ],
 )
 def test_the_users_own_id_is_found_as_a_whole_word(user_id: str, text: str, masked: str) -> None:
-    pattern = id_pattern(user_id)
+    pattern = id_pattern(user_id, text)
     assert pattern is not None
     assert pattern.sub(MASK, text) == masked
 
 
 @pytest.mark.parametrize("user_id", ["7", "1234", "x", "", " "])
 def test_short_numbers_and_single_characters_are_no_identity(user_id: str) -> None:
-    assert id_pattern(user_id) is None
+    assert id_pattern(user_id, user_id) is None

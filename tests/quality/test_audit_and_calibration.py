@@ -113,10 +113,11 @@ def test_a_run_without_users_that_are_done_has_nothing_to_audit(tmp_path: Path) 
     made = Place(tmp_path)
     with made.begin():
         pass
+    invocation = Invocation(None, RULES, {})
     with pytest.raises(UsageError, match="resume"):
-        plan_audit(made.out, Invocation(None, RULES, {}), share=0.5)
+        plan_audit(made.out, invocation, share=0.5, seed=0, out=None, confirmed=False)
     with pytest.raises(RunDirectoryError):
-        plan_audit(tmp_path / "none", Invocation(None, RULES, {}), share=0.5)
+        plan_audit(tmp_path / "none", invocation, share=0.5, seed=0, out=None, confirmed=False)
 
 
 def test_users_whose_behaviors_have_changed_since_are_matched_and_counted(place: Place) -> None:

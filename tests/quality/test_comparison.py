@@ -111,7 +111,7 @@ def test_journeys_are_compared_as_groups_of_their_own_with_their_kinds(tmp_path:
     assert other.scores["journeys"]["exact"].value == 0.5
     assert other.scores["journeys"]["whole"].value == 1.0, "Dice of two rows of three is 0.8"
     (ann,) = other.most_different
-    assert ann.b.unequal == (2,), "it is in the journey no more"
+    assert ann.b.unequal == [2], "it is in the journey no more"
     shown = eventabs("diff", *runs, cwd=tmp_path).stdout
     assert "> 工作 湖边度假" in shown
     assert "same kind" in shown
@@ -151,7 +151,7 @@ def test_users_that_differ_stand_side_by_side_the_most_different_first(tmp_path:
     assert [pair.user_id for pair in found] == ["c", "b"]
     assert [pair.user_id for pair in compare(*runs, most=1).most_different] == ["c"]
     assert (found[1].days[0], found[1].behaviors[0]) == ("2026-01-01", "09:15 餐厅0 30m")
-    assert (found[1].a.unequal, found[1].b.unequal) == ((), (1,))
+    assert (found[1].a.unequal, found[1].b.unequal) == ([], [1])
 
 
 def test_a_log_that_has_grown_is_matched_by_what_its_behaviors_say(tmp_path: Path) -> None:

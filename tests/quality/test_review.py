@@ -110,7 +110,7 @@ def test_every_event_of_a_day_is_judged_once(out: Path) -> None:
 def test_a_day_is_shown_with_all_its_rows_and_no_other(out: Path) -> None:
     sheet = draw_review(out, sample=1, days=20)
     for day in sheet.review.days:
-        assert [line.number for line in sheet.lines[day.item]] == [*range(day.first, day.last + 1)]
+        assert [number for number, *_line in sheet.lines[day.item]] == [*range(day.first, day.last + 1)]
 
 
 def test_precision_has_its_bound_and_days_their_recall(out: Path, tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ async def test_text_from_data_stays_text_and_is_no_formula(out: Path, tmp_path: 
     )
     sheet = sheet._replace(
         lines={
-            item: tuple(line._replace(text=EVIL, type=EVIL) for line in lines)
+            item: [(number, day, EVIL, EVIL, event) for number, day, _text, _type, event in lines]
             for item, lines in sheet.lines.items()
         }
     )

@@ -5,7 +5,6 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings, strategies as st
 
-from eventabs.measures import users_band
 from eventabs.shared_records import AnswerCells, AskedUser, Outcome
 from eventabs.store.ledger_queries import (
     ANSWER_FIGURES,
@@ -17,6 +16,9 @@ from eventabs.store.ledger_queries import (
 from runs_kit import bad, event_of, journey_of, make_log, new_ledger, whole
 
 LOG = make_log("anna", 20)
+BANDS = {1: "1"} | {
+    users: f"{least}-{2 * least - 1}" for least in (2, 4, 8, 16, 32, 64) for users in range(least, 2 * least)
+}
 FIGURES = st.integers(0, 5)
 PLACES = st.integers(1, 70).flatmap(lambda users: st.tuples(st.integers(1, users), st.just(users)))
 
@@ -47,10 +49,16 @@ def test_an_answer_is_counted_with_what_it_was_asked_about_and_what_it_says_of_i
     }  # fmt: skip
 
 
+def test_places_are_told_apart_by_thirds() -> None:
+    thirds = [PlacedAnswer(place, 9, None, ()).third for place in (1, 3, 4, 7, 9)]
+    assert thirds == ["1", "1", "2", "3", "3"]
+    assert PlacedAnswer(2, 2, None, ()).third == ""
+
+
 def added_up(calls: list[list[PlacedAnswer]]) -> AnswerCells:
     cells: AnswerCells = {}
     for each in (answer for call in calls for answer in call):
-        known = cells.setdefault(users_band(each.users), {}).setdefault(
+        known = cells.setdefault(BANDS[each.users], {}).setdefault(
             each.third, dict.fromkeys(ANSWER_FIGURES, 0)
         )
         for name, number in zip(ANSWER_FIGURES, (1, int(each.reason is None), *each.numbers), strict=True):

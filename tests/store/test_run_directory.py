@@ -15,8 +15,7 @@ from eventabs.errors_and_exit_codes import RunDirectoryError, StorageError
 from eventabs.runs.observer import Note, StateChanged
 from eventabs.store.ledger import Ledger
 from eventabs.store.result_files import export_events
-from eventabs.store.run_directory import RunDirectory, open_private, read_head, replace_file
-from eventabs.views.live_progress import open_log
+from eventabs.store.run_directory import RunDirectory, open_private, open_to_append, read_head, replace_file
 from runs_jobs import Place, finish
 from runs_kit import Watcher
 
@@ -161,7 +160,7 @@ def test_every_file_of_a_run_is_its_owners_alone_at_any_time_and_the_umask_is_le
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     umask = os.umask(process_umask)
     try:
-        with place.begin(paths=["-"] if stream else None) as job, open_log(job.directory.log):
+        with place.begin(paths=["-"] if stream else None) as job, open_to_append(job.directory.log):
             finish(job, resumed=False)
         export_events(place.out, "sqlite")
         place.watcher.noted(StateChanged("completed"))

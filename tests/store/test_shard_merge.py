@@ -153,7 +153,7 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
 def test_a_report_holds_the_calls_and_users_of_all_shards(folder: Path) -> None:
     merge(shards(), "m")
     with open_report_facts(Path("m")) as facts:
-        users = [user.row.user_id for user in facts.users]
+        users = [row.user_id for row, _made in facts.users]
         calls = len(list(facts.calls))
         assert facts.run.progress.events == len(eventabs.read_events("m"))
     assert sorted(users) == sorted(f"用户{n}" for n in range(USERS))

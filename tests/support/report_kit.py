@@ -98,7 +98,7 @@ def write_page(run: Path) -> Path:
     """Write the report of a run into its folder."""
     path = run / "report.html"
     with open_report_facts(run) as facts:
-        write_report(render_report(facts).chunks, path)
+        write_report(render_report(facts)[0], path)
     return path
 
 

@@ -5,7 +5,6 @@ import io
 from rich.console import Console
 
 from eventabs.check_before_run import CheckReport, EndpointFacts, Finding
-from eventabs.providers.openai.probe import ListedModel
 from eventabs.shared_records import Usage
 from eventabs.views.estimate_columns_check import render_verdict, showing_findings
 
@@ -16,7 +15,7 @@ OTHER = Finding("run", "context", "fault", "too small", "set more")
 
 
 def report(*findings: Finding, cost: float | None = None, spent: Usage = Usage()) -> CheckReport:
-    facts = EndpointFacts(models=(ListedModel("m", 4096),), spent=spent)
+    facts = EndpointFacts(models={"m": 4096}, spent=spent)
     return CheckReport("c.toml", "openai", "", "m", "h", "KEY", True, findings, facts, cost, "USD", 1.25)
 
 

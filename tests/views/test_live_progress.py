@@ -23,6 +23,7 @@ from eventabs.runs.observer import (
     Started,
     StateChanged,
 )
+from eventabs.store import open_to_append
 from eventabs.views.live_progress import (
     ALL,
     PLAIN,
@@ -32,7 +33,6 @@ from eventabs.views.live_progress import (
     PlainObserver,
     RichObserver,
     display,
-    open_log,
 )
 from eventabs.views.output_streams import print_line
 
@@ -153,8 +153,8 @@ def test_a_cooldown_is_one_line_until_it_is_over() -> None:
 def test_everything_that_happens_is_appended_as_one_line_each(tmp_path: Path) -> None:
     path = tmp_path / "run.log"
     for _process in range(2):
-        with open_log(path) as file:
-            log = LogObserver(file, now=lambda: UTC_NOON)
+        with open_to_append(path) as file:
+            log = LogObserver(file, currency="USD", now=lambda: UTC_NOON)
             log.started(Started("", "rules", "", "", "x", resumed=False))
             log.noted(Retrying(1, "HTTP 429\r\n\x1b[2J", 3.0))
             for done in range(11):
@@ -174,8 +174,8 @@ def test_everything_that_happens_is_appended_as_one_line_each(tmp_path: Path) ->
 
 def test_replies_are_logged_with_the_counts_or_the_note_that_follows_them(tmp_path: Path) -> None:
     path = tmp_path / "run.log"
-    with open_log(path) as file:
-        log = LogObserver(file, now=lambda: UTC_NOON)
+    with open_to_append(path) as file:
+        log = LogObserver(file, currency="USD", now=lambda: UTC_NOON)
         for call in (1, 2):
             log.noted(BatchDone(call, 3, 3, {}, 1.0))
         assert path.read_text(encoding="utf-8") == ""
@@ -189,17 +189,17 @@ def test_replies_are_logged_with_the_counts_or_the_note_that_follows_them(tmp_pa
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_ends_neither_the_run_nor_the_closing_of_the_log() -> None:
-    with open_log(Path("/dev/full")) as file:
-        LogObserver(file).line("lost")
+    with open_to_append(Path("/dev/full")) as file:
+        LogObserver(file, currency="USD").line("lost")
 
 
 def test_a_log_that_cannot_be_opened_is_one_error_and_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "run.log").mkdir()
     with pytest.raises(StorageError, match="cannot be written"):
-        open_log(tmp_path / "run.log")
+        open_to_append(tmp_path / "run.log")
     (tmp_path / "link").symlink_to(tmp_path / "profile")
     with pytest.raises(StorageError, match="cannot be written"):
-        open_log(tmp_path / "link")
+        open_to_append(tmp_path / "link")
     assert not (tmp_path / "profile").exists()
 
 

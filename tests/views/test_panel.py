@@ -65,7 +65,7 @@ class Terminal(io.StringIO):
 def _screen(width: int = 80, clock: Clock = Clock()) -> tuple[RichObserver, Terminal]:
     terminal = Terminal()
     console = Console(file=terminal, width=width, force_terminal=True, color_system=None)
-    return RichObserver(console, clock=clock), terminal
+    return RichObserver(console, verbose=False, currency="USD", clock=clock), terminal
 
 
 def _lines(terminal: Terminal) -> list[str]:

@@ -1,9 +1,15 @@
 """What a run has used, in words and as JSON."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
+from eventabs.runs.observer import Summary
 from eventabs.shared_records import Counts
 from eventabs.views import words_and_figures as messages
+from eventabs.views.status_and_summary import summary_json
 
 FLEX = {"calls": 20, "prompt_tokens": 600_000, "completion_tokens": 80_000, "cached_tokens": 500_000}
 ORDINARY = {"calls": 2, "prompt_tokens": 42_120, "completion_tokens": 1_024, "cached_tokens": 12_000}
@@ -15,6 +21,19 @@ COUNTS = Counts(
     tiers={"standard": ORDINARY, "flex": FLEX},
 )
 COSTS = {"standard": 0.1, "flex": 0.4000004}
+
+
+def _tiers_as_json(counts: Counts, costs: Mapping[str, float | None]) -> Any:  # noqa: ANN401  JSON
+    summary = Summary(
+        status="completed",
+        provider="openai",
+        out="x",
+        cost=None,
+        seconds=1.0,
+        tiers=counts.tiers,
+        tier_costs=dict(costs),
+    )
+    return json.loads(summary_json(summary))["tiers"]
 
 
 def test_tokens_from_the_cache_are_told_where_there_are_any() -> None:
@@ -33,11 +52,11 @@ def test_each_tier_has_its_calls_and_its_cost_where_prices_are_known() -> None:
 def test_the_ordinary_tier_alone_is_not_told() -> None:
     for counts in (Counts(calls=3), Counts(calls=3, tiers={"standard": ORDINARY})):
         assert list(messages.tiers(counts, {"standard": 1.0}, "USD")) == []
-        assert messages.tier_fields(counts, {"standard": 1.0}) == {}
+        assert _tiers_as_json(counts, {"standard": 1.0}) == {}
 
 
 def test_json_has_the_tokens_and_the_cost_of_each_tier() -> None:
-    fields = messages.tier_fields(COUNTS, COSTS)
+    fields = _tiers_as_json(COUNTS, COSTS)
     assert fields["flex"] == {**FLEX, "cost": 0.4}
     assert fields["standard"] == {**ORDINARY, "cost": 0.1}
 

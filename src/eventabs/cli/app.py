@@ -19,7 +19,6 @@ from eventabs.interface_language import gettext as _
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-
 app = typer.Typer(
     name="eventabs",
     help=_("Turn exports of user behavior into high-level events with an LLM."),

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -41,11 +41,9 @@ from eventabs.views import print_bytes, print_json, print_line, stderr_console, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-
 _OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
 _WAITING = 4  # exit code: the run goes on once its requests have replies
 _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan millions
-
 
 PROGRESS_PORT = of_view(
     _("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")
@@ -243,19 +241,13 @@ def watching(shown: ShownFlags, server: "views.ProgressServer | None" = None) ->
     def watch(directory: "store.RunDirectory", settings: "config.Settings") -> Iterator["runs.Observer"]:
         choose_language(settings.lang)
         currency = settings.llm.price.currency
-        with ExitStack() as opened:
-            log = opened.enter_context(views.open_log(directory.log))
-            panel = views.display(
-                stderr_console(),
-                form=shown.progress,
-                quiet=shown.quiet,
-                verbose=shown.verbose,
-                currency=currency,
-            )
-            observers: list[runs.Observer] = [panel, views.LogObserver(log, currency=currency)]
-            opening = [runs.Serving(server.address)] if server else []
-            told = opened.enter_context(views.Observers(observers, opening=opening))
-            yield views.Observers([told, server]) if server else told
+        panel = views.display(
+            stderr_console(), form=shown.progress, quiet=shown.quiet, verbose=shown.verbose, currency=currency
+        )
+        opened = panel if isinstance(panel, AbstractContextManager) else nullcontext()
+        with store.open_to_append(directory.log) as log, opened:
+            observers = [panel, views.LogObserver(log, currency=currency), *([server] if server else [])]
+            yield views.Observers(observers, [runs.Serving(server.address)] if server else [])
 
     return watch
 
@@ -447,9 +439,9 @@ def report(
     path = output or store.RunDirectory.find(checkpoint).path / views.NAME
     with open_report_facts(checkpoint) as facts:
         choose_language(facts.run.language)
-        page = views.render_report(facts)
-    views.write_report(page.chunks, path)
-    for note in page.notes:
+        page, notes = views.render_report(facts)
+    views.write_report(page, path)
+    for note in notes:
         print_line(stderr_console(), note)
     print_line(stdout_console(), str(path))
 
@@ -493,14 +485,7 @@ def export(
     if rows and chosen == "xes":
         raise UsageError(_("XES has no table for --rows; leave it out, or take another --format"))
     written = store.export_events(
-        checkpoint,
-        chosen,
-        output,
-        rows=rows,
-        cases=cases,
-        bom=bom,
-        timezone=timezone or "",
-        replace=replace,
+        checkpoint, chosen, output, rows=rows, cases=cases, bom=bom, timezone=timezone or "", replace=replace
     )
     for place in written.places:
         print_line(stdout_console(), place)
@@ -666,10 +651,23 @@ def calibrate(
 def _asked(
     plan: "quality.AskingPlan", flags: SettingFlags, shown: ShownFlags, *, yes: bool
 ) -> "runs.Summary | None":
-    """Ask what a plan has left, once that is confirmed; return how it ended, None where nothing was left."""
+    """Ask what a plan has left; return how it ended, None where nothing was left.
+
+    Calls are confirmed by a flag, a limit, or in the terminal. Raises UsageError where nobody confirms them.
+    """
     if not plan.is_open:
         return None
-    _confirm(views.announcement(plan), flags, is_free=not plan.endpoint.model, yes=yes, quiet=shown.quiet)
+    if not shown.quiet:
+        print_line(stderr_console(), views.announcement(plan))
+    is_limited = flags.values["max_cost"] or flags.values["max_total_tokens"]
+    if plan.endpoint.model and not (yes or is_limited):
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            message = _(
+                "nothing has been asked; confirm with --yes, or limit it with --max-cost or --max-total-tokens"
+            )
+            raise UsageError(message)
+        if not typer.confirm(_("Go on?"), err=True):
+            raise typer.Exit(2)
     summary = finished(lambda stop: quality.aask(plan, confirmed=yes, observer=watching(shown), stop=stop))
     if summary.status != "completed":
         line = _("Go on with the same command: what is answered is not asked again")
@@ -706,7 +704,11 @@ def review(
 ) -> None:
     """Make the page of a review, or read what was said on it."""
     if read:
-        _read_back(checkpoint, read, as_json=look.json)
+        result = quality.read_review(checkpoint, read)
+        choose_language(result.review.language)
+        figures = views.review_json(result)
+        quality.keep_result(result, figures)
+        tell(result, lambda _result: figures, views.render_review, as_json=look.json)
         return
     sheet = quality.draw_review(
         checkpoint, sample=sample, days=days, doubtful=doubtful, by=by or "", seed=seed
@@ -721,17 +723,6 @@ def review(
         views.render_next_step(stderr_console(), sheet)
 
 
-def _read_back(checkpoint: Path, files: list[Path], *, as_json: bool) -> None:
-    result = quality.read_review(checkpoint, files)
-    choose_language(result.review.language)
-    figures = views.review_json(result)
-    quality.keep_result(result, figures)
-    if as_json:
-        print_json(figures)
-    else:
-        views.render_review(stdout_console(), result)
-
-
 def _share(text: str) -> float:
     number, percent, rest = text.strip().partition("%")
     try:
@@ -742,21 +733,3 @@ def _share(text: str) -> float:
         message = _("--share {share}: it takes a share of the users, such as 5% or 0.05")
         raise UsageError(message.format(share=text))
     return share
-
-
-def _confirm(line: str, flags: SettingFlags, *, is_free: bool, yes: bool, quiet: bool) -> None:
-    """Say what is going to be asked, and have it confirmed by a flag, a limit, or in the terminal.
-
-    Raises UsageError where nobody confirms it.
-    """
-    if not quiet:
-        print_line(stderr_console(), line)
-    if is_free or yes or flags.values["max_cost"] or flags.values["max_total_tokens"]:
-        return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        message = _(
-            "nothing has been asked; confirm with --yes, or limit it with --max-cost or --max-total-tokens"
-        )
-        raise UsageError(message)
-    if not typer.confirm(_("Go on?"), err=True):
-        raise typer.Exit(2)

@@ -3,6 +3,7 @@
 import gettext
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -44,11 +45,31 @@ class _Page:
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401  as above
         """Return the options, each as the help page shows it."""
-        return _shown(super().get_params(ctx))  # type: ignore[misc]
+        own = {  # the help texts of typer's own options
+            "help": _("Show this message and exit."),
+            "install_completion": _("Install completion for the current shell."),
+            "show_completion": _("Show completion for the current shell."),
+        }
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            if parameter.name in own:
+                parameter.help = own[parameter.name]
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""  # typer shows <bool>, as if a flag took a value
+        return parameters
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  as above
         """Print the help page; at its end the names of options that it does not explain."""
-        _keep_texts_whole()
+        rich_utils: Any = import_module("typer.rich_utils")  # slow to import, and only help pages need it
+        make_text = rich_utils._make_rich_text  # noqa: SLF001
+
+        def make_wrapped(*, text: str, **look: Any) -> Any:  # noqa: ANN401  as above
+            # help texts without spaces wrap, and brackets as in [llm] stay: typer cuts, and takes them for markup
+            made = make_text(text=text.replace("[", r"\["), **look)
+            made.overflow = "fold"
+            return made
+
+        rich_utils._make_rich_text = make_wrapped  # noqa: SLF001
         if others := [each.opts[0] for each in self.params if each.hidden]:  # type: ignore[attr-defined]
             named = _("Settings of the config file that are options too: {options}")
             vars(self)["epilog"] = named.format(options=" ".join(others))
@@ -72,33 +93,6 @@ def explained(error: TyperException) -> str:
 
 def _see_help(what: str, context: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
     return _("{what}; see: {command} --help").format(what=what, command=context.command_path)
-
-
-def _keep_texts_whole() -> None:
-    """Let help texts without spaces wrap, and keep brackets as in [llm]: typer cuts, and takes them for markup."""
-    rich_utils: Any = import_module("typer.rich_utils")  # slow to import, and only help pages need it
-    make_text = rich_utils._make_rich_text  # noqa: SLF001
-
-    def make_wrapped(*, text: str, **look: Any) -> Any:  # noqa: ANN401  as above
-        made = make_text(text=text.replace("[", r"\["), **look)
-        made.overflow = "fold"
-        return made
-
-    rich_utils._make_rich_text = make_wrapped  # noqa: SLF001
-
-
-def _shown(parameters: list[Any]) -> list[Any]:
-    own = {  # the help texts of typer's own options
-        "help": _("Show this message and exit."),
-        "install_completion": _("Install completion for the current shell."),
-        "show_completion": _("Show completion for the current shell."),
-    }
-    for parameter in parameters:
-        if parameter.name in own:
-            parameter.help = own[parameter.name]
-        if getattr(parameter, "is_flag", False):
-            parameter.metavar = ""  # typer shows <bool>, as if a flag took a value
-    return parameters
 
 
 def _wrong_parameter(error: BadParameter) -> str:
@@ -137,7 +131,11 @@ def choose_language(of_the_run: str = "") -> None:
     typer looks its own words up in the process-wide domain of the standard library. A config file that cannot be
     read names no language; loading it raises the error.
     """
-    chosen = language.requested(sys.argv[1:], os.environ, configured=_configured(), remembered=of_the_run)
+    named, configured = language.flag_value("--config", sys.argv[1:]), ""
+    with suppress(ConfigError):
+        if path := find_config(Path(named) if named else None, os.environ):
+            configured = str(read_toml(path).get("lang", ""))
+    chosen = language.requested(sys.argv[1:], os.environ, configured=configured, remembered=of_the_run)
     language.activate(chosen)
     gettext.bindtextdomain(language.DOMAIN, language.LOCALES)
     gettext.textdomain(language.DOMAIN)
@@ -150,12 +148,3 @@ def refuse_unknown_language() -> None:
     if os.environ.get("EVENTABS_LANG") not in (None, "", *names):
         message = _("EVENTABS_LANG takes one of: {choices}")
         raise ConfigError(message.format(choices=", ".join(names)))
-
-
-def _configured() -> str:
-    named = language.flag_value("--config", sys.argv[1:])
-    path = find_config(Path(named) if named else None, os.environ)
-    try:
-        return str(read_toml(path).get("lang", "")) if path else ""
-    except ConfigError:
-        return ""

@@ -40,9 +40,8 @@ def main() -> None:
             print_proposal(stderr_console(), error.proposal)
         code = error.exit_code
     ignore_signals()
-    if (
-        "ray" in sys.modules
-    ):  # as the interpreter ends, Ray would end it with a code of its own where the head is lost
+    # as the interpreter ends, Ray would end it with a code of its own where the head is lost
+    if "ray" in sys.modules:
         with suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()

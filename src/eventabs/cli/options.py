@@ -16,7 +16,6 @@ from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, Pro
 _INPUT, _MODEL, _BUDGET = _("Input"), _("Model"), _("Budget")
 _PACE, _MACHINES = _("Pace and limits"), _("Many machines")
 
-
 SHOWN = _("What is shown")
 
 

@@ -17,7 +17,6 @@ _WIDE: Final = re.compile(r"\n{4,}")
 _GOES_ON: Final = re.compile(r"^(?=[ ]+#)", re.MULTILINE)  # a comment below its setting, which moves by one
 _SETTING: Final = re.compile(r"^(?!\[.*\]$|#|$|[ ]+#)([ ]*)", re.MULTILINE)
 
-
 DEFAULT_CONFIG = Path("eventabs.toml")
 
 

@@ -54,16 +54,6 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    def faults(self) -> Iterator[str]:
-        """Yield what does not go together in the table; the first is told."""
-        yield from ()
-
-    @model_validator(mode="after")
-    def _without_faults(self) -> Self:
-        if fault := next(self.faults(), ""):
-            raise ValueError(fault)
-        return self
-
 
 class VocabularySettings(Section):
     """Event types, categories and kinds of journeys. No types or kinds: those that ship with the prompt's language."""
@@ -76,14 +66,15 @@ class VocabularySettings(Section):
     aliases: dict[str, Name] = {}
     categories: tuple[Category, ...] = (Category("conversion", "!"), Category("engagement"))
 
-    def faults(self) -> Iterator[str]:
-        """Yield what does not go together, and names that an answer cannot have."""
+    @model_validator(mode="after")
+    def _without_faults(self) -> Self:
+        """Refuse what does not go together, and names that an answer cannot have."""
         marks = [category.mark for category in self.categories]
         categories = {category.name for category in self.categories}
         if marks.count("") != 1 or len(set(marks)) != len(marks) or len(categories) != len(marks):
-            yield _("give every category its own mark, and exactly one of them none")
+            raise ValueError(_("give every category its own mark, and exactly one of them none"))
         if unknown := sorted({kind.category for kind in self.types} - categories - {""}):
-            yield _("unknown category: {names}").format(names=", ".join(unknown))
+            raise ValueError(_("unknown category: {names}").format(names=", ".join(unknown)))
         minor = {*map(replies.read_as, prompts.MINOR.values())}
         types = {kind.name for kind in self.types}
         for name in (*(kind.name for kind in self.types), self.other, *self.aliases):
@@ -91,13 +82,14 @@ class VocabularySettings(Section):
                 message = _(
                     "{name} is the word for rows that no event is made of; give the type another name"
                 )
-                yield message.format(name=name)
+                raise ValueError(message.format(name=name))
         for name in replies.unreadable(self.in_force("zh")) if self.model_fields_set else ():
             message = _("an answer that has {name} would be read as something else; give it another name")
-            yield message.format(name=name)
+            raise ValueError(message.format(name=name))
         unknown = sorted({*self.aliases.values()} - types - {self.other})
         if types and not self.open and unknown:
-            yield _("unknown type: {names}").format(names=", ".join(unknown))
+            raise ValueError(_("unknown type: {names}").format(names=", ".join(unknown)))
+        return self
 
     def in_force(self, language: Language) -> Vocabulary:
         """Return the configured vocabulary, with the shipped types and kinds of journeys where none are named."""
@@ -160,14 +152,18 @@ class MustSettings(Section):
         named = {"action": self.action, "item": self.item, "place": self.place, "text": self.text}
         return {name: texts for name, texts in named.items() if texts.texts or texts.regex}
 
-    def faults(self) -> Iterator[str]:
-        """Yield what the rule lacks or has twice."""
+    @model_validator(mode="after")
+    def _without_faults(self) -> Self:
+        """Refuse what the rule lacks or has twice."""
         if not self.conditions and self.min_duration is None and self.max_duration is None:
-            yield _("give it a condition: action, item, place, text, min_duration or max_duration")
+            raise ValueError(
+                _("give it a condition: action, item, place, text, min_duration or max_duration")
+            )
         if not self.type and not self.category:
-            yield _("say what must cover the behaviors: give type, category or both")
+            raise ValueError(_("say what must cover the behaviors: give type, category or both"))
         if self.type and self.added_type:
-            yield _("added_type is for a rule without type; leave one of them out")
+            raise ValueError(_("added_type is for a rule without type; leave one of them out"))
+        return self
 
 
 class EventSettings(Section):
@@ -196,18 +192,13 @@ def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:
     preset, model, tier = _choice(named)
     below = providers.find_tier(tier, preset).settings()
     if preset:
-        below |= providers.load_preset(preset).settings(model)
-        below["price"] = _price_below(below, named["llm"])
+        known, llm = providers.load_preset(preset).settings(model), named["llm"]
+        own = isinstance(llm.get("price"), Mapping) and {"input", "output", "currency"} & llm["price"].keys()
+        # of a preset's amounts none is right beside others, or for another address
+        gone = _AMOUNTS if own or llm.get("base_url", known["base_url"]) != known["base_url"] else ()
+        price = {key: value for key, value in known["price"].items() if key not in gone}
+        below |= known | {"price": price}
     return overlay({"llm": below}, named) if below else dict(named)
-
-
-def _price_below(known: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a preset's price under what is named: of its amounts none beside others, or for another address."""
-    price = named.get("price")
-    own = isinstance(price, Mapping) and {"input", "output", "currency"} & price.keys()
-    elsewhere = named.get("base_url", known["base_url"]) != known["base_url"]
-    left_out = _AMOUNTS if own or elsewhere else ()
-    return {key: value for key, value in known["price"].items() if key not in left_out}
 
 
 def over_stored(stored: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
@@ -308,16 +299,11 @@ def _words(fault: "ErrorDetails") -> str:
         "less_than_equal": _("it must be at most {le}"),
         "missing": _("it is missing"),
         "int": _("it takes a whole number"),
-        "float": _("it takes a number"),
-        "finite": _("it takes a number"),
+        **dict.fromkeys(("float", "finite"), _("it takes a number")),
         "bool": _("it takes true or false"),
         "string": _("it takes a text"),
-        "tuple": _("it takes a list"),
-        "list": _("it takes a list"),
-        "dict": _("it takes a table"),
-        "mapping": _("it takes a table"),
-        "model": _("it takes a table"),
-        "dataclass": _("it takes a table"),
+        **dict.fromkeys(("tuple", "list"), _("it takes a list")),
+        **dict.fromkeys(("dict", "mapping", "model", "dataclass"), _("it takes a table")),
     }
     words = told.get(kind) or told.get(kind.partition("_")[0])
     return words.format(**context) if words else fault["msg"]
@@ -325,13 +311,11 @@ def _words(fault: "ErrorDetails") -> str:
 
 _UNITS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}  # seconds
 
-
 Amount = Annotated[int, Field(gt=0, lt=2**63)]
 Limit = Annotated[int, Field(ge=0, lt=2**63)]  # 0: none
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key in its place is refused unseen
 Seconds = Annotated[float, Field(gt=0)]
 Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
-
 
 Column = Annotated[str, BeforeValidator(lambda it: " | ".join(it) if isinstance(it, list) else it)]
 

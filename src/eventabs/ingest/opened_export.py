@@ -50,7 +50,6 @@ from eventabs.shared_records import (
     ActivityName,
     Behavior,
     Copying,
-    DayKind,
     DurationUnit,
     GroupUser,
     PieceCosts,
@@ -227,7 +226,8 @@ def prefetched(
 class UserGroup:
     """Users that follow one another, numbered from 0. Good until the next group is taken.
 
-    `names`, `durations` and `days` hold each different one that occurs. A name is known by its position.
+    `names`, `durations` and `days` hold each different one that occurs. A name is known by its position. A day is as in
+    `date.toordinal`, with whether the user's active day before is of another year.
     """
 
     def __init__(
@@ -247,7 +247,7 @@ class UserGroup:
         durations = "SELECT DISTINCT duration FROM group_rows WHERE duration IS NOT NULL"
         self.durations = [seconds for (seconds,) in self._fetched(durations)]
         days = "SELECT day - DATE '0001-01-01' + 1, starts_year FROM day_kinds ORDER BY kind"
-        self.days = list(map(DayKind._make, self._fetched(days)))
+        self.days: list[tuple[int, bool]] = [(day, starts_year) for day, starts_year in self._fetched(days)]
 
     def thin_out(self, kept: set[int]) -> None:
         """Leave the behaviors of some users, by number; the others are as if they had none."""
@@ -295,7 +295,7 @@ class UserGroup:
                 FROM behaviors WHERE {self._rows} AND reason IS NULL)
             GROUP BY {by}""")
         for uses, last_uses, lasts, *behavior in fetched(self._cursor):
-            yield SentenceUse(Behavior(datetime.min, *behavior), uses, last_uses, lasts)  # noqa: DTZ901
+            yield Behavior(datetime.min, *behavior), uses, last_uses, lasts  # noqa: DTZ901
 
     def stamps(self) -> list[tuple[str, int]]:
         """Return the pieces of the behaviors' stamps `YYYY-MM-DD HH:MM:SS` (day, minute, seconds), each once with its count."""
@@ -628,7 +628,8 @@ def masked_sample(paths: Sequence[str], folder: Path, **settings: Any) -> tuple[
     often = sorted((each.filled for each in found), reverse=True)[:_MOST]
     shown = [each for each in found if each.filled >= often[-1]][:_MOST]
     masked = _masking(found)
-    spread = sorted({len(sample) * number // SHOWN_ROWS for number in range(SHOWN_ROWS)} if sample else ())
+    count = len(found[0].values) if found else 0  # of the sample, without broken rows
+    spread = sorted({count * number // SHOWN_ROWS for number in range(SHOWN_ROWS)} if count else ())
     rows = [{each.column: masked(each, row) for each in shown if each.values[row]} for row in spread]
     texts = [json.dumps(row, ensure_ascii=False) for row in rows]
     text = "\n".join(["Columns:", *map(_described, shown), "", "Rows:", *texts])

@@ -33,7 +33,7 @@ from datetime import date, timedelta
 from functools import lru_cache, partial
 from importlib import resources
 from itertools import product, starmap
-from string import ascii_uppercase, digits
+from string import ascii_letters, ascii_uppercase, digits
 from typing import Any, cast
 
 from eventabs.interface_language import Language
@@ -51,7 +51,6 @@ from eventabs.shared_records import (
 
 MASK = "[id]"
 
-_CUT = "…"
 _JOINER = "\u200d"  # joins compound emoji
 _SHORTEST_NUMBER = 5  # shorter numbers identify nobody and are in texts for other reasons
 
@@ -68,7 +67,7 @@ def clean(text: str) -> str:
 
 def shorten(text: str) -> str:
     """Cut `text` to 200 characters; the last is then an ellipsis."""
-    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + _CUT
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
 
 
 def without_marks(name: str, marks: Sequence[str]) -> str:
@@ -88,10 +87,15 @@ _ANYONE = re.compile(
 )
 
 
-def id_pattern(user_id: str) -> re.Pattern[str] | None:
-    """Return the pattern of the user's id as a whole word in clean text, in any case; None if it identifies nobody."""
+def id_pattern(user_id: str, joined: str) -> re.Pattern[str] | None:
+    """Return the pattern of the user's id as a whole word in clean text, in any case.
+
+    None if it identifies nobody, or where the joined texts lack it, which is far cheaper to check.
+    """
     name = clean(user_id)
-    return _whole(name, re.IGNORECASE) if identifies(name) else None
+    if name.casefold() in joined.casefold() or "  " in joined or not joined.isprintable():
+        return _whole(name, re.IGNORECASE) if identifies(name) else None
+    return None
 
 
 def identifies(name: str) -> bool:
@@ -104,13 +108,10 @@ def identifies(name: str) -> bool:
 @lru_cache
 def _whole(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
     """Match `text` if neither end continues a Latin word or a number."""
-    before = r"(?<![0-9A-Za-z])" if _is_latin(text[0]) else ""
-    after = r"(?![0-9A-Za-z])" if _is_latin(text[-1]) else ""
+    latin = digits + ascii_letters
+    before = rf"(?<![{latin}])" if text[0] in latin else ""
+    after = rf"(?![{latin}])" if text[-1] in latin else ""
     return re.compile(before + re.escape(text) + after, flags)
-
-
-def _is_latin(character: str) -> bool:
-    return character.isascii() and character.isalnum()
 
 
 def _visible(character: str) -> str:
@@ -201,9 +202,6 @@ _BARE_WORD = re.compile(r'[^":·][^":]*')
 _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 
 Body = tuple[str, str]  # (within a line, at its end)
-_Phrase = tuple[
-    str, str
-]  # a behavior without its times: what is done (head), and where, unless the head has it (tail)
 # what masks the user's id, and names that keep their marks
 _Treatment = tuple[re.Pattern[str] | None, frozenset[str]]
 _NO_TREATMENT: _Treatment = (None, frozenset())
@@ -320,7 +318,7 @@ class Compactor:
 
     def _profile(self, log: UserLog) -> str:
         """Return the profile with a space before each value, such as ` 35岁 上海 income:22351`."""
-        masked = _mask(log.user_id, "|".join(value for _column, value in log.profile))
+        masked = id_pattern(log.user_id, "|".join(value for _column, value in log.profile))
         text = ""
         for column, raw in log.profile:
             if shown := _shown(raw, masked):
@@ -338,20 +336,18 @@ class Compactor:
             bare = {name: without_marks(name, self._marks) for name in map(clean, names)}
             uses = Counter(bare.values())
             kept = frozenset(name for name, left in bare.items() if uses[left] > 1)
-        return _mask(log.user_id, joined), kept
+        return id_pattern(log.user_id, joined), kept
 
     def _body(self, treatment: _Treatment, action: str, item: str, place: str) -> Body:
         phrase = self._phrase(treatment, action, item, place)
         body = "".join(f" {self._codes.get(text, text)}" for text in phrase if text)
         return body, body + "\n"
 
-    def _phrase(self, treatment: _Treatment, action: str, item: str, place: str) -> _Phrase:
+    def _phrase(self, treatment: _Treatment, action: str, item: str, place: str) -> tuple[str, str]:
+        """Return a behavior without its times: what is done (head), and where, unless the head has it (tail)."""
         masked, kept = treatment
         marks = self._marks if action else ()
         item, place = (_shown(name, masked, () if clean(name) in kept else marks) for name in (item, place))
-        return self._composed(action, item, place, _shown(action, masked))
-
-    def _composed(self, action: str, item: str, place: str, word: str) -> _Phrase:
         is_bare = self._can_stand_bare(action, item, place)
         what, where = (item, place) if is_bare else (_quoted(item), place and _quoted(place))
         if action in WITHOUT_VERB:
@@ -361,6 +357,7 @@ class Compactor:
         if verb := self._verbs.get(action):
             has_verb = is_bare and item.startswith(f"{verb}_")
             return what if has_verb else f"{verb} {what}".rstrip(), where
+        word = _shown(action, masked)
         is_plain = (
             _BARE_WORD.fullmatch(word) and not self._starts_with_verb(word) and not self._reads_as_code(word)
         )
@@ -423,13 +420,6 @@ def duration_text(seconds: int) -> str:
         return f"{seconds}s"
     hours, minutes = divmod(seconds // _MINUTE, 60)
     return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "")
-
-
-def _mask(user_id: str, joined: str) -> re.Pattern[str] | None:
-    """Return what masks the user's id, None if the joined texts lack it, which is far cheaper to check."""
-    if clean(user_id).casefold() in joined.casefold() or "  " in joined or not joined.isprintable():
-        return id_pattern(user_id)
-    return None
 
 
 def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ()) -> str:

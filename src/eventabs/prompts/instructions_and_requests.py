@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
@@ -156,10 +157,11 @@ class Instructions:
             events = {"day": user["day"], "fine": user["fine"], "journeys": ()}[self.detail]
             minor = user["minor"] if self.detail == "day" else ""
             answers.append(AnsweredUser(f"U{number}", user["journeys"], events, minor))
-        types, kinds = (
-            {each.name for each in known} for known in (self.vocabulary.types, self.vocabulary.journeys)
-        )
-        if (types and _types(answers) - types) or _kinds(answers) - kinds:
+        types = {each.name for each in self.vocabulary.types}
+        kinds = {each.name for each in self.vocabulary.journeys}
+        foreign = [name for each in answers for name, _groups in each.steps if types and name not in types]
+        foreign += [kind for each in answers for kind, _name, _steps in each.journeys if kind not in kinds]
+        if foreign:
             return self._form_example()
         # users as in a request, with recurring texts as a legend
         logs = [_log(user) for user in users]
@@ -243,10 +245,11 @@ def example_lines(example: Example, number: int) -> list[str]:
     """Return the days and the behaviors, without row numbers, of an example's log. Raises ConfigError for another line."""
     lines, rows, year = [], 0, 0
     for line in filter(None, map(str.strip, example.log.splitlines())):
-        found = _LINE.fullmatch(line)
+        found, is_right = _LINE.fullmatch(line), False
         if day := _DAY.fullmatch(line):
             year = int(day[1] or year)
-            is_right = _is_day(year, int(day[2]), int(day[3]))
+            with suppress(ValueError):
+                is_right = bool(date(year, int(day[2]), int(day[3])))
         else:
             rows += 1
             is_right = bool(found and year and int(found[1] or rows) == rows)
@@ -291,10 +294,11 @@ def _check_answer(
     marks = tuple(each.mark for each in vocabulary.categories if each.mark)
     known = {each.name for each in vocabulary.types}
     if known and not vocabulary.open:
-        for name in sorted(_types([answer]) - known):
+        for name in sorted({name for name, _groups in answer.steps} - known):
             if name[:-1] not in known or not name.endswith(marks):
                 raise _wrong_example(number, _("{type} is no type of the vocabulary").format(type=name))
-    foreign = sorted(_kinds([answer]) - {each.name for each in vocabulary.journeys})
+    kinds = {each.name for each in vocabulary.journeys}
+    foreign = sorted({kind for kind, _name, _steps in answer.journeys} - kinds)
     if foreign and not vocabulary.open_journeys:
         fault = _("{kind} is no kind of journey in the vocabulary")
         raise _wrong_example(number, fault.format(kind=foreign[0]))
@@ -314,26 +318,11 @@ def _wrong_example(number: int, fault: str) -> ConfigError:
     return ConfigError(message.format(number=number, fault=fault))
 
 
-def _is_day(year: int, month: int, day: int) -> bool:
-    try:
-        return bool(date(year, month, day))
-    except ValueError:
-        return False
-
-
 def _kind_and_name(text: str, vocabulary: Vocabulary) -> tuple[str, str]:
     """Cut a journey's kind from its name: the longest that is known, else the first word."""
     known = (kind.name for kind in vocabulary.journeys if text.startswith(f"{kind.name} "))
     kind = max(known, key=len, default=text.partition(" ")[0])
     return kind, text[len(kind) :].strip()
-
-
-def _types(answers: Iterable[AnsweredUser]) -> set[str]:
-    return {name for answer in answers for name, _groups in answer.steps}
-
-
-def _kinds(answers: Iterable[AnsweredUser]) -> set[str]:
-    return {kind for answer in answers for kind, _name, _steps in answer.journeys}
 
 
 def _dense(line: str) -> str:

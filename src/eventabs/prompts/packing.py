@@ -78,19 +78,10 @@ Bound = Literal["input", "output", "users", "rows"]
 _SHARES = 12  # beyond, counting gains next to nothing
 
 
-class CountBound(NamedTuple):
-    """A bound from how many parts fit together: `full` batches of the `smallest` parts (indices), others with fewer."""
-
-    bound: int
-    full: int
-    smallest: list[int]
-
-
 def lower_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Bound]:
     """Return a lower bound of the number of batches, and the limit that gives it, of several the one that is fullest."""
     _tokens, out, rows = _sums(sizes)
-    by_input = _input_bound(sizes, limits)
-    shares: dict[Bound, tuple[int, float]] = {"input": (by_input.batches, by_input.share)}
+    shares: dict[Bound, tuple[int, float]] = {"input": _input_bound(sizes, limits)}
     others: dict[Bound, float] = {
         "output": out / limits.max_output_tokens,
         "users": len(sizes) / limits.max_users,
@@ -101,20 +92,8 @@ def lower_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Bo
     return shares[binding][0], binding
 
 
-class _InputBound(NamedTuple):
-    """The fewest batches for the tokens in, which fill `share` of them.
-
-    Where a row's number counts `slope` tokens, whatever its place, no batch has more than `room`: so sizes are linear.
-    """
-
-    batches: int
-    share: float
-    slope: int
-    room: int
-
-
-def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> _InputBound:
-    """Bound the batches by their tokens in: one with N rows has at least the N cheapest numbers.
+def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, float]:
+    """Bound the batches by their tokens in, and return the share of them that is filled: one with N rows has at least the N cheapest numbers.
 
     What these cost is convex in N, so all batches together have the fewest tokens where all have as many rows.
     """
@@ -135,10 +114,7 @@ def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> _InputBound:
     fewest = max(1, -(-tokens // room))
     most = -(-(tokens + rows * (costs[-1] if costs else 0)) // room) + 1
     batches = fewest + bisect_left(range(fewest, most), True, key=lambda n: least(n) <= n * room)
-    each = min(rows // batches, len(costs) - 1)
-    slope = costs[each] if costs else 0
-    share = least(batches) / room
-    return _InputBound(batches if tokens else 0, share, slope, room + slope * each - cheapest[each])
+    return batches if tokens else 0, least(batches) / room
 
 
 def _most_rows(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
@@ -148,20 +124,22 @@ def _most_rows(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
     return min(rows, limits.max_rows or rows, int(limits.room / (1 + thinnest)) + 1)
 
 
-def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
-    """Bound by how many parts fit together.
+def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, int, list[int]]:
+    """Bound by how many parts fit together: return the bound, how many batches are full, and the parts in these (indices).
 
     At most k + 1 parts larger than a (k + 2)th of a budget share a batch. As many batches as the smallest of these parts
     fill have k + 1 of them, all others at most k.
     """
-    by_input = _input_bound(sizes, limits)
     dimensions = [
-        ([size.input_tokens + by_input.slope * size.rows for size in sizes], by_input.room),
+        (
+            [size.input_tokens + size.rows for size in sizes],
+            limits.room,
+        ),  # a row's number costs a token or more
         ([size.output_tokens for size in sizes], limits.max_output_tokens),
     ]
     if limits.max_rows:
         dimensions.append(([size.rows for size in sizes], limits.max_rows))
-    best = CountBound(0, 0, [])
+    best: tuple[int, int, list[int]] = 0, 0, []
     for tokens, budget in dimensions:
         order = sorted(range(len(tokens)), key=tokens.__getitem__)
         ordered = [tokens[index] for index in order]
@@ -175,8 +153,8 @@ def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> CountBound:
 
             full = bisect_right(range(most // (k + 1)), 0, key=excess)
             bound = -(-(most - full) // k)
-            if bound > best.bound:
-                best = CountBound(bound, full, order[first : first + (k + 1) * full])
+            if bound > best[0]:
+                best = bound, full, order[first : first + (k + 1) * full]
     return best
 
 
@@ -218,8 +196,12 @@ class Packer:
         self._room = limits.room
         self._max_output = limits.max_output_tokens
         self._max_users = limits.max_users
-        self._numbers = _numbers(sizes, limits)
-        self._most_rows = _most_rows(sizes, limits)
+        self._most_rows = most = _most_rows(sizes, limits)
+        # by rows, what their numbers cost: above the room where a batch cannot have so many, growing for a while, so that exchanges lead back
+        room, steps = self._room, limits.max_rows or self._room
+        beyond = [room + 1 + room * over // steps for over in range(3 * most + 3)]
+        beyond += beyond[-1:] * (sum(size.rows for size in sizes) - 4 * most)
+        self._numbers = limits.numbers.totals(most)[: most + 1] + beyond
         fills = [
             max((tokens + self._numbers[rows]) / self._room, out / self._max_output)
             for tokens, out, rows in sizes
@@ -442,17 +424,6 @@ class Packer:
         return sum(share - 1 for share in self._shares(load) if share > 1)
 
 
-def _numbers(sizes: Sequence[PartSize], limits: BatchLimits) -> list[int]:
-    """Return by rows, up to those of all parts, what their numbers cost: above the room where a batch cannot have so many.
-
-    There it grows, for a while, so that exchanges lead back.
-    """
-    most, room = _most_rows(sizes, limits), limits.room
-    grown = [room + 1 + room * over // (limits.max_rows or room) for over in range(3 * most + 3)]
-    rest = sum(size.rows for size in sizes) - 4 * most
-    return limits.numbers.totals(most)[: most + 1] + grown + [grown[-1]] * rest
-
-
 MAX_ALIASES = 999  # U1000 costs a token more than was measured
 PROBE_SHARE = 0.7  # of the budgets, for the first batch: the length of answers is not known yet
 
@@ -478,22 +449,17 @@ def plan(
     batches = pack(sizes, limits)
     whole_rounds = -(-len(batches) // workers) * workers
     if workers < len(batches) < whole_rounds <= min(len(parts), _MOST_ROUNDS * workers):
-        batches = _sooner(batches, pack(sizes, limits, least=whole_rounds), sizes, limits, workers)
+        more = pack(sizes, limits, least=whole_rounds)
+        before, after = (_rounds_end(packed, sizes, workers) for packed in (batches, more))
+        tokens = sum(size.input_tokens + size.output_tokens for size in sizes)
+        tokens += limits.instructions_tokens * len(batches)
+        added = limits.instructions_tokens * (len(more) - len(batches))
+        if (before - after) * tokens > added * before:
+            batches = more
     packed = [[parts[index] for index in batch] for batch in batches]
     if probe and packed:
         _make_room_in_first(packed, limits)
     return [Batch(tuple(batch)) for batch in packed]
-
-
-def _sooner(
-    batches: Batches, more: Batches, sizes: Sequence[PartSize], limits: BatchLimits, workers: int
-) -> Batches:
-    """Return `more` batches if they save a larger share of time than they cost of tokens."""
-    before, after = (_rounds_end(packed, sizes, workers) for packed in (batches, more))
-    tokens = sum(size.input_tokens + size.output_tokens for size in sizes)
-    tokens += limits.instructions_tokens * len(batches)
-    added = limits.instructions_tokens * (len(more) - len(batches))
-    return more if (before - after) * tokens > added * before else batches
 
 
 def _rounds_end(batches: Sequence[Sequence[int]], sizes: Sequence[PartSize], workers: int) -> int:
@@ -542,7 +508,11 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> B
     fitting = [index for index, held in enumerate(holds) if held]
     batches = [[index] for index, held in enumerate(holds) if not held]
     least -= len(batches)
-    for indices in _windows(fitting, sizes, limits):
+    windows = 1 if len(fitting) <= _AT_ONCE else -(-len(fitting) // _WINDOW)
+    if windows > 1:  # equal parts stay in order
+        room = limits.room
+        fitting.sort(key=lambda at: max(sizes[at][0] / room, sizes[at][1] / limits.max_output_tokens))
+    for indices in filter(None, (fitting[window::windows] for window in range(windows))):
         own = [sizes[index] for index in indices]
         share = -(-least * len(own) // len(fitting))
         packed = _packed(own, limits, min(share, len(own)))
@@ -558,29 +528,21 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> B
 def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batches:
     if limits.max_users == 1:
         return [[index] for index in range(len(sizes))]
-    by_volume, by_count = max(lower_bound(sizes, limits)[0], least), count_bound(sizes, limits)
-    if by_count.bound <= by_volume:
+    by_volume = max(lower_bound(sizes, limits)[0], least)
+    by_count, full, smallest = count_bound(sizes, limits)
+    if by_count <= by_volume:
         return Packer(sizes, limits).packed(by_volume)
     # small parts are counted with small parts: their sizes decide how many fit together
-    full = by_count.full - int(by_count.full * _SLACK)
-    small = set(by_count.smallest[: full * len(by_count.smallest) // max(1, by_count.full)])
+    kept = full - int(full * _SLACK)
+    small = set(smallest[: kept * len(smallest) // max(1, full)])
     classes = (
         [index for index in range(len(sizes)) if (index in small) is wanted] for wanted in (True, False)
     )
     by_class: Batches = []
     for indices in filter(None, classes):
         own = [sizes[index] for index in indices]
-        packed = Packer(own, limits).packed(max(lower_bound(own, limits)[0], count_bound(own, limits).bound))
+        packed = Packer(own, limits).packed(max(lower_bound(own, limits)[0], count_bound(own, limits)[0]))
         by_class += [[indices[at] for at in batch] for batch in packed]
-    if len(by_class) <= by_count.bound + by_count.bound // _CLOSE:
+    if len(by_class) <= by_count + by_count // _CLOSE:
         return by_class
-    return min(by_class, Packer(sizes, limits).packed(by_count.bound), key=len)
-
-
-def _windows(indices: list[int], sizes: Sequence[PartSize], limits: BatchLimits) -> list[list[int]]:
-    if len(indices) <= _AT_ONCE:
-        return [indices] if indices else []
-    fills = [max(size[0] / limits.room, size[1] / limits.max_output_tokens) for size in sizes]
-    count = -(-len(indices) // _WINDOW)
-    ordered = sorted(indices, key=fills.__getitem__)  # equal parts stay in order
-    return [ordered[window::count] for window in range(count)]
+    return min(by_class, Packer(sizes, limits).packed(by_count), key=len)

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from itertools import accumulate, chain, islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import tiktoken
 
@@ -76,26 +76,24 @@ _MANY = 100  # pieces that are worth a thread
 _BLANKS = re.compile(r"[^\S\r\n\x1c-\x1f]{1000,500000}")
 
 
-class _Published(NamedTuple):
-    """What an encoding needs beside its data, as in tiktoken_ext/openai_public.py."""
-
-    digest: str  # SHA-256 of the data
-    pattern: str
-
-
-# The data lies beside this file, as OpenAI publishes it (docs/decisions.md, 47). tiktoken's own loader would copy it into a cache
-# folder, or would have to be kept from it through the environment, which belongs to the whole process.
+# What an encoding needs beside its data, as in tiktoken_ext/openai_public.py: the SHA-256 of the data, and a pattern. The data lies
+# beside this file, as OpenAI publishes it (docs/decisions.md, 47). tiktoken's own loader would copy it into a cache folder, or would
+# have to be kept from it through the environment, which belongs to the whole process.
 _ENCODINGS = {
-    "cl100k_base": _Published(
+    "cl100k_base": (
         "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
-        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|"
-        r"\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+        (
+            r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|"
+            r"\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+        ),
     ),
-    "o200k_base": _Published(
+    "o200k_base": (
         "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
-        r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        (
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+            r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        ),
     ),
 }
 SEAM = 2  # tokens that a cut may cost if counts of pieces do not add up
@@ -188,15 +186,15 @@ def _encoding(name: str) -> tiktoken.Encoding:
             "there is no tokenizer {name}; set prompt.tokenizer to one of {known}, or to the path of a tokenizer.json"
         )
         raise ConfigError(message.format(name=name, known=", ".join(_ENCODINGS)))
-    published = _ENCODINGS[name]
+    digest, pattern = _ENCODINGS[name]
     data = (resources.files("eventabs.prompts") / "encodings" / f"{name}.tiktoken").read_bytes()
-    if hashlib.sha256(data).hexdigest() != published.digest:
+    if hashlib.sha256(data).hexdigest() != digest:
         message = _(
             "the data of tokenizer {name} is damaged; install it again: pip install --force-reinstall eventabs"
         )
         raise ConfigError(message.format(name=name))
     ranks = {a2b_base64(token): int(rank) for token, rank in map(bytes.split, data.splitlines())}
-    return tiktoken.Encoding(name, pat_str=published.pattern, mergeable_ranks=ranks, special_tokens={})
+    return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
 
 
 def _cut_at_blanks(text: str) -> Iterator[str]:

@@ -27,7 +27,6 @@ from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import (
     ActivityName,
     Behavior,
-    DayKind,
     GroupUser,
     Part,
     PartSize,
@@ -102,20 +101,13 @@ def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
         if first == last or fits(first, last):
             ends.append(last)
         else:
-            cut = first + _widest_gap(begun[first : last + 1], ended[first:last])
+            # before the longest gap; of equal gaps the most central
+            gaps = list(map(sub, begun[first + 1 : last + 1], accumulate(ended[first:last], max)))
+            widest, middle = max(gaps), (first + last - 1) / 2
+            longest = (at for at, gap in enumerate(gaps, first) if gap == widest)
+            cut = min(longest, key=lambda at, middle=middle: abs(at - middle))  # type: ignore[misc]
             spans += ((cut + 1, last), (first, cut))
     return ends
-
-
-def _widest_gap(begun: Sequence[int], ended: Sequence[int]) -> int:
-    """Return the position before the longest gap; of equal gaps the most central.
-
-    `begun` and `ended` are times of behaviors, in any unit; the end of the last behavior does not count.
-    """
-    gaps = list(map(sub, begun[1:], accumulate(ended, max)))
-    widest = max(gaps)
-    middle = (len(gaps) - 1) / 2
-    return min((at for at, gap in enumerate(gaps) if gap == widest), key=lambda at: abs(at - middle))
 
 
 def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, start: int = 0) -> Parts:
@@ -147,7 +139,7 @@ def overlapping_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits)
         half = replace(limits.within(_HALF), max_rows=ceil(_HALF * limits.max_rows))
         halves = [part for part, _size in measure_parts(log, builder, half)]
         parts = [first._replace(last=second.last) for first, second in pairwise(halves)]
-    return [measure_part(log, part, builder, 0) for part in parts]
+    return [(part, builder.measure(log_of_part(log, part))) for part in parts]
 
 
 def measure_part(log: UserLog, part: Part, builder: PromptBuilder, start: int) -> tuple[Part, PartSize]:
@@ -165,73 +157,52 @@ _DURATION = " 0\n"  # like a duration, before which a body does not end its line
 Counts = Callable[[Iterable[str]], list[int]]
 
 
-class UserGroup(Protocol):
-    """Users that follow one another, numbered from 0, with sums over their behaviors (see `ingest.UserGroup`)."""
-
+class _UserGroup(Protocol):  # what is read of an `ingest.UserGroup`, which says what each returns
     names: list[ActivityName]
     durations: list[int]
-    days: list[DayKind]
+    days: list[tuple[int, bool]]
 
     @property
-    def users(self) -> Sequence[GroupUser]:
-        """The users, in order."""
-
-    def logs(self, numbers: Collection[int]) -> Iterator[UserLog]:
-        """Yield the logs of some users."""
-
-    def costs(self, pieces: PieceCosts) -> list[int]:
-        """Add up what each user's days and behaviors cost."""
-
-    def sentences(self) -> Iterator[SentenceUse]:
-        """Yield the long forms of the behaviors without the durations at their ends, each once."""
-
-    def lasting(self) -> Iterator[SentenceUse]:
-        """Yield these durations by action, each once."""
-
-    def stamps(self) -> list[tuple[str, int]]:
-        """Return the pieces of all time stamps, each once with its count."""
-
-    def users_of(self, names: Collection[int]) -> set[int]:
-        """Return the users who have one of `names`."""
-
-    def users_named(self, keys: Sequence[str | None]) -> set[int]:
-        """Return the users whose key occurs in a text of theirs."""
-
-    def users_back_in_time(self) -> set[int]:
-        """Return the users whose wall time falls back to the day before."""
+    def users(self) -> Sequence[GroupUser]: ...
+    def logs(self, numbers: Collection[int]) -> Iterator[UserLog]: ...
+    def costs(self, pieces: PieceCosts) -> list[int]: ...
+    def sentences(self) -> Iterator[SentenceUse]: ...
+    def lasting(self) -> Iterator[SentenceUse]: ...
+    def stamps(self) -> list[tuple[str, int]]: ...
+    def users_of(self, names: Collection[int]) -> set[int]: ...
+    def users_named(self, keys: Sequence[str | None]) -> set[int]: ...
+    def users_back_in_time(self) -> set[int]: ...
 
 
 def measure_group(
-    group: UserGroup, builder: PromptBuilder, limits: BatchLimits
+    group: _UserGroup, builder: PromptBuilder, limits: BatchLimits
 ) -> Iterator[tuple[Part, PartSize]]:
     """Yield the parts of all users."""
-    whole = _parts_by_sums(group, builder, limits, users_counted_by_log(group, builder.strip))
+    whole = _parts_by_sums(group, builder, limits)
     logs = group.logs([number for number, parts in enumerate(whole) if parts is None])
     counted = (measure_parts(log, builder, limits) for log in logs)
     return chain.from_iterable(next(counted) if parts is None else parts for parts in whole)
 
 
 def measure_logs(
-    groups: Iterable[UserGroup], builder: PromptBuilder, limits: BatchLimits
+    groups: Iterable[_UserGroup], builder: PromptBuilder, limits: BatchLimits
 ) -> Iterator[tuple[UserLog, Parts]]:
     """Yield every user's log and parts."""
     for group in groups:
-        whole = _parts_by_sums(group, builder, limits, users_counted_by_log(group, builder.strip))
+        whole = _parts_by_sums(group, builder, limits)
         for log, parts in zip(group.logs(range(len(whole))), whole, strict=True):
             yield log, measure_parts(log, builder, limits) if parts is None else parts
 
 
-def _parts_by_sums(
-    group: UserGroup, builder: PromptBuilder, limits: BatchLimits, by_log: set[int]
-) -> list[Parts | None]:
+def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimits) -> list[Parts | None]:
     """Return the parts of each user as `measure_parts` would, None where a log has to be counted for that.
 
-    So it is for `by_log`, users too large for a batch, and where the tokenizer's counts do not add up.
+    So it is for `users_counted_by_log`, users too large for a batch, and where the tokenizer's counts do not add up.
     """
+    blocks, by_log = list[int](), set(range(len(group.users)))
     if builder.counter.adds_up:
+        by_log = users_counted_by_log(group, builder.strip)
         blocks = group.costs(_piece_costs(group, builder.compactor, builder.counter.counts))
-    else:
-        blocks, by_log = [], set(range(len(group.users)))
     whole: list[Parts | None] = [None] * len(group.users)
     for number, user in enumerate(group.users):
         if not user.behaviors:
@@ -245,7 +216,7 @@ def _parts_by_sums(
     return whole
 
 
-def _piece_costs(group: UserGroup, compactor: Compactor, counts: Counts) -> PieceCosts:
+def _piece_costs(group: _UserGroup, compactor: Compactor, counts: Counts) -> PieceCosts:
     """Count what `Compactor.block` would cut blocks into, but for their headers."""
     bodies = [(0, 0)] * len(group.names)
     single: dict[int, list[tuple[Body, bool]]] = {}
@@ -291,7 +262,7 @@ def _single_costs(single: Mapping[int, Sequence[tuple[Body, bool]]], counts: Cou
     }
 
 
-def users_counted_by_log(group: UserGroup, marks: Sequence[str]) -> set[int]:
+def users_counted_by_log(group: _UserGroup, marks: Sequence[str]) -> set[int]:
     """Return the users whose tokens are not the sum of what recurs, and maybe some more, by number."""
     return (
         group.users_of({*irregular_names(group.names), *ambiguous_names(group.names, marks)})
@@ -378,7 +349,7 @@ def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
     return pieces
 
 
-def long_tokens(group: UserGroup, counter: TokenCounter, language: Language) -> int:
+def long_tokens(group: _UserGroup, counter: TokenCounter, language: Language) -> int:
     """Count the tokens of the long form of all users of a group."""
     if not counter.adds_up:
         logs = group.logs(range(len(group.users)))

@@ -8,7 +8,6 @@ from .openai.batch_service import (
     BatchService as BatchService,
     QueueFullError as QueueFullError,
     RemoteJob as RemoteJob,
-    ReplyLine as ReplyLine,
     ReplyLines as ReplyLines,
     request_fields as request_fields,
     request_line as request_line,
@@ -26,7 +25,6 @@ from .openai.endpoint_and_wire import (
     Endpoint as Endpoint,
     GrammarField as GrammarField,
     Preset as Preset,
-    Sampling as Sampling,
     find_tier as find_tier,
     hosts_with_keys as hosts_with_keys,
     is_loopback as is_loopback,
@@ -35,7 +33,7 @@ from .openai.endpoint_and_wire import (
     tier_base_url as tier_base_url,
 )
 from .openai.probe import (
-    ListedModel as ListedModel,
+    COUNTING_TOKENS as COUNTING_TOKENS,
     Prober as Prober,
     Support as Support,
     list_models as list_models,
@@ -44,7 +42,6 @@ from .ray import Cluster as Cluster, connected as connected
 from .retries_and_rate_limits import (
     CallCancelledError as CallCancelledError,
     Complete as Complete,
-    OnRetry as OnRetry,
     open_provider as open_provider,
 )
 from .rules import (

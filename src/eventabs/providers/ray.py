@@ -419,9 +419,8 @@ def _environment(address: str) -> Iterator[None]:
     if not (has_token or address):  # else Ray writes one to a file, which `ray start` wants from then on
         values["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     before = dict(os.environ)
-    os.environ.update(
-        {**values, **before, "RAY_ADDRESS": address}
-    )  # RAY_ADDRESS wins over what Ray is called with
+    # RAY_ADDRESS wins over what Ray is called with
+    os.environ.update({**values, **before, "RAY_ADDRESS": address})
     try:
         yield
     finally:

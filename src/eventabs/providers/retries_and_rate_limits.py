@@ -169,16 +169,11 @@ async def open_provider(
             yield lambda request, _on_retry, _on_content: provider.complete(request)
             return
         gate = Gate(provider.complete, closing)
-
-        async def ready() -> None:
-            while not is_ready():
-                await gate.sleep(_LOOK_SECONDS)
-
         pace = Pacer(rpm, tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
         yield lambda request, on_retry, on_content: complete_with_retries(
             Gate(lambda sent: provider.complete(sent, on_content), closing).send,
             request,
-            ready=ready,
+            is_ready=is_ready,
             pace=pace,
             tries=tries,
             on_retry=on_retry,
@@ -192,12 +187,12 @@ async def complete_with_retries(
     *,
     pace: Pacer,
     tries: int,
-    ready: Callable[[], Awaitable[None]] | None = None,
+    is_ready: Callable[[], bool] = lambda: True,
     on_retry: OnRetry,
     sleep: Sleep,
     jitter: Callable[[], float] = random.random,
 ) -> Reply:
-    """Complete a request in as many `tries`, each admitted by the pace once it can be sent, for which `ready` waits.
+    """Complete a request in as many `tries`, each admitted by the pace once it `is_ready` to be sent.
 
     Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with `jitter` (of 0 to 1) from half to the whole, but are
     never shorter than the server asks for. A rate limit cools down all calls that share the pace. Raises
@@ -205,8 +200,9 @@ async def complete_with_retries(
     """
 
     async def try_once() -> Reply:
-        if ready:  # what is admitted has to leave then: else a limit a minute would be passed later
-            await ready()
+        # what is admitted has to leave then: else a limit a minute would be passed later
+        while not is_ready():
+            await sleep(_LOOK_SECONDS)
         await pace.admit(request.input_tokens + request.max_output_tokens)
         try:
             return await send(request)

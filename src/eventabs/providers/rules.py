@@ -191,20 +191,6 @@ class RulesFile(RulesTable):
         return self
 
 
-def _parse(text: str) -> RulesFile:
-    try:
-        return RulesFile.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        message = _("the rules file is not TOML: {error}; mend it or remove [rules] file from the config")
-        raise ConfigError(message.format(error=toml_fault(error))) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        key = ".".join(str(step) for step in first["loc"])
-        text = first["msg"].removeprefix("Value error, ")
-        message = _("the rules file does not hold: {fault}; compare it with the one that ships with eventabs")
-        raise ConfigError(message.format(fault=f"{key}: {text}" if key else text)) from None
-
-
 _JOINERS = "\u200c\u200d"  # they join emoji and letters of some scripts
 _PARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")  # between the words of orderPaid and order_paid
 _CACHED = 50_000  # words, behaviors and names: most exports repeat theirs
@@ -280,15 +266,25 @@ def shipped_rules() -> str:
 @cache
 def load_rules(text: str, language: Language) -> Rules:
     """Load a rules file. Raises ConfigError that names the key of an error."""
-    return Rules(_parse(text), language)
+    try:
+        return Rules(RulesFile.model_validate(tomllib.loads(text)), language)
+    except tomllib.TOMLDecodeError as error:
+        message = _("the rules file is not TOML: {error}; mend it or remove [rules] file from the config")
+        raise ConfigError(message.format(error=toml_fault(error))) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        key = ".".join(str(step) for step in first["loc"])
+        text = first["msg"].removeprefix("Value error, ")
+        message = _("the rules file does not hold: {fault}; compare it with the one that ships with eventabs")
+        raise ConfigError(message.format(fault=f"{key}: {text}" if key else text)) from None
 
 
 _DOUBLING_SECONDS = 7_200  # they weigh as much as the row itself
 _MAX_SECONDS = 28_800  # more do not add weight
 
 
-def _find_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[list[int], EventKind]]:
-    """Return the events of a log in order of their first rows, each with its heaviest kind."""
+def rule_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[list[int], EventKind]]:
+    """Return the events of a log in order of their first rows: the positions of their behaviors, and their heaviest kind."""
     behaviors = list(map(_shortened, log.behaviors))
     events: list[list[int]] = []
     ongoing: dict[str, list[int]] = {}  # by theme
@@ -336,11 +332,6 @@ def _themes(behaviors: list[Behavior], rules: Rules) -> list[tuple[EventKind, li
     return [(heaviest[theme], grouped[theme]) for theme in sorted(grouped, key=weight, reverse=True)]
 
 
-def rule_events(log: UserLog, rules: Rules, detail: Detail) -> list[tuple[list[int], str]]:
-    """Return the events of a log as the rules make them: the positions of their behaviors, and their type."""
-    return [(rows, kind.name) for rows, kind in _find_events(log, rules, detail)]
-
-
 class RulesProvider:
     """Completes requests from the behaviors of their users. Its replies use no tokens."""
 
@@ -376,7 +367,7 @@ class RulesProvider:
         for alias, log in request.users.items():
             lines.append(f"## {alias}")
             groups = defaultdict[str, list[str]](list)
-            for rows, kind in _find_events(log, self._rules, self._detail):
+            for rows, kind in rule_events(log, self._rules, self._detail):
                 group = row_ranges(number + row for row in rows).replace(" ", ",")
                 groups[self._names[kind]].append(group)
             lines += (f"{name} {' '.join(theirs)}" for name, theirs in groups.items())

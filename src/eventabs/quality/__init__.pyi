@@ -17,7 +17,6 @@ from .evaluation_and_comparison import (
     read_labels as read_labels,
 )
 from .review import (
-    Judged as Judged,
     Review as Review,
     Reviewer as Reviewer,
     ReviewResult as ReviewResult,

@@ -14,15 +14,7 @@ from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import Endpoint, endpoint_of
 from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Group, groups_of, mean_of, wholes_of
-from eventabs.runs import (
-    Invocation,
-    Observer,
-    PlannedUse,
-    Watch,
-    copy_users,
-    drawn,
-    settings_of_today,
-)
+from eventabs.runs import Invocation, PlannedUse, Watch, copy_users, drawn, settings_of_today
 from eventabs.shared_records import Counts
 from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory
@@ -72,13 +64,7 @@ class AskingPlan:
 
 
 def plan_audit(
-    named: Path,
-    invocation: Invocation,
-    *,
-    share: float,
-    seed: int = 0,
-    out: Path | None = None,
-    confirmed: bool = False,
+    named: Path, invocation: Invocation, *, share: float, seed: int, out: Path | None, confirmed: bool
 ) -> AskingPlan:
     """Draw a share (0 to 1) of a run's users that are done, and make the audit's directory; calls nobody.
 
@@ -213,13 +199,7 @@ def _is_open(arm: Arm) -> bool:
     return not gave_up and (status != "completed" or counts.pending > 0)
 
 
-async def aask(
-    plan: AskingPlan,
-    *,
-    confirmed: bool = False,
-    observer: Observer | Watch | None = None,
-    stop: Stop | None = None,
-) -> Run:
+async def aask(plan: AskingPlan, *, confirmed: bool, observer: Watch, stop: Stop) -> Run:
     """Ask what is left, one run after another; return the last. Of sizes up to the first that is not within the margin.
 
     `run.max_cost` and `run.max_total_tokens` hold for all runs together. Raises as `aresume`; nothing is bought twice.
@@ -344,10 +324,7 @@ def _answers(arm: Arm) -> dict[str, tuple[int, list[Group]]]:
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
         rows = dict(ledger.rows("SELECT user_id, behaviors FROM users"))
         return {
-            user_id: (
-                rows[user_id],
-                wholes_of(groups_of(*store.made_of(ledger, user_id))),
-            )
+            user_id: (rows[user_id], wholes_of(groups_of(*store.made_of(ledger, user_id))))
             for user_id, state in store.states_by_user(ledger)
             if state == "done"
         }

@@ -273,12 +273,11 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
         rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
         is_fine = facts["settings"]["prompt"]["detail"] == "fine"
         for user in sorted(labels.users & known):
-            log, found = (
-                ledger.log(user),
-                measures.groups_of(*made_of(ledger, user)),
-            )
+            log, found = (ledger.log(user), measures.groups_of(*made_of(ledger, user)))
             events = rule_events(log, rules, "fine" if is_fine else "day")
-            _judge_user(log, found, [Group(frozenset(rows), kind) for rows, kind in events], labels, sums)
+            _judge_user(
+                log, found, [Group(frozenset(rows), kind.name) for rows, kind in events], labels, sums
+            )
 
 
 def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: _Sums) -> None:
@@ -446,9 +445,9 @@ class ComparedRun(NamedTuple):
 class Side(NamedTuple):
     """The events and journeys of a user in one run, and the positions of events that have no equal in the other run, in order."""
 
-    events: tuple[Event, ...]
-    journeys: tuple[Event, ...]
-    unequal: tuple[int, ...]
+    events: Sequence[Event]
+    journeys: Sequence[Event]
+    unequal: Sequence[int]
 
 
 class UserPair(NamedTuple):
@@ -510,12 +509,8 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
         read = [each.get("input", {}).get("fingerprint") for each in facts]
         most_first = sorted(sums.types.items(), key=lambda pair: (-pair[1], pair[0]))
         return Comparison(
-            **{
-                name: ComparedRun(state_of(directory, ledger), ledger.rows(_SETTINGS)[0][0], shape)
-                for name, directory, ledger, shape in zip(
-                    ("a", "b"), directories, (ours, theirs), sums.shapes, strict=True
-                )
-            },
+            a=ComparedRun(state_of(directories[0], ours), ours.rows(_SETTINGS)[0][0], sums.shapes[0]),
+            b=ComparedRun(state_of(directories[1], theirs), theirs.rows(_SETTINGS)[0][0], sums.shapes[1]),
             same_input=read[0] == read[1],
             users=sums.tally.users,
             shared_users=sums.shared,
@@ -631,9 +626,7 @@ class _PairSums:
 
 
 def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:
-    sides = map(
-        Side, map(tuple, pair.events), map(tuple, pair.journeys), map(tuple, map(sorted, pair.unequal()))
-    )
+    sides = map(Side, pair.events, pair.journeys, map(sorted, pair.unequal()))
     days, lines = zip(*lines_of(pair.log, facts), strict=True)
     before, after = pair.groups()
     sums = Compared(after, before, range(len(lines))).agreement()

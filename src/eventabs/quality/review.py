@@ -6,7 +6,7 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, groupby, zip_longest
@@ -88,14 +88,9 @@ class Review:
     language: str
 
 
-class ContextLine(NamedTuple):
-    """A behavior as it stands around an event. `type` and `event` (position among the user's): of the one that has it; "" and -1: none."""
-
-    number: int  # its index in the user's log
-    day: str
-    text: str
-    type: str
-    event: int
+# A behavior as it stands around an event: its index in the user's log, day, text, and the type and position (among the user's events)
+# of the one that has it, "" and -1 where none has.
+ContextLine = tuple[int, str, str, str, int]
 
 
 class Sheet(NamedTuple):
@@ -104,7 +99,7 @@ class Sheet(NamedTuple):
     review: Review
     out: Path
     folder: Path
-    lines: dict[str, tuple[ContextLine, ...]]
+    lines: dict[str, list[ContextLine]]
     profiles: dict[str, str]  # by user
     timezone: str  # of the run's settings, "" for the times of the export
     offsets: set[str]  # from UTC, of the users' behaviors
@@ -139,10 +134,9 @@ def draw_review(
     """
     directory = RunDirectory.find(named)
     lots = _Lots(sample, days, doubtful, by, random.Random(seed))  # noqa: S311  no secret
-    with ExitStack() as opened:
-        ledger = opened.enter_context(Ledger.watch(directory.ledger))
-        path = RunDirectory(directory.audit).ledger
-        audit = opened.enter_context(Ledger.watch(path)) if doubtful and path.exists() else None
+    path = RunDirectory(directory.audit).ledger
+    opened = Ledger.watch(path) if doubtful and path.exists() else nullcontext()
+    with Ledger.watch(directory.ledger) as ledger, opened as audit:
         for user_id, state in store.states_by_user(ledger):
             if state == "done":
                 log, events = ledger.log(user_id), store.made_of(ledger, user_id).events
@@ -270,7 +264,7 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
     for each in everything:
         by_user[each.user_id].append(each)
     facts = ledger.meta()
-    lines: dict[str, tuple[ContextLine, ...]] = {}
+    lines: dict[str, list[ContextLine]] = {}
     profiles: dict[str, str] = {}
     offsets: set[str] = set()
     for user_id, items in by_user.items():
@@ -283,8 +277,7 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
             for index in event["behaviors"]
         }
         own = [
-            ContextLine(index, *line, *owners.get(index, ("", -1)))
-            for index, line in enumerate(lines_of(log, facts))
+            (index, *line, *owners.get(index, ("", -1))) for index, line in enumerate(lines_of(log, facts))
         ]
         for item in items:
             lines[item.item] = _around(item, own)
@@ -292,15 +285,13 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
     return Sheet(review, directory.path, directory.reviews / review.id, lines, profiles, timezone, offsets)
 
 
-def _around(item: SampledEvent | SampledDay, lines: Sequence[ContextLine]) -> tuple[ContextLine, ...]:
+def _around(item: SampledEvent | SampledDay, lines: list[ContextLine]) -> list[ContextLine]:
     """Return the lines of a day, or those near the rows of an event: what lies far from them all is left out."""
     if isinstance(item, SampledDay):
-        return tuple(lines[item.first : item.last + 1])
+        return lines[item.first : item.last + 1]
     near = {row + step for row in item.behaviors for step in range(-_AROUND, _AROUND + 1)}
-    shown = [line for line in lines if line.number in near]
-    if len(shown) <= _MOST_LINES:
-        return tuple(shown)
-    return (*shown[: _MOST_LINES // 2], *shown[-_MOST_LINES // 2 :])
+    shown = [line for line in lines if line[0] in near]
+    return shown if len(shown) <= _MOST_LINES else shown[: _MOST_LINES // 2] + shown[-_MOST_LINES // 2 :]
 
 
 VERDICTS: Final = ("right", "type", "span", "none")

@@ -53,7 +53,7 @@ def open_job(
     """
     awaited, spending = store.awaited_tokens(ledger), session.spending(tier)
     spending.hold(*awaited)
-    job_id, longest, sampling, scheduler = 0, 0, session.sampling(), session.scheduler
+    job_id, longest, endpoint, scheduler = 0, 0, session.endpoint(), session.scheduler
     while requests >= 1 and size >= _SPREAD * longest and not session.stop.requests:
         if (batch := scheduler.next()) is None:
             break
@@ -64,7 +64,7 @@ def open_job(
             break
         scheduler.next()
         call, request = open_call(ledger, session, batch)
-        fields = providers.request_fields(request, session.run.settings.llm.model, sampling)
+        fields = providers.request_fields(request, endpoint)
         job_id = job_id or store.open_job(ledger, state)
         store.add_to_job(ledger, job_id, call.id, fields)
         line = len(_line(session, call.id, fields, request.messages))
@@ -128,7 +128,7 @@ class ReplyReader:
         return found
 
     def _stored(
-        self, ledger: Ledger, lines: Sequence["providers.ReplyLine | None"]
+        self, ledger: Ledger, lines: Sequence[tuple[str, Result] | None]
     ) -> list[tuple[Kind, int, Result]]:
         """Store the replies among some lines; return what each is, its call (0: none of this run) and what came back."""
         told = list[tuple[Kind, int, Result]]()

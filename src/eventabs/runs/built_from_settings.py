@@ -30,7 +30,7 @@ from eventabs.prompts import (
     plan,
     prompt_language,
 )
-from eventabs.providers import BatchProfile, Cluster, Complete, Endpoint, Sampling
+from eventabs.providers import BatchProfile, Cluster, Complete, Endpoint
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer, Progress
 from eventabs.runs.progress_and_limits import ProgressTracker, snapshot
@@ -329,23 +329,20 @@ def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
 
 def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: int = 1) -> Endpoint:
     """Return where requests go, by so many connections, with the key from the environment. Raises ConfigError for a tier that is not there."""
-    same = ("model", "proxy", "ca_file", "idle_timeout", "call_timeout", "longest_wait")
+    same = {"model", "proxy", "ca_file", "idle_timeout", "call_timeout", "longest_wait"}
+    same |= {"stream", "temperature", "seed", "extra_body"}
+    tier = providers.find_tier(llm.tier, llm.preset)
     return Endpoint(
-        **llm.model_dump(include={*same}),
-        base_url=providers.tier_base_url(providers.find_tier(llm.tier, llm.preset), llm.preset, llm.base_url),
+        **llm.model_dump(include=same),
+        base_url=providers.tier_base_url(tier, llm.preset, llm.base_url),
         api_key=environment.get(llm.api_key_env) or None,
         extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
         key_variable=llm.api_key_env,
-        sampling=sampling_of(llm),
+        omit=frozenset(llm.omit),
+        grammar_field=llm.grammar_field or ("grammar" if llm.constrain == "grammar" else ""),
+        tier=tier,
         connections=connections,
     )
-
-
-def sampling_of(llm: LlmSettings) -> Sampling:
-    """Return what is asked of the model beside the messages."""
-    field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
-    tier = providers.find_tier(llm.tier, llm.preset)
-    return Sampling(llm.stream, llm.temperature, llm.seed, llm.extra_body, frozenset(llm.omit), field, tier)
 
 
 def batch_profile(settings: Settings) -> BatchProfile:

@@ -28,8 +28,8 @@ from eventabs.prompts import (
     shuffled,
     split,
 )
-from eventabs.providers import Sampling
-from eventabs.runs.built_from_settings import RunContext, asked_in, last_taken, make_reader, sampling_of
+from eventabs.providers import Endpoint
+from eventabs.runs.built_from_settings import RunContext, asked_in, endpoint_of, last_taken, make_reader
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
 from eventabs.runs.progress_and_limits import ProgressTracker, SpendingLimit
 from eventabs.shared_records import (
@@ -454,12 +454,13 @@ class Session:
         self.run.facts.update(kept)
         self.remember(kept)
 
-    def sampling(self) -> Sampling:
-        """Return the parameters of requests, without those that the endpoint refuses."""
-        sampling, kept = sampling_of(self.run.settings.llm), self.run.facts.get(_REFUSED) or {}
+    def endpoint(self) -> Endpoint:
+        """Return the endpoint, without the parameters that it refuses."""
+        endpoint = endpoint_of(self.run.settings.llm, self.run.environment)
+        kept = self.run.facts.get(_REFUSED) or {}
         if kept.get("settings_fingerprint") != self.run.facts["settings_fingerprint"]:
-            return sampling
-        return replace(sampling, omit=sampling.omit | set(kept["parameters"]))
+            return endpoint
+        return replace(endpoint, omit=endpoint.omit | set(kept["parameters"]))
 
     def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
         """Make the request about some logs; `links`: these have journeys in place of behaviors."""

@@ -20,6 +20,7 @@ from .ledger_queries import (
     ExtendedUser as ExtendedUser,
     Job as Job,
     JobState as JobState,
+    Made as Made,
     RowsOfUser as RowsOfUser,
     SettledUser as SettledUser,
     UserRow as UserRow,

@@ -7,7 +7,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
-from eventabs.measures import place_third, users_band
 from eventabs.replies import joined
 from eventabs.shared_records import (
     ROW_COUNTS,
@@ -71,8 +70,8 @@ class PlacedAnswer(NamedTuple):
 
     @property
     def third(self) -> str:
-        """The third of the batch that the user is in."""
-        return place_third(self.place, self.users)
+        """The third of the batch that the user is in, `1` to `3`; "" where that says nothing."""
+        return str(1 + (self.place - 1) * 3 // self.users) if self.users >= 3 else ""  # noqa: PLR2004
 
 
 def placed_answers(asked: Sequence[AskedUser], outcomes: Sequence[Outcome]) -> list[PlacedAnswer]:
@@ -97,7 +96,8 @@ def stored_answers(ledger: Ledger) -> AnswerCells:
     """Sum up all answers by the class of their batch and by their place in it."""
     cells: AnswerCells = {}
     for users, third, *figures in ledger.rows("SELECT * FROM answers_by_place"):
-        band = cells.setdefault(users_band(users), {})
+        least = 1 << (users.bit_length() - 1)  # by powers of two: 1, 2-3, 4-7, 8-15
+        band = cells.setdefault(f"{least}-{2 * least - 1}" if least > 1 else "1", {})
         known = band.get(third, {}).values() or repeat(0)
         band[third] = dict(zip(ANSWER_FIGURES, map(add, figures, known), strict=True))
     return cells

@@ -27,7 +27,6 @@ from .live_progress import (
     LogObserver as LogObserver,
     Observers as Observers,
     display as display,
-    open_log as open_log,
 )
 from .output_streams import (
     encode as encode,

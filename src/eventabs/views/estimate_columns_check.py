@@ -385,7 +385,7 @@ def check_json(report: CheckReport) -> str:
         "sound": not report.exit_code,
         "config": report.config_file or None,
         "key_set": report.key_is_set,
-        "models": None if facts.models is None else [model.name for model in facts.models],
+        "models": None if facts.models is None else list(facts.models),
         "cost": rounded(report.cost, 6),
         "seconds": round(report.seconds, 3),
         "findings": [

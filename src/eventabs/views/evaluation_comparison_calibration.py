@@ -248,22 +248,6 @@ def _counted(sums: Sums, kind: str = "") -> dict[str, str]:
     return {name: count(int(sums[kind + name])) for name in names if kind + name in sums}
 
 
-class Bar(NamedTuple):
-    """A segment on a day's lane; `left`, `width` and `name_left` in percent of the day, `row`: of several, where names need room.
-
-    `color`: its class; a type without one of its own is told by its name.
-    """
-
-    left: float
-    width: float
-    row: int
-    color: str
-    type: str
-    name: str
-    name_left: float
-    title: str
-
-
 def _days(evaluation: Evaluation, colors: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield each user's days, in the order of the users."""
     names = (_("labels"), _("events"), _("labels, journeys"), _("events, journeys"))
@@ -272,17 +256,21 @@ def _days(evaluation: Evaluation, colors: Mapping[str, str]) -> Iterator[dict[st
         first = min((int(segment.start // DAY) for segment in every), default=0)
         last = max((int(segment.end // DAY) for segment in every), default=-1)
         for day in range(first, last + 1):
-            drawn = [bars(lane, day, colors) for lane in row.lanes]
+            drawn = [_bars(lane, day, colors) for lane in row.lanes]
             if any(drawn):
                 date = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
                 lanes = [lane for lane in zip(names, drawn, strict=False) if lane[1] or lane[0] in names[:2]]
                 yield {"user": row.user_id, "day": date, "lanes": lanes}
 
 
-def bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> list[Bar]:
-    """Return what lies on a day, counted from 1970-01-01. No name lies over another."""
+def _bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> list[tuple[Any, ...]]:
+    """Return the bars of a day, counted from 1970-01-01, as lanes.html.j2 has them.
+
+    The row, of several so that no name lies over another; left end and width in percent of the day; the class of the color: a type
+    without one of its own is told by its name; type, name, and left end of the name in percent; title.
+    """
     begin, end = day * DAY, (day + 1) * DAY
-    drawn: list[Bar] = []
+    drawn: list[tuple[Any, ...]] = []
     free: list[float] = []  # pixels from which on each row is
     for segment in sorted(segments):
         if not (segment.start < end and segment.end >= begin):
@@ -297,7 +285,7 @@ def bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> li
         free[row:] = [max((left + width) / 100 * _LANE, pixels + needs), *free[row + 1 :]]
         times = "–".join(f"{datetime.fromtimestamp(at, UTC):%H:%M}" for at in segment[:2])
         color = colors.get(segment.label, "kx")
-        drawn.append(Bar(left, width, row, color, label, name, 100 * pixels / _LANE, f"{times} {label}"))
+        drawn.append((row, left, width, color, label, name, 100 * pixels / _LANE, f"{times} {label}"))
     return drawn
 
 

@@ -1,17 +1,16 @@
 """Observers of a run: the live panel, plain lines, run.log, JSON lines, several at once, and the choice between them."""
 
 import contextlib
-import io
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from io import FileIO
 from math import ceil
-from pathlib import Path
-from typing import Literal, Self, TextIO
+from typing import Literal, Self
 
 from rich.box import ROUNDED
 from rich.console import Console, ConsoleRenderable, Group, RenderableType
@@ -24,7 +23,6 @@ from rich.text import Text
 from eventabs import runs
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.shared_records import Copying, InputWarning
-from eventabs.store import open_to_append
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, print_line
 from eventabs.views.words_and_figures import clock, count, listed, share
@@ -86,7 +84,7 @@ class ProgressPanel:
             yield _row(label, *cells)
         if progress.retries or self._cooling:
             causes = listed(messages.causes(progress.retry_causes)) or count(progress.retries)
-            left = messages.cooling(self._cooling) if self._cooling else ""
+            left = _("cooling down, {time} left").format(time=clock(self._cooling)) if self._cooling else ""
             yield _row(_("retries"), causes if progress.retries else "", Text(left, style="bold yellow"))
         if self.trouble:
             yield _row(_("last"), Text(one_line(self.trouble), style="yellow"))
@@ -137,12 +135,7 @@ class RichObserver:
     """
 
     def __init__(
-        self,
-        console: Console,
-        *,
-        verbose: bool = False,
-        currency: str = "USD",
-        clock: Callable[[], float] = time.monotonic,
+        self, console: Console, *, verbose: bool, currency: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._console = console
         self._verbose = verbose
@@ -304,20 +297,11 @@ class PlainObserver:
         self._write(f"{stamp}{text}")
 
 
-def open_log(path: Path) -> TextIO:
-    """Open a log to append to, readable by its owner only; each line is written as it comes. Raises StorageError."""
-    return io.TextIOWrapper(
-        open_to_append(path), encoding="utf-8", errors="backslashreplace", write_through=True
-    )
-
-
 class LogObserver(PlainObserver):
     """Appends every note, and the counts after every tenth batch, to a log."""
 
-    def __init__(
-        self, file: TextIO, *, currency: str = "USD", now: Callable[[], datetime] = datetime.now
-    ) -> None:
-        super().__init__(file.write, level=ALL, currency=currency, now=now)
+    def __init__(self, file: FileIO, *, currency: str, now: Callable[[], datetime] = datetime.now) -> None:
+        super().__init__(lambda lines: file.write(lines.encode()), level=ALL, currency=currency, now=now)
         self._unwritten: list[str] = []
 
     def noted(self, note: runs.Note) -> None:
@@ -404,19 +388,11 @@ def event_name(kind: type) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
-class Observers(ExitStack):
-    """Passes facts on to several observers, `opening` notes after the start; enters and leaves their contexts."""
+class Observers:
+    """Passes facts on to several observers, `opening` notes after the start."""
 
-    def __init__(self, observers: Iterable[runs.Observer], *, opening: Iterable[runs.Note] = ()) -> None:
-        super().__init__()
-        self._observers = tuple(observers)
-        self._opening = tuple(opening)
-
-    def __enter__(self) -> Self:
-        for observer in self._observers:
-            if isinstance(observer, AbstractContextManager):
-                self.enter_context(observer)
-        return self
+    def __init__(self, observers: Sequence[runs.Observer], opening: Sequence[runs.Note]) -> None:
+        self._observers, self._opening = observers, opening
 
     def started(self, facts: runs.Started) -> None:
         """Pass it on."""

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -17,16 +18,6 @@ from eventabs.interface_language import gettext as _
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 _USUAL_WIDTH = 80
-
-
-def stdout_console() -> Console:
-    """Make the console for results."""
-    return _console(stderr=False)
-
-
-def stderr_console() -> Console:
-    """Make the console for progress, messages and errors."""
-    return _console(stderr=True)
 
 
 def one_line(text: str) -> str:
@@ -92,11 +83,15 @@ def print_error(console: Console, error: BaseException | str) -> None:
     console.print(line, soft_wrap=True)
 
 
-def _console(*, stderr: bool) -> Console:
+def stdout_console(*, stderr: bool = False) -> Console:
+    """Make the console for results."""
     console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not console.width:  # COLUMNS=0, as some terminals start
         console.width = _USUAL_WIDTH
     return console
+
+
+stderr_console = partial(stdout_console, stderr=True)  # for progress, messages and errors
 
 
 def print_json(line: str) -> None:

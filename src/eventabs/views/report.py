@@ -18,7 +18,7 @@ from importlib import resources
 from itertools import islice, pairwise
 from math import fsum
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
@@ -27,11 +27,11 @@ from markupsafe import Markup
 
 from eventabs import __version__, interface_language as language
 from eventabs.errors_and_exit_codes import StorageError, UsageError
-from eventabs.inspection import LogFacts, ReportFacts, Share, StoredCall, TokenUse, UserFacts, stored_calls
+from eventabs.inspection import LogFacts, ReportFacts, Share, StoredCall, TokenUse, stored_calls
 from eventabs.interface_language import gettext as _
 from eventabs.prompts import TokenCounter
 from eventabs.shared_records import Behavior, Counts
-from eventabs.store import replace_file
+from eventabs.store import Made, UserRow, replace_file
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import one_line, picked, rounded
 from eventabs.views.sections import written
@@ -54,8 +54,8 @@ class Sums:
     goal_types: set[str] = field(default_factory=set)
     reached: int = 0  # users with an event of the goal
 
-    def add(self, user: UserFacts) -> None:
-        """Count a user."""
+    def add(self, user: Made) -> None:
+        """Count what was made of a user."""
         self.types.update(event["type"] for event in user.events)
         self.type_users.update({event["type"] for event in user.events})
         categories = {event["category"] for event in user.events}
@@ -130,12 +130,12 @@ class PackedUsers:
         self._size = 0  # behaviors and events
         self._names, self._summaries = {"": 0}, {"": 0}  # numbers of texts
 
-    def add(self, user: UserFacts, log: LogFacts, *, is_drawn: bool = True) -> None:
+    def add(self, row: UserRow, made: Made, log: LogFacts, *, is_drawn: bool = True) -> None:
         """Keep a user; one that is not drawn is beside the sample, and counted nowhere."""
-        row, behaviors = user.row, log.log.behaviors
+        behaviors = log.log.behaviors
         self.numbers[row.user_id] = len(self.numbers)
         self.offsets |= log.log.offsets
-        kinds = [_number(self._kinds, (event["type"], event["category"])) for event in user.events]
+        kinds = [_number(self._kinds, (event["type"], event["category"])) for event in made.events]
         values = {
             "beside": int(not is_drawn),
             "id": shown(row.user_id),
@@ -143,8 +143,8 @@ class PackedUsers:
             "reason": _number(self._reasons, row.reason or ""),
             "profile": {_number(self._columns, column): shown(value) for column, value in log.log.profile},
             "behaviors": len(behaviors),
-            "events": len(user.events),
-            "journeys": len(user.journeys),
+            "events": len(made.events),
+            "journeys": len(made.journeys),
             "minor": len(log.rows.minor),
             "unplaced": len(log.rows.unplaced),
             "first": seconds_of(behaviors[0].start) if behaviors else None,
@@ -154,13 +154,13 @@ class PackedUsers:
         }
         for name, value in values.items():
             self.users[name].append(value)
-        self._records.append(self._record(user, log, kinds))
-        self._size += len(behaviors) + len(user.events)
+        self._records.append(self._record(made, log, kinds))
+        self._size += len(behaviors) + len(made.events)
         if self._size > _CHUNK_BEHAVIORS:
             self.close_chunk()
 
-    def _record(self, user: UserFacts, log: LogFacts, kinds: list[int]) -> list[Any]:
-        behaviors, events = log.log.behaviors, user.events
+    def _record(self, made: Made, log: LogFacts, kinds: list[int]) -> list[Any]:
+        behaviors, events = log.log.behaviors, made.events
         times = [seconds_of(behavior.start) for behavior in behaviors]
         base = times[0] if times else 0
         # the number of each behavior's event from 1; below: why it has none
@@ -171,7 +171,7 @@ class PackedUsers:
         for number, event in enumerate(events, 1):
             for index in event["behaviors"]:
                 owners[index] = number
-        numbers = {journey["id"]: number for number, journey in enumerate(user.journeys, 1)}
+        numbers = {journey["id"]: number for number, journey in enumerate(made.journeys, 1)}
         flags = [
             _UNSURE * (not event["sure"])
             + _OUTSIDE * bool(event.get("outside"))
@@ -188,7 +188,7 @@ class PackedUsers:
             [self._summary(event["summary"]) for event in events],
             flags,
             [numbers.get(event["journey"], 0) for event in events],
-            [(shown(j["kind"]), shown(j["name"]), j["days"], int(j["converted"])) for j in user.journeys],
+            [(shown(j["kind"]), shown(j["name"]), j["days"], int(j["converted"])) for j in made.journeys],
             differences((behavior.line for behavior in behaviors), 0),
             [behavior.file for behavior in behaviors] if any(b.file for b in behaviors) else [],
             *([_number(self._names, place) for place in places] for places in places_of(behaviors)),
@@ -259,14 +259,7 @@ class PackedCalls:
     `use`: what the tokens of all of them were for; `size`: how many they are; `left_out`: of how many the texts are left out.
     """
 
-    def __init__(
-        self,
-        facts: ReportFacts,
-        numbers: Mapping[str, int],
-        zone: ZoneInfo,
-        *,
-        most_bytes: int = MOST_TEXT_BYTES,
-    ) -> None:
+    def __init__(self, facts: ReportFacts, numbers: Mapping[str, int], zone: ZoneInfo) -> None:
         self.chunks: list[bytes] = []
         self._facts, self._numbers, self._zone = facts, numbers, zone
         self._figures: dict[int, dict[str, Any]] = {}
@@ -284,7 +277,7 @@ class PackedCalls:
         for each in sorted(
             self._figures.values(), key=lambda each: (each["usable"] >= each["users"], each["id"])
         ):
-            if sum(map(len, self.chunks)) > most_bytes:
+            if sum(map(len, self.chunks)) > MOST_TEXT_BYTES:
                 break
             each |= {"chunk": len(self.chunks), "place": len(self._calls)}
             self.left_out -= 1
@@ -383,27 +376,20 @@ _SCRIPTS: Final = tuple(
 )
 
 
-class ReportPage(NamedTuple):
-    """A page in pieces, and what its reader should know of what it leaves out."""
-
-    chunks: Iterator[bytes]
-    notes: tuple[str, ...]
-
-
-def render_report(facts: ReportFacts) -> ReportPage:
-    """Return the page. Reads the facts' users to their end."""
+def render_report(facts: ReportFacts) -> tuple[Iterator[bytes], list[str]]:
+    """Return the page in pieces, and what its reader should know of what it leaves out. Reads the facts' users to their end."""
     counts, endpoint = facts.run.progress, facts.run.endpoint
     sums, users, total, beside = Sums(facts.goal), PackedUsers(), counts.users, 0
     # the share of users that a page keeps, drawn by their ids
     part = min(1.0, MOST_USERS / max(1, total), MOST_LOG_BYTES / max(1.0, facts.logged_bytes * _OF_STORED))
-    for user in facts.users:
-        sums.add(user)
-        lot = zlib.crc32(user.row.user_id.encode("utf-8", "surrogatepass"))
+    for row, made in facts.users:
+        sums.add(made)
+        lot = zlib.crc32(row.user_id.encode("utf-8", "surrogatepass"))
         is_drawn = users.bytes <= MOST_LOG_BYTES and lot < part * 2**32
-        is_listed = not is_drawn and user.row.state == "failed" and beside < _MOST_FAILED
+        is_listed = not is_drawn and row.state == "failed" and beside < _MOST_FAILED
         beside += is_listed
         if is_drawn or is_listed:
-            users.add(user, facts.log(user.row.user_id), is_drawn=is_drawn)
+            users.add(row, made, facts.log(row.user_id), is_drawn=is_drawn)
     users.close_chunk()
     zone = sent_zone(facts.timezone)
     calls = PackedCalls(facts, users.numbers, zone)
@@ -464,7 +450,7 @@ def render_report(facts: ReportFacts) -> ReportPage:
         **{f"texts-{number}": chunk for number, chunk in enumerate(calls.chunks)},
     }
     head, tail = page.split(_HERE)
-    return ReportPage(_pieces(head, blocks, tail), tuple(filter(None, notes.values())))
+    return _pieces(head, blocks, tail), list(filter(None, notes.values()))
 
 
 def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), **values: object) -> str:

@@ -84,8 +84,8 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
         "user": shown(item.user_id),
         "profile": shown(sheet.profiles[item.user_id]),
         "lines": [
-            (line.number, line.day, shown(line.text), shown(line.type), line.event)
-            for line in sheet.lines[item.item]
+            (number, day, shown(text), shown(kind), event)
+            for number, day, text, kind, event in sheet.lines[item.item]
         ],
     }
     if isinstance(item, SampledDay):
@@ -110,10 +110,6 @@ def _when(start: str, end: str) -> str:
     return f"{start} – {end[equal:]}"
 
 
-def _verdicts() -> dict[str, str]:
-    return {"right": _("right"), "type": _("wrong type"), "span": _("wrong span"), "none": _("nothing there")}
-
-
 def render_review(console: Console, result: ReviewResult) -> None:
     """Print the figures of each reviewer, and where two differ."""
     bounds = _("bounds, 95 %")
@@ -134,7 +130,8 @@ def render_review(console: Console, result: ReviewResult) -> None:
                 [tuple(each.values()) for each in reviewer.confused[:_MOST_DIFFERENT]],
             ),
         ]
-    said, names = _verdicts(), (_("event"), _("first"), _("second"))
+    said = {"right": _("right"), "type": _("wrong type"), "span": _("wrong span"), "none": _("nothing there")}
+    names = _("event"), _("first"), _("second")
     differ = [
         (
             each["item"],

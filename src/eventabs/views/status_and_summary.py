@@ -28,7 +28,7 @@ from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import ProgressPanel
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line, rounded
 from eventabs.views.sections import NARROW, beside, drawn, labelled
-from eventabs.views.words_and_figures import count, duration, events, joined, journeys, listed
+from eventabs.views.words_and_figures import clock, count, duration, events, joined, journeys, listed
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _STATUS_KEYS = (
@@ -85,7 +85,11 @@ def _shared_fields(counts: Progress | Summary) -> dict[str, object]:
         "answers": answer_fields(counts),
         "cost": rounded(counts.cost, 6),
         "seconds": round(counts.seconds, 3),
-        "tiers": messages.tier_fields(counts, counts.tier_costs),
+        "tiers": {
+            tier: use | {"cost": rounded(counts.tier_costs.get(tier), 6)}
+            for tier, use in counts.by_tier.items()
+            if counts.has_other_tiers  # else the ordinary one served all
+        },
     }
 
 
@@ -97,7 +101,7 @@ def render_status(console: Console, state: RunState) -> None:
         counts = messages.progress_line(state.progress, state.endpoint.currency)
         lines = [_run_headline(state), counts, *_facts(state)]
         if state.cooling_seconds:
-            lines.append(messages.cooling(state.cooling_seconds))
+            lines.append(_("cooling down, {time} left").format(time=clock(state.cooling_seconds)))
         if state.last_failure:
             lines.append(messages.noted(state.last_failure))
         time = _("{time} in all") if state.status == "completed" else _("{time} so far")
@@ -208,7 +212,15 @@ def _facts(state: RunState) -> list[str]:
     if again := messages.asked_again(state.asked_again):
         lines.append(_("Asked again: {users}").format(users=again))
     lines += messages.failures(state.failures)
-    return lines + [messages.job_line(job) for job in state.jobs if job.is_out]
+    for job in filter(lambda job: job.is_out, state.jobs):
+        line = ngettext(
+            "Job {job} ({batch_id}): {status}, {count} request",
+            "Job {job} ({batch_id}): {status}, {count} requests",
+            job.requests,
+        )
+        status = job.status or job.state
+        lines.append(line.format(job=job.id, batch_id=job.batch_id or "-", status=status))
+    return lines
 
 
 _WORDS_SHOWN, _WORD_SHOWN = 8, 40  # of actions, and characters of each: a goal is often rare
@@ -527,9 +539,6 @@ class ProgressServer:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
     answer: Callable[[], bytes]
 
     def handle_error(self, request: object, client_address: object) -> None:

@@ -10,17 +10,8 @@ from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.providers import kind_of
 from eventabs.shared_records import Copying, Counts, InputWarning
-from eventabs.store import Job, Status
-from eventabs.views.output_streams import one_line, rounded
-
-
-def job_line(job: Job) -> str:
-    """Say which state a job of the batch service is in."""
-    return ngettext(
-        "Job {job} ({batch_id}): {status}, {count} request",
-        "Job {job} ({batch_id}): {status}, {count} requests",
-        job.requests,
-    ).format(job=job.id, batch_id=job.batch_id or "-", status=job.status or job.state)
+from eventabs.store import Status
+from eventabs.views.output_streams import one_line
 
 
 def _line_count(kind: str, number: int) -> str:
@@ -272,11 +263,6 @@ def in_flight(progress: runs.Progress) -> str:
     return template.format(count=count(progress.in_flight), limit=count(progress.in_flight_limit))
 
 
-def cooling(seconds: float) -> str:
-    """Name the time that all calls still wait."""
-    return _("cooling down, {time} left").format(time=clock(seconds))
-
-
 def events(number: int) -> str:
     """Count events."""
     return ngettext("{count} event", "{count} events", number)
@@ -363,13 +349,11 @@ def resume_command(out: str) -> str:
 
 def equal_columns(compared: Sequence[str], not_compared: Sequence[str]) -> str:
     """Say in which columns the rows that were dropped as duplicates are equal."""
-    if not_compared:
-        return _("equal in all columns but {columns}").format(columns=_some(not_compared))
-    return _("equal in all columns: {columns}").format(columns=_some(compared))
-
-
-def _some(columns: Sequence[str]) -> str:
-    return shorten(one_line(", ".join(columns)), _SHOWN, placeholder=" ...")
+    template = (
+        _("equal in all columns but {columns}") if not_compared else _("equal in all columns: {columns}")
+    )
+    columns = one_line(", ".join(not_compared or compared))
+    return template.format(columns=shorten(columns, _SHOWN, placeholder=" ..."))
 
 
 def _input_read(note: runs.InputRead) -> str:
@@ -489,23 +473,15 @@ def progress_line(progress: runs.Progress, currency: str) -> str:
         listed((retries(progress.retries), *causes(progress.retry_causes))),
     ]
     if progress.tokens_per_second is not None:
-        parts.append(_speed(progress.tokens_per_second))
+        parts.append(_("{count} tokens/s").format(count=average(progress.tokens_per_second)))
     if progress.cost is not None:
         parts.append(_("cost {cost}").format(cost=money(progress.cost, currency)))
     if progress.cost_projected is not None:
-        parts.append(_of_about(progress.cost_projected, currency))
+        parts.append(_("of about {cost}").format(cost=money(progress.cost_projected, currency)))
     parts += tiers(progress, progress.tier_costs, currency)
     if progress.eta_seconds:
         parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
     return joined(parts)
-
-
-def _of_about(cost: float, currency: str) -> str:
-    return _("of about {cost}").format(cost=money(cost, currency))
-
-
-def _speed(tokens_per_second: float) -> str:
-    return _("{count} tokens/s").format(count=average(tokens_per_second))
 
 
 def asked_again(numbers: Mapping[str, int]) -> str:
@@ -542,22 +518,20 @@ def spent(counts: runs.Progress | runs.Summary, currency: str) -> Iterator[tuple
     speed, projected = (getattr(counts, name, None) for name in ("tokens_per_second", "cost_projected"))
     received = _("{count} out").format(count=count(counts.completion_tokens))
     sent = _("{count} in").format(count=count(counts.prompt_tokens))
-    yield _("tokens"), sent, received, "" if speed is None else _speed(speed)
+    yield (
+        _("tokens"),
+        sent,
+        received,
+        "" if speed is None else _("{count} tokens/s").format(count=average(speed)),
+    )
     if counts.cached_tokens:
         cached = _("{count} in").format(count=count(counts.cached_tokens))
         yield _("cached"), cached, share(counts.cached_tokens, counts.prompt_tokens), ""
     if counts.cost is not None:
-        about = "" if projected is None else _of_about(projected, currency)
+        about = "" if projected is None else _("of about {cost}").format(cost=money(projected, currency))
         yield _("cost"), money(counts.cost, currency), about, ""
     for number, line in enumerate(tiers(counts, counts.tier_costs, currency)):
         yield "" if number else _("of that"), line
-
-
-def tier_fields(counts: Counts, costs: Mapping[str, float | None]) -> dict[str, dict[str, float | None]]:
-    """Return the calls, tokens and cost of each tier as JSON has them; empty where the ordinary one served all."""
-    if not counts.has_other_tiers:
-        return {}
-    return {tier: {**use, "cost": rounded(costs.get(tier), 6)} for tier, use in counts.by_tier.items()}
 
 
 CHANGES: Final = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl and journeys.new.jsonl

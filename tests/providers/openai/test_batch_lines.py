@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from eventabs.errors_and_exit_codes import (
     RejectedRequestError,
     TransientError,
 )
-from eventabs.providers.openai.batch_service import ReplyLine, ReplyLines, request_fields, request_line
-from eventabs.providers.openai.endpoint_and_wire import Endpoint, Sampling
+from eventabs.providers.openai.batch_service import ReplyLines, request_fields, request_line
+from eventabs.providers.openai.endpoint_and_wire import Endpoint
 from eventabs.shared_records import Reply, Request, Usage
 
 KEY = "sk-a-long-secret-key"
@@ -25,7 +26,7 @@ BODY = {
 }
 
 
-def read(line: dict[str, Any] | bytes) -> ReplyLine | None:
+def read(line: dict[str, Any] | bytes) -> tuple[str, Reply | EndpointError | None] | None:
     data = line if isinstance(line, bytes) else json.dumps(line).encode()
     return ReplyLines(ENDPOINT, "out.jsonl").read(data)
 
@@ -33,12 +34,12 @@ def read(line: dict[str, Any] | bytes) -> ReplyLine | None:
 def result(**line: object) -> Reply | EndpointError | None:
     found = read({"custom_id": "a-1", **line})
     assert found is not None
-    assert found.custom_id == "a-1"
-    return found.result
+    assert found[0] == "a-1"
+    return found[1]
 
 
 def test_a_request_is_a_line_as_the_batch_api_has_it_and_never_streamed() -> None:
-    fields = request_fields(REQUEST, "m", Sampling(stream=True, temperature=0.0, extra_body={"thinking": 0}))
+    fields = request_fields(REQUEST, replace(ENDPOINT, temperature=0.0, extra_body={"thinking": 0}))
     line = request_line("a-1", "/v1/chat/completions", fields, REQUEST.messages)
     assert line.endswith(b"\n")
     assert json.loads(line) == {

@@ -20,7 +20,7 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.providers.openai.client import OpenAIProvider
-from eventabs.providers.openai.endpoint_and_wire import Endpoint, GrammarField, Sampling
+from eventabs.providers.openai.endpoint_and_wire import Endpoint, GrammarField
 from eventabs.shared_records import Reply, Request, Usage
 from openai_server import (
     Behavior,
@@ -66,16 +66,13 @@ def make_request(**fields: Any) -> Request:  # noqa: ANN401 - fields of Request
 async def complete(
     base_url: str,
     *,
-    sampling: Sampling = Sampling(),
     limits: Limits = QUICK,
     calls: int = 1,
     request: Request | None = None,
     **endpoint: Any,  # noqa: ANN401 - fields of Endpoint
 ) -> Reply:
     settings: dict[str, Any] = {"model": "m", "base_url": base_url, "api_key": KEY}
-    provider = OpenAIProvider(
-        Endpoint(**settings | limits | endpoint, sampling=sampling), wall_clock=lambda: 0.0
-    )
+    provider = OpenAIProvider(Endpoint(**settings | limits | endpoint), wall_clock=lambda: 0.0)
     try:
         for _call in range(calls):
             reply = await provider.complete(request or make_request())
@@ -86,7 +83,7 @@ async def complete(
 
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_a_good_answer_comes_back_whole(openai_server: OpenAIServer, streamed: bool) -> None:
-    reply = await complete(openai_server.base_url, sampling=Sampling(stream=streamed))
+    reply = await complete(openai_server.base_url, stream=streamed)
     assert (reply.text, reply.finish_reason, reply.usage_reported) == (ANSWER, "stop", True)
     assert reply.usage.completion_tokens == len(ANSWER) // 2
     assert reply.seconds > 0
@@ -95,7 +92,9 @@ async def test_a_good_answer_comes_back_whole(openai_server: OpenAIServer, strea
 async def test_what_is_sent_is_what_was_configured(openai_server: OpenAIServer) -> None:
     await complete(
         openai_server.base_url + "?api-version=" + QUERY,
-        sampling=Sampling(temperature=0.5, seed=3, extra_body={"enable_thinking": False}),
+        temperature=0.5,
+        seed=3,
+        extra_body={"enable_thinking": False},
         request=make_request(response_format={"type": "json_schema", "json_schema": {"name": "x"}}),
         extra_headers={"X-Title": TITLE},
     )
@@ -298,7 +297,8 @@ async def test_unsupported_parameters_are_dropped_once_and_remembered(openai_ser
     openai_server.behavior = refusing(*names)(answer())
     reply = await complete(
         openai_server.base_url,
-        sampling=Sampling(temperature=0.0, seed=1),
+        temperature=0.0,
+        seed=1,
         request=make_request(response_format={"type": "json_schema", "json_schema": {}}),
         calls=3,
     )
@@ -320,10 +320,9 @@ async def test_a_grammar_that_is_refused_is_left_out_from_then_on(
     openai_server: OpenAIServer, field: GrammarField, refusal: dict[str, str]
 ) -> None:
     openai_server.behavior = script(status(400, {"error": refusal}), answer(), answer())
-    sampling = Sampling(grammar_field=field)
     request = make_request(grammar='root ::= "x"')
     assert (
-        await complete(openai_server.base_url, sampling=sampling, request=request, calls=2)
+        await complete(openai_server.base_url, grammar_field=field, request=request, calls=2)
     ).text == ANSWER
     assert [field in sent.body for sent in openai_server.requests] == [True, False, False]
 
@@ -377,7 +376,7 @@ async def test_a_call_that_waits_in_vain_names_the_number_of_calls_and_the_limit
 ) -> None:
     openai_server.behavior = stall()
     with pytest.raises(NoContentError) as caught:
-        await complete(openai_server.base_url, sampling=Sampling(stream=streamed), limits=limits)
+        await complete(openai_server.base_url, stream=streamed, limits=limits)
     assert seconds in str(caught.value)
     assert "lower run.concurrency" in str(caught.value)
     assert str(caught.value).endswith(setting)

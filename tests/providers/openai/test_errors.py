@@ -18,6 +18,7 @@ from eventabs.errors_and_exit_codes import (
     RejectedRequestError,
     TransientError,
 )
+from eventabs.providers.openai.endpoint_and_wire import Endpoint, Tier
 from eventabs.providers.openai.endpoint_errors import (
     ERROR_CODES,
     LONGEST_WAIT,
@@ -250,7 +251,8 @@ def refuse(
     status: int, body: object = b"", headers: dict[str, str] | None = None, tier: str = ""
 ) -> EndpointError:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return make_status_error(data, ErrorContext(status, headers or {}, 0.0, "x.example", (KEY,), 900.0, tier))
+    endpoint = Endpoint("m", "", tier=Tier(name=tier))
+    return make_status_error(data, ErrorContext(status, headers or {}, 0.0, "x.example", (KEY,), endpoint))
 
 
 @pytest.mark.parametrize(

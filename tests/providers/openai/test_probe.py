@@ -6,8 +6,8 @@ import pytest
 
 from check_kit import Model
 from eventabs.errors_and_exit_codes import EndpointError, FatalEndpointError, TransientError
-from eventabs.providers.openai.endpoint_and_wire import Endpoint, Sampling
-from eventabs.providers.openai.probe import ListedModel, Prober, Support, list_models
+from eventabs.providers.openai.endpoint_and_wire import Endpoint
+from eventabs.providers.openai.probe import Prober, Support, list_models
 from openai_server import Behavior, OpenAIServer, keep_alive, listing, raw, stall, status
 
 # model list
@@ -16,14 +16,14 @@ from openai_server import Behavior, OpenAIServer, keep_alive, listing, raw, stal
 SHORT: dict[str, Any] = {"idle_timeout": 0.5, "call_timeout": 0.5, "reply_characters": 100_000}
 
 
-async def _models(server: OpenAIServer, base_url: str = "") -> tuple[ListedModel, ...]:
+async def _models(server: OpenAIServer, base_url: str = "") -> dict[str, int | None]:
     return await list_models(Endpoint("m", base_url or server.base_url, "sk-secret-secret", **SHORT))
 
 
 async def test_names_are_asked_for_beside_the_completions(openai_server: OpenAIServer) -> None:
     openai_server.models = listing("a", "b")
     base_url = openai_server.base_url + "/?api-version=1"
-    assert await _models(openai_server, base_url) == (ListedModel("a"), ListedModel("b"))
+    assert await _models(openai_server, base_url) == {"a": None, "b": None}
     (request,) = openai_server.requests
     assert request.path == "/v1/models?api-version=1"
     assert request.headers["authorization"] == "Bearer sk-secret-secret"
@@ -41,7 +41,7 @@ async def test_names_are_asked_for_beside_the_completions(openai_server: OpenAIS
 )
 async def test_every_shape_of_a_list_is_read(openai_server: OpenAIServer, payload: object) -> None:
     openai_server.models = status(200, payload)
-    assert await _models(openai_server) == (ListedModel("a"),)
+    assert await _models(openai_server) == {"a": None}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ async def test_the_context_is_that_in_force_or_not_known(
     openai_server: OpenAIServer, fields: dict[str, Any], context: int | None
 ) -> None:
     openai_server.models = listing({"id": "m"} | fields)
-    assert await _models(openai_server) == (ListedModel("m", context),)
+    assert await _models(openai_server) == {"m": context}
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ async def test_what_is_no_list_is_an_error_of_one_line(
 # probe
 
 
-def prober(server: OpenAIServer, model: Model, sampling: Sampling = Sampling(temperature=0.0)) -> Prober:
+def prober(server: OpenAIServer, model: Model) -> Prober:
     server.behavior = model()
-    return Prober(Endpoint("m", server.base_url, idle_timeout=5.0, call_timeout=5.0, sampling=sampling))
+    return Prober(Endpoint("m", server.base_url, idle_timeout=5.0, call_timeout=5.0, temperature=0.0))
 
 
 async def test_what_was_refused_is_not_sent_again(openai_server: OpenAIServer) -> None:
@@ -121,14 +121,13 @@ async def test_what_was_refused_is_not_sent_again(openai_server: OpenAIServer) -
 async def test_the_parameter_that_limits_answers_is_found(
     openai_server: OpenAIServer, model: Model, name: str, support: str
 ) -> None:
-    limit = await prober(openai_server, model).probe_output_limit()
-    assert (limit.name, limit.support) == (name, support)
+    assert (await prober(openai_server, model).probe_output_limit())[:2] == (name, support)
 
 
 async def test_a_model_that_refuses_so_short_an_answer_tells_nothing(openai_server: OpenAIServer) -> None:
     asks = prober(openai_server, Model())
     openai_server.behavior = status(400, {"error": {"message": "could not finish the message"}})
-    assert (await asks.probe_output_limit()).support == "unknown"
+    assert (await asks.probe_output_limit())[1] == "unknown"
 
 
 @pytest.mark.parametrize(("takes", "support"), [("kept", "yes"), ("ignored", "ignored"), ("refused", "no")])

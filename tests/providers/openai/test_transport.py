@@ -15,7 +15,6 @@ import pytest
 from eventabs.errors_and_exit_codes import ConfigError, EndpointError, FatalEndpointError, TransientError
 from eventabs.providers.openai.client import (
     Channel,
-    Route,
     UnreachableError,
     find_route,
     parse_address,
@@ -310,7 +309,7 @@ def listening(*, says: bytes = b"", context: ssl.SSLContext | None = None) -> It
     thread.join(timeout=5)
 
 
-async def route(base_url: str, *, ca_file: str = "", proxy: str = "") -> Route:
+async def route(base_url: str, *, ca_file: str = "", proxy: str = "") -> tuple[str, str, str]:
     return await find_route(Endpoint("m", base_url, ca_file=ca_file, proxy=proxy, connect_timeout=5.0))
 
 
@@ -329,13 +328,13 @@ def _tls(pem: Path) -> ssl.SSLContext:
 
 async def test_a_server_that_listens_is_reached() -> None:
     with listening() as port:
-        assert await route(f"http://localhost:{port}/v1") == Route("127.0.0.1")
+        assert await route(f"http://localhost:{port}/v1") == ("127.0.0.1", "", "")
 
 
 async def test_a_certificate_of_an_authority_of_ones_own_is_trusted_when_it_is_named(pem: Path) -> None:
     with listening(context=_tls(pem)) as port:
         found = await route(f"https://localhost:{port}/v1", ca_file=str(pem))
-    assert found.tls.startswith("TLSv1")
+    assert found[2].startswith("TLSv1")
 
 
 async def test_an_unknown_certificate_is_not_trusted(pem: Path) -> None:
@@ -368,5 +367,5 @@ async def test_a_name_that_cannot_be_looked_up_is_told() -> None:
 async def test_the_proxy_is_what_is_connected_to() -> None:
     with listening() as port:
         found = await route("https://api.example.com/v1", proxy=f"http://127.0.0.1:{port}")
-    assert found == Route("127.0.0.1", proxy=f"127.0.0.1:{port}")
+    assert found == ("127.0.0.1", f"127.0.0.1:{port}", "")
     assert (await reason("https://api.example.com/v1", proxy="http://127.0.0.1:9"))[1]

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.providers.openai.endpoint_and_wire import (
-    EventDecoder,
+    Endpoint,
     GrammarField,
     PayloadReader,
     ReplyAssembler,
-    Sampling,
     UnreadableBodyError,
     build_body,
     parse_json,
@@ -50,7 +49,7 @@ def ending(reason: str | None) -> dict[str, Any]:
 
 
 def test_a_body_holds_what_is_asked_for_and_nothing_unset() -> None:
-    body = build_body(REQUEST, "m", Sampling(stream=False), frozenset())
+    body = build_body(REQUEST, Endpoint("m", "", stream=False), frozenset())
     assert body == {
         "model": "m",
         "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
@@ -63,16 +62,16 @@ def test_a_body_holds_what_is_asked_for_and_nothing_unset() -> None:
 @pytest.mark.parametrize("field", ["grammar", "structured_outputs", "guided_grammar", "ebnf"])
 def test_a_grammar_goes_into_the_field_of_the_endpoint_and_nowhere_without_one(field: GrammarField) -> None:
     request = replace(REQUEST, grammar="root ::= [a]")
-    body = build_body(request, "m", Sampling(grammar_field=field), frozenset())
+    body = build_body(request, Endpoint("m", "", grammar_field=field), frozenset())
     expected = {"grammar": "root ::= [a]"} if field == "structured_outputs" else "root ::= [a]"
     assert body[field] == expected
-    free = build_body(request, "m", Sampling(), frozenset())
+    free = build_body(request, Endpoint("m", ""), frozenset())
     assert body.keys() - free.keys() == {field}
-    assert free == build_body(REQUEST, "m", Sampling(grammar_field=field), frozenset())
+    assert free == build_body(REQUEST, Endpoint("m", "", grammar_field=field), frozenset())
 
 
 def test_a_limit_in_extra_body_replaces_ours() -> None:
-    body = build_body(REQUEST, "m", Sampling(extra_body={"max_completion_tokens": 9}), frozenset())
+    body = build_body(REQUEST, Endpoint("m", "", extra_body={"max_completion_tokens": 9}), frozenset())
     assert "max_tokens" not in body
     assert body["max_completion_tokens"] == 9
 
@@ -206,13 +205,15 @@ def test_no_payload_makes_the_assembler_fail(payloads: list[dict[str, Any]]) -> 
     assert reply.usage.prompt_tokens >= 0
 
 
+DOCUMENT = b'{"choices": []}'
+
+
+def read(*chunks: bytes, encoding: str = "", limit: int = 1000) -> list[bytes]:
+    reader = PayloadReader(encoding=encoding, limit=limit)
+    return [payload for chunk in chunks for payload in reader.feed(chunk)] + reader.finish()
+
+
 # event stream
-
-
-def decode(*chunks: bytes) -> list[bytes]:
-    decoder = EventDecoder()
-    events = [event for chunk in chunks for event in decoder.feed(chunk)]
-    return events + decoder.finish()
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def decode(*chunks: bytes) -> list[bytes]:
     ],
 )
 def test_a_stream_is_cut_into_the_data_of_its_events(stream: bytes, events: list[bytes]) -> None:
-    assert decode(stream) == events
+    assert read(stream) == events
 
 
 @given(
@@ -246,18 +247,10 @@ def test_where_the_network_cuts_a_stream_makes_no_difference(
     stream = b"".join(b"data: " + text.encode() + ending + b": c" + ending * 2 for text in texts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     chunks = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    assert decode(*chunks) == [text.encode() for text in texts]
+    assert read(*chunks) == [text.encode() for text in texts]
 
 
 # payloads
-
-
-DOCUMENT = b'{"choices": []}'
-
-
-def read(*chunks: bytes, encoding: str = "", limit: int = 1000) -> list[bytes]:
-    reader = PayloadReader(encoding=encoding, limit=limit)
-    return [payload for chunk in chunks for payload in reader.feed(chunk)] + reader.finish()
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ async def test_any_logs_are_read_back_as_the_events_that_the_rules_made(
         log = asked[alias].log
         assert (outcome.reason, outcome.minor, outcome.unplaced, outcome.unasked) == (None, (), (), ())
         assert (outcome.misfiled, outcome.repeated, outcome.journeys) == (0, 0, ())
-        made = rule_events(log, rules, detail)
+        made = [(rows, kind.name) for rows, kind in rule_events(log, rules, detail)]
         assert sorted((list(event.behaviors), event.type) for event in outcome.events) == sorted(made)
         assert sorted(row for rows, _kind in made for row in rows) == list(range(len(log.behaviors)))
         for event in outcome.events:

@@ -42,7 +42,9 @@ def chinese() -> Iterator[None]:
 
 
 async def _click(page: chromium.Page, selector: str) -> None:
-    await page.until(READY)  # what is still being drawn would move what is clicked
+    await page.until(
+        f"{READY} && document.querySelector({json.dumps(selector)})"
+    )  # what is still being drawn would move it
     await page.click(selector)
 
 
@@ -147,12 +149,12 @@ async def test_a_click_on_the_overview_filters_the_users(crowd: Path) -> None:
             await open_page(page, crowd)
             await _click(page, link)
             await _after(page, FOUND, "12 users" if users == len(CROWD) else f"{users} of 12 users")
-            assert await page.run(names) == filters
+            await _after(page, names, filters)
             await _click(page, ".tabs a[href='#tab=users']")
             await _after(page, f"({ROWS}).length", users)
             await _click(page, ".clear")
+            await _after(page, "location.hash", "#tab=users")
             await _after(page, FOUND, "12 users")
-            assert await page.run("location.hash") == "#tab=users"
         assert page.complaints() == []
 
 

@@ -184,7 +184,7 @@ def calls_page(tmp_path: Path) -> Path:
         )
         retries = (Retry(calls[2].id, 1_040.0, "rate_limit", "HTTP 429", 10.0),)
         write_report(
-            render_report(replace(facts, calls=iter(calls), retries=retries)).chunks, tmp_path / "report.html"
+            render_report(replace(facts, calls=iter(calls), retries=retries))[0], tmp_path / "report.html"
         )
     return tmp_path / "report.html"
 

@@ -214,7 +214,7 @@ async def test_a_sample_counts_whom_it_draws_and_lists_all_that_failed(
 ) -> None:
     monkeypatch.setattr(page_module, "MOST_USERS", 100)
     with open_report_facts(report.parent) as facts:
-        write_report(render_report(facts).chunks, tmp_path / "sample.html")
+        write_report(render_report(facts)[0], tmp_path / "sample.html")
     drawn = truth(users, lambda user: zlib.crc32(user.id.encode()) < 2**30 and user.profile["gender"] == "女")
     found = "document.getElementById('found').textContent"
     async with chromium.browser() as page:
@@ -238,7 +238,7 @@ async def test_the_filters_of_usual_profile_columns_are_named_in_chinese(
     language.activate("zh")
     try:
         with open_report_facts(report.parent) as facts:
-            write_report(render_report(facts).chunks, tmp_path / "report.html")
+            write_report(render_report(facts)[0], tmp_path / "report.html")
     finally:
         language.activate("en")
     async with chromium.browser() as page:

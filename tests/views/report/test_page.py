@@ -27,7 +27,7 @@ from report_kit import EVIL, make_crowd, make_evil_run, make_run, packed_data
 
 def _page(path: Path) -> str:
     with open_report_facts(path) as facts:
-        return b"".join(render_report(facts).chunks).decode()
+        return b"".join(render_report(facts)[0]).decode()
 
 
 class _Elements(HTMLParser):
@@ -137,11 +137,11 @@ def test_more_users_than_a_page_holds_are_drawn_by_their_ids_and_told(
     make_crowd(tmp_path, user_ids=tuple(f"user{number}" for number in range(60)))
     monkeypatch.setattr(report, "MOST_USERS", 20)
     with open_report_facts(tmp_path) as facts:
-        rendered = render_report(facts)
-        page = b"".join(rendered.chunks).decode()
+        pieces, notes = render_report(facts)
+        page = b"".join(pieces).decode()
     kept = packed_data(page)["index"]["users"]["id"]
     assert 5 < len(kept) < 35
-    (note,) = rendered.notes
+    (note,) = notes
     assert note.startswith(f"{len(kept)} of 60 users are in the page, drawn by their ids")
     assert note in page
     sums = packed_data(page)["index"]["sums"]
@@ -163,17 +163,13 @@ def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(
 ) -> None:
     make_crowd(tmp_path, calls=4)
     monkeypatch.setattr(report, "_CHUNK_CHARACTERS", 1)
+    monkeypatch.setattr(report, "MOST_TEXT_BYTES", 1)
     with open_report_facts(tmp_path) as facts:
-        packed = report.PackedCalls(facts, {}, report.sent_zone(""), most_bytes=1)
+        packed = report.PackedCalls(facts, {}, report.sent_zone(""))
         assert (packed.left_out, packed.index()["chunk"]) == (3, [0, -1, -1, -1])
         first, second, third, last = stored_calls(facts.ledger)
         broken = replace(facts, calls=iter((first, second, replace(third, brought={}), last)))
-        assert report.PackedCalls(broken, {}, report.sent_zone(""), most_bytes=1).index()["chunk"] == [
-            -1,
-            -1,
-            0,
-            -1,
-        ]
+        assert report.PackedCalls(broken, {}, report.sent_zone("")).index()["chunk"] == [-1, -1, 0, -1]
 
 
 def test_columns_of_the_profiles_that_were_not_taken_are_named_with_what_takes_them(tmp_path: Path) -> None:

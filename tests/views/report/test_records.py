@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 from hypothesis import given, settings, strategies as st
 
-from eventabs.inspection import LogFacts, UserFacts
+from eventabs.inspection import LogFacts
 from eventabs.shared_records import Behavior, Counts, UserLog
-from eventabs.store.ledger_queries import RowsOfUser, UserRow
+from eventabs.store.ledger_queries import Made, RowsOfUser, UserRow
 from eventabs.views.report import PackedUsers, Sums, differences, places_of, shown
 
 FIRST = datetime(2026, 1, 5, 23, 59, 58)  # noqa: DTZ001  exports hold wall times
@@ -27,7 +27,9 @@ JOURNEY = {
 logs = st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 9_000)), min_size=1, max_size=12)
 
 
-def _facts(steps: list[tuple[int, int]], owners: list[int], texts: list[str]) -> tuple[UserFacts, LogFacts]:
+def _facts(
+    steps: list[tuple[int, int]], owners: list[int], texts: list[str]
+) -> tuple[UserRow, Made, LogFacts]:
     starts = accumulate(step for step, _length in steps)
     behaviors = tuple(
         Behavior(
@@ -57,7 +59,7 @@ def _facts(steps: list[tuple[int, int]], owners: list[int], texts: list[str]) ->
     without = RowsOfUser(*([i for i, owner in enumerate(owners) if owner == state] for state in (-1, -2, -3)))
     row = UserRow("ann", "done", len(behaviors), len(events), None, 0)
     log = UserLog("ann", behaviors, (("city", "上海\n"),))
-    return UserFacts(row, events, [JOURNEY]), LogFacts(log, [b.item for b in behaviors], without)
+    return row, Made(events, [JOURNEY]), LogFacts(log, [b.item for b in behaviors], without)
 
 
 def _opened(packed: PackedUsers) -> dict[str, Any]:
@@ -72,9 +74,9 @@ def test_a_record_holds_what_behaviors_and_events_say(
     steps: list[tuple[int, int]], data: st.DataObject
 ) -> None:
     owners = data.draw(st.lists(st.integers(-3, 4), min_size=len(steps), max_size=len(steps)))
-    facts, log = _facts(steps, owners, ["吃", "", "吃", "看"])
+    row, made, log = _facts(steps, owners, ["吃", "", "吃", "看"])
     packed = PackedUsers()
-    packed.add(facts, log)
+    packed.add(row, made, log)
     chunk = _opened(packed)
     (record,) = chunk["users"]
     base, times, names, lengths, owned, kinds, summaries, flags, journey_of, journeys, rows, files, *_rest = (
@@ -86,10 +88,10 @@ def test_a_record_holds_what_behaviors_and_events_say(
     assert lengths == [length for _step, length in steps]
     numbers = list(accumulate(owned))
     assert [
-        [i for i, n in enumerate(numbers, 0) if n == place] for place in range(1, len(facts.events) + 1)
-    ] == [event["behaviors"] for event in facts.events]
+        [i for i, n in enumerate(numbers, 0) if n == place] for place in range(1, len(made.events) + 1)
+    ] == [event["behaviors"] for event in made.events]
     assert [number for number in numbers if number < 0] == [owner for owner in owners if owner < 0]
-    assert [bool(number) for number in journey_of] == [bool(event["journey"]) for event in facts.events]
+    assert [bool(number) for number in journey_of] == [bool(event["journey"]) for event in made.events]
     assert journeys == [["购买", "帐篷\\n", 2, 1]]
     assert list(accumulate(rows)) == [behavior.line for behavior in log.log.behaviors]
     assert (files or [0]) == [behavior.file for behavior in log.log.behaviors]
@@ -97,8 +99,8 @@ def test_a_record_holds_what_behaviors_and_events_say(
     assert record[13] == []
     assert packed.index()["columns"] == ["city"]
     assert packed.users["profile"] == [{0: "上海\\n"}]
-    assert [packed.index()["kinds"][kind][0] for kind in kinds] == [event["type"] for event in facts.events]
-    assert _texts(chunk["texts"], summaries) == [event["summary"] for event in facts.events]
+    assert [packed.index()["kinds"][kind][0] for kind in kinds] == [event["type"] for event in made.events]
+    assert _texts(chunk["texts"], summaries) == [event["summary"] for event in made.events]
     assert set(flags) <= {0}
 
 
@@ -108,11 +110,11 @@ def _texts(texts: list[str], numbers: list[int]) -> list[str]:
 
 
 def test_flags_say_what_the_model_was_not_sure_of_and_where_an_event_comes_from() -> None:
-    facts, log = _facts([(0, 60)], [0], ["a"])
-    (event,) = facts.events
+    row, made, log = _facts([(0, 60)], [0], ["a"])
+    (event,) = made.events
     packed = PackedUsers()
     changed = [event, event | {"source": "must", "sure": False}, event | {"outside": True}]
-    packed.add(facts._replace(events=changed), log)
+    packed.add(row, made._replace(events=changed), log)
     assert _opened(packed)["users"][0][7] == [0, 9, 2]
 
 
@@ -124,8 +126,8 @@ def test_differences_add_up(numbers: list[int], base: int) -> None:
 def test_a_chunk_is_closed_before_it_grows_large_and_users_are_found_in_it() -> None:
     packed = PackedUsers()
     for number in range(700):
-        facts, log = _facts([(1, 1)] * 30, [0] * 30, ["a"])
-        packed.add(facts._replace(row=facts.row._replace(user_id=f"user{number}")), log)
+        row, made, log = _facts([(1, 1)] * 30, [0] * 30, ["a"])
+        packed.add(row._replace(user_id=f"user{number}"), made, log)
     packed.close_chunk()
     chunks = packed.index()["users"]["chunk"]
     assert len(packed.chunks) == chunks[-1] + 1 > 1
@@ -138,14 +140,14 @@ def test_the_sums_count_a_user_once_for_each_type_and_kind() -> None:
     sums = Sums("conversion")
     bought = JOURNEY | {"kind": "购买"}
     for converted in (True, False):
-        facts, _log = _facts([(0, 60), (60, 60)], [0, 1], ["a"])
-        first, second = facts.events
+        _row, made, _log = _facts([(0, 60), (60, 60)], [0, 1], ["a"])
+        first, second = made.events
         events = [
             first,
             first,
             second | {"category": "conversion" if converted else "engagement"},
         ]
-        sums.add(UserFacts(facts.row, events, [bought, bought | {"converted": converted}]))
+        sums.add(Made(events, [bought, bought | {"converted": converted}]))
     found = sums.figures(Counts(users=3, done=2))
     assert found["types"] == [("type0", 4, 2), ("type1", 2, 2)]
     assert found["kinds"] == [("购买", 4, 2, 3)]

@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import orjson
@@ -21,7 +21,6 @@ from eventabs.providers.openai.endpoint_and_wire import (
     BatchProfile,
     Endpoint,
     ReplyAssembler,
-    Sampling,
     Tier,
     build_body,
     parse_json,
@@ -76,7 +75,6 @@ class BatchService:
     def __init__(self, endpoint: Endpoint, profile: BatchProfile) -> None:
         self._channel = Channel(endpoint)
         self._profile = profile
-        self._seconds = endpoint.call_timeout
         self._url = self._channel.address.beside
         self.host = self._channel.address.host
 
@@ -129,7 +127,7 @@ class BatchService:
     async def download(self, file_id: str, write: Callable[[bytes], object]) -> None:
         """Pass the content of a file to `write`, piece by piece."""
         sending = self._channel.send("GET", self._url(f"/files/{file_id}/content"))
-        async with self._channel.within(self._seconds), aclosing(await sending) as response:
+        async with self._channel.within(), aclosing(await sending) as response:
             if not response.is_success:
                 context = self._channel.error_context(response)
                 raise _refusal(await read_error_body(response), context)
@@ -146,9 +144,7 @@ class BatchService:
 
     async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
         """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""
-        body, context = await self._channel.read(
-            sending, seconds=self._seconds, limit=_DOCUMENT_CHARACTERS, refusal=_refusal
-        )
+        body, context = await self._channel.read(sending, limit=_DOCUMENT_CHARACTERS, refusal=_refusal)
         document = parse_json(body)
         if isinstance(document, list):  # Together lists jobs without a page around them
             return {"data": document}
@@ -217,19 +213,11 @@ def _count(number: object) -> int:
 # of a line about a request that was never carried out: the job ended before its turn
 _NOT_REACHED = frozenset({"batch_expired", "batch_cancelled", "batch_canceled", "request_cancelled"})
 _STREAMED = ("stream", "stream_options")  # answers come in a file
-_LONGEST_WAIT = 0.0  # a line asks nobody to wait
 
 
-class ReplyLine(NamedTuple):
-    """What came back for a request: a reply, an error, or None where it was never carried out."""
-
-    custom_id: str
-    result: Reply | EndpointError | None
-
-
-def request_fields(request: Request, model: str, sampling: Sampling) -> dict[str, Any]:
+def request_fields(request: Request, endpoint: Endpoint) -> dict[str, Any]:
     """Return the body of a request, but for its messages; a batch is a tier of its own."""
-    body = build_body(request, model, replace(sampling, tier=Tier()), sampling.omit)
+    body = build_body(request, replace(endpoint, tier=Tier()), endpoint.omit)
     return {name: value for name, value in body.items() if name not in {"messages", *_STREAMED}}
 
 
@@ -250,10 +238,14 @@ class ReplyLines:
         self._source = source
         self._tier = tier
         self._address = parse_address(endpoint)
-        self._key_variable = endpoint.key_variable
+        # a line asks nobody to wait, and a batch is a tier of its own
+        self._endpoint = replace(endpoint, longest_wait=0.0, tier=Tier())
 
-    def read(self, line: bytes) -> ReplyLine | None:
-        """Read a line. None: it is none, such as the torn last one of a file that is still written."""
+    def read(self, line: bytes) -> tuple[str, Reply | EndpointError | None] | None:
+        """Read a line: the custom_id of a request, and what came back for it, None where it was never carried out.
+
+        None: it is no such line, as the torn last one of a file that is still written.
+        """
         document = parse_json(line)
         if not isinstance(document, dict) or not {"response", "error"} & document.keys():
             return None  # such as a request
@@ -262,10 +254,15 @@ class ReplyLines:
         response, error = document.get("response"), document.get("error")
         status, body = _response(response)
         if isinstance(body, dict) and body.get("choices") and status < HTTPStatus.BAD_REQUEST:
-            return ReplyLine(document["custom_id"], self._reply(body))
+            return document["custom_id"], self._reply(body)
         if status < HTTPStatus.BAD_REQUEST:  # an error that says no status, or 0, or even 200
             status = HTTPStatus.OK
-        return ReplyLine(document["custom_id"], self._error(_error_payload(error, body), status))
+        # as the body of an HTTP answer has it; vLLM has that body, or a text, in its place
+        if isinstance(error, dict):
+            body = error if isinstance(error.get("error"), dict) else {"error": error}
+        elif isinstance(error, str) and error:
+            body = {"error": {"message": error}}
+        return document["custom_id"], self._error(body, status)
 
     def _reply(self, body: Mapping[str, Any]) -> Reply | EndpointError:
         assembler = ReplyAssembler()
@@ -277,13 +274,12 @@ class ReplyLines:
         except TransientError as error:
             return error
 
-    def _error(self, payload: dict[str, Any], status: int) -> EndpointError | None:
+    def _error(self, payload: object, status: int) -> EndpointError | None:
         found = find_error(payload)
         if found is not None and _NOT_REACHED & set(found.codes):
             return None
         if found is not None and found.cause(status) is not None:
-            sender = (self._source, self._address.secrets)
-            context = ErrorContext(status, {}, 0.0, *sender, _LONGEST_WAIT, key_variable=self._key_variable)
+            context = ErrorContext(status, {}, 0.0, self._source, self._address.secrets, self._endpoint)
             return make_error(found, context)
         said = redacted_line(found.message if found else "", self._address.secrets) or _("no reason given")
         message = _("{host} has no answer to a request: {said}")
@@ -301,12 +297,3 @@ def _response(response: object) -> tuple[int, object]:
     with suppress(TypeError, ValueError):
         return int(status), body
     return 0, body
-
-
-def _error_payload(error: object, body: object) -> dict[str, Any]:
-    """Return an error as the body of an HTTP answer has it; vLLM has that body, or a text, in the place of `error`."""
-    if isinstance(error, dict):
-        return error if isinstance(error.get("error"), dict) else {"error": error}
-    if isinstance(error, str) and error:
-        return {"error": {"message": error}}
-    return body if isinstance(body, dict) else {}

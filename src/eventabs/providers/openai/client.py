@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, BinaryIO, Literal, cast
 from urllib.request import getproxies, proxy_bypass
@@ -39,8 +39,8 @@ from eventabs.providers.openai.endpoint_and_wire import (
     UnreadableBodyError,
     build_body,
     is_loopback,
-    masked,
     parse_json,
+    redact,
     redacted_line,
 )
 from eventabs.providers.openai.endpoint_errors import (
@@ -221,7 +221,7 @@ class Channel:
         if self.address.login and not endpoint.api_key:
             login = base64.b64encode(":".join(self.address.login).encode()).decode()
             self._headers["Authorization"] = f"Basic {login}"
-        self._asked = (endpoint.longest_wait, endpoint.sampling.tier.name, endpoint.key_variable)
+        self._endpoint = endpoint
         self._extensions = {"timeout": {"connect": endpoint.connect_timeout}}
         self._transport = AiohttpTransport(
             verify=tls_context(endpoint.ca_file),
@@ -254,15 +254,16 @@ class Channel:
         return await self._transport.handle_async_request(request)
 
     @asynccontextmanager
-    async def within(self, seconds: float) -> AsyncIterator[None]:
+    async def within(self) -> AsyncIterator[None]:
         """Turn what breaks an exchange, and one that takes too long, into an EndpointError."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._endpoint.call_timeout):
                 yield
         except TimeoutError:
             message = _(
                 "{host} gave no answer within {seconds:g} s; raise llm.call_timeout if it needs longer"
             )
+            seconds = self._endpoint.call_timeout
             raise NoContentError(message.format(host=self.address.host, seconds=seconds)) from None
         except WIRE_ERRORS as error:
             raise translate_error(error, self.address) from None
@@ -271,7 +272,6 @@ class Channel:
         self,
         sending: Awaitable[httpx.Response],
         *,
-        seconds: float,
         limit: int,
         refusal: Callable[[bytes, ErrorContext], EndpointError] = make_status_error,
     ) -> tuple[bytes, ErrorContext]:
@@ -279,7 +279,7 @@ class Channel:
 
         Raises `refusal` where the status is not 2xx.
         """
-        async with self.within(seconds), aclosing(await sending) as response:
+        async with self.within(), aclosing(await sending) as response:
             context = self.error_context(response)
             if not response.is_success:
                 raise refusal(await read_error_body(response), context)
@@ -291,7 +291,7 @@ class Channel:
     def error_context(self, response: httpx.Response) -> ErrorContext:
         """Return what an error in this answer needs."""
         host, secrets, now = self.address.host, self.address.secrets, self._wall_clock()
-        return ErrorContext(response.status_code, response.headers, now, host, secrets, *self._asked)
+        return ErrorContext(response.status_code, response.headers, now, host, secrets, self._endpoint)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -334,15 +334,6 @@ def translate_error(error: Exception, address: EndpointAddress) -> EndpointError
 UnreachableReason = Literal["dns", "refused", "timeout", "broken", "untrusted", "no_tls"]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How the endpoint is reached. `proxy`: host and port of a proxy, "" without; `tls`: version, "" if unknown."""
-
-    ip: str
-    proxy: str = ""
-    tls: str = ""
-
-
 class UnreachableError(EndpointError):
     """No connection to the endpoint, or to the proxy before it."""
 
@@ -352,8 +343,11 @@ class UnreachableError(EndpointError):
         self.through_proxy = through_proxy
 
 
-async def find_route(endpoint: Endpoint) -> Route:
-    """Look the name up and connect, to the proxy where there is one. Raises UnreachableError or ConfigError."""
+async def find_route(endpoint: Endpoint) -> tuple[str, str, str]:
+    """Look the name up and connect, to the proxy where there is one. Raises UnreachableError or ConfigError.
+
+    Returns the IP address, host and port of the proxy, "" without, and the version of TLS, "" if unknown.
+    """
     address = parse_address(endpoint)
     proxy = proxy_of(endpoint, address)
     target = proxy.url if proxy else address.url
@@ -366,7 +360,7 @@ async def find_route(endpoint: Endpoint) -> Route:
         text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
         message = template.format(host=target.netloc.decode("ascii"), said=redacted_line(str(text), ()))
         raise UnreachableError(message, reason, through_proxy=proxy is not None) from None
-    return Route(ip, target.netloc.decode("ascii"), "") if proxy else Route(ip, "", tls)
+    return (ip, target.netloc.decode("ascii"), "") if proxy else (ip, "", tls)
 
 
 async def _connect(url: httpx.URL, context: ssl.SSLContext | None, seconds: float) -> tuple[str, str]:
@@ -414,7 +408,7 @@ _GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connectio
 class OpenAIProvider:
     """Completes requests through POST {base_url}/chat/completions.
 
-    Parameters that the endpoint refuses (of wire.DROPPABLE, or the grammar) are left out from then on. Raises
+    Parameters that the endpoint refuses (of DROPPABLE, or the grammar) are left out from then on. Raises
     ConfigError when it is made with settings that cannot work. `on_refused` hears of all that is not sent, when that grows. `clock` (monotonic) measures calls,
     `wall_clock` (Unix time) is what dates in headers are compared with.
     """
@@ -430,10 +424,9 @@ class OpenAIProvider:
         self._channel = Channel(endpoint, wall_clock=wall_clock)
         self._address = self._channel.address
         self._endpoint = endpoint
-        self._sampling = endpoint.sampling
         self._on_refused = on_refused
         self._clock = clock
-        self.dropped = endpoint.sampling.omit  # what is not sent: omitted from the start, or refused since
+        self.dropped = endpoint.omit  # what is not sent: omitted from the start, or refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request; what arrived of a broken answer comes back as `interrupted`.
@@ -441,15 +434,14 @@ class OpenAIProvider:
         `on_content` hears of each piece with content. Raises the subclasses of EndpointError.
         """
         while True:
-            body = build_body(request, self._endpoint.model, self._sampling, self.dropped)
+            body = build_body(request, self._endpoint, self.dropped)
             try:
                 return await self._call(body, on_content or (lambda _characters: None))
             except UnsupportedParameterError as error:
-                own = body.keys() - self._sampling.extra_body.keys()
+                own = body.keys() - self._endpoint.extra_body.keys()
                 refused = error.parameters
-                if (
-                    refused & GRAMMAR_FIELDS
-                ):  # one is refused, so all are; llama.cpp makes a grammar of a schema too
+                # one is refused, so all are; llama.cpp makes a grammar of a schema too
+                if refused & GRAMMAR_FIELDS:
                     refused = refused | GRAMMAR_FIELDS | {"response_format"}
                 refused = refused & (DROPPABLE | GRAMMAR_FIELDS) & own
                 if not refused:
@@ -472,7 +464,7 @@ class OpenAIProvider:
                 raise
             if isinstance(error, ModeratedError):
                 broken_by = "content_filter"
-        tier, seconds = self._sampling.tier.name, self._clock() - started
+        tier, seconds = self._endpoint.tier.name, self._clock() - started
         reply = assembler.build(broken_by=broken_by, seconds=seconds, tier=tier)
         return checked(reply, self._address, self._address.host)
 
@@ -552,7 +544,8 @@ def checked(reply: Reply, address: EndpointAddress, source: str) -> Reply:
     if reply.finish_reason == "interrupted" and not (reply.text or reply.reasoning):
         message = _("{host} broke off before any content; it may pass: resume later")
         raise TransientError(message.format(host=source))
-    return masked(reply, address.certain)
+    text, reasoning = (redact(each, address.certain) for each in (reply.text, reply.reasoning))
+    return replace(reply, text=text, reasoning=reasoning)
 
 
 async def read_error_body(response: httpx.Response) -> bytes:

@@ -13,7 +13,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache
@@ -52,29 +52,14 @@ class Tier(BaseModel, frozen=True, extra="forbid"):
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """The parameters of a request beside the messages. None: the endpoint's own default.
-
-    Fields of `extra_body` take the place of ours and the tier's. `omit`: parameters that are never sent (of wire.DROPPABLE).
-    """
-
-    stream: bool = True
-    temperature: float | None = None
-    seed: int | None = None
-    extra_body: Mapping[str, object] = field(default_factory=dict)
-    omit: frozenset[str] = frozenset()
-    grammar_field: GrammarField = ""
-    tier: Tier = Tier()
-
-
-@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An OpenAI-compatible endpoint, and what calls to it may take, times in seconds. `repr` shows nothing that may hold a secret.
+    """An OpenAI-compatible endpoint, the parameters of requests, and what calls may take, in seconds. `repr` shows nothing that may hold a secret.
 
     `base_url` is the address before /chat/completions; `proxy` "" means the environment's;
     `ca_file` "" means the usual authorities. `key_variable`: of the environment, that holds the key.
     `longest_wait`: a server that asks to wait longer before the next request ends the run.
-    `reply_characters`: of text and reasoning, what comes after is not read.
+    `reply_characters`: of text and reasoning, what comes after is not read. Without temperature and seed, the endpoint's own
+    count. Fields of `extra_body` take the place of ours and the tier's. `omit`: parameters that are never sent (of DROPPABLE).
     """
 
     model: str
@@ -84,7 +69,13 @@ class Endpoint:
     proxy: str = field(default="", repr=False)
     ca_file: str = ""
     key_variable: str = "OPENAI_API_KEY"
-    sampling: Sampling = field(default=Sampling(), repr=False)
+    stream: bool = True
+    temperature: float | None = None
+    seed: int | None = None
+    extra_body: Mapping[str, object] = field(default_factory=dict, repr=False)
+    omit: frozenset[str] = frozenset()
+    grammar_field: GrammarField = ""
+    tier: Tier = field(default=Tier(), repr=False)
     connect_timeout: float = 10.0
     idle_timeout: float = 120.0  # between pieces of content of a stream
     call_timeout: float = 900.0  # wall clock from sending to the last byte
@@ -273,22 +264,26 @@ def grammar_parameter(grammar: str, field: GrammarField) -> dict[str, Any]:
     return {field: {"grammar": grammar} if field == "structured_outputs" else grammar}
 
 
-def build_body(request: Request, model: str, sampling: Sampling, dropped: frozenset[str]) -> dict[str, Any]:
+def build_body(request: Request, endpoint: Endpoint, dropped: frozenset[str]) -> dict[str, Any]:
     """Build the JSON body of a request, without the dropped parameters."""
     optional: dict[str, Any] = {
-        "temperature": sampling.temperature,
-        "seed": sampling.seed,
+        "temperature": endpoint.temperature,
+        "seed": endpoint.seed,
         "response_format": request.response_format,
         "max_tokens": request.max_output_tokens,
-        "stream_options": {"include_usage": True} if sampling.stream else None,
-        **grammar_parameter(request.grammar, sampling.grammar_field),
+        "stream_options": {"include_usage": True} if endpoint.stream else None,
+        **grammar_parameter(request.grammar, endpoint.grammar_field),
     }
-    body: dict[str, Any] = {"model": model, "messages": list(request.messages), "stream": sampling.stream}
+    body: dict[str, Any] = {
+        "model": endpoint.model,
+        "messages": list(request.messages),
+        "stream": endpoint.stream,
+    }
     body |= {name: value for name, value in optional.items() if value is not None and name not in dropped}
-    if "max_tokens" in dropped or "max_completion_tokens" in sampling.extra_body:
+    if "max_tokens" in dropped or "max_completion_tokens" in endpoint.extra_body:
         body.pop("max_tokens", None)
         body["max_completion_tokens"] = request.max_output_tokens
-    return body | sampling.tier.body | dict(sampling.extra_body)
+    return body | endpoint.tier.body | dict(endpoint.extra_body)
 
 
 def parse_json(data: bytes) -> object:
@@ -301,50 +296,6 @@ def parse_json(data: bytes) -> object:
         return None
 
 
-class EventDecoder:
-    """Splits a stream of server-sent events into their data.
-
-    Works on bytes, so a character split between two chunks stays whole. Event names, ids and comments
-    are dropped: chat completions carry everything in the data.
-    """
-
-    def __init__(self) -> None:
-        self._unfinished: list[bytes] = []  # pieces of the line that has not ended yet
-        self._data: list[bytes] = []
-        self._after_cr = False
-
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Add the next bytes; return the data of every event that they complete."""
-        if self._after_cr and chunk.startswith(b"\n"):
-            chunk = chunk[1:]
-            self._after_cr = False
-        if not chunk:
-            return []
-        self._after_cr = chunk.endswith(b"\r")
-        if b"\r" in chunk:
-            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        self._unfinished.append(chunk)
-        if b"\n" not in chunk:
-            return []
-        *lines, rest = b"".join(self._unfinished).split(b"\n")
-        self._unfinished = [rest]
-        return self._parse(lines)
-
-    def finish(self) -> list[bytes]:
-        """Return the data of an event that the end of the stream cut off."""
-        return self._parse([b"".join(self._unfinished), b""])
-
-    def _parse(self, lines: list[bytes]) -> list[bytes]:
-        events = []
-        for line in lines:
-            if line.startswith(b"data:"):
-                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-            elif not line and self._data:
-                events.append(b"\n".join(self._data))
-                self._data = []
-        return events
-
-
 _ESCAPED = 6  # bytes of a character that JSON escapes
 
 
@@ -353,9 +304,11 @@ class UnreadableBodyError(Exception):
 
 
 class PayloadReader:
-    """Splits an answer into payloads. The first byte tells a stream from a document: headers are often wrong.
+    """Splits an answer into payloads: the data of its events, or one document. The first byte tells which: headers are often wrong.
 
-    `limit`: characters of a document, or of an event; a stream may have any number of events.
+    Works on bytes, so a character split between two chunks stays whole. Event names, ids and comments
+    are dropped: chat completions carry everything in the data. `limit`: characters of a document, or of an event; a stream
+    may have any number of events.
     """
 
     def __init__(self, *, encoding: str, limit: int) -> None:
@@ -367,30 +320,51 @@ class PayloadReader:
         # 32: gzip or zlib by its header
         self._inflater = None if encoding in {"", "identity"} else zlib.decompressobj(zlib.MAX_WBITS | 32)
         self._limit = limit * _ESCAPED
-        self._unfinished = 0  # bytes since the last payload
-        self._document: list[bytes] = []
-        self._events = EventDecoder()
+        self._size = 0  # bytes since the last payload
+        self._unfinished: list[bytes] = []  # pieces of the document, or of the line that has not ended yet
+        self._data: list[bytes] = []  # of the event that has not ended yet
+        self._after_cr = False
 
     def feed(self, raw: bytes) -> list[bytes]:
         """Add the next bytes; return the payloads that they complete. Raises UnreadableBodyError."""
         chunk = self._inflate(raw)
-        self._unfinished += len(chunk)
+        self._size += len(chunk)
         if not self.head:
             chunk = chunk.lstrip(b"\xef\xbb\xbf \t\r\n")
             self.head = chunk[:1024]
             self.is_document = self.head.startswith((b"{", b"[", b"<"))
-        if self._unfinished > self._limit:
+        if self._size > self._limit:
             raise UnreadableBodyError
-        if self.is_document:
-            self._document.append(chunk)
+        if not self.is_document:
+            if self._after_cr and chunk.startswith(b"\n"):
+                chunk, self._after_cr = chunk[1:], False
+            if chunk:
+                self._after_cr = chunk.endswith(b"\r")
+            if b"\r" in chunk:
+                chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self._unfinished.append(chunk)
+        if self.is_document or b"\n" not in chunk:
             return []
-        if payloads := self._events.feed(chunk):
-            self._unfinished = 0
+        *lines, rest = b"".join(self._unfinished).split(b"\n")
+        self._unfinished = [rest]
+        if payloads := self._events(lines):
+            self._size = 0
         return payloads
 
     def finish(self) -> list[bytes]:
         """Return the payloads that the end of the answer completes."""
-        return [b"".join(self._document)] if self.is_document else self._events.finish()
+        whole = b"".join(self._unfinished)
+        return [whole] if self.is_document else self._events([whole, b""])
+
+    def _events(self, lines: list[bytes]) -> list[bytes]:
+        events = []
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif not line and self._data:
+                events.append(b"\n".join(self._data))
+                self._data = []
+        return events
 
     def _inflate(self, raw: bytes) -> bytes:
         if not self._inflater:
@@ -564,11 +538,6 @@ def _forms(secret: str) -> tuple[str, ...]:
         re.sub("%..", lambda found: found[0].lower(), percent),
     }
     return tuple(sorted({*forms, quote(secret), *packed, *for_urls}, key=len, reverse=True))
-
-
-def masked(reply: Reply, secrets: Iterable[str]) -> Reply:
-    """Return the reply without the secrets."""
-    return replace(reply, text=redact(reply.text, secrets), reasoning=redact(reply.reasoning, secrets))
 
 
 def redacted_line(text: str, secrets: Iterable[str], most: int = 300) -> str:

@@ -22,7 +22,7 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.interface_language import gettext as _
-from eventabs.providers.openai.endpoint_and_wire import parse_json, redacted_line
+from eventabs.providers.openai.endpoint_and_wire import Endpoint, parse_json, redacted_line
 
 Cause = Literal[
     "transient", "rate_limit", "capacity", "key", "quota", "model", "moderated", "too_long", "rejected"
@@ -155,23 +155,18 @@ def _read_error(error: dict[str, Any]) -> ErrorPayload:
     values = [error.get("code"), inner_code, error.get("type"), error.get("status")]
     codes = tuple(str(value).lower() for value in values if isinstance(value, str | int))
     text = str(error.get("message") or error.get("detail") or "")
-    parameters = _read_parameters(error) or [name for name in _PARAMETERS_IN_TEXT if name in text]
-    return ErrorPayload(
-        message=text,
-        codes=codes,
-        parameters=frozenset(parameters),
-        status=next((int(code) for code in codes if _ERROR_STATUS.fullmatch(code)), None),
-    )
-
-
-def _read_parameters(error: dict[str, Any]) -> list[str]:
-    """Read the refused parameters: `param` as OpenAI has it, `detail[].loc` as FastAPI has it."""
-    names = [error.get("param")]
-    detail = error.get("detail")
+    # the refused parameters: `param` as OpenAI has it, `detail[].loc` as FastAPI has it
+    names, detail = [error.get("param")], error.get("detail")
     for entry in detail if isinstance(detail, list) else ():
         location = entry.get("loc") if isinstance(entry, dict) else None
         names += location[1:2] if isinstance(location, list) else []
-    return [name.split(".")[0].split("[")[0] for name in names if isinstance(name, str) and name]
+    parameters = [name.split(".")[0].split("[")[0] for name in names if isinstance(name, str) and name]
+    return ErrorPayload(
+        message=text,
+        codes=codes,
+        parameters=frozenset(parameters or [name for name in _PARAMETERS_IN_TEXT if name in text]),
+        status=next((int(code) for code in codes if _ERROR_STATUS.fullmatch(code)), None),
+    )
 
 
 LONGEST_WAIT = 31_536_000.0  # seconds; a demand beyond a year is taken as a year
@@ -242,45 +237,39 @@ class UnsupportedParameterError(RejectedRequestError):
 
 @dataclass(frozen=True, slots=True)
 class ErrorContext:
-    """The answer that an error is in, the time of its arrival (Unix time), and its sender.
-
-    `longest_wait`: seconds that a server may ask to wait before that counts as a refusal. `tier`: the one that was asked for,
-    "" for the ordinary one. `key_variable` names the environment's variable that holds the key.
-    """
+    """The answer that an error is in, the time of its arrival (Unix time), its sender, and the endpoint as it was asked."""
 
     status: int
     headers: Mapping[str, str]
     now: float
     host: str
     secrets: tuple[str, ...]
-    longest_wait: float
-    tier: str = ""
-    key_variable: str = "OPENAI_API_KEY"
+    endpoint: Endpoint
 
 
 def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     """Turn an error inside an answer into the exception to raise."""
-    status = context.status
+    status, tier = context.status, context.endpoint.tier.name
     cause = error.cause(status) or "transient"
     wait = read_retry_after(context.headers, context.now)
-    if context.tier and wait is None and _is_short_of_room(error, context):
+    if tier and wait is None and _is_short_of_room(error, context):
         cause = "capacity"
     kind, message = _KINDS[cause], _message(cause)
-    if cause == "rejected" and context.tier:
+    if cause == "rejected" and tier:
         message = _(
             "{answer} at tier {tier}: {said}; if the model lacks that tier, take another model, or --tier standard"
         )
         kind = FatalEndpointError if TIER_PARAMETER in error.parameters else kind
     answer = _("{host} answered with HTTP {status}").format(host=context.host, status=status)
     said = redacted_line(error.message, context.secrets) or _("no reason given")
-    message = message.format(answer=answer, said=said, variable=context.key_variable, tier=context.tier)
+    message = message.format(answer=answer, said=said, variable=context.endpoint.key_variable, tier=tier)
     if kind is RejectedRequestError and error.parameters:
         return UnsupportedParameterError(message, status=status, parameters=error.parameters)
     if not issubclass(kind, TransientError):
         return kind(message, status=status)
     if wait is None and cause == "rate_limit":
         wait = read_reset(context.headers)
-    if wait is not None and wait > context.longest_wait:
+    if wait is not None and wait > context.endpoint.longest_wait:
         message = _(
             "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
         )

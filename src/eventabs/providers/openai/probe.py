@@ -1,7 +1,7 @@
 """Tiny requests that show what an endpoint supports. Each costs a few dozen tokens, more where a model thinks."""
 
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Any, Literal
 
 from eventabs.errors_and_exit_codes import RejectedRequestError, TransientError
@@ -21,29 +21,22 @@ from eventabs.shared_records import Reply, Request, Usage
 _CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_context_length")
 
 
-@dataclass(frozen=True, slots=True)
-class ListedModel:
-    """A model by its name at the endpoint. `context_tokens`: as the server runs it; None: not in the list."""
+async def list_models(endpoint: Endpoint) -> dict[str, int | None]:
+    """Fetch the list of models: by name, the tokens of their contexts as the server runs them, None where the list lacks them.
 
-    name: str
-    context_tokens: int | None = None
-
-
-async def list_models(endpoint: Endpoint) -> tuple[ListedModel, ...]:
-    """Fetch the list of models. Raises ConfigError and the subclasses of EndpointError; many have no list."""
+    Raises ConfigError and the subclasses of EndpointError; many have no list.
+    """
     async with aclosing(Channel(endpoint)) as channel:
         sending = channel.send("GET", channel.address.beside("/models"))
-        seconds, limit = endpoint.call_timeout, endpoint.reply_characters
-        body, context = await channel.read(sending, seconds=seconds, limit=limit)
+        body, context = await channel.read(sending, limit=endpoint.reply_characters)
     payload = parse_json(body)
     entries = payload.get("data", payload.get("models")) if isinstance(payload, dict) else payload
     if isinstance(entries, list):
-        models = map(_model, entries)
-        return tuple(
-            ListedModel(redacted_line(name, context.secrets), tokens)
-            for name, tokens in models
+        return {
+            redacted_line(name, context.secrets): tokens
+            for name, tokens in map(_model, entries)
             if isinstance(name, str) and name
-        )
+        }
     if error := find_error(payload):
         raise make_error(error, context)
     text = redacted_line(body[:1024].decode("utf-8", "replace"), context.secrets) or _("nothing")
@@ -68,7 +61,7 @@ LimitName = Literal["max_tokens", "max_completion_tokens"]
 _GREETING = "Answer with one word: ready"
 _GREETING_TOKENS = 512  # enough for a model that thinks a little first
 _COUNTING = "Count from 1 to 200, separated by spaces. Write nothing else."
-_COUNTING_TOKENS = 16
+COUNTING_TOKENS = 16
 _SLACK = 2  # times the limit that an answer may have before it counts as unlimited
 _CHARACTERS_PER_TOKEN = 8  # at most, in such an answer
 _JSON_QUESTION = "Answer in JSON: are you ready?"
@@ -90,16 +83,6 @@ _SCHEMA = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class OutputLimit:
-    """The parameter that limits the length of an answer, and whether it works: `tokens` of `allowed` came."""
-
-    name: LimitName
-    support: Support
-    tokens: int
-    allowed: int = _COUNTING_TOKENS
-
-
 class Prober:
     """Sends requests as a run would send them. Raises ConfigError when made with settings that cannot work.
 
@@ -110,27 +93,29 @@ class Prober:
     def __init__(self, endpoint: Endpoint) -> None:
         self._secrets = parse_address(endpoint).secrets
         self._endpoint = endpoint
-        self._sampling = endpoint.sampling
-        self.dropped = endpoint.sampling.omit
+        self.dropped = endpoint.omit
         self.spent = Usage()
 
     async def greet(self, *, stream: bool | None = None) -> Reply:
         """Ask for one word, with all parameters of the settings; `stream` as they have it unless it is given."""
-        stream = self._sampling.stream if stream is None else stream
+        stream = self._endpoint.stream if stream is None else stream
         return await self._send(_GREETING, _GREETING_TOKENS, stream=stream)
 
-    async def probe_output_limit(self) -> OutputLimit:
-        """Ask for more than the limit allows, by the other of the two parameters where the first is ignored."""
+    async def probe_output_limit(self) -> tuple[LimitName, Support, int]:
+        """Ask for more than the limit of COUNTING_TOKENS, by the other of the two parameters where the first is ignored.
+
+        Returns the parameter, whether it works, and how many tokens came.
+        """
         first = await self._count(self.dropped)
-        if first.support == "ignored" and first.name == "max_tokens":
+        if first[:2] == ("max_tokens", "ignored"):
             second = await self._count(self.dropped | {"max_tokens"})
-            if second.support == "yes":
+            if second[1] == "yes":
                 return second
         return first
 
     async def probe_schema(self) -> Support:
         """Ask under a json_schema with a key that only the schema names."""
-        extra_body = {**self._sampling.extra_body, "response_format": _SCHEMA}  # never dropped
+        extra_body = {**self._endpoint.extra_body, "response_format": _SCHEMA}  # never dropped
         try:
             reply = await self._send(_JSON_QUESTION, _GREETING_TOKENS, extra_body=extra_body)
         except RejectedRequestError:
@@ -142,7 +127,7 @@ class Prober:
 
     async def probe_grammar(self, field: GrammarField) -> Support:
         """Ask under a grammar, in this field, that allows one odd answer."""
-        extra_body = {**self._sampling.extra_body, **grammar_parameter(_GRAMMAR, field)}  # never dropped
+        extra_body = {**self._endpoint.extra_body, **grammar_parameter(_GRAMMAR, field)}  # never dropped
         try:
             reply = await self._send(_GREETING, _GREETING_TOKENS, extra_body=extra_body)
         except RejectedRequestError:
@@ -155,29 +140,26 @@ class Prober:
         """Return foreign text as one line of at most `most` characters, without secrets."""
         return redacted_line(text, self._secrets, most)
 
-    async def _count(self, omit: frozenset[str]) -> OutputLimit:
-        try:
-            reply = await self._send(_COUNTING, _COUNTING_TOKENS, omit=omit)
-        except RejectedRequestError:  # some models that think refuse so small a limit
-            return OutputLimit(_limit_name(omit), "unknown", 0)
+    async def _count(self, omit: frozenset[str]) -> tuple[LimitName, Support, int]:
+        reply = None
+        with suppress(RejectedRequestError):  # some models that think refuse so small a limit
+            reply = await self._send(_COUNTING, COUNTING_TOKENS, omit=omit)
+        name: LimitName = "max_completion_tokens" if "max_tokens" in omit | self.dropped else "max_tokens"
+        if reply is None:
+            return name, "unknown", 0
         tokens = reply.usage.completion_tokens or len(reply.text) // _CHARACTERS_PER_TOKEN
-        unlimited = tokens - reply.usage.reasoning_tokens > _COUNTING_TOKENS * _SLACK
+        unlimited = tokens - reply.usage.reasoning_tokens > COUNTING_TOKENS * _SLACK
         support: Support = "ignored" if unlimited else "yes" if reply.finish_reason == "length" else "unknown"
-        return OutputLimit(_limit_name(omit | self.dropped), support, tokens)
+        return name, support, tokens
 
-    async def _send(self, text: str, max_tokens: int, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
+    async def _send(self, text: str, max_tokens: int, **changes: Any) -> Reply:  # noqa: ANN401  of Endpoint
         return await self.ask(Request(({"role": "user", "content": text},), {}, 0, max_tokens), **changes)
 
-    async def ask(self, request: Request, endpoint: Endpoint | None = None, **changes: Any) -> Reply:  # noqa: ANN401  of Sampling
+    async def ask(self, request: Request, endpoint: Endpoint | None = None, **changes: Any) -> Reply:  # noqa: ANN401  of Endpoint
         """Send a request of a run, to the same `endpoint` under other limits than a check's if that is given; `changes`: of the parameters."""
-        sampling = replace(self._sampling, **{"omit": self.dropped, **changes})
-        endpoint = replace(endpoint or self._endpoint, sampling=sampling)
+        endpoint = replace(endpoint or self._endpoint, **{"omit": self.dropped, **changes})
         async with aclosing(OpenAIProvider(endpoint)) as provider:
             reply = await provider.complete(request)
         self.spent = Usage(*(sum(pair) for pair in zip(self.spent, reply.usage, strict=True)))
-        self.dropped |= provider.dropped - sampling.omit
+        self.dropped |= provider.dropped - endpoint.omit
         return reply
-
-
-def _limit_name(dropped: frozenset[str]) -> LimitName:
-    return "max_completion_tokens" if "max_tokens" in dropped else "max_tokens"

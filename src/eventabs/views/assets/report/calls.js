@@ -1,18 +1,12 @@
 // The calls: a table of their figures, and for each what was sent and what came back.
-let callIndex = null;
-async function callFacts() {
-  callIndex ??= block("calls", (calls) => {
-    calls.size = (calls.id || []).length;
-    calls.places = new Map((calls.id || []).map((id, place) => [String(id), place]));
-    calls.ofUser = new Map();
-    (calls.who || []).forEach((users, place) => users.forEach((user) => calls.ofUser.set(user, [...(calls.ofUser.get(user) || []), calls.id[place]])));
-    return calls;
-  });
-  return callIndex;
-}
-async function callsOf(user) {
-  return (await callFacts()).ofUser.get(user) || [];
-}
+const callFacts = () => block("calls", (calls) => {
+  calls.size = (calls.id || []).length;
+  calls.places = new Map((calls.id || []).map((id, place) => [String(id), place]));
+  calls.ofUser = new Map();
+  (calls.who || []).forEach((users, place) => users.forEach((user) => calls.ofUser.set(user, [...(calls.ofUser.get(user) || []), calls.id[place]])));
+  return calls;
+});
+const callsOf = async (user) => (await callFacts()).ofUser.get(user) || [];
 
 const money = (amount) => (amount === null || amount === undefined ? "–" : amount.toLocaleString("en-US", { minimumFractionDigits: amount >= 1 ? 2 : 4, maximumFractionDigits: amount >= 1 ? 2 : 4 }));
 
@@ -43,7 +37,7 @@ async function showCalls(state, isWanted) {
   if (!byId("run-charts").childElementCount) byId("run-charts").append(...runCharts(calls));
   if (!tables.calls && calls.size) {
     tables.calls = makeTable(byId("calls-table"), { name: _("calls"), columns: callColumns(calls), sort: { column: "call", down: false }, file: () => fileName("calls") });
-    tables.calls.show([...Array(calls.size).keys()]);
+    tables.calls([...Array(calls.size).keys()]);
   }
   const section = byId("call"), place = calls.places.get(state.call);
   section.hidden = !state.call;

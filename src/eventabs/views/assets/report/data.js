@@ -50,11 +50,6 @@ function numberTexts(chunk) {
 }
 const chunkOf = (number) => block("users-" + number, numberTexts);
 
-async function recordOf(user) {
-  const number = index.users.chunk[user], chunk = await chunkOf(number);
-  return { chunk, record: chunk.users[user - index.firsts[number]] };
-}
-
 // The behaviors that each event covers, as indices.
 function coverOf(record) {
   const [, , , , owners, kinds] = record, covered = kinds.map(() => []);
@@ -69,7 +64,8 @@ function timesOf([base, differences, , lengths], covered) {
 }
 
 async function userOf(user) {
-  const { chunk, record } = await recordOf(user), [base, differences, names, lengths, owners, kinds, texts, flags, journeyOf, made, lines, files, , , said] = record;
+  const part = index.users.chunk[user], chunk = await chunkOf(part), record = chunk.users[user - index.firsts[part]];
+  const [base, differences, names, lengths, owners, kinds, texts, flags, journeyOf, made, lines, files, , , said] = record;
   const covered = coverOf(record), times = timesOf(record, covered), owner = summed(owners, 0), line = summed(lines, 0);
   const behaviors = summed(differences, base).map((at, place) => ({
     at, name: chunk.names[names[place]], length: lengths[place], event: owner[place] - 1, file: index.files[files[place] || 0], line: line[place], text: said[place],

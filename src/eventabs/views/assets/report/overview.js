@@ -70,7 +70,8 @@ function drawAnswer(groups) {
 }
 // What journeys of a kind have in common: how many, whose, how they end and how long they take.
 function kindOf(group, kind) {
-  const found = ((group.kinds ??= new Map()).get(kind) ?? (() => {
+  group.kinds ??= new Map();
+  if (!group.kinds.has(kind)) {
     const journeys = group.journeys.filter((one) => one.kind === kind), steps = new Map();
     for (const one of journeys) {
       let before = null, place = 0;
@@ -85,11 +86,9 @@ function kindOf(group, kind) {
       }
       steps.get(typeAt(lastOf(one))).ends++;
     }
-    const made = { journeys, steps, users: new Set(journeys.map((one) => one.user)).size, converted: journeys.filter((one) => one.converted).length, days: median(journeys.map((one) => (all.from[lastOf(one)] - beginOf(one)) / DAY)) };
-    group.kinds.set(kind, made);
-    return made;
-  })());
-  return found;
+    group.kinds.set(kind, { journeys, steps, users: new Set(journeys.map((one) => one.user)).size, converted: journeys.filter((one) => one.converted).length, days: median(journeys.map((one) => (all.from[lastOf(one)] - beginOf(one)) / DAY)) });
+  }
+  return group.kinds.get(kind);
 }
 
 function drawAcross(groups, chosen) {

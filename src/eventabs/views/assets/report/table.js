@@ -1,5 +1,6 @@
 // A table of any length: sorted by a click on a heading, a page at a time, and as a file.
 // A column: name, label, value(row) for order and file, and show(row) for the cell where it is more than the value.
+// Made is what shows rows in it.
 const ROWS = 50;
 
 function makeTable(box, { name, columns, sort, file }) {
@@ -20,13 +21,13 @@ function makeTable(box, { name, columns, sort, file }) {
   function order(column) {
     state.down = state.sort === column.name ? !state.down : Boolean(column.number);
     state.sort = column.name;
-    arrange_();
+    reorder();
+  }
+  function reorder() {
+    const column = columns.find((one) => one.name === state.sort);
+    state.rows = sorted(state.rows, column.key || column.value, state.down);
     state.first = 0;
     draw();
-  }
-  function arrange_() {
-    const column = columns.find((one) => one.name === state.sort), key = column.key || column.value;
-    state.rows = sorted(state.rows, key, state.down);
   }
   function draw() {
     const { rows } = state, shownRows = rows.slice(state.first, state.first + ROWS);
@@ -42,13 +43,9 @@ function makeTable(box, { name, columns, sort, file }) {
     after.disabled = state.first + ROWS >= rows.length;
     download.disabled = !rows.length;
   }
-  return {
-    show(rows) {
-      state.rows = rows;
-      state.first = 0;
-      arrange_();
-      draw();
-    },
+  return (rows) => {
+    state.rows = rows;
+    reorder();
   };
 }
 

@@ -67,11 +67,11 @@ function showTable(name, groups, rowsOf, columns, label) {
   const kind = name + sets.length;
   if (tables[name]?.kind !== kind) {
     const whose = { name: "group", label: _("group"), value: (row) => tables[name].letters(row), show: (row) => element("span", {}, ...[...tables[name].letters(row)].map((letter) => element("strong", { class: "letter s" + "AB".indexOf(letter) }, letter))), tight: true };
-    tables[name] = { kind, table: makeTable(byId(name + "-table"), { name: label, columns: sets.length > 1 ? [whose, ...columns()] : columns(), sort: { column: "user_id", down: false }, file: () => fileName(name) }) };
+    tables[name] = { kind, show: makeTable(byId(name + "-table"), { name: label, columns: sets.length > 1 ? [whose, ...columns()] : columns(), sort: { column: "user_id", down: false }, file: () => fileName(name) }) };
   }
   const [first, ...others] = groups.map(rowsOf);
   tables[name].letters = letters;
-  tables[name].table.show([...first, ...others.flat().filter((row) => !sets[0].has(row))]);
+  tables[name].show([...first, ...others.flat().filter((row) => !sets[0].has(row))]);
 }
 const showUsers = (groups) => showTable("users", groups, (group) => group.users, userColumns, _("users"));
 const showEvents = (groups) => showTable("events", groups, (group) => group.asked, () => eventColumns(all), _("events"));
