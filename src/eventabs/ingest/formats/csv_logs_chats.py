@@ -325,7 +325,8 @@ class Csv(Format):
         # rows that have fields behind the named ones, and no other width
         wide = Counter(_width(layout.dialect.lenient_fields(line)) for line in texts[layout.above + 1 :])
         most, width = max(wide, default=0), len(layout.columns)
-        if layout.has_header and wide.total() * _WIDER < wide[most] and width < most <= width + _MORE_FIELDS:
+        is_wide = wide.total() >= _FOLLOWING and wide[most] > wide.total() * _WIDER
+        if layout.has_header and is_wide and width < most <= width + _MORE_FIELDS:
             more = tuple(f"column_{number}" for number in range(width + 1, most + 1))
             layout = layout._replace(columns=layout.columns + more)
         layout = layout._replace(above=tried[layout.above][0] if tried else 0)
@@ -548,10 +549,11 @@ _PAIR: Final = (
     r"""(?:^|(?<=[\s,;|({\[]))(?:(?:"([\w.-]+)": ?|([A-Za-z_][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|([^\s"{\[,;|)}\]]*))"""
     r"""|({key}): ?(?! )(.*?)(?=\s*(?:[,;|]|\s-\s|\s[\w-]+[:=]\s?\S|$)))"""
 )
-_KEY: Final = r"[A-Z][\w-]*(?: [A-Z][\w-]*)*|[a-z][\w-]*"
+_KEY: Final = r"[A-Z][\w-]{0,20}(?: [A-Z][\w-]{0,20}){0,2}|[a-z][\w-]{0,20}"
 _LEVEL: Final = re.compile(
     r"\b(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)\b", re.IGNORECASE
 )
+_PAIRED: Final = 1000  # characters of a line that are searched for names
 _REST: Final = "message"  # the column of what no name stands before
 _AROUND: Final = " \t-–|,;:[](){}"
 _MARKUP: Final = re.compile(r"[\s,\[]*[{<]")
@@ -636,13 +638,14 @@ def _form(start: bytes) -> _Form:
         field, mark = (r"([^\t]*)", r"\t") if "\t" in named else (r"(\S+)", r"[ \t]")
         names = tuple(_ZEEK.get(each, each) for each in named.split())
         return _Form(re.compile("(?!#)" + mark.join([field] * len(names))), names)
-    lines = [line for line in shown if not _MARKUP.match(line)]
+    tried = shown[:_FOLLOWING]
+    lines = [line[:_PAIRED] for line in tried if not _MARKUP.match(line)]
     any_pair = re.compile(filled(_PAIR, key=_KEY))
     keys = Counter(key for line in lines for key in _pairs(line, any_pair))
-    often = {key for key, count in keys.items() if count >= _SHARE * len(shown)} - {_REST}
-    if len(often - {"time"}) >= _LEAST <= len(shown):  # before a colon in few lines are words of a sentence
+    often = {key for key, count in keys.items() if count >= _SHARE * len(tried)} - {_REST}
+    if len(often - {"time"}) >= _LEAST <= len(tried):  # before a colon in few lines are words of a sentence
         pair = re.compile(filled(_PAIR, key="|".join(map(re.escape, sorted(often, key=len, reverse=True)))))
-        said = [_pairs(line, pair) for line in lines]
+        said = [_pairs(line, pair) for line in shown]
         columns = dict.fromkeys(key for each in said for key in each)
         if len({each[_REST] for each in said}) == 1:
             del columns[_REST]
