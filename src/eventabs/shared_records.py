@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypedDict, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -81,7 +82,7 @@ def seconds_covered(spans: Iterable[tuple[int, int]]) -> int:
     seconds, reached = 0, -sys.maxsize
     for start, end in sorted(spans):
         if end > reached:
-            seconds += end - (max(reached, start))
+            seconds += end - start if start >= reached else end - reached
             reached = end
     return seconds
 
@@ -317,10 +318,8 @@ Made = TypeVar("Made", Event, Journey)
 
 def as_row(made: Event | Journey) -> dict[str, Any]:
     """Return an event or a journey as in events.jsonl and journeys.jsonl, where `outside` stands only if it is true."""
-    row = made._asdict()
-    if not row.get("outside", True):
-        del row["outside"]
-    return row
+    fields = made._fields if made[-1] is not False else made._fields[:-1]  # `outside` is the last
+    return dict(zip(fields, made, strict=False))
 
 
 def of_row(kind: type[Made], row: Mapping[str, Any]) -> Made:
@@ -330,7 +329,7 @@ def of_row(kind: type[Made], row: Mapping[str, Any]) -> Made:
     return kind(**values)
 
 
-def lasting_id(user_id: str, ordinal: int, prefix: str = "") -> str:
+def lasting_id(user_id: str, ordinal: int | str, prefix: str = "") -> str:
     """Return the id of an event, or with prefix `j` of a journey: the number that its first behavior got when it was first read."""
     return f"{user_id.replace('%', '%25').replace('/', '%2F')}/{prefix}{ordinal}"
 
@@ -442,7 +441,7 @@ class Counts:
 ROW_COUNTS: Final = ("placed", "minor", "unplaced", "unasked", "misfiled", "repeated")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """What became of one part in one reply: usable (no reason) or not, with the reason.
 
@@ -468,13 +467,18 @@ class Outcome:
         rows = {row for event in self.events for row in event.behaviors}
         return rows.union(self.minor, self.unplaced, self.unasked)
 
+    @cached_property
+    def as_rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Its events and journeys as in their files, made once for these and the ledger."""
+        return list(map(as_row, self.events)), list(map(as_row, self.journeys))
+
     @property
     def usable(self) -> bool:
         """Whether the part is done with this outcome."""
         return self.reason is None
 
-    @property
-    def figures(self) -> dict[str, int]:
+    @cached_property
+    def figures(self) -> Mapping[str, int]:
         """What it holds, by the names in `Counts`."""
         return {
             "events": len(self.events),

@@ -103,8 +103,8 @@ def test_a_journey_is_made_of_its_events() -> None:
 def test_each_event_has_a_summary_of_its_behaviors_from_what_writes_those_of_the_user() -> None:
     users = []
 
-    def summarize(log: UserLog) -> Callable[[Sequence[Behavior]], str]:
-        users.append(log.user_id)
+    def summarize(of_user: Sequence[Behavior]) -> Callable[[Sequence[Behavior]], str]:
+        users.append(of_user)
         return lambda rows: "+".join(row.item for row in rows)
 
     reader = Reader(VOCABULARY, detail="day", source="rules", summarize=summarize)
@@ -113,7 +113,7 @@ def test_each_event_has_a_summary_of_its_behaviors_from_what_writes_those_of_the
         ("x0+x2", "rules"),
         ("x1", "rules"),
     ]
-    assert users == ["user1"]
+    assert users == [FIRST[:3]]
 
 
 def pieces(first: str, second: str) -> list[Outcome]:

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from eventabs.replies.forms_of_answers import AnswerText, without_reasoning
+from eventabs.replies.forms_of_answers import Answer, AnswerText, Labels, without_reasoning
 from eventabs.shared_records import FinishReason
-from reply_cases import ASKED, GOOD, SCHEMA, Short, asked, behaviors, dumped, one, read, told
+from reply_cases import ASKED, GOOD, SCHEMA, VOCABULARY, Short, asked, behaviors, dumped, one, read, told
 
 MEANT = told(GOOD)
 STEPS = "：搜索 5；浏览 6,8；加购! 10"
@@ -431,3 +431,32 @@ def test_reasoning_is_taken_away(text: str, answer: AnswerText) -> None:
 
 def test_the_request_of_the_cases_has_rows_of_two_users() -> None:
     assert [len(user.rows) for user in ASKED.values()] == [12, 1]
+
+
+PLAIN = (
+    *(
+        "工作 2,4 9",
+        "夜跑 3?",
+        "加购! 10",
+        "work 1-3,5",
+        "meal prep 3",
+        "3D打印 4",
+        "rows 3",
+        "user 2",
+        "第 3",
+    ),
+    *("type: 工作 3", "工作： 3", "a, b, c 3", "foo # 3", "- 工作 3", "  工作 3", "夜跑 99", "工作 ７，８ 5"),
+    *("> 购买 帐篷：搜索 5；夜跑 6,8", "> 旅行 湖: foo: 工作 7; 住宿 11", "> 购买 帐篷 搜索 5"),
+)
+
+
+@pytest.mark.parametrize("line", PLAIN)
+def test_a_line_in_the_form_that_is_asked_for_says_what_it_says_where_other_forms_are_read(line: str) -> None:
+    labels = Labels(VOCABULARY)
+    quick, slow = (Answer(labels, {"U1": range(1, 13)}) for _ in range(2))
+    text = f"## U1\n{line}\n> 购买 车：\n  {line}\n{line}\n7-8 9"
+    quick.read_lines(text)
+    for each in text.splitlines():
+        slow.line(each)
+    slow.end_block()
+    assert quick == slow

@@ -313,7 +313,8 @@ def rule_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[li
 
 def _themes(behaviors: list[Behavior], rules: Rules) -> list[tuple[EventKind, list[Behavior]]]:
     """Group behaviors by theme, each under its heaviest kind: what stands alone first, then by weight."""
-    kinds_of_each = list(map(rules.kind_of, behaviors))
+    classify = rules.classify
+    kinds_of_each = [classify(behavior.action, behavior.item, behavior.place) for behavior in behaviors]
     if kinds_of_each.count(kinds_of_each[0]) == len(behaviors):  # most events
         return [(kinds_of_each[0], behaviors)]
     grouped = defaultdict[str, list[Behavior]](list)
@@ -382,11 +383,12 @@ class RulesProvider:
 
 def _shortened(behavior: Behavior) -> Behavior:
     """Return the behavior as rules take it: its texts as short as in a prompt, and a thing as free text."""
-    texts = action, item, place = behavior[1:4]
-    if action != THING and max(map(len, texts)) <= MAX_CHARACTERS:
+    _start, action, item, place, *_rest = behavior
+    if action != THING and len(action) + len(item) + len(place) <= MAX_CHARACTERS:  # most
         return behavior
     action, item, place = (
-        text if len(text) <= MAX_CHARACTERS else " ".join(text.split())[:MAX_CHARACTERS] for text in texts
+        text if len(text) <= MAX_CHARACTERS else " ".join(text.split())[:MAX_CHARACTERS]
+        for text in (action, item, place)
     )
     return behavior._replace(action="" if action == THING else action, item=item, place=place)
 
@@ -469,13 +471,16 @@ WORDING: dict[Language, Wording] = {
 
 
 _Named = Callable[[Behavior], Sequence[str]]  # the names that a behavior deals with
-_STAYS = ("", "visit", "use")  # a place or an app says what was done there; all else is done with something
+_STAYS = frozenset(
+    {"", "visit", "use"}
+)  # a place or an app says what was done there; all else is done with something
+_NOTHING_HANDLED = _STAYS | {"search"}
 _LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")  # the first ones say the most
 _MENTION_SECONDS = 60  # one mention of a name counts as much, beside the time spent on it
 
 
-def summaries(rules: Rules) -> Callable[[UserLog], Callable[[Sequence[Behavior]], str]]:
-    """Return what takes a user's log and returns what writes the summary of some of its behaviors."""
+def summaries(rules: Rules) -> Callable[[Sequence[Behavior]], Callable[[Sequence[Behavior]], str]]:
+    """Return what takes a user's behaviors and returns what writes the summary of some of them."""
     return _Summaries(rules).of_user
 
 
@@ -486,23 +491,25 @@ class _Summaries:
         self._rules = rules
         self._wording = WORDING[rules.language]
         self._item_names = lru_cache(_CACHED)(self._names_in)
-        self._of_one = lru_cache(_CACHED)(self._clause_of_one)
+        self._duration = lru_cache(_CACHED)(self._wording.duration)
+        self._of_one = lru_cache(_CACHED)(self._summary_of_one)
 
-    def of_user(self, log: UserLog) -> Callable[[Sequence[Behavior]], str]:
+    def of_user(self, all_behaviors: Sequence[Behavior]) -> Callable[[Sequence[Behavior]], str]:
         """Return what writes the summary of some behaviors of a user."""
 
         @cache
         def known() -> list[str]:
             """Return the names of things that the user dealt with; the longest, the most exact, come first."""
-            handled = {b[1:4] for b in map(_shortened, log.behaviors) if b.action not in ("search", *_STAYS)}
-            names = {name for texts in handled for name in self._item_names(*texts)}
+            handled = {b[1:4]: b for b in all_behaviors if b[1] not in _NOTHING_HANDLED}
+            shown = {b[1:4] for b in map(_shortened, handled.values()) if b[1] not in _NOTHING_HANDLED}
+            names = {name for texts in shown for name in self._item_names(*texts)}
             return sorted(names, key=lambda name: (-len(name), name))
 
         def named(behavior: Behavior) -> Sequence[str]:
             """Return the names that a behavior deals with; of a bare query, a known name in it, if any."""
             names = self._item_names(*behavior[1:4])
             if behavior.action == "search" and not behavior.in_own_words:
-                return tuple(next((each for each in known() if each in name), name) for name in names)
+                return tuple([next(filter(name.__contains__, known()), name) for name in names])
             return names
 
         return partial(self._summary, named)
@@ -510,9 +517,10 @@ class _Summaries:
     def _summary(self, named: _Named, behaviors: Sequence[Behavior]) -> str:
         """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
         if len(behaviors) == 1:  # most events
-            one, seconds = _shortened(behaviors[0]), behaviors[0].duration or 0
-            shown = seconds // _MINUTE * _MINUTE or seconds
-            return self._of_one(one[1:4], shown, one.in_own_words, named(one))
+            one = _shortened(behaviors[0])
+            names = named(one) if one.action == "search" else None
+            seconds = one.duration or 0
+            return self._of_one(one[1:4], seconds // _MINUTE * _MINUTE or seconds, one.in_own_words, names)
         themes = _themes(list(map(_shortened, behaviors)), self._rules)
         text = ""
         for kind, theirs in themes:
@@ -522,27 +530,31 @@ class _Summaries:
                 text = joined
         return text.strip()
 
-    def _clause_of_one(
-        self, texts: tuple[str, str, str], seconds: int | None, in_own_words: bool, names: Sequence[str]
+    def _summary_of_one(
+        self, texts: tuple[str, str, str], seconds: int, in_own_words: bool, names: Sequence[str] | None
     ) -> str:
         one = Behavior(EPOCH, *texts, seconds, text=texts[1] if in_own_words else "")
-        return self._clause(self._rules.kind_of(one), [one], lambda _one: names, brief=False).strip()
+        named = self._item_names(*texts) if names is None else names
+        return self._clause(self._rules.kind_of(one), [one], lambda _one: named, brief=False).strip()
 
     def _clause(self, kind: EventKind, behaviors: Sequence[Behavior], named: _Named, *, brief: bool) -> str:
         """Name things, how often with which action, how long, and where; of stays the places, apps or free text."""
         wording, phrase, verb = self._wording, "{}", ""
-        are_stays = all(behavior.action in _STAYS for behavior in behaviors)
-        lead = self._lead_action(kind, behaviors)
-        about = [b for b in behaviors if b.action == lead] if lead else behaviors
-        # used apps count only where no item does
-        with_items = [behavior for behavior in about if behavior.action not in _STAYS] or about
+        actions = [behavior.action for behavior in behaviors]
+        are_stays = _STAYS.issuperset(actions)
+        about = with_items = behaviors
+        if actions.count(lead := actions[0]) < len(actions):
+            lead = self._lead_action(kind, behaviors)
+            about = [b for b in behaviors if b.action == lead] if lead else behaviors
+            # used apps count only where no item does
+            with_items = [behavior for behavior in about if behavior.action not in _STAYS] or about
         names = _ranked((name, behavior) for behavior in with_items for name in named(behavior))
         if not any(behavior.in_own_words for behavior in about):
             if names and are_stays:
                 phrase = kind.phrase if lead == "visit" else "{}"
             else:
                 verb = self._verb(lead)
-        extent = self._extent(behaviors, lead)
+        extent = self._extent(behaviors, actions, lead)
         room = wording.max_width - width(wording.action(verb, phrase.replace("{}", "") + extent))
         text = wording.names(names, most=2 if brief else 3, room=room)
         text = wording.action(verb, text and phrase.replace("{}", text))
@@ -564,10 +576,7 @@ class _Summaries:
         return self._wording.clause_separator + place.format(sites[0]) if sites else ""
 
     def _lead_action(self, kind: EventKind, behaviors: Sequence[Behavior]) -> str:
-        """Return the action that a clause begins with: the only one, or the first of those that give the kind."""
-        actions = {behavior.action for behavior in behaviors}
-        if len(actions) == 1:
-            return actions.pop()
+        """Return the action that a clause with several begins with: the first of those that give the kind."""
         of_kind = {
             self._rules.meaning(each.action): each.action
             for each in behaviors
@@ -575,20 +584,21 @@ class _Summaries:
         }
         return next((of_kind[action] for action in _LEAD_ACTIONS if action in of_kind), "")
 
-    def _extent(self, behaviors: Sequence[Behavior], lead: str) -> str:
+    def _extent(self, behaviors: Sequence[Behavior], actions: Sequence[str], lead: str) -> str:
         """Return how often, with which action beside the `lead`, and how long something was done, as a clause."""
         wording = self._wording
-        duration = wording.duration(seconds_covered([behavior.span for behavior in behaviors]))
         if len(behaviors) == 1:
+            duration = self._duration(behaviors[0].duration or 0)
             return f" {duration}" if duration else ""
-        actions = Counter([behavior.action for behavior in behaviors])
-        counts = [
-            wording.action(self._verb(action), wording.times.format(count))
-            for action, count in actions.most_common()
-            if count > 1 or action != lead
-        ]
-        if len(actions) == 1 or actions.keys() <= {*_STAYS}:
+        duration = self._duration(seconds_covered([behavior.span for behavior in behaviors]))
+        if actions.count(actions[0]) == len(actions) or _STAYS.issuperset(actions):
             counts = [wording.times.format(len(behaviors))]
+        else:
+            counts = [
+                wording.action(self._verb(action), wording.times.format(count))
+                for action, count in Counter(actions).most_common()
+                if count > 1 or action != lead
+            ]
         total = wording.total.format(duration) if duration else ""
         return wording.clause_separator + wording.names(counts, most=4, room=wording.max_width // 2) + total
 

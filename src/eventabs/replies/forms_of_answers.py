@@ -8,7 +8,7 @@ import re
 from bisect import bisect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import StringIO
 from itertools import chain, islice
 from typing import NamedTuple
@@ -77,7 +77,8 @@ def normal(folded: str) -> str:
 
 def one_line(text: str, limit: int) -> str:
     """Return `text` as one line of at most `limit` characters without control and bidi characters."""
-    return " ".join(_UNSAFE.sub(" ", text[: 4 * limit]).split())[:limit].rstrip()
+    text = text[: 4 * limit]
+    return " ".join((text if text.isprintable() else _UNSAFE.sub(" ", text)).split())[:limit].rstrip()
 
 
 class Label(NamedTuple):
@@ -103,32 +104,28 @@ class JourneyName(NamedTuple):
     sure: bool = True
 
 
-class Group(NamedTuple):
-    """The rows of one event: first and last of each range, as written, and signs behind them."""
-
-    spans: tuple[tuple[int, int], ...]
-    mark: str = ""
+# The rows of one event: first and last of each range, as written, and signs behind them. A plain tuple: thousands are made.
+Group = tuple[tuple[tuple[int, int], ...], str]
 
 
 def groups_in(text: str) -> tuple[Group, ...]:
     """Return the groups of a text that is nothing else."""
-    groups = []
-    for word in text.split():  # no row has more than a dozen digits
-        if word.isdecimal():  # most
-            row = int(word[:12])
-            groups.append(Group(((row, row),)))
-            continue
-        ranges = word if word[-1].isdigit() else word.rstrip(word.translate(_NO_RANGES))
-        spans = []
-        for each in ranges.split(","):
-            first, _hyphen, last = each.partition("-")
-            row = int(first[:12])
-            spans.append((row, int(last[:12]) if last else row))
-        groups.append(Group(tuple(spans), word[len(ranges) :]))
-    return tuple(groups)
+    return tuple([_short_group(word) if len(word) < _SHORT else _group(word) for word in text.split()])
+
+
+def _group(word: str) -> Group:
+    ranges = word if word[-1].isdigit() else word.rstrip(word.translate(_NO_RANGES))
+    spans = []
+    for each in ranges.split(","):  # no row has more than a dozen digits
+        first, _hyphen, last = each.partition("-")
+        row = int(first[:12])
+        spans.append((row, int(last[:12]) if last else row))
+    return tuple(spans), word[len(ranges) :]
 
 
 _NO_RANGES = str.maketrans("", "", "0123456789,-")
+_SHORT = 20  # characters; all requests number their rows from 1, so most groups come again
+_short_group = lru_cache(1 << 14)(_group)
 
 
 def read_as(name: str) -> str:
@@ -177,6 +174,7 @@ class Labels:
         self._signed = re.compile(rf"(?P<front>[{signs}]*+)\s*+(?P<name>.*?)\s*+(?P<behind>[^\w\s\])]*+)")
 
         self.named = lru_cache(_CACHED)(self._named)  # what a text says about the groups behind it
+        self.before_groups = lru_cache(_CACHED)(partial(Answer.before_groups, self))
         self.lists = lru_cache(_CACHED)(self._lists)  # whether a name is a type, or the word for minor rows
 
     def is_outside(self, kind: str, journey: str | None = None) -> bool:
@@ -223,13 +221,15 @@ class Labels:
 
     def journey(self, text: str) -> JourneyName:
         """Return the kind and name that stand before the steps of a journey."""
-        sure = not fold(text).rstrip(AROUND_NAMES).endswith("?")
-        if found := self._kind.match(fold(text)):
+        whole = fold(text)
+        sure = not whole.rstrip(AROUND_NAMES).endswith("?")
+        if found := self._kind.match(whole):
             kind, name = self._kinds[read_as(found["plain"] or found["kind"])], text[found.end() :]
+            folded = whole[found.end() :]
         else:  # a single word is both, so that journeys can be counted by their kinds
             kind, _space, name = text.strip().partition(" ")
             kind, name = one_line(kind.strip(AROUND_NAMES), LONGEST_TYPE), name or kind
-        folded = fold(name)
+            folded = fold(name)
         start = len(folded) - len(folded.lstrip(" \t*_`\"'>:/|-"))
         name = name[start : len(folded.rstrip(" \t*_`\"':?/|-"))]
         if len(name) > 1 and fold(name[0] + name[-1]) in ("()", "[]"):
@@ -259,6 +259,8 @@ def without_reasoning(text: str) -> AnswerText:
     A tag in the name of a journey closes only open reasoning.
     """
     text = text.lstrip("\ufeff \t\r\n")
+    if not any(sign in text for sign in "<[◁"):  # most
+        return AnswerText(text)
     openings = [match.start() for match in _OPENING.finditer(text)]
     end = 0
     for tag in _CLOSING.finditer(text):
@@ -303,6 +305,10 @@ _FIELD = re.compile(r"(?:type|类型|(?P<rows>rows?|行号?))\s*+[:=]\s*+", re.I
 _ROWS_FIRST = re.compile(r"(?P<groups>[0-9][0-9,\s?!-]*)[:=>|]*+\s*+(?P<label>[^\W\d].*)")
 _STEP = re.compile(r"(?<=[\d?!])\s*+[>/|-]\s*+(?=[^\d\s])")  # between two steps
 _PROSE = re.compile(r":|[.!?] |^\d+(?:\s|$)|\d[,-]\d|,.* | .*,|^(?:rows?|lines?|行号?)$", re.IGNORECASE)
+
+# a line as it is asked for: `type 1-3,5 9?`, and `> kind name: type 2; type 4`
+_PLAIN_JOURNEY = re.compile(r"> ([^>\s:：∶][^:：∶]*+)[:：]\s*+")
+_PLAIN_STEP = re.compile(rf"\s*+([^\s\d][^\d]{{0,60}}?) ({_RANGES}\??(?: {_RANGES}\??)*+)\s*+")
 
 Parts = list[tuple[str, tuple[Group, ...]]]  # each with its label
 
@@ -363,7 +369,7 @@ class Answer:
         if not block.entries and any(each.alias == block.alias for each in self.blocks[:-1]):
             return ""  # a header that was cut: U12 to U1
         if block.alias is None and block.entries:
-            return next(reversed(self.owners(*block.entries[-1].groups[-1].spans[-1])), "")
+            return next(reversed(self.owners(*block.entries[-1].groups[-1][0][-1])), "")
         return block.alias
 
     def owners(self, first: int, last: int) -> list[str]:
@@ -411,14 +417,14 @@ class Answer:
         left = self._left.get(block.alias, 4 * len(numbers) + _SPARE)
         kept = []
         for group in groups:
-            for first, last in group.spans:
-                left -= max(1, min(last - first + 1, len(numbers)))
-            if left >= 0 and (block.alias or any(first < numbers.stop for first, _last in group.spans)):
+            for first, last in group[0]:
+                left -= 1 if first == last else max(1, min(last - first + 1, len(numbers)))
+            if left >= 0 and (block.alias or any(first < numbers.stop for first, _last in group[0])):
                 kept.append(group)
         self._left[block.alias] = left
         if kept:
             block.entries.append(Entry(label, tuple(kept), None if label.minor else journey))
-            self._last_row = kept[-1].spans[-1][1]
+            self._last_row = kept[-1][0][-1][1]
 
     def _put_all(self, parts: Parts, journey: JourneyName | None) -> None:
         for label, groups in parts:
@@ -432,8 +438,37 @@ class Answer:
     def read_lines(self, text: str) -> None:
         """Read an answer in lines."""
         for line in StringIO(text, newline=None):
-            self.line(line)
+            if not self._read_plain(line):
+                self.line(line)
         self.end_block()
+
+    def _read_plain(self, text: str) -> bool:
+        """Read a line in the very form that is asked for, as most are: what `line` would make of it, sooner."""
+        if self.ended or text[:1].isspace():
+            return False
+        found = _PLAIN_JOURNEY.match(text)
+        parts: Parts = []
+        for part in text[found.end() if found else 0 :].replace("；", ";").split(";"):
+            step = _PLAIN_STEP.fullmatch(part)
+            if not step or not (label := self.labels.before_groups(step[1])):
+                return False
+            parts.append((label, groups_in(step[2])))
+            if not self.labels.named(label).known and not _touches(parts[-1][1][0], self._range()):
+                return False
+        if found:
+            self._indent, self._journey, self._label, self._is_deeper = (0, False), None, "", False
+            self._put_all(parts, self.labels.journey(found[1]))
+        else:
+            self._take(parts, (0, False))
+        return True
+
+    @classmethod
+    def before_groups(cls, labels: Labels, words: str) -> str:
+        """Return the type, with its mark, that words before groups are wherever they stand; "" if they may be something else."""
+        tried = cls(labels, {"U1": range(1, 2)})
+        tried.line(f"{words} 1")
+        wanted = [Block(None, [Entry(labels.named(tried._label), groups_in("1"))], types_first=True)]
+        return tried._label if tried.blocks == wanted and not tried._is_deeper else ""
 
     def line(self, text: str) -> None:
         """Read one line."""
@@ -522,14 +557,7 @@ class Answer:
         if not parts and "|" in body:  # a further column
             parts = self._parts(normal(body.rpartition("|")[0]), self._label, in_own_words=True)
         if parts:
-            is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
-            has_fallen = parts[0][1][0].spans[0][0] < self._last_row
-            if not is_deeper and (has_fallen or self._is_deeper):
-                self._journey = None
-            self._is_deeper = is_deeper
-            self._label = parts[-1][0]
-            self.blocks[-1].types_first = True
-            self._put_all(parts, self._journey)
+            self._take(parts, indent)
             return
         is_alone = (is_heading or body.endswith(":")) and not re.search(r"[:\d]", body[:-1])
         if is_alone or (found and not found["rows"]) or self.labels.named(body.rstrip(":")).known:
@@ -539,6 +567,17 @@ class Answer:
             in_range = all(_touches(group, numbers) for group in groups)
             if in_range and not _PROSE.search(found["label"]) and len(first) < len(numbers) + _SPARE:
                 first.append((found["label"], groups))
+
+    def _take(self, parts: Parts, indent: tuple[int, bool]) -> None:
+        """Take the types of a line, which may be steps of the journey above."""
+        is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
+        has_fallen = parts[0][1][0][0][0][0] < self._last_row
+        if not is_deeper and (has_fallen or self._is_deeper):
+            self._journey = None
+        self._is_deeper = is_deeper
+        self._label = parts[-1][0]
+        self.blocks[-1].types_first = True
+        self._put_all(parts, self._journey)
 
     def _parts(
         self, text: str, label: str = "", *, in_own_words: bool = False, partly: bool = False
@@ -584,7 +623,7 @@ class Answer:
 
 
 def _touches(group: Group, numbers: range) -> bool:
-    return any(first < numbers.stop and last >= numbers.start for first, last in group.spans)
+    return any(first < numbers.stop and last >= numbers.start for first, last in group[0])
 
 
 _DEEPEST = 12
@@ -698,7 +737,7 @@ def _scalar(token: re.Match[str]) -> object:
 
 def read_json(text: str, answer: Answer) -> None:
     """Read what a text that may have JSON says about users into an answer; nothing if it is something else."""
-    if not LOOKS_LIKE_JSON.search(text):
+    if not any(sign in text for sign in "{[｛［") or not LOOKS_LIKE_JSON.search(text):
         return
     values, is_closed = parse(text)
     for value in values:
@@ -773,11 +812,11 @@ def _rows_in(value: object, answer: Answer) -> tuple[Group, ...]:
         text = normal(fold(value)).strip()
         return groups_in(text) if answer.labels.groups.fullmatch(text) else ()
     if isinstance(value, int) and not isinstance(value, bool):
-        return (Group(((value, value),)),)
+        return ((((value, value),), ""),)
     if not isinstance(value, list):
         return ()
     if all(isinstance(each, int) for each in value):
-        return (Group(tuple((each, each) for each in value)),) if value else ()
+        return ((tuple((each, each) for each in value), ""),) if value else ()
     of_each: list[tuple[Group, ...]] = []
     for each in value:
         is_flat = not isinstance(each, list) or all(isinstance(inner, int | str) for inner in each)

@@ -6,14 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from itertools import accumulate, chain, count
+from itertools import accumulate, chain, count, groupby
 from math import inf
+from operator import itemgetter
+from typing import NamedTuple
 
 from eventabs.replies.forms_of_answers import (
     LOOKS_LIKE_JSON,
     Answer,
     Entry,
     JourneyName,
+    Label,
     Labels,
     groups_in,
     one_line,
@@ -51,9 +54,9 @@ class TextCondition:
     texts: tuple[str, ...] = ()
     regex: str = ""
 
-    def met(self, values: Iterable[str], search: Search) -> set[str]:
+    def met(self, values: Collection[str], search: Search) -> set[str]:
         """Return the values that meet the condition. Only the beginning that prompts have counts."""
-        shown = {value: value[:MAX_CHARACTERS] for value in set(values)}
+        shown = {value: value[:MAX_CHARACTERS] for value in values}
         wanted = {text[:MAX_CHARACTERS].casefold() for text in self.texts}
         found = search(self.regex, {*shown.values()}) if self.regex else ()
         return {value for value, text in shown.items() if text.casefold() in wanted or text in found}
@@ -76,13 +79,15 @@ class MustRule:
     max_duration: float | None = None
     no_sentences: bool = False
 
-    def met_by(self, behaviors: Sequence[Behavior], search: Search) -> list[int]:
+    def met_by(self, behaviors: Sequence[Behavior], search: Search) -> Sequence[int]:
         """Return the positions of the behaviors that meet all conditions."""
-        places = list(range(len(behaviors)))
+        places: Sequence[int] = range(len(behaviors))
         for name, condition in self.conditions.items():
-            values = [_value(behaviors[place], name) for place in places]
-            right = condition.met(values, search)
-            places = [place for place, value in zip(places, values, strict=True) if value in right]
+            value = _VALUES[name]
+            right = condition.met(set(map(value, map(behaviors.__getitem__, places))), search)
+            if not right:  # most
+                return ()
+            places = [place for place in places if value(behaviors[place]) in right]
         if self.min_duration is not None or self.max_duration is not None:
             least, most = self.min_duration or 0, inf if self.max_duration is None else self.max_duration
             lasting = ((place, behaviors[place].duration) for place in places)
@@ -115,13 +120,14 @@ class MustRules:
         return dict(sorted(required.items()))
 
 
-def _value(behavior: Behavior, name: str) -> str:
-    if name == "text":
-        return " ".join(filter(None, (behavior.action, behavior.item, behavior.place)))
-    return str(getattr(behavior, name))
+_VALUES: Mapping[str, Callable[[Behavior], str]] = {
+    "action": itemgetter(1),
+    "item": itemgetter(2),
+    "place": itemgetter(3),
+    "text": lambda behavior: " ".join(filter(None, behavior[1:4])),
+}
 
-
-Summarize = Callable[[UserLog], Callable[[Sequence[Behavior]], str]]
+Summarize = Callable[[Sequence[Behavior]], Callable[[Sequence[Behavior]], str]]
 _Name = tuple[str, str]  # kind and name of a journey
 
 _LONGEST_NAME = 60  # of a journey, characters
@@ -148,17 +154,23 @@ class Reading:
     repeated_users: int = 0  # further blocks of users that had one
 
 
-@dataclass(slots=True)
-class _Event:
-    """An event in the making. `rows`: positions in the log that was asked about, in order."""
+class _Kind(NamedTuple):
+    """What the events of one label and mark in an answer have in common. `journey`: its name, folded and as written."""
 
-    rows: list[int]
     type: str
     category: str
     sure: bool
-    journey: _Name | None
+    journey: tuple[_Name, _Name] | None
     source: EventSource
     odd: bool = False  # its mark is none of the vocabulary's
+
+    def is_in(self, journeys: Collection[_Name]) -> bool:
+        """Whether it is a step of one of some journeys."""
+        return self.journey is not None and self.journey[0] in journeys
+
+
+# an event in the making; its rows are positions in the log that was asked about, in order
+_Placed = tuple[_Kind, list[int]]
 
 
 @dataclass(slots=True)
@@ -174,12 +186,12 @@ class _User:
     def is_numbered_otherwise(self) -> tuple[bool, bool]:
         """Whether the rows under the user's header are counted from 1, and whether each is named by the number behind or before it."""
         spans = [
-            span for entry, named in self.entries if named for group in entry.groups for span in group.spans
+            span for entry, named in self.entries if named for spans, _mark in entry.groups for span in spans
         ]
         if not spans:
             return False, False
         rows, start, stop = len(self.numbers), self.numbers.start, self.numbers.stop
-        first, last = min(spans)[0], max([last for _first, last in spans])
+        first, last = min(spans)[0], max(map(itemgetter(1), spans))
         is_shifted = (first, last) in ((start + 1, stop), (start - 1, stop - 2))
         if start == 1 or first != 1 or last > rows or last >= stop - 1:
             return False, is_shifted
@@ -251,20 +263,27 @@ class Reader:
         earlier = asked.stays if asked.earlier and asked.earlier.reason == "minor" else asked.earlier
         had = _accounted(earlier) if earlier else set()
         single = _lone(earlier) & asked.past if earlier else set()  # they may join a journey
-        lone = {row for row, index in enumerate(rows) if index in single}
-        is_open = {row for row, index in enumerate(rows) if index not in had and index not in asked.past}
-        events, minor, misfiled, repeated = self._placed(user, is_open, lone)
-        placed = {row for event in events for row in event.rows}
-        if is_last and not (stopped and is_open <= minor | placed):
+        lone = {row for row, index in enumerate(rows) if index in single} if single else set()
+        is_open = set(range(len(rows)))
+        if had or asked.past:
+            is_open = {row for row in is_open if rows[row] not in had and rows[row] not in asked.past}
+        free = is_open | lone
+        events, of_journeys, minor, misfiled, repeated = self._placed(user, is_open, lone, free)
+        if is_last and not (stopped and free.isdisjoint(is_open)):
             return Outcome(asked.part, "cut")
-        known = {_folded(journey.kind, journey.name) for journey in earlier.journeys} if earlier else set()
-        events = self._with_journeys_of_several(events, known)
-        for event in events:  # the others stay where they were
-            event.rows = [row for row in event.rows if event.journey or row not in lone]
-        events = self._with_must(asked.log, events, is_open | lone & placed)
-        in_events = {row for event in events for row in event.rows}
+        known = {_folded(journey.kind, journey.name) for journey in earlier.journeys} if earlier else ()
+        # one of a single row is a plain event, unless an earlier answer knows the journey
+        several = {name: own for name, own in of_journeys.items() if len(own) > (name not in known)}
+        if self._detail == "journeys" or lone:  # which stay where they were, unless they are in a journey
+            stays = set() if self._detail == "journeys" else is_open
+            kept = [
+                (kind, own if kind.is_in(several) else [*stays.intersection(own)]) for kind, own in events
+            ]
+            events = [(kind, sorted(own)) for kind, own in kept if own]
+        events = self._with_must(asked.log, events, is_open | (lone - free))
+        in_events = {row for _kind, own in events for row in own}
         minor -= in_events
-        left = tuple(rows[row] for row in sorted(is_open - in_events - minor))
+        left = tuple([rows[row] for row in sorted(is_open - in_events - minor)])
         if earlier is None and len(rows) <= asked.part.last - asked.part.first:
             # only some rows were asked about, and what was placed of the others does not hold any more
             never = set(range(asked.part.first, asked.part.last + 1)).difference(rows)
@@ -272,8 +291,8 @@ class Reader:
         fresh = Outcome(
             asked.part,
             None,
-            *self._made(asked, events, earlier),
-            minor=tuple(rows[row] for row in sorted(minor)),
+            *self._made(asked, events, several, earlier),
+            minor=tuple([rows[row] for row in sorted(minor)]),
             unplaced=() if self._detail == "journeys" else left,
             unasked=left if self._detail == "journeys" else (),
             misfiled=misfiled,
@@ -285,35 +304,40 @@ class Reader:
             rows_left = {*merged.unasked, *(row for event in lost for row in event.behaviors)}
             events_left = tuple(event for event in merged.events if event not in lost)
             merged = replace(merged, events=events_left, unasked=tuple(sorted(rows_left)))
-        return replace(merged, reason=self._reason(merged, asked))
+        reason = self._reason(merged, asked)
+        return replace(merged, reason=reason) if reason else merged
 
     def _placed(
-        self, user: _User, is_open: set[int], lone: set[int]
-    ) -> tuple[list[_Event], set[int], int, int]:
-        """Return events, minor rows, and how many rows were misfiled and repeated. A row stays where it was first.
+        self, user: _User, is_open: set[int], lone: set[int], free: set[int]
+    ) -> tuple[list[_Placed], dict[_Name, list[int]], set[int], int, int]:
+        """Return events, the rows of journeys, minor rows, and how many rows were misfiled and repeated. A row stays where it was first.
 
-        `lone` rows count in journeys only.
+        `lone` rows count in journeys only. What is placed is taken out of `free`.
         """
-        numbers, log = user.numbers, user.asked.log
-        events: list[_Event] = []
+        start, stop, size = user.numbers.start, user.numbers.stop, len(user.numbers)
+        behaviors = user.asked.log.behaviors
+        events: list[_Placed] = []
+        of_journeys: dict[_Name, list[int]] = {}
         minor: set[int] = set()
-        free = is_open | lone
         misfiled = repeated = 0
         for entry, is_named in sorted(user.entries, key=lambda each: each[0].journey is None):
-            label, journey = entry.label, entry.journey
+            label, groups, journey = entry
             if journey is None and self._detail == "journeys":
                 continue
-            name = journey and _name_of(journey, log.user_id)
+            names = journey and _names_of(journey, user.asked.log.user_id)
             sure = label.sure and (journey is None or journey.sure)
-            for group in entry.groups:
+            plain = _Kind(label.type, label.category, sure, names, self._source, label.odd)
+            placed = of_journeys.setdefault(names[0], []) if names else []
+            for spans, mark in groups:
                 rows = []
-                for first, last in group.spans:
-                    if not first <= last < first + len(numbers):
-                        continue
-                    inside = range(max(first, numbers.start), min(last + 1, numbers.stop))
-                    misfiled += last + 1 - first - len(inside) if is_named else 0
-                    for number in inside:
-                        row = number - numbers.start
+                for first, last in spans:
+                    inside = range(first - start, last + 1 - start)
+                    if not start <= first <= last < stop:  # others' rows too, or no range
+                        if not first <= last < first + size:
+                            continue
+                        inside = range(max(first - start, 0), min(last + 1 - start, size))
+                        misfiled += last + 1 - first - len(inside) if is_named else 0
+                    for row in inside:
                         if row in free and (journey or row not in lone):
                             free.remove(row)
                             rows.append(row)
@@ -322,79 +346,76 @@ class Reader:
                 if label.minor:
                     minor.update(rows)
                     continue
-                marked = "" if label.has_category else self._labels.category(group.mark)
-                is_sure = sure and "?" not in group.mark
-                odd = label.odd or self._labels.is_odd(group.mark)
-                for day in _by_day(sorted(rows), log.behaviors):
-                    category = marked or label.category
-                    events.append(_Event(day, label.type, category, is_sure, name, self._source, odd))
-        return events, minor, misfiled, repeated
+                placed += rows
+                kind = self._marked(plain, mark, label) if mark else plain
+                days = [rows] if len(rows) == 1 else _by_day(sorted(rows), behaviors)
+                events += [(kind, day) for day in days]
+        return events, of_journeys, minor, misfiled, repeated
 
-    def _with_journeys_of_several(self, events: list[_Event], known: set[_Name]) -> list[_Event]:
-        """Make a journey of one row a plain event, unless an earlier answer knows the journey."""
-        rows: Counter[_Name] = Counter()
-        for event in events:
-            if event.journey:
-                rows[_folded(*event.journey)] += len(event.rows)
-        for event in events:
-            if event.journey and (name := _folded(*event.journey)) not in known and rows[name] == 1:
-                event.journey = None
-        return [event for event in events if event.journey or self._detail != "journeys"]
+    def _marked(self, kind: _Kind, mark: str, label: Label) -> _Kind:
+        """Return what the marks behind a group make of its kind."""
+        category = "" if label.has_category else self._labels.category(mark)
+        sure, odd = kind.sure and "?" not in mark, kind.odd or self._labels.is_odd(mark)
+        return kind._replace(category=category or kind.category, sure=sure, odd=odd)
 
-    def _with_must(self, log: UserLog, events: list[_Event], is_open: set[int]) -> list[_Event]:
+    def _with_must(self, log: UserLog, events: list[_Placed], may_be: set[int]) -> list[_Placed]:
         """Make an event of each behavior that is in none that its rule wants; it stays in its journey."""
-        owners = {row: event for event in events for row in event.rows}
-        added = []
-        for row, rule in self._must.required(log.behaviors).items():
-            owner = owners.get(row)
-            if row in is_open and not (owner and rule.is_kept_by(owner.type, owner.category)):
-                if owner:
-                    owner.rows.remove(row)
-                journey = owner.journey if owner else None
-                added.append(_Event([row], *rule.added, sure=True, journey=journey, source="must"))
-        return [event for event in events if event.rows] + added
+        if not (required := self._must.required(log.behaviors)):
+            return events
+        owners = {row: event for event in events for row in event[1]}
+        added: list[_Placed] = []
+        for row, rule in required.items():
+            kind, own = owners.get(row, (None, []))
+            if row in may_be and not (kind and rule.is_kept_by(kind.type, kind.category)):
+                if kind:
+                    own.remove(row)
+                added.append((_Kind(*rule.added, True, kind and kind.journey, "must"), [row]))
+        return [event for event in events if event[1]] + added
 
     def _made(
-        self, asked: AskedUser, events: Sequence[_Event], earlier: Outcome | None
+        self,
+        asked: AskedUser,
+        events: Sequence[_Placed],
+        of_journeys: Mapping[_Name, list[int]],
+        earlier: Outcome | None,
     ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
-        log, rows = asked.log, asked.rows
-        summary = self._summarize(replace(log, behaviors=tuple(asked.history or log.behaviors)))
-        ordinals = asked.ordinals or rows
-        of_journeys: dict[_Name, list[int]] = {}
-        for each in events:
-            if each.journey:
-                of_journeys.setdefault(_folded(*each.journey), []).extend(each.rows)
+        user_id, behaviors, rows = asked.log.user_id, asked.log.behaviors, asked.rows
+        summary = self._summarize(asked.history or behaviors)
+        ordinals, is_outside = asked.ordinals or rows, self._labels.is_outside
         ids: dict[_Name, str] = {}
         taken = {journey.id for journey in earlier.journeys} if earlier else set[str]()
         for folded, own in of_journeys.items():  # the first row of one may have been the first of another
-            numbers = chain((ordinals[row] for row in sorted(own)), count(max(ordinals) + 1))
-            candidates = (lasting_id(log.user_id, number, "j") for number in numbers)
-            ids[folded] = next(each for each in candidates if each not in taken)
+            ids[folded] = lasting_id(user_id, ordinals[min(own)], "j")
+            if ids[folded] in taken:
+                numbers = chain((ordinals[row] for row in sorted(own)), count(max(ordinals) + 1))
+                candidates = (lasting_id(user_id, number, "j") for number in numbers)
+                ids[folded] = next(each for each in candidates if each not in taken)
             taken.add(ids[folded])
-        made = []
-        for each in events:
-            behaviors = [log.behaviors[row] for row in each.rows]
-            seconds, covered = _lasting(behaviors)
-            start, end = _times(behaviors[0].start, seconds)
-            event = Event(
-                id=lasting_id(log.user_id, ordinals[each.rows[0]]),
-                user_id=log.user_id,
-                type=each.type,
-                category=each.category,
-                start=start,
-                end=end,
-                minutes=covered // 60,
-                summary=summary(behaviors),
-                behaviors=tuple([rows[row] for row in each.rows]),
-                journey=ids[_folded(*each.journey)] if each.journey else None,
-                sure=each.sure,
-                source=each.source,
-                outside=each.source != "must"
-                and (each.odd or self._labels.is_outside(each.type, each.journey and each.journey[0])),
+        front, made = lasting_id(user_id, ""), []
+        row_of, log_row_of = behaviors.__getitem__, rows.__getitem__
+        for (kind, category, sure, names, source, odd), own in events:
+            journey = names if names and names[0] in of_journeys else None
+            theirs = tuple(map(row_of, own))
+            seconds, covered = _lasting(theirs)
+            start, end = _times(theirs[0].start, seconds)
+            fields = (
+                f"{front}{ordinals[own[0]]}",
+                user_id,
+                kind,
+                category,
+                start,
+                end,
+                covered // 60,
+                summary(theirs),
+                tuple(map(log_row_of, own)),
+                ids[journey[0]] if journey else None,
+                sure,
+                source,
+                odd or (source != "must" and is_outside(kind, journey and journey[1][0])),
             )
-            made.append((event, each.journey))
+            made.append((tuple.__new__(Event, fields), journey))  # twice as fast as Event(...)
         minutes = {
-            name: _lasting([log.behaviors[row] for row in own])[1] // 60 for name, own in of_journeys.items()
+            name: _lasting([behaviors[row] for row in own])[1] // 60 for name, own in of_journeys.items()
         }
         return _journeys(made, minutes, ids, self._goal)
 
@@ -418,15 +439,13 @@ def _linked(user: _User, *, is_cut: bool) -> Outcome:
     taken: set[int] = set()
     misfiled = repeated = 0
     for entry, _is_named in user.entries:
-        for group in entry.groups:
-            spans = [
-                range(max(first, numbers.start), min(last + 1, numbers.stop)) for first, last in group.spans
-            ]
+        for written, mark in entry.groups:
+            spans = [range(max(first, numbers.start), min(last + 1, numbers.stop)) for first, last in written]
             named = {number - numbers.start for span in spans for number in span}
             misfiled += sum(not span for span in spans)
             repeated += len(named & taken)
             own = sorted(named - taken)
-            if len(own) > 1 and "?" not in group.mark and entry.label.sure:
+            if len(own) > 1 and "?" not in mark and entry.label.sure:
                 taken.update(own)
                 same.append(tuple(journeys[place].id for place in own))
     reason: FailureReason | None = "cut" if is_cut else "renumbered" if misfiled and not same else None
@@ -468,7 +487,7 @@ def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:
         elif block.alias is None:
             for entry in block.entries:
                 if entry.label.known or entry.journey or not answer.has_headers:  # else it may be prose
-                    owners = (answer.owners(*span) for group in entry.groups for span in group.spans)
+                    owners = (answer.owners(*span) for spans, _mark in entry.groups for span in spans)
                     for alias in {alias for each in owners for alias in each}:
                         users[alias].entries.append((entry, False))
     return users
@@ -486,10 +505,15 @@ def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReas
     return "refused" if _REFUSAL.match(text[:200]) else "unparsable"
 
 
-def _name_of(journey: JourneyName, user_id: str) -> _Name:
-    """Return kind and name of a journey; no name says who the user is."""
-    named = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", journey.name, flags=re.IGNORECASE)
-    return journey.kind, one_line(named, _LONGEST_NAME)
+def _names_of(journey: JourneyName, user_id: str) -> tuple[_Name, _Name]:
+    """Return kind and name of a journey, folded and as written; no name says who the user is."""
+    named = journey.name
+    if (
+        user_id.casefold() in named.casefold()
+    ):  # to compile a pattern takes longer than all else of most users
+        named = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", named, flags=re.IGNORECASE)
+    named = one_line(named, _LONGEST_NAME)
+    return _folded(journey.kind, named), (journey.kind, named)
 
 
 def _accounted(outcome: Outcome) -> set[int]:
@@ -553,7 +577,10 @@ def joined(outcomes: Iterable[Outcome], goal: str) -> tuple[tuple[Event, ...], t
             rows[most] = sum(rows[each] for each in own)
             chosen |= dict.fromkeys(own, written.get(most))
         events = [(event, name and chosen.get(_folded(*name), name)) for event, name in events]
-    named = [(event, name if name and rows[_folded(*name)] > 1 else None) for event, name in events]
+    named = [
+        (event, (folded, name) if name and rows[folded := _folded(*name)] > 1 else None)
+        for event, name in events
+    ]
     return _journeys(named, minutes, ids, goal)
 
 
@@ -582,13 +609,12 @@ def one_by_name(journeys: Iterable[Journey]) -> list[Journey]:
     return sorted(found.values(), key=lambda journey: (_wall(journey.start), _wall(journey.end), journey.id))
 
 
-def _wall(moment: str) -> str:
-    """Return the wall time of an ISO time; all have the same precision, so their order is that of time."""
-    return moment[:19]
+# the wall time of an ISO time; all have the same precision, so their order is that of time
+_wall: Callable[[str], str] = itemgetter(slice(19))
 
 
 def _journeys(
-    events: Iterable[tuple[Event, _Name | None]],
+    events: Iterable[tuple[Event, tuple[_Name, _Name] | None]],
     minutes: Mapping[_Name, int],
     names: Mapping[_Name, str],
     goal: str,
@@ -599,30 +625,28 @@ def _journeys(
     """
     in_order = sorted(events, key=lambda each: (each[0].start[:19], each[0].end[:19], each[0].behaviors))
     placed: list[Event] = []
-    steps: dict[_Name, list[tuple[Event, _Name]]] = {}
+    steps: dict[_Name, tuple[_Name, list[Event]]] = {}  # with the name as it was first written
     for event, name in in_order:
         journey_id = None
         if name:
-            journey_id = names[_folded(*name)]
-            steps.setdefault(_folded(*name), []).append((event, name))
+            journey_id = names[name[0]]
+            steps.setdefault(name[0], (name[1], []))[1].append(event)
         placed.append(event if event.journey == journey_id else event._replace(journey=journey_id))
     journeys = []
-    for name, own in steps.items():
-        first, (kind, written) = own[0]
-        types = [event.type for event, _name in own]
+    for folded, (written, own) in steps.items():
         journey = Journey(
-            id=names[name],
-            user_id=first.user_id,
-            kind=kind,
-            name=written,
-            start=first.start,
-            end=max((event.end for event, _name in own), key=_wall),
-            days=len({_day(datetime.fromisoformat(event.start)) for event, _name in own}),
-            minutes=minutes[name],
-            converted=any(event.category == goal for event, _name in own),
-            types=tuple(kind for at, kind in enumerate(types) if not at or kind != types[at - 1]),
-            events=tuple(event.id for event, _name in own),
-            behaviors=tuple(sorted(row for event, _name in own for row in event.behaviors)),
+            id=names[folded],
+            user_id=own[0].user_id,
+            kind=written[0],
+            name=written[1],
+            start=own[0].start,
+            end=max([event.end for event in own], key=_wall),
+            days=len({_day_of(event.start[:13]) for event in own}),
+            minutes=minutes[folded],
+            converted=goal in [event.category for event in own],
+            types=tuple([kind for kind, _same in groupby([event.type for event in own])]),
+            events=tuple([event.id for event in own]),
+            behaviors=tuple(sorted(chain.from_iterable([event.behaviors for event in own]))),
         )
         journeys.append(journey)
     return tuple(placed), tuple(journeys)
@@ -635,8 +659,6 @@ def _folded(kind: str, name: str) -> _Name:
 
 def _by_day(rows: Sequence[int], behaviors: Sequence[Behavior]) -> list[list[int]]:
     """Cut ascending rows where a day begins, at 05:00, unless one of them lasts until then."""
-    if len(rows) < 2:  # noqa: PLR2004  nothing to cut
-        return [list(rows)] if rows else []
     days: list[list[int]] = []
     reached = 0
     for row in rows:
@@ -657,10 +679,14 @@ def _day(start: datetime, seconds: int = 0) -> int:
     )
 
 
+_day_of = lru_cache(1 << 14)(lambda hour: _day(datetime.fromisoformat(hour)))
+
+
 def _lasting(behaviors: Sequence[Behavior]) -> tuple[int, int]:
     """Return the seconds from the start of the first behavior to the last end, and those that the behaviors cover."""
     if len(behaviors) == 1:  # most events
-        return (behaviors[0].duration or 0,) * 2
+        seconds = behaviors[0].duration or 0
+        return seconds, seconds
     spans = [behavior.span for behavior in behaviors]
     return max([end for _start, end in spans]) - spans[0][0], seconds_covered(spans)
 

@@ -45,7 +45,6 @@ from eventabs.shared_records import (
     Request,
     Usage,
     UserLog,
-    as_row,
     of_row,
     row_ranges,
     rows_in,
@@ -684,9 +683,7 @@ def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = Non
     else:
         profile, rows = unpack_json(blob)
         rows = rows[first:] if last is None else rows[first : last + 1]
-    return UserLog(
-        user_id, tuple(_behavior(row) for row in rows), tuple((name, value) for name, value in profile)
-    )
+    return UserLog(user_id, tuple(map(_behavior, rows)), tuple((name, value) for name, value in profile))
 
 
 def _unpack_chunks(packed: memoryview, first: int, last: int | None) -> tuple[Any, Iterator[Any]]:
@@ -702,10 +699,11 @@ def _unpack_chunks(packed: memoryview, first: int, last: int | None) -> tuple[An
 
 def pack_outcome(outcome: Outcome) -> bytes:
     """Pack what an outcome holds, but for part and reason."""
+    events, journeys = outcome.as_rows
     return pack_json(
         {
-            "events": list(map(as_row, outcome.events)),
-            "journeys": list(map(as_row, outcome.journeys)),
+            "events": events,
+            "journeys": journeys,
             "minor": row_ranges(outcome.minor),
             "unplaced": row_ranges(outcome.unplaced),
             "unasked": row_ranges(outcome.unasked),
@@ -854,11 +852,13 @@ def offset_seconds(moment: datetime) -> int | None:
 
 
 def _behavior(row: Sequence[Any]) -> Behavior:
-    seconds, offset, action, item, place, duration, file, line, *in_own_words = row
+    seconds, offset, action, item, place, duration, file, line = row[:8]
     start = _EPOCH + timedelta(0, seconds)
     if offset is not None:
         start = start.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
-    return Behavior(start, action, item, place, duration, file, line, item if in_own_words else "")
+    # these texts recur, and are looked up many times
+    action, item, place = sys.intern(action), sys.intern(item), sys.intern(place)
+    return Behavior(start, action, item, place, duration, file, line, item if row[8:] else "")
 
 
 T = TypeVar("T")

@@ -305,8 +305,7 @@ def settled_by(ledger: Ledger, user_id: str, state: str, outcome: Outcome | None
     """Return what an outcome has made of a user that has no other part, without looking for one."""
     if outcome is None:
         return SettledUser(state)
-    events, journeys = (list(map(as_row, those)) for those in (outcome.events, outcome.journeys))
-    return SettledUser(state, events, journeys, _days(ledger, user_id))
+    return SettledUser(state, *outcome.as_rows, _days(ledger, user_id))
 
 
 def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
