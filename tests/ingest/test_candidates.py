@@ -88,13 +88,22 @@ def test_what_holds_words_is_taken_before_numbers_and_nothing(
 def test_a_column_that_is_filled_more_often_is_named_with_both_counts(tmp_path: Path) -> None:
     text = rows(
         "user_id", "device_id", "time", "item",
-        user_id=lambda n: "u" if n % 2 else "", device_id="d", time=a_time, item=str,
+        user_id=lambda n: "u" if n % 5 else "", device_id="d", time=a_time, item=str,
     )  # fmt: skip
     (warning,) = [
         each for each in described(tmp_path, text).description.warnings if each.code == "fuller_column"
     ]
-    assert "20 of the first 40 rows" in warning.message
+    assert "32 of the first 40 rows" in warning.message
     assert 'user = "device_id"' in warning.message
+
+
+def test_a_user_of_few_rows_gives_way_to_one_of_all_and_it_is_said(tmp_path: Path) -> None:
+    text = rows(
+        "user_id", "member", "time", "item",
+        user_id=lambda n: f"a{n % 7}" if n % 2 else "", member=lambda n: f"s{n % 5}", time=a_time, item=str,
+    )  # fmt: skip
+    export = described(tmp_path, text)
+    assert (export.description.columns["user"], codes(export)) == ("member", ["gave_way"])
 
 
 @pytest.mark.parametrize(

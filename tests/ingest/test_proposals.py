@@ -480,3 +480,38 @@ def test_a_row_of_a_log_by_tabs_that_lacks_a_field_is_rejected(tmp_path: Path) -
     text = ZEEK + "1379288668.0\tCy2\t9.9.9.2\tGET /a b\n"
     with opened(tmp_path, write(tmp_path, "http.log", text)) as export:
         assert (export.behaviors, export.rejected_rows) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "columns"),
+    [
+        ('ts={time} level=info user={user} action={done} item="red tea"', ("user", "ts", "action", "item")),
+        ('{time} INFO {{"user": "{user}", "action": "{done}"}}', ("user", "time", "action", None)),
+        ("[{time}] WEB [{done}] User: {user} - {done} it - IP: 10.0.0.1", ("User", "time", None, "message")),
+    ],
+)
+def test_a_log_whose_lines_name_their_fields_is_read(
+    tmp_path: Path, line: str, columns: tuple[str | None, ...]
+) -> None:
+    done = ("login", "view", "buy")
+    text = "".join(
+        line.format(time=f"2026-01-15T10:{n:02}:07", user=f"u{n % 4}", done=done[n % 3]) + "\n"
+        for n in range(40)
+    )
+    with opened(tmp_path, write(tmp_path, "web.log", text)) as export:
+        found = export.description.columns
+        assert export.users == 4
+        assert tuple(found.get(role) for role in ("user", "time", "action", "item")) == columns
+
+
+def test_fields_behind_the_last_name_are_a_column_and_an_end_without_its_day_is_that_of_the_start(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        f"u{n % 4},1/2/2026,1/2/2026,10:{n:02}:00,11:{n:02}:00,tea" + ",to u1" * (n % 3 == 0)
+        for n in range(40)
+    ]
+    text = "\n".join(["user,start date,end date,start time,end time,item", *rows]) + "\n"
+    with opened(tmp_path, write(tmp_path, "calls.csv", text), dayfirst=True) as export:
+        assert (export.behaviors, export.rejected_rows) == (40, 0)
+        assert {b.duration for log in export.user_logs() for b in log.behaviors} == {3600}

@@ -121,6 +121,7 @@ def stated_unit(name: str) -> DurationUnit | None:
 
 SHAPES: Final[list[dict[str, Any]]] = _WORDS["shapes"]
 LINE_FORMS: Final[list[dict[str, Any]]] = _WORDS["line_forms"]
+DATABASES: Final[dict[str, str]] = _WORDS["databases"]
 PROFILE_NAMES: Final = {name: tuple(words.split()) for name, words in _WORDS["profiles"].items()}
 Action = Literal["visit", "use", "browse", "click", "search", "compare", "cart", "favorite", "purchase"]
 ACTION_WORDS: Final[dict[Action, str]] = _WORDS["actions"]

@@ -20,29 +20,13 @@ from typing import BinaryIO, Final, NamedTuple, cast
 import zstandard
 
 from eventabs.errors_and_exit_codes import NO_ROOM, ConfigError, DiskFullError, InputError, StorageError
+from eventabs.ingest.column_names import DATABASES
 from eventabs.interface_language import gettext as _
 from eventabs.object_stores import is_address
 from eventabs.shared_records import Event, Journey
 from eventabs.stop_request import Stop
 
-# The schemes of databases, each with a command that writes a query's rows as CSV.
-_RECIPES: Final = {
-    scheme: recipe
-    for schemes, recipe in (
-        (
-            "postgres postgresql redshift",
-            r'psql ADDRESS -c "\copy (SELECT ...) TO STDOUT CSV HEADER" | eventabs run -',
-        ),
-        ("mysql mariadb", 'mysql --batch -e "SELECT ..." DATABASE | eventabs run -'),
-        ("clickhouse", 'clickhouse-client --query "SELECT ... FORMAT CSVWithNames" | eventabs run -'),
-        ("mongodb mongodb+srv", "mongoexport --uri ADDRESS --collection NAME | eventabs run -"),
-        (
-            "bigquery",
-            'bq query --format=csv --nouse_legacy_sql --max_rows=1000000 "SELECT ..." | eventabs run -',
-        ),
-    )
-    for scheme in schemes.split()
-}
+_RECIPES: Final = {scheme: recipe for schemes, recipe in DATABASES.items() for scheme in schemes.split()}
 _OTHER_DATABASES: Final = re.compile("jdbc|odbc|mssql|sqlserver|oracle|snowflake|hive|presto|trino|redis")
 _DATABASE: Final = re.compile(r"(?:jdbc:)?([a-z][a-z0-9+]*):", re.IGNORECASE)
 

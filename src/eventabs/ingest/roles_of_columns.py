@@ -53,12 +53,13 @@ _WORDS: Final = (
 )  # also where seldom filled
 # in the names of what may differ in every row
 _OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
+_MAKERS: Final = {"author", "autor", "auteur", "автор", "作者", "creator", "editor"}
 # what most English words for people end in
 _PERSON: Final = re.compile(
     r"(?!after|under|over|order|number|center|server|folder|voucher|quarter|layer|paper|color|power).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"
 )
 _PERSONS: Final = re.compile(
-    r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,15}|[0-9a-f-]{16,}"
+    r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 )
 _DONE: Final = {"text", "action", "item", "app", "media"}
 _ACTIVITY: Final = {*_DONE, "place", "category"}
@@ -72,8 +73,11 @@ _LEAST: Final = 20  # rows, of which a share says something
 _NEARLY_NONE: Final = 0.05  # of the rows
 _MORE: Final = 0.1  # of the rows: what another column holds beyond the one that was taken
 _SURE: Final = 0.45  # a score below it is a question
+_ASKED: Final = 0.44  # a column that is a question, and no other column a better answer
+_PLAIN_NAME: Final = 0.95  # of a user
 _NEAR_BY: Final = 0.04  # two scores that differ by less are a question
 _HALF: Final = 0.5  # of the values
+_MOSTLY: Final = 0.75  # of the rows: a user or a time in fewer of them is none where another column is
 _TELLS_NOTHING: Final = {"user": 1, "action": 2}  # different values
 _HANDFUL: Final = 5  # users, in a thousand rows or more
 _SURE_NAME: Final = 0.7  # a name all of whose words say it
@@ -83,6 +87,7 @@ _NESTED: Final = 0.95  # of a score, for each step into an object
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
 _SHORT: Final = re.compile(r"\d{0,2}")  # a number within a group
+_STATUS: Final = re.compile(r"[1-5]\d\d")
 _FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
 _WORDED: Final = re.compile(r".+\s.+")
 _EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
@@ -107,6 +112,7 @@ _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern
 _DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
+_LETTERLESS: Final = re.compile(r"[\W\d_]+")
 _MOST_ALIKE: Final = 2  # columns of few values
 _ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
 # what a basic string of TOML may not hold as it is, and what is escaped where it is shown
@@ -151,6 +157,11 @@ class Profile(NamedTuple):
         return self.column.endswith("[*]")
 
     @property
+    def is_handful(self) -> bool:
+        """Whether many rows have a few values only."""
+        return self.distinct <= _HANDFUL and len(self.values) >= _SAMPLED
+
+    @property
     def is_of_user(self) -> bool:
         """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
         is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
@@ -173,11 +184,12 @@ class Profile(NamedTuple):
     def score(self, role: str) -> float:  # noqa: C901, PLR0912  a case for each role
         """How well name and values fit a role."""
         found, rows = self.named(role), len(self.values)
+        held = self.filled * rows
         is_letter = len(self.names[-1]) == 1
         if rows < _LEAST or not found:
             return 0.0 if is_letter or self.is_list else found if self.filled else found * 0.1
         if self.filled <= _NEARLY_NONE * len(self.names):
-            return 0.0 if role == "item" and not self.filled else found * 0.1
+            return found * 0.1 if self.filled else 0.0
         is_flag = _share(_FLAG, self.values) > _ALIKE
         if role in _ACTIVITY | {"user"} and (is_flag or (self.read > _ALIKE > self.codes)):
             return found * 0.1  # a time, or yes and no
@@ -194,33 +206,34 @@ class Profile(NamedTuple):
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
-                # when rows were written down, not when something was done
-                if self.kind == "stamp" and rows > _SAMPLED * _MORE and self.distinct <= _NEARLY_NONE * rows:
-                    found = min(found, max(_SURE, found * _HALF))
             case "duration":
                 found *= _share(_LASTING, self.values) > _ALIKE
             # nobody comes back: a letter, or a name alone, which is rather that of a thing
-            case "user" if (is_letter or is_name) and self.distinct >= _HALF * self.filled * rows:
+            case "user" if (is_letter or is_name) and (
+                self.distinct >= _HALF * held or (is_name and _share(_PERSONS, self.values) < _HALF)
+            ):
                 found = 0.0
-            case "user" if is_each and self.distinct > _SAMPLED * _MORE:  # somebody who comes back is better
-                found *= _ALIKE
+            # who made the thing, a book, rather than who read it, since they hardly come back
+            case "user" if not _MAKERS.isdisjoint(words_of(self.names[-1])) and self.distinct > max(
+                _HALF * held, _SAMPLED * _MORE
+            ):
+                found = min(found, _ASKED)
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
-            case "user" if self.distinct <= _HANDFUL and rows >= _SAMPLED and round(found, 1) < _SURE_NAME:
-                found *= _HALF
+            case "user" if self.is_handful and _share(_ADDRESS, self.values) < _HALF:
+                is_named = found >= _SURE_NAME - _NEAR_BY / 2 and _share(_STATUS, self.values) < _HALF
+                found *= 1.0 if is_named or found > _PLAIN_NAME else _HALF
             case "action" | "item" if self.usual > _ALL_ALIKE:  # any other is better
                 found = min(found, max(_SURE, found * _HALF))
             case "action" if is_code and self.distinct > _FEW:  # numbers of what was done are few
                 found *= 0.1
-            case "action" if self.distinct > max(_FEW, _HALF * rows):
-                found *= _HALF
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
                 is_row = is_each and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
                 found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
                 if role == "item" and self.distinct <= _FEW < rows * _MORE:
                     found *= 0.9  # few values are rather what was done
         if role in ("user", "time") and self.filled < 1 - _NEARLY_NONE:  # the other rows would be rejected
-            found = min(found, max(_SURE_NAME, found * self.filled))
+            found = min(found, max(_SURE_NAME, found * self.filled) if self.filled > _MOSTLY else _SURE)
         return found
 
 
@@ -261,7 +274,7 @@ def profiles(
 
 def _may_be_ids(each: Profile) -> bool:
     """Whether numbers that read as times are rather ids, beside another time: each comes in many rows, and no name says when."""
-    comes_back = len(each.values) >= _LEAST and each.distinct <= 2 * _MORE * len(each.values)
+    comes_back = len(each.values) >= _LEAST and each.distinct <= _HALF * len(each.values)
     is_number = _share(_LONG_NUMBER, each.values) > _ALIKE
     return comes_back and is_number and not any(map(each.named, ("time", "end", "date")))
 
@@ -327,15 +340,17 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role in roles or role in unsure or each.column in used:
             continue
         if role == "user":
-            others = any(of == role and other.filled and rest >= _SURE for rest, of, other in pairs)
-            if score < 2 * _MORE or (not each.filled and others):
+            if score < 2 * _MORE:
                 continue  # it holds nobody
-            if score < _SURE and (who := _who(free, used)):
-                each = who  # noqa: PLW2901
-            rivals = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
+            # one of two authors has many rows, and somebody else tells more apart
+            weight = 3 if score >= _ASKED and each.is_handful and score < _PLAIN_NAME else 1
+            if (score < _ASKED or weight > 1) and (who := _who(free, used, weight)):
+                each, score = who, min(score, _ASKED - _NEAR_BY)  # noqa: PLW2901
+            least = score - _NEAR_BY if score < _SURE else max(score - _NEAR_BY, _SURE)
+            rivals = [other for rest, of, other in pairs if of == role and rest > least]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
-        is_other = role == "action" or (role == "item" and each.named(role) < _SURE_NAME)
+        is_other = role in ("action", "text") or (role == "item" and each.named(role) < _SURE_NAME)
         if (is_seldom and is_other and _DONE & roles.keys()) or (each.is_list and "text" in roles):
             continue
         sure = each.named(role) if is_seldom else score
@@ -385,7 +400,16 @@ def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
         role: each for role in ("time", "duration", "end") for each in free if each.column == roles.get(role)
     }
     lasts, ends = held.get("duration"), held.get("end")
-    if ends and _come_before(ends, held.get("time")):
+    begins = held.get("time")
+    if (
+        ends and begins and ends.kind == "day" != begins.kind
+    ):  # `End date` beside `Start time`: `End time` is the end
+        kinds = (begins.kind, "stamp")
+        other = next((each.column for each in free if each.named("end") >= _SURE and each.kind in kinds), "")
+        del roles["end"]
+        roles.update([("end", other)] if other else ())
+        return
+    if ends and _come_before(ends, begins):
         del roles["end"]
         return
     is_plain = lasts and not stated_unit(" ".join(lasts.names[-2:]))
@@ -416,6 +440,8 @@ def _guess_activity(
     found |= _by_values(left, taken, who, near)
     if len({*found.values()}) < len(found):
         del found["item"]
+    if "item" not in {**taken, **found} and (thing := _what(left, {**taken, **found}, who)):
+        found["item"] = thing.column
     return found
 
 
@@ -443,6 +469,16 @@ def _choose_time(
             values = [each for each in free if each.kind != "clock" and min(each.filled, each.read) > _ALIKE]
         if times:
             best = max(times, key=lambda each: each.score("time") * fineness[each.kind])
+            # that of a session, in all its rows, is none of a row
+            of_rows = [
+                each for each in times if each.score("time") >= _SURE and len(each.names) == 1 <= each.filled
+            ]
+            finer = [each for each in of_rows if each.distinct > 2 * best.distinct and _is_within(each, best)]
+            best = (
+                max(finer, key=lambda each: each.score("time"), default=best)
+                if best.kind == "stamp"
+                else best
+            )
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
         elif values:
             best = min(values, key=lambda each: (is_excluded(each.names[-1], "time"), each.kind == "day"))
@@ -507,8 +543,6 @@ def _by_values(
     many = [each for each in texts if each.column not in found.values() and not each.named("result")]
     if many and not taken.get("item"):
         found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
-    elif not taken.get("item") and (thing := _what(left, taken.values())):
-        found["item"] = thing.column
     near["action"] = next((each.column for each in few if each.column not in found.values()), "")
     return found
 
@@ -519,7 +553,7 @@ def _is_of(each: Profile, who: Profile) -> bool:
     return 1 < who.distinct < _HALF * rows and _is_within(who, each)
 
 
-def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
+def _who(left: Sequence[Profile], taken: Collection[str], lightest: int = 1) -> Profile | None:
     """Return the column that most looks like somebody who comes back, where no role has a word for it: `teller_id`."""
 
     def weight(each: Profile) -> float:
@@ -528,19 +562,28 @@ def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
         told += any(map(_PERSON.fullmatch, words)) - 0.5 * (each.distinct <= _HANDFUL)
         return told + each.distinct / len(each.values) + each.named("user")
 
-    able = [each for least in (2, 1) for each in _who_come_back(left, taken, least) if weight(each) > 1]
+    able = [
+        each for least in (2, 1) for each in _who_come_back(left, taken, least) if weight(each) > lightest
+    ]
     return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
 
 
-def _what(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
-    """Return the column of ids of something that comes back: `quiz_id`."""
-    ids = [
+def _what(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None) -> Profile | None:
+    """Return the column of ids of something that comes back: `quiz_id`; where nothing says what was done, any that tells rows apart."""
+    is_told = not _ACTIVITY.isdisjoint(taken)
+    able = [
         each
-        for each in _who_come_back(left, taken)
-        if not each.is_of_user and not _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:])
+        for each in left
+        if each.column not in taken.values()
+        and each.filled > _ALIKE
+        and 1 < each.distinct < (_HALF if is_told else _ALL_ALIKE) * len(each.values)
+        and each.read <= _HALF
+        and not (each.is_of_user or each.is_list or (who and _is_of(each, who)))
+        and not any(each.named(role) >= _SURE for role in ("user", "end", "duration", "result"))
+        and not (is_told and _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:]))
     ]
-    persons = [each for each in ids if _PERSON.fullmatch(words_of(each.column)[-2])]
-    return max(ids, key=lambda each: (each not in persons, each.distinct), default=None)
+    persons = [each for each in able if any(map(_PERSON.fullmatch, words_of(each.column)))]
+    return max(able, key=lambda each: (each not in persons, each.codes < _HALF, each.distinct), default=None)
 
 
 def _who_come_back(left: Sequence[Profile], taken: Collection[str], least: int = 2) -> list[Profile]:
@@ -586,12 +629,21 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
             names[name] = one
             free.remove(one)
     free = [each for each in free if _share(_DECIMAL, each.values) < 1]
-    again = [each for each in free if 1 < each.distinct < each.filled * len(each.values)]
+    again = [
+        each
+        for each in free
+        if 1 < each.distinct < each.filled * len(each.values) and each.filled >= 1 - _NEARLY_NONE
+    ]
     ids = [each for each in again if _share(_ID, each.values) > _ALIKE]
     persons = [each for each in again if _share(_ADDRESS, each.values) > _ALIKE]
-    # user_000001 may be the only one of the first rows
-    named = [each for each in free if fit(re.split(r"\d", each.values[0])[0], "user")]
-    persons += [each for each in named if _share(_ID, each.values) > _ALIKE]
+    # user_000001 may be the only one of the first rows; `IP: 10.0.0.1`
+    prefixes = {each.column: re.split(r"\d", each.values[0])[0] for each in free}
+    persons += [
+        each
+        for each in free
+        if fit(prefix := prefixes[each.column], "user")
+        and _share(re.compile(re.escape(prefix) + r"\S+"), each.values) > _ALIKE
+    ]
     persons += [each for each in again if _may_be_ids(each) and _share(_PERSONS, each.values) > _ALIKE]
     if len(free) > 1:
         ids = persons[:1] or ids
@@ -601,7 +653,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         free = [
             each for each in free if each is not who and not _is_of(each, who)
         ]  # a name beside the number
-    coded = (_ID, _ADDRESS, _RANDOM)
+    coded = (_ID, _ADDRESS, _RANDOM, _LETTERLESS)
     words = [
         each
         for each in free
@@ -908,7 +960,7 @@ class ColumnChoice:
             fuller = [each for each in others if _is_fuller(role, each, chosen)]
             better = usual.named(role) - chosen.named(role)
             matters = better > 0 if role in {"user", "time"} else usual.filled and better > _NEAR_BY
-            if matters and _readable(usual, role) <= _NEARLY_NONE:
+            if matters and _readable(usual, role) <= (_MOSTLY if role in {"user", "time"} else _NEARLY_NONE):
                 message = _(
                     "the column {column} has the role {role}, since {other} can be read in {more:,} {of}; to take that: {setting}"
                 )

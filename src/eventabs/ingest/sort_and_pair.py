@@ -249,7 +249,7 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
     rejects = dict(connection.execute(by_reason).fetchall())
     behaviors, duplicates = rejects.pop(None, 0), rejects.pop(DUPLICATE, 0)
     ((with_offset, is_utc),) = connection.execute(
-        "SELECT count(shift), bool_and(shift = 0) FROM behaviors WHERE reason IS NULL"
+        "SELECT count(shift), avg(CAST(shift = 0 AS INTEGER)) > 0.9 FROM behaviors WHERE reason IS NULL"
     ).fetchall()
     if 0 < with_offset < behaviors:
         message = _(

@@ -25,7 +25,7 @@ CREATE OR REPLACE MACRO month_name() AS '(?i)\b(?:jan(?:uary)?|feb(?:ruary)?|mar
 
 -- Jan 5, 2026, 3:04:05 PM; Mon, 05 Jan 2026 15:04:05 +0800; 25-Feb-2008 00:20:14; Tue Apr 03 18:00:09 +0000 2012
 CREATE OR REPLACE MACRO english_time(text) AS list_transform(
-    [regexp_replace(regexp_replace(text, '(?:,| at |[\s\x{a0}\x{202f}])+', ' ', 'g'),
+    [regexp_replace(regexp_replace(translate(text, '[]', ''), '(?:,| at |[\s\x{a0}\x{202f}])+', ' ', 'g'),
         '^(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.? )|(?: \([^()]*\))$', '', 'g')],
     lambda plain: list_transform([regexp_replace(plain, month_name(), CAST(position(
             lower(left(regexp_extract(plain, month_name()), 3)) IN 'jan feb mar apr may jun jul aug sep oct nov dec') // 4 + 1 AS VARCHAR))],

@@ -27,6 +27,8 @@ _FOLLOWING: Final = 20  # rows below a header that decide whether it is one
 _SHARE: Final = 0.8
 _NAMED: Final = 0.7  # how well a column's name says that it holds times
 _LONGEST_FOOTER: Final = 50  # lines
+_WIDER: Final = 0.1  # of the rows: as many with more fields than the header are no broken ones
+_MORE_FIELDS: Final = 3
 _DELIMITERS: Final = (",", "\t", ";", "|")
 # Regular expressions of blanks as delimiters: wide gaps, blanks but not between date and time, any blank.
 _COLUMNS_APART: Final = r"(?: {2,}|\t)[ \t]*"
@@ -320,6 +322,13 @@ class Csv(Format):
             message = _("{path} has {found} fields in its first line, but --columns names {named}")
             raise InputError(message.format(path=path, found=len(layout.columns), named=len(header)))
         self.is_unnamed = not (header or layout.has_header) and layout.columns[:1] == ("c1",)
+        # rows that have fields behind the named ones, and no other width
+        wide = Counter(_width(layout.dialect.lenient_fields(line)) for line in texts[layout.above + 1 :])
+        most, width = max(wide, default=0), len(layout.columns)
+        is_wide = wide.total() >= _FOLLOWING and wide[most] > wide.total() * _WIDER
+        if layout.has_header and is_wide and width < most <= width + _MORE_FIELDS:
+            more = tuple(f"column_{number}" for number in range(width + 1, most + 1))
+            layout = layout._replace(columns=layout.columns + more)
         layout = layout._replace(above=tried[layout.above][0] if tried else 0)
         self.layout = layout._replace(below=self._footer_length(layout))
         return layout.columns
@@ -482,7 +491,7 @@ _LOG_STAMP: Final = (
     rf"((?:{_DAY})(?:,? at |,? ?T?){_LOG_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?|1\d{{9}}(?:\d{{3}}|\.\d+)?)"
 )
 # <nick>, nick - or nick: but no level of a log; a name with a comma only behind brackets, since CSV has commas
-_NICK: Final = r"<?(?!(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
+_NICK: Final = r"<?(?!(?:\S+ )?\S+\[\d+\]:)(?!(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
 
 
 class _Form(NamedTuple):
@@ -490,17 +499,19 @@ class _Form(NamedTuple):
 
     `above`: a line, between the one above and the one below it, that gives the first columns of the rows below it; a `day`
     belongs to their times. `is_strict`: a line that names nobody is the program's own, not a message whose name is not understood.
+    `pair`: a row says the names of its fields itself.
     """
 
     row: re.Pattern[str]
     columns: tuple[str, ...]
     above: re.Pattern[str] = re.compile("(?!)")
     is_strict: bool = False
+    pair: re.Pattern[str] | None = None
 
     @property
     def is_chat(self) -> bool:
         """Whether lines of another form go on with the message above. In a log they are broken rows, or remarks behind #."""
-        return self.columns[-1:] == ("text",)
+        return self.columns[-1:] == ("text",) and not self.pair
 
     def is_named(self, row: re.Match[str]) -> bool:
         """Whether a row says who, itself or by the lines above it."""
@@ -509,6 +520,9 @@ class _Form(NamedTuple):
 
     def fields(self, given: list[str], row: re.Match[str]) -> list[str]:
         """Return the fields of a row, `given` those of the lines above it."""
+        if self.pair:
+            pairs = _pairs(row[0], self.pair)
+            return [pairs.get(name, "") for name in self.columns]
         fields = [*given, *row.groups("")]
         if self.columns[0] == "day":
             day, clock, *rest = fields
@@ -526,12 +540,24 @@ _FORMS: Final = tuple(
     )
     for each in LINE_FORMS
 )
-# `User: ann, Action: left`, `user=ann action=left`
 _MARKS: Final = ("\u200e", "\u200f")  # begin what the program itself says
 _NOTICE: Final = re.compile(
     "end-to-end encrypt|端(?:到|对|對)端|Ende-zu-Ende|bout en bout|extremo a extremo|ponta a ponta|crittografati end-to-end|エンドツーエンド|сквозн"
 )
-_PART: Final = re.compile(r"(?<=[ \t,;|])([A-Za-z][\w ]{0,20})[:=](?=[ \w\"])")
+# `level=info user=ann msg="logged in"`, `{"user": "ann", "cart": 3}`, `User: ann - Client IP: 10.0.0.1`
+_PAIR: Final = (
+    r"""(?:^|(?<=[\s,;|({\[]))(?:(?:"([\w.-]+)": ?|([A-Za-z_][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|([^\s"{\[,;|)}\]]*))"""
+    r"""|({key}): ?(?! )(.*?)(?=\s*(?:[,;|]|\s-\s|\s[\w-]+[:=]\s?\S|$)))"""
+)
+_KEY: Final = r"[A-Z][\w-]{0,20}(?: [A-Z][\w-]{0,20}){0,2}|[a-z][\w-]{0,20}"
+_LEVEL: Final = re.compile(
+    r"\b(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)\b", re.IGNORECASE
+)
+_PAIRED: Final = 1000  # characters of a line that are searched for names
+_REST: Final = "message"  # the column of what no name stands before
+_AROUND: Final = " \t-–|,;:[](){}"
+_MARKUP: Final = re.compile(r"[\s,\[]*[{<]")
+_STAMPED: Final = re.compile(rf"\[?{_LOG_STAMP}")
 _FIELDS: Final = "#fields"  # W3C (with a colon) and Zeek: the columns follow
 _ZEEK: Final = {"uid": "connection", "id.orig_h": "ip"}  # an id of no user
 _LOG_SHARE: Final = 0.4  # of the first lines, the others go on; half as many are enough for a strict form
@@ -591,6 +617,18 @@ class Lines(Csv):
         return bool(_NOTICE.search(text)) and (first or text[:1] in _MARKS)
 
 
+def _pairs(line: str, pair: re.Pattern[str]) -> dict[str, str]:
+    """Return the fields that a line names, the time that it begins with, and the rest of it."""
+    stamp = _STAMPED.match(line)
+    rest = line[stamp.end() :] if stamp else line
+    found = {
+        quoted or key or name: said or short or long
+        for quoted, key, said, short, name, long in pair.findall(rest)
+    }
+    rest = _LEVEL.sub("", pair.sub(" ", rest)).strip(_AROUND)
+    return {**({"time": stamp[1]} if stamp else {}), **found, _REST: rest}
+
+
 def _form(start: bytes) -> _Form:
     """Return the form of a text by its first bytes; without columns if it has none."""
     lines = start.decode("utf-8-sig", errors="replace").split("\n")
@@ -600,11 +638,18 @@ def _form(start: bytes) -> _Form:
         field, mark = (r"([^\t]*)", r"\t") if "\t" in named else (r"(\S+)", r"[ \t]")
         names = tuple(_ZEEK.get(each, each) for each in named.split())
         return _Form(re.compile("(?!#)" + mark.join([field] * len(names))), names)
-    parts = [tuple(_PART.findall(line)) for line in shown if re.match(_LOG_STAMP, line)]
-    keys, count = Counter(parts).most_common(1)[0] if parts else ((), 0)
-    if len(keys) >= _LEAST <= count and count >= _HALF * len(shown):
-        fields = r"\W+".join(rf"{re.escape(key)}[:=] ?(.*?)" for key in keys)
-        return _Form(re.compile(rf"\[?{_LOG_STAMP}\]?\W+(?:[A-Z]+\W+)?{fields}"), ("time", *keys))
+    tried = shown[:_FOLLOWING]
+    lines = [line[:_PAIRED] for line in tried if not _MARKUP.match(line)]
+    any_pair = re.compile(filled(_PAIR, key=_KEY))
+    keys = Counter(key for line in lines for key in _pairs(line, any_pair))
+    often = {key for key, count in keys.items() if count >= _SHARE * len(tried)} - {_REST}
+    if len(often - {"time"}) >= _LEAST <= len(tried):  # before a colon in few lines are words of a sentence
+        pair = re.compile(filled(_PAIR, key="|".join(map(re.escape, sorted(often, key=len, reverse=True)))))
+        said = [_pairs(line, pair) for line in shown]
+        columns = dict.fromkeys(key for each in said for key in each)
+        if len({each[_REST] for each in said}) == 1:
+            del columns[_REST]
+        return _Form(re.compile(".*"), tuple(columns), pair=pair)
     for form in _FORMS:
         found = [row for line in shown if (row := form.row.fullmatch(line))]
         least = max(_LEAST, _LOG_SHARE * len(shown) * (_HALF if form.is_strict else 1))
