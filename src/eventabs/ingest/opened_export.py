@@ -632,7 +632,8 @@ def masked_sample(paths: Sequence[str], folder: Path, **settings: Any) -> tuple[
     spread = sorted({count * number // SHOWN_ROWS for number in range(SHOWN_ROWS)} if count else ())
     rows = [{each.column: masked(each, row) for each in shown if each.values[row]} for row in spread]
     texts = [json.dumps(row, ensure_ascii=False) for row in rows]
-    text = "\n".join(["Columns:", *map(_described, shown), "", "Rows:", *texts])
+    others = ["Other tables:", *source.left_tables.values(), ""] if source.left_tables else []
+    text = "\n".join([*others, "Columns:", *map(_described, shown), "", "Rows:", *texts])
     return text, list(source.columns) if source.is_unnamed else []
 
 

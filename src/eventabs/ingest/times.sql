@@ -72,7 +72,7 @@ CREATE OR REPLACE MACRO usual_time(text) AS CASE
 -- What `usual_time` left over, as a struct of day, clock, half of the day, zone, and hours and minutes of the offset, or NULL.
 CREATE OR REPLACE MACRO time_parts(text, usual) AS
     CASE WHEN usual IS NULL AND text[5] IN ('-', '/', '.') THEN regexp_extract(text,
-        '^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2})(?:(?:T|,|,? +)(\d{1,2}(?::\d{1,2}(?::\d{1,2}(?:[.,]\d+)?)?)?)(?:[ \x{a0}\x{202f}]?([AaPp])\.?[Mm]\.?)?(?: ?(Z|z|UTC|GMT)?(?:([+-]\d{1,2}?)(?::?(\d{2}))?(?: [A-Z]{3,4})?)?)?)?$',
+        '^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2})(?:(?:T|_|,|,? +)(\d{1,2}(?::\d{1,2}(?::\d{1,2}(?:[.,]\d+)?)?)?)(?:[ \x{a0}\x{202f}]?([AaPp])\.?[Mm]\.?)?(?: ?(Z|z|UTC|GMT)?(?:([+-]\d{1,2}?)(?::?(\d{2}))?(?: [A-Z]{3,4})?)?)?)?$',
         ['day', 'clock', 'half', 'zone', 'hours', 'minutes']) END;
 
 -- The time as it is written, a TIMESTAMP in microseconds; NULL if it is none. An epoch is UTC: seconds from 1973 on,

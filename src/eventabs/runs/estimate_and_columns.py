@@ -378,7 +378,7 @@ def estimate_extension(
 
 
 _COMPARED: Final = 2000  # lines of the first file, whose rows are compared one by one
-_MAY_SET: Final = {"user", "dayfirst", "duration_unit", "columns", "names"}
+_MAY_SET: Final = {"user", "table", "dayfirst", "duration_unit", "columns", "names"}
 _OF_ZONES: Final = {"utc_times", "foreign_times"}  # warnings that are not about columns
 _FACTS: Final = ("user", "time", "duration", "activity")
 _Rows = dict[int, tuple[str, ...]]  # the _FACTS of each row of the first file, by line

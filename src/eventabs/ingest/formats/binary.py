@@ -7,20 +7,20 @@ import json
 import re
 import sqlite3
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from itertools import chain, islice
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import duckdb
 
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
-from eventabs.ingest.column_names import fit
+from eventabs.ingest.column_names import fit, words_of
 from eventabs.ingest.files_archives_encodings import is_workbook, refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
 from eventabs.ingest.formats.csv_logs_chats import Csv
@@ -49,6 +49,9 @@ _SHEET: Final = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
 _NAMED: Final = 0.6  # how well a column's name fits a role
 _TELLING: Final = ("user", "time", "action", "text", "item", "duration", "end")
 _LOOKED_AT: Final = 200  # rows
+_COUNTED: Final = 10_000  # rows of each table
+_LEAST: Final = 20  # rows, of which a share says something
+_WITH_HOUR: Final = re.compile(r"^\d{9,}|[T ](?!00:00(?::00(?:\.0+)?)?$)\d\d?:")
 _DAYS: Final = range(29_000, 60_000)  # of a workbook: 1979 to 2064
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  a wall time
 _EXACT: Final = 1e15  # smaller numbers are exact as integers
@@ -122,7 +125,14 @@ class Sqlite(Csv):
                 tables = {
                     name: [each for (each,) in connection.execute(columns, [name])] for (name,) in found
                 }
-                table, self.left_tables = chosen_table(file, tables)
+
+                def rows_of(name: str, fields: str) -> list[Any]:
+                    with suppress(sqlite3.Error):  # a broken view
+                        query = f"SELECT {fields} FROM {_identifier(name)} LIMIT {_COUNTED}"
+                        return connection.execute(query).fetchall()
+                    return []
+
+                table, self.left_tables = chosen_table(file, tables, rows_of)
                 rows = connection.execute(f"SELECT * FROM {_identifier(table)}")
                 names = tuple(name for name, *_rest in rows.description)
                 copy = file.as_csv(chain([names], (map(_field_text, row) for row in rows)))
@@ -161,45 +171,86 @@ class DuckDb(Parquet):
         return start[_DUCKDB_AT:].startswith(_DUCKDB)
 
 
-def chosen_table(file: InputFile, tables: Mapping[str, Sequence[str]]) -> tuple[str, list[str]]:
-    """Return the table that the user named, or the one with a user (if any has), a time and most of what was done, and the others with these.
+class _Use(NamedTuple):
+    """How a table looks like what users did, in its first rows: they come back, are named, times have an hour; how many rows can be read."""
 
-    Raises InputError. `tables`: columns by table.
+    comes_back: bool = False
+    is_named: bool = False
+    has_hours: bool = False
+    told: int = 0
+    rows: int = 0
+
+
+def chosen_table(
+    file: InputFile, tables: Mapping[str, Sequence[str]], rows_of: Callable[[str, str], list[Any]]
+) -> tuple[str, dict[str, str]]:
+    """Return the table that the user named, or the one whose rows have a time each and several a user, and what the others with these hold.
+
+    Raises InputError. `tables`: columns by table; `rows_of` gives first rows of a table, with these fields.
     """
     listed = shorten(", ".join(tables), _LISTED, placeholder=" ...")
     if file.table:
         if file.table not in tables:
             message = _("{path} has no table {table} ([input] table); it has: {tables}")
             raise InputError(message.format(path=file.path, table=file.table, tables=listed))
-        return file.table, []
+        return file.table, {}
     told = {
         name: {role for role in _TELLING if _has(file, columns, role)} for name, columns in tables.items()
     }
     timed = [name for name, roles in told.items() if "time" in roles]
     of_users = [] if file.has_user else [name for name in timed if "user" in told[name]]
+    # the ids of a list of people stand for them in other tables
+    keys = {name for each in of_users for name in tables[each] if words_of(name)[-1:] == ("id",)} - {"id"}
+    keyed = {each: keys & {*tables[each]} - {tables[each][0]} for each in timed if each not in of_users}
     # without any user the file is one person's, and the widest table has the rows that others count
-    ranks = {
-        name: (len(told[name] - {"user"}), 0 if of_users else len(tables[name])) for name in of_users or timed
+    uses = {
+        each: _Use(told=len(told[each] - {"user"}), rows=0 if of_users else len(tables[each]))
+        for each in of_users or timed
     }
-    best = [name for name, rank in ranks.items() if rank == max(ranks.values())]
+    if of_users and len(timed) > 1:
+        for name in (*of_users, *(each for each, ids in keyed.items() if ids)):
+            user = next(iter(sorted(keyed.get(name, ()))), "") or _best(file, tables[name], "user")
+            fields = f"{_identifier(user)}, {_identifier(_best(file, tables[name], 'time'))}"
+            use = _use(rows_of(name, fields), name in of_users, len(told[name] - {"user"}))
+            if use.is_named or use.comes_back:
+                uses[name] = use
+    best = [name for name, use in uses.items() if use == max(uses.values())]
     if len(best) == 1:
-        return best[0], [name for name in ranks if name != best[0]]
+        left = {
+            name: f"{name} ({use.rows} rows): {', '.join(tables[name])}"
+            for name, use in uses.items()
+            if name != best[0]
+        }
+        return best[0], left
     if len(tables) == 1:
-        return next(iter(tables)), []
+        return next(iter(tables)), {}
     if best:
         message = _(
             "{path} has several tables with a user and a time; name one: [input] table; it has: {tables}"
         )
-        raise InputError(message.format(path=file.path, tables=", ".join(ranks)))
+        raise InputError(message.format(path=file.path, tables=", ".join(uses)))
     message = _("{path} has no table with a user and a time; name one: [input] table; it has: {tables}")
     raise InputError(message.format(path=file.path, tables=listed or _("none")))
+
+
+def _use(rows: Sequence[tuple[Any, Any]], is_named: bool, told: int) -> _Use:  # noqa: FBT001  one caller
+    held = [(who, str(when)) for who, when in rows if who is not None and when is not None]
+    if len(held) < _LEAST:
+        return _Use(is_named=is_named, told=told)
+    users = {who for who, _when in held}
+    has_hours = sum(bool(_WITH_HOUR.search(when)) for _who, when in held) > len(held) / 2
+    return _Use(1 < len(users) <= len(held) / 2, is_named, has_hours, told, len(held))
+
+
+def _best(file: InputFile, columns: Sequence[str], role: str) -> str:
+    return file.named.get(role) or max(columns, key=lambda column: fit(column, role))
 
 
 def _has(file: InputFile, columns: Sequence[str], role: str) -> bool:
     return any(column == file.named.get(role) or fit(column, role) > _NAMED for column in columns)
 
 
-def _duckdb_select(file: InputFile, connection: duckdb.DuckDBPyConnection) -> tuple[str, list[str]]:
+def _duckdb_select(file: InputFile, connection: duckdb.DuckDBPyConnection) -> tuple[str, dict[str, str]]:
     columns: dict[str, dict[str, str]] = {}
     sources: dict[str, str] = {}
     found = connection.execute(
@@ -210,7 +261,14 @@ def _duckdb_select(file: InputFile, connection: duckdb.DuckDBPyConnection) -> tu
         name = table if schema == "main" else f"{schema}.{table}"
         columns.setdefault(name, {})[column] = kind
         sources[name] = f"{_identifier(schema)}.{_identifier(table)}"
-    name, left = chosen_table(file, {table: list(kinds) for table, kinds in columns.items()})
+
+    def rows_of(name: str, fields: str) -> list[Any]:
+        with suppress(duckdb.Error):  # a broken view
+            query = f"SELECT {fields} FROM {sources[name]} LIMIT {_COUNTED}"
+            return connection.execute(query).fetchall()
+        return []
+
+    name, left = chosen_table(file, {table: list(kinds) for table, kinds in columns.items()}, rows_of)
     fields = (
         f"CAST({_identifier(column)} AS VARCHAR) AS {_identifier(column)}"
         if kind in _AS_TEXT

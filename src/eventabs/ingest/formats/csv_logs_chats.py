@@ -488,7 +488,7 @@ _LOG_CLOCK: Final = (
 )
 _DAY: Final = r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}|\d{4}[년年] ?\d{1,2}[월月] ?\d{1,2}[일日]|\d{1,2} [A-Z][a-z]{2,8},? \d{4}|[A-Z][a-z]{2,8} \d{1,2},? \d{4}"
 _LOG_STAMP: Final = (
-    rf"((?:{_DAY})(?:,? at |,? ?T?){_LOG_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?|1\d{{9}}(?:\d{{3}}|\.\d+)?)"
+    rf"((?:{_DAY})(?:,? at |_|,? ?T?){_LOG_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?|1\d{{9}}(?:\d{{3}}|\.\d+)?)"
 )
 # <nick>, nick - or nick: but no level of a log; a name with a comma only behind brackets, since CSV has commas
 _NICK: Final = r"<?(?!(?:\S+ )?\S+\[\d+\]:)(?!(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"

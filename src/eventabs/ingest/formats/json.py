@@ -39,6 +39,7 @@ _SAMPLE: Final = 1 << 18  # bytes that are read for the keys at a file's start
 _WINDOWS: Final = 16  # further places where keys are looked for
 _WINDOW: Final = 1 << 16
 _NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line has it
+_REMARKS: Final = ("/*", "//")  # above the records, as phpMyAdmin writes them
 _NEWLINES: Final = re.compile(r"[\r\n]+")
 _NAMED: Final = 0.7  # how well a key says that its value is a time
 _DEEPEST: Final = 4  # lists within lists that are followed
@@ -156,8 +157,9 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     first, second = [*(line.strip() for line in files.head(text, _HEAD) if line.strip()), "", ""][:2]
     opens_more = first.startswith("{") and first.endswith(("[", "{", ","))
     is_spread = opens_more and _object(first) is None and _object(second) is None
+    is_remarked = first.startswith(_REMARKS)
     is_vast = file.content.longest > files.LONGEST_LINE and file.content.lines == 1
-    if first.startswith("[") or is_spread or is_vast:
+    if first.startswith("[") or is_spread or is_vast or is_remarked:
         array = file.copy_named("array")
         around, text = split_array(text, array, file.stop), str(array)
     # the first readable record has its times only inside a list
@@ -290,6 +292,13 @@ def _opened(path: str, copy: Path) -> Iterator[tuple[TextIO, TextIO]]:
         Path(path).open(encoding="utf-8-sig", newline="") as file,
         copy.open("w", encoding="utf-8", newline="") as target,
     ):
+        if file.read(2) in _REMARKS:
+            at = file.tell()
+            while (line := file.readline()) and not line.startswith(("[", "{")):
+                at = file.tell()
+        else:
+            at = 0
+        file.seek(at)
         yield file, target
 
 
