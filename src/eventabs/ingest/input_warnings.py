@@ -15,6 +15,7 @@ from eventabs.ingest.normal_form import number, quoted
 from eventabs.ingest.roles_and_known_schemas import Reading
 from eventabs.ingest.roles_of_columns import (
     BEHIND,
+    NO_COLUMN,
     Profile,
     column_setting,
     input_table,
@@ -407,6 +408,16 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         values = {"count": count, "rows": len(sample), "user": ways[0], "column": ways[-1]}
         setting = column_setting("user", BEHIND.join(map(str, (ways[-1], *ways[:-1]))))
         yield from [warning("anonymous_rows", message, setting=setting, **values)] if count else []
+
+
+def unpaired_rows(pairs: int, alone: int) -> Iterator[InputWarning]:
+    """Say where many begins and ends have no partner."""
+    if pairs and alone > _FEW_ROWS * (pairs + alone):
+        message = _(
+            "{count:,} begins and ends have no partner, beside {pairs:,} that were joined; if each row is an act of its own: {setting}"
+        )
+        setting = column_setting("marker", NO_COLUMN)
+        yield warning("unpaired", message, count=alone, pairs=pairs, setting=setting)
 
 
 def left_out_by_schema(files: Sequence[MappedFile], counts: Mapping[str, int]) -> Iterator[InputWarning]:

@@ -86,6 +86,7 @@ _FEW: Final = 20  # different values: more are things, not actions
 _NESTED: Final = 0.95  # of a score, for each step into an object
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
+_THERE_AND_BACK: Final = {"in", "out"}
 _SHORT: Final = re.compile(r"\d{0,2}")  # a number within a group
 _STATUS: Final = re.compile(r"[1-5]\d\d")
 _FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
@@ -479,7 +480,14 @@ def _choose_time(
                 if best.kind == "stamp"
                 else best
             )
+            # `date_out` of a loan is before `date_in`
+            words = {*words_of(best.names[-1])}
+            other = next(
+                (each for each in times if words ^ {*words_of(each.names[-1])} == _THERE_AND_BACK), None
+            )
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
+            if other and other.filled > _ALIKE and _come_before(other, best):
+                roles |= {"time": other.column, "end": best.column}
         elif values:
             best = min(values, key=lambda each: (is_excluded(each.names[-1], "time"), each.kind == "day"))
             if best.kind == "day" and len(clocks) == 1:

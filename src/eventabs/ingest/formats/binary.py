@@ -233,7 +233,7 @@ def chosen_table(
     raise InputError(message.format(path=file.path, tables=listed or _("none")))
 
 
-def _use(rows: Sequence[tuple[Any, Any]], is_named: bool, told: int) -> _Use:  # noqa: FBT001  one caller
+def _use(rows: Sequence[tuple[Any, Any]], is_named: bool, told: int) -> _Use:
     held = [(who, str(when)) for who, when in rows if who is not None and when is not None]
     if len(held) < _LEAST:
         return _Use(is_named=is_named, told=told)
