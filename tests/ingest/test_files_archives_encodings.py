@@ -64,6 +64,22 @@ def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes, part: str) -> N
         files.inspect(write(tmp_path, "a.csv", data))
 
 
+def test_a_pipe_is_refused_before_it_is_opened_and_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match=r"pipe\.csv is a pipe.*eventabs run -"):
+        files.expand([str(tmp_path / "pipe.csv")])
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "gone.csv").symlink_to("nowhere.csv")
+    with pytest.raises(InputError, match=r"gone\.csv does not exist"):
+        files.expand([str(tmp_path / "folder")])
+
+
+@pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b"\r\n\n  \n"])
+def test_a_file_without_a_character_is_empty(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(InputError, match="is empty"):
+        files.inspect(write(tmp_path, "a.csv", data))
+
+
 def test_a_single_nul_in_a_text_does_not_make_it_binary(tmp_path: Path) -> None:
     assert files.inspect(write(tmp_path, "a.csv", ("好" * 50 + "\0\n").encode() * 2)).lines == 2
 
@@ -93,7 +109,7 @@ def test_a_line_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
         (b"a\r\nb\r\n", 2, True),
         (b"a\r\nb\n", 2, False),
         (b"a\rb\n", 1, False),
-        (b"\n\n\n", 3, True),
+        (b"a\n\n\n", 3, True),
         (b"x" * ((1 << 20) - 1) + b"\r\nb\r\n", 2, True),
         (b"x" * ((1 << 20) - 1) + b"\rb\r\n", 1, False),
     ],

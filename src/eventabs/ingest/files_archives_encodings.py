@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import zipfile
 import zlib
 from collections import Counter
@@ -165,7 +166,15 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
     by_identity: dict[tuple[int, int, str], str] = {}
     for path in sorted(found):
         file, member = archive_and_member(path) or (path, "")
-        status = Path(file).stat()
+        try:
+            status = Path(file).stat()
+        except FileNotFoundError:  # a link in a folder
+            raise _missing(path) from None
+        if stat.S_ISFIFO(status.st_mode):
+            message = _(
+                "{path} is a pipe, which can be read only once; give its rows as standard input: cat ... | eventabs run -"
+            )
+            raise InputError(message.format(path=path))
         by_identity.setdefault((status.st_dev, status.st_ino, member), path)
     for path in by_identity.values():
         if Path(path).is_file():
@@ -177,12 +186,13 @@ def inspect(path: str, *, binary: bool = False) -> Content:
     """Read the file once. Raises InputError if it cannot be read, is empty or, unless `binary`, is not text."""
     digest = hashlib.sha256()
     lines = returns = pairs = newline_free = longest = 0
-    last = b""
+    last, is_blank = b"", True
     try:
         with Path(path).open("rb") as file:
             while chunk := file.read(_CHUNK):
                 if not last and not binary:
                     refuse_binary(path, chunk[:_HEAD])
+                is_blank = is_blank and not chunk.removeprefix(codecs.BOM_UTF8).strip()
                 digest.update(chunk)
                 newlines = chunk.count(b"\n")
                 lines += newlines
@@ -194,7 +204,7 @@ def inspect(path: str, *, binary: bool = False) -> Content:
                 last = chunk[-1:]
     except OSError as error:
         raise unreadable(path, error) from None
-    if not last:
+    if is_blank:
         message = _("{path} is empty; name a file with a row for each behavior")
         raise InputError(message.format(path=path))
     all_lf, all_crlf = returns == 0, returns == pairs == lines
@@ -301,9 +311,13 @@ def _matches(path: str) -> list[str]:
             return matches
     if glob.has_magic(path):
         message = _("no file matches {path}; check the pattern and the current folder")
-    else:
-        message = _("{path} does not exist; check the name and the current folder")
-    raise InputError(message.format(path=path[:_SHOWN]))
+        raise InputError(message.format(path=path[:_SHOWN]))
+    raise _missing(path)
+
+
+def _missing(path: str) -> InputError:
+    message = _("{path} does not exist; check the name and the current folder")
+    return InputError(message.format(path=path[:_SHOWN]))
 
 
 def _in_folder(path: str) -> list[str]:

@@ -347,7 +347,7 @@ def estimate_extension(
         facts = ledger.meta()
         refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
-        refuse_unextendable(facts, ledger)
+        refuse_unextendable(facts, ledger, directory.path)
         builder = built.builder_of(settings, {**facts, "extension": {"state": built.TAKING}})
         limits = built.batch_limits(settings, builder)
         planner = Planner(ledger, settings, builder, limits)

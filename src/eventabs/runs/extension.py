@@ -13,6 +13,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from dataclasses import asdict, dataclass, replace
 from heapq import merge
 from itertools import chain, groupby, islice
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -481,16 +482,16 @@ def extension_facts(run: RunContext) -> dict[str, int] | None:
     return dict.fromkeys(facts, 0) if run.facts.get(NOTHING_NEW) else facts
 
 
-def refuse_unextendable(facts: Mapping[str, Any], ledger: Ledger) -> None:
+def refuse_unextendable(facts: Mapping[str, Any], ledger: Ledger, out: Path) -> None:
     """Raise RunDirectoryError for a run that cannot be extended."""
     if not facts.get("input_complete"):
-        message = _("this run has not read its own input to the end yet; first: eventabs resume")
-        raise RunDirectoryError(message)
+        message = _("this run has not read its own input to the end yet; first: eventabs resume {out}")
+        raise RunDirectoryError(message.format(out=out))
     if store.unanswered(ledger):
         message = _(
-            "this run waits for replies to requests.jsonl; first: eventabs resume, with --replies or without to ask now"
+            "this run waits for replies to requests.jsonl; first: eventabs resume {out}, with --replies or without to ask now"
         )
-        raise RunDirectoryError(message)
+        raise RunDirectoryError(message.format(out=out))
 
 
 def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, stop: Stop) -> None:
@@ -499,7 +500,7 @@ def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, st
     Raises UsageError where the run cannot be extended, or another export is half taken in, and StopRequested where a stop
     is requested while standard input is copied.
     """
-    refuse_unextendable(run.facts, run.ledger)
+    refuse_unextendable(run.facts, run.ledger, run.directory.path)
     if run.most_users:
         message = _("an extension takes all users of an export; leave out --limit")
         raise UsageError(message)

@@ -1,4 +1,5 @@
 from .estimate_columns_check import (
+    asked_json as asked_json,
     check_json as check_json,
     columns_json as columns_json,
     estimate_json as estimate_json,

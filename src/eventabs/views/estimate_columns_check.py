@@ -300,9 +300,23 @@ def render_asked(console: Console, asked: AskedColumns) -> None:
 
 def columns_json(described: InputDescription) -> str:
     """Return the object that columns prints with --json."""
+    return encode(_described(described))
+
+
+def asked_json(asked: AskedColumns) -> str:
+    """Return the object that columns --ask prints with --json; `described` is what columns alone prints."""
+    read = {name: getattr(asked, name) for name in ("model", "values")}
+    told = {
+        name: {**asdict(each), "described": _described(each.described)} if each.described else asdict(each)
+        for name, each in read.items()
+    }
+    return encode({**told, "agree": asked.agree, "differences": asked.differences})
+
+
+def _described(described: InputDescription) -> dict[str, object]:
     read = described.read
     fields = described.facts() | {"rejects": read.reasons, "files": described.found.mappings}
-    return encode(picked(_COLUMNS_KEYS, fields, read, described, described.found))
+    return picked(_COLUMNS_KEYS, fields, read, described, described.found)
 
 
 def _listed(names: tuple[str, ...]) -> str:

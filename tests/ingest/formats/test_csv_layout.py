@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import InputError
-from input_files import facts, opened, write
+from input_files import facts, facts_of, opened, write
 
 TITLES = [
     "微信支付账单明细,,,",
@@ -120,6 +120,14 @@ def test_text_behind_a_quote_is_still_a_broken_row(tmp_path: Path) -> None:
     )
     with opened(tmp_path, rows) as export:
         assert (export.behaviors, export.reasons) == (1, {"bad_csv": 1})
+
+
+def test_rows_that_differ_only_in_the_second_column_of_a_name_are_no_duplicates(tmp_path: Path) -> None:
+    rows = "".join(f"u1,2026-03-01 10:00,click,shop,{thing}\n" for thing in ("tent", "stove", "lamp"))
+    path = write(tmp_path, "rows.csv", f"user_id,time,action,item,item\n{rows}")
+    with opened(tmp_path, path, columns={"item": "item_2"}) as export:
+        assert [fact.split("|")[3] for fact in facts_of(export)] == ["tent", "stove", "lamp"]
+        assert export.duplicates == 0
 
 
 def test_a_row_of_numbers_is_no_header(tmp_path: Path) -> None:

@@ -32,12 +32,9 @@ def test_keys_that_come_late_are_found(tmp_path: Path) -> None:
     assert open_input_file(tmp_path, "a.jsonl", text).columns == ("a", "late")
 
 
-@pytest.mark.parametrize(
-    ("text", "part"), [("[1]\n", "no line that is a JSON object"), ("\n\n", "no line that is a JSON object")]
-)
-def test_json_of_another_shape_is_refused(tmp_path: Path, text: str, part: str) -> None:
-    with pytest.raises(InputError, match=part):
-        open_input_file(tmp_path, "a.json", text)
+def test_json_of_another_shape_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no line that is a JSON object"):
+        open_input_file(tmp_path, "a.json", "[1]\n")
 
 
 def test_json_lines_keep_their_numbers_and_name_their_problems(tmp_path: Path) -> None:

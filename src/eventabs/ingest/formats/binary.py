@@ -7,14 +7,14 @@ import json
 import re
 import sqlite3
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from itertools import chain, islice
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import duckdb
 
@@ -125,14 +125,7 @@ class Sqlite(Csv):
                 tables = {
                     name: [each for (each,) in connection.execute(columns, [name])] for (name,) in found
                 }
-
-                def rows_of(name: str, fields: str) -> list[Any]:
-                    with suppress(sqlite3.Error):  # a broken view
-                        query = f"SELECT {fields} FROM {_identifier(name)} LIMIT {_COUNTED}"
-                        return connection.execute(query).fetchall()
-                    return []
-
-                table, self.left_tables = chosen_table(file, tables, rows_of)
+                table, self.left_tables = chosen_table(file, tables, {}, connection)
                 rows = connection.execute(f"SELECT * FROM {_identifier(table)}")
                 names = tuple(name for name, *_rest in rows.description)
                 copy = file.as_csv(chain([names], (map(_field_text, row) for row in rows)))
@@ -171,22 +164,15 @@ class DuckDb(Parquet):
         return start[_DUCKDB_AT:].startswith(_DUCKDB)
 
 
-class _Use(NamedTuple):
-    """How a table looks like what users did, in its first rows: they come back, are named, times have an hour; how many rows can be read."""
-
-    comes_back: bool = False
-    is_named: bool = False
-    has_hours: bool = False
-    told: int = 0
-    rows: int = 0
-
-
 def chosen_table(
-    file: InputFile, tables: Mapping[str, Sequence[str]], rows_of: Callable[[str, str], list[Any]]
+    file: InputFile,
+    tables: Mapping[str, Sequence[str]],
+    sources: Mapping[str, str],
+    connection: sqlite3.Connection | duckdb.DuckDBPyConnection,
 ) -> tuple[str, dict[str, str]]:
-    """Return the table that the user named, or the one whose rows have a time each and several a user, and what the others with these hold.
+    """Return the table that the user named, or the one with a time whose users come back, and what the others hold.
 
-    Raises InputError. `tables`: columns by table; `rows_of` gives first rows of a table, with these fields.
+    Raises InputError. `tables`: columns by table, `sources`: what a query calls them, if not so.
     """
     listed = shorten(", ".join(tables), _LISTED, placeholder=" ...")
     if file.table:
@@ -199,26 +185,34 @@ def chosen_table(
     }
     timed = [name for name, roles in told.items() if "time" in roles]
     of_users = [] if file.has_user else [name for name in timed if "user" in told[name]]
-    # the ids of a list of people stand for them in other tables
-    keys = {name for each in of_users for name in tables[each] if words_of(name)[-1:] == ("id",)} - {"id"}
-    keyed = {each: keys & {*tables[each]} - {tables[each][0]} for each in timed if each not in of_users}
     # without any user the file is one person's, and the widest table has the rows that others count
-    uses = {
-        each: _Use(told=len(told[each] - {"user"}), rows=0 if of_users else len(tables[each]))
-        for each in of_users or timed
-    }
-    if of_users and len(timed) > 1:
-        for name in (*of_users, *(each for each, ids in keyed.items() if ids)):
-            user = next(iter(sorted(keyed.get(name, ()))), "") or _best(file, tables[name], "user")
+    ranks: dict[str, tuple[int, ...]] = {name: (len(told[name]), len(tables[name])) for name in timed}
+    if of_users:
+        # the ids of a list of people stand for them in other tables
+        ids = {each for name in of_users for each in tables[name] if words_of(each)[1:][-1:] == ("id",)}
+        ranks = {}
+        for name in timed if len(timed) > 1 else of_users:
+            user = (
+                [*filter(ids.__contains__, tables[name][1:]), ""][0]
+                if name not in of_users
+                else _best(file, tables[name], "user")
+            )
             fields = f"{_identifier(user)}, {_identifier(_best(file, tables[name], 'time'))}"
-            use = _use(rows_of(name, fields), name in of_users, len(told[name] - {"user"}))
-            if use.is_named or use.comes_back:
-                uses[name] = use
-    best = [name for name, use in uses.items() if use == max(uses.values())]
+            found = []
+            with suppress(sqlite3.Error, duckdb.Error):  # a broken view
+                query = f"SELECT {fields} FROM {sources.get(name) or _identifier(name)} LIMIT {_COUNTED}"
+                found = connection.execute(query).fetchall() if user else []
+            held = [(who, str(when)) for who, when in found if who is not None and when is not None]
+            rows = len(held) if len(held) >= _LEAST else 0
+            comes_back = 1 < len({who for who, _when in held}) <= rows / 2
+            has_hours = rows and sum(bool(_WITH_HOUR.search(when)) for _who, when in held) > rows / 2
+            if name in of_users or comes_back:
+                ranks[name] = (comes_back, name in of_users, has_hours, len(told[name] - {"user"}), rows)
+    best = [name for name, rank in ranks.items() if rank == max(ranks.values())]
     if len(best) == 1:
         left = {
-            name: f"{name} ({use.rows} rows): {', '.join(tables[name])}"
-            for name, use in uses.items()
+            name: f"{name} ({rank[-1]} rows): {', '.join(tables[name])}"
+            for name, rank in ranks.items()
             if name != best[0]
         }
         return best[0], left
@@ -228,18 +222,9 @@ def chosen_table(
         message = _(
             "{path} has several tables with a user and a time; name one: [input] table; it has: {tables}"
         )
-        raise InputError(message.format(path=file.path, tables=", ".join(uses)))
+        raise InputError(message.format(path=file.path, tables=", ".join(ranks)))
     message = _("{path} has no table with a user and a time; name one: [input] table; it has: {tables}")
     raise InputError(message.format(path=file.path, tables=listed or _("none")))
-
-
-def _use(rows: Sequence[tuple[Any, Any]], is_named: bool, told: int) -> _Use:
-    held = [(who, str(when)) for who, when in rows if who is not None and when is not None]
-    if len(held) < _LEAST:
-        return _Use(is_named=is_named, told=told)
-    users = {who for who, _when in held}
-    has_hours = sum(bool(_WITH_HOUR.search(when)) for _who, when in held) > len(held) / 2
-    return _Use(1 < len(users) <= len(held) / 2, is_named, has_hours, told, len(held))
 
 
 def _best(file: InputFile, columns: Sequence[str], role: str) -> str:
@@ -261,14 +246,8 @@ def _duckdb_select(file: InputFile, connection: duckdb.DuckDBPyConnection) -> tu
         name = table if schema == "main" else f"{schema}.{table}"
         columns.setdefault(name, {})[column] = kind
         sources[name] = f"{_identifier(schema)}.{_identifier(table)}"
-
-    def rows_of(name: str, fields: str) -> list[Any]:
-        with suppress(duckdb.Error):  # a broken view
-            query = f"SELECT {fields} FROM {sources[name]} LIMIT {_COUNTED}"
-            return connection.execute(query).fetchall()
-        return []
-
-    name, left = chosen_table(file, {table: list(kinds) for table, kinds in columns.items()}, rows_of)
+    listed = {table: list(kinds) for table, kinds in columns.items()}
+    name, left = chosen_table(file, listed, sources, connection)
     fields = (
         f"CAST({_identifier(column)} AS VARCHAR) AS {_identifier(column)}"
         if kind in _AS_TEXT

@@ -9,7 +9,7 @@ import os
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, dropwhile, islice, takewhile, tee
+from itertools import chain, count, dropwhile, islice, takewhile, tee
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -241,6 +241,16 @@ def _dialect(lines: Sequence[str]) -> Dialect:
     return max((*_dialects(lines), *map(Dialect, _BLANKS)), key=rank)
 
 
+def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of columns, each once: one that comes again has a number behind it, or is named by its place if it is blank."""
+    told: list[str] = []
+    for place, name in enumerate(names, 1):
+        again = name or f"column_{place}"
+        others = chain((name, again), (f"{again}_{number}" for number in count(2)))
+        told.append(next(other for other in others if other not in told))
+    return tuple(told)
+
+
 def _rows_alike(lines: Sequence[str], dialect: Dialect) -> tuple[int, list[list[str]]]:
     """Return the first line of the most common width, and the fields of all lines of that width."""
     split = [dialect.lenient_fields(line) for line in lines]
@@ -329,7 +339,9 @@ class Csv(Format):
         if layout.has_header and is_wide and width < most <= width + _MORE_FIELDS:
             more = tuple(f"column_{number}" for number in range(width + 1, most + 1))
             layout = layout._replace(columns=layout.columns + more)
-        layout = layout._replace(above=tried[layout.above][0] if tried else 0)
+        layout = layout._replace(
+            columns=_told_apart(layout.columns), above=tried[layout.above][0] if tried else 0
+        )
         self.layout = layout._replace(below=self._footer_length(layout))
         return layout.columns
 
@@ -459,12 +471,12 @@ class Csv(Format):
             lines = file.read().decode("utf-8-sig", errors="replace").removesuffix("\n").split("\n")
         below = lines[1:] if start else lines[layout.above + 1 :]
         length = 0
-        for count, line in enumerate(reversed(below[-_LONGEST_FOOTER:]), start=1):
+        for number, line in enumerate(reversed(below[-_LONGEST_FOOTER:]), start=1):
             fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
             if _fits(fields, layout.needed, len(layout.columns)) and any(map(_is_time, fields)):
                 break
             if _is_rule(fields) or _is_summary(fields):
-                length = count
+                length = number
         return length
 
     def _skipped_lines(self) -> int:
