@@ -90,7 +90,6 @@ _THERE_AND_BACK: Final = {"in", "out"}
 _SHORT: Final = re.compile(r"\d{0,2}")  # a number within a group
 _STATUS: Final = re.compile(r"[1-5]\d\d")
 _FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
-_WORDED: Final = re.compile(r".+\s.+")
 _EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
 _LONG_NUMBER: Final = re.compile(r"\d{9,}(?:\.\d+)?")
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
@@ -110,7 +109,6 @@ _SPOKEN: Final = re.compile(
 )
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
-_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
 _LETTERLESS: Final = re.compile(r"[\W\d_]+")
@@ -194,9 +192,6 @@ class Profile(NamedTuple):
         is_flag = _share(_FLAG, self.values) > _ALIKE
         if role in _ACTIVITY | {"user"} and (is_flag or (self.read > _ALIKE > self.codes)):
             return found * 0.1  # a time, or yes and no
-        is_worded = _share(_WORDED, self.values) > _HALF > _share(_PERSONS, self.values)
-        if role == "user" and is_worded and _SURE <= found < _SURE_NAME:  # the subject of a mail
-            found *= _HALF
         is_name = found < _SURE and len(words_of(self.names[-1])) == 1
         is_each, is_code = self.distinct > rows * _ALIKE, self.codes > _ALIKE
         is_count = is_code and self.names[-1].lower().endswith("s")
@@ -451,19 +446,11 @@ def _choose_time(
 ) -> None:
     """Take the finest of the times, a clock with the day beside it; without any name, the one column of times."""
     days = [each for each in free if each.score("date") >= _SURE and each.kind in ("", "day")]
-    days = days or [
-        each
-        for each in free
-        if each.kind == "day"
-        and min(each.filled, each.read) > _ALIKE
-        and not is_excluded(each.names[-1], "date")
-    ]
     has_day = bool(roles.get("date") or days)
     if not named.get("time"):
         fineness = {**_FINENESS, "clock": _FINENESS["clock"] if has_day else 0.1}
         times = [each for each in free if each.score("time") > _NEARLY_NONE * 2]
         filled = [each for each in free if each.filled > _ALIKE and not each.named("end")]
-        clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
         values = [each for each in filled if each.kind != "clock" and each.read > _ALIKE > each.codes]
         values = values or [each for each in filled if _share(_EPOCH, each.values) > _ALIKE]
         if not (times or values):  # an end alone says when
@@ -490,10 +477,7 @@ def _choose_time(
                 roles |= {"time": other.column, "end": best.column}
         elif values:
             best = min(values, key=lambda each: (is_excluded(each.names[-1], "time"), each.kind == "day"))
-            if best.kind == "day" and len(clocks) == 1:
-                unsure |= {"time": clocks[0].column, "date": best.column}
-            else:
-                (roles if len(values) == 1 else unsure)["time"] = best.column
+            (roles if len(values) == 1 else unsure)["time"] = best.column
     time = next((each for each in free if each.column == roles.get("time")), None)
     rest = [each for each in days if each is not time]
     # `Start date` belongs to `Start time`, `End date` does not
@@ -636,7 +620,6 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         if one and not (name in ("date", "time") and "timestamp" in names):
             names[name] = one
             free.remove(one)
-    free = [each for each in free if _share(_DECIMAL, each.values) < 1]
     again = [
         each
         for each in free
@@ -1022,11 +1005,9 @@ def _readable(profile: Profile, role: str) -> float:
 
 
 def _is_fuller(role: str, other: Profile, chosen: Profile) -> bool:
-    if role == "time":  # rows without a time are rejected, and counted there
-        return False
     if other.codes > _ALIKE > chosen.codes:
         return False
-    if role == "place" and other.distinct <= max(chosen.distinct, _NEARLY_NONE * len(other.values)):
+    if role == "place" and other.distinct <= chosen.distinct:
         return False  # cities are no place of each
     return other.filled > chosen.filled + _MORE
 

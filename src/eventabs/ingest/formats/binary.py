@@ -198,7 +198,7 @@ def chosen_table(
                 else _best(file, tables[name], "user")
             )
             fields = f"{_identifier(user)}, {_identifier(_best(file, tables[name], 'time'))}"
-            found = []
+            found: list[tuple[Any, ...]] = []
             with suppress(sqlite3.Error, duckdb.Error):  # a broken view
                 query = f"SELECT {fields} FROM {sources.get(name) or _identifier(name)} LIMIT {_COUNTED}"
                 found = connection.execute(query).fetchall() if user else []
