@@ -40,17 +40,8 @@ _LISTED: Final = 300  # characters
 _SHOWN: Final = 100  # characters of a first row
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
-_WORDS: Final = (
-    "text",
-    "action",
-    "item",
-    "place",
-    "app",
-    "media",
-    "category",
-    "brand",
-    "result",
-)  # also where seldom filled
+# also where seldom filled
+_WORDS: Final = ("text", "action", "item", "place", "app", "media", "category", "brand", "result")
 # in the names of what may differ in every row
 _OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
 _MAKERS: Final = {"author", "autor", "auteur", "автор", "作者", "creator", "editor"}
@@ -361,7 +352,6 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         used.add(each.column)
     if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used)):
         unsure["user"] = who.column
-        used.add(who.column)
     markers = [
         (each.score("marker"), each.column)
         for each in free
@@ -574,8 +564,7 @@ def _what(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None
         and not any(each.named(role) >= _SURE for role in ("user", "end", "duration", "result"))
         and not (is_told and _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:]))
     ]
-    persons = [each for each in able if any(map(_PERSON.fullmatch, words_of(each.column)))]
-    return max(able, key=lambda each: (each not in persons, each.codes < _HALF, each.distinct), default=None)
+    return max(able, key=lambda each: (each.codes < _HALF, each.distinct), default=None)
 
 
 def _who_come_back(left: Sequence[Profile], taken: Collection[str], least: int = 2) -> list[Profile]:

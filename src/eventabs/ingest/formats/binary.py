@@ -80,8 +80,7 @@ class Parquet(Format):
         """Return the rows, all values as text."""
         fields, relation = self.nested("read_parquet(?)", wanted, self._text)
         return Query(
-            f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM {relation}",
-            (self._glob,),
+            f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM {relation}", (self._glob,)
         )
 
     def _text(self, column: str) -> str:
@@ -146,10 +145,7 @@ class DuckDb(Parquet):
 
     def __init__(self, file: InputFile) -> None:
         copy = file.copy_named("table")
-        with (
-            errors_named(file.path),
-            duckdb.connect(file.text, read_only=True, config=ALONE) as connection,
-        ):
+        with errors_named(file.path), duckdb.connect(file.text, read_only=True, config=ALONE) as connection:
             # a view may read files that the user did not name
             connection.execute("SET allowed_directories = ?", [[str(copy.parent.absolute())]])
             connection.execute("SET enable_external_access = false")
