@@ -106,3 +106,17 @@ def test_a_folder_without_exports_says_what_it_holds(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(InputError, match=r"2 \.pdf, 1 \.docx"):
         expand([str(tmp_path)])
+
+
+def test_raw_lines_of_irc_are_a_chat(tmp_path: Path) -> None:
+    lines = [
+        "2026-01-15_10:00:00 - :irc.example 001 ann :Welcome!\n:irc.example 002 ann :-",
+        "2026-01-15_10:00:01 - :ann!ann@example PRIVMSG #room :hello",
+        "2026-01-15_10:00:02 - :bob!bob@example PRIVMSG #room :hi: there",
+    ]
+    with opened(tmp_path, write(tmp_path, "a.log", "\n\n".join(lines) + "\n")) as export:
+        assert [(log.user_id, log.behaviors[0].item) for log in export.user_logs()] == [
+            ("ann", "hello"),
+            ("bob", "hi: there"),
+            ("irc.example", "Welcome! :irc.example 002 ann :-"),
+        ]

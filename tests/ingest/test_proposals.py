@@ -515,3 +515,26 @@ def test_fields_behind_the_last_name_are_a_column_and_an_end_without_its_day_is_
     with opened(tmp_path, write(tmp_path, "calls.csv", text), dayfirst=True) as export:
         assert (export.behaviors, export.rejected_rows) == (40, 0)
         assert {b.duration for log in export.user_logs() for b in log.behaviors} == {3600}
+
+
+def test_a_plan_is_no_end_and_what_goes_out_and_comes_in_begins_as_it_goes_out(tmp_path: Path) -> None:
+    rows = [f"u{n % 5},{time},2027-01-01 00:00:00,x{n}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["user,time,planned_end_time,item", *rows]) + "\n")
+    with opened(tmp_path, path) as export:
+        assert "end" not in export.description.columns
+    loans = [f"{n},u{n % 5},2026-01-{n + 1:02},2026-02-{n + 1:02},b{n % 7}" for n in range(28)]
+    path = write(tmp_path, "b.csv", "\n".join(["id,card_no,date_out,date_in,book", *loans]) + "\n")
+    with opened(tmp_path, path) as export:
+        assert export.description.columns["time"] == "date_out"
+        assert export.description.columns["end"] == "date_in"
+
+
+def test_many_begins_and_ends_without_a_partner_are_said_with_the_line_that_keeps_all(tmp_path: Path) -> None:
+    rows = [f"u{n % 5},{time},task {n // 10},{('start', 'complete')[n % 2]}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["user,time,activity,lifecycle", *rows]) + "\n")
+    with opened(tmp_path, path) as export:
+        assert export.unpaired > 0
+        (said,) = [each.message for each in export.description.warnings if each.code == "unpaired"]
+    assert said.endswith('[input.columns] marker = "-"')
+    with opened(tmp_path, path, columns={"marker": "-"}) as export:
+        assert export.behaviors == len(rows)

@@ -123,3 +123,22 @@ def test_where_no_table_has_a_user_the_widest_with_a_time_is_one_persons(
     with opened(tmp_path, path, user="me") as export:
         assert (export.users, export.behaviors) == (1, 2)
         assert [behavior.duration for log in export.user_logs() for behavior in log.behaviors] == [30, 40]
+
+
+@MAKERS
+def test_of_several_tables_the_one_whose_users_come_back_at_hours_is_read(
+    tmp_path: Path, make: Maker, name: str
+) -> None:
+    rows = [
+        f"INSERT INTO checkins VALUES ({n}, 'p{n % 3}', '2026-01-{n + 1:02} 10:00:0{n % 10}');"
+        f"INSERT INTO days VALUES ({n}, 'p{n % 3}', '2026-01-{n + 1:02}')"
+        for n in range(24)
+    ]
+    people = "CREATE TABLE people (person_id VARCHAR, user_name VARCHAR, created_at VARCHAR)"
+    logs = "CREATE TABLE checkins (id INTEGER, person_id VARCHAR, time VARCHAR)"
+    days = "CREATE TABLE days (id INTEGER, person_id VARCHAR, date VARCHAR)"
+    path = make(tmp_path / name, ";".join(["DROP TABLE log", people, logs, days, *rows]))
+    with opened(tmp_path, path) as export:
+        assert (export.users, export.behaviors) == (3, 24)
+        (said,) = [each.message for each in export.description.warnings if each.code == "other_tables"]
+    assert "days" in said

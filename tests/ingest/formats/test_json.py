@@ -184,3 +184,10 @@ def test_a_list_column_of_the_export_stays_its_own(tmp_path: Path) -> None:
     assert {
         values["list"] for values in map(opened_file.fields, (text for _n, text in opened_file.texts()))
     } == {"mine"}
+
+
+def test_remarks_above_a_list_are_no_records(tmp_path: Path) -> None:
+    rows = json.dumps([{"user": "u1", "time": f"2026-01-15 10:00:0{n}", "item": "x"} for n in range(3)])
+    data = f"/**\n Export to JSON\n */\n\n// Database 'a'\n\n{rows}"
+    with opened(tmp_path, write(tmp_path, "a.json", data)) as export:
+        assert (export.behaviors, export.rejected_rows) == (3, 0)
