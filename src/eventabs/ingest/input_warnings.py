@@ -23,7 +23,7 @@ from eventabs.ingest.roles_of_columns import (
     value_of,
     warning,
 )
-from eventabs.ingest.sort_and_pair import DUPLICATE
+from eventabs.ingest.sort_and_pair import DUPLICATE, RowCounts
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import Behavior, InputWarning
 
@@ -410,18 +410,15 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         yield from [warning("anonymous_rows", message, setting=setting, **values)] if count else []
 
 
-def unpaired_rows(pairs: int, alone: int) -> Iterator[InputWarning]:
-    """Say where many begins and ends have no partner."""
-    if pairs and alone > _FEW_ROWS * (pairs + alone):
+def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[InputWarning]:
+    """Say what is read as no behavior, with the setting that reads it, where many begins and ends have no partner, and that the rows of a tool are one person's."""
+    if rows.unpaired > _FEW_ROWS * (rows.paired_ends + rows.unpaired) and rows.paired_ends:
         message = _(
             "{count:,} begins and ends have no partner, beside {pairs:,} that were joined; if each row is an act of its own: {setting}"
         )
         setting = column_setting("marker", NO_COLUMN)
-        yield warning("unpaired", message, count=alone, pairs=pairs, setting=setting)
-
-
-def left_out_by_schema(files: Sequence[MappedFile], counts: Mapping[str, int]) -> Iterator[InputWarning]:
-    """Say what is read as no behavior, with the setting that reads it, and that the rows of a tool are one person's."""
+        yield warning("unpaired", message, count=rows.unpaired, pairs=rows.paired_ends, setting=setting)
+    counts = rows.left_out
     schemas = {each.reading.schema.name: each.reading for each in files if each.reading.schema.name}
     if counts:
         names = ", ".join(f"{action} {rows:,}" for action, rows in [*counts.items()][:_LISTED])

@@ -19,13 +19,7 @@ from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files, sort_and_pair
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import Format, Query, open_file
-from eventabs.ingest.input_warnings import (
-    Description,
-    MappedFile,
-    describe,
-    left_out_by_schema,
-    unpaired_rows,
-)
+from eventabs.ingest.input_warnings import Description, MappedFile, describe, left_out_rows
 from eventabs.ingest.normal_form import (
     as_glob,
     define_words,
@@ -565,11 +559,7 @@ def open_export(
             description = describe(
                 connection,
                 mapped,
-                [
-                    *choice.warnings,
-                    *left_out_by_schema(mapped, counts.left_out),
-                    *unpaired_rows(counts.paired_ends, counts.unpaired),
-                ],
+                [*choice.warnings, *left_out_rows(mapped, counts)],
                 zone=timezone,
                 settings={"duration_unit": duration_unit, "dayfirst": dayfirst, "names": names},
             )

@@ -100,6 +100,7 @@ _SPOKEN: Final = re.compile(
 )
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
+_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
 _LETTERLESS: Final = re.compile(r"[\W\d_]+")
@@ -341,22 +342,17 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if (is_seldom and is_other and _DONE & roles.keys()) or (each.is_list and "text" in roles):
             continue
         sure = each.named(role) if is_seldom else score
-        if role in ("item", "place"):
-            close = (
-                of.column
-                for rest, what, of in pairs
-                if what == role and score - _NEAR_BY < rest and of is not each
-            )
-            near[role] = next((column for column in close if column not in used), "")
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
+        if role in ("item", "place"):
+            close = (of.column for rest, what, of in pairs if what == role and rest > score - _NEAR_BY)
+            near[role] = next((column for column in close if column not in used), "")
     if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used)):
         unsure["user"] = who.column
     markers = [
         (each.score("marker"), each.column)
         for each in free
-        if each.named("marker") >= _SURE
-        and (not each.distinct or _KNOWN_MARKERS & {*map(plain, each.values)})
+        if each.named("marker") >= _SURE and _KNOWN_MARKERS & {*map(plain, each.values)}
     ]
     if markers and not named.get("marker"):
         roles["marker"] = max(markers)[1]
@@ -382,14 +378,10 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
 
 def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
     """Leave out ends that come before their starts, and a duration without a unit beside an end, which says the unit."""
-    held = {
-        role: each for role in ("time", "duration", "end") for each in free if each.column == roles.get(role)
-    }
-    lasts, ends = held.get("duration"), held.get("end")
-    begins = held.get("time")
-    if (
-        ends and begins and ends.kind == "day" != begins.kind
-    ):  # `End date` beside `Start time`: `End time` is the end
+    held = {each.column: each for each in free}
+    begins, lasts, ends = (held.get(roles.get(role, "")) for role in ("time", "duration", "end"))
+    # `End date` beside `Start time`: `End time` is the end
+    if ends and begins and ends.kind == "day" != begins.kind:
         kinds = (begins.kind, "stamp")
         other = next((each.column for each in free if each.named("end") >= _SURE and each.kind in kinds), "")
         del roles["end"]
@@ -441,6 +433,7 @@ def _choose_time(
         fineness = {**_FINENESS, "clock": _FINENESS["clock"] if has_day else 0.1}
         times = [each for each in free if each.score("time") > _NEARLY_NONE * 2]
         filled = [each for each in free if each.filled > _ALIKE and not each.named("end")]
+        clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
         values = [each for each in filled if each.kind != "clock" and each.read > _ALIKE > each.codes]
         values = values or [each for each in filled if _share(_EPOCH, each.values) > _ALIKE]
         if not (times or values):  # an end alone says when
@@ -448,15 +441,12 @@ def _choose_time(
         if times:
             best = max(times, key=lambda each: each.score("time") * fineness[each.kind])
             # that of a session, in all its rows, is none of a row
-            of_rows = [
+            own = [
                 each for each in times if each.score("time") >= _SURE and len(each.names) == 1 <= each.filled
             ]
-            finer = [each for each in of_rows if each.distinct > 2 * best.distinct and _is_within(each, best)]
-            best = (
-                max(finer, key=lambda each: each.score("time"), default=best)
-                if best.kind == "stamp"
-                else best
-            )
+            finer = [each for each in own if each.distinct > 2 * best.distinct and _is_within(each, best)]
+            if best.kind == "stamp":
+                best = max(finer, key=lambda each: each.score("time"), default=best)
             # `date_out` of a loan is before `date_in`
             words = {*words_of(best.names[-1])}
             other = next(
@@ -467,7 +457,10 @@ def _choose_time(
                 roles |= {"time": other.column, "end": best.column}
         elif values:
             best = min(values, key=lambda each: (is_excluded(each.names[-1], "time"), each.kind == "day"))
-            (roles if len(values) == 1 else unsure)["time"] = best.column
+            if best.kind == "day" and len(clocks) == 1:
+                unsure |= {"time": clocks[0].column, "date": best.column}
+            else:
+                (roles if len(values) == 1 else unsure)["time"] = best.column
     time = next((each for each in free if each.column == roles.get("time")), None)
     rest = [each for each in days if each is not time]
     # `Start date` belongs to `Start time`, `End date` does not
@@ -609,6 +602,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         if one and not (name in ("date", "time") and "timestamp" in names):
             names[name] = one
             free.remove(one)
+    free = [each for each in free if _share(_DECIMAL, each.values) < 1]
     again = [
         each
         for each in free
@@ -630,9 +624,8 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         names["user_id"] = who = (
             max(ids, key=lambda each: each.distinct) if ids else next(iter(again or free))
         )
-        free = [
-            each for each in free if each is not who and not _is_of(each, who)
-        ]  # a name beside the number
+        # without a name beside the number
+        free = [each for each in free if each is not who and not _is_of(each, who)]
     coded = (_ID, _ADDRESS, _RANDOM, _LETTERLESS)
     words = [
         each

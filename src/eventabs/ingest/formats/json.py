@@ -292,13 +292,11 @@ def _opened(path: str, copy: Path) -> Iterator[tuple[TextIO, TextIO]]:
         Path(path).open(encoding="utf-8-sig", newline="") as file,
         copy.open("w", encoding="utf-8", newline="") as target,
     ):
+        start = file.tell()
         if file.read(2) in _REMARKS:
-            at = file.tell()
             while (line := file.readline()) and not line.startswith(("[", "{")):
-                at = file.tell()
-        else:
-            at = 0
-        file.seek(at)
+                start = file.tell()
+        file.seek(start)
         yield file, target
 
 
