@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from eventabs.cli.help_and_usage_errors import Command
-from eventabs.cli.options import SET_BY_FLAGS, flag_name
+from eventabs.cli.shared_options import SET_BY_FLAGS, flag_name
 from house import ran
 from paths import ROOT
 

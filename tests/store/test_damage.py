@@ -20,7 +20,7 @@ from eventabs.store.ledger import Ledger, damage_reported
 from eventabs.store.ledger_queries import user_row, user_states
 from eventabs.store.result_files import export_events
 from eventabs.views.report import render_report
-from eventabs.views.status_and_summary import render_calls
+from eventabs.views.status_summary_progress_server import render_calls
 from runs_jobs import RULES, Place, finish
 
 NO_BLOB = "x'00112233'"

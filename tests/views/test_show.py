@@ -10,7 +10,13 @@ from rich.console import Console
 from eventabs.inspection import Line, StoredCall, UserView
 from eventabs.shared_records import Part
 from eventabs.store.ledger_queries import UserRow
-from eventabs.views.status_and_summary import render_calls, render_user, render_users, user_json, users_json
+from eventabs.views.status_summary_progress_server import (
+    render_calls,
+    render_user,
+    render_users,
+    user_json,
+    users_json,
+)
 
 NASTY = "[red]a\x1b[31m\u202eb"
 ROW = UserRow(NASTY, "done", 3, 2, None, 0)

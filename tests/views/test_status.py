@@ -12,7 +12,7 @@ from rich.console import Console
 from eventabs.inspection import Endpoint, RunState
 from eventabs.providers import Price
 from eventabs.runs.observer import CallFailed, Progress
-from eventabs.views.status_and_summary import render_status, status_json, watch_status
+from eventabs.views.status_summary_progress_server import render_status, status_json, watch_status
 
 RUNNING = RunState(
     "running", "r", "x.eventabs", "2026-01-01T00:00:00+00:00",

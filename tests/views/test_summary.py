@@ -9,7 +9,7 @@ from rich.console import Console
 
 from eventabs.interface_language import activate
 from eventabs.runs.observer import Summary
-from eventabs.views.status_and_summary import render_summary, summary_json
+from eventabs.views.status_summary_progress_server import render_summary, summary_json
 
 WELL = Summary(
     status="completed",

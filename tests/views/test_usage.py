@@ -9,7 +9,7 @@ import pytest
 from eventabs.runs.observer import Summary
 from eventabs.shared_records import Counts
 from eventabs.views import words_and_figures as messages
-from eventabs.views.status_and_summary import summary_json
+from eventabs.views.status_summary_progress_server import summary_json
 
 FLEX = {"calls": 20, "prompt_tokens": 600_000, "completion_tokens": 80_000, "cached_tokens": 500_000}
 ORDINARY = {"calls": 2, "prompt_tokens": 42_120, "completion_tokens": 1_024, "cached_tokens": 12_000}

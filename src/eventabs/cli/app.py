@@ -12,7 +12,7 @@ import typer
 
 from eventabs import __version__
 from eventabs.cli.help_and_usage_errors import Command, Group
-from eventabs.cli.options import LANG, Lang, flag
+from eventabs.cli.shared_options import LANG, Lang, flag
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.interface_language import gettext as _
 

@@ -18,7 +18,7 @@ import eventabs
 from eventabs import config, providers, quality, runs, store, views
 from eventabs.cli.app import CHECKPOINT, INPUTS, OutputGoneError, command
 from eventabs.cli.help_and_usage_errors import choose_language
-from eventabs.cli.options import (
+from eventabs.cli.shared_options import (
     LANG,
     SHOWN,
     Lang,

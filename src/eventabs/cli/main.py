@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 from eventabs.cli import commands  # noqa: F401  importing it adds the commands
 from eventabs.cli.app import OutputGoneError, app, replace_streams
 from eventabs.cli.help_and_usage_errors import explained, refuse_unknown_language
-from eventabs.cli.options import SET_BY_FLAGS, flag_name
+from eventabs.cli.shared_options import SET_BY_FLAGS, flag_name
 from eventabs.errors_and_exit_codes import EventabsError, InputError, SettingFault, WrongSettingsError
 from eventabs.interface_language import gettext as _
 from eventabs.stop_request import INTERRUPTED, handle_signals

@@ -47,7 +47,7 @@ from .review import (
     render_review_page as render_review_page,
     review_json as review_json,
 )
-from .status_and_summary import (
+from .status_summary_progress_server import (
     ProgressServer as ProgressServer,
     render_calls as render_calls,
     render_status as render_status,

@@ -17,7 +17,7 @@ from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_line
 from eventabs.views.report import colors_of, render_page
 from eventabs.views.sections import NARROW, Section, beside, decimals, print_section
-from eventabs.views.status_and_summary import event_text
+from eventabs.views.status_summary_progress_server import event_text
 from eventabs.views.words_and_figures import count, money
 
 
