@@ -378,8 +378,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
 
 def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
     """Leave out ends that come before their starts, and a duration without a unit beside an end, which says the unit."""
-    held = {each.column: each for each in free}
-    begins, lasts, ends = (held.get(roles.get(role, "")) for role in ("time", "duration", "end"))
+    held = {role: each for role, column in roles.items() for each in free if each.column == column}
+    begins, lasts, ends = map(held.get, ("time", "duration", "end"))
     # `End date` beside `Start time`: `End time` is the end
     if ends and begins and ends.kind == "day" != begins.kind:
         kinds = (begins.kind, "stamp")
