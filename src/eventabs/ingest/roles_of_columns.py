@@ -206,6 +206,11 @@ class Profile(NamedTuple):
                 _HALF * held, _SAMPLED * _MORE
             ):
                 found = min(found, _ASKED)
+            # `mobile` in all rows is a kind of device
+            case "user" if (
+                self.distinct == 1 and found < _PLAIN_NAME and not re.search(r"\d", max(self.values))
+            ):
+                found = min(found, _ASKED)
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
             case "user" if self.is_handful and _share(_ADDRESS, self.values) < _HALF:
