@@ -233,3 +233,17 @@ def test_counts_and_times_are_no_durations(name: str) -> None:
 )
 def test_what_shops_call_their_customers_is_a_user(name: str) -> None:
     assert chosen([name]) == {"user": name}
+
+
+def test_days_with_dots_are_times(tmp_path: Path) -> None:
+    rows = "".join(f"u{number % 7},2024.05.{1 + number % 28:02d},我去过{number}\n" for number in range(40))
+    path = write(tmp_path, "rows.csv", f"用户ID,评论日子,评论内容\n{rows}")
+    with opened(tmp_path, path) as export:
+        assert export.description.columns["time"] == "评论日子"
+
+
+def test_one_kind_of_device_in_all_rows_is_no_user(tmp_path: Path) -> None:
+    rows = "".join(f"2024-05-01 10:{number:02d},mobile,bought,{number % 9}\n" for number in range(60))
+    path = write(tmp_path, "rows.csv", f"time,device,action,shop\n{rows}")
+    with pytest.raises(InputError, match="no user column that is sure"), opened(tmp_path, path):
+        pass

@@ -88,7 +88,7 @@ _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
 )
 _MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
-    r"(?=.{6,40}$)(?=.*(?:\b\d{4}|\d[-/.]\d\d?[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|\d{1,2}\.\d{1,2}\.\d{2,4}$"
+    r"(?=.{6,40}$)(?=.*(?:\b\d{4}|\d[-/.]\d\d?[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
 )
 _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
@@ -208,7 +208,7 @@ class Profile(NamedTuple):
                 found = min(found, _ASKED)
             # `mobile` in all rows is a kind of device
             case "user" if (
-                self.distinct == 1 and found < _PLAIN_NAME and not re.search(r"\d", max(self.values))
+                self.distinct == 1 and found < _PLAIN_NAME and re.fullmatch("[a-z ]+", max(self.values))
             ):
                 found = min(found, _ASKED)
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
