@@ -7,7 +7,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -52,6 +52,7 @@ _PERSON: Final = re.compile(
 _PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 )
+_ROW_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _DONE: Final = {"text", "action", "item", "app", "media"}
 _ACTIVITY: Final = {*_DONE, "place", "category"}
 # Inside a context or a device these names mean something else.
@@ -172,6 +173,13 @@ class Profile(NamedTuple):
             found = max(found, fit(self.names[-1], role))
         return 0.0 if role in _ONLY_OUTSIDE else found * _NESTED**depth
 
+    @property
+    def counts_rows(self) -> bool:
+        """Whether its values are the numbers of the rows: each is one more than the one before."""
+        numbers = [int(value) for value in self.values if _ROW_NUMBER.fullmatch(value)]
+        steps = sum(one + 1 == next_one for one, next_one in pairwise(numbers))
+        return steps > _ALIKE * len(self.values)
+
     def score(self, role: str) -> float:  # noqa: C901, PLR0912  a case for each role
         """How well name and values fit a role."""
         found, rows = self.named(role), len(self.values)
@@ -221,7 +229,7 @@ class Profile(NamedTuple):
             case "action" if is_code and self.distinct > _FEW:  # numbers of what was done are few
                 found *= 0.1
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
-                is_row = is_each and not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
+                is_row = is_each and (not _OF_A_ROW.isdisjoint(words_of(self.names[-1])) or self.counts_rows)
                 found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
                 if role == "item" and self.distinct <= _FEW < rows * _MORE:
                     found *= 0.9  # few values are rather what was done
