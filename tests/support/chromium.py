@@ -60,11 +60,14 @@ class Page:
                 await asyncio.sleep(0.02)
 
     async def click(self, selector: str) -> None:
-        """Click on the middle of an element with the mouse."""
+        """Click on the middle of an element with the mouse, once it no longer moves."""
         x, y = await self.run(
-            f"(() => {{ const one = document.querySelector({json.dumps(selector)});"
-            " one.scrollIntoView({ block: 'center', behavior: 'instant' });"
-            " const box = one.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+            f"(async () => {{ const found = () => document.querySelector({json.dumps(selector)});"
+            " found().scrollIntoView({ block: 'center', behavior: 'instant' });"
+            " const middle = () => { const box = found().getBoundingClientRect();"
+            " return [box.x + box.width / 2, box.y + box.height / 2]; };"
+            " for (;;) { const before = String(middle()); await new Promise((done) => setTimeout(done, 100));"
+            " if (before === String(middle())) return middle(); } })()"
         )
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             await self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)

@@ -151,6 +151,7 @@ async def test_a_click_on_the_overview_filters_the_users(crowd: Path) -> None:
             await _after(page, FOUND, "12 users" if users == len(CROWD) else f"{users} of 12 users")
             await _after(page, names, filters)
             await _click(page, ".tabs a[href='#tab=users']")
+            await _after(page, "location.hash.includes('tab=users')", True)
             await _after(page, f"({ROWS}).length", users)
             await _click(page, ".clear")
             await _after(page, "location.hash", "#tab=users")
