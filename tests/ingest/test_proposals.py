@@ -504,6 +504,16 @@ def test_a_log_whose_lines_name_their_fields_is_read(
         assert tuple(found.get(role) for role in ("user", "time", "action", "item")) == columns
 
 
+def test_what_only_later_lines_of_a_log_name_or_say_stays_in_the_message(tmp_path: Path) -> None:
+    line = "2026-01-15 10:{:02}:{:02} level=info user=u{} action=pay"
+    early = [line.format(n // 60 % 60, n % 60, n % 4) for n in range(3000)]
+    late = [f"{early[-1]} {said}" for said in ("amount=35", "amount=70", "error: coupon rejected")]
+    text = "\n".join([*early, *late]) + "\n"
+    with opened(tmp_path, write(tmp_path, "app.log", text), columns={"item": "message"}) as export:
+        things = {each.item for log in export.user_logs() for each in log.behaviors}
+        assert (export.duplicates, things) == (0, {"", "amount=35", "amount=70", "error: coupon rejected"})
+
+
 def test_fields_behind_the_last_name_are_a_column_and_an_end_without_its_day_is_that_of_the_start(
     tmp_path: Path,
 ) -> None:

@@ -206,11 +206,7 @@ def chosen_table(
                 ranks[name] = (comes_back, name in of_users, has_hours, len(told[name] - {"user"}), rows)
     best = [name for name, rank in ranks.items() if rank == max(ranks.values())]
     if len(best) == 1:
-        left = {
-            name: f"{name} ({rank[-1]} rows): {', '.join(tables[name])}"
-            for name, rank in ranks.items()
-            if name != best[0]
-        }
+        left = {name: f"{name}: {', '.join(tables[name])}" for name in ranks if name != best[0]}
         return best[0], left
     if len(tables) == 1:
         return next(iter(tables)), {}

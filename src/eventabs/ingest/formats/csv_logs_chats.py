@@ -8,7 +8,7 @@ import csv
 import os
 import re
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count, dropwhile, islice, takewhile, tee
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -533,7 +533,7 @@ class _Form(NamedTuple):
     def fields(self, given: list[str], row: re.Match[str]) -> list[str]:
         """Return the fields of a row, `given` those of the lines above it."""
         if self.pair:
-            pairs = _pairs(row[0], self.pair)
+            pairs = _pairs(row[0], self.pair, self.columns)
             return [pairs.get(name, "") for name in self.columns]
         fields = [*given, *row.groups("")]
         if self.columns[0] == "day":
@@ -563,7 +563,7 @@ _PAIR: Final = (
 )
 _KEY: Final = r"[A-Z][\w-]{0,20}(?: [A-Z][\w-]{0,20}){0,2}|[a-z][\w-]{0,20}"
 _LEVEL: Final = re.compile(
-    r"\b(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)\b", re.IGNORECASE
+    r"\W*(DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)\b(?![=:])", re.IGNORECASE
 )
 _PAIRED: Final = 1000  # characters of a line that are searched for names
 _REST: Final = "message"  # the column of what no name stands before
@@ -629,16 +629,26 @@ class Lines(Csv):
         return bool(_NOTICE.search(text)) and (first or text[:1] in _MARKS)
 
 
-def _pairs(line: str, pair: re.Pattern[str]) -> dict[str, str]:
-    """Return the fields that a line names, the time that it begins with, and the rest of it."""
+def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dict[str, str]:
+    """Return the fields that a line names, the time and the level that it begins with, and the rest of it.
+
+    `known`: the names of columns, empty for any; what another name says stays in the rest.
+    """
     stamp = _STAMPED.match(line)
     rest = line[stamp.end() :] if stamp else line
-    found = {
-        quoted or key or name: said or short or long
-        for quoted, key, said, short, name, long in pair.findall(rest)
-    }
-    rest = _LEVEL.sub("", pair.sub(" ", rest)).strip(_AROUND)
-    return {**({"time": stamp[1]} if stamp else {}), **found, _REST: rest}
+    level = _LEVEL.match(rest)
+    rest = rest[level.end() :] if level else rest
+    found = {**({"time": stamp[1]} if stamp else {}), **({"level": level[1]} if level else {})}
+
+    def taken(match: re.Match[str]) -> str:
+        quoted, key, said, short, name, long = match.groups("")
+        if known and (quoted or key or name) not in known:
+            return match[0]
+        found[quoted or key or name] = said or short or long
+        return " "
+
+    rest = pair.sub(taken, rest).strip(_AROUND)
+    return {**found, _REST: rest}
 
 
 def _form(start: bytes) -> _Form:
@@ -659,8 +669,6 @@ def _form(start: bytes) -> _Form:
         pair = re.compile(filled(_PAIR, key="|".join(map(re.escape, sorted(often, key=len, reverse=True)))))
         said = [_pairs(line, pair) for line in shown]
         columns = dict.fromkeys(key for each in said for key in each)
-        if len({each[_REST] for each in said}) == 1:
-            del columns[_REST]
         return _Form(re.compile(".*"), tuple(columns), pair=pair)
     for form in _FORMS:
         found = [row for line in shown if (row := form.row.fullmatch(line))]
