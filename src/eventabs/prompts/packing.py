@@ -81,7 +81,7 @@ _SHARES = 12  # beyond, counting gains next to nothing
 def lower_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Bound]:
     """Return a lower bound of the number of batches, and the limit that gives it, of several the one that is fullest."""
     _tokens, out, rows = _sums(sizes)
-    shares: dict[Bound, tuple[int, float]] = {"input": _input_bound(sizes, limits)}
+    shares: dict[Bound, tuple[int, float]] = {"input": _input_bound(sizes, limits)[:2]}
     others: dict[Bound, float] = {
         "output": out / limits.max_output_tokens,
         "users": len(sizes) / limits.max_users,
@@ -92,10 +92,12 @@ def lower_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Bo
     return shares[binding][0], binding
 
 
-def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, float]:
-    """Bound the batches by their tokens in, and return the share of them that is filled: one with N rows has at least the N cheapest numbers.
+def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, float, int, int]:
+    """Bound the batches by their tokens in: one with N rows has at least the N cheapest numbers.
 
-    What these cost is convex in N, so all batches together have the fewest tokens where all have as many rows.
+    What these cost is convex in N, so all batches together have the fewest tokens where all have as many rows. Return also the
+    share of the batches that is filled, and what a row's number counts, whatever its place, where no batch has more than a
+    room: so sizes are linear.
     """
     tokens, _out, rows = _sums(sizes)
     room = limits.room
@@ -114,7 +116,9 @@ def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, f
     fewest = max(1, -(-tokens // room))
     most = -(-(tokens + rows * (costs[-1] if costs else 0)) // room) + 1
     batches = fewest + bisect_left(range(fewest, most), True, key=lambda n: least(n) <= n * room)
-    return batches if tokens else 0, least(batches) / room
+    each = min(rows // batches, len(costs) - 1)
+    slope = costs[each] if costs else 0
+    return batches if tokens else 0, least(batches) / room, slope, room + slope * each - cheapest[each]
 
 
 def _most_rows(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
@@ -130,11 +134,9 @@ def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, in
     At most k + 1 parts larger than a (k + 2)th of a budget share a batch. As many batches as the smallest of these parts
     fill have k + 1 of them, all others at most k.
     """
+    _batches, _share, slope, room = _input_bound(sizes, limits)
     dimensions = [
-        (
-            [size.input_tokens + size.rows for size in sizes],
-            limits.room,
-        ),  # a row's number costs a token or more
+        ([size.input_tokens + slope * size.rows for size in sizes], room),
         ([size.output_tokens for size in sizes], limits.max_output_tokens),
     ]
     if limits.max_rows:

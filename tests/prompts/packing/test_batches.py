@@ -200,6 +200,18 @@ def test_the_bound_by_counting_knows_how_many_large_parts_go_together(
     assert len(pack(sizes, LIMITS)) == bound
 
 
+def test_parts_of_many_rows_are_counted_with_what_their_numbers_cost() -> None:
+    limits = replace(LIMITS, max_input_tokens=32_000, max_output_tokens=10**6)
+    rng = random.Random(9)  # noqa: S311  sizes, not secrets
+    sizes = []
+    for tokens in (rng.randint(int(0.19 * 32_000), int(0.23 * 32_000)) for _ in range(600)):
+        rows = int(tokens / 13.5)
+        sizes.append(PartSize(int(tokens - 1.5 * rows), 10, rows))
+    batches = pack(sizes, limits)
+    assert_sound(batches, sizes, limits)
+    assert len(batches) <= 1.01 * count_bound(sizes, limits)[0]
+
+
 def test_more_batches_than_needed_are_filled_as_evenly() -> None:
     rng = random.Random(8)  # noqa: S311  sizes, not secrets
     sizes = [PartSize(rng.randint(1_000, 3_000), rng.randint(200, 600), 0) for _ in range(380)]
