@@ -4,7 +4,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypedDict, TypeVar
@@ -316,6 +316,11 @@ class Journey(NamedTuple):
 Made = TypeVar("Made", Event, Journey)
 
 
+def caseless(text: str) -> str:
+    """Return a text as it is looked for where a pattern ignores case, for which I, i, İ and ı are one."""
+    return text.casefold().replace("i\u0307", "i").replace("ı", "i")
+
+
 def as_row(made: Event | Journey) -> dict[str, Any]:
     """Return an event or a journey as in events.jsonl and journeys.jsonl, where `outside` stands only if it is true."""
     fields = made._fields if made[-1] is not False else made._fields[:-1]  # `outside` is the last
@@ -437,6 +442,7 @@ class Counts:
         return self.users - self.done - self.failed
 
 
+COUNT_NAMES: Final = tuple(each.name for each in fields(Counts) if each.type is int)
 # what became of the rows of accepted answers; a row that is misfiled or repeated also has one of the others
 ROW_COUNTS: Final = ("placed", "minor", "unplaced", "unasked", "misfiled", "repeated")
 

@@ -65,6 +65,8 @@ def test_filler_marks_go_unless_they_are_part_of_a_word_or_all_there_is(name: st
         ("13800138000", "电话13800138000", f"电话{MASK}"),
         ("a.b", "axb a.b", f"axb {MASK}"),
         ("bob", "bobsleigh with Bob", f"bobsleigh with {MASK}"),
+        ("ali", "ALİ ile", f"{MASK} ile"),
+        ("alıcı", "ALICI geldi", f"{MASK} geldi"),
     ],
 )
 def test_the_users_own_id_is_found_as_a_whole_word(user_id: str, text: str, masked: str) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from hypothesis import given, strategies as st
 
 from eventabs.replies.forms_of_answers import Answer, AnswerText, Labels, without_reasoning
 from eventabs.shared_records import FinishReason
@@ -317,6 +318,7 @@ def test_rows_come_first_only_where_no_line_begins_with_a_type() -> None:
         ("> workshop 木工：搜索 5；浏览 6,8", "workshop 木工"),
         ("> 看病：搜索 5；浏览 6,8", "看病 看病"),
         ("> 购买 帐篷 user1 的：搜索 5；浏览 6,8", "购买 帐篷 [id] 的"),
+        ("> 购买 帐篷 USER1：搜索 5；浏览 6,8", "购买 帐篷 [id]"),
         ("> 购买 " + "帐" * 80 + "：搜索 5；浏览 6,8", "购买 " + "帐" * 60),
         ("> 购买 帐\u202e篷\x07：搜索 5；浏览 6,8", "购买 帐 篷"),
         ("> 购买 露营帐篷：搜索 5；浏览；浏览 6,8", "购买 露营帐篷"),
@@ -457,6 +459,49 @@ def test_a_line_in_the_form_that_is_asked_for_says_what_it_says_where_other_form
     text = f"## U1\n{line}\n> 购买 车：\n  {line}\n{line}\n7-8 9"
     quick.read_lines(text)
     for each in text.splitlines():
+        slow.line(each)
+    slow.end_block()
+    assert quick == slow
+
+
+WORDS = st.sampled_from(
+    [
+        "工作",
+        "夜跑",
+        "# 夜跑",
+        "// x",
+        "type: 工作",
+        "工作,",
+        "x(搜索)",
+        "加购!",
+        "* x",
+        "rest",
+        "用餐?",
+        "零碎",
+        "3D打印",
+    ]
+)
+ROWS = st.builds(
+    lambda numbers, sign, end: sign.join(map(str, numbers)) + end,
+    st.lists(st.integers(0, 99), min_size=1, max_size=3),
+    st.sampled_from([",", "-", " "]),
+    st.sampled_from(["", "?"]),
+)
+PLAIN_STEPS = st.lists(st.builds("{} {}".format, WORDS, ROWS), min_size=1, max_size=3)
+LINES = st.builds(
+    lambda head, steps, sign: head + sign.join(steps),
+    st.sampled_from(["", "> 购买 帐篷：", "> 旅行 a: ", "- ", "> x: "]),
+    PLAIN_STEPS,
+    st.sampled_from(["; ", "；"]),
+)
+
+
+@given(st.lists(LINES, max_size=4))
+def test_lines_in_the_form_that_is_asked_for_say_what_the_general_reading_finds(lines: list[str]) -> None:
+    labels = Labels(VOCABULARY)
+    quick, slow = (Answer(labels, {"U1": range(1, 13), "U2": range(13, 20)}) for _ in range(2))
+    quick.read_lines("\n".join(["## U1", *lines]))
+    for each in ["## U1", *lines]:
         slow.line(each)
     slow.end_block()
     assert quick == slow

@@ -47,6 +47,7 @@ from eventabs.shared_records import (
     JourneyKind,
     UserLog,
     Vocabulary,
+    caseless,
 )
 
 MASK = "[id]"
@@ -93,7 +94,7 @@ def id_pattern(user_id: str, joined: str) -> re.Pattern[str] | None:
     None if it identifies nobody, or where the joined texts lack it, which is far cheaper to check.
     """
     name = clean(user_id)
-    if name.casefold() in joined.casefold() or "  " in joined or not joined.isprintable():
+    if caseless(name) in caseless(joined) or "  " in joined or not joined.isprintable():
         return _whole(name, re.IGNORECASE) if identifies(name) else None
     return None
 

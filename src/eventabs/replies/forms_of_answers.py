@@ -175,7 +175,8 @@ class Labels:
 
         self.named = lru_cache(_CACHED)(self._named)  # what a text says about the groups behind it
         self.before_groups = lru_cache(_CACHED)(partial(Answer.before_groups, self))
-        self.lists = lru_cache(_CACHED)(self._lists)  # whether a name is a type, or the word for minor rows
+        listed = {*self._types, *self._minor}
+        self.lists = lru_cache(_CACHED)(lambda name: read_as(name) in listed)
 
     def is_outside(self, kind: str, journey: str | None = None) -> bool:
         """Whether the vocabulary is closed and lacks a type, or closed and lacks the kind of a journey."""
@@ -215,9 +216,6 @@ class Labels:
         return Label(
             name[:LONGEST_TYPE].rstrip(), category or self._default, sure, known=minor, minor=minor, odd=odd
         )
-
-    def _lists(self, name: str) -> bool:
-        return read_as(name) in self._types or read_as(name) in self._minor
 
     def journey(self, text: str) -> JourneyName:
         """Return the kind and name that stand before the steps of a journey."""
@@ -308,7 +306,7 @@ _PROSE = re.compile(r":|[.!?] |^\d+(?:\s|$)|\d[,-]\d|,.* | .*,|^(?:rows?|lines?|
 
 # a line as it is asked for: `type 1-3,5 9?`, and `> kind name: type 2; type 4`
 _PLAIN_JOURNEY = re.compile(r"> ([^>\s:：∶][^:：∶]*+)[:：]\s*+")
-_PLAIN_STEP = re.compile(rf"\s*+([^\s\d][^\d]{{0,60}}?) ({_RANGES}\??(?: {_RANGES}\??)*+)\s*+")
+_PLAIN_STEP = re.compile(rf"\s*+([^\s\d#/:：][^\d:：]{{0,60}}?) ({_RANGES}\??(?: {_RANGES}\??)*+)\s*+")
 
 Parts = list[tuple[str, tuple[Group, ...]]]  # each with its label
 
@@ -453,7 +451,7 @@ class Answer:
             if not step or not (label := self.labels.before_groups(step[1])):
                 return False
             parts.append((label, groups_in(step[2])))
-            if not self.labels.named(label).known and not _touches(parts[-1][1][0], self._range()):
+            if not _touches(parts[-1][1][0], self._range()):
                 return False
         if found:
             self._indent, self._journey, self._label, self._is_deeper = (0, False), None, "", False

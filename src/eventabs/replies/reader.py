@@ -39,6 +39,7 @@ from eventabs.shared_records import (
     Reply,
     UserLog,
     Vocabulary,
+    caseless,
     lasting_id,
     seconds_covered,
 )
@@ -262,8 +263,13 @@ class Reader:
         asked, rows = user.asked, user.asked.rows
         earlier = asked.stays if asked.earlier and asked.earlier.reason == "minor" else asked.earlier
         had = _accounted(earlier) if earlier else set()
-        single = _lone(earlier) & asked.past if earlier else set()  # they may join a journey
-        lone = {row for row, index in enumerate(rows) if index in single} if single else set()
+        single = set[int]()  # rows by themselves, which may join a journey
+        if earlier and asked.past:
+            alone = (
+                each.behaviors for each in earlier.events if not each.journey and len(each.behaviors) == 1
+            )
+            single = {*earlier.minor, *earlier.unplaced, *earlier.unasked, *chain.from_iterable(alone)}
+        lone = {row for row, index in enumerate(rows) if index in single & asked.past} if single else set()
         is_open = set(range(len(rows)))
         if had or asked.past:
             is_open = {row for row in is_open if rows[row] not in had and rows[row] not in asked.past}
@@ -508,9 +514,8 @@ def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReas
 def _names_of(journey: JourneyName, user_id: str) -> tuple[_Name, _Name]:
     """Return kind and name of a journey, folded and as written; no name says who the user is."""
     named = journey.name
-    if (
-        user_id.casefold() in named.casefold()
-    ):  # to compile a pattern takes longer than all else of most users
+    # to compile a pattern takes longer than all else of most users
+    if caseless(user_id) in caseless(named):
         named = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", named, flags=re.IGNORECASE)
     named = one_line(named, _LONGEST_NAME)
     return _folded(journey.kind, named), (journey.kind, named)
@@ -518,12 +523,6 @@ def _names_of(journey: JourneyName, user_id: str) -> tuple[_Name, _Name]:
 
 def _accounted(outcome: Outcome) -> set[int]:
     return {*outcome.minor, *outcome.unasked, *(row for event in outcome.events for row in event.behaviors)}
-
-
-def _lone(outcome: Outcome) -> set[int]:
-    """Return the rows that are by themselves."""
-    alone = (event.behaviors for event in outcome.events if not event.journey and len(event.behaviors) == 1)
-    return {*outcome.minor, *outcome.unplaced, *outcome.unasked, *chain.from_iterable(alone)}
 
 
 def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Outcome:

@@ -3,7 +3,7 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, asdict, dataclass, fields
+from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any, NamedTuple
 
 from eventabs.errors_and_exit_codes import (
@@ -23,9 +23,8 @@ from eventabs.interface_language import gettext as _
 from eventabs.prompts import BatchLimits
 from eventabs.providers import Price
 from eventabs.runs.observer import Progress
-from eventabs.shared_records import STANDARD_TIER, TIER_COUNTS, Batch, Counts, Usage
+from eventabs.shared_records import COUNT_NAMES, STANDARD_TIER, TIER_COUNTS, Batch, Counts, Usage
 
-_NUMBERS = [field.name for field in fields(Counts) if field.name not in {"retry_causes", "tiers", "answers"}]
 _RECENT_CALLS = 50  # the remaining time follows the latest calls
 _SHORTEST_WINDOW = 60.0  # seconds over which tokens a second are counted
 _CALLS_A_WINDOW = 2  # mean calls in a window at least, or the speed would jump with each reply
@@ -77,7 +76,7 @@ class ProgressTracker:
         self._began = clock() - earlier_seconds
         self._causes = dict(counts.retry_causes)
         self._tiers = {tier: dict(use) for tier, use in counts.by_tier.items()}
-        self._numbers = {name: getattr(counts, name) for name in _NUMBERS}
+        self._numbers = {name: getattr(counts, name) for name in COUNT_NAMES}
         self.opened = 0  # calls that are written down, or about to be, and not sent yet
         self.in_flight = 0
         self.unsettled = 0  # batches that are answered, and not yet written down as done

@@ -680,7 +680,8 @@ def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = Non
         skipped %= _CHUNK
     else:
         profile, rows = unpack_json(blob)
-    behaviors = map(_behavior, islice(rows, skipped, None if last is None else skipped + last - first + 1))
+    texts, end = dict[str, str](), None if last is None else skipped + last - first + 1
+    behaviors = [_behavior(row, texts) for row in islice(rows, skipped, end)]
     return UserLog(user_id, tuple(behaviors), tuple((name, value) for name, value in profile))
 
 
@@ -838,13 +839,13 @@ def offset_seconds(moment: datetime) -> int | None:
     return None if offset is None else int(offset.total_seconds())
 
 
-def _behavior(row: Sequence[Any]) -> Behavior:
+def _behavior(row: Sequence[Any], texts: dict[str, str]) -> Behavior:
     seconds, offset, action, item, place, duration, file, line = row[:8]
     start = _EPOCH + timedelta(0, seconds)
     if offset is not None:
         start = start.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
     # these texts recur, and are looked up many times
-    action, item, place = sys.intern(action), sys.intern(item), sys.intern(place)
+    action, item, place = (texts.setdefault(each, each) for each in (action, item, place))
     return Behavior(start, action, item, place, duration, file, line, item if row[8:] else "")
 
 

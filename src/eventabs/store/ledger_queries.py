@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
 from eventabs.replies import joined
 from eventabs.shared_records import (
+    COUNT_NAMES,
     ROW_COUNTS,
     STANDARD_TIER,
     TIER_COUNTS,
@@ -51,7 +51,6 @@ ANSWER_FIGURES: Final = (
     *(*ROW_COUNTS, "unsure", "outside", "missed"),
 )
 
-
 PlacedAnswer = tuple[Any, ...]  # a row of `answers` without its call
 
 
@@ -89,11 +88,11 @@ def stored_answers(ledger: Ledger) -> AnswerFigures:
 
 def count_all(ledger: Ledger) -> Counts:
     """Count everything."""
-    (sums,) = ledger.rows("SELECT * FROM counted")
+    (sums,) = ledger.rows(f"SELECT {', '.join(COUNT_NAMES)} FROM counted")
     causes = ledger.rows("SELECT cause, count(*) FROM retries GROUP BY cause ORDER BY 2 DESC, 1")
     tiers = ledger.rows(f"SELECT tier, {', '.join(TIER_COUNTS)} FROM tier_use")
     by_tier = {tier or STANDARD_TIER: dict(zip(TIER_COUNTS, use, strict=True)) for tier, *use in tiers}
-    numbers = dict(zip((each.name for each in fields(Counts)), sums, strict=False))
+    numbers = dict(zip(COUNT_NAMES, sums, strict=True))
     return Counts(**numbers, answers=stored_answers(ledger), retry_causes=dict(causes), tiers=by_tier)
 
 
