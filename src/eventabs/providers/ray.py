@@ -55,7 +55,6 @@ _LONGEST_REST: Final = 60.0
 _TROUBLE_SECONDS: Final = 10.0  # for which calls rather go to other machines than to one whose server failed
 _SHOWN: Final = 200  # characters of an error
 
-
 OnMachines = Callable[[int, str, str], object]  # how many make calls; which one is lost, "" for none, and why
 
 

@@ -23,7 +23,6 @@ _CATCH_UP = 0.5  # seconds behind the schedule that may be made good, so that la
 _FIRST_GAP = 1.0  # seconds between the first two admissions after a cooldown
 _SLOW_ADMISSIONS = 1024  # after N of them the gaps are too short to matter
 
-
 _LOOK_SECONDS = 0.1  # between looks whether a machine elsewhere can make a call
 
 Sleep = Callable[[float], Awaitable[None]]

@@ -469,11 +469,9 @@ WORDING: dict[Language, Wording] = {
     "en": Wording(),
 }
 
-
 _Named = Callable[[Behavior], Sequence[str]]  # the names that a behavior deals with
-_STAYS = frozenset(
-    {"", "visit", "use"}
-)  # a place or an app says what was done there; all else is done with something
+# a place or an app says what was done there; all else is done with something
+_STAYS = frozenset({"", "visit", "use"})
 _NOTHING_HANDLED = _STAYS | {"search"}
 _LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")  # the first ones say the most
 _MENTION_SECONDS = 60  # one mention of a name counts as much, beside the time spent on it

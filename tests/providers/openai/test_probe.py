@@ -65,6 +65,11 @@ async def test_the_context_is_that_in_force_or_not_known(
     assert await _models(openai_server) == {"m": context}
 
 
+async def test_a_model_that_is_listed_twice_keeps_its_known_context(openai_server: OpenAIServer) -> None:
+    openai_server.models = listing({"id": "m"}, {"id": "m", "max_model_len": 4096}, {"id": "m"})
+    assert await _models(openai_server) == {"m": 4096}
+
+
 @pytest.mark.parametrize(
     ("behavior", "error"),
     [

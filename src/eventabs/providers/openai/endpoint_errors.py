@@ -252,7 +252,12 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     status, tier = context.status, context.endpoint.tier.name
     cause = error.cause(status) or "transient"
     wait = read_retry_after(context.headers, context.now)
-    if tier and wait is None and _is_short_of_room(error, context):
+    # a cheaper tier says no without naming a limit of the account: OpenAI with 429, Gemini with 503
+    names_none = not _used_up(context.headers) and not any(code in ERROR_CODES for code in error.codes)
+    is_full = status == HTTPStatus.SERVICE_UNAVAILABLE or (
+        status == HTTPStatus.TOO_MANY_REQUESTS and names_none
+    )
+    if tier and wait is None and is_full:
         cause = "capacity"
     kind, message = _KINDS[cause], _message(cause)
     if cause == "rejected" and tier:
@@ -281,13 +286,6 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     elif kind is TransientError and status == HTTPStatus.SERVICE_UNAVAILABLE:
         kind = UnavailableError
     return kind(message, status=status, wait_seconds=wait)
-
-
-def _is_short_of_room(error: ErrorPayload, context: ErrorContext) -> bool:
-    """Whether a cheaper tier says no without naming a limit of the account: OpenAI with 429, Gemini with 503."""
-    if context.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return not _used_up(context.headers) and not any(code in ERROR_CODES for code in error.codes)
-    return context.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:

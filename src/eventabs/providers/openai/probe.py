@@ -32,11 +32,12 @@ async def list_models(endpoint: Endpoint) -> dict[str, int | None]:
     payload = parse_json(body)
     entries = payload.get("data", payload.get("models")) if isinstance(payload, dict) else payload
     if isinstance(entries, list):
-        return {
-            redacted_line(name, context.secrets): tokens
-            for name, tokens in map(_model, entries)
-            if isinstance(name, str) and name
-        }
+        found = dict[str, int | None]()  # a gateway may list a model for each server behind it
+        for name, tokens in map(_model, entries):
+            if isinstance(name, str) and name:
+                key = redacted_line(name, context.secrets)
+                found[key] = found.get(key) or tokens
+        return found
     if error := find_error(payload):
         raise make_error(error, context)
     text = redacted_line(body[:1024].decode("utf-8", "replace"), context.secrets) or _("nothing")
