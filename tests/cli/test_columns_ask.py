@@ -2,7 +2,9 @@
 
 import json
 import os
+import sqlite3  # noqa: TID251  the file of a user, not ours
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -180,6 +182,33 @@ def test_of_a_file_with_broken_rows_the_others_are_shown(tmp_path: Path, openai_
     eventabs(*saying(openai_server, RIGHT), cwd=tmp_path)
     (request,) = openai_server.requests
     assert len(request.user_message.partition("\n\nRows:\n")[2].splitlines()) == 20
+
+
+def test_of_a_database_the_model_sees_the_other_tables_and_may_name_one(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "app.db")) as database:
+        database.execute("CREATE TABLE orders (member_id, done_at, action, item)")
+        database.execute("CREATE TABLE visits (member_id, done_at, action, page)")
+        for n in range(60):
+            row = (f"anna{n % 3:03d}", f"2026-03-{1 + n % 27:02d} 10:{n % 60:02d}", "buy", f"thing {n % 7}")
+            database.execute("INSERT INTO orders VALUES (?, ?, ?, ?)", row)
+            if n % 2:
+                database.execute("INSERT INTO visits VALUES (?, ?, ?, ?)", row)
+        database.commit()
+    asked = [each.replace("export.csv", "app.db") for each in saying(openai_server, RIGHT)]
+    text = RIGHT.replace('item = "item"', 'item = "page"')
+    openai_server.behavior = answer(lambda _message: f'[input]\ntable = "visits"\n{text}')
+    told = json.loads(ran(*asked, "--json", cwd=tmp_path).stdout)
+    assert "Other tables:\nvisits: member_id, done_at, action, page" in openai_server.requests[0].user_message
+    assert told["agree"] is False
+    assert [(each["what"], each["by_model"], each["rows"]) for each in told["differences"]] == [
+        ("table", "visits", 30)
+    ]
+    openai_server.behavior = answer(lambda _message: f'[input]\ntable = "users"\n{text}')
+    done = eventabs(*asked, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "it sets input.table" in done.stderr.splitlines()[-1]
 
 
 def test_names_of_coded_actions_are_taken_and_written(tmp_path: Path, openai_server: OpenAIServer) -> None:

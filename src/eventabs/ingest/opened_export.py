@@ -613,10 +613,12 @@ _SURE: Final = 0.45  # a name from which on a column may hold users
 _KINDS: Final = {"stamp": "times", "day": "days", "clock": "times of day"}
 
 
-def masked_sample(paths: Sequence[str], folder: Path, **settings: Any) -> tuple[str, list[str]]:  # noqa: ANN401  of InputFile
-    """Return the columns and 20 rows of the first file as a text, and the names that columns without any are given.
+def masked_sample(
+    paths: Sequence[str], folder: Path, settings: Mapping[str, Any]
+) -> tuple[str, list[str], list[str]]:
+    """Return the columns and 20 rows of the first file as a text, the names that columns without any are given, and other tables.
 
-    Raises InputError.
+    `settings`: fields of InputFile. Raises InputError.
     """
     path = files.expand(paths)[0]
     with scratch_database(folder / "reading.tmp", [path, as_glob(path)], Stop()) as connection:
@@ -632,9 +634,10 @@ def masked_sample(paths: Sequence[str], folder: Path, **settings: Any) -> tuple[
     spread = sorted({count * number // SHOWN_ROWS for number in range(SHOWN_ROWS)} if count else ())
     rows = [{each.column: masked(each, row) for each in shown if each.values[row]} for row in spread]
     texts = [json.dumps(row, ensure_ascii=False) for row in rows]
-    others = ["Other tables:", *source.left_tables.values(), ""] if source.left_tables else []
-    text = "\n".join([*others, "Columns:", *map(_described, shown), "", "Rows:", *texts])
-    return text, list(source.columns) if source.is_unnamed else []
+    others = [f"{name}: {', '.join(columns)}" for name, columns in source.left_tables.items()]
+    other_tables = ["Other tables:", *others, ""] if others else []
+    text = "\n".join([*other_tables, "Columns:", *map(_described, shown), "", "Rows:", *texts])
+    return text, list(source.columns) if source.is_unnamed else [], list(source.left_tables)
 
 
 def _described(each: Profile) -> str:

@@ -33,7 +33,6 @@ _ROLES: Final = (*ROLES, _EVENT, _MILLISECONDS)
 _ANY: Final = "*"
 _NAMED: Final = 0.7  # how well a column's name fits a role
 
-
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda it: (it,) if isinstance(it, str) else it)]
 
 

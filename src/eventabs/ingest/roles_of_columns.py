@@ -255,12 +255,8 @@ def profiles(
         if (path.steps or path.column not in inventory.objects)
         and not any(isinstance(step, int) for step in path.steps)
     ]
-    held = {
-        path: [value_of(row, path) for row in sample if row.values] for path in paths
-    }  # not of broken ones
-    held = {
-        path: ["" if value.lower() in EMPTY else value for value in values] for path, values in held.items()
-    }
+    values = {path: [value_of(row, path) for row in sample if row.values] for path in paths}
+    held = {path: ["" if each.lower() in EMPTY else each for each in found] for path, found in values.items()}
     unread = {
         value
         for values in held.values()

@@ -6,7 +6,7 @@ import re
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
@@ -378,7 +378,7 @@ def estimate_extension(
 
 
 _COMPARED: Final = 2000  # lines of the first file, whose rows are compared one by one
-_MAY_SET: Final = {"user", "table", "dayfirst", "duration_unit", "columns", "names"}
+_MAY_SET: Final = {"user", "dayfirst", "duration_unit", "columns", "names"}
 _OF_ZONES: Final = {"utc_times", "foreign_times"}  # warnings that are not about columns
 _FACTS: Final = ("user", "time", "duration", "activity")
 _Rows = dict[int, tuple[str, ...]]  # the _FACTS of each row of the first file, by line
@@ -436,7 +436,7 @@ def ask_columns(
     paths = intake.input_paths(inputs, settings)
     if any(path == intake.STDIN or is_address(path) for path in paths):
         raise UsageError(_("--ask reads the input several times; copy it to a file, and name that"))
-    request, header = columns_request(settings, paths)
+    request, header, tables = columns_request(settings, paths)
     values, by_values = _read(invocation, {}, paths)
     if values.refused and values.proposal:
         proposed, by_values = _read(invocation, tomllib.loads(values.proposal)["input"], paths)
@@ -448,34 +448,35 @@ def ask_columns(
     host = host_of(llm.base_url)
     on_request(message.format(model=llm.model, host=host, rows=SHOWN_ROWS, path=paths[0], tokens=tokens))
     prober = providers.Prober(built.endpoint_of(llm, invocation.environment))
-    answer = parsed_columns(asyncio.run(prober.ask(request)).text, header)
+    answer = parsed_columns(asyncio.run(prober.ask(request)).text, header, tables)
     try:
         model, by_model = _read(invocation, answer, paths, beside=values)
     except ConfigError as error:
         raise _unusable(str(error)) from None
     differences = tuple(_differences(by_model, by_values))
+    if table := answer.get("table"):  # its lines are others
+        differences = (Difference("table", len(by_model), min(by_model, default=0), table, ""),)
     one, other = model.described, values.described
     agree = bool(one and other and one.read == other.read and not differences)
     return AskedColumns(model, values, agree, differences)
 
 
-def columns_request(settings: Settings, paths: Sequence[str]) -> tuple[Request, list[str]]:
-    """Return what is asked about the first of the files, and the names that columns without any are given. Raises InputError."""
+def columns_request(settings: Settings, paths: Sequence[str]) -> tuple[Request, list[str], list[str]]:
+    """Return what is asked about the first of the files, the names that columns without any are given, and its other tables. Raises InputError."""
     given = settings.input.model_dump(include={"encoding", "header", "sheet", "table"})
     with tempfile.TemporaryDirectory(prefix="eventabs-") as folder:
-        sample, header = masked_sample(paths, Path(folder), **given)
+        sample, header, tables = masked_sample(paths, Path(folder), given)
     explained = explained_settings("en", all_of_them=True).partition("[input.columns]\n")[2]
     roles = explained.partition("\n\n\n")[0].replace("\n## Rarely changed", "")
     question = resources.files(__package__).joinpath("columns_question.txt").read_text("utf-8")
     text = question.replace("$roles", roles) + sample
     tokens = TokenCounter(settings.prompt.tokenizer).count(text)
-    return Request(
-        ({"role": "user", "content": text},), {}, tokens, settings.budget.max_output_tokens
-    ), header
+    most = settings.budget.max_output_tokens
+    return Request(({"role": "user", "content": text},), {}, tokens, most), header, tables
 
 
-def parsed_columns(text: str, header: Sequence[str]) -> dict[str, Any]:
-    """Return the settings of [input] in an answer, TOML or JSON, with the names of columns without any. Raises EndpointError."""
+def parsed_columns(text: str, header: Sequence[str], tables: Collection[str]) -> dict[str, Any]:
+    """Return the settings of [input] in an answer, TOML or JSON, with the names of columns without any; it may name one of `tables`. Raises EndpointError."""
     text = without_reasoning(text).text
     found = re.search(r"```\w*\n(.*?)```", text, re.DOTALL) or re.search(r"([\[{].*)", text, re.DOTALL)
     answer: Any = None
@@ -486,7 +487,8 @@ def parsed_columns(text: str, header: Sequence[str]) -> dict[str, Any]:
     columns = answer.get("columns") if isinstance(answer, dict) else None
     if not isinstance(columns, dict) or not {"user", "time"} <= columns.keys():
         raise _unusable(_("it is no table [input.columns] with user and time"))
-    if unknown := sorted(answer.keys() - _MAY_SET):
+    may_set = _MAY_SET | ({"table"} if answer.get("table") in tables else set())
+    if unknown := sorted(answer.keys() - may_set):
         raise _unusable(_("it sets input.{key}").format(key=unknown[0]))
     return {**answer, "header": header} if header else answer
 

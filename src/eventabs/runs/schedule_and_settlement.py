@@ -268,7 +268,6 @@ def _quantile(values: Iterable[float], share: float) -> float:
 
 MOST_BROKEN_CALLS = 8  # calls a part may see end without an answer
 
-
 _UNPLACED_AT_LAST = 0.2  # share of its rows with which a part is done when its attempts are used up
 
 

@@ -104,7 +104,7 @@ class Format(ABC):
     is_text: ClassVar[bool] = True  # read as UTF-8 without compression
     is_unnamed = False  # rows without a header, whose columns are called c1, c2, ...
     skipped_lines = 0  # titles above and sums below the rows
-    left_tables: Mapping[str, str] = {}  # what others of the file with a user and a time hold
+    left_tables: Mapping[str, Sequence[str]] = {}  # columns of others of the file with a user and a time
     unwrapped = ""  # the list in the file's one object that holds the rows
 
     def __init__(self, file: InputFile) -> None:

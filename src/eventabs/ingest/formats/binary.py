@@ -165,8 +165,8 @@ def chosen_table(
     tables: Mapping[str, Sequence[str]],
     sources: Mapping[str, str],
     connection: sqlite3.Connection | duckdb.DuckDBPyConnection,
-) -> tuple[str, dict[str, str]]:
-    """Return the table that the user named, or the one with a time whose users come back, and what the others hold.
+) -> tuple[str, dict[str, Sequence[str]]]:
+    """Return the table that the user named, or the one with a time whose users come back, and the columns of the others.
 
     Raises InputError. `tables`: columns by table, `sources`: what a query calls them, if not so.
     """
@@ -177,7 +177,8 @@ def chosen_table(
             raise InputError(message.format(path=file.path, table=file.table, tables=listed))
         return file.table, {}
     told = {
-        name: {role for role in _TELLING if _has(file, columns, role)} for name, columns in tables.items()
+        name: {role for role in _TELLING if any(_fit(file, each, role) > _NAMED for each in columns)}
+        for name, columns in tables.items()
     }
     timed = [name for name, roles in told.items() if "time" in roles]
     of_users = [] if file.has_user else [name for name in timed if "user" in told[name]]
@@ -187,12 +188,9 @@ def chosen_table(
         # the ids of a list of people stand for them in other tables
         ids = {each for name in of_users for each in tables[name] if words_of(each)[1:][-1:] == ("id",)}
         ranks = {}
-        for name in timed if len(timed) > 1 else of_users:
-            user = (
-                [*filter(ids.__contains__, tables[name][1:]), ""][0]
-                if name not in of_users
-                else _best(file, tables[name], "user")
-            )
+        for name in timed:
+            user = _best(file, tables[name], "user") if name in of_users else ""
+            user = user or next(filter(ids.__contains__, tables[name][1:]), "")
             fields = f"{_identifier(user)}, {_identifier(_best(file, tables[name], 'time'))}"
             found: list[tuple[Any, ...]] = []
             with suppress(sqlite3.Error, duckdb.Error):  # a broken view
@@ -206,8 +204,7 @@ def chosen_table(
                 ranks[name] = (comes_back, name in of_users, has_hours, len(told[name] - {"user"}), rows)
     best = [name for name, rank in ranks.items() if rank == max(ranks.values())]
     if len(best) == 1:
-        left = {name: f"{name}: {', '.join(tables[name])}" for name in ranks if name != best[0]}
-        return best[0], left
+        return best[0], {name: tables[name] for name in ranks if name != best[0]}
     if len(tables) == 1:
         return next(iter(tables)), {}
     if best:
@@ -219,15 +216,19 @@ def chosen_table(
     raise InputError(message.format(path=file.path, tables=listed or _("none")))
 
 
+def _fit(file: InputFile, column: str, role: str) -> float:
+    """How well a column's name fits a role; what ends like `visited_at` is a time."""
+    is_at = role == "time" and words_of(column)[1:][-1:] == ("at",)
+    return 2.0 if column == file.named.get(role) else max(fit(column, role), 1.1 * _NAMED * is_at)
+
+
 def _best(file: InputFile, columns: Sequence[str], role: str) -> str:
-    return file.named.get(role) or max(columns, key=lambda column: fit(column, role))
+    return max(columns, key=lambda column: _fit(file, column, role))
 
 
-def _has(file: InputFile, columns: Sequence[str], role: str) -> bool:
-    return any(column == file.named.get(role) or fit(column, role) > _NAMED for column in columns)
-
-
-def _duckdb_select(file: InputFile, connection: duckdb.DuckDBPyConnection) -> tuple[str, dict[str, str]]:
+def _duckdb_select(
+    file: InputFile, connection: duckdb.DuckDBPyConnection
+) -> tuple[str, dict[str, Sequence[str]]]:
     columns: dict[str, dict[str, str]] = {}
     sources: dict[str, str] = {}
     found = connection.execute(

@@ -630,10 +630,7 @@ class Lines(Csv):
 
 
 def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dict[str, str]:
-    """Return the fields that a line names, the time and the level that it begins with, and the rest of it.
-
-    `known`: the names of columns, empty for any; what another name says stays in the rest.
-    """
+    """Return the fields that a line names (of `known` columns, if any are), time and level at its begin, and the rest, in which others stay."""
     stamp = _STAMPED.match(line)
     rest = line[stamp.end() :] if stamp else line
     level = _LEVEL.match(rest)
