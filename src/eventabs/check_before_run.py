@@ -323,7 +323,6 @@ _NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendor
     {"reasoning_effort": "none"},
 )
 
-
 _ROW_SIZES = (50, 300, 1_000)  # rows that a model is asked about at a time
 _ROWS_A_USER = 50
 _FIRST_DAY = datetime(2087, 3, 3)  # noqa: DTZ001  wall times

@@ -103,14 +103,15 @@ def test_ctrl_c_leaves_neither_an_object_nor_pieces(
             os.kill(os.getpid(), signal.SIGINT)
         return 0
 
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # ignored where the tests run in the background
-    with in_front_of(server, interrupted) as address:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        with pytest.raises(KeyboardInterrupt):
-            Destination("s3://lake/stopped").write(large)
-    signal.signal(signal.SIGINT, before)
+    # ignored where the tests run in the background
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with in_front_of(server, interrupted) as address:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+            with pytest.raises(KeyboardInterrupt):
+                Destination("s3://lake/stopped").write(large)
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(FileNotFoundError):
         server.get("s3://lake/stopped")
     assert server.unfinished("lake") == 0

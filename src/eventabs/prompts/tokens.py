@@ -75,7 +75,6 @@ _MANY = 100  # pieces that are worth a thread
 # such a run is cut, at up to two tokens a cut.
 _BLANKS = re.compile(r"[^\S\r\n\x1c-\x1f]{1000,500000}")
 
-
 # What an encoding needs beside its data, as in tiktoken_ext/openai_public.py: the SHA-256 of the data, and a pattern. The data lies
 # beside this file, as OpenAI publishes it (docs/decisions.md, 47). tiktoken's own loader would copy it into a cache folder, or would
 # have to be kept from it through the environment, which belongs to the whole process.
