@@ -89,8 +89,10 @@ class Scheduler:
             self._again.setdefault((planned.part.is_link, peers), []).append(planned)
 
     def replan(self, limits: BatchLimits) -> None:
-        """Pack all that has not been sent under other limits."""
-        self._limits = limits
+        """Pack all that has not been sent under other limits; of one user a call there is nothing to pack."""
+        before, self._limits = self._limits, limits
+        if before.max_users == limits.max_users == 1:
+            return
         for batch in self._queue:
             self.put_back(batch.parts)
         self._queue.clear()
