@@ -56,6 +56,18 @@ def test_where_nothing_says_what_was_done_or_only_in_some_rows_each_row_is_a_rec
     assert {each.split("|")[2] for each in facts(tmp_path, path)} == {"late", "sent"}
 
 
+@pytest.mark.parametrize("name", ["promo", "event", "product", "success"])
+def test_yes_and_no_never_say_what_was_done(tmp_path: Path, name: str) -> None:
+    rows = [f"{n % 5},{time},{('yes', 'no')[n % 2]}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join([f"user_id,time,{name}", *rows]))
+    assert {tuple(each.split("|")[2:4]) for each in facts(tmp_path, path)} == {("record", "")}
+    with (
+        pytest.raises(InputError, match="--columns user_id,timestamp,c3 "),
+        opened(tmp_path, write(tmp_path, "b.csv", "\n".join(f"u{row}" for row in rows))),
+    ):
+        pass
+
+
 def test_of_users_the_fields_of_their_object_and_what_is_alike_in_all_their_rows_say_nothing_of_what_was_done(
     tmp_path: Path,
 ) -> None:

@@ -154,6 +154,11 @@ class Profile(NamedTuple):
         return self.distinct <= _HANDFUL and len(self.values) >= _SAMPLED
 
     @property
+    def is_flag(self) -> bool:
+        """Whether it says yes and no."""
+        return _share(_FLAG, self.values) > _ALIKE
+
+    @property
     def is_of_user(self) -> bool:
         """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
         is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
@@ -189,9 +194,8 @@ class Profile(NamedTuple):
             return 0.0 if is_letter or self.is_list else found if self.filled else found * 0.1
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1 if self.filled else 0.0
-        is_flag = _share(_FLAG, self.values) > _ALIKE
-        if role in _ACTIVITY | {"user"} and (is_flag or (self.read > _ALIKE > self.codes)):
-            return found * 0.1  # a time, or yes and no
+        if role in _ACTIVITY | {"user"} and (self.is_flag or (self.read > _ALIKE > self.codes)):
+            return 0.0  # a time, or yes and no
         is_name = found < _SURE and len(words_of(self.names[-1])) == 1
         is_each, is_code = self.distinct > rows * _ALIKE, self.codes > _ALIKE
         is_count = is_code and self.names[-1].lower().endswith("s")
@@ -422,7 +426,7 @@ def _guess_activity(
     # a state says what was done, where nothing else does
     taken = {role: name for role, name in taken.items() if role not in ("result", "marker")}
     taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
-    left = [each for each in free if each.column not in taken.values()]
+    left = [each for each in free if each.column not in taken.values() and not each.is_flag]
     found = {role: unsure[role] for role in ("action", "item") if role in unsure and role not in taken}
     found |= _by_values(left, taken, who, near)
     if len({*found.values()}) < len(found):
@@ -635,6 +639,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         )
         # without a name beside the number
         free = [each for each in free if each is not who and not _is_of(each, who)]
+    free = [each for each in free if not each.is_flag]
     coded = (_ID, _ADDRESS, _RANDOM, _LETTERLESS)
     words = [
         each
