@@ -45,10 +45,6 @@ _WORDS: Final = ("text", "action", "item", "place", "app", "media", "category", 
 # in the names of what may differ in every row
 _OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
 _MAKERS: Final = {"author", "autor", "auteur", "автор", "作者", "creator", "editor"}
-# what most English words for people end in
-_PERSON: Final = re.compile(
-    r"(?!after|under|over|order|number|center|server|folder|voucher|quarter|layer|paper|color|power).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"
-)
 _PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 )
@@ -101,7 +97,6 @@ _SPOKEN: Final = re.compile(
 )
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
-_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
 _LETTERLESS: Final = re.compile(r"[\W\d_]+")
@@ -234,7 +229,7 @@ class Profile(NamedTuple):
                 found *= 0.1
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
                 is_row = is_each and (not _OF_A_ROW.isdisjoint(words_of(self.names[-1])) or self.counts_rows)
-                found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
+                found *= 0.47 if is_row else 0.8 if is_code else 1.0
                 if role == "item" and self.distinct <= _FEW < rows * _MORE:
                     found *= 0.9  # few values are rather what was done
         if role in ("user", "time") and self.filled < 1 - _NEARLY_NONE:  # the other rows would be rejected
@@ -547,12 +542,10 @@ def _who(left: Sequence[Profile], taken: Collection[str], lightest: int = 1) -> 
     def weight(each: Profile) -> float:
         words = words_of(each.names[-1])
         told = 2.0 * (_share(_PERSONS, each.values) > _ALIKE) + 1.5 * (not _OF_A_ROW.isdisjoint(words[-1:]))
-        told += any(map(_PERSON.fullmatch, words)) - 0.5 * (each.distinct <= _HANDFUL)
+        told -= 0.5 * (each.distinct <= _HANDFUL)
         return told + each.distinct / len(each.values) + each.named("user")
 
-    able = [
-        each for least in (2, 1) for each in _who_come_back(left, taken, least) if weight(each) > lightest
-    ]
+    able = [each for each in _who_come_back(left, taken, 1) if weight(each) > lightest]
     return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
 
 
@@ -615,7 +608,6 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         if one and not (name in ("date", "time") and "timestamp" in names):
             names[name] = one
             free.remove(one)
-    free = [each for each in free if _share(_DECIMAL, each.values) < 1]
     again = [
         each
         for each in free
