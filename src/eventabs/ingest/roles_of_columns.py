@@ -608,27 +608,8 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         if one and not (name in ("date", "time") and "timestamp" in names):
             names[name] = one
             free.remove(one)
-    again = [
-        each
-        for each in free
-        if 1 < each.distinct < each.filled * len(each.values) and each.filled >= 1 - _NEARLY_NONE
-    ]
-    ids = [each for each in again if _share(_ID, each.values) > _ALIKE]
-    persons = [each for each in again if _share(_ADDRESS, each.values) > _ALIKE]
-    # user_000001 may be the only one of the first rows; `IP: 10.0.0.1`
-    prefixes = {each.column: re.split(r"\d", each.values[0])[0] for each in free}
-    persons += [
-        each
-        for each in free
-        if fit(prefix := prefixes[each.column], "user")
-        and _share(re.compile(re.escape(prefix) + r"\S+"), each.values) > _ALIKE
-    ]
-    persons += [each for each in again if _may_be_ids(each) and _share(_PERSONS, each.values) > _ALIKE]
     if len(free) > 1:
-        ids = persons[:1] or ids
-        names["user_id"] = who = (
-            max(ids, key=lambda each: each.distinct) if ids else next(iter(again or free))
-        )
+        names["user_id"] = who = max(free, key=_looks_like_a_user)
         # without a name beside the number
         free = [each for each in free if each is not who and not _is_of(each, who)]
     free = [each for each in free if not each.is_flag]
@@ -648,6 +629,19 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         names["action"] = few[0]
     by_column = {each.column: name for name, each in names.items()}
     return [by_column.get(each.column, each.column) for each in found]
+
+
+def _looks_like_a_user(each: Profile) -> tuple[float, ...]:
+    """Return how much a column without a name looks like a user: a word or a form says it, a code, or that it comes back."""
+    comes_back = 1 < each.distinct < each.filled * len(each.values) and each.filled >= 1 - _NEARLY_NONE
+    prefix = re.split(r"\d", each.values[0])[0]  # user_000001, maybe the only one; `IP: 10.0.0.1`
+    begins_so = _share(re.compile(re.escape(prefix) + r"\S+"), each.values) > _ALIKE
+    has_form = _share(_ADDRESS, each.values) > _ALIKE or (
+        _may_be_ids(each) and _share(_PERSONS, each.values) > _ALIKE
+    )
+    is_person = (begins_so and fit(prefix, "user") > 0) or (comes_back and has_form)
+    is_id = comes_back and _share(_ID, each.values) > _ALIKE
+    return is_person, is_id * each.distinct, comes_back
 
 
 def required(
