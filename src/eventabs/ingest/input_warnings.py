@@ -25,7 +25,7 @@ from eventabs.ingest.roles_of_columns import (
 )
 from eventabs.ingest.sort_and_pair import DUPLICATE, RowCounts
 from eventabs.interface_language import gettext as _
-from eventabs.shared_records import Behavior, InputWarning
+from eventabs.shared_records import Behavior, ColumnsFound, InputWarning
 
 # A night: people sleep, so six consecutive hours of the day have few rows. If these are not the hours from 0 to 6,
 # the times are in another zone than the users'.
@@ -285,22 +285,6 @@ _ROWS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class FileMapping:
-    """How files with the same columns in the same roles were understood.
-
-    `columns` by role; `filled`: how many of the first `sampled` rows of the first of the files have it.
-    `unused`: its columns that play no role. `schema`: the known tool that the files come from, "" for none.
-    """
-
-    files: tuple[str, ...]
-    columns: dict[str, str]
-    filled: dict[str, int]
-    sampled: int
-    unused: tuple[str, ...]
-    schema: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ReadRow:
     """A row as the file has it, and the behavior that it became."""
 
@@ -315,7 +299,7 @@ class ReadRow:
 class Description:
     """What was understood of an export."""
 
-    mappings: tuple[FileMapping, ...]
+    mappings: tuple[ColumnsFound, ...]
     rows: tuple[ReadRow, ...]
     warnings: tuple[InputWarning, ...]
     proposal: str
@@ -439,7 +423,7 @@ def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[Inpu
             yield warning("one_person", message, schema=name, user=reading.schema.one_user)
 
 
-def _proposal(mappings: Sequence[FileMapping], first: MappedFile, settings: Mapping[str, object]) -> str:
+def _proposal(mappings: Sequence[ColumnsFound], first: MappedFile, settings: Mapping[str, object]) -> str:
     """Return tables of the config file that read the files as they were read: of a known tool its schema is enough."""
     other = {name: value for name, value in settings.items() if value not in (None, "s", {})}
     kept = {**kept_settings(first.source), **other}
@@ -451,9 +435,9 @@ def _proposal(mappings: Sequence[FileMapping], first: MappedFile, settings: Mapp
     return input_table(kept, only.columns, first.near)
 
 
-def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileMapping:
+def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> ColumnsFound:
     first = files[0]
-    return FileMapping(
+    return ColumnsFound(
         files=tuple(each.name for each in files),
         columns=first.reading.roles,
         # what holds for all rows has no place
