@@ -102,10 +102,8 @@ _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
 _LETTERLESS: Final = re.compile(r"[\W\d_]+")
 _MOST_ALIKE: Final = 2  # columns of few values
 _ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
-# what a basic string of TOML may not hold as it is, and what is escaped where it is shown
-_UNSAFE: Final = re.compile(
-    '["\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]'
-)
+# what JSON leaves, and TOML may not hold as it is or a terminal shows as something else
+_UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def user_of_file(path: str, named: str) -> str:
@@ -705,21 +703,11 @@ def input_table(
 
 
 def _toml(value: object) -> str:
-    """Return `value` in TOML; half a surrogate pair, which TOML cannot hold, is replaced."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
+    """Return `value` in TOML, which has the strings of JSON; half a surrogate pair, which no file holds, is replaced."""
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{_toml(each)} = {_toml(name)}' for each, name in value.items())} }}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return '"' + _UNSAFE.sub(_escaped, str(value)) + '"'
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    if character in '"\\':
-        return f"\\{character}"
-    return "\\uFFFD" if "\ud800" <= character <= "\udfff" else f"\\u{ord(character):04X}"
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return _UNSAFE.sub(lambda hit: f"\\u{ord(hit[0]):04X}", text)
 
 
 def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
