@@ -16,6 +16,7 @@ from eventabs.ingest.roles_and_known_schemas import Reading
 from eventabs.ingest.roles_of_columns import (
     BEHIND,
     NO_COLUMN,
+    Choice,
     Profile,
     column_setting,
     input_table,
@@ -48,16 +49,22 @@ _OFTEN: Final = 2  # times the mean number of rows a user
 
 
 class MappedFile(NamedTuple):
-    """A file that has been read. `name`: as it is shown.
+    """A file, and how it is read. `name`: as it is shown.
 
-    `left`: its columns and paths without a role, where no schema says what they are; `near`: those that nearly got a role.
+    `profiles` of its columns and the `choice` among them, nothing where a schema says what they are.
     """
 
     name: str
     source: Format
     reading: Reading
-    left: tuple[Profile, ...]
-    near: Mapping[str, str]
+    profiles: Sequence[Profile] = ()
+    choice: Choice = Choice({}, {}, {})
+
+    def with_marker(self, markers: Collection[str]) -> "MappedFile":
+        """Return the file with the first of its columns that may be the marker, and is one of `markers`, as that."""
+        column = next((each for each in self.choice.markers if each in markers), "")
+        roles = {**self.reading.roles, "marker": column}
+        return self._replace(reading=Reading(self.source.inventory, roles)) if column else self
 
 
 class Totals(NamedTuple):
@@ -271,10 +278,12 @@ _FEW_ROWS: Final = 0.05  # of the rows: a column with fewer different values, as
 
 def column_of_words(file: MappedFile, users: int) -> str:
     """Return the column or path without a role that says in words what was done, and not who of `users` it was; "" for none."""
+    used = {str(place) for places in file.reading.places.values() for place in places}
     counts = {
         each.column: each.distinct
-        for each in file.left
-        if each.distinct > max(users, _FEW_ROWS * len(each.values))
+        for each in file.profiles
+        if each.column not in used
+        and each.distinct > max(users, _FEW_ROWS * len(each.values))
         and sum(bool(_WORDS.fullmatch(value)) for value in each.values if value)
         >= _NEARLY_ALL * sum(map(bool, each.values))
     }
@@ -432,7 +441,7 @@ def _proposal(mappings: Sequence[ColumnsFound], first: MappedFile, settings: Map
     (only,) = mappings
     if only.schema:
         return input_table({**kept, "schema": only.schema}, {})
-    return input_table(kept, only.columns, first.near)
+    return input_table(kept, only.columns, first.choice.near)
 
 
 def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> ColumnsFound:

@@ -42,7 +42,6 @@ from eventabs.ingest.roles_of_columns import (
     profiles,
     refuse_one_user,
     user_of_file,
-    with_marker,
 )
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import (
@@ -64,7 +63,7 @@ from eventabs.stop_request import Stop
 class BehaviorFiles:
     """Files of behaviors, and how each is read.
 
-    `users`: the user of each file, "" if a column names the user. Rows that differ in a column that is neither `technical`
+    `user`: whose files they are, "" if a column names the user. Rows that differ in a column that is neither `technical`
     nor technical in the schema are no duplicates.
     """
 
@@ -74,35 +73,35 @@ class BehaviorFiles:
         opened: Callable[..., Format],
         schemas: SchemaChoice,
         choice: ColumnChoice,
+        copies: Copies,
         *,
         technical: Collection[str],
         names: Mapping[str, str],
-        users: Sequence[str],
+        user: str,
     ) -> None:
         self._opened = opened
-        self._users = users
+        self._copies = copies
+        self._users = [user_of_file(copies.name(path).partition("?")[0], user) for path in paths]
         self._choice = choice
         self._schemas = schemas
         self._technical = technical
         self._names = names
         self._markers: set[str] = set()
-        self.sources = [opened(path) for path in paths]
-        self.readings = self._find_readings(self.sources)
+        self.files = self._mapped([opened(path) for path in paths])
 
     def load(self, insert: Callable[..., int], *, encoding: str, strict: bool) -> None:
         """Read all files. `insert` takes the number of a file and the query of its rows."""
-        for index, source in enumerate(self.sources):
+        for index, each in enumerate(self.files):
             try:
                 self._load(index, insert, strict=strict)
             except files.NotUtf8Error:
                 if encoding:
                     raise
-                self.sources[index] = self._opened(source.file.path, not_utf8=True)
-                (self.readings[index],) = self._find_readings([self.sources[index]])
+                (self.files[index],) = self._mapped([self._opened(each.source.file.path, not_utf8=True)])
                 self._load(index, insert, strict=strict)
 
     def _load(self, index: int, insert: Callable[..., int], *, strict: bool) -> None:
-        source, reading = self.sources[index], self.readings[index]
+        source, reading = self.files[index].source, self.files[index].reading
         source.file.stop.check()
         compared = sorted(self.compared()[0])
         others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
@@ -117,49 +116,41 @@ class BehaviorFiles:
 
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns that are compared to find duplicates, and those that are not."""
-        columns = dict.fromkeys(column for source in self.sources for column in source.columns)
+        columns = dict.fromkeys(column for each in self.files for column in each.source.columns)
         technical = {
             *self._technical,
-            *(column for each in self.readings for column in each.schema.technical),
+            *(column for each in self.files for column in each.reading.schema.technical),
         }
         return (
             tuple(column for column in columns if column not in technical),
             tuple(column for column in columns if column in technical),
         )
 
-    def digests(self, copies: Copies) -> list[bytes]:
+    def digests(self) -> list[bytes]:
         """Return the digest of each file that was read, with the user that its name gives."""
-        contents = (copies.content(each.file) for each in self.sources)
+        contents = (self._copies.content(each.source.file) for each in self.files)
         return [each.of_user(user).sha256 for each, user in zip(contents, self._users, strict=True)]
 
-    def mapped(self, names: Sequence[str]) -> list[MappedFile]:
-        """Return how the files were understood; `names` are the names to show."""
-        found = []
-        for name, source, reading in zip(names, self.sources, self.readings, strict=True):
-            used = {str(place) for places in reading.places.values() for place in places}
-            known, near = ([], {}) if reading.schema.name else self._choice.looked_at(source)
-            left = tuple(each for each in known if each.column not in used)
-            found.append(MappedFile(name, source, reading, left, near))
-        return found
-
-    def _find_readings(self, sources: Sequence[Format]) -> list[Reading]:
-        found = list[tuple[Format, Reading]]()
+    def _mapped(self, sources: Sequence[Format]) -> list[MappedFile]:
+        found = list[MappedFile]()
         for source in sources:
             refuse_events(source.file.path, source.columns)
             self._choice.refuse_unnamed(source)
+            name = self._copies.name(source.file.path)
             reading = self._schemas.of_file(source, self._choice.named)
-            found.append((source, reading or Reading(source.inventory, self._choice.roles(source))))
+            if reading:
+                found.append(MappedFile(name, source, reading))
+            else:
+                held, choice = self._choice.of_file(source)
+                found.append(MappedFile(name, source, Reading(source.inventory, choice.roles), held, choice))
             if source.file.user:
                 refuse_one_user(source, reading.user_columns if reading else self._choice.users(source))
-        others = [(source, each.roles) for source, each in found if not each.schema.name]
-        self._markers |= marker_columns(others, self._choice.named.get("marker", ""))
-        readings = [
-            each if each.schema.name else Reading(source.inventory, with_marker(each.roles, self._markers))
-            for source, each in found
-        ]
-        roles = {role for each in readings for role in each.known_roles}
+        may_mark = ((each.source, each.choice.markers) for each in found)
+        self._markers |= marker_columns(may_mark, self._choice.named.get("marker", ""))
+        found = [each.with_marker(self._markers) for each in found]
+        roles = {role for each in found for role in each.reading.known_roles}
         define_words(sources[0].file.connection, roles, self._names)
-        return readings
+        return found
 
 
 # DuckDB sums up a group of users at a time, so that memory holds one group, whatever the size of the export. It sums
@@ -532,9 +523,10 @@ def open_export(
             partial(opened, headers=schema_choice.headers, **parts),
             schema_choice,
             choice,
+            copies,
             technical=technical,
             names=names,
-            users=[user_of_file(copies.name(path).partition("?")[0], user) for path in named],
+            user=user,
         )
         insert = partial(
             sort_and_pair.insert_behaviors,
@@ -550,16 +542,15 @@ def open_export(
             sort_and_pair.load(
                 profile, wanted, partial(sort_and_pair.insert_profiles, connection, len(shown))
             )
-        shown_as = tuple(copies.name(each.file.path) for each in behaviors.sources)
+        sources = tuple(each.source for each in behaviors.files)
         with errors_named("the export"):
             counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=keep_duplicates)
             if profile:
                 choice.warnings += profile_warnings(connection, profile, profile_columns, shown)
-            mapped = behaviors.mapped(shown_as)
             description = describe(
                 connection,
-                mapped,
-                [*choice.warnings, *left_out_rows(mapped, counts)],
+                behaviors.files,
+                [*choice.warnings, *left_out_rows(behaviors.files, counts)],
                 zone=timezone,
                 settings={"duration_unit": duration_unit, "dayfirst": dayfirst, "names": names},
             )
@@ -568,19 +559,19 @@ def open_export(
             files.file_of(each.file.path): each.file.content.sha256
             if each.file.text == each.file.path
             else None
-            for each in (*behaviors.sources, profile)
+            for each in (*sources, profile)
             if each and not copies.holds(each.file.path)
         }
         compared, not_compared = behaviors.compared()
         yield Export(
             **asdict(counts),
-            files=shown_as,
+            files=tuple(each.name for each in behaviors.files),
             fingerprint=files.fingerprint(
-                [*behaviors.digests(copies), *([copies.content(profile.file).sha256] if profile else [])]
+                [*behaviors.digests(), *([copies.content(profile.file).sha256] if profile else [])]
             ),
             stamps=tuple(files.stamp(path, sha256) for path, sha256 in on_disk.items()),
-            roles={each.name: each.reading.roles for each in mapped},
-            schemas={each.name: each.reading.schema.name for each in mapped},
+            roles={each.name: each.reading.roles for each in behaviors.files},
+            schemas={each.name: each.reading.schema.name for each in behaviors.files},
             description=description,
             compared=compared,
             not_compared=not_compared,
@@ -590,16 +581,12 @@ def open_export(
                 if each not in (profile_user, *dict(shown).values())
             ),
             # they are nobody's, as rows without a user are
-            skipped_lines=0
-            if shard and shard.index
-            else sum(each.skipped_lines for each in behaviors.sources),
+            skipped_lines=0 if shard and shard.index else sum(each.skipped_lines for each in sources),
             shard=shard,
-            encodings={
-                name: each.file.encoding for name, each in zip(shown_as, behaviors.sources, strict=True)
-            },
+            encodings={each.name: each.source.file.encoding for each in behaviors.files},
             _connection=connection,
             _profile_names=tuple(name for name, _column in shown),
-            _sources=tuple(behaviors.sources),
+            _sources=sources,
         )
 
 

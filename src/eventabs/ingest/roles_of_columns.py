@@ -303,20 +303,22 @@ def _times(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> set[s
 class Choice(NamedTuple):
     """The column of each role, a user and time for which too little speaks (`unsure`), and runners-up (`near`).
 
-    `guessed`: what was done is taken from these roles by their values, or nothing says it.
+    `guessed`: what was done is taken from these roles by their values, or nothing says it. `markers`: the columns
+    that are called so, the best name first, then that of the actions.
     """
 
     roles: dict[str, str]
     unsure: dict[str, str]
     near: dict[str, str]
     guessed: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
 
 
 def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:  # noqa: C901  one loop
     """Choose the columns of all roles together: of all pairs of a role and a column the best one first.
 
-    `named` maps a role to its column, "" to find it, NO_COLUMN if it has none. A column plays one role; that of actions
-    may be the marker too.
+    `named` maps a role to its column, "" to find it, NO_COLUMN if it has none. A column plays one role; any may be the
+    marker too, which values in all files decide.
     """
     roles = {role: column for role, column in named.items() if column not in ("", NO_COLUMN)}
     used = {
@@ -355,13 +357,6 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             near[role] = next((column for column in close if column not in used), "")
     if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used)):
         unsure["user"] = who.column
-    markers = [
-        (each.score("marker"), each.column)
-        for each in free
-        if each.named("marker") >= _SURE and _KNOWN_MARKERS & {*map(plain, each.values)}
-    ]
-    if markers and not named.get("marker"):
-        roles["marker"] = max(markers)[1]
     taken = {role: column for role, column in {**named, **roles}.items() if column}
     guessed = _guess_activity(free, taken, unsure, near)
     roles |= guessed
@@ -379,7 +374,14 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         guessed["action"] = roles["action"] = RECORD  # rows that say nothing else
     _drop_doubtful_ends(free, roles)
     unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
-    return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near, tuple(guessed))
+    markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
+    return Choice(
+        {role: roles[role] for role in ROLES if role in roles},
+        unsure,
+        near,
+        tuple(guessed),
+        (*(column for _score, column in sorted(markers, reverse=True)), roles.get("action", "")),
+    )
 
 
 def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
@@ -800,30 +802,20 @@ def _refusal(message: str, path: str, columns: Sequence[str], **values: str) -> 
     return InputError(message.format(path=path, columns=listed, **values))
 
 
-def marker_columns(found: Sequence[tuple[Format, Mapping[str, str]]], named: str) -> set[str]:
-    """Return the columns with the role `marker` or `action` whose values, in all files, mark begins and ends.
+def marker_columns(found: Iterable[tuple[Format, Collection[str]]], named: str) -> set[str]:
+    """Return those of the columns that may be markers, by file, whose values in all files mark begins and ends.
 
     `named`: the column that the user named, NO_COLUMN for none, "" to find it.
     """
     if named:
         return {named} - {NO_COLUMN}
     seen: dict[str, Counter[str]] = {}
-    for source, roles in found:
-        columns = {roles[role] for role in ("marker", "action") if role in roles}
+    for source, columns in found:
         for row in source.sample() if columns else ():
             for column in columns:
                 if word := plain(str(row.values.get(column) or "").strip()):
                     seen.setdefault(column, Counter())[word] += 1
     return {column for column, words in seen.items() if _are_markers(words)}
-
-
-def with_marker(roles: Mapping[str, str], markers: Collection[str]) -> dict[str, str]:
-    """Return the roles; the marker stays only if its column is one of `markers`, which the column of actions may be."""
-    others = {role: column for role, column in roles.items() if role != "marker"}
-    for role in ("marker", "action"):
-        if roles.get(role) in markers:
-            return {**others, "marker": roles[role]}
-    return others
 
 
 def _are_markers(words: Counter[str]) -> bool:
@@ -840,11 +832,11 @@ class ColumnChoice:
     def __init__(self, connection: duckdb.DuckDBPyConnection, named: Mapping[str, str]) -> None:
         self._connection = connection
         self.named = named
-        self._known: dict[tuple[object, ...], tuple[list[Profile], dict[str, str], dict[str, str]]] = {}
+        self._known: dict[tuple[object, ...], tuple[list[Profile], Choice]] = {}
         self.warnings: list[InputWarning] = []
 
-    def roles(self, source: Format) -> dict[str, str]:
-        """Return the column of each role. Raises InputError where one is missing or not sure."""
+    def of_file(self, source: Format) -> tuple[list[Profile], Choice]:
+        """Return what the columns hold, and that of each role. Raises InputError where one is missing or not sure."""
         key = (source.columns, frozenset(source.inventory.leaves))
         if key not in self._known:
             path, inventory = source.file.path, source.inventory
@@ -857,8 +849,8 @@ class ColumnChoice:
                 self.warnings += self._doubts(found, roles)
                 if not ("end" in roles or self.named.get("end")):
                     self.warnings += _early_ends(found, roles)
-            self._known[key] = found, roles, choice.near
-        return dict(self._known[key][1])
+            self._known[key] = found, choice._replace(roles=roles)
+        return self._known[key]
 
     def refuse_unnamed(self, source: Format) -> None:
         """Raise InputError for rows without a header, with names for their columns to copy."""
@@ -872,11 +864,6 @@ class ColumnChoice:
         )
         first = textwrap.shorten(rows[0].text, _SHOWN, placeholder=" ...")
         raise InputError(message.format(path=source.file.path, options=options, row=first))
-
-    def looked_at(self, source: Format) -> tuple[list[Profile], dict[str, str]]:
-        """Return what the columns of a file hold whose roles were found, and the runners-up by role."""
-        found, _roles, near = self._known[source.columns, frozenset(source.inventory.leaves)]
-        return found, near
 
     def users(self, source: Format) -> list[str]:
         """Return the columns that say whose rows they are, unless the user of the tool says that none does."""
