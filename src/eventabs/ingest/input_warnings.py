@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -11,6 +11,7 @@ import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, NOBODY
 from eventabs.ingest.formats import Format, SampledRow
+from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import number, quoted
 from eventabs.ingest.roles_and_known_schemas import Reading
 from eventabs.ingest.roles_of_columns import (
@@ -20,7 +21,6 @@ from eventabs.ingest.roles_of_columns import (
     Profile,
     column_setting,
     input_table,
-    kept_settings,
     value_of,
     warning,
 )
@@ -328,14 +328,9 @@ def describe(
     connection: duckdb.DuckDBPyConnection,
     files: Sequence[MappedFile],
     warnings: Iterable[InputWarning],
-    *,
-    zone: str,
-    settings: Mapping[str, object],
+    settings: InputSettings,
 ) -> Description:
-    """Describe files that have been read, beside the `warnings` about their columns.
-
-    `zone`: as --timezone names it; `settings`: others of `[input]` by which they were read.
-    """
+    """Describe files that have been read by `settings`, beside the `warnings` about their columns."""
     alike: dict[tuple[object, ...], list[MappedFile]] = {}  # files with the same roles
     for each in files:
         alike.setdefault((each.reading.schema.name, *each.reading.roles.items()), []).append(each)
@@ -349,7 +344,7 @@ def describe(
     found = [
         *warnings,
         *_left_inside(first, sample),
-        *implausible(connection, played, mappings[0].unused, words, zone),
+        *implausible(connection, played, mappings[0].unused, words, settings.timezone),
     ]
     return Description(
         mappings,
@@ -432,10 +427,9 @@ def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[Inpu
             yield warning("one_person", message, schema=name, user=reading.schema.one_user)
 
 
-def _proposal(mappings: Sequence[ColumnsFound], first: MappedFile, settings: Mapping[str, object]) -> str:
+def _proposal(mappings: Sequence[ColumnsFound], first: MappedFile, settings: InputSettings) -> str:
     """Return tables of the config file that read the files as they were read: of a known tool its schema is enough."""
-    other = {name: value for name, value in settings.items() if value not in (None, "s", {})}
-    kept = {**kept_settings(first.source), **other}
+    kept = settings.kept()
     if len(mappings) > 1:
         return input_table(kept, {})
     (only,) = mappings

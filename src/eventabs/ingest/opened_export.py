@@ -19,6 +19,7 @@ from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files, sort_and_pair
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import Format, Query, open_file
+from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.input_warnings import Description, MappedFile, describe, left_out_rows
 from eventabs.ingest.normal_form import (
     as_glob,
@@ -49,7 +50,6 @@ from eventabs.shared_records import (
     ActivityName,
     Behavior,
     Copying,
-    DurationUnit,
     GroupUser,
     PieceCosts,
     RejectedRow,
@@ -63,8 +63,7 @@ from eventabs.stop_request import Stop
 class BehaviorFiles:
     """Files of behaviors, and how each is read.
 
-    `user`: whose files they are, "" if a column names the user. Rows that differ in a column that is neither `technical`
-    nor technical in the schema are no duplicates.
+    Rows that differ in a column that is not technical in the schema are no duplicates.
     """
 
     def __init__(
@@ -75,33 +74,31 @@ class BehaviorFiles:
         choice: ColumnChoice,
         copies: Copies,
         *,
-        technical: Collection[str],
-        names: Mapping[str, str],
-        user: str,
+        settings: InputSettings,
     ) -> None:
         self._opened = opened
         self._copies = copies
-        self._users = [user_of_file(copies.name(path).partition("?")[0], user) for path in paths]
+        self._users = [user_of_file(copies.name(path).partition("?")[0], settings.user) for path in paths]
         self._choice = choice
         self._schemas = schemas
-        self._technical = technical
-        self._names = names
+        self._settings = settings
         self._markers: set[str] = set()
         self.files = self._mapped([opened(path) for path in paths])
 
-    def load(self, insert: Callable[..., int], *, encoding: str, strict: bool) -> None:
+    def load(self, insert: Callable[..., int]) -> None:
         """Read all files. `insert` takes the number of a file and the query of its rows."""
         for index, each in enumerate(self.files):
             try:
-                self._load(index, insert, strict=strict)
+                self._load(index, insert)
             except files.NotUtf8Error:
-                if encoding:
+                if self._settings.encoding:
                     raise
                 (self.files[index],) = self._mapped([self._opened(each.source.file.path, not_utf8=True)])
-                self._load(index, insert, strict=strict)
+                self._load(index, insert)
 
-    def _load(self, index: int, insert: Callable[..., int], *, strict: bool) -> None:
+    def _load(self, index: int, insert: Callable[..., int]) -> None:
         source, reading = self.files[index].source, self.files[index].reading
+        strict = self._settings.strict
         source.file.stop.check()
         compared = sorted(self.compared()[0])
         others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
@@ -117,10 +114,7 @@ class BehaviorFiles:
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns that are compared to find duplicates, and those that are not."""
         columns = dict.fromkeys(column for each in self.files for column in each.source.columns)
-        technical = {
-            *self._technical,
-            *(column for each in self.files for column in each.reading.schema.technical),
-        }
+        technical = {column for each in self.files for column in each.reading.schema.technical}
         return (
             tuple(column for column in columns if column not in technical),
             tuple(column for column in columns if column in technical),
@@ -149,7 +143,7 @@ class BehaviorFiles:
         self._markers |= marker_columns(may_mark, self._choice.named.get("marker", ""))
         found = [each.with_marker(self._markers) for each in found]
         roles = {role for each in found for role in each.reading.known_roles}
-        define_words(sources[0].file.connection, roles, self._names)
+        define_words(sources[0].file.connection, roles, self._settings.names)
         return found
 
 
@@ -454,40 +448,21 @@ class Export(sort_and_pair.RowCounts):
 @contextmanager
 def open_export(
     paths: Sequence[str],
+    settings: InputSettings,
+    profile_columns: Sequence[str] = (),
     *,
-    columns: Mapping[str, str],
-    names: Mapping[str, str] = {},
-    profiles: str,
-    profile_columns: Sequence[str],
-    timezone: str,
     work_dir: Path,
-    keep_duplicates: bool = False,
-    encoding: str = "",
-    dayfirst: bool | None = None,
-    duration_unit: DurationUnit = "s",
-    header: Sequence[str] = (),
-    technical: Collection[str] = (),
-    user: str = "",
-    sheet: str = "",
-    table: str = "",
-    strict: bool = False,
-    schema: str = "",
-    shard: Shard | None = None,
     stop: Stop = Stop(),
     on_copy: Callable[[Copying], object] = lambda _copying: None,
 ) -> Iterator[Export]:
-    """Read the files, globs and addresses `paths` to their end, and `profiles` if it is not "".
+    """Read the files, globs and addresses `paths` to their end by `settings`, and their profiles if these are named.
 
-    `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
-    Rows that differ in a column other than those `technical`, and those of the schema, are no duplicates.
-    `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
-    `columns` maps roles to columns or paths ("" finds them), `names` the words of actions to what they mean, `schema` is a tool's name, "none", a TOML file of the user's own,
-    or "" (found by the fields); `timezone` is a name or ""; `duration_unit` is that of durations that are plain numbers. `strict`: the first row that
-    cannot be read is an InputError, raised soon after it is reached. `shard`: only the rows of its users are kept, and
-    with the first one those without a user. Scratch files live in
+    Rows that differ in a column other than the technical ones of the schema are no duplicates. Scratch files live in
     `work_dir`/reading.tmp while the export is open, copies of objects in `work_dir`/objects.tmp; `on_copy` hears how
     far these are. Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
     """
+    profiles, columns = settings.profiles, settings.columns.model_dump()
+    shard = Shard.parse(settings.shard) if settings.shard else None
     local_profiles = files.expand([profiles] if profiles else [])
     local = files.expand(paths, local_profiles)
     copies = plan_copies(paths, profiles, work_dir / "objects.tmp")
@@ -502,41 +477,38 @@ def open_export(
         # a name that is read as a glob is checked as the glob and as the file that it matches
         readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
         connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
-        sort_and_pair.check_zone(connection, timezone)
-        files.check_codec(encoding)
-        schema_choice = SchemaChoice(schema, names)
-        times = schema_choice.times | ({columns["time"]} if columns.get("time") else set())
+        sort_and_pair.check_zone(connection, settings.timezone)
+        files.check_codec(settings.encoding)
+        schemas = SchemaChoice(settings.schema, settings.names)
         opened = partial(
-            open_file, connection, folder=folder, encoding=encoding, named=columns, times=times, stop=stop
+            open_file,
+            connection,
+            folder=folder,
+            encoding=settings.encoding,
+            named=columns,
+            times=schemas.times | ({columns["time"]} - {""}),
+            stop=stop,
         )
         profile = opened(*profile_paths) if profile_paths else None
         profile_user, shown = "", list[tuple[str, str]]()
         if profile:
             profile_user, shown = find_profile_columns(
-                profile.file.path, profile.columns, columns.get("user", ""), profile_columns
+                profile.file.path, profile.columns, columns["user"], profile_columns
             )
         sort_and_pair.prepare(connection, len(shown))
-        choice = ColumnChoice(connection, columns)
-        parts = {"header": header, "sheet": sheet, "table": table, "user": user}
-        behaviors = BehaviorFiles(
-            named,
-            partial(opened, headers=schema_choice.headers, **parts),
-            schema_choice,
-            choice,
-            copies,
-            technical=technical,
-            names=names,
-            user=user,
-        )
+        choice = ColumnChoice(connection, settings)
+        parts = settings.model_dump(include={"header", "sheet", "table", "user"})
+        opened_rows = partial(opened, headers=schemas.headers, **parts)
+        behaviors = BehaviorFiles(named, opened_rows, schemas, choice, copies, settings=settings)
         insert = partial(
             sort_and_pair.insert_behaviors,
             connection,
-            zone=timezone,
-            dayfirst=dayfirst,
-            duration_unit=duration_unit,
+            zone=settings.timezone,
+            dayfirst=settings.dayfirst,
+            duration_unit=settings.duration_unit,
             shard=shard,
         )
-        behaviors.load(insert, encoding=encoding, strict=strict)
+        behaviors.load(insert)
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
             sort_and_pair.load(
@@ -544,15 +516,14 @@ def open_export(
             )
         sources = tuple(each.source for each in behaviors.files)
         with errors_named("the export"):
-            counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=keep_duplicates)
+            counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)
             if profile:
                 choice.warnings += profile_warnings(connection, profile, profile_columns, shown)
             description = describe(
                 connection,
                 behaviors.files,
                 [*choice.warnings, *left_out_rows(behaviors.files, counts)],
-                zone=timezone,
-                settings={"duration_unit": duration_unit, "dayfirst": dayfirst, "names": names},
+                settings,
             )
             give_back_memory(connection)
         on_disk = {  # one for each archive

@@ -28,6 +28,7 @@ from eventabs.ingest.column_names import (
 )
 from eventabs.ingest.formats import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
+from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import number
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.shared_records import InputWarning
@@ -648,11 +649,11 @@ def required(
     path: str,
     choice: Choice,
     inventory: Inventory,
-    source: Format | None = None,
+    given: InputSettings = InputSettings(),
     found: Sequence[Profile] = (),
 ) -> dict[str, str]:
     """Return the column of each role. Raises InputError where one is missing or not sure, with the whole proposal."""
-    roles, has_user = choice.roles, bool(source and source.file.has_user)
+    roles, has_user = choice.roles, bool(given.user)
     what, proposed = "", {**choice.roles, **choice.unsure}
     if "time" not in proposed and not (has_user or "user" in proposed):
         what = _("neither a user nor a time column; if it is a table of behaviors at all, name them")
@@ -671,21 +672,15 @@ def required(
     template = _("{path} has {what} in eventabs.toml under [input.columns]; it has: {columns}")
     what = what.format(first=roles.get("user", ""), second=choice.near.get("user", ""))
     error = _refusal(template, path, inventory.every, what=what)
-    if "time" in proposed and source:
-        settings = {**kept_settings(source), **({} if "user" in proposed or has_user else {"user": "me"})}
+    if "time" in proposed:
+        near: dict[str, object] = {**choice.near}
+        settings = {**given.kept(), **({} if "user" in proposed or has_user else {"user": "me"})}
         days = next((each for each in found if each.column == proposed.get("date", proposed["time"])), None)
-        if days and _share(_DAY_OR_MONTH, days.values) == 1:
-            settings["dayfirst"] = True
+        if days and given.dayfirst is None and _share(_DAY_OR_MONTH, days.values) == 1:
+            settings["dayfirst"], near["dayfirst"] = True, False
         columns = {role: proposed[role] for role in ROLES if role in proposed}
-        error.proposal = input_table(settings, columns, {**choice.near, "dayfirst": False})
+        error.proposal = input_table(settings, columns, near)
     raise error
-
-
-def kept_settings(source: Format) -> dict[str, object]:
-    """Return the settings of `[input]` by which the file was opened."""
-    file = source.file
-    found = {"user": file.user, "sheet": file.sheet, "table": file.table, "header": list(file.header)}
-    return {name: value for name, value in found.items() if value}
 
 
 def input_table(
@@ -829,9 +824,10 @@ def _are_markers(words: Counter[str]) -> bool:
 class ColumnChoice:
     """Finds the columns of an export's files, alike for files with the same names. `warnings` say what was odd."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, named: Mapping[str, str]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, settings: InputSettings) -> None:
         self._connection = connection
-        self.named = named
+        self._settings = settings
+        self.named: dict[str, str] = settings.columns.model_dump()
         self._known: dict[tuple[object, ...], tuple[list[Profile], Choice]] = {}
         self.warnings: list[InputWarning] = []
 
@@ -843,7 +839,7 @@ class ColumnChoice:
             refuse_absent_columns(path, inventory, self.named)
             found = profiles(inventory, tuple(islice(source.sample(), _SAMPLED)), self._connection)
             choice = choose(found, self.named, has_user=source.file.has_user)
-            roles = required(path, choice, inventory, source, found)
+            roles = required(path, choice, inventory, self._settings, found)
             self.warnings += _guessed(choice, roles)
             if found and len(found[0].values) >= _LEAST:
                 self.warnings += self._doubts(found, roles)
