@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -572,17 +572,18 @@ _KINDS: Final = {"stamp": "times", "day": "days", "clock": "times of day"}
 
 
 def masked_sample(
-    paths: Sequence[str], folder: Path, settings: Mapping[str, Any]
+    paths: Sequence[str], folder: Path, settings: InputSettings
 ) -> tuple[str, list[str], list[str]]:
     """Return the columns and 20 rows of the first file as a text, the names that columns without any are given, and other tables.
 
-    `settings`: fields of InputFile. Raises InputError.
+    Raises InputError.
     """
     path = files.expand(paths)[0]
     with scratch_database(folder / "reading.tmp", [path, as_glob(path)], Stop()) as connection:
         sort_and_pair.prepare(connection)
+        given = settings.model_dump(include={"encoding", "header", "sheet", "table"})
         headers = SchemaChoice("").headers
-        source = open_file(connection, path, folder / "reading.tmp", headers=headers, **settings)
+        source = open_file(connection, path, folder / "reading.tmp", headers=headers, **given)
         sample = list(islice(source.sample(), _PROFILED))
         found = [each for each in profiles(source.inventory, sample, connection) if each.filled]
     often = sorted((each.filled for each in found), reverse=True)[:_MOST]
