@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors_and_exit_codes import InputError
-from input_files import facts, opened, proposed, write
+from input_files import facts, opened, proposed, settings_of, write
 from paths import ROOT
 
 TIMES = [f"2026-01-{day:02} {8 + day % 9:02}:{day:02}:00" for day in range(1, 29)]
@@ -88,9 +88,14 @@ def test_of_users_the_fields_of_their_object_and_what_is_alike_in_all_their_rows
 def test_of_two_columns_that_may_be_the_user_one_is_asked_for_and_the_other_named(tmp_path: Path) -> None:
     rows = "".join(f"view,{n % 7},r{n % 4},{time}\n" for n, time in enumerate(TIMES))
     path = write(tmp_path, "a.csv", f"action,patient,visitor,time\n{rows}")
-    with pytest.raises(InputError, match="patient and visitor") as caught, opened(tmp_path, path):
+    with (
+        pytest.raises(InputError, match="patient and visitor") as caught,
+        opened(tmp_path, path, duration_unit="ms", dayfirst=False),
+    ):
         pass
     assert 'user = "patient"  # or "visitor"' in caught.value.proposal
+    settings = settings_of(caught.value.proposal)
+    assert (settings["duration_unit"], settings["dayfirst"]) == ("ms", False)
 
 
 def test_rows_that_say_nobody_are_proposed_as_those_of_one(tmp_path: Path) -> None:
