@@ -178,24 +178,8 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
 
 def builder_of(settings: Settings, facts: Mapping[str, Any]) -> PromptBuilder:
     """Make the builder of a run's prompts, with the legend that was settled when the input was read."""
-    language, extends = facts["prompt_language"], is_extended(facts)
+    language, extends = facts["prompt_language"], bool(facts.get("extension"))
     return make_builder(settings, language, facts["template"], facts.get("legend"), extends=extends)
-
-
-# An extension of a run, as its facts have it: first it is compared, then taken in; TAKEN is the last one that was.
-COMPARING, TAKING, TAKEN = "comparing", "taking", "taken"
-
-
-def last_taken(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the last extension that has changed the run; empty: there is none."""
-    extension: Mapping[str, Any] = facts.get("extension", {})
-    earlier: Mapping[str, Any] = extension.get("before", {})
-    return earlier if extension.get("state") == COMPARING else extension
-
-
-def is_extended(facts: Mapping[str, Any]) -> bool:
-    """Whether a run has been extended: its events.jsonl is whole then, also while calls are made."""
-    return bool(last_taken(facts))
 
 
 class Plan(NamedTuple):

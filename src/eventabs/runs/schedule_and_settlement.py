@@ -29,7 +29,7 @@ from eventabs.prompts import (
     split,
 )
 from eventabs.providers import Endpoint
-from eventabs.runs.built_from_settings import RunContext, asked_in, endpoint_of, last_taken, make_reader
+from eventabs.runs.built_from_settings import RunContext, asked_in, endpoint_of, make_reader
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
 from eventabs.runs.progress_and_limits import ProgressTracker, SpendingLimit
 from eventabs.shared_records import (
@@ -490,7 +490,7 @@ class Session:
             max_total_tokens=self.run.settings.run.max_total_tokens,
             limits=self.limits,
             tier=tier,
-            **last_taken(self.run.facts).get("spent_before", {}),
+            **self.run.facts.get("extension", {}).get("spent_before", {}),
         )
 
     async def settle_unread(self) -> None:

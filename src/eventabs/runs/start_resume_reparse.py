@@ -85,7 +85,7 @@ async def execute(
             begun = tracker.progress(waiting=0, workers=1)
             run.remember(progress=snapshot(begun, time.time()), status="running", began_at=time.time())
             await _in_thread(intake.read_input, run, stop)
-            if run.facts.get("extension", {}).get("state") in {built.COMPARING, built.TAKING}:
+            if run.facts.get("extending"):
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
                     with _opened_session(run, stop, run.tracker()) as session:
                         await session.settle_unread()
@@ -139,9 +139,9 @@ async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool
 @contextmanager
 def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Iterator[Session]:
     builder = run.builder()
-    # those of an extended run are whole, and stay so until they are replaced
+    # those of an extended run are whole also while calls are made, and stay so until they are replaced
     files: AbstractContextManager[ResultFiles | None] = nullcontext()
-    if not built.is_extended(run.facts):
+    if not run.facts.get("extension"):
         store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
         files = ResultFiles(run.directory)
     # the writer appends the results too, so it closes first
@@ -187,7 +187,7 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
     with run.ledger.transaction():
         run.ledger.lose_open_calls()
     store.write_results(run.directory, run.ledger)
-    if built.is_extended(run.facts):
+    if run.facts.get("extension"):
         run.remember(changed=store.write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
     if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
