@@ -485,13 +485,8 @@ class Session:
 
     def spending(self, tier: str = "") -> SpendingLimit:
         """Keep the limits on spending, with nothing reserved."""
-        return SpendingLimit(
-            max_cost=self.run.settings.run.max_cost,
-            max_total_tokens=self.run.settings.run.max_total_tokens,
-            limits=self.limits,
-            tier=tier,
-            **self.run.facts.get("extension", {}).get("spent_before", {}),
-        )
+        before = self.run.facts.get("extension", {}).get("spent_before", {})
+        return SpendingLimit(self.run.settings, self.limits, tier, **before)
 
     async def settle_unread(self) -> None:
         """Settle replies that are committed and not read: the process died in between, or they came in a file."""

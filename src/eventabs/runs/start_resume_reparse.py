@@ -49,7 +49,7 @@ from eventabs.runs.observer import (
     StateChanged,
     Summary,
 )
-from eventabs.runs.progress_and_limits import ConcurrencyLimit, FailureLimit, ProgressTracker, snapshot
+from eventabs.runs.progress_and_limits import ProgressTracker, snapshot
 from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
 from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
 from eventabs.stop_request import Stop, StopRequested
@@ -153,26 +153,12 @@ def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Ite
 async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStatus:
     if not pending:
         return "completed"
-    run, limits = session.run, session.run.settings.run
-    is_remote = kind_of(run.settings.provider).is_remote
+    run, is_remote = session.run, kind_of(session.run.settings.provider).is_remote
     session.plan(pending, probe=is_remote)
     if is_remote and run.cluster is None:
         await built.require_connection(run, session.stop)
     async with built.opened_provider(run, session.closing, session.leave_out) as complete:
-        engine = Engine(
-            session=session,
-            complete=complete,
-            spending=session.spending(),
-            failures=FailureLimit(
-                run.facts,
-                remember=session.remember,
-                attempts=limits.attempts,
-                well=session.tracker.counts.done,
-                wait=limits.wait,
-                longest_wait=run.settings.llm.longest_wait,
-            ),
-            concurrency=ConcurrencyLimit(limits.concurrency, limits.max_concurrency, time.monotonic),
-        )
+        engine = Engine(session, complete)
         loop = asyncio.get_running_loop()
         with session.stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
             await engine.run()
