@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from eventabs import store
@@ -545,16 +545,6 @@ def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
 # A run about some users of another run: copied from its ledger, and asked anew under settings of its own.
 
 
-class PlannedUse(NamedTuple):
-    """What is still to be asked takes, as it is planned; `first_calls`: what all takes, as it was planned first."""
-
-    users: int
-    calls: int
-    first_calls: int
-    prompt_tokens: int
-    completion_tokens: int
-
-
 def copy_users(
     source: RunDirectory,
     users: Sequence[str],
@@ -564,10 +554,11 @@ def copy_users(
     max_users: int,
     order: str,
     confirmed: bool,
-) -> tuple[RunDirectory, PlannedUse]:
+) -> tuple[RunDirectory, int, int, built.Plan]:
     """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
 
-    Return it with what is still to be asked in it. `max_users`: users a prompt; any other setting that answers depend on
+    Return it with how many users are still to be asked, the calls that all take as they were planned first, and the plan of
+    those that are left. `max_users`: users a prompt; any other setting that answers depend on
     must not differ. `order` names the order of the users in the batches, and must be that of a run made before.
     Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
     """
@@ -616,10 +607,4 @@ def copy_users(
                 read = {key: origin["input"][key] for key in kept} | {"rejected_rows": 0, "duplicates": 0}
                 read |= {"users": counted.users, "behaviors": counted.behaviors}
                 made.set_meta({"first_calls": first_calls, "input": read})
-    return directory, PlannedUse(
-        users=len({planned.part.user_id for planned in parts}),
-        calls=len(plan.batches),
-        first_calls=first_calls,
-        prompt_tokens=plan.prompt_tokens,
-        completion_tokens=sum(plan.output_tokens),
-    )
+    return directory, len({planned.part.user_id for planned in parts}), first_calls, plan
