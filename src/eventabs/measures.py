@@ -9,12 +9,11 @@ import random
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC
 from itertools import accumulate, pairwise
 from math import fsum
 from typing import Any, Final, NamedTuple, TypeVar
 
-from eventabs.shared_records import UserLog
+from eventabs.shared_records import Behavior, UserLog
 
 FEW_CLUSTERS: Final = 10  # below it there are no intervals
 _TAIL: Final = 0.025  # on each side: 95 % in between
@@ -127,8 +126,6 @@ def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
 
 WHOLE: Final = 0.8  # the least Dice coefficient of a group that is found
 _TRIVIAL: Final = 0.97  # a baseline above it leaves no room for skill
-_DAY_BEGINS: Final = 5 * 3_600  # seconds after midnight
-_DAY: Final = 86_400
 PAUSES: Final = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 720)  # minutes
 _MINUTE: Final = 60
 _LOOSE: Final = -1
@@ -153,27 +150,9 @@ class Group(NamedTuple):
     sure: bool = True
 
 
-class Row(NamedTuple):
-    """What baselines know of a row: wall seconds at which it starts and ends, and what was done to what."""
-
-    start: float
-    end: float
-    action: str
-    object: str
-
-    @property
-    def day(self) -> int:
-        """Its day, which begins at 05:00."""
-        return int((self.start - _DAY_BEGINS) // _DAY)
-
-
-def rows_of(log: UserLog) -> list[Row]:
-    """Return what baselines know of a log, in wall time whatever its offsets from UTC."""
-    rows = []
-    for behavior in log.behaviors:
-        start = behavior.start.replace(tzinfo=UTC).timestamp()
-        rows.append(Row(start, start + (behavior.duration or 0), behavior.action, behavior.item))
-    return rows
+def rows_of(log: UserLog) -> list[Behavior]:
+    """Return the behaviors of a log in wall time, whatever their offsets from UTC."""
+    return [behavior._replace(start=behavior.start.replace(tzinfo=None)) for behavior in log.behaviors]
 
 
 def groups_of(events: Iterable[Mapping[str, Any]], journeys: Iterable[Mapping[str, Any]] = ()) -> list[Group]:
@@ -417,7 +396,7 @@ def added(users: Iterable[Sums]) -> Sums:
 # What a program that knows nothing scores.
 
 
-def baselines(rows: Sequence[Row], judged: Sequence[int]) -> dict[str | int, list[Group]]:
+def baselines(rows: Sequence[Behavior], judged: Sequence[int]) -> dict[str | int, list[Group]]:
     """Return groupings by name: `rows`, each alone; `action` and `object`, those of one day that have the same one.
 
     And by minutes: a group begins after each pause, in which nothing is going on, that is longer.
@@ -429,15 +408,15 @@ def baselines(rows: Sequence[Row], judged: Sequence[int]) -> dict[str | int, lis
             together[key(place)].append(place)
         return [Group(frozenset(places), "") for places in together.values()]
 
-    ends = [*accumulate((rows[place].end for place in judged), max)]
-    gaps = {place: rows[place].start - end for place, end in zip(judged[1:], ends, strict=False)}
+    ends = [*accumulate((rows[place].span[1] for place in judged), max)]
+    gaps = {place: rows[place].instant - end for place, end in zip(judged[1:], ends, strict=False)}
     found: dict[str | int, list[Group]] = {
         "rows": by(lambda place: place),
         "action": by(lambda place: (rows[place].day, rows[place].action)),
-        "object": by(lambda place: (rows[place].day, rows[place].object)),
+        "object": by(lambda place: (rows[place].day, rows[place].item)),
     }
     for minutes in PAUSES:
-        numbers = accumulate(gaps.get(place, 0.0) > minutes * _MINUTE for place in judged)
+        numbers = accumulate(gaps.get(place, 0) > minutes * _MINUTE for place in judged)
         found[minutes] = by(dict(zip(judged, numbers, strict=True)).__getitem__)
     return found
 
@@ -505,7 +484,7 @@ class Tally:
         self,
         found: list[Group],
         wanted: list[Group],
-        rows: Sequence[Row],
+        rows: Sequence[Behavior],
         judged: Sequence[int],
         **others: list[Group],
     ) -> Compared:
@@ -555,7 +534,7 @@ class Tally:
         return scores
 
 
-def shape_of(groups: Sequence[Group], rows: Sequence[Row], judged: Sequence[int]) -> Sums:
+def shape_of(groups: Sequence[Group], rows: Sequence[Behavior], judged: Sequence[int]) -> Sums:
     """Return how coarse a user's grouping of the rows is that are judged: counts of groups, rows and days, and seconds of rows."""
     places = frozenset(judged)
     groups = [group for group in groups if group.rows & places]
@@ -570,8 +549,8 @@ def shape_of(groups: Sequence[Group], rows: Sequence[Row], judged: Sequence[int]
         "journeys": len({group.parent for group in groups} - {""}),
         "days": len(days),
         "empty_days": len(days - {rows[place].day for place in held}),
-        "seconds": fsum(rows[place].end - rows[place].start for place in judged),
-        "grouped_seconds": fsum(rows[place].end - rows[place].start for place in held),
+        "seconds": fsum(rows[place].duration or 0 for place in judged),
+        "grouped_seconds": fsum(rows[place].duration or 0 for place in held),
     }
 
 

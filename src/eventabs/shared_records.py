@@ -72,6 +72,11 @@ class Behavior(NamedTuple):
         return seconds, seconds + (self.duration or 0)
 
     @property
+    def instant(self) -> int:
+        """When it starts, in seconds since 1970; without an offset by the user's clock."""
+        return self.span[0]
+
+    @property
     def in_own_words(self) -> bool:
         """Whether the item is the export's own sentence, which needs no verb: it says the action itself."""
         return self.text != "" and self.text == self.item

@@ -360,10 +360,10 @@ class Ledger:
 
     def store_log(self, log: UserLog, ordinals: str | None = None) -> None:
         """Store a user. `ordinals`: see schema.sql. Without behaviors the user fails: there is nothing to send."""
-        begin, end = map(instant, (log.behaviors[0], log.behaviors[-1])) if log.behaviors else (None, None)
+        ends = [behavior.instant for behavior in (*log.behaviors[:1], *log.behaviors[-1:])] or (None, None)
         self._db.execute(
             "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (log.user_id, len(log.behaviors), log.days, begin, end, ordinals, pack_log(log)),
+            (log.user_id, len(log.behaviors), log.days, *ends, ordinals, pack_log(log)),
         )
         if not log.behaviors:
             self._db.execute(
@@ -826,11 +826,6 @@ def _row(behavior: Behavior) -> tuple[Any, ...]:
 def _wall_seconds(moment: datetime) -> int:
     since = (moment.replace(tzinfo=None) if moment.tzinfo else moment) - _EPOCH
     return since.days * 86_400 + since.seconds
-
-
-def instant(behavior: Behavior) -> int:
-    """Return when a behavior starts, in seconds since 1970; without an offset by the user's clock."""
-    return _wall_seconds(behavior.start) - (offset_seconds(behavior.start) or 0)
 
 
 def offset_seconds(moment: datetime) -> int | None:
