@@ -533,7 +533,7 @@ class Session:
             ledger.settle(call.id, outcomes.values(), changes)
             return self._settled(ledger, call.batch.parts, changes)
 
-        written = self.writer.submit(settle, then=self._publish)
+        written = self.writer.submit(settle)
         if not call.batch.links:
             sent = [planned.size for planned in call.batch.parts]
             whole = all(outcome.usable for outcome in reading.outcomes.values())
@@ -599,7 +599,7 @@ class Session:
             ledger.fail_call(call.id, str(error), changes)
             return self._settled(ledger, (), changes)
 
-        settled = await self.writer.submit(settle, then=self._publish)
+        settled = await self.writer.submit(settle)
         self.run.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
         if is_final:
             raise error
@@ -613,10 +613,6 @@ class Session:
             return change
         pieces = await self.cut(change.part)
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
-
-    def _publish(self, settled: _Settled) -> None:
-        if self.results:
-            self.results.append(settled.users.values())
 
     def _settled(
         self, ledger: Ledger, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
@@ -660,7 +656,9 @@ class Session:
         return links
 
     def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: _Settled) -> None:
-        """Give what must be asked again to the scheduler, and count the rest."""
+        """Append results to their files, give what must be asked again to the scheduler, and count the rest."""
+        if self.results:
+            self.results.append(settled.users.values())
         asked = {planned.part: planned for planned in batch.parts}
         self.scheduler.put_back(settled.links)
         for change in changes:

@@ -850,7 +850,6 @@ P = ParamSpec("P")
 
 class _Write(NamedTuple):
     task: Callable[[Ledger], Any]
-    then: Callable[[Any], None] | None
     future: asyncio.Future[Any]
 
 
@@ -891,19 +890,10 @@ class LedgerWriter:
         """
         return await self.submit(lambda ledger: task(ledger, *args, **kwargs))
 
-    def submit(
-        self,
-        task: Callable[[Ledger], T],
-        *,
-        then: Callable[[T], None] | None = None,
-    ) -> asyncio.Future[T]:
-        """Run `task` in a transaction, after all tasks submitted before; return the future of its result.
-
-        `then` gets the result first, in the ledger's thread and after the commit: for what else has to be
-        written once the commit holds.
-        """
+    def submit(self, task: Callable[[Ledger], T]) -> asyncio.Future[T]:
+        """Run `task` in a transaction, after all tasks submitted before; return the future of its result."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._submitted.append(_Write(task, then, future))
+        self._submitted.append(_Write(task, future))
         if len(self._submitted) == 1:  # to wake the thread costs both threads time: once a turn
             self._loop.call_soon(self._flush)
         return future
@@ -940,21 +930,9 @@ class LedgerWriter:
                     self._commit([write])
             else:
                 self._loop.call_soon_threadsafe(_resolve, [(gathered[0], None, error)])
-        else:  # waking the loop costs a system call: one for all tasks without `then`, one for the rest
-            pairs = list(zip(gathered, results, strict=True))
-            for followed in (False, True):
-                done = [_follow_up(*pair) for pair in pairs if (pair[0].then is not None) == followed]
-                if done:
-                    self._loop.call_soon_threadsafe(_resolve, done)
-
-
-def _follow_up(write: _Write, result: object) -> _Result:
-    try:
-        if write.then is not None:
-            write.then(result)
-    except Exception as error:  # noqa: BLE001  as above
-        return write, None, error
-    return write, result, None
+        else:  # waking the loop costs a system call: one for all
+            done = [(write, result, None) for write, result in zip(gathered, results, strict=True)]
+            self._loop.call_soon_threadsafe(_resolve, done)
 
 
 def _resolve(results: Sequence[_Result]) -> None:
