@@ -31,7 +31,7 @@ from eventabs.runs import (
     execute,
     reopen_run,
 )
-from eventabs.shared_records import Event, Journey, Made, RunStatus, of_row
+from eventabs.shared_records import Event, EventOrJourney, Journey, RunStatus, of_row
 from eventabs.stop_request import Stop
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 _SHOWN = 10  # records in a notebook
 
 
-class _Records(Sequence[Made]):
+class _Records(Sequence[EventOrJourney]):
     """Lines of a file, as objects and as frames."""
 
-    _kind: type[Made]
+    _kind: type[EventOrJourney]
     _shown: tuple[str, ...]  # fields in a notebook
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -58,17 +58,17 @@ class _Records(Sequence[Made]):
         return len(self._rows)
 
     @overload
-    def __getitem__(self, index: int) -> Made: ...
+    def __getitem__(self, index: int) -> EventOrJourney: ...
 
     @overload
     def __getitem__(self, index: slice) -> Self: ...
 
-    def __getitem__(self, index: int | slice) -> Made | Self:
+    def __getitem__(self, index: int | slice) -> EventOrJourney | Self:
         if isinstance(index, slice):
             return type(self)(self._rows[index])
         return of_row(self._kind, self._rows[index])
 
-    def __iter__(self) -> Iterator[Made]:
+    def __iter__(self) -> Iterator[EventOrJourney]:
         return (of_row(self._kind, row) for row in self._rows)
 
     def __repr__(self) -> str:
@@ -132,7 +132,7 @@ def read_journeys(path: str | os.PathLike[str]) -> Journeys:
     return Journeys(_lines(Path(path), "journeys.jsonl", Journey))
 
 
-def _lines(named: Path, name: str, kind: type[Made]) -> list[dict[str, Any]]:
+def _lines(named: Path, name: str, kind: type[EventOrJourney]) -> list[dict[str, Any]]:
     beside = named / name if named.is_dir() else named.with_name(name)
     file = named if named.suffix == ".jsonl" else beside
     try:

@@ -679,7 +679,7 @@ def _span_owners(segments: Sequence[Segment], edges: Sequence[float]) -> list[st
     return owners
 
 
-def rows_in(spans: Sequence[Segment], times: Sequence[float]) -> list[list[int]]:
+def owned_rows(spans: Sequence[Segment], times: Sequence[float]) -> list[list[int]]:
     """Return for each span the positions of the sorted times that it owns: the narrowest does, and of two in turn the one that begins."""
     owners: list[int | None] = [None] * len(times)
     widest_first = sorted(range(len(spans)), key=lambda place: spans[place].start - spans[place].end)

@@ -282,7 +282,7 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
 def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: _Sums) -> None:
     rows, spans = measures.rows_of(log), labels.spans.get(log.user_id, [])
     if spans:  # rows in none are not judged: nothing is known of them
-        held = measures.rows_in(spans, [row.instant for row in rows])
+        held = measures.owned_rows(spans, [row.instant for row in rows])
         sums.unused["without_rows"] += held.count([])
         wanted = [Group(frozenset(own), span.label) for own, span in zip(held, spans, strict=True) if own]
         judged = sorted(row for own in held for row in own)
