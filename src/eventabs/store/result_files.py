@@ -125,25 +125,26 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  a cell
     return orjson.dumps(value).decode() if isinstance(value, list) else value
 
 
-_RUN: Final = ("=", "+", "-", "@", "\t", "\r")  # so begins what a spreadsheet would run
-# Python's csv, below 3.13, quotes no lone \r where lines end in \n; # begins a comment to some
-_QUOTED: Final = re.compile('[",\n\r]|^#')
+_BOM: Final = "\ufeff"
+# with a quote before what a spreadsheet would run
+_HARMLESS: Final = (
+    """CASE WHEN regexp_matches("{0}", '^[=+\\-@\\t\\r]') THEN chr(39) || "{0}" ELSE "{0}" END"""
+)
+_LIST: Final = 'CAST(to_json("{0}") AS VARCHAR)'
 
 
 def write_csv(table: Table, ledger: Ledger, target: Path, *, bom: bool) -> None:
-    """Write a table as CSV, lists as JSON arrays; `bom`: mark it as UTF-8, which Excel needs."""
-    with open(target, "w", encoding="utf-8-sig" if bom else "utf-8", newline="", opener=open_private) as file:
-        file.write(",".join(table.columns) + "\n")
-        rows = ([_csv_cell(row[name]) for name in table.columns] for row in table.rows(ledger))
-        file.writelines(",".join(cells) + "\n" for cells in rows)
+    """Write a table as CSV, lists as JSON arrays; `bom`: mark it as UTF-8, which Excel needs.
 
-
-def _csv_cell(value: Any) -> str:  # noqa: ANN401  a cell
-    if isinstance(value, str):
-        text = f"'{value}" if value.startswith(_RUN) else value
-    else:
-        text = "" if value is None else orjson.dumps(value).decode()
-    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+    Raises InputError where DuckDB cannot.
+    """
+    types = {name: kind.replace("TIMESTAMP", "VARCHAR") for name, kind in table.columns.items()}
+    shown = {"VARCHAR": _HARMLESS, "VARCHAR[]": _LIST, "INTEGER[]": _LIST}
+    cells = ", ".join(shown.get(kind, '"{0}"').format(name) for name, kind in types.items())
+    mark = _BOM if bom else ""  # the header's first name begins the file
+    header = f'"{mark}' + '", "'.join(types) + '"'
+    select = f"SELECT * FROM (SELECT {cells} FROM written) AS shown({header})"
+    _copy(table.rows(ledger), types, select, target, "FORMAT csv, HEADER")
 
 
 def write_parquet(table: Table, ledger: Ledger, target: Path) -> None:
@@ -159,13 +160,20 @@ def write_parquet(table: Table, ledger: Ledger, target: Path) -> None:
         return row | walls | {f"{name}_offset": offset_seconds(at) for name, at in moments.items()}
 
     types = table.columns | dict.fromkeys((f"{name}_offset" for name in times), "INTEGER")
-    lines = target.with_suffix(".jsonl")  # the rows go over the disk: DuckDB takes none one by one
+    _copy(map(typed, table.rows(ledger)), types, "FROM written", target, "FORMAT parquet")
+
+
+def _copy(rows: Iterable[Row], types: Mapping[str, str], select: str, target: Path, options: str) -> None:
+    """Write what `select` makes of the rows, which go over the disk: DuckDB takes no rows one by one."""
+    lines = target.with_suffix(".jsonl")
     with open(lines, "wb", opener=open_private) as file:
-        file.writelines(map(_line, map(typed, table.rows(ledger))))
+        file.writelines(map(_line, rows))
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
     read = f"read_json({quoted(as_glob(str(lines)))}, format = 'newline_delimited', columns = {{{columns}}})"
     with errors_named(str(lines)), duckdb.connect(config=_CONFIG) as connection:
-        connection.execute(f"COPY (FROM {read}) TO {quoted(str(target))} (FORMAT parquet)")
+        connection.execute(
+            f"COPY (WITH written AS (FROM {read}) {select}) TO {quoted(str(target))} ({options})"
+        )
     lines.unlink()
 
 
