@@ -79,7 +79,6 @@ class BehaviorFiles:
         names: Mapping[str, str],
         users: Sequence[str],
     ) -> None:
-        self._opened = opened
         self._users = users
         self._choice = choice
         self._schemas = schemas
@@ -89,17 +88,10 @@ class BehaviorFiles:
         self.sources = [opened(path) for path in paths]
         self.readings = self._find_readings(self.sources)
 
-    def load(self, insert: Callable[..., int], *, encoding: str, strict: bool) -> None:
+    def load(self, insert: Callable[..., int], *, strict: bool) -> None:
         """Read all files. `insert` takes the number of a file and the query of its rows."""
-        for index, source in enumerate(self.sources):
-            try:
-                self._load(index, insert, strict=strict)
-            except files.NotUtf8Error:
-                if encoding:
-                    raise
-                self.sources[index] = self._opened(source.file.path, not_utf8=True)
-                (self.readings[index],) = self._find_readings([self.sources[index]])
-                self._load(index, insert, strict=strict)
+        for index in range(len(self.sources)):
+            self._load(index, insert, strict=strict)
 
     def _load(self, index: int, insert: Callable[..., int], *, strict: bool) -> None:
         source, reading = self.sources[index], self.readings[index]
@@ -544,7 +536,7 @@ def open_export(
             duration_unit=duration_unit,
             shard=shard,
         )
-        behaviors.load(insert, encoding=encoding, strict=strict)
+        behaviors.load(insert, strict=strict)
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
             sort_and_pair.load(

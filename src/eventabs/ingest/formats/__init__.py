@@ -36,33 +36,22 @@ def open_file(
     *,
     encoding: str = "",
     stop: Stop = Stop(),
-    not_utf8: bool = False,
     **settings: Any,  # noqa: ANN401  other fields of InputFile
 ) -> Format:
     """Return the file in its format. Copies are made in `folder`.
 
-    `encoding` is a codec or ""; `not_utf8`: the file is known not to be UTF-8; `settings`: the other fields of InputFile.
-    Raises InputError, and StorageError without room for a copy.
+    `encoding` is a codec or ""; `settings`: the other fields of InputFile. Raises InputError, and StorageError without room for a copy.
     """
     copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
-    start = files.first_bytes(path)
-
-    def opened(text: str, encoding: str) -> Format:
-        content = files.inspect(text, binary=not encoding)
-        head = files.first_bytes(text)
-        file = InputFile(connection, path, text, content, encoding, copy, stop, **settings)
-        return next(
-            each(file) for each in FORMATS if each.is_text == bool(encoding) and each.sniff(path, head)
-        )
-
-    if any(each.sniff(path, start) for each in FORMATS if not each.is_text):
-        return opened(files.stored_file(path, copy, stop), "")
     with files.copies_written(folder):
-        if not_utf8:
-            return opened(*files.transcode(path, copy, stop))
-        try:
-            return opened(*files.plain_file(path, copy, encoding, stop))
-        except files.NotUtf8Error:
-            if encoding:
-                raise
-            return opened(*files.transcode(path, copy, stop))
+        unpacked = files.unpacked(path, copy, stop)
+        start = files.first_bytes(unpacked)
+        is_text = not any(each.sniff(path, start) for each in FORMATS if not each.is_text)
+        text, found, content = (
+            files.readable_text(path, unpacked, copy.with_name(f"{copy.name}-text"), encoding, stop)
+            if is_text
+            else (unpacked, "", files.inspect(unpacked, path, binary=True))
+        )
+        start = files.first_bytes(text)
+        file = InputFile(connection, path, text, content, found, copy, stop, **settings)
+        return next(each(file) for each in FORMATS if each.is_text == is_text and each.sniff(path, start))

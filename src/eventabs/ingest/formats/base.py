@@ -4,7 +4,6 @@ import csv
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -62,7 +61,7 @@ class InputFile:
 
     def of_copy(self, copy: Path, *, binary: bool = False) -> "InputFile":
         """Return the file with another text, that of a copy. It stays the same file."""
-        content = replace(files.inspect(str(copy), binary=binary), sha256=self.content.sha256)
+        content = replace(files.inspect(str(copy), self.path, binary=binary), sha256=self.content.sha256)
         return replace(self, text=str(copy), content=content)
 
     def as_csv(self, rows: Iterable[Iterable[object]]) -> "InputFile":
@@ -135,9 +134,9 @@ class Format(ABC):
         """Return the values by column of a row's text, none if it is broken."""
 
     def sample(self) -> Iterator[SampledRow]:
-        """Yield the first rows up to the first that is not UTF-8."""
+        """Yield the first rows."""
         room = _SAMPLED_TEXT
-        with errors_named(self.file.path), suppress(files.NotUtf8Error):
+        with errors_named(self.file.path):
             for line, text in islice(self.texts(), _SAMPLED):
                 yield SampledRow(line, text, self.fields(text))
                 room -= len(text)

@@ -132,7 +132,7 @@ class Sqlite(Csv):
             message = _("{path} cannot be read ({error}); close the program that uses it, or copy the file")
             raise InputError(message.format(path=file.path, error=error)) from None
         # its rows say whether it is the same: new ones may lie in a file beside it
-        super().__init__(replace(copy, content=files.inspect(copy.text)), names, has_header=True)
+        super().__init__(replace(copy, content=files.inspect(copy.text, file.path)), names, has_header=True)
 
     @staticmethod
     def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
@@ -152,7 +152,9 @@ class DuckDb(Parquet):
             select, self.left_tables = _duckdb_select(file, connection)
             with file.stop.calling(connection.interrupt):
                 connection.execute(f"COPY ({select}) TO {quoted(str(copy))} (FORMAT parquet)")
-        super().__init__(replace(file, text=str(copy), content=files.inspect(str(copy), binary=True)))
+        super().__init__(
+            replace(file, text=str(copy), content=files.inspect(str(copy), file.path, binary=True))
+        )
 
     @staticmethod
     def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides

@@ -311,7 +311,7 @@ class Csv(Format):
             return self.layout.columns
         file, path, header = self.file, self.file.path, self.file.header
         filled = [
-            (number, line.replace("\r", " ").rstrip(" "))
+            (number, line.rstrip("\r "))
             for number, line in enumerate(files.head(file.text, _SAMPLE))
             if line.strip()
         ][:_LOOKED_AT]
@@ -372,7 +372,7 @@ class Csv(Format):
         return dict(zip(self.columns, self._split(text) or (), strict=False))
 
     def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:
-        """Read a regular file directly, any other from a copy. Raises InputError if it is not UTF-8."""
+        """Read a regular file directly, any other from a copy."""
         outside = self.layout.above or self.layout.below
         may_be = self.file.content.one_newline and not outside and not self.layout.dialect.is_blank
         self.is_regular = may_be and self._is_loaded_directly(wanted, insert)
@@ -430,10 +430,9 @@ class Csv(Format):
         return longest * 4  # a character takes at most four bytes
 
     def records(self) -> Iterator[Record]:
-        """Yield the records without blank lines, the header first. Raises InputError if the file is not UTF-8."""
+        """Yield the records without blank lines, the header first."""
         end = self.file.content.lines - self.layout.below if self.layout.below else None
-        table = islice(files.lines(self.file.text, self.file.path), self.layout.above, end)
-        lines = ((number, text.replace("\r", " ")) for number, text in table)
+        lines = islice(files.lines(self.file.text), self.layout.above, end)
         width, delimiter = len(self.columns), self.layout.dialect.delimiter
         ahead = deque[tuple[int, str]]()  # lines that were read to find a closing quote, not yet used
         while following := ahead.popleft() if ahead else next(lines, None):
@@ -593,14 +592,11 @@ class Lines(Csv):
         return bool(_form(start).columns)
 
     def _rows(self, file: InputFile) -> Iterator[list[str]]:
-        """Yield the fields of each row, of a broken one the line itself, and nothing for each other line.
-
-        Raises InputError if it is not UTF-8.
-        """
+        """Yield the fields of each row, of a broken one the line itself, and nothing for each other line."""
         form, is_chat = self._form, self._form.is_chat
         rows: list[list[str]] = []  # the last one, and the lines behind it
         given = [""] * form.above.groups
-        texts = chain([""], (line for _number, line in files.lines(file.text, file.path)), [""])
+        texts = chain([""], (line for _number, line in files.lines(file.text)), [""])
         before, lines, behind = (islice(each, start, None) for start, each in enumerate(tee(texts, 3)))
         for above, line, below in zip(before, lines, behind, strict=False):
             if given and (told := form.above.fullmatch(f"{above}\n{line}\n{below}")):
