@@ -367,6 +367,11 @@ with warnings.catch_warnings():
         columns: InputColumns = InputColumns()
         names: dict[str, str] = {}
 
+        @property
+        def most_rejects(self) -> float:
+            """The share of rows that may be unreadable."""
+            return 0.0 if self.strict else self.max_rejects
+
 
 class ProfileSettings(Section):
     """Which columns of the profiles may leave the machine."""

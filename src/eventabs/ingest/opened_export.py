@@ -88,12 +88,12 @@ class BehaviorFiles:
         self.sources = [opened(path) for path in paths]
         self.readings = self._find_readings(self.sources)
 
-    def load(self, insert: Callable[..., int], *, strict: bool) -> None:
+    def load(self, insert: Callable[..., int]) -> None:
         """Read all files. `insert` takes the number of a file and the query of its rows."""
         for index in range(len(self.sources)):
-            self._load(index, insert, strict=strict)
+            self._load(index, insert)
 
-    def _load(self, index: int, insert: Callable[..., int], *, strict: bool) -> None:
+    def _load(self, index: int, insert: Callable[..., int]) -> None:
         source, reading = self.sources[index], self.readings[index]
         source.file.stop.check()
         compared = sorted(self.compared()[0])
@@ -103,9 +103,9 @@ class BehaviorFiles:
 
         def insert_rows(query: Query) -> int:
             rows = reading.select(query, digest).of_user(self._users[index])
-            return insert(index, rows, reading, strict=source if strict else None)
+            return insert(index, rows, reading)
 
-        sort_and_pair.load(source, wanted, insert_rows, strict=strict)
+        sort_and_pair.load(source, wanted, insert_rows)
 
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns that are compared to find duplicates, and those that are not."""
@@ -471,7 +471,6 @@ def open_export(
     user: str = "",
     sheet: str = "",
     table: str = "",
-    strict: bool = False,
     schema: str = "",
     shard: Shard | None = None,
     stop: Stop = Stop(),
@@ -483,9 +482,8 @@ def open_export(
     Rows that differ in a column other than those `technical`, and those of the schema, are no duplicates.
     `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
     `columns` maps roles to columns or paths ("" finds them), `names` the words of actions to what they mean, `schema` is a tool's name, "none", a TOML file of the user's own,
-    or "" (found by the fields); `timezone` is a name or ""; `duration_unit` is that of durations that are plain numbers. `strict`: the first row that
-    cannot be read is an InputError, raised soon after it is reached. `shard`: only the rows of its users are kept, and
-    with the first one those without a user. Scratch files live in
+    or "" (found by the fields); `timezone` is a name or ""; `duration_unit` is that of durations that are plain numbers. `shard`: only
+    the rows of its users are kept, and with the first one those without a user. Scratch files live in
     `work_dir`/reading.tmp while the export is open, copies of objects in `work_dir`/objects.tmp; `on_copy` hears how
     far these are. Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
     """
@@ -536,7 +534,7 @@ def open_export(
             duration_unit=duration_unit,
             shard=shard,
         )
-        behaviors.load(insert, strict=strict)
+        behaviors.load(insert)
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
             sort_and_pair.load(

@@ -70,7 +70,7 @@ def open_input(
     section = settings.input
     return open_export(
         paths,
-        **section.model_dump(exclude={"paths", "max_rejects", "shard"}),
+        **section.model_dump(exclude={"paths", "strict", "max_rejects", "shard"}),
         shard=Shard.parse(section.shard) if section.shard else None,
         profile_columns=settings.profiles.columns,
         work_dir=work_dir,

@@ -544,7 +544,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
             "{paths} is not what this extension began with; restore it, and then: eventabs resume {out}"
         )
         raise RunDirectoryError(message.format(paths=", ".join(asked["paths"]), out=run.directory.path))
-    intake.refuse_unreadable(export, max_rejects=run.settings.input.max_rejects, directory=run.directory)
+    intake.refuse_unreadable(export, max_rejects=run.settings.input.most_rejects, directory=run.directory)
     found = Survey(export, run.ledger, lateness, stop, asked.get("days"))
     counts = _listed(run, found)
     changed, gone = counts["changed_behaviors"], counts["gone_behaviors"]

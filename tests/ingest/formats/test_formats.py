@@ -189,8 +189,3 @@ def test_another_format_is_one_class_and_one_line(tmp_path: Path, monkeypatch: p
         assert [(row.line, row.reason, row.text) for row in export.rejects()] == [
             (3, "bad_time", "soon u2 milk")
         ]
-    with (
-        pytest.raises(InputError, match=r"line 3 cannot be read \(bad_time\): soon u2 milk"),
-        opened(tmp_path, log, strict=True),
-    ):
-        pass

@@ -151,11 +151,8 @@ class Format(ABC):
             found.add(row.values)
         return found
 
-    def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:  # noqa: ARG002  for formats with records that can break
-        """Read the file through `insert`; an irregular file is tidied in a copy first.
-
-        `strict`: reading stops at the first broken record, and `insert` raises for it.
-        """
+    def load(self, wanted: Wanted, insert: Insert) -> None:
+        """Read the file through `insert`; an irregular file is tidied in a copy first."""
         insert(self.query(wanted))
 
     def paths(self, wanted: Wanted) -> dict[str, InnerPath]:

@@ -371,7 +371,7 @@ class Csv(Format):
         """Return the fields of a record by column."""
         return dict(zip(self.columns, self._split(text) or (), strict=False))
 
-    def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:
+    def load(self, wanted: Wanted, insert: Insert) -> None:
         """Read a regular file directly, any other from a copy."""
         outside = self.layout.above or self.layout.below
         may_be = self.file.content.one_newline and not outside and not self.layout.dialect.is_blank
@@ -380,7 +380,7 @@ class Csv(Format):
             return
         copy = self.file.copy_named("tidy")
         try:
-            longest = self.tidy(copy, dict(wanted)["user"], strict=strict)
+            longest = self.tidy(copy, dict(wanted)["user"])
             reader = text_reader(["line", "problem", *self._field_names], longest, delimiter=",", quote='"')
             fields, relation = self._fields(reader, wanted)
             select = f"SELECT CAST(line AS BIGINT) AS line, problem, {fields} FROM {relation}"
@@ -402,11 +402,11 @@ class Csv(Format):
             connection.rollback()
         return is_regular
 
-    def tidy(self, target: Path, user_column: str, *, strict: bool = False) -> int:
+    def tidy(self, target: Path, user_column: str) -> int:
         """Copy the file without its header; each row begins with its line number and problem.
 
-        A line whose number of fields differs from the header's keeps only its user, if that is readable. `strict`:
-        the copy ends with the first such line. Returns an upper bound of the longest row in bytes.
+        A line whose number of fields differs from the header's keeps only its user, if that is readable. Returns an upper
+        bound of the longest row in bytes.
         """
         user = self.columns.index(user_column) if user_column in self.columns else len(self.columns)
         dialect, longest = self.layout.dialect, 0
@@ -425,8 +425,6 @@ class Csv(Format):
                     ):
                         row[user] = parts[user]
                 longest = max(longest, writer.writerow((line, "bad_csv" if fields is None else "", *row)))
-                if strict and fields is None:
-                    break
         return longest * 4  # a character takes at most four bytes
 
     def records(self) -> Iterator[Record]:
