@@ -9,7 +9,8 @@ import duckdb
 
 from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import InputError
-from eventabs.ingest.formats import Format, Query, open_file
+from eventabs.ingest.formats import open_file
+from eventabs.ingest.formats.base import Format, Query
 from eventabs.ingest.opened_export import Export, open_export
 from eventabs.ingest.sort_and_pair import load
 

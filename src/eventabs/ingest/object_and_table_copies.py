@@ -20,7 +20,7 @@ import duckdb
 
 from eventabs.errors_and_exit_codes import EventabsError, InputError
 from eventabs.ingest import files_archives_encodings as files
-from eventabs.ingest.formats import InputFile
+from eventabs.ingest.formats.base import InputFile
 from eventabs.ingest.normal_form import as_glob, errors_named, quoted, scratch_database
 from eventabs.interface_language import gettext as _
 from eventabs.object_stores import (

@@ -18,7 +18,8 @@ import duckdb
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files, sort_and_pair
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
-from eventabs.ingest.formats import Format, Query, open_file
+from eventabs.ingest.formats import open_file
+from eventabs.ingest.formats.base import Format, Query
 from eventabs.ingest.input_warnings import Description, MappedFile, describe, left_out_rows
 from eventabs.ingest.normal_form import (
     as_glob,

@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError, toml_fault
 from eventabs.ingest.column_names import ROLES, fit, plain, stated_unit
-from eventabs.ingest.formats import CONSTANT, Format, Query, Wanted
+from eventabs.ingest.formats.base import CONSTANT, Format, Query, Wanted
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import quoted, quoted_list
 from eventabs.ingest.roles_of_columns import BEHIND, alternatives, input_table, refuse_absent_columns

@@ -7,7 +7,7 @@ import duckdb
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError
 from eventabs.ingest.files_archives_encodings import copies_written
-from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
+from eventabs.ingest.formats.base import BLANK, Format, Insert, Query, Wanted
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, errors_named, normal_form, number
 from eventabs.ingest.roles_and_known_schemas import NON_BEHAVIOR, Reading
 from eventabs.ingest.roles_of_columns import input_table

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import duckdb
 
@@ -100,22 +100,14 @@ class SampledRow(NamedTuple):
 class Format(ABC):
     """An input file in one format."""
 
-    is_text: ClassVar[bool] = True  # read as UTF-8 without compression
     is_unnamed = False  # rows without a header, whose columns are called c1, c2, ...
     skipped_lines = 0  # titles above and sums below the rows
     left_tables: Mapping[str, Sequence[str]] = {}  # columns of others of the file with a user and a time
     unwrapped = ""  # the list in the file's one object that holds the rows
 
     def __init__(self, file: InputFile) -> None:
-        if self.is_text:
-            files.refuse_endless_lines(file.path, file.content)
         self.file = file
         self.columns = self.find_columns()
-
-    @staticmethod
-    @abstractmethod
-    def sniff(path: str, start: bytes) -> bool:
-        """Whether a file has this format, by its name and its first bytes (UTF-8 for text)."""
 
     @abstractmethod
     def find_columns(self) -> tuple[str, ...]:

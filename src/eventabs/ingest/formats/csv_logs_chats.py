@@ -300,13 +300,9 @@ class Csv(Format):
         super().__init__(file)
         self.skipped_lines = self._skipped_lines()
 
-    @staticmethod
-    def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  any text may be one
-        """Whether a text is CSV: any that is nothing else."""
-        return True
-
     def find_columns(self) -> tuple[str, ...]:
         """Return the names in the header, or the names for a file without one."""
+        files.refuse_endless_lines(self.file.path, self.file.content)
         if self.layout.columns:
             return self.layout.columns
         file, path, header = self.file, self.file.path, self.file.header
@@ -578,16 +574,11 @@ class Lines(Csv):
     """A log or a chat, copied as CSV. A row keeps the number of its first line."""
 
     def __init__(self, file: InputFile) -> None:
-        self._form = _form(files.first_bytes(file.text))
+        self._form = line_form(files.first_bytes(file.text))
         self._left_out = 0
         columns = tuple(column for column in self._form.columns if column != "day")
         super().__init__(file.as_csv(self._rows(file)), columns)
         self.skipped_lines = self._left_out
-
-    @staticmethod
-    def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
-        """Whether many of the first lines have one of the forms."""
-        return bool(_form(start).columns)
 
     def _rows(self, file: InputFile) -> Iterator[list[str]]:
         """Yield the fields of each row, of a broken one the line itself, and nothing for each other line."""
@@ -642,7 +633,7 @@ def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dic
     return {**found, _REST: rest}
 
 
-def _form(start: bytes) -> _Form:
+def line_form(start: bytes) -> _Form:
     """Return the form of a text by its first bytes; without columns if it has none."""
     lines = start.decode("utf-8-sig", errors="replace").split("\n")
     shown = [line.strip("\r") for line in (lines[:-1] or lines) if line.strip()]

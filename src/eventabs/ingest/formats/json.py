@@ -28,7 +28,6 @@ from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.interface_language import gettext as _
 from eventabs.stop_request import Stop
 
-_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 _HEAD: Final = 1 << 16  # bytes that are read for the shape
 _SAMPLE: Final = 1 << 18  # bytes that are read for the keys at a file's start
 _WINDOWS: Final = 16  # further places where keys are looked for
@@ -69,15 +68,9 @@ class Json(Format):
         ]
         self.unwrapped = lists[0] if len(lists) == 1 else ""
 
-    @staticmethod
-    def sniff(path: str, start: bytes) -> bool:
-        """Whether a file is JSON, by its first character or else its name."""
-        name = Path(path).name.lower().removesuffix(".gz").removesuffix(".zst")
-        text = start.decode("utf-8-sig", errors="replace").lstrip()
-        return text.startswith(("{", "[")) or name.endswith(_SUFFIXES)
-
     def find_columns(self) -> tuple[str, ...]:
         """Return the keys of objects at the file's start and at places all over it."""
+        files.refuse_endless_lines(self.file.path, self.file.content)
         keys: dict[str, None] = {}
         for row in self._looked_at():
             keys.update(dict.fromkeys(row))
