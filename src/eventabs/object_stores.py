@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -105,10 +106,6 @@ _CHANGED: Final = 412  # or there already, where it is written
 _PASSING: Final = (408, 429, *range(500, 600))
 
 
-class BrokenError(InputError):
-    """A failed read that may succeed later."""
-
-
 def obstore(address: str, purpose: Purpose = "read") -> ModuleType:
     """Return the library. Raises UsageError if it is not installed: an InputError when reading."""
     try:
@@ -142,9 +139,7 @@ def _refusal(address: str, text: str, purpose: Purpose) -> UsageError:
     status = int(found[1]) if found else 0
     variable, variables = _ENVIRONMENT.get(Address.of(address).scheme, ("", ""))
     message = _by_words(said, purpose) or _by_status(status, said, purpose, in_store=bool(variables))
-    kind = _ERRORS[purpose]
     if not message:
-        kind = BrokenError if purpose == "read" else kind
         message = _("{path}: the transfer breaks off; check the network, and start again")
         if status:
             message = _("{path}: the server answers HTTP {status}; try again later")
@@ -155,7 +150,7 @@ def _refusal(address: str, text: str, purpose: Purpose) -> UsageError:
         elif "error sending request" in text:
             message = _("{path}: {host} cannot be reached; check the network, a proxy and the endpoint")
     host = urlsplit(asked[1]).netloc if asked else address
-    return kind(
+    return _ERRORS[purpose](
         message.format(
             path=public_address(address), status=status, variable=variable, variables=variables, host=host
         )
@@ -232,8 +227,8 @@ _KINDS: Final = {
 _LISTED: Final = 1000  # objects a request
 _CONNECT_SECONDS: Final = "5s"
 _SILENT_SECONDS: Final = "30s"
-_LONGEST: Final = "7d"  # for a whole transfer; obstore's own limit is 30 seconds
-_RETRIES: Final = 2  # for a single request, by obstore
+_LONGEST: Final = timedelta(days=7)  # for a whole transfer; obstore's own limit is 30 seconds
+_RETRIES: Final = 5  # by obstore, also of a transfer that breaks off
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +276,7 @@ def open_store(
         "timeout": _LONGEST,
         "default_headers": dict(headers or {}),
     }
-    retries: RetryConfig = {"max_retries": _RETRIES}
+    retries: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": _LONGEST}
     kind = getattr(obstore(address.text, purpose).store, _KINDS[address.scheme])
     store: ObjectStore = kind(
         address.text if address.is_web else address.bucket, client_options=client, retry_config=retries
