@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -253,13 +252,6 @@ class StoredObject:
     def is_web(self) -> bool:
         """Whether it has a web address and lies in no store."""
         return Address.of(self.name).is_web
-
-    @property
-    def identity(self) -> bytes:
-        """Digest of ETag and size; empty for an object outside a store, whose ETag says little."""
-        if not self.etag or self.is_web:
-            return b""
-        return sha256(f"{self.etag} {self.size}".encode()).digest()
 
 
 def open_store(

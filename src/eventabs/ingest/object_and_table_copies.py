@@ -1,11 +1,10 @@
 """What is copied to be read as a file: the objects that an address, a folder or a glob of them means, and tables in memory."""
 
-import hashlib
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import has_magic
 from operator import attrgetter
@@ -19,7 +18,6 @@ import duckdb
 
 from eventabs.errors_and_exit_codes import EventabsError, InputError
 from eventabs.ingest import files_archives_encodings as files
-from eventabs.ingest.formats.base import InputFile
 from eventabs.ingest.normal_form import as_glob, errors_named, quoted, scratch_database
 from eventabs.interface_language import gettext as _
 from eventabs.object_stores import (
@@ -157,16 +155,6 @@ class Copies:
             return path
         copy = files.file_of(path)
         return self.objects[copy].address + path.removeprefix(copy)
-
-    def content(self, file: InputFile) -> files.Content:
-        """Return the content of a file; its identity is the object's ETag and size if it has these."""
-        copy = files.file_of(file.path) if self.objects else ""
-        if copy not in self.objects or not (identity := self.objects[copy].identity):
-            return file.content
-        inside = file.path.removeprefix(copy).encode()
-        return replace(
-            file.content, sha256=hashlib.sha256(identity + inside).digest() if inside else identity
-        )
 
 
 def plan_copies(paths: Sequence[str], profiles: str, folder: Path) -> Copies:

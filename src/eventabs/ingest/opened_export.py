@@ -31,7 +31,7 @@ from eventabs.ingest.normal_form import (
     scratch_database,
     sql,
 )
-from eventabs.ingest.object_and_table_copies import Copies, copied, plan_copies
+from eventabs.ingest.object_and_table_copies import copied, plan_copies
 from eventabs.ingest.roles_and_known_schemas import Reading, SchemaChoice
 from eventabs.ingest.roles_of_columns import (
     ColumnChoice,
@@ -120,10 +120,10 @@ class BehaviorFiles:
             tuple(column for column in columns if column in technical),
         )
 
-    def digests(self, copies: Copies) -> list[bytes]:
+    def digests(self) -> list[bytes]:
         """Return the digest of each file that was read, with the user that its name gives."""
-        contents = (copies.content(each.file) for each in self.sources)
-        return [each.of_user(user).sha256 for each, user in zip(contents, self._users, strict=True)]
+        pairs = zip(self.sources, self._users, strict=True)
+        return [each.file.content.of_user(user).sha256 for each, user in pairs]
 
     def mapped(self, names: Sequence[str]) -> list[MappedFile]:
         """Return how the files were understood; `names` are the names to show."""
@@ -349,7 +349,7 @@ class UserGroup:
 class Export(sort_and_pair.RowCounts):
     """Files that were read to their end. Valid only inside `open_export`.
 
-    `fingerprint` is the sha256 of the files' contents (for objects in stores, of their ETags and sizes); `stamps` show
+    `fingerprint` is the sha256 of the contents of files and objects; `stamps` show
     whether a file, or the profiles, changes later. `roles` has for each file the column of each role,
     `schemas` the tool that exported it ("" for none), `description` both in short, with what looks wrong.
     Duplicates are equal in the columns `compared`; `not_compared` are the other columns. `profile_left` are the columns
@@ -567,7 +567,7 @@ def open_export(
             **asdict(counts),
             files=shown_as,
             fingerprint=files.fingerprint(
-                [*behaviors.digests(copies), *([copies.content(profile.file).sha256] if profile else [])]
+                [*behaviors.digests(), *([profile.file.content.sha256] if profile else [])]
             ),
             stamps=tuple(files.stamp(path, sha256) for path, sha256 in on_disk.items()),
             roles={each.name: each.reading.roles for each in mapped},
