@@ -95,7 +95,7 @@ def refuse_events(path: str, columns: Collection[str]) -> None:
         raise InputError(message.format(path=path))
 
 
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 18  # bytes; larger ones are decoded more slowly
 _HEAD: Final = 1 << 16
 _SHOWN: Final = 300  # characters that a file name cannot have
 _KINDS: Final = 5  # files named in a message
