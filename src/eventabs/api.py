@@ -23,7 +23,7 @@ from eventabs.runs import (
     LogFile,
     Observer,
     RunContext,
-    Summary,
+    RunState,
     Watch,
     begin_extension,
     begin_run,
@@ -31,8 +31,9 @@ from eventabs.runs import (
     execute,
     reopen_run,
 )
-from eventabs.shared_records import Event, Journey, Made, RunStatus, of_row
+from eventabs.shared_records import Event, Journey, Made, of_row
 from eventabs.stop_request import Stop
+from eventabs.store import Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,10 +175,10 @@ class Run:
     """A run that has ended: its directory and its summary. Failed users are in `failures`, and raise nothing."""
 
     path: Path
-    summary: Summary
+    summary: RunState
 
     @property
-    def status(self) -> RunStatus:
+    def status(self) -> Status:
         """`completed`, `interrupted`, `stopped`, or `waiting` for replies to requests.jsonl."""
         return self.summary.status
 

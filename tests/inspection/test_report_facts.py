@@ -14,10 +14,10 @@ from report_kit import make_run
 def test_the_headline_counts_what_the_ledger_holds(tmp_path: Path) -> None:
     make_run(tmp_path)
     with open_report_facts(tmp_path) as facts:
-        assert (facts.run.progress.users, facts.run.progress.done, facts.run.progress.failed) == (3, 1, 1)
-        assert (facts.run.progress.events, facts.run.progress.journeys, facts.run.progress.minor) == (2, 1, 1)
-        assert (facts.run.progress.calls, facts.run.progress.retries) == (2, 4)
-        assert facts.run.progress.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
+        assert (facts.run.users, facts.run.done, facts.run.failed) == (3, 1, 1)
+        assert (facts.run.events, facts.run.journeys, facts.run.minor) == (2, 1, 1)
+        assert (facts.run.calls, facts.run.retries) == (2, 4)
+        assert facts.run.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
         assert facts.run.endpoint[:3] == ("openai", "deepseek-chat", "api.example.com")
         assert facts.inputs == ("behaviors.csv",)
 
@@ -28,7 +28,7 @@ def test_the_time_is_that_of_status_however_long_a_run_stood_still(tmp_path: Pat
         ledger.set_meta({"progress": {"seconds": 18.3}})
     state = inspect_run(tmp_path, now=lambda: 5_000.0)
     with open_report_facts(tmp_path) as facts:
-        assert facts.run.progress.seconds == state.progress.seconds == 18.3
+        assert facts.run.seconds == state.seconds == 18.3
 
 
 def test_every_user_is_told_in_order_of_the_ids_with_log_and_events(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from eventabs.errors_and_exit_codes import StorageError
 from eventabs.inspection import open_report_facts
-from eventabs.runs.observer import Summary
+from eventabs.runs.run_state import RunState
 from eventabs.runs.schedule_and_settlement import Session
 from eventabs.runs.start_resume_reparse import reparse
 from eventabs.shared_records import InputWarning
@@ -16,12 +16,12 @@ from runs_jobs import RULES, Place, finish
 TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
 
 
-def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH) -> Summary:
+def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH) -> RunState:
     with place.begin(flags) as job:
         return finish(job, resumed=False)
 
 
-def read_again(place: Place, flags: dict[str, Any] | None = None) -> Summary:
+def read_again(place: Place, flags: dict[str, Any] | None = None) -> RunState:
     with place.reopen(flags, changed="ignore") as job:
         return reparse(job)
 

@@ -8,12 +8,19 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from eventabs.interface_language import activate
-from eventabs.runs.observer import Summary
+from eventabs.providers import Price
+from eventabs.runs.run_state import Endpoint, RunState
 from eventabs.views.status_summary_progress_server import render_summary, summary_json
 
-WELL = Summary(
+ENDPOINT = Endpoint("openai", "m", "h", Price(), "CNY")
+WELL = RunState(
     status="completed",
-    provider="openai",
+    run_id="r",
+    created_at="2026-01-01T00:00:00+00:00",
+    endpoint=ENDPOINT,
+    last_failure=None,
+    language="auto",
+    failures={},
     users=486,
     done=486,
     failed=0,
@@ -33,14 +40,13 @@ BADLY = replace(
     failed=4,
     retries=3,
     cost=0.4,
-    currency="CNY",
     out="my runs/[x]",
-    rejected_rows=3,
+    input={**WELL.input, "rejected_rows": 3},
     failures={"missing": 1, "cut": 3},
 )
 
 
-def _printed(summary: Summary, *, quiet: bool = False, width: int = 80) -> str:
+def _printed(summary: RunState, *, quiet: bool = False, width: int = 80) -> str:
     pipe = io.StringIO()
     render_summary(Console(file=pipe, width=width), summary, quiet=quiet)
     return pipe.getvalue()
@@ -76,7 +82,7 @@ def test_tokens_retries_and_cost_are_told_where_a_model_was_called() -> None:
 
 def test_the_rules_say_plainly_that_no_model_was_called() -> None:
     for quiet in (False, True):
-        text = _printed(replace(WELL, provider="rules"), quiet=quiet)
+        text = _printed(replace(WELL, endpoint=ENDPOINT._replace(provider="rules")), quiet=quiet)
         assert re.search("^No model was called.*: eventabs init --preset NAME$", text, re.MULTILINE)
         assert not re.search("tokens|calls", text)
 

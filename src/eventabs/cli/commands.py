@@ -214,7 +214,7 @@ def tell(
         print_line(stdout_console(), str(page))
 
 
-def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "runs.Summary":
+def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "runs.RunState":
     """Run the coroutine to its end under signals that request a stop; return how the run ended."""
     import asyncio  # noqa: PLC0415  help pages need no event loop
 
@@ -252,7 +252,7 @@ def watching(shown: ShownFlags, server: "views.ProgressServer | None" = None) ->
     return watch
 
 
-def _end(summary: "runs.Summary", shown: ShownFlags) -> None:
+def _end(summary: "runs.RunState", shown: ShownFlags) -> None:
     views.render_summary(stderr_console(), summary, quiet=shown.quiet)
     if shown.json:
         with suppress(OutputGoneError):  # the exit code shows how the run ended as well
@@ -260,7 +260,7 @@ def _end(summary: "runs.Summary", shown: ShownFlags) -> None:
     raise typer.Exit(exit_code(summary))
 
 
-def exit_code(summary: "runs.Summary") -> int:
+def exit_code(summary: "runs.RunState") -> int:
     """Return the exit code that says how a run ended."""
     completed = 3 if summary.failed else 0
     codes = {"completed": completed, "interrupted": INTERRUPTED, "waiting": _WAITING}
@@ -381,9 +381,9 @@ def status(
     watch: bool = flag(_("Look again every second until the run is completed.")),
 ) -> None:
     """Show the status of a run."""
-    from eventabs.inspection import RunState, inspect_run  # noqa: PLC0415  loads what no help page needs
+    from eventabs.inspection import inspect_run  # noqa: PLC0415  loads what no help page needs
 
-    def inspect() -> RunState:
+    def inspect() -> "runs.RunState":
         standing = inspect_run(checkpoint, now=time.time)
         choose_language(standing.language)
         return standing
@@ -650,7 +650,7 @@ def calibrate(
 
 def _asked(
     plan: "quality.AskingPlan", flags: SettingFlags, shown: ShownFlags, *, yes: bool
-) -> "runs.Summary | None":
+) -> "runs.RunState | None":
     """Ask what a plan has left; return how it ended, None where nothing was left.
 
     Calls are confirmed by a flag, a limit, or in the terminal. Raises UsageError where nobody confirms them.

@@ -51,8 +51,8 @@ from .observer import (
     Started as Started,
     StateChanged as StateChanged,
     Stopping as Stopping,
-    Summary as Summary,
 )
+from .run_state import Endpoint as Endpoint, RunState as RunState, state_of as state_of
 from .start_resume_reparse import (
     Invocation as Invocation,
     PlannedUse as PlannedUse,

@@ -1,6 +1,5 @@
 """The facts that a run reports to its observers: no words, no colors."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +8,7 @@ from typing import Protocol
 
 import orjson
 
-from eventabs.shared_records import Copying, Counts, InputWarning, RunStatus, ratio
+from eventabs.shared_records import Copying, Counts, InputWarning, RunStatus
 from eventabs.store import open_to_append
 
 
@@ -274,46 +273,6 @@ class StateChanged(Told):
 
 
 Note = Told | Copying | InputWarning
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Summary(Counts):
-    """How a run ended; the object that --json prints, and what the closing table needs beside it.
-
-    `behaviors` are those of the input; `limited_of` its users, where --limit left some out, else 0. `standing_events` are
-    the events of users who are not done, since an extension has more to ask about them.
-    """
-
-    status: RunStatus
-    provider: str
-    cost: float | None
-    seconds: float
-    out: str
-    rejected_rows: int = 0
-    rejects: dict[str, int] = field(default_factory=dict)  # rejected rows by reason
-    duplicates: int = 0
-    paired_ends: int = 0
-    unpaired: int = 0
-    non_behaviors: int = 0
-    schemas: Sequence[str] = ()  # of known tools, whose exports the files are
-    columns: dict[str, str] = field(default_factory=dict)  # by role
-    warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
-    unknown_actions: dict[str, int] = field(default_factory=dict)  # to the built-in rules: rows by word
-    conversion_actions: dict[str, int] = field(default_factory=dict)  # to them, in the same way
-    limited_of: int = 0
-    standing_events: int = 0
-    extension: dict[str, int] | None = None  # what the last extension took in, took and changed
-    cause: str = ""  # why the run was stopped
-    bad_answer: str = ""  # how the latest answer begins, where it stopped and nothing of that could be used
-    failures: dict[str, int] = field(default_factory=dict)
-    asked_again: dict[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
-    currency: str = "USD"
-    tier_costs: dict[str, float | None] = field(default_factory=dict)  # by tier; empty: all are ordinary
-
-    @property
-    def events_per_user_day(self) -> float | None:
-        """As in `Counts`, of users that are done."""
-        return ratio(self.events - self.standing_events, self.user_days)
 
 
 class Observer(Protocol):

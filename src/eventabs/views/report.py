@@ -378,7 +378,7 @@ _SCRIPTS: Final = tuple(
 
 def render_report(facts: ReportFacts) -> tuple[Iterator[bytes], list[str]]:
     """Return the page in pieces, and what its reader should know of what it leaves out. Reads the facts' users to their end."""
-    counts, endpoint = facts.run.progress, facts.run.endpoint
+    counts, endpoint = facts.run, facts.run.endpoint
     sums, users, total, beside = Sums(facts.goal), PackedUsers(), counts.users, 0
     # the share of users that a page keeps, drawn by their ids
     part = min(1.0, MOST_USERS / max(1, total), MOST_LOG_BYTES / max(1.0, facts.logged_bytes * _OF_STORED))

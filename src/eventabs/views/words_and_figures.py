@@ -513,9 +513,9 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
             yield template.format(tier=one_line(tier), calls=calls, cost=money(cost or 0.0, currency))
 
 
-def spent(counts: runs.Progress | runs.Summary, currency: str) -> Iterator[tuple[str, ...]]:
+def spent(counts: runs.Progress, currency: str) -> Iterator[tuple[str, ...]]:
     """Yield what a run has used, a label with its facts, some "": tokens, those of the cache, cost, and that of each tier."""
-    speed, projected = (getattr(counts, name, None) for name in ("tokens_per_second", "cost_projected"))
+    speed, projected = counts.tokens_per_second, counts.cost_projected
     received = _("{count} out").format(count=count(counts.completion_tokens))
     sent = _("{count} in").format(count=count(counts.prompt_tokens))
     yield (
