@@ -82,9 +82,9 @@ def test_a_line_comes_with_every_tenth_batch_and_no_other() -> None:
         observer.progressed(replace(COUNTS, batches_done=done))
         observer.progressed(replace(COUNTS, batches_done=done, in_flight=1))
     lines = pipe.getvalue().splitlines()
-    assert [line.split(";")[0] for line in lines] == [
-        "2026-01-15 12:00:00 batches 10 of 25",
-        "2026-01-15 12:00:00 batches 20 of 25",
+    assert [line.split(" done, 0 calls;")[0] for line in lines] == [
+        "2026-01-15 12:00:00 users 0 of 486 done, 0 failed; batches 10 of 25",
+        "2026-01-15 12:00:00 users 0 of 486 done, 0 failed; batches 20 of 25",
     ]
 
 
@@ -103,7 +103,7 @@ def test_every_change_of_state_is_a_line_and_a_stop_brings_the_counts() -> None:
     observer.noted(StateChanged("interrupted"))
     texts = [line[20:] for line in pipe.getvalue().splitlines()]
     assert texts[:2] == ["Running", "Interrupted, state saved"]
-    assert texts[2].startswith("batches 3 of 25")
+    assert texts[2].startswith("users 0 of 486 done, 0 failed; batches 3 of 25")
 
 
 def test_single_calls_are_told_only_on_verbose_or_when_they_failed() -> None:
@@ -164,11 +164,11 @@ def test_everything_that_happens_is_appended_as_one_line_each(tmp_path: Path) ->
     assert len(lines) == 10
     assert lines[:5] == lines[5:]
     assert all(datetime.fromisoformat(line.split(" ")[0]) == UTC_NOON for line in lines)
-    assert [line.split(" ", 1)[1].split(";")[0] for line in lines[1:5]] == [
+    assert [line.split(" ", 1)[1].split("; ")[-2:][0] for line in lines[1:5]] == [
         "Call 1: HTTP 429\\r\\n\\x1b[2J",
-        "batches 10 of 11",
+        "batches 10 of 11 done, 0 calls",
         "Completed",
-        "batches 10 of 11",
+        "batches 10 of 11 done, 0 calls",
     ]
 
 

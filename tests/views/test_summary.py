@@ -39,6 +39,7 @@ BADLY = replace(
     done=304,
     failed=4,
     retries=3,
+    retry_causes={"rate_limit": 2, "503": 1},
     cost=0.4,
     out="my runs/[x]",
     input={**WELL.input, "rejected_rows": 3},
@@ -75,7 +76,8 @@ def test_the_next_steps_name_the_files_and_the_command_to_go_on() -> None:
 
 def test_tokens_retries_and_cost_are_told_where_a_model_was_called() -> None:
     lines = _squeezed(_printed(BADLY))
-    assert "calls 25 + 3 retries" in lines
+    assert "batches 0 of 0 done, 25 calls" in lines
+    assert "retries rate limit ×2, HTTP 503 ×1" in lines
     assert lines[lines.index("tokens 714,000 in, 102,000 out") + 1] == "cost 0.4000 CNY"
     assert "cost" not in _printed(WELL)
 
@@ -116,7 +118,15 @@ def test_the_figures_line_up_in_both_languages(language: str) -> None:
     activate("zh" if language == "zh" else "en")
     lines = _printed(BADLY).splitlines()
     start = lines.index("") + 1
-    figures = ("486", "25 +", "12", "714,000" if language == "en" else "输入 714,000", "0.4000 CNY")
+    sent = "714,000" if language == "en" else "输入 714,000"
+    figures = (
+        "304" if language == "en" else "完成 304",
+        "0 of" if language == "en" else "完成 0",
+        sent,
+        "0.4000 CNY",
+        "rate" if language == "en" else "限流",
+        "12",
+    )
     rows = zip(lines[start : lines.index("", start)], figures, strict=True)
     assert len({cell_len(line[: line.index(figure)]) for line, figure in rows}) == 1
 

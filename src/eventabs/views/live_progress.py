@@ -21,11 +21,11 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs import runs
-from eventabs.interface_language import gettext as _, ngettext
+from eventabs.interface_language import gettext as _
 from eventabs.shared_records import Copying, InputWarning
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, print_line
-from eventabs.views.words_and_figures import clock, count, listed, share
+from eventabs.views.words_and_figures import clock, listed, share
 
 WIDTH = 120  # a wider bar says no more
 
@@ -73,19 +73,13 @@ class ProgressPanel:
         drawn = ProgressBar(total=progress.users, completed=finished)
         bar.add_row(drawn, share(finished, progress.users), self._remaining())
         yield bar
-        of = _("{done} of {total} done")
-        users = of.format(done=count(progress.done), total=count(progress.users))
-        failed = _("{count} failed").format(count=count(progress.failed))
-        yield _row(_("users"), users, Text(failed, style="red" if progress.failed else ""), elapsed)
-        batches = of.format(done=count(progress.batches_done), total=count(progress.batches_total))
-        calls = ngettext("{count} call", "{count} calls", progress.calls)
-        yield _row(_("batches"), batches, messages.in_flight(progress), calls)
-        for label, *cells in messages.spent(progress, self.currency):
+        (label, done, failed), *others = messages.figures(progress, self.currency)
+        yield _row(label, done, Text(failed, style="red" if progress.failed else ""), elapsed)
+        for label, *cells in others:
             yield _row(label, *cells)
-        if progress.retries or self._cooling:
-            causes = listed(messages.causes(progress.retry_causes)) or count(progress.retries)
-            left = _("cooling down, {time} left").format(time=clock(self._cooling)) if self._cooling else ""
-            yield _row(_("retries"), causes if progress.retries else "", Text(left, style="bold yellow"))
+        if self._cooling:
+            left = _("cooling down, {time} left").format(time=clock(self._cooling))
+            yield _row("", Text(left, style="bold yellow"))
         if self.trouble:
             yield _row(_("last"), Text(one_line(self.trouble), style="yellow"))
 

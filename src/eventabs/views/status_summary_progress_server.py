@@ -288,18 +288,12 @@ def summary_json(summary: RunState) -> str:
 
 def _figures(summary: RunState) -> Iterator[tuple[str, str]]:
     is_remote = kind_of(summary.endpoint.provider).is_remote
-    yield _("users"), count(summary.users)
-    if is_remote:
-        calls = count(summary.calls)
-        if summary.retries:
-            calls = _("{calls} + {retries}").format(calls=calls, retries=messages.retries(summary.retries))
-        yield _("calls"), calls
+    shown = messages.figures(summary, summary.endpoint.currency)
+    for label, *facts in shown if is_remote else islice(shown, 1):
+        yield label, listed(filter(None, facts))
     if again := messages.asked_again(summary.asked_again):
         yield _("asked again"), again
     yield _("time"), duration(summary.seconds)
-    if is_remote:
-        for label, *facts in messages.spent(summary, summary.endpoint.currency):
-            yield label, listed(filter(None, facts))
     if summary.extension is not None:
         yield from messages.extension_rows(summary.extension, is_remote=is_remote)
     yield from _events(summary)
