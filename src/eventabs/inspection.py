@@ -1,11 +1,10 @@
-"""A run read from its ledger, without the lock: its state, its calls, one user with behaviors and events, and what a report shows."""
+"""A run read from its ledger, without the lock: its state, its calls, one user with behaviors and events, why answers and users failed."""
 
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import date
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,8 +16,8 @@ from eventabs.interface_language import Language, gettext as _
 from eventabs.prompts import Compactor
 from eventabs.replies import without_reasoning
 from eventabs.runs import RunState, state_of
-from eventabs.shared_records import Counts, Message, Part, UserLog, ratio
-from eventabs.store import Ledger, Made, Retry, RowsOfUser, RunDirectory, UserRow
+from eventabs.shared_records import Counts, Message, Part, ratio
+from eventabs.store import Ledger, RunDirectory, UserRow
 
 
 def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
@@ -298,11 +297,12 @@ _EXAMPLES = 3  # of each cause
 _HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end shows how it broke off
 
 _CAUSES = "SELECT reason, bad, users, failed FROM failure_causes ORDER BY failed DESC, bad DESC, reason"
-_ERRORS = (
-    "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
-    " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
-)
-_LOGGED = "SELECT coalesce(sum(length(log)), 0) FROM users"
+
+
+def failures(ledger: Ledger) -> Iterator[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]]]:
+    """Yield causes of failures, those that made users fail first: bad answers, users that had one, those that failed in the end, examples."""
+    for reason, *numbers in ledger.rows(_CAUSES):
+        yield reason, *numbers, list(_examples(ledger, reason))
 
 
 def _examples(ledger: Ledger, reason: str) -> Iterator[tuple[str, int, str, str, int]]:
@@ -321,75 +321,3 @@ def _examples(ledger: Ledger, reason: str) -> Iterator[tuple[str, int, str, str,
         left_out = max(0, len(text) - _HEAD - _TAIL)
         shown = f"{text[:_HEAD]}\n […]\n{text[-_TAIL:]}" if left_out else text
         yield user_id, call_id, finish_reason, shown, left_out
-
-
-class LogFacts(NamedTuple):
-    """A user's log, its behaviors in their compact form without times, and those that no event is made of."""
-
-    log: UserLog
-    phrases: Sequence[str]
-    rows: RowsOfUser
-
-
-@dataclass(frozen=True, slots=True)
-class ReportFacts:
-    """A run as its ledger has it. Users and calls are in order of their ids, and can be read once."""
-
-    run: RunState
-    inputs: tuple[str, ...]
-    timezone: str  # of the settings, "" for the times of the export
-    tokenizer: str
-    calls: Iterator[StoredCall]
-    retries: tuple[Retry, ...]
-    # causes, those that made users fail first: bad answers, the users that had one, those that failed in the end, examples
-    failures: tuple[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]], ...]
-    call_errors: tuple[tuple[str, int], ...]  # what ended calls without an answer, the most frequent first
-    users: Iterator[tuple[UserRow, Made]]
-    log: Callable[[str], LogFacts]  # of a user, by its id
-    files: tuple[str, ...]  # names of the input's files, by the number that behaviors have
-    logged_bytes: int  # of all logs as they are stored
-    ledger: Ledger
-    goal: str  # the category that paths lead to
-    # those of the settings, and those of the file that were not taken
-    profile_columns: tuple[list[str], list[str]]
-    quality: Callable[[], tuple[Table, ...]]  # in the language of the moment
-
-
-@contextmanager
-def open_report_facts(named: Path) -> Iterator[ReportFacts]:
-    """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
-    directory = RunDirectory.find(named)
-    in_use = directory.in_use()
-    with Ledger.watch(directory.ledger) as ledger:
-        meta, run = ledger.meta(), state_of(directory, ledger, in_use=in_use)
-        settings = store.settings_in_force(meta)
-        ((logged_bytes,),) = ledger.rows(_LOGGED)
-        yield ReportFacts(
-            run=run,
-            inputs=tuple(Path(path).name for path in meta["paths"]),
-            timezone=settings.get("input", {}).get("timezone", ""),
-            tokenizer=settings["prompt"]["tokenizer"],
-            calls=stored_calls(ledger),
-            retries=tuple(store.stored_retries(ledger)),
-            failures=tuple(
-                (reason, *numbers, list(_examples(ledger, reason)))
-                for reason, *numbers in ledger.rows(_CAUSES)
-            ),
-            call_errors=tuple(ledger.rows(_ERRORS)),
-            users=((row, store.made_of(ledger, row.user_id)) for row in store.all_user_rows(ledger)),
-            log=partial(_log, ledger, compactor_of(meta)),
-            files=tuple(Path(name).name for name in meta["files"]),
-            logged_bytes=logged_bytes,
-            ledger=ledger,
-            goal=store.goal_of(settings),
-            profile_columns=(
-                list(settings.get("profiles", {}).get("columns", ())),
-                meta.get("input", {}).get("profile_left", []),
-            ),
-            quality=lambda: tuple(quality_tables(directory, run)),
-        )
-
-
-def _log(ledger: Ledger, compactor: Compactor, user_id: str) -> LogFacts:
-    log = ledger.log(user_id)
-    return LogFacts(log, compactor.phrases(log), store.rows_of_user(ledger, user_id))

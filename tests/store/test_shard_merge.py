@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 import eventabs
 from eventabs.cli.main import app
 from eventabs.errors_and_exit_codes import RunDirectoryError
-from eventabs.inspection import inspect_run, open_report_facts
+from eventabs.inspection import inspect_run
 from eventabs.quality import compare
 from eventabs.shared_records import Shard
 from eventabs.store import Ledger, export_events, merge, unpack_parts
+from report_kit import packed_data, rendered
 
 RULES: dict[str, Any] = {"llm": {"provider": "rules"}}
 USERS = 30
@@ -130,9 +131,6 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
     assert state.event_counts == whole.event_counts
     assert state.user_days == USERS, "each has its day"
     assert sum(row["asked"] for row in state.answers["by_batch_users"]) == USERS
-    with open_report_facts(Path("m")) as facts:
-        assert facts.run.event_counts == whole.event_counts
-        assert facts.run.answers == state.answers
     assert [each.shard for each in state.shards] == ["0/4", "1/4", "2/4", "3/4"]
     labels = ["evaluate", "--gold", "day.eventabs"]
     for command in (["show", "--limit", "7", "--offset", "9"], ["show", "--state", "done"], labels):
@@ -152,10 +150,10 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
 
 def test_a_report_holds_the_calls_and_users_of_all_shards(folder: Path) -> None:
     merge(shards(), "m")
-    with open_report_facts(Path("m")) as facts:
-        users = [row.user_id for row, _made in facts.users]
-        calls = len(list(facts.calls))
-        assert facts.run.events == len(eventabs.read_events("m"))
+    data = packed_data(b"".join(rendered(Path("m"))[0]).decode())
+    users = data["index"]["users"]["id"]
+    calls = len(data["calls"]["id"])
+    assert data["index"]["sums"]["events"] == len(eventabs.read_events("m"))
     assert sorted(users) == sorted(f"用户{n}" for n in range(USERS))
     assert calls == sum(checkpoint(path)["usage"]["calls"] for path in shards()) > COUNT - 1
     assert cli("report", "m")[0] == 0

@@ -434,12 +434,12 @@ def report(
     lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Make the report of a run."""
-    from eventabs.inspection import open_report_facts  # noqa: PLC0415  loads what no help page needs
-
-    path = output or store.RunDirectory.find(checkpoint).path / views.NAME
-    with open_report_facts(checkpoint) as facts:
-        choose_language(facts.run.language)
-        page, notes = views.render_report(facts)
+    directory = store.RunDirectory.find(checkpoint)
+    path, in_use = output or directory.path / views.NAME, directory.in_use()
+    with store.Ledger.watch(directory.ledger) as ledger:
+        run = runs.state_of(directory, ledger, in_use=in_use)
+        choose_language(run.language)
+        page, notes = views.render_report(directory, ledger, run)
     views.write_report(page, path)
     for note in notes:
         print_line(stderr_console(), note)

@@ -235,6 +235,11 @@ def limited(asked: int, of: int) -> list[str]:
     return [_("limited: {count} of {users}").format(count=count(asked), users=users(of))] if of else []
 
 
+def retries(number: int) -> str:
+    """Count repeated calls."""
+    return ngettext("{count} retry", "{count} retries", number)
+
+
 def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
     """Count repeated calls by cause, the most frequent first."""
     for code, number in most_frequent(retry_causes):
