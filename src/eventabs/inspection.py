@@ -2,13 +2,10 @@
 
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-
-import orjson
+from typing import Any, NamedTuple
 
 from eventabs import store
 from eventabs.errors_and_exit_codes import UsageError
@@ -174,16 +171,6 @@ def compactor_of(facts: Mapping[str, Any]) -> Compactor:
     return Compactor(language, facts["settings"]["compaction"]["strip"])
 
 
-_LARGEST: Final = 16_000_000  # bytes of a stored result
-_MOST_TYPES: Final = 12
-
-
-class Share(float):
-    """A share from 0 to 1, to be shown in percent."""
-
-    __slots__ = ()
-
-
 class Table(NamedTuple):
     """A table as it is shown in the terminal and on pages; its first column names the rows. `words`: columns that hold no figures."""
 
@@ -192,44 +179,6 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[Any]]
     note: str = ""
     words: Sequence[str] = ()
-
-
-def quality_tables(directory: RunDirectory, counts: Counts) -> Iterator[Table]:
-    """Yield what reviews have found, the latest first, and what answers held by size of the batch and by place in it."""
-    results = directory.reviews.glob("*/result.json")
-    for path in sorted(results, key=lambda path: path.lstat().st_mtime, reverse=True):
-        # one that cannot be read, or is of another version, is left out
-        with suppress(OSError, ValueError, LookupError, TypeError):
-            yield from list(_review_tables(orjson.loads(store.read_head(path, _LARGEST))))
-    yield from batch_tables({"": counts})
-
-
-def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
-    reviewers, agreement = result["reviewers"], result.get("agreement") or {}
-    rows = tuple(
-        (
-            Path(each["file"]).name,
-            each["judged"],
-            _share(each["precision"]),
-            _share(each["at_least"]),
-            each["reviewed_days"]["days"],
-            _share(each["reviewed_days"]["recall"]["value"]),
-            agreement.get("kappa"),
-        )
-        for each in reviewers
-    )
-    columns = _("review"), _("events"), _("right"), _("at least"), _("days"), _("recall"), _("Cohen's kappa")
-    note = _("At least: exact one-sided 95 % bound of the share of all events, Clopper and Pearson")
-    yield Table(_("Judged by people"), columns, rows, note)
-    types = tuple(
-        (row["type"], row["judged"], _share(row["precision"]), _share(row["at_least"]))
-        for row in reviewers[0]["by_type"][:_MOST_TYPES]
-    )
-    yield Table(_("Judged by people, by type"), (_("Type"), *columns[1:4]), types)
-
-
-def _share(value: float | None) -> Share | None:
-    return None if value is None else Share(value)
 
 
 def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
@@ -281,10 +230,7 @@ def _batch_table(
             classes[row["name"]],
             *([run] if len(runs) > 1 else []),
             row["asked"],
-            *(
-                ratio(row[part], row[whole]) if part == "placed" else _share(ratio(row[part], row[whole]))
-                for part, whole in shown.values()
-            ),
+            *(ratio(row[part], row[whole]) for part, whole in shown.values()),
         )
         for name in classes
         for run, row in found

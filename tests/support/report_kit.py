@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from chromium import Page
+from eventabs.inspection import Table
 from eventabs.runs.run_state import state_of
 from eventabs.shared_records import Behavior, Event, Outcome, Part, Usage, UserLog, lasting_id
 from eventabs.store.ledger import Ledger, PartChange, Retry
@@ -95,11 +96,11 @@ def make_run(
     ledger.close()
 
 
-def rendered(run: Path) -> tuple[Iterator[bytes], list[str]]:
-    """Return the page of a run in pieces, and its notes."""
+def rendered(run: Path, *quality: Table) -> tuple[Iterator[bytes], list[str]]:
+    """Return the page of a run in pieces, and its notes; with tables of its quality."""
     directory = RunDirectory(run)
     with Ledger.watch(directory.ledger) as ledger:
-        return render_report(directory, ledger, state_of(directory, ledger))
+        return render_report(ledger, state_of(directory, ledger), quality)
 
 
 def write_page(run: Path, path: Path | None = None) -> Path:

@@ -439,7 +439,7 @@ def report(
     with store.Ledger.watch(directory.ledger) as ledger:
         run = runs.state_of(directory, ledger, in_use=in_use)
         choose_language(run.language)
-        page, notes = views.render_report(directory, ledger, run)
+        page, notes = views.render_report(ledger, run, views.quality_tables(directory, run))
     views.write_report(page, path)
     for note in notes:
         print_line(stderr_console(), note)
@@ -708,7 +708,7 @@ def review(
         choose_language(result.review.language)
         figures = views.review_json(result)
         quality.keep_result(result, figures)
-        tell(result, lambda _result: figures, views.render_review, as_json=look.json)
+        tell(figures, str, views.render_review, as_json=look.json)
         return
     sheet = quality.draw_review(
         checkpoint, sample=sample, days=days, doubtful=doubtful, by=by or "", seed=seed

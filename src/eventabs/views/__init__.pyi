@@ -42,6 +42,7 @@ from .output_streams import (
 from .report import NAME as NAME, render_report as render_report, write_report as write_report
 from .review import (
     drawn_json as drawn_json,
+    quality_tables as quality_tables,
     render_next_step as render_next_step,
     render_review as render_review,
     render_review_page as render_review_page,

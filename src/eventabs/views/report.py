@@ -28,19 +28,18 @@ from markupsafe import Markup
 from eventabs import __version__, interface_language as language, store
 from eventabs.errors_and_exit_codes import StorageError, UsageError
 from eventabs.inspection import (
-    Share,
     StoredCall,
+    Table,
     TokenUse,
     compactor_of,
     failures,
-    quality_tables,
     stored_calls,
 )
 from eventabs.interface_language import gettext as _
 from eventabs.prompts import TokenCounter
 from eventabs.runs import RunState
 from eventabs.shared_records import Behavior, Counts, UserLog
-from eventabs.store import Ledger, Made, RowsOfUser, RunDirectory, UserRow
+from eventabs.store import Ledger, Made, RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import one_line, picked, rounded
 from eventabs.views.sections import written
@@ -401,7 +400,7 @@ _SCRIPTS: Final = tuple(
 
 
 def render_report(
-    directory: RunDirectory, ledger: Ledger, run: RunState
+    ledger: Ledger, run: RunState, quality: Iterable[Table]
 ) -> tuple[Iterator[bytes], list[str]]:
     """Return the page of a run in pieces, and what its reader should know of what it leaves out."""
     meta, endpoint, total = ledger.meta(), run.endpoint, run.users
@@ -465,7 +464,7 @@ def render_report(
         # columns of the profiles that no filter has, and the setting that takes them
         unused_columns=left
         and (", ".join(map(shown, left)), f"columns = {orjson.dumps([*taken, *left]).decode()}"),
-        quality=list(quality_tables(directory, run)),
+        quality=list(quality),
         retries=sorted(waits.items(), key=lambda each: (-len(each[1]), each[0])),
         tiers=list(messages.tiers(run, run.tier_costs, endpoint.currency)),
     )
@@ -576,21 +575,13 @@ def _environment() -> Environment:
     named = "average behaviors cause count duration event_facts limited listed money reason retries rows share status_name"
     environment.filters |= {name: getattr(messages, name) for name in named.split()} | {
         "category": lambda name: one_line(messages.category(name)),
-        "cell": _cell,
+        "cell": written,
         "digest": lambda text: f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}",
         "lines": visible_lines,
         "one_line": one_line,
         "short": _short,
     }
     return environment
-
-
-def _cell(value: str | float | None) -> str:
-    """Return a cell of a table as text; a share in percent, with a decimal where it has one, and never rounded up to all."""
-    if not isinstance(value, Share):
-        return written(value)
-    text = f"{100 * value:.1f}".removesuffix(".0")
-    return f"{'99.9' if value < 1 and text == '100' else text} %"
 
 
 def _part(name: str) -> str:

@@ -27,8 +27,8 @@ from house import eventabs, ran
 from report_kit import EVIL, make_crowd, make_evil_run, make_run, packed_data, rendered
 
 
-def _page(path: Path) -> str:
-    return b"".join(rendered(path)[0]).decode()
+def _page(path: Path, *quality: Table) -> str:
+    return b"".join(rendered(path, *quality)[0]).decode()
 
 
 class _Elements(HTMLParser):
@@ -159,11 +159,10 @@ def test_the_page_connects_to_nothing(tmp_path: Path) -> None:
     assert not re.search(r"url\((?!#p\d)", page)
 
 
-def test_tables_of_quality_are_shown_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_of_quality_are_shown_as_they_are(tmp_path: Path) -> None:
     make_run(tmp_path)
     table = Table(f"Audit {EVIL}", ("type", "right"), (("用餐", 1234), (EVIL, None)))
-    monkeypatch.setattr(report, "quality_tables", lambda *_of: [table])
-    page = _page(tmp_path)
+    page = _page(tmp_path, table)
     elements = _Elements()
     elements.feed(page)
     assert '<a href="#tab=quality">Quality</a>' in page
