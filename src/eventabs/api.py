@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
@@ -20,8 +21,9 @@ from eventabs.interface_language import gettext as _
 from eventabs.runs import (
     Estimate,
     Invocation,
-    LogFile,
+    JsonLines,
     Observer,
+    Observers,
     RunContext,
     RunState,
     Watch,
@@ -33,7 +35,7 @@ from eventabs.runs import (
 )
 from eventabs.shared_records import Event, Journey, Made, of_row
 from eventabs.stop_request import Stop
-from eventabs.store import Status
+from eventabs.store import RunDirectory, Status, open_to_append
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -366,7 +368,13 @@ def _watch(observer: Observer | Watch | None) -> Watch:
     """Return the function that gives a run its observer; without one of the caller's own, run.log gets the facts as JSON lines."""
     if observer is not None and callable(observer):
         return observer
-    return lambda directory, _settings: LogFile(directory.log, observer)
+
+    @contextmanager
+    def watch(directory: RunDirectory, _settings: Settings) -> Iterator[Observer]:
+        with open_to_append(directory.log) as log:
+            yield Observers([JsonLines(log.write, counts=False), *([observer] if observer else [])])
+
+    return watch
 
 
 async def _execute(

@@ -1,7 +1,10 @@
 import io
 import json
+import os
+import re
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from errno import ENOSPC
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,9 @@ from eventabs.runs.observer import (
     BatchDone,
     CallFailed,
     CoolingDown,
+    InputGone,
     InputRead,
+    JsonLines,
     Note,
     Planned,
     Progress,
@@ -28,11 +33,10 @@ from eventabs.views.live_progress import (
     ALL,
     PLAIN,
     QUIET,
-    JsonObserver,
-    LogObserver,
     PlainObserver,
     RichObserver,
     display,
+    log_to,
 )
 from eventabs.views.output_streams import print_line
 
@@ -52,8 +56,8 @@ COUNTS = Progress(users=486, batches_total=25)
         (True, {"TERM": "dumb"}, {}, PlainObserver),
         (False, {}, {}, PlainObserver),
         (True, {}, {"form": "plain"}, PlainObserver),
-        (True, {}, {"form": "json"}, JsonObserver),
-        (False, {}, {"form": "json", "quiet": True}, JsonObserver),
+        (True, {}, {"form": "json"}, JsonLines),
+        (False, {}, {"form": "json", "quiet": True}, JsonLines),
         (True, {}, {"quiet": True}, PlainObserver),
         (True, {}, {"verbose": True}, RichObserver),
     ],
@@ -154,7 +158,7 @@ def test_everything_that_happens_is_appended_as_one_line_each(tmp_path: Path) ->
     path = tmp_path / "run.log"
     for _process in range(2):
         with open_to_append(path) as file:
-            log = LogObserver(file, currency="USD", now=lambda: UTC_NOON)
+            log = log_to(file, currency="USD", now=lambda: UTC_NOON)
             log.started(Started("", "rules", "", "", "x", resumed=False))
             log.noted(Retrying(1, "HTTP 429\r\n\x1b[2J", 3.0))
             for done in range(11):
@@ -172,25 +176,10 @@ def test_everything_that_happens_is_appended_as_one_line_each(tmp_path: Path) ->
     ]
 
 
-def test_replies_are_logged_with_the_counts_or_the_note_that_follows_them(tmp_path: Path) -> None:
-    path = tmp_path / "run.log"
-    with open_to_append(path) as file:
-        log = LogObserver(file, currency="USD", now=lambda: UTC_NOON)
-        for call in (1, 2):
-            log.noted(BatchDone(call, 3, 3, {}, 1.0))
-        assert path.read_text(encoding="utf-8") == ""
-        log.progressed(Progress(users=9, batches_total=3, batches_done=2))
-        assert path.read_text(encoding="utf-8").count("\n") == 2
-        log.noted(BatchDone(3, 3, 3, {}, 1.0))
-        log.line("the end")
-    said = [line.split(" ", 1)[1] for line in path.read_text(encoding="utf-8").splitlines()]
-    assert [line[:6] for line in said] == ["Call 1", "Call 2", "Call 3", "the en"]
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_ends_neither_the_run_nor_the_closing_of_the_log() -> None:
     with open_to_append(Path("/dev/full")) as file:
-        LogObserver(file, currency="USD").line("lost")
+        log_to(file, currency="USD").noted(StateChanged("completed"))
 
 
 def test_a_log_that_cannot_be_opened_is_one_error_and_a_link_is_not_followed(tmp_path: Path) -> None:
@@ -206,13 +195,13 @@ def test_a_log_that_cannot_be_opened_is_one_error_and_a_link_is_not_followed(tmp
 # JSON lines
 
 
-def _json_observer() -> tuple[JsonObserver, io.StringIO, Clock]:
-    pipe, clock = io.StringIO(), Clock()
-    return JsonObserver(Console(file=pipe, width=20), now=lambda: UTC_NOON, clock=clock), pipe, clock
+def _json_observer() -> tuple[JsonLines, io.BytesIO, Clock]:
+    pipe, clock = io.BytesIO(), Clock()
+    return JsonLines(pipe.write, now=lambda: UTC_NOON, clock=clock), pipe, clock
 
 
-def _objects(pipe: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in pipe.getvalue().splitlines()]
+def _objects(pipe: io.BytesIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in pipe.getvalue().decode().splitlines()]
 
 
 def test_every_fact_is_one_object_with_its_name_and_time() -> None:
@@ -250,7 +239,28 @@ def test_the_counts_that_led_to_a_note_stand_before_it() -> None:
     assert [line["event"] for line in _objects(pipe)] == ["progress", "progress", "state_changed"]
 
 
-def test_an_undecodable_file_name_still_makes_valid_json() -> None:
+def test_lines_on_standard_error_are_whole_however_narrow_it_is() -> None:
+    pipe = io.StringIO()
+    display(Console(file=pipe, width=20), form="json").noted(BatchDone(1, 2, 1, {"cut": 1}, 3.5))
+    (line,) = pipe.getvalue().splitlines()
+    assert json.loads(line)["unusable"] == {"cut": 1}
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9.csv"), "a\u202eb\x9b\x1b[2J\u2028\ufeff.csv"])
+def test_a_name_that_no_text_holds_or_that_hides_a_line_still_makes_valid_json(name: str) -> None:
     observer, pipe, _clock = _json_observer()
-    observer.started(Started("", "rules", "", "", "x\udce4", resumed=False))
-    assert _objects(pipe)[0]["out"] == "x\udce4"
+    observer.noted(InputGone((name, "看车.csv")))
+    assert _objects(pipe)[0]["paths"] == [name, "看车.csv"]
+    assert "看车" in pipe.getvalue().decode()
+    assert re.sub("[看车\n]", "", pipe.getvalue().decode()).isascii()
+
+
+def test_a_log_has_no_counts_and_a_full_disk_ends_nothing() -> None:
+    lines: list[bytes] = []
+    JsonLines(lines.append, counts=False).progressed(Progress(users=2))
+    assert not lines
+
+    def refuse(_line: bytes) -> None:
+        raise OSError(ENOSPC, "full")
+
+    JsonLines(refuse).noted(StateChanged("completed"))

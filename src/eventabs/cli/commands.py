@@ -246,8 +246,8 @@ def watching(shown: ShownFlags, server: "views.ProgressServer | None" = None) ->
         )
         opened = panel if isinstance(panel, AbstractContextManager) else nullcontext()
         with store.open_to_append(directory.log) as log, opened:
-            observers = [panel, views.LogObserver(log, currency=currency), *([server] if server else [])]
-            yield views.Observers(observers, [runs.Serving(server.address)] if server else [])
+            observers = [panel, views.log_to(log, currency=currency), *([server] if server else [])]
+            yield runs.Observers(observers, [runs.Serving(server.address)] if server else [])
 
     return watch
 

@@ -1,15 +1,15 @@
 """The facts that a run reports to its observers: no words, no colors."""
 
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Protocol
 
-import orjson
-
 from eventabs.shared_records import Copying, Counts, InputWarning, RunStatus
-from eventabs.store import open_to_append
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,37 +288,87 @@ class Observer(Protocol):
         """Hear that a count changed."""
 
 
-class LogFile(AbstractContextManager["LogFile"]):
-    """Appends the facts of a run to a file as JSON lines, but for progress, and passes all of them on.
+class Observers:
+    """Passes facts on to several observers, `opening` notes after the start."""
 
-    A context manager. Raises StorageError where the file cannot be opened.
-    """
-
-    def __init__(self, path: Path, observer: Observer | None = None) -> None:
-        self._observer = observer
-        self._file = open_to_append(path)
-
-    def __exit__(self, *_exception: object) -> None:
-        self._file.close()
+    def __init__(self, observers: Sequence[Observer], opening: Sequence[Note] = ()) -> None:
+        self._observers, self._opening = observers, opening
 
     def started(self, facts: Started) -> None:
-        """Log the start."""
-        self._write(facts)
-        if self._observer is not None:
-            self._observer.started(facts)
+        """Pass it on."""
+        for observer in self._observers:
+            observer.started(facts)
+        for note in self._opening:
+            self.noted(note)
 
     def noted(self, note: Note) -> None:
-        """Log a note."""
-        self._write(note)
-        if self._observer is not None:
-            self._observer.noted(note)
+        """Pass it on."""
+        for observer in self._observers:
+            observer.noted(note)
 
     def progressed(self, progress: Progress) -> None:
-        """Pass the counts on."""
-        if self._observer is not None:
-            self._observer.progressed(progress)
+        """Pass it on."""
+        for observer in self._observers:
+            observer.progressed(progress)
 
-    def _write(self, fact: Started | Note) -> None:
-        line = {"time": datetime.now(UTC), "event": type(fact).__name__, **asdict(fact)}
+
+SECONDS_BETWEEN_COUNTS = 0.2
+# what could hide or turn around a line, and bytes of undecodable file names
+_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def event_name(kind: type) -> str:
+    """Return `batch_done` for BatchDone."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+
+
+class JsonLines(AbstractContextManager["JsonLines"]):
+    """Writes one object a fact: `event` names it (started, planned, progress, ...), `time` is ISO 8601.
+
+    `counts`: also how far the run is, at most five times a second, the last time always, at the end of its context at the latest.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[bytes], object],
+        *,
+        counts: bool = True,
+        now: Callable[[], datetime] = datetime.now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._write_line, self._counts, self._now, self._clock = write, counts, now, clock
+        self._held: Progress | None = None
+        self._last_counts = -SECONDS_BETWEEN_COUNTS
+
+    def __exit__(self, *_error: object) -> None:
+        self._write_held()
+
+    def started(self, facts: Started) -> None:
+        """Write the facts of the start."""
+        self._write(facts)
+
+    def noted(self, note: Note) -> None:
+        """Write a note, after the counts that led to it."""
+        self._write_held()
+        self._write(note)
+
+    def progressed(self, progress: Progress) -> None:
+        """Write the counts, or hold them back until some time has passed."""
+        self._held = progress if self._counts else None
+        if self._clock() - self._last_counts >= SECONDS_BETWEEN_COUNTS:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        if self._held is not None:
+            self._write(self._held)
+            self._held = None
+            self._last_counts = self._clock()
+
+    def _write(self, fact: Started | Progress | Note) -> None:
+        stamp = self._now().astimezone().isoformat(timespec="milliseconds")
+        facts = {"event": event_name(type(fact)), "time": stamp, **asdict(fact)}
+        facts.pop("answers", None)  # which the ledger alone counts
+        line = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+        line = _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
         with suppress(OSError):  # a full disk must not end the run by its log
-            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE, default=str))
+            self._write_line(f"{line}\n".encode())

@@ -24,11 +24,7 @@ from .evaluation_comparison_calibration import (
     render_evaluation as render_evaluation,
     render_evaluation_page as render_evaluation_page,
 )
-from .live_progress import (
-    LogObserver as LogObserver,
-    Observers as Observers,
-    display as display,
-)
+from .live_progress import display as display, log_to as log_to
 from .output_streams import (
     encode as encode,
     print_bytes as print_bytes,

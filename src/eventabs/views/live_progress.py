@@ -1,11 +1,9 @@
-"""Observers of a run: the live panel, plain lines, run.log, JSON lines, several at once, and the choice between them."""
+"""Observers of a run: the live panel, plain lines, run.log, and the choice between them."""
 
 import contextlib
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from io import FileIO
@@ -24,7 +22,7 @@ from eventabs import runs
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import Copying, InputWarning
 from eventabs.views import words_and_figures as messages
-from eventabs.views.output_streams import encode, one_line, print_line
+from eventabs.views.output_streams import one_line, print_line
 from eventabs.views.words_and_figures import clock, listed, share
 
 WIDTH = 120  # a wider bar says no more
@@ -218,7 +216,6 @@ def _look(note: runs.Note) -> tuple[int, str]:
 
 
 BATCHES_A_LINE = 10
-SECONDS_BETWEEN_COUNTS = 0.2
 
 
 def display(
@@ -231,7 +228,7 @@ def display(
 ) -> runs.Observer:
     """Choose how standard error shows the run. `auto`: a live panel on a terminal, else plain lines."""
     if form == "json":
-        return JsonObserver(console)
+        return runs.JsonLines(lambda line: console.out(line.decode(), end="", highlight=False))
     if form == "auto" and not quiet and console.is_terminal and not console.is_dumb_terminal:
         return RichObserver(console, verbose=verbose, currency=currency)
     level = QUIET if quiet else ALL if verbose else PLAIN
@@ -251,8 +248,10 @@ class PlainObserver:
         level: int = PLAIN,
         currency: str = "USD",
         now: Callable[[], datetime] = datetime.now,
+        stamp: Callable[[datetime], str] = "{:%Y-%m-%d %H:%M:%S}".format,
     ) -> None:
         self._write = write
+        self._stamp = stamp
         self._level = level
         self._currency = currency
         self._now = now
@@ -262,7 +261,7 @@ class PlainObserver:
     def started(self, facts: runs.Started) -> None:
         """Write the first line."""
         if self._level > QUIET:
-            self.line(messages.started(facts))
+            self._line(messages.started(facts))
 
     def noted(self, note: runs.Note) -> None:
         """Write a note, and the counts at a stop."""
@@ -273,9 +272,9 @@ class PlainObserver:
             self._cooling_until = now + timedelta(seconds=note.seconds)
             if before is not None and now < before:  # it is only extended, and told already
                 return
-        self.line(messages.noted(note))
+        self._line(messages.noted(note))
         if isinstance(note, runs.StateChanged) and note.status != "running" and self._latest is not None:
-            self.line(messages.progress_line(self._latest, self._currency))
+            self._line(messages.progress_line(self._latest, self._currency))
 
     def progressed(self, progress: runs.Progress) -> None:
         """Write the counts after every tenth batch."""
@@ -283,124 +282,22 @@ class PlainObserver:
             return
         before, self._latest = self._latest or progress, progress
         if progress.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
-            self.line(messages.progress_line(progress, self._currency))
+            self._line(messages.progress_line(progress, self._currency))
 
-    def line(self, text: str) -> None:
-        """Write a line."""
-        stamp = f"{self._now():%Y-%m-%d %H:%M:%S} " if self._level > QUIET else ""
+    def _line(self, text: str) -> None:
+        stamp = f"{self._stamp(self._now())} " if self._level > QUIET else ""
         self._write(f"{stamp}{text}")
 
 
-class LogObserver(PlainObserver):
-    """Appends every note, and the counts after every tenth batch, to a log."""
+def log_to(file: FileIO, *, currency: str, now: Callable[[], datetime] = datetime.now) -> PlainObserver:
+    """Make the observer that appends every note, and the counts after every tenth batch, to a log."""
 
-    def __init__(self, file: FileIO, *, currency: str, now: Callable[[], datetime] = datetime.now) -> None:
-        super().__init__(lambda lines: file.write(lines.encode()), level=ALL, currency=currency, now=now)
-        self._unwritten: list[str] = []
-
-    def noted(self, note: runs.Note) -> None:
-        """Log a note, and the counts at a stop; replies with the counts that follow them."""
-        if isinstance(note, runs.BatchDone):  # of hundreds a second each would wait for the disk
-            self._add(messages.noted(note))
-        else:
-            super().noted(note)
-
-    def progressed(self, progress: runs.Progress) -> None:
-        """Log the latest replies, and the counts after every tenth batch."""
-        super().progressed(progress)
-        if self._unwritten:
-            self._flush()
-
-    def line(self, text: str) -> None:
-        """Append a line of any text, such as an error that ended the run."""
-        self._add(text)
-        self._flush()
-
-    def _add(self, text: str) -> None:
-        stamp = self._now().astimezone().isoformat(timespec="seconds")
-        self._unwritten.append(f"{stamp} {one_line(text)}\n")
-
-    def _flush(self) -> None:
-        lines, self._unwritten = self._unwritten, []
+    def write(line: str) -> None:
         # A full disk is the ledger's to report: it stops the run cleanly.
         with contextlib.suppress(OSError):
-            self._write("".join(lines))
+            file.write(f"{one_line(line)}\n".encode())
 
+    def stamp(moment: datetime) -> str:
+        return moment.astimezone().isoformat(timespec="seconds")
 
-class JsonObserver(AbstractContextManager["JsonObserver"]):
-    """Writes one object a fact: `event` names it (started, planned, progress, ...), `time` is ISO 8601.
-
-    Counts come at most five times a second, the last ones always, at the end of its context at the latest.
-    """
-
-    def __init__(
-        self,
-        console: Console,
-        *,
-        now: Callable[[], datetime] = datetime.now,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._console = console
-        self._now = now
-        self._clock = clock
-        self._held: runs.Progress | None = None
-        self._last_counts = -SECONDS_BETWEEN_COUNTS
-
-    def __exit__(self, *_error: object) -> None:
-        self._write_held()
-
-    def started(self, facts: runs.Started) -> None:
-        """Write the facts of the start."""
-        self._write("started", asdict(facts))
-
-    def noted(self, note: runs.Note) -> None:
-        """Write a note, after the counts that led to it."""
-        self._write_held()
-        self._write(event_name(type(note)), asdict(note))
-
-    def progressed(self, progress: runs.Progress) -> None:
-        """Write the counts, or hold them back until some time has passed."""
-        self._held = progress
-        if self._clock() - self._last_counts >= SECONDS_BETWEEN_COUNTS:
-            self._write_held()
-
-    def _write_held(self) -> None:
-        if self._held is not None:
-            facts = asdict(self._held)
-            del facts["answers"]  # which the ledger alone counts
-            self._write("progress", facts)
-            self._held = None
-            self._last_counts = self._clock()
-
-    def _write(self, event: str, facts: Mapping[str, object]) -> None:
-        stamp = self._now().astimezone().isoformat(timespec="milliseconds")
-        self._console.out(encode({"event": event, "time": stamp, **facts}), highlight=False)
-
-
-def event_name(kind: type) -> str:
-    """Return `batch_done` for BatchDone."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
-
-
-class Observers:
-    """Passes facts on to several observers, `opening` notes after the start."""
-
-    def __init__(self, observers: Sequence[runs.Observer], opening: Sequence[runs.Note]) -> None:
-        self._observers, self._opening = observers, opening
-
-    def started(self, facts: runs.Started) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.started(facts)
-        for note in self._opening:
-            self.noted(note)
-
-    def noted(self, note: runs.Note) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.noted(note)
-
-    def progressed(self, progress: runs.Progress) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.progressed(progress)
+    return PlainObserver(write, level=ALL, currency=currency, now=now, stamp=stamp)
