@@ -124,9 +124,7 @@ def draw_panel(facts: Sequence[Fact]) -> str:
     observer = RichObserver(console, verbose=False, currency="CNY", clock=lambda: now)
     for now, told in facts:  # noqa: B007  the observer's clock
         if isinstance(told, Started):
-            observer.started(replace(told, config_file="eventabs.toml"))  # not the temporary folder's name
-        elif isinstance(told, Progress):
-            observer.progressed(told)
+            observer.noted(replace(told, config_file="eventabs.toml"))  # not the temporary folder's name
         else:
             observer.noted(told)
     console.print(observer.picture())

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError, RunDirectoryError, StorageError
-from eventabs.runs.observer import InputGone, InputRead, Note, Planned, Progress, StateChanged
+from eventabs.runs.observer import Fact, InputGone, InputRead, Note, Planned, Progress, StateChanged
 from eventabs.runs.run_state import RunState
 from eventabs.runs.schedule_and_settlement import Session
 from eventabs.shared_records import InputWarning
@@ -42,17 +42,10 @@ class Stopping(Watcher):
         super().__init__()
         self._stop, self._at = stop, at
 
-    def noted(self, note: Note) -> None:
-        super().noted(note)
-        self._look(note)
-
-    def progressed(self, progress: Progress) -> None:
-        super().progressed(progress)
-        if progress.done:
-            self._look(progress)
-
-    def _look(self, fact: Note | Progress) -> None:
-        if isinstance(fact, self._at) and not self._stop.requests:
+    def noted(self, fact: Fact) -> None:
+        super().noted(fact)
+        is_counted = not isinstance(fact, Progress) or fact.done
+        if is_counted and isinstance(fact, self._at) and not self._stop.requests:
             self._stop.request()
 
 

@@ -83,8 +83,8 @@ def _plain(*, verbose: bool = False) -> tuple[PlainObserver, io.StringIO]:
 def test_a_line_comes_with_every_tenth_batch_and_no_other() -> None:
     observer, pipe = _plain()
     for done in range(26):
-        observer.progressed(replace(COUNTS, batches_done=done))
-        observer.progressed(replace(COUNTS, batches_done=done, in_flight=1))
+        observer.noted(replace(COUNTS, batches_done=done))
+        observer.noted(replace(COUNTS, batches_done=done, in_flight=1))
     lines = pipe.getvalue().splitlines()
     assert [line.split(" done, 0 calls;")[0] for line in lines] == [
         "2026-01-15 12:00:00 users 0 of 486 done, 0 failed; batches 10 of 25",
@@ -94,16 +94,16 @@ def test_a_line_comes_with_every_tenth_batch_and_no_other() -> None:
 
 def test_a_resumed_run_counts_its_tens_from_where_it_is() -> None:
     observer, pipe = _plain()
-    observer.progressed(replace(COUNTS, batches_done=17))
+    observer.noted(replace(COUNTS, batches_done=17))
     assert pipe.getvalue() == ""
-    observer.progressed(replace(COUNTS, batches_done=21))
+    observer.noted(replace(COUNTS, batches_done=21))
     assert "batches 21 of 25" in pipe.getvalue()
 
 
 def test_every_change_of_state_is_a_line_and_a_stop_brings_the_counts() -> None:
     observer, pipe = _plain()
     observer.noted(StateChanged("running"))
-    observer.progressed(replace(COUNTS, batches_done=3))
+    observer.noted(replace(COUNTS, batches_done=3))
     observer.noted(StateChanged("interrupted"))
     texts = [line[20:] for line in pipe.getvalue().splitlines()]
     assert texts[:2] == ["Running", "Interrupted, state saved"]
@@ -131,8 +131,8 @@ def test_single_calls_are_told_only_on_verbose_or_when_they_failed() -> None:
 def test_quiet_says_only_what_went_wrong() -> None:
     pipe = io.StringIO()
     observer = PlainObserver(partial(print_line, Console(file=pipe, width=80)), level=QUIET)
-    observer.started(MODEL_START)
-    observer.progressed(COUNTS)
+    observer.noted(MODEL_START)
+    observer.noted(COUNTS)
     for note in (StateChanged("running"), Planned(1, 2, 2, 2.0), StateChanged("completed")):
         observer.noted(note)
     assert pipe.getvalue() == ""
@@ -159,10 +159,10 @@ def test_everything_that_happens_is_appended_as_one_line_each(tmp_path: Path) ->
     for _process in range(2):
         with open_to_append(path) as file:
             log = log_to(file, currency="USD", now=lambda: UTC_NOON)
-            log.started(Started("", "rules", "", "", "x", resumed=False))
+            log.noted(Started("", "rules", "", "", "x", resumed=False))
             log.noted(Retrying(1, "HTTP 429\r\n\x1b[2J", 3.0))
             for done in range(11):
-                log.progressed(Progress(users=9, batches_total=11, batches_done=done))
+                log.noted(Progress(users=9, batches_total=11, batches_done=done))
             log.noted(StateChanged("completed"))
     lines = path.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 10
@@ -207,9 +207,9 @@ def _objects(pipe: io.BytesIO) -> list[dict[str, Any]]:
 def test_every_fact_is_one_object_with_its_name_and_time() -> None:
     observer, pipe, _clock = _json_observer()
     start = Started("[c].toml", "openai", "m", "h", "看车\n" * 9, resumed=False)
-    observer.started(start)
+    observer.noted(start)
     observer.noted(BatchDone(1, 2, 1, {"cut": 1}, 3.5))
-    observer.progressed(Progress(users=2, done=1))
+    observer.noted(Progress(users=2, done=1))
     first, second, third = _objects(pipe)
     assert first["event"] == "started"
     assert datetime.fromisoformat(first["time"]) == UTC_NOON
@@ -224,7 +224,7 @@ def test_thousands_of_counts_a_second_become_a_few_lines_and_the_last_is_among_t
     with observer:
         for done in range(2001):
             clock.seconds = done / 1000
-            observer.progressed(Progress(users=2001, done=done))
+            observer.noted(Progress(users=2001, done=done))
     counts = [line["done"] for line in _objects(pipe)]
     assert len(counts) <= 12
     assert counts[-1] == 2000
@@ -233,8 +233,8 @@ def test_thousands_of_counts_a_second_become_a_few_lines_and_the_last_is_among_t
 def test_the_counts_that_led_to_a_note_stand_before_it() -> None:
     observer, pipe, _clock = _json_observer()
     counts = Progress(users=9)
-    observer.progressed(counts)
-    observer.progressed(replace(counts, done=9))
+    observer.noted(counts)
+    observer.noted(replace(counts, done=9))
     observer.noted(StateChanged("completed"))
     assert [line["event"] for line in _objects(pipe)] == ["progress", "progress", "state_changed"]
 
@@ -257,7 +257,7 @@ def test_a_name_that_no_text_holds_or_that_hides_a_line_still_makes_valid_json(n
 
 def test_a_log_has_no_counts_and_a_full_disk_ends_nothing() -> None:
     lines: list[bytes] = []
-    JsonLines(lines.append, counts=False).progressed(Progress(users=2))
+    JsonLines(lines.append, counts=False).noted(Progress(users=2))
     assert not lines
 
     def refuse(_line: bytes) -> None:

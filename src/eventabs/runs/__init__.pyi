@@ -31,6 +31,7 @@ from .observer import (
     ColumnsFound as ColumnsFound,
     CoolingDown as CoolingDown,
     Extended as Extended,
+    Fact as Fact,
     InputGone as InputGone,
     InputRead as InputRead,
     JobChanged as JobChanged,

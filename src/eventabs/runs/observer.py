@@ -273,19 +273,14 @@ class StateChanged(Told):
 
 
 Note = Told | Copying | InputWarning
+Fact = Started | Progress | Note
 
 
 class Observer(Protocol):
-    """Watches a run. Its methods are quick and never raise."""
+    """Watches a run. Its method is quick and never raises."""
 
-    def started(self, facts: Started) -> None:
-        """Hear that the run begins or goes on."""
-
-    def noted(self, note: Note) -> None:
-        """Hear of something that deserves a line."""
-
-    def progressed(self, progress: Progress) -> None:
-        """Hear that a count changed."""
+    def noted(self, fact: Fact) -> None:
+        """Hear that the run begins or goes on, that a count changed, or of something that deserves a line."""
 
 
 class Observers:
@@ -294,22 +289,12 @@ class Observers:
     def __init__(self, observers: Sequence[Observer], opening: Sequence[Note] = ()) -> None:
         self._observers, self._opening = observers, opening
 
-    def started(self, facts: Started) -> None:
+    def noted(self, fact: Fact) -> None:
         """Pass it on."""
         for observer in self._observers:
-            observer.started(facts)
-        for note in self._opening:
+            observer.noted(fact)
+        for note in self._opening if isinstance(fact, Started) else ():
             self.noted(note)
-
-    def noted(self, note: Note) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.noted(note)
-
-    def progressed(self, progress: Progress) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.progressed(progress)
 
 
 SECONDS_BETWEEN_COUNTS = 0.2
@@ -343,20 +328,15 @@ class JsonLines(AbstractContextManager["JsonLines"]):
     def __exit__(self, *_error: object) -> None:
         self._write_held()
 
-    def started(self, facts: Started) -> None:
-        """Write the facts of the start."""
-        self._write(facts)
-
-    def noted(self, note: Note) -> None:
-        """Write a note, after the counts that led to it."""
-        self._write_held()
-        self._write(note)
-
-    def progressed(self, progress: Progress) -> None:
-        """Write the counts, or hold them back until some time has passed."""
-        self._held = progress if self._counts else None
-        if self._clock() - self._last_counts >= SECONDS_BETWEEN_COUNTS:
+    def noted(self, fact: Fact) -> None:
+        """Write a fact after the counts that led to it, and counts now or when some time has passed."""
+        if isinstance(fact, Progress):
+            self._held = fact if self._counts else None
+            if self._clock() - self._last_counts >= SECONDS_BETWEEN_COUNTS:
+                self._write_held()
+        else:
             self._write_held()
+            self._write(fact)
 
     def _write_held(self) -> None:
         if self._held is not None:
@@ -364,7 +344,7 @@ class JsonLines(AbstractContextManager["JsonLines"]):
             self._held = None
             self._last_counts = self._clock()
 
-    def _write(self, fact: Started | Progress | Note) -> None:
+    def _write(self, fact: Fact) -> None:
         stamp = self._now().astimezone().isoformat(timespec="milliseconds")
         facts = {"event": event_name(type(fact)), "time": stamp, **asdict(fact)}
         facts.pop("answers", None)  # which the ledger alone counts

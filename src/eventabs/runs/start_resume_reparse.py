@@ -106,7 +106,7 @@ async def execute(
             cause = "; ".join(filter(None, (cause, batch_jobs.going_on(store.stored_jobs(run.ledger)))))
         progress = await asyncio.to_thread(save_stopped, run, status, seconds())
         if status != "completed":  # calls that were cut off are pending again
-            run.observer.progressed(progress)
+            run.observer.noted(progress)
         run.observer.noted(StateChanged(status, cause))
         return summarize(run, status, cause)
 
@@ -203,7 +203,7 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
 def _tell_start(run: RunContext, *, resumed: bool) -> None:
     settings = run.settings
     is_remote = kind_of(settings.provider).is_remote
-    run.observer.started(
+    run.observer.noted(
         Started(
             config_file=run.facts["config_file"],
             provider=settings.provider,

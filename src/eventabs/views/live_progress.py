@@ -149,34 +149,29 @@ class RichObserver:
     def __exit__(self, *_error: object) -> None:
         self._live.stop()
 
-    def started(self, facts: runs.Started) -> None:
-        """Print the first line and name the model in the panel's title."""
-        self._panel.title = f"{facts.model} @ {facts.host}" if facts.model else facts.provider
-        print_line(self._console, messages.started(facts), style="dim")
-
-    def noted(self, note: runs.Note) -> None:
-        """Print a note above the panel if it deserves a line, or keep it as the last trouble."""
-        match note:
+    def noted(self, fact: runs.Fact) -> None:
+        """Keep what the panel shows at its next refresh, and print above it what deserves a line."""
+        match fact:
+            case runs.Progress():
+                self._panel.progress, self._panel.counted_at = fact, self._clock()
+                return
+            case runs.Started():
+                self._panel.title = f"{fact.model} @ {fact.host}" if fact.model else fact.provider
             case runs.InputRead():
                 self._panel.phase = _("counting and packing")
             case runs.Planned():
                 self._panel.phase = _("waiting for the first reply")
             case runs.CoolingDown():
-                self._panel.cooling_until = self._clock() + note.seconds
+                self._panel.cooling_until = self._clock() + fact.seconds
             case runs.Retrying() | runs.CallFailed():
-                self._panel.trouble = messages.noted(note)
-            case runs.BatchDone() if note.unusable:
-                self._panel.trouble = messages.noted(note)
-        level, style = _look(note)
+                self._panel.trouble = messages.noted(fact)
+            case runs.BatchDone() if fact.unusable:
+                self._panel.trouble = messages.noted(fact)
+        level, style = _look(fact)
         # the closing summary names the state itself
-        is_told = level <= BESIDE_PANEL and not (isinstance(note, runs.StateChanged) and not note.cause)
+        is_told = level <= BESIDE_PANEL and not (isinstance(fact, runs.StateChanged) and not fact.cause)
         if self._verbose or is_told:
-            print_line(self._console, messages.noted(note), style=style)
-
-    def progressed(self, progress: runs.Progress) -> None:
-        """Keep the counts; the panel takes them at its next refresh."""
-        self._panel.progress = progress
-        self._panel.counted_at = self._clock()
+            print_line(self._console, messages.noted(fact), style=style)
 
     def picture(self) -> RenderableType:
         """Return what the live panel shows now."""
@@ -191,8 +186,7 @@ QUIET, BESIDE_PANEL, PLAIN, ALL = range(4)
 _LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, and in which style
     runs.CallFailed: (QUIET, "yellow"),
     runs.Serving: (QUIET, ""),
-    runs.ColumnsFound: (BESIDE_PANEL, "dim"),
-    runs.RowShown: (BESIDE_PANEL, "dim"),
+    **dict.fromkeys((runs.Started, runs.ColumnsFound, runs.RowShown), (BESIDE_PANEL, "dim")),
     runs.KeyUnset: (BESIDE_PANEL, "yellow"),
     InputWarning: (BESIDE_PANEL, "yellow"),
     runs.Planned: (BESIDE_PANEL, "bold"),
@@ -204,15 +198,15 @@ _LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, a
 }
 
 
-def _look(note: runs.Note) -> tuple[int, str]:
-    match note:
+def _look(fact: runs.Started | runs.Note) -> tuple[int, str]:
+    match fact:
         case runs.StateChanged(status="stopped"):
             return QUIET, "bold yellow"
         case runs.StateChanged(status="interrupted"):
             return BESIDE_PANEL, "bold yellow"
-        case runs.MachinesChanged() if note.lost:
+        case runs.MachinesChanged() if fact.lost:
             return BESIDE_PANEL, "yellow"
-    return _LOOKS.get(type(note), (BESIDE_PANEL, ""))
+    return _LOOKS.get(type(fact), (BESIDE_PANEL, ""))
 
 
 BATCHES_A_LINE = 10
@@ -258,31 +252,27 @@ class PlainObserver:
         self._latest: runs.Progress | None = None
         self._cooling_until: datetime | None = None
 
-    def started(self, facts: runs.Started) -> None:
-        """Write the first line."""
-        if self._level > QUIET:
-            self._line(messages.started(facts))
-
-    def noted(self, note: runs.Note) -> None:
-        """Write a note, and the counts at a stop."""
-        if _look(note)[0] > self._level:
+    def noted(self, fact: runs.Fact) -> None:
+        """Write a note, and the counts at a stop and after every tenth batch."""
+        if isinstance(fact, runs.Progress):
+            before, self._latest = self._latest or fact, fact
+            if fact.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
+                self._count()
             return
-        if isinstance(note, runs.CoolingDown) and self._level < ALL:
-            now, before = self._now(), self._cooling_until
-            self._cooling_until = now + timedelta(seconds=note.seconds)
-            if before is not None and now < before:  # it is only extended, and told already
+        if _look(fact)[0] > self._level:
+            return
+        if isinstance(fact, runs.CoolingDown) and self._level < ALL:
+            now, before_then = self._now(), self._cooling_until
+            self._cooling_until = now + timedelta(seconds=fact.seconds)
+            if before_then is not None and now < before_then:  # it is only extended, and told already
                 return
-        self._line(messages.noted(note))
-        if isinstance(note, runs.StateChanged) and note.status != "running" and self._latest is not None:
-            self._line(messages.progress_line(self._latest, self._currency))
+        self._line(messages.noted(fact))
+        if isinstance(fact, runs.StateChanged) and fact.status != "running":
+            self._count()
 
-    def progressed(self, progress: runs.Progress) -> None:
-        """Write the counts after every tenth batch."""
-        if self._level == QUIET:
-            return
-        before, self._latest = self._latest or progress, progress
-        if progress.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
-            self._line(messages.progress_line(progress, self._currency))
+    def _count(self) -> None:
+        if self._level > QUIET and self._latest is not None:
+            self._line(messages.progress_line(self._latest, self._currency))
 
     def _line(self, text: str) -> None:
         stamp = f"{self._stamp(self._now())} " if self._level > QUIET else ""

@@ -22,7 +22,7 @@ from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import Line, StoredCall, Table, UserView, batch_tables
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.providers import kind_of
-from eventabs.runs import Note, Progress, RunState, Started, StateChanged
+from eventabs.runs import Fact, Progress, RunState, StateChanged
 from eventabs.store import RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import ProgressPanel
@@ -513,17 +513,12 @@ class ProgressServer:
         self._server.server_close()
         self._thread.join()
 
-    def started(self, facts: Started) -> None:
-        """Do nothing: none of this is part of the answer."""
-
-    def noted(self, note: Note) -> None:
-        """Keep the run's state."""
-        if isinstance(note, StateChanged):
-            self._status = note.status
-
-    def progressed(self, progress: Progress) -> None:
-        """Keep the counts."""
-        self._counts = (progress, self._clock())
+    def noted(self, fact: Fact) -> None:
+        """Keep the run's state and its counts."""
+        if isinstance(fact, Progress):
+            self._counts = (fact, self._clock())
+        elif isinstance(fact, StateChanged):
+            self._status = fact.status
 
     def answer(self) -> bytes:
         """Return the counts as JSON; the remaining time has run down since they came."""

@@ -105,7 +105,7 @@ def money(amount: float, currency: str) -> str:
     return f"{amount:,.{digits}f} {one_line(currency)}"
 
 
-def started(facts: runs.Started) -> str:
+def _started(facts: runs.Started) -> str:
     """Name the settings, the provider with its model, and the run directory."""
     config = facts.config_file or _("none, defaults in force")
     provider = _("provider {provider}, model {model}, host {host}")
@@ -118,9 +118,11 @@ def started(facts: runs.Started) -> str:
     return template.format(config=config, provider=provider, out=facts.out)
 
 
-def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind has its line
+def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind has its line
     """Return a note as one line."""
     match note:
+        case runs.Started():
+            return _started(note)
         case Copying():
             if note.done:
                 return _("Copied {done} of {size}").format(done=size(note.done), size=size(note.size))
