@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+import orjson
+
 from eventabs.shared_records import Copying, Counts, InputWarning, RunStatus
 
 
@@ -298,8 +300,8 @@ class Observers:
 
 
 SECONDS_BETWEEN_COUNTS = 0.2
-# what could hide or turn around a line, and bytes of undecodable file names
-_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+# what could hide or turn around a line
+_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def event_name(kind: type) -> str:
@@ -348,7 +350,10 @@ class JsonLines(AbstractContextManager["JsonLines"]):
         stamp = self._now().astimezone().isoformat(timespec="milliseconds")
         facts = {"event": event_name(type(fact)), "time": stamp, **asdict(fact)}
         facts.pop("answers", None)  # which the ledger alone counts
-        line = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+        try:
+            line = orjson.dumps(facts).decode()
+        except TypeError:  # bytes of an undecodable file name
+            line = json.dumps(facts)
         line = _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
         with suppress(OSError):  # a full disk must not end the run by its log
             self._write_line(f"{line}\n".encode())
