@@ -1,4 +1,4 @@
-"""A run read from its ledger, without the lock: its state, its calls, one user with behaviors and events, why answers and users failed."""
+"""A run read from its ledger, without the lock: its calls, one user with behaviors and events, why answers and users failed."""
 
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -12,17 +12,8 @@ from eventabs.errors_and_exit_codes import UsageError
 from eventabs.interface_language import Language, gettext as _
 from eventabs.prompts import Compactor
 from eventabs.replies import without_reasoning
-from eventabs.runs import RunState, state_of
 from eventabs.shared_records import Counts, Message, Part, ratio
-from eventabs.store import Ledger, RunDirectory, UserRow
-
-
-def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
-    """Look at a run; `now` gives seconds since 1970. Raises RunDirectoryError where there is none."""
-    directory = RunDirectory.find(named)
-    in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
-    with Ledger.watch(directory.ledger) as ledger:
-        return state_of(directory, ledger, in_use=in_use, at=now())
+from eventabs.store import Ledger, UserRow
 
 
 class TokenUse(NamedTuple):

@@ -11,8 +11,8 @@ from eventabs.errors_and_exit_codes import (
     RunDirectoryError,
     StorageError,
 )
-from eventabs.inspection import inspect_run
 from eventabs.runs.observer import KeyUnset, SettingsTaken
+from eventabs.runs.run_state import inspect_run
 from eventabs.runs.start_resume_reparse import default_out
 from runs_jobs import RULES, Place, finish
 from runs_kit import batch_of, make_log, request_for

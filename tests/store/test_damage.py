@@ -14,7 +14,8 @@ import pytest
 from rich.console import Console
 
 from eventabs.errors_and_exit_codes import RunDirectoryError, StorageError
-from eventabs.inspection import calls_of, inspect_run, view_user
+from eventabs.inspection import calls_of, view_user
+from eventabs.runs.run_state import inspect_run
 from eventabs.runs.start_resume_reparse import reparse
 from eventabs.store.ledger import Ledger, damage_reported
 from eventabs.store.ledger_queries import user_row, user_states

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 import eventabs
 from eventabs.cli.main import app
 from eventabs.errors_and_exit_codes import RunDirectoryError
-from eventabs.inspection import inspect_run
 from eventabs.quality import compare
+from eventabs.runs.run_state import inspect_run
 from eventabs.shared_records import Shard
 from eventabs.store import Ledger, export_events, merge, unpack_parts
 from report_kit import packed_data, rendered

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from docs_kit import blocks_of
-from eventabs.inspection import inspect_run
+from eventabs.runs.run_state import inspect_run
 from eventabs.store import merge
 from house import checkpoint, environment, eventabs, start, wait_until, write_users
 from openai_server import OpenAIServer, answer, answer_by_day, held

@@ -381,10 +381,9 @@ def status(
     watch: bool = flag(_("Look again every second until the run is completed.")),
 ) -> None:
     """Show the status of a run."""
-    from eventabs.inspection import inspect_run  # noqa: PLC0415  loads what no help page needs
 
     def inspect() -> "runs.RunState":
-        standing = inspect_run(checkpoint, now=time.time)
+        standing = runs.inspect_run(checkpoint, now=time.time)
         choose_language(standing.language)
         return standing
 
@@ -528,10 +527,8 @@ def merge(
     accept_changes: bool = flag(_("Take shards of different inputs or settings.")),
 ) -> None:
     """Merge shards."""
-    from eventabs.inspection import inspect_run  # noqa: PLC0415  loads what no help page needs
-
     merged = store.merge(directories, out, accept_changes=accept_changes)
-    state = inspect_run(merged.path, now=time.time)
+    state = runs.inspect_run(merged.path, now=time.time)
     choose_language(state.language)
     encoded = partial(views.status_json, warnings=merged.warnings)
     tell(state, encoded, views.render_status, as_json=look.json)

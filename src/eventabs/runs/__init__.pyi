@@ -54,7 +54,12 @@ from .observer import (
     StateChanged as StateChanged,
     Stopping as Stopping,
 )
-from .run_state import Endpoint as Endpoint, RunState as RunState, state_of as state_of
+from .run_state import (
+    Endpoint as Endpoint,
+    RunState as RunState,
+    inspect_run as inspect_run,
+    state_of as state_of,
+)
 from .start_resume_reparse import (
     Invocation as Invocation,
     PlannedUse as PlannedUse,

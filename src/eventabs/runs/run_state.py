@@ -1,7 +1,8 @@
 """How a run stands, as its ledger has it: also how it ended."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from eventabs import store
@@ -83,6 +84,14 @@ class RunState(Progress):
     def events_per_user_day(self) -> float | None:
         """As in `Counts`, of users that are done."""
         return ratio(self.events - self.standing_events, self.user_days)
+
+
+def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
+    """Look at a run; `now` gives seconds since 1970. Raises RunDirectoryError where there is none."""
+    directory = RunDirectory.find(named)
+    in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
+    with Ledger.watch(directory.ledger) as ledger:
+        return state_of(directory, ledger, in_use=in_use, at=now())
 
 
 def state_of(

@@ -79,6 +79,7 @@ def status_json(state: RunState, **more: object) -> str:
 def _shared_fields(state: RunState) -> dict[str, object]:
     """Return the figures of which JSON has another form than the record."""
     return {
+        "users": state.users,
         "success_count": state.done,
         "failed_count": state.failed,
         "cost": rounded(state.cost, 6),
@@ -275,15 +276,7 @@ def _most_frequent(rows: Mapping[str, int]) -> str:
 
 def summary_json(summary: RunState) -> str:
     """Return the object that run and resume print with --json."""
-    return encode(
-        picked(
-            _SUMMARY_KEYS,
-            _shared_fields(summary) | {"users": summary.users},
-            summary.input,
-            summary.endpoint,
-            summary,
-        )
-    )
+    return encode(picked(_SUMMARY_KEYS, _shared_fields(summary), summary.input, summary.endpoint, summary))
 
 
 def _figures(summary: RunState) -> Iterator[tuple[str, str]]:

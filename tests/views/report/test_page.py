@@ -17,8 +17,8 @@ import orjson
 import pytest
 
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.inspection import Table, inspect_run, stored_calls
-from eventabs.runs.run_state import state_of
+from eventabs.inspection import Table, stored_calls
+from eventabs.runs.run_state import inspect_run, state_of
 from eventabs.store.ledger import Ledger
 from eventabs.store.run_directory import RunDirectory
 from eventabs.views import report

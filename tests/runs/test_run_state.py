@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from eventabs.errors_and_exit_codes import RunDirectoryError
-from eventabs.inspection import inspect_run
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
 from eventabs.runs.progress_and_limits import snapshot
-from eventabs.runs.run_state import RunState
+from eventabs.runs.run_state import RunState, inspect_run
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.run_directory import RunDirectory
 from runs_kit import answer, bad, make_log, new_ledger, opened, plan, well
