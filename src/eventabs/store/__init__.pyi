@@ -1,5 +1,4 @@
 from .ledger import (
-    PEERS_OF_PIECES as PEERS_OF_PIECES,
     Ledger as Ledger,
     LedgerWriter as LedgerWriter,
     PartChange as PartChange,

@@ -207,7 +207,7 @@ def is_damage(error: Exception) -> bool:
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
 _USERS_A_PAGE = 1_000
 _CHANGED = ("state", "attempts", "broken_calls", "max_peers", "reason")
-PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
+_PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
 
 
 class PartChange(NamedTuple):
@@ -597,7 +597,7 @@ class Ledger:
         for change in changes:
             if change.replaced_by:
                 self.replace_part(
-                    change.part, change.replaced_by, attempts=change.attempts, max_peers=PEERS_OF_PIECES
+                    change.part, change.replaced_by, attempts=change.attempts, max_peers=_PEERS_OF_PIECES
                 )
                 continue
             values: dict[str, object] = {**dict(zip(_CHANGED, change[1:6], strict=True)), "call_id": call_id}
