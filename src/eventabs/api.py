@@ -33,7 +33,7 @@ from eventabs.runs import (
     execute,
     reopen_run,
 )
-from eventabs.shared_records import Event, Journey, Made, of_row
+from eventabs.shared_records import Event, EventOrJourney, Journey, of_row
 from eventabs.stop_request import Stop
 from eventabs.store import RunDirectory, Status, open_to_append
 
@@ -48,10 +48,10 @@ if TYPE_CHECKING:
 _SHOWN = 10  # records in a notebook
 
 
-class _Records(list[Made]):
+class _Records(list[EventOrJourney]):
     """Lines of a file, as objects and as frames."""
 
-    _kind: type[Made]
+    _kind: type[EventOrJourney]
     _shown: tuple[str, ...]  # fields in a notebook
 
     def __repr__(self) -> str:
@@ -117,7 +117,7 @@ def read_journeys(path: str | os.PathLike[str]) -> Journeys:
     return Journeys(_lines(Path(path), "journeys.jsonl", Journey))
 
 
-def _lines(named: Path, name: str, kind: type[Made]) -> list[Made]:
+def _lines(named: Path, name: str, kind: type[EventOrJourney]) -> list[EventOrJourney]:
     beside = named / name if named.is_dir() else named.with_name(name)
     file = named if named.suffix == ".jsonl" else beside
     try:

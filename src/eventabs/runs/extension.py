@@ -13,6 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from heapq import merge
 from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -40,6 +41,7 @@ from eventabs.stop_request import Stop
 from eventabs.store import ExtendedUser, Ledger
 
 _SECONDS_A_DAY = 86_400
+_INSTANT = attrgetter("instant")
 _GONE = -1  # the place of a behavior that is not in the log any more
 
 
@@ -75,7 +77,7 @@ class UserChange(NamedTuple):
 
 
 def _epoch_day(behavior: Behavior) -> int:
-    return store.instant(behavior) // _SECONDS_A_DAY
+    return behavior.instant // _SECONDS_A_DAY
 
 
 def _unshared(
@@ -86,9 +88,7 @@ def _unshared(
     Both are in order of time. Equal behaviors are one as often as both have them; of those that the export has less often, the
     last ones are missing.
     """
-    known = range(
-        bisect_left(log, window.first, key=store.instant), bisect_right(log, window.last, key=store.instant)
-    )
+    known = range(bisect_left(log, window.first, key=_INSTANT), bisect_right(log, window.last, key=_INSTANT))
     identities = list(map(_identity, log[known.start : known.stop]))
     found = list(map(_identity, export))
     if identities == found:
@@ -127,12 +127,12 @@ def compared(
     log = known.behaviors
     new, missing, _known = _unshared(log, seen.behaviors, window)
     removed = tuple(index for index in missing if _epoch_day(log[index]) in window.days)
-    gone = Counter(store.instant(log[index]) for index in removed)
-    latest = store.instant(log[-1]) if log else None
+    gone = Counter(log[index].instant for index in removed)
+    latest = log[-1].instant if log else None
     added, too_late = [], []
     late = replaced = 0
     for behavior in new:
-        at = store.instant(behavior)
+        at = behavior.instant
         if gone[at]:
             gone[at] -= 1
             replaced += 1
@@ -261,7 +261,7 @@ def grown(change: UserChange) -> GrownLog:
     following = numbers[-1]
 
     def moment(pair: tuple[Behavior, int]) -> int:
-        return store.instant(pair[0])
+        return pair[0].instant
 
     by_moment = groupby(merge(kept, added, key=moment), key=moment)
     for behavior, index in (
@@ -287,9 +287,7 @@ def _ordered(pairs: list[tuple[Behavior, int]], moment: int, seen: UserLog) -> l
     if len({index == _GONE for _behavior, index in pairs}) == 1:
         return pairs
     left, ordered, export = list(pairs), list[tuple[Behavior, int]](), seen.behaviors
-    for at in range(
-        bisect_left(export, moment, key=store.instant), bisect_right(export, moment, key=store.instant)
-    ):
+    for at in range(bisect_left(export, moment, key=_INSTANT), bisect_right(export, moment, key=_INSTANT)):
         identity = _identity(export[at])
         pair = next((pair for pair in left if _identity(pair[0]) == identity), None)
         if pair is not None:
@@ -575,11 +573,11 @@ def _planned(
 def _listed(change: UserChange) -> Iterator[bytes]:
     """Yield a line for each behavior that has changed, is gone or comes too late."""
     rows = [("too_late", behavior) for behavior in change.too_late]
-    added = Counter(map(store.instant, change.added))
+    added = Counter(map(_INSTANT, change.added))
     for index in change.removed:
         behavior = change.known.behaviors[index] if change.known else change.seen.behaviors[index]
-        is_replaced = added[store.instant(behavior)] > 0
-        added[store.instant(behavior)] -= is_replaced
+        is_replaced = added[behavior.instant] > 0
+        added[behavior.instant] -= is_replaced
         rows.append(("changed" if is_replaced else "gone", behavior))
     for name, behavior in rows:
         told = {key: getattr(behavior, key) for key in ("action", "item", "place", "duration", "line")}

@@ -528,7 +528,7 @@ class Session:
             ledger.settle(call.id, outcomes.values(), changes)
             return self._settled(ledger, call.batch.parts, changes)
 
-        written = self.writer.submit(settle, then=self._publish)
+        written = self.writer.submit(settle)
         if not call.batch.links:
             sent = [planned.size for planned in call.batch.parts]
             whole = all(outcome.usable for outcome in reading.outcomes.values())
@@ -594,7 +594,7 @@ class Session:
             ledger.fail_call(call.id, str(error), changes)
             return self._settled(ledger, (), changes)
 
-        settled = await self.writer.submit(settle, then=self._publish)
+        settled = await self.writer.submit(settle)
         self.run.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
         if is_final:
             raise error
@@ -608,10 +608,6 @@ class Session:
             return change
         pieces = await self.cut(change.part)
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
-
-    def _publish(self, settled: _Settled) -> None:
-        if self.results:
-            self.results.append(settled.users.values())
 
     def _settled(
         self, ledger: Ledger, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
@@ -659,7 +655,9 @@ class Session:
         return links
 
     def _apply(self, settled: _Settled) -> None:
-        """Give what must be asked again to the scheduler, and count the rest."""
+        """Append results to their files, give what must be asked again to the scheduler, and count the rest."""
+        if self.results:
+            self.results.append(settled.users.values())
         self.scheduler.put_back(settled.again)
         self.tracker.add(**settled.counts)
         for user in settled.users.values():

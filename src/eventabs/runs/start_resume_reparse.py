@@ -144,7 +144,6 @@ def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Ite
     if not run.facts.get("extension"):
         store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
         files = ResultFiles(run.directory)
-    # the writer appends the results too, so it closes first
     with files as results, LedgerWriter(run.ledger) as writer:
         limits, tracker = built.batch_limits(run.settings, builder), run.tracker(so_far.seconds)
         yield Session(run, stop, builder, limits, writer, results, tracker)
