@@ -20,7 +20,7 @@ from rich.text import Text
 
 from eventabs import runs
 from eventabs.interface_language import gettext as _
-from eventabs.shared_records import Copying, InputWarning
+from eventabs.shared_records import ColumnsFound, Copying, InputWarning
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import one_line, print_line
 from eventabs.views.words_and_figures import clock, listed, share
@@ -186,7 +186,7 @@ QUIET, BESIDE_PANEL, PLAIN, ALL = range(4)
 _LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, and in which style
     runs.CallFailed: (QUIET, "yellow"),
     runs.Serving: (QUIET, ""),
-    **dict.fromkeys((runs.Started, runs.ColumnsFound, runs.RowShown), (BESIDE_PANEL, "dim")),
+    **dict.fromkeys((runs.Started, ColumnsFound, runs.RowShown), (BESIDE_PANEL, "dim")),
     runs.KeyUnset: (BESIDE_PANEL, "yellow"),
     InputWarning: (BESIDE_PANEL, "yellow"),
     runs.Planned: (BESIDE_PANEL, "bold"),
