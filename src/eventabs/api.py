@@ -2,14 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, wraps
+from functools import wraps
 from html import escape
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import orjson
 
@@ -31,7 +31,7 @@ from eventabs.runs import (
     execute,
     reopen_run,
 )
-from eventabs.shared_records import Event, Journey, Made, RunStatus, of_row
+from eventabs.shared_records import Event, EventOrJourney, Journey, RunStatus, of_row
 from eventabs.stop_request import Stop
 
 if TYPE_CHECKING:
@@ -45,38 +45,18 @@ if TYPE_CHECKING:
 _SHOWN = 10  # records in a notebook
 
 
-class _Records(Sequence[Made]):
+class _Records(list[EventOrJourney]):
     """Lines of a file, as objects and as frames."""
 
-    _kind: type[Made]
+    _kind: type[EventOrJourney]
     _shown: tuple[str, ...]  # fields in a notebook
-
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, index: int) -> Made: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Self: ...
-
-    def __getitem__(self, index: int | slice) -> Made | Self:
-        if isinstance(index, slice):
-            return type(self)(self._rows[index])
-        return of_row(self._kind, self._rows[index])
-
-    def __iter__(self) -> Iterator[Made]:
-        return (of_row(self._kind, row) for row in self._rows)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self)}>"
 
     def _repr_html_(self) -> str:
         """Return the first of them as a table, as notebooks show it."""
-        rows = [self._shown, *([row[name] for name in self._shown] for row in self._rows[:_SHOWN])]
+        rows = [self._shown, *([_cell(each, name) for name in self._shown] for each in self[:_SHOWN])]
         cells = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
         table = "".join(f"<tr>{row}</tr>" for row in cells).replace("td>", "th>", 2 * len(self._shown))
         return f"<table>{table}</table><p>{escape(repr(self))}</p>"
@@ -96,16 +76,18 @@ class _Records(Sequence[Made]):
         frame: pl.DataFrame = _library("polars").DataFrame(self._columns)
         return frame
 
-    @cached_property
+    @property
     def _columns(self) -> dict[str, list[Any]]:
         """The records by field; `start` and `end` are wall times."""
-        defaults = self._kind._field_defaults
-        columns = {
-            name: [row.get(name, defaults.get(name)) for row in self._rows] for name in self._kind._fields
-        }
+        columns = {name: [_cell(each, name) for each in self] for name in self._kind._fields}
         for name in ("start", "end"):
             columns[name] = [datetime.fromisoformat(text).replace(tzinfo=None) for text in columns[name]]
         return columns
+
+
+def _cell(made: Event | Journey, name: str) -> Any:  # noqa: ANN401  what a column holds
+    value = getattr(made, name)
+    return list(value) if isinstance(value, tuple) else value
 
 
 class Events(_Records[Event]):
@@ -132,19 +114,16 @@ def read_journeys(path: str | os.PathLike[str]) -> Journeys:
     return Journeys(_lines(Path(path), "journeys.jsonl", Journey))
 
 
-def _lines(named: Path, name: str, kind: type[Made]) -> list[dict[str, Any]]:
+def _lines(named: Path, name: str, kind: type[EventOrJourney]) -> list[EventOrJourney]:
     beside = named / name if named.is_dir() else named.with_name(name)
     file = named if named.suffix == ".jsonl" else beside
     try:
         with file.open("rb") as lines:
-            rows = [orjson.loads(line) for line in lines]
-        for row in rows[:1]:  # a file of something else, or of a version before
-            of_row(kind, row)
-    except (OSError, ValueError, TypeError) as error:
+            return [of_row(kind, orjson.loads(line)) for line in lines]
+    except (OSError, ValueError, TypeError) as error:  # also of something else, or of a version before
         message = _("{path} cannot be read ({error}); name a run directory or its {name}")
         said = str(error).partition("\n")[0]
         raise InputError(message.format(path=file, error=said, name=name)) from None
-    return rows
 
 
 def _library(name: str) -> Any:  # noqa: ANN401  a module that may be missing

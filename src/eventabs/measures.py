@@ -9,12 +9,12 @@ import random
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC
 from itertools import accumulate, pairwise
 from math import fsum
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
-from eventabs.shared_records import UserLog
+from eventabs.shared_records import Behavior, UserLog
 
 FEW_CLUSTERS: Final = 10  # below it there are no intervals
 _TAIL: Final = 0.025  # on each side: 95 % in between
@@ -127,8 +127,6 @@ def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
 
 WHOLE: Final = 0.8  # the least Dice coefficient of a group that is found
 _TRIVIAL: Final = 0.97  # a baseline above it leaves no room for skill
-_DAY_BEGINS: Final = 5 * 3_600  # seconds after midnight
-_DAY: Final = 86_400
 PAUSES: Final = (1, 2, 3, 5, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 720)  # minutes
 _MINUTE: Final = 60
 _LOOSE: Final = -1
@@ -153,27 +151,9 @@ class Group(NamedTuple):
     sure: bool = True
 
 
-class Row(NamedTuple):
-    """What baselines know of a row: wall seconds at which it starts and ends, and what was done to what."""
-
-    start: float
-    end: float
-    action: str
-    object: str
-
-    @property
-    def day(self) -> int:
-        """Its day, which begins at 05:00."""
-        return int((self.start - _DAY_BEGINS) // _DAY)
-
-
-def rows_of(log: UserLog) -> list[Row]:
-    """Return what baselines know of a log, in wall time whatever its offsets from UTC."""
-    rows = []
-    for behavior in log.behaviors:
-        start = behavior.start.replace(tzinfo=UTC).timestamp()
-        rows.append(Row(start, start + (behavior.duration or 0), behavior.action, behavior.item))
-    return rows
+def rows_of(log: UserLog) -> list[Behavior]:
+    """Return the behaviors of a log in wall time, whatever their offsets from UTC."""
+    return [behavior._replace(start=behavior.start.replace(tzinfo=None)) for behavior in log.behaviors]
 
 
 def groups_of(events: Iterable[Mapping[str, Any]], journeys: Iterable[Mapping[str, Any]] = ()) -> list[Group]:
@@ -417,7 +397,7 @@ def added(users: Iterable[Sums]) -> Sums:
 # What a program that knows nothing scores.
 
 
-def baselines(rows: Sequence[Row], judged: Sequence[int]) -> dict[str | int, list[Group]]:
+def baselines(rows: Sequence[Behavior], judged: Sequence[int]) -> dict[str | int, list[Group]]:
     """Return groupings by name: `rows`, each alone; `action` and `object`, those of one day that have the same one.
 
     And by minutes: a group begins after each pause, in which nothing is going on, that is longer.
@@ -429,15 +409,15 @@ def baselines(rows: Sequence[Row], judged: Sequence[int]) -> dict[str | int, lis
             together[key(place)].append(place)
         return [Group(frozenset(places), "") for places in together.values()]
 
-    ends = [*accumulate((rows[place].end for place in judged), max)]
-    gaps = {place: rows[place].start - end for place, end in zip(judged[1:], ends, strict=False)}
+    ends = [*accumulate((rows[place].span[1] for place in judged), max)]
+    gaps = {place: rows[place].instant - end for place, end in zip(judged[1:], ends, strict=False)}
     found: dict[str | int, list[Group]] = {
         "rows": by(lambda place: place),
         "action": by(lambda place: (rows[place].day, rows[place].action)),
-        "object": by(lambda place: (rows[place].day, rows[place].object)),
+        "object": by(lambda place: (rows[place].day, rows[place].item)),
     }
     for minutes in PAUSES:
-        numbers = accumulate(gaps.get(place, 0.0) > minutes * _MINUTE for place in judged)
+        numbers = accumulate(gaps.get(place, 0) > minutes * _MINUTE for place in judged)
         found[minutes] = by(dict(zip(judged, numbers, strict=True)).__getitem__)
     return found
 
@@ -505,7 +485,7 @@ class Tally:
         self,
         found: list[Group],
         wanted: list[Group],
-        rows: Sequence[Row],
+        rows: Sequence[Behavior],
         judged: Sequence[int],
         **others: list[Group],
     ) -> Compared:
@@ -555,7 +535,7 @@ class Tally:
         return scores
 
 
-def shape_of(groups: Sequence[Group], rows: Sequence[Row], judged: Sequence[int]) -> Sums:
+def shape_of(groups: Sequence[Group], rows: Sequence[Behavior], judged: Sequence[int]) -> Sums:
     """Return how coarse a user's grouping of the rows is that are judged: counts of groups, rows and days, and seconds of rows."""
     places = frozenset(judged)
     groups = [group for group in groups if group.rows & places]
@@ -570,8 +550,8 @@ def shape_of(groups: Sequence[Group], rows: Sequence[Row], judged: Sequence[int]
         "journeys": len({group.parent for group in groups} - {""}),
         "days": len(days),
         "empty_days": len(days - {rows[place].day for place in held}),
-        "seconds": fsum(rows[place].end - rows[place].start for place in judged),
-        "grouped_seconds": fsum(rows[place].end - rows[place].start for place in held),
+        "seconds": fsum(rows[place].duration or 0 for place in judged),
+        "grouped_seconds": fsum(rows[place].duration or 0 for place in held),
     }
 
 
@@ -622,7 +602,7 @@ def compare_spans(found: Sequence[Segment], wanted: Sequence[Segment]) -> Sums:
         "wanted": len(wanted),
         **{f"starts_{most}": matched_times(starts, begin, most * _MINUTE) for most in (0, 1, 5)},
         "labelled": sum(matched_times(ours, theirs, _MINUTE) for ours, theirs in labelled.values()),
-        "overlapping": len(matched_spans(found, wanted)),
+        "overlapping": matched_spans(found, wanted),
         "seconds_found": fsum(each for (_theirs, ours), each in seconds.items() if ours is not None),
         "seconds_wanted": fsum(each for (theirs, _ours), each in seconds.items() if theirs is not None),
         "seconds": fsum(each for pair, each in seconds.items() if None not in pair),
@@ -646,39 +626,21 @@ def matched_times(found: Sequence[float], wanted: Sequence[float], within: float
     return hits
 
 
-def matched_spans(found: Sequence[Segment], wanted: Sequence[Segment]) -> dict[int, int]:
-    """Match spans that share at least half of what either covers (IoU), as many as possible: {found: wanted} by position.
+def matched_spans(found: Sequence[Segment], wanted: Sequence[Segment]) -> int:
+    """Match spans that share at least half of what either covers (IoU), one to one, the earliest first; return how many.
 
-    The segmental F1@50 of Lea et al. 2017, without the label. Such spans lie within one length of each other, so few are tried; paths are
-    augmented (Kuhn 1955), which no other matching beats.
+    The segmental F1@50 of Lea et al. 2017, without the label. Where the spans of one side do not overlap, no other matching has more.
     """
-    order = sorted(range(len(wanted)), key=lambda place: wanted[place].start)
-    starts = [wanted[place].start for place in order]
-    fitting = {
-        ours: [
-            order[near]
-            for near in range(
-                bisect_left(starts, 2 * segment.start - segment.end), bisect_right(starts, segment.end)
-            )
-            if _union_share(segment, wanted[order[near]]) >= _HALF
-        ]
-        for ours, segment in enumerate(found)
-    }
-    partners: dict[int, int] = {}  # of wanted ones
-    matched: dict[int, int] = {}
-    for first in fitting:
-        waiting, came_from = [first], dict[int, int]()  # from which found one each wanted one was reached
-        free = None  # the end of a path: a wanted one without a partner
-        for ours in waiting:
-            new = [theirs for theirs in fitting[ours] if theirs not in came_from]
-            came_from |= dict.fromkeys(new, ours)
-            if (free := next((theirs for theirs in new if theirs not in partners), None)) is not None:
-                break
-            waiting += [partners[theirs] for theirs in new]
-        while free is not None:  # each on the path leaves its partner for the one before
-            ours = came_from[free]
-            matched[ours], partners[free], free = free, ours, matched.get(ours)
-    return matched
+    end, hits = attrgetter("end"), 0
+    waiting = sorted(wanted, key=end)
+    for span in sorted(found, key=end):
+        first = bisect_left(waiting, span.start, key=end)
+        last = bisect_right(waiting, 2 * span.end - span.start, key=end)
+        near = (place for place in range(first, last) if _union_share(span, waiting[place]) >= _HALF)
+        if (place := next(near, None)) is not None:
+            del waiting[place]
+            hits += 1
+    return hits
 
 
 def _union_share(one: Segment, other: Segment) -> float:
@@ -717,7 +679,7 @@ def _span_owners(segments: Sequence[Segment], edges: Sequence[float]) -> list[st
     return owners
 
 
-def rows_in(spans: Sequence[Segment], times: Sequence[float]) -> list[list[int]]:
+def owned_rows(spans: Sequence[Segment], times: Sequence[float]) -> list[list[int]]:
     """Return for each span the positions of the sorted times that it owns: the narrowest does, and of two in turn the one that begins."""
     owners: list[int | None] = [None] * len(times)
     widest_first = sorted(range(len(spans)), key=lambda place: spans[place].start - spans[place].end)

@@ -72,6 +72,11 @@ class Behavior(NamedTuple):
         return seconds, seconds + (self.duration or 0)
 
     @property
+    def instant(self) -> int:
+        """When it starts, in seconds since 1970; without an offset by the user's clock."""
+        return self.span[0]
+
+    @property
     def in_own_words(self) -> bool:
         """Whether the item is the export's own sentence, which needs no verb: it says the action itself."""
         return self.text != "" and self.text == self.item
@@ -313,7 +318,7 @@ class Journey(NamedTuple):
     behaviors: tuple[int, ...]  # 0-based indices into the user's log
 
 
-Made = TypeVar("Made", Event, Journey)
+EventOrJourney = TypeVar("EventOrJourney", Event, Journey)
 
 
 def caseless(text: str) -> str:
@@ -327,7 +332,7 @@ def as_row(made: Event | Journey) -> dict[str, Any]:
     return dict(zip(fields, made, strict=False))
 
 
-def of_row(kind: type[Made], row: Mapping[str, Any]) -> Made:
+def of_row(kind: type[EventOrJourney], row: Mapping[str, Any]) -> EventOrJourney:
     """Return what `as_row` was given. Raises TypeError where a field is missing; further ones are left out."""
     known = ((name, row[name]) for name in kind._fields if name in row)
     values: Any = {name: tuple(each) if isinstance(each, list) else each for name, each in known}

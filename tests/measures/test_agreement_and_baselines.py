@@ -1,6 +1,7 @@
 """Two groupings are compared: each kind of mistake is found by its own figures, which are those of a hand."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from fractions import Fraction
 from itertools import combinations
 
@@ -14,7 +15,6 @@ from eventabs.measures import (
     SHAPE_FIGURES,
     Compared,
     Group,
-    Row,
     Sums,
     added,
     baselines,
@@ -23,6 +23,7 @@ from eventabs.measures import (
     shape_of,
     wholes_of,
 )
+from eventabs.shared_records import Behavior
 
 ROWS = 40
 # ten events of four rows, which lie in one another as a day's do; every row counts the same
@@ -262,13 +263,15 @@ def test_ten_users_have_intervals_that_hold_the_figure_and_nine_have_none() -> N
 
 # baselines
 
-HOUR = 3_600.0
-DAY = [  # from 05:00 on, so the last row is of the day before
-    Row(8 * HOUR, 9 * HOUR, "visit", "park"),
-    Row(9 * HOUR + 60, 9 * HOUR + 60, "visit", "bakery"),
-    Row(12 * HOUR, 12 * HOUR, "search", "park"),
-    Row(28 * HOUR, 28 * HOUR, "search", "bread"),
-    Row(29 * HOUR, 29 * HOUR, "search", "bread"),
+DAY = [  # a day begins at 05:00, so the last row is of the next
+    Behavior(datetime.fromisoformat(f"2026-03-{start}"), action, item, duration=seconds)
+    for start, action, item, seconds in (
+        ("07T08:00", "visit", "park", 3_600),
+        ("07T09:01", "visit", "bakery", None),
+        ("07T12:00", "search", "park", None),
+        ("08T04:00", "search", "bread", None),
+        ("08T05:00", "search", "bread", None),
+    )
 ]
 
 

@@ -172,6 +172,8 @@ HOSTILE = {
     "escapes": filled('\\"', '{"u":"U1","events":["'),
     "headers": filled("## U1\n## U2\n"),
     "headers of nobody": filled("## U99\n"),
+    "names behind names": filled("U3: "),
+    "names behind names in quotes": filled('"U1":'),
     "tags": filled("\n<think>"),
     "closing tags": filled("> </think>\n"),
     "rows first": filled("1 攀岩\n"),

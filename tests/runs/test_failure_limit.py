@@ -1,8 +1,11 @@
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from clock import Clock
+from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import (
     CapacityError,
     ContextTooLongError,
@@ -23,9 +26,18 @@ REFUSALS = [ModeratedError("no"), ContextTooLongError("too long")]
 class Memory(dict[str, Any]):
     """What a run knows, and with it what its next process will."""
 
-    def process(self, fingerprint: str = "f", **given: Any) -> FailureLimit:  # noqa: ANN401  as FailureLimit takes them
+    def process(
+        self,
+        fingerprint: str = "f",
+        *,
+        well: int = 0,
+        wait: bool = False,
+        longest_wait: float = 900.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> FailureLimit:
         known = self | {"settings_fingerprint": fingerprint}
-        return FailureLimit(known, remember=self.update, attempts=5, **given)
+        limits = {"run": {"attempts": 5, "wait": wait}, "llm": {"longest_wait": longest_wait}}
+        return FailureLimit(known, Settings.model_validate(limits), self.update, well, clock)
 
 
 def fails(limit: FailureLimit, error: EndpointError, calls: int = MAX_FAILURES - 1) -> None:

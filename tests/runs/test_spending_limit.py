@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import LimitReachedError
 from eventabs.providers import Price
 from eventabs.runs.progress_and_limits import ProgressTracker, SpendingLimit
@@ -18,7 +19,8 @@ PRICE = Price(input=1_000.0, output=1_000.0)  # so a token costs 0.001
 
 
 def limit(*, max_cost: float = 0.0, max_total_tokens: int = 0) -> SpendingLimit:
-    return SpendingLimit(max_cost=max_cost, max_total_tokens=max_total_tokens, limits=BATCH)
+    limits = {"max_cost": max_cost, "max_total_tokens": max_total_tokens}
+    return SpendingLimit(Settings.model_validate({"run": limits}), BATCH)
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,20 @@ def killed(path: str) -> None:
         ledger.execute("UPDATE parts SET state = 'pending' WHERE user_id = (SELECT min(user_id) FROM parts)")
 
 
+def test_shards_whose_ledgers_have_their_shard_among_what_binds_go_on_and_are_merged(folder: Path) -> None:
+    for index, path in enumerate(shards()):
+        killed(path)
+        with closing(sqlite3.connect(Path(path) / "ledger.sqlite")) as ledger, ledger:
+            ledger.execute(
+                """UPDATE meta SET value = json_set(value, '$."input.shard"', ?) WHERE key = 'binding'""",
+                (f'"{index}/{COUNT}"',),
+            )
+    assert merge(shards(), "m").missing == ()
+    assert {eventabs.resume(path).status for path in shards()} == {"completed"}
+    merge(shards(), "m")
+    assert (folder / "m/events.jsonl").read_bytes() == (folder / "day.eventabs/events.jsonl").read_bytes()
+
+
 def test_merged_shards_do_not_go_on_and_name_what_does(folder: Path) -> None:
     merge(shards(), "n")
     killed(shards()[1])

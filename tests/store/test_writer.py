@@ -51,59 +51,6 @@ async def test_a_write_gives_back_what_its_task_returned_once_it_is_kept(ledger:
     assert ledger.meta() == {"a": 1}
 
 
-async def test_what_follows_a_write_hears_its_result_when_it_is_kept_and_before_the_caller(
-    ledger: Ledger, tmp_path: Path
-) -> None:
-    heard: list[object] = []
-
-    def follow(number: int) -> None:
-        with Ledger.watch(tmp_path / "ledger.sqlite") as other:
-            heard.append((number, other.meta()))
-
-    def task(db: Ledger) -> int:
-        db.set_meta({"a": 1})
-        return 7
-
-    with LedgerWriter(ledger) as journal:
-        await journal.submit(task, then=follow)
-        assert heard == [(7, {"a": 1})]
-
-
-async def test_an_error_of_what_follows_reaches_its_caller_alone_and_undoes_nothing(ledger: Ledger) -> None:
-    free = threading.Event()
-
-    def fail(_result: object) -> None:
-        raise ZeroDivisionError
-
-    with LedgerWriter(ledger) as journal:
-        first = await hold(journal, free)
-        waiting = [journal.submit(keep(a=1), then=fail), journal.submit(keep(b=2))]
-        free.set()
-        await first
-        results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(result) for result in results] == [ZeroDivisionError, type(None)]
-    assert ledger.meta() == {"a": 1, "b": 2}
-
-
-async def test_who_needs_no_more_than_the_commit_does_not_wait_for_what_follows_for_others(
-    ledger: Ledger,
-) -> None:
-    free, followed = threading.Event(), threading.Event()
-
-    def follow(_result: object) -> None:
-        assert followed.wait(10)
-
-    with LedgerWriter(ledger) as journal:
-        first = await hold(journal, free)
-        long, short = journal.submit(keep(a=1), then=follow), journal.submit(keep(b=2))
-        free.set()
-        await first
-        await short
-        assert not long.done()
-        followed.set()
-        await long
-
-
 async def test_what_has_gathered_is_committed_together(ledger: Ledger) -> None:
     free = threading.Event()
     with LedgerWriter(ledger) as journal:

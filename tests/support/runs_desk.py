@@ -14,7 +14,7 @@ from eventabs.providers.retries_and_rate_limits import OnRetry
 from eventabs.replies import Reader, Reading
 from eventabs.runs.built_from_settings import RunContext, make_builder
 from eventabs.runs.engine import Engine
-from eventabs.runs.progress_and_limits import ConcurrencyLimit, FailureLimit, ProgressTracker, SpendingLimit
+from eventabs.runs.progress_and_limits import ConcurrencyLimit, ProgressTracker, SpendingLimit
 from eventabs.runs.schedule_and_settlement import Scheduler, Session
 from eventabs.shared_records import (
     AskedUser,
@@ -99,17 +99,12 @@ class Desk:
         return _Session(run, stop, builder, LIMITS, self.writer, results, self.tracker, clock, desk=self)
 
     def engine(self, *, workers: int = 1, max_total_tokens: int = 0, attempts: int = 3) -> Engine:
-        return Engine(
-            session=self.session(attempts=attempts),
-            complete=self.endpoint.ask,
-            spending=SpendingLimit(
-                max_cost=0.0,
-                max_total_tokens=max_total_tokens,
-                limits=replace(LIMITS, instructions_tokens=0, max_output_tokens=40),
-            ),
-            failures=FailureLimit({"settings_fingerprint": "f"}, remember=lambda _facts: None, attempts=5),
-            concurrency=ConcurrencyLimit(workers, workers, lambda: 0.0),
-        )
+        engine = Engine(self.session(attempts=attempts), self.endpoint.ask)
+        limited = Settings.model_validate({"run": {"max_total_tokens": max_total_tokens}})
+        limits = replace(LIMITS, instructions_tokens=0, max_output_tokens=40)
+        engine.spending = SpendingLimit(limited, limits)
+        engine.concurrency = ConcurrencyLimit(workers, workers, lambda: 0.0)
+        return engine
 
     def states(self) -> dict[str, str]:
         """Return the states of each user's parts, in order."""

@@ -107,7 +107,7 @@ def is_killed_comparing(folder: Path, export: Path) -> bool:
 def is_comparing(out: Path) -> bool:
     with Ledger.watch(out / "ledger.sqlite") as ledger:
         facts = ledger.meta()
-    return (facts["extension"]["state"], facts["status"]) == ("comparing", "running")
+    return bool(facts["extending"]) and facts["status"] == "running"
 
 
 def test_an_export_is_extended_from_standard_input_and_stopped_in_order(

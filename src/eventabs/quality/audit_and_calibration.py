@@ -14,7 +14,7 @@ from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import Endpoint, endpoint_of
 from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Group, groups_of, mean_of, wholes_of
-from eventabs.runs import Invocation, PlannedUse, Watch, copy_users, drawn, settings_of_today
+from eventabs.runs import Invocation, Watch, copy_users, drawn, settings_of_today
 from eventabs.shared_records import Counts
 from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory
@@ -43,13 +43,16 @@ class Arm(NamedTuple):
 class AskingPlan:
     """Who is asked again in which runs, and what it takes, at most, by what the run's own answers took.
 
-    `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
+    `users`: those of the run that has most left to ask; calls and tokens are those of all. `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
     user a prompt; 1 of an audit, which judges none. `cost` is None without prices.
     """
 
     invocation: Invocation
     arms: tuple[Arm, ...]
-    use: PlannedUse
+    users: int
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
     users_in_run: int
     own: int
     margin: float
@@ -151,7 +154,7 @@ def _plan(
     confirmed: bool,
 ) -> AskingPlan:
     kept: list[Arm] = []
-    uses: list[PlannedUse] = []
+    left = first_calls = calls = prompt = completion = 0
     with Ledger.watch(source.ledger) as ledger:
         store.refuse_merged(source, ledger.meta())
         settings = settings_of_today(invocation, ledger.meta())
@@ -159,34 +162,32 @@ def _plan(
         ((sent,),) = ledger.rows("SELECT sum(input_tokens) FROM calls WHERE prompt_tokens > 0")
         ((expected,),) = ledger.rows("SELECT sum(output_tokens) FROM parts WHERE state <> 'pending'")
     for arm in arms:
-        directory, use = copy_users(
+        directory, pending, all_calls, plan = copy_users(
             source, users, arm.path, invocation, max_users=arm.users, order=order, confirmed=confirmed
         )
-        if kept and arm.users > kept[-1].users and use.first_calls >= uses[-1].first_calls:
+        if kept and arm.users > kept[-1].users and all_calls >= first_calls:
             directory.discard()
-        else:
-            kept.append(arm)
-            uses.append(use)
-    prompt, completion = sum(use.prompt_tokens for use in uses), sum(use.completion_tokens for use in uses)
-    use = PlannedUse(
-        users=max(use.users for use in uses),
-        calls=sum(use.calls for use in uses),
-        first_calls=sum(use.first_calls for use in uses),
-        prompt_tokens=round(prompt * counts.prompt_tokens / sent) if sent else prompt,
-        completion_tokens=round(completion * counts.completion_tokens / expected)
-        if expected and counts.completion_tokens
-        else completion,
-    )
+            continue
+        kept.append(arm)
+        left, first_calls, calls = max(left, pending), all_calls, calls + len(plan.batches)
+        prompt, completion = prompt + plan.prompt_tokens, completion + sum(plan.output_tokens)
+    if sent:
+        prompt = round(prompt * counts.prompt_tokens / sent)
+    if expected and counts.completion_tokens:
+        completion = round(completion * counts.completion_tokens / expected)
     endpoint = endpoint_of(settings.llm.model_dump())
     return AskingPlan(
         invocation=invocation,
         arms=tuple(kept),
-        use=use,
+        users=left,
+        calls=calls,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
         users_in_run=of,
         own=settings.budget.max_users,
         margin=margin,
         endpoint=endpoint,
-        cost=endpoint.price.cost(use.prompt_tokens, use.completion_tokens, tier=settings.llm.tier),
+        cost=endpoint.price.cost(prompt, completion, tier=settings.llm.tier),
     )
 
 

@@ -16,12 +16,11 @@ from eventabs import measures, store
 from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
 from eventabs.inspection import RunState, compactor_of, state_of
 from eventabs.interface_language import gettext as _
-from eventabs.measures import Compared, Figure, Group, Row, Score, Segment, Sums, Tally
+from eventabs.measures import Compared, Figure, Group, Score, Segment, Sums, Tally
 from eventabs.providers import load_rules, rule_events, shipped_rules
-from eventabs.shared_records import UserLog
+from eventabs.shared_records import Behavior, UserLog
 from eventabs.store import Ledger, RunDirectory, made_of
 
-DAY: Final = 86_400
 _MINUTE: Final = 60
 _NEAR: Final = 300  # seconds before the first label, and after the last, in which events are judged
 _ONLY_USER: Final = ""  # of a file without a user column
@@ -283,7 +282,7 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
 def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: _Sums) -> None:
     rows, spans = measures.rows_of(log), labels.spans.get(log.user_id, [])
     if spans:  # rows in none are not judged: nothing is known of them
-        held = measures.rows_in(spans, [row.start for row in rows])
+        held = measures.owned_rows(spans, [row.instant for row in rows])
         sums.unused["without_rows"] += held.count([])
         wanted = [Group(frozenset(own), span.label) for own, span in zip(held, spans, strict=True) if own]
         judged = sorted(row for own in held for row in own)
@@ -298,7 +297,7 @@ def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels:
     figures = {name: figure(mine) for name, figure in measures.FIGURES.items()}
     lanes = [_lane(wanted, rows), _lane(found, rows)]
     if spans:
-        near = [place for place, row in enumerate(rows) if _is_near(row.start, spans)]
+        near = [place for place, row in enumerate(rows) if _is_near(row.instant, spans)]
         drawn = {
             name: _spans(groups, rows)
             for name, groups in (measures.baselines(rows, near) | {"rules": by_rules}).items()
@@ -313,7 +312,7 @@ def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels:
 
 def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[list[Group], list[int]]:
     """Return the groups that rows are labelled with, and all rows that have a label. A row is taken once."""
-    times = [row.start for row in measures.rows_of(log)]
+    times = [row.instant for row in measures.rows_of(log)]
     waiting: defaultdict[float, list[int]] = defaultdict(list)
     for position in reversed(range(len(times))):
         waiting[times[position]].append(position)
@@ -371,21 +370,23 @@ def _is_near(start: float, labels: Sequence[Segment]) -> bool:
     return first - _NEAR <= start <= last + _NEAR
 
 
-def _spans(groups: Iterable[Group], rows: Sequence[Row]) -> list[Segment]:
+def _spans(groups: Iterable[Group], rows: Sequence[Behavior]) -> list[Segment]:
     return [
-        Segment(min(rows[p].start for p in group.rows), max(rows[p].end for p in group.rows), group.type)
+        Segment(
+            min(rows[p].instant for p in group.rows), max(rows[p].span[1] for p in group.rows), group.type
+        )
         for group in groups
         if group.rows
     ]
 
 
-def _lane(groups: Iterable[Group], rows: Sequence[Row]) -> list[Segment]:
+def _lane(groups: Iterable[Group], rows: Sequence[Behavior]) -> list[Segment]:
     """Return the stretch of each group on each day: from its first row to the end of its last."""
     stretches = []
     for group in groups:
         days: defaultdict[int, list[int]] = defaultdict(list)
         for place in group.rows:
-            days[int(rows[place].start // DAY)].append(place)
+            days[rows[place].start.toordinal()].append(place)
         stretches += _spans((group._replace(rows=frozenset(places)) for places in days.values()), rows)
     return sorted(stretches)
 

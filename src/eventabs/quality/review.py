@@ -139,8 +139,8 @@ def draw_review(
     with Ledger.watch(directory.ledger) as ledger, opened as audit:
         for user_id, state in store.states_by_user(ledger):
             if state == "done":
-                log, events = ledger.log(user_id), store.made_of(ledger, user_id).events
-                lots.offer(log, list(_items(ledger, audit, log, events)))
+                log, made = ledger.log(user_id), store.made_of(ledger, user_id)
+                lots.offer(log, list(_items(ledger, audit, log, made)))
         if not lots.types:
             message = _("no event of {path} can be reviewed yet; go on with eventabs resume")
             raise UsageError(message.format(path=directory.path))
@@ -212,11 +212,9 @@ class _Lots:
         )
 
 
-def _items(
-    ledger: Ledger, audit: Ledger | None, log: UserLog, events: Sequence[Event]
-) -> Iterator[SampledEvent]:
+def _items(ledger: Ledger, audit: Ledger | None, log: UserLog, made: store.Made) -> Iterator[SampledEvent]:
     """Yield what can be judged of a user, not numbered yet, with what is doubtful of it."""
-    user_id, journeys = log.user_id, store.made_of(ledger, log.user_id).journeys
+    user_id, (events, journeys) = log.user_id, made
     moved, lost = frozenset[int](), set[str]()
     if audit and (row := store.user_row(audit, user_id)) and row.state == "done":
         pair = Pair.of(ledger, audit, user_id)

@@ -468,8 +468,8 @@ class Answer:
         wanted = [Block(None, [Entry(labels.named(tried._label), groups_in("1"))], types_first=True)]
         return tried._label if tried.blocks == wanted and not tried._is_deeper else ""
 
-    def line(self, text: str) -> None:
-        """Read one line."""
+    def line(self, text: str, *, is_behind_name: bool = False) -> None:
+        """Read one line, or what stands behind a user's name in it."""
         folded = fold(text)
         if _END.fullmatch(folded):
             self.end_block()
@@ -485,10 +485,10 @@ class Answer:
         folded, text = folded[at:].rstrip(), text[at:]
         if is_listed and not self.ended:
             self._read_types(folded, indent, is_heading=False)
-        elif named := self._named_in(folded):
+        elif named := None if is_behind_name else self._named_in(folded):
             self.header(named[0])
             if named[1]:
-                self.line(named[1])
+                self.line(named[1], is_behind_name=True)
         elif not self.ended:
             body = folded.rstrip("#").strip(" \t|*_`").lstrip("# ")
             text = text[folded.find(body) :][: len(body)]

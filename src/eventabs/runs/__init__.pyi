@@ -55,7 +55,6 @@ from .observer import (
 )
 from .start_resume_reparse import (
     Invocation as Invocation,
-    PlannedUse as PlannedUse,
     Watch as Watch,
     begin_run as begin_run,
     copy_users as copy_users,

@@ -31,7 +31,7 @@ from eventabs.prompts import (
 )
 from eventabs.providers import BatchProfile, Cluster, Complete, Endpoint
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
-from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer
+from eventabs.runs.observer import CoolingDown, MachinesChanged, Note, Observer
 from eventabs.runs.progress_and_limits import ProgressTracker
 from eventabs.shared_records import (
     AskedUser,
@@ -178,24 +178,8 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
 
 def builder_of(settings: Settings, facts: Mapping[str, Any]) -> PromptBuilder:
     """Make the builder of a run's prompts, with the legend that was settled when the input was read."""
-    language, extends = facts["prompt_language"], is_extended(facts)
+    language, extends = facts["prompt_language"], bool(facts.get("extension"))
     return make_builder(settings, language, facts["template"], facts.get("legend"), extends=extends)
-
-
-# An extension of a run, as its facts have it: first it is compared, then taken in; TAKEN is the last one that was.
-COMPARING, TAKING, TAKEN = "comparing", "taking", "taken"
-
-
-def last_taken(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the last extension that has changed the run; empty: there is none."""
-    extension: Mapping[str, Any] = facts.get("extension", {})
-    earlier: Mapping[str, Any] = extension.get("before", {})
-    return earlier if extension.get("state") == COMPARING else extension
-
-
-def is_extended(facts: Mapping[str, Any]) -> bool:
-    """Whether a run has been extended: its events.jsonl is whole then, also while calls are made."""
-    return bool(last_taken(facts))
 
 
 class Plan(NamedTuple):
@@ -266,7 +250,6 @@ class RunContext:
         return builder_of(self.settings, self.facts)
 
 
-WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
 
 
@@ -357,22 +340,13 @@ def start_command(settings: Settings) -> str:
     )
 
 
-async def require_connection(run: RunContext, stop: Stop) -> None:
-    """Connect once before the first call, or until that works with `run.wait`. Raises StoppedError, StopRequested."""
-    settings = run.settings
-    while True:
-        try:
-            await providers.find_route(endpoint_of(settings.llm, run.environment))
-        except providers.UnreachableError as error:
-            if not settings.run.wait:
-                message = _("{cause}; {step}")
-                message = message.format(cause=error, step=no_connection_step(error, settings))
-                raise StoppedError(message) from None
-            run.observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
-            await asyncio.sleep(WAIT_SECONDS)
-            stop.check()
-        else:
-            return
+async def require_connection(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Connect once before the first call. Raises StoppedError."""
+    try:
+        await providers.find_route(endpoint_of(settings.llm, environment))
+    except providers.UnreachableError as error:
+        message = _("{cause}; {step}").format(cause=error, step=no_connection_step(error, settings))
+        raise StoppedError(message) from None
 
 
 def no_connection_step(error: "providers.UnreachableError", settings: Settings) -> str:

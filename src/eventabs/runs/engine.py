@@ -1,6 +1,7 @@
 """The engine: workers that send batches, as results come, until nothing is left or the run is stopped."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,13 +9,11 @@ from functools import partial
 
 from eventabs.errors_and_exit_codes import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
-from eventabs.runs.built_from_settings import WAIT_SECONDS
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
 from eventabs.runs.progress_and_limits import (
     ConcurrencyLimit,
     FailureLimit,
     ProgressTracker,
-    SpendingLimit,
     retry_cause,
     snapshot,
 )
@@ -22,12 +21,13 @@ from eventabs.runs.schedule_and_settlement import LONG_REPLY, Call, Session
 from eventabs.shared_records import Batch, Reply, Request
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
+_WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 _CALLS_A_SPARE = 4  # calls at a time, for every two answers unread and two rows opened ahead
 _SECONDS_A_SNAPSHOT = 0.5
 _SECONDS_A_REPORT = 0.05
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False)
 class Engine:
     """Sends what the scheduler has. A call is written before it is sent, its reply before it is read.
 
@@ -36,13 +36,15 @@ class Engine:
 
     session: Session
     complete: Complete
-    spending: SpendingLimit
-    failures: FailureLimit
-    concurrency: ConcurrencyLimit
 
     def __post_init__(self) -> None:
+        run, remember = self.session.run, self.session.remember
+        limits, well = run.settings.run, self.session.tracker.counts.done
+        self.spending = self.session.spending()
+        self.failures = FailureLimit(run.facts, run.settings, remember, well)
+        self.concurrency = ConcurrencyLimit(limits.concurrency, limits.max_concurrency, time.monotonic)
         self.stopped = False  # on request
-        self._tracker, self._observer = self.session.tracker, self.session.run.observer
+        self._tracker, self._observer = self.session.tracker, run.observer
         self._changed = asyncio.Event()
         self._taking, self._entering = asyncio.Lock(), asyncio.Lock()
         self._abandoned = asyncio.Event()
@@ -51,8 +53,8 @@ class Engine:
         self._keeping: asyncio.TimerHandle | None = None
         self._reporting: asyncio.TimerHandle | None = None
         self._is_awaiting = False
-        run = self.session.run.settings.run  # under limits, what is next depends on the calls before
-        self._opens_ahead = not (run.rpm or run.tpm or run.max_cost or run.max_total_tokens)
+        # under limits, what is next depends on the calls before
+        self._opens_ahead = not (limits.rpm or limits.tpm or limits.max_cost or limits.max_total_tokens)
 
     async def run(self) -> None:
         """Work until all is done or the run is stopped.
@@ -202,10 +204,10 @@ class Engine:
                     raise
                 if not self._is_awaiting:
                     self._is_awaiting = True
-                    self._observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
-                self._note_retry(call_id, error, WAIT_SECONDS)
+                    self._observer.noted(AwaitingEndpoint(str(error), _WAIT_SECONDS))
+                self._note_retry(call_id, error, _WAIT_SECONDS)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.session.closing.wait(), WAIT_SECONDS)
+                    await asyncio.wait_for(self.session.closing.wait(), _WAIT_SECONDS)
             else:
                 self._is_awaiting = False
                 return reply

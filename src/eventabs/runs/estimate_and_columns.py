@@ -348,7 +348,7 @@ def estimate_extension(
         refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
         refuse_unextendable(facts, ledger, directory.path)
-        builder = built.builder_of(settings, {**facts, "extension": {"state": built.TAKING}})
+        builder = built.builder_of(settings, {**facts, "extension": True})
         limits = built.batch_limits(settings, builder)
         planner = Planner(ledger, settings, builder, limits)
         counts, pending = Counter[str](), dict[str, list[PlannedPart]]()

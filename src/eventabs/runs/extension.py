@@ -3,16 +3,17 @@
 The days that new, late, changed or gone rows touch are asked about anew; the rest of a user stays as it was. Beside them a request
 shows the last rows of the user's recent journeys, and single rows that may belong to one, for context.
 
-The plan of some hundred users is one transaction: whoever goes on after a kill compares anew, and finds nothing to do for them.
+It is taken in by one transaction: after a kill or a stop the run is what it was, and whoever goes on compares anew.
 """
 
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from heapq import merge
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -40,6 +41,7 @@ from eventabs.stop_request import Stop
 from eventabs.store import ExtendedUser, Ledger
 
 _SECONDS_A_DAY = 86_400
+_INSTANT = attrgetter("instant")
 _GONE = -1  # the place of a behavior that is not in the log any more
 
 
@@ -75,7 +77,7 @@ class UserChange(NamedTuple):
 
 
 def _epoch_day(behavior: Behavior) -> int:
-    return store.instant(behavior) // _SECONDS_A_DAY
+    return behavior.instant // _SECONDS_A_DAY
 
 
 def _unshared(
@@ -86,9 +88,7 @@ def _unshared(
     Both are in order of time. Equal behaviors are one as often as both have them; of those that the export has less often, the
     last ones are missing.
     """
-    known = range(
-        bisect_left(log, window.first, key=store.instant), bisect_right(log, window.last, key=store.instant)
-    )
+    known = range(bisect_left(log, window.first, key=_INSTANT), bisect_right(log, window.last, key=_INSTANT))
     identities = list(map(_identity, log[known.start : known.stop]))
     found = list(map(_identity, export))
     if identities == found:
@@ -127,12 +127,12 @@ def compared(
     log = known.behaviors
     new, missing, _known = _unshared(log, seen.behaviors, window)
     removed = tuple(index for index in missing if _epoch_day(log[index]) in window.days)
-    gone = Counter(store.instant(log[index]) for index in removed)
-    latest = store.instant(log[-1]) if log else None
+    gone = Counter(log[index].instant for index in removed)
+    latest = log[-1].instant if log else None
     added, too_late = [], []
     late = replaced = 0
     for behavior in new:
-        at = store.instant(behavior)
+        at = behavior.instant
         if gone[at]:
             gone[at] -= 1
             replaced += 1
@@ -148,24 +148,14 @@ def compared(
 class Survey:
     """What a new export is beside a run: first in short, then change by change.
 
-    `touched`: the users that it says something new about. `too_late`: new behaviors that may lie too far back; `missing`: known
-    ones that are gone or have changed. `window`: its time, with the days that it holds as a whole.
+    `touched`: the users that it says something new about. `missing`: known behaviors that are gone or have changed.
+    `window`: its time, with the days that it holds as a whole.
     """
 
-    def __init__(
-        self,
-        export: Export,
-        ledger: Ledger,
-        lateness: int,
-        stop: Stop,
-        days: Collection[int] | None = None,
-    ) -> None:
-        """Compare an export with a run. Raises InputError where their times cannot be compared.
-
-        `days`: those that the export holds as a whole, where an earlier survey, before some of it was taken in, has found them.
-        """
+    def __init__(self, export: Export, ledger: Ledger, lateness: int, stop: Stop) -> None:
+        """Compare an export with a run. Raises InputError where their times cannot be compared."""
         self.touched = set[str]()
-        self.too_late = self.missing = 0
+        self.missing = 0
         self.window = Window(0, -1)
         self._export, self._ledger, self._lateness, self._stop = export, ledger, lateness, stop
         self._known, self._missing = Counter[int](), Counter[int]()  # behaviors by day
@@ -185,21 +175,19 @@ class Survey:
                     raise InputError(message.format(before=kinds[before], now=kinds[now]))
             if known is None or self._differs(known[0], log):
                 self.touched.add(log.user_id)
-        if days is None:  # what users did whom the export lacks counts too, as long as a day may be whole
-            candidates = self._whole_days()
-            for user_id in self._absent(candidates):
-                self._differs(ledger.log(user_id), UserLog(user_id, ()))
-                if candidates.isdisjoint(self._whole_days()):
-                    break
-            days = self._whole_days()
-        self.window = self.window._replace(days=frozenset(days))
+        candidates = self._whole_days()
+        for user_id in self._absent(candidates):  # what they did counts too, as long as a day may be whole
+            self._differs(ledger.log(user_id), UserLog(user_id, ()))
+            if candidates.isdisjoint(self._whole_days()):
+                break
+        self.window = self.window._replace(days=self._whole_days())
         self.missing = sum(number for day, number in self._missing.items() if day in self.window.days)
 
     def changes(self) -> Iterator[UserChange]:
         """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
-        logs = self._stop.until(self._export.user_logs())
+        touched = (log for log in self._export.user_logs() if log.user_id in self.touched)
         absent = (UserLog(user_id, ()) for user_id in self._absent(self.window.days))
-        for seen in chain((log for log in logs if log.user_id in self.touched), absent):
+        for seen in self._stop.until(chain(touched, absent)):
             known, ordinals = store.find_user(self._ledger, seen.user_id) or (None, None)
             yield compared(known, ordinals, seen, self.window, self._lateness)
 
@@ -208,9 +196,6 @@ class Survey:
         new, missing, known = _unshared(log.behaviors, seen.behaviors, self.window)
         self._known.update(_epoch_day(log.behaviors[index]) for index in known)
         self._missing.update(_epoch_day(log.behaviors[index]) for index in missing)
-        if new and log.behaviors:
-            latest = store.instant(log.behaviors[-1])
-            self.too_late += sum(latest - store.instant(behavior) > self._lateness for behavior in new)
         return bool(new or missing)
 
     def _whole_days(self) -> frozenset[int]:
@@ -276,7 +261,7 @@ def grown(change: UserChange) -> GrownLog:
     following = numbers[-1]
 
     def moment(pair: tuple[Behavior, int]) -> int:
-        return store.instant(pair[0])
+        return pair[0].instant
 
     by_moment = groupby(merge(kept, added, key=moment), key=moment)
     for behavior, index in (
@@ -302,9 +287,7 @@ def _ordered(pairs: list[tuple[Behavior, int]], moment: int, seen: UserLog) -> l
     if len({index == _GONE for _behavior, index in pairs}) == 1:
         return pairs
     left, ordered, export = list(pairs), list[tuple[Behavior, int]](), seen.behaviors
-    for at in range(
-        bisect_left(export, moment, key=store.instant), bisect_right(export, moment, key=store.instant)
-    ):
+    for at in range(bisect_left(export, moment, key=_INSTANT), bisect_right(export, moment, key=_INSTANT)):
         identity = _identity(export[at])
         pair = next((pair for pair in left if _identity(pair[0]) == identity), None)
         if pair is not None:
@@ -462,14 +445,14 @@ def _kept(outcome: Outcome, places: Sequence[int], asked: set[int], last: int) -
 
 # How an export is taken in.
 
+_LISTED: Final = ("changed", "gone", "too_late")  # in changes.jsonl
 NOTHING_NEW: Final = "nothing_new"  # of this process alone: the run knew all of the export
 _USED = "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM calls WHERE id > ?"
 
 
 def extension_facts(run: RunContext) -> dict[str, int] | None:
     """Return what the last extension took in, what its calls took, and what it changed in the results; None: there is none."""
-    extension = built.last_taken(run.facts)
-    if not extension:
+    if not (extension := run.facts.get("extension")):
         return None
     (used,) = run.ledger.rows(_USED, extension["since"])
     changes = run.facts.get("changed", {})
@@ -497,167 +480,124 @@ def refuse_unextendable(facts: Mapping[str, Any], ledger: Ledger, out: Path) -> 
 def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, stop: Stop) -> None:
     """Remember what is to be taken in.
 
-    Raises UsageError where the run cannot be extended, or another export is half taken in, and StopRequested where a stop
-    is requested while standard input is copied.
+    Raises UsageError where the run cannot be extended, and StopRequested where a stop is requested while standard input is
+    copied.
     """
     refuse_unextendable(run.facts, run.ledger, run.directory.path)
     if run.most_users:
         message = _("an extension takes all users of an export; leave out --limit")
         raise UsageError(message)
     named = intake.input_paths(paths, run.settings)
-    stored = intake.stored_paths(named)
-    under_way = run.facts.get("extension", {})
-    if under_way.get("state") == built.TAKING:
-        if under_way["paths"] != stored:
-            message = _("{paths} is not wholly taken in yet; first: eventabs resume {out}")
-            raise RunDirectoryError(
-                message.format(paths=", ".join(under_way["paths"]), out=run.directory.path)
-            )
-        run.remember(extension=under_way | {"accepted": accepted or under_way["accepted"]})
-        return
     intake.copied(named, run.directory.path, stop)
-    known = {key: under_way.get(key) for key in ("before", "status")}
-    if under_way.get("state") != built.COMPARING:  # one that was killed while it compared has changed nothing
-        known = {"before": under_way, "status": run.facts.get("status", "stopped")}
-    run.remember(extension={"paths": stored, "state": built.COMPARING, "accepted": accepted, **known})
+    # one that was killed, or stopped, has changed nothing
+    status = (run.facts.get("extending") or run.facts).get("status", "stopped")
+    run.remember(extending={"paths": intake.stored_paths(named), "accepted": accepted, "status": status})
 
 
 def take_in_export(run: RunContext, stop: Stop) -> list[Note]:
     """Take in the export that the run is to be extended by, and return what was found.
 
-    Raises UsageError, before anything has changed, and StopRequested where a stop is requested meanwhile.
+    Raises UsageError, and StopRequested where a stop is requested meanwhile; nothing has changed then.
     """
+    asked = run.facts["extending"]
     try:
-        with intake.opened_input(run, run.facts["extension"]["paths"], stop) as export:
+        with intake.opened_input(run, asked["paths"], stop) as export:
             return _taken_in(run, export, stop)
     except UsageError:
-        extension = run.facts["extension"]
-        if extension["state"] == built.COMPARING:
-            run.remember(extension=extension["before"], status=extension["status"])
+        run.remember(extending=None, status=asked["status"])
         raise
 
 
 def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
-    asked, lateness = run.facts["extension"], run.settings.extend.lateness_seconds
-    if asked.get("fingerprint", export.fingerprint) != export.fingerprint:
-        message = _(
-            "{paths} is not what this extension began with; restore it, and then: eventabs resume {out}"
-        )
-        raise RunDirectoryError(message.format(paths=", ".join(asked["paths"]), out=run.directory.path))
+    asked, section = run.facts["extending"], run.settings.extend
     intake.refuse_unreadable(export, max_rejects=run.settings.input.max_rejects, directory=run.directory)
-    found = Survey(export, run.ledger, lateness, stop, asked.get("days"))
-    counts = _listed(run, found)
-    changed, gone = counts["changed_behaviors"], counts["gone_behaviors"]
-    if (changed or gone) and not asked["accepted"]:
-        message = _(
-            "{changed} and {gone} since this run read them (listed in {path}); check the export, or let it hold with"
-            " --accept-changes"
-        )
-        facts = {
-            "changed": ngettext(
-                "{count} behavior has changed", "{count} behaviors have changed", changed
-            ).format(count=changed),
-            "gone": ngettext("{count} is gone", "{count} are gone", gone).format(count=gone),
-        }
-        raise RunDirectoryError(message.format(**facts, path=run.directory.changes))
+    found = Survey(export, run.ledger, section.lateness_seconds, stop)
     described = intake.describe_export(export, run.settings, run.facts["prompt_language"])
-    if asked["state"] == built.COMPARING and not found.touched and not found.missing:
-        counts.clear()
-        run.remember(extension=asked["before"])
-        run.facts[NOTHING_NEW] = True
+    counts = Counter[str](asdict(ExtensionCounts()))
+    if found.touched or found.missing:
+        was_completed = asked["status"] == "completed"
+        if not (
+            was_completed or run.facts.get("extension")
+        ):  # a killed process may have left lines without order
+            store.write_results(run.directory, run.ledger)
+        ((_calls, *tokens),) = run.ledger.rows(_USED, 0)
+        ((last_call,),) = run.ledger.rows("SELECT coalesce(max(id), 0) FROM calls")
+        spent = {"tokens_before": sum(tokens), "cost_before": run.tracker().cost or 0.0}
+        files = list(dict.fromkeys([*run.facts["files"], *export.files]))
+        numbers = [files.index(file) for file in export.files]
+        with run.ledger.transaction():
+            store.begin_changes(run.ledger, anew=was_completed)
+            lines = _planned(run, found, numbers, last_call, counts)
+            store.replace_file(run.directory.changes, lines)
+            _refuse_unaccepted(run, counts)
+            counted, before = store.count_all(run.ledger), run.facts["input"]
+            paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))
+            values: dict[str, Any] = {
+                "extending": None,
+                "extension": {"since": last_call, "counts": counts, "spent_before": spent},
+                "files": files,
+                "input": intake.input_facts(export, described, paths, counted.users, counted.behaviors),
+                "input_stamps": [] if intake.STDIN in asked["paths"] else list(map(list, export.stamps)),
+                FAILURES_FACT: None,  # an endpoint that answered last month may be gone today
+            }
+            run.ledger.set_meta(values)
+            store.write_rejects(run.directory, export.rejects())
+        run.facts.update(values)
     else:
-        if asked["state"] == built.COMPARING:
-            _begin(run, export, found)
-        counts = _planned(run, export, found, counts["too_late_behaviors"], stop)
-        counted, before = store.count_all(run.ledger), run.facts["input"]
-        paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))
-        run.remember(
-            extension=run.facts["extension"] | {"state": built.TAKEN},
-            input=intake.input_facts(export, described, paths, counted.users, counted.behaviors),
-            input_stamps=[] if intake.STDIN in asked["paths"] else list(map(list, export.stamps)),
-        )
-    listed = str(run.directory.changes)
-    told = Extended(**counts, lateness=run.settings.extend.lateness, listed=listed)
+        run.remember(extending=None)
+        run.facts[NOTHING_NEW] = True
+    if not any(counts[f"{change}_behaviors"] for change in _LISTED):
+        run.directory.changes.unlink(missing_ok=True)
+    told = Extended(**counts, lateness=section.lateness, listed=str(run.directory.changes))
     return [described.read, *described.notes(), told]
 
 
-def _listed(run: RunContext, found: Survey) -> Counter[str]:
-    """Write changes.jsonl: the behaviors that have changed, are gone or come too late, each with `change`. Return how many."""
-    counts = Counter[str]()
-    if not found.missing and not found.too_late:
-        run.directory.changes.unlink(missing_ok=True)
-        return counts
+def _planned(
+    run: RunContext, found: Survey, files: Sequence[int], since: int, counts: Counter[str]
+) -> Iterator[bytes]:
+    """Plan all that an export changes, and write it down; yield the lines of changes.jsonl.
 
-    def lines() -> Iterator[bytes]:
-        for change in found.changes():
-            known, seen = change.known, change.seen
-            rows = [("too_late", behavior) for behavior in change.too_late]
-            added = Counter(map(store.instant, change.added))
-            for index in change.removed:
-                behavior = known.behaviors[index] if known else seen.behaviors[index]
-                is_replaced = added[store.instant(behavior)] > 0
-                added[store.instant(behavior)] -= is_replaced
-                rows.append(("changed" if is_replaced else "gone", behavior))
-            for name, behavior in rows:
-                counts[f"{name}_behaviors"] += 1
-                told = {
-                    key: getattr(behavior, key) for key in ("action", "item", "place", "duration", "line")
-                }
-                start = behavior.start.isoformat()
-                row = {"change": name, "user_id": seen.user_id, "start": start, **told}
-                yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-
-    store.replace_file(run.directory.changes, lines())
-    return counts
-
-
-def _begin(run: RunContext, export: Export, found: Survey) -> None:
-    """Write down that the export is taken in from now on, and what the events are until then."""
-    asked = run.facts["extension"]
-    was_completed = asked["status"] == "completed"
-    if not was_completed and not asked["before"]:  # a killed process may have left lines without order
-        store.write_results(run.directory, run.ledger)
-    ((_calls, *tokens),) = run.ledger.rows(_USED, 0)
-    ((last_call,),) = run.ledger.rows("SELECT coalesce(max(id), 0) FROM calls")
-    extension = {key: value for key, value in asked.items() if key not in {"before", "status"}} | {
-        "state": built.TAKING,
-        "fingerprint": export.fingerprint,
-        "days": sorted(found.window.days),
-        "since": last_call,
-        "counts": asdict(ExtensionCounts()),
-        "spent_before": {"tokens_before": sum(tokens), "cost_before": run.tracker().cost or 0.0},
-    }
-    values: dict[str, Any] = {
-        "extension": extension,
-        "files": list(dict.fromkeys([*run.facts["files"], *export.files])),
-        "input_stamps": [],
-        FAILURES_FACT: None,  # an endpoint that answered last month may be gone today
-    }
-    with run.ledger.transaction():
-        store.begin_changes(run.ledger, anew=was_completed)
-        run.ledger.set_meta(values)
-    run.facts.update(values)
-    store.write_rejects(run.directory, export.rejects())
-
-
-def _planned(run: RunContext, export: Export, found: Survey, too_late: int, stop: Stop) -> Counter[str]:
-    """Plan all that an export changes, and write it down."""
-    builder = run.builder()
+    `files`: the numbers of the export's files in the run; `since`: the last call before; `counts`: what is added to.
+    """
+    builder = built.builder_of(run.settings, run.facts | {"extension": True})
     planner = Planner(run.ledger, run.settings, builder, built.batch_limits(run.settings, builder))
-    files = [run.facts["files"].index(file) for file in export.files]
-    extension = run.facts["extension"]
-    counts, changes = Counter[str](extension["counts"]), found.changes()
-    while chunk := list(islice(changes, intake.USERS_A_COMMIT)):
-        stop.check()
-        with run.ledger.transaction():
-            for change in chunk:
-                added = tuple(each._replace(file=files[each.file]) for each in change.added)
-                user, counted = planner.plan(change._replace(added=added))
-                counts.update(counted)
-                if user:
-                    store.extend_user(run.ledger, user, extension["since"])
-            counts["too_late_behaviors"] = too_late
-            extension = extension | {"counts": dict(counts)}
-            run.ledger.set_meta({"extension": extension})
-        run.facts["extension"] = extension
-    return counts
+    for change in found.changes():
+        yield from _listed(change)
+        added = tuple(each._replace(file=files[each.file]) for each in change.added)
+        user, counted = planner.plan(change._replace(added=added))
+        counts.update(counted)
+        if user:
+            store.extend_user(run.ledger, user, since)
+
+
+def _listed(change: UserChange) -> Iterator[bytes]:
+    """Yield a line for each behavior that has changed, is gone or comes too late."""
+    rows = [("too_late", behavior) for behavior in change.too_late]
+    added = Counter(map(_INSTANT, change.added))
+    for index in change.removed:
+        behavior = change.known.behaviors[index] if change.known else change.seen.behaviors[index]
+        is_replaced = added[behavior.instant] > 0
+        added[behavior.instant] -= is_replaced
+        rows.append(("changed" if is_replaced else "gone", behavior))
+    for name, behavior in rows:
+        told = {key: getattr(behavior, key) for key in ("action", "item", "place", "duration", "line")}
+        row = {"change": name, "user_id": change.seen.user_id, "start": behavior.start.isoformat(), **told}
+        yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _refuse_unaccepted(run: RunContext, counts: Mapping[str, int]) -> None:
+    """Raise RunDirectoryError where behaviors have changed or are gone, unless that was accepted."""
+    changed, gone = counts["changed_behaviors"], counts["gone_behaviors"]
+    if run.facts["extending"]["accepted"] or not (changed or gone):
+        return
+    message = _(
+        "{changed} and {gone} since this run read them (listed in {path}); check the export, or let it hold with"
+        " --accept-changes"
+    )
+    facts = {
+        "changed": ngettext("{count} behavior has changed", "{count} behaviors have changed", changed).format(
+            count=changed
+        ),
+        "gone": ngettext("{count} is gone", "{count} are gone", gone).format(count=gone),
+    }
+    raise RunDirectoryError(message.format(**facts, path=run.directory.changes))

@@ -3,9 +3,10 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, asdict, dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import (
     CapacityError,
     ContextTooLongError,
@@ -203,23 +204,22 @@ class ProgressTracker:
 # What limits a run.
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False)
 class SpendingLimit:
-    """Keeps a run under its limits even if every call in flight answers as long as it may. 0: no limit.
+    """Keeps a run under its limits even if every call in flight answers as long as it may.
 
     Tokens are counted as `limits` of the batches count them. `tokens_before` and `cost_before` were spent before an extension, which
     has the limits for itself. `tier`: whose price applies.
     """
 
-    max_cost: float
-    max_total_tokens: int
+    settings: Settings
     limits: BatchLimits
     tier: str = ""
     tokens_before: int = 0
     cost_before: float = 0.0
 
     def __post_init__(self) -> None:
-        self._limits_any = bool(self.max_cost or self.max_total_tokens)
+        self._limits_any = bool(self.settings.run.max_cost or self.settings.run.max_total_tokens)
         self._in_flight = 0
         self._reserved_input = 0
 
@@ -259,17 +259,18 @@ class SpendingLimit:
         # none of it cached, and at the ordinary price where a tier may be served as that: no answer may be dearer
         rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
         cost = (tracker.cost or 0.0) - self.cost_before
-        if self.max_cost and rest is not None and cost + rest > self.max_cost:
+        most_cost, most_tokens = self.settings.run.max_cost, self.settings.run.max_total_tokens
+        if most_cost and rest is not None and cost + rest > most_cost:
             message = _(
                 "--max-cost {limit} could be passed by the next call; go on with a higher one: eventabs resume"
             )
-            return LimitReachedError(message.format(limit=self.max_cost))
+            return LimitReachedError(message.format(limit=most_cost))
         used = counts.prompt_tokens + counts.completion_tokens - self.tokens_before
-        if self.max_total_tokens and used + reserved_in + reserved_out > self.max_total_tokens:
+        if most_tokens and used + reserved_in + reserved_out > most_tokens:
             message = _(
                 "--max-total-tokens {limit} could be passed by the next call; go on with more: eventabs resume"
             )
-            return LimitReachedError(message.format(limit=self.max_total_tokens))
+            return LimitReachedError(message.format(limit=most_tokens))
         return None
 
 
@@ -281,30 +282,27 @@ FAILURES_FACT = "fruitless"  # its name in ledgers since format 1
 class FailureLimit:
     """Raises StoppedError after ten tries without a usable answer from the start on, or ten calls without an answer since the last one.
 
-    A process may make `attempts` calls without a usable answer for each user who has one, and ten more: `well` users have one at its start.
+    A process may make `run.attempts` calls without a usable answer for each user who has one, and ten more: `well` users have one at its start.
     A wait that the endpoint asks for (429, or 503 with Retry-After) and a lost machine are no failure before the first usable answer. The
     count goes on in the next process under the same settings, so that restarting buys no ten calls each time; `remember`
     gets what that process has to know at each change, since a killed process keeps nothing at its end.
 
-    An endpoint that has answered usably in this run and is unavailable now is waited for, as long as `longest_wait`
-    seconds, and so is one whose tier has no capacity, from the start; with `wait` any is, without end. `clock` counts seconds, from anywhere.
+    An endpoint that has answered usably in this run and is unavailable now is waited for, as long as `llm.longest_wait`
+    seconds, and so is one whose tier has no capacity, from the start; with `run.wait` any is, without end. `clock` counts seconds, from anywhere.
     """
 
     facts: Mapping[str, Any]
-    _: KW_ONLY
+    settings: Settings
     remember: Callable[[dict[str, Any]], None]
-    attempts: int
     well: int = 0
-    wait: bool = False
-    longest_wait: float = 0.0
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         self._fruitless = Counter[str]()  # calls of this process by what was wrong
         self._away_since: float | None = None
-        self._settings = self.facts["settings_fingerprint"]
+        self._fingerprint = self.facts["settings_fingerprint"]
         counted = self.facts.get(FAILURES_FACT) or {}
-        known = counted.get("settings_fingerprint") == self._settings
+        known = counted.get("settings_fingerprint") == self._fingerprint
         self._failures: int = counted["calls"] if known else 0
         self._succeeded: bool = counted["succeeded"] if known else False
         self._cause: object = None
@@ -324,8 +322,8 @@ class FailureLimit:
             return False
         if self._away_since is None:
             self._away_since = self.clock()
-        within = self.clock() - self._away_since < self.longest_wait
-        return self.wait or (within and (self._succeeded or isinstance(error, CapacityError)))
+        within = self.clock() - self._away_since < self.settings.llm.longest_wait
+        return self.settings.run.wait or (within and (self._succeeded or isinstance(error, CapacityError)))
 
     def count_answer(self, *, usable: int, reasons: Iterable[str] = ()) -> None:
         """Count an answer; `usable`: for how many users. After a first usable one, some others are the tail of every run."""
@@ -364,7 +362,7 @@ class FailureLimit:
 
     def _count_fruitless(self, cause: str) -> None:
         self._fruitless[cause] += 1
-        if self._fruitless.total() < MAX_FAILURES + self.attempts * self.well:
+        if self._fruitless.total() < MAX_FAILURES + self.settings.run.attempts * self.well:
             return
         message = _(
             "{count} calls without a usable answer, while {users} users have one; most often: {cause}. Look at answers with: eventabs"
@@ -375,7 +373,7 @@ class FailureLimit:
 
     def _keep(self, failures: int, *, succeeded: bool) -> None:
         self._failures, self._succeeded = failures, succeeded
-        counted = {"settings_fingerprint": self._settings, "calls": failures, "succeeded": succeeded}
+        counted = {"settings_fingerprint": self._fingerprint, "calls": failures, "succeeded": succeeded}
         self.remember({FAILURES_FACT: counted})
 
 

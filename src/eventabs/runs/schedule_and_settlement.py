@@ -29,7 +29,7 @@ from eventabs.prompts import (
     split,
 )
 from eventabs.providers import Endpoint
-from eventabs.runs.built_from_settings import RunContext, asked_in, endpoint_of, last_taken, make_reader
+from eventabs.runs.built_from_settings import RunContext, asked_in, endpoint_of, make_reader
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
 from eventabs.runs.progress_and_limits import ProgressTracker, SpendingLimit
 from eventabs.shared_records import (
@@ -391,11 +391,11 @@ class SettledReply(NamedTuple):
 
 
 class _Settled(NamedTuple):
-    """What has become of users, what to add to the counts, and links that have to be asked for."""
+    """What has become of users, what to add to the counts, and what has to be asked, again or as links."""
 
     users: Mapping[str, SettledUser]
     counts: Mapping[str, int]
-    links: Sequence[PlannedPart]
+    again: Iterable[PlannedPart]
 
 
 @dataclass(eq=False)
@@ -485,13 +485,8 @@ class Session:
 
     def spending(self, tier: str = "") -> SpendingLimit:
         """Keep the limits on spending, with nothing reserved."""
-        return SpendingLimit(
-            max_cost=self.run.settings.run.max_cost,
-            max_total_tokens=self.run.settings.run.max_total_tokens,
-            limits=self.limits,
-            tier=tier,
-            **last_taken(self.run.facts).get("spent_before", {}),
-        )
+        before = self.run.facts.get("extension", {}).get("spent_before", {})
+        return SpendingLimit(self.run.settings, self.limits, tier, **before)
 
     async def settle_unread(self) -> None:
         """Settle replies that are committed and not read: the process died in between, or they came in a file."""
@@ -533,7 +528,7 @@ class Session:
             ledger.settle(call.id, outcomes.values(), changes)
             return self._settled(ledger, call.batch.parts, changes)
 
-        written = self.writer.submit(settle, then=self._publish)
+        written = self.writer.submit(settle)
         if not call.batch.links:
             sent = [planned.size for planned in call.batch.parts]
             whole = all(outcome.usable for outcome in reading.outcomes.values())
@@ -564,7 +559,7 @@ class Session:
         )
 
         async def commit() -> None:
-            self._apply(call.batch, changes, await written)
+            self._apply(await written)
             self.run.observer.noted(done)
 
         would_do = sum(
@@ -599,11 +594,11 @@ class Session:
             ledger.fail_call(call.id, str(error), changes)
             return self._settled(ledger, (), changes)
 
-        settled = await self.writer.submit(settle, then=self._publish)
+        settled = await self.writer.submit(settle)
         self.run.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
         if is_final:
             raise error
-        self._apply(call.batch, changes, settled)
+        self._apply(settled)
 
     async def _cut(self, change: PartChange) -> PartChange:
         """Cut a part that is too large for an answer; it fails where it cannot be cut. A link that fails is done, with its reason."""
@@ -613,10 +608,6 @@ class Session:
             return change
         pieces = await self.cut(change.part)
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
-
-    def _publish(self, settled: _Settled) -> None:
-        if self.results:
-            self.results.append(settled.users.values())
 
     def _settled(
         self, ledger: Ledger, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
@@ -633,18 +624,22 @@ class Session:
             counts["unlinked"] += change.part.is_link and change.state == "done" and not change.accepted
         del counts["events"], counts["journeys"]  # of users that are done
         whole = {planned.part for planned in asked if planned.is_whole}
-        users, links = dict[str, SettledUser](), list[PlannedPart]()
+        users, again = dict[str, SettledUser](), list[Part]()
         for change in changes:
             user_id = change.part.user_id
+            if change.replaced_by:
+                again += (part for part, _size in change.replaced_by)
+            elif change.state == "pending":
+                again.append(change.part)
             if change.part in whole and not change.replaced_by:
                 users[user_id] = store.settled_by(ledger, user_id, change.state, change.accepted)
             elif user_id not in users:
                 if not change.part.is_link:
-                    links += self._links(ledger, user_id)
+                    again += self._links(ledger, user_id)
                 users[user_id] = store.settled_user(ledger, user_id)
-        return _Settled(users, counts, links)
+        return _Settled(users, counts, ledger.planned_parts(again).values())
 
-    def _links(self, ledger: Ledger, user_id: str) -> list[PlannedPart]:
+    def _links(self, ledger: Ledger, user_id: str) -> list[Part]:
         """Plan to ask which journeys are one, once all parts of a user are done and several have some."""
         of_user = "FROM parts WHERE user_id = ? AND first >= 0"
         ((state, having),) = ledger.rows(f"SELECT max(state), sum(journeys > 0) {of_user}", user_id)
@@ -655,27 +650,15 @@ class Session:
         links = []
         for number, (part, size) in enumerate(overlapping_parts(log, self.builder.linking, self.limits)):
             rows = row_ranges(range(part.first, part.last + 1))
-            links.append(PlannedPart(Part.link(user_id, number), size, rows=rows))
-            ledger.add_parts([links[-1][:2]], rows=rows)
+            links.append(Part.link(user_id, number))
+            ledger.add_parts([(links[-1], size)], rows=rows)
         return links
 
-    def _apply(self, batch: Batch, changes: Sequence[PartChange], settled: _Settled) -> None:
-        """Give what must be asked again to the scheduler, and count the rest."""
-        asked = {planned.part: planned for planned in batch.parts}
-        self.scheduler.put_back(settled.links)
-        for change in changes:
-            if change.replaced_by:
-                self.scheduler.put_back(
-                    PlannedPart(part, size, change.attempts, max_peers=store.PEERS_OF_PIECES)
-                    for part, size in change.replaced_by
-                )
-            elif change.state == "pending":
-                again = asked[change.part]._replace(
-                    attempts=change.attempts, broken_calls=change.broken_calls, max_peers=change.max_peers
-                )
-                if change.asked:
-                    again = again._replace(rows=change.asked[0], size=change.asked[1])
-                self.scheduler.put_back([again])
+    def _apply(self, settled: _Settled) -> None:
+        """Append results to their files, give what must be asked again to the scheduler, and count the rest."""
+        if self.results:
+            self.results.append(settled.users.values())
+        self.scheduler.put_back(settled.again)
         self.tracker.add(**settled.counts)
         for user in settled.users.values():
             if user.state == "done":

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from eventabs import store
@@ -49,7 +49,7 @@ from eventabs.runs.observer import (
     StateChanged,
     Summary,
 )
-from eventabs.runs.progress_and_limits import ConcurrencyLimit, FailureLimit, ProgressTracker, snapshot
+from eventabs.runs.progress_and_limits import ProgressTracker, snapshot
 from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
 from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
 from eventabs.stop_request import Stop, StopRequested
@@ -85,7 +85,7 @@ async def execute(
             begun = tracker.progress(waiting=0, workers=1)
             run.remember(progress=snapshot(begun, time.time()), status="running", began_at=time.time())
             await _in_thread(intake.read_input, run, stop)
-            if run.facts.get("extension", {}).get("state") in {built.COMPARING, built.TAKING}:
+            if run.facts.get("extending"):
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
                     with _opened_session(run, stop, run.tracker()) as session:
                         await session.settle_unread()
@@ -139,12 +139,11 @@ async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool
 @contextmanager
 def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Iterator[Session]:
     builder = run.builder()
-    # those of an extended run are whole, and stay so until they are replaced
+    # those of an extended run are whole also while calls are made, and stay so until they are replaced
     files: AbstractContextManager[ResultFiles | None] = nullcontext()
-    if not built.is_extended(run.facts):
+    if not run.facts.get("extension"):
         store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
         files = ResultFiles(run.directory)
-    # the writer appends the results too, so it closes first
     with files as results, LedgerWriter(run.ledger) as writer:
         limits, tracker = built.batch_limits(run.settings, builder), run.tracker(so_far.seconds)
         yield Session(run, stop, builder, limits, writer, results, tracker)
@@ -153,26 +152,12 @@ def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Ite
 async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStatus:
     if not pending:
         return "completed"
-    run, limits = session.run, session.run.settings.run
-    is_remote = kind_of(run.settings.provider).is_remote
+    run, is_remote = session.run, kind_of(session.run.settings.provider).is_remote
     session.plan(pending, probe=is_remote)
-    if is_remote and run.cluster is None:
-        await built.require_connection(run, session.stop)
+    if is_remote and run.cluster is None and not run.settings.run.wait:
+        await built.require_connection(run.settings, run.environment)
     async with built.opened_provider(run, session.closing, session.leave_out) as complete:
-        engine = Engine(
-            session=session,
-            complete=complete,
-            spending=session.spending(),
-            failures=FailureLimit(
-                run.facts,
-                remember=session.remember,
-                attempts=limits.attempts,
-                well=session.tracker.counts.done,
-                wait=limits.wait,
-                longest_wait=run.settings.llm.longest_wait,
-            ),
-            concurrency=ConcurrencyLimit(limits.concurrency, limits.max_concurrency, time.monotonic),
-        )
+        engine = Engine(session, complete)
         loop = asyncio.get_running_loop()
         with session.stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
             await engine.run()
@@ -187,7 +172,7 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
     with run.ledger.transaction():
         run.ledger.lose_open_calls()
     store.write_results(run.directory, run.ledger)
-    if built.is_extended(run.facts):
+    if run.facts.get("extension"):
         run.remember(changed=store.write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
     if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
@@ -559,16 +544,6 @@ def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
 # A run about some users of another run: copied from its ledger, and asked anew under settings of its own.
 
 
-class PlannedUse(NamedTuple):
-    """What is still to be asked takes, as it is planned; `first_calls`: what all takes, as it was planned first."""
-
-    users: int
-    calls: int
-    first_calls: int
-    prompt_tokens: int
-    completion_tokens: int
-
-
 def copy_users(
     source: RunDirectory,
     users: Sequence[str],
@@ -578,10 +553,11 @@ def copy_users(
     max_users: int,
     order: str,
     confirmed: bool,
-) -> tuple[RunDirectory, PlannedUse]:
+) -> tuple[RunDirectory, int, int, built.Plan]:
     """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
 
-    Return it with what is still to be asked in it. `max_users`: users a prompt; any other setting that answers depend on
+    Return it with how many users are still to be asked, the calls that all take as they were planned first, and the plan of
+    those that are left. `max_users`: users a prompt; any other setting that answers depend on
     must not differ. `order` names the order of the users in the batches, and must be that of a run made before.
     Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
     """
@@ -630,10 +606,4 @@ def copy_users(
                 read = {key: origin["input"][key] for key in kept} | {"rejected_rows": 0, "duplicates": 0}
                 read |= {"users": counted.users, "behaviors": counted.behaviors}
                 made.set_meta({"first_calls": first_calls, "input": read})
-    return directory, PlannedUse(
-        users=len({planned.part.user_id for planned in parts}),
-        calls=len(plan.batches),
-        first_calls=first_calls,
-        prompt_tokens=plan.prompt_tokens,
-        completion_tokens=sum(plan.output_tokens),
-    )
+    return directory, len({planned.part.user_id for planned in parts}), first_calls, plan

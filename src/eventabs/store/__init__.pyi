@@ -1,5 +1,4 @@
 from .ledger import (
-    PEERS_OF_PIECES as PEERS_OF_PIECES,
     Ledger as Ledger,
     LedgerWriter as LedgerWriter,
     PartChange as PartChange,
@@ -7,7 +6,6 @@ from .ledger import (
     StoredReply as StoredReply,
     damage_reported as damage_reported,
     digest_of as digest_of,
-    instant as instant,
     refuse_other_format as refuse_other_format,
     shown as shown,
     unpack_messages as unpack_messages,

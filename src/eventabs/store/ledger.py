@@ -207,7 +207,7 @@ def is_damage(error: Exception) -> bool:
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
 _USERS_A_PAGE = 1_000
 _CHANGED = ("state", "attempts", "broken_calls", "max_peers", "reason")
-PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
+_PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
 
 
 class PartChange(NamedTuple):
@@ -348,7 +348,9 @@ class Ledger:
 
     def meta(self) -> dict[str, Any]:
         """Return all stored values."""
-        return {key: load_json(value) for key, value in self.rows("SELECT key, value FROM meta")}
+        values = {key: load_json(value) for key, value in self.rows("SELECT key, value FROM meta")}
+        values.get("binding", {}).pop("input.shard", None)  # a ledger of before has it
+        return values
 
     # users and parts
 
@@ -360,10 +362,10 @@ class Ledger:
 
     def store_log(self, log: UserLog, ordinals: str | None = None) -> None:
         """Store a user. `ordinals`: see schema.sql. Without behaviors the user fails: there is nothing to send."""
-        begin, end = map(instant, (log.behaviors[0], log.behaviors[-1])) if log.behaviors else (None, None)
+        ends = [behavior.instant for behavior in (*log.behaviors[:1], *log.behaviors[-1:])] or (None, None)
         self._db.execute(
             "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (log.user_id, len(log.behaviors), log.days, begin, end, ordinals, pack_log(log)),
+            (log.user_id, len(log.behaviors), log.days, *ends, ordinals, pack_log(log)),
         )
         if not log.behaviors:
             self._db.execute(
@@ -597,7 +599,7 @@ class Ledger:
         for change in changes:
             if change.replaced_by:
                 self.replace_part(
-                    change.part, change.replaced_by, attempts=change.attempts, max_peers=PEERS_OF_PIECES
+                    change.part, change.replaced_by, attempts=change.attempts, max_peers=_PEERS_OF_PIECES
                 )
                 continue
             values: dict[str, object] = {**dict(zip(_CHANGED, change[1:6], strict=True)), "call_id": call_id}
@@ -828,11 +830,6 @@ def _wall_seconds(moment: datetime) -> int:
     return since.days * 86_400 + since.seconds
 
 
-def instant(behavior: Behavior) -> int:
-    """Return when a behavior starts, in seconds since 1970; without an offset by the user's clock."""
-    return _wall_seconds(behavior.start) - (offset_seconds(behavior.start) or 0)
-
-
 def offset_seconds(moment: datetime) -> int | None:
     """Return the offset of a time from UTC, None where it has none."""
     offset = moment.utcoffset() if moment.tzinfo else None
@@ -855,7 +852,6 @@ P = ParamSpec("P")
 
 class _Write(NamedTuple):
     task: Callable[[Ledger], Any]
-    then: Callable[[Any], None] | None
     future: asyncio.Future[Any]
 
 
@@ -896,19 +892,10 @@ class LedgerWriter:
         """
         return await self.submit(lambda ledger: task(ledger, *args, **kwargs))
 
-    def submit(
-        self,
-        task: Callable[[Ledger], T],
-        *,
-        then: Callable[[T], None] | None = None,
-    ) -> asyncio.Future[T]:
-        """Run `task` in a transaction, after all tasks submitted before; return the future of its result.
-
-        `then` gets the result first, in the ledger's thread and after the commit: for what else has to be
-        written once the commit holds.
-        """
+    def submit(self, task: Callable[[Ledger], T]) -> asyncio.Future[T]:
+        """Run `task` in a transaction, after all tasks submitted before; return the future of its result."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._submitted.append(_Write(task, then, future))
+        self._submitted.append(_Write(task, future))
         if len(self._submitted) == 1:  # to wake the thread costs both threads time: once a turn
             self._loop.call_soon(self._flush)
         return future
@@ -945,21 +932,9 @@ class LedgerWriter:
                     self._commit([write])
             else:
                 self._loop.call_soon_threadsafe(_resolve, [(gathered[0], None, error)])
-        else:  # waking the loop costs a system call: one for all tasks without `then`, one for the rest
-            pairs = list(zip(gathered, results, strict=True))
-            for followed in (False, True):
-                done = [_follow_up(*pair) for pair in pairs if (pair[0].then is not None) == followed]
-                if done:
-                    self._loop.call_soon_threadsafe(_resolve, done)
-
-
-def _follow_up(write: _Write, result: object) -> _Result:
-    try:
-        if write.then is not None:
-            write.then(result)
-    except Exception as error:  # noqa: BLE001  as above
-        return write, None, error
-    return write, result, None
+        else:  # waking the loop costs a system call: one for all
+            done = [(write, result, None) for write, result in zip(gathered, results, strict=True)]
+            self._loop.call_soon_threadsafe(_resolve, done)
 
 
 def _resolve(results: Sequence[_Result]) -> None:

@@ -13,7 +13,7 @@ from eventabs.providers import kind_of
 
 _OF_INPUT = (
     *("timezone", "keep_duplicates", "encoding", "dayfirst", "duration_unit", "header", "user"),
-    *("sheet", "table", "schema", "shard", "columns", "names"),
+    *("sheet", "table", "schema", "columns", "names"),
 )
 _BINDING = (
     *(f"input.{key}" for key in _OF_INPUT),

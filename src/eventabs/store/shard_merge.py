@@ -21,21 +21,18 @@ from eventabs.store.ledger import Ledger, damage_reported, load_json, making, ur
 from eventabs.store.ledger_queries import count_all
 from eventabs.store.result_files import write_results
 from eventabs.store.run_directory import RunDirectory, disk_full, replace_file, timestamp, write_checkpoint
-from eventabs.store.settings_fingerprint import changes, facts_fingerprint, host_of, shown_changes
+from eventabs.store.settings_fingerprint import changes, host_of, shown_changes
 
 Facts = Mapping[str, Any]
 Status = RunStatus | Literal["killed"]
 
 _NAMED: Final = 10  # missing shards
 _SERVED_AT: Final = "llm.base_url"  # a fleet of servers has one for each shard
-_TABLES: Final = (
-    *("users", "parts", "calls", "retries", "outcomes", "answers"),
-    *("jobs", "job_calls", "extended"),
-)
+_TABLES: Final = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name <> 'meta'"
 _STATES: Final = "SELECT state, count(*) FROM (SELECT max(state) AS state FROM shard.parts GROUP BY user_id) GROUP BY state"
 _SAME: Final = (
     *("paths", "files", "folder", "config_file", "template", "rules"),
-    *("reparsed", "prompt_language", "legend"),
+    *("reparsed", "prompt_language", "legend", "binding", "settings_fingerprint"),
 )
 _OF_ONE: Final = ("fingerprint", "paths", "columns", "schemas")  # of the input, alike in all shards
 
@@ -182,18 +179,13 @@ def _refuse_differences(parts: Sequence[_Part]) -> None:
             )
             raise RunDirectoryError(message.format(first=first.directory.path, second=second.directory.path))
     for first, second in pairwise(parts):
-        changed = changes(_common_binding(first.facts), _common_binding(second.facts))
+        changed = changes(first.facts["binding"], second.facts["binding"])
         if changed := [change for change in changed if change[0] != _SERVED_AT]:
             message = _(
                 "{first} and {second} have different settings ({changes}); take them all the same with --accept-changes"
             )
             named = {"first": first.directory.path, "second": second.directory.path}
             raise RunDirectoryError(message.format(**named, changes=shown_changes(changed)))
-
-
-def _common_binding(facts: Facts) -> dict[str, str]:
-    """Return the settings that bind a run, as those of a run of all users."""
-    return {**facts["binding"], "input.shard": '""'}
 
 
 def _warnings(parts: Sequence[_Part], missing: Sequence[Shard]) -> Iterator[str]:
@@ -268,18 +260,16 @@ def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str,
         meta = {
             key: load_json(value) for key, value in connection.execute("SELECT key, value FROM shard.meta")
         }
-        named = {"own": meta["settings_fingerprint"], "common": facts_fingerprint(_common_binding(meta))}
-        for table in _TABLES:
+        for (table,) in connection.execute(_TABLES).fetchall():
             changed = {
                 "id": f"id + {jobs if table == 'jobs' else calls}",
                 "call_id": f"call_id + {calls}",
                 "since": f"since + {calls}",
                 "job_id": f"job_id + {jobs}",
-                "settings_fingerprint": "iif(settings_fingerprint = :own, :common, settings_fingerprint)",
             }
             names = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
             values = ", ".join(changed.get(name, name) for (name,) in names)
-            connection.execute(f"INSERT INTO main.{table} SELECT {values} FROM shard.{table}", named)
+            connection.execute(f"INSERT INTO main.{table} SELECT {values} FROM shard.{table}")
         states = dict(connection.execute(_STATES).fetchall())
         connection.execute("COMMIT")
     connection.execute("DETACH shard")
@@ -288,15 +278,12 @@ def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str,
 
 def _merged_facts(metas: Sequence[Facts]) -> dict[str, Any]:
     """Return the facts of all shards as those of one run."""
-    first = metas[0]
-    binding, settings = _common_binding(first), first["settings"]
+    first, settings = metas[0], metas[0]["settings"]
     progress = [meta.get("progress", {}) for meta in metas]
     return {key: first[key] for key in _SAME if key in first} | {
         "run_id": min(meta["run_id"] for meta in metas),
         "created_at": min(meta["created_at"] for meta in metas),
         "settings": settings | {"input": settings["input"] | {"shard": ""}},
-        "binding": binding,
-        "settings_fingerprint": facts_fingerprint(binding),
         "progress": {
             "batches_total": sum(each.get("batches_total", 0) for each in progress),
             "seconds": max(each.get("seconds", 0.0) for each in progress),

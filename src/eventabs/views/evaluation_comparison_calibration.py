@@ -568,16 +568,16 @@ def _told(side: Side, usual: str) -> dict[int, tuple[str, str, bool]]:
 def announcement(plan: AskingPlan) -> str:
     """Say in one line what is going to be asked, and what it takes."""
     facts = [
-        ngettext("{count} call", "{count} calls", plan.use.calls),
+        ngettext("{count} call", "{count} calls", plan.calls),
         _("about {prompt} tokens in and {completion} out").format(
-            prompt=count(plan.use.prompt_tokens), completion=count(plan.use.completion_tokens)
+            prompt=count(plan.prompt_tokens), completion=count(plan.completion_tokens)
         ),
     ]
     if plan.endpoint.model and plan.cost is not None:
         facts.append(_("about {cost}").format(cost=money(plan.cost, plan.endpoint.currency)))
     template = _("{users} of {all} asked again, at most {sizes} a prompt, by {model}: {facts}")
     return template.format(
-        users=count(plan.use.users),
+        users=count(plan.users),
         all=messages.users(plan.users_in_run),
         sizes=", ".join(count(arm.users) for arm in plan.arms),
         model=_("{model} at {host}").format(model=plan.endpoint.model, host=plan.endpoint.host)

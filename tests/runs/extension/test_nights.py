@@ -15,6 +15,7 @@ from batch_files import reply_to, write_lines
 from eventabs import RunStoppedError, Stop
 from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
 from eventabs.runs.estimate_and_columns import estimate_extension
+from eventabs.runs.extension import Planner
 from eventabs.runs.observer import Extended
 from eventabs.runs.start_resume_reparse import Invocation, reopen_run, reparse
 from eventabs.shared_records import Part, lasting_id
@@ -323,6 +324,25 @@ def test_an_export_that_cannot_be_compared_or_read_leaves_the_run_as_it_was(mode
     assert (out / "events.jsonl").read_bytes() == before
     assert orjson.loads((out / "checkpoint.json").read_bytes())["status"] == "completed"
     assert eventabs.resume("out", settings=model).status == "completed"
+
+
+def test_an_extension_that_is_stopped_while_it_plans_has_changed_nothing_and_is_gone_on_with(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(model)
+    stop, plan = Stop(), Planner.plan
+
+    def planned(*change: Any) -> Any:  # noqa: ANN401  as Planner.plan
+        stop.request()
+        return plan(*change)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Planner, "plan", planned)
+        more = visits(("u1", "2026-03-03 09:00:00", "Office"), ("u3", "2026-03-03 09:00:00", "Office"))
+        run = extended(model, more, stop=stop)
+    assert (run.status, run.summary.behaviors, run.summary.extension) == ("interrupted", 3, None)
+    run = eventabs.resume("out", settings=model)
+    assert (run.status, run.summary.behaviors, len(run.events)) == ("completed", 5, 5)
 
 
 def test_reparsing_an_extended_run_changes_nothing(model: Model) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from eventabs.errors_and_exit_codes import RunDirectoryError
 from eventabs.runs.intake import drawn
-from eventabs.runs.start_resume_reparse import Invocation, PlannedUse, copy_users
+from eventabs.runs.start_resume_reparse import Invocation, copy_users
 from eventabs.store import Ledger, RunDirectory
 from runs_jobs import RULES, Place, finish
 
@@ -36,8 +36,9 @@ def source(tmp_path: Path) -> RunDirectory:
 
 def copied(
     source: RunDirectory, users: list[str], *, size: int = 2, seed: int = 0, **llm: str
-) -> tuple[RunDirectory, PlannedUse]:
-    return copy_users(
+) -> tuple[RunDirectory, int, int]:
+    """Copy users; return the copy, how many are still to be asked, and in how many calls."""
+    copy, left, _first_calls, plan = copy_users(
         source,
         users,
         source.audit,
@@ -46,11 +47,12 @@ def copied(
         order=f"audit {seed}",
         confirmed=False,
     )
+    return copy, left, len(plan.batches)
 
 
 def test_a_copy_has_the_logs_of_its_users_and_all_is_still_to_do(source: RunDirectory) -> None:
     users = ["user_0001", "user_0004", "user_0007"]
-    copy, use = copied(source, users)
+    copy, left, calls = copied(source, users)
     with Ledger.watch(source.ledger) as before, Ledger.watch(copy.ledger) as after:
         assert after.logged_users() == set(users)
         assert [after.log(user) for user in users] == [before.log(user) for user in users]
@@ -58,12 +60,12 @@ def test_a_copy_has_the_logs_of_its_users_and_all_is_still_to_do(source: RunDire
         assert facts["binding"]["budget.max_users"] == "2"
         assert facts["input"]["fingerprint"] == before.meta()["input"]["fingerprint"]
         assert len(after.pending_parts()) == 3
-    assert (use.users, use.calls) == (3, 2)
+    assert (left, calls) == (3, 2)
 
 
 def test_a_copy_takes_more_users_and_none_twice(source: RunDirectory) -> None:
     copied(source, ["user_0001"])
-    copy, _use = copied(source, ["user_0001", "user_0002"])
+    copy, *_left = copied(source, ["user_0001", "user_0002"])
     with Ledger.watch(copy.ledger) as ledger:
         assert ledger.logged_users() == {"user_0001", "user_0002"}
 
