@@ -24,9 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import EventabsError, InputError
-from eventabs.ingest import Export, open_export
+from eventabs.ingest import Export, InputSettings, open_export
 from public_truth import Row, Rule, rows
 
 _LIST: Final = Path(__file__).with_name("public_exports.toml")
@@ -120,16 +119,8 @@ def faults(
     path: Path, entry: Rule, settings: dict[str, Any], work: Path, truth: Truth
 ) -> tuple[list[str], str, dict[str, str]]:
     """Read a file, and return what is wrong, the texts of the warnings, and its roles."""
-    unnamed = Settings().input.columns.model_dump()  # as a run passes them
-    options: dict[str, Any] = {"timezone": "", **settings, "columns": unnamed | settings.get("columns", {})}
-    with open_export(
-        [str(path)],
-        profiles="",
-        profile_columns=(),
-        work_dir=work,
-        keep_duplicates=True,
-        **options,
-    ) as export:
+    options = InputSettings.model_validate({**settings, "keep_duplicates": True})
+    with open_export([str(path)], options, work_dir=work) as export:
         found = Counter(
             (log.user_id, b.start.replace(tzinfo=None), b.duration)
             for log in export.user_logs()
@@ -141,11 +132,7 @@ def faults(
     odd, also = [], entry.get("also", {})
     users = [*_listed(entry.get("user")), *also.get("user", [])] or [""]
     truths = [truth(path, entry, user or None) for user in users]
-    own = (
-        ""
-        if any(users)
-        else options.get("user", "") or (re.findall('^"(.*)"$', roles.get("user", "")) or [""])[0]
-    )
+    own = "" if any(users) else options.user or (re.findall('^"(.*)"$', roles.get("user", "")) or [""])[0]
     read = Counter((user, time) for user, time, _lasting in found.elements())
     right = [
         Counter(

@@ -141,6 +141,22 @@ class InputWarning:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnsFound:
+    """How files with the same columns in the same roles were understood.
+
+    `columns` by role; `filled`: how many of the first `sampled` rows of the first of the files have it.
+    `unused`: its columns that play no role. `schema`: the known tool that the files come from, "" for none.
+    """
+
+    files: tuple[str, ...]
+    columns: dict[str, str]
+    filled: dict[str, int]
+    sampled: int
+    unused: tuple[str, ...]
+    schema: str = ""
+
+
 class ActivityName(NamedTuple):
     """What some behaviors have in common; `timed`: one of them has a duration.
 

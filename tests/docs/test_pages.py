@@ -22,11 +22,11 @@ from docs_kit import FENCE, PAGES, block_of, blocks_of, commands_of, text_of
 from eventabs.cli.main import app
 from eventabs.config.settings import Settings, load_settings
 from eventabs.ingest.column_names import ACTION_WORDS, FAILURES, MARKERS, PLATFORMS, fit, plain
-from eventabs.ingest.opened_export import open_export
 from eventabs.prompts.compact_lines import Compactor
 from eventabs.shared_records import Behavior, UserLog
 from eventabs.store.ledger import Ledger, unpack_json, unpack_log, unpack_parts, unpack_text
 from house import environment, eventabs as run_eventabs, ran
+from input_files import opened
 from paths import ROOT
 from reply_cases import behaviors, one, told
 
@@ -309,9 +309,7 @@ def _read(folder: Path, rows: Sequence[Mapping[str, str]], timezone: str = "") -
         for number, row in enumerate(rows)
     ]
     file.write_text("\n".join(lines), "utf-8")
-    with open_export(
-        [str(file)], columns={}, profiles="", profile_columns=(), timezone=timezone, work_dir=folder
-    ) as export:
+    with opened(folder, file, timezone=timezone) as export:
         assert export.rejected_rows == 0, list(export.rejects())
         return [log.behaviors[0] for log in export.user_logs()]
 
@@ -440,14 +438,7 @@ def test_every_reason_for_a_rejected_row_is_explained(tmp_path: Path) -> None:
     }
     for name, text in bad.items():
         (tmp_path / name).write_text(text, "utf-8")
-    with open_export(
-        [str(tmp_path / name) for name in bad],
-        columns={},
-        profiles="",
-        profile_columns=(),
-        timezone="",
-        work_dir=tmp_path,
-    ) as export:
+    with opened(tmp_path, *(tmp_path / name for name in bad)) as export:
         reasons = {row.reason for row in export.rejects()}
     assert reasons == {reason.strip("`") for reason, _when in _table("Rejected rows")}
 

@@ -82,6 +82,15 @@ def test_where_nothing_else_says_what_was_done_the_first_word_of_the_pair_does(t
     assert logs(tmp_path) == [("on", "", 60), ("on", "", None)]
 
 
+def test_of_several_columns_called_so_the_one_that_says_begin_and_end_is_taken(tmp_path: Path) -> None:
+    text = "uid,time,item,phase,state,event_type\n" + "".join(
+        f"u,2026-01-15 10:{minute:02}:00,x,new,{each},y\n" for minute, each in enumerate(("begin", "end"))
+    )
+    assert counted(tmp_path, text) == (1, 1, 0)
+    with opened(tmp_path, tmp_path / "0.csv") as export:
+        assert export.description.columns["marker"] == "state"
+
+
 def test_json_lines_and_parquet_are_looked_at_as_well(tmp_path: Path) -> None:
     csv = tmp_path / "0.csv"
     csv.write_text(log("event", "open", "close"))

@@ -18,8 +18,8 @@ COLUMNS = ("uid", "time", "action", "item", "category", "media", "duration", "se
 Row = tuple[str, ...]
 
 
-def behaviors(folder: Path, *paths: Path, technical: Sequence[str] = ()) -> list[tuple[str, Behavior]]:
-    with opened(folder, *paths, technical=technical) as export:
+def behaviors(folder: Path, *paths: Path, schema: str = "") -> list[tuple[str, Behavior]]:
+    with opened(folder, *paths, schema=schema) as export:
         assert export.rejected_rows == 0, list(export.rejects())
         assert export.behaviors + export.duplicates + export.paired_ends == export.rows
         return [(log.user_id, each) for log in export.user_logs() for each in log.behaviors]
@@ -83,8 +83,11 @@ def test_technical_columns_are_not_compared(tmp_path: Path) -> None:
     text = "uid,time,item,insert_id\nu,2026-01-15,x,1\nu,2026-01-15,x,2\n"
     path = write(tmp_path, "a.csv", text)
     assert len(behaviors(tmp_path, path)) == 2
-    assert len(behaviors(tmp_path, path, technical=["insert_id"])) == 1
-    with opened(tmp_path, path, technical=["insert_id", "sent_at"]) as export:
+    columns = 'columns = {user = "uid", time = "time", item = "item"}'
+    text = f'title = "own"\nrecognized_by = []\ntechnical = ["insert_id", "sent_at"]\n{columns}\n'
+    schema = str(write(tmp_path, "own.toml", text))
+    assert len(behaviors(tmp_path, path, schema=schema)) == 1
+    with opened(tmp_path, path, schema=schema) as export:
         assert (export.compared, export.not_compared) == (("uid", "time", "item"), ("insert_id",))
 
 

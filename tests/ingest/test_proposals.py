@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors_and_exit_codes import InputError
-from input_files import facts, opened, proposed, write
+from input_files import facts, opened, proposed, settings_of, write
 from paths import ROOT
 
 TIMES = [f"2026-01-{day:02} {8 + day % 9:02}:{day:02}:00" for day in range(1, 29)]
@@ -56,6 +56,18 @@ def test_where_nothing_says_what_was_done_or_only_in_some_rows_each_row_is_a_rec
     assert {each.split("|")[2] for each in facts(tmp_path, path)} == {"late", "sent"}
 
 
+@pytest.mark.parametrize("name", ["promo", "event", "product", "success"])
+def test_yes_and_no_never_say_what_was_done(tmp_path: Path, name: str) -> None:
+    rows = [f"{n % 5},{time},{('yes', 'no')[n % 2]}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join([f"user_id,time,{name}", *rows]))
+    assert {tuple(each.split("|")[2:4]) for each in facts(tmp_path, path)} == {("record", "")}
+    with (
+        pytest.raises(InputError, match="--columns user_id,timestamp,c3 "),
+        opened(tmp_path, write(tmp_path, "b.csv", "\n".join(f"u{row}" for row in rows))),
+    ):
+        pass
+
+
 def test_of_users_the_fields_of_their_object_and_what_is_alike_in_all_their_rows_say_nothing_of_what_was_done(
     tmp_path: Path,
 ) -> None:
@@ -76,9 +88,14 @@ def test_of_users_the_fields_of_their_object_and_what_is_alike_in_all_their_rows
 def test_of_two_columns_that_may_be_the_user_one_is_asked_for_and_the_other_named(tmp_path: Path) -> None:
     rows = "".join(f"view,{n % 7},r{n % 4},{time}\n" for n, time in enumerate(TIMES))
     path = write(tmp_path, "a.csv", f"action,patient,visitor,time\n{rows}")
-    with pytest.raises(InputError, match="patient and visitor") as caught, opened(tmp_path, path):
+    with (
+        pytest.raises(InputError, match="patient and visitor") as caught,
+        opened(tmp_path, path, duration_unit="ms", dayfirst=False),
+    ):
         pass
     assert 'user = "patient"  # or "visitor"' in caught.value.proposal
+    settings = settings_of(caught.value.proposal)
+    assert (settings["duration_unit"], settings["dayfirst"]) == ("ms", False)
 
 
 def test_rows_that_say_nobody_are_proposed_as_those_of_one(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.config.settings import Settings
-from eventabs.ingest.opened_export import Export, open_export
+from eventabs.ingest.opened_export import Export
 from eventabs.interface_language import Language
 from eventabs.prompts.instructions_and_requests import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
@@ -28,6 +28,7 @@ from eventabs.prompts.user_costs import (
 )
 from eventabs.runs.built_from_settings import batch_limits, make_builder
 from eventabs.setting_choices import Compaction, Detail
+from input_files import opened
 
 COLUMNS = (
     *("user_id", "timestamp", "action", "item_id", "app_id", "poi_id", "duration"),
@@ -62,9 +63,7 @@ def exported(rows: Sequence[Row], timezone: str = "") -> Iterator[Export]:
         path = Path(folder) / "behaviors.csv"
         with path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([COLUMNS[:8], *rows])
-        with open_export(
-            [str(path)], columns={}, profiles="", profile_columns=(), timezone=timezone, work_dir=Path(folder)
-        ) as export:
+        with opened(Path(folder), path, timezone=timezone) as export:
             yield export
 
 

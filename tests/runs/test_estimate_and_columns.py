@@ -8,13 +8,13 @@ import pytest
 
 from eventabs.config.settings import Settings, overlay
 from eventabs.errors_and_exit_codes import ConfigError, InputError, UsageError
-from eventabs.ingest.opened_export import open_export
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.user_costs import long_pieces
 from eventabs.runs import estimate_and_columns
 from eventabs.runs.estimate_and_columns import Estimate, _case_batches, _repriced, estimate_run, first_request
 from eventabs.shared_records import Batch, Part, PartSize, PlannedPart
 from eventabs.store.ledger import unpack_json
+from input_files import opened
 from openai_server import OpenAIServer
 from runs_jobs import RULES, Place, finish
 from runs_kit import LIMITS
@@ -34,9 +34,7 @@ def estimated(place: Place, **sections: dict[str, Any]) -> Estimate:
 
 
 def test_the_long_lines_are_counted_exactly(place: Place) -> None:
-    with open_export(
-        [str(place.export)], columns={}, profiles="", profile_columns=(), timezone="", work_dir=place.folder
-    ) as export:
+    with opened(place.folder, place.export) as export:
         texts = ["".join(long_pieces(log, "zh")) for log in export.user_logs()]
     assert texts[0].startswith("2026-01-01 09:15:00 在")
     counter = TokenCounter("cl100k_base")

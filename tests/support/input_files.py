@@ -7,9 +7,9 @@ from typing import Any
 
 import duckdb
 
-from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.formats import Format, Query, open_file
+from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.opened_export import Export, open_export
 from eventabs.ingest.sort_and_pair import load
 
@@ -50,16 +50,11 @@ def loaded(source: Format) -> list[tuple[Any, ...]]:
     return found
 
 
-_UNNAMED = Settings().input.columns.model_dump()  # as settings pass them: each role, "" where none is named
-
-
-def opened(folder: Path, *paths: Path | str, **wanted: Any) -> AbstractContextManager[Export]:  # noqa: ANN401  as open_export takes them
+def opened(folder: Path, *paths: Path | str, **wanted: Any) -> AbstractContextManager[Export]:  # noqa: ANN401  as open_export and [input] take them
     """Open files as an export, by default without profiles, named columns and a zone."""
-    given: dict[str, Any] = {"profiles": "", "profile_columns": (), "timezone": ""}
-    columns = {**_UNNAMED, **wanted.pop("columns", {})}
-    return open_export(
-        [str(path) for path in paths], work_dir=folder / "work", columns=columns, **(given | wanted)
-    )
+    given = {name: wanted.pop(name) for name in ("profile_columns", "stop", "on_copy") if name in wanted}
+    settings = InputSettings.model_validate(wanted)
+    return open_export([str(path) for path in paths], settings, work_dir=folder / "work", **given)
 
 
 def proposed(folder: Path, path: Path | str) -> dict[str, Any]:

@@ -9,15 +9,15 @@ from hypothesis import given, strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from eventabs.ingest import Description, FileMapping
+from eventabs.ingest import Description
 from eventabs.ingest.roles_of_columns import input_table
 from eventabs.interface_language import Language, activate
 from eventabs.runs import InputDescription, InputRead, RowShown
-from eventabs.shared_records import InputWarning
+from eventabs.shared_records import ColumnsFound, InputWarning
 from eventabs.views.estimate_columns_check import render_columns
 
 COLUMNS = {"user": "uid", "time": "event\x1b[31m time", "item": "properties.$product_name"}
-MAPPING = FileMapping(("a.csv",), COLUMNS, {"user": 2000, "time": 2000, "item": 17}, 2000, ("extra",))
+MAPPING = ColumnsFound(("a.csv",), COLUMNS, {"user": 2000, "time": 2000, "item": 17}, 2000, ("extra",))
 DESCRIBED = InputDescription(
     Description((MAPPING,), (), (), input_table({}, COLUMNS)),
     rows=(RowShown("a.csv", 2, "u1,2026-01-15 10:00:42,\x1b[2JA", "2026-01-15 10:00 看 A"),),
@@ -63,7 +63,7 @@ def test_the_toml_is_valid_and_says_the_same_whatever_columns_are_called(columns
 
 
 def test_files_with_other_columns_have_a_table_of_their_own() -> None:
-    other = FileMapping(("b.csv",), {"user": "member"}, {"user": 5}, 5, ())
+    other = ColumnsFound(("b.csv",), {"user": "member"}, {"user": 5}, 5, ())
     both = replace(DESCRIBED, found=replace(DESCRIBED.found, mappings=(MAPPING, other)))
     shown = screen(both)
     assert "b.csv" in shown

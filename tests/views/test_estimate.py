@@ -6,16 +6,16 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from eventabs.ingest import Description, FileMapping
+from eventabs.ingest import Description
 from eventabs.interface_language import activate
 from eventabs.runs.estimate_and_columns import Estimate, Use
 from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import InputRead
-from eventabs.shared_records import InputWarning
+from eventabs.shared_records import ColumnsFound, InputWarning
 from eventabs.views.estimate_columns_check import estimate_json, render_estimate
 
 DESCRIBED = InputDescription(
-    Description((FileMapping(("a.csv",), {"user": "uid"}, {"user": 5}, 5, ()),), (), (), ""),
+    Description((ColumnsFound(("a.csv",), {"user": "uid"}, {"user": 5}, 5, ()),), (), (), ""),
     rows=(),
     warnings=(InputWarning("one_action", "all rows are alike"),),
     read=InputRead(1, 486, 44_847, 3, 12, {"bad_time": 3}, compared=("user_id", "timestamp", "item")),
@@ -119,7 +119,7 @@ def test_joined_ends_are_told_where_there_are_any() -> None:
 
 
 def test_the_schema_and_rows_that_are_no_behaviors_are_shown_where_there_are_any() -> None:
-    mapping = FileMapping(("a.csv",), {"user": "uid"}, {"user": 5}, 5, (), "ga4")
+    mapping = ColumnsFound(("a.csv",), {"user": "uid"}, {"user": 5}, 5, (), "ga4")
     read = replace(DESCRIBED.read, non_behaviors=7)
     known = replace(
         ESTIMATE, described=replace(DESCRIBED, found=replace(DESCRIBED.found, mappings=(mapping,)), read=read)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -12,10 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -35,13 +32,11 @@ from eventabs.providers import GrammarField, Price, ProviderName, kind_of
 from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, ProviderChoice, RunMode, TierName
 from eventabs.shared_records import (
     Category,
-    DurationUnit,
     EventType,
     Example,
     JourneyKind,
     Name,
     OptionalName,
-    Shard,
     Vocabulary,
 )
 
@@ -49,13 +44,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-class Section(BaseModel):
-    """A table of the TOML file. Unknown keys are errors: a typo must not pass for a setting."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class VocabularySettings(Section):
+class VocabularySettings(ingest.Table):
     """Event types, categories and kinds of journeys. No types or kinds: those that ship with the prompt's language."""
 
     types: tuple[EventType, ...] = ()
@@ -116,7 +105,7 @@ def _as_texts(value: object) -> object:
     raise ValueError(message)
 
 
-class TextsSettings(Section):
+class TextsSettings(ingest.Table):
     """What a text must be: one of `texts`, or one in which `regex` is found."""
 
     texts: tuple[str, ...] = ()
@@ -133,7 +122,7 @@ class TextsSettings(Section):
 TextsOf = Annotated[TextsSettings, BeforeValidator(_as_texts)]
 
 
-class MustSettings(Section):
+class MustSettings(ingest.Table):
     """Which behaviors an event has to cover, and what kind of event; durations in seconds."""
 
     action: TextsOf = TextsSettings()
@@ -166,7 +155,7 @@ class MustSettings(Section):
         return self
 
 
-class EventSettings(Section):
+class EventSettings(ingest.Table):
     """What must be true of the events, whatever the model answers."""
 
     must: tuple[MustSettings, ...] = ()
@@ -317,64 +306,14 @@ Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key i
 Seconds = Annotated[float, Field(gt=0)]
 Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
 
-Column = Annotated[str, BeforeValidator(lambda it: " | ".join(it) if isinstance(it, list) else it)]
 
-
-class InputColumns(Section):
-    """Column names by role, of several the first that is filled. "" means: find it; "=word" is a word for all rows."""
-
-    user: Column = ""
-    time: Column = ""
-    action: Column = ""
-    text: Column = ""
-    item: Column = ""
-    place: Column = ""
-    app: Column = ""
-    media: Column = ""
-    duration: Column = ""
-    end: Column = ""
-    date: Column = ""
-    offset: Column = ""
-    category: Column = ""
-    brand: Column = ""
-    price: Column = ""
-    marker: Column = ""
-    result: Column = ""
-
-
-with warnings.catch_warnings():
-    # `schema` was a method of pydantic's first version, which still warns of fields called so
-    warnings.filterwarnings("ignore", 'Field name "schema"', UserWarning)
-
-    class InputSettings(Section):
-        """What to read."""
-
-        paths: tuple[str, ...] = ()
-        user: str = ""
-        profiles: str = ""
-        timezone: str = ""
-        encoding: str = ""
-        sheet: str = ""
-        table: str = ""
-        dayfirst: bool | None = None
-        duration_unit: DurationUnit = "s"
-        header: tuple[str, ...] = ()
-        schema: str = ""  # type: ignore[assignment]  # hides that method
-        keep_duplicates: bool = False
-        strict: bool = False
-        shard: Annotated[str, AfterValidator(lambda text: text and str(Shard.parse(text)))] = ""
-        max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
-        columns: InputColumns = InputColumns()
-        names: dict[str, str] = {}
-
-
-class ProfileSettings(Section):
+class ProfileSettings(ingest.Table):
     """Which columns of the profiles may leave the machine."""
 
     columns: tuple[str, ...] = ("age", "gender", "occupation", "city")
 
 
-class LlmSettings(Section):
+class LlmSettings(ingest.Table):
     """The endpoint and how to talk to it. `omit`: parameters that are never sent."""
 
     preset: str = ""
@@ -410,7 +349,7 @@ class LlmSettings(Section):
         return fields
 
 
-class PromptSettings(Section):
+class PromptSettings(ingest.Table):
     """What is asked, and in which form the answer is wanted."""
 
     template: str = ""
@@ -423,14 +362,14 @@ class PromptSettings(Section):
     tokenizer: str = "cl100k_base"
 
 
-class CompactionSettings(Section):
+class CompactionSettings(ingest.Table):
     """How behaviors become short lines."""
 
     level: Compaction = "line"
     strip: tuple[str, ...] = ("XX",)
 
 
-class BudgetSettings(Section):
+class BudgetSettings(ingest.Table):
     """What one call may hold."""
 
     max_input_tokens: Amount = 40_000
@@ -439,7 +378,7 @@ class BudgetSettings(Section):
     max_rows: Limit = 0
 
 
-class RunSettings(Section):
+class RunSettings(ingest.Table):
     """How the run is driven. 0 or None: no limit."""
 
     mode: RunMode = "live"
@@ -455,7 +394,7 @@ class RunSettings(Section):
     call_tries: Annotated[int, Field(gt=0, le=20)] = 6
 
 
-class ExtendSettings(Section):
+class ExtendSettings(ingest.Table):
     """What an extension of a run takes in."""
 
     lateness: Annotated[str, Field(pattern=rf"^[0-9]{{1,6}} ({'|'.join(_UNITS)})s?$")] = "2 days"
@@ -468,7 +407,7 @@ class ExtendSettings(Section):
         return int(number) * _UNITS[unit.removesuffix("s")]
 
 
-class BatchSettings(Section):
+class BatchSettings(ingest.Table):
     """How the jobs of a batch service are driven. 0 or "": no limit, or as the preset has it."""
 
     window: str = ""
@@ -480,24 +419,24 @@ class BatchSettings(Section):
     live_share: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
-class ClusterSettings(Section):
+class ClusterSettings(ingest.Table):
     """Where calls are made. `ray_address`: "" starts a cluster of this machine alone."""
 
     engine: Engine = "local"
     ray_address: str = ""
 
 
-class RulesSettings(Section):
+class RulesSettings(ingest.Table):
     """The built-in rules provider. "": the mapping that ships with the package."""
 
     file: str = ""
 
 
-class Settings(Section):
+class Settings(ingest.Table):
     """Everything that can be set. Read with `load_settings`."""
 
     lang: Literal["auto", "en", "zh"] = "auto"
-    input: InputSettings = InputSettings()
+    input: ingest.InputSettings = ingest.InputSettings()
     profiles: ProfileSettings = ProfileSettings()
     llm: LlmSettings = LlmSettings()
     prompt: PromptSettings = PromptSettings()
@@ -623,7 +562,7 @@ _FILES = {"input": ["profiles"], "llm": ["ca_file"], "prompt": ["template", "tok
 
 def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     """Return the settings with every file named from `folder`, so that another folder can use them."""
-    changed: dict[str, Section] = {}
+    changed: dict[str, ingest.Table] = {}
     for name, keys in _FILES.items():
         section = getattr(settings, name)
         paths = {key: path for key in keys if (path := getattr(section, key))}

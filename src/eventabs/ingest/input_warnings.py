@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -11,21 +11,22 @@ import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, NOBODY
 from eventabs.ingest.formats import Format, SampledRow
+from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import number, quoted
 from eventabs.ingest.roles_and_known_schemas import Reading
 from eventabs.ingest.roles_of_columns import (
     BEHIND,
     NO_COLUMN,
+    Choice,
     Profile,
     column_setting,
     input_table,
-    kept_settings,
     value_of,
     warning,
 )
 from eventabs.ingest.sort_and_pair import DUPLICATE, RowCounts
 from eventabs.interface_language import gettext as _
-from eventabs.shared_records import Behavior, InputWarning
+from eventabs.shared_records import Behavior, ColumnsFound, InputWarning
 
 # A night: people sleep, so six consecutive hours of the day have few rows. If these are not the hours from 0 to 6,
 # the times are in another zone than the users'.
@@ -48,16 +49,22 @@ _OFTEN: Final = 2  # times the mean number of rows a user
 
 
 class MappedFile(NamedTuple):
-    """A file that has been read. `name`: as it is shown.
+    """A file, and how it is read. `name`: as it is shown.
 
-    `left`: its columns and paths without a role, where no schema says what they are; `near`: those that nearly got a role.
+    `profiles` of its columns and the `choice` among them, nothing where a schema says what they are.
     """
 
     name: str
     source: Format
     reading: Reading
-    left: tuple[Profile, ...]
-    near: Mapping[str, str]
+    profiles: Sequence[Profile] = ()
+    choice: Choice = Choice({}, {}, {})
+
+    def with_marker(self, markers: Collection[str]) -> "MappedFile":
+        """Return the file with the first of its columns that may be the marker, and is one of `markers`, as that."""
+        column = next((each for each in self.choice.markers if each in markers), "")
+        roles = {**self.reading.roles, "marker": column}
+        return self._replace(reading=Reading(self.source.inventory, roles)) if column else self
 
 
 class Totals(NamedTuple):
@@ -271,10 +278,12 @@ _FEW_ROWS: Final = 0.05  # of the rows: a column with fewer different values, as
 
 def column_of_words(file: MappedFile, users: int) -> str:
     """Return the column or path without a role that says in words what was done, and not who of `users` it was; "" for none."""
+    used = {str(place) for places in file.reading.places.values() for place in places}
     counts = {
         each.column: each.distinct
-        for each in file.left
-        if each.distinct > max(users, _FEW_ROWS * len(each.values))
+        for each in file.profiles
+        if each.column not in used
+        and each.distinct > max(users, _FEW_ROWS * len(each.values))
         and sum(bool(_WORDS.fullmatch(value)) for value in each.values if value)
         >= _NEARLY_ALL * sum(map(bool, each.values))
     }
@@ -282,22 +291,6 @@ def column_of_words(file: MappedFile, users: int) -> str:
 
 
 _ROWS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class FileMapping:
-    """How files with the same columns in the same roles were understood.
-
-    `columns` by role; `filled`: how many of the first `sampled` rows of the first of the files have it.
-    `unused`: its columns that play no role. `schema`: the known tool that the files come from, "" for none.
-    """
-
-    files: tuple[str, ...]
-    columns: dict[str, str]
-    filled: dict[str, int]
-    sampled: int
-    unused: tuple[str, ...]
-    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +308,7 @@ class ReadRow:
 class Description:
     """What was understood of an export."""
 
-    mappings: tuple[FileMapping, ...]
+    mappings: tuple[ColumnsFound, ...]
     rows: tuple[ReadRow, ...]
     warnings: tuple[InputWarning, ...]
     proposal: str
@@ -335,14 +328,9 @@ def describe(
     connection: duckdb.DuckDBPyConnection,
     files: Sequence[MappedFile],
     warnings: Iterable[InputWarning],
-    *,
-    zone: str,
-    settings: Mapping[str, object],
+    settings: InputSettings,
 ) -> Description:
-    """Describe files that have been read, beside the `warnings` about their columns.
-
-    `zone`: as --timezone names it; `settings`: others of `[input]` by which they were read.
-    """
+    """Describe files that have been read by `settings`, beside the `warnings` about their columns."""
     alike: dict[tuple[object, ...], list[MappedFile]] = {}  # files with the same roles
     for each in files:
         alike.setdefault((each.reading.schema.name, *each.reading.roles.items()), []).append(each)
@@ -356,7 +344,7 @@ def describe(
     found = [
         *warnings,
         *_left_inside(first, sample),
-        *implausible(connection, played, mappings[0].unused, words, zone),
+        *implausible(connection, played, mappings[0].unused, words, settings.timezone),
     ]
     return Description(
         mappings,
@@ -439,21 +427,20 @@ def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[Inpu
             yield warning("one_person", message, schema=name, user=reading.schema.one_user)
 
 
-def _proposal(mappings: Sequence[FileMapping], first: MappedFile, settings: Mapping[str, object]) -> str:
+def _proposal(mappings: Sequence[ColumnsFound], first: MappedFile, settings: InputSettings) -> str:
     """Return tables of the config file that read the files as they were read: of a known tool its schema is enough."""
-    other = {name: value for name, value in settings.items() if value not in (None, "s", {})}
-    kept = {**kept_settings(first.source), **other}
+    kept = settings.kept()
     if len(mappings) > 1:
         return input_table(kept, {})
     (only,) = mappings
     if only.schema:
         return input_table({**kept, "schema": only.schema}, {})
-    return input_table(kept, only.columns, first.near)
+    return input_table(kept, only.columns, first.choice.near)
 
 
-def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> FileMapping:
+def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> ColumnsFound:
     first = files[0]
-    return FileMapping(
+    return ColumnsFound(
         files=tuple(each.name for each in files),
         columns=first.reading.roles,
         # what holds for all rows has no place

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +19,7 @@ from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files, sort_and_pair
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import Format, Query, open_file
+from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.input_warnings import Description, MappedFile, describe, left_out_rows
 from eventabs.ingest.normal_form import (
     as_glob,
@@ -42,7 +43,6 @@ from eventabs.ingest.roles_of_columns import (
     profiles,
     refuse_one_user,
     user_of_file,
-    with_marker,
 )
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import (
@@ -50,7 +50,6 @@ from eventabs.shared_records import (
     ActivityName,
     Behavior,
     Copying,
-    DurationUnit,
     GroupUser,
     PieceCosts,
     RejectedRow,
@@ -64,8 +63,7 @@ from eventabs.stop_request import Stop
 class BehaviorFiles:
     """Files of behaviors, and how each is read.
 
-    `users`: the user of each file, "" if a column names the user. Rows that differ in a column that is neither `technical`
-    nor technical in the schema are no duplicates.
+    Rows that differ in a column that is not technical in the schema are no duplicates.
     """
 
     def __init__(
@@ -74,35 +72,33 @@ class BehaviorFiles:
         opened: Callable[..., Format],
         schemas: SchemaChoice,
         choice: ColumnChoice,
+        copies: Copies,
         *,
-        technical: Collection[str],
-        names: Mapping[str, str],
-        users: Sequence[str],
+        settings: InputSettings,
     ) -> None:
         self._opened = opened
-        self._users = users
+        self._copies = copies
+        self._users = [user_of_file(copies.name(path).partition("?")[0], settings.user) for path in paths]
         self._choice = choice
         self._schemas = schemas
-        self._technical = technical
-        self._names = names
+        self._settings = settings
         self._markers: set[str] = set()
-        self.sources = [opened(path) for path in paths]
-        self.readings = self._find_readings(self.sources)
+        self.files = self._mapped([opened(path) for path in paths])
 
-    def load(self, insert: Callable[..., int], *, encoding: str, strict: bool) -> None:
+    def load(self, insert: Callable[..., int]) -> None:
         """Read all files. `insert` takes the number of a file and the query of its rows."""
-        for index, source in enumerate(self.sources):
+        for index, each in enumerate(self.files):
             try:
-                self._load(index, insert, strict=strict)
+                self._load(index, insert)
             except files.NotUtf8Error:
-                if encoding:
+                if self._settings.encoding:
                     raise
-                self.sources[index] = self._opened(source.file.path, not_utf8=True)
-                (self.readings[index],) = self._find_readings([self.sources[index]])
-                self._load(index, insert, strict=strict)
+                (self.files[index],) = self._mapped([self._opened(each.source.file.path, not_utf8=True)])
+                self._load(index, insert)
 
-    def _load(self, index: int, insert: Callable[..., int], *, strict: bool) -> None:
-        source, reading = self.sources[index], self.readings[index]
+    def _load(self, index: int, insert: Callable[..., int]) -> None:
+        source, reading = self.files[index].source, self.files[index].reading
+        strict = self._settings.strict
         source.file.stop.check()
         compared = sorted(self.compared()[0])
         others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
@@ -117,49 +113,38 @@ class BehaviorFiles:
 
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns that are compared to find duplicates, and those that are not."""
-        columns = dict.fromkeys(column for source in self.sources for column in source.columns)
-        technical = {
-            *self._technical,
-            *(column for each in self.readings for column in each.schema.technical),
-        }
+        columns = dict.fromkeys(column for each in self.files for column in each.source.columns)
+        technical = {column for each in self.files for column in each.reading.schema.technical}
         return (
             tuple(column for column in columns if column not in technical),
             tuple(column for column in columns if column in technical),
         )
 
-    def digests(self, copies: Copies) -> list[bytes]:
+    def digests(self) -> list[bytes]:
         """Return the digest of each file that was read, with the user that its name gives."""
-        contents = (copies.content(each.file) for each in self.sources)
+        contents = (self._copies.content(each.source.file) for each in self.files)
         return [each.of_user(user).sha256 for each, user in zip(contents, self._users, strict=True)]
 
-    def mapped(self, names: Sequence[str]) -> list[MappedFile]:
-        """Return how the files were understood; `names` are the names to show."""
-        found = []
-        for name, source, reading in zip(names, self.sources, self.readings, strict=True):
-            used = {str(place) for places in reading.places.values() for place in places}
-            known, near = ([], {}) if reading.schema.name else self._choice.looked_at(source)
-            left = tuple(each for each in known if each.column not in used)
-            found.append(MappedFile(name, source, reading, left, near))
-        return found
-
-    def _find_readings(self, sources: Sequence[Format]) -> list[Reading]:
-        found = list[tuple[Format, Reading]]()
+    def _mapped(self, sources: Sequence[Format]) -> list[MappedFile]:
+        found = list[MappedFile]()
         for source in sources:
             refuse_events(source.file.path, source.columns)
             self._choice.refuse_unnamed(source)
+            name = self._copies.name(source.file.path)
             reading = self._schemas.of_file(source, self._choice.named)
-            found.append((source, reading or Reading(source.inventory, self._choice.roles(source))))
+            if reading:
+                found.append(MappedFile(name, source, reading))
+            else:
+                held, choice = self._choice.of_file(source)
+                found.append(MappedFile(name, source, Reading(source.inventory, choice.roles), held, choice))
             if source.file.user:
                 refuse_one_user(source, reading.user_columns if reading else self._choice.users(source))
-        others = [(source, each.roles) for source, each in found if not each.schema.name]
-        self._markers |= marker_columns(others, self._choice.named.get("marker", ""))
-        readings = [
-            each if each.schema.name else Reading(source.inventory, with_marker(each.roles, self._markers))
-            for source, each in found
-        ]
-        roles = {role for each in readings for role in each.known_roles}
-        define_words(sources[0].file.connection, roles, self._names)
-        return readings
+        may_mark = ((each.source, each.choice.markers) for each in found)
+        self._markers |= marker_columns(may_mark, self._choice.named.get("marker", ""))
+        found = [each.with_marker(self._markers) for each in found]
+        roles = {role for each in found for role in each.reading.known_roles}
+        define_words(sources[0].file.connection, roles, self._settings.names)
+        return found
 
 
 # DuckDB sums up a group of users at a time, so that memory holds one group, whatever the size of the export. It sums
@@ -463,40 +448,21 @@ class Export(sort_and_pair.RowCounts):
 @contextmanager
 def open_export(
     paths: Sequence[str],
+    settings: InputSettings,
+    profile_columns: Sequence[str] = (),
     *,
-    columns: Mapping[str, str],
-    names: Mapping[str, str] = {},
-    profiles: str,
-    profile_columns: Sequence[str],
-    timezone: str,
     work_dir: Path,
-    keep_duplicates: bool = False,
-    encoding: str = "",
-    dayfirst: bool | None = None,
-    duration_unit: DurationUnit = "s",
-    header: Sequence[str] = (),
-    technical: Collection[str] = (),
-    user: str = "",
-    sheet: str = "",
-    table: str = "",
-    strict: bool = False,
-    schema: str = "",
-    shard: Shard | None = None,
     stop: Stop = Stop(),
     on_copy: Callable[[Copying], object] = lambda _copying: None,
 ) -> Iterator[Export]:
-    """Read the files, globs and addresses `paths` to their end, and `profiles` if it is not "".
+    """Read the files, globs and addresses `paths` to their end by `settings`, and their profiles if these are named.
 
-    `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
-    Rows that differ in a column other than those `technical`, and those of the schema, are no duplicates.
-    `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
-    `columns` maps roles to columns or paths ("" finds them), `names` the words of actions to what they mean, `schema` is a tool's name, "none", a TOML file of the user's own,
-    or "" (found by the fields); `timezone` is a name or ""; `duration_unit` is that of durations that are plain numbers. `strict`: the first row that
-    cannot be read is an InputError, raised soon after it is reached. `shard`: only the rows of its users are kept, and
-    with the first one those without a user. Scratch files live in
+    Rows that differ in a column other than the technical ones of the schema are no duplicates. Scratch files live in
     `work_dir`/reading.tmp while the export is open, copies of objects in `work_dir`/objects.tmp; `on_copy` hears how
     far these are. Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
     """
+    profiles, columns = settings.profiles, settings.columns.model_dump()
+    shard = Shard.parse(settings.shard) if settings.shard else None
     local_profiles = files.expand([profiles] if profiles else [])
     local = files.expand(paths, local_profiles)
     copies = plan_copies(paths, profiles, work_dir / "objects.tmp")
@@ -511,76 +477,72 @@ def open_export(
         # a name that is read as a glob is checked as the glob and as the file that it matches
         readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
         connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
-        sort_and_pair.check_zone(connection, timezone)
-        files.check_codec(encoding)
-        schema_choice = SchemaChoice(schema, names)
-        times = schema_choice.times | ({columns["time"]} if columns.get("time") else set())
+        sort_and_pair.check_zone(connection, settings.timezone)
+        files.check_codec(settings.encoding)
+        schemas = SchemaChoice(settings.schema, settings.names)
         opened = partial(
-            open_file, connection, folder=folder, encoding=encoding, named=columns, times=times, stop=stop
+            open_file,
+            connection,
+            folder=folder,
+            encoding=settings.encoding,
+            named=columns,
+            times=schemas.times | ({columns["time"]} - {""}),
+            stop=stop,
         )
         profile = opened(*profile_paths) if profile_paths else None
         profile_user, shown = "", list[tuple[str, str]]()
         if profile:
             profile_user, shown = find_profile_columns(
-                profile.file.path, profile.columns, columns.get("user", ""), profile_columns
+                profile.file.path, profile.columns, columns["user"], profile_columns
             )
         sort_and_pair.prepare(connection, len(shown))
-        choice = ColumnChoice(connection, columns)
-        parts = {"header": header, "sheet": sheet, "table": table, "user": user}
-        behaviors = BehaviorFiles(
-            named,
-            partial(opened, headers=schema_choice.headers, **parts),
-            schema_choice,
-            choice,
-            technical=technical,
-            names=names,
-            users=[user_of_file(copies.name(path).partition("?")[0], user) for path in named],
-        )
+        choice = ColumnChoice(connection, settings)
+        parts = settings.model_dump(include={"header", "sheet", "table", "user"})
+        opened_rows = partial(opened, headers=schemas.headers, **parts)
+        behaviors = BehaviorFiles(named, opened_rows, schemas, choice, copies, settings=settings)
         insert = partial(
             sort_and_pair.insert_behaviors,
             connection,
-            zone=timezone,
-            dayfirst=dayfirst,
-            duration_unit=duration_unit,
+            zone=settings.timezone,
+            dayfirst=settings.dayfirst,
+            duration_unit=settings.duration_unit,
             shard=shard,
         )
-        behaviors.load(insert, encoding=encoding, strict=strict)
+        behaviors.load(insert)
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
             sort_and_pair.load(
                 profile, wanted, partial(sort_and_pair.insert_profiles, connection, len(shown))
             )
-        shown_as = tuple(copies.name(each.file.path) for each in behaviors.sources)
+        sources = tuple(each.source for each in behaviors.files)
         with errors_named("the export"):
-            counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=keep_duplicates)
+            counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)
             if profile:
                 choice.warnings += profile_warnings(connection, profile, profile_columns, shown)
-            mapped = behaviors.mapped(shown_as)
             description = describe(
                 connection,
-                mapped,
-                [*choice.warnings, *left_out_rows(mapped, counts)],
-                zone=timezone,
-                settings={"duration_unit": duration_unit, "dayfirst": dayfirst, "names": names},
+                behaviors.files,
+                [*choice.warnings, *left_out_rows(behaviors.files, counts)],
+                settings,
             )
             give_back_memory(connection)
         on_disk = {  # one for each archive
             files.file_of(each.file.path): each.file.content.sha256
             if each.file.text == each.file.path
             else None
-            for each in (*behaviors.sources, profile)
+            for each in (*sources, profile)
             if each and not copies.holds(each.file.path)
         }
         compared, not_compared = behaviors.compared()
         yield Export(
             **asdict(counts),
-            files=shown_as,
+            files=tuple(each.name for each in behaviors.files),
             fingerprint=files.fingerprint(
-                [*behaviors.digests(copies), *([copies.content(profile.file).sha256] if profile else [])]
+                [*behaviors.digests(), *([copies.content(profile.file).sha256] if profile else [])]
             ),
             stamps=tuple(files.stamp(path, sha256) for path, sha256 in on_disk.items()),
-            roles={each.name: each.reading.roles for each in mapped},
-            schemas={each.name: each.reading.schema.name for each in mapped},
+            roles={each.name: each.reading.roles for each in behaviors.files},
+            schemas={each.name: each.reading.schema.name for each in behaviors.files},
             description=description,
             compared=compared,
             not_compared=not_compared,
@@ -590,16 +552,12 @@ def open_export(
                 if each not in (profile_user, *dict(shown).values())
             ),
             # they are nobody's, as rows without a user are
-            skipped_lines=0
-            if shard and shard.index
-            else sum(each.skipped_lines for each in behaviors.sources),
+            skipped_lines=0 if shard and shard.index else sum(each.skipped_lines for each in sources),
             shard=shard,
-            encodings={
-                name: each.file.encoding for name, each in zip(shown_as, behaviors.sources, strict=True)
-            },
+            encodings={each.name: each.source.file.encoding for each in behaviors.files},
             _connection=connection,
             _profile_names=tuple(name for name, _column in shown),
-            _sources=tuple(behaviors.sources),
+            _sources=sources,
         )
 
 
@@ -614,17 +572,18 @@ _KINDS: Final = {"stamp": "times", "day": "days", "clock": "times of day"}
 
 
 def masked_sample(
-    paths: Sequence[str], folder: Path, settings: Mapping[str, Any]
+    paths: Sequence[str], folder: Path, settings: InputSettings
 ) -> tuple[str, list[str], list[str]]:
     """Return the columns and 20 rows of the first file as a text, the names that columns without any are given, and other tables.
 
-    `settings`: fields of InputFile. Raises InputError.
+    Raises InputError.
     """
     path = files.expand(paths)[0]
     with scratch_database(folder / "reading.tmp", [path, as_glob(path)], Stop()) as connection:
         sort_and_pair.prepare(connection)
+        given = settings.model_dump(include={"encoding", "header", "sheet", "table"})
         headers = SchemaChoice("").headers
-        source = open_file(connection, path, folder / "reading.tmp", headers=headers, **settings)
+        source = open_file(connection, path, folder / "reading.tmp", headers=headers, **given)
         sample = list(islice(source.sample(), _PROFILED))
         found = [each for each in profiles(source.inventory, sample, connection) if each.filled]
     often = sorted((each.filled for each in found), reverse=True)[:_MOST]

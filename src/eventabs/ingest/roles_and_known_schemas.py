@@ -14,12 +14,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BeforeValidator, ValidationError, model_validator
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError, toml_fault
 from eventabs.ingest.column_names import ROLES, fit, plain, stated_unit
 from eventabs.ingest.formats import CONSTANT, Format, Query, Wanted
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
+from eventabs.ingest.input_settings import Table
 from eventabs.ingest.normal_form import quoted, quoted_list
 from eventabs.ingest.roles_of_columns import BEHIND, alternatives, input_table, refuse_absent_columns
 from eventabs.interface_language import gettext as _
@@ -36,11 +37,7 @@ _NAMED: Final = 0.7  # how well a column's name fits a role
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda it: (it,) if isinstance(it, str) else it)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EventRule(_Table):
+class EventRule(Table):
     """A rule for events with some names (`*` matches any characters): their action, and paths by role."""
 
     names: Texts
@@ -48,7 +45,7 @@ class EventRule(_Table):
     columns: dict[str, Texts] = {}
 
 
-class Schema(_Table):
+class Schema(Table):
     """What the rows of a tool's export mean. Of several paths the first with a value counts.
 
     `recognized_by`: sets of paths; a file has all paths of one set. `non_behaviors`: values by path (or `event`) of rows

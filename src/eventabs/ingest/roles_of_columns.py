@@ -28,6 +28,7 @@ from eventabs.ingest.column_names import (
 )
 from eventabs.ingest.formats import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
+from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import number
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.shared_records import InputWarning
@@ -45,10 +46,6 @@ _WORDS: Final = ("text", "action", "item", "place", "app", "media", "category", 
 # in the names of what may differ in every row
 _OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
 _MAKERS: Final = {"author", "autor", "auteur", "автор", "作者", "creator", "editor"}
-# what most English words for people end in
-_PERSON: Final = re.compile(
-    r"(?!after|under|over|order|number|center|server|folder|voucher|quarter|layer|paper|color|power).+(?:er|or|ee|ist|ian|ant|(?<!m)ent|man)"
-)
 _PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 )
@@ -101,16 +98,13 @@ _SPOKEN: Final = re.compile(
 )
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
-_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
 _LETTERLESS: Final = re.compile(r"[\W\d_]+")
 _MOST_ALIKE: Final = 2  # columns of few values
 _ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
-# what a basic string of TOML may not hold as it is, and what is escaped where it is shown
-_UNSAFE: Final = re.compile(
-    '["\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]'
-)
+# what JSON leaves, and TOML may not hold as it is or a terminal shows as something else
+_UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 def user_of_file(path: str, named: str) -> str:
@@ -154,6 +148,11 @@ class Profile(NamedTuple):
         return self.distinct <= _HANDFUL and len(self.values) >= _SAMPLED
 
     @property
+    def is_flag(self) -> bool:
+        """Whether it says yes and no."""
+        return _share(_FLAG, self.values) > _ALIKE
+
+    @property
     def is_of_user(self) -> bool:
         """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
         is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
@@ -189,9 +188,8 @@ class Profile(NamedTuple):
             return 0.0 if is_letter or self.is_list else found if self.filled else found * 0.1
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1 if self.filled else 0.0
-        is_flag = _share(_FLAG, self.values) > _ALIKE
-        if role in _ACTIVITY | {"user"} and (is_flag or (self.read > _ALIKE > self.codes)):
-            return found * 0.1  # a time, or yes and no
+        if role in _ACTIVITY | {"user"} and (self.is_flag or (self.read > _ALIKE > self.codes)):
+            return 0.0  # a time, or yes and no
         is_name = found < _SURE and len(words_of(self.names[-1])) == 1
         is_each, is_code = self.distinct > rows * _ALIKE, self.codes > _ALIKE
         is_count = is_code and self.names[-1].lower().endswith("s")
@@ -230,7 +228,7 @@ class Profile(NamedTuple):
                 found *= 0.1
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
                 is_row = is_each and (not _OF_A_ROW.isdisjoint(words_of(self.names[-1])) or self.counts_rows)
-                found *= 0.47 if is_row or (is_code and self.names[1:]) else 0.8 if is_code else 1.0
+                found *= 0.47 if is_row else 0.8 if is_code else 1.0
                 if role == "item" and self.distinct <= _FEW < rows * _MORE:
                     found *= 0.9  # few values are rather what was done
         if role in ("user", "time") and self.filled < 1 - _NEARLY_NONE:  # the other rows would be rejected
@@ -306,20 +304,22 @@ def _times(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> set[s
 class Choice(NamedTuple):
     """The column of each role, a user and time for which too little speaks (`unsure`), and runners-up (`near`).
 
-    `guessed`: what was done is taken from these roles by their values, or nothing says it.
+    `guessed`: what was done is taken from these roles by their values, or nothing says it. `markers`: the columns
+    that are called so, the best name first, then that of the actions.
     """
 
     roles: dict[str, str]
     unsure: dict[str, str]
     near: dict[str, str]
     guessed: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
 
 
 def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:  # noqa: C901  one loop
     """Choose the columns of all roles together: of all pairs of a role and a column the best one first.
 
-    `named` maps a role to its column, "" to find it, NO_COLUMN if it has none. A column plays one role; that of actions
-    may be the marker too.
+    `named` maps a role to its column, "" to find it, NO_COLUMN if it has none. A column plays one role; any may be the
+    marker too, which values in all files decide.
     """
     roles = {role: column for role, column in named.items() if column not in ("", NO_COLUMN)}
     used = {
@@ -358,13 +358,6 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             near[role] = next((column for column in close if column not in used), "")
     if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used)):
         unsure["user"] = who.column
-    markers = [
-        (each.score("marker"), each.column)
-        for each in free
-        if each.named("marker") >= _SURE and _KNOWN_MARKERS & {*map(plain, each.values)}
-    ]
-    if markers and not named.get("marker"):
-        roles["marker"] = max(markers)[1]
     taken = {role: column for role, column in {**named, **roles}.items() if column}
     guessed = _guess_activity(free, taken, unsure, near)
     roles |= guessed
@@ -382,7 +375,14 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         guessed["action"] = roles["action"] = RECORD  # rows that say nothing else
     _drop_doubtful_ends(free, roles)
     unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
-    return Choice({role: roles[role] for role in ROLES if role in roles}, unsure, near, tuple(guessed))
+    markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= _SURE]
+    return Choice(
+        {role: roles[role] for role in ROLES if role in roles},
+        unsure,
+        near,
+        tuple(guessed),
+        (*(column for _score, column in sorted(markers, reverse=True)), roles.get("action", "")),
+    )
 
 
 def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
@@ -422,7 +422,7 @@ def _guess_activity(
     # a state says what was done, where nothing else does
     taken = {role: name for role, name in taken.items() if role not in ("result", "marker")}
     taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
-    left = [each for each in free if each.column not in taken.values()]
+    left = [each for each in free if each.column not in taken.values() and not each.is_flag]
     found = {role: unsure[role] for role in ("action", "item") if role in unsure and role not in taken}
     found |= _by_values(left, taken, who, near)
     if len({*found.values()}) < len(found):
@@ -543,12 +543,10 @@ def _who(left: Sequence[Profile], taken: Collection[str], lightest: int = 1) -> 
     def weight(each: Profile) -> float:
         words = words_of(each.names[-1])
         told = 2.0 * (_share(_PERSONS, each.values) > _ALIKE) + 1.5 * (not _OF_A_ROW.isdisjoint(words[-1:]))
-        told += any(map(_PERSON.fullmatch, words)) - 0.5 * (each.distinct <= _HANDFUL)
+        told -= 0.5 * (each.distinct <= _HANDFUL)
         return told + each.distinct / len(each.values) + each.named("user")
 
-    able = [
-        each for least in (2, 1) for each in _who_come_back(left, taken, least) if weight(each) > lightest
-    ]
+    able = [each for each in _who_come_back(left, taken, 1) if weight(each) > lightest]
     return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
 
 
@@ -611,30 +609,11 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         if one and not (name in ("date", "time") and "timestamp" in names):
             names[name] = one
             free.remove(one)
-    free = [each for each in free if _share(_DECIMAL, each.values) < 1]
-    again = [
-        each
-        for each in free
-        if 1 < each.distinct < each.filled * len(each.values) and each.filled >= 1 - _NEARLY_NONE
-    ]
-    ids = [each for each in again if _share(_ID, each.values) > _ALIKE]
-    persons = [each for each in again if _share(_ADDRESS, each.values) > _ALIKE]
-    # user_000001 may be the only one of the first rows; `IP: 10.0.0.1`
-    prefixes = {each.column: re.split(r"\d", each.values[0])[0] for each in free}
-    persons += [
-        each
-        for each in free
-        if fit(prefix := prefixes[each.column], "user")
-        and _share(re.compile(re.escape(prefix) + r"\S+"), each.values) > _ALIKE
-    ]
-    persons += [each for each in again if _may_be_ids(each) and _share(_PERSONS, each.values) > _ALIKE]
     if len(free) > 1:
-        ids = persons[:1] or ids
-        names["user_id"] = who = (
-            max(ids, key=lambda each: each.distinct) if ids else next(iter(again or free))
-        )
+        names["user_id"] = who = max(free, key=_looks_like_a_user)
         # without a name beside the number
         free = [each for each in free if each is not who and not _is_of(each, who)]
+    free = [each for each in free if not each.is_flag]
     coded = (_ID, _ADDRESS, _RANDOM, _LETTERLESS)
     words = [
         each
@@ -653,15 +632,28 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
     return [by_column.get(each.column, each.column) for each in found]
 
 
+def _looks_like_a_user(each: Profile) -> tuple[float, ...]:
+    """Return how much a column without a name looks like a user: a word or a form says it, a code, or that it comes back."""
+    comes_back = 1 < each.distinct < each.filled * len(each.values) and each.filled >= 1 - _NEARLY_NONE
+    prefix = re.split(r"\d", each.values[0])[0]  # user_000001, maybe the only one; `IP: 10.0.0.1`
+    begins_so = _share(re.compile(re.escape(prefix) + r"\S+"), each.values) > _ALIKE
+    has_form = _share(_ADDRESS, each.values) > _ALIKE or (
+        _may_be_ids(each) and _share(_PERSONS, each.values) > _ALIKE
+    )
+    is_person = (begins_so and fit(prefix, "user") > 0) or (comes_back and has_form)
+    is_id = comes_back and _share(_ID, each.values) > _ALIKE
+    return is_person, is_id * each.distinct, comes_back
+
+
 def required(
     path: str,
     choice: Choice,
     inventory: Inventory,
-    source: Format | None = None,
+    given: InputSettings = InputSettings(),
     found: Sequence[Profile] = (),
 ) -> dict[str, str]:
     """Return the column of each role. Raises InputError where one is missing or not sure, with the whole proposal."""
-    roles, has_user = choice.roles, bool(source and source.file.has_user)
+    roles, has_user = choice.roles, bool(given.user)
     what, proposed = "", {**choice.roles, **choice.unsure}
     if "time" not in proposed and not (has_user or "user" in proposed):
         what = _("neither a user nor a time column; if it is a table of behaviors at all, name them")
@@ -680,21 +672,15 @@ def required(
     template = _("{path} has {what} in eventabs.toml under [input.columns]; it has: {columns}")
     what = what.format(first=roles.get("user", ""), second=choice.near.get("user", ""))
     error = _refusal(template, path, inventory.every, what=what)
-    if "time" in proposed and source:
-        settings = {**kept_settings(source), **({} if "user" in proposed or has_user else {"user": "me"})}
+    if "time" in proposed:
+        near: dict[str, object] = {**choice.near}
+        settings = {**given.kept(), **({} if "user" in proposed or has_user else {"user": "me"})}
         days = next((each for each in found if each.column == proposed.get("date", proposed["time"])), None)
-        if days and _share(_DAY_OR_MONTH, days.values) == 1:
-            settings["dayfirst"] = True
+        if days and given.dayfirst is None and _share(_DAY_OR_MONTH, days.values) == 1:
+            settings["dayfirst"], near["dayfirst"] = True, False
         columns = {role: proposed[role] for role in ROLES if role in proposed}
-        error.proposal = input_table(settings, columns, {**choice.near, "dayfirst": False})
+        error.proposal = input_table(settings, columns, near)
     raise error
-
-
-def kept_settings(source: Format) -> dict[str, object]:
-    """Return the settings of `[input]` by which the file was opened."""
-    file = source.file
-    found = {"user": file.user, "sheet": file.sheet, "table": file.table, "header": list(file.header)}
-    return {name: value for name, value in found.items() if value}
 
 
 def input_table(
@@ -714,21 +700,11 @@ def input_table(
 
 
 def _toml(value: object) -> str:
-    """Return `value` in TOML; half a surrogate pair, which TOML cannot hold, is replaced."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
+    """Return `value` in TOML, which has the strings of JSON; half a surrogate pair, which no file holds, is replaced."""
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{_toml(each)} = {_toml(name)}' for each, name in value.items())} }}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return '"' + _UNSAFE.sub(_escaped, str(value)) + '"'
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    if character in '"\\':
-        return f"\\{character}"
-    return "\\uFFFD" if "\ud800" <= character <= "\udfff" else f"\\u{ord(character):04X}"
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return _UNSAFE.sub(lambda hit: f"\\u{ord(hit[0]):04X}", text)
 
 
 def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
@@ -821,30 +797,20 @@ def _refusal(message: str, path: str, columns: Sequence[str], **values: str) -> 
     return InputError(message.format(path=path, columns=listed, **values))
 
 
-def marker_columns(found: Sequence[tuple[Format, Mapping[str, str]]], named: str) -> set[str]:
-    """Return the columns with the role `marker` or `action` whose values, in all files, mark begins and ends.
+def marker_columns(found: Iterable[tuple[Format, Collection[str]]], named: str) -> set[str]:
+    """Return those of the columns that may be markers, by file, whose values in all files mark begins and ends.
 
     `named`: the column that the user named, NO_COLUMN for none, "" to find it.
     """
     if named:
         return {named} - {NO_COLUMN}
     seen: dict[str, Counter[str]] = {}
-    for source, roles in found:
-        columns = {roles[role] for role in ("marker", "action") if role in roles}
+    for source, columns in found:
         for row in source.sample() if columns else ():
             for column in columns:
                 if word := plain(str(row.values.get(column) or "").strip()):
                     seen.setdefault(column, Counter())[word] += 1
     return {column for column, words in seen.items() if _are_markers(words)}
-
-
-def with_marker(roles: Mapping[str, str], markers: Collection[str]) -> dict[str, str]:
-    """Return the roles; the marker stays only if its column is one of `markers`, which the column of actions may be."""
-    others = {role: column for role, column in roles.items() if role != "marker"}
-    for role in ("marker", "action"):
-        if roles.get(role) in markers:
-            return {**others, "marker": roles[role]}
-    return others
 
 
 def _are_markers(words: Counter[str]) -> bool:
@@ -858,28 +824,29 @@ def _are_markers(words: Counter[str]) -> bool:
 class ColumnChoice:
     """Finds the columns of an export's files, alike for files with the same names. `warnings` say what was odd."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, named: Mapping[str, str]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, settings: InputSettings) -> None:
         self._connection = connection
-        self.named = named
-        self._known: dict[tuple[object, ...], tuple[list[Profile], dict[str, str], dict[str, str]]] = {}
+        self._settings = settings
+        self.named: dict[str, str] = settings.columns.model_dump()
+        self._known: dict[tuple[object, ...], tuple[list[Profile], Choice]] = {}
         self.warnings: list[InputWarning] = []
 
-    def roles(self, source: Format) -> dict[str, str]:
-        """Return the column of each role. Raises InputError where one is missing or not sure."""
+    def of_file(self, source: Format) -> tuple[list[Profile], Choice]:
+        """Return what the columns hold, and that of each role. Raises InputError where one is missing or not sure."""
         key = (source.columns, frozenset(source.inventory.leaves))
         if key not in self._known:
             path, inventory = source.file.path, source.inventory
             refuse_absent_columns(path, inventory, self.named)
             found = profiles(inventory, tuple(islice(source.sample(), _SAMPLED)), self._connection)
             choice = choose(found, self.named, has_user=source.file.has_user)
-            roles = required(path, choice, inventory, source, found)
+            roles = required(path, choice, inventory, self._settings, found)
             self.warnings += _guessed(choice, roles)
             if found and len(found[0].values) >= _LEAST:
                 self.warnings += self._doubts(found, roles)
                 if not ("end" in roles or self.named.get("end")):
                     self.warnings += _early_ends(found, roles)
-            self._known[key] = found, roles, choice.near
-        return dict(self._known[key][1])
+            self._known[key] = found, choice._replace(roles=roles)
+        return self._known[key]
 
     def refuse_unnamed(self, source: Format) -> None:
         """Raise InputError for rows without a header, with names for their columns to copy."""
@@ -893,11 +860,6 @@ class ColumnChoice:
         )
         first = textwrap.shorten(rows[0].text, _SHOWN, placeholder=" ...")
         raise InputError(message.format(path=source.file.path, options=options, row=first))
-
-    def looked_at(self, source: Format) -> tuple[list[Profile], dict[str, str]]:
-        """Return what the columns of a file hold whose roles were found, and the runners-up by role."""
-        found, _roles, near = self._known[source.columns, frozenset(source.inventory.leaves)]
-        return found, near
 
     def users(self, source: Format) -> list[str]:
         """Return the columns that say whose rows they are, unless the user of the tool says that none does."""

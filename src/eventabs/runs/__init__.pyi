@@ -28,7 +28,6 @@ from .observer import (
     AwaitingEndpoint as AwaitingEndpoint,
     BatchDone as BatchDone,
     CallFailed as CallFailed,
-    ColumnsFound as ColumnsFound,
     CoolingDown as CoolingDown,
     Extended as Extended,
     InputGone as InputGone,

@@ -40,7 +40,6 @@ from eventabs.shared_records import (
     InputWarning,
     PlannedPart,
     RunStatus,
-    Shard,
     UserLog,
     Vocabulary,
 )
@@ -67,16 +66,8 @@ def open_input(
     on_copy: Callable[[Copying], object] = lambda _copying: None,
 ) -> AbstractContextManager[Export]:
     """Read the export as it is configured; see `open_export`."""
-    section = settings.input
-    return open_export(
-        paths,
-        **section.model_dump(exclude={"paths", "max_rejects", "shard"}),
-        shard=Shard.parse(section.shard) if section.shard else None,
-        profile_columns=settings.profiles.columns,
-        work_dir=work_dir,
-        stop=stop,
-        on_copy=on_copy,
-    )
+    shown = settings.profiles.columns
+    return open_export(paths, settings.input, shown, work_dir=work_dir, stop=stop, on_copy=on_copy)
 
 
 def template_text(settings: Settings) -> str | None:

@@ -463,9 +463,8 @@ def ask_columns(
 
 def columns_request(settings: Settings, paths: Sequence[str]) -> tuple[Request, list[str], list[str]]:
     """Return what is asked about the first of the files, the names that columns without any are given, and its other tables. Raises InputError."""
-    given = settings.input.model_dump(include={"encoding", "header", "sheet", "table"})
     with tempfile.TemporaryDirectory(prefix="eventabs-") as folder:
-        sample, header, tables = masked_sample(paths, Path(folder), given)
+        sample, header, tables = masked_sample(paths, Path(folder), settings.input)
     explained = explained_settings("en", all_of_them=True).partition("[input.columns]\n")[2]
     roles = explained.partition("\n\n\n")[0].replace("\n## Rarely changed", "")
     question = resources.files(__package__).joinpath("columns_question.txt").read_text("utf-8")

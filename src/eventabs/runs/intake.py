@@ -31,7 +31,7 @@ from eventabs.prompts import (
 from eventabs.providers import kind_of, load_rules
 from eventabs.runs import built_from_settings as built
 from eventabs.runs.built_from_settings import RunContext
-from eventabs.runs.observer import ColumnsFound, InputGone, InputRead, Note, RowShown
+from eventabs.runs.observer import InputGone, InputRead, Note, RowShown
 from eventabs.shared_records import InputWarning, RejectedRow, UserLog
 from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory, disk_full, open_private, storage_error, write_rejects
@@ -62,8 +62,7 @@ class InputDescription:
 
     def notes(self) -> Iterator[Note]:
         """Yield what a run says about it, beside how much was read."""
-        for each in self.found.mappings:
-            yield ColumnsFound(each.columns, each.filled, each.sampled, each.schema)
+        yield from self.found.mappings
         yield from self.rows
         yield from self.warnings
 

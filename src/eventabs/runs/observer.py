@@ -9,7 +9,7 @@ from typing import Protocol
 
 import orjson
 
-from eventabs.shared_records import Copying, Counts, InputWarning, RunStatus, ratio
+from eventabs.shared_records import ColumnsFound, Copying, Counts, InputWarning, RunStatus, ratio
 from eventabs.store import open_to_append
 
 
@@ -94,19 +94,6 @@ class InputGone(Told):
     """Files that have been read are gone. They are not needed any more."""
 
     paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnsFound(Told):
-    """Which column plays which role, in files with the same columns.
-
-    `filled`: how many of the first `sampled` rows have it. `schema`: the known tool that the files come from, "" for none.
-    """
-
-    columns: dict[str, str]
-    filled: dict[str, int]
-    sampled: int
-    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +260,7 @@ class StateChanged(Told):
     cause: str = ""
 
 
-Note = Told | Copying | InputWarning
+Note = Told | Copying | ColumnsFound | InputWarning
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from eventabs import runs
 from eventabs.interface_language import gettext as _, ngettext
-from eventabs.shared_records import Copying, InputWarning
+from eventabs.shared_records import ColumnsFound, Copying, InputWarning
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, print_line
 from eventabs.views.words_and_figures import clock, count, listed, share
@@ -199,7 +199,7 @@ QUIET, BESIDE_PANEL, PLAIN, ALL = range(4)
 _LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, and in which style
     runs.CallFailed: (QUIET, "yellow"),
     runs.Serving: (QUIET, ""),
-    runs.ColumnsFound: (BESIDE_PANEL, "dim"),
+    ColumnsFound: (BESIDE_PANEL, "dim"),
     runs.RowShown: (BESIDE_PANEL, "dim"),
     runs.KeyUnset: (BESIDE_PANEL, "yellow"),
     InputWarning: (BESIDE_PANEL, "yellow"),

@@ -9,7 +9,7 @@ from eventabs import runs
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.providers import kind_of
-from eventabs.shared_records import Copying, Counts, InputWarning
+from eventabs.shared_records import ColumnsFound, Copying, Counts, InputWarning
 from eventabs.store import Status
 from eventabs.views.output_streams import one_line
 
@@ -134,7 +134,7 @@ def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind ha
                 "{paths} are gone; they have been read and are not needed any more",
                 len(note.paths),
             ).format(paths=listed(note.paths))
-        case runs.ColumnsFound():
+        case ColumnsFound():
             # a column that some of the rows lack with the share of those that have it
             held = {role: share(note.filled[role], note.sampled) for role in note.columns}
             columns = listed(

@@ -1,0 +1,77 @@
+"""The tables `[input]` and `[input.columns]` of the settings, which say what is read, and how."""
+
+import warnings
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from eventabs.shared_records import DurationUnit, Shard
+
+Column = Annotated[str, BeforeValidator(lambda it: " | ".join(it) if isinstance(it, list) else it)]
+
+
+class Table(BaseModel):
+    """A table of a TOML file. Unknown keys are errors: a typo must not pass for a setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class InputColumns(Table):
+    """Column names by role, of several the first that is filled. "" means: find it; "=word" is a word for all rows."""
+
+    user: Column = ""
+    time: Column = ""
+    action: Column = ""
+    text: Column = ""
+    item: Column = ""
+    place: Column = ""
+    app: Column = ""
+    media: Column = ""
+    duration: Column = ""
+    end: Column = ""
+    date: Column = ""
+    offset: Column = ""
+    category: Column = ""
+    brand: Column = ""
+    price: Column = ""
+    marker: Column = ""
+    result: Column = ""
+
+
+with warnings.catch_warnings():
+    # `schema` was a method of pydantic's first version, which still warns of fields called so
+    warnings.filterwarnings("ignore", 'Field name "schema"', UserWarning)
+
+    class InputSettings(Table):
+        """What to read, and how.
+
+        `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
+        `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
+        `schema` is a tool's name, "none", a TOML file of the user's own, or "" (found by the fields), `names` what words of
+        actions mean; `duration_unit` is that of durations that are plain numbers. `strict`: the first row that cannot be
+        read is an InputError, raised soon after it is reached. `shard`: only the rows of its users are kept, and with
+        the first one those without a user.
+        """
+
+        paths: tuple[str, ...] = ()
+        user: str = ""
+        profiles: str = ""
+        timezone: str = ""
+        encoding: str = ""
+        sheet: str = ""
+        table: str = ""
+        dayfirst: bool | None = None
+        duration_unit: DurationUnit = "s"
+        header: tuple[str, ...] = ()
+        schema: str = ""  # type: ignore[assignment]  # hides that method
+        keep_duplicates: bool = False
+        strict: bool = False
+        shard: Annotated[str, AfterValidator(lambda text: text and str(Shard.parse(text)))] = ""
+        max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
+        columns: InputColumns = InputColumns()
+        names: dict[str, str] = {}
+
+        def kept(self) -> dict[str, object]:
+            """Return those, beside the columns, by which the same files are read alike, where they are set."""
+            names = {"user", "sheet", "table", "header", "duration_unit", "dayfirst", "names"}
+            return self.model_dump(exclude_defaults=True, include=names)
