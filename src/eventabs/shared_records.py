@@ -170,11 +170,6 @@ class ActivityName(NamedTuple):
     only_user: int | None = None
 
 
-# What some behaviors say in their long form; how many they are, in all, and as a user's last; and whether a duration stands at the
-# end, unless the action has none: it is counted by itself.
-SentenceUse = tuple[Behavior, int, int, bool]
-
-
 class PieceCosts(NamedTuple):
     """What the pieces of blocks cost, in tokens; pairs are within a line, and at its end.
 

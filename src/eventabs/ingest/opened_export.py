@@ -53,7 +53,6 @@ from eventabs.shared_records import (
     GroupUser,
     PieceCosts,
     RejectedRow,
-    SentenceUse,
     Shard,
     UserLog,
 )
@@ -234,21 +233,6 @@ class UserGroup:
         days = "SELECT day - DATE '0001-01-01' + 1, starts_year FROM day_kinds ORDER BY kind"
         self.days: list[tuple[int, bool]] = [(day, starts_year) for day, starts_year in self._fetched(days)]
 
-    def thin_out(self, kept: set[int]) -> None:
-        """Leave the behaviors of some users, by number; the others are as if they had none."""
-        if len(kept) == len(self.users):
-            return
-        runs = [list(run) for is_kept, run in groupby(range(len(self.users)), kept.__contains__) if is_kept]
-        ends = ((self.users[run[0]].first_row, self.users[run[-1]].last_row) for run in runs)
-        self._rows = f"({' OR '.join(f'rowid BETWEEN {first} AND {last}' for first, last in ends)})"
-        users, nothing = enumerate(self.users), ActivityName("", "", "")
-        self.users = [user if number in kept else user._replace(behaviors=0) for number, user in users]
-        self.names = [
-            name if name.only_user is None or name.only_user in kept else nothing for name in self.names
-        ]
-        left = "DELETE FROM group_rows WHERE user_number NOT IN (SELECT unnest(?::BIGINT[]))"
-        self._cursor.execute(left, [list(kept)])
-
     def logs(self, numbers: Collection[int]) -> Iterator[UserLog]:
         """Yield the logs of some users, in order."""
         wanted = [self.users[number] for number in sorted(numbers)]
@@ -260,35 +244,6 @@ class UserGroup:
             behaviors = behaviors_of(cursor, condition, values, with_offset=self._with_offset)
             for user in wanted:
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
-
-    def sentences(self) -> Iterator[SentenceUse]:
-        """Yield the different long forms of the behaviors without the durations at their ends, with their counts."""
-        return self._uses("action, coalesce(item, text), place, own", "action, item, place, own, text, lasts")
-
-    def lasting(self) -> Iterator[SentenceUse]:
-        """Yield the durations at the ends of long forms by action, with their counts."""
-        return self._uses("action, '', '', duration", "action, duration, text, lasts HAVING lasts")
-
-    def _uses(self, facts: str, by: str) -> Iterator[SentenceUse]:
-        """Count behaviors `by` what they share. Where one names nothing, the duration is its `own`: not the end of a text."""
-        self._cursor.execute(f"""
-            SELECT count(*), count(*) FILTER (is_last), lasts, {facts}, 0, 0, coalesce(text, '')
-            FROM (
-                SELECT *, rowid IN (SELECT max(row) FROM group_rows GROUP BY user_number) AS is_last,
-                    text IS NULL AND duration IS NOT NULL AND (item <> '' OR place <> '') AS lasts,
-                    CASE WHEN text IS NULL AND item = '' AND place = '' THEN duration END AS own
-                FROM behaviors WHERE {self._rows} AND reason IS NULL)
-            GROUP BY {by}""")
-        for uses, last_uses, lasts, *behavior in fetched(self._cursor):
-            yield Behavior(datetime.min, *behavior), uses, last_uses, lasts  # noqa: DTZ901
-
-    def stamps(self) -> list[tuple[str, int]]:
-        """Return the pieces of the behaviors' stamps `YYYY-MM-DD HH:MM:SS` (day, minute, seconds), each once with its count."""
-        return self._fetched(f"""
-            SELECT strftime(day, '%Y-%m-%d'), count(*) FROM group_rows GROUP BY day
-            UNION ALL SELECT format(' {{:02d}}:{{:02d}}', minute // 60, minute % 60), count(*) FROM group_rows GROUP BY minute
-            UNION ALL SELECT format(':{{:02d}}', second(start)), count(*) FROM behaviors
-                WHERE {self._rows} AND reason IS NULL GROUP BY second(start)""")
 
     def costs(self, pieces: PieceCosts) -> list[int]:
         """Add up what each user's days and behaviors cost."""

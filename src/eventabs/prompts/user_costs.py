@@ -23,7 +23,6 @@ from eventabs.prompts.compact_lines import (
 )
 from eventabs.prompts.instructions_and_requests import PromptBuilder, expected_tokens
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import (
     ActivityName,
     Behavior,
@@ -31,7 +30,6 @@ from eventabs.shared_records import (
     Part,
     PartSize,
     PieceCosts,
-    SentenceUse,
     UserLog,
 )
 
@@ -166,9 +164,6 @@ class _UserGroup(Protocol):  # what is read of an `ingest.UserGroup`, which says
     def users(self) -> Sequence[GroupUser]: ...
     def logs(self, numbers: Collection[int]) -> Iterator[UserLog]: ...
     def costs(self, pieces: PieceCosts) -> list[int]: ...
-    def sentences(self) -> Iterator[SentenceUse]: ...
-    def lasting(self) -> Iterator[SentenceUse]: ...
-    def stamps(self) -> list[tuple[str, int]]: ...
     def users_of(self, names: Collection[int]) -> set[int]: ...
     def users_named(self, keys: Sequence[str | None]) -> set[int]: ...
     def users_back_in_time(self) -> set[int]: ...
@@ -343,32 +338,11 @@ def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
     pieces: list[str] = []
     for behavior in log.behaviors:
         stamp = behavior.start.isoformat(" ")
-        pieces += (stamp[:10], stamp[10:16], stamp[16:19], *_behind_stamp(behavior, language))
+        text = sentence(behavior, language)
+        # the last word is mostly a duration, and the text before it recurs
+        words, _, last = text.rpartition(" ")
+        behind = (f" {words}", f" {last}\n") if words[-1:].strip() else (f" {text}\n",)
+        pieces += (stamp[:10], stamp[10:16], stamp[16:19], *behind)
     if pieces:
         pieces[-1] = pieces[-1].removesuffix("\n")
     return pieces
-
-
-def long_tokens(group: _UserGroup, counter: TokenCounter, language: Language) -> int:
-    """Count the tokens of the long form of all users of a group."""
-    if not counter.adds_up:
-        logs = group.logs(range(len(group.users)))
-        return sum(counter.total(long_pieces(log, language)) for log in logs)
-    pieces: Counter[str] = Counter(dict(group.stamps()))
-    for behavior, uses, last_uses, lasts in group.sentences():
-        *words, end = _behind_stamp(behavior, language)
-        bare = uses if lasts and behavior.action not in _WITHOUT_DURATION else last_uses  # without a line end
-        pieces.update(dict.fromkeys(words, uses))
-        pieces.update({end: uses - bare, end.removesuffix("\n"): bare})
-    for behavior, uses, last_uses, _lasts in group.lasting():
-        if how_long := _how_long(behavior, language):
-            pieces.update({f" {how_long}\n": uses - last_uses, f" {how_long}": last_uses})
-    counts = zip(counter.counts(list(pieces)), pieces.values(), strict=True)
-    return sum(tokens * count for tokens, count in counts)
-
-
-def _behind_stamp(behavior: Behavior, language: Language) -> tuple[str, ...]:
-    text = sentence(behavior, language)
-    # the last word is mostly a duration, and the text before it recurs
-    words, _, last = text.rpartition(" ")
-    return (f" {words}", f" {last}\n") if words[-1:].strip() else (f" {text}\n",)
