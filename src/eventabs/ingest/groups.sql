@@ -10,8 +10,7 @@ SELECT row_number() OVER () - 1 AS name, *,
     translate(concat_ws('|', action, coalesce(item, free_text), place),
         'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') AS folded
 FROM (
-    SELECT action, item, CASE WHEN item IS NULL THEN text END AS free_text, place, count(*) AS uses,
-        bool_or(duration IS NOT NULL) AS timed
+    SELECT action, item, CASE WHEN item IS NULL THEN text END AS free_text, place, duration IS NOT NULL AS timed
     FROM behaviors WHERE rowid BETWEEN {first} AND {last} AND reason IS NULL GROUP BY ALL);
 
 CREATE OR REPLACE TEMP TABLE group_rows AS
@@ -20,7 +19,7 @@ SELECT row, user_number, name, duration, CAST(start AS DATE) AS day,
 FROM (
     SELECT rowid AS row, user_id, start, action, item, CASE WHEN item IS NULL THEN text END AS free_text, place, duration
     FROM behaviors WHERE rowid BETWEEN {first} AND {last} AND reason IS NULL) b
-JOIN group_names n ON n.action = b.action AND n.place = b.place
+JOIN group_names n ON n.action = b.action AND n.place = b.place AND n.timed = (b.duration IS NOT NULL)
     AND n.item IS NOT DISTINCT FROM b.item AND n.free_text IS NOT DISTINCT FROM b.free_text
 JOIN group_users USING (user_id);
 

@@ -51,7 +51,6 @@ from eventabs.shared_records import (
     Behavior,
     Copying,
     GroupUser,
-    PieceCosts,
     RejectedRow,
     Shard,
     UserLog,
@@ -225,8 +224,7 @@ class UserGroup:
         # words that say their action themselves are written as a thing
         names = self._fetched(f"""
             SELECT CASE WHEN item IS NULL AND action <> '' THEN '{THING}' ELSE action END,
-                coalesce(item, free_text), place, timed, user_number FROM group_names
-            LEFT JOIN group_rows ON group_rows.name = group_names.name AND uses = 1 ORDER BY group_names.name""")
+                coalesce(item, free_text), place, timed FROM group_names ORDER BY name""")
         self.names = list(map(ActivityName._make, names))
         durations = "SELECT DISTINCT duration FROM group_rows WHERE duration IS NOT NULL"
         self.durations = [seconds for (seconds,) in self._fetched(durations)]
@@ -245,19 +243,10 @@ class UserGroup:
             for user in wanted:
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
-    def costs(self, pieces: PieceCosts) -> list[int]:
-        """Add up what each user's days and behaviors cost."""
-        values = {
-            "body": [within for within, _end in pieces.bodies],
-            "body_end": [end for _within, end in pieces.bodies],
-            "durations": self.durations,
-            "lasting": [within for within, _end in pieces.durations],
-            "lasting_end": [end for _within, end in pieces.durations],
-            "clocks": pieces.clocks,
-            "days": pieces.days,
-        }
-        costs = dict(self._fetched(sql("costs.sql"), values))
-        return [int(costs.get(user, 0)) + pieces.single.get(user, 0) for user in range(len(self.users))]
+    def costs(self, **pieces: list[int]) -> list[int]:
+        """Add up what each user's days and behaviors cost, given what names (`bodies`), durations (`lasting`), `clocks` and `days` do."""
+        costs = dict(self._fetched(sql("costs.sql"), {"durations": self.durations, **pieces}))
+        return [int(costs.get(user, 0)) for user in range(len(self.users))]
 
     def users_of(self, names: Collection[int]) -> set[int]:
         """Return the users who have one of `names`."""

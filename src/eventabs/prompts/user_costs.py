@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import accumulate, chain, pairwise
@@ -15,8 +15,6 @@ from eventabs.interface_language import Language
 from eventabs.prompts.compact_lines import (
     ACTIONS,
     SENTENCES,
-    Body,
-    Compactor,
     clean,
     identifies,
     without_marks,
@@ -29,7 +27,6 @@ from eventabs.shared_records import (
     GroupUser,
     Part,
     PartSize,
-    PieceCosts,
     UserLog,
 )
 
@@ -150,11 +147,6 @@ def log_of_part(log: UserLog, part: Part) -> UserLog:
     return UserLog(log.user_id, log.behaviors[part.first : part.last + 1], log.profile)
 
 
-_BEFORE = "0"  # like a clock: a visible character before the space of a body, so that counts add up
-_DURATION = " 0\n"  # like a duration, before which a body does not end its line
-Counts = Callable[[Iterable[str]], list[int]]
-
-
 class _UserGroup(Protocol):  # what is read of an `ingest.UserGroup`, which says what each returns
     names: list[ActivityName]
     durations: list[int]
@@ -163,7 +155,7 @@ class _UserGroup(Protocol):  # what is read of an `ingest.UserGroup`, which says
     @property
     def users(self) -> Sequence[GroupUser]: ...
     def logs(self, numbers: Collection[int]) -> Iterator[UserLog]: ...
-    def costs(self, pieces: PieceCosts) -> list[int]: ...
+    def costs(self, **pieces: list[int]) -> list[int]: ...
     def users_of(self, names: Collection[int]) -> set[int]: ...
     def users_named(self, keys: Sequence[str | None]) -> set[int]: ...
     def users_back_in_time(self) -> set[int]: ...
@@ -197,7 +189,16 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
     blocks, by_log = list[int](), set(range(len(group.users)))
     if builder.counter.adds_up:
         by_log = users_counted_by_log(group, builder.strip)
-        blocks = group.costs(_piece_costs(group, builder.compactor, builder.counter.counts))
+        compactor, counts = builder.compactor, builder.counter.counts
+        blocks = group.costs(  # what `Compactor.block` cuts blocks into, but for their headers
+            bodies=counts(
+                compactor.body(name.action, name.item, name.place)[0 if name.timed else 1]
+                for name in group.names
+            ),
+            lasting=counts(map(compactor.duration, group.durations)),
+            clocks=counts(compactor.clocks),
+            days=counts(compactor.day(*day) for day in group.days),
+        )
     whole: list[Parts | None] = [None] * len(group.users)
     for number, user in enumerate(group.users):
         if not user.behaviors:
@@ -209,52 +210,6 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
             if limits.hold(size):
                 whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
     return whole
-
-
-def _piece_costs(group: _UserGroup, compactor: Compactor, counts: Counts) -> PieceCosts:
-    """Count what `Compactor.block` would cut blocks into, but for their headers."""
-    bodies = [(0, 0)] * len(group.names)
-    single: dict[int, list[tuple[Body, bool]]] = {}
-    repeated: dict[int, Body] = {}
-    for position, name in enumerate(group.names):
-        body = compactor.body(name.action, name.item, name.place)
-        if name.only_user is None or not body[0]:
-            repeated[position] = body
-        else:
-            single.setdefault(name.only_user, []).append((body, name.timed))
-    for position, pair in zip(repeated, _paired(counts, repeated.values()), strict=True):
-        bodies[position] = pair
-    return PieceCosts(
-        bodies=bodies,
-        single=_single_costs(single, counts),
-        durations=list(_paired(counts, map(compactor.duration, group.durations))),
-        clocks=counts(compactor.clocks),
-        days=counts(compactor.day(*day) for day in group.days),
-    )
-
-
-def _paired(counts: Counts, bodies: Iterable[Body]) -> Iterator[tuple[int, int]]:
-    bodies = list(bodies)
-    return zip(counts(within for within, _end in bodies), counts(end for _within, end in bodies), strict=True)
-
-
-def _single_costs(single: Mapping[int, Sequence[tuple[Body, bool]]], counts: Counts) -> dict[int, int]:
-    """Count bodies that occur once, with a duration behind them or not, all of a user's at once.
-
-    A few long texts are counted faster than many short ones.
-    """
-    before, duration = counts((_BEFORE, _DURATION))
-    costs = counts(
-        "".join(
-            f"{_BEFORE}{body}{_DURATION}" if is_timed else f"{_BEFORE}{end}"
-            for (body, end), is_timed in bodies
-        )
-        for bodies in single.values()
-    )
-    return {
-        user: cost - before * len(bodies) - duration * sum(is_timed for _body, is_timed in bodies)
-        for (user, bodies), cost in zip(single.items(), costs, strict=True)
-    }
 
 
 def users_counted_by_log(group: _UserGroup, marks: Sequence[str]) -> set[int]:
