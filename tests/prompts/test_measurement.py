@@ -120,13 +120,14 @@ def test_reading_goes_on_after_a_caller_that_stopped_at_the_first_group(
 
 def test_where_a_zone_turns_clocks_back_over_midnight_days_are_those_of_the_log() -> None:
     rows = [
-        ("anna", at, "visit", "", "", "place", "", "")
-        for at in ("2026-01-02T00:10:00+09:00", "2026-01-01T23:20:00+08:00", "2026-01-02T00:50:00+09:00")
+        (user, f"{day}T{time}", "visit", "", "", "place", "", "")
+        for user, before, after in (("anna", "2026-01-01", "2026-01-02"), ("ben", "2025-12-31", "2026-01-01"))
+        for day, time in ((after, "00:10:00+09:00"), (before, "23:20:00+08:00"), (after, "00:50:00+09:00"))
     ]
     wanted = with_level("line")
     builder = make_builder(wanted, "en", None)
     limits = batch_limits(wanted, builder)
     with exported(rows) as export:
-        assert [users_counted_by_log(group, ()) for group in export.groups()] == [{0}]
+        assert [users_counted_by_log(group, ()) for group in export.groups()] == [set()]
         measured = list(measure_logs(export.groups(), builder, limits))
         assert measured == [(log, measure_parts(log, builder, limits)) for log in export.user_logs()]

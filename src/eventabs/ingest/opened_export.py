@@ -265,15 +265,6 @@ class UserGroup:
             {"keys": list(keys), "common": common},
         )
 
-    def users_back_in_time(self) -> set[int]:
-        """Return the users whose wall time falls back to the day before, as it may where their offset changes."""
-        if not self._with_offset:
-            return set()
-        return self._users("""
-            SELECT DISTINCT user_number FROM (
-                SELECT user_number, day < lag(day) OVER (PARTITION BY user_number ORDER BY row) AS is_back FROM group_rows)
-            WHERE is_back""")
-
     def _users(self, query: str, values: object = None) -> set[int]:
         return {user for (user,) in self._fetched(query, values)}
 

@@ -158,7 +158,6 @@ class _UserGroup(Protocol):  # what is read of an `ingest.UserGroup`, which says
     def costs(self, **pieces: list[int]) -> list[int]: ...
     def users_of(self, names: Collection[int]) -> set[int]: ...
     def users_named(self, keys: Sequence[str | None]) -> set[int]: ...
-    def users_back_in_time(self) -> set[int]: ...
 
 
 def measure_group(
@@ -214,11 +213,8 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
 
 def users_counted_by_log(group: _UserGroup, marks: Sequence[str]) -> set[int]:
     """Return the users whose tokens are not the sum of what recurs, and maybe some more, by number."""
-    return (
-        group.users_of({*irregular_names(group.names), *ambiguous_names(group.names, marks)})
-        | group.users_named([id_key(user.user_id) for user in group.users])
-        | group.users_back_in_time()
-    )
+    named = {*irregular_names(group.names), *ambiguous_names(group.names, marks)}
+    return group.users_of(named) | group.users_named([id_key(user.user_id) for user in group.users])
 
 
 def irregular_names(names: Sequence[ActivityName]) -> list[int]:
