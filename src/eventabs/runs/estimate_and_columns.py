@@ -59,7 +59,8 @@ CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it 
 _CASE_TOKENS_A_BEHAVIOR = 50
 _CASE_TOKENS_A_USER = 100
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
-_SAMPLED_USERS = 1_000  # by about so many, where there are more, long lines and other levels are judged
+_SAMPLED_USERS = 1_000  # by about so many, where there are more, long lines and other levels are judged,
+_SAMPLED_ROWS = 100_000  # or by fewer who have about so many rows: each is read
 _SAMPLED_PLACES = 32  # in order of the users, evenly spread, where these are taken from
 
 
@@ -134,7 +135,8 @@ def estimate_run(
             with suppress(ConfigError):  # a template of the user's own need not explain it
                 dense_builder = at_level("dense")
         users = min(settings.run.limit or export.users, export.users)
-        most, stretch = min(_SAMPLED_USERS, users), -(-users // _SAMPLED_PLACES)
+        with_rows = max(1, _SAMPLED_ROWS * export.users // max(1, export.behaviors))
+        most, stretch = min(_SAMPLED_USERS, with_rows, users), -(-users // _SAMPLED_PLACES)
         for group in export.groups(settings.run.limit):
             places = enumerate(range(len(counts), len(counts) + len(group.users)))
             spread = {number for number, place in places if place % stretch * users < stretch * most}
