@@ -26,7 +26,8 @@ import duckdb
 
 import workload
 from eventabs.config.settings import Settings
-from eventabs.ingest.formats import Query, open_file
+from eventabs.ingest.formats import open_file
+from eventabs.ingest.formats.base import Query
 from eventabs.ingest.normal_form import as_glob, quoted, scratch_database
 from eventabs.ingest.roles_of_columns import choose, profiles
 from eventabs.prompts import measure_group, plan, sampled

@@ -29,8 +29,8 @@ from rich.console import Console
 
 import workload
 from eventabs import interface_language as language
-from eventabs.runs.observer import CoolingDown, Note, Progress, Started
-from eventabs.views.live_progress import RichObserver, event_name
+from eventabs.runs.observer import CoolingDown, Note, Progress, Started, event_name
+from eventabs.views.live_progress import RichObserver
 from simulated_model import CASE_FAILURES, Options, Speed, parse_failures
 from simulator import Simulator
 
@@ -124,9 +124,7 @@ def draw_panel(facts: Sequence[Fact]) -> str:
     observer = RichObserver(console, verbose=False, currency="CNY", clock=lambda: now)
     for now, told in facts:  # noqa: B007  the observer's clock
         if isinstance(told, Started):
-            observer.started(replace(told, config_file="eventabs.toml"))  # not the temporary folder's name
-        elif isinstance(told, Progress):
-            observer.progressed(told)
+            observer.noted(replace(told, config_file="eventabs.toml"))  # not the temporary folder's name
         else:
             observer.noted(told)
     console.print(observer.picture())

@@ -73,7 +73,7 @@ def test_a_run_leaves_its_directory_and_the_process_as_it_was(export: Path, tmp_
     assert run.path == tmp_path / "out"
     names = {file.name for file in run.path.iterdir()}
     assert names >= {"checkpoint.json", "ledger.sqlite", "events.jsonl", "failures.jsonl", "run.log"}
-    assert lines(run.path / "run.log")[0]["event"] == "Started"
+    assert lines(run.path / "run.log")[0]["event"] == "started"
 
 
 def test_the_events_of_a_run_are_objects_and_frames(export: Path) -> None:

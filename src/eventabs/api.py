@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -20,10 +21,11 @@ from eventabs.interface_language import gettext as _
 from eventabs.runs import (
     Estimate,
     Invocation,
-    LogFile,
+    JsonLines,
     Observer,
+    Observers,
     RunContext,
-    Summary,
+    RunState,
     Watch,
     begin_extension,
     begin_run,
@@ -31,8 +33,9 @@ from eventabs.runs import (
     execute,
     reopen_run,
 )
-from eventabs.shared_records import Event, EventOrJourney, Journey, RunStatus, of_row
+from eventabs.shared_records import Event, EventOrJourney, Journey, of_row
 from eventabs.stop_request import Stop
+from eventabs.store import RunDirectory, Status, open_to_append
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,10 +156,10 @@ class Run:
     """A run that has ended: its directory and its summary. Failed users are in `failures`, and raise nothing."""
 
     path: Path
-    summary: Summary
+    summary: RunState
 
     @property
-    def status(self) -> RunStatus:
+    def status(self) -> Status:
         """`completed`, `interrupted`, `stopped`, or `waiting` for replies to requests.jsonl."""
         return self.summary.status
 
@@ -344,7 +347,13 @@ def _watch(observer: Observer | Watch | None) -> Watch:
     """Return the function that gives a run its observer; without one of the caller's own, run.log gets the facts as JSON lines."""
     if observer is not None and callable(observer):
         return observer
-    return lambda directory, _settings: LogFile(directory.log, observer)
+
+    @contextmanager
+    def watch(directory: RunDirectory, _settings: Settings) -> Iterator[Observer]:
+        with open_to_append(directory.log) as log:
+            yield Observers([JsonLines(log.write, counts=False), *([observer] if observer else [])])
+
+    return watch
 
 
 async def _execute(

@@ -1,165 +1,19 @@
-"""A run read from its ledger, without the lock: its state, its calls, one user with behaviors and events, and what a report shows."""
+"""A run read from its ledger, without the lock: its calls, one user with behaviors and events, why answers and users failed."""
 
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-
-import orjson
+from typing import Any, NamedTuple
 
 from eventabs import store
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.interface_language import Language, gettext as _
 from eventabs.prompts import Compactor
-from eventabs.providers import Price, kind_of
 from eventabs.replies import without_reasoning
-from eventabs.runs import BatchDone, CallFailed, Progress, Retrying
-from eventabs.shared_records import Counts, Message, Part, Shard, UserLog, ratio
-from eventabs.store import Job, Ledger, Made, Retry, RowsOfUser, RunDirectory, ShardState, Status, UserRow
-
-_RECENT_CALLS = 50  # the last failure is among them
-
-
-class Endpoint(NamedTuple):
-    """What a run's settings say about its provider; `model` and `host` are "" where no model is called."""
-
-    provider: str
-    model: str
-    host: str
-    price: Price
-    currency: str
-
-    @property
-    def title(self) -> str:
-        """The model and where it is, or the provider where no model is called."""
-        return f"{self.model} @ {self.host}" if self.model else self.provider
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """How a run stands. `killed`: its process is gone without having saved an end.
-
-    `last_failure`: of the latest calls, None for a run that is completed. `language`: the `lang` setting.
-    `cooling_seconds`: how long no call is sent, because the endpoint asked for fewer requests.
-    """
-
-    status: Status
-    run_id: str
-    out: str
-    created_at: str
-    endpoint: Endpoint
-    progress: Progress
-    failures: dict[str, int]
-    last_failure: CallFailed | BatchDone | Retrying | None
-    language: str
-    # how the latest answer begins, where the run was stopped and nothing of it could be used
-    bad_answer: str = ""
-    cooling_seconds: float = 0.0
-    asked_again: Mapping[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
-    jobs: tuple[Job, ...] = ()  # of a batch service, and files of requests
-    shards: tuple[ShardState, ...] = ()  # as they were when they were merged
-    missing_shards: int = 0  # that were not merged
-    limited_of: int = 0  # users of the input, of whom --limit left some out
-    merged_at: str = ""
-
-    @property
-    def paid(self) -> float | None:
-        """What its calls cost; None where no model is called or a price is missing."""
-        return self.progress.cost if self.endpoint.model else None
-
-
-def endpoint_of(llm: Mapping[str, Any]) -> Endpoint:
-    """Return the endpoint that the stored `llm` settings name."""
-    kind = kind_of(llm["provider"], model=llm["model"])
-    model, host = (llm["model"], store.host_of(llm["base_url"])) if kind.is_remote else ("", "")
-    return Endpoint(kind.name, model, host, Price(**llm["price"]), llm["price"]["currency"])
-
-
-def inspect_run(named: Path, *, now: Callable[[], float]) -> RunState:
-    """Look at a run; `now` gives seconds since 1970. Raises RunDirectoryError where there is none."""
-    directory = RunDirectory.find(named)
-    in_use = directory.in_use()  # before the ledger: a run that ends in between does not look killed
-    with Ledger.watch(directory.ledger) as ledger:
-        return state_of(directory, ledger, in_use=in_use, at=now())
-
-
-def state_of(
-    directory: RunDirectory, ledger: Ledger, *, in_use: bool = False, at: float | None = None
-) -> RunState:
-    """Return the state of a run `at` a moment, in seconds since 1970, as it shows itself then; without, as its ledger counts it."""
-    facts = ledger.meta()
-    saved = facts.get("status")
-    status: Status = saved if saved in ("interrupted", "stopped", "waiting", "completed") else "killed"
-    if in_use and "shards" not in facts:
-        status = "running"
-    endpoint = endpoint_of(facts["settings"]["llm"])
-    began_at = facts.get("began_at", 0.0)
-    seen_at = at if status == "running" else None
-    cooling = store.cooling_until(ledger, began_at) - seen_at if seen_at is not None else 0.0
-    if shards := store.shard_states(directory, facts):
-        endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))
-    return RunState(
-        status=status,
-        run_id=facts["run_id"],
-        out=str(directory.path),
-        created_at=facts["created_at"],
-        endpoint=endpoint,
-        progress=_progress(ledger, facts, endpoint.price, seen_at),
-        failures=store.failure_reasons(ledger),
-        asked_again=store.asked_again(ledger),
-        last_failure=_last_failure(ledger, status, began_at),
-        language=facts["settings"]["lang"],
-        bad_answer=store.bad_answer(ledger) if status == "stopped" else "",
-        cooling_seconds=max(0.0, cooling),
-        jobs=tuple(store.stored_jobs(ledger)),
-        shards=shards,
-        missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
-        merged_at=facts.get("merged_at", ""),
-        limited_of=store.limited_of(facts),
-    )
-
-
-def _progress(ledger: Ledger, facts: Mapping[str, Any], price: Price, now: float | None) -> Progress:
-    """Return what the run itself shows `now`, so that no two screens contradict each other; at rest what the ledger counts."""
-    stored = facts.get("progress", {})  # a run that was killed at once kept none
-    kept = Progress(**{each.name: stored[each.name] for each in fields(Progress) if each.name in stored})
-    if now is not None:
-        since = max(0.0, now - stored["at"]) if facts.get("status") == "running" else 0.0
-        eta = None if kept.eta_seconds is None else max(0.0, kept.eta_seconds - since)
-        answers = store.stored_answers(ledger)  # which the run itself does not count
-        return replace(kept, answers=answers, seconds=kept.seconds + since, eta_seconds=eta)
-    counts = store.count_all(ledger)  # a killed process may have kept less
-    return Progress(
-        **{field.name: getattr(counts, field.name) for field in fields(Counts)},
-        batches_total=max(kept.batches_total, counts.batches_done),
-        cost=price.total(counts),
-        tier_costs=price.by_tier(counts) if counts.has_other_tiers else {},
-        seconds=kept.seconds,
-    )
-
-
-def _last_failure(ledger: Ledger, status: Status, began: float) -> CallFailed | BatchDone | Retrying | None:
-    if status == "completed":
-        return None
-    if status == "running" and (retry := store.retry_under_way(ledger, began)):
-        return Retrying(retry.call_id, retry.error, retry.wait_seconds)
-    latest = ledger.rows(
-        "SELECT id, users, status, seconds, error FROM calls ORDER BY id DESC LIMIT ?", _RECENT_CALLS
-    )
-    for call_id, users, ended, seconds, error in latest:
-        parts = len(store.unpack_parts(users))
-        if ended == "failed":
-            return CallFailed(call_id, parts, error or "")
-        reasons = (
-            "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason"
-        )
-        if unusable := dict(ledger.rows(reasons, call_id)):
-            return BatchDone(call_id, parts, parts - sum(unusable.values()), unusable, seconds or 0.0)
-    return None
+from eventabs.shared_records import Counts, Message, Part, ratio
+from eventabs.store import Ledger, UserRow
 
 
 class TokenUse(NamedTuple):
@@ -308,16 +162,6 @@ def compactor_of(facts: Mapping[str, Any]) -> Compactor:
     return Compactor(language, facts["settings"]["compaction"]["strip"])
 
 
-_LARGEST: Final = 16_000_000  # bytes of a stored result
-_MOST_TYPES: Final = 12
-
-
-class Share(float):
-    """A share from 0 to 1, to be shown in percent."""
-
-    __slots__ = ()
-
-
 class Table(NamedTuple):
     """A table as it is shown in the terminal and on pages; its first column names the rows. `words`: columns that hold no figures."""
 
@@ -326,44 +170,6 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[Any]]
     note: str = ""
     words: Sequence[str] = ()
-
-
-def quality_tables(directory: RunDirectory, counts: Counts) -> Iterator[Table]:
-    """Yield what reviews have found, the latest first, and what answers held by size of the batch and by place in it."""
-    results = directory.reviews.glob("*/result.json")
-    for path in sorted(results, key=lambda path: path.lstat().st_mtime, reverse=True):
-        # one that cannot be read, or is of another version, is left out
-        with suppress(OSError, ValueError, LookupError, TypeError):
-            yield from list(_review_tables(orjson.loads(store.read_head(path, _LARGEST))))
-    yield from batch_tables({"": counts})
-
-
-def _review_tables(result: Mapping[str, Any]) -> Iterator[Table]:
-    reviewers, agreement = result["reviewers"], result.get("agreement") or {}
-    rows = tuple(
-        (
-            Path(each["file"]).name,
-            each["judged"],
-            _share(each["precision"]),
-            _share(each["at_least"]),
-            each["reviewed_days"]["days"],
-            _share(each["reviewed_days"]["recall"]["value"]),
-            agreement.get("kappa"),
-        )
-        for each in reviewers
-    )
-    columns = _("review"), _("events"), _("right"), _("at least"), _("days"), _("recall"), _("Cohen's kappa")
-    note = _("At least: exact one-sided 95 % bound of the share of all events, Clopper and Pearson")
-    yield Table(_("Judged by people"), columns, rows, note)
-    types = tuple(
-        (row["type"], row["judged"], _share(row["precision"]), _share(row["at_least"]))
-        for row in reviewers[0]["by_type"][:_MOST_TYPES]
-    )
-    yield Table(_("Judged by people, by type"), (_("Type"), *columns[1:4]), types)
-
-
-def _share(value: float | None) -> Share | None:
-    return None if value is None else Share(value)
 
 
 def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
@@ -415,10 +221,7 @@ def _batch_table(
             classes[row["name"]],
             *([run] if len(runs) > 1 else []),
             row["asked"],
-            *(
-                ratio(row[part], row[whole]) if part == "placed" else _share(ratio(row[part], row[whole]))
-                for part, whole in shown.values()
-            ),
+            *(ratio(row[part], row[whole]) for part, whole in shown.values()),
         )
         for name in classes
         for run, row in found
@@ -431,11 +234,12 @@ _EXAMPLES = 3  # of each cause
 _HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end shows how it broke off
 
 _CAUSES = "SELECT reason, bad, users, failed FROM failure_causes ORDER BY failed DESC, bad DESC, reason"
-_ERRORS = (
-    "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
-    " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
-)
-_LOGGED = "SELECT coalesce(sum(length(log)), 0) FROM users"
+
+
+def failures(ledger: Ledger) -> Iterator[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]]]:
+    """Yield causes of failures, those that made users fail first: bad answers, users that had one, those that failed in the end, examples."""
+    for reason, *numbers in ledger.rows(_CAUSES):
+        yield reason, *numbers, list(_examples(ledger, reason))
 
 
 def _examples(ledger: Ledger, reason: str) -> Iterator[tuple[str, int, str, str, int]]:
@@ -454,75 +258,3 @@ def _examples(ledger: Ledger, reason: str) -> Iterator[tuple[str, int, str, str,
         left_out = max(0, len(text) - _HEAD - _TAIL)
         shown = f"{text[:_HEAD]}\n […]\n{text[-_TAIL:]}" if left_out else text
         yield user_id, call_id, finish_reason, shown, left_out
-
-
-class LogFacts(NamedTuple):
-    """A user's log, its behaviors in their compact form without times, and those that no event is made of."""
-
-    log: UserLog
-    phrases: Sequence[str]
-    rows: RowsOfUser
-
-
-@dataclass(frozen=True, slots=True)
-class ReportFacts:
-    """A run as its ledger has it. Users and calls are in order of their ids, and can be read once."""
-
-    run: RunState
-    inputs: tuple[str, ...]
-    timezone: str  # of the settings, "" for the times of the export
-    tokenizer: str
-    calls: Iterator[StoredCall]
-    retries: tuple[Retry, ...]
-    # causes, those that made users fail first: bad answers, the users that had one, those that failed in the end, examples
-    failures: tuple[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]], ...]
-    call_errors: tuple[tuple[str, int], ...]  # what ended calls without an answer, the most frequent first
-    users: Iterator[tuple[UserRow, Made]]
-    log: Callable[[str], LogFacts]  # of a user, by its id
-    files: tuple[str, ...]  # names of the input's files, by the number that behaviors have
-    logged_bytes: int  # of all logs as they are stored
-    ledger: Ledger
-    goal: str  # the category that paths lead to
-    # those of the settings, and those of the file that were not taken
-    profile_columns: tuple[list[str], list[str]]
-    quality: Callable[[], tuple[Table, ...]]  # in the language of the moment
-
-
-@contextmanager
-def open_report_facts(named: Path) -> Iterator[ReportFacts]:
-    """Read what a report needs of a run directory. Raises RunDirectoryError where there is no run."""
-    directory = RunDirectory.find(named)
-    in_use = directory.in_use()
-    with Ledger.watch(directory.ledger) as ledger:
-        meta, run = ledger.meta(), state_of(directory, ledger, in_use=in_use)
-        settings = store.settings_in_force(meta)
-        ((logged_bytes,),) = ledger.rows(_LOGGED)
-        yield ReportFacts(
-            run=run,
-            inputs=tuple(Path(path).name for path in meta["paths"]),
-            timezone=settings.get("input", {}).get("timezone", ""),
-            tokenizer=settings["prompt"]["tokenizer"],
-            calls=stored_calls(ledger),
-            retries=tuple(store.stored_retries(ledger)),
-            failures=tuple(
-                (reason, *numbers, list(_examples(ledger, reason)))
-                for reason, *numbers in ledger.rows(_CAUSES)
-            ),
-            call_errors=tuple(ledger.rows(_ERRORS)),
-            users=((row, store.made_of(ledger, row.user_id)) for row in store.all_user_rows(ledger)),
-            log=partial(_log, ledger, compactor_of(meta)),
-            files=tuple(Path(name).name for name in meta["files"]),
-            logged_bytes=logged_bytes,
-            ledger=ledger,
-            goal=store.goal_of(settings),
-            profile_columns=(
-                list(settings.get("profiles", {}).get("columns", ())),
-                meta.get("input", {}).get("profile_left", []),
-            ),
-            quality=lambda: tuple(quality_tables(directory, run.progress)),
-        )
-
-
-def _log(ledger: Ledger, compactor: Compactor, user_id: str) -> LogFacts:
-    log = ledger.log(user_id)
-    return LogFacts(log, compactor.phrases(log), store.rows_of_user(ledger, user_id))

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from eventabs.errors_and_exit_codes import InputError, UsageError
@@ -88,63 +88,57 @@ def public_address(path: str) -> str:
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{tail}{QUERY_CUT if query else ''}"
 
 
-Purpose = Literal["read", "write"]
-
-_ERRORS: Final[dict[Purpose, type[UsageError]]] = {"read": InputError, "write": UsageError}
-
 _ENVIRONMENT: Final = {  # what obstore reads, and how these names begin
     "s3": ("AWS", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL"),
     "gs": ("GOOGLE", "GOOGLE_APPLICATION_CREDENTIALS"),
     "az": ("AZURE", "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY"),
 }
 _STATUS: Final = re.compile(r"status code: (\d{3})")
-_ASKED: Final = re.compile(r"Error performing [A-Z]+ (\S+)")
+_ASKED: Final = re.compile(r"Error performing ([A-Z]+) (\S+)")
+_WRITES: Final = ("PUT", "POST")
 _DENIED: Final = (401, 403)
 _MISSING: Final = 404
 _CHANGED: Final = 412  # or there already, where it is written
 _PASSING: Final = (408, 429, *range(500, 600))
 
 
-class BrokenError(InputError):
-    """A failed read that may succeed later."""
-
-
-def obstore(address: str, purpose: Purpose = "read") -> ModuleType:
-    """Return the library. Raises UsageError if it is not installed: an InputError when reading."""
+def obstore(address: str) -> ModuleType:
+    """Return the library. Raises InputError if it is not installed."""
     try:
         import obstore.exceptions  # noqa: PLC0415  an extra that few install
         import obstore.store  # noqa: PLC0415
     except ImportError:
         message = _("{path} is an address; install what opens it: pip install 'eventabs[s3]'")
-        raise _ERRORS[purpose](message.format(path=public_address(address))) from None
+        raise InputError(message.format(path=public_address(address))) from None
     return obstore
 
 
 @contextmanager
-def store_errors_named(address: str, purpose: Purpose = "read") -> Iterator[None]:
-    """Turn obstore's errors into one line about the address: an InputError, or a UsageError where it is written to.
+def store_errors_named(address: str) -> Iterator[None]:
+    """Turn obstore's errors into an InputError of one line about the address, which is read or written.
 
     Their text is not shown: it holds queries and answers.
     """
-    base = obstore(address, purpose).exceptions.BaseError
+    base = obstore(address).exceptions.BaseError
     try:
         yield
     except (base, OSError, NotImplementedError, ValueError) as error:
         if getattr(error, "errno", None) is not None:  # of this machine's own files
             raise
-        raise _refusal(address, str(error), purpose) from None
+        raise _refusal(address, str(error)) from None
 
 
-def _refusal(address: str, text: str, purpose: Purpose) -> UsageError:
+def _refusal(address: str, text: str) -> InputError:
     """Return the error for obstore's message: its first line and the structure below it."""
     said = text.partition("\n")[0]
     found, asked = _STATUS.search(said), _ASKED.search(said)
     status = int(found[1]) if found else 0
     variable, variables = _ENVIRONMENT.get(Address.of(address).scheme, ("", ""))
-    message = _by_words(said, purpose) or _by_status(status, said, purpose, in_store=bool(variables))
-    kind = _ERRORS[purpose]
+    is_written = asked is not None and asked[1] in _WRITES
+    message = _by_words(said) or _by_status(
+        status, is_written=is_written, is_listed="list request" in said, in_store=bool(variables)
+    )
     if not message:
-        kind = BrokenError if purpose == "read" else kind
         message = _("{path}: the transfer breaks off; check the network, and start again")
         if status:
             message = _("{path}: the server answers HTTP {status}; try again later")
@@ -154,25 +148,19 @@ def _refusal(address: str, text: str, purpose: Purpose) -> UsageError:
             )
         elif "error sending request" in text:
             message = _("{path}: {host} cannot be reached; check the network, a proxy and the endpoint")
-    host = urlsplit(asked[1]).netloc if asked else address
-    return kind(
+    host = urlsplit(asked[2]).netloc if asked else address
+    return InputError(
         message.format(
             path=public_address(address), status=status, variable=variable, variables=variables, host=host
         )
     )
 
 
-def _by_words(said: str, purpose: Purpose) -> str:
+def _by_words(said: str) -> str:
     """Return what the words of a message mean, "" where they say nothing."""
-    no_credentials = _("{path}: no credentials are set; set {variables}")
-    no_path = _("{path}: empty names, . and .. between slashes cannot be written; name another object")
-    if purpose == "read":
-        no_credentials = _(
-            "{path}: no credentials are set; set {variables}, or {variable}_SKIP_SIGNATURE=true where anyone may read"
-        )
-        no_path = _(
-            "{path}: empty names, . and .. between slashes cannot be read; copy the object and name the file"
-        )
+    no_credentials = _(
+        "{path}: no credentials are set; set {variables}, or {variable}_SKIP_SIGNATURE=true where anyone may read"
+    )
     messages = {
         "169.254.169.254": no_credentials,  # the cloud's metadata service, which is tried last
         "metadata.google": no_credentials,
@@ -184,34 +172,29 @@ def _by_words(said: str, purpose: Purpose) -> str:
         "redirect": _(
             "{path} leads elsewhere, and not to an end; name the address, region or endpoint that it leads to"
         ),
-        "Could not parse path": no_path,
+        "Could not parse path": _(
+            "{path}: empty names, . and .. between slashes cannot be used; give the object another name"
+        ),
     }
     return next((message for sign, message in messages.items() if sign in said), "")
 
 
-def _by_status(status: int, said: str, purpose: Purpose, *, in_store: bool) -> str:
+def _by_status(status: int, *, is_written: bool, is_listed: bool, in_store: bool) -> str:
     """Return what a status means that no retry changes, "" for any other."""
-    is_read = purpose == "read"
     if not status or status in _PASSING:
         return ""
     if status == _CHANGED:
-        return (
-            _("{path} has changed while it was read; start again once it is complete")
-            if is_read
-            else _taken()
-        )
-    if status == _MISSING and ("list request" in said if is_read else in_store):
+        changed = _("{path} has changed while it was read; start again once it is complete")
+        return _taken() if is_written else changed
+    if status == _MISSING and (is_listed or (is_written and in_store)):
         return _(
             "{path}: there is no such bucket; check its name, and account, region and endpoint in the environment"
         )
     if status == _MISSING:
         return _("{path} does not exist (HTTP {status}); check the address")
+    step = _("check the address, or use a file on this machine")
     if in_store:
         step = _("check {variables}, and the right to list, and to read or write")
-    elif is_read:
-        step = _("check the address, or download it and name the file")
-    else:
-        step = _("check the address, or write a file and upload that")
     message = _("{path}: the request is refused (HTTP {status}); {step}")
     if status in _DENIED:
         message = _("{path}: access is denied (HTTP {status}); {step}")
@@ -222,18 +205,11 @@ def _taken() -> str:
     return _("{path} exists; name another with --output, or replace it with --replace")
 
 
-_KINDS: Final = {
-    "s3": "S3Store",
-    "gs": "GCSStore",
-    "az": "AzureStore",
-    "https": "HTTPStore",
-    "http": "HTTPStore",
-}
 _LISTED: Final = 1000  # objects a request
 _CONNECT_SECONDS: Final = "5s"
 _SILENT_SECONDS: Final = "30s"
-_LONGEST: Final = "7d"  # for a whole transfer; obstore's own limit is 30 seconds
-_RETRIES: Final = 2  # for a single request, by obstore
+_LONGEST: Final = timedelta(days=7)  # for a whole transfer; obstore's own limit is 30 seconds
+_RETRIES: Final = 5  # by obstore, also of a transfer that breaks off
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,20 +235,11 @@ class StoredObject:
         """Whether it has a web address and lies in no store."""
         return Address.of(self.name).is_web
 
-    @property
-    def identity(self) -> bytes:
-        """Digest of ETag and size; empty for an object outside a store, whose ETag says little."""
-        if not self.etag or self.is_web:
-            return b""
-        return sha256(f"{self.etag} {self.size}".encode()).digest()
 
-
-def open_store(
-    address: Address, purpose: Purpose = "read", headers: Mapping[str, str] | None = None
-) -> "ObjectStore":
+def open_store(address: Address, headers: Mapping[str, str] | None = None) -> "ObjectStore":
     """Return the store of a bucket. A web address is a store of one object with an empty path.
 
-    `headers` go with each request. Raises UsageError if obstore is not installed, and obstore's own errors.
+    `headers` go with each request. Raises InputError if obstore is not installed, and obstore's own errors.
     """
     client: ClientConfig = {
         "allow_http": address.scheme != "https",  # in a store, where its endpoint says so
@@ -281,10 +248,12 @@ def open_store(
         "timeout": _LONGEST,
         "default_headers": dict(headers or {}),
     }
-    retries: RetryConfig = {"max_retries": _RETRIES}
-    kind = getattr(obstore(address.text, purpose).store, _KINDS[address.scheme])
-    store: ObjectStore = kind(
-        address.text if address.is_web else address.bucket, client_options=client, retry_config=retries
+    retries: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": _LONGEST}
+    stores = obstore(address.text).store
+    # `from_url` would take the web address of a bucket for the bucket, without a signature
+    opened = stores.HTTPStore if address.is_web else stores.from_url
+    store: ObjectStore = opened(
+        address.text if address.is_web else address.place, client_options=client, retry_config=retries
     )
     return store
 
@@ -332,8 +301,8 @@ class Destination:
             raise UsageError(message.format(path=self))
         # no question to a web server: a signature allows writing only
         headers = {"If-None-Match": "*"} if self._address.is_web and not replace else {}
-        with store_errors_named(address, "write"):
-            self._store = open_store(self._address, "write", headers)
+        with store_errors_named(address):
+            self._store = open_store(self._address, headers)
             if self._address.is_in_store and not replace and object_at(self._store, self._address):
                 raise UsageError(_taken().format(path=self))
 
@@ -345,8 +314,8 @@ class Destination:
 
         A store gets it in parts, a few in memory at a time; a web server gets it in one piece.
         """
-        library = obstore(self._address.text, "write")
-        with file.open("rb") as source, store_errors_named(self._address.text, "write"):
+        library = obstore(self._address.text)
+        with file.open("rb") as source, store_errors_named(self._address.text):
             if self._address.is_web:
                 library.put(self._store, "", source, use_multipart=False)
                 return

@@ -32,6 +32,16 @@ def test_max_rejects_is_the_share_of_rows_that_may_be_unreadable(
         assert json.loads(done.stdout)["rejected_rows"] == 1
 
 
+def test_strict_allows_no_row_that_cannot_be_read_and_names_the_first(with_a_bad_row: Path) -> None:
+    folder = with_a_bad_row.parent
+    done = eventabs("estimate", "input.jsonl", "--strict", "--max-rejects", "1", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "1 of 25 rows cannot be read (bad_json 1, first in input.jsonl line 25)" in done.stderr
+    assert "without --strict" in done.stderr
+    write_users(folder / "good.jsonl", users=2)
+    assert eventabs("estimate", "good.jsonl", "--strict", cwd=folder).returncode == 0
+
+
 def test_an_export_of_a_run_that_is_not_complete_says_so(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     run = make_run(tmp_path / "out", [make_event("anna")])

@@ -39,6 +39,23 @@ def test_lines_that_end_in_cr_alone_are_lines(tmp_path: Path, codec: str) -> Non
     assert len(facts(tmp_path, write(tmp_path, "mac.csv", data))) == 20
 
 
+@pytest.mark.parametrize("codec", ["utf-8", "gbk", "utf-16"])
+def test_lines_of_any_encoding_may_end_in_several_ways(tmp_path: Path, codec: str) -> None:
+    lines = CHINESE.splitlines(keepends=True)
+    text = "".join([*lines[:9], lines[9].replace("\n", "\r\n"), lines[10].replace("的", "\r"), *lines[11:]])
+    found = facts(tmp_path, write(tmp_path, "mixed.csv", text.encode(codec)))
+    assert (len(found), sum("汽车 价格" in fact for fact in found)) == (20, 1)
+
+
+def test_profiles_of_another_encoding_are_read(tmp_path: Path) -> None:
+    rows = "".join(f"x{n},{n}\n" for n in range(20_000))
+    profiles = write(tmp_path, "p.csv", f"uid,职业\n{rows}u1,工程师和设计师\n".encode("gbk"))
+    with opened(
+        tmp_path, write(tmp_path, "b.csv", CHINESE), profiles=str(profiles), profile_columns=("职业",)
+    ) as export:
+        assert [log.profile for log in export.user_logs()] == [(), (("occupation", "工程师和设计师"),), ()]
+
+
 @pytest.mark.parametrize("beginning", [5_000, 20_000])
 def test_gbk_behind_a_long_ascii_beginning_is_found(tmp_path: Path, beginning: int) -> None:
     rows = "".join(f"u1,2026-01-15 10:00:00,item {n}\n" for n in range(beginning))
@@ -77,6 +94,13 @@ def test_an_encoding_that_does_not_exist_or_does_not_fit_is_refused(tmp_path: Pa
         pass
     with pytest.raises(InputError, match="is not ascii"), opened(tmp_path, path, encoding="ascii"):
         pass
+
+
+def test_what_was_compressed_is_named_by_its_own_name(tmp_path: Path) -> None:
+    for data, part in ((b"", "is empty"), (b"\0\xff" * 50, "is a binary file")):
+        path = write(tmp_path, "a.csv.gz", gzip.compress(data))
+        with pytest.raises(InputError, match=rf"a\.csv\.gz {part}"), opened(tmp_path, path):
+            pass
 
 
 def test_a_cut_archive_is_refused(tmp_path: Path) -> None:

@@ -7,11 +7,16 @@ import pytest
 
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
+from eventabs.ingest.files_archives_encodings import Content
 
 
 def write(folder: Path, name: str, data: bytes = b"x\n") -> str:
     (folder / name).write_bytes(data)
     return str(folder / name)
+
+
+def inspect(path: str) -> Content:
+    return files.inspect(path, path)
 
 
 def test_files_and_globs_come_sorted_and_none_twice(tmp_path: Path) -> None:
@@ -61,7 +66,7 @@ def test_what_is_no_file_is_refused_in_one_line(tmp_path: Path, name: str, part:
 )
 def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes, part: str) -> None:
     with pytest.raises(InputError, match=part):
-        files.inspect(write(tmp_path, "a.csv", data))
+        inspect(write(tmp_path, "a.csv", data))
 
 
 def test_a_pipe_is_refused_before_it_is_opened_and_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
@@ -77,11 +82,11 @@ def test_a_pipe_is_refused_before_it_is_opened_and_a_link_that_leads_nowhere_is_
 @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b"\r\n\n  \n"])
 def test_a_file_without_a_character_is_empty(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(InputError, match="is empty"):
-        files.inspect(write(tmp_path, "a.csv", data))
+        inspect(write(tmp_path, "a.csv", data))
 
 
 def test_a_single_nul_in_a_text_does_not_make_it_binary(tmp_path: Path) -> None:
-    assert files.inspect(write(tmp_path, "a.csv", ("好" * 50 + "\0\n").encode() * 2)).lines == 2
+    assert inspect(write(tmp_path, "a.csv", ("好" * 50 + "\0\n").encode() * 2)).lines == 2
 
 
 def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,14 +96,14 @@ def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytes
     path = write(tmp_path, "a.csv")
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputError, match="Permission denied; check its permissions"):
-        files.inspect(path)
+        inspect(path)
 
 
 def test_a_line_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LONGEST_LINE", 2 << 20)
     path = write(tmp_path, "a.csv", b"x" * (4 << 20))
     with pytest.raises(InputError, match="a line longer than 2 MB"):
-        files.refuse_endless_lines(path, files.inspect(path))
+        files.refuse_endless_lines(path, inspect(path))
 
 
 @pytest.mark.parametrize(
@@ -117,18 +122,18 @@ def test_a_line_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
 def test_lines_are_counted_and_mixed_line_endings_noticed(
     tmp_path: Path, data: bytes, lines: int, one_newline: bool
 ) -> None:
-    content = files.inspect(write(tmp_path, "a.csv", data))
+    content = inspect(write(tmp_path, "a.csv", data))
     assert (content.lines, content.one_newline) == (lines, one_newline)
 
 
 def test_the_longest_line_is_never_underestimated(tmp_path: Path) -> None:
     data = b"a\n" * 10 + b"x" * (3 << 20) + b"\nb\n"
-    assert files.inspect(write(tmp_path, "a.csv", data)).longest >= 3 << 20
+    assert inspect(write(tmp_path, "a.csv", data)).longest >= 3 << 20
 
 
 def test_the_fingerprint_is_of_content_whatever_names_and_order(tmp_path: Path) -> None:
     one, two, other = (
-        files.inspect(write(tmp_path, name, data)) for name, data in (("1", b"a"), ("2", b"b"), ("3", b"c"))
+        inspect(write(tmp_path, name, data)) for name, data in (("1", b"a"), ("2", b"b"), ("3", b"c"))
     )
     assert files.fingerprint([one.sha256, two.sha256]) == files.fingerprint([two.sha256, one.sha256])
     assert files.fingerprint([one.sha256, two.sha256]) != files.fingerprint([one.sha256, other.sha256])
@@ -140,10 +145,21 @@ def test_the_head_is_whole_lines_and_at_least_the_first(tmp_path: Path) -> None:
     assert files.head(path, 16) == ["好,b", "1,2", ""]
 
 
-def test_another_encoding_is_named_with_the_line_where_it_shows(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.csv", b"a\nb\n" + "用户".encode("gbk"))
-    with pytest.raises(InputError, match=r"is not UTF-8 \(line 3\)"):
-        files.head(path, 100)
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ("好\n".encode() * 400_000, 0),
+        (b"a\nb\n" + "用户".encode("gbk"), 3),
+        (b"a\n" * (1 << 19) + "b\n用户\nc".encode("gbk"), (1 << 19) + 2),
+        (b"x" * ((1 << 20) - 1) + "好\n".encode(), 0),
+        (b"x" * ((1 << 20) - 1) + "好".encode()[:1] + b"\nb\n", 1),
+        (b"a\n" + "好".encode()[:2], 2),
+    ],
+)
+def test_another_encoding_is_noticed_at_the_line_where_it_shows(
+    tmp_path: Path, data: bytes, line: int
+) -> None:
+    assert inspect(write(tmp_path, "a.csv", data)).line_not_utf8 == line
 
 
 def test_windows_give_whole_lines_from_all_over_the_file(tmp_path: Path) -> None:

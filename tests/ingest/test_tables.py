@@ -7,7 +7,7 @@ import pytest
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError
 from eventabs.ingest import sort_and_pair
-from eventabs.ingest.formats import Query
+from eventabs.ingest.formats.base import Query
 
 
 @pytest.fixture

@@ -71,16 +71,16 @@ def test_each_run_has_what_it_used_and_the_shape_of_its_events(two: tuple[Path, 
     names = ("groups", "rows", "grouped", "single", "unsure", "days")
     assert [first.shape[name] for name in names] == [3, 6, 6, 1, 0, 2]
     assert [second.shape[name] for name in names] == [4, 6, 6, 3, 1, 2]
-    used = first.run.progress
-    assert (used.calls, used.prompt_tokens, second.run.progress.completion_tokens) == (1, 1_000, 300)
+    used = first.run
+    assert (used.calls, used.prompt_tokens, second.run.completion_tokens) == (1, 1_000, 300)
     assert used.cost == pytest.approx((1_000 * 2 + 100 * 8) / 1e6)
     assert first.run.endpoint.model == "deepseek-chat"
 
 
 def test_how_far_a_run_has_moved_is_told_in_every_form(two: tuple[Path, Path]) -> None:
     found = compare(*two)
-    counts = replace(found.a.run.progress, answered=10, placed=6, minor=3, unplaced=1, misfiled=2)
-    moved = replace(found, a=found.a._replace(run=replace(found.a.run, progress=counts)))
+    counts = replace(found.a.run, answered=10, placed=6, minor=3, unplaced=1, misfiled=2)
+    moved = replace(found, a=found.a._replace(run=counts))
     page = render_comparison_page(moved)
     for words in ("rows an event", "unplaced rows", "header", "-100.0 %", "+33.3 %", "0.300"):
         assert words in page
@@ -120,7 +120,7 @@ def test_journeys_are_compared_as_groups_of_their_own_with_their_kinds(tmp_path:
 def test_users_that_one_run_has_not_done_are_left_out_and_counted(two: tuple[Path, Path]) -> None:
     found = compare(*two)
     assert (found.users, found.shared_users) == (2, 4)
-    assert (found.a.run.progress.done, found.b.run.progress.done) == (3, 4)
+    assert (found.a.run.done, found.b.run.done) == (3, 4)
 
 
 def test_the_other_way_round_the_figures_are_the_same(two: tuple[Path, Path]) -> None:

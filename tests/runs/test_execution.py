@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError, RunDirectoryError, StorageError
-from eventabs.runs.observer import InputGone, InputRead, Note, Planned, Progress, StateChanged, Summary
+from eventabs.runs.observer import Fact, InputGone, InputRead, Note, Planned, Progress, StateChanged
+from eventabs.runs.run_state import RunState
 from eventabs.runs.schedule_and_settlement import Session
 from eventabs.shared_records import InputWarning
 from eventabs.stop_request import Stop
@@ -16,12 +17,12 @@ from runs_kit import Watcher
 TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
 
 
-def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH, **more: Any) -> Summary:  # noqa: ANN401
+def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH, **more: Any) -> RunState:  # noqa: ANN401
     with place.begin(flags, **more) as job:
         return finish(job, resumed=False, stop=place.stop)
 
 
-def resume(place: Place, flags: dict[str, Any] | None = None, **more: Any) -> Summary:  # noqa: ANN401
+def resume(place: Place, flags: dict[str, Any] | None = None, **more: Any) -> RunState:  # noqa: ANN401
     with place.reopen(flags, **more) as job:
         return finish(job, resumed=True)
 
@@ -41,17 +42,10 @@ class Stopping(Watcher):
         super().__init__()
         self._stop, self._at = stop, at
 
-    def noted(self, note: Note) -> None:
-        super().noted(note)
-        self._look(note)
-
-    def progressed(self, progress: Progress) -> None:
-        super().progressed(progress)
-        if progress.done:
-            self._look(progress)
-
-    def _look(self, fact: Note | Progress) -> None:
-        if isinstance(fact, self._at) and not self._stop.requests:
+    def noted(self, fact: Fact) -> None:
+        super().noted(fact)
+        is_counted = not isinstance(fact, Progress) or fact.done
+        if is_counted and isinstance(fact, self._at) and not self._stop.requests:
             self._stop.request()
 
 
@@ -196,7 +190,8 @@ def test_ends_that_were_joined_are_counted_wherever_rows_are(place: Place) -> No
                 f'{{"user_id": "u", "timestamp": "2026-01-01 {at}", "item": "x", "event": "{event}"}}\n'
             )
     summary = run(place)
-    assert (summary.behaviors, summary.paired_ends, summary.unpaired, summary.rejected_rows) == (74, 1, 1, 1)
+    told = [summary.input[name] for name in ("behaviors", "paired_ends", "unpaired", "rejected_rows")]
+    assert told == [74, 1, 1, 1]
     counted = place.checkpoint()["input"]
     assert (
         counted["rows"]
@@ -211,7 +206,7 @@ def test_users_none_of_whose_rows_are_readable_are_failed_with_the_reason(place:
     summary = run(place)
     assert (summary.users, summary.done, summary.failed) == (7, 6, 1)
     assert summary.failures == {"no_readable_rows": 1}
-    assert summary.rejected_rows == 1
+    assert summary.input["rejected_rows"] == 1
     assert lines(place.out / "failures.jsonl") == [
         {"user_id": "lost", "reason": "no_readable_rows", "attempts": 0, "broken_calls": 0, "calls": []}
     ]

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from eventabs.runs.observer import BatchDone, Summary
+from eventabs.runs.observer import BatchDone
+from eventabs.runs.run_state import RunState
 from eventabs.runs.start_resume_reparse import reparse
 from house import lines
 from openai_server import OpenAIServer, answer, read_blocks
@@ -67,7 +68,7 @@ def flags(server: OpenAIServer, *rules: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def run(place: Place, named: dict[str, Any], out: str = "out") -> Summary:
+def run(place: Place, named: dict[str, Any], out: str = "out") -> RunState:
     with place.begin(named, out=place.folder / out) as job:
         return finish(job, resumed=False)
 
@@ -110,7 +111,7 @@ def test_a_vocabulary_without_the_category_has_no_conversions(place: Place, serv
     assert (summary.missed, summary.placed, summary.minor) == (0, 24, 6)
 
 
-def read_again(place: Place, named: dict[str, Any] | None = None) -> Summary:
+def read_again(place: Place, named: dict[str, Any] | None = None) -> RunState:
     with place.reopen(named, changed="ignore") as job:
         return reparse(job)
 

@@ -4,24 +4,24 @@ from typing import Any
 import pytest
 
 from eventabs.errors_and_exit_codes import StorageError
-from eventabs.inspection import open_report_facts
-from eventabs.runs.observer import Summary
+from eventabs.runs.run_state import RunState
 from eventabs.runs.schedule_and_settlement import Session
 from eventabs.runs.start_resume_reparse import reparse
 from eventabs.shared_records import InputWarning
 from eventabs.store.ledger import pack_json, pack_log, pack_text
 from house import lines
+from report_kit import packed_data, rendered
 from runs_jobs import RULES, Place, finish
 
 TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
 
 
-def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH) -> Summary:
+def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH) -> RunState:
     with place.begin(flags) as job:
         return finish(job, resumed=False)
 
 
-def read_again(place: Place, flags: dict[str, Any] | None = None) -> Summary:
+def read_again(place: Place, flags: dict[str, Any] | None = None) -> RunState:
     with place.reopen(flags, changed="ignore") as job:
         return reparse(job)
 
@@ -53,8 +53,8 @@ def test_everything_comes_from_the_replies_not_from_what_was_read_in_them_before
 
 def test_the_vocabulary_of_the_last_reading_is_that_of_the_report_and_the_checkpoint(place: Place) -> None:
     def goals() -> tuple[str, str]:
-        with open_report_facts(place.out) as facts:
-            return facts.goal, place.checkpoint()["settings"]["vocabulary"]["categories"][0]["name"]
+        data = packed_data(b"".join(rendered(place.out)[0]).decode())
+        return data["index"]["goal"], place.checkpoint()["settings"]["vocabulary"]["categories"][0]["name"]
 
     run(place)
     own = [{"name": "demo", "mark": "+"}, {"name": "conversion", "mark": "!"}, {"name": "rest", "mark": ""}]

@@ -11,8 +11,8 @@ from eventabs.errors_and_exit_codes import (
     RunDirectoryError,
     StorageError,
 )
-from eventabs.inspection import inspect_run
 from eventabs.runs.observer import KeyUnset, SettingsTaken
+from eventabs.runs.run_state import inspect_run
 from eventabs.runs.start_resume_reparse import default_out
 from runs_jobs import RULES, Place, finish
 from runs_kit import batch_of, make_log, request_for
@@ -180,10 +180,10 @@ def test_prices_of_today_are_those_that_costs_are_shown_by_later(place: Place) -
 
 def test_a_resume_that_finds_nothing_to_do_adds_no_time(place: Place) -> None:
     begin_and_answer(place)
-    before = inspect_run(place.out, now=lambda: 0.0).progress.seconds
+    before = inspect_run(place.out, now=lambda: 0.0).seconds
     with place.reopen() as job:
         finish(job, resumed=True)
-    assert inspect_run(place.out, now=lambda: 0.0).progress.seconds == before
+    assert inspect_run(place.out, now=lambda: 0.0).seconds == before
 
 
 def test_a_key_that_is_wanted_and_not_set_is_told_first(place: Place) -> None:

@@ -14,13 +14,14 @@ import pytest
 from rich.console import Console
 
 from eventabs.errors_and_exit_codes import RunDirectoryError, StorageError
-from eventabs.inspection import calls_of, inspect_run, open_report_facts, view_user
+from eventabs.inspection import calls_of, view_user
+from eventabs.runs.run_state import inspect_run
 from eventabs.runs.start_resume_reparse import reparse
 from eventabs.store.ledger import Ledger, damage_reported
 from eventabs.store.ledger_queries import user_row, user_states
 from eventabs.store.result_files import export_events
-from eventabs.views.report import render_report
 from eventabs.views.status_summary_progress_server import render_calls
+from report_kit import rendered
 from runs_jobs import RULES, Place, finish
 
 NO_BLOB = "x'00112233'"
@@ -55,8 +56,7 @@ def show(place: Place) -> None:
 
 
 def report(place: Place) -> None:
-    with open_report_facts(place.out) as facts:
-        render_report(facts)
+    rendered(place.out)
 
 
 def export(place: Place) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors_and_exit_codes import RunDirectoryError, StorageError
-from eventabs.runs.observer import Note, StateChanged
+from eventabs.runs.observer import Fact, StateChanged
 from eventabs.store.ledger import Ledger
 from eventabs.store.result_files import export_events
 from eventabs.store.run_directory import RunDirectory, open_private, open_to_append, read_head, replace_file
@@ -150,7 +150,7 @@ def test_every_file_of_a_run_is_its_owners_alone_at_any_time_and_the_umask_is_le
     seen: dict[str, set[int]] = {}
 
     class Looking(Watcher):
-        def noted(self, note: Note) -> None:
+        def noted(self, fact: Fact) -> None:
             for file in [place.out, *place.out.rglob("*")]:
                 seen.setdefault(str(file.relative_to(place.folder)), set()).add(mode(file))
 

@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 import eventabs
 from eventabs.cli.main import app
 from eventabs.errors_and_exit_codes import RunDirectoryError
-from eventabs.inspection import inspect_run, open_report_facts
 from eventabs.quality import compare
+from eventabs.runs.run_state import inspect_run
 from eventabs.shared_records import Shard
 from eventabs.store import Ledger, export_events, merge, unpack_parts
+from report_kit import packed_data, rendered
 
 RULES: dict[str, Any] = {"llm": {"provider": "rules"}}
 USERS = 30
@@ -119,20 +120,17 @@ def test_a_view_moves_with_its_shards(folder: Path, tmp_path: Path, monkeypatch:
     merge(shards(), "views/m")
     folder.rename(tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
-    assert inspect_run(Path("elsewhere/views/m"), now=lambda: 0.0).progress.done == USERS
+    assert inspect_run(Path("elsewhere/views/m"), now=lambda: 0.0).done == USERS
 
 
 def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path) -> None:
     merge(shards(), "m")
     state, whole = (inspect_run(Path(path), now=lambda: 0.0) for path in ("m", "day.eventabs"))
-    assert (state.status, state.progress.done) == (whole.status, whole.progress.done)
-    assert state.progress.events == whole.progress.events
-    assert state.progress.event_counts == whole.progress.event_counts
-    assert state.progress.user_days == USERS, "each has its day"
-    assert sum(row["asked"] for row in state.progress.answers["by_batch_users"]) == USERS
-    with open_report_facts(Path("m")) as facts:
-        assert facts.run.progress.event_counts == whole.progress.event_counts
-        assert facts.run.progress.answers == state.progress.answers
+    assert (state.status, state.done) == (whole.status, whole.done)
+    assert state.events == whole.events
+    assert state.event_counts == whole.event_counts
+    assert state.user_days == USERS, "each has its day"
+    assert sum(row["asked"] for row in state.answers["by_batch_users"]) == USERS
     assert [each.shard for each in state.shards] == ["0/4", "1/4", "2/4", "3/4"]
     labels = ["evaluate", "--gold", "day.eventabs"]
     for command in (["show", "--limit", "7", "--offset", "9"], ["show", "--state", "done"], labels):
@@ -152,10 +150,10 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
 
 def test_a_report_holds_the_calls_and_users_of_all_shards(folder: Path) -> None:
     merge(shards(), "m")
-    with open_report_facts(Path("m")) as facts:
-        users = [row.user_id for row, _made in facts.users]
-        calls = len(list(facts.calls))
-        assert facts.run.progress.events == len(eventabs.read_events("m"))
+    data = packed_data(b"".join(rendered(Path("m"))[0]).decode())
+    users = data["index"]["users"]["id"]
+    calls = len(data["calls"]["id"])
+    assert data["index"]["sums"]["events"] == len(eventabs.read_events("m"))
     assert sorted(users) == sorted(f"用户{n}" for n in range(USERS))
     assert calls == sum(checkpoint(path)["usage"]["calls"] for path in shards()) > COUNT - 1
     assert cli("report", "m")[0] == 0
@@ -296,7 +294,7 @@ def test_a_merge_that_is_killed_leaves_the_run_of_before_or_of_now_and_can_be_ma
         process.kill()
         process.communicate()
         if Path("m/ledger.sqlite").exists():
-            done.add(inspect_run(Path("m"), now=lambda: 0.0).progress.done)
+            done.add(inspect_run(Path("m"), now=lambda: 0.0).done)
     assert done <= {users_of(shards()[:2]), USERS}
     merge(shards(), "m")
     assert (folder / "m/events.jsonl").read_bytes() == (folder / "day.eventabs/events.jsonl").read_bytes()

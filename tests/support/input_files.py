@@ -8,7 +8,8 @@ from typing import Any
 import duckdb
 
 from eventabs.errors_and_exit_codes import InputError
-from eventabs.ingest.formats import Format, Query, open_file
+from eventabs.ingest.formats import open_file
+from eventabs.ingest.formats.base import Format, Query
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.opened_export import Export, open_export
 from eventabs.ingest.sort_and_pair import load

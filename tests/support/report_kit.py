@@ -12,9 +12,11 @@ from typing import Any
 import orjson
 
 from chromium import Page
-from eventabs.inspection import open_report_facts
+from eventabs.inspection import Table
+from eventabs.runs.run_state import state_of
 from eventabs.shared_records import Behavior, Event, Outcome, Part, Usage, UserLog, lasting_id
 from eventabs.store.ledger import Ledger, PartChange, Retry
+from eventabs.store.run_directory import RunDirectory
 from eventabs.views.report import render_report, write_report
 from exports_kit import make_event, make_journey
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole
@@ -94,11 +96,17 @@ def make_run(
     ledger.close()
 
 
-def write_page(run: Path) -> Path:
-    """Write the report of a run into its folder."""
-    path = run / "report.html"
-    with open_report_facts(run) as facts:
-        write_report(render_report(facts)[0], path)
+def rendered(run: Path, *quality: Table) -> tuple[Iterator[bytes], list[str]]:
+    """Return the page of a run in pieces, and its notes; with tables of its quality."""
+    directory = RunDirectory(run)
+    with Ledger.watch(directory.ledger) as ledger:
+        return render_report(ledger, state_of(directory, ledger), quality)
+
+
+def write_page(run: Path, path: Path | None = None) -> Path:
+    """Write the report of a run, by default into its folder."""
+    path = path or run / "report.html"
+    write_report(rendered(run)[0], path)
     return path
 
 

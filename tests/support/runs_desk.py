@@ -38,7 +38,7 @@ FACTS: dict[str, object] = {
     "run_id": "r",
     "created_at": "2026-01-01T00:00:00+00:00",
     "paths": [],
-    "settings": SETTINGS,
+    "settings": Settings().model_dump(mode="json") | SETTINGS,
     "settings_fingerprint": "f",
     "prompt_language": "zh",
     "template": None,
@@ -173,7 +173,9 @@ async def at_work(
 ) -> AsyncIterator[Desk]:
     """Log users, each in one part unless `parts` says otherwise, and open everything; without users, go on where a run was left."""
     ledger = (
-        Ledger.create(path / "ledger.sqlite", {"settings": SETTINGS})
+        Ledger.create(
+            path / "ledger.sqlite", {key: FACTS[key] for key in ("run_id", "created_at", "settings")}
+        )
         if logs
         else Ledger.open(path / "ledger.sqlite")
     )

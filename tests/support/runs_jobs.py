@@ -11,7 +11,8 @@ import orjson
 
 from eventabs.config.settings import Settings
 from eventabs.runs.built_from_settings import RunContext
-from eventabs.runs.observer import Observer, Summary
+from eventabs.runs.observer import Observer
+from eventabs.runs.run_state import RunState
 from eventabs.runs.start_resume_reparse import Invocation, OnChange, begin_run, execute, reopen_run
 from eventabs.stop_request import Stop
 from eventabs.store.run_directory import RunDirectory
@@ -80,6 +81,6 @@ class Place:
         yield self.watcher
 
 
-def finish(run: RunContext, *, resumed: bool, stop: Stop | None = None) -> Summary:
+def finish(run: RunContext, *, resumed: bool, stop: Stop | None = None) -> RunState:
     """Execute an open run to its end."""
     return asyncio.run(execute(run, stop or Stop(), resumed=resumed))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import RowNumbers, TokenCounter
-from eventabs.runs.observer import BatchDone, Note, Progress, Started
+from eventabs.runs.observer import BatchDone, Fact, Note, Progress, Started
 from eventabs.shared_records import (
     Batch,
     Behavior,
@@ -151,16 +151,15 @@ class Watcher:
     notes: list[Note] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
 
-    def started(self, facts: Started) -> None:
-        self.starts.append(facts)
-
-    def noted(self, note: Note) -> None:
-        self.notes.append(note)
-        if isinstance(note, BatchDone):
+    def noted(self, fact: Fact) -> None:
+        if isinstance(fact, Started):
+            self.starts.append(fact)
+        elif isinstance(fact, Progress):
+            self.progress.append(fact)
+        else:
+            self.notes.append(fact)
+        if isinstance(fact, BatchDone):
             self.at_batch()
-
-    def progressed(self, progress: Progress) -> None:
-        self.progress.append(progress)
 
     def of(self, kind: type[T]) -> list[T]:
         """Return the notes of one kind."""

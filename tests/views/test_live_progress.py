@@ -1,7 +1,10 @@
 import io
 import json
+import os
+import re
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from errno import ENOSPC
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,9 @@ from eventabs.runs.observer import (
     BatchDone,
     CallFailed,
     CoolingDown,
+    InputGone,
     InputRead,
+    JsonLines,
     Note,
     Planned,
     Progress,
@@ -28,11 +33,10 @@ from eventabs.views.live_progress import (
     ALL,
     PLAIN,
     QUIET,
-    JsonObserver,
-    LogObserver,
     PlainObserver,
     RichObserver,
     display,
+    log_to,
 )
 from eventabs.views.output_streams import print_line
 
@@ -52,8 +56,8 @@ COUNTS = Progress(users=486, batches_total=25)
         (True, {"TERM": "dumb"}, {}, PlainObserver),
         (False, {}, {}, PlainObserver),
         (True, {}, {"form": "plain"}, PlainObserver),
-        (True, {}, {"form": "json"}, JsonObserver),
-        (False, {}, {"form": "json", "quiet": True}, JsonObserver),
+        (True, {}, {"form": "json"}, JsonLines),
+        (False, {}, {"form": "json", "quiet": True}, JsonLines),
         (True, {}, {"quiet": True}, PlainObserver),
         (True, {}, {"verbose": True}, RichObserver),
     ],
@@ -79,31 +83,31 @@ def _plain(*, verbose: bool = False) -> tuple[PlainObserver, io.StringIO]:
 def test_a_line_comes_with_every_tenth_batch_and_no_other() -> None:
     observer, pipe = _plain()
     for done in range(26):
-        observer.progressed(replace(COUNTS, batches_done=done))
-        observer.progressed(replace(COUNTS, batches_done=done, in_flight=1))
+        observer.noted(replace(COUNTS, batches_done=done))
+        observer.noted(replace(COUNTS, batches_done=done, in_flight=1))
     lines = pipe.getvalue().splitlines()
-    assert [line.split(";")[0] for line in lines] == [
-        "2026-01-15 12:00:00 batches 10 of 25",
-        "2026-01-15 12:00:00 batches 20 of 25",
+    assert [line.split(" done, 0 calls;")[0] for line in lines] == [
+        "2026-01-15 12:00:00 users 0 of 486 done, 0 failed; batches 10 of 25",
+        "2026-01-15 12:00:00 users 0 of 486 done, 0 failed; batches 20 of 25",
     ]
 
 
 def test_a_resumed_run_counts_its_tens_from_where_it_is() -> None:
     observer, pipe = _plain()
-    observer.progressed(replace(COUNTS, batches_done=17))
+    observer.noted(replace(COUNTS, batches_done=17))
     assert pipe.getvalue() == ""
-    observer.progressed(replace(COUNTS, batches_done=21))
+    observer.noted(replace(COUNTS, batches_done=21))
     assert "batches 21 of 25" in pipe.getvalue()
 
 
 def test_every_change_of_state_is_a_line_and_a_stop_brings_the_counts() -> None:
     observer, pipe = _plain()
     observer.noted(StateChanged("running"))
-    observer.progressed(replace(COUNTS, batches_done=3))
+    observer.noted(replace(COUNTS, batches_done=3))
     observer.noted(StateChanged("interrupted"))
     texts = [line[20:] for line in pipe.getvalue().splitlines()]
     assert texts[:2] == ["Running", "Interrupted, state saved"]
-    assert texts[2].startswith("batches 3 of 25")
+    assert texts[2].startswith("users 0 of 486 done, 0 failed; batches 3 of 25")
 
 
 def test_single_calls_are_told_only_on_verbose_or_when_they_failed() -> None:
@@ -127,8 +131,8 @@ def test_single_calls_are_told_only_on_verbose_or_when_they_failed() -> None:
 def test_quiet_says_only_what_went_wrong() -> None:
     pipe = io.StringIO()
     observer = PlainObserver(partial(print_line, Console(file=pipe, width=80)), level=QUIET)
-    observer.started(MODEL_START)
-    observer.progressed(COUNTS)
+    observer.noted(MODEL_START)
+    observer.noted(COUNTS)
     for note in (StateChanged("running"), Planned(1, 2, 2, 2.0), StateChanged("completed")):
         observer.noted(note)
     assert pipe.getvalue() == ""
@@ -154,43 +158,28 @@ def test_everything_that_happens_is_appended_as_one_line_each(tmp_path: Path) ->
     path = tmp_path / "run.log"
     for _process in range(2):
         with open_to_append(path) as file:
-            log = LogObserver(file, currency="USD", now=lambda: UTC_NOON)
-            log.started(Started("", "rules", "", "", "x", resumed=False))
+            log = log_to(file, currency="USD", now=lambda: UTC_NOON)
+            log.noted(Started("", "rules", "", "", "x", resumed=False))
             log.noted(Retrying(1, "HTTP 429\r\n\x1b[2J", 3.0))
             for done in range(11):
-                log.progressed(Progress(users=9, batches_total=11, batches_done=done))
+                log.noted(Progress(users=9, batches_total=11, batches_done=done))
             log.noted(StateChanged("completed"))
     lines = path.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 10
     assert lines[:5] == lines[5:]
     assert all(datetime.fromisoformat(line.split(" ")[0]) == UTC_NOON for line in lines)
-    assert [line.split(" ", 1)[1].split(";")[0] for line in lines[1:5]] == [
+    assert [line.split(" ", 1)[1].split("; ")[-2:][0] for line in lines[1:5]] == [
         "Call 1: HTTP 429\\r\\n\\x1b[2J",
-        "batches 10 of 11",
+        "batches 10 of 11 done, 0 calls",
         "Completed",
-        "batches 10 of 11",
+        "batches 10 of 11 done, 0 calls",
     ]
-
-
-def test_replies_are_logged_with_the_counts_or_the_note_that_follows_them(tmp_path: Path) -> None:
-    path = tmp_path / "run.log"
-    with open_to_append(path) as file:
-        log = LogObserver(file, currency="USD", now=lambda: UTC_NOON)
-        for call in (1, 2):
-            log.noted(BatchDone(call, 3, 3, {}, 1.0))
-        assert path.read_text(encoding="utf-8") == ""
-        log.progressed(Progress(users=9, batches_total=3, batches_done=2))
-        assert path.read_text(encoding="utf-8").count("\n") == 2
-        log.noted(BatchDone(3, 3, 3, {}, 1.0))
-        log.line("the end")
-    said = [line.split(" ", 1)[1] for line in path.read_text(encoding="utf-8").splitlines()]
-    assert [line[:6] for line in said] == ["Call 1", "Call 2", "Call 3", "the en"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_ends_neither_the_run_nor_the_closing_of_the_log() -> None:
     with open_to_append(Path("/dev/full")) as file:
-        LogObserver(file, currency="USD").line("lost")
+        log_to(file, currency="USD").noted(StateChanged("completed"))
 
 
 def test_a_log_that_cannot_be_opened_is_one_error_and_a_link_is_not_followed(tmp_path: Path) -> None:
@@ -206,25 +195,26 @@ def test_a_log_that_cannot_be_opened_is_one_error_and_a_link_is_not_followed(tmp
 # JSON lines
 
 
-def _json_observer() -> tuple[JsonObserver, io.StringIO, Clock]:
-    pipe, clock = io.StringIO(), Clock()
-    return JsonObserver(Console(file=pipe, width=20), now=lambda: UTC_NOON, clock=clock), pipe, clock
+def _json_observer() -> tuple[JsonLines, io.BytesIO, Clock]:
+    pipe, clock = io.BytesIO(), Clock()
+    return JsonLines(pipe.write, now=lambda: UTC_NOON, clock=clock), pipe, clock
 
 
-def _objects(pipe: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in pipe.getvalue().splitlines()]
+def _objects(pipe: io.BytesIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in pipe.getvalue().decode().splitlines()]
 
 
 def test_every_fact_is_one_object_with_its_name_and_time() -> None:
     observer, pipe, _clock = _json_observer()
     start = Started("[c].toml", "openai", "m", "h", "看车\n" * 9, resumed=False)
-    observer.started(start)
+    observer.noted(start)
     observer.noted(BatchDone(1, 2, 1, {"cut": 1}, 3.5))
-    observer.progressed(Progress(users=2, done=1))
+    observer.noted(Progress(users=2, done=1))
     first, second, third = _objects(pipe)
     assert first["event"] == "started"
     assert datetime.fromisoformat(first["time"]) == UTC_NOON
     assert first.items() >= asdict(start).items()
+    assert "看车" in pipe.getvalue().decode()
     assert (second["event"], second["unusable"]) == ("batch_done", {"cut": 1})
     assert (third["event"], third["done"]) == ("progress", 1)
     assert "answers" not in third, "which the ledger alone counts"
@@ -235,7 +225,7 @@ def test_thousands_of_counts_a_second_become_a_few_lines_and_the_last_is_among_t
     with observer:
         for done in range(2001):
             clock.seconds = done / 1000
-            observer.progressed(Progress(users=2001, done=done))
+            observer.noted(Progress(users=2001, done=done))
     counts = [line["done"] for line in _objects(pipe)]
     assert len(counts) <= 12
     assert counts[-1] == 2000
@@ -244,13 +234,33 @@ def test_thousands_of_counts_a_second_become_a_few_lines_and_the_last_is_among_t
 def test_the_counts_that_led_to_a_note_stand_before_it() -> None:
     observer, pipe, _clock = _json_observer()
     counts = Progress(users=9)
-    observer.progressed(counts)
-    observer.progressed(replace(counts, done=9))
+    observer.noted(counts)
+    observer.noted(replace(counts, done=9))
     observer.noted(StateChanged("completed"))
     assert [line["event"] for line in _objects(pipe)] == ["progress", "progress", "state_changed"]
 
 
-def test_an_undecodable_file_name_still_makes_valid_json() -> None:
+def test_lines_on_standard_error_are_whole_however_narrow_it_is() -> None:
+    pipe = io.StringIO()
+    display(Console(file=pipe, width=20), form="json").noted(BatchDone(1, 2, 1, {"cut": 1}, 3.5))
+    (line,) = pipe.getvalue().splitlines()
+    assert json.loads(line)["unusable"] == {"cut": 1}
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9.csv"), "a\u202eb\x9b\x1b[2J\u2028\ufeff.csv"])
+def test_a_name_that_no_text_holds_or_that_hides_a_line_still_makes_valid_json(name: str) -> None:
     observer, pipe, _clock = _json_observer()
-    observer.started(Started("", "rules", "", "", "x\udce4", resumed=False))
-    assert _objects(pipe)[0]["out"] == "x\udce4"
+    observer.noted(InputGone((name, "看车.csv")))
+    assert _objects(pipe)[0]["paths"] == [name, "看车.csv"]
+    assert re.sub("[看车\n]", "", pipe.getvalue().decode()).isascii()
+
+
+def test_a_log_has_no_counts_and_a_full_disk_ends_nothing() -> None:
+    lines: list[bytes] = []
+    JsonLines(lines.append, counts=False).noted(Progress(users=2))
+    assert not lines
+
+    def refuse(_line: bytes) -> None:
+        raise OSError(ENOSPC, "full")
+
+    JsonLines(refuse).noted(StateChanged("completed"))

@@ -78,8 +78,8 @@ def test_no_line_is_wider_than_the_terminal_or_than_120_columns(width: int, lang
     activate("zh" if language == "zh" else "en")
     observer, terminal = _screen(width)
     with observer:
-        observer.started(START)
-        observer.progressed(COUNTS)
+        observer.noted(START)
+        observer.noted(COUNTS)
         for note in NOTES:
             observer.noted(note)
     frames = [line for line in _lines(terminal) if "│" in line or "╭" in line or "╰" in line]
@@ -91,7 +91,7 @@ def test_the_cause_of_the_last_failure_is_not_cut_away() -> None:
     observer, terminal = _screen(80)
     cause = "HTTP 503: " + "the upstream server is overloaded, " * 4 + "trace 8f3a"
     with observer:
-        observer.progressed(COUNTS)
+        observer.noted(COUNTS)
         observer.noted(CallFailed(7, 3, cause))
         observer._live.refresh()
     assert "trace 8f3a" in terminal.getvalue()
@@ -100,8 +100,8 @@ def test_the_cause_of_the_last_failure_is_not_cut_away() -> None:
 def test_the_panel_shows_how_far_the_run_is() -> None:
     observer, terminal = _screen()
     with observer:
-        observer.started(START)
-        observer.progressed(COUNTS)
+        observer.noted(START)
+        observer.noted(COUNTS)
         observer.noted(NOTES[2])
     text = " ".join("".join(c if c not in "│━╺" else " " for c in terminal.getvalue()).split())
     for fact in (
@@ -120,7 +120,7 @@ def test_the_panel_shows_how_far_the_run_is() -> None:
 def test_before_the_first_count_the_panel_says_what_is_being_done() -> None:
     observer, terminal = _screen()
     with observer:
-        observer.started(Started("", "rules", "", "", "x", resumed=False))
+        observer.noted(Started("", "rules", "", "", "x", resumed=False))
         observer.noted(NOTES[0])
     assert "reading the input" in terminal.getvalue()
     assert "counting and packing" in terminal.getvalue()
@@ -131,7 +131,7 @@ def test_until_a_reply_came_no_time_is_promised() -> None:
     observer, terminal = _screen()
     with observer:
         observer.noted(NOTES[1])
-        observer.progressed(replace(COUNTS, batches_done=0))
+        observer.noted(replace(COUNTS, batches_done=0))
     assert "waiting for the first reply" in terminal.getvalue()
     assert "left" not in terminal.getvalue()
 
@@ -146,7 +146,7 @@ def test_only_notes_that_deserve_a_line_are_printed_above_the_panel() -> None:
 def test_nothing_of_the_panel_stays_behind() -> None:
     observer, terminal = _screen()
     with observer:
-        observer.progressed(COUNTS)
+        observer.noted(COUNTS)
     erased = terminal.getvalue().rsplit("╯", 1)[1]
     assert erased.count("\x1b[2K") == ROWS + 1, "and the row of the cursor"
 
@@ -156,7 +156,7 @@ def _resized(width: int, *notes: Note) -> str:
     observer, terminal = _screen(80)
     observer._live.auto_refresh = False
     with observer:
-        observer.progressed(COUNTS)
+        observer.noted(COUNTS)
         observer._live.refresh()
         before = len(terminal.getvalue())
         observer._live.console.width = width
@@ -188,7 +188,7 @@ def test_thousands_of_updates_draw_only_a_few_frames() -> None:
     begun = time.monotonic()
     with observer:
         for done in range(20_000):
-            observer.progressed(replace(COUNTS, done=done % 400))
+            observer.noted(replace(COUNTS, done=done % 400))
     seconds = time.monotonic() - begun
     assert terminal.getvalue().count("╭") <= seconds * REFRESHES_PER_SECOND + 3
 
@@ -208,7 +208,7 @@ def test_a_cooldown_counts_down_and_goes() -> None:
     clock = Clock()
     observer, terminal = _screen(clock=clock)
     with observer:
-        observer.progressed(COUNTS)
+        observer.noted(COUNTS)
         observer.noted(CoolingDown(20.0))
         clock.seconds += 5
         observer._live.refresh()
@@ -223,7 +223,7 @@ def test_the_remaining_time_runs_down_between_two_counts_and_is_gone_when_it_has
     clock = Clock()
     observer, terminal = _screen(clock=clock)
     with observer:
-        observer.progressed(COUNTS)
+        observer.noted(COUNTS)
         clock.seconds += 20
         observer._live.refresh()
         assert "2m 00s left" in _last_frame(terminal)
@@ -235,7 +235,7 @@ def test_the_remaining_time_runs_down_between_two_counts_and_is_gone_when_it_has
 def test_the_panel_has_a_row_for_cost_and_retries_only_where_there_are_any() -> None:
     observer, terminal = _screen()
     with observer:
-        observer.progressed(replace(COUNTS, cost=None, cost_projected=None, retries=0, retry_causes={}))
+        observer.noted(replace(COUNTS, cost=None, cost_projected=None, retries=0, retry_causes={}))
         observer._live.refresh()
         assert "cost" not in _last_frame(terminal)
         assert "retries" not in _last_frame(terminal)
@@ -246,8 +246,8 @@ def test_cached_tokens_and_the_tiers_have_rows_where_there_are_any() -> None:
     ordinary = {"calls": 3, "prompt_tokens": 72_000, "completion_tokens": 6_000, "cached_tokens": 4_000}
     observer, terminal = _screen(100)
     with observer:
-        observer.started(START)
-        observer.progressed(
+        observer.noted(START)
+        observer.noted(
             replace(
                 COUNTS,
                 cached_tokens=504_000,

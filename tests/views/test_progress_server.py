@@ -31,8 +31,8 @@ def ask(
 def test_both_paths_answer_with_the_nine_fields(path: str) -> None:
     clock = Clock()
     with ProgressServer(0, clock=clock) as server:
-        server.started(Started("", "rules", "", "", "x", resumed=False))
-        server.progressed(COUNTS)
+        server.noted(Started("", "rules", "", "", "x", resumed=False))
+        server.noted(COUNTS)
         clock.seconds += 20
         assert ask(server, path) == (
             200,
@@ -56,7 +56,7 @@ def test_before_the_first_count_and_at_the_end_it_answers_too() -> None:
         assert (first["total_users"], first["progress_percent"]) == (0, 0.0)
         assert first["estimated_remaining_seconds"] is None
         server.noted(Planned(1, 1, 1, 1.0))
-        server.progressed(replace(COUNTS, users=308, in_flight=0))
+        server.noted(replace(COUNTS, users=308, in_flight=0))
         server.noted(StateChanged("completed"))
         _status, last = ask(server)
         assert (last["status"], last["progress_percent"]) == ("completed", 100.0)
@@ -65,10 +65,10 @@ def test_before_the_first_count_and_at_the_end_it_answers_too() -> None:
 def test_an_estimate_that_has_run_out_is_not_repeated_as_zero() -> None:
     clock = Clock()
     with ProgressServer(0, clock=clock) as server:
-        server.progressed(COUNTS)
+        server.noted(COUNTS)
         clock.seconds += 141
         assert ask(server)[1]["estimated_remaining_seconds"] is None
-        server.progressed(replace(COUNTS, eta_seconds=0.0))
+        server.noted(replace(COUNTS, eta_seconds=0.0))
         assert ask(server)[1]["estimated_remaining_seconds"] == 0.0
 
 

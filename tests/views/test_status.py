@@ -1,7 +1,7 @@
 import io
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain, repeat
 from typing import Any
 
@@ -9,21 +9,19 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from eventabs.inspection import Endpoint, RunState
 from eventabs.providers import Price
 from eventabs.runs.observer import CallFailed, Progress
+from eventabs.runs.run_state import Endpoint, RunState
 from eventabs.views.status_summary_progress_server import render_status, status_json, watch_status
 
 RUNNING = RunState(
-    "running", "r", "x.eventabs", "2026-01-01T00:00:00+00:00",
-    Endpoint("openai", "[m]", "h", Price(), "USD"),
-    Progress(users=486, done=304, failed=4, batches_total=25, batches_done=16, prompt_tokens=672_000, completion_tokens=96_000, in_flight=3, calls=19, retries=3, events=2_000, seconds=181.0, cost=0.3744, eta_seconds=140, in_flight_limit=4,
-        retry_causes={"rate_limit": 2, "503": 1}, tokens_per_second=312.4, cost_projected=0.5922),
-    {"cut": 4}, CallFailed(14, 19, "HTTP 500"), "auto", cooling_seconds=12.5,
+    status="running", run_id="r", out="x.eventabs", created_at="2026-01-01T00:00:00+00:00",
+    endpoint=Endpoint("openai", "[m]", "h", Price(), "USD"),
+    users=486, done=304, failed=4, batches_total=25, batches_done=16, prompt_tokens=672_000, completion_tokens=96_000, in_flight=3, calls=19, retries=3, events=2_000, seconds=181.0, cost=0.3744, eta_seconds=140, in_flight_limit=4,
+        retry_causes={"rate_limit": 2, "503": 1}, tokens_per_second=312.4, cost_projected=0.5922,
+    failures={"cut": 4}, last_failure=CallFailed(14, 19, "HTTP 500"), language="auto", cooling_seconds=12.5,
 )  # fmt: skip
-KILLED = replace(
-    RUNNING, status="killed", progress=replace(RUNNING.progress, eta_seconds=None), cooling_seconds=0.0
-)
+KILLED = replace(RUNNING, status="killed", eta_seconds=None, cooling_seconds=0.0)
 COMPLETED = replace(KILLED, status="completed")
 
 
@@ -33,7 +31,7 @@ def _console(*, terminal: bool, width: int = 80) -> tuple[Console, io.StringIO]:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-@pytest.mark.parametrize("state", [RUNNING, KILLED, COMPLETED, replace(RUNNING, progress=Progress())])
+@pytest.mark.parametrize("state", [RUNNING, KILLED, COMPLETED, replace(RUNNING, **asdict(Progress()))])
 def test_people_see_state_counts_failures_and_the_next_step(state: RunState, *, terminal: bool) -> None:
     console, pipe = _console(terminal=terminal)
     render_status(console, state)
@@ -45,8 +43,8 @@ def test_people_see_state_counts_failures_and_the_next_step(state: RunState, *, 
     if terminal:
         assert max(map(cell_len, text.splitlines())) <= 80
         assert ("2m 32s left" in text) == (state is RUNNING)
-        assert ("3m 01s" in text) == bool(state.progress.users)
-    if state.progress.users:
+        assert ("3m 01s" in text) == bool(state.users)
+    if state.users:
         assert "304" in text
         assert "HTTP 500" in text
         assert "rate limit ×2, HTTP 503 ×1" in text
@@ -87,10 +85,8 @@ def test_what_falls_with_the_size_of_a_batch_and_towards_its_end_is_seen(*, term
     thirds = {"1": CELL, "2": CELL, "3": WORSE}
     larger = {name: sum(cell[name] for cell in thirds.values()) for name in CELL}
     answers = {"by_batch_users": named({"1": CELL, "4-7": larger}), "by_position": named(thirds)}
-    progress = replace(
-        RUNNING.progress, answers=answers, user_days=1_000, answered=200, placed=150, minor=49, unplaced=1
-    )
-    render_status(console, replace(RUNNING, progress=progress))
+    state = replace(RUNNING, answers=answers, user_days=1_000, answered=200, placed=150, minor=49, unplaced=1)
+    render_status(console, state)
     text = pipe.getvalue()
     assert (
         "rows: 150 in 2,000 events (0 journeys), 49 minor (24 %), 1 unplaced\nevents: 2.00 a user-day\n"
@@ -106,10 +102,10 @@ def test_what_falls_with_the_size_of_a_batch_and_towards_its_end_is_seen(*, term
 @pytest.mark.parametrize(
     "state",
     [
-        replace(RUNNING, progress=replace(RUNNING.progress, answers=ONE)),
-        replace(RUNNING, progress=replace(RUNNING.progress, answers=Progress().answers, user_days=0)),
-        replace(RUNNING, endpoint=RUNNING.endpoint._replace(model=""), progress=replace(
-            RUNNING.progress, answers={"by_batch_users": named({"4-7": CELL}), "by_position": named({"1": CELL, "3": WORSE})})),
+        replace(RUNNING, answers=ONE),
+        replace(RUNNING, answers=Progress().answers, user_days=0),
+        replace(RUNNING, endpoint=RUNNING.endpoint._replace(model=""),
+            answers={"by_batch_users": named({"4-7": CELL}), "by_position": named({"1": CELL, "3": WORSE})}),
     ],
 )  # fmt: skip
 def test_where_batches_say_nothing_there_is_no_table(state: RunState) -> None:

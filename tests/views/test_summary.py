@@ -8,12 +8,19 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from eventabs.interface_language import activate
-from eventabs.runs.observer import Summary
+from eventabs.providers import Price
+from eventabs.runs.run_state import Endpoint, RunState
 from eventabs.views.status_summary_progress_server import render_summary, summary_json
 
-WELL = Summary(
+ENDPOINT = Endpoint("openai", "m", "h", Price(), "CNY")
+WELL = RunState(
     status="completed",
-    provider="openai",
+    run_id="r",
+    created_at="2026-01-01T00:00:00+00:00",
+    endpoint=ENDPOINT,
+    last_failure=None,
+    language="auto",
+    failures={},
     users=486,
     done=486,
     failed=0,
@@ -32,15 +39,15 @@ BADLY = replace(
     done=304,
     failed=4,
     retries=3,
+    retry_causes={"rate_limit": 2, "503": 1},
     cost=0.4,
-    currency="CNY",
     out="my runs/[x]",
-    rejected_rows=3,
+    input={**WELL.input, "rejected_rows": 3},
     failures={"missing": 1, "cut": 3},
 )
 
 
-def _printed(summary: Summary, *, quiet: bool = False, width: int = 80) -> str:
+def _printed(summary: RunState, *, quiet: bool = False, width: int = 80) -> str:
     pipe = io.StringIO()
     render_summary(Console(file=pipe, width=width), summary, quiet=quiet)
     return pipe.getvalue()
@@ -69,14 +76,15 @@ def test_the_next_steps_name_the_files_and_the_command_to_go_on() -> None:
 
 def test_tokens_retries_and_cost_are_told_where_a_model_was_called() -> None:
     lines = _squeezed(_printed(BADLY))
-    assert "calls 25 + 3 retries" in lines
+    assert "batches 0 of 0 done, 25 calls" in lines
+    assert "retries rate limit ×2, HTTP 503 ×1" in lines
     assert lines[lines.index("tokens 714,000 in, 102,000 out") + 1] == "cost 0.4000 CNY"
     assert "cost" not in _printed(WELL)
 
 
 def test_the_rules_say_plainly_that_no_model_was_called() -> None:
     for quiet in (False, True):
-        text = _printed(replace(WELL, provider="rules"), quiet=quiet)
+        text = _printed(replace(WELL, endpoint=ENDPOINT._replace(provider="rules")), quiet=quiet)
         assert re.search("^No model was called.*: eventabs init --preset NAME$", text, re.MULTILINE)
         assert not re.search("tokens|calls", text)
 
@@ -110,7 +118,15 @@ def test_the_figures_line_up_in_both_languages(language: str) -> None:
     activate("zh" if language == "zh" else "en")
     lines = _printed(BADLY).splitlines()
     start = lines.index("") + 1
-    figures = ("486", "25 +", "12", "714,000" if language == "en" else "输入 714,000", "0.4000 CNY")
+    sent = "714,000" if language == "en" else "输入 714,000"
+    figures = (
+        "304" if language == "en" else "完成 304",
+        "0 of" if language == "en" else "完成 0",
+        sent,
+        "0.4000 CNY",
+        "rate" if language == "en" else "限流",
+        "12",
+    )
     rows = zip(lines[start : lines.index("", start)], figures, strict=True)
     assert len({cell_len(line[: line.index(figure)]) for line, figure in rows}) == 1
 

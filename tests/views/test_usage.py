@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from eventabs.runs.observer import Summary
+from eventabs.providers import Price
+from eventabs.runs.run_state import Endpoint, RunState
 from eventabs.shared_records import Counts
 from eventabs.views import words_and_figures as messages
 from eventabs.views.status_summary_progress_server import summary_json
@@ -24,11 +25,15 @@ COSTS = {"standard": 0.1, "flex": 0.4000004}
 
 
 def _tiers_as_json(counts: Counts, costs: Mapping[str, float | None]) -> Any:  # noqa: ANN401  JSON
-    summary = Summary(
+    summary = RunState(
         status="completed",
-        provider="openai",
+        run_id="r",
+        created_at="2026-01-01T00:00:00+00:00",
+        endpoint=Endpoint("openai", "m", "h", Price(), "USD"),
+        failures={},
+        last_failure=None,
+        language="auto",
         out="x",
-        cost=None,
         seconds=1.0,
         tiers=counts.tiers,
         tier_costs=dict(costs),

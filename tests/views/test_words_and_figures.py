@@ -20,12 +20,12 @@ RULES = Started("", "rules", "", "", "x.eventabs", resumed=True)
 
 
 def test_the_first_line_of_the_rules_says_that_no_model_is_called() -> None:
-    line = messages.started(RULES)
+    line = messages.noted(RULES)
     assert "provider rules" in line
     assert "no model is called" in line
     assert line.startswith("Going on: config none")
     activate("zh")
-    assert "不调用模型" in messages.started(RULES)
+    assert "不调用模型" in messages.noted(RULES)
 
 
 @pytest.mark.parametrize(

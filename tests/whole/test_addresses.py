@@ -91,7 +91,7 @@ def test_the_query_of_a_web_address_is_written_nowhere_and_asked_for_again(tmp_p
         assert f"{web.address}/export.csv?...: what stood behind the ?" in refused.stderr
         named = {"EVENTABS_INPUT__PATHS": f'["{address}"]', "EVENTABS_INPUT__PROFILES": users}
         assert ours("resume", "trial", cwd=tmp_path, **named).returncode == 0
-        assert "users 3 done" in ours("status", "trial", cwd=tmp_path).stdout
+        assert "users 3 of 3 done" in ours("status", "trial", cwd=tmp_path).stdout
         assert b"s1gned" not in stored(tmp_path)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from docs_kit import blocks_of
-from eventabs.inspection import inspect_run
+from eventabs.runs.run_state import inspect_run
 from eventabs.store import merge
 from house import checkpoint, environment, eventabs, start, wait_until, write_users
 from openai_server import OpenAIServer, answer, answer_by_day, held
@@ -116,13 +116,13 @@ def test_a_shard_that_is_killed_is_merged_as_it_is_and_again_once_it_has_gone_on
     merged(folder)
     state = inspect_run(folder / "merged", now=time.time)
     assert [each.status for each in state.shards] == ["completed", "killed", "completed", "completed"]
-    assert 0 < state.progress.done < USERS
+    assert 0 < state.done < USERS
     refused = eventabs("resume", "merged", cwd=folder)
     assert refused.returncode == 2
     assert f"go on with: eventabs resume {shards(folder)[1].name}" in refused.stderr
     assert eventabs("resume", shards(folder)[1], cwd=folder).returncode == 0
     assert merged(folder) == whole
-    assert inspect_run(folder / "merged", now=time.time).progress.done == USERS
+    assert inspect_run(folder / "merged", now=time.time).done == USERS
 
 
 def test_a_job_does_not_fail_for_users_that_no_new_start_would_help(

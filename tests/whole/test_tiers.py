@@ -64,7 +64,7 @@ def test_calls_cost_what_the_tier_costs_that_served_them_and_cached_tokens_are_t
     looked = json.loads(eventabs("status", "input.eventabs", "--json", cwd=tmp_path).stdout)
     assert (looked["cost"], looked["tiers"], looked["cached_tokens"]) == (summary["cost"], tiers, 150)
     shown = eventabs("status", "input.eventabs", cwd=tmp_path).stdout
-    assert "(150 cached)" in shown
+    assert "cached 150 in, " in shown
     assert "tier flex: 1 call" in shown
 
 

@@ -214,7 +214,7 @@ def tell(
         print_line(stdout_console(), str(page))
 
 
-def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "runs.Summary":
+def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "runs.RunState":
     """Run the coroutine to its end under signals that request a stop; return how the run ended."""
     import asyncio  # noqa: PLC0415  help pages need no event loop
 
@@ -246,13 +246,13 @@ def watching(shown: ShownFlags, server: "views.ProgressServer | None" = None) ->
         )
         opened = panel if isinstance(panel, AbstractContextManager) else nullcontext()
         with store.open_to_append(directory.log) as log, opened:
-            observers = [panel, views.LogObserver(log, currency=currency), *([server] if server else [])]
-            yield views.Observers(observers, [runs.Serving(server.address)] if server else [])
+            observers = [panel, views.log_to(log, currency=currency), *([server] if server else [])]
+            yield runs.Observers(observers, [runs.Serving(server.address)] if server else [])
 
     return watch
 
 
-def _end(summary: "runs.Summary", shown: ShownFlags) -> None:
+def _end(summary: "runs.RunState", shown: ShownFlags) -> None:
     views.render_summary(stderr_console(), summary, quiet=shown.quiet)
     if shown.json:
         with suppress(OutputGoneError):  # the exit code shows how the run ended as well
@@ -260,7 +260,7 @@ def _end(summary: "runs.Summary", shown: ShownFlags) -> None:
     raise typer.Exit(exit_code(summary))
 
 
-def exit_code(summary: "runs.Summary") -> int:
+def exit_code(summary: "runs.RunState") -> int:
     """Return the exit code that says how a run ended."""
     completed = 3 if summary.failed else 0
     codes = {"completed": completed, "interrupted": INTERRUPTED, "waiting": _WAITING}
@@ -381,10 +381,9 @@ def status(
     watch: bool = flag(_("Look again every second until the run is completed.")),
 ) -> None:
     """Show the status of a run."""
-    from eventabs.inspection import RunState, inspect_run  # noqa: PLC0415  loads what no help page needs
 
-    def inspect() -> RunState:
-        standing = inspect_run(checkpoint, now=time.time)
+    def inspect() -> "runs.RunState":
+        standing = runs.inspect_run(checkpoint, now=time.time)
         choose_language(standing.language)
         return standing
 
@@ -434,12 +433,12 @@ def report(
     lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Make the report of a run."""
-    from eventabs.inspection import open_report_facts  # noqa: PLC0415  loads what no help page needs
-
-    path = output or store.RunDirectory.find(checkpoint).path / views.NAME
-    with open_report_facts(checkpoint) as facts:
-        choose_language(facts.run.language)
-        page, notes = views.render_report(facts)
+    directory = store.RunDirectory.find(checkpoint)
+    path, in_use = output or directory.path / views.NAME, directory.in_use()
+    with store.Ledger.watch(directory.ledger) as ledger:
+        run = runs.state_of(directory, ledger, in_use=in_use)
+        choose_language(run.language)
+        page, notes = views.render_report(ledger, run, views.quality_tables(directory, run))
     views.write_report(page, path)
     for note in notes:
         print_line(stderr_console(), note)
@@ -528,10 +527,8 @@ def merge(
     accept_changes: bool = flag(_("Take shards of different inputs or settings.")),
 ) -> None:
     """Merge shards."""
-    from eventabs.inspection import inspect_run  # noqa: PLC0415  loads what no help page needs
-
     merged = store.merge(directories, out, accept_changes=accept_changes)
-    state = inspect_run(merged.path, now=time.time)
+    state = runs.inspect_run(merged.path, now=time.time)
     choose_language(state.language)
     encoded = partial(views.status_json, warnings=merged.warnings)
     tell(state, encoded, views.render_status, as_json=look.json)
@@ -650,7 +647,7 @@ def calibrate(
 
 def _asked(
     plan: "quality.AskingPlan", flags: SettingFlags, shown: ShownFlags, *, yes: bool
-) -> "runs.Summary | None":
+) -> "runs.RunState | None":
     """Ask what a plan has left; return how it ended, None where nothing was left.
 
     Calls are confirmed by a flag, a limit, or in the terminal. Raises UsageError where nobody confirms them.
@@ -708,7 +705,7 @@ def review(
         choose_language(result.review.language)
         figures = views.review_json(result)
         quality.keep_result(result, figures)
-        tell(result, lambda _result: figures, views.render_review, as_json=look.json)
+        tell(figures, str, views.render_review, as_json=look.json)
         return
     sheet = quality.draw_review(
         checkpoint, sample=sample, days=days, doubtful=doubtful, by=by or "", seed=seed

@@ -39,7 +39,7 @@ _FLAGS: dict[str, tuple[str, str, Any, str]] = {
     "timezone": (_INPUT, "input", str, _("Zone that the users lived by, such as Asia/Shanghai.")),
     "columns": (_INPUT, "input", str, _("Columns of a CSV without a header: user_id,item_id,timestamp.")),
     "keep_duplicates": (_INPUT, "input", bool, _("Keep equal rows.")),
-    "strict": (_INPUT, "input", bool, _("Stop at the first row that cannot be read.")),
+    "strict": (_INPUT, "input", bool, _("Stop if a row cannot be read.")),
     "max_rejects": (_INPUT, "input", float, _("Share of rows that may be unreadable. (default: 0.05)")),
     "shard": (_INPUT, "input", str, _("Only the users of shard i of N, i from 0, such as 3/16.")),
     "limit": (_INPUT, "run", int, _("Only the first N users; resume goes on with the others.")),

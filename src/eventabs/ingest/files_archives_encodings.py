@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
 
@@ -94,16 +95,12 @@ def refuse_events(path: str, columns: Collection[str]) -> None:
         raise InputError(message.format(path=path))
 
 
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 18  # bytes; larger ones are decoded more slowly
 _HEAD: Final = 1 << 16
 _SHOWN: Final = 300  # characters that a file name cannot have
 _KINDS: Final = 5  # files named in a message
 LONGEST_LINE: Final = 64 << 20  # bytes
 _OF_A_RUN: Final = "ledger.sqlite"
-
-
-class NotUtf8Error(InputError):
-    """A file that is not UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +109,11 @@ class Content:
 
     sha256: bytes
     lines: int  # a last line without a newline counts
-    one_newline: bool  # every line ends in LF, or every line ends in CRLF
+    one_newline: (
+        bool  # every line ends alike: in LF, in CRLF or in CR; else quoted fields may have line breaks
+    )
     longest: int  # bytes; an upper bound of the longest line, in whole chunks
+    line_not_utf8: int = 0  # the first, 0 if there is none
 
     def of_user(self, user: str) -> "Content":
         """Return the content as that of `user`; unchanged for ""."""
@@ -182,18 +182,24 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
     return tuple(dict.fromkeys(each for path in by_identity.values() for each in members(path)))
 
 
-def inspect(path: str, *, binary: bool = False) -> Content:
-    """Read the file once. Raises InputError if it cannot be read, is empty or, unless `binary`, is not text."""
+def inspect(text: str, path: str, *, binary: bool = False) -> Content:
+    """Read the file `text` once, `path` itself or a copy of it. Raises InputError if it cannot be read, is empty or, unless `binary`, is not text."""
     digest = hashlib.sha256()
-    lines = returns = pairs = newline_free = longest = 0
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    lines = returns = pairs = newline_free = longest = line_not_utf8 = 0
     last, is_blank = b"", True
     try:
-        with Path(path).open("rb") as file:
+        with Path(text).open("rb") as file:
             while chunk := file.read(_CHUNK):
                 if not last and not binary:
                     refuse_binary(path, chunk[:_HEAD])
                 is_blank = is_blank and not chunk.removeprefix(codecs.BOM_UTF8).strip()
                 digest.update(chunk)
+                if not binary and not line_not_utf8:
+                    try:
+                        decoder.decode(chunk)
+                    except UnicodeDecodeError as error:
+                        line_not_utf8 = lines + 1 + error.object.count(b"\n", 0, error.start)
                 newlines = chunk.count(b"\n")
                 lines += newlines
                 if b"\r" in chunk or last == b"\r":
@@ -207,8 +213,11 @@ def inspect(path: str, *, binary: bool = False) -> Content:
     if is_blank:
         message = _("{path} is empty; name a file with a row for each behavior")
         raise InputError(message.format(path=path))
-    all_lf, all_crlf = returns == 0, returns == pairs == lines
-    return Content(digest.digest(), lines + (last != b"\n"), all_lf or all_crlf, longest)
+    all_lf, all_crlf, all_cr = returns == 0, returns == pairs == lines, lines == 0
+    if decoder.getstate()[0]:  # the last character is cut
+        line_not_utf8 = line_not_utf8 or lines + 1
+    one_newline = all_lf or all_crlf or all_cr
+    return Content(digest.digest(), lines + (last != b"\n"), one_newline, longest, line_not_utf8)
 
 
 def refuse_endless_lines(path: str, content: Content) -> None:
@@ -233,29 +242,21 @@ def first_bytes(path: str) -> bytes:
 
 
 def head(path: str, size: int) -> list[str]:
-    """Return the first lines of a file that fit into `size` bytes; the first line is whole. Raises InputError if they are not UTF-8."""
+    """Return the first lines of a text that fit into `size` bytes; the first line is whole."""
     with Path(path).open("rb") as file:
         first = file.readline(LONGEST_LINE)
         rest = file.read(max(0, size - len(first)))
         whole = not file.read(1)
     if not whole:
         rest = rest[: rest.rfind(b"\n") + 1]
-    start = first + rest
-    try:
-        return start.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise not_utf8(path, start.count(b"\n", 0, error.start) + 1) from None
+    return (first + rest).decode("utf-8-sig", errors="replace").split("\n")
 
 
-def lines(path: str, shown: str = "") -> Iterator[tuple[int, str]]:
-    """Yield the number and the text of each line. Raises NotUtf8Error, if it is given the name to show of the file."""
-    with Path(path).open("rb") as file:
+def lines(path: str) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line."""
+    with Path(path).open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
         for number, line in enumerate(file, start=1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8", "strict" if shown else "replace")
-            except UnicodeDecodeError:
-                raise not_utf8(shown, number) from None
-            yield number, text.rstrip("\r\n")
+            yield number, line.rstrip("\r\n")
 
 
 def windows(path: str, count: int, size: int) -> Iterable[str]:
@@ -276,14 +277,6 @@ def copies_written(folder: Path) -> Iterator[None]:
         message = _("{folder} cannot be written: {cause}; make room and start again")
         kind = DiskFullError if error.errno in NO_ROOM else StorageError
         raise kind(message.format(folder=folder, cause=error.strerror)) from None
-
-
-def not_utf8(path: str, line: int) -> NotUtf8Error:
-    """Return the error for a file of uncertain encoding."""
-    message = _(
-        "{path} is not UTF-8 (line {line}), and what it is, is not certain; name it: [input] encoding"
-    )
-    return NotUtf8Error(message.format(path=path, line=line))
 
 
 def no_room(what: str) -> DiskFullError:
@@ -493,73 +486,66 @@ _LAST_KOREAN_ROW: Final = 0xC8  # Korean syllables use the rows up to here, Chin
 _BEYOND_KOREAN: Final = 0.1
 
 
-def plain_file(path: str, copy: Path, encoding: str, stop: Stop) -> tuple[str, str]:
-    """Return the path to read, the file itself or a `copy` in plain UTF-8, and the file's encoding.
-
-    `encoding` is a Python codec, or "" to find it. Raises InputError if it is not certain.
-    """
+def unpacked(path: str, copy: Path, stop: Stop) -> str:
+    """Return the path to read a file from: itself, or a `copy` of what is compressed or in an archive. Raises InputError."""
+    if not archive_and_member(path) and not first_bytes(path).startswith((_GZIP, _ZSTD)):
+        return path
     try:
-        with _decompressed(path) as file:
-            head = file.read(_HEAD)
-        packed = bool(archive_and_member(path)) or first_bytes(path).startswith((_GZIP, _ZSTD))
-        found = encoding or _marked_encoding(head)
-        ends_in_cr = b"\r" in head and b"\n" not in head  # of Excel on a Mac
-        if not found and _is_utf8_so_far(head):
-            if not (packed or ends_in_cr):
-                return path, "utf-8"
-            with _decompressed(path) as file, copy.open("wb") as target:
-                chunks = stop.until(iter(lambda: file.read(_CHUNK), b""))
-                target.writelines(each.replace(b"\r", b"\n") if ends_in_cr else each for each in chunks)
-            return str(copy), "utf-8"
-        if not packed and codecs.lookup(found or "gb18030").name in ("utf-8", "utf-8-sig"):
-            return path, "utf-8"
-        if not found:
-            refuse_binary(path, head)
-        return transcode(path, copy, stop, found, newline="\r" if ends_in_cr else "\n")
+        with _decompressed(path) as file, copy.open("wb") as target:
+            target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         message = _("{path} cannot be decompressed ({error}); copy it again")
         raise InputError(message.format(path=path, error=error)) from None
     except OSError as error:
         raise unreadable(path, error) from None
-
-
-def stored_file(path: str, copy: Path, stop: Stop) -> str:
-    """Return the path to read a binary file from: itself, or a `copy` of an archive's member."""
-    if not archive_and_member(path):
-        return path
-    with open_binary(path) as file, copy.open("wb") as target:
-        target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
     return str(copy)
 
 
-def transcode(path: str, copy: Path, stop: Stop, encoding: str = "", newline: str = "\n") -> tuple[str, str]:
-    """Copy a file as UTF-8, its `newline` as LF. `encoding` "": the first whose characters look like a language. Raises InputError if that is not certain."""
-    tried = [encoding] if encoding else ["gb18030"] if _is_mostly_utf8(path) else _LANGUAGES
-    for codec in tried:
-        decoder = codecs.getincrementaldecoder(codec)()
+def readable_text(
+    path: str, unpacked: str, copy: Path, encoding: str, stop: Stop
+) -> tuple[str, str, Content]:
+    """Return the path to read a text from, its encoding, and its content: `unpacked` itself, or a `copy` in UTF-8 whose lines all end in LF.
+
+    `encoding` is a Python codec, or "" to find it. Raises InputError if it is not certain.
+    """
+    start = first_bytes(unpacked)
+    codec = encoding or _marked_encoding(start)
+    lone_return = "\n" if b"\r" in start and b"\n" not in start else " "  # Excel on a Mac ends lines so
+    line_not_utf8, one_newline = 0, True
+    if codecs.lookup(codec or "utf-8").name in ("utf-8", "utf-8-sig"):
+        content = inspect(unpacked, path)
+        line_not_utf8, one_newline = content.line_not_utf8, content.one_newline
+        if not line_not_utf8 and one_newline and lone_return == " ":
+            return unpacked, "utf-8", content
+        codec = codec if line_not_utf8 else "utf-8"
+    tried = [codec] if codec else ["gb18030"] if _is_mostly_utf8(unpacked) else _LANGUAGES
+    for each in tried:
+        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(each)(), translate=False)
         seen: Counter[str] = Counter()
-        with _decompressed(path) as file, copy.open("w", encoding="utf-8", newline="") as target:
+        with Path(unpacked).open("rb") as file, copy.open("w", encoding="utf-8", newline="") as target:
             try:
-                for chunk in stop.until(iter(lambda: file.read(_CHUNK), b"")):
-                    text = decoder.decode(chunk)
-                    if not encoding:
+                for chunk in stop.until(chain(iter(lambda: file.read(_CHUNK), b""), [b""])):
+                    text = decoder.decode(chunk, final=not chunk)
+                    if not codec:
                         seen.update(_BEYOND_ASCII.findall(text))
-                    target.write(text.replace(newline, "\n"))
-                target.write(decoder.decode(b"", final=True))
+                    target.write(text.replace("\r\n", "\n").replace("\r", lone_return))
             except (UnicodeError, ValueError) as error:
-                if not encoding:
+                if not codec:
                     continue
                 message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
-                raise InputError(message.format(path=path, encoding=encoding, error=error)) from None
-        if encoding or _LANGUAGES[codec](seen):
-            return str(copy), codec
-    raise not_utf8(path, _line_not_utf8(path))
+                raise InputError(message.format(path=path, encoding=codec, error=error)) from None
+        if codec or _LANGUAGES[each](seen):
+            return str(copy), each, replace(inspect(str(copy), path), one_newline=one_newline)
+    message = _(
+        "{path} is not UTF-8 (line {line}), and what it is, is not certain; name it: [input] encoding"
+    )
+    raise InputError(message.format(path=path, line=line_not_utf8))
 
 
 def _is_mostly_utf8(path: str) -> bool:
     """Whether more of the characters beyond ASCII are UTF-8 than not: the rest is broken, not of another encoding."""
     seen: Counter[bool] = Counter()
-    with _decompressed(path) as file:
+    with Path(path).open("rb") as file:
         for chunk in iter(lambda: file.read(_CHUNK), b""):
             seen.update(each == "\ufffd" for each in chunk.decode(errors="replace") if not each.isascii())
     return seen[False] > seen[True]
@@ -572,27 +558,6 @@ def check_codec(encoding: str) -> None:
     except LookupError:
         message = _("[input] encoding: there is no encoding {encoding}; take one such as gb18030 or utf-16")
         raise ConfigError(message.format(encoding=encoding)) from None
-
-
-def check_utf8(path: str, text: str) -> None:
-    """Raise NotUtf8Error with `path` and the line, unless the file `text` is UTF-8 throughout."""
-    if line := _line_not_utf8(text):
-        raise not_utf8(path, line)
-
-
-def _line_not_utf8(path: str) -> int:
-    """Return the number of the first line that is not UTF-8, 0 if there is none."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    line = 1
-    with _decompressed(path) as file:
-        while True:
-            chunk = file.read(_CHUNK)
-            try:
-                line += decoder.decode(chunk, final=not chunk).count("\n")
-            except UnicodeDecodeError as error:
-                return line + error.object[: error.start].count(b"\n")
-            if not chunk:
-                return 0
 
 
 @contextmanager
@@ -620,14 +585,6 @@ def _marked_encoding(head: bytes) -> str:
         if newline in head and zeros.count(0) * 4 > len(zeros) and b"\0\0" not in head.replace(newline, b""):
             return codec
     return ""
-
-
-def _is_utf8_so_far(head: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _looks_chinese(seen: Counter[str]) -> bool:

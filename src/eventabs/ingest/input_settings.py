@@ -48,9 +48,8 @@ with warnings.catch_warnings():
         `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
         `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
         `schema` is a tool's name, "none", a TOML file of the user's own, or "" (found by the fields), `names` what words of
-        actions mean; `duration_unit` is that of durations that are plain numbers. `strict`: the first row that cannot be
-        read is an InputError, raised soon after it is reached. `shard`: only the rows of its users are kept, and with
-        the first one those without a user.
+        actions mean; `duration_unit` is that of durations that are plain numbers. `shard`: only the rows of its users
+        are kept, and with the first one those without a user.
         """
 
         paths: tuple[str, ...] = ()
@@ -70,6 +69,11 @@ with warnings.catch_warnings():
         max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
         columns: InputColumns = InputColumns()
         names: dict[str, str] = {}
+
+        @property
+        def most_rejects(self) -> float:
+            """The share of rows that may be unreadable."""
+            return 0.0 if self.strict else self.max_rejects
 
         def kept(self) -> dict[str, object]:
             """Return those, beside the columns, by which the same files are read alike, where they are set."""

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, NOBODY
-from eventabs.ingest.formats import Format, SampledRow
+from eventabs.ingest.formats.base import Format, SampledRow
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import number, quoted
 from eventabs.ingest.roles_and_known_schemas import Reading

@@ -1,32 +1,28 @@
 """What is copied to be read as a file: the objects that an address, a folder or a glob of them means, and tables in memory."""
 
-import hashlib
-import re
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import has_magic
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote
 
 import duckdb
 
 from eventabs.errors_and_exit_codes import EventabsError, InputError
 from eventabs.ingest import files_archives_encodings as files
-from eventabs.ingest.formats import InputFile
 from eventabs.ingest.normal_form import as_glob, errors_named, quoted, scratch_database
 from eventabs.interface_language import gettext as _
 from eventabs.object_stores import (
     QUERY_CUT,
     Address,
-    BrokenError,
     StoredObject,
     is_address,
     list_objects,
@@ -129,13 +125,11 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 _AT_ONCE: Final = 8  # objects copied in parallel: small ones mostly wait
-_CHUNK: Final = 1 << 16  # bytes; a chunk that breaks off is transferred again
-_WAITS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before a broken transfer continues
+_CHUNK: Final = 1 << 16  # bytes
 _LOOK_SECONDS: Final = 0.1  # seconds between checks of progress and of a requested stop
 _TENTHS: Final = 10  # of the whole: progress is reported in such steps
 _WORTH_TELLING: Final = 20_000_000  # bytes; as many take a while on most connections
 _NAME_LENGTH: Final = 60  # characters of a copy's name; a file name has 255 bytes
-_WEB_PAGE: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +155,6 @@ class Copies:
             return path
         copy = files.file_of(path)
         return self.objects[copy].address + path.removeprefix(copy)
-
-    def content(self, file: InputFile) -> files.Content:
-        """Return the content of a file; its identity is the object's ETag and size if it has these."""
-        copy = files.file_of(file.path) if self.objects else ""
-        if copy not in self.objects or not (identity := self.objects[copy].identity):
-            return file.content
-        inside = file.path.removeprefix(copy).encode()
-        return replace(
-            file.content, sha256=hashlib.sha256(identity + inside).digest() if inside else identity
-        )
 
 
 def plan_copies(paths: Sequence[str], profiles: str, folder: Path) -> Copies:
@@ -225,54 +209,30 @@ def _file_name(item: StoredObject) -> str:
 
 
 class _Copy:
-    """The copy of one object. A broken transfer continues where it stopped if the object is unchanged."""
+    """The copy of one object, and how far it is."""
 
     def __init__(self, item: StoredObject, target: Path, halted: Event) -> None:
         self.item, self.target = item, target
         self.size, self.done = item.size, 0
-        self._etag = item.etag
         self._halted = halted
 
     def run(self) -> None:
-        """Copy the object. Raises InputError and StorageError."""
-        broken = 0
-        with files.copies_written(self.target.parent), self.target.open("wb") as file:
-            while not self._halted.is_set():
-                before = self.done
-                try:
-                    with store_errors_named(self.item.address):
-                        self._go_on(file)
-                        break
-                except BrokenError:
-                    broken = 1 if self.done > before else broken + 1
-                    is_known = bool(self.size or self._etag)  # it was reached before
-                    if broken > len(_WAITS) or not is_known:
-                        raise
-                    self._halted.wait(_WAITS[broken - 1])
-        if self.item.is_web and _WEB_PAGE.match(files.first_bytes(str(self.target))):
-            message = _(
-                "{path} answers with a web page and no export; it may want a login: download it and name the file"
-            )
-            raise InputError(message.format(path=self.item.address))
-
-    def _go_on(self, file: BinaryIO) -> None:
-        """Continue at the end of the file if the object has a strong ETag, else begin again."""
-        is_certain = bool(self._etag) and not self._etag.startswith("W/")
-        options: GetOptions = {"if_match": self._etag} if is_certain else {}
-        if not is_certain:
-            file.seek(0)
-            file.truncate()
-        elif self.done:
-            options["range"] = {"offset": self.done}
-        self.done = file.tell()
-        answer = self.item.store.get(self.item.path, options=options)
-        self.size, self._etag = answer.meta["size"], answer.meta["e_tag"] or ""
-        _require_room(self.target, self.size - self.done, self.item.address)
-        for chunk in answer.stream(_CHUNK):
-            file.write(chunk)
-            self.done = file.tell()
-            if self._halted.is_set():
-                return
+        """Copy the object. obstore continues what breaks off, where an ETag shows that the object is the same. Raises InputError and StorageError."""
+        etag = self.item.etag
+        options: GetOptions = {"if_match": etag} if etag and not etag.startswith("W/") else {}
+        with (
+            files.copies_written(self.target.parent),
+            self.target.open("wb") as file,
+            store_errors_named(self.item.address),
+        ):
+            answer = self.item.store.get(self.item.path, options=options)
+            self.size = answer.meta["size"]
+            _require_room(self.target, self.size, self.item.address)
+            for chunk in answer.stream(_CHUNK):
+                self.done += file.write(chunk)
+                if self._halted.is_set():
+                    return
+        files.refuse_document(str(self.target), files.first_bytes(str(self.target)))
 
 
 def _transfer(copies: Copies, stop: Stop, on_copy: Callable[[Copying], object]) -> None:

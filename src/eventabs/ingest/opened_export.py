@@ -18,7 +18,8 @@ import duckdb
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files, sort_and_pair
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
-from eventabs.ingest.formats import Format, Query, open_file
+from eventabs.ingest.formats import open_file
+from eventabs.ingest.formats.base import Format, Query
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.input_warnings import Description, MappedFile, describe, left_out_rows
 from eventabs.ingest.normal_form import (
@@ -74,7 +75,6 @@ class BehaviorFiles:
         *,
         settings: InputSettings,
     ) -> None:
-        self._opened = opened
         self._copies = copies
         self._users = [user_of_file(copies.name(path).partition("?")[0], settings.user) for path in paths]
         self._choice = choice
@@ -85,18 +85,11 @@ class BehaviorFiles:
 
     def load(self, insert: Callable[..., int]) -> None:
         """Read all files. `insert` takes the number of a file and the query of its rows."""
-        for index, each in enumerate(self.files):
-            try:
-                self._load(index, insert)
-            except files.NotUtf8Error:
-                if self._settings.encoding:
-                    raise
-                (self.files[index],) = self._mapped([self._opened(each.source.file.path, not_utf8=True)])
-                self._load(index, insert)
+        for index in range(len(self.files)):
+            self._load(index, insert)
 
     def _load(self, index: int, insert: Callable[..., int]) -> None:
         source, reading = self.files[index].source, self.files[index].reading
-        strict = self._settings.strict
         source.file.stop.check()
         compared = sorted(self.compared()[0])
         others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
@@ -105,9 +98,9 @@ class BehaviorFiles:
 
         def insert_rows(query: Query) -> int:
             rows = reading.select(query, digest).of_user(self._users[index])
-            return insert(index, rows, reading, strict=source if strict else None)
+            return insert(index, rows, reading)
 
-        sort_and_pair.load(source, wanted, insert_rows, strict=strict)
+        sort_and_pair.load(source, wanted, insert_rows)
 
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns that are compared to find duplicates, and those that are not."""
@@ -120,8 +113,8 @@ class BehaviorFiles:
 
     def digests(self) -> list[bytes]:
         """Return the digest of each file that was read, with the user that its name gives."""
-        contents = (self._copies.content(each.source.file) for each in self.files)
-        return [each.of_user(user).sha256 for each, user in zip(contents, self._users, strict=True)]
+        pairs = zip(self.files, self._users, strict=True)
+        return [each.source.file.content.of_user(user).sha256 for each, user in pairs]
 
     def _mapped(self, sources: Sequence[Format]) -> list[MappedFile]:
         found = list[MappedFile]()
@@ -276,7 +269,7 @@ class UserGroup:
 class Export(sort_and_pair.RowCounts):
     """Files that were read to their end. Valid only inside `open_export`.
 
-    `fingerprint` is the sha256 of the files' contents (for objects in stores, of their ETags and sizes); `stamps` show
+    `fingerprint` is the sha256 of the contents of files and objects; `stamps` show
     whether a file, or the profiles, changes later. `roles` has for each file the column of each role,
     `schemas` the tool that exported it ("" for none), `description` both in short, with what looks wrong.
     Duplicates are equal in the columns `compared`; `not_compared` are the other columns. `profile_left` are the columns
@@ -473,7 +466,7 @@ def open_export(
             **asdict(counts),
             files=tuple(each.name for each in behaviors.files),
             fingerprint=files.fingerprint(
-                [*behaviors.digests(), *([copies.content(profile.file).sha256] if profile else [])]
+                [*behaviors.digests(), *([profile.file.content.sha256] if profile else [])]
             ),
             stamps=tuple(files.stamp(path, sha256) for path, sha256 in on_disk.items()),
             roles={each.name: each.reading.roles for each in behaviors.files},

@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, ValidationError, model_validator
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError, toml_fault
 from eventabs.ingest.column_names import ROLES, fit, plain, stated_unit
-from eventabs.ingest.formats import CONSTANT, Format, Query, Wanted
+from eventabs.ingest.formats.base import CONSTANT, Format, Query, Wanted
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.input_settings import Table
 from eventabs.ingest.normal_form import quoted, quoted_list

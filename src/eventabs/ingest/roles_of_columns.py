@@ -26,7 +26,7 @@ from eventabs.ingest.column_names import (
     stated_unit,
     words_of,
 )
-from eventabs.ingest.formats import CONSTANT, Format, SampledRow
+from eventabs.ingest.formats.base import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import number

@@ -1,17 +1,13 @@
 """The tables of an opened export: staged rows, sorted behaviors, users."""
 
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
-from textwrap import shorten
 from typing import Final
 
 import duckdb
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError
 from eventabs.ingest.files_archives_encodings import copies_written
-from eventabs.ingest.formats import BLANK, Format, Insert, Query, Wanted
+from eventabs.ingest.formats.base import BLANK, Format, Insert, Query, Wanted
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, errors_named, normal_form, number
 from eventabs.ingest.roles_and_known_schemas import NON_BEHAVIOR, Reading
 from eventabs.ingest.roles_of_columns import input_table
@@ -33,15 +29,11 @@ _OBJECT: Final = "user_id, action, item, place, text"
 _LINE: Final = "coalesce(line, first_line + staged.rowid - first_row) AS line"
 _STAGED: Final = """staged JOIN first_lines USING (file)
     JOIN (SELECT file, min(rowid) AS first_row FROM staged GROUP BY file) USING (file)"""
-_REFUSED: Final = "refused row: "  # prefix of the error that stops a query
-_SHOWN: Final = 200  # characters
 # Bytes first: counting characters is slow.
 _IS_LONG: Final = " OR ".join(
     f"(strlen(CAST({text} AS VARCHAR)) > {MAX_CHARACTERS} AND length(CAST({text} AS VARCHAR)) > {MAX_CHARACTERS})"
     for text in ("action", "coalesce(CAST(item AS VARCHAR), text)", "place")
 )
-_LIMITS: Final = (" LIMIT 10000", " LIMIT 1000000", "")  # DuckDB reads far beyond the row in question
-_UNREADABLE: Final = f"reason NOT IN ({_LEFT_OUT})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +81,10 @@ def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
         raise ConfigError(message.format(zone=zone))
 
 
-def load(source: Format, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:
+def load(source: Format, wanted: Wanted, insert: Insert) -> None:
     """Read a file through `insert`. Raises InputError, and StorageError without room for a copy."""
     with copies_written(source.file.copy.parent), errors_named(source.file.path):
-        source.load(wanted, insert, strict=strict)
+        source.load(wanted, insert)
 
 
 def insert_behaviors(
@@ -104,37 +96,22 @@ def insert_behaviors(
     zone: str,
     dayfirst: bool | None,
     duration_unit: DurationUnit = "s",
-    strict: Format | None = None,
     shard: Shard | None = None,
 ) -> int:
     """Stage the rows of an export's file, the run's file number `index`, or those of a shard. Returns how many all are.
 
     `duration_unit` is that of durations that are plain numbers; where it is "s", as by default, the one that their column's
-    name states wins. Rows may be duplicates only where their `digest` is equal. Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which, and
-    about the first row of the file `strict` that cannot be read.
+    name states wins. Rows may be duplicates only where their `digest` is equal. Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which.
     """
     order = _date_order(connection, rows) if dayfirst is None else dayfirst
     unit = reading.unit if reading.unit and duration_unit == "s" else duration_unit
-
-    def normal(sql: str) -> str:
-        raw = f"SELECT {index} AS file, * FROM ({sql})"
-        described = reading.roles.keys() >= {"text", "action"}
-        return normal_form(
-            raw, zone, order, duration_unit=unit, described=described, roles=reading.known_roles
-        )
-
     kept, all_rows = _keep_shard(connection, rows, shard) if shard else (rows, None)
-    selected = normal(kept.sql)
-    if strict:  # DuckDB stops soon after a row that cannot be read
-        refusing = f"CASE WHEN {_UNREADABLE} THEN error('{_REFUSED}' || reason) ELSE reason END"
-        selected = f"SELECT * REPLACE ({refusing} AS reason) FROM ({selected})"
-    try:
-        staged = number(connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
-    except duckdb.InvalidInputException as error:
-        if strict and _REFUSED in str(error):
-            refused = f"{_UNREADABLE} AND {_is_own('user_id', shard)}" if shard else _UNREADABLE
-            _refuse_first(strict, lambda limit: normal(rows.sql + limit), rows, refused)
-        raise
+    raw = f"SELECT {index} AS file, * FROM ({kept.sql})"
+    described = reading.roles.keys() >= {"text", "action"}
+    selected = normal_form(
+        raw, zone, order, duration_unit=unit, described=described, roles=reading.known_roles
+    )
+    staged = number(connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
     return staged if all_rows is None else all_rows
 
@@ -191,34 +168,6 @@ def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | No
         )
         raise InputError(message)
     return bool(day_first)
-
-
-def _refuse_first(source: Format, select: Callable[[str], str], rows: Query, refused: str) -> None:
-    """Raise InputError about the first row for which the SQL `refused` is true; `select` gives the rows under a LIMIT.
-
-    Several threads read rows, so DuckDB need not have stopped at the first one.
-    """
-    with closing(source.file.connection.cursor()) as cursor:  # the other transaction has failed
-        for limit in _LIMITS:
-            found = cursor.execute(
-                f"""SELECT number, line, reason
-                FROM (SELECT row_number() OVER () AS number, line, reason, user_id FROM ({select(limit)}))
-                WHERE {refused} LIMIT 1""",
-                list(rows.values),
-            ).fetchone()
-            if found:
-                break
-        else:
-            return
-    position, line, reason = found
-    texts = source.texts()
-    if line is None:
-        line, text = next(islice(texts, position - 1, None))
-    else:
-        text = next(text for number, text in texts if number == line)
-    shown = shorten(text, _SHOWN, placeholder=" ...")
-    message = _("{file}, line {line} cannot be read ({reason}): {text}; mend it, or go without --strict")
-    raise InputError(message.format(file=source.file.path, line=line, reason=reason, text=shown)) from None
 
 
 def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:

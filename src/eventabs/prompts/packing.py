@@ -1,14 +1,14 @@
 """The plan: which parts go into which batch. As few batches as possible, evenly filled, longest first. Pure."""
 
 import hashlib
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from heapq import heapreplace
-from itertools import accumulate, chain
+from heapq import heappop, heappush, heapreplace
+from itertools import accumulate
 from math import ceil, inf
-from operator import sub
-from typing import Literal, NamedTuple
+from operator import add, neg, sub
+from typing import Literal, NamedTuple, TypeVar
 
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import gettext as _
@@ -75,7 +75,7 @@ def _sums(sizes: Iterable[PartSize]) -> tuple[int, int, int]:
 
 
 Bound = Literal["input", "output", "users", "rows"]
-_SHARES = 12  # beyond, counting gains next to nothing
+_T = TypeVar("_T")
 
 
 def lower_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, Bound]:
@@ -128,312 +128,130 @@ def _most_rows(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
     return min(rows, limits.max_rows or rows, int(limits.room / (1 + thinnest)) + 1)
 
 
-def count_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, int, list[int]]:
-    """Bound by how many parts fit together: return the bound, how many batches are full, and the parts in these (indices).
+class _Part(NamedTuple):
+    at: int
+    size: PartSize
+    shares: tuple[float, ...]  # of the limits of tokens in, tokens out, rows and users
 
-    At most k + 1 parts larger than a (k + 2)th of a budget share a batch. As many batches as the smallest of these parts
-    fill have k + 1 of them, all others at most k.
+
+_Packed = list[list[_Part]]
+_NOTHING = (0.0,) * 4
+_FULL = 1 + 1e-9  # sums of shares are not exact
+_LOOKS = 20  # parts that are tried for a place in a batch
+_EMPTIEST = 4  # batches that a part is tried in where parts are spread
+_STEPS = 16  # between the fewest batches and as many as are known to do
+_CLASSES = 12  # of more parts a batch it hardly matters which they are
+
+
+def _largest_first(sizes: Sequence[PartSize], limits: BatchLimits, indices: Sequence[int]) -> list[_Part]:
+    """Return parts with their shares; those of parts that fit together are at most 1 in sum."""
+    _batches, _share, a_row, room = _input_bound([sizes[at] for at in indices], limits)
+    most_out, most_rows, user = limits.max_output_tokens, limits.max_rows or inf, 1 / limits.max_users
+    parts = []
+    for at in indices:
+        tokens, out, rows = sizes[at]
+        shares = ((tokens + a_row * rows) / room, out / most_out, rows / most_rows, user)
+        parts.append(_Part(at, sizes[at], shares))
+    return sorted(parts, key=lambda part: (-max(part.shares), -sum(part.shares)))
+
+
+def _filled(parts: Sequence[_Part], limits: BatchLimits, full: float = _FULL) -> _Packed:
+    """Fill one batch after the other: with the largest part, then with the largest that fit, first of those that need what is left most."""
+    left: dict[int, list[_Part]] = {}  # by the limit of which they take most, the largest last
+    for part in reversed(parts):
+        left.setdefault(part.shares.index(max(part.shares)), []).append(part)
+
+    def fitting(taken: Sequence[float], load: PartSize) -> _Part | None:
+        for limit in sorted(filter(left.get, left), key=lambda at: taken[at] - left[at][-1].shares[at]):
+            own = left[limit]
+            end = bisect_right(own, full - taken[limit], key=lambda part: part.shares[limit])
+            for place in reversed(range(max(0, end - _LOOKS), end)):
+                _at, size, shares = own[place]
+                if max(map(add, taken, shares)) <= full and limits.hold(PartSize(*map(add, load, size))):
+                    return own.pop(place)
+        return None
+
+    batches: _Packed = []
+    while some := [own for own in left.values() if own]:
+        added: _Part | None = max(some, key=lambda own: max(own[-1].shares)).pop()
+        batches.append([])
+        taken: tuple[float, ...] = _NOTHING
+        load = PartSize(0, 0, 0)
+        while added:
+            batches[-1].append(added)
+            taken, load = tuple(map(add, taken, added.shares)), PartSize(*map(add, load, added.size))
+            added = fitting(taken, load)
+    return batches
+
+
+def _spread(parts: Sequence[_Part], limits: BatchLimits, count: int) -> _Packed:
+    """Put each part into one of the emptiest of N batches, which stays emptiest; no batches where one is too full then."""
+    batches: _Packed = [[] for _ in range(count)]
+    taken: list[tuple[float, ...]] = [_NOTHING] * count
+    emptiest = [(0.0, batch) for batch in range(count)]
+    for part in parts:
+        tried = [heappop(emptiest)[1] for _ in range(min(_EMPTIEST, count))]
+        fill, chosen = min((max(map(add, taken[batch], part.shares)), batch) for batch in tried)
+        if fill > _FULL:
+            return []
+        batches[chosen].append(part)
+        taken[chosen] = tuple(map(add, taken[chosen], part.shares))
+        for batch in tried:
+            heappush(emptiest, (max(taken[batch]), batch))
+    return batches if all(limits.holds([part.size for part in batch]) for batch in batches) else []
+
+
+def _first(tried: Sequence[_T], does: Callable[[_T], object]) -> _T:
+    """Find by bisection the first that does, the last where none does."""
+    return tried[bisect_left(tried, True, hi=len(tried) - 1, key=lambda each: bool(does(each)))]
+
+
+def _fewest(parts: Sequence[_Part], limits: BatchLimits, least: int) -> _Packed:
+    """Return the fewest batches that can be found, but at least so many, evenly filled if possible."""
+
+    def spread(count: int) -> _Packed:
+        return _spread(parts, limits, count)
+
+    packed = _filled(parts, limits)
+    least = max(least, lower_bound([part.size for part in parts], limits)[0])
+    most = max(least, len(packed))
+    if spread(most):
+        return spread(_first([*range(least, most, 1 + (most - least) // _STEPS), most], spread))
+    if len(packed) < least:
+        shares = [*(percent / 100 for percent in range(100)), _FULL]
+        return _filled(parts, limits, _first(shares, lambda full: len(_filled(parts, limits, full)) <= least))
+    return packed
+
+
+def _by_class(parts: Sequence[_Part], limits: BatchLimits, least: int) -> _Packed:
+    """Pack the smallest of large parts by themselves, as many a batch as can share one; no batches where that does not help.
+
+    Among larger ones each of them would take a place, and leave too little for one more.
     """
-    _batches, _share, slope, room = _input_bound(sizes, limits)
-    dimensions = [
-        ([size.input_tokens + slope * size.rows for size in sizes], room),
-        ([size.output_tokens for size in sizes], limits.max_output_tokens),
-    ]
-    if limits.max_rows:
-        dimensions.append(([size.rows for size in sizes], limits.max_rows))
-    best: tuple[int, int, list[int]] = 0, 0, []
-    for tokens, budget in dimensions:
-        order = sorted(range(len(tokens)), key=tokens.__getitem__)
-        ordered = [tokens[index] for index in order]
-        for k in range(1, _SHARES):
-            first = bisect_right(ordered, budget // (k + 2))
-            total = [0, *accumulate(ordered[first:])]
-            most = len(ordered) - first
+    shares = [max(part.shares) for part in parts]
+    bound: float = max(map(sum, zip(*(part.shares for part in parts), strict=True)))
+    small = 0, 0, 0
+    for most in range(2, _CLASSES):
+        end = bisect_left(shares, -1 / (most + 1), key=neg)  # of these, at most so many share a batch
+        sums = [0.0, *accumulate(reversed(shares[:end]))]
+        full = bisect_right(range(end // most), 0.0, key=lambda at: sums[most * (at + 1)] - at - 1)
+        bound, small = max((bound, small), ((end - full) / (most - 1), (end, most, full)))
+    end, most, full = small
 
-            def excess(batch: int, k: int = k, budget: int = budget, total: list[int] = total) -> int:
-                return total[(k + 1) * (batch + 1)] - (batch + 1) * budget
+    def spread(count: int) -> _Packed:
+        return _spread(parts[end - most * count : end], limits, count)
 
-            full = bisect_right(range(most // (k + 1)), 0, key=excess)
-            bound = -(-(most - full) // k)
-            if bound > best[0]:
-                best = bound, full, order[first : first + (k + 1) * full]
-    return best
-
-
-_PARTNERS = 300_000  # partners of batches that are too full; divided among the parts
-_FEWEST_PARTNERS = 10
-_MOST_PARTNERS = 60
-_CLOSE_ENOUGH = 500  # a search among many batches ends within one in N
-_HOPELESS = 8  # batches that stay too full before a number of batches is given up; and one in twenty
-_LOOKS = 50_000  # batches that parts look at for a place; divided among the parts
-_FEWEST_LOOKS = 4
-_ROUNDS = 6  # over all that are too full
-_BEST_FIT_STEPS = 1_000_000  # parts times batches, about a second
-
-
-class _Load(NamedTuple):
-    tokens_in: int  # without the row numbers
-    tokens_out: int
-    users: int
-    rows: int
-
-    def plus(self, size: PartSize, sign: int = 1) -> "_Load":
-        tokens_in, tokens_out, rows = size
-        return _Load(
-            self.tokens_in + sign * tokens_in,
-            self.tokens_out + sign * tokens_out,
-            self.users + sign,
-            self.rows + sign * rows,
-        )
-
-
-Batches = list[list[int]]
-
-
-class Packer:
-    """Packs parts, each of which fits into a batch alone."""
-
-    def __init__(self, sizes: Sequence[PartSize], limits: BatchLimits) -> None:
-        self._sizes = sizes
-        self._room = limits.room
-        self._max_output = limits.max_output_tokens
-        self._max_users = limits.max_users
-        self._most_rows = most = _most_rows(sizes, limits)
-        # by rows, what their numbers cost: above the room where a batch cannot have so many, growing for a while, so that exchanges lead back
-        room, steps = self._room, limits.max_rows or self._room
-        beyond = [room + 1 + room * over // steps for over in range(3 * most + 3)]
-        beyond += beyond[-1:] * (sum(size.rows for size in sizes) - 4 * most)
-        self._numbers = limits.numbers.totals(most)[: most + 1] + beyond
-        fills = [
-            max((tokens + self._numbers[rows]) / self._room, out / self._max_output)
-            for tokens, out, rows in sizes
-        ]
-        self._largest_first = sorted(range(len(sizes)), key=lambda index: -fills[index])
-        self._rank = {index: rank for rank, index in enumerate(self._largest_first)}
-
-    def packed(self, least: int) -> Batches:
-        """Search upwards from `least` for the fewest batches that take all parts, evenly filled if possible.
-
-        Among many batches the search ends at the first number that saves no batch.
-        """
-        close = least // _CLOSE_ENOUGH
-        best = even = self._filled(least)
-        too_few = least if len(best) > least else least - 1
-        if len(best) > least and len(self._sizes) * least <= _BEST_FIT_STEPS:
-            best = min(best, self._best_fit(self._largest_first), key=len)
-        while len(best) > too_few + 1 + close:
-            count = (too_few + len(best)) // 2
-            even = self._filled(count)
-            if len(even) > count:
-                too_few = count
-            if close and len(even) >= len(best):
-                return best
-            best = min(even, best, key=len)
-        if len(even) != len(best):
-            even = self._filled(len(best))
-        return even if len(even) == len(best) else best
-
-    def _filled(self, count: int) -> Batches:
-        """Return N batches, evenly filled, and more for parts that found no room."""
-        batches, loads = self._spread(count)
-        self._repair(batches, loads)
-        left = chain.from_iterable(map(self._taken_out, batches, loads))
-        further = self._best_fit(sorted(left, key=self._rank.__getitem__))
-        return [batch for batch in batches if batch] + further
-
-    def _taken_out(self, batch: list[int], load: _Load) -> list[int]:
-        """Take parts out of a batch until it fits: the smallest that is enough, or the largest."""
-        taken = []
-        while self._excess(load):
-            batch.sort(key=self._rank.__getitem__)
-            enough = (i for i in reversed(batch) if not self._excess(load.plus(self._sizes[i], -1)))
-            out = next(enough, batch[0])
-            batch.remove(out)
-            load = load.plus(self._sizes[out], -1)
-            taken.append(out)
-        return taken
-
-    def _spread(self, count: int) -> tuple[Batches, list[_Load]]:
-        """Put each part, largest first, into the batch that stays emptiest (LPT), with room or without."""
-        room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
-        batches: Batches = [[] for _ in range(count)]
-        # near enough: what a number costs at the end of a usual batch
-        usual = max(0, min(sum([size[2] for size in sizes]) // count, self._most_rows - 1))
-        a_row = self._numbers[usual + 1] - self._numbers[usual] if self._most_rows else 0
-        tokens_in, tokens_out = [self._numbers[usual] - a_row * usual] * count, [0] * count
-        emptiest_first = [(0.0, batch) for batch in range(count)]  # sorted: few move, so this beats a heap
-        looks = min(count, max(_FEWEST_LOOKS, _LOOKS // len(sizes)))
-        for index in self._largest_first:
-            size_in, size_out, rows = sizes[index]
-            size_in += a_row * rows
-            emptiest = inf, count
-            for at, (_fill, batch) in enumerate(emptiest_first[:looks]):
-                fill_in = (tokens_in[batch] + size_in) / room
-                fill_out = (tokens_out[batch] + size_out) / max_output
-                fill = fill_in if fill_in > fill_out else fill_out  # noqa: FURB136  twice as fast in the innermost loop
-                fill_users = (len(batches[batch]) + 1) / max_users
-                fill = fill if fill > fill_users else fill_users  # noqa: FURB136
-                if (fill, batch) < emptiest:
-                    emptiest, chosen_at = (fill, batch), at
-            chosen = emptiest[1]
-            batches[chosen].append(index)
-            tokens_in[chosen] += size_in
-            tokens_out[chosen] += size_out
-            del emptiest_first[chosen_at]
-            insort(emptiest_first, emptiest)
-        return batches, [
-            _Load(*loaded[:2], len(batch), loaded[2])
-            for batch in batches
-            for loaded in [_sums(map(sizes.__getitem__, batch))]
-        ]
-
-    def _repair(self, batches: Batches, loads: list[_Load]) -> None:
-        """Exchange parts until no batch is too full, or no exchange helps."""
-        hopeless = _HOPELESS + len(batches) // 20
-        for _round in range(_ROUNDS):
-            too_full = [batch for batch, load in enumerate(loads) if self._excess(load)]
-            too_full.sort(key=lambda batch: (-self._excess(loads[batch]), batch))
-            others = [batch for batch, load in enumerate(loads) if not self._excess(load)]
-            emptiest = [sorted(others, key=lambda batch: (loads[batch][at], batch)) for at in range(3)]
-            failures = 0
-            for batch in too_full:
-                shares = self._shares(loads[batch])
-                partners = emptiest[shares.index(max(shares))]
-                failures += not self._relieved(batch, batches, loads, partners)
-                if failures > hopeless:
-                    return
-            if failures == len(too_full):
-                return
-
-    def _relieved(self, batch: int, batches: Batches, loads: list[_Load], partners: list[int]) -> bool:
-        """Exchange parts of a batch that is too full with `partners`. Return whether that was enough."""
-        most = min(_MOST_PARTNERS, max(_FEWEST_PARTNERS, _PARTNERS // len(self._sizes)), len(partners))
-        at = 0
-        for _look in range(most):
-            partner = partners[at]
-            best = self._best_exchange(batch, partner, batches, loads)
-            if best is None:
-                at += 1
-                continue
-            out, back, loads[batch], loads[partner] = best
-            batches[batch].remove(out)
-            batches[partner].append(out)
-            if back is not None:
-                batches[partner].remove(back)
-                batches[batch].append(back)
-            partners.append(partners.pop(at))  # batches with room stay in front, for the next batch too
-            if not self._excess(loads[batch]):
-                return True
-        return False
-
-    def _best_exchange(
-        self, batch: int, partner: int, batches: Batches, loads: list[_Load]
-    ) -> tuple[int, int | None, _Load, _Load] | None:
-        """Find the exchange of at most one part each that leaves the least excess; return the loads after it.
-
-        The partner never becomes too full.
-        """
-        room, max_output, max_users, sizes = self._room, self._max_output, self._max_users, self._sizes
-        numbers = self._numbers
-        ours_in, ours_out, ours, our_rows = loads[batch]
-        theirs_in, theirs_out, theirs, their_rows = loads[partner]
-        best_excess, best_fill = self._excess(loads[batch]), 2.0
-        best = None
-        given_back: list[tuple[int | None, int, int, int, int]] = [(None, 0, 0, 0, 0)] * (theirs < max_users)
-        given_back += [(back, *sizes[back], 1) for back in batches[partner]]
-        most_rows = max([sizes[back].rows for back in batches[partner]], default=0)
-        for out in batches[batch]:
-            out_in, out_out, out_rows = sizes[out]
-            left_in, left_out = ours_in - out_in, ours_out - out_out
-            left, left_rows = ours - 1, our_rows - out_rows
-            least_back = theirs_out + out_out - max_output
-            most_back = max_output * (1 + best_excess) - left_out
-            # most parts are too small for the partner's input, or too large for ours
-            least_in = theirs_in + out_in + numbers[max(0, their_rows + out_rows - most_rows)] - room
-            most_in = room * (1 + best_excess) + 1 - left_in - numbers[left_rows]
-            for back, back_in, back_out, back_rows, back_user in given_back:
-                if not (least_in <= back_in <= most_in and least_back <= back_out <= most_back):
-                    continue
-                # `_excess` inlined: this is the innermost loop
-                excess = 0.0
-                if (filled := left_in + back_in + numbers[left_rows + back_rows]) > room:
-                    excess += filled / room - 1
-                if (load_out := left_out + back_out) > max_output:
-                    excess += load_out / max_output - 1
-                if (load_users := left + back_user) > max_users:
-                    excess += load_users / max_users - 1
-                if excess > best_excess or (best is None and excess == best_excess):
-                    continue
-                their_filled = theirs_in + out_in - back_in + numbers[their_rows + out_rows - back_rows]
-                if their_filled > room:
-                    continue
-                load = _Load(left_in + back_in, load_out, load_users, left_rows + back_rows)
-                other = _Load(
-                    theirs_in + out_in - back_in,
-                    theirs_out + out_out - back_out,
-                    theirs + 1 - back_user,
-                    their_rows + out_rows - back_rows,
-                )
-                fill = max(self._fill(load), self._fill(other))
-                if excess < best_excess or fill < best_fill:
-                    best_excess, best_fill = excess, fill
-                    best = out, back, load, other
-                    most_back = max_output * (1 + best_excess) - left_out
-        return best
-
-    def _best_fit(self, indices: Sequence[int]) -> Batches:
-        """Put each part, in the given order (largest first), into the fullest batch with room; best for large parts."""
-        numbers = self._numbers
-        batches: Batches = []
-        loads: list[_Load] = []
-        for index in indices:
-            size_in, size_out, size_rows = self._sizes[index]
-            most_in, most_out = self._room - size_in, self._max_output - size_out
-            chosen, fullest = None, -1.0
-            for batch, (tokens_in, tokens_out, users, rows) in enumerate(loads):
-                if (
-                    users < self._max_users
-                    and tokens_out <= most_out
-                    and tokens_in + numbers[rows + size_rows] <= most_in
-                ):
-                    fill = self._fill(
-                        (tokens_in + size_in, tokens_out + size_out, users + 1, rows + size_rows)
-                    )
-                    if fill > fullest:
-                        chosen, fullest = batch, fill
-            if chosen is None:
-                batches.append([index])
-                loads.append(_Load(size_in, size_out, 1, size_rows))
-            else:
-                batches[chosen].append(index)
-                loads[chosen] = loads[chosen].plus(self._sizes[index])
-        return batches
-
-    def _fill(self, load: tuple[int, int, int, int]) -> float:
-        """Return the share of the fullest limit."""
-        return max(self._shares(load))
-
-    def _shares(self, load: tuple[int, int, int, int]) -> tuple[float, float, float]:
-        tokens_in, tokens_out, users, rows = load
-        return (
-            (tokens_in + self._numbers[rows]) / self._room,
-            tokens_out / self._max_output,
-            users / self._max_users,
-        )
-
-    def _excess(self, load: _Load) -> float:
-        """Return the share by which the load exceeds limits, 0 if it exceeds none."""
-        return sum(share - 1 for share in self._shares(load) if share > 1)
+    count = _first([*range(full, full * 3 // 4, -1 - full // 128), 0], spread)
+    others = [*parts[: end - most * count], *parts[end:]]
+    if not count:
+        return []
+    return spread(count) + _fewest(others, limits, min(least - count, len(others)))
 
 
 MAX_ALIASES = 999  # U1000 costs a token more than was measured
 PROBE_SHARE = 0.7  # of the budgets, for the first batch: the length of answers is not known yet
 
 _MOST_ROUNDS = 100  # with more, a full last round saves less than 1 % of the time
-_AT_ONCE = 20_000  # parts; more are packed in windows, each with parts of all sizes
-_WINDOW = 10_000
-_CLOSE = 200  # packing by class is good enough within one batch in N of the bound
-_SLACK = 0.01  # of the fullest batches: parts seldom fill a batch to the last token
 
 
 def plan(
@@ -498,53 +316,24 @@ def shuffled(parts: Iterable[PlannedPart], order: str = "") -> list[PlannedPart]
     return sorted(parts, key=key)
 
 
-def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> Batches:
+def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> list[list[int]]:
     """Return batches as indices into `sizes`, the longest expected answer first.
 
     The fewest that can be found, evenly filled, but at least `least` if there are enough parts. No batch breaks a limit;
-    a part that alone exceeds one gets its own batch. More than 20,000 parts are packed in windows
-    of 10,000.
+    a part that alone exceeds one gets its own batch.
     """
     limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
     holds = [limits.max_users > 1 and limits.hold(size) for size in sizes]
-    fitting = [index for index, held in enumerate(holds) if held]
     batches = [[index] for index, held in enumerate(holds) if not held]
-    least -= len(batches)
-    windows = 1 if len(fitting) <= _AT_ONCE else -(-len(fitting) // _WINDOW)
-    if windows > 1:  # equal parts stay in order
-        room = limits.room
-        fitting.sort(key=lambda at: max(sizes[at][0] / room, sizes[at][1] / limits.max_output_tokens))
-    for indices in filter(None, (fitting[window::windows] for window in range(windows))):
-        own = [sizes[index] for index in indices]
-        share = -(-least * len(own) // len(fitting))
-        packed = _packed(own, limits, min(share, len(own)))
-        batches += [sorted(indices[at] for at in batch) for batch in packed]
+    parts = _largest_first(sizes, limits, [index for index, held in enumerate(holds) if held])
+    least = min(least - len(batches), len(parts))
+    packed = _fewest(parts, limits, least)
+    if len(packed) > max(least, lower_bound([part.size for part in parts], limits)[0]):
+        packed = min(packed, _by_class(parts, limits, least) or packed, key=len)
+    batches += [sorted(part.at for part in batch) for batch in packed]
 
     def longest_first(batch: list[int]) -> tuple[int, int, int]:
         own = [sizes[index] for index in batch]
         return -sum(size.output_tokens for size in own), -sum(size.input_tokens for size in own), batch[0]
 
     return sorted(batches, key=longest_first)
-
-
-def _packed(sizes: Sequence[PartSize], limits: BatchLimits, least: int) -> Batches:
-    if limits.max_users == 1:
-        return [[index] for index in range(len(sizes))]
-    by_volume = max(lower_bound(sizes, limits)[0], least)
-    by_count, full, smallest = count_bound(sizes, limits)
-    if by_count <= by_volume:
-        return Packer(sizes, limits).packed(by_volume)
-    # small parts are counted with small parts: their sizes decide how many fit together
-    kept = full - int(full * _SLACK)
-    small = set(smallest[: kept * len(smallest) // max(1, full)])
-    classes = (
-        [index for index in range(len(sizes)) if (index in small) is wanted] for wanted in (True, False)
-    )
-    by_class: Batches = []
-    for indices in filter(None, classes):
-        own = [sizes[index] for index in indices]
-        packed = Packer(own, limits).packed(max(lower_bound(own, limits)[0], count_bound(own, limits)[0]))
-        by_class += [[indices[at] for at in batch] for batch in packed]
-    if len(by_class) <= by_count + by_count // _CLOSE:
-        return by_class
-    return min(by_class, Packer(sizes, limits).packed(by_count), key=len)

@@ -11,10 +11,9 @@ from eventabs import store
 from eventabs.api import Run, RunStoppedError, aresume
 from eventabs.config import overlay
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.inspection import Endpoint, endpoint_of
 from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Group, groups_of, mean_of, wholes_of
-from eventabs.runs import Invocation, Watch, copy_users, drawn, settings_of_today
+from eventabs.runs import Endpoint, Invocation, Watch, copy_users, drawn, settings_of_today
 from eventabs.shared_records import Counts
 from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory
@@ -175,7 +174,7 @@ def _plan(
         prompt = round(prompt * counts.prompt_tokens / sent)
     if expected and counts.completion_tokens:
         completion = round(completion * counts.completion_tokens / expected)
-    endpoint = endpoint_of(settings.llm.model_dump())
+    endpoint = Endpoint.stored(settings.llm.model_dump())
     return AskingPlan(
         invocation=invocation,
         arms=tuple(kept),
@@ -235,7 +234,7 @@ def _limits_left(plan: AskingPlan, arm: Arm) -> dict[str, float]:
     for path in {each.path for each in plan.arms} - {arm.path}:
         with Ledger.watch(path / "ledger.sqlite") as ledger:
             counts, llm = store.count_all(ledger), ledger.meta()["settings"]["llm"]
-        cost += endpoint_of(llm).price.total(counts) or 0.0
+        cost += Endpoint.stored(llm).price.total(counts) or 0.0
         tokens += counts.prompt_tokens + counts.completion_tokens
     left = {"max_cost": max(_LEAST_COST, limits.max_cost - cost)} if limits.max_cost else {}
     return left | (
@@ -306,7 +305,7 @@ def calibration_of(plan: AskingPlan) -> Calibration:
 
 def _arm_facts(arm: Arm, shares: Mapping[str, float], own: Mapping[str, float]) -> ArmFacts:
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
-        counts, price = store.count_all(ledger), endpoint_of(ledger.meta()["settings"]["llm"]).price
+        counts, price = store.count_all(ledger), Endpoint.stored(ledger.meta()["settings"]["llm"]).price
         ((rows,),) = ledger.rows(_MOST_ROWS)
     above = Counter(math.floor(_STEPS * (shares[user] - share)) / _STEPS for user, share in own.items())
     low = mean_of(above, -1.0).low

@@ -14,10 +14,11 @@ import orjson
 
 from eventabs import measures, store
 from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
-from eventabs.inspection import RunState, compactor_of, state_of
+from eventabs.inspection import compactor_of
 from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Figure, Group, Score, Segment, Sums, Tally
 from eventabs.providers import load_rules, rule_events, shipped_rules
+from eventabs.runs import RunState, state_of
 from eventabs.shared_records import Behavior, UserLog
 from eventabs.store import Ledger, RunDirectory, made_of
 

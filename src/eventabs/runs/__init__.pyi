@@ -30,15 +30,17 @@ from .observer import (
     CallFailed as CallFailed,
     CoolingDown as CoolingDown,
     Extended as Extended,
+    Fact as Fact,
     InputGone as InputGone,
     InputRead as InputRead,
     JobChanged as JobChanged,
     JobTrouble as JobTrouble,
+    JsonLines as JsonLines,
     KeyUnset as KeyUnset,
-    LogFile as LogFile,
     MachinesChanged as MachinesChanged,
     Note as Note,
     Observer as Observer,
+    Observers as Observers,
     Planned as Planned,
     Progress as Progress,
     RepliesRead as RepliesRead,
@@ -50,7 +52,12 @@ from .observer import (
     Started as Started,
     StateChanged as StateChanged,
     Stopping as Stopping,
-    Summary as Summary,
+)
+from .run_state import (
+    Endpoint as Endpoint,
+    RunState as RunState,
+    inspect_run as inspect_run,
+    state_of as state_of,
 )
 from .start_resume_reparse import (
     Invocation as Invocation,

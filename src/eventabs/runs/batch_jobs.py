@@ -244,7 +244,7 @@ class JobRunner:
         tracker = self._session.tracker
         tracker.in_flight = sum(job.requests for job in out)
         progress = tracker.progress(waiting=self._session.scheduler.batches, workers=1)
-        self._observer.progressed(progress)
+        self._observer.noted(progress)
         self._session.remember({"progress": snapshot(progress, self._session.wall_clock())})
         return out
 

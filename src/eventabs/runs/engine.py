@@ -234,7 +234,7 @@ class Engine:
         if self._reporting is not None:
             self._reporting.cancel()
             self._reporting = None
-        self._observer.progressed(self._progress())
+        self._observer.noted(self._progress())
         if self._keeping is None:
             self._keeping = asyncio.get_running_loop().call_later(_SECONDS_A_SNAPSHOT, self._keep_progress)
 

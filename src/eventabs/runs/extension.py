@@ -510,7 +510,7 @@ def take_in_export(run: RunContext, stop: Stop) -> list[Note]:
 
 def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     asked, section = run.facts["extending"], run.settings.extend
-    intake.refuse_unreadable(export, max_rejects=run.settings.input.max_rejects, directory=run.directory)
+    intake.refuse_unreadable(export, max_rejects=run.settings.input.most_rejects, directory=run.directory)
     found = Survey(export, run.ledger, section.lateness_seconds, stop)
     described = intake.describe_export(export, run.settings, run.facts["prompt_language"])
     counts = Counter[str](asdict(ExtensionCounts()))

@@ -218,7 +218,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
                 "the input is not the one that this run began with; restore it, or take it with --accept-changes"
             )
             raise RunDirectoryError(message)
-        refuse_unreadable(export, max_rejects=settings.input.max_rejects, directory=run.directory)
+        refuse_unreadable(export, max_rejects=settings.input.most_rejects, directory=run.directory)
         first = sampled(export.user_logs())
         language = run.facts.get("prompt_language") or built.prompt_language_of(settings, first)
         legend = run.facts.get("legend")
@@ -361,7 +361,7 @@ def _refusal(export: Export, max_rejects: float) -> str:
         if rejected > max_rejects * rows:
             message = _(
                 "{rejected} of {rows} rows cannot be read ({reasons}); columns were taken as {columns}: name others"
-                " in [input.columns], or allow it with --max-rejects"
+                " in [input.columns], or allow it with --max-rejects and without --strict"
             )
             file = next((each.file for each in export.rejects()), export.files[0])
             columns = ", ".join(f"{role} = {column}" for role, column in export.roles[file].items())

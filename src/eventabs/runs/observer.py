@@ -1,16 +1,17 @@
 """The facts that a run reports to its observers: no words, no colors."""
 
-from collections.abc import Sequence
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Protocol
 
 import orjson
 
-from eventabs.shared_records import ColumnsFound, Copying, Counts, InputWarning, RunStatus, ratio
-from eventabs.store import open_to_append
+from eventabs.shared_records import ColumnsFound, Copying, Counts, InputWarning, RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,92 +262,85 @@ class StateChanged(Told):
 
 
 Note = Told | Copying | ColumnsFound | InputWarning
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Summary(Counts):
-    """How a run ended; the object that --json prints, and what the closing table needs beside it.
-
-    `behaviors` are those of the input; `limited_of` its users, where --limit left some out, else 0. `standing_events` are
-    the events of users who are not done, since an extension has more to ask about them.
-    """
-
-    status: RunStatus
-    provider: str
-    cost: float | None
-    seconds: float
-    out: str
-    rejected_rows: int = 0
-    rejects: dict[str, int] = field(default_factory=dict)  # rejected rows by reason
-    duplicates: int = 0
-    paired_ends: int = 0
-    unpaired: int = 0
-    non_behaviors: int = 0
-    schemas: Sequence[str] = ()  # of known tools, whose exports the files are
-    columns: dict[str, str] = field(default_factory=dict)  # by role
-    warnings: list[dict[str, str]] = field(default_factory=list)  # about the input: code, message
-    unknown_actions: dict[str, int] = field(default_factory=dict)  # to the built-in rules: rows by word
-    conversion_actions: dict[str, int] = field(default_factory=dict)  # to them, in the same way
-    limited_of: int = 0
-    standing_events: int = 0
-    extension: dict[str, int] | None = None  # what the last extension took in, took and changed
-    cause: str = ""  # why the run was stopped
-    bad_answer: str = ""  # how the latest answer begins, where it stopped and nothing of that could be used
-    failures: dict[str, int] = field(default_factory=dict)
-    asked_again: dict[str, int] = field(default_factory=dict)  # users after a bad answer, by its reason
-    currency: str = "USD"
-    tier_costs: dict[str, float | None] = field(default_factory=dict)  # by tier; empty: all are ordinary
-
-    @property
-    def events_per_user_day(self) -> float | None:
-        """As in `Counts`, of users that are done."""
-        return ratio(self.events - self.standing_events, self.user_days)
+Fact = Started | Progress | Note
 
 
 class Observer(Protocol):
-    """Watches a run. Its methods are quick and never raise."""
+    """Watches a run. Its method is quick and never raises."""
 
-    def started(self, facts: Started) -> None:
-        """Hear that the run begins or goes on."""
-
-    def noted(self, note: Note) -> None:
-        """Hear of something that deserves a line."""
-
-    def progressed(self, progress: Progress) -> None:
-        """Hear that a count changed."""
+    def noted(self, fact: Fact) -> None:
+        """Hear that the run begins or goes on, that a count changed, or of something that deserves a line."""
 
 
-class LogFile(AbstractContextManager["LogFile"]):
-    """Appends the facts of a run to a file as JSON lines, but for progress, and passes all of them on.
+class Observers:
+    """Passes facts on to several observers, `opening` notes after the start."""
 
-    A context manager. Raises StorageError where the file cannot be opened.
+    def __init__(self, observers: Sequence[Observer], opening: Sequence[Note] = ()) -> None:
+        self._observers, self._opening = observers, opening
+
+    def noted(self, fact: Fact) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.noted(fact)
+        for note in self._opening if isinstance(fact, Started) else ():
+            self.noted(note)
+
+
+SECONDS_BETWEEN_COUNTS = 0.2
+# what could hide or turn around a line
+_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def event_name(kind: type) -> str:
+    """Return `batch_done` for BatchDone."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+
+
+class JsonLines(AbstractContextManager["JsonLines"]):
+    """Writes one object a fact: `event` names it (started, planned, progress, ...), `time` is ISO 8601.
+
+    `counts`: also how far the run is, at most five times a second, the last time always, at the end of its context at the latest.
     """
 
-    def __init__(self, path: Path, observer: Observer | None = None) -> None:
-        self._observer = observer
-        self._file = open_to_append(path)
+    def __init__(
+        self,
+        write: Callable[[bytes], object],
+        *,
+        counts: bool = True,
+        now: Callable[[], datetime] = datetime.now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._write_line, self._counts, self._now, self._clock = write, counts, now, clock
+        self._held: Progress | None = None
+        self._last_counts = -SECONDS_BETWEEN_COUNTS
 
-    def __exit__(self, *_exception: object) -> None:
-        self._file.close()
+    def __exit__(self, *_error: object) -> None:
+        self._write_held()
 
-    def started(self, facts: Started) -> None:
-        """Log the start."""
-        self._write(facts)
-        if self._observer is not None:
-            self._observer.started(facts)
+    def noted(self, fact: Fact) -> None:
+        """Write a fact after the counts that led to it, and counts now or when some time has passed."""
+        if isinstance(fact, Progress):
+            self._held = fact if self._counts else None
+            if self._clock() - self._last_counts >= SECONDS_BETWEEN_COUNTS:
+                self._write_held()
+        else:
+            self._write_held()
+            self._write(fact)
 
-    def noted(self, note: Note) -> None:
-        """Log a note."""
-        self._write(note)
-        if self._observer is not None:
-            self._observer.noted(note)
+    def _write_held(self) -> None:
+        if self._held is not None:
+            self._write(self._held)
+            self._held = None
+            self._last_counts = self._clock()
 
-    def progressed(self, progress: Progress) -> None:
-        """Pass the counts on."""
-        if self._observer is not None:
-            self._observer.progressed(progress)
-
-    def _write(self, fact: Started | Note) -> None:
-        line = {"time": datetime.now(UTC), "event": type(fact).__name__, **asdict(fact)}
+    def _write(self, fact: Fact) -> None:
+        stamp = self._now().astimezone().isoformat(timespec="milliseconds")
+        facts = {"event": event_name(type(fact)), "time": stamp, **asdict(fact)}
+        facts.pop("answers", None)  # which the ledger alone counts
+        try:
+            line = orjson.dumps(facts).decode()
+        except TypeError:  # bytes of an undecodable file name
+            line = json.dumps(facts)
+        line = _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
         with suppress(OSError):  # a full disk must not end the run by its log
-            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE, default=str))
+            self._write_line(f"{line}\n".encode())

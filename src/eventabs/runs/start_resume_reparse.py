@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -47,9 +47,9 @@ from eventabs.runs.observer import (
     SettingsTaken,
     Started,
     StateChanged,
-    Summary,
 )
 from eventabs.runs.progress_and_limits import ProgressTracker, snapshot
+from eventabs.runs.run_state import RunState, state_of
 from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
 from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
 from eventabs.stop_request import Stop, StopRequested
@@ -63,7 +63,7 @@ async def execute(
     resumed: bool,
     replies: Sequence[Path] = (),
     cancel: bool = False,
-) -> Summary:
+) -> RunState:
     """Read what is not read yet, call for what is not answered yet, and leave everything in order.
 
     `replies` are files with answers to requests.jsonl. `cancel`: cancel the jobs of the batch service, keep what they did, and
@@ -106,7 +106,7 @@ async def execute(
             cause = "; ".join(filter(None, (cause, batch_jobs.going_on(store.stored_jobs(run.ledger)))))
         progress = await asyncio.to_thread(save_stopped, run, status, seconds())
         if status != "completed":  # calls that were cut off are pending again
-            run.observer.progressed(progress)
+            run.observer.noted(progress)
         run.observer.noted(StateChanged(status, cause))
         return summarize(run, status, cause)
 
@@ -188,7 +188,7 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
 def _tell_start(run: RunContext, *, resumed: bool) -> None:
     settings = run.settings
     is_remote = kind_of(settings.provider).is_remote
-    run.observer.started(
+    run.observer.noted(
         Started(
             config_file=run.facts["config_file"],
             provider=settings.provider,
@@ -209,29 +209,19 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
         run.observer.noted(InputWarning("unencrypted", message.format(host=address.hostname)))
 
 
-def summarize(run: RunContext, status: RunStatus, cause: str = "") -> Summary:
-    """Return the summary of a run that has been saved."""
-    counts, price = store.count_all(run.ledger), run.settings.llm.price
+def summarize(run: RunContext, status: RunStatus, cause: str = "") -> RunState:
+    """Return how a run that has been saved ended."""
+    state = state_of(run.directory, run.ledger)
     events, journeys = store.count_standing(run.ledger)
-    numbers = asdict(replace(counts, events=counts.events + events, journeys=counts.journeys + journeys))
-    of_input = {field.name for field in fields(Summary)} - {"users"}
-    counted = {name: value for name, value in run.facts.get("input", {}).items() if name in of_input}
-    return Summary(
-        **numbers | {"behaviors": 0} | counted | _actions(run),
-        standing_events=events,
-        extension=extension_facts(run),
+    return replace(
+        state,
         status=status,
         cause=cause,
-        bad_answer=store.bad_answer(run.ledger) if status == "stopped" else "",
-        provider=run.settings.provider,
-        cost=price.total(counts),
-        seconds=run.earlier_seconds,
-        out=str(run.directory.path),
-        failures=store.failure_reasons(run.ledger),
-        asked_again=store.asked_again(run.ledger),
-        currency=price.currency,
-        tier_costs=price.by_tier(counts) if counts.has_other_tiers else {},
-        limited_of=store.limited_of(run.facts),
+        events=state.events + events,
+        journeys=state.journeys + journeys,
+        standing_events=events,
+        extension=extension_facts(run),
+        input={**state.input, **_actions(run)},
     )
 
 
@@ -471,7 +461,7 @@ def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
     return built.read_text(path, setting) if path and Path(path).is_file() else before
 
 
-def reparse(run: RunContext) -> Summary:
+def reparse(run: RunContext) -> RunState:
     """Read every stored reply anew. A part takes the events of the first reply that is usable for it.
 
     A part that no reply is usable for any more is failed, so that it can be asked about again. The settings that replies are

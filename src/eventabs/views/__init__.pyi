@@ -24,11 +24,7 @@ from .evaluation_comparison_calibration import (
     render_evaluation as render_evaluation,
     render_evaluation_page as render_evaluation_page,
 )
-from .live_progress import (
-    LogObserver as LogObserver,
-    Observers as Observers,
-    display as display,
-)
+from .live_progress import display as display, log_to as log_to
 from .output_streams import (
     encode as encode,
     print_bytes as print_bytes,
@@ -42,6 +38,7 @@ from .output_streams import (
 from .report import NAME as NAME, render_report as render_report, write_report as write_report
 from .review import (
     drawn_json as drawn_json,
+    quality_tables as quality_tables,
     render_next_step as render_next_step,
     render_review as render_review,
     render_review_page as render_review_page,

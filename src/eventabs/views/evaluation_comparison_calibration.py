@@ -327,7 +327,7 @@ def _comparison_section(comparison: Comparison, most: int) -> Section:
     ]
     other = _("in B, of the same behaviors")
     # the built-in rules do not see who else is in a batch
-    by_model = {name: run.progress for name, run in both if run.endpoint.model}
+    by_model = {name: run for name, run in both if run.endpoint.model}
     return Section(
         [
             Table(_("Setting"), ("", *RUN_NAMES), settings, words=RUN_NAMES),
@@ -375,7 +375,7 @@ def _cut(value: str, most: int) -> str:
 
 def _comparison_notes(comparison: Comparison) -> Iterator[str]:
     both = comparison.a, comparison.b
-    counted = [each.run.progress for each in both]
+    counted = [each.run for each in both]
     if not comparison.same_input:
         message = _("The files of both inputs are not the same: {a} in A, {b} in B, {both} in both")
         users = (*(counts.users for counts in counted), comparison.shared_users)
@@ -444,7 +444,7 @@ def _change(before: float | None, after: float | None) -> str:
 
 def _figures(run: ComparedRun) -> Iterator[tuple[str, float | None, Callable[[Any], str], bool]]:
     """Yield what is counted in a run, how it is written, and whether it is shown where neither run has some."""
-    counts = run.run.progress
+    counts = run.run
     yield _("users done"), counts.done, count, True
     yield _("events"), counts.events, count, True
     yield _("journeys"), counts.journeys, count, True
@@ -466,16 +466,16 @@ def _figures(run: ComparedRun) -> Iterator[tuple[str, float | None, Callable[[An
 
 
 def _run_fields(run: ComparedRun) -> dict[str, Any]:
-    state, counts = run.run, run.run.progress
+    state = run.run
     return {
-        **picked(_RUN_KEYS, {"settings": run.settings, "cost": state.paid}, state.endpoint, counts, state),
+        **picked(_RUN_KEYS, {"settings": run.settings, "cost": state.paid}, state.endpoint, state),
         **{
-            f"{tokens}_per_{name}": share(getattr(counts, tokens), getattr(counts, of))
+            f"{tokens}_per_{name}": share(getattr(state, tokens), getattr(state, of))
             for tokens in ("prompt_tokens", "completion_tokens")
             for name, of in (("user", "done"), ("event", "events"))
         },
-        "event_counts": counts.event_counts,
-        "answers": counts.answers,
+        "event_counts": state.event_counts,
+        "answers": state.answers,
         "compared": shape_fields(run.shape),
     }
 

@@ -1,11 +1,9 @@
-"""Observers of a run: the live panel, plain lines, run.log, JSON lines, several at once, and the choice between them."""
+"""Observers of a run: the live panel, plain lines, run.log, and the choice between them."""
 
 import contextlib
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from io import FileIO
@@ -21,11 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from eventabs import runs
-from eventabs.interface_language import gettext as _, ngettext
+from eventabs.interface_language import gettext as _
 from eventabs.shared_records import ColumnsFound, Copying, InputWarning
 from eventabs.views import words_and_figures as messages
-from eventabs.views.output_streams import encode, one_line, print_line
-from eventabs.views.words_and_figures import clock, count, listed, share
+from eventabs.views.output_streams import one_line, print_line
+from eventabs.views.words_and_figures import clock, listed, share
 
 WIDTH = 120  # a wider bar says no more
 
@@ -73,19 +71,13 @@ class ProgressPanel:
         drawn = ProgressBar(total=progress.users, completed=finished)
         bar.add_row(drawn, share(finished, progress.users), self._remaining())
         yield bar
-        of = _("{done} of {total} done")
-        users = of.format(done=count(progress.done), total=count(progress.users))
-        failed = _("{count} failed").format(count=count(progress.failed))
-        yield _row(_("users"), users, Text(failed, style="red" if progress.failed else ""), elapsed)
-        batches = of.format(done=count(progress.batches_done), total=count(progress.batches_total))
-        calls = ngettext("{count} call", "{count} calls", progress.calls)
-        yield _row(_("batches"), batches, messages.in_flight(progress), calls)
-        for label, *cells in messages.spent(progress, self.currency):
+        (label, done, failed), *others = messages.figures(progress, self.currency)
+        yield _row(label, done, Text(failed, style="red" if progress.failed else ""), elapsed)
+        for label, *cells in others:
             yield _row(label, *cells)
-        if progress.retries or self._cooling:
-            causes = listed(messages.causes(progress.retry_causes)) or count(progress.retries)
-            left = _("cooling down, {time} left").format(time=clock(self._cooling)) if self._cooling else ""
-            yield _row(_("retries"), causes if progress.retries else "", Text(left, style="bold yellow"))
+        if self._cooling:
+            left = _("cooling down, {time} left").format(time=clock(self._cooling))
+            yield _row("", Text(left, style="bold yellow"))
         if self.trouble:
             yield _row(_("last"), Text(one_line(self.trouble), style="yellow"))
 
@@ -157,34 +149,29 @@ class RichObserver:
     def __exit__(self, *_error: object) -> None:
         self._live.stop()
 
-    def started(self, facts: runs.Started) -> None:
-        """Print the first line and name the model in the panel's title."""
-        self._panel.title = f"{facts.model} @ {facts.host}" if facts.model else facts.provider
-        print_line(self._console, messages.started(facts), style="dim")
-
-    def noted(self, note: runs.Note) -> None:
-        """Print a note above the panel if it deserves a line, or keep it as the last trouble."""
-        match note:
+    def noted(self, fact: runs.Fact) -> None:
+        """Keep what the panel shows at its next refresh, and print above it what deserves a line."""
+        match fact:
+            case runs.Progress():
+                self._panel.progress, self._panel.counted_at = fact, self._clock()
+                return
+            case runs.Started():
+                self._panel.title = f"{fact.model} @ {fact.host}" if fact.model else fact.provider
             case runs.InputRead():
                 self._panel.phase = _("counting and packing")
             case runs.Planned():
                 self._panel.phase = _("waiting for the first reply")
             case runs.CoolingDown():
-                self._panel.cooling_until = self._clock() + note.seconds
+                self._panel.cooling_until = self._clock() + fact.seconds
             case runs.Retrying() | runs.CallFailed():
-                self._panel.trouble = messages.noted(note)
-            case runs.BatchDone() if note.unusable:
-                self._panel.trouble = messages.noted(note)
-        level, style = _look(note)
+                self._panel.trouble = messages.noted(fact)
+            case runs.BatchDone() if fact.unusable:
+                self._panel.trouble = messages.noted(fact)
+        level, style = _look(fact)
         # the closing summary names the state itself
-        is_told = level <= BESIDE_PANEL and not (isinstance(note, runs.StateChanged) and not note.cause)
+        is_told = level <= BESIDE_PANEL and not (isinstance(fact, runs.StateChanged) and not fact.cause)
         if self._verbose or is_told:
-            print_line(self._console, messages.noted(note), style=style)
-
-    def progressed(self, progress: runs.Progress) -> None:
-        """Keep the counts; the panel takes them at its next refresh."""
-        self._panel.progress = progress
-        self._panel.counted_at = self._clock()
+            print_line(self._console, messages.noted(fact), style=style)
 
     def picture(self) -> RenderableType:
         """Return what the live panel shows now."""
@@ -199,8 +186,7 @@ QUIET, BESIDE_PANEL, PLAIN, ALL = range(4)
 _LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, and in which style
     runs.CallFailed: (QUIET, "yellow"),
     runs.Serving: (QUIET, ""),
-    ColumnsFound: (BESIDE_PANEL, "dim"),
-    runs.RowShown: (BESIDE_PANEL, "dim"),
+    **dict.fromkeys((runs.Started, ColumnsFound, runs.RowShown), (BESIDE_PANEL, "dim")),
     runs.KeyUnset: (BESIDE_PANEL, "yellow"),
     InputWarning: (BESIDE_PANEL, "yellow"),
     runs.Planned: (BESIDE_PANEL, "bold"),
@@ -212,19 +198,18 @@ _LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, a
 }
 
 
-def _look(note: runs.Note) -> tuple[int, str]:
-    match note:
+def _look(fact: runs.Started | runs.Note) -> tuple[int, str]:
+    match fact:
         case runs.StateChanged(status="stopped"):
             return QUIET, "bold yellow"
         case runs.StateChanged(status="interrupted"):
             return BESIDE_PANEL, "bold yellow"
-        case runs.MachinesChanged() if note.lost:
+        case runs.MachinesChanged() if fact.lost:
             return BESIDE_PANEL, "yellow"
-    return _LOOKS.get(type(note), (BESIDE_PANEL, ""))
+    return _LOOKS.get(type(fact), (BESIDE_PANEL, ""))
 
 
 BATCHES_A_LINE = 10
-SECONDS_BETWEEN_COUNTS = 0.2
 
 
 def display(
@@ -237,7 +222,7 @@ def display(
 ) -> runs.Observer:
     """Choose how standard error shows the run. `auto`: a live panel on a terminal, else plain lines."""
     if form == "json":
-        return JsonObserver(console)
+        return runs.JsonLines(lambda line: console.out(line.decode(), end="", highlight=False))
     if form == "auto" and not quiet and console.is_terminal and not console.is_dumb_terminal:
         return RichObserver(console, verbose=verbose, currency=currency)
     level = QUIET if quiet else ALL if verbose else PLAIN
@@ -257,156 +242,52 @@ class PlainObserver:
         level: int = PLAIN,
         currency: str = "USD",
         now: Callable[[], datetime] = datetime.now,
+        stamp: Callable[[datetime], str] = "{:%Y-%m-%d %H:%M:%S}".format,
     ) -> None:
         self._write = write
+        self._stamp = stamp
         self._level = level
         self._currency = currency
         self._now = now
         self._latest: runs.Progress | None = None
         self._cooling_until: datetime | None = None
 
-    def started(self, facts: runs.Started) -> None:
-        """Write the first line."""
-        if self._level > QUIET:
-            self.line(messages.started(facts))
-
-    def noted(self, note: runs.Note) -> None:
-        """Write a note, and the counts at a stop."""
-        if _look(note)[0] > self._level:
+    def noted(self, fact: runs.Fact) -> None:
+        """Write a note, and the counts at a stop and after every tenth batch."""
+        if isinstance(fact, runs.Progress):
+            before, self._latest = self._latest or fact, fact
+            if fact.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
+                self._count()
             return
-        if isinstance(note, runs.CoolingDown) and self._level < ALL:
-            now, before = self._now(), self._cooling_until
-            self._cooling_until = now + timedelta(seconds=note.seconds)
-            if before is not None and now < before:  # it is only extended, and told already
+        if _look(fact)[0] > self._level:
+            return
+        if isinstance(fact, runs.CoolingDown) and self._level < ALL:
+            now, before_then = self._now(), self._cooling_until
+            self._cooling_until = now + timedelta(seconds=fact.seconds)
+            if before_then is not None and now < before_then:  # it is only extended, and told already
                 return
-        self.line(messages.noted(note))
-        if isinstance(note, runs.StateChanged) and note.status != "running" and self._latest is not None:
-            self.line(messages.progress_line(self._latest, self._currency))
+        self._line(messages.noted(fact))
+        if isinstance(fact, runs.StateChanged) and fact.status != "running":
+            self._count()
 
-    def progressed(self, progress: runs.Progress) -> None:
-        """Write the counts after every tenth batch."""
-        if self._level == QUIET:
-            return
-        before, self._latest = self._latest or progress, progress
-        if progress.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
-            self.line(messages.progress_line(progress, self._currency))
+    def _count(self) -> None:
+        if self._level > QUIET and self._latest is not None:
+            self._line(messages.progress_line(self._latest, self._currency))
 
-    def line(self, text: str) -> None:
-        """Write a line."""
-        stamp = f"{self._now():%Y-%m-%d %H:%M:%S} " if self._level > QUIET else ""
+    def _line(self, text: str) -> None:
+        stamp = f"{self._stamp(self._now())} " if self._level > QUIET else ""
         self._write(f"{stamp}{text}")
 
 
-class LogObserver(PlainObserver):
-    """Appends every note, and the counts after every tenth batch, to a log."""
+def log_to(file: FileIO, *, currency: str, now: Callable[[], datetime] = datetime.now) -> PlainObserver:
+    """Make the observer that appends every note, and the counts after every tenth batch, to a log."""
 
-    def __init__(self, file: FileIO, *, currency: str, now: Callable[[], datetime] = datetime.now) -> None:
-        super().__init__(lambda lines: file.write(lines.encode()), level=ALL, currency=currency, now=now)
-        self._unwritten: list[str] = []
-
-    def noted(self, note: runs.Note) -> None:
-        """Log a note, and the counts at a stop; replies with the counts that follow them."""
-        if isinstance(note, runs.BatchDone):  # of hundreds a second each would wait for the disk
-            self._add(messages.noted(note))
-        else:
-            super().noted(note)
-
-    def progressed(self, progress: runs.Progress) -> None:
-        """Log the latest replies, and the counts after every tenth batch."""
-        super().progressed(progress)
-        if self._unwritten:
-            self._flush()
-
-    def line(self, text: str) -> None:
-        """Append a line of any text, such as an error that ended the run."""
-        self._add(text)
-        self._flush()
-
-    def _add(self, text: str) -> None:
-        stamp = self._now().astimezone().isoformat(timespec="seconds")
-        self._unwritten.append(f"{stamp} {one_line(text)}\n")
-
-    def _flush(self) -> None:
-        lines, self._unwritten = self._unwritten, []
+    def write(line: str) -> None:
         # A full disk is the ledger's to report: it stops the run cleanly.
         with contextlib.suppress(OSError):
-            self._write("".join(lines))
+            file.write(f"{one_line(line)}\n".encode())
 
+    def stamp(moment: datetime) -> str:
+        return moment.astimezone().isoformat(timespec="seconds")
 
-class JsonObserver(AbstractContextManager["JsonObserver"]):
-    """Writes one object a fact: `event` names it (started, planned, progress, ...), `time` is ISO 8601.
-
-    Counts come at most five times a second, the last ones always, at the end of its context at the latest.
-    """
-
-    def __init__(
-        self,
-        console: Console,
-        *,
-        now: Callable[[], datetime] = datetime.now,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._console = console
-        self._now = now
-        self._clock = clock
-        self._held: runs.Progress | None = None
-        self._last_counts = -SECONDS_BETWEEN_COUNTS
-
-    def __exit__(self, *_error: object) -> None:
-        self._write_held()
-
-    def started(self, facts: runs.Started) -> None:
-        """Write the facts of the start."""
-        self._write("started", asdict(facts))
-
-    def noted(self, note: runs.Note) -> None:
-        """Write a note, after the counts that led to it."""
-        self._write_held()
-        self._write(event_name(type(note)), asdict(note))
-
-    def progressed(self, progress: runs.Progress) -> None:
-        """Write the counts, or hold them back until some time has passed."""
-        self._held = progress
-        if self._clock() - self._last_counts >= SECONDS_BETWEEN_COUNTS:
-            self._write_held()
-
-    def _write_held(self) -> None:
-        if self._held is not None:
-            facts = asdict(self._held)
-            del facts["answers"]  # which the ledger alone counts
-            self._write("progress", facts)
-            self._held = None
-            self._last_counts = self._clock()
-
-    def _write(self, event: str, facts: Mapping[str, object]) -> None:
-        stamp = self._now().astimezone().isoformat(timespec="milliseconds")
-        self._console.out(encode({"event": event, "time": stamp, **facts}), highlight=False)
-
-
-def event_name(kind: type) -> str:
-    """Return `batch_done` for BatchDone."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
-
-
-class Observers:
-    """Passes facts on to several observers, `opening` notes after the start."""
-
-    def __init__(self, observers: Sequence[runs.Observer], opening: Sequence[runs.Note]) -> None:
-        self._observers, self._opening = observers, opening
-
-    def started(self, facts: runs.Started) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.started(facts)
-        for note in self._opening:
-            self.noted(note)
-
-    def noted(self, note: runs.Note) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.noted(note)
-
-    def progressed(self, progress: runs.Progress) -> None:
-        """Pass it on."""
-        for observer in self._observers:
-            observer.progressed(progress)
+    return PlainObserver(write, level=ALL, currency=currency, now=now, stamp=stamp)

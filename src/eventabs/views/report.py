@@ -18,20 +18,28 @@ from importlib import resources
 from itertools import islice, pairwise
 from math import fsum
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from eventabs import __version__, interface_language as language
+from eventabs import __version__, interface_language as language, store
 from eventabs.errors_and_exit_codes import StorageError, UsageError
-from eventabs.inspection import LogFacts, ReportFacts, Share, StoredCall, TokenUse, stored_calls
+from eventabs.inspection import (
+    StoredCall,
+    Table,
+    TokenUse,
+    compactor_of,
+    failures,
+    stored_calls,
+)
 from eventabs.interface_language import gettext as _
 from eventabs.prompts import TokenCounter
-from eventabs.shared_records import Behavior, Counts
-from eventabs.store import Made, UserRow, replace_file
+from eventabs.runs import RunState
+from eventabs.shared_records import Behavior, Counts, UserLog
+from eventabs.store import Ledger, Made, RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import one_line, picked, rounded
 from eventabs.views.sections import written
@@ -109,6 +117,14 @@ _NEXT: Final = -1  # in the place of the number of a text that has not been name
 def _number(known: dict[_Thing, int], thing: _Thing) -> int:
     """Return the number of a thing, in the order of their first use."""
     return known.setdefault(thing, len(known))
+
+
+class LogFacts(NamedTuple):
+    """A user's log, its behaviors in their compact form without times, and those that no event is made of."""
+
+    log: UserLog
+    phrases: Sequence[str]
+    rows: RowsOfUser
 
 
 class PackedUsers:
@@ -259,17 +275,19 @@ class PackedCalls:
     `use`: what the tokens of all of them were for; `size`: how many they are; `left_out`: of how many the texts are left out.
     """
 
-    def __init__(self, facts: ReportFacts, numbers: Mapping[str, int], zone: ZoneInfo) -> None:
+    def __init__(self, ledger: Ledger, run: RunState, numbers: Mapping[str, int], zone: ZoneInfo) -> None:
+        self.retries = store.stored_retries(ledger)
         self.chunks: list[bytes] = []
-        self._facts, self._numbers, self._zone = facts, numbers, zone
+        self._price, self._numbers, self._zone = run.endpoint.price, numbers, zone
         self._figures: dict[int, dict[str, Any]] = {}
         self._calls: list[list[Any]] = []
         self._texts: dict[str, int] = {}  # numbers; the instructions, equal in all calls, are written once
         self._characters = 0
         # most calls have the instructions of the last one
-        count = lru_cache(maxsize=1)(TokenCounter(facts.tokenizer).count)
+        tokenizer = store.settings_in_force(ledger.meta())["prompt"]["tokenizer"]
+        count = lru_cache(maxsize=1)(TokenCounter(tokenizer).count)
         uses = []
-        for call in facts.calls:
+        for call in stored_calls(ledger):
             self._figures[call.id] = self._figures_of(call)
             uses.append(call.use(count))
         self.use = TokenUse(*map(fsum, zip(*uses, strict=True)))
@@ -281,7 +299,7 @@ class PackedCalls:
                 break
             each |= {"chunk": len(self.chunks), "place": len(self._calls)}
             self.left_out -= 1
-            self._add(*stored_calls(facts.ledger, "id = ?", each["id"]))
+            self._add(*stored_calls(ledger, "id = ?", each["id"]))
             if self._characters > _CHUNK_CHARACTERS:
                 self._close_chunk()
         self._close_chunk()
@@ -292,7 +310,7 @@ class PackedCalls:
         begin = min((each["from"] for each in self._figures.values()), default=0.0)
         columns["retries"] = [
             (round(each.at - begin, 2), each.wait_seconds, each.cause == "rate_limit")
-            for each in self._facts.retries
+            for each in self.retries
         ]
         for figures in self._figures.values():
             moments = {name: round(figures[name] - begin, 2) for name in ("from", "to")}
@@ -306,7 +324,7 @@ class PackedCalls:
         return {
             **picked("id attempt status usable", call),
             "users": len(call.asked),
-            "cost": self._facts.run.endpoint.price.cost(*tokens, call.tier or ""),
+            "cost": self._price.cost(*tokens, call.tier or ""),
             "finish": shown(call.finish_reason or ""),
             "prompt": call.prompt_tokens,
             "cached": call.cached_tokens,
@@ -363,6 +381,11 @@ MOST_USERS: Final = 20_000  # whose timelines are in a page
 MOST_LOG_BYTES: Final = 24_000_000  # of them, compressed
 _MOST_FAILED: Final = 2_000  # of users that are kept beside a sample because they failed
 _OF_STORED: Final = 0.6  # bytes in the page for a byte of stored logs, with the events, at most
+_ERRORS: Final = (
+    "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
+    " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
+)
+_LOGGED: Final = "SELECT coalesce(sum(length(log)), 0) FROM users"  # bytes, as they are stored
 _SAID: Final = re.compile(r"""\b_\(("(?:[^"\\]|\\.)*")\)""")  # a message in a script
 _HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped
 
@@ -376,23 +399,31 @@ _SCRIPTS: Final = tuple(
 )
 
 
-def render_report(facts: ReportFacts) -> tuple[Iterator[bytes], list[str]]:
-    """Return the page in pieces, and what its reader should know of what it leaves out. Reads the facts' users to their end."""
-    counts, endpoint = facts.run.progress, facts.run.endpoint
-    sums, users, total, beside = Sums(facts.goal), PackedUsers(), counts.users, 0
+def render_report(
+    ledger: Ledger, run: RunState, quality: Iterable[Table]
+) -> tuple[Iterator[bytes], list[str]]:
+    """Return the page of a run in pieces, and what its reader should know of what it leaves out."""
+    meta, endpoint, total = ledger.meta(), run.endpoint, run.users
+    settings, compactor = store.settings_in_force(meta), compactor_of(meta)
+    goal, timezone = store.goal_of(settings), settings.get("input", {}).get("timezone", "")
+    sums, users, beside = Sums(goal), PackedUsers(), 0
+    ((logged_bytes,),) = ledger.rows(_LOGGED)
     # the share of users that a page keeps, drawn by their ids
-    part = min(1.0, MOST_USERS / max(1, total), MOST_LOG_BYTES / max(1.0, facts.logged_bytes * _OF_STORED))
-    for row, made in facts.users:
+    part = min(1.0, MOST_USERS / max(1, total), MOST_LOG_BYTES / max(1.0, logged_bytes * _OF_STORED))
+    for row in store.all_user_rows(ledger):
+        made = store.made_of(ledger, row.user_id)
         sums.add(made)
         lot = zlib.crc32(row.user_id.encode("utf-8", "surrogatepass"))
         is_drawn = users.bytes <= MOST_LOG_BYTES and lot < part * 2**32
         is_listed = not is_drawn and row.state == "failed" and beside < _MOST_FAILED
         beside += is_listed
         if is_drawn or is_listed:
-            users.add(row, made, facts.log(row.user_id), is_drawn=is_drawn)
+            log = ledger.log(row.user_id)
+            facts = LogFacts(log, compactor.phrases(log), store.rows_of_user(ledger, row.user_id))
+            users.add(row, made, facts, is_drawn=is_drawn)
     users.close_chunk()
-    zone = sent_zone(facts.timezone)
-    calls = PackedCalls(facts, users.numbers, zone)
+    zone = sent_zone(timezone)
+    calls = PackedCalls(ledger, run, users.numbers, zone)
     kept = len(users.numbers) - beside
     notes = {"users": "", "calls": ""}  # what the page leaves out
     if kept < total:
@@ -408,36 +439,41 @@ def render_report(facts: ReportFacts) -> tuple[Iterator[bytes], list[str]]:
             " others with: eventabs show CHECKPOINT USER_ID --raw"
         )
         notes["calls"] = message.format(kept=count(calls.size - calls.left_out), calls=count(calls.size))
-    figures = sums.figures(counts)
+    figures = sums.figures(run)
     waits: dict[str, list[float]] = defaultdict(list)  # by cause
-    for retry in facts.retries:
+    for retry in calls.retries:
         waits[retry.cause].append(retry.wait_seconds)
-    taken, left = facts.profile_columns
+    taken = settings.get("profiles", {}).get("columns", ())
+    left = meta.get("input", {}).get("profile_left", [])
+    inputs = [Path(path).name for path in meta["paths"]]
     page = render_page(
         "assets/report/page.html.j2",
         _STYLES,
         _SCRIPTS,
         here=Markup(_HERE),  # noqa: S704  our own mark
-        facts=facts,
-        run=facts.run,
+        run=run,
+        inputs=inputs,
+        goal=goal,
+        failures=list(failures(ledger)),
+        call_errors=ledger.rows(_ERRORS),
         calls=calls,
         figures=figures,
-        times=zone_note(facts.timezone, users.offsets),
-        begun=f"{datetime.fromisoformat(facts.run.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
+        times=zone_note(timezone, users.offsets),
+        begun=f"{datetime.fromisoformat(run.created_at).astimezone(zone):%Y-%m-%d %H:%M} {zone}",
         notes=notes,
         # columns of the profiles that no filter has, and the setting that takes them
         unused_columns=left
         and (", ".join(map(shown, left)), f"columns = {orjson.dumps([*taken, *left]).decode()}"),
-        quality=facts.quality(),
+        quality=list(quality),
         retries=sorted(waits.items(), key=lambda each: (-len(each[1]), each[0])),
-        tiers=list(messages.tiers(counts, counts.tier_costs, endpoint.currency)),
+        tiers=list(messages.tiers(run, run.tier_costs, endpoint.currency)),
     )
     index = users.index() | {
         "colors": colors_of([shown(kind) for kind, _number in messages.most_frequent(sums.types)]),
-        "files": list(map(shown, facts.files)),
-        "goal": shown(facts.goal),
-        "currency": shown(endpoint.currency) if facts.run.paid is not None else "",
-        "name": shown(facts.inputs[0].rpartition(".")[0] or facts.inputs[0]) if facts.inputs else "",
+        "files": [shown(Path(name).name) for name in meta["files"]],
+        "goal": shown(goal),
+        "currency": shown(endpoint.currency) if run.paid is not None else "",
+        "name": shown(inputs[0].rpartition(".")[0] or inputs[0]) if inputs else "",
         "categories": {shown(name): shown(messages.category(name)) for name in sums.categories},
         "provider": endpoint.provider,
         "zone": str(zone),
@@ -480,7 +516,7 @@ def write_report(page: str | Iterable[bytes], path: Path) -> None:
         if path.exists() and not _begins_like_a_page(path):
             message = _("{path} exists and is no report; name another file with --output")
             raise UsageError(message.format(path=path))
-        replace_file(path, [page.encode("utf-8", "replace")] if isinstance(page, str) else page)
+        store.replace_file(path, [page.encode("utf-8", "replace")] if isinstance(page, str) else page)
     except (OSError, StorageError) as error:
         cause = error.__cause__ or error  # a StorageError names the next step of a run; a report is none
         message = _("{path} cannot be written ({error}); name another file with --output")
@@ -539,21 +575,13 @@ def _environment() -> Environment:
     named = "average behaviors cause count duration event_facts limited listed money reason retries rows share status_name"
     environment.filters |= {name: getattr(messages, name) for name in named.split()} | {
         "category": lambda name: one_line(messages.category(name)),
-        "cell": _cell,
+        "cell": written,
         "digest": lambda text: f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}",
         "lines": visible_lines,
         "one_line": one_line,
         "short": _short,
     }
     return environment
-
-
-def _cell(value: str | float | None) -> str:
-    """Return a cell of a table as text; a share in percent, with a decimal where it has one, and never rounded up to all."""
-    if not isinstance(value, Share):
-        return written(value)
-    text = f"{100 * value:.1f}".removesuffix(".0")
-    return f"{'99.9' if value < 1 and text == '100' else text} %"
 
 
 def _part(name: str) -> str:

@@ -2,22 +2,29 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from rich.console import Console
 
-from eventabs.inspection import Table
+from eventabs import store
+from eventabs.inspection import Table, batch_tables
 from eventabs.interface_language import gettext as _
-from eventabs.quality import Review, Reviewer, ReviewResult, SampledDay, SampledEvent, Sheet
+from eventabs.quality import Review, ReviewResult, SampledDay, SampledEvent, Sheet
+from eventabs.shared_records import Counts
+from eventabs.store import RunDirectory
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line
 from eventabs.views.report import colors_of, render_page, shown, zone_note
 from eventabs.views.sections import Section, print_section
-from eventabs.views.words_and_figures import count
+from eventabs.views.words_and_figures import count, joined
 
-_MOST_TYPES: Final = 12  # in the terminal
+_MOST_TYPES: Final = 12  # in a table
 _MOST_DIFFERENT: Final = 10
+_LARGEST: Final = 16_000_000  # bytes of a stored result
 _DRAWN_KEYS: Final = (
     "review seed by events_in_run journeys_in_run days_in_run events_a_user_day drawn journeys doubtful days"
 )
@@ -110,26 +117,41 @@ def _when(start: str, end: str) -> str:
     return f"{start} – {end[equal:]}"
 
 
-def render_review(console: Console, result: ReviewResult) -> None:
-    """Print the figures of each reviewer, and where two differ."""
+def render_review(console: Console, figures: str) -> None:
+    """Print the figures of each reviewer, and where two differ, from the line of JSON."""
+    result = orjson.loads(figures)
+    print_section(console, Section(list(_tables(result)), list(_notes(result))))
+
+
+def quality_tables(directory: RunDirectory, counts: Counts) -> Iterator[Table]:
+    """Yield what reviews of a run have found, the latest first, and what answers held by size of the batch and by place in it."""
+    results = directory.reviews.glob("*/result.json")
+    for path in sorted(results, key=lambda path: path.lstat().st_mtime, reverse=True):
+        # one that cannot be read, or is of another version, is left out
+        with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+            result = orjson.loads(store.read_head(path, _LARGEST))
+            for reviewer in result["reviewers"]:  # a page is handed on: it names no folder
+                reviewer["file"] = Path(reviewer["file"]).name
+            first, *others = _tables(result)
+            yield from (first._replace(note=joined(_notes(result))), *others)
+    yield from batch_tables({"": counts})
+
+
+def _tables(result: Mapping[str, Any]) -> Iterator[Table]:
     bounds = _("bounds, 95 %")
-    tables = []
-    for reviewer in result.reviewers:
-        judged = messages.events(reviewer.all.judged)
-        title = _("Review by {file}, {events}").format(file=one_line(reviewer.file), events=judged)
+    for reviewer in result["reviewers"]:
+        file = one_line(reviewer["file"])
+        title = _("Review by {file}, {events}").format(file=file, events=messages.events(reviewer["judged"]))
         types = [
             (row["type"], row["judged"], row["precision"], messages.at_least(row["at_least"]))
-            for row in reviewer.by_type[:_MOST_TYPES]
+            for row in reviewer["by_type"][:_MOST_TYPES]
         ]
-        tables += [
-            Table(title, ("", _("value"), bounds), list(_figures(reviewer, result))),
-            Table(_("Type"), ("", _("events"), _("right"), bounds), types),
-            Table(
-                _("Type"),
-                ("", _("meant"), _("events")),
-                [tuple(each.values()) for each in reviewer.confused[:_MOST_DIFFERENT]],
-            ),
-        ]
+        meant = [(each["type"], each["meant"], each["events"]) for each in reviewer["confused"]]
+        yield Table(title, ("", _("value"), bounds), list(_figures(reviewer, by=result["by"])))
+        title = _("{file}, by type").format(file=file)
+        yield Table(title, (_("Type"), _("events"), _("right"), bounds), types)
+        title = _("{file}, types that were meant").format(file=file)
+        yield Table(title, (_("Type"), _("meant"), _("events")), meant[:_MOST_DIFFERENT])
     said = {"right": _("right"), "type": _("wrong type"), "span": _("wrong span"), "none": _("nothing there")}
     names = _("event"), _("first"), _("second")
     differ = [
@@ -139,33 +161,29 @@ def render_review(console: Console, result: ReviewResult) -> None:
             said[each["first"]],
             said[each["second"]],
         )
-        for each in (result.agreement.differ if result.agreement else ())[:_MOST_DIFFERENT]
+        for each in (result["agreement"] or {"differ": ()})["differ"][:_MOST_DIFFERENT]
     ]
-    tables.append(Table(_("The two differ"), ("", *names), differ, words=names))
-    print_section(console, Section(tables, list(_notes(result))))
+    yield Table(_("The two differ"), ("", *names), differ, words=names)
 
 
-def _figures(reviewer: Reviewer, result: ReviewResult) -> Iterator[tuple[str, float | None, str]]:
-    whole, journeys, doubtful, days = (
-        reviewer.all,
-        reviewer.journeys,
-        reviewer.doubtful,
-        reviewer.reviewed_days,
-    )
-    if not result.review.by:
-        yield _("right"), whole.precision, messages.at_least(whole.at_least)
-    yield _("wrong type"), whole.wrong_type, ""
-    yield _("wrong span"), whole.wrong_span, ""
-    yield _("nothing there"), whole.nothing, ""
-    if journeys.judged:
-        name = _("journeys right, of {count}").format(count=count(journeys.judged))
-        yield name, journeys.precision, messages.at_least(journeys.at_least)
-    if doubtful.judged:
-        yield _("doubtful ones right, of {count}").format(count=count(doubtful.judged)), doubtful.right, ""
-    if days.days:
-        recall, found = days.recall, days.found
-        yield _("found and right, of what happened (recall)"), recall.value, messages.at_least(recall.low)
-        yield _("found at all, of what happened"), found.value, messages.at_least(found.low)
+def _figures(reviewer: Mapping[str, Any], *, by: str | None) -> Iterator[tuple[str, float | None, str]]:
+    journeys, doubtful, days = (reviewer[name] for name in ("journeys", "doubtful", "reviewed_days"))
+    if not by:
+        yield _("right"), reviewer["precision"], messages.at_least(reviewer["at_least"])
+    yield _("wrong type"), reviewer["wrong_type"], ""
+    yield _("wrong span"), reviewer["wrong_span"], ""
+    yield _("nothing there"), reviewer["nothing"], ""
+    if journeys["judged"]:
+        name = _("journeys right, of {count}").format(count=count(journeys["judged"]))
+        yield name, journeys["precision"], messages.at_least(journeys["at_least"])
+    if doubtful["judged"]:
+        name = _("doubtful ones right, of {count}").format(count=count(doubtful["judged"]))
+        yield name, doubtful["right"], ""
+    if days["days"]:
+        recall, found = days["recall"], days["found"]
+        bound = messages.at_least(recall["low"])
+        yield _("found and right, of what happened (recall)"), recall["value"], bound
+        yield _("found at all, of what happened"), found["value"], messages.at_least(found["low"])
 
 
 def render_next_step(console: Console, sheet: Sheet) -> None:
@@ -210,45 +228,45 @@ def review_json(result: ReviewResult) -> str:
     return encode(drawn | {"out": result.out, "reviewers": reviewers, "agreement": result.agreement})
 
 
-def _notes(result: ReviewResult) -> Iterator[str]:
-    review = result.review
-    if review.by:
+def _notes(result: Mapping[str, Any]) -> Iterator[str]:
+    if result["by"]:
         yield _(
             "As many events of each type were drawn: each row is of its type, and there is no figure of all events"
         )
     else:
         message = _("The bound is exact for a random sample of any number of events; the run has {events}")
-        yield message.format(events=count(review.events_in_run))
-    for reviewer in result.reviewers:
-        file, days = one_line(reviewer.file), reviewer.reviewed_days
-        if days.days:
+        yield message.format(events=count(result["events_in_run"]))
+    for reviewer in result["reviewers"]:
+        file, days = one_line(reviewer["file"]), reviewer["reviewed_days"]
+        if days["days"]:
             message = _("{file}: {real} happened on the days looked at ({days}), {missing} of them missing")
-            real = messages.events(days.real)
-            yield message.format(file=file, real=real, days=count(days.days), missing=count(days.missing))
+            real, missing = messages.events(days["real"]), count(days["missing"])
+            yield message.format(file=file, real=real, days=count(days["days"]), missing=missing)
         said = (
             (
-                reviewer.all.skipped,
+                reviewer["skipped"],
                 _("{file}: {events} without a verdict were passed over; for the bounds they are wrong"),
             ),
             (
-                reviewer.left,
+                reviewer["left"],
                 _(
                     "{file}: {events} of the sample are not judged yet; those before them are a random sample too"
                 ),
             ),
-            (days.unfinished, _("{file}: {count} days with events that have no verdict are left out")),
+            (days["unfinished"], _("{file}: {count} days with events that have no verdict are left out")),
             (
-                reviewer.renamed,
+                reviewer["renamed"],
                 _(
                     "{file}: a spreadsheet has changed the user of {count} rows (leading zeros); the items are right"
                 ),
             ),
         )
         yield from (messages.filled(message, number, file=file) for number, message in said if number)
-        if reviewer.doubtful.judged:
+        if reviewer["doubtful"]["judged"]:
             yield _("The doubtful ones were chosen: they are in no figure of all events, and give no bound")
-    if (found := result.agreement) is not None:
+    if found := result["agreement"]:
         message = _("Of {judged} judged by both, {same} have the same verdict; Cohen's kappa {kappa}")
-        kappa = _("is not defined: both say the same one thing of everything") if found.judged else "-"
-        shown = kappa if found.kappa is None else f"{found.kappa:.2f}"
-        yield message.format(judged=messages.events(found.judged), same=count(found.same), kappa=shown)
+        kappa = _("is not defined: both say the same one thing of everything") if found["judged"] else "-"
+        shown = kappa if found["kappa"] is None else f"{found['kappa']:.2f}"
+        same = count(found["same"])
+        yield message.format(judged=messages.events(found["judged"]), same=same, kappa=shown)

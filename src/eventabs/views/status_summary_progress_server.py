@@ -19,10 +19,10 @@ from rich.padding import Padding
 from rich.text import Text
 
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.inspection import Line, RunState, StoredCall, Table, UserView, batch_tables
+from eventabs.inspection import Line, StoredCall, Table, UserView, batch_tables
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.providers import kind_of
-from eventabs.runs import Note, Progress, Started, StateChanged, Summary
+from eventabs.runs import Fact, Progress, RunState, StateChanged
 from eventabs.store import RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import ProgressPanel
@@ -59,36 +59,35 @@ def progress_fields(status: str, progress: Progress, eta_seconds: float | None) 
 
 def status_json(state: RunState, **more: object) -> str:
     """Return the state of a run as one line of JSON, with what else is to be said."""
-    progress = state.progress
-    fields = _shared_fields(progress) | {
-        "limited": {"users": progress.users, "of": state.limited_of} if state.limited_of else None,
+    fields = _shared_fields(state) | {
+        "limited": {"users": state.users, "of": state.limited_of} if state.limited_of else None,
         "last_failure": state.last_failure and messages.noted(state.last_failure),
         "cooling_seconds": round(state.cooling_seconds, 1),
-        "tokens_per_second": rounded(progress.tokens_per_second, 1),
-        "cost_projected": rounded(progress.cost_projected, 6),
+        "tokens_per_second": rounded(state.tokens_per_second, 1),
+        "cost_projected": rounded(state.cost_projected, 6),
     }
-    shown = progress_fields(state.status, progress, progress.eta_seconds)
+    shown = progress_fields(state.status, state, state.eta_seconds)
     if state.shards:
         shards = [
             picked(_SHARD_KEYS, shard, {"success_count": shard.done, "failed_count": shard.failed})
             for shard in state.shards
         ]
         more |= {"shards": shards, **picked("missing_shards merged_at", state)}
-    return encode(shown | picked(_STATUS_KEYS, fields, state.endpoint, state, progress) | more)
+    return encode(shown | picked(_STATUS_KEYS, fields, state.endpoint, state) | more)
 
 
-def _shared_fields(counts: Progress | Summary) -> dict[str, object]:
+def _shared_fields(state: RunState) -> dict[str, object]:
     """Return the figures of which JSON has another form than the record."""
     return {
-        "success_count": counts.done,
-        "failed_count": counts.failed,
-        "answers": counts.answers,
-        "cost": rounded(counts.cost, 6),
-        "seconds": round(counts.seconds, 3),
+        "users": state.users,
+        "success_count": state.done,
+        "failed_count": state.failed,
+        "cost": rounded(state.cost, 6),
+        "seconds": round(state.seconds, 3),
         "tiers": {
-            tier: use | {"cost": rounded(counts.tier_costs.get(tier), 6)}
-            for tier, use in counts.by_tier.items()
-            if counts.has_other_tiers  # else the ordinary one served all
+            tier: use | {"cost": rounded(state.tier_costs.get(tier), 6)}
+            for tier, use in state.by_tier.items()
+            if state.has_other_tiers  # else the ordinary one served all
         },
     }
 
@@ -98,19 +97,19 @@ def render_status(console: Console, state: RunState) -> None:
     if console.is_terminal:
         console.print(_picture(state))
     else:
-        counts = messages.progress_line(state.progress, state.endpoint.currency)
+        counts = messages.progress_line(state, state.endpoint.currency)
         lines = [_run_headline(state), counts, *_facts(state)]
         if state.cooling_seconds:
             lines.append(_("cooling down, {time} left").format(time=clock(state.cooling_seconds)))
         if state.last_failure:
             lines.append(messages.noted(state.last_failure))
         time = _("{time} in all") if state.status == "completed" else _("{time} so far")
-        for line in (*lines, time.format(time=duration(state.progress.seconds))):
+        for line in (*lines, time.format(time=duration(state.seconds))):
             print_line(console, line)
     # the built-in rules do not see who else is in a batch
-    for table in batch_tables({"": state.progress}) if state.endpoint.model else ():
+    for table in batch_tables({"": state}) if state.endpoint.model else ():
         console.print("", drawn(table), sep="\n")
-    _print_steps(console, state, _steps(state))
+    _print_steps(console, state)
 
 
 def _steps(state: RunState) -> Iterator[tuple[str, str]]:
@@ -130,15 +129,15 @@ def _steps(state: RunState) -> Iterator[tuple[str, str]]:
         yield _("Then read the replies: "), f"{messages.resume_command(state.out)} --replies FILE"
 
 
-def _print_steps(console: Console, run: RunState | Summary, steps: Iterable[tuple[str, str]]) -> None:
-    """Show how an answer begins of which nothing could be used, and what to do, each with a file or a command."""
+def _print_steps(console: Console, run: RunState, files: Iterable[tuple[str, str]] = ()) -> None:
+    """Show how an answer begins of which nothing could be used, `files` to look at, and what to do."""
     if run.bad_answer:
         template = _("Nothing could be used of an answer that begins: {text}")
         print_line(console, template.format(text=run.bad_answer))
         print_command(
             console, _("All bad answers, as they came: "), f"eventabs report {shlex.quote(run.out)}"
         )
-    for label, step in steps:
+    for label, step in (*files, *_steps(run)):
         print_command(console, label, step)
 
 
@@ -151,7 +150,7 @@ def watch_status(
     with Live(console=console, auto_refresh=False, redirect_stderr=False) if drawn else nullcontext() as live:
         while True:
             state = look()
-            counts = messages.progress_line(state.progress, state.endpoint.currency)
+            counts = messages.progress_line(state, state.endpoint.currency)
             line = status_json(state) if as_json else one_line(joined((_name(state), counts)))
             if live:
                 live.update(_picture(state), refresh=True)
@@ -165,8 +164,8 @@ def watch_status(
 
 def _picture(state: RunState) -> Group:
     endpoint = state.endpoint
-    phase = _("waiting for the first reply") if state.progress.users else _("reading the input")
-    seconds = state.progress.seconds
+    phase = _("waiting for the first reply") if state.users else _("reading the input")
+    seconds = state.seconds
     panel = ProgressPanel(
         endpoint.currency,
         now=seconds,
@@ -174,7 +173,7 @@ def _picture(state: RunState) -> Group:
         cooling_until=seconds + state.cooling_seconds,
         title=endpoint.title,
         phase=phase if state.status == "running" else "",
-        progress=state.progress,
+        progress=state,
         trouble=messages.noted(state.last_failure) if state.last_failure else "",
         ended=state.status == "completed",
     )
@@ -185,7 +184,7 @@ def _picture(state: RunState) -> Group:
 
 
 def _run_headline(state: RunState) -> str:
-    facts = state.out, *messages.limited(state.progress.users, state.limited_of)
+    facts = state.out, *messages.limited(state.users, state.limited_of)
     return _("{state}: {facts}").format(state=_name(state), facts=listed(facts))
 
 
@@ -200,7 +199,7 @@ def _name(state: RunState) -> str:
     return messages.status_name(state.status)
 
 
-def _events(counts: Progress | Summary) -> list[tuple[str, str]]:
+def _events(counts: Progress) -> list[tuple[str, str]]:
     """Say what became of the rows and what is known of the events, with a label; nothing before there are any."""
     found = ((_("rows"), messages.rows(counts)), (_("events"), listed(messages.event_facts(counts))))
     return [(label, said) for label, said in found if said]
@@ -208,7 +207,7 @@ def _events(counts: Progress | Summary) -> list[tuple[str, str]]:
 
 def _facts(state: RunState) -> list[str]:
     """Say what is known of events, users that were asked again, failures, and jobs, a line each."""
-    lines = [_("{state}: {facts}").format(state=label, facts=said) for label, said in _events(state.progress)]
+    lines = [_("{state}: {facts}").format(state=label, facts=said) for label, said in _events(state)]
     if again := messages.asked_again(state.asked_again):
         lines.append(_("Asked again: {users}").format(users=again))
     lines += messages.failures(state.failures)
@@ -231,7 +230,7 @@ _SUMMARY_KEYS = (
 )
 
 
-def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -> None:
+def render_summary(console: Console, summary: RunState, *, quiet: bool = False) -> None:
     """Print how the run ended, what failed and what to do next; `quiet`: without figures."""
     well = summary.status == "completed" and not summary.failed
     done, users = count(summary.done), messages.users(summary.users)
@@ -249,17 +248,17 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
     if not quiet:
         figures = labelled(_figures(summary), "dim")
         console.print("", Padding(figures, (0, 0, 0, 2), expand=False), "", sep="\n")
-    if not kind_of(summary.provider).is_remote:
+    if not kind_of(summary.endpoint.provider).is_remote:
         label = _("No model was called: built-in rules made the events. To name a model: ")
         print_command(console, label, "eventabs init --preset NAME")
-        if summary.conversion_actions:
+        if conversions := summary.input["conversion_actions"]:
             label = _("Words for actions that count as conversion: {words}")
-            print_line(console, label.format(words=_most_frequent(summary.conversion_actions)))
-        if summary.unknown_actions:
+            print_line(console, label.format(words=_most_frequent(conversions)))
+        if unknown := summary.input["unknown_actions"]:
             label = _(
                 "Words for actions that these rules do not know, so that no row with one is a purchase: {words}"
             )
-            print_line(console, label.format(words=_most_frequent(summary.unknown_actions)), style="yellow")
+            print_line(console, label.format(words=_most_frequent(unknown)), style="yellow")
             rule = 'events.must = [{ action = "ACTION", category = "conversion", type = "NAME" }]'
             print_command(console, _("Where ACTION is one of them, at the head of eventabs.toml: "), rule)
             reparse = f"eventabs reparse {shlex.quote(summary.out)}"
@@ -267,7 +266,7 @@ def render_summary(console: Console, summary: Summary, *, quiet: bool = False) -
             print_command(console, _("To tell the rules what they mean: "), "eventabs init --rules")
     for line in messages.failures(summary.failures):
         print_line(console, line)
-    _print_steps(console, summary, _next_steps(summary))
+    _print_steps(console, summary, _files(summary))
 
 
 def _most_frequent(rows: Mapping[str, int]) -> str:
@@ -275,33 +274,27 @@ def _most_frequent(rows: Mapping[str, int]) -> str:
     return listed(words + [_("others")] * (len(rows) > _WORDS_SHOWN))
 
 
-def summary_json(summary: Summary) -> str:
+def summary_json(summary: RunState) -> str:
     """Return the object that run and resume print with --json."""
-    return encode(picked(_SUMMARY_KEYS, _shared_fields(summary), summary))
+    return encode(picked(_SUMMARY_KEYS, _shared_fields(summary), summary.input, summary.endpoint, summary))
 
 
-def _figures(summary: Summary) -> Iterator[tuple[str, str]]:
-    is_remote = kind_of(summary.provider).is_remote
-    yield _("users"), count(summary.users)
-    if is_remote:
-        calls = count(summary.calls)
-        if summary.retries:
-            calls = _("{calls} + {retries}").format(calls=calls, retries=messages.retries(summary.retries))
-        yield _("calls"), calls
+def _figures(summary: RunState) -> Iterator[tuple[str, str]]:
+    is_remote = kind_of(summary.endpoint.provider).is_remote
+    shown = messages.figures(summary, summary.endpoint.currency)
+    for label, *facts in shown if is_remote else islice(shown, 1):
+        yield label, listed(filter(None, facts))
     if again := messages.asked_again(summary.asked_again):
         yield _("asked again"), again
     yield _("time"), duration(summary.seconds)
-    if is_remote:
-        for label, *facts in messages.spent(summary, summary.currency):
-            yield label, listed(filter(None, facts))
     if summary.extension is not None:
         yield from messages.extension_rows(summary.extension, is_remote=is_remote)
     yield from _events(summary)
 
 
-def _next_steps(summary: Summary) -> Iterator[tuple[str, str]]:
-    """Yield what to look at and what to do, each with the file or command for it."""
-    out, resume = Path(summary.out), messages.resume_command(summary.out)
+def _files(summary: RunState) -> Iterator[tuple[str, str]]:
+    """Yield what to look at, each with its file, and how to go on with users that were left out."""
+    out = Path(summary.out)
     yield _("Events: "), str(out / "events.jsonl")
     if summary.journeys:
         yield _("Journeys: "), str(out / "journeys.jsonl")
@@ -309,19 +302,16 @@ def _next_steps(summary: Summary) -> Iterator[tuple[str, str]]:
         # an extension without news leaves the files as the one before wrote them
         if summary.extension and any(summary.extension[f"{of}_{change}"] for change in messages.CHANGES):
             yield _("What has changed in them: "), str(out / f"{of}.new.jsonl")
-    if summary.rejected_rows:
+    if rows := summary.input["rejected_rows"]:
         template = _("Unreadable rows ({count}), each with its line number: ")
-        rejected = messages.reject_counts(summary.rejects) or count(summary.rejected_rows)
+        rejected = messages.reject_counts(summary.input["rejects"]) or count(rows)
         yield template.format(count=rejected), str(out / "rejects.jsonl")
     if summary.limited_of and summary.status == "completed":
-        yield _("Go on with the users that --limit left out: "), resume
+        yield _("Go on with the users that --limit left out: "), messages.resume_command(summary.out)
     if summary.failed:
         yield _("Failed users, each with its reason: "), str(out / "failures.jsonl")
     if summary.status == "waiting":
         yield _("Have them answered: "), str(out / "requests.jsonl")
-        yield _("Then read the replies: "), f"{resume} --replies FILE"
-    if summary.status in {"interrupted", "stopped"}:
-        yield _("Go on with: "), resume
 
 
 _MARKS = {"placed": "", "minor": "·", "unplaced": "!", "unasked": "–", "": "○"}
@@ -516,17 +506,12 @@ class ProgressServer:
         self._server.server_close()
         self._thread.join()
 
-    def started(self, facts: Started) -> None:
-        """Do nothing: none of this is part of the answer."""
-
-    def noted(self, note: Note) -> None:
-        """Keep the run's state."""
-        if isinstance(note, StateChanged):
-            self._status = note.status
-
-    def progressed(self, progress: Progress) -> None:
-        """Keep the counts."""
-        self._counts = (progress, self._clock())
+    def noted(self, fact: Fact) -> None:
+        """Keep the run's state and its counts."""
+        if isinstance(fact, Progress):
+            self._counts = (fact, self._clock())
+        elif isinstance(fact, StateChanged):
+            self._status = fact.status
 
     def answer(self) -> bytes:
         """Return the counts as JSON; the remaining time has run down since they came."""

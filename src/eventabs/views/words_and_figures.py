@@ -105,7 +105,7 @@ def money(amount: float, currency: str) -> str:
     return f"{amount:,.{digits}f} {one_line(currency)}"
 
 
-def started(facts: runs.Started) -> str:
+def _started(facts: runs.Started) -> str:
     """Name the settings, the provider with its model, and the run directory."""
     config = facts.config_file or _("none, defaults in force")
     provider = _("provider {provider}, model {model}, host {host}")
@@ -118,9 +118,11 @@ def started(facts: runs.Started) -> str:
     return template.format(config=config, provider=provider, out=facts.out)
 
 
-def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind has its line
+def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind has its line
     """Return a note as one line."""
     match note:
+        case runs.Started():
+            return _started(note)
         case Copying():
             if note.done:
                 return _("Copied {done} of {size}").format(done=size(note.done), size=size(note.size))
@@ -255,12 +257,6 @@ def cause(code: str) -> str:
         "timeout": _("timeout"),
     }
     return names.get(code, f"HTTP {code}")
-
-
-def in_flight(progress: runs.Progress) -> str:
-    """Count calls in flight, against how many may be where that is known."""
-    template = _("{count} of {limit} in flight") if progress.in_flight_limit else _("{count} in flight")
-    return template.format(count=count(progress.in_flight), limit=count(progress.in_flight_limit))
 
 
 def events(number: int) -> str:
@@ -459,26 +455,26 @@ def event_facts(counts: Counts) -> list[str]:
     )
 
 
+def figures(progress: runs.Progress, currency: str) -> Iterator[tuple[str, ...]]:
+    """Yield how far a run is and what it has used, a label with its facts, some ""."""
+    of = _("{done} of {total} done")
+    done = of.format(done=count(progress.done), total=count(progress.users))
+    yield _("users"), done, _("{count} failed").format(count=count(progress.failed))
+    batches = of.format(done=count(progress.batches_done), total=count(progress.batches_total))
+    template = _("{count} of {limit} in flight") if progress.in_flight_limit else _("{count} in flight")
+    flying = template.format(count=count(progress.in_flight), limit=count(progress.in_flight_limit))
+    calls = ngettext("{count} call", "{count} calls", progress.calls)
+    yield _("batches"), batches, flying if progress.in_flight_limit or progress.in_flight else "", calls
+    yield from _spent(progress, currency)
+    if progress.retries:
+        yield _("retries"), listed(causes(progress.retry_causes)) or count(progress.retries)
+
+
 def progress_line(progress: runs.Progress, currency: str) -> str:
     """Return the counts of a run as one line."""
     parts = [
-        _("batches {done} of {total}").format(
-            done=count(progress.batches_done), total=count(progress.batches_total)
-        ),
-        _("users {done} done, {failed} failed of {total}").format(
-            done=count(progress.done), failed=count(progress.failed), total=count(progress.users)
-        ),
-        tokens(progress.prompt_tokens, progress.completion_tokens, progress.cached_tokens),
-        in_flight(progress),
-        listed((retries(progress.retries), *causes(progress.retry_causes))),
+        f"{label} {listed(filter(None, facts))}".strip() for label, *facts in figures(progress, currency)
     ]
-    if progress.tokens_per_second is not None:
-        parts.append(_("{count} tokens/s").format(count=average(progress.tokens_per_second)))
-    if progress.cost is not None:
-        parts.append(_("cost {cost}").format(cost=money(progress.cost, currency)))
-    if progress.cost_projected is not None:
-        parts.append(_("of about {cost}").format(cost=money(progress.cost_projected, currency)))
-    parts += tiers(progress, progress.tier_costs, currency)
     if progress.eta_seconds:
         parts.append(_("{time} left").format(time=clock(progress.eta_seconds)))
     return joined(parts)
@@ -513,9 +509,8 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
             yield template.format(tier=one_line(tier), calls=calls, cost=money(cost or 0.0, currency))
 
 
-def spent(counts: runs.Progress | runs.Summary, currency: str) -> Iterator[tuple[str, ...]]:
-    """Yield what a run has used, a label with its facts, some "": tokens, those of the cache, cost, and that of each tier."""
-    speed, projected = (getattr(counts, name, None) for name in ("tokens_per_second", "cost_projected"))
+def _spent(counts: runs.Progress, currency: str) -> Iterator[tuple[str, ...]]:
+    speed, projected = counts.tokens_per_second, counts.cost_projected
     received = _("{count} out").format(count=count(counts.completion_tokens))
     sent = _("{count} in").format(count=count(counts.prompt_tokens))
     yield (

@@ -87,15 +87,6 @@ def test_files_are_no_objects() -> None:
     assert find_objects(["behaviors.csv", "exports/"]) == []
 
 
-def test_an_identity_is_of_etag_and_size_whatever_the_name(server: ObjectServer) -> None:
-    one, same, other = (
-        find_objects([server.put(f"s3://shop/{name}", data)])[0].identity
-        for name, data in (("one.csv", b"a"), ("same.csv", b"a"), ("one.csv", b"b"))
-    )
-    assert one == same != other
-    assert find_objects(["https://127.0.0.1/a.csv"])[0].identity == b""
-
-
 @pytest.mark.parametrize(
     ("address", "part"),
     [

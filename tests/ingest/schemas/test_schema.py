@@ -103,9 +103,9 @@ def test_events_of_google_analytics_that_fivetran_flattened_have_their_name(tmp_
     assert _facts(logs) == [("p1", "browse", "Tents"), ("u1", "cart", "")]
 
 
-def test_strict_does_not_stop_at_what_is_no_behavior(tmp_path: Path) -> None:
-    with opened(tmp_path, write(tmp_path, "a.jsonl", SEGMENT), strict=True) as export:
-        assert export.behaviors == 2
+def test_what_is_no_behavior_is_not_unreadable(tmp_path: Path) -> None:
+    with opened(tmp_path, write(tmp_path, "a.jsonl", SEGMENT)) as export:
+        assert (export.behaviors, export.rejected_rows) == (2, 0)
 
 
 def test_columns_that_the_user_names_win_over_those_of_the_schema(tmp_path: Path) -> None:

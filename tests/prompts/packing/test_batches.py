@@ -3,14 +3,12 @@
 import random
 from dataclasses import replace
 from math import ceil
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import ConfigError
-from eventabs.prompts import packing
-from eventabs.prompts.packing import MAX_ALIASES, BatchLimits, Packer, count_bound, lower_bound, pack
+from eventabs.prompts.packing import MAX_ALIASES, BatchLimits, lower_bound, pack
 from eventabs.prompts.tokens import RowNumbers, TokenCounter
 from eventabs.shared_records import PartSize
 
@@ -67,7 +65,7 @@ def test_nobody_is_lost_or_doubled_and_no_budget_is_broken(
     assert_sound(batches, sizes, limits)
     assert lower_bound(sizes, limits)[0] >= plain_bound(sizes, limits)
     if all(map(limits.hold, sizes)):
-        assert len(batches) >= max(lower_bound(sizes, limits)[0], count_bound(sizes, limits)[0])
+        assert len(batches) >= lower_bound(sizes, limits)[0]
 
 
 def test_the_bound_and_the_packing_count_what_row_numbers_cost() -> None:
@@ -170,34 +168,28 @@ def test_no_batch_has_an_alias_that_costs_more_than_was_measured() -> None:
     assert len(batches) == 2
 
 
-def test_many_users_are_packed_close_to_the_bound_with_less_than_one_exchange_sought_a_user() -> None:
+def test_many_users_are_packed_close_to_the_bound() -> None:
     rng = random.Random(7)  # noqa: S311  sizes, not secrets
     sizes = [PartSize(rng.randint(300, 3_500), rng.randint(300, 1_400), 0) for _ in range(20_000)]
-    sought = patch.object(Packer, "_best_exchange", autospec=True, side_effect=Packer._best_exchange)
-    with sought as exchanges:
-        batches = pack(sizes, LIMITS)
+    batches = pack(sizes, LIMITS)
     assert_sound(batches, sizes, LIMITS)
-    assert len(batches) <= 1.004 * plain_bound(sizes, LIMITS)
-    assert 0 < exchanges.call_count < len(sizes)
-
-
-@settings(max_examples=100, deadline=None)
-@given(sizes_up_to(1.0), st.integers(1, 30))
-def test_the_bound_by_counting_is_never_above_a_packing(sizes: list[PartSize], max_users: int) -> None:
-    limits = replace(LIMITS, max_users=max_users)
-    assert max(plain_bound(sizes, limits), count_bound(sizes, limits)[0]) <= len(pack(sizes, limits))
+    assert len(batches) <= 1.008 * plain_bound(sizes, LIMITS)
 
 
 @pytest.mark.parametrize(
     ("share", "count", "bound"),
     [(0.51, 10, 10), (0.34, 90, 45), (0.21, 100, 25), (0.2, 100, 20), (0.26, 90, 30)],
 )
-def test_the_bound_by_counting_knows_how_many_large_parts_go_together(
-    share: float, count: int, bound: int
-) -> None:
+def test_as_many_large_parts_as_can_go_together(share: float, count: int, bound: int) -> None:
     sizes = [PartSize(1, int(8_192 * share), 0)] * count
-    assert count_bound(sizes, LIMITS)[0] == bound
     assert len(pack(sizes, LIMITS)) == bound
+
+
+def counted_bound(shares: list[float], most: int) -> float:
+    """Return the bound from how many large parts share a batch: at most so many, and so many only where the smallest do."""
+    shares = sorted(shares)
+    full = next(n for n in range(len(shares)) if sum(shares[: most * (n + 1)]) > n + 1)
+    return full + (len(shares) - most * full) / (most - 1)
 
 
 def test_parts_of_many_rows_are_counted_with_what_their_numbers_cost() -> None:
@@ -209,7 +201,8 @@ def test_parts_of_many_rows_are_counted_with_what_their_numbers_cost() -> None:
         sizes.append(PartSize(int(tokens - 1.5 * rows), 10, rows))
     batches = pack(sizes, limits)
     assert_sound(batches, sizes, limits)
-    assert len(batches) <= 1.01 * count_bound(sizes, limits)[0]
+    shares = [(size.input_tokens + 1.5 * size.rows) / limits.room for size in sizes]
+    assert len(batches) <= 1.02 * counted_bound(shares, 5)
 
 
 def test_more_batches_than_needed_are_filled_as_evenly() -> None:
@@ -222,28 +215,30 @@ def test_more_batches_than_needed_are_filled_as_evenly() -> None:
     assert len(pack(sizes[:5], LIMITS, least=50)) == 5
 
 
-def test_more_parts_than_are_packed_at_once_go_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventabs.prompts.packing._AT_ONCE", 1_000)
-    monkeypatch.setattr("eventabs.prompts.packing._WINDOW", 500)
-    rng = random.Random(9)  # noqa: S311  sizes, not secrets
-    sizes = [PartSize(rng.randint(300, 3_500), rng.randint(300, 1_400), 0) for _ in range(2_300)]
-    batches = pack(sizes, LIMITS)
-    assert_sound(batches, sizes, LIMITS)
-    assert len(batches) <= 1.03 * plain_bound(sizes, LIMITS)
-
-
-def test_where_best_fit_would_take_long_parts_are_packed_all_the_same(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(packing, "_BEST_FIT_STEPS", 0)
-    batches = pack(LARGE, LIMITS)
-    assert_sound(batches, LARGE, LIMITS)
-
-
 def test_small_users_of_about_a_fifth_go_together_so_that_five_fit() -> None:
     rng = random.Random(1)  # noqa: S311  sizes, not secrets
     sizes = [PartSize(rng.randint(400, 4_000), rng.randint(1_557, 1_884), 0) for _ in range(2_000)]
     batches = pack(sizes, LIMITS)
     assert_sound(batches, sizes, LIMITS)
-    assert len(batches) <= 1.005 * count_bound(sizes, LIMITS)[0]
-    assert count_bound(sizes, LIMITS)[0] > 1.06 * plain_bound(sizes, LIMITS)
+    bound = counted_bound([size.output_tokens / LIMITS.max_output_tokens for size in sizes], 5)
+    assert len(batches) <= 1.005 * bound
+    assert bound > 1.06 * plain_bound(sizes, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "share"), [(0.3, 0.45, 1.18), (0.01, 1.0, 1.02), (0.02, 0.2, 1.01)]
+)
+def test_large_runs_are_packed_close_to_the_bound(least: float, most: float, share: float) -> None:
+    rng = random.Random(2)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(10, int(rng.uniform(least, most) * 8_192), 0) for _ in range(5_000)]
+    batches = pack(sizes, LIMITS)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= share * plain_bound(sizes, LIMITS)
+
+
+def test_small_users_who_answer_much_or_say_much_are_packed_close_to_the_bound() -> None:
+    rng = random.Random(3)  # noqa: S311  sizes, not secrets
+    sizes = [PartSize(rng.randint(400, 7_000), rng.randint(100, 1_600), 0) for _ in range(500)]
+    batches = pack(sizes, LIMITS)
+    assert_sound(batches, sizes, LIMITS)
+    assert len(batches) <= 1.03 * plain_bound(sizes, LIMITS)

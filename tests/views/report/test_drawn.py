@@ -12,9 +12,11 @@ from urllib.parse import quote
 import pytest
 
 import chromium
-from eventabs.inspection import open_report_facts
+from eventabs import store
+from eventabs.inspection import stored_calls
 from eventabs.store import Retry
-from eventabs.views.report import render_report, write_report
+from eventabs.store.ledger import Ledger
+from eventabs.views import report
 from house import ran
 from known_run import Known, known_users, run_known
 from report_kit import make_crowd, open_page, write_page
@@ -164,11 +166,11 @@ def _check_heights(chart: dict[str, Any]) -> dict[str, list[float]]:
 
 
 @pytest.fixture
-def calls_page(tmp_path: Path) -> Path:
+def calls_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write the report of four calls whose times, tokens and seconds are known."""
     make_crowd(tmp_path, calls=4)
     times = ((0, 60, 60), (0, 30, 30), (30, 60, 20), (60, 120, 60))  # sent, ended, seconds of the last try
-    with open_report_facts(tmp_path) as facts:
+    with Ledger.watch(tmp_path / "ledger.sqlite") as ledger:
         calls = tuple(
             replace(
                 call,
@@ -179,14 +181,13 @@ def calls_page(tmp_path: Path) -> Path:
                 brought={} if place == 3 else call.brought,
             )
             for place, (call, (sent, ended, seconds), tokens) in enumerate(
-                zip(facts.calls, times, (100, 130, 190, 1_010), strict=True)
+                zip(stored_calls(ledger), times, (100, 130, 190, 1_010), strict=True)
             )
         )
-        retries = (Retry(calls[2].id, 1_040.0, "rate_limit", "HTTP 429", 10.0),)
-        write_report(
-            render_report(replace(facts, calls=iter(calls), retries=retries))[0], tmp_path / "report.html"
-        )
-    return tmp_path / "report.html"
+    monkeypatch.setattr(report, "stored_calls", lambda *of: stored_calls(*of) if of[1:] else calls)
+    retries = [Retry(calls[2].id, 1_040.0, "rate_limit", "HTTP 429", 10.0)]
+    monkeypatch.setattr(store, "stored_retries", lambda _ledger: retries)
+    return write_page(tmp_path)
 
 
 async def test_the_times_of_calls_are_drawn_to_scale(calls_page: Path) -> None:

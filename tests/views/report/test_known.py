@@ -9,9 +9,7 @@ import pytest
 
 import chromium
 from eventabs import interface_language as language
-from eventabs.inspection import open_report_facts
 from eventabs.views import report as page_module
-from eventabs.views.report import render_report, write_report
 from known_run import Known, known_users, run_known, truth
 from report_kit import open_page, write_page
 
@@ -213,8 +211,7 @@ async def test_a_sample_counts_whom_it_draws_and_lists_all_that_failed(
     report: Path, users: list[Known], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_module, "MOST_USERS", 100)
-    with open_report_facts(report.parent) as facts:
-        write_report(render_report(facts)[0], tmp_path / "sample.html")
+    write_page(report.parent, tmp_path / "sample.html")
     drawn = truth(users, lambda user: zlib.crc32(user.id.encode()) < 2**30 and user.profile["gender"] == "女")
     found = "document.getElementById('found').textContent"
     async with chromium.browser() as page:
@@ -237,8 +234,7 @@ async def test_the_filters_of_usual_profile_columns_are_named_in_chinese(
 ) -> None:
     language.activate("zh")
     try:
-        with open_report_facts(report.parent) as facts:
-            write_report(render_report(facts)[0], tmp_path / "report.html")
+        write_page(report.parent, tmp_path / "report.html")
     finally:
         language.activate("en")
     async with chromium.browser() as page:

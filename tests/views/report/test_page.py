@@ -11,23 +11,24 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
-from eventabs import inspection
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.inspection import Table, open_report_facts, stored_calls
+from eventabs.inspection import Table, stored_calls
+from eventabs.runs.run_state import inspect_run, state_of
 from eventabs.store.ledger import Ledger
+from eventabs.store.run_directory import RunDirectory
 from eventabs.views import report
-from eventabs.views.report import MOST_COLORS, colors_of, render_report, write_report
+from eventabs.views.report import MOST_COLORS, colors_of, write_report
 from house import eventabs, ran
-from report_kit import EVIL, make_crowd, make_evil_run, make_run, packed_data
+from report_kit import EVIL, make_crowd, make_evil_run, make_run, packed_data, rendered
 
 
-def _page(path: Path) -> str:
-    with open_report_facts(path) as facts:
-        return b"".join(render_report(facts)[0]).decode()
+def _page(path: Path, *quality: Table) -> str:
+    return b"".join(rendered(path, *quality)[0]).decode()
 
 
 class _Elements(HTMLParser):
@@ -46,6 +47,45 @@ def test_the_page_shows_the_run(tmp_path: Path) -> None:
     page = _page(tmp_path)
     for shown in ("behaviors.csv", "deepseek-chat", "api.example.com", "用餐", "HTTP 503", "0.0010 CNY"):
         assert shown in page
+
+
+def test_the_headline_counts_what_the_ledger_holds_and_every_user_is_in_the_page(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    directory = RunDirectory(tmp_path)
+    with Ledger.watch(directory.ledger) as ledger:
+        run = state_of(directory, ledger)
+    assert (run.users, run.done, run.failed, run.events, run.journeys, run.minor) == (3, 1, 1, 2, 1, 1)
+    assert (run.calls, run.retries) == (2, 4)
+    assert run.cost == pytest.approx((200 * 2 + 80 * 8) / 1e6)
+    assert run.endpoint[:3] == ("openai", "deepseek-chat", "api.example.com")
+    index = packed_data(_page(tmp_path))["index"]
+    users = index["users"]
+    assert (users["id"], users["state"]) == (["ann", "bob", "cy"], [0, 1, 2])
+    assert (index["name"], index["reasons"][users["reason"][1]]) == (
+        "behaviors",
+        "the reply was cut off before the user's end",
+    )
+    assert (users["events"], users["journeys"], users["minor"]) == ([2, 0, 0], [1, 0, 0], [1, 0, 0])
+    assert users["behaviors"] == [3, 3, 3]
+
+
+def test_the_time_is_that_of_status_however_long_a_run_stood_still(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    with closing(Ledger.open(tmp_path / "ledger.sqlite")) as ledger:
+        ledger.set_meta({"progress": {"seconds": 18.3}})
+    assert inspect_run(tmp_path, now=lambda: 5_000.0).seconds == 18.3
+    assert "18s" in _page(tmp_path)
+
+
+def test_paths_lead_to_the_first_marked_category(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    assert packed_data(_page(tmp_path))["index"]["goal"] == "conversion"
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    settings = ledger.meta()["settings"]
+    categories = [{"name": "plain", "mark": ""}, {"name": "sale", "mark": "$"}]
+    ledger.set_meta({"settings": settings | {"vocabulary": {"categories": categories}}})
+    ledger.close()
+    assert packed_data(_page(tmp_path))["index"]["goal"] == "sale"
 
 
 @pytest.mark.parametrize(
@@ -119,11 +159,10 @@ def test_the_page_connects_to_nothing(tmp_path: Path) -> None:
     assert not re.search(r"url\((?!#p\d)", page)
 
 
-def test_tables_of_quality_are_shown_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_of_quality_are_shown_as_they_are(tmp_path: Path) -> None:
     make_run(tmp_path)
     table = Table(f"Audit {EVIL}", ("type", "right"), (("用餐", 1234), (EVIL, None)))
-    monkeypatch.setattr(inspection, "quality_tables", lambda *_of: [table])
-    page = _page(tmp_path)
+    page = _page(tmp_path, table)
     elements = _Elements()
     elements.feed(page)
     assert '<a href="#tab=quality">Quality</a>' in page
@@ -136,9 +175,8 @@ def test_more_users_than_a_page_holds_are_drawn_by_their_ids_and_told(
 ) -> None:
     make_crowd(tmp_path, user_ids=tuple(f"user{number}" for number in range(60)))
     monkeypatch.setattr(report, "MOST_USERS", 20)
-    with open_report_facts(tmp_path) as facts:
-        pieces, notes = render_report(facts)
-        page = b"".join(pieces).decode()
+    pieces, notes = rendered(tmp_path)
+    page = b"".join(pieces).decode()
     kept = packed_data(page)["index"]["users"]["id"]
     assert 5 < len(kept) < 35
     (note,) = notes
@@ -164,12 +202,15 @@ def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(
     make_crowd(tmp_path, calls=4)
     monkeypatch.setattr(report, "_CHUNK_CHARACTERS", 1)
     monkeypatch.setattr(report, "MOST_TEXT_BYTES", 1)
-    with open_report_facts(tmp_path) as facts:
-        packed = report.PackedCalls(facts, {}, report.sent_zone(""))
+    directory = RunDirectory(tmp_path)
+    with Ledger.watch(directory.ledger) as ledger:
+        of_run: Any = ledger, state_of(directory, ledger), {}, report.sent_zone("")
+        packed = report.PackedCalls(*of_run)
         assert (packed.left_out, packed.index()["chunk"]) == (3, [0, -1, -1, -1])
-        first, second, third, last = stored_calls(facts.ledger)
-        broken = replace(facts, calls=iter((first, second, replace(third, brought={}), last)))
-        assert report.PackedCalls(broken, {}, report.sent_zone("")).index()["chunk"] == [-1, -1, 0, -1]
+        first, second, third, last = stored_calls(ledger)
+        broken = (first, second, replace(third, brought={}), last)
+        monkeypatch.setattr(report, "stored_calls", lambda *of: stored_calls(*of) if of[1:] else broken)
+        assert report.PackedCalls(*of_run).index()["chunk"] == [-1, -1, 0, -1]
 
 
 def test_columns_of_the_profiles_that_were_not_taken_are_named_with_what_takes_them(tmp_path: Path) -> None:

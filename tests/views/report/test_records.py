@@ -8,10 +8,9 @@ from typing import Any
 import orjson
 from hypothesis import given, settings, strategies as st
 
-from eventabs.inspection import LogFacts
 from eventabs.shared_records import Behavior, Counts, UserLog
 from eventabs.store.ledger_queries import Made, RowsOfUser, UserRow
-from eventabs.views.report import PackedUsers, Sums, differences, places_of, shown
+from eventabs.views.report import LogFacts, PackedUsers, Sums, differences, places_of, shown
 
 FIRST = datetime(2026, 1, 5, 23, 59, 58)  # noqa: DTZ001  exports hold wall times
 

@@ -1,4 +1,4 @@
-"""Formats of input files. Another format is a class, and its name in `FORMATS`."""
+"""Formats of input files. Another format is a class in this folder, and a line in `binary_format` or `text_format`."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -6,27 +6,33 @@ from typing import Any, Final
 import duckdb
 
 from eventabs.ingest import files_archives_encodings as files
-from eventabs.ingest.formats.base import BLANK, CONSTANT, Format, InputFile, Insert, Query, SampledRow, Wanted
+from eventabs.ingest.formats.base import Format, InputFile
 from eventabs.ingest.formats.binary import DuckDb, Excel, Parquet, Sqlite
-from eventabs.ingest.formats.csv_logs_chats import Csv, Lines
+from eventabs.ingest.formats.csv_logs_chats import Csv, Lines, line_form
 from eventabs.ingest.formats.json import Json
 from eventabs.stop_request import Stop
 
-__all__ = [
-    "BLANK",
-    "CONSTANT",
-    "FORMATS",
-    "Format",
-    "InputFile",
-    "Insert",
-    "Query",
-    "SampledRow",
-    "Wanted",
-    "open_file",
-]
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # begins .xls files, and .xlsx files with a password
 
-# In the order of trial: a file that no other format recognizes is CSV.
-FORMATS: Final[tuple[type[Format], ...]] = (Parquet, Excel, Sqlite, DuckDb, Lines, Json, Csv)
+
+def binary_format(start: bytes) -> type[Format] | None:
+    """Return the format of a binary file by its first bytes, None for a text."""
+    if start.startswith(b"PAR1"):
+        return Parquet
+    if start.startswith(b"SQLite format 3\0"):
+        return Sqlite
+    if start[8:].startswith(b"DUCK"):
+        return DuckDb
+    return Excel if start.startswith(_OLE) or files.is_workbook(start) else None
+
+
+def text_format(path: str, start: bytes) -> type[Format]:
+    """Return the format of a text by its first lines (UTF-8), else by its name; what is nothing else is CSV."""
+    if line_form(start).columns:
+        return Lines
+    name = Path(path).name.lower().removesuffix(".gz").removesuffix(".zst")
+    begins_so = start.decode("utf-8-sig", errors="replace").lstrip().startswith(("{", "["))
+    return Json if begins_so or name.endswith((".jsonl", ".ndjson", ".json")) else Csv
 
 
 def open_file(
@@ -36,33 +42,20 @@ def open_file(
     *,
     encoding: str = "",
     stop: Stop = Stop(),
-    not_utf8: bool = False,
     **settings: Any,  # noqa: ANN401  other fields of InputFile
 ) -> Format:
     """Return the file in its format. Copies are made in `folder`.
 
-    `encoding` is a codec or ""; `not_utf8`: the file is known not to be UTF-8; `settings`: the other fields of InputFile.
-    Raises InputError, and StorageError without room for a copy.
+    `encoding` is a codec or ""; `settings`: the other fields of InputFile. Raises InputError, and StorageError without room for a copy.
     """
     copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
-    start = files.first_bytes(path)
-
-    def opened(text: str, encoding: str) -> Format:
-        content = files.inspect(text, binary=not encoding)
-        head = files.first_bytes(text)
-        file = InputFile(connection, path, text, content, encoding, copy, stop, **settings)
-        return next(
-            each(file) for each in FORMATS if each.is_text == bool(encoding) and each.sniff(path, head)
-        )
-
-    if any(each.sniff(path, start) for each in FORMATS if not each.is_text):
-        return opened(files.stored_file(path, copy, stop), "")
     with files.copies_written(folder):
-        if not_utf8:
-            return opened(*files.transcode(path, copy, stop))
-        try:
-            return opened(*files.plain_file(path, copy, encoding, stop))
-        except files.NotUtf8Error:
-            if encoding:
-                raise
-            return opened(*files.transcode(path, copy, stop))
+        text, found = files.unpacked(path, copy, stop), ""
+        kind = binary_format(files.first_bytes(text))
+        if kind:
+            content = files.inspect(text, path, binary=True)
+        else:
+            target = copy.with_name(f"{copy.name}-text")
+            text, found, content = files.readable_text(path, text, target, encoding, stop)
+            kind = text_format(path, files.first_bytes(text))
+        return kind(InputFile(connection, path, text, content, found, copy, stop, **settings))

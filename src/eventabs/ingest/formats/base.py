@@ -4,12 +4,11 @@ import csv
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import duckdb
 
@@ -62,7 +61,7 @@ class InputFile:
 
     def of_copy(self, copy: Path, *, binary: bool = False) -> "InputFile":
         """Return the file with another text, that of a copy. It stays the same file."""
-        content = replace(files.inspect(str(copy), binary=binary), sha256=self.content.sha256)
+        content = replace(files.inspect(str(copy), self.path, binary=binary), sha256=self.content.sha256)
         return replace(self, text=str(copy), content=content)
 
     def as_csv(self, rows: Iterable[Iterable[object]]) -> "InputFile":
@@ -101,22 +100,14 @@ class SampledRow(NamedTuple):
 class Format(ABC):
     """An input file in one format."""
 
-    is_text: ClassVar[bool] = True  # read as UTF-8 without compression
     is_unnamed = False  # rows without a header, whose columns are called c1, c2, ...
     skipped_lines = 0  # titles above and sums below the rows
     left_tables: Mapping[str, Sequence[str]] = {}  # columns of others of the file with a user and a time
     unwrapped = ""  # the list in the file's one object that holds the rows
 
     def __init__(self, file: InputFile) -> None:
-        if self.is_text:
-            files.refuse_endless_lines(file.path, file.content)
         self.file = file
         self.columns = self.find_columns()
-
-    @staticmethod
-    @abstractmethod
-    def sniff(path: str, start: bytes) -> bool:
-        """Whether a file has this format, by its name and its first bytes (UTF-8 for text)."""
 
     @abstractmethod
     def find_columns(self) -> tuple[str, ...]:
@@ -135,9 +126,9 @@ class Format(ABC):
         """Return the values by column of a row's text, none if it is broken."""
 
     def sample(self) -> Iterator[SampledRow]:
-        """Yield the first rows up to the first that is not UTF-8."""
+        """Yield the first rows."""
         room = _SAMPLED_TEXT
-        with errors_named(self.file.path), suppress(files.NotUtf8Error):
+        with errors_named(self.file.path):
             for line, text in islice(self.texts(), _SAMPLED):
                 yield SampledRow(line, text, self.fields(text))
                 room -= len(text)
@@ -152,11 +143,8 @@ class Format(ABC):
             found.add(row.values)
         return found
 
-    def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:  # noqa: ARG002  for formats with records that can break
-        """Read the file through `insert`; an irregular file is tidied in a copy first.
-
-        `strict`: reading stops at the first broken record, and `insert` raises for it.
-        """
+    def load(self, wanted: Wanted, insert: Insert) -> None:
+        """Read the file through `insert`; an irregular file is tidied in a copy first."""
         insert(self.query(wanted))
 
     def paths(self, wanted: Wanted) -> dict[str, InnerPath]:

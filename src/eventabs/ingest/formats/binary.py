@@ -14,14 +14,14 @@ from datetime import date, datetime, time, timedelta
 from itertools import chain, islice
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit, words_of
-from eventabs.ingest.files_archives_encodings import is_workbook, refuse_bomb
+from eventabs.ingest.files_archives_encodings import refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
 from eventabs.ingest.formats.csv_logs_chats import Csv
 from eventabs.ingest.normal_form import ALONE, as_glob, errors_named, fetched, quoted
@@ -31,13 +31,8 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
 _BREAKS: Final = re.compile(r"[\r\n\0]+")  # in a cell or field, which becomes part of a line
-_PARQUET: Final = b"PAR1"
-_SQLITE: Final = b"SQLite format 3\0"
-_DUCKDB: Final = b"DUCK"
-_DUCKDB_AT: Final = 8  # bytes before the mark
 _LISTED: Final = 300  # characters
 _AS_TEXT: Final = ("HUGEINT", "UHUGEINT", "BIT", "TIME WITH TIME ZONE")  # Parquet rounds or lacks these
-_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # begins .xls files, and .xlsx files with a password
 # calamine keeps all cells between the first and the last row and column, about 90 bytes each.
 _MOST_CELLS: Final = 16_000_000
 _SHEET_ROWS: Final = 1 << 20  # of the largest sheet
@@ -61,13 +56,6 @@ _Cell = float | str | bool | time | date | datetime | timedelta
 
 class Parquet(Format):
     """A Parquet file. Row numbers replace line numbers, and JSON replaces text."""
-
-    is_text: ClassVar[bool] = False
-
-    @staticmethod
-    def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
-        """Whether the file begins as all Parquet files do."""
-        return start.startswith(_PARQUET)
 
     def find_columns(self) -> tuple[str, ...]:
         """Return the names of the columns."""
@@ -109,8 +97,6 @@ class Parquet(Format):
 class Sqlite(Csv):
     """A table or view of a SQLite file. A row's number is its line in the copy, which has a header."""
 
-    is_text: ClassVar[bool] = False
-
     def __init__(self, file: InputFile) -> None:
         address = Path(file.text).absolute().as_uri()
         try:
@@ -132,12 +118,7 @@ class Sqlite(Csv):
             message = _("{path} cannot be read ({error}); close the program that uses it, or copy the file")
             raise InputError(message.format(path=file.path, error=error)) from None
         # its rows say whether it is the same: new ones may lie in a file beside it
-        super().__init__(replace(copy, content=files.inspect(copy.text)), names, has_header=True)
-
-    @staticmethod
-    def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
-        """Whether the file begins as all SQLite files do."""
-        return start.startswith(_SQLITE)
+        super().__init__(replace(copy, content=files.inspect(copy.text, file.path)), names, has_header=True)
 
 
 class DuckDb(Parquet):
@@ -152,12 +133,9 @@ class DuckDb(Parquet):
             select, self.left_tables = _duckdb_select(file, connection)
             with file.stop.calling(connection.interrupt):
                 connection.execute(f"COPY ({select}) TO {quoted(str(copy))} (FORMAT parquet)")
-        super().__init__(replace(file, text=str(copy), content=files.inspect(str(copy), binary=True)))
-
-    @staticmethod
-    def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
-        """Whether the file begins as all DuckDB files do."""
-        return start[_DUCKDB_AT:].startswith(_DUCKDB)
+        super().__init__(
+            replace(file, text=str(copy), content=files.inspect(str(copy), file.path, binary=True))
+        )
 
 
 def chosen_table(
@@ -263,15 +241,8 @@ def _field_text(value: object) -> object:
 class Excel(Csv):
     """An Excel workbook. Titles and sums are found as in CSV; rows keep the sheet's numbers."""
 
-    is_text: ClassVar[bool] = False
-
     def __init__(self, file: InputFile) -> None:
         super().__init__(file.as_csv(map(_cell_text, cells) for cells in _with_dates(_workbook_rows(file))))
-
-    @staticmethod
-    def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
-        """Whether the file begins like a workbook, old or new."""
-        return start.startswith(_OLE) or is_workbook(start)
 
 
 def _workbook_rows(file: InputFile) -> Iterator[list[_Cell]]:

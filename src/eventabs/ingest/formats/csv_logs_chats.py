@@ -300,18 +300,14 @@ class Csv(Format):
         super().__init__(file)
         self.skipped_lines = self._skipped_lines()
 
-    @staticmethod
-    def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  any text may be one
-        """Whether a text is CSV: any that is nothing else."""
-        return True
-
     def find_columns(self) -> tuple[str, ...]:
         """Return the names in the header, or the names for a file without one."""
+        files.refuse_endless_lines(self.file.path, self.file.content)
         if self.layout.columns:
             return self.layout.columns
         file, path, header = self.file, self.file.path, self.file.header
         filled = [
-            (number, line.replace("\r", " ").rstrip(" "))
+            (number, line.rstrip("\r "))
             for number, line in enumerate(files.head(file.text, _SAMPLE))
             if line.strip()
         ][:_LOOKED_AT]
@@ -371,8 +367,8 @@ class Csv(Format):
         """Return the fields of a record by column."""
         return dict(zip(self.columns, self._split(text) or (), strict=False))
 
-    def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:
-        """Read a regular file directly, any other from a copy. Raises InputError if it is not UTF-8."""
+    def load(self, wanted: Wanted, insert: Insert) -> None:
+        """Read a regular file directly, any other from a copy."""
         outside = self.layout.above or self.layout.below
         may_be = self.file.content.one_newline and not outside and not self.layout.dialect.is_blank
         self.is_regular = may_be and self._is_loaded_directly(wanted, insert)
@@ -380,7 +376,7 @@ class Csv(Format):
             return
         copy = self.file.copy_named("tidy")
         try:
-            longest = self.tidy(copy, dict(wanted)["user"], strict=strict)
+            longest = self.tidy(copy, dict(wanted)["user"])
             reader = text_reader(["line", "problem", *self._field_names], longest, delimiter=",", quote='"')
             fields, relation = self._fields(reader, wanted)
             select = f"SELECT CAST(line AS BIGINT) AS line, problem, {fields} FROM {relation}"
@@ -402,11 +398,11 @@ class Csv(Format):
             connection.rollback()
         return is_regular
 
-    def tidy(self, target: Path, user_column: str, *, strict: bool = False) -> int:
+    def tidy(self, target: Path, user_column: str) -> int:
         """Copy the file without its header; each row begins with its line number and problem.
 
-        A line whose number of fields differs from the header's keeps only its user, if that is readable. `strict`:
-        the copy ends with the first such line. Returns an upper bound of the longest row in bytes.
+        A line whose number of fields differs from the header's keeps only its user, if that is readable. Returns an upper
+        bound of the longest row in bytes.
         """
         user = self.columns.index(user_column) if user_column in self.columns else len(self.columns)
         dialect, longest = self.layout.dialect, 0
@@ -425,15 +421,12 @@ class Csv(Format):
                     ):
                         row[user] = parts[user]
                 longest = max(longest, writer.writerow((line, "bad_csv" if fields is None else "", *row)))
-                if strict and fields is None:
-                    break
         return longest * 4  # a character takes at most four bytes
 
     def records(self) -> Iterator[Record]:
-        """Yield the records without blank lines, the header first. Raises InputError if the file is not UTF-8."""
+        """Yield the records without blank lines, the header first."""
         end = self.file.content.lines - self.layout.below if self.layout.below else None
-        table = islice(files.lines(self.file.text, self.file.path), self.layout.above, end)
-        lines = ((number, text.replace("\r", " ")) for number, text in table)
+        lines = islice(files.lines(self.file.text), self.layout.above, end)
         width, delimiter = len(self.columns), self.layout.dialect.delimiter
         ahead = deque[tuple[int, str]]()  # lines that were read to find a closing quote, not yet used
         while following := ahead.popleft() if ahead else next(lines, None):
@@ -581,26 +574,18 @@ class Lines(Csv):
     """A log or a chat, copied as CSV. A row keeps the number of its first line."""
 
     def __init__(self, file: InputFile) -> None:
-        self._form = _form(files.first_bytes(file.text))
+        self._form = line_form(files.first_bytes(file.text))
         self._left_out = 0
         columns = tuple(column for column in self._form.columns if column != "day")
         super().__init__(file.as_csv(self._rows(file)), columns)
         self.skipped_lines = self._left_out
 
-    @staticmethod
-    def sniff(path: str, start: bytes) -> bool:  # noqa: ARG004  the content alone decides
-        """Whether many of the first lines have one of the forms."""
-        return bool(_form(start).columns)
-
     def _rows(self, file: InputFile) -> Iterator[list[str]]:
-        """Yield the fields of each row, of a broken one the line itself, and nothing for each other line.
-
-        Raises InputError if it is not UTF-8.
-        """
+        """Yield the fields of each row, of a broken one the line itself, and nothing for each other line."""
         form, is_chat = self._form, self._form.is_chat
         rows: list[list[str]] = []  # the last one, and the lines behind it
         given = [""] * form.above.groups
-        texts = chain([""], (line for _number, line in files.lines(file.text, file.path)), [""])
+        texts = chain([""], (line for _number, line in files.lines(file.text)), [""])
         before, lines, behind = (islice(each, start, None) for start, each in enumerate(tee(texts, 3)))
         for above, line, below in zip(before, lines, behind, strict=False):
             if given and (told := form.above.fullmatch(f"{above}\n{line}\n{below}")):
@@ -648,7 +633,7 @@ def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dic
     return {**found, _REST: rest}
 
 
-def _form(start: bytes) -> _Form:
+def line_form(start: bytes) -> _Form:
     """Return the form of a text by its first bytes; without columns if it has none."""
     lines = start.decode("utf-8-sig", errors="replace").split("\n")
     shown = [line.strip("\r") for line in (lines[:-1] or lines) if line.strip()]

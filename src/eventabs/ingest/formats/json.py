@@ -7,22 +7,17 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-import duckdb
-
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit
-from eventabs.ingest.files_archives_encodings import check_utf8
 from eventabs.ingest.formats.base import (
     BLANK,
     Format,
     InputFile,
-    Insert,
     Query,
     Wanted,
     selected,
@@ -33,7 +28,6 @@ from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.interface_language import gettext as _
 from eventabs.stop_request import Stop
 
-_SUFFIXES: Final = (".jsonl", ".ndjson", ".json")
 _HEAD: Final = 1 << 16  # bytes that are read for the shape
 _SAMPLE: Final = 1 << 18  # bytes that are read for the keys at a file's start
 _WINDOWS: Final = 16  # further places where keys are looked for
@@ -74,15 +68,9 @@ class Json(Format):
         ]
         self.unwrapped = lists[0] if len(lists) == 1 else ""
 
-    @staticmethod
-    def sniff(path: str, start: bytes) -> bool:
-        """Whether a file is JSON, by its first character or else its name."""
-        name = Path(path).name.lower().removesuffix(".gz").removesuffix(".zst")
-        text = start.decode("utf-8-sig", errors="replace").lstrip()
-        return text.startswith(("{", "[")) or name.endswith(_SUFFIXES)
-
     def find_columns(self) -> tuple[str, ...]:
         """Return the keys of objects at the file's start and at places all over it."""
+        files.refuse_endless_lines(self.file.path, self.file.content)
         keys: dict[str, None] = {}
         for row in self._looked_at():
             keys.update(dict.fromkeys(row))
@@ -131,23 +119,6 @@ class Json(Format):
     def fields(self, text: str) -> Mapping[str, Any]:
         """Return the values of an object by key."""
         return _object(text) or {}
-
-    def load(self, wanted: Wanted, insert: Insert, *, strict: bool = False) -> None:  # noqa: ARG002  a broken line breaks no other
-        """Read the file, from a copy if it mixes line endings. Raises InputError if it is not UTF-8."""
-        copy = self.file.copy_named("tidy")
-        query = self.query(wanted)
-        try:
-            if not self.file.content.one_newline:
-                with Path(self.file.text).open("rb") as original, copy.open("wb") as target:
-                    for line in self.file.stop.until(original):
-                        target.write(line.rstrip(b"\r\n").replace(b"\r", b" ") + b"\n")
-                query = replace(query, values=(as_glob(str(copy)),))
-            insert(query)
-        except duckdb.Error:
-            check_utf8(self.file.path, self.file.text)
-            raise
-        finally:
-            copy.unlink(missing_ok=True)
 
 
 def _one_object_a_line(file: InputFile) -> InputFile:

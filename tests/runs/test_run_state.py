@@ -1,13 +1,13 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eventabs.errors_and_exit_codes import RunDirectoryError
-from eventabs.inspection import RunState, inspect_run
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
 from eventabs.runs.progress_and_limits import snapshot
+from eventabs.runs.run_state import RunState, inspect_run
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.run_directory import RunDirectory
 from runs_kit import answer, bad, make_log, new_ledger, opened, plan, well
@@ -78,7 +78,8 @@ def test_a_run_that_works_is_seen_as_it_shows_itself(directory: RunDirectory, le
             standing = look(directory)
             ledger.set_meta({"more": 1})
     assert standing.status == "running"
-    assert standing.progress == replace(shown, seconds=106.0, eta_seconds=14.0)
+    counted = {each.name: getattr(standing, each.name) for each in fields(Progress)}
+    assert Progress(**counted) == replace(shown, seconds=106.0, eta_seconds=14.0)
     assert standing.endpoint[:3] == ("openai", "m", "example.com")
     assert standing.endpoint.currency == "CNY"
     assert standing.failures == {"cut": 1}
@@ -91,7 +92,7 @@ def test_the_remaining_time_is_never_negative_and_no_clock_that_was_set_back_sho
 ) -> None:
     keep(ledger, Progress(eta_seconds=1.0, seconds=5.0), at=at)
     with directory.locked():
-        progress = look(directory).progress
+        progress = look(directory)
     assert progress.eta_seconds == (0.0 if at < 1_010.0 else 1.0)
     assert progress.seconds >= 5.0
 
@@ -116,7 +117,7 @@ def test_cooldowns_of_a_process_that_is_gone_hold_no_more(directory: RunDirector
     with directory.locked():
         standing = look(directory)
     assert (standing.cooling_seconds, standing.last_failure) == (0, None)
-    assert look(directory).progress.retry_causes == {"rate_limit": 1}
+    assert look(directory).retry_causes == {"rate_limit": 1}
 
 
 @pytest.mark.parametrize("status", ["interrupted", "stopped", "completed"])
@@ -124,8 +125,8 @@ def test_a_run_that_ended_says_how(directory: RunDirectory, ledger: Ledger, stat
     keep(ledger, Progress(seconds=60.0, batches_total=3), at=1_060.0, status=status)
     ledger.close()
     standing = look(directory, now=9_999.0)
-    assert (standing.status, standing.progress.seconds, standing.progress.eta_seconds) == (status, 60.0, None)
-    assert standing.progress.batches_total == 3
+    assert (standing.status, standing.seconds, standing.eta_seconds) == (status, 60.0, None)
+    assert standing.batches_total == 3
 
 
 def test_a_completed_run_shows_no_failure_of_a_call(directory: RunDirectory, ledger: Ledger) -> None:
@@ -140,9 +141,8 @@ def test_a_killed_run_counts_what_its_ledger_holds(directory: RunDirectory, ledg
     keep(ledger, Progress(users=6, batches_total=6, in_flight=2, eta_seconds=9.0, seconds=21.0), at=1_021.0)
     settle(ledger, send(ledger, "u00", at=1_020.0), ["u00"], [])
     send(ledger, "u01", at=1_021.0)
-    standing = look(directory, now=9_999.0)
-    progress = standing.progress
-    assert (standing.status, progress.in_flight, progress.eta_seconds) == ("killed", 0, None)
+    progress = look(directory, now=9_999.0)
+    assert (progress.status, progress.in_flight, progress.eta_seconds) == ("killed", 0, None)
     assert (progress.done, progress.pending, progress.calls, progress.events) == (1, 5, 2, 1)
     assert (progress.batches_done, progress.batches_total, progress.seconds) == (1, 6, 21.0)
     assert progress.cost == pytest.approx(0.02)
@@ -174,7 +174,7 @@ def test_a_failed_call_is_the_last_failure(directory: RunDirectory, ledger: Ledg
 def test_a_run_that_has_read_nobody_yet_is_seen(directory: RunDirectory) -> None:
     Ledger.create(directory.ledger, FACTS).close()
     standing = look(directory)
-    assert (standing.progress.users, standing.progress.batches_total) == (0, 0)
+    assert (standing.users, standing.batches_total) == (0, 0)
     assert standing.last_failure is None
 
 

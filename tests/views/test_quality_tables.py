@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.inspection import Share, Table, batch_tables, quality_tables
+from eventabs.inspection import Table, batch_tables
 from eventabs.interface_language import Language, activate
 from eventabs.quality.review import draw_review, keep_result, read_review
 from eventabs.shared_records import AskedUser, Counts, Part
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import ANSWER_FIGURES, count_all, placed_answers, store_answers
 from eventabs.store.run_directory import RunDirectory
-from eventabs.views import review_json
+from eventabs.views.review import quality_tables, review_json
 from report_kit import FACTS
 from runs_jobs import Place, finish
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole
@@ -69,7 +69,6 @@ def test_answers_are_counted_by_size_of_the_batch_and_by_third_of_it(tmp_path: P
         ("middle third", 2, 1.0, 2.0, 0.3333, 0.0),
         ("last third", 2, 0.0, None, 0.0, 0.0),
     ]
-    assert [type(cell) is Share for cell in sizes.rows[0]] == [False, False, True, False, True, True]
     assert (sizes.note, bool(places.note)) == ("", True), "what explains both stands once"
 
 
@@ -117,12 +116,23 @@ def test_a_review_that_was_read_back_is_shown_and_a_broken_one_left_out(tmp_path
     (tmp_path / "ann.csv").write_text("\n".join(["review,item,verdict", *rows]), "utf-8")
     result = read_review(place.out, [tmp_path / "ann.csv"])
     keep_result(result, review_json(result))
-    for number, text in enumerate(("{", "[]", '{"reviewers": [{}]}')):
+    for number, text in enumerate(("{", "[]", "{}", '{"reviewers": [{}]}', '{"reviewers": [1], "by": null}')):
         broken = place.out / "reviews" / f"r{number}"
         broken.mkdir()
         (broken / "result.json").write_text(text, "utf-8")
     tables = _tables(place.out)
     bound = result.reviewers[0].all.at_least
-    assert tables["Judged by people"].rows == (("ann.csv", 8, 7 / 8, bound, 0, None, None),)
-    types = [(row[0], row[1]) for row in tables["Judged by people, by type"].rows]
+    assert list(tables)[:4] == [
+        *(
+            each.format("ann.csv")
+            for each in ("Review by {}, 8 events", "{}, by type", "{}, types that were meant")
+        ),
+        "The two differ",
+    ]
+    figures = tables["Review by ann.csv, 8 events"]
+    assert figures.rows[0] == ("right", 7 / 8, f"at least {100 * (bound or 0):.1f} %")
+    assert figures.note.startswith(
+        "The bound is exact for a random sample of any number of events; the run has "
+    )
+    types = [(row[0], row[1]) for row in tables["ann.csv, by type"].rows]
     assert sorted(types) == sorted(Counter(event.type for event in review.events).items())
