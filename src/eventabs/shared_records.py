@@ -158,35 +158,12 @@ class ColumnsFound:
 
 
 class ActivityName(NamedTuple):
-    """What some behaviors have in common; `timed`: one of them has a duration.
-
-    `only_user` is the number of the user whose single behavior it is, None where there are more.
-    """
+    """What some behaviors have in common; `timed`: they have a duration."""
 
     action: str
     item: str
     place: str
     timed: bool = True
-    only_user: int | None = None
-
-
-# What some behaviors say in their long form; how many they are, in all, and as a user's last; and whether a duration stands at the
-# end, unless the action has none: it is counted by itself.
-SentenceUse = tuple[Behavior, int, int, bool]
-
-
-class PieceCosts(NamedTuple):
-    """What the pieces of blocks cost, in tokens; pairs are within a line, and at its end.
-
-    `bodies`, `durations` and `days` are in the order in which these were named, `clocks` by minute of the day.
-    `single` is what those bodies cost that occur once, by user; they are 0 in `bodies`.
-    """
-
-    bodies: list[tuple[int, int]]
-    single: dict[int, int]
-    durations: list[tuple[int, int]]
-    clocks: list[int]
-    days: list[int]
 
 
 class Part(NamedTuple):

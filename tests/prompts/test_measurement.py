@@ -17,10 +17,7 @@ from eventabs.ingest.opened_export import Export
 from eventabs.interface_language import Language
 from eventabs.prompts.instructions_and_requests import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.user_costs import (
-    long_pieces,
-    long_tokens,
     measure_group,
     measure_logs,
     measure_parts,
@@ -108,41 +105,6 @@ def test_the_parts_of_a_group_are_those_of_each_log(
             assert found == [part for log in logs for part in measure_parts(log, *prompt)]
 
 
-@settings(max_examples=10, deadline=None)
-@given(ROWS, st.sampled_from(["zh", "en"]))
-def test_the_long_lines_of_all_cost_what_counting_each_log_gives(rows: list[Row], language: Language) -> None:
-    counter = TokenCounter()
-    with exported(joined(rows)) as export:
-        together = sum(long_tokens(group, counter, language) for group in export.groups())
-        each = sum(counter.total(long_pieces(log, language)) for log in export.user_logs())
-    assert together == each
-
-
-@settings(max_examples=15, deadline=None)
-@given(ROWS, st.sampled_from(["zh", "en"]), st.sampled_from([40, 8_192]), st.sampled_from([1, 2, 3]))
-def test_a_group_that_is_thinned_out_counts_the_users_that_are_left(
-    rows: list[Row], language: Language, max_output_tokens: int, every: int
-) -> None:
-    counter, prompts = TokenCounter(), list[tuple[PromptBuilder, BatchLimits]]()
-    for level in get_args(Compaction):
-        builder, limits = builder_and_limits(level, language)
-        prompts.append((builder, replace(limits, max_output_tokens=max_output_tokens)))
-    with exported(joined(rows)) as export:
-        for group in export.groups():
-            logs = list(group.logs(range(len(group.users))))
-            whole = list(measure_group(group, *prompts[0]))
-            assert whole == [part for log in logs for part in measure_parts(log, *prompts[0])]
-            kept = set(range(0, len(logs), every))
-            group.thin_out(kept)
-            left = [log for number, log in enumerate(logs) if number in kept]
-            assert long_tokens(group, counter, language) == sum(
-                counter.total(long_pieces(log, language)) for log in left
-            )
-            for prompt in prompts:
-                parts = [part for log in left for part in measure_parts(log, *prompt)]
-                assert list(measure_group(group, *prompt)) == parts
-
-
 def test_reading_goes_on_after_a_caller_that_stopped_at_the_first_group(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -158,13 +120,14 @@ def test_reading_goes_on_after_a_caller_that_stopped_at_the_first_group(
 
 def test_where_a_zone_turns_clocks_back_over_midnight_days_are_those_of_the_log() -> None:
     rows = [
-        ("anna", at, "visit", "", "", "place", "", "")
-        for at in ("2026-01-02T00:10:00+09:00", "2026-01-01T23:20:00+08:00", "2026-01-02T00:50:00+09:00")
+        (user, f"{day}T{time}", "visit", "", "", "place", "", "")
+        for user, before, after in (("anna", "2026-01-01", "2026-01-02"), ("ben", "2025-12-31", "2026-01-01"))
+        for day, time in ((after, "00:10:00+09:00"), (before, "23:20:00+08:00"), (after, "00:50:00+09:00"))
     ]
     wanted = with_level("line")
     builder = make_builder(wanted, "en", None)
     limits = batch_limits(wanted, builder)
     with exported(rows) as export:
-        assert [users_counted_by_log(group, ()) for group in export.groups()] == [{0}]
+        assert [users_counted_by_log(group, ()) for group in export.groups()] == [set()]
         measured = list(measure_logs(export.groups(), builder, limits))
         assert measured == [(log, measure_parts(log, builder, limits)) for log in export.user_logs()]

@@ -1,4 +1,5 @@
 import io
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -214,11 +215,13 @@ def test_what_dense_would_take_stands_beside_unless_it_is_in_force(place: Place)
     assert (dense.tokens_compact < estimate.tokens_compact, dense.dense) == (True, None)
 
 
-def test_of_many_users_a_sample_tells_of_long_lines_and_of_dense(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("bound", ["_SAMPLED_USERS", "_SAMPLED_ROWS"])
+def test_of_many_users_or_rows_a_sample_tells_of_long_lines_and_of_dense(
+    place: Place, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     exact = estimated(place)
-    monkeypatch.setattr(estimate_and_columns, "_SAMPLED_USERS", 12)
+    most = {"_SAMPLED_USERS": 12, "_SAMPLED_ROWS": math.ceil(12 * exact.behaviors / exact.users)}
+    monkeypatch.setattr(estimate_and_columns, bound, most[bound])
     monkeypatch.setattr(estimate_and_columns, "_SAMPLED_PLACES", 5)
     sampled = estimated(place)
     assert (exact.sampled, sampled.sampled) == (None, 15)

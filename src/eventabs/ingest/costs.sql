@@ -1,13 +1,11 @@
 -- What the days and behaviors of each user of a group cost.
-WITH body_costs AS (
-    SELECT unnest(range(len($body))) AS name, unnest($body) AS body, unnest($body_end) AS body_end),
-duration_costs AS (
-    SELECT unnest($durations) AS duration, unnest($lasting) AS lasting, unnest($lasting_end) AS lasting_end),
+WITH body_costs AS (SELECT unnest(range(len($bodies))) AS name, unnest($bodies) AS body),
+duration_costs AS (SELECT unnest($durations) AS duration, unnest($lasting) AS lasting),
 clock_costs AS (SELECT unnest(range(24 * 60)) AS minute, unnest($clocks) AS clock),
 day_costs AS (SELECT unnest(range(len($days))) AS kind, unnest($days) AS header)
 SELECT user_number, sum(cost)
 FROM (
-    SELECT user_number, sum(clock + CASE WHEN duration IS NULL THEN body_end ELSE body + lasting_end END) AS cost
+    SELECT user_number, sum(clock + body + coalesce(lasting, 0)) AS cost
     FROM group_rows JOIN body_costs USING (name) JOIN clock_costs USING (minute)
     LEFT JOIN duration_costs USING (duration) GROUP BY user_number
     UNION ALL

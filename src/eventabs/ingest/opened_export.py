@@ -52,9 +52,7 @@ from eventabs.shared_records import (
     Behavior,
     Copying,
     GroupUser,
-    PieceCosts,
     RejectedRow,
-    SentenceUse,
     Shard,
     UserLog,
 )
@@ -219,28 +217,12 @@ class UserGroup:
         # words that say their action themselves are written as a thing
         names = self._fetched(f"""
             SELECT CASE WHEN item IS NULL AND action <> '' THEN '{THING}' ELSE action END,
-                coalesce(item, free_text), place, timed, user_number FROM group_names
-            LEFT JOIN group_rows ON group_rows.name = group_names.name AND uses = 1 ORDER BY group_names.name""")
+                coalesce(item, free_text), place, timed FROM group_names ORDER BY name""")
         self.names = list(map(ActivityName._make, names))
         durations = "SELECT DISTINCT duration FROM group_rows WHERE duration IS NOT NULL"
         self.durations = [seconds for (seconds,) in self._fetched(durations)]
         days = "SELECT day - DATE '0001-01-01' + 1, starts_year FROM day_kinds ORDER BY kind"
         self.days: list[tuple[int, bool]] = [(day, starts_year) for day, starts_year in self._fetched(days)]
-
-    def thin_out(self, kept: set[int]) -> None:
-        """Leave the behaviors of some users, by number; the others are as if they had none."""
-        if len(kept) == len(self.users):
-            return
-        runs = [list(run) for is_kept, run in groupby(range(len(self.users)), kept.__contains__) if is_kept]
-        ends = ((self.users[run[0]].first_row, self.users[run[-1]].last_row) for run in runs)
-        self._rows = f"({' OR '.join(f'rowid BETWEEN {first} AND {last}' for first, last in ends)})"
-        users, nothing = enumerate(self.users), ActivityName("", "", "")
-        self.users = [user if number in kept else user._replace(behaviors=0) for number, user in users]
-        self.names = [
-            name if name.only_user is None or name.only_user in kept else nothing for name in self.names
-        ]
-        left = "DELETE FROM group_rows WHERE user_number NOT IN (SELECT unnest(?::BIGINT[]))"
-        self._cursor.execute(left, [list(kept)])
 
     def logs(self, numbers: Collection[int]) -> Iterator[UserLog]:
         """Yield the logs of some users, in order."""
@@ -254,48 +236,10 @@ class UserGroup:
             for user in wanted:
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
-    def sentences(self) -> Iterator[SentenceUse]:
-        """Yield the different long forms of the behaviors without the durations at their ends, with their counts."""
-        return self._uses("action, coalesce(item, text), place, own", "action, item, place, own, text, lasts")
-
-    def lasting(self) -> Iterator[SentenceUse]:
-        """Yield the durations at the ends of long forms by action, with their counts."""
-        return self._uses("action, '', '', duration", "action, duration, text, lasts HAVING lasts")
-
-    def _uses(self, facts: str, by: str) -> Iterator[SentenceUse]:
-        """Count behaviors `by` what they share. Where one names nothing, the duration is its `own`: not the end of a text."""
-        self._cursor.execute(f"""
-            SELECT count(*), count(*) FILTER (is_last), lasts, {facts}, 0, 0, coalesce(text, '')
-            FROM (
-                SELECT *, rowid IN (SELECT max(row) FROM group_rows GROUP BY user_number) AS is_last,
-                    text IS NULL AND duration IS NOT NULL AND (item <> '' OR place <> '') AS lasts,
-                    CASE WHEN text IS NULL AND item = '' AND place = '' THEN duration END AS own
-                FROM behaviors WHERE {self._rows} AND reason IS NULL)
-            GROUP BY {by}""")
-        for uses, last_uses, lasts, *behavior in fetched(self._cursor):
-            yield Behavior(datetime.min, *behavior), uses, last_uses, lasts  # noqa: DTZ901
-
-    def stamps(self) -> list[tuple[str, int]]:
-        """Return the pieces of the behaviors' stamps `YYYY-MM-DD HH:MM:SS` (day, minute, seconds), each once with its count."""
-        return self._fetched(f"""
-            SELECT strftime(day, '%Y-%m-%d'), count(*) FROM group_rows GROUP BY day
-            UNION ALL SELECT format(' {{:02d}}:{{:02d}}', minute // 60, minute % 60), count(*) FROM group_rows GROUP BY minute
-            UNION ALL SELECT format(':{{:02d}}', second(start)), count(*) FROM behaviors
-                WHERE {self._rows} AND reason IS NULL GROUP BY second(start)""")
-
-    def costs(self, pieces: PieceCosts) -> list[int]:
-        """Add up what each user's days and behaviors cost."""
-        values = {
-            "body": [within for within, _end in pieces.bodies],
-            "body_end": [end for _within, end in pieces.bodies],
-            "durations": self.durations,
-            "lasting": [within for within, _end in pieces.durations],
-            "lasting_end": [end for _within, end in pieces.durations],
-            "clocks": pieces.clocks,
-            "days": pieces.days,
-        }
-        costs = dict(self._fetched(sql("costs.sql"), values))
-        return [int(costs.get(user, 0)) + pieces.single.get(user, 0) for user in range(len(self.users))]
+    def costs(self, **pieces: list[int]) -> list[int]:
+        """Add up what each user's days and behaviors cost, given what names (`bodies`), durations (`lasting`), `clocks` and `days` do."""
+        costs = dict(self._fetched(sql("costs.sql"), {"durations": self.durations, **pieces}))
+        return [int(costs.get(user, 0)) for user in range(len(self.users))]
 
     def users_of(self, names: Collection[int]) -> set[int]:
         """Return the users who have one of `names`."""
@@ -313,15 +257,6 @@ class UserGroup:
             WHERE contains(folded, $common) AND contains(folded, key)""",
             {"keys": list(keys), "common": common},
         )
-
-    def users_back_in_time(self) -> set[int]:
-        """Return the users whose wall time falls back to the day before, as it may where their offset changes."""
-        if not self._with_offset:
-            return set()
-        return self._users("""
-            SELECT DISTINCT user_number FROM (
-                SELECT user_number, day < lag(day) OVER (PARTITION BY user_number ORDER BY row) AS is_back FROM group_rows)
-            WHERE is_back""")
 
     def _users(self, query: str, values: object = None) -> set[int]:
         return {user for (user,) in self._fetched(query, values)}

@@ -25,7 +25,7 @@ from .tokens import RowNumbers as RowNumbers, TokenCounter as TokenCounter
 from .user_costs import (
     Parts as Parts,
     log_of_part as log_of_part,
-    long_tokens as long_tokens,
+    long_pieces as long_pieces,
     measure_group as measure_group,
     measure_logs as measure_logs,
     measure_part as measure_part,

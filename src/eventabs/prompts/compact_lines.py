@@ -288,11 +288,10 @@ class Compactor:
             yield f"{told}:"
             yield f" {numbers}\n"
 
-    def _duration(self, seconds: int) -> Body:
-        """Return a behavior's duration as text within a line, and at its end."""
+    def _duration(self, seconds: int) -> str:
+        """Return a behavior's duration as the end of a line."""
         in_minutes = self.is_dense and seconds >= _MINUTE
-        text = f" {seconds // _MINUTE if in_minutes else duration_text(seconds)}"
-        return text, f"{text}\n"
+        return f" {seconds // _MINUTE if in_minutes else duration_text(seconds)}\n"
 
     def _days(self, log: UserLog, first: int = 0) -> list[str]:
         body = self._body_of(log)
@@ -308,7 +307,7 @@ class Compactor:
                 pieces.append(str(number))
             clock = self.clocks[start.hour * 60 + start.minute]
             within, end = body(THING if action and text and text == item else action, item, place)
-            pieces += (clock, end) if duration is None else (clock, within, self.duration(duration)[1])
+            pieces += (clock, end) if duration is None else (clock, within, self.duration(duration))
         return pieces
 
     def _body_of(self, log: UserLog) -> Callable[[str, str, str], Body]:

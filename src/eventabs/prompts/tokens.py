@@ -1,11 +1,9 @@
 """Exact token counts without network access. Only this module knows tiktoken."""
 
 import hashlib
-import os
 import re
 from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import resources
 from itertools import accumulate, chain, islice, product
@@ -70,7 +68,6 @@ def _adds_up(tokenizer: "Tokenizer", count: Callable[[str], int]) -> bool:
 _CACHED_PIECES = 1 << 15
 _CACHED_LENGTH = 1000  # characters: a cache of longer pieces grows large and seldom helps
 _LONG = 50_000  # characters
-_MANY = 100  # pieces that are worth a thread
 # Rust's \s without line ends; Python's \s knows four separators more. A million blanks alone overflow o200k_base's pattern:
 # such a run is cut, at up to two tokens a cut.
 _BLANKS = re.compile(r"[^\S\r\n\x1c-\x1f]{1000,500000}")
@@ -121,15 +118,8 @@ class TokenCounter:
         return sum(map(self.encode, _cut_at_blanks(text)))
 
     def counts(self, pieces: Iterable[str]) -> list[int]:
-        """Count each piece by itself; many pieces use all cores while `pieces` yields more."""
-        pieces = iter(pieces)
-        slices = iter(lambda: list(islice(pieces, _MANY)), [])
-        first = next(slices, [])
-        if len(first) < _MANY:
-            return [self._pieces[piece] for piece in first]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            counted = pool.map(lambda each: [self._pieces[piece] for piece in each], chain([first], slices))
-            return list(chain.from_iterable(counted))
+        """Count each piece by itself; counts of short pieces are cached. Threads cost more than they bring: pieces are short."""
+        return list(map(self._pieces.__getitem__, pieces))
 
     def total(self, pieces: Iterable[str]) -> int:
         """Add up the counts of pieces; counts of short pieces are cached.

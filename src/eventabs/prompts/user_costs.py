@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import accumulate, chain, pairwise
@@ -15,23 +15,18 @@ from eventabs.interface_language import Language
 from eventabs.prompts.compact_lines import (
     ACTIONS,
     SENTENCES,
-    Body,
-    Compactor,
     clean,
     identifies,
     without_marks,
 )
 from eventabs.prompts.instructions_and_requests import PromptBuilder, expected_tokens
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import (
     ActivityName,
     Behavior,
     GroupUser,
     Part,
     PartSize,
-    PieceCosts,
-    SentenceUse,
     UserLog,
 )
 
@@ -152,11 +147,6 @@ def log_of_part(log: UserLog, part: Part) -> UserLog:
     return UserLog(log.user_id, log.behaviors[part.first : part.last + 1], log.profile)
 
 
-_BEFORE = "0"  # like a clock: a visible character before the space of a body, so that counts add up
-_DURATION = " 0\n"  # like a duration, before which a body does not end its line
-Counts = Callable[[Iterable[str]], list[int]]
-
-
 class _UserGroup(Protocol):  # what is read of an `ingest.UserGroup`, which says what each returns
     names: list[ActivityName]
     durations: list[int]
@@ -165,13 +155,9 @@ class _UserGroup(Protocol):  # what is read of an `ingest.UserGroup`, which says
     @property
     def users(self) -> Sequence[GroupUser]: ...
     def logs(self, numbers: Collection[int]) -> Iterator[UserLog]: ...
-    def costs(self, pieces: PieceCosts) -> list[int]: ...
-    def sentences(self) -> Iterator[SentenceUse]: ...
-    def lasting(self) -> Iterator[SentenceUse]: ...
-    def stamps(self) -> list[tuple[str, int]]: ...
+    def costs(self, **pieces: list[int]) -> list[int]: ...
     def users_of(self, names: Collection[int]) -> set[int]: ...
     def users_named(self, keys: Sequence[str | None]) -> set[int]: ...
-    def users_back_in_time(self) -> set[int]: ...
 
 
 def measure_group(
@@ -202,7 +188,16 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
     blocks, by_log = list[int](), set(range(len(group.users)))
     if builder.counter.adds_up:
         by_log = users_counted_by_log(group, builder.strip)
-        blocks = group.costs(_piece_costs(group, builder.compactor, builder.counter.counts))
+        compactor, counts = builder.compactor, builder.counter.counts
+        blocks = group.costs(  # what `Compactor.block` cuts blocks into, but for their headers
+            bodies=counts(
+                compactor.body(name.action, name.item, name.place)[0 if name.timed else 1]
+                for name in group.names
+            ),
+            lasting=counts(map(compactor.duration, group.durations)),
+            clocks=counts(compactor.clocks),
+            days=counts(compactor.day(*day) for day in group.days),
+        )
     whole: list[Parts | None] = [None] * len(group.users)
     for number, user in enumerate(group.users):
         if not user.behaviors:
@@ -216,59 +211,10 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
     return whole
 
 
-def _piece_costs(group: _UserGroup, compactor: Compactor, counts: Counts) -> PieceCosts:
-    """Count what `Compactor.block` would cut blocks into, but for their headers."""
-    bodies = [(0, 0)] * len(group.names)
-    single: dict[int, list[tuple[Body, bool]]] = {}
-    repeated: dict[int, Body] = {}
-    for position, name in enumerate(group.names):
-        body = compactor.body(name.action, name.item, name.place)
-        if name.only_user is None or not body[0]:
-            repeated[position] = body
-        else:
-            single.setdefault(name.only_user, []).append((body, name.timed))
-    for position, pair in zip(repeated, _paired(counts, repeated.values()), strict=True):
-        bodies[position] = pair
-    return PieceCosts(
-        bodies=bodies,
-        single=_single_costs(single, counts),
-        durations=list(_paired(counts, map(compactor.duration, group.durations))),
-        clocks=counts(compactor.clocks),
-        days=counts(compactor.day(*day) for day in group.days),
-    )
-
-
-def _paired(counts: Counts, bodies: Iterable[Body]) -> Iterator[tuple[int, int]]:
-    bodies = list(bodies)
-    return zip(counts(within for within, _end in bodies), counts(end for _within, end in bodies), strict=True)
-
-
-def _single_costs(single: Mapping[int, Sequence[tuple[Body, bool]]], counts: Counts) -> dict[int, int]:
-    """Count bodies that occur once, with a duration behind them or not, all of a user's at once.
-
-    A few long texts are counted faster than many short ones.
-    """
-    before, duration = counts((_BEFORE, _DURATION))
-    costs = counts(
-        "".join(
-            f"{_BEFORE}{body}{_DURATION}" if is_timed else f"{_BEFORE}{end}"
-            for (body, end), is_timed in bodies
-        )
-        for bodies in single.values()
-    )
-    return {
-        user: cost - before * len(bodies) - duration * sum(is_timed for _body, is_timed in bodies)
-        for (user, bodies), cost in zip(single.items(), costs, strict=True)
-    }
-
-
 def users_counted_by_log(group: _UserGroup, marks: Sequence[str]) -> set[int]:
     """Return the users whose tokens are not the sum of what recurs, and maybe some more, by number."""
-    return (
-        group.users_of({*irregular_names(group.names), *ambiguous_names(group.names, marks)})
-        | group.users_named([id_key(user.user_id) for user in group.users])
-        | group.users_back_in_time()
-    )
+    named = {*irregular_names(group.names), *ambiguous_names(group.names, marks)}
+    return group.users_of(named) | group.users_named([id_key(user.user_id) for user in group.users])
 
 
 def irregular_names(names: Sequence[ActivityName]) -> list[int]:
@@ -343,32 +289,11 @@ def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
     pieces: list[str] = []
     for behavior in log.behaviors:
         stamp = behavior.start.isoformat(" ")
-        pieces += (stamp[:10], stamp[10:16], stamp[16:19], *_behind_stamp(behavior, language))
+        text = sentence(behavior, language)
+        # the last word is mostly a duration, and the text before it recurs
+        words, _, last = text.rpartition(" ")
+        behind = (f" {words}", f" {last}\n") if words[-1:].strip() else (f" {text}\n",)
+        pieces += (stamp[:10], stamp[10:16], stamp[16:19], *behind)
     if pieces:
         pieces[-1] = pieces[-1].removesuffix("\n")
     return pieces
-
-
-def long_tokens(group: _UserGroup, counter: TokenCounter, language: Language) -> int:
-    """Count the tokens of the long form of all users of a group."""
-    if not counter.adds_up:
-        logs = group.logs(range(len(group.users)))
-        return sum(counter.total(long_pieces(log, language)) for log in logs)
-    pieces: Counter[str] = Counter(dict(group.stamps()))
-    for behavior, uses, last_uses, lasts in group.sentences():
-        *words, end = _behind_stamp(behavior, language)
-        bare = uses if lasts and behavior.action not in _WITHOUT_DURATION else last_uses  # without a line end
-        pieces.update(dict.fromkeys(words, uses))
-        pieces.update({end: uses - bare, end.removesuffix("\n"): bare})
-    for behavior, uses, last_uses, _lasts in group.lasting():
-        if how_long := _how_long(behavior, language):
-            pieces.update({f" {how_long}\n": uses - last_uses, f" {how_long}": last_uses})
-    counts = zip(counter.counts(list(pieces)), pieces.values(), strict=True)
-    return sum(tokens * count for tokens, count in counts)
-
-
-def _behind_stamp(behavior: Behavior, language: Language) -> tuple[str, ...]:
-    text = sentence(behavior, language)
-    # the last word is mostly a duration, and the text before it recurs
-    words, _, last = text.rpartition(" ")
-    return (f" {words}", f" {last}\n") if words[-1:].strip() else (f" {text}\n",)

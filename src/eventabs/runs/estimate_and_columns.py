@@ -29,9 +29,10 @@ from eventabs.prompts import (
     TokenCounter,
     expected_tokens,
     log_of_part,
-    long_tokens,
+    long_pieces,
     lower_bound,
     measure_group,
+    measure_parts,
     sampled,
 )
 from eventabs.providers import kind_of, load_preset
@@ -58,7 +59,8 @@ CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it 
 _CASE_TOKENS_A_BEHAVIOR = 50
 _CASE_TOKENS_A_USER = 100
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
-_SAMPLED_USERS = 5_000  # by about so many, where there are more, long lines and other levels are judged
+_SAMPLED_USERS = 1_000  # by about so many, where there are more, long lines and other levels are judged,
+_SAMPLED_ROWS = 100_000  # or by fewer who have about so many rows: each is read
 _SAMPLED_PLACES = 32  # in order of the users, evenly spread, where these are taken from
 
 
@@ -133,20 +135,19 @@ def estimate_run(
             with suppress(ConfigError):  # a template of the user's own need not explain it
                 dense_builder = at_level("dense")
         users = min(settings.run.limit or export.users, export.users)
-        most, stretch = min(_SAMPLED_USERS, users), -(-users // _SAMPLED_PLACES)
+        with_rows = max(1, _SAMPLED_ROWS * export.users // max(1, export.behaviors))
+        most, stretch = min(_SAMPLED_USERS, with_rows, users), -(-users // _SAMPLED_PLACES)
         for group in export.groups(settings.run.limit):
             places = enumerate(range(len(counts), len(counts) + len(group.users)))
             spread = {number for number, place in places if place % stretch * users < stretch * most}
             counts += [user.behaviors for user in group.users]
             parts += [PlannedPart(*each) for each in measure_group(group, builder, limits)]
-            if not spread:
-                continue
-            group.thin_out(spread)
-            of_sampled += [group.users[number].behaviors for number in spread]
-            tokens_long += long_tokens(group, counter, language)
-            if dense_builder:
-                measured = measure_group(group, dense_builder, built.batch_limits(settings, dense_builder))
-                dense_parts += [PlannedPart(*each) for each in measured]
+            for log in group.logs(spread):
+                of_sampled.append(len(log.behaviors))
+                tokens_long += counter.total(long_pieces(log, language))
+                if dense_builder:
+                    measured = measure_parts(log, dense_builder, built.batch_limits(settings, dense_builder))
+                    dense_parts += [PlannedPart(*each) for each in measured]
         described = intake.describe_export(export, settings, language)
     # what DuckDB held is free now
     batches, prompt_total, outputs = built.plan_batches(parts, limits, settings)
