@@ -1,7 +1,6 @@
 from .column_names import canonical_action as canonical_action
 from .files_archives_encodings import FileStamp as FileStamp, expand as expand
 from .input_settings import InputSettings as InputSettings, Table as Table
-from .input_warnings import Description as Description, ReadRow as ReadRow
 from .normal_form import (
     as_glob as as_glob,
     check_pattern as check_pattern,
@@ -19,4 +18,5 @@ from .opened_export import (
     open_export as open_export,
 )
 from .roles_of_columns import input_table as input_table
+from .rows_shown_and_warnings import Description as Description, ReadRow as ReadRow
 from .sort_and_pair import check_zone as check_zone

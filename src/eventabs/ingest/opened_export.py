@@ -21,7 +21,6 @@ from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import open_file
 from eventabs.ingest.formats.base import Format, Query
 from eventabs.ingest.input_settings import InputSettings
-from eventabs.ingest.input_warnings import Description, MappedFile, describe, left_out_rows
 from eventabs.ingest.normal_form import (
     as_glob,
     define_words,
@@ -45,6 +44,7 @@ from eventabs.ingest.roles_of_columns import (
     refuse_one_user,
     user_of_file,
 )
+from eventabs.ingest.rows_shown_and_warnings import Description, MappedFile, describe, left_out_rows
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import (
     THING,
