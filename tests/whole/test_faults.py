@@ -313,19 +313,4 @@ def test_a_server_that_loads_its_model_is_waited_for(
     assert (result["success_count"], result["calls"], result["retries"]) == (6, 6, refused)
 
 
-@pytest.mark.slow
-def test_with_wait_a_server_that_is_started_after_the_run_is_waited_for(tmp_path: Path) -> None:
-    with OpenAIServer() as server:
-        flags = (*model(server), "--wait", "--out", "out")
-    write_users(tmp_path / "input.jsonl", users=2)
-    (tmp_path / "eventabs.toml").write_text("[run]\ncall_tries = 1\n")
-    process = start("run", "input.jsonl", *flags, cwd=tmp_path)
-    assert process.stderr
-    assert any(b"; again in 2" in line for line in process.stderr)
-    with server:
-        process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert checkpoint(tmp_path / "out")["success_count"] == 2
-
-
 # two at once

@@ -31,7 +31,7 @@ from eventabs.prompts import (
 )
 from eventabs.providers import BatchProfile, Cluster, Complete, Endpoint
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
-from eventabs.runs.observer import CoolingDown, MachinesChanged, Note, Observer
+from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer
 from eventabs.runs.progress_and_limits import ProgressTracker
 from eventabs.shared_records import (
     AskedUser,
@@ -241,6 +241,7 @@ class RunContext:
         return builder_of(self.settings, self.facts)
 
 
+WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
 
 
@@ -331,13 +332,22 @@ def start_command(settings: Settings) -> str:
     )
 
 
-async def require_connection(settings: Settings, environment: Mapping[str, str]) -> None:
-    """Connect once before the first call. Raises StoppedError."""
-    try:
-        await providers.find_route(endpoint_of(settings.llm, environment))
-    except providers.UnreachableError as error:
-        message = _("{cause}; {step}").format(cause=error, step=no_connection_step(error, settings))
-        raise StoppedError(message) from None
+async def require_connection(run: RunContext, stop: Stop) -> None:
+    """Connect once before the first call, or until that works with `run.wait`. Raises StoppedError, StopRequested."""
+    settings = run.settings
+    while True:
+        try:
+            await providers.find_route(endpoint_of(settings.llm, run.environment))
+        except providers.UnreachableError as error:
+            if not settings.run.wait:
+                message = _("{cause}; {step}")
+                message = message.format(cause=error, step=no_connection_step(error, settings))
+                raise StoppedError(message) from None
+            run.observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
+            await asyncio.sleep(WAIT_SECONDS)
+            stop.check()
+        else:
+            return
 
 
 def no_connection_step(error: "providers.UnreachableError", settings: Settings) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 
 from eventabs.errors_and_exit_codes import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
+from eventabs.runs.built_from_settings import WAIT_SECONDS
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
 from eventabs.runs.progress_and_limits import (
     ConcurrencyLimit,
@@ -21,7 +22,6 @@ from eventabs.runs.schedule_and_settlement import LONG_REPLY, Call, Session
 from eventabs.shared_records import Batch, Reply, Request
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
-_WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 _CALLS_A_SPARE = 4  # calls at a time, for every two answers unread and two rows opened ahead
 _SECONDS_A_SNAPSHOT = 0.5
 _SECONDS_A_REPORT = 0.05
@@ -204,10 +204,10 @@ class Engine:
                     raise
                 if not self._is_awaiting:
                     self._is_awaiting = True
-                    self._observer.noted(AwaitingEndpoint(str(error), _WAIT_SECONDS))
-                self._note_retry(call_id, error, _WAIT_SECONDS)
+                    self._observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
+                self._note_retry(call_id, error, WAIT_SECONDS)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.session.closing.wait(), _WAIT_SECONDS)
+                    await asyncio.wait_for(self.session.closing.wait(), WAIT_SECONDS)
             else:
                 self._is_awaiting = False
                 return reply

@@ -154,8 +154,8 @@ async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStat
         return "completed"
     run, is_remote = session.run, kind_of(session.run.settings.provider).is_remote
     session.plan(pending, probe=is_remote)
-    if is_remote and run.cluster is None and not run.settings.run.wait:
-        await built.require_connection(run.settings, run.environment)
+    if is_remote and run.cluster is None:
+        await built.require_connection(run, session.stop)
     async with built.opened_provider(run, session.closing, session.leave_out) as complete:
         engine = Engine(session, complete)
         loop = asyncio.get_running_loop()
