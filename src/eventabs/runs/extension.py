@@ -7,6 +7,7 @@ It is taken in by one transaction: after a kill or a stop the run is what it was
 """
 
 import re
+import shlex
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -185,7 +186,8 @@ class Survey:
 
     def changes(self) -> Iterator[UserChange]:
         """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
-        touched = (log for log in self._export.user_logs() if log.user_id in self.touched)
+        logs = self._stop.until(self._export.user_logs())
+        touched = (log for log in logs if log.user_id in self.touched)
         absent = (UserLog(user_id, ()) for user_id in self._absent(self.window.days))
         for seen in self._stop.until(chain(touched, absent)):
             known, ordinals = store.find_user(self._ledger, seen.user_id) or (None, None)
@@ -462,7 +464,7 @@ def extension_facts(run: RunContext) -> dict[str, int] | None:
         **dict(zip(("calls", "prompt_tokens", "completion_tokens"), used, strict=True)),
         **{name: changes.get(name, 0) for name in names},
     }
-    return dict.fromkeys(facts, 0) if run.facts.get(NOTHING_NEW) else facts
+    return dict.fromkeys(facts, 0) if run.facts.get(NOTHING_NEW) or run.facts.get("extending") else facts
 
 
 def refuse_unextendable(facts: Mapping[str, Any], ledger: Ledger, out: Path) -> None:
@@ -480,45 +482,52 @@ def refuse_unextendable(facts: Mapping[str, Any], ledger: Ledger, out: Path) -> 
 def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, stop: Stop) -> None:
     """Remember what is to be taken in.
 
-    Raises UsageError where the run cannot be extended, and StopRequested where a stop is requested while standard input is
-    copied.
+    Raises UsageError where the run cannot be extended, or another export is to be taken in, and StopRequested where a stop
+    is requested while standard input is copied.
     """
     refuse_unextendable(run.facts, run.ledger, run.directory.path)
     if run.most_users:
         message = _("an extension takes all users of an export; leave out --limit")
         raise UsageError(message)
     named = intake.input_paths(paths, run.settings)
+    pending, stored = run.facts.get("extending"), intake.stored_paths(named)
+    if pending and pending["paths"] != stored:
+        message = _("{paths} is not taken in yet; first: eventabs resume {out}")
+        raise RunDirectoryError(message.format(paths=", ".join(pending["paths"]), out=run.directory.path))
     intake.copied(named, run.directory.path, stop)
-    # one that was killed, or stopped, has changed nothing
-    status = (run.facts.get("extending") or run.facts).get("status", "stopped")
-    run.remember(extending={"paths": intake.stored_paths(named), "accepted": accepted, "status": status})
+    status = (pending or run.facts).get("status", "stopped")
+    run.remember(extending={"paths": stored, "accepted": accepted, "status": status})
 
 
 def take_in_export(run: RunContext, stop: Stop) -> list[Note]:
     """Take in the export that the run is to be extended by, and return what was found.
 
-    Raises UsageError, and StopRequested where a stop is requested meanwhile; nothing has changed then.
+    Raises UsageError, and StopRequested where a stop is requested meanwhile; nothing has changed then but for rejects.jsonl
+    and changes.jsonl, which may say why.
     """
     asked = run.facts["extending"]
     try:
         with intake.opened_input(run, asked["paths"], stop) as export:
             return _taken_in(run, export, stop)
-    except UsageError:
+    except UsageError as error:
         run.remember(extending=None, status=asked["status"])
+        if isinstance(error, InputError):  # a folder that is not there for a moment, too
+            message = _("it is not taken in; once it can be read: eventabs extend {out} {paths}")
+            paths = " ".join(map(shlex.quote, asked["paths"]))
+            error.args = (*error.args, message.format(out=run.directory.path, paths=paths))
         raise
 
 
 def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     asked, section = run.facts["extending"], run.settings.extend
-    intake.refuse_unreadable(export, max_rejects=run.settings.input.most_rejects, directory=run.directory)
+    intake.refuse_unreadable(export, run.settings.input, run.directory)
     found = Survey(export, run.ledger, section.lateness_seconds, stop)
     described = intake.describe_export(export, run.settings, run.facts["prompt_language"])
     counts = Counter[str](asdict(ExtensionCounts()))
     if found.touched or found.missing:
         was_completed = asked["status"] == "completed"
-        if not (
-            was_completed or run.facts.get("extension")
-        ):  # a killed process may have left lines without order
+        if not was_completed and not run.facts.get("extension"):
+            # a killed process may have left lines without order
             store.write_results(run.directory, run.ledger)
         ((_calls, *tokens),) = run.ledger.rows(_USED, 0)
         ((last_call,),) = run.ledger.rows("SELECT coalesce(max(id), 0) FROM calls")
@@ -541,8 +550,8 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
                 FAILURES_FACT: None,  # an endpoint that answered last month may be gone today
             }
             run.ledger.set_meta(values)
-            store.write_rejects(run.directory, export.rejects())
         run.facts.update(values)
+        store.write_rejects(run.directory, export.rejects())
     else:
         run.remember(extending=None)
         run.facts[NOTHING_NEW] = True

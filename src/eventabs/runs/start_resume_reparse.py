@@ -85,12 +85,13 @@ async def execute(
             begun = tracker.progress(waiting=0, workers=1)
             run.remember(progress=snapshot(begun, time.time()), status="running", began_at=time.time())
             await _in_thread(intake.read_input, run, stop)
+            run.save(run.tracker(), status="running")
             if run.facts.get("extending"):
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
                     with _opened_session(run, stop, run.tracker()) as session:
                         await session.settle_unread()
                 await _in_thread(take_in_export, run, stop)
-            run.save(run.tracker(), status="running")
+                run.save(run.tracker(), status="running")
             with _opened_session(run, stop, tracker) as session:
                 status = await _call_model(session, replies, cancel=cancel)
         except StopRequested:

@@ -349,7 +349,12 @@ class Ledger:
     def meta(self) -> dict[str, Any]:
         """Return all stored values."""
         values = {key: load_json(value) for key, value in self.rows("SELECT key, value FROM meta")}
-        values.get("binding", {}).pop("input.shard", None)  # a ledger of before has it
+        # ledgers of before have these: the shard, and an export that is compared or half taken in
+        values.get("binding", {}).pop("input.shard", None)
+        if (before := values.get("extension") or {}).get("state") in ("comparing", "taking"):
+            status = before.get("status", "stopped")
+            values["extending"] = {key: before[key] for key in ("paths", "accepted")} | {"status": status}
+            values["extension"] = before["before"] if before["state"] == "comparing" else before
         return values
 
     # users and parts

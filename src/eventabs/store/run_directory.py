@@ -166,10 +166,12 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-    except OSError as error:
+    except BaseException as error:  # whoever makes the chunks may be stopped
         with suppress(OSError):  # what it takes may be just what is missing
             fresh.unlink()
-        raise storage_error(path, error) from error
+        if isinstance(error, OSError):
+            raise storage_error(path, error) from error
+        raise
 
 
 def storage_error(path: Path, error: Exception) -> StorageError:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -341,8 +341,63 @@ def test_an_extension_that_is_stopped_while_it_plans_has_changed_nothing_and_is_
         more = visits(("u1", "2026-03-03 09:00:00", "Office"), ("u3", "2026-03-03 09:00:00", "Office"))
         run = extended(model, more, stop=stop)
     assert (run.status, run.summary.behaviors, run.summary.extension) == ("interrupted", 3, None)
+    assert not list(Path("out").glob("*.tmp"))
+    later = visits(("u1", "2026-03-04 09:00:00", "Office"), ("u3", "2026-03-04 09:00:00", "Office"))
+    other = nights.write(Path("other.jsonl"), later)
+    with pytest.raises(RunDirectoryError, match="is not taken in yet; first: eventabs resume"):
+        eventabs.extend("out", other, settings=model)
     run = eventabs.resume("out", settings=model)
     assert (run.status, run.summary.behaviors, len(run.events)) == ("completed", 5, 5)
+    stop = Stop()
+    with monkeypatch.context() as patched:
+        patched.setattr(Planner, "plan", planned)
+        run = eventabs.extend("out", other, settings=model, stop=stop)
+    assert run.status == "interrupted"
+    assert set((run.summary.extension or {"none": 1}).values()) == {0}  # that of before has been told
+
+
+def test_while_an_export_is_taken_in_the_run_is_not_completed(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, plan, seen = begun(model), Planner.plan, list[str]()
+
+    def planned(*change: Any) -> Any:  # noqa: ANN401  as Planner.plan
+        seen.append(orjson.loads((out / "checkpoint.json").read_bytes())["status"])
+        return plan(*change)
+
+    monkeypatch.setattr(Planner, "plan", planned)
+    extended(model, visits(("u1", "2026-03-03 09:00:00", "Office")))
+    assert set(seen) == {"running"}
+
+
+def test_an_export_that_is_gone_when_a_run_goes_on_is_named_with_how_to_take_it_in(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(model)
+    stop = Stop()
+
+    def stopped(*_change: Any) -> None:  # noqa: ANN401  as Planner.plan
+        stop.request()
+        stop.check()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Planner, "plan", stopped)
+        extended(model, visits(("u1", "2026-03-03 09:00:00", "Office")), stop=stop)
+    Path("more.jsonl").rename("elsewhere")
+    with pytest.raises(UsageError, match=r"once it can be read: eventabs extend \S*out \S*more\.jsonl"):
+        eventabs.resume("out", settings=model)
+
+
+@pytest.mark.parametrize("state", ["comparing", "taking"])
+def test_an_extension_that_an_earlier_version_began_is_taken_in(model: Model, state: str) -> None:
+    out = begun(model)
+    export = nights.write(Path("more.jsonl"), visits(("u1", "2026-03-03 09:00:00", "Office")))
+    asked = {"paths": [str(export)], "state": state, "accepted": False}
+    known = {"before": {}, "status": "completed"} if state == "comparing" else {"since": 1, "counts": {}}
+    with closing(Ledger.open(out / "ledger.sqlite")) as ledger, ledger.transaction():
+        ledger.set_meta({"extension": asked | known, "status": "running"})
+    run = eventabs.resume("out", settings=model)
+    assert (run.status, run.summary.behaviors) == ("completed", 4)
 
 
 def test_reparsing_an_extended_run_changes_nothing(model: Model) -> None:
