@@ -82,7 +82,7 @@ def test_the_events_of_a_run_are_objects_and_frames(export: Path) -> None:
     raw = lines(run.path / "events.jsonl")
     assert [json.loads(line_of(event)) for event in events] == raw
     assert events[-1] == list(events)[-1]
-    assert [event.user_id for event in events[:3]] == [row["user_id"] for row in raw[:3]]
+    assert list(events[:3].to_pandas()["user_id"]) == [row["user_id"] for row in raw[:3]]
     for path in (run.path, run.path / "checkpoint.json", run.path / "events.jsonl"):
         assert len(eventabs.read_events(path)) == run.summary.events == len(raw)
     frame = events.to_pandas()

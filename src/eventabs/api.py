@@ -54,6 +54,10 @@ class _Records(list[EventOrJourney]):
     _kind: type[EventOrJourney]
     _shown: tuple[str, ...]  # fields in a notebook
 
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401  a record, or records of the same kind for a slice
+        found = super().__getitem__(index)
+        return type(self)(found) if isinstance(index, slice) else found
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {len(self)}>"
 

@@ -14,7 +14,7 @@ from eventabs.errors_and_exit_codes import InputError, UsageError
 from eventabs.interface_language import gettext as _
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+    from obstore.store import BackoffConfig, ClientConfig, ObjectStore, RetryConfig
 
 
 _WEB: Final = ("https", "http")
@@ -139,7 +139,9 @@ def _refusal(address: str, text: str) -> InputError:
         status, is_written=is_written, is_listed="list request" in said, in_store=bool(variables)
     )
     if not message:
-        message = _("{path}: the transfer breaks off; check the network, and start again")
+        message = _(
+            "{path}: the transfer breaks off (the network is gone, the object has changed, or the server gives no ETag to go on with); start again, or download it and name the file"
+        )
         if status:
             message = _("{path}: the server answers HTTP {status}; try again later")
         elif "InvalidCertificate" in text:
@@ -210,6 +212,11 @@ _CONNECT_SECONDS: Final = "5s"
 _SILENT_SECONDS: Final = "30s"
 _LONGEST: Final = timedelta(days=7)  # for a whole transfer; obstore's own limit is 30 seconds
 _RETRIES: Final = 5  # by obstore, also of a transfer that breaks off
+_WAITS: Final["BackoffConfig"] = {
+    "init_backoff": timedelta(seconds=1),
+    "max_backoff": timedelta(seconds=8),
+    "base": 2,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +255,7 @@ def open_store(address: Address, headers: Mapping[str, str] | None = None) -> "O
         "timeout": _LONGEST,
         "default_headers": dict(headers or {}),
     }
-    retries: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": _LONGEST}
+    retries: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": _LONGEST, "backoff": _WAITS}
     stores = obstore(address.text).store
     # `from_url` would take the web address of a bucket for the bucket, without a signature
     opened = stores.HTTPStore if address.is_web else stores.from_url

@@ -37,7 +37,10 @@ def test_strict_allows_no_row_that_cannot_be_read_and_names_the_first(with_a_bad
     done = eventabs("estimate", "input.jsonl", "--strict", "--max-rejects", "1", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert "1 of 25 rows cannot be read (bad_json 1, first in input.jsonl line 25)" in done.stderr
-    assert "without --strict" in done.stderr
+    assert done.stderr.endswith("name others in [input.columns], or go without --strict\n")
+    for command in ("columns", "run"):
+        done = eventabs(command, "input.jsonl", "--strict", cwd=folder)
+        assert (done.returncode, "line 25)" in done.stderr) == (2, True)
     write_users(folder / "good.jsonl", users=2)
     assert eventabs("estimate", "good.jsonl", "--strict", cwd=folder).returncode == 0
 

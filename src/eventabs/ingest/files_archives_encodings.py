@@ -530,7 +530,7 @@ def readable_text(
                         seen.update(_BEYOND_ASCII.findall(text))
                     target.write(text.replace("\r\n", "\n").replace("\r", lone_return))
             except (UnicodeError, ValueError) as error:
-                if not codec:
+                if not codec or line_not_utf8:
                     continue
                 message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
                 raise InputError(message.format(path=path, encoding=codec, error=error)) from None

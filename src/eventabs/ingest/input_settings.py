@@ -77,5 +77,5 @@ with warnings.catch_warnings():
 
         def kept(self) -> dict[str, object]:
             """Return those, beside the columns, by which the same files are read alike, where they are set."""
-            names = {"user", "sheet", "table", "header", "duration_unit", "dayfirst", "names"}
-            return self.model_dump(exclude_defaults=True, include=names)
+            others = {"paths", "profiles", "columns", "strict", "shard", "max_rejects"}
+            return self.model_dump(exclude_defaults=True, exclude=others)

@@ -205,6 +205,8 @@ def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription
     """Read the input and say what was understood of it. Raises UsageError for input that cannot be read."""
     with opened_export(settings, paths) as export:
         sample = list(islice(export.user_logs(), built.LANGUAGE_USERS))
+        if settings.input.strict:  # else its rows and columns are what helps
+            intake.refuse_unreadable(export, settings.input)
         return intake.describe_export(export, settings, built.prompt_language_of(settings, sample))
 
 
@@ -249,7 +251,7 @@ def opened_export(
 
 def _prepared(settings: Settings, export: Export) -> tuple[Language, Callable[[Compaction], PromptBuilder]]:
     """Return the prompt's language, and what makes the builder of prompts at a level."""
-    intake.refuse_unreadable(export, max_rejects=settings.input.most_rejects)
+    intake.refuse_unreadable(export, settings.input)
     sample = sampled(export.user_logs())
     language = built.prompt_language_of(settings, sample)
 
@@ -356,7 +358,7 @@ def estimate_extension(
         for planned in ledger.pending_parts():
             pending.setdefault(planned.part.user_id, []).append(planned)
         with opened_export(settings, paths, on_copy) as export:
-            intake.refuse_unreadable(export, max_rejects=settings.input.most_rejects)
+            intake.refuse_unreadable(export, settings.input)
             for change in Survey(export, ledger, settings.extend.lateness_seconds, Stop()).changes():
                 user, counted = planner.plan(change)
                 counts.update(counted)
@@ -505,7 +507,7 @@ def _read(
     settings = replace(invocation, flags=overlay(invocation.flags, {"input": given})).settings()
     try:
         with opened_export(settings, paths) as export:
-            intake.refuse_unreadable(export, max_rejects=settings.input.most_rejects)
+            intake.refuse_unreadable(export, settings.input)
             rows: _Rows = {
                 row.line: (log.user_id, f"{row.start}", f"{row.duration}", " ".join(row[1:4]))
                 for log in export.user_logs()

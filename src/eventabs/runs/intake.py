@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Description, Export, FileStamp, Frame, expand
+from eventabs.ingest import Description, Export, FileStamp, Frame, InputSettings, expand
 from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import (
@@ -218,7 +218,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
                 "the input is not the one that this run began with; restore it, or take it with --accept-changes"
             )
             raise RunDirectoryError(message)
-        refuse_unreadable(export, max_rejects=settings.input.most_rejects, directory=run.directory)
+        refuse_unreadable(export, settings.input, run.directory)
         first = sampled(export.user_logs())
         language = run.facts.get("prompt_language") or built.prompt_language_of(settings, first)
         legend = run.facts.get("legend")
@@ -325,13 +325,13 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
         raise disk_full(run.directory.path, resumable=True) from error
 
 
-def refuse_unreadable(export: Export, *, max_rejects: float, directory: RunDirectory | None = None) -> None:
+def refuse_unreadable(export: Export, settings: InputSettings, directory: RunDirectory | None = None) -> None:
     """Raise InputError where no user could be read, or more rows are unreadable than may be.
 
-    `max_rejects` is a share of all rows. A shard may have no user at all where others have some. The first rejected rows can be
-    read in a file of the run `directory` then.
+    A shard may have no user at all where others have some. The first rejected rows can be read in a file of the run
+    `directory` then.
     """
-    refusal = _refusal(export, max_rejects)
+    refusal = _refusal(export, settings)
     if refusal and directory and export.rejected_rows:
         write_rejects(directory, islice(export.rejects(), _REJECTS_OF_A_REFUSED_RUN))
         message = _("{refusal}; the rejected rows are in {path}")
@@ -340,7 +340,7 @@ def refuse_unreadable(export: Export, *, max_rejects: float, directory: RunDirec
         raise InputError(refusal)
 
 
-def _refusal(export: Export, max_rejects: float) -> str:
+def _refusal(export: Export, settings: InputSettings) -> str:
     if not export.rows + export.other_rows:
         return _(
             "the input holds no rows, only what stands above them; check the query or the dates of the export,"
@@ -356,16 +356,21 @@ def _refusal(export: Export, max_rejects: float) -> str:
         without_user = export.rows_without_user
         own = 0 if export.shard.index else without_user
         all_rows = export.rows + export.other_rows
-        shares = [(export.rejected_rows - own, export.rows - own), (without_user, all_rows)]
+        shares = [(export.rejected_rows - own, export.rows - own)]
+        if not (settings.strict and export.shard.index):  # one is enough to name it: the first
+            shares.append((without_user, all_rows))
     for rejected, rows in shares:
-        if rejected > max_rejects * rows:
+        if rejected > settings.most_rejects * rows:
             message = _(
                 "{rejected} of {rows} rows cannot be read ({reasons}); columns were taken as {columns}: name others"
-                " in [input.columns], or allow it with --max-rejects and without --strict"
+                " in [input.columns], or {step}"
             )
+            step = _("go without --strict") if settings.strict else _("allow it with --max-rejects")
             file = next((each.file for each in export.rejects()), export.files[0])
             columns = ", ".join(f"{role} = {column}" for role, column in export.roles[file].items())
-            return message.format(rejected=rejected, rows=rows, reasons=_told(export), columns=columns)
+            return message.format(
+                rejected=rejected, rows=rows, reasons=_told(export), columns=columns, step=step
+            )
     return ""
 
 

@@ -7,6 +7,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +16,7 @@ import pytest
 import xlsxwriter
 from hypothesis import given, settings, strategies as st
 
+from eventabs import object_stores
 from eventabs.errors_and_exit_codes import InputError, StorageError
 from eventabs.ingest.object_and_table_copies import copied, plan_copies
 from eventabs.shared_records import Copying
@@ -39,6 +41,8 @@ def _environment(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name, value in server.variables.items():
         monkeypatch.setenv(name, value)
+    short = {"init_backoff": timedelta(milliseconds=5), "max_backoff": timedelta(milliseconds=5), "base": 2}
+    monkeypatch.setattr(object_stores, "_WAITS", short)
 
 
 def fetched(folder: Path, *paths: str) -> list[bytes]:
@@ -231,7 +235,8 @@ def test_a_broken_transfer_goes_on_where_it_stopped(tmp_path: Path) -> None:
 def test_a_transfer_that_cannot_surely_go_on_says_so(tmp_path: Path, path: str) -> None:
     with web_server(LONG) as web:
         message = refused(tmp_path, f"{web.address}/{path}")
-    assert "the transfer breaks off; check the network, and start again" in message
+    assert "the transfer breaks off (" in message
+    assert "start again, or download it and name the file" in message
 
 
 def test_an_object_that_changes_after_it_was_found_is_noticed(tmp_path: Path, server: ObjectServer) -> None:

@@ -57,5 +57,7 @@ def open_file(
         else:
             target = copy.with_name(f"{copy.name}-text")
             text, found, content = files.readable_text(path, text, target, encoding, stop)
+            if text == str(target):
+                copy.unlink(missing_ok=True)  # it was unpacked for this alone
             kind = text_format(path, files.first_bytes(text))
         return kind(InputFile(connection, path, text, content, found, copy, stop, **settings))

@@ -186,9 +186,7 @@ def chosen_table(
     if len(tables) == 1:
         return next(iter(tables)), {}
     if best:
-        message = _(
-            "{path} has several tables with a user and a time; name one: [input] table; it has: {tables}"
-        )
+        message = _("{path} has several tables with a time; name one: [input] table; it has: {tables}")
         raise InputError(message.format(path=file.path, tables=", ".join(ranks)))
     message = _("{path} has no table with a user and a time; name one: [input] table; it has: {tables}")
     raise InputError(message.format(path=file.path, tables=listed or _("none")))
