@@ -98,6 +98,7 @@ _SPOKEN: Final = re.compile(
 )
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
+_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
 _LETTERLESS: Final = re.compile(r"[\W\d_]+")
@@ -609,6 +610,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         if one and not (name in ("date", "time") and "timestamp" in names):
             names[name] = one
             free.remove(one)
+    free = [each for each in free if _share(_DECIMAL, each.values) < 1]  # a price or a place is nobody
     if len(free) > 1:
         names["user_id"] = who = max(free, key=_looks_like_a_user)
         # without a name beside the number
