@@ -452,7 +452,9 @@ def test_a_name_that_hardly_comes_back_is_a_thing_and_who_is_asked_for(tmp_path:
 
 
 def test_of_rows_without_a_header_no_place_or_price_is_a_user(tmp_path: Path) -> None:
-    rows = [f"2026-01-{1 + n:02d} 00:00:00,{31.2 + n % 3 / 1000:.4f},{n % 2}.90,0,look" for n in range(28)]
+    rows = [
+        f"2026-01-{1 + n:02d} 0{n % 9}:30:00,{31.2 + n % 3 / 1000:.4f},{n % 2}.90,0,look" for n in range(28)
+    ]
     path = write(tmp_path, "a.csv", "\n".join(rows))
     with pytest.raises(InputError, match="--columns timestamp,c2,c3,"), opened(tmp_path, path):
         pass
