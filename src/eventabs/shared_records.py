@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypedDict, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from eventabs.interface_language import Language, gettext as _
 
@@ -42,6 +42,12 @@ TIER_COUNTS: Final = ("calls", "prompt_tokens", "completion_tokens", "cached_tok
 STANDARD_TIER: Final = "standard"  # the ordinary tier of an endpoint
 BATCH_TIER: Final = "batch"  # what a batch service answers
 OnContent = Callable[[int], None]  # hears how many characters of an answer have come so far
+
+
+class TomlTable(BaseModel):
+    """A table of a TOML file. Unknown keys are errors: a typo must not pass for a setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Behavior(NamedTuple):

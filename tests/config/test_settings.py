@@ -15,7 +15,7 @@ from eventabs.config.settings import (
     with_absolute_paths,
 )
 from eventabs.errors_and_exit_codes import ConfigError
-from eventabs.ingest.input_settings import Table
+from eventabs.shared_records import TomlTable
 from paths import ROOT
 
 EXAMPLE = ROOT / "src" / "eventabs" / "config" / "settings.en.toml"
@@ -48,7 +48,7 @@ def _fault(config: Path | None = None, flags: Mapping[str, Any] | None = None) -
 def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Table):
+        if isinstance(kind, type) and issubclass(kind, TomlTable):
             yield from _fields(kind, f"{prefix}{name}.")
         else:
             yield prefix + name

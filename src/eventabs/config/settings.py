@@ -37,6 +37,7 @@ from eventabs.shared_records import (
     JourneyKind,
     Name,
     OptionalName,
+    TomlTable,
     Vocabulary,
 )
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-class VocabularySettings(ingest.Table):
+class VocabularySettings(TomlTable):
     """Event types, categories and kinds of journeys. No types or kinds: those that ship with the prompt's language."""
 
     types: tuple[EventType, ...] = ()
@@ -105,7 +106,7 @@ def _as_texts(value: object) -> object:
     raise ValueError(message)
 
 
-class TextsSettings(ingest.Table):
+class TextsSettings(TomlTable):
     """What a text must be: one of `texts`, or one in which `regex` is found."""
 
     texts: tuple[str, ...] = ()
@@ -122,7 +123,7 @@ class TextsSettings(ingest.Table):
 TextsOf = Annotated[TextsSettings, BeforeValidator(_as_texts)]
 
 
-class MustSettings(ingest.Table):
+class MustSettings(TomlTable):
     """Which behaviors an event has to cover, and what kind of event; durations in seconds."""
 
     action: TextsOf = TextsSettings()
@@ -155,7 +156,7 @@ class MustSettings(ingest.Table):
         return self
 
 
-class EventSettings(ingest.Table):
+class EventSettings(TomlTable):
     """What must be true of the events, whatever the model answers."""
 
     must: tuple[MustSettings, ...] = ()
@@ -307,13 +308,13 @@ Seconds = Annotated[float, Field(gt=0)]
 Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
 
 
-class ProfileSettings(ingest.Table):
+class ProfileSettings(TomlTable):
     """Which columns of the profiles may leave the machine."""
 
     columns: tuple[str, ...] = ("age", "gender", "occupation", "city")
 
 
-class LlmSettings(ingest.Table):
+class LlmSettings(TomlTable):
     """The endpoint and how to talk to it. `omit`: parameters that are never sent."""
 
     preset: str = ""
@@ -349,7 +350,7 @@ class LlmSettings(ingest.Table):
         return fields
 
 
-class PromptSettings(ingest.Table):
+class PromptSettings(TomlTable):
     """What is asked, and in which form the answer is wanted."""
 
     template: str = ""
@@ -362,14 +363,14 @@ class PromptSettings(ingest.Table):
     tokenizer: str = "cl100k_base"
 
 
-class CompactionSettings(ingest.Table):
+class CompactionSettings(TomlTable):
     """How behaviors become short lines."""
 
     level: Compaction = "line"
     strip: tuple[str, ...] = ("XX",)
 
 
-class BudgetSettings(ingest.Table):
+class BudgetSettings(TomlTable):
     """What one call may hold."""
 
     max_input_tokens: Amount = 40_000
@@ -378,7 +379,7 @@ class BudgetSettings(ingest.Table):
     max_rows: Limit = 0
 
 
-class RunSettings(ingest.Table):
+class RunSettings(TomlTable):
     """How the run is driven. 0 or None: no limit."""
 
     mode: RunMode = "live"
@@ -394,7 +395,7 @@ class RunSettings(ingest.Table):
     call_tries: Annotated[int, Field(gt=0, le=20)] = 6
 
 
-class ExtendSettings(ingest.Table):
+class ExtendSettings(TomlTable):
     """What an extension of a run takes in."""
 
     lateness: Annotated[str, Field(pattern=rf"^[0-9]{{1,6}} ({'|'.join(_UNITS)})s?$")] = "2 days"
@@ -407,7 +408,7 @@ class ExtendSettings(ingest.Table):
         return int(number) * _UNITS[unit.removesuffix("s")]
 
 
-class BatchSettings(ingest.Table):
+class BatchSettings(TomlTable):
     """How the jobs of a batch service are driven. 0 or "": no limit, or as the preset has it."""
 
     window: str = ""
@@ -419,20 +420,20 @@ class BatchSettings(ingest.Table):
     live_share: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
-class ClusterSettings(ingest.Table):
+class ClusterSettings(TomlTable):
     """Where calls are made. `ray_address`: "" starts a cluster of this machine alone."""
 
     engine: Engine = "local"
     ray_address: str = ""
 
 
-class RulesSettings(ingest.Table):
+class RulesSettings(TomlTable):
     """The built-in rules provider. "": the mapping that ships with the package."""
 
     file: str = ""
 
 
-class Settings(ingest.Table):
+class Settings(TomlTable):
     """Everything that can be set. Read with `load_settings`."""
 
     lang: Literal["auto", "en", "zh"] = "auto"
@@ -562,7 +563,7 @@ _FILES = {"input": ["profiles"], "llm": ["ca_file"], "prompt": ["template", "tok
 
 def with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     """Return the settings with every file named from `folder`, so that another folder can use them."""
-    changed: dict[str, ingest.Table] = {}
+    changed: dict[str, TomlTable] = {}
     for name, keys in _FILES.items():
         section = getattr(settings, name)
         paths = {key: path for key in keys if (path := getattr(section, key))}

@@ -1,6 +1,6 @@
 from .column_names import canonical_action as canonical_action
 from .files_archives_encodings import FileStamp as FileStamp, expand as expand
-from .input_settings import InputSettings as InputSettings, Table as Table
+from .input_settings import InputSettings as InputSettings
 from .normal_form import (
     as_glob as as_glob,
     check_pattern as check_pattern,

@@ -3,20 +3,14 @@
 import warnings
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from eventabs.shared_records import DurationUnit, Shard
+from eventabs.shared_records import DurationUnit, Shard, TomlTable
 
 Column = Annotated[str, BeforeValidator(lambda it: " | ".join(it) if isinstance(it, list) else it)]
 
 
-class Table(BaseModel):
-    """A table of a TOML file. Unknown keys are errors: a typo must not pass for a setting."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class InputColumns(Table):
+class InputColumns(TomlTable):
     """Column names by role, of several the first that is filled. "" means: find it; "=word" is a word for all rows."""
 
     user: Column = ""
@@ -42,7 +36,7 @@ with warnings.catch_warnings():
     # `schema` was a method of pydantic's first version, which still warns of fields called so
     warnings.filterwarnings("ignore", 'Field name "schema"', UserWarning)
 
-    class InputSettings(Table):
+    class InputSettings(TomlTable):
         """What to read, and how.
 
         `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.

@@ -20,11 +20,10 @@ from eventabs.errors_and_exit_codes import ConfigError, InputError, toml_fault
 from eventabs.ingest.column_names import ROLES, fit, plain, stated_unit
 from eventabs.ingest.formats.base import CONSTANT, Format, Query, Wanted
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
-from eventabs.ingest.input_settings import Table
 from eventabs.ingest.normal_form import quoted, quoted_list
 from eventabs.ingest.roles_of_columns import BEHIND, alternatives, input_table, refuse_absent_columns
 from eventabs.interface_language import gettext as _
-from eventabs.shared_records import DurationUnit
+from eventabs.shared_records import DurationUnit, TomlTable
 
 NO_SCHEMA: Final = "none"  # as the schema: columns are found by name
 NON_BEHAVIOR: Final = "non_behavior"  # the problem of a row that is not a behavior
@@ -37,7 +36,7 @@ _NAMED: Final = 0.7  # how well a column's name fits a role
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda it: (it,) if isinstance(it, str) else it)]
 
 
-class EventRule(Table):
+class EventRule(TomlTable):
     """A rule for events with some names (`*` matches any characters): their action, and paths by role."""
 
     names: Texts
@@ -45,7 +44,7 @@ class EventRule(Table):
     columns: dict[str, Texts] = {}
 
 
-class Schema(Table):
+class Schema(TomlTable):
     """What the rows of a tool's export mean. Of several paths the first with a value counts.
 
     `recognized_by`: sets of paths; a file has all paths of one set. `non_behaviors`: values by path (or `event`) of rows
