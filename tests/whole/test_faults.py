@@ -130,7 +130,10 @@ def test_an_interrupt_while_the_tool_is_loaded_says_nothing_and_leaves_nothing(
 ) -> None:
     folder = tmp_path / "slow"
     folder.mkdir()
-    (folder / f"{slow}.py").write_text("import time\nopen('loading', 'w')\ntime.sleep(60)\n")
+    # short sleeps: a signal that comes just before one would not cut it short
+    (folder / f"{slow}.py").write_text(
+        "import time\nopen('loading', 'w')\nfor _each in range(600):\n    time.sleep(0.1)\n"
+    )
     paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = start(command, "input.jsonl", cwd=tmp_path, PYTHONPATH=os.pathsep.join(paths))
     wait_until((tmp_path / "loading").exists)
