@@ -40,7 +40,6 @@ from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, take_in_export
 from eventabs.runs.observer import (
-    KeyUnset,
     Note,
     Observer,
     Progress,
@@ -203,7 +202,8 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
         run.observer.noted(note)
     is_called = is_remote and settings.run.mode != "files" and not run.cluster
     if is_called and (variable := built.unset_key(settings.llm, run.environment)):
-        run.observer.noted(KeyUnset(variable))
+        message = _("{variable} is not set: no key is sent").format(variable=variable)
+        run.observer.noted(InputWarning("no_key", message))
     address = urlsplit(settings.llm.base_url)
     if is_called and address.scheme == "http" and not is_loopback(address.hostname or ""):
         message = _("{host} is called by plain http: all that is sent can be read on the way")
