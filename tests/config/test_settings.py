@@ -109,7 +109,7 @@ def test_a_variable_names_nested_settings_with_two_underscores(monkeypatch: pyte
     settings = load_settings(None, {})
     assert settings.llm.model == "some-model"
     assert settings.llm.price.input == 0.5
-    assert settings.input.columns.user == "会员"
+    assert settings.input.model_dump()["columns"]["user"] == "会员"
     assert settings.input.paths == ("a.csv", "b.csv")
 
 
