@@ -1,9 +1,8 @@
 from .built_from_settings import (
     RunContext as RunContext,
-    batch_limits as batch_limits,
+    builder_and_limits as builder_and_limits,
     endpoint_of as endpoint_of,
     lacks_key as lacks_key,
-    make_builder as make_builder,
     make_reader as make_reader,
     no_connection_step as no_connection_step,
     no_model_message as no_model_message,
