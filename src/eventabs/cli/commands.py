@@ -515,7 +515,7 @@ def merge(
         ..., metavar="DIR...", help=_("Run directories of shards, finished or not.")
     ),
     out: Path = option(_("Run directory to make: a new one, or one that was merged before."), ...),
-    accept_changes: bool = flag(_("Take shards of different inputs or settings.")),
+    accept_changes: bool = flag(_("Take shards of different inputs or settings, or others than before.")),
 ) -> None:
     """Merge shards."""
     merged = store.merge(directories, out, accept_changes=accept_changes)

@@ -20,7 +20,14 @@ from eventabs.shared_records import RunStatus, Shard
 from eventabs.store.ledger import Ledger, damage_reported, load_json, making, uri_to_read
 from eventabs.store.ledger_queries import count_all
 from eventabs.store.result_files import write_results
-from eventabs.store.run_directory import RunDirectory, disk_full, replace_file, timestamp, write_checkpoint
+from eventabs.store.run_directory import (
+    RunDirectory,
+    disk_full,
+    limited_of,
+    replace_file,
+    timestamp,
+    write_checkpoint,
+)
 from eventabs.store.settings_fingerprint import changes, host_of, shown_changes
 
 Facts = Mapping[str, Any]
@@ -74,7 +81,7 @@ def merge(
     """Make `out` the run of all users of some shards, finished or not, as they are now; or bring it up to date.
 
     Raises RunDirectoryError where a directory is no shard, two hold the same users, or, unless `accept_changes`, inputs or
-    settings differ, and StorageError.
+    settings differ or `out` holds shards that are not among them, and StorageError.
     """
     # each once, however it is spelled
     named = {os.path.realpath(path): Path(path) for path in directories}.values()
@@ -87,7 +94,7 @@ def merge(
         _refuse_differences(parts)
     count, known = parts[0].shard.count, {part.shard.index for part in parts}
     missing = tuple(Shard(index, count) for index in range(count) if index not in known)
-    target = _target(Path(out))
+    target = _target(Path(out), parts, accept_changes=accept_changes)
     with target.locked(fresh=not target.ledger.exists()):
         try:
             facts = _write_ledger(target, parts, missing=len(missing))
@@ -150,6 +157,8 @@ def _opened(path: Path) -> _Part:
         raise RunDirectoryError(message.format(path=directory.path))
     saved: RunStatus = facts.get("status", "running")
     stopped: Status = "killed" if saved == "running" else saved
+    if limited_of(facts) and stopped == "completed":  # of the users that it read
+        stopped = "interrupted"
     return _Part(Shard.parse(shard), directory, facts, "running" if in_use else stopped)
 
 
@@ -203,14 +212,38 @@ def _warnings(parts: Sequence[_Part], missing: Sequence[Shard]) -> Iterator[str]
         yield message.format(languages=", ".join(sorted(languages)))
 
 
-def _target(path: Path) -> RunDirectory:
+def _target(path: Path, parts: Sequence[_Part], *, accept_changes: bool) -> RunDirectory:
     """Make the directory of merged shards, or take one. Raises RunDirectoryError where `path` holds anything else."""
     directory = RunDirectory(path)
     if directory.ledger.is_file():
         with Ledger.watch(directory.ledger) as ledger:
-            if "shards" in ledger.meta():
-                return directory
+            facts = ledger.meta()
+        if before := shard_states(directory, facts):
+            if not accept_changes:
+                _refuse_losses(path, facts, before, parts)
+            return directory
     return RunDirectory.create(path)
+
+
+def _refuse_losses(path: Path, facts: Facts, before: Sequence[ShardState], parts: Sequence[_Part]) -> None:
+    """Raise RunDirectoryError where `parts` would replace what was merged of other shards: of these it may be the only copy."""
+    known = {str(part.shard) for part in parts}
+    lost = [each.out for each in before if each.shard not in known]
+    message = _(
+        "{path} holds the users of shards that are not named ({shards}); name these too, or another --out,"
+        " or give them up with --accept-changes"
+    )
+    if not lost:
+        # an extension changes the input of a run, not its id
+        ids = {part.facts["run_id"] for part in parts}
+        inputs = {part.facts.get("input", {}).get("fingerprint") for part in parts}
+        if facts["run_id"] in ids or facts["input"].get("fingerprint") in inputs:
+            return
+        message = _(
+            "{path} was merged of other runs, of another input; name another --out, or replace it with --accept-changes"
+        )
+    named = ", ".join(lost[:_NAMED]) + (" ..." if len(lost) > _NAMED else "")
+    raise RunDirectoryError(message.format(path=path, shards=named))
 
 
 def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int) -> dict[str, Any]:
@@ -281,6 +314,7 @@ def _merged_facts(metas: Sequence[Facts]) -> dict[str, Any]:
     first, settings = metas[0], metas[0]["settings"]
     progress = [meta.get("progress", {}) for meta in metas]
     return {key: first[key] for key in _SAME if key in first} | {
+        "input_complete": not any(map(limited_of, metas)),
         "run_id": min(meta["run_id"] for meta in metas),
         "created_at": min(meta["created_at"] for meta in metas),
         "settings": settings | {"input": settings["input"] | {"shard": ""}},
