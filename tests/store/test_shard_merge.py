@@ -272,6 +272,7 @@ def test_merged_shards_do_not_go_on_and_name_what_does(folder: Path) -> None:
         ["resume", "m"],
         ["reparse", "m"],
         ["audit", "m", "--share", "0.5"],
+        ["calibrate", "m", "--users", "30", "--margin", "0.9"],
     ):
         assert cli(*command) == (
             1,
