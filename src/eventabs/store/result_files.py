@@ -442,7 +442,7 @@ def _scratch(parent: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix=prefix, dir=parent) as folder, ExitStack() as held:
         with suppress(OSError):  # a file system without locks
             held.enter_context(locked(Path(folder), a_folder))
-        yield Path(folder)
+        yield Path(folder).absolute()  # DuckDB takes a leading ~ for the home folder
 
 
 class ResultFiles(AbstractContextManager["ResultFiles"]):

@@ -78,6 +78,18 @@ def test_a_table_of_its_own_stands_in_a_file_beside_named_after_that_of_the_even
     assert set(written) == set((tmp_path / "a.b").iterdir())
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_path_that_begins_with_a_tilde_is_no_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: ExportFormat
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Path("~r")
+    run.mkdir()
+    make_run(run, [make_event("anna")])
+    assert export_files(run, form) == [run / f"events.{form}", run / f"journeys.{form}"]
+    assert export_file(run, form, Path("~o")).stat().st_size
+
+
 def test_where_one_of_two_files_is_there_neither_is_written(tmp_path: Path) -> None:
     run = make_run(tmp_path, [make_event("anna")])
     (tmp_path / "day.journeys.csv").write_text("kept", "utf-8")
