@@ -367,7 +367,11 @@ _FORMATS: dict[str, ExportFormat] = {
     ".sqlite3": "sqlite",
     ".db": "sqlite",
 }
-_NOT_WRITTEN = (".xls", ".json", ".jsonl", ".ndjson", ".tsv", ".ods")  # each promises what CSV is not
+# each promises what CSV is not
+_NOT_WRITTEN = (
+    *(".xls", ".json", ".jsonl", ".ndjson", ".tsv", ".ods"),
+    *(".gz", ".bz2", ".xz", ".zst", ".zip"),
+)
 
 
 @command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
@@ -498,11 +502,11 @@ def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:
             "{path} is the name of a file in the format {named}, not {format}; leave out --format, or name another file"
         )
         raise UsageError(message.format(path=name, named=by_name, format=form))
-    if ending in _NOT_WRITTEN:
+    if ending in _NOT_WRITTEN or name == "-":
         message = _("{ending} is not written; name a file that ends in one of {endings}")
         if ending == ".xls":
             message = _("{ending}, the old format of Excel, is not written; name a file that ends in .xlsx")
-        raise UsageError(message.format(ending=ending, endings=", ".join(_FORMATS)))
+        raise UsageError(message.format(ending=ending or name, endings=", ".join(_FORMATS)))
     return form or by_name or "csv"
 
 
