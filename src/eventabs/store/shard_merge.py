@@ -73,7 +73,7 @@ class _Part(NamedTuple):
 
 
 def merge(
-    directories: Iterable[str | os.PathLike[str]],
+    directories: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
     accept_changes: bool = False,
@@ -83,8 +83,9 @@ def merge(
     Raises RunDirectoryError where a directory is no shard, two hold the same users, or, unless `accept_changes`, inputs or
     settings differ or `out` holds shards that are not among them, and StorageError.
     """
+    listed = [directories] if isinstance(directories, str | os.PathLike) else directories
     # each once, however it is spelled
-    named = {os.path.realpath(path): Path(path) for path in directories}.values()
+    named = {os.path.realpath(path): Path(path) for path in listed}.values()
     if not named:
         message = _("no shard is named; give their run directories, such as *-of-16.eventabs")
         raise RunDirectoryError(message)
