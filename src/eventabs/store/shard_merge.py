@@ -20,14 +20,7 @@ from eventabs.shared_records import RunStatus, Shard
 from eventabs.store.ledger import Ledger, damage_reported, load_json, making, uri_to_read
 from eventabs.store.ledger_queries import count_all
 from eventabs.store.result_files import write_results
-from eventabs.store.run_directory import (
-    RunDirectory,
-    disk_full,
-    limited_of,
-    replace_file,
-    timestamp,
-    write_checkpoint,
-)
+from eventabs.store.run_directory import RunDirectory, disk_full, replace_file, timestamp, write_checkpoint
 from eventabs.store.settings_fingerprint import changes, host_of, shown_changes
 
 Facts = Mapping[str, Any]
@@ -158,7 +151,7 @@ def _opened(path: Path) -> _Part:
         raise RunDirectoryError(message.format(path=directory.path))
     saved: RunStatus = facts.get("status", "running")
     stopped: Status = "killed" if saved == "running" else saved
-    if limited_of(facts) and stopped == "completed":  # of the users that it read
+    if stopped == "completed" and not facts.get("input_complete", True):  # under --limit
         stopped = "interrupted"
     return _Part(Shard.parse(shard), directory, facts, "running" if in_use else stopped)
 
@@ -214,37 +207,25 @@ def _warnings(parts: Sequence[_Part], missing: Sequence[Shard]) -> Iterator[str]
 
 
 def _target(path: Path, parts: Sequence[_Part], *, accept_changes: bool) -> RunDirectory:
-    """Make the directory of merged shards, or take one. Raises RunDirectoryError where `path` holds anything else."""
-    directory = RunDirectory(path)
+    """Make the directory of merged shards, or take one. Raises RunDirectoryError where `path` holds anything else, maybe its only copy."""
+    directory, facts = RunDirectory(path), dict[str, Any]()
     if directory.ledger.is_file():
         with Ledger.watch(directory.ledger) as ledger:
             facts = ledger.meta()
-        if before := shard_states(directory, facts):
-            if not accept_changes:
-                _refuse_losses(path, facts, before, parts)
-            return directory
-    return RunDirectory.create(path)
-
-
-def _refuse_losses(path: Path, facts: Facts, before: Sequence[ShardState], parts: Sequence[_Part]) -> None:
-    """Raise RunDirectoryError where `parts` would replace what was merged of other shards: of these it may be the only copy."""
-    known = {str(part.shard) for part in parts}
-    lost = [each.out for each in before if each.shard not in known]
-    message = _(
-        "{path} holds the users of shards that are not named ({shards}); name these too, or another --out,"
-        " or give them up with --accept-changes"
-    )
-    if not lost:
-        # an extension changes the input of a run, not its id
-        ids = {part.facts["run_id"] for part in parts}
-        inputs = {part.facts.get("input", {}).get("fingerprint") for part in parts}
-        if facts["run_id"] in ids or facts["input"].get("fingerprint") in inputs:
-            return
+    if not (before := shard_states(directory, facts)):
+        return RunDirectory.create(path)
+    shards, ids = {str(part.shard) for part in parts}, {part.facts["run_id"] for part in parts}
+    inputs = {part.facts.get("input", {}).get("fingerprint") for part in parts}
+    # an extension changes the input of a run, not its id
+    is_other = facts["run_id"] not in ids and facts["input"].get("fingerprint") not in inputs
+    lost = [each.out for each in before if is_other or each.shard not in shards]
+    if lost and not accept_changes:
         message = _(
-            "{path} was merged of other runs, of another input; name another --out, or replace it with --accept-changes"
+            "{path} holds the users of other shards, or of another input ({shards}); name those too, or another --out,"
+            " or give them up with --accept-changes"
         )
-    named = ", ".join(lost[:_NAMED]) + (" ..." if len(lost) > _NAMED else "")
-    raise RunDirectoryError(message.format(path=path, shards=named))
+        raise RunDirectoryError(message.format(path=path, shards=", ".join(lost)))
+    return directory
 
 
 def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int) -> dict[str, Any]:
@@ -315,7 +296,7 @@ def _merged_facts(metas: Sequence[Facts]) -> dict[str, Any]:
     first, settings = metas[0], metas[0]["settings"]
     progress = [meta.get("progress", {}) for meta in metas]
     return {key: first[key] for key in _SAME if key in first} | {
-        "input_complete": not any(map(limited_of, metas)),
+        "input_complete": all(meta.get("input_complete", True) for meta in metas),
         "run_id": min(meta["run_id"] for meta in metas),
         "created_at": min(meta["created_at"] for meta in metas),
         "settings": settings | {"input": settings["input"] | {"shard": ""}},
