@@ -368,10 +368,7 @@ _FORMATS: dict[str, ExportFormat] = {
     ".db": "sqlite",
 }
 # each promises what CSV is not
-_NOT_WRITTEN = (
-    *(".xls", ".json", ".jsonl", ".ndjson", ".tsv", ".ods"),
-    *(".gz", ".bz2", ".xz", ".zst", ".zip"),
-)
+_NOT_WRITTEN = (".xls", ".json", ".jsonl", ".ndjson", ".tsv", ".ods", ".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 @command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
@@ -484,12 +481,11 @@ def export(
     for place in written.places:
         print_line(stdout_console(), place)
     if written.pending:
-        print_line(
-            stderr_console(),
-            _("The run is not complete; users in the file: {done}, still pending: {pending}").format(
-                done=written.done, pending=written.pending
-            ),
-        )
+        line = _("The run is not complete; users in the file: {done}, still pending: {pending}")
+        print_line(stderr_console(), line.format(done=written.users, pending=written.pending))
+    if written.standing:
+        line = _("Users in the file as they were before an extension that is not answered: {count}")
+        print_line(stderr_console(), line.format(count=written.standing))
 
 
 def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:
