@@ -198,7 +198,9 @@ def test_a_merged_run_is_not_replaced_by_fewer_shards_or_those_of_another_input(
     merge(shards()[:3], "m")
     before = (folder / "m/events.jsonl").read_bytes()
     shutil.rmtree(shards()[1])
-    lost = r"m holds the users of other shards, .* \(day.1-of-4.eventabs, day.2-of-4.eventabs\); name those too"
+    lost = (
+        r"m holds the users of other shards, .* \(day.1-of-4.eventabs, day.2-of-4.eventabs\); name those too"
+    )
     for named in ([shards()[0]], [shards()[0], shards()[3]]):
         with pytest.raises(RunDirectoryError, match=lost):
             merge(named, "m")
@@ -207,7 +209,9 @@ def test_a_merged_run_is_not_replaced_by_fewer_shards_or_those_of_another_input(
         merge(["halves"], "m")
     write_export(Path("other.jsonl")).write_text(Path("day.jsonl").read_text("utf-8") * 2, "utf-8")
     others = [str(eventabs.run("other.jsonl", settings=RULES, shard=f"{n}/4").path) for n in range(4)]
-    with pytest.raises(RunDirectoryError, match=r"or of another input \(day.0-of-4.eventabs, .*--accept-changes"):
+    with pytest.raises(
+        RunDirectoryError, match=r"or of another input \(day.0-of-4.eventabs, .*--accept-changes"
+    ):
         merge(others, "m")
     assert (folder / "m/events.jsonl").read_bytes() == before
     again = eventabs.run("day.jsonl", settings=RULES, shard="0/4", out="again").path
@@ -215,6 +219,18 @@ def test_a_merged_run_is_not_replaced_by_fewer_shards_or_those_of_another_input(
     merge([again, *shards()[1:]], "m")
     merge([shards()[0]], "m", accept_changes=True)
     assert checkpoint("m")["total_users"] == users_of(shards()[:1])
+
+
+def test_a_merged_run_takes_in_what_extensions_have_brought_its_shards(folder: Path) -> None:
+    merge(shards(), "m")
+    later = [
+        {"user_id": f"用户{n}", "timestamp": "2026-01-05 10:00:00", "behavior_text": "遛狗"} for n in range(9)
+    ]
+    Path("later.jsonl").write_text("".join(json.dumps(row) + "\n" for row in later), "utf-8")
+    for path in shards():
+        eventabs.extend(path, "later.jsonl")
+    merge(shards(), "m")
+    assert sum(event.start[:10] == "2026-01-05" for event in eventabs.read_events("m")) == len(later)
 
 
 def test_shards_that_hold_the_same_users_are_refused_in_one_line(folder: Path) -> None:
