@@ -24,13 +24,7 @@ from eventabs.errors_and_exit_codes import (
 )
 from eventabs.ingest import check_zone, expand, find_objects, scratch_database
 from eventabs.interface_language import Language, active, gettext as _, ngettext
-from eventabs.providers import (
-    GrammarField,
-    hosts_with_keys,
-    kind_of,
-    load_preset,
-    load_rules,
-)
+from eventabs.providers import GrammarField, hosts_with_keys, load_preset, load_rules
 from eventabs.shared_records import STANDARD_TIER, AskedUser, Behavior, Part, Reply, Usage, UserLog
 from eventabs.store import host_of, public_url
 
@@ -100,7 +94,7 @@ async def check(
 ) -> CheckReport:
     """Check the settings, the endpoint and what a run would do; `on_finding` gets each finding at once."""
     started, llm, findings, facts = time.monotonic(), settings.llm, list[Finding](), EndpointFacts()
-    is_remote = kind_of(settings.provider).is_remote
+    is_remote = settings.is_remote
 
     def add(*found: Finding) -> None:
         findings.extend(found)
@@ -135,15 +129,14 @@ def _settings_findings(
     settings: Settings, config_file: str, environment: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Yield which settings are in force, and whether requests could be sent with them."""
-    is_remote = kind_of(settings.provider).is_remote
     model, preset, tell = settings.llm.model, settings.llm.preset, partial(Finding, "settings")
     if config_file:
         yield tell("config", "ok", config_file)
     else:
         message = _("no file; the defaults, EVENTABS_ variables and flags are in force")
         step = _("`eventabs init` writes one; or name a file with --config")
-        yield tell("config", "note", message, "" if is_remote else step)
-    if not is_remote:
+        yield tell("config", "note", message, "" if settings.is_remote else step)
+    if not settings.is_remote:
         message = _("rules: built in, no endpoint is needed and nothing leaves this machine")
         yield tell("provider", "ok", message)
         return
@@ -183,7 +176,7 @@ def _prompt(settings: Settings) -> Finding:
         builder = runs.make_builder(settings, language, runs.template_text(settings))
         limits = runs.batch_limits(settings, builder)
         limits.room  # noqa: B018  raises where the instructions leave none
-        if not kind_of(settings.provider).is_remote:
+        if not settings.is_remote:
             load_rules(runs.rules_text(settings), language)
     except UsageError as error:
         return Finding("run", "prompt", "fault", str(error))

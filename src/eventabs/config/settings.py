@@ -28,7 +28,7 @@ from eventabs.config.config_files import read_toml
 from eventabs.errors_and_exit_codes import ConfigError, SettingFault, WrongSettingsError
 from eventabs.interface_language import Language, gettext as _
 from eventabs.object_stores import is_address
-from eventabs.providers import GrammarField, Price, ProviderName, kind_of
+from eventabs.providers import GrammarField, Price
 from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, ProviderChoice, RunMode, TierName
 from eventabs.shared_records import (
     Category,
@@ -482,9 +482,16 @@ class Settings(TomlTable):
         return events
 
     @property
-    def provider(self) -> ProviderName:
-        """The name of the provider in force."""
-        return kind_of(self.llm.provider, model=self.llm.model, preset=self.llm.preset).name
+    def provider(self) -> Literal["openai", "rules"]:
+        """The provider in force: without a choice a model or preset decides, and without one the rules answer."""
+        if self.llm.provider == "auto":
+            return "openai" if self.llm.model or self.llm.preset else "rules"
+        return self.llm.provider
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a model at an endpoint answers. So model, host, key and prices matter, and calls are paced and retried."""
+        return self.provider != "rules"
 
 
 class _Environment(BaseSettings, Settings):

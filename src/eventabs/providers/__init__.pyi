@@ -1,9 +1,3 @@
-from .kinds_and_prices import (
-    Price as Price,
-    Provider as Provider,
-    ProviderName as ProviderName,
-    kind_of as kind_of,
-)
 from .openai.batch_service import (
     BatchService as BatchService,
     QueueFullError as QueueFullError,
@@ -38,10 +32,12 @@ from .openai.probe import (
     Support as Support,
     list_models as list_models,
 )
+from .prices import Price as Price
 from .ray import Cluster as Cluster, connected as connected
 from .retries_and_rate_limits import (
     CallCancelledError as CallCancelledError,
     Complete as Complete,
+    Provider as Provider,
     open_provider as open_provider,
 )
 from .rules import (

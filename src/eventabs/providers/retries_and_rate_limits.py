@@ -7,10 +7,9 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from eventabs.errors_and_exit_codes import RateLimitedError, TransientError
-from eventabs.providers.kinds_and_prices import Provider, ProviderKind
 from eventabs.shared_records import OnContent, Reply, Request
 
 if TYPE_CHECKING:
@@ -27,6 +26,18 @@ _LOOK_SECONDS = 0.1  # between looks whether a machine elsewhere can make a call
 
 Sleep = Callable[[float], Awaitable[None]]
 OnCooldown = Callable[[float], None]
+
+
+class Provider(Protocol):
+    """Safe to use from many tasks at once."""
+
+    async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
+        """Complete a request. Raises the subclasses of EndpointError, nothing else."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections and the like."""
+        ...
 
 
 class Pacer:
@@ -149,8 +160,8 @@ class Gate:
 @asynccontextmanager
 async def open_provider(
     provider: Provider,
-    kind: ProviderKind,
     *,
+    is_remote: bool,
     closing: asyncio.Event,
     on_cooldown: OnCooldown,
     rpm: int = 0,
@@ -161,10 +172,10 @@ async def open_provider(
     """Open a provider; yield what completes a request in so many `tries`. None starts once `closing` is set, or before `is_ready`.
 
     `rpm`, `tpm`: requests and tokens a minute (0: no limit). `on_cooldown` gets the seconds of each cooldown after a rate limit.
-    A call raises CallCancelledError or the subclasses of EndpointError.
+    Calls that are not remote are made at once. A call raises CallCancelledError or the subclasses of EndpointError.
     """
     async with aclosing(provider):
-        if not kind.is_remote:
+        if not is_remote:
             yield lambda request, _on_retry, _on_content: provider.complete(request)
             return
         gate = Gate(provider.complete, closing)

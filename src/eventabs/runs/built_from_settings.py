@@ -161,7 +161,7 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
     return Reader(
         settings.vocabulary.in_force(language),
         detail=settings.prompt.detail,
-        source=providers.kind_of(settings.provider).event_source,
+        source="llm" if settings.is_remote else "rules",
         summarize=providers.summaries(providers.load_rules(facts["rules"], language)),
         must=must_rules_of(settings, language),
     )
@@ -183,8 +183,7 @@ class Plan(NamedTuple):
 
 def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings) -> Plan:
     """Plan a run. The first batch probes how long answers are; the rules' answers have no limit."""
-    probe = providers.kind_of(settings.provider).is_remote
-    batches = plan(parts, limits, probe=probe, workers=settings.run.concurrency)
+    batches = plan(parts, limits, probe=settings.is_remote, workers=settings.run.concurrency)
     prompts = sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
     outputs = [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches]
     return Plan(batches, prompts, outputs)
@@ -248,7 +247,7 @@ _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a
 def require_usable_provider(settings: Settings, environment: Mapping[str, str]) -> None:
     """Raise ConfigError where the settings name no provider that could be asked."""
     is_elsewhere = settings.cluster.engine != "local"
-    if providers.kind_of(settings.provider).is_remote:
+    if settings.is_remote:
         if not settings.llm.model:
             raise ConfigError(no_model_message(settings.llm.preset))
         if is_elsewhere:
@@ -392,10 +391,9 @@ def opened_provider(
     `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
     """
     settings, observer, llm, limits = run.settings, run.observer, run.settings.llm, run.settings.run
-    kind = providers.kind_of(settings.provider)
     connections, is_ready = max(limits.concurrency, limits.max_concurrency) + 1, lambda: True
     provider: providers.Provider
-    if not kind.is_remote:
+    if not settings.is_remote:
         language = run.facts["prompt_language"]
         rules, vocabulary = run.facts["rules"], settings.vocabulary.in_force(language)
         provider = providers.RulesProvider(
@@ -416,7 +414,7 @@ def opened_provider(
         is_ready = provider.is_ready
     return providers.open_provider(
         provider,
-        kind,
+        is_remote=settings.is_remote,
         closing=closing,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
         rpm=limits.rpm,
@@ -467,7 +465,7 @@ def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mappin
     known = ""
     with suppress(OSError, UnicodeDecodeError):
         known = (user_state_path("eventabs") / "runs").read_text("ascii")
-    is_called = providers.kind_of(settings.provider).is_remote and settings.run.mode != "files"
+    is_called = settings.is_remote and settings.run.mode != "files"
     if not is_called or _digest(run_id, settings) in known.splitlines():
         return
     named = with_preset(named_today).get("llm", {})

@@ -1,20 +1,17 @@
-"""Kinds of provider: known by name in one place, and opened from plain arguments."""
+"""A provider is opened from plain arguments; calls to an endpoint are paced and tried again."""
 
 import asyncio
 import subprocess
 import sys
 from datetime import datetime
-from typing import get_args
 
 import pytest
 
 from eventabs.providers import CallCancelledError, open_provider
-from eventabs.providers.kinds_and_prices import KINDS, ProviderName, kind_of
 from eventabs.providers.openai.client import OpenAIProvider
 from eventabs.providers.openai.endpoint_and_wire import Endpoint
 from eventabs.providers.rules import RulesProvider, load_rules, shipped_rules
-from eventabs.setting_choices import ProviderChoice
-from eventabs.shared_records import Behavior, Category, EventSource, Request, UserLog, Vocabulary
+from eventabs.shared_records import Behavior, Category, Request, UserLog, Vocabulary
 from openai_server import OpenAIServer, completion, script, status
 
 VOCABULARY = Vocabulary((), (Category("conversion", "!"), Category("engagement")))
@@ -31,36 +28,12 @@ def request(**users: UserLog) -> Request:
     return Request(({"role": "user", "content": "?"},), users, 10, 10)
 
 
-def test_the_names_that_settings_may_have_are_those_of_the_kinds() -> None:
-    assert set(get_args(ProviderName)) == set(KINDS)
-    assert set(get_args(ProviderChoice)) == {"auto", *KINDS}
-    assert {kind.event_source for kind in KINDS.values()} == set(get_args(EventSource)) - {
-        "must"
-    }  # a rule, no provider
-
-
-@pytest.mark.parametrize(
-    ("choice", "model", "preset", "name"),
-    [
-        ("auto", "", "", "rules"),
-        ("auto", "m", "", "openai"),
-        ("auto", "", "qwen", "openai"),
-        ("rules", "m", "qwen", "rules"),
-        ("openai", "", "", "openai"),
-    ],
-)
-def test_a_model_or_a_preset_decides_where_no_kind_is_named(
-    choice: str, model: str, preset: str, name: str
-) -> None:
-    assert kind_of(choice, model=model, preset=preset).name == name
-
-
 async def test_the_rules_are_opened_without_an_endpoint() -> None:
     log = UserLog(
         "a", (Behavior(start=datetime.fromisoformat("2026-01-01T09:00"), action="visit", item="Cafe"),)
     )
     async with open_provider(
-        RULES, KINDS["rules"], closing=asyncio.Event(), on_cooldown=lambda _seconds: None
+        RULES, is_remote=False, closing=asyncio.Event(), on_cooldown=lambda _seconds: None
     ) as complete:
         reply = await complete(request(U1=log), lambda _cause, _wait: None, lambda _characters: None)
     assert reply.text == "## U1\ndining 1\n##"
@@ -75,7 +48,7 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
     cooldowns: list[float] = []
     async with open_provider(
         endpoint(openai_server.base_url),
-        KINDS["openai"],
+        is_remote=True,
         closing=asyncio.Event(),
         on_cooldown=cooldowns.append,
     ) as complete:
@@ -90,7 +63,7 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
 async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIServer) -> None:
     closing = asyncio.Event()
     async with open_provider(
-        endpoint(openai_server.base_url), KINDS["openai"], closing=closing, on_cooldown=lambda _seconds: None
+        endpoint(openai_server.base_url), is_remote=True, closing=closing, on_cooldown=lambda _seconds: None
     ) as complete:
         closing.set()
         with pytest.raises(CallCancelledError):
@@ -100,8 +73,8 @@ async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIS
 
 def test_the_http_stack_is_loaded_only_when_an_endpoint_is_opened() -> None:
     code = (
-        "import sys; from eventabs.providers import Endpoint, kind_of, open_provider;"
-        "kind_of('openai'); print({'httpx', 'aiohttp', 'tenacity'} & sys.modules.keys())"
+        "import sys; from eventabs.providers import Endpoint, open_provider;"
+        "print({'httpx', 'aiohttp', 'tenacity'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "set()\n"
