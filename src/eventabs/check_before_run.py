@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from difflib import get_close_matches
 from functools import partial
 from http import HTTPStatus
@@ -24,8 +24,9 @@ from eventabs.errors_and_exit_codes import (
 )
 from eventabs.ingest import check_zone, expand, find_objects, scratch_database
 from eventabs.interface_language import Language, active, gettext as _, ngettext
+from eventabs.prompts import made_up_day
 from eventabs.providers import GrammarField, hosts_with_keys, load_preset, load_rules
-from eventabs.shared_records import STANDARD_TIER, AskedUser, Behavior, Part, Reply, Usage, UserLog
+from eventabs.shared_records import STANDARD_TIER, AskedUser, Part, Reply, Usage, UserLog
 from eventabs.store import host_of, public_url
 
 Section = Literal["settings", "endpoint", "abilities", "run"]
@@ -318,36 +319,17 @@ _NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendor
 
 _ROW_SIZES = (50, 300, 1_000)  # rows that a model is asked about at a time
 _ROWS_A_USER = 50
-_FIRST_DAY = datetime(2087, 3, 3)  # noqa: DTZ001  wall times
-# hour, minute, action, item, place, minutes
-_MADE_UP: dict[Language, Sequence[tuple[int, int, str, str, str, int]]] = {
-    "en": (
-        *((7, 40, "visit", "Metro line 2", "", 24), (8, 20, "visit", "Hill Road School", "", 220)),
-        *((12, 5, "visit", "staff canteen", "", 35), (12, 50, "visit", "Hill Road School", "", 260)),
-        *((17, 45, "visit", "gym", "", 70), (19, 30, "search", "camping tent", "Amazon", 0)),
-        *((19, 40, "browse", "Coleman tent", "Amazon", 6), (20, 10, "use", "TikTok", "", 18)),
-        *((20, 40, "cart", "Coleman tent", "Amazon", 0), (22, 0, "use", "reading app", "", 40)),
-    ),
-    "zh": (
-        *((7, 40, "visit", "地铁2号线", "", 24), (8, 20, "visit", "实验小学", "", 220)),
-        *((12, 5, "visit", "教师食堂", "", 35), (12, 50, "visit", "实验小学", "", 260)),
-        *((17, 45, "visit", "健身房", "", 70), (19, 30, "search", "露营帐篷", "淘宝", 0)),
-        *((19, 40, "browse", "冷山2帐篷", "淘宝", 6), (20, 10, "use", "抖音", "", 18)),
-        *((20, 40, "cart", "冷山2帐篷", "淘宝", 0), (22, 0, "use", "微信读书", "", 40)),
-    ),
-}
 
 
 def _made_up_users(rows: int, language: Language) -> list[UserLog]:
     """Return users who do much the same every day, each a little later than the one before."""
-    day = _MADE_UP[language]
-    users = []
+    day, users = made_up_day(language), []
     for number, first in enumerate(range(0, rows, _ROWS_A_USER)):
         behaviors = []
         for place in range(min(_ROWS_A_USER, rows - first)):
-            hour, minute, action, item, where, minutes = day[place % len(day)]
-            later = timedelta(days=place // len(day), hours=hour, minutes=minute + number)
-            behaviors.append(Behavior(_FIRST_DAY + later, action, item, where, minutes * 60 or None))
+            behavior = day[place % len(day)]
+            later = timedelta(days=place // len(day), minutes=number)
+            behaviors.append(behavior._replace(start=behavior.start + later))
         users.append(UserLog(f"made-up {number}", tuple(behaviors)))
     return users
 
