@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import partial
@@ -343,7 +343,7 @@ class EndpointCheck:
         self._llm = llm
         self._of_runs = runs.endpoint_of(llm, environment)
         times = {key: min(getattr(llm, key), REQUEST_SECONDS) for key in ("idle_timeout", "call_timeout")}
-        self._endpoint = replace(self._of_runs, **times)
+        self._endpoint = self._of_runs.changed(**times)
         self._may_request = bool(llm.model) and not runs.lacks_key(llm, environment)
         self._on_finding = on_finding
         self._prober = providers.Prober(self._endpoint)
@@ -378,9 +378,9 @@ class EndpointCheck:
         return facts
 
     async def _check_models(self) -> None:
-        seconds = min(self._endpoint.call_timeout, LIST_SECONDS)
+        seconds = min(self._endpoint.llm.call_timeout, LIST_SECONDS)
         try:
-            models = await providers.list_models(replace(self._endpoint, call_timeout=seconds))
+            models = await providers.list_models(self._endpoint.changed(call_timeout=seconds))
         except EndpointError as error:
             # no fault yet: many endpoints have no list, and the request that follows shows whether it matters
             message = _("no list of models (HTTP {status})").format(status=error.status)
@@ -528,7 +528,7 @@ class EndpointCheck:
 
     async def _probe_grammar(self) -> None:
         """Try the field that is set; else, at an unknown server, all that may take a grammar."""
-        field = self._endpoint.grammar_field
+        field = self._endpoint.llm.grammar_field
         fields: Sequence[GrammarField] = [field] if field else []
         if not (field or self._llm.preset or urlsplit(self._llm.base_url).netloc in hosts_with_keys()):
             fields = ("grammar", "structured_outputs", "ebnf")

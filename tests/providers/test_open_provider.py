@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pytest
 
+from endpoints import endpoint_at
 from eventabs.providers import CallCancelledError, open_provider
 from eventabs.providers.openai.client import OpenAIProvider
-from eventabs.providers.openai.endpoint_and_wire import Endpoint
 from eventabs.providers.rules import RulesProvider, load_rules, shipped_rules
 from eventabs.shared_records import Behavior, Category, Request, UserLog, Vocabulary
 from openai_server import OpenAIServer, completion, script, status
@@ -21,7 +21,7 @@ RULES = RulesProvider(load_rules(shipped_rules(), "en"), VOCABULARY)
 
 
 def endpoint(base_url: str) -> OpenAIProvider:
-    return OpenAIProvider(Endpoint("m", base_url))
+    return OpenAIProvider(endpoint_at(base_url))
 
 
 def request(**users: UserLog) -> Request:

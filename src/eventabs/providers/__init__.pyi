@@ -18,6 +18,7 @@ from .openai.endpoint_and_wire import (
     BatchProfile as BatchProfile,
     Endpoint as Endpoint,
     GrammarField as GrammarField,
+    LlmSettings as LlmSettings,
     Preset as Preset,
     find_tier as find_tier,
     hosts_with_keys as hosts_with_keys,

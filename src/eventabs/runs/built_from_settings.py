@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from platformdirs import user_state_path
 
 from eventabs import providers, store  # providers load the HTTP stack when first looked up
-from eventabs.config import LlmSettings, MustSettings, Settings, environment_values, with_preset
+from eventabs.config import MustSettings, Settings, environment_values, with_preset
 from eventabs.errors_and_exit_codes import ConfigError, RunDirectoryError, StoppedError
 from eventabs.ingest import Export, canonical_action, open_export, search_pattern
 from eventabs.interface_language import Language, activate, active, gettext as _
@@ -29,7 +29,7 @@ from eventabs.prompts import (
     plan,
     prompt_language,
 )
-from eventabs.providers import BatchProfile, Cluster, Complete, Endpoint
+from eventabs.providers import BatchProfile, Cluster, Complete, Endpoint, LlmSettings
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer
 from eventabs.runs.progress_and_limits import ProgressTracker
@@ -292,20 +292,13 @@ def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
 
 def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: int = 1) -> Endpoint:
     """Return where requests go, by so many connections, with the key from the environment. Raises ConfigError for a tier that is not there."""
-    same = {"model", "proxy", "ca_file", "idle_timeout", "call_timeout", "longest_wait"}
-    same |= {"stream", "temperature", "seed", "extra_body"}
     tier = providers.find_tier(llm.tier, llm.preset)
-    return Endpoint(
-        **llm.model_dump(include=same),
-        base_url=providers.tier_base_url(tier, llm.preset, llm.base_url),
-        api_key=environment.get(llm.api_key_env) or None,
-        extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
-        key_variable=llm.api_key_env,
-        omit=frozenset(llm.omit),
-        grammar_field=llm.grammar_field or ("grammar" if llm.constrain == "grammar" else ""),
-        tier=tier,
-        connections=connections,
-    )
+    field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
+    base_url = providers.tier_base_url(tier, llm.preset, llm.base_url)
+    llm = llm.model_copy(update={"base_url": base_url, "grammar_field": field})
+    headers = {name: value.get_secret_value() for name, value in llm.extra_headers.items()}
+    key = environment.get(llm.api_key_env) or None
+    return Endpoint(llm, key, headers, tier, connections=connections)
 
 
 def batch_profile(settings: Settings) -> BatchProfile:

@@ -461,7 +461,7 @@ class Session:
         kept = self.run.facts.get(_REFUSED) or {}
         if kept.get("settings_fingerprint") != self.run.facts["settings_fingerprint"]:
             return endpoint
-        return replace(endpoint, omit=endpoint.omit | set(kept["parameters"]))
+        return endpoint.changed(omit=(*endpoint.llm.omit, *kept["parameters"]))
 
     def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
         """Make the request about some logs; `links`: these have journeys in place of behaviors."""

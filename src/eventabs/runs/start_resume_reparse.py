@@ -192,7 +192,7 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
             config_file=run.facts["config_file"],
             provider=settings.provider,
             model=settings.llm.model if is_remote else "",
-            host=store.host_of(built.endpoint_of(settings.llm, {}).base_url) if is_remote else "",
+            host=store.host_of(built.endpoint_of(settings.llm, {}).llm.base_url) if is_remote else "",
             out=str(run.directory.path),
             resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
         )

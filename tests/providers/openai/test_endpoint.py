@@ -5,13 +5,14 @@ from typing import get_args
 
 import pytest
 
-from eventabs.config.settings import LlmSettings, Omittable
+from endpoints import endpoint_at
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.providers.openai.client import parse_address
 from eventabs.providers.openai.endpoint_and_wire import (
     DROPPABLE,
-    Endpoint,
     KnownModel,
+    LlmSettings,
+    Omittable,
     Preset,
     Tier,
     find_tier,
@@ -54,7 +55,7 @@ def test_each_file_says_where_and_when_its_facts_were_found(name: str) -> None:
 def test_each_preset_is_an_address_that_a_key_may_be_sent_to(name: str) -> None:
     preset = load_preset(name)
     for base_url in (preset.base_url, *preset.other_base_urls):
-        address = parse_address(Endpoint("m", base_url, "secret-key"))
+        address = parse_address(endpoint_at(base_url, "secret-key"))
         assert address.url.path.endswith("/chat/completions")
         assert is_loopback(address.url.host) == (name in LOCAL)
 

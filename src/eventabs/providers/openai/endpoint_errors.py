@@ -267,14 +267,14 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
         kind = FatalEndpointError if TIER_PARAMETER in error.parameters else kind
     answer = _("{host} answered with HTTP {status}").format(host=context.host, status=status)
     said = redacted_line(error.message, context.secrets) or _("no reason given")
-    message = message.format(answer=answer, said=said, variable=context.endpoint.key_variable, tier=tier)
+    message = message.format(answer=answer, said=said, variable=context.endpoint.llm.api_key_env, tier=tier)
     if kind is RejectedRequestError and error.parameters:
         return UnsupportedParameterError(message, status=status, parameters=error.parameters)
     if not issubclass(kind, TransientError):
         return kind(message, status=status)
     if wait is None and cause == "rate_limit":
         wait = read_reset(context.headers)
-    if wait is not None and wait > context.endpoint.longest_wait:
+    if wait is not None and wait > context.endpoint.llm.longest_wait:
         message = _(
             "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
         )
