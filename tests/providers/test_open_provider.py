@@ -3,21 +3,14 @@
 import asyncio
 import subprocess
 import sys
-from datetime import datetime
 
 import pytest
 
 from endpoints import endpoint_at
 from eventabs.providers import CallCancelledError, open_provider
 from eventabs.providers.openai.client import OpenAIProvider
-from eventabs.providers.rules import RulesProvider, load_rules, shipped_rules
-from eventabs.shared_records import Behavior, Category, Request, UserLog, Vocabulary
+from eventabs.shared_records import Request, UserLog
 from openai_server import OpenAIServer, completion, script, status
-
-VOCABULARY = Vocabulary((), (Category("conversion", "!"), Category("engagement")))
-
-
-RULES = RulesProvider(load_rules(shipped_rules(), "en"), VOCABULARY)
 
 
 def endpoint(base_url: str) -> OpenAIProvider:
@@ -26,17 +19,6 @@ def endpoint(base_url: str) -> OpenAIProvider:
 
 def request(**users: UserLog) -> Request:
     return Request(({"role": "user", "content": "?"},), users, 10, 10)
-
-
-async def test_the_rules_are_opened_without_an_endpoint() -> None:
-    log = UserLog(
-        "a", (Behavior(start=datetime.fromisoformat("2026-01-01T09:00"), action="visit", item="Cafe"),)
-    )
-    async with open_provider(
-        RULES, is_remote=False, closing=asyncio.Event(), on_cooldown=lambda _seconds: None
-    ) as complete:
-        reply = await complete(request(U1=log), lambda _cause, _wait: None, lambda _characters: None)
-    assert reply.text == "## U1\ndining 1\n##"
 
 
 async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
@@ -48,7 +30,6 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
     cooldowns: list[float] = []
     async with open_provider(
         endpoint(openai_server.base_url),
-        is_remote=True,
         closing=asyncio.Event(),
         on_cooldown=cooldowns.append,
     ) as complete:
@@ -63,7 +44,7 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
 async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIServer) -> None:
     closing = asyncio.Event()
     async with open_provider(
-        endpoint(openai_server.base_url), is_remote=True, closing=closing, on_cooldown=lambda _seconds: None
+        endpoint(openai_server.base_url), closing=closing, on_cooldown=lambda _seconds: None
     ) as complete:
         closing.set()
         with pytest.raises(CallCancelledError):

@@ -161,7 +161,6 @@ class Gate:
 async def open_provider(
     provider: Provider,
     *,
-    is_remote: bool,
     closing: asyncio.Event,
     on_cooldown: OnCooldown,
     rpm: int = 0,
@@ -172,12 +171,9 @@ async def open_provider(
     """Open a provider; yield what completes a request in so many `tries`. None starts once `closing` is set, or before `is_ready`.
 
     `rpm`, `tpm`: requests and tokens a minute (0: no limit). `on_cooldown` gets the seconds of each cooldown after a rate limit.
-    Calls that are not remote are made at once. A call raises CallCancelledError or the subclasses of EndpointError.
+    A call raises CallCancelledError or the subclasses of EndpointError.
     """
     async with aclosing(provider):
-        if not is_remote:
-            yield lambda request, _on_retry, _on_content: provider.complete(request)
-            return
         gate = Gate(provider.complete, closing)
         pace = Pacer(rpm, tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
         yield lambda request, on_retry, on_content: complete_with_retries(

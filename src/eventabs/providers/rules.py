@@ -26,7 +26,6 @@ from eventabs.shared_records import (
     MAX_CHARACTERS,
     THING,
     Behavior,
-    OnContent,
     Reply,
     Request,
     TomlTable,
@@ -339,7 +338,7 @@ class RulesProvider:
                 raise ConfigError(message.format(key=key, name=kind.name))
         self._names = {kind: kind.name + known[kind.category] for kind in rules.kinds.values()}
 
-    async def complete(self, request: Request, _on_content: OnContent | None = None, /) -> Reply:
+    async def complete(self, request: Request, *_listeners: object) -> Reply:
         """Return the events of every user in the request, in the `lines` form, all at once; no journeys, nothing minor."""
         lines: list[str] = []
         number = 1
@@ -354,9 +353,6 @@ class RulesProvider:
             await asyncio.sleep(0)  # a user takes milliseconds; a whole batch would stall the progress bar
         lines.append("##")
         return Reply("\n".join(lines))
-
-    async def aclose(self) -> None:
-        """Do nothing: there is no connection."""
 
 
 def _shortened(behavior: Behavior) -> Behavior:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -376,23 +376,24 @@ def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
     return llm.api_key_env if is_chosen and not environment.get(llm.api_key_env) else ""
 
 
-def opened_provider(
+@asynccontextmanager
+async def opened_provider(
     run: RunContext, closing: asyncio.Event, on_refused: Callable[[frozenset[str]], object]
-) -> AbstractAsyncContextManager[Complete]:
+) -> AsyncIterator[Complete]:
     """Open the provider, on the machines of the cluster if there is one; no request is sent once `closing` is set.
 
     `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
     """
     settings, observer, llm, limits = run.settings, run.observer, run.settings.llm, run.settings.run
     connections, is_ready = max(limits.concurrency, limits.max_concurrency) + 1, lambda: True
-    provider: providers.Provider
     if not settings.is_remote:
         language = run.facts["prompt_language"]
         rules, vocabulary = run.facts["rules"], settings.vocabulary.in_force(language)
-        provider = providers.RulesProvider(
-            providers.load_rules(rules, language), vocabulary, settings.prompt.detail
-        )
-    elif run.cluster is None:
+        loaded = providers.load_rules(rules, language)
+        yield providers.RulesProvider(loaded, vocabulary, settings.prompt.detail).complete
+        return
+    provider: providers.Provider
+    if run.cluster is None:
         endpoint = endpoint_of(llm, run.environment, connections)
         provider = providers.OpenAIProvider(endpoint, on_refused=on_refused)
     else:
@@ -405,16 +406,16 @@ def opened_provider(
             on_machines=lambda count, lost, cause: observer.noted(MachinesChanged(count, lost, cause)),
         )
         is_ready = provider.is_ready
-    return providers.open_provider(
+    async with providers.open_provider(
         provider,
-        is_remote=settings.is_remote,
         closing=closing,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
         rpm=limits.rpm,
         tpm=limits.tpm,
         tries=limits.call_tries,
         is_ready=is_ready,
-    )
+    ) as complete:
+        yield complete
 
 
 def _provider_on_machine(
