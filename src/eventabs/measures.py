@@ -85,7 +85,7 @@ def mean_of(values: Mapping[float, int], low: float = 0.0) -> Figure:
     the stake with a chance of at most 5 % (Markov; Waudby-Smith and Ramdas 2024, Estimating means of bounded random variables
     by betting, with the stake spread over fixed fractions).
     """
-    if not values:
+    if not any(values.values()):
         return Figure(None, None, None)
 
     def is_too_low(mean: float) -> bool:

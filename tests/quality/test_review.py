@@ -63,6 +63,7 @@ def test_the_same_seed_draws_the_same_review_and_another_seed_another(out: Path)
     assert {each.user_id for each in other.events} != {each.user_id for each in first.review.events}
 
 
+@pytest.mark.slow
 def test_every_event_is_drawn_as_often_as_any_other(out: Path) -> None:
     run = lines(out / "events.jsonl")
     drawn = Counter[tuple[str, str]]()

@@ -193,6 +193,7 @@ def test_hostile_text_is_survived(text: str) -> None:
     check(read(text).outcomes, ASKED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["工作 1-40\n", "工作 1-40 ", "1 攀岩\n", "> 购买 a：搜索 1\n"])
 def test_a_flood_about_one_user_takes_little_memory(piece: str) -> None:
     text = filled(piece)[: LONGEST // 8]

@@ -282,7 +282,8 @@ Ledger.transaction = killed
 """
 
 
-@pytest.mark.parametrize("mode", ["live", pytest.param("batch", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["live", "batch"])
 def test_a_run_killed_again_and_again_while_it_links_ends_byte_equal(
     server: BatchServer, tmp_path: Path, mode: str
 ) -> None:

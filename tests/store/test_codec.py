@@ -137,6 +137,7 @@ def test_whatever_cannot_be_read_is_one_kind_of_error(read: Callable[[], object]
         read()
 
 
+@pytest.mark.slow
 def test_a_value_that_inflates_without_end_is_refused_before_it_takes_memory() -> None:
     bomb = zlib.compress(bytes(200_000_000), 9)
     tracemalloc.start()

@@ -71,7 +71,7 @@ def test_what_a_run_left_that_was_killed_at_its_birth_is_no_hindrance(tmp_path: 
     Ledger.open(tmp_path / "ledger.sqlite").close()
 
 
-@pytest.mark.parametrize("kind", ["folder", "file", "dangling", "below a file", "long"])
+@pytest.mark.parametrize("kind", ["folder", "file", "dangling", "below a file", "long", "no text"])
 def test_what_cannot_become_a_run_directory_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "out"
     if kind == "folder":
@@ -81,6 +81,8 @@ def test_what_cannot_become_a_run_directory_is_refused_in_one_line(tmp_path: Pat
         path.symlink_to(tmp_path / "nowhere" / "else")
     elif kind == "long":
         path = tmp_path / ("x" * 300)
+    elif kind == "no text":
+        path = tmp_path / "\udcff"
     else:
         path.touch()
         path = path / "below" if kind == "below a file" else path

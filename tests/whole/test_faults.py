@@ -46,7 +46,7 @@ def in_shell(folder: Path, arguments: str, before: str = "true") -> subprocess.C
 
 
 @pytest.mark.parametrize(
-    "megabytes", [150, 300, *(pytest.param(size, marks=pytest.mark.slow) for size in (60, 90, 220, 500))]
+    "megabytes", [150, *(pytest.param(size, marks=pytest.mark.slow) for size in (60, 90, 220, 300, 500))]
 )
 @pytest.mark.parametrize("form", ["csv", "sqlite"])
 def test_too_little_memory_is_one_line_and_leaves_no_scratch_file(

@@ -159,6 +159,7 @@ def floods(message: str) -> str:
     return answered.replace("## U1\n", f"## U1\n{flood}")
 
 
+@pytest.mark.slow
 def test_a_flood_of_events_takes_no_row_twice_and_the_reply_is_kept(
     tmp_path: Path, openai_server: OpenAIServer
 ) -> None:

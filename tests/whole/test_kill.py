@@ -132,7 +132,9 @@ def test_kills_at_random_moments_never_lose_or_double_a_user(
     assert len(received(tmp_path)) <= 2 * USERS + 4 * 3
 
 
-def test_a_run_killed_while_it_reads_its_input_can_be_resumed(tmp_path: Path, server: OpenAIServer) -> None:
+def test_a_run_killed_while_it_reads_its_input_can_be_looked_at_and_resumed(
+    tmp_path: Path, server: OpenAIServer
+) -> None:
     write_users(tmp_path / "input.jsonl", users=600)
     process = start(
         "run", "input.jsonl", *flags(server), "--provider", "rules", "--out", "wild", cwd=tmp_path
@@ -140,6 +142,21 @@ def test_a_run_killed_while_it_reads_its_input_can_be_resumed(tmp_path: Path, se
     wait_until((tmp_path / "wild" / "ledger.sqlite").exists)
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    looks = (
+        "status",
+        "show",
+        "report",
+        "export --rows",
+        "review",
+        "diff wild",
+        "audit",
+        "calibrate",
+        "reparse",
+    )
+    looking = [start(look.split()[0], "wild", *look.split()[1:], cwd=tmp_path) for look in looks]
+    said = {look: process.communicate()[1] for look, process in zip(looks, looking, strict=True)}
+    assert not [look for look, errors in said.items() if b"Traceback" in errors]
+    assert [process.returncode for process in looking] == [0, 0, 0, 0, 2, 2, 2, 2, 1], said
     ran("resume", "wild", cwd=tmp_path)
     assert checkpoint(tmp_path / "wild")["success_count"] == 600
 

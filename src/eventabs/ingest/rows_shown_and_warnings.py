@@ -205,9 +205,9 @@ def _clock(totals: Totals) -> Iterator[InputWarning]:
         yield InputWarning("utc_times", _("; ").join((message, seen)))
     else:
         message = _(
-            "the times look like those of another zone than the users'; export them with their offset from UTC and"
-            " give --timezone, or name the column with the minutes from UTC: {setting}"
-        ).format(setting=column_setting("offset"))
+            "the times look like those of another zone than the users'; if they are in UTC, say so: {setting} with --timezone"
+            " Asia/Shanghai, or name there the column with the minutes from UTC"
+        ).format(setting=column_setting("offset", "=0"))
         yield InputWarning("foreign_times", _("; ").join((message, seen)))
 
 

@@ -74,7 +74,7 @@ def _journeys(ledger: Ledger) -> Iterator[Row]:
 
 
 def _behaviors(ledger: Ledger) -> Iterator[Row]:
-    files = ledger.meta()["files"]
+    files = ledger.meta().get("files", [])
     for user_id, state in queries.states_by_user(ledger):
         if state != "done":
             continue

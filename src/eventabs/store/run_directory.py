@@ -55,6 +55,7 @@ class RunDirectory:
     def create(cls, path: Path) -> "RunDirectory":
         """Make a new run directory. Raises RunDirectoryError where `path` holds anything already."""
         try:
+            os.fsencode(path.absolute()).decode()  # DuckDB takes no other names
             if path.exists() and not (path.is_dir() and all(map(_is_leftover, path.iterdir()))):
                 if not (path / "ledger.sqlite").exists():
                     message = _("{path} exists and is not an empty folder; name another with --out")
@@ -62,9 +63,10 @@ class RunDirectory:
                 raise _busy(path) if cls(path).in_use() else _held(path)
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             path.chmod(_PRIVATE_DIRECTORY)
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             message = _("{path} cannot be made ({error}); name another folder with --out")
-            raise RunDirectoryError(message.format(path=path, error=error.strerror)) from None
+            cause = getattr(error, "strerror", error)
+            raise RunDirectoryError(message.format(path=path, error=cause)) from None
         return cls(path)
 
     @classmethod

@@ -470,7 +470,7 @@ def render_report(
     )
     index = users.index() | {
         "colors": colors_of([shown(kind) for kind, _number in messages.most_frequent(sums.types)]),
-        "files": [shown(Path(name).name) for name in meta["files"]],
+        "files": [shown(Path(name).name) for name in meta.get("files", [])],
         "goal": shown(goal),
         "currency": shown(endpoint.currency) if run.paid is not None else "",
         "name": shown(inputs[0].rpartition(".")[0] or inputs[0]) if inputs else "",

@@ -58,7 +58,9 @@ def test_times_in_utc_want_a_zone_and_the_hours_are_shown(
 
 
 def test_wall_times_of_another_zone_are_known_by_the_night_and_an_offset_mends_them(tmp_path: Path) -> None:
-    assert list(warnings(tmp_path, SHOP, shop(str, 8))) == ["foreign_times"]
+    told = warnings(tmp_path, SHOP, shop(str, 8))
+    assert list(told) == ["foreign_times"]
+    assert '[input.columns] offset = "=0" with --timezone' in told["foreign_times"]
     assert "utc_times" not in warnings(tmp_path, SHOP, shop(lambda time: f"{time}+08:00"))
 
 

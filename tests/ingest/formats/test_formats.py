@@ -112,6 +112,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 def test_of_100_000_rows_each_of_the_1_000_broken_ones_is_named_by_its_line(tmp_path: Path) -> None:
     kinds = list(BROKEN)
     lines = ["uid,time,item,duration"]
