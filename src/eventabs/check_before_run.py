@@ -148,7 +148,7 @@ def _settings_findings(
         yield tell("preset", "ok", message)
     yield tell("model", "ok" if model else "fault", model or runs.no_model_message(preset))
     try:
-        address = providers.parse_address(runs.endpoint_of(settings.llm, environment))
+        address = providers.parse_address(providers.endpoint_of(settings.llm, environment))
         yield tell("address", "ok", str(address.url.copy_with(query=None)))
     except ConfigError as error:
         yield tell("address", "fault", str(error))
@@ -341,7 +341,7 @@ class EndpointCheck:
         llm = settings.llm
         self._settings = settings
         self._llm = llm
-        self._of_runs = runs.endpoint_of(llm, environment)
+        self._of_runs = providers.endpoint_of(llm, environment)
         times = {key: min(getattr(llm, key), REQUEST_SECONDS) for key in ("idle_timeout", "call_timeout")}
         self._endpoint = self._of_runs.changed(**times)
         self._may_request = bool(llm.model) and not runs.lacks_key(llm, environment)

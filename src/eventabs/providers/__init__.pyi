@@ -20,12 +20,11 @@ from .openai.endpoint_and_wire import (
     GrammarField as GrammarField,
     LlmSettings as LlmSettings,
     Preset as Preset,
-    find_tier as find_tier,
+    endpoint_of as endpoint_of,
     hosts_with_keys as hosts_with_keys,
     is_loopback as is_loopback,
     load_preset as load_preset,
     preset_names as preset_names,
-    tier_base_url as tier_base_url,
 )
 from .openai.probe import (
     COUNTING_TOKENS as COUNTING_TOKENS,

@@ -1,7 +1,6 @@
 from .built_from_settings import (
     RunContext as RunContext,
     batch_limits as batch_limits,
-    endpoint_of as endpoint_of,
     lacks_key as lacks_key,
     make_builder as make_builder,
     make_reader as make_reader,

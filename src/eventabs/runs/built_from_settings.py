@@ -29,7 +29,7 @@ from eventabs.prompts import (
     plan,
     prompt_language,
 )
-from eventabs.providers import BatchProfile, Cluster, Complete, Endpoint, LlmSettings
+from eventabs.providers import BatchProfile, Cluster, Complete, LlmSettings
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer
 from eventabs.runs.progress_and_limits import ProgressTracker
@@ -252,7 +252,7 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
             raise ConfigError(no_model_message(settings.llm.preset))
         if is_elsewhere:
             _refuse_secrets(settings.llm, environment)
-        providers.check_endpoint(endpoint_of(settings.llm, {} if is_elsewhere else environment))
+        providers.check_endpoint(providers.endpoint_of(settings.llm, {} if is_elsewhere else environment))
         if settings.run.mode != "files" and not is_elsewhere and lacks_key(settings.llm, environment):
             message = _(
                 "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
@@ -290,17 +290,6 @@ def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
             raise ConfigError(message.format(key=key, variable=variable))
 
 
-def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: int = 1) -> Endpoint:
-    """Return where requests go, by so many connections, with the key from the environment. Raises ConfigError for a tier that is not there."""
-    tier = providers.find_tier(llm.tier, llm.preset)
-    field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
-    base_url = providers.tier_base_url(tier, llm.preset, llm.base_url)
-    llm = llm.model_copy(update={"base_url": base_url, "grammar_field": field})
-    headers = {name: value.get_secret_value() for name, value in llm.extra_headers.items()}
-    key = environment.get(llm.api_key_env) or None
-    return Endpoint(llm, key, headers, tier, connections=connections)
-
-
 def batch_profile(settings: Settings) -> BatchProfile:
     """Return how the batch service is spoken to: as the preset says, else as OpenAI's; with what is set in [batch]."""
     known = providers.load_preset(settings.llm.preset).batch or BatchProfile()
@@ -329,7 +318,7 @@ async def require_connection(run: RunContext, stop: Stop) -> None:
     settings = run.settings
     while True:
         try:
-            await providers.find_route(endpoint_of(settings.llm, run.environment))
+            await providers.find_route(providers.endpoint_of(settings.llm, run.environment))
         except providers.UnreachableError as error:
             if not settings.run.wait:
                 message = _("{cause}; {step}")
@@ -394,7 +383,7 @@ async def opened_provider(
         return
     provider: providers.Provider
     if run.cluster is None:
-        endpoint = endpoint_of(llm, run.environment, connections)
+        endpoint = providers.endpoint_of(llm, run.environment, connections)
         provider = providers.OpenAIProvider(endpoint, on_refused=on_refused)
     else:
         public, own = store.public_settings(settings)["llm"], bool(settings.cluster.ray_address)
@@ -428,7 +417,9 @@ def _provider_on_machine(
     activate(language)
     keys = ("extra_headers", *(_CONNECTION if own else ()))
     here = {key: value for key, value in environment_values().get("llm", {}).items() if key in keys}
-    return providers.OpenAIProvider(endpoint_of(LlmSettings(**{**llm, **here}), os.environ, connections))
+    return providers.OpenAIProvider(
+        providers.endpoint_of(LlmSettings(**{**llm, **here}), os.environ, connections)
+    )
 
 
 @asynccontextmanager

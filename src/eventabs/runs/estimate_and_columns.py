@@ -450,7 +450,7 @@ def ask_columns(
     llm, tokens = settings.llm, f"{request.input_tokens:,}"
     host = host_of(llm.base_url)
     on_request(message.format(model=llm.model, host=host, rows=SHOWN_ROWS, path=paths[0], tokens=tokens))
-    prober = providers.Prober(built.endpoint_of(llm, invocation.environment))
+    prober = providers.Prober(providers.endpoint_of(llm, invocation.environment))
     answer = parsed_columns(asyncio.run(prober.ask(request)).text, header, tables)
     try:
         model, by_model = _read(invocation, answer, paths, beside=values)

@@ -28,8 +28,8 @@ from eventabs.prompts import (
     shuffled,
     split,
 )
-from eventabs.providers import Endpoint
-from eventabs.runs.built_from_settings import RunContext, asked_in, endpoint_of, make_reader
+from eventabs.providers import Endpoint, endpoint_of
+from eventabs.runs.built_from_settings import RunContext, asked_in, make_reader
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
 from eventabs.runs.progress_and_limits import ProgressTracker, SpendingLimit
 from eventabs.shared_records import (

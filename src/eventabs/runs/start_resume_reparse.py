@@ -34,7 +34,7 @@ from eventabs.ingest import Frame
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import CONVERSION, VERSION, measure_parts, shuffled
-from eventabs.providers import is_loopback
+from eventabs.providers import endpoint_of, is_loopback
 from eventabs.runs import batch_jobs, built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.engine import Engine
@@ -192,7 +192,7 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
             config_file=run.facts["config_file"],
             provider=settings.provider,
             model=settings.llm.model if is_remote else "",
-            host=store.host_of(built.endpoint_of(settings.llm, {}).llm.base_url) if is_remote else "",
+            host=store.host_of(endpoint_of(settings.llm, {}).llm.base_url) if is_remote else "",
             out=str(run.directory.path),
             resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
         )

@@ -204,6 +204,15 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
                 return known
         return KnownModel()
 
+    def find_tier(self, name: str) -> Tier:
+        """Return how a tier is asked for. Raises ConfigError where the preset has none."""
+        if name != "flex":
+            return Tier()
+        if self.flex is None:
+            message = _("{preset} has no tier flex that is known; take the ordinary one: --tier standard")
+            raise ConfigError(message.format(preset=self.name))
+        return self.flex.model_copy(update={"name": name})
+
     def start_command_for(self, model: str, *, call_tokens: int) -> str:
         """Return the command that starts the server with room for a call; "" for a hosted endpoint."""
         tokens = -(-call_tokens // _CONTEXT_STEP) * _CONTEXT_STEP
@@ -237,32 +246,26 @@ _NO_PRESET = Preset(
 )
 
 
-def find_tier(name: str, preset: str) -> Tier:
-    """Return how a tier is asked for, by the preset, "" without. Raises ConfigError where the preset has none."""
-    if name != "flex":
-        return Tier()
-    known = load_preset(preset)
-    if known.flex is None:
-        message = _("{preset} has no tier flex that is known; take the ordinary one: --tier standard")
-        raise ConfigError(message.format(preset=preset))
-    return known.flex.model_copy(update={"name": name})
+def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: int = 1) -> Endpoint:
+    """Return where requests go, by so many connections, with the key from the environment.
 
-
-def tier_base_url(tier: Tier, preset: str, base_url: str) -> str:
-    """Return the address of a tier, for the ordinary one that is set; another that the user named is taken as the tier's.
-
-    Raises ConfigError where the preset knows the address as one without the tier.
+    Raises ConfigError where the preset has no such tier, or knows the address as one without it; another that the user named is
+    taken as the tier's.
     """
-    if base_url in tier.base_urls or not tier.base_urls:
-        return tier.base_urls.get(base_url, base_url)
-    known = load_preset(preset)
-    if base_url in (known.base_url, *known.other_base_urls):
+    known = load_preset(llm.preset)
+    tier = known.find_tier(llm.tier)
+    base_url = tier.base_urls.get(llm.base_url, llm.base_url)
+    if tier.base_urls and base_url in (known.base_url, *known.other_base_urls):
         message = _(
             "{host} has no tier {tier}; set llm.base_url = {addresses}, or take the ordinary one: --tier standard"
         )
         addresses = ", ".join(tier.base_urls)
         raise ConfigError(message.format(host=urlsplit(base_url).netloc, tier=tier.name, addresses=addresses))
-    return base_url
+    field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
+    llm = llm.model_copy(update={"base_url": base_url, "grammar_field": field})
+    headers = {name: value.get_secret_value() for name, value in llm.extra_headers.items()}
+    key = environment.get(llm.api_key_env) or None
+    return Endpoint(llm, key, headers, tier, connections=connections)
 
 
 @cache
