@@ -31,7 +31,7 @@ from eventabs.ingest.formats.base import Query
 from eventabs.ingest.normal_form import as_glob, quoted, scratch_database
 from eventabs.ingest.roles_of_columns import choose, profiles
 from eventabs.prompts import measure_group, plan, sampled
-from eventabs.runs.built_from_settings import batch_limits, make_builder, open_input, prompt_language_of
+from eventabs.runs.built_from_settings import builder_and_limits, open_input, prompt_language_of
 from eventabs.shared_records import PlannedPart
 
 BEHAVIORS_A_USER: Final = 92
@@ -85,8 +85,7 @@ def pack_batches(path: str, folder: Path) -> tuple[int, str]:
     settings = Settings()
     with open_input(settings, [path], folder) as export:
         language = prompt_language_of(settings, sampled(export.user_logs()))
-        builder = make_builder(settings, language, None)
-        limits = batch_limits(settings, builder)
+        builder, limits = builder_and_limits(settings, language, None)
         parts: list[PlannedPart] = []
         for group in export.groups():
             parts += (PlannedPart(*each) for each in measure_group(group, builder, limits))

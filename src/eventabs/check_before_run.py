@@ -174,8 +174,7 @@ def _prompt(settings: Settings) -> Finding:
     answer, detail = settings.prompt.answer, settings.prompt.detail
     language = active() if settings.prompt.language == "auto" else settings.prompt.language
     try:
-        builder = runs.make_builder(settings, language, runs.template_text(settings))
-        limits = runs.batch_limits(settings, builder)
+        _builder, limits = runs.builder_and_limits(settings, language, runs.template_text(settings))
         limits.room  # noqa: B018  raises where the instructions leave none
         if not settings.is_remote:
             load_rules(runs.rules_text(settings), language)
@@ -551,9 +550,9 @@ class EndpointCheck:
     async def _probe_rows(self) -> None:
         """Ask about made-up users, more and more, until rows get lost."""
         settings, language = self._settings, active()
-        builder = runs.make_builder(settings, language, runs.template_text(settings))
+        builder, limits = runs.builder_and_limits(settings, language, runs.template_text(settings))
         reader = runs.make_reader(settings, {"rules": runs.rules_text(settings), "prompt_language": language})
-        limits, kept = runs.batch_limits(settings, builder), 0
+        kept = 0
         for size in _ROW_SIZES:
             logs = _made_up_users(size, language)
             if not limits.holds([builder.measure(log) for log in logs]):

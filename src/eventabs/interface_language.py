@@ -38,20 +38,15 @@ def active() -> Language:
     return _Active.language
 
 
-def requested(
-    arguments: Sequence[str], environment: Mapping[str, str], *, configured: str = "", remembered: str = ""
-) -> Language:
+def requested(arguments: Sequence[str], environment: Mapping[str, str], *, configured: str = "") -> Language:
     """Find the language before the command line is parsed.
 
-    --lang comes first, then EVENTABS_LANG, the `configured` one and the one that a run is `remembered` to
-    have; "auto" in either of the first two, or none at all, leave it to the locale.
+    --lang comes first, then EVENTABS_LANG and the `configured` one; "auto", or none at all, leave it to the locale.
     """
     asked_for = flag_value("--lang", arguments) or environment.get("EVENTABS_LANG", "")
-    for named in (asked_for, configured, remembered):
-        if named in LANGUAGES:
-            return named
-        if named == "auto" and named is asked_for:
-            break
+    named = asked_for if asked_for in (*LANGUAGES, "auto") else configured
+    if named in LANGUAGES:
+        return named
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := environment.get(variable):
             return "zh" if locale.normalize(value).startswith("zh") else "en"

@@ -132,12 +132,10 @@ def test_a_guide_with_a_model_comes_to_its_end(
 
 
 @pytest.fixture(params=["en", "zh"])
-def recipe_for_a_goal(
-    request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[str, Path]:
+def recipe_for_a_goal(request: pytest.FixtureRequest, folder: Path) -> tuple[str, Path]:
     """Play the recipe for a run that began before there was a config file; return the page's language and the report."""
     page = COOKBOOK_ZH if request.param == "zh" else COOKBOOK
-    monkeypatch.setenv("EVENTABS_LANG", request.param)
+    language.activate("zh" if request.param == "zh" else "en")
     (sample,) = (block for block in blocks_of(page, "sample") if block.title == "app.csv")
     (folder / sample.title).write_text(sample.text, "utf-8")
     _run("eventabs run app.csv --provider rules --out reached")

@@ -23,7 +23,7 @@ from eventabs.prompts.user_costs import (
     measure_parts,
     users_counted_by_log,
 )
-from eventabs.runs.built_from_settings import batch_limits, make_builder
+from eventabs.runs import builder_and_limits
 from eventabs.setting_choices import Compaction, Detail
 from input_files import opened
 
@@ -72,12 +72,11 @@ def with_level(level: Compaction, detail: Detail = "day") -> Settings:
     return Settings.model_validate({"compaction": {"level": level}, "prompt": {"detail": detail}})
 
 
-def builder_and_limits(
+def at_level(
     level: Compaction, language: Language, detail: Detail = "day"
 ) -> tuple[PromptBuilder, BatchLimits]:
-    wanted = with_level(level, detail)
-    builder = make_builder(wanted, language, None, LEGEND if level == "dense" else None)
-    return builder, batch_limits(wanted, builder)
+    legend = LEGEND if level == "dense" else None
+    return builder_and_limits(with_level(level, detail), language, None, legend)
 
 
 @settings(max_examples=25, deadline=None)
@@ -86,7 +85,7 @@ def test_every_user_costs_what_counting_the_log_gives(rows: list[Row], language:
     with exported(joined(rows)) as export:
         logs = list(export.user_logs())
         for level, detail in product(get_args(Compaction), get_args(Detail)):
-            builder, limits = builder_and_limits(level, language, detail)
+            builder, limits = at_level(level, language, detail)
             measured = list(measure_logs(export.groups(), builder, limits))
             assert measured == [(log, measure_parts(log, builder, limits)) for log in logs]
 
@@ -97,7 +96,7 @@ def test_the_parts_of_a_group_are_those_of_each_log(
     rows: list[Row], language: Language, max_output_tokens: int
 ) -> None:
     for level in get_args(Compaction):
-        builder, limits = builder_and_limits(level, language)
+        builder, limits = at_level(level, language)
         prompt = builder, replace(limits, max_output_tokens=max_output_tokens)
         with exported(joined(rows)) as export:
             logs = list(export.user_logs())
@@ -124,9 +123,7 @@ def test_where_a_zone_turns_clocks_back_over_midnight_days_are_those_of_the_log(
         for user, before, after in (("anna", "2026-01-01", "2026-01-02"), ("ben", "2025-12-31", "2026-01-01"))
         for day, time in ((after, "00:10:00+09:00"), (before, "23:20:00+08:00"), (after, "00:50:00+09:00"))
     ]
-    wanted = with_level("line")
-    builder = make_builder(wanted, "en", None)
-    limits = batch_limits(wanted, builder)
+    builder, limits = at_level("line", "en")
     with exported(rows) as export:
         assert [users_counted_by_log(group, ()) for group in export.groups()] == [set()]
         measured = list(measure_logs(export.groups(), builder, limits))

@@ -9,7 +9,7 @@ from eventabs.config.settings import Settings
 from eventabs.prompts.instructions_and_requests import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.user_costs import log_of_part, measure_parts
-from eventabs.runs.built_from_settings import batch_limits, make_builder
+from eventabs.runs.built_from_settings import builder_and_limits
 from eventabs.runs.intake import log_users, measure_again
 from eventabs.runs.schedule_and_settlement import halves
 from eventabs.shared_records import Batch, Part, UserLog
@@ -23,12 +23,12 @@ WHALE = make_log("whale", 60)
 
 @pytest.fixture(scope="module")
 def builder() -> PromptBuilder:
-    return make_builder(Settings(), "zh", None)
+    return builder_and_limits(Settings(), "zh", None)[0]
 
 
 @pytest.fixture(scope="module")
-def limits(builder: PromptBuilder) -> BatchLimits:
-    return batch_limits(Settings(), builder)
+def limits() -> BatchLimits:
+    return builder_and_limits(Settings(), "zh", None)[1]
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_parts_of_a_stretch_are_numbered_in_the_whole_log(
 @given(st.integers(0, 50), st.integers(1, 40))
 @settings(max_examples=30, deadline=None)
 def test_halves_cover_the_stretch_and_none_is_longer_than_half(first: int, count: int) -> None:
-    builder = make_builder(Settings(), "zh", None)
+    builder, _limits = builder_and_limits(Settings(), "zh", None)
     log = log_of_part(make_log("whale", first + count), Part("whale", first, first + count - 1))
     parts = [part for part, _size in halves(log, builder, start=first)]
     if count == 1:

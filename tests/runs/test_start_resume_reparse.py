@@ -11,9 +11,10 @@ from eventabs.errors_and_exit_codes import (
     RunDirectoryError,
     StorageError,
 )
-from eventabs.runs.observer import KeyUnset, SettingsTaken
+from eventabs.runs.observer import SettingsTaken
 from eventabs.runs.run_state import inspect_run
 from eventabs.runs.start_resume_reparse import default_out
+from eventabs.shared_records import InputWarning
 from runs_jobs import RULES, Place, finish
 from runs_kit import batch_of, make_log, request_for
 
@@ -190,7 +191,7 @@ def test_a_key_that_is_wanted_and_not_set_is_told_first(place: Place) -> None:
     llm = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "api_key_env": "MY_KEY"}
     with place.begin({"llm": llm}) as job:
         finish(job, resumed=False)
-    assert place.watcher.notes[0] == KeyUnset("MY_KEY")
+    assert place.watcher.notes[0] == InputWarning("no_key", "MY_KEY is not set: no key is sent")
 
 
 def test_who_calls_nobody_is_not_asked_about_changes(place: Place) -> None:

@@ -12,7 +12,7 @@ from eventabs.prompts.packing import BatchLimits
 from eventabs.providers import Price, shipped_rules
 from eventabs.providers.retries_and_rate_limits import OnRetry
 from eventabs.replies import Reader, Reading
-from eventabs.runs.built_from_settings import RunContext, make_builder
+from eventabs.runs.built_from_settings import RunContext, builder_and_limits
 from eventabs.runs.engine import Engine
 from eventabs.runs.progress_and_limits import ConcurrencyLimit, ProgressTracker, SpendingLimit
 from eventabs.runs.schedule_and_settlement import Scheduler, Session
@@ -94,8 +94,8 @@ class Desk:
 
     def session(self, *, attempts: int = 3) -> Session:
         run = self.run(attempts=attempts)
-        builder, stop = make_builder(run.settings, "zh", None), Stop(self.grace_seconds)
-        results, clock = self.results, lambda: 1_000.0
+        builder, _limits = builder_and_limits(run.settings, "zh", None)
+        stop, results, clock = Stop(self.grace_seconds), self.results, lambda: 1_000.0
         return _Session(run, stop, builder, LIMITS, self.writer, results, self.tracker, clock, desk=self)
 
     def engine(self, *, workers: int = 1, max_total_tokens: int = 0, attempts: int = 3) -> Engine:

@@ -10,6 +10,7 @@ from rich.console import Console
 from clock import Clock
 from eventabs.interface_language import activate
 from eventabs.runs.observer import (
+    AwaitingEndpoint,
     BatchDone,
     CallFailed,
     CoolingDown,
@@ -87,12 +88,15 @@ def test_no_line_is_wider_than_the_terminal_or_than_120_columns(width: int, lang
     assert {cell_len(line) for line in frames} == {min(width, 120)}
 
 
-def test_the_cause_of_the_last_failure_is_not_cut_away() -> None:
+CAUSE = "HTTP 503: " + "the upstream server is overloaded, " * 4 + "trace 8f3a"
+
+
+@pytest.mark.parametrize("note", [CallFailed(7, 3, CAUSE), AwaitingEndpoint(CAUSE, 2.0)])
+def test_the_cause_of_the_last_failure_is_not_cut_away(note: Note) -> None:
     observer, terminal = _screen(80)
-    cause = "HTTP 503: " + "the upstream server is overloaded, " * 4 + "trace 8f3a"
     with observer:
         observer.noted(COUNTS)
-        observer.noted(CallFailed(7, 3, cause))
+        observer.noted(note)
         observer._live.refresh()
     assert "trace 8f3a" in terminal.getvalue()
 

@@ -19,7 +19,7 @@ RUNNING = RunState(
     endpoint=Endpoint("openai", "[m]", "h", Price(), "USD"),
     users=486, done=304, failed=4, batches_total=25, batches_done=16, prompt_tokens=672_000, completion_tokens=96_000, in_flight=3, calls=19, retries=3, events=2_000, seconds=181.0, cost=0.3744, eta_seconds=140, in_flight_limit=4,
         retry_causes={"rate_limit": 2, "503": 1}, tokens_per_second=312.4, cost_projected=0.5922,
-    failures={"cut": 4}, last_failure=CallFailed(14, 19, "HTTP 500"), language="auto", cooling_seconds=12.5,
+    failures={"cut": 4}, last_failure=CallFailed(14, 19, "HTTP 500"), cooling_seconds=12.5,
 )  # fmt: skip
 KILLED = replace(RUNNING, status="killed", eta_seconds=None, cooling_seconds=0.0)
 COMPLETED = replace(KILLED, status="completed")

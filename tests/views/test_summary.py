@@ -19,7 +19,6 @@ WELL = RunState(
     created_at="2026-01-01T00:00:00+00:00",
     endpoint=ENDPOINT,
     last_failure=None,
-    language="auto",
     failures={},
     users=486,
     done=486,

@@ -32,7 +32,6 @@ def _tiers_as_json(counts: Counts, costs: Mapping[str, float | None]) -> Any:  #
         endpoint=Endpoint("openai", "m", "h", Price(), "USD"),
         failures={},
         last_failure=None,
-        language="auto",
         out="x",
         seconds=1.0,
         tiers=counts.tiers,

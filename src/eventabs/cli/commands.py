@@ -17,7 +17,6 @@ import eventabs
 # rooms load what is looked up in them
 from eventabs import config, providers, quality, runs, store, views
 from eventabs.cli.app import CHECKPOINT, INPUTS, OutputGoneError, command
-from eventabs.cli.help_and_usage_errors import choose_language
 from eventabs.cli.shared_options import (
     LANG,
     SHOWN,
@@ -239,7 +238,6 @@ def watching(shown: ShownFlags, server: "views.ProgressServer | None" = None) ->
 
     @contextmanager
     def watch(directory: "store.RunDirectory", settings: "config.Settings") -> Iterator["runs.Observer"]:
-        choose_language(settings.lang)
         currency = settings.llm.price.currency
         panel = views.display(
             stderr_console(), form=shown.progress, quiet=shown.quiet, verbose=shown.verbose, currency=currency
@@ -381,12 +379,7 @@ def status(
     watch: bool = flag(_("Look again every second until the run is completed.")),
 ) -> None:
     """Show the status of a run."""
-
-    def inspect() -> "runs.RunState":
-        standing = runs.inspect_run(checkpoint, now=time.time)
-        choose_language(standing.language)
-        return standing
-
+    inspect = partial(runs.inspect_run, checkpoint, now=time.time)
     if watch:
         with suppress(KeyboardInterrupt):
             views.watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
@@ -410,7 +403,6 @@ def show(
     from eventabs.inspection import calls_of, view_user  # noqa: PLC0415  loads what no help page needs
 
     with store.Ledger.watch(store.RunDirectory.find(checkpoint).ledger) as ledger:
-        choose_language(ledger.meta()["settings"]["lang"])
         if user_id is None:
             states = store.user_states(ledger)
             total = states.get(state, 0) if state else sum(states.values())
@@ -437,7 +429,6 @@ def report(
     path, in_use = output or directory.path / views.NAME, directory.in_use()
     with store.Ledger.watch(directory.ledger) as ledger:
         run = runs.state_of(directory, ledger, in_use=in_use)
-        choose_language(run.language)
         page, notes = views.render_report(ledger, run, views.quality_tables(directory, run))
     views.write_report(page, path)
     for note in notes:
@@ -529,7 +520,6 @@ def merge(
     """Merge shards."""
     merged = store.merge(directories, out, accept_changes=accept_changes)
     state = runs.inspect_run(merged.path, now=time.time)
-    choose_language(state.language)
     encoded = partial(views.status_json, warnings=merged.warnings)
     tell(state, encoded, views.render_status, as_json=look.json)
     for warning in () if look.json else merged.warnings:
@@ -702,7 +692,6 @@ def review(
     """Make the page of a review, or read what was said on it."""
     if read:
         result = quality.read_review(checkpoint, read)
-        choose_language(result.review.language)
         figures = views.review_json(result)
         quality.keep_result(result, figures)
         tell(figures, str, views.render_review, as_json=look.json)
@@ -710,7 +699,6 @@ def review(
     sheet = quality.draw_review(
         checkpoint, sample=sample, days=days, doubtful=doubtful, by=by or "", seed=seed
     )
-    choose_language(sheet.review.language)
     path = output or sheet.folder / "review.html"
     views.write_report(views.render_review_page(sheet), path)
     if look.json:

@@ -125,8 +125,8 @@ def _wrong_usage(error: TyperException) -> str:
     return _("{option} needs a value").format(option=option)
 
 
-def choose_language(of_the_run: str = "") -> None:
-    """Choose the language of messages and help pages; `of_the_run`: the one that a run was begun with.
+def choose_language() -> None:
+    """Choose the language of messages and help pages.
 
     typer looks its own words up in the process-wide domain of the standard library. A config file that cannot be
     read names no language; loading it raises the error.
@@ -135,7 +135,7 @@ def choose_language(of_the_run: str = "") -> None:
     with suppress(ConfigError):
         if path := find_config(Path(named) if named else None, os.environ):
             configured = str(read_toml(path).get("lang", ""))
-    chosen = language.requested(sys.argv[1:], os.environ, configured=configured, remembered=of_the_run)
+    chosen = language.requested(sys.argv[1:], os.environ, configured=configured)
     language.activate(chosen)
     gettext.bindtextdomain(language.DOMAIN, language.LOCALES)
     gettext.textdomain(language.DOMAIN)

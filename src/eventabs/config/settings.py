@@ -215,13 +215,6 @@ def _choice(values: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 _CHOICE = re.compile(r"'([^']*)'")
-# values of earlier versions, each with the one that took its place
-_GONE = {
-    ("compaction.level", "legend"): "dense",
-    ("compaction.level", "day"): "dense",
-    ("prompt.detail", "brief"): "journeys",
-    ("prompt.answer", "json"): "schema",
-}
 Layers = Mapping[str, Mapping[str, Any]]  # by where they were set, the later over the earlier
 
 
@@ -233,11 +226,7 @@ def _told(fault: "ErrorDetails", layers: Layers) -> SettingFault:
     message = _("{origin}: {key}: {fault}; `eventabs init --all --output -` explains every setting")
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = _("{origin}: there is no setting {key}; `eventabs init --all --output -` lists them all")
-        if key == "prompt.summary":
-            message = _("{origin}: {key} is gone, since summaries are made from the rows; leave it out")
-        elif key == "run.min_grounded":
-            message = _("{origin}: {key} is gone, since every row is accounted for; leave it out")
-        elif nearest:
+        if nearest:
             message = _("{origin}: there is no setting {key}; the nearest in name is {nearest}")
     line = message.format(origin=origin, key=key, fault=what, nearest=nearest)
     return SettingFault(key, what, line, passed=origin == _("settings"))
@@ -265,8 +254,6 @@ def _words(fault: "ErrorDetails") -> str:
     if kind == "value_error":  # ours
         return str(context["error"])
     if kind == "literal_error":
-        if new := _GONE.get((".".join(map(str, fault["loc"])), str(fault["input"]))):
-            return _('"{old}" is gone; set "{new}"').format(old=fault["input"], new=new)
         choices = ", ".join(_CHOICE.findall(context["expected"]))
         return _("it takes one of: {choices}").format(choices=choices)
     if kind == "string_pattern_mismatch":

@@ -1,35 +1,19 @@
 """The tables `[input]` and `[input.columns]` of the settings, which say what is read, and how."""
 
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, create_model
 
+from eventabs.ingest.column_names import ROLES
 from eventabs.shared_records import DurationUnit, Shard, TomlTable
 
 Column = Annotated[str, BeforeValidator(lambda it: " | ".join(it) if isinstance(it, list) else it)]
 
 
-class InputColumns(TomlTable):
-    """Column names by role, of several the first that is filled. "" means: find it; "=word" is a word for all rows."""
-
-    user: Column = ""
-    time: Column = ""
-    action: Column = ""
-    text: Column = ""
-    item: Column = ""
-    place: Column = ""
-    app: Column = ""
-    media: Column = ""
-    duration: Column = ""
-    end: Column = ""
-    date: Column = ""
-    offset: Column = ""
-    category: Column = ""
-    brand: Column = ""
-    price: Column = ""
-    marker: Column = ""
-    result: Column = ""
+# Column names by role, of several the first that is filled. "" means: find it; "=word" is a word for all rows.
+_BY_ROLE: Any = dict.fromkeys(ROLES, (Column, ""))
+InputColumns = create_model("InputColumns", __base__=TomlTable, **_BY_ROLE)
 
 
 with warnings.catch_warnings():
@@ -61,7 +45,7 @@ with warnings.catch_warnings():
         strict: bool = False
         shard: Annotated[str, AfterValidator(lambda text: text and str(Shard.parse(text)))] = ""
         max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
-        columns: InputColumns = InputColumns()
+        columns: InputColumns = InputColumns()  # type: ignore[valid-type]  # made of all roles
         names: dict[str, str] = {}
 
         @property

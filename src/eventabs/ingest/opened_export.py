@@ -389,7 +389,8 @@ def open_export(
     `work_dir`/reading.tmp while the export is open, copies of objects in `work_dir`/objects.tmp; `on_copy` hears how
     far these are. Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
     """
-    profiles, columns = settings.profiles, settings.columns.model_dump()
+    profiles = settings.profiles
+    columns: dict[str, str] = dict(settings.columns)
     shard = Shard.parse(settings.shard) if settings.shard else None
     local_profiles = files.expand([profiles] if profiles else [])
     local = files.expand(paths, local_profiles)

@@ -829,7 +829,7 @@ class ColumnChoice:
     def __init__(self, connection: duckdb.DuckDBPyConnection, settings: InputSettings) -> None:
         self._connection = connection
         self._settings = settings
-        self.named: dict[str, str] = settings.columns.model_dump()
+        self.named: dict[str, str] = dict(settings.columns)
         self._known: dict[tuple[object, ...], tuple[list[Profile], Choice]] = {}
         self.warnings: list[InputWarning] = []
 

@@ -73,7 +73,7 @@ class Review:
     """What is to be judged. `by`: "type" for as many events of each type, "" for a simple random sample.
 
     `events_in_run`, `journeys_in_run` and `days_in_run` are what was drawn from: those of users that are done. `types`: those
-    of the run, the most frequent first, `language` is its `lang` setting.
+    of the run, the most frequent first.
     """
 
     id: str
@@ -85,7 +85,6 @@ class Review:
     types: tuple[str, ...]
     events: tuple[SampledEvent, ...]
     days: tuple[SampledDay, ...]
-    language: str
 
 
 # A behavior as it stands around an event: its index in the user's log, day, text, and the type and position (among the user's events)
@@ -157,7 +156,6 @@ def draw_review(
             types=tuple(name for name, _count in lots.types.most_common()),
             events=events_drawn,
             days=days_drawn,
-            language=facts["settings"]["lang"],
         )
         sheet = _sheet(directory, ledger, review)
     try:

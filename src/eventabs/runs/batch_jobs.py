@@ -26,7 +26,7 @@ from eventabs.errors_and_exit_codes import (
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.runs.built_from_settings import batch_profile
 from eventabs.runs.engine import open_call
-from eventabs.runs.observer import JobChanged, JobTrouble, RepliesRead, RequestsWritten
+from eventabs.runs.observer import AwaitingEndpoint, JobChanged, RepliesRead, RequestsWritten
 from eventabs.runs.progress_and_limits import snapshot
 from eventabs.runs.schedule_and_settlement import Call, Session, scheduler_of
 from eventabs.shared_records import BATCH_TIER, STANDARD_TIER, Message, PlannedPart, Reply, RunStatus
@@ -399,7 +399,7 @@ class JobRunner:
             )
             raise StoppedError(message.format(said=said))
         wait = max(self._settings.poll_seconds, _backoff(self._refusals))
-        self._observer.noted(JobTrouble(said, wait))
+        self._observer.noted(AwaitingEndpoint(said, wait))
         if not await self._out():
             await self._pause(wait)
 
@@ -429,7 +429,7 @@ class JobRunner:
                 waited += wait
                 if waited > self._session.run.settings.llm.longest_wait:
                     raise
-                self._observer.noted(JobTrouble(str(error), wait))
+                self._observer.noted(AwaitingEndpoint(str(error), wait))
                 await self._pause(wait)
 
     async def _pause(self, seconds: float) -> None:

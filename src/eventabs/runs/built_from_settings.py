@@ -95,19 +95,19 @@ def legend_of(
     """Return the run's legend, made from the names of some users; empty at level `line`."""
     if settings.compaction.level == "line":
         return {}
-    builder = make_builder(settings, language, template)
-    return builder.legend_for(sample, batch_limits(settings, builder))
+    builder, limits = builder_and_limits(settings, language, template)
+    return builder.legend_for(sample, limits)
 
 
-def make_builder(
+def builder_and_limits(
     settings: Settings,
     language: Language,
     template: str | None,
     legend: Mapping[str, str] | None = None,
     *,
     extends: bool = False,
-) -> PromptBuilder:
-    """Make the builder of requests from user logs; `extends`: those of an extension."""
+) -> tuple[PromptBuilder, BatchLimits]:
+    """Make the builder of requests from user logs, and the limits of a batch; `extends`: of an extension's requests."""
     prompt = settings.prompt
     instructions = Instructions(
         language=language,
@@ -121,13 +121,16 @@ def make_builder(
         examples=prompt.examples,
         extends=extends,
     )
-    return PromptBuilder(
+    builder = PromptBuilder(
         instructions,
         counter=TokenCounter(prompt.tokenizer),
         strip=settings.compaction.strip,
         legend=legend,
         constrained=_is_constrained(settings),
     )
+    budget = settings.budget.model_dump()
+    limits = BatchLimits(**budget, instructions_tokens=builder.instructions_tokens, numbers=builder.numbers)
+    return builder, limits
 
 
 def _is_constrained(settings: Settings) -> bool:
@@ -149,12 +152,6 @@ def _is_constrained(settings: Settings) -> bool:
     return True
 
 
-def batch_limits(settings: Settings, builder: PromptBuilder) -> BatchLimits:
-    """Return the limits of a batch."""
-    budget = settings.budget.model_dump()
-    return BatchLimits(**budget, instructions_tokens=builder.instructions_tokens, numbers=builder.numbers)
-
-
 def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
     """Make the reader of replies to a run's prompts."""
     language = facts["prompt_language"]
@@ -167,10 +164,10 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
     )
 
 
-def builder_of(settings: Settings, facts: Mapping[str, Any]) -> PromptBuilder:
-    """Make the builder of a run's prompts, with the legend that was settled when the input was read."""
+def of_run(settings: Settings, facts: Mapping[str, Any]) -> tuple[PromptBuilder, BatchLimits]:
+    """Make the builder of a run's prompts, with the legend that was settled when the input was read, and the limits of a batch."""
     language, extends = facts["prompt_language"], bool(facts.get("extension"))
-    return make_builder(settings, language, facts["template"], facts.get("legend"), extends=extends)
+    return builder_and_limits(settings, language, facts["template"], facts.get("legend"), extends=extends)
 
 
 class Plan(NamedTuple):
@@ -235,9 +232,9 @@ class RunContext:
             batches_left=tracker.under_way + batches_waiting,
         )
 
-    def builder(self) -> PromptBuilder:
-        """Make the builder of the run's prompts."""
-        return builder_of(self.settings, self.facts)
+    def builder_and_limits(self) -> tuple[PromptBuilder, BatchLimits]:
+        """Make the builder of the run's prompts, and the limits of a batch."""
+        return of_run(self.settings, self.facts)
 
 
 WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for

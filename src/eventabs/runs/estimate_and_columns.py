@@ -126,14 +126,14 @@ def estimate_run(
 ) -> Estimate:
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
     counter, counts, tokens_long = TokenCounter(settings.prompt.tokenizer), list[int](), 0
-    dense_builder, dense_parts, of_sampled = None, list[PlannedPart](), list[int]()
+    at_dense, dense_parts, of_sampled = None, list[PlannedPart](), list[int]()
     with opened_export(settings, paths, on_copy) as export:
         language, at_level = _prepared(settings, export)
-        builder = at_level(settings.compaction.level)
-        limits, parts = built.batch_limits(settings, builder), list[PlannedPart]()
+        builder, limits = at_level(settings.compaction.level)
+        parts = list[PlannedPart]()
         if settings.compaction.level != "dense":
             with suppress(ConfigError):  # a template of the user's own need not explain it
-                dense_builder = at_level("dense")
+                at_dense = at_level("dense")
         users = min(settings.run.limit or export.users, export.users)
         with_rows = max(1, _SAMPLED_ROWS * export.users // max(1, export.behaviors))
         most, stretch = min(_SAMPLED_USERS, with_rows, users), -(-users // _SAMPLED_PLACES)
@@ -145,16 +145,15 @@ def estimate_run(
             for log in group.logs(spread):
                 of_sampled.append(len(log.behaviors))
                 tokens_long += counter.total(long_pieces(log, language))
-                if dense_builder:
-                    measured = measure_parts(log, dense_builder, built.batch_limits(settings, dense_builder))
-                    dense_parts += [PlannedPart(*each) for each in measured]
+                if at_dense:
+                    dense_parts += [PlannedPart(*each) for each in measure_parts(log, *at_dense)]
         described = intake.describe_export(export, settings, language)
     # what DuckDB held is free now
     batches, prompt_total, outputs = built.plan_batches(parts, limits, settings)
     scale, dense = sum(counts) / max(1, sum(of_sampled)), None
     tokens_long = round(tokens_long * scale)
-    if dense_builder:
-        plan = built.plan_batches(dense_parts, built.batch_limits(settings, dense_builder), settings)
+    if at_dense:
+        plan = built.plan_batches(dense_parts, at_dense[1], settings)
         dense = {
             "batches": round(len(plan.batches) * scale),
             "prompt_total": round(plan.prompt_tokens * scale),
@@ -215,8 +214,8 @@ def first_request(
 ) -> Request:
     """Return the first request of the plan, exactly as it would be sent."""
     with opened_export(settings, paths, on_copy) as export:
-        builder = _prepared(settings, export)[1](settings.compaction.level)
-        limits, groups = built.batch_limits(settings, builder), export.groups(settings.run.limit)
+        builder, limits = _prepared(settings, export)[1](settings.compaction.level)
+        groups = export.groups(settings.run.limit)
         parts = [PlannedPart(*each) for group in groups for each in measure_group(group, builder, limits)]
         batches = built.plan_batches(parts, limits, settings).batches
         if not batches:
@@ -249,17 +248,20 @@ def opened_export(
             yield export
 
 
-def _prepared(settings: Settings, export: Export) -> tuple[Language, Callable[[Compaction], PromptBuilder]]:
-    """Return the prompt's language, and what makes the builder of prompts at a level."""
+def _prepared(
+    settings: Settings, export: Export
+) -> tuple[Language, Callable[[Compaction], tuple[PromptBuilder, BatchLimits]]]:
+    """Return the prompt's language, and what makes the builder of prompts at a level, with the limits of a batch."""
     intake.refuse_unreadable(export, settings.input)
     sample = sampled(export.user_logs())
     language = built.prompt_language_of(settings, sample)
 
-    def at_level(level: Compaction) -> PromptBuilder:
+    def at_level(level: Compaction) -> tuple[PromptBuilder, BatchLimits]:
         compaction = settings.compaction.model_copy(update={"level": level})
         own = settings.model_copy(update={"compaction": compaction})
         template = built.template_text(own)
-        return built.make_builder(own, language, template, built.legend_of(own, language, template, sample))
+        legend = built.legend_of(own, language, template, sample)
+        return built.builder_and_limits(own, language, template, legend)
 
     return language, at_level
 
@@ -351,8 +353,7 @@ def estimate_extension(
         refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
         refuse_unextendable(facts, ledger, directory.path)
-        builder = built.builder_of(settings, {**facts, "extension": True})
-        limits = built.batch_limits(settings, builder)
+        builder, limits = built.of_run(settings, {**facts, "extension": True})
         planner = Planner(ledger, settings, builder, limits)
         counts, pending = Counter[str](), dict[str, list[PlannedPart]]()
         for planned in ledger.pending_parts():

@@ -568,8 +568,7 @@ def _planned(
 
     `files`: the numbers of the export's files in the run; `since`: the last call before; `counts`: what is added to.
     """
-    builder = built.builder_of(run.settings, run.facts | {"extension": True})
-    planner = Planner(run.ledger, run.settings, builder, built.batch_limits(run.settings, builder))
+    planner = Planner(run.ledger, run.settings, *built.of_run(run.settings, run.facts | {"extension": True}))
     for change in found.changes():
         yield from _listed(change)
         added = tuple(each._replace(file=files[each.file]) for each in change.added)

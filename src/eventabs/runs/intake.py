@@ -234,9 +234,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
             input_stamps=[] if STDIN in run.facts["paths"] else list(map(list, export.stamps)),
         )
         write_rejects(run.directory, export.rejects())
-        builder = run.builder()
-        limits = built.batch_limits(settings, builder)
-        users = measure_logs(export.groups(), builder, limits)
+        users = measure_logs(export.groups(), *run.builder_and_limits())
         log_users(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
     return [described.read, *described.notes()]

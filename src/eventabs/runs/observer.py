@@ -32,13 +32,6 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyUnset(Told):
-    """The variable that the settings name for the key is unset or empty: calls are made without one."""
-
-    variable: str
-
-
-@dataclass(frozen=True, slots=True)
 class SettingsTaken(Told):
     """Settings that answers depend on have changed since the run began; `is_answered`: some were given under those before."""
 
@@ -155,7 +148,7 @@ class Retrying(Told):
 
 @dataclass(frozen=True, slots=True)
 class AwaitingEndpoint(Told):
-    """The endpoint does not accept connections; it is tried again after `wait_seconds`."""
+    """The endpoint or its batch service does not answer, or takes no more now; it is asked again after `wait_seconds`."""
 
     cause: str
     wait_seconds: float
@@ -236,14 +229,6 @@ class JobChanged(Told):
     status: str
     requests: int
     done: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class JobTrouble(Told):
-    """The batch service did not answer, or takes no more now; it is asked again after `wait_seconds`."""
-
-    cause: str
-    wait_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

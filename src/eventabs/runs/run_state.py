@@ -47,7 +47,7 @@ class Endpoint(NamedTuple):
 class RunState(Progress):
     """How a run stands, or has ended. `killed`: its process is gone without having saved an end.
 
-    `last_failure`: of the latest calls, None for a run that is completed. `language`: the `lang` setting.
+    `last_failure`: of the latest calls, None for a run that is completed.
     `cooling_seconds`: how long no call is sent, because the endpoint asked for fewer requests. `input`: what was read, as
     --json names it. Of a run that has just ended, `events` and `journeys` have those too of users who are not done, since an
     extension has more to ask about them; `standing_events` are these.
@@ -60,7 +60,6 @@ class RunState(Progress):
     endpoint: Endpoint
     failures: dict[str, int]  # users by reason
     last_failure: CallFailed | BatchDone | Retrying | None
-    language: str
     input: Mapping[str, Any] = field(default_factory=_NOT_READ.copy)
     cause: str = ""  # why a run that has just ended was stopped
     # how the latest answer begins, where the run was stopped and nothing of it could be used
@@ -120,7 +119,6 @@ def state_of(
         failures=store.failure_reasons(ledger),
         asked_again=store.asked_again(ledger),
         last_failure=_last_failure(ledger, status, began_at),
-        language=facts["settings"]["lang"],
         input=_NOT_READ | facts.get("input", {}),
         bad_answer=store.bad_answer(ledger) if status == "stopped" else "",
         cooling_seconds=max(0.0, cooling),

@@ -40,7 +40,6 @@ from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, take_in_export
 from eventabs.runs.observer import (
-    KeyUnset,
     Note,
     Observer,
     Progress,
@@ -139,15 +138,13 @@ async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool
 
 @contextmanager
 def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Iterator[Session]:
-    builder = run.builder()
     # those of an extended run are whole also while calls are made, and stay so until they are replaced
     files: AbstractContextManager[ResultFiles | None] = nullcontext()
     if not run.facts.get("extension"):
         store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
         files = ResultFiles(run.directory)
     with files as results, LedgerWriter(run.ledger) as writer:
-        limits, tracker = built.batch_limits(run.settings, builder), run.tracker(so_far.seconds)
-        yield Session(run, stop, builder, limits, writer, results, tracker)
+        yield Session(run, stop, *run.builder_and_limits(), writer, results, run.tracker(so_far.seconds))
 
 
 async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStatus:
@@ -177,7 +174,7 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
         run.remember(changed=store.write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
     if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
-        limits = built.batch_limits(run.settings, run.builder())
+        _builder, limits = run.builder_and_limits()
         waiting += scheduler_of(run, pending, limits, probe=run.settings.is_remote).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember(progress=snapshot(progress, time.time()), status=status)
@@ -201,7 +198,8 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
         run.observer.noted(note)
     is_called = is_remote and settings.run.mode != "files" and not run.cluster
     if is_called and (variable := built.unset_key(settings.llm, run.environment)):
-        run.observer.noted(KeyUnset(variable))
+        message = _("{variable} is not set: no key is sent").format(variable=variable)
+        run.observer.noted(InputWarning("no_key", message))
     address = urlsplit(settings.llm.base_url)
     if is_called and address.scheme == "http" and not is_loopback(address.hostname or ""):
         message = _("{host} is called by plain http: all that is sent can be read on the way")
@@ -450,8 +448,7 @@ def _take_changes(
         language = run.facts["prompt_language"]
         legend = built.legend_of(run.settings, language, template, sample) if sample else None
         run.remember(legend=legend)
-        builder = run.builder()
-        intake.measure_again(run.ledger, builder, built.batch_limits(run.settings, builder))
+        intake.measure_again(run.ledger, *run.builder_and_limits())
     return (SettingsTaken(store.shown_changes(changed), is_answered), *notes)
 
 
@@ -584,8 +581,7 @@ def copy_users(
                     )
                     raise RunDirectoryError(message.format(path=directory.path))
                 settings = settings_of_today(invocation, found)
-                builder = built.builder_of(settings, found)
-                limits = built.batch_limits(settings, builder)
+                builder, limits = built.of_run(settings, found)
                 measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
                 intake.log_users(made, measured, most_users=0, stop=Stop())
                 parts = made.pending_parts()

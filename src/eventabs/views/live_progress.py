@@ -163,7 +163,7 @@ class RichObserver:
                 self._panel.phase = _("waiting for the first reply")
             case runs.CoolingDown():
                 self._panel.cooling_until = self._clock() + fact.seconds
-            case runs.Retrying() | runs.CallFailed():
+            case runs.Retrying() | runs.CallFailed() | runs.AwaitingEndpoint():
                 self._panel.trouble = messages.noted(fact)
             case runs.BatchDone() if fact.unusable:
                 self._panel.trouble = messages.noted(fact)
@@ -187,7 +187,6 @@ _LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, a
     runs.CallFailed: (QUIET, "yellow"),
     runs.Serving: (QUIET, ""),
     **dict.fromkeys((runs.Started, ColumnsFound, runs.RowShown), (BESIDE_PANEL, "dim")),
-    runs.KeyUnset: (BESIDE_PANEL, "yellow"),
     InputWarning: (BESIDE_PANEL, "yellow"),
     runs.Planned: (BESIDE_PANEL, "bold"),
     runs.Stopping: (BESIDE_PANEL, "bold yellow"),

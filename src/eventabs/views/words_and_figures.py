@@ -184,10 +184,8 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
             template = _("Job {job} ({batch_id}): {status}, {done} of {requests} requests done")
             counts = {"done": count(note.done), "requests": count(note.requests)}
             return template.format(job=note.job, batch_id=note.batch_id, status=note.status, **counts)
-        case runs.AwaitingEndpoint() | runs.JobTrouble():
+        case runs.AwaitingEndpoint():
             return _("{cause}; again in {wait}").format(cause=note.cause, wait=duration(note.wait_seconds))
-        case runs.KeyUnset():
-            return _("{variable} is not set: no key is sent").format(variable=note.variable)
         case runs.SettingsTaken():
             template = _(
                 "Settings have changed since this run began ({changes}): they hold for users not done yet"

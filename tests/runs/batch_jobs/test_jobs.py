@@ -14,7 +14,7 @@ import eventabs
 from batch_files import read_requests, reply_to, write_lines
 from batch_service import BatchServer, Fate
 from eventabs.errors_and_exit_codes import RunDirectoryError
-from eventabs.runs.observer import JobChanged, JobTrouble
+from eventabs.runs.observer import AwaitingEndpoint, JobChanged
 from eventabs.store.ledger import Ledger
 from eventabs.store.ledger_queries import stored_jobs
 from house import write_users
@@ -180,7 +180,7 @@ def test_a_full_queue_is_waited_for_with_smaller_jobs(runner: Runner, *, refuses
     run = runner.begin()
     assert (run.status, run.summary.done) == ("completed", USERS)
     assert set(runner.server.answered.values()) == {1}
-    assert any("Enqueued token limit" in note.cause for note in runner.watcher.of(JobTrouble))
+    assert any("Enqueued token limit" in note.cause for note in runner.watcher.of(AwaitingEndpoint))
 
 
 def test_what_may_wait_is_kept_where_it_is_known(runner: Runner) -> None:
@@ -188,7 +188,7 @@ def test_what_may_wait_is_kept_where_it_is_known(runner: Runner) -> None:
     run = runner.begin(max_enqueued_tokens=3_000)
     assert (run.status, run.summary.done) == ("completed", USERS)
     assert len(runner.server.jobs) > 1
-    assert runner.watcher.of(JobTrouble) == []
+    assert runner.watcher.of(AwaitingEndpoint) == []
 
 
 def test_a_job_that_is_refused_as_a_whole_stops_the_run_with_its_reason(runner: Runner) -> None:
