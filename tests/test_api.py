@@ -20,7 +20,7 @@ import pytest
 import eventabs
 from eventabs.errors_and_exit_codes import InputError, UsageError
 from eventabs.runs.observer import BatchDone, Planned
-from eventabs.shared_records import Event, InputWarning, Journey, as_row
+from eventabs.shared_records import Event, InputWarning, Journey, Shard, as_row
 from eventabs.store import Ledger
 from exports_kit import make_event, make_journey
 from house import lines, write_users
@@ -145,6 +145,22 @@ def test_a_table_in_memory_gives_the_events_of_its_file(
     resumed = eventabs.resume(stopped.path)
     assert (resumed.path / "events.jsonl").read_bytes() == (of_file.path / "events.jsonl").read_bytes()
     assert (resumed.path / "frame.parquet").stat().st_mode & 0o77 == 0
+
+
+def test_the_results_of_a_run_that_is_not_there_are_not_those_beside_it(export: Path) -> None:
+    run = eventabs.run(export, settings=RULES)
+    for name in ("gone.eventabs", "gone.jsonl"):
+        with pytest.raises(InputError, match=f"{name} cannot be read"):
+            eventabs.read_events(run.path / name)
+    for name in ("checkpoint.json", "ledger.sqlite", "events.jsonl"):
+        assert list(eventabs.read_events(run.path / name)) == list(run.events)
+
+
+def test_one_path_is_taken_where_a_list_of_paths_is(export: Path, tmp_path: Path) -> None:
+    run = eventabs.run(export, settings=RULES, out=tmp_path / "0", shard="0/1")
+    assert eventabs.merge(str(run.path), tmp_path / "m").shards == {Shard(0, 1): run.path}
+    with pytest.raises(InputError, match=r"gone\.jsonl cannot be read"):
+        eventabs.resume(run.path, replies="gone.jsonl")
 
 
 def test_a_run_of_a_file_is_extended_by_a_table(export: Path, tmp_path: Path) -> None:

@@ -122,8 +122,9 @@ def read_journeys(path: str | os.PathLike[str]) -> Journeys:
 
 
 def _lines(named: Path, name: str, kind: type[EventOrJourney]) -> list[EventOrJourney]:
-    beside = named / name if named.is_dir() else named.with_name(name)
-    file = named if named.suffix == ".jsonl" else beside
+    file = named / name if named.is_dir() else named
+    if named.suffix != ".jsonl" and (named.name == "checkpoint.json" or named.is_file()):
+        file = named.with_name(name)
     try:
         with file.open("rb") as lines:
             return [of_row(kind, orjson.loads(line)) for line in lines]
@@ -224,7 +225,7 @@ async def aresume(
     settings: SettingsLike = None,
     config: str | os.PathLike[str] | None = None,
     accept_changes: bool = False,
-    replies: Sequence[str | os.PathLike[str]] = (),
+    replies: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
     cancel: bool = False,
     retry_failed: bool = False,
     trust_endpoint: bool = False,
@@ -243,7 +244,7 @@ async def aresume(
         confirmed=trust_endpoint,
         watch=_watch(observer),
     ) as context:
-        paths = [Path(path) for path in replies]
+        paths = list(map(Path, _paths(replies)))
         return await _execute(context, stop or Stop(), replies=paths, cancel=cancel, retry=retry_failed)
 
 

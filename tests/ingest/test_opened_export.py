@@ -29,6 +29,18 @@ def wall(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def test_a_path_that_begins_with_a_tilde_is_no_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [sentence("u1", f"2026-01-15 0{hour}:00:00", "遛狗") for hour in range(3)]
+    for name in ("~$a.jsonl", "~b.csv"):
+        text = json_lines(*rows) if name.endswith("l") else "user_id,time,item\nu1,2026-01-15 07:00:00,x\n"
+        write(tmp_path, name, text)
+        with opened(tmp_path / "work", name) as export:
+            assert export.users == 1
+
+
 def test_several_files_of_different_shapes_become_one_log_for_each_user(tmp_path: Path) -> None:
     head = "用户ID,行为类型,时间,商品,网站,时长\n"
     rows = "u2,浏览,2026/01/15 09:00,博越,懂车帝,292\nu1,buy,2026-01-15 08:00:00,X5,,\n"

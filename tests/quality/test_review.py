@@ -120,6 +120,10 @@ def test_precision_has_its_bound_and_days_their_recall(out: Path, tmp_path: Path
     rows = rows_of(review, said)
     day = review.days[0]
     missing = {"review": review.id, "item": day.item, "verdict": "missing", "behaviors": "b0 b1"}
+    nothing_said = missing | {"item": "E4", "verdict": "nothing"}
+    save(tmp_path / "a.csv", [*rows, nothing_said])
+    with pytest.raises(InputError, match="of E4 it is right, type, span, none, or an empty cell"):
+        read_review(out, [tmp_path / "a.csv"])
     save(tmp_path / "a.csv", [*rows, missing, missing])
     (reviewer,) = read_review(out, [tmp_path / "a.csv"]).reviewers
     assert reviewer.all[:6] == (60, 0, 57, 1, 1, 1)

@@ -178,6 +178,61 @@ def test_missing_shards_are_told_and_taken_in_when_they_are_there(folder: Path) 
     assert (folder / "m/events.jsonl").read_bytes() == (folder / "day.eventabs/events.jsonl").read_bytes()
 
 
+def test_shards_that_a_limit_left_users_out_of_are_unfinished(folder: Path) -> None:
+    for index in range(2):
+        settings = {**RULES, "run": {"limit": 2}}
+        eventabs.run("day.jsonl", settings=settings, shard=f"{index}/2", out=f"trial{index}")
+    merge(["trial0", "trial1"], "m")
+    found = checkpoint("m")
+    assert (found["status"], found["limited"]) == ("interrupted", {"users": 4, "of": USERS})
+    assert found["shards"][0]["status"] == "interrupted"
+    assert cli("status", "m")[1].startswith(f"0 of 2 shards completed: m, limited: 4 of {USERS} users")
+    assert cli("resume", "m")[1].endswith("eventabs resume trial0; eventabs resume trial1")
+    for path in ("trial0", "trial1"):
+        eventabs.resume(path)
+    merge(["trial0", "trial1"], "m")
+    assert (checkpoint("m")["status"], checkpoint("m")["limited"]) == ("completed", None)
+
+
+def test_a_merged_run_is_not_replaced_by_fewer_shards_or_those_of_another_input(folder: Path) -> None:
+    merge(shards()[:3], "m")
+    before = (folder / "m/events.jsonl").read_bytes()
+    shutil.rmtree(shards()[1])
+    lost = (
+        r"m holds the users of other shards, .* \(day.1-of-4.eventabs, day.2-of-4.eventabs\); name those too"
+    )
+    for named in ([shards()[0]], [shards()[0], shards()[3]]):
+        with pytest.raises(RunDirectoryError, match=lost):
+            merge(named, "m")
+    eventabs.run("day.jsonl", settings=RULES, shard="0/2", out="halves")
+    with pytest.raises(RunDirectoryError, match="m holds the users of other shards"):
+        merge(["halves"], "m")
+    write_export(Path("other.jsonl")).write_text(Path("day.jsonl").read_text("utf-8") * 2, "utf-8")
+    others = [str(eventabs.run("other.jsonl", settings=RULES, shard=f"{n}/4").path) for n in range(4)]
+    with pytest.raises(
+        RunDirectoryError, match=r"or of another input \(day.0-of-4.eventabs, .*--accept-changes"
+    ):
+        merge(others, "m")
+    assert (folder / "m/events.jsonl").read_bytes() == before
+    again = eventabs.run("day.jsonl", settings=RULES, shard="0/4", out="again").path
+    eventabs.run("day.jsonl", settings=RULES, shard="1/4")
+    merge([again, *shards()[1:]], "m")
+    merge([shards()[0]], "m", accept_changes=True)
+    assert checkpoint("m")["total_users"] == users_of(shards()[:1])
+
+
+def test_a_merged_run_takes_in_what_extensions_have_brought_its_shards(folder: Path) -> None:
+    merge(shards(), "m")
+    later = [
+        {"user_id": f"用户{n}", "timestamp": "2026-01-05 10:00:00", "behavior_text": "遛狗"} for n in range(9)
+    ]
+    Path("later.jsonl").write_text("".join(json.dumps(row) + "\n" for row in later), "utf-8")
+    for path in shards():
+        eventabs.extend(path, "later.jsonl")
+    merge(shards(), "m")
+    assert sum(event.start[:10] == "2026-01-05" for event in eventabs.read_events("m")) == len(later)
+
+
 def test_shards_that_hold_the_same_users_are_refused_in_one_line(folder: Path) -> None:
     shutil.copytree("day.1-of-4.eventabs", "copy")
     with pytest.raises(RunDirectoryError, match="are both shard 1/4; name one of them"):
@@ -233,6 +288,7 @@ def test_merged_shards_do_not_go_on_and_name_what_does(folder: Path) -> None:
         ["resume", "m"],
         ["reparse", "m"],
         ["audit", "m", "--share", "0.5"],
+        ["calibrate", "m", "--users", "30", "--margin", "0.9"],
     ):
         assert cli(*command) == (
             1,

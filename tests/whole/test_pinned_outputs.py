@@ -133,6 +133,8 @@ WRONG = (
     "show ../run nobody",
     "export ../run --output x.xls",
     "export ../run --output x.xls --format xlsx",
+    "export ../run --output x.csv.gz",
+    "export ../run --output -",
     "export ../run --output x.jsonl",
     "export ../run --output x.xlsx --format csv",
     "export ../run --output x.CSV --format xes",

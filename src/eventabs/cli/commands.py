@@ -367,7 +367,8 @@ _FORMATS: dict[str, ExportFormat] = {
     ".sqlite3": "sqlite",
     ".db": "sqlite",
 }
-_NOT_WRITTEN = (".xls", ".json", ".jsonl", ".ndjson", ".tsv", ".ods")  # each promises what CSV is not
+# each promises what CSV is not
+_NOT_WRITTEN = (".xls", ".json", ".jsonl", ".ndjson", ".tsv", ".ods", ".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 @command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
@@ -480,12 +481,11 @@ def export(
     for place in written.places:
         print_line(stdout_console(), place)
     if written.pending:
-        print_line(
-            stderr_console(),
-            _("The run is not complete; users in the file: {done}, still pending: {pending}").format(
-                done=written.done, pending=written.pending
-            ),
-        )
+        line = _("The run is not complete; users in the file: {done}, still pending: {pending}")
+        print_line(stderr_console(), line.format(done=written.users, pending=written.pending))
+    if written.standing:
+        line = _("Users in the file as they were before an extension that is not answered: {count}")
+        print_line(stderr_console(), line.format(count=written.standing))
 
 
 def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:
@@ -498,11 +498,11 @@ def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:
             "{path} is the name of a file in the format {named}, not {format}; leave out --format, or name another file"
         )
         raise UsageError(message.format(path=name, named=by_name, format=form))
-    if ending in _NOT_WRITTEN:
+    if ending in _NOT_WRITTEN or name == "-":
         message = _("{ending} is not written; name a file that ends in one of {endings}")
         if ending == ".xls":
             message = _("{ending}, the old format of Excel, is not written; name a file that ends in .xlsx")
-        raise UsageError(message.format(ending=ending, endings=", ".join(_FORMATS)))
+        raise UsageError(message.format(ending=ending or name, endings=", ".join(_FORMATS)))
     return form or by_name or "csv"
 
 
@@ -515,7 +515,7 @@ def merge(
         ..., metavar="DIR...", help=_("Run directories of shards, finished or not.")
     ),
     out: Path = option(_("Run directory to make: a new one, or one that was merged before."), ...),
-    accept_changes: bool = flag(_("Take shards of different inputs or settings.")),
+    accept_changes: bool = flag(_("Take shards of different inputs or settings, or others than before.")),
 ) -> None:
     """Merge shards."""
     merged = store.merge(directories, out, accept_changes=accept_changes)

@@ -35,7 +35,11 @@ _MOST_THREADS: Final = 4  # each thread takes its share of the memory limit
 _FETCHED: Final = 10_000  # rows in Python at a time
 _OPTIONAL: Final = re.compile(r"\{if ([a-z ]+)\}(.*?)(?:\{else\}((?:(?!\{end\}).)*))?\{end\}", re.DOTALL)
 WHITE: Final = "' \t\r\n\v\f\u00a0\u3000\ufeff'"  # an SQL literal
-as_glob: Final = glob.escape  # the glob that matches exactly this path
+
+
+def as_glob(path: str) -> str:
+    """Return the glob that matches exactly this path; a `~` that it begins with is no home folder."""
+    return glob.escape(f"./{path}" if path.startswith("~") else path)
 
 
 @contextmanager

@@ -118,6 +118,7 @@ def plan_calibration(
     source = RunDirectory.find(named)
     folder = out or source.path / "calibration"
     with Ledger.watch(source.ledger) as ledger:
+        store.refuse_merged(source, ledger.meta())
         known = ledger.logged_users()
         own = settings_of_today(invocation, ledger.meta()).budget.max_users
     # the bound where a size makes no difference at all

@@ -360,7 +360,7 @@ def _take(
     verdict = row["verdict"].lower()
     known = VERDICTS if isinstance(item, SampledEvent) else (DONE, MISSING)
     if verdict not in ("", *known):
-        message = _("the verdict {verdict} is unknown; of {item} it is {known}, or nothing")
+        message = _("the verdict {verdict} is unknown; of {item} it is {known}, or an empty cell")
         raise fault(message, verdict=row["verdict"], item=item.item, known=", ".join(known))
     if verdict == DONE:
         read.days.add(item.item)

@@ -209,7 +209,7 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> RunState:
     """Return how a run that has been saved ended."""
     state = state_of(run.directory, run.ledger)
-    events, journeys = store.count_standing(run.ledger)
+    events, journeys, _users = store.count_standing(run.ledger)
     return replace(
         state,
         status=status,

@@ -76,21 +76,17 @@ def _journeys(ledger: Ledger) -> Iterator[Row]:
 def _behaviors(ledger: Ledger) -> Iterator[Row]:
     files = ledger.meta().get("files", [])
     for user_id, state in queries.states_by_user(ledger):
-        if state != "done":
+        if not (found := queries.became_of(ledger, user_id, state)) and state != "done":
             continue
-        events = queries.made_of(ledger, user_id).events
-        event_of = {index: event for event in events for index in event["behaviors"]}
-        rest = queries.rows_of_user(ledger, user_id)
-        became = {index: name for name in ("minor", "unasked") for index in getattr(rest, name)}
         for index, behavior in enumerate(ledger.log(user_id).behaviors):
-            event = event_of.get(index, {})
+            became, event = found.get(index, ("unplaced" if state == "done" else "unanswered", {}))
             text = behavior.text or ("" if behavior.action else behavior.item)
             yield {
                 "event": event.get("id"),
                 "journey": event.get("journey"),
                 "user_id": user_id,
                 "behavior": index,
-                "became": "placed" if event else became.get(index, "unplaced"),
+                "became": became,
                 "file": files[behavior.file],
                 "line": behavior.line,
                 "start": behavior.start.isoformat(),
@@ -345,11 +341,12 @@ def _string(key: str, value: str) -> str:
 
 
 class Exported(NamedTuple):
-    """The files, as they may be shown, that of the events first; of how many users that are done, and how many are not yet."""
+    """The files, as they may be shown, that of the events first; of how many users, some `standing` as before an extension."""
 
     places: list[str]
-    done: int
+    users: int
     pending: int
+    standing: int
 
 
 def export_events(
@@ -363,7 +360,7 @@ def export_events(
     timezone: str = "",
     replace: bool = False,
 ) -> Exported:
-    """Write the events and journeys of all users that are done, also of a run that goes on.
+    """Write the current events and journeys of all users, also of a run that goes on.
 
     `output` is a file or the address of an object; "": beside events.jsonl, where files are replaced. CSV and Parquet have a file a
     table. Each file is written as a whole or not at all. `rows`: the behaviors too; `cases`: the traces of XES; `bom`: mark CSV as
@@ -391,7 +388,7 @@ def export_events(
                         write = partial(write_csv, bom=bom) if form == "csv" else write_parquet
                         for table, file in zip(tables, files, strict=True):
                             write(table, ledger, file)
-                states = queries.user_states(ledger)
+                states, (*_held, standing) = queries.user_states(ledger), queries.count_standing(ledger)
             for target, file in zip(targets, files, strict=True):
                 if isinstance(target, Destination):
                     target.write(file)
@@ -402,7 +399,7 @@ def export_events(
         message = _("{path} cannot be written ({error}); name another file with --output")
         where = parent / Path(str(targets[0])).name
         raise UsageError(message.format(path=where, error=error.strerror or error)) from error
-    return Exported(list(map(str, targets)), states["done"], states["pending"])
+    return Exported(list(map(str, targets)), states["done"] + standing, states["pending"], standing)
 
 
 def _targets(
@@ -442,7 +439,7 @@ def _scratch(parent: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix=prefix, dir=parent) as folder, ExitStack() as held:
         with suppress(OSError):  # a file system without locks
             held.enter_context(locked(Path(folder), a_folder))
-        yield Path(folder)
+        yield Path(folder).absolute()  # DuckDB takes a leading ~ for the home folder
 
 
 class ResultFiles(AbstractContextManager["ResultFiles"]):

@@ -66,7 +66,7 @@ class _Part(NamedTuple):
 
 
 def merge(
-    directories: Iterable[str | os.PathLike[str]],
+    directories: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
     accept_changes: bool = False,
@@ -74,10 +74,11 @@ def merge(
     """Make `out` the run of all users of some shards, finished or not, as they are now; or bring it up to date.
 
     Raises RunDirectoryError where a directory is no shard, two hold the same users, or, unless `accept_changes`, inputs or
-    settings differ, and StorageError.
+    settings differ or `out` holds shards that are not among them, and StorageError.
     """
+    listed = [directories] if isinstance(directories, str | os.PathLike) else directories
     # each once, however it is spelled
-    named = {os.path.realpath(path): Path(path) for path in directories}.values()
+    named = {os.path.realpath(path): Path(path) for path in listed}.values()
     if not named:
         message = _("no shard is named; give their run directories, such as *-of-16.eventabs")
         raise RunDirectoryError(message)
@@ -87,7 +88,7 @@ def merge(
         _refuse_differences(parts)
     count, known = parts[0].shard.count, {part.shard.index for part in parts}
     missing = tuple(Shard(index, count) for index in range(count) if index not in known)
-    target = _target(Path(out))
+    target = _target(Path(out), parts, accept_changes=accept_changes)
     with target.locked(fresh=not target.ledger.exists()):
         try:
             facts = _write_ledger(target, parts, missing=len(missing))
@@ -150,6 +151,8 @@ def _opened(path: Path) -> _Part:
         raise RunDirectoryError(message.format(path=directory.path))
     saved: RunStatus = facts.get("status", "running")
     stopped: Status = "killed" if saved == "running" else saved
+    if stopped == "completed" and not facts.get("input_complete", True):  # under --limit
+        stopped = "interrupted"
     return _Part(Shard.parse(shard), directory, facts, "running" if in_use else stopped)
 
 
@@ -203,14 +206,26 @@ def _warnings(parts: Sequence[_Part], missing: Sequence[Shard]) -> Iterator[str]
         yield message.format(languages=", ".join(sorted(languages)))
 
 
-def _target(path: Path) -> RunDirectory:
-    """Make the directory of merged shards, or take one. Raises RunDirectoryError where `path` holds anything else."""
-    directory = RunDirectory(path)
+def _target(path: Path, parts: Sequence[_Part], *, accept_changes: bool) -> RunDirectory:
+    """Make the directory of merged shards, or take one. Raises RunDirectoryError where `path` holds anything else, maybe its only copy."""
+    directory, facts = RunDirectory(path), dict[str, Any]()
     if directory.ledger.is_file():
         with Ledger.watch(directory.ledger) as ledger:
-            if "shards" in ledger.meta():
-                return directory
-    return RunDirectory.create(path)
+            facts = ledger.meta()
+    if not (before := shard_states(directory, facts)):
+        return RunDirectory.create(path)
+    shards, ids = {str(part.shard) for part in parts}, {part.facts["run_id"] for part in parts}
+    inputs = {part.facts.get("input", {}).get("fingerprint") for part in parts}
+    # an extension changes the input of a run, not its id
+    is_other = facts["run_id"] not in ids and facts["input"].get("fingerprint") not in inputs
+    lost = [each.out for each in before if is_other or each.shard not in shards]
+    if lost and not accept_changes:
+        message = _(
+            "{path} holds the users of other shards, or of another input ({shards}); name those too, or another --out,"
+            " or give them up with --accept-changes"
+        )
+        raise RunDirectoryError(message.format(path=path, shards=", ".join(lost)))
+    return directory
 
 
 def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int) -> dict[str, Any]:
@@ -281,6 +296,7 @@ def _merged_facts(metas: Sequence[Facts]) -> dict[str, Any]:
     first, settings = metas[0], metas[0]["settings"]
     progress = [meta.get("progress", {}) for meta in metas]
     return {key: first[key] for key in _SAME if key in first} | {
+        "input_complete": all(meta.get("input_complete", True) for meta in metas),
         "run_id": min(meta["run_id"] for meta in metas),
         "created_at": min(meta["created_at"] for meta in metas),
         "settings": settings | {"input": settings["input"] | {"shard": ""}},

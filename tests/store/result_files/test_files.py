@@ -3,6 +3,7 @@
 import csv
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +11,8 @@ import pytest
 
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.setting_choices import ExportFormat
-from eventabs.shared_records import Part
+from eventabs.shared_records import Part, row_ranges
+from eventabs.store import ledger_queries as queries
 from eventabs.store.ledger import PartChange
 from eventabs.store.result_files import export_events, write_results
 from eventabs.store.run_directory import RunDirectory
@@ -19,6 +21,11 @@ from runs_kit import SIZE, bad, make_log, well
 
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 formats = pytest.mark.parametrize("form", FORMATS)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @formats
@@ -78,6 +85,18 @@ def test_a_table_of_its_own_stands_in_a_file_beside_named_after_that_of_the_even
     assert set(written) == set((tmp_path / "a.b").iterdir())
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_path_that_begins_with_a_tilde_is_no_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: ExportFormat
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Path("~r")
+    run.mkdir()
+    make_run(run, [make_event("anna")])
+    assert export_files(run, form) == [run / f"events.{form}", run / f"journeys.{form}"]
+    assert export_file(run, form, Path("~o")).stat().st_size
+
+
 def test_where_one_of_two_files_is_there_neither_is_written(tmp_path: Path) -> None:
     run = make_run(tmp_path, [make_event("anna")])
     (tmp_path / "day.journeys.csv").write_text("kept", "utf-8")
@@ -115,13 +134,46 @@ def test_a_run_that_another_process_writes_to_is_exported_as_far_as_it_is(
         ledger.add_users([(make_log("bert"), [(part, SIZE)])])
         half = export_events(run, form)
         before = Path(half.places[0]).read_bytes()
-    assert half[1:] == (1, 0), "what another process has not committed is not there"
-    assert export_events(run, form)[1:] == (1, 1)
+    assert half[1:] == (1, 0, 0), "what another process has not committed is not there"
+    assert export_events(run, form)[1:] == (1, 1, 0)
     with ledger.transaction():
         ledger.settle(9, [well(part)], [PartChange(part, "done")])
     whole = export_events(run, form)
-    assert whole[1:] == (2, 0)
+    assert whole[1:] == (2, 0, 0)
     assert Path(whole.places[0]).read_bytes() != before
+    ledger.close()
+
+
+def test_a_user_whose_extension_is_not_answered_has_its_earlier_events_and_their_rows(tmp_path: Path) -> None:
+    events = [make_event("anna"), make_event("anna", behaviors=(2,))]
+    run = make_run(tmp_path, [*events, make_event("bert", behaviors=(0, 1, 2))], minor=(1,))
+    ledger = open_run(run)
+
+    def extended(places: list[int], numbers: list[int]) -> None:
+        """Leave a log of these rows, as they lay in one of five; `numbers`: those that last, and the next."""
+        rows = make_log("anna", 5).behaviors
+        log = replace(make_log("anna"), behaviors=tuple(rows[place] for place in places))
+        asked = [(Part("anna", 0, len(places) - 1), SIZE)]
+        with ledger.transaction():
+            queries.begin_changes(ledger, anew=False)
+            queries.extend_user(ledger, queries.ExtendedUser(log, row_ranges(numbers), asked), since=2)
+
+    def became() -> list[tuple[str, str, str]]:
+        written = export_files(run, "csv", rows=True)
+        assert [json.loads(line)["id"] for line in RunDirectory(run).events.read_text().splitlines()] == [
+            row["id"] for row in rows_of(written[0])
+        ]
+        rows = (row for row in rows_of(written[2]) if row["user_id"] == "anna")
+        return [(row["line"], row["became"], row["event"]) for row in rows]
+
+    extended([0, 3, 1, 2], [0, 3, 1, 2, 4])
+    write_results(RunDirectory(run), ledger)
+    assert export_events(run, "csv")[1:] == (2, 1, 1)
+    new, second = ("4", "unanswered", ""), ("3", "placed", "anna/2")
+    assert became() == [("1", "placed", "anna/0"), new, ("2", "minor", ""), second]
+    extended([3, 2, 4], [3, 2, 4, 5])
+    assert became() == [new, second, ("5", "unanswered", "")]
+    assert export_events(run, "csv")[1:] == (2, 1, 1)
     ledger.close()
 
 
@@ -142,6 +194,5 @@ def test_what_is_handed_out_is_what_the_files_of_the_run_hold(tmp_path: Path) ->
     ledger.close()
     for path in export_files(run, "csv"):
         lines = path.with_suffix(".jsonl").read_text("utf-8").splitlines()
-        with path.open(encoding="utf-8", newline="") as file:
-            assert [row["id"] for row in csv.DictReader(file)] == [json.loads(line)["id"] for line in lines]
+        assert [row["id"] for row in rows_of(path)] == [json.loads(line)["id"] for line in lines]
         assert len(lines) == (6 if path.stem == "events" else 1)
