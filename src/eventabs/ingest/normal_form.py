@@ -153,6 +153,8 @@ def quoted_list(texts: Iterable[str]) -> str:
 _IN_SECONDS: Final[dict[DurationUnit, str]] = {"ms": "/ 1000", "s": "", "min": "* 60", "h": "* 3600"}
 BEGINS: Final = 1
 ENDS: Final = -1
+# The groups of `short_date` in times.sql as year, month, day and the rest, by the one that comes first.
+DATE_ORDERS: Final = {"day": r"\3-\2-\1\4", "month": r"\3-\1-\2\4", "year": r"\1-\2-\3\4"}
 _LONGEST_USER_ID: Final = 1024  # bytes; longer values are not ids
 
 # Each unit's words, longest first: the first that fits is taken.
@@ -177,7 +179,7 @@ def row_digest(columns: Iterable[str]) -> str:
 def normal_form(
     raw: str,
     zone: str,
-    dayfirst: bool | None = None,
+    date_order: str | None = None,
     *,
     duration_unit: DurationUnit = "s",
     described: bool = False,
@@ -185,7 +187,7 @@ def normal_form(
 ) -> str:
     """Return the SELECT that normalizes the relation `raw` (see normal_form.sql).
 
-    `zone` is a time zone's name, or "" where wall times stay as they are. `dayfirst` None: there are no dates such as
+    `zone` is a time zone's name, or "" where wall times stay as they are. `date_order`: one of DATE_ORDERS; None: there are no dates such as
     03/04/2026. `duration_unit`: of durations that are plain numbers.
     `described`: rows may have both an action and a text. `roles`: those that the rows may have; the SQL for others, `{if role}...{else}...{end}`,
     takes as long to prepare as a small file to read.
@@ -201,7 +203,7 @@ def normal_form(
         {*roles, *(("described",) if described else ())},
         trimmed_roles=", ".join(f'trimmed("{role}") AS "{role}"' for role in trimmed),
         zoned=zoned if zone else "FROM summed",
-        dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),
+        date_order="NULL::VARCHAR" if date_order is None else quoted(date_order),
         thing=THING,
         described=sql("described.sql"),
         in_seconds=_IN_SECONDS[duration_unit],

@@ -29,7 +29,7 @@ from eventabs.ingest.column_names import (
 from eventabs.ingest.formats.base import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.input_settings import InputSettings
-from eventabs.ingest.normal_form import number
+from eventabs.ingest.normal_form import DATE_ORDERS, number, quoted
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.shared_records import InputWarning
 
@@ -295,8 +295,9 @@ def _measured(profile: Profile, times: Collection[str]) -> Profile:
 
 def _times(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> set[str]:
     """Return the texts that are times to the SQL that reads the rows, day or month first."""
-    query = """SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
-            SELECT text, unnest([spelled_time(text, NULL, true), spelled_time(text, NULL, false)]) AS t
+    spelled = ", ".join(f"spelled_time(text, NULL, {quoted(order)})" for order in DATE_ORDERS.values())
+    query = f"""SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
+            SELECT text, unnest([{spelled}]) AS t
             FROM (SELECT unnest(?::VARCHAR[]) AS text)))
         WHERE believable_time(wall_time(t, usual, time_parts(t, usual)), 0) IS NOT NULL"""
     return {text for (text,) in connection.execute(query, [list(texts)]).fetchall()}
