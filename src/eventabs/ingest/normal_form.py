@@ -20,7 +20,7 @@ from eventabs.ingest import column_names as words
 from eventabs.ingest.column_names import MARKERS, OPENING_VERBS, ROLES, SENTENCE_VERBS, SEPARATORS
 from eventabs.ingest.files_archives_encodings import copies_written, no_room
 from eventabs.interface_language import gettext as _
-from eventabs.shared_records import THING, DurationUnit
+from eventabs.shared_records import THING
 from eventabs.stop_request import Stop
 
 _DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
@@ -150,7 +150,9 @@ def quoted_list(texts: Iterable[str]) -> str:
 
 
 # A division, since 0.001 is not exact.
-_IN_SECONDS: Final[dict[DurationUnit, str]] = {"ms": "/ 1000", "s": "", "min": "* 60", "h": "* 3600"}
+_IN_SECONDS: Final[dict[words.StatedUnit, str]] = {
+    "ns": "/ 1000000000", "us": "/ 1000000", "ms": "/ 1000", "s": "", "min": "* 60", "h": "* 3600", "d": "* 86400",
+}  # fmt: skip
 BEGINS: Final = 1
 ENDS: Final = -1
 # The groups of `short_date` in times.sql as year, month, day and the rest, by the one that comes first.
@@ -181,7 +183,7 @@ def normal_form(
     zone: str,
     date_order: str | None = None,
     *,
-    duration_unit: DurationUnit = "s",
+    duration_unit: words.StatedUnit = "s",
     described: bool = False,
     roles: Collection[str] = ROLES,
 ) -> str:

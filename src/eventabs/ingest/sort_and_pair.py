@@ -8,7 +8,15 @@ import duckdb
 from eventabs.errors_and_exit_codes import ConfigError, InputError
 from eventabs.ingest.files_archives_encodings import copies_written
 from eventabs.ingest.formats.base import BLANK, Format, Insert, Query, Wanted
-from eventabs.ingest.normal_form import BEGINS, DATE_ORDERS, ENDS, define_macros, errors_named, normal_form, number
+from eventabs.ingest.normal_form import (
+    BEGINS,
+    DATE_ORDERS,
+    ENDS,
+    define_macros,
+    errors_named,
+    normal_form,
+    number,
+)
 from eventabs.ingest.roles_and_known_schemas import NON_BEHAVIOR, Reading
 from eventabs.ingest.roles_of_columns import input_table
 from eventabs.interface_language import gettext as _
@@ -109,7 +117,12 @@ def insert_behaviors(
     raw = f"SELECT {index} AS file, * FROM ({kept.sql})"
     described = reading.roles.keys() >= {"text", "action"}
     selected = normal_form(
-        raw, zone, first and DATE_ORDERS[first], duration_unit=unit, described=described, roles=reading.known_roles
+        raw,
+        zone,
+        first and DATE_ORDERS[first],
+        duration_unit=unit,
+        described=described,
+        roles=reading.known_roles,
     )
     staged = number(connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
@@ -156,7 +169,9 @@ def _first_in_dates(connection: duckdb.DuckDBPyConnection, rows: Query) -> str |
     tried = f"SELECT count(*) FROM ({date} LIMIT {_TRIED_ROWS}) WHERE {short}"
     if number(connection, tried, rows.values) == 0:
         return None
-    groups = ("CAST(regexp_extract(day, short_date(), {n}) AS INTEGER) AS n{n}".format(n=n) for n in (1, 2, 3))
+    groups = (
+        "CAST(regexp_extract(day, short_date(), {n}) AS INTEGER) AS n{n}".format(n=n) for n in (1, 2, 3)
+    )
     ((day_first, month_first, differs, year_first),) = connection.execute(
         f"""SELECT bool_or(n1 > 12), bool_or(n2 > 12), bool_or(n1 <> n2),
             min(n1) > 31 OR (min(n1) > 12 AND max(n3) <= 31 AND count(DISTINCT n1) < count(DISTINCT n3))
