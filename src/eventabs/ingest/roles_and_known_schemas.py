@@ -228,12 +228,12 @@ class Reading:
             return f"coalesce({self._by_event('duration')}, CAST({self._seconds()} AS VARCHAR))"
         if role == "time":
             return self._time()
-        if role == "result" and {"success", "是否成功"} & {*words_of(" ".join(self._columns.get(role, ())))}:
-            value = self._by_event(role)
-            return f"CASE WHEN lower(trimmed({value})) IN ({quoted_list(UNSUCCESSFUL)}) THEN 'false' ELSE {value} END"
         if role == "end" and "time" not in self._columns:
             return "NULL::VARCHAR"
-        return self._by_event(role)
+        value = self._by_event(role)
+        if role == "result" and {"success", "是否成功"} & {*words_of(" ".join(self._columns.get(role, ())))}:
+            value = f"CASE WHEN lower(trimmed({value})) IN ({quoted_list(UNSUCCESSFUL)}) THEN 'false' ELSE {value} END"
+        return value
 
     def _seconds(self) -> str:
         return f"try_cast({self._by_event(_MILLISECONDS)} AS DOUBLE) / 1000"

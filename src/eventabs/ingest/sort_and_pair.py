@@ -169,9 +169,7 @@ def _first_in_dates(connection: duckdb.DuckDBPyConnection, rows: Query) -> str |
     tried = f"SELECT count(*) FROM ({date} LIMIT {_TRIED_ROWS}) WHERE {short}"
     if number(connection, tried, rows.values) == 0:
         return None
-    groups = (
-        "CAST(regexp_extract(day, short_date(), {n}) AS INTEGER) AS n{n}".format(n=n) for n in (1, 2, 3)
-    )
+    groups = (f"CAST(regexp_extract(day, short_date(), {n}) AS INTEGER) AS n{n}" for n in (1, 2, 3))
     ((day_first, month_first, differs, year_first),) = connection.execute(
         f"""SELECT bool_or(n1 > 12), bool_or(n2 > 12), bool_or(n1 <> n2),
             min(n1) > 31 OR (min(n1) > 12 AND max(n3) <= 31 AND count(DISTINCT n1) < count(DISTINCT n3))
