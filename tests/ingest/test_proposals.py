@@ -56,7 +56,7 @@ def test_where_nothing_says_what_was_done_or_only_in_some_rows_each_row_is_a_rec
     assert {each.split("|")[2] for each in facts(tmp_path, path)} == {"late", "sent"}
 
 
-@pytest.mark.parametrize("name", ["promo", "event", "product", "success"])
+@pytest.mark.parametrize("name", ["promo", "event", "product", "premium"])
 def test_yes_and_no_never_say_what_was_done(tmp_path: Path, name: str) -> None:
     rows = [f"{n % 5},{time},{('yes', 'no')[n % 2]}" for n, time in enumerate(TIMES)]
     path = write(tmp_path, "a.csv", "\n".join([f"user_id,time,{name}", *rows]))

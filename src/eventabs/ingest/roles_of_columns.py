@@ -89,7 +89,8 @@ _MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
     r"(?=.{6,40}$)(?=.*(?:\b\d{4}|\d[-/.]\d\d?[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
 )
 _DAY: Final = re.compile(
-    r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
+    r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8}"
+    r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{4}|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
 )
 _DAY_OR_MONTH: Final = re.compile(r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?")
 _CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
@@ -327,9 +328,13 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     used = {
         each for role, column in roles.items() if role != "marker" for each in (column, *column.split(BEHIND))
     }
-    free = [each for each in found if each.column not in used]
+    in_hour = (
+        {"minute", "second"} if any(plain(each.column) == "hour" for each in found) else {}
+    )  # no durations
+    free = [each for each in found if each.column not in used and plain(each.column) not in in_hour]
     unsure, near = dict[str, str](), dict[str, str]()
-    _choose_time(free, named, roles, unsure)
+    dated = [each for each in found if each.column not in used - {named.get("time")}]
+    _choose_time(dated, named, roles, unsure)
     used |= {roles.get(role, unsure.get(role, "")) for role in ("time", "date")}
     closed = {"time", "date", "marker", *(["user"] if has_user else [])}
     open_roles = [role for role in ROLES if not named.get(role) and role not in closed]
@@ -475,7 +480,7 @@ def _choose_time(
     time = next((each for each in free if each.column == roles.get("time")), None)
     rest = [each for each in days if each is not time]
     # `Start date` belongs to `Start time`, `End date` does not
-    if time and rest and time.kind in ("", "clock") and not named.get("date"):
+    if time and rest and (time.kind in ("", "clock") or not time.read) and not named.get("date"):
         roles["date"] = max(rest, key=lambda each: each.score("date")).column
 
 
