@@ -49,6 +49,7 @@ _MAKERS: Final = {"author", "autor", "auteur", "автор", "作者", "creator"
 _PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 )
+_NUMBERED: Final = re.compile(r".*\d.*")
 _ROW_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _DONE: Final = {"text", "action", "item", "app", "media"}
 _ACTIVITY: Final = {*_DONE, "place", "category"}
@@ -328,10 +329,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     used = {
         each for role, column in roles.items() if role != "marker" for each in (column, *column.split(BEHIND))
     }
-    in_hour = (
-        {"minute", "second"} if any(plain(each.column) == "hour" for each in found) else {}
-    )  # no durations
-    free = [each for each in found if each.column not in used and plain(each.column) not in in_hour]
+    parts = {"minute", "second"} if "hour" in {plain(each.column) for each in found} else ()  # no durations
+    free = [each for each in found if each.column not in used and plain(each.column) not in parts]
     unsure, near = dict[str, str](), dict[str, str]()
     dated = [each for each in found if each.column not in used - {named.get("time")}]
     _choose_time(dated, named, roles, unsure)
@@ -363,7 +362,10 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role in ("item", "place"):
             close = (of.column for rest, what, of in pairs if what == role and rest > score - _NEAR_BY)
             near[role] = next((column for column in close if column not in used), "")
-    if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used)):
+    lists = next((each for each in free if each.column == "list"), None)
+    # numbered or many lists are rather those of users
+    whose = lists if lists and (_share(_NUMBERED, lists.values) == 1 or lists.distinct > _FEW) else None
+    if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used) or whose):
         unsure["user"] = who.column
     taken = {role: column for role, column in {**named, **roles}.items() if column}
     guessed = _guess_activity(free, taken, unsure, near)
@@ -845,6 +847,10 @@ class ColumnChoice:
         if key not in self._known:
             path, inventory = source.file.path, source.inventory
             refuse_absent_columns(path, inventory, self.named)
+            first = {InnerPath(each, ("0",)) for each in inventory.columns}
+            if first and first <= inventory.leaves.keys():
+                how = 'DataFrame.to_json(PATH, orient="records", lines=True)'
+                raise InputError(_("{path} holds columns; write rows: {how}").format(path=path, how=how))
             found = profiles(inventory, tuple(islice(source.sample(), _SAMPLED)), self._connection)
             choice = choose(found, self.named, has_user=source.file.has_user)
             roles = required(path, choice, inventory, self._settings, found)

@@ -101,6 +101,12 @@ def implausible(
         found += _milliseconds(connection, roles)
     if not zone and "offset" not in roles:
         found += _clock(totals)
+    long = f"SELECT count(*) FROM behaviors WHERE reason IS NULL AND duration > {_IMPOSSIBLE}"
+    if "marker" in roles and (count := number(connection, long)):
+        message = _(
+            "{count:,} behaviors last longer than a day, as where an end, and the begin of another, are missing; if each row is an act of its own: {setting}"
+        )
+        found.append(warning("long_pairs", message, count=count, setting=column_setting("marker", NO_COLUMN)))
     return found
 
 
@@ -434,7 +440,7 @@ def _proposal(mappings: Sequence[ColumnsFound], first: MappedFile, settings: Inp
         return input_table(kept, {})
     (only,) = mappings
     if only.schema:
-        return input_table({**kept, "schema": only.schema}, {})
+        return input_table({"schema": only.schema, **kept}, {})
     return input_table(kept, only.columns, first.choice.near)
 
 

@@ -8,15 +8,7 @@ import duckdb
 from eventabs.errors_and_exit_codes import ConfigError, InputError
 from eventabs.ingest.files_archives_encodings import copies_written
 from eventabs.ingest.formats.base import BLANK, Format, Insert, Query, Wanted
-from eventabs.ingest.normal_form import (
-    BEGINS,
-    DATE_ORDERS,
-    ENDS,
-    define_macros,
-    errors_named,
-    normal_form,
-    number,
-)
+from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, errors_named, normal_form, number
 from eventabs.ingest.roles_and_known_schemas import NON_BEHAVIOR, Reading
 from eventabs.ingest.roles_of_columns import input_table
 from eventabs.interface_language import gettext as _
@@ -117,12 +109,7 @@ def insert_behaviors(
     raw = f"SELECT {index} AS file, * FROM ({kept.sql})"
     described = reading.roles.keys() >= {"text", "action"}
     selected = normal_form(
-        raw,
-        zone,
-        first and DATE_ORDERS[first],
-        duration_unit=unit,
-        described=described,
-        roles=reading.known_roles,
+        raw, zone, first, duration_unit=unit, described=described, roles=reading.known_roles
     )
     staged = number(connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
@@ -159,8 +146,8 @@ def _keep_shard(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard
     return Query(own, (), rows.first_line), number(connection, "SELECT count(*) FROM shard_rows")
 
 
-def _first_in_dates(connection: duckdb.DuckDBPyConnection, rows: Query) -> str | None:
-    """Return whether in dates such as 13/04/2026 the "day", "month" or "year" is first; None if the first rows have no such dates.
+def _first_in_dates(connection: duckdb.DuckDBPyConnection, rows: Query) -> str:
+    """Return whether in dates such as 13/04/2026 the "day", "month" or "year" is first; "" if the first rows have no such dates.
 
     All rows are checked: the first number above 12 decides. One that is always above 12, and seldom another, is the year.
     """
@@ -168,8 +155,8 @@ def _first_in_dates(connection: duckdb.DuckDBPyConnection, rows: Query) -> str |
     short = "regexp_matches(day, short_date())"
     tried = f"SELECT count(*) FROM ({date} LIMIT {_TRIED_ROWS}) WHERE {short}"
     if number(connection, tried, rows.values) == 0:
-        return None
-    groups = (f"CAST(regexp_extract(day, short_date(), {n}) AS INTEGER) AS n{n}" for n in (1, 2, 3))
+        return ""
+    groups = [f"regexp_extract(day, short_date(), {n})::INTEGER AS n{n}" for n in (1, 2, 3)]
     ((day_first, month_first, differs, year_first),) = connection.execute(
         f"""SELECT bool_or(n1 > 12), bool_or(n2 > 12), bool_or(n1 <> n2),
             min(n1) > 31 OR (min(n1) > 12 AND max(n3) <= 31 AND count(DISTINCT n1) < count(DISTINCT n3))
@@ -188,7 +175,7 @@ def _first_in_dates(connection: duckdb.DuckDBPyConnection, rows: Query) -> str |
 def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:
     """Keep the readable rows of the profiles' file in order: user and `width` columns p0, p1, ..."""
     values = "".join(f", trimmed(regexp_replace(p{n}, '\\s+', ' ', 'g'))" for n in range(width))
-    select = f'SELECT trimmed("user"){values} FROM ({rows.sql})'
+    select = f'SELECT readable_user(trimmed("user")){values} FROM ({rows.sql})'
     return number(connection, f"INSERT INTO profiles {select}", rows.values)
 
 
