@@ -104,7 +104,7 @@ def implausible(
     long = f"SELECT count(*) FROM behaviors WHERE reason IS NULL AND duration > {_IMPOSSIBLE}"
     if "marker" in roles and (count := number(connection, long)):
         message = _(
-            "{count:,} behaviors last longer than a day, as where an end, and the begin of another, are missing; if each row is an act of its own: {setting}"
+            "behaviors from a begin to an end that last longer than a day: {count:,}; an end, and the begin of another, may be missing between; if each row is an act of its own: {setting}"
         )
         found.append(warning("long_pairs", message, count=count, setting=column_setting("marker", NO_COLUMN)))
     return found
