@@ -151,16 +151,16 @@ def _first_in_dates(connection: duckdb.DuckDBPyConnection, rows: Query) -> str:
 
     All rows are checked: the first number above 12 decides. One that is always above 12, and seldom another, is the year.
     """
-    date = f'SELECT trim(coalesce("date", "time")) AS day FROM ({rows.sql})'
+    day = """rtrim(split_part(trim(coalesce("date", "time")), ' ', 1), ',') AS day"""
     short = "regexp_matches(day, short_date())"
-    tried = f"SELECT count(*) FROM ({date} LIMIT {_TRIED_ROWS}) WHERE {short}"
+    tried = f"SELECT count(*) FROM (SELECT {day} FROM ({rows.sql}) LIMIT {_TRIED_ROWS}) WHERE {short}"
     if number(connection, tried, rows.values) == 0:
         return ""
     groups = [f"regexp_extract(day, short_date(), {n})::INTEGER AS n{n}" for n in (1, 2, 3)]
     ((day_first, month_first, differs, year_first),) = connection.execute(
         f"""SELECT bool_or(n1 > 12), bool_or(n2 > 12), bool_or(n1 <> n2),
             min(n1) > 31 OR (min(n1) > 12 AND max(n3) <= 31 AND count(DISTINCT n1) < count(DISTINCT n3))
-        FROM (SELECT {", ".join(groups)} FROM ({date}) WHERE {short})""",
+        FROM (SELECT {", ".join(groups)} FROM (SELECT DISTINCT {day} FROM ({rows.sql})) WHERE {short})""",
         list(rows.values),
     ).fetchall()
     if differs and day_first == month_first:  # 01/01/2026 is a day in any order
