@@ -95,6 +95,12 @@ def implausible(
     """
     totals = _totals(connection)
     found = [*_unknown_users(connection, totals.rows), *_equal_rows(connection)]
+    old = "SELECT count(*) FROM behaviors WHERE reason IS NULL AND year(start) < 1990"
+    if (count := number(connection, old)) > totals.rows / 2:
+        message = _(
+            "{share} of the rows are before 1990; if they are not, their times are no epochs: write them in a form of docs/formats.md"
+        )
+        found.append(warning("odd_years", message, share=_percent(count / totals.rows)))
     if totals.rows >= _LEAST:
         found += _users(connection, totals.rows)
         found += _lines(totals, roles, unused, words)
