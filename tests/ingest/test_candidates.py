@@ -53,6 +53,34 @@ def test_a_time_that_is_the_minute_of_the_day_gives_way_to_a_column_of_times(tmp
     assert "gave_way" in codes(export)
 
 
+def test_an_hour_beside_its_date_is_a_time_once_it_is_named_and_a_minute_lasts_no_time(
+    tmp_path: Path,
+) -> None:
+    text = rows(
+        "user", "date", "hour", "minute", "item", user="u", date="2026-01-15", hour=8, minute=str, item=str
+    )
+    assert described(tmp_path, text).description.columns == {"user": "user", "time": "date", "item": "item"}
+    export = described(tmp_path, text, {"time": "hour"})
+    first = export.description.rows[0].behavior
+    assert (first.start.hour, first.duration) == (8, None)
+
+
+def test_a_time_of_six_digits_beside_its_date_is_read_as_the_warning_says(tmp_path: Path) -> None:
+    text = rows(
+        "user", "date", "time", "item", user="u", date="2026-01-15", time=lambda n: f"0930{n:02d}", item=str
+    )
+    assert "gave_way" in codes(described(tmp_path, text))
+    export = described(tmp_path, text, {"time": "time"})
+    assert export.description.rows[1].behavior.start.isoformat() == "2026-01-15T09:30:01"
+
+
+@pytest.mark.parametrize("date", ["15-Jan-2026", "Jan 15, 2026"])
+def test_a_date_with_the_name_of_its_month_is_the_day_of_a_time_of_day(tmp_path: Path, date: str) -> None:
+    text = rows("user", "time", "date", "item", user="u", time="08:00", date=f'"{date}"', item=str)
+    export = described(tmp_path, text)
+    assert export.description.rows[0].behavior.start.isoformat() == "2026-01-15T08:00:00"
+
+
 def test_a_time_of_day_beside_its_date_stays(tmp_path: Path) -> None:
     text = rows(
         "user", "time", "date", "item", user="u", time=lambda n: f"10:00:{n:02d}", date="2026-01-15", item=str

@@ -132,6 +132,14 @@ def test_activities_of_a_process_log_last_from_start_to_complete(tmp_path: Path)
     assert counted(tmp_path, XES + rows) == (2, 2, 0)
 
 
+def test_a_begin_whose_end_comes_days_later_is_told(tmp_path: Path) -> None:
+    rows = [f"u,2026-01-{day:02} 10:00:00,A,{kind}" for day in (5, 15) for kind in ("open", "close")]
+    for lines, codes in ((rows, []), ([rows[0], rows[3]], ["long_pairs"])):
+        path = write(tmp_path, "a.csv", "\n".join(["user,time,app,event_type", *lines]) + "\n")
+        with opened(tmp_path, str(path)) as export:
+            assert [each.code for each in export.description.warnings] == codes
+
+
 def test_a_process_log_that_only_completes_pairs_nothing(tmp_path: Path) -> None:
     rows = "".join(f"c1,{each},complete,2026-01-15 10:00:42\n" for each in ("check", "decide"))
     assert counted(tmp_path, XES + rows) == (2, 0, 0)

@@ -65,7 +65,8 @@ def test_gbk_behind_a_long_ascii_beginning_is_found(tmp_path: Path, beginning: i
 
 @pytest.mark.parametrize(
     ("text", "codec"),
-    [("試駕預約與優惠價格", "big5"), ("příliš žluťoučký kůň", "cp1250"), ("İstanbul'da ışık açıldı", "cp1254"), ("车", "gbk")],
+    [("試駕預約與優惠價格", "big5"), ("příliš žluťoučký kůň", "cp1250"), ("İstanbul'da ışık açıldı", "cp1254"), ("车", "gbk"),
+     ("καφές και τσάι", "cp1253"), ("קניתי כרטיס לסרט", "cp1255"), ("اشتريت تذكرة الفيلم", "cp1256"), ("Купил билет в кино", "koi8-r")],
 )  # fmt: skip
 def test_an_encoding_that_is_not_certain_is_refused_until_it_is_named(
     tmp_path: Path, text: str, codec: str

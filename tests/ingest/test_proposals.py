@@ -1,5 +1,6 @@
 """What is proposed can be copied: it gives the reading that was shown, or the one that a refusal asks about."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_where_nothing_says_what_was_done_or_only_in_some_rows_each_row_is_a_rec
     assert {each.split("|")[2] for each in facts(tmp_path, path)} == {"late", "sent"}
 
 
-@pytest.mark.parametrize("name", ["promo", "event", "product", "success"])
+@pytest.mark.parametrize("name", ["promo", "event", "product", "premium"])
 def test_yes_and_no_never_say_what_was_done(tmp_path: Path, name: str) -> None:
     rows = [f"{n % 5},{time},{('yes', 'no')[n % 2]}" for n, time in enumerate(TIMES)]
     path = write(tmp_path, "a.csv", "\n".join([f"user_id,time,{name}", *rows]))
@@ -65,6 +66,25 @@ def test_yes_and_no_never_say_what_was_done(tmp_path: Path, name: str) -> None:
         pytest.raises(InputError, match="--columns user_id,timestamp,c3 "),
         opened(tmp_path, write(tmp_path, "b.csv", "\n".join(f"u{row}" for row in rows))),
     ):
+        pass
+
+
+def test_the_proposal_for_lists_of_users_and_for_a_schema_of_ones_own_read_them(tmp_path: Path) -> None:
+    rows = [{"time": "2026-01-01 10:00:00", "item": "a"}, {"time": "2026-01-02 10:00:00", "item": "b"}]
+    path = write(tmp_path, "two.json", json.dumps({"u1": rows, "u2": rows}))
+    with opened(tmp_path, path, **proposed(tmp_path, path)) as export:
+        assert (export.users, export.behaviors) == (2, 4)
+    own = 'title = "own"\nrecognized_by = []\n[columns]\nuser = "who"\ntime = "at"\nitem = "what"\n'
+    schema = str(write(tmp_path, "own.toml", own))
+    path = write(tmp_path, "a.csv", "who,at,what\nu1,2026-01-01,a\n")
+    with opened(tmp_path, path, schema=schema) as export:
+        assert settings_of(export.description.proposal) == {"schema": schema}
+
+
+def test_columns_as_pandas_writes_them_are_refused_with_what_writes_rows(tmp_path: Path) -> None:
+    frame = {"user_id": {"0": "u1", "1": "u2"}, "time": {"0": TIMES[0], "1": TIMES[1]}}
+    path = write(tmp_path, "df.json", json.dumps(frame))
+    with pytest.raises(InputError, match=r"orient=\"records\", lines=True"), opened(tmp_path, path):
         pass
 
 

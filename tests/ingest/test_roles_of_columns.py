@@ -207,6 +207,11 @@ def test_a_role_can_be_taken_from_every_column(tmp_path: Path) -> None:
         ("time_spent_min", 5400),
         ("resolution_time_min", 5400),
         ("call_time_in_sec", 90),
+        ("停留时长(分)", 5400),
+        ("用时（时）", 324_000),
+        ("duration_m", 5400),
+        ("duration_days", 90 * 86_400),
+        ("duration_us", ""),
     ],
 )
 def test_a_duration_is_of_the_unit_that_its_name_states(tmp_path: Path, name: str, seconds: object) -> None:
@@ -223,6 +228,22 @@ def test_a_unit_that_is_named_wins_over_that_of_the_name_and_nested_names_have_t
     assert facts(tmp_path, write(tmp_path, "b.jsonl", row)) == ["u1|2026-01-15T10:00:42|thing|tent||5400"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "action"),
+    [
+        ("is_success", "0", "failed purchase"),
+        ("是否成功", "N", "failed purchase"),
+        ("success", "1", "purchase"),
+        ("status", "0", "purchase"),
+    ],
+)
+def test_a_column_that_says_success_has_failures_where_it_says_no(
+    tmp_path: Path, name: str, value: str, action: str
+) -> None:
+    path = write(tmp_path, "a.csv", f"user,time,action,item,{name}\nu1,2026-01-15,pay,tent,{value}\n")
+    assert facts(tmp_path, path) == [f"u1|2026-01-15T00:00:00|{action}|tent||"]
+
+
 @pytest.mark.parametrize("name", ["visits", "plays", "sessions", "time_ms", "学习分"])
 def test_counts_and_times_are_no_durations(name: str) -> None:
     assert "duration" not in chosen([name])
@@ -233,6 +254,11 @@ def test_counts_and_times_are_no_durations(name: str) -> None:
 )
 def test_what_shops_call_their_customers_is_a_user(name: str) -> None:
     assert chosen([name]) == {"user": name}
+
+
+@pytest.mark.parametrize("names", [("from_user", "to_user"), ("FromUserName", "ToUserName")])
+def test_of_sender_and_receiver_the_sender_is_the_user(names: tuple[str, str]) -> None:
+    assert chosen(names) == {"user": names[0]}
 
 
 def test_days_with_dots_are_times(tmp_path: Path) -> None:

@@ -28,9 +28,11 @@ _WORDS: Final[dict[str, Any]] = tomllib.loads(
 _BESIDE: Final[dict[str, set[str]]] = {role: {*words.split()} for role, words in _WORDS["beside"].items()}
 _NEVER: Final[dict[str, set[str]]] = {role: {*words.split()} for role, words in _WORDS["never"].items()}
 _PREFERRED: Final[dict[str, list[str]]] = {role: words.split() for role, words in _WORDS["preferred"].items()}
-_UNITS: Final[dict[str, DurationUnit]] = {
-    word: unit for unit, words in _WORDS["units"].items() for word in words.split()
-}
+StatedUnit = DurationUnit | Literal["ns", "us", "d"]  # the last ones are converted, but no setting names them
+_UNITS, _LAST_UNITS = (
+    dict[str, StatedUnit]((word, unit) for unit, words in _WORDS[table].items() for word in words.split())
+    for table in ("units", "last_units")
+)
 _WEIGHTS: Final = {
     role: {word: float(weight) for weight, words in kinds.items() for word in words.split()}
     for role, kinds in _WORDS["roles"].items()
@@ -108,9 +110,11 @@ def is_excluded(name: str, role: str) -> bool:
     return not _NEVER[role].isdisjoint(words_of(name))
 
 
-def stated_unit(name: str) -> DurationUnit | None:
+def stated_unit(name: str) -> StatedUnit | None:
     """Return the unit in a duration's name, None for any other name: `duration_ms`, `停留时长（分钟）`, `Hours`."""
     words = words_of(name)
+    if words[-1:] and words[-1] in _LAST_UNITS and not _WEIGHTS["duration"].keys().isdisjoint(words[:-1]):
+        return _LAST_UNITS[words[-1]]
     units = [_UNITS[word] for word in words if word in _UNITS]
     timed = {*_WEIGHTS["duration"], *_BESIDE["duration"]} - _UNITS.keys() - {"time", "on", "时间"}
     counted = [word for word in words if word in _UNITS and (len(word) > 4 or word.endswith("数"))]  # noqa: PLR2004  `mins` may be one thing's
@@ -131,6 +135,7 @@ CANONICAL: Final[dict[str, Action]] = {
 SENTENCE_VERBS: Final[dict[str, Action]] = _WORDS["sentence_verbs"]
 OPENING_VERBS: Final[dict[Action, str]] = _WORDS["opening_verbs"]
 FAILURES: Final = _plain_words(_WORDS["results"]["failures"])
+UNSUCCESSFUL: Final[list[str]] = _WORDS["results"]["unsuccessful"].split()
 FAILURE_SAID: Final[dict[str, str]] = _WORDS["results"]["said"]
 EMPTY: Final = frozenset(_WORDS["values"]["empty"])
 NOBODY: Final = _WORDS["values"]["nobody"]

@@ -484,6 +484,7 @@ _COMMON_ROWS: Final = range(0xB0, 0xD8)  # the 3,755 everyday characters of GB 2
 _PUNCTUATION_ROWS: Final = (0xA1, 0xA3)
 _LAST_KOREAN_ROW: Final = 0xC8  # Korean syllables use the rows up to here, Chinese words all of them
 _BEYOND_KOREAN: Final = 0.1
+_VOWELS: Final = 0.27  # of the letters of Cyrillic words, at least
 
 
 def unpacked(path: str, copy: Path, stop: Stop) -> str:
@@ -602,11 +603,14 @@ def _looks_chinese(seen: Counter[str]) -> bool:
     return total >= _ENOUGH and common >= _COMMON * total and late >= _BEYOND_KOREAN * total
 
 
-def _looks(words: str, share: float) -> Callable[[Counter[str]], bool]:
-    """Return whether a `share` of the words with letters beyond ASCII have a form."""
+def _looks(words: str, share: float, vowels: str = "") -> Callable[[Counter[str]], bool]:
+    """Return whether a `share` of the words with letters beyond ASCII have a form, and enough of their letters are `vowels`."""
     form = re.compile(words)
 
     def test(seen: Counter[str]) -> bool:
+        text = "".join(seen.elements()).lower()
+        if sum(map(text.count, vowels)) < _VOWELS * len(text) * bool(vowels):
+            return False
         fitting = sum(seen[word] for word in seen if form.fullmatch(word))
         return fitting >= share * seen.total() and sum(map(len, seen)) >= _ENOUGH
 
@@ -619,7 +623,8 @@ _LANGUAGES: Final[dict[str, Callable[[Counter[str]], bool]]] = {
     "gb18030": _looks_chinese,
     "cp932": _looks(".*[ぁ-ヿ].*", 0.3),
     "cp949": _looks("[ -~가-힣]+", 0.9),
-    "cp1251": _looks("[^A-Za-z\x80-\u03ff\u0500-\uffff]+", 0.9),
+    # Greek, Hebrew, Arabic and KOI8-R also decode, to words of consonants
+    "cp1251": _looks("[^A-Za-z\x80-\u03ff\u0500-\uffff]+", 0.9, "аеиоуы"),
     # in words of Western languages ASCII letters stand beside others
     "cp1252": _looks("(?=.*[A-Za-z]|.$)[ -~À-ÏÑ-ÖØ-Üß-ïñ-öø-ü‘’“”–—…€ºª°«»¿¡]+", 0.95),
 }

@@ -16,8 +16,8 @@ marked AS (
 spelled AS (
     SELECT * REPLACE (
         -- a usual time has no white around it
-        CASE WHEN usual IS NULL THEN spelled_time(trimmed("time"), "date", {dayfirst}) ELSE "time" END AS "time",
-        {if end}CASE WHEN "end" IS NOT NULL THEN spelled_time("end", "date", {dayfirst}) END AS "end",{end}
+        CASE WHEN usual IS NULL THEN spelled_time(trimmed("time"), "date", {date_order}) ELSE "time" END AS "time",
+        {if end}CASE WHEN "end" IS NOT NULL THEN spelled_time("end", "date", {date_order}) END AS "end",{end}
         CASE WHEN coalesce(category, brand, price) IS NULL THEN item
             WHEN coalesce(item, category, brand) IS NULL THEN NULL  -- a price alone is no thing
             ELSE concat_ws(' ', category, brand, item, price) END AS item)
@@ -86,10 +86,10 @@ measured AS (
 ),
 shifted AS (
     SELECT * {if offset}REPLACE (
-        CASE WHEN "offset" IS NULL THEN wall ELSE wall - to_seconds(coalesce(shift, 0))
-            + to_minutes(try_cast("offset" AS INTEGER)) END AS wall,
-        CASE WHEN "offset" IS NULL THEN shift ELSE try_cast("offset" AS INTEGER) * 60 END AS shift){end}
-    FROM measured
+        CASE WHEN "offset" IS NULL THEN wall
+            ELSE believable_time(wall - to_seconds(coalesce(shift, 0)) + to_seconds(own_shift), own_shift) END AS wall,
+        CASE WHEN "offset" IS NULL THEN shift ELSE own_shift END AS shift)
+    FROM (SELECT *, CAST(offset_shift("offset") AS INTEGER) AS own_shift FROM measured){else}FROM measured{end}
 ),
 summed AS (
     SELECT *, believable_duration({if duration text}coalesce(until_end, duration_seconds(number, units)){else}until_end{end}) AS seconds FROM shifted

@@ -17,13 +17,13 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BeforeValidator, ValidationError, model_validator
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError, toml_fault
-from eventabs.ingest.column_names import ROLES, fit, plain, stated_unit
+from eventabs.ingest.column_names import ROLES, UNSUCCESSFUL, StatedUnit, fit, plain, stated_unit, words_of
 from eventabs.ingest.formats.base import CONSTANT, Format, Query, Wanted
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import quoted, quoted_list
 from eventabs.ingest.roles_of_columns import BEHIND, alternatives, input_table, refuse_absent_columns
 from eventabs.interface_language import gettext as _
-from eventabs.shared_records import DurationUnit, TomlTable
+from eventabs.shared_records import TomlTable
 
 NO_SCHEMA: Final = "none"  # as the schema: columns are found by name
 NON_BEHAVIOR: Final = "non_behavior"  # the problem of a row that is not a behavior
@@ -133,7 +133,7 @@ class Reading:
         return ROLES if self.schema.name else self._columns.keys()
 
     @property
-    def unit(self) -> DurationUnit | None:
+    def unit(self) -> StatedUnit | None:
         """The unit that the name of the duration's column states, None without one and with a schema."""
         names = self._place(self._columns["duration"][0]).names if "duration" in self._columns else ()
         if self.schema.name or not names:
@@ -230,7 +230,10 @@ class Reading:
             return self._time()
         if role == "end" and "time" not in self._columns:
             return "NULL::VARCHAR"
-        return self._by_event(role)
+        value = self._by_event(role)
+        if role == "result" and {"success", "是否成功"} & {*words_of(" ".join(self._columns.get(role, ())))}:
+            value = f"CASE WHEN lower(trimmed({value})) IN ({quoted_list(UNSUCCESSFUL)}) THEN 'false' ELSE {value} END"
+        return value
 
     def _seconds(self) -> str:
         return f"try_cast({self._by_event(_MILLISECONDS)} AS DOUBLE) / 1000"

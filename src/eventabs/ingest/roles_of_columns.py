@@ -29,7 +29,7 @@ from eventabs.ingest.column_names import (
 from eventabs.ingest.formats.base import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.input_settings import InputSettings
-from eventabs.ingest.normal_form import number
+from eventabs.ingest.normal_form import DATE_ORDERS, number, quoted
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.shared_records import InputWarning
 
@@ -49,6 +49,7 @@ _MAKERS: Final = {"author", "autor", "auteur", "автор", "作者", "creator"
 _PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 )
+_NUMBERED: Final = re.compile(r".*\d.*")
 _ROW_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _DONE: Final = {"text", "action", "item", "app", "media"}
 _ACTIVITY: Final = {*_DONE, "place", "category"}
@@ -89,7 +90,8 @@ _MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
     r"(?=.{6,40}$)(?=.*(?:\b\d{4}|\d[-/.]\d\d?[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
 )
 _DAY: Final = re.compile(
-    r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
+    r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8}"
+    r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{4}|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
 )
 _DAY_OR_MONTH: Final = re.compile(r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?")
 _CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
@@ -295,8 +297,9 @@ def _measured(profile: Profile, times: Collection[str]) -> Profile:
 
 def _times(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> set[str]:
     """Return the texts that are times to the SQL that reads the rows, day or month first."""
-    query = """SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
-            SELECT text, unnest([spelled_time(text, NULL, true), spelled_time(text, NULL, false)]) AS t
+    spelled = ", ".join(f"spelled_time(text, NULL, {quoted(order)})" for order in DATE_ORDERS.values())
+    query = f"""SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
+            SELECT text, unnest([{spelled}]) AS t
             FROM (SELECT unnest(?::VARCHAR[]) AS text)))
         WHERE believable_time(wall_time(t, usual, time_parts(t, usual)), 0) IS NOT NULL"""
     return {text for (text,) in connection.execute(query, [list(texts)]).fetchall()}
@@ -326,9 +329,11 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     used = {
         each for role, column in roles.items() if role != "marker" for each in (column, *column.split(BEHIND))
     }
-    free = [each for each in found if each.column not in used]
+    parts = {"minute", "second"} if "hour" in {plain(each.column) for each in found} else ()  # no durations
+    free = [each for each in found if each.column not in used and plain(each.column) not in parts]
     unsure, near = dict[str, str](), dict[str, str]()
-    _choose_time(free, named, roles, unsure)
+    dated = [each for each in found if each.column not in used - {named.get("time")}]
+    _choose_time(dated, named, roles, unsure)
     used |= {roles.get(role, unsure.get(role, "")) for role in ("time", "date")}
     closed = {"time", "date", "marker", *(["user"] if has_user else [])}
     open_roles = [role for role in ROLES if not named.get(role) and role not in closed]
@@ -357,7 +362,10 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role in ("item", "place"):
             close = (of.column for rest, what, of in pairs if what == role and rest > score - _NEAR_BY)
             near[role] = next((column for column in close if column not in used), "")
-    if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used)):
+    lists = next((each for each in free if each.column == "list"), None)
+    # numbered or many lists are rather those of users
+    whose = lists if lists and (_share(_NUMBERED, lists.values) == 1 or lists.distinct > _FEW) else None
+    if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used) or whose):
         unsure["user"] = who.column
     taken = {role: column for role, column in {**named, **roles}.items() if column}
     guessed = _guess_activity(free, taken, unsure, near)
@@ -474,7 +482,7 @@ def _choose_time(
     time = next((each for each in free if each.column == roles.get("time")), None)
     rest = [each for each in days if each is not time]
     # `Start date` belongs to `Start time`, `End date` does not
-    if time and rest and time.kind in ("", "clock") and not named.get("date"):
+    if time and rest and (time.kind in ("", "clock") or not time.read) and not named.get("date"):
         roles["date"] = max(rest, key=lambda each: each.score("date")).column
 
 
@@ -839,6 +847,10 @@ class ColumnChoice:
         if key not in self._known:
             path, inventory = source.file.path, source.inventory
             refuse_absent_columns(path, inventory, self.named)
+            first = {InnerPath(each, ("0",)) for each in inventory.columns}
+            if first and first <= inventory.leaves.keys():
+                how = 'DataFrame.to_json(PATH, orient="records", lines=True)'
+                raise InputError(_("{path} holds columns; write rows: {how}").format(path=path, how=how))
             found = profiles(inventory, tuple(islice(source.sample(), _SAMPLED)), self._connection)
             choice = choose(found, self.named, has_user=source.file.has_user)
             roles = required(path, choice, inventory, self._settings, found)

@@ -95,12 +95,24 @@ def implausible(
     """
     totals = _totals(connection)
     found = [*_unknown_users(connection, totals.rows), *_equal_rows(connection)]
+    old = "SELECT count(*) FROM behaviors WHERE reason IS NULL AND year(start) < 1990"
+    if (count := number(connection, old)) > totals.rows / 2:
+        message = _(
+            "{share} of the rows are before 1990; if they are not, their times are no epochs: write them in a form of docs/formats.md"
+        )
+        found.append(warning("odd_years", message, share=_percent(count / totals.rows)))
     if totals.rows >= _LEAST:
         found += _users(connection, totals.rows)
         found += _lines(totals, roles, unused, words)
         found += _milliseconds(connection, roles)
     if not zone and "offset" not in roles:
         found += _clock(totals)
+    long = f"SELECT count(*) FROM behaviors WHERE reason IS NULL AND duration > {_IMPOSSIBLE}"
+    if "marker" in roles and (count := number(connection, long)):
+        message = _(
+            "behaviors from a begin to an end that last longer than a day: {count:,}; an end, and the begin of another, may be missing between; if each row is an act of its own: {setting}"
+        )
+        found.append(warning("long_pairs", message, count=count, setting=column_setting("marker", NO_COLUMN)))
     return found
 
 
@@ -434,7 +446,7 @@ def _proposal(mappings: Sequence[ColumnsFound], first: MappedFile, settings: Inp
         return input_table(kept, {})
     (only,) = mappings
     if only.schema:
-        return input_table({**kept, "schema": only.schema}, {})
+        return input_table({"schema": only.schema, **kept}, {})
     return input_table(kept, only.columns, first.choice.near)
 
 

@@ -1,13 +1,13 @@
 -- Times and durations in the usual forms -> wall times with their offset from UTC, and whole seconds.
 
--- 03/04/2026: day or month first
+-- 03/04/2026, 26/01/15: day, month or year first
 CREATE OR REPLACE MACRO short_date() AS '^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})((?:,? .*)?)$';
 CREATE OR REPLACE MACRO whole_year(date) AS
     regexp_replace(regexp_replace(date, '^([7-9]\d)(-\d)', '19\1\2'), '^(\d\d)(-\d)', '20\1\2');
 
--- 20260115, 20260115T100042Z, 20260115100042
+-- 20260115, 20260115T100042Z, 20260115100042, 202601151000, 2026011510
 CREATE OR REPLACE MACRO compact_time(text) AS rtrim(regexp_replace(regexp_replace(regexp_replace(text,
-    '^(\d{4})(\d{2})(\d{2})(?:\.0+$|[ T]|(\d{6})$|$)', '\1-\2-\3 \4'),
+    '^(\d{4})(\d{2})(\d{2})(?:\.0+$|[ T]|((?:\d{2}){1,3})$|$)', '\1-\2-\3 \4'),
     ' (\d{2})(\d{2})(\d{2})', ' \1:\2:\3'),
     ' (\d{2})(\d{2})(Z?)$', ' \1:\2\3'));
 
@@ -36,28 +36,35 @@ CREATE OR REPLACE MACRO english_time(text) AS list_transform(
                 regexp_replace(t, '^(\d{1,2}) (\d{1,2}) ([\d:.]+)(?: (\S+))? (\d{4})$', '\5-\1-\2 \3\4')
             ELSE regexp_replace(t, '^(\d{1,2}) (\d{1,2})(?:st|nd|rd|th)? (\d{4})( |$)', '\3-\1-\2 ') END))[1])[1];
 
+-- 10 or 12 digits that are a day with hour, and minute, in 1900 to 2099; as an epoch they are in 2030 to 2036, or 1976
+CREATE OR REPLACE MACRO is_hour(text) AS
+    regexp_full_match(text, '(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])(?:[0-5]\d)?');
+
 CREATE OR REPLACE MACRO is_digit(character) AS character BETWEEN '0' AND '9';
 CREATE OR REPLACE MACRO time_of_day() AS
     '^(?:[上下]午 ?)?\d{1,2}:\d{1,2}(?::\d{1,2}(?:[.,]\d+)?)?(?:[ \x{a0}\x{202f}]?[AaPp]\.?[Mm]\.?)?$';
 
+-- 8, 093005: times of day beside a date
+CREATE OR REPLACE MACRO bare_clock() AS '(?:[01]?\d|2[0-3])(?:[0-5]\d[0-5]\d)?';
+
 -- Less usual forms of a time as YYYY-MM-DD HH:MM:SS with their zone, others as they are. `day` is a date in a column of
--- its own, for a text that is a time of day. `dayfirst` NULL: a date such as 03/04/2026 stays as it is, and is no time.
+-- its own, for a text that is a time of day. `date_order`: the groups of `short_date` as year, month, day and the rest;
+-- NULL: a date such as 03/04/2026 stays as it is, and is no time.
 -- Single characters tell the forms apart, much faster than a regular expression for each.
-CREATE OR REPLACE MACRO spelled_time(text, day, dayfirst) AS list_transform(
-    [CASE WHEN day IS NOT NULL AND regexp_matches(text, time_of_day())
-        THEN regexp_replace(day, '[ T]00:00(?::00(?:\.0+)?)?$', '') || ' ' || text ELSE text END],
+CREATE OR REPLACE MACRO spelled_time(text, day, date_order) AS list_transform(
+    [CASE WHEN day IS NOT NULL AND (regexp_matches(text, time_of_day()) OR regexp_full_match(text, bare_clock()))
+        THEN regexp_replace(day, '[ T]00:00(?::00(?:\.0+)?)?$', '') || ' '
+            || regexp_replace(text, '^(\d?\d)(\d\d)(\d\d)$', '\1:\2:\3') ELSE text END],
     lambda t: CASE
         WHEN contains(t, '午') OR contains(t, '星期') OR t[5] IN ('年', '년')
             THEN chinese_time(replace(replace(translate(t, '년월일', '年月日'), '오전', '上午'), '오후', '下午'))
         WHEN t IS NULL OR t[5] IN ('-', '/', '.') AND is_digit(t[2]) AND is_digit(t[3]) THEN t
         WHEN is_digit(t[3]) AND is_digit(t[4]) AND is_digit(t[5]) THEN
-            CASE WHEN strlen(t) IN (8, 14) OR t[9] IN (' ', 'T', '.') THEN compact_time(t) ELSE t END
+            CASE WHEN strlen(t) IN (8, 14) OR t[9] IN (' ', 'T', '.') OR (t BETWEEN '19' AND '21' AND is_hour(t)) THEN compact_time(t) ELSE t END
         WHEN t[3] = '.' AND t[4] = ' ' OR t[2] = '.' AND t[3] = ' ' THEN  -- 9. 5. 2018 3:23
             regexp_replace(t, '^(\d{1,2})\. (\d{1,2})\. (\d{4})', '\3-\2-\1')
-        WHEN t[3] IN ('/', '-', '.') AND is_digit(t[4]) OR t[2] IN ('/', '-', '.') AND is_digit(t[3]) THEN CASE
-            WHEN dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\2-\1\4'))
-            WHEN NOT dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\1-\2\4'))
-            ELSE t END
+        WHEN t[3] IN ('/', '-', '.') AND is_digit(t[4]) OR t[2] IN ('/', '-', '.') AND is_digit(t[3])
+            THEN coalesce(whole_year(regexp_replace(t, short_date(), date_order)), t)
         ELSE english_time(t) END)[1];
 
 -- The TIMESTAMP of a text in the forms most exports have (any year first with '-', without an offset or with Z), else NULL.
@@ -107,6 +114,18 @@ CREATE OR REPLACE MACRO time_shift(text, usual, parts) AS CASE
     WHEN parts.hours <> '' THEN CAST(parts.hours AS INTEGER) * 3600
         + (CASE parts.hours[1] WHEN '-' THEN -1 ELSE 1 END) * coalesce(try_cast(parts.minutes AS INTEGER), 0) * 60
     ELSE 0 END;
+
+-- The offset in seconds that a column of offsets has: hours up to 14, minutes up to 840, seconds (quarters of an hour), +08:00, UTC+8.
+CREATE OR REPLACE MACRO offset_shift(text) AS list_transform(
+    [CASE WHEN NOT regexp_full_match(text, '[+-](?:0\d|1[0-4])[0-5]\d') THEN try_cast(text AS DOUBLE) END],
+    lambda number: CASE
+        WHEN number IS NULL THEN list_transform(
+            [regexp_extract(text, '^(?:UTC|GMT)?([+-]?)(\d{1,2}):?(\d{2})?$', ['sign', 'hours', 'minutes'])],
+            lambda p: (CASE p.sign WHEN '-' THEN -1 ELSE 1 END)
+                * (try_cast(p.hours AS INTEGER) * 3600 + coalesce(try_cast(p.minutes AS INTEGER), 0) * 60))[1]
+        WHEN abs(number) <= 14 THEN number * 3600
+        WHEN abs(number) <= 840 THEN number * 60
+        WHEN abs(number) <= 50400 AND number % 900 = 0 THEN number END)[1];
 
 -- The time where its year and its offset are believable (offsets in use are below 18 hours), else NULL.
 CREATE OR REPLACE MACRO believable_time(wall, shift) AS

@@ -79,6 +79,11 @@ def test_a_night_elsewhere_is_seen_only_where_there_is_one(hours: list[int], day
     assert (quietest_hours(totals) is not None) is told
 
 
+def test_numbers_that_are_no_epochs_are_told_by_their_years(tmp_path: Path) -> None:
+    assert list(warnings(tmp_path, SHOP, ["u,260115100042,buy,x"])) == ["odd_years"]
+    assert list(warnings(tmp_path, SHOP, ["u,1989-01-15,buy,x", "u,2026-01-15,buy,x"])) == []
+
+
 def test_equal_rows_of_one_minute_are_told_and_those_of_a_second_are_not(tmp_path: Path) -> None:
     lines = shop(lambda time: f"{time:%Y-%m-%d %H:%M}")
     told = warnings(tmp_path, SHOP, [*lines, *lines[:200]])
