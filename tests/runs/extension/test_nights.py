@@ -558,12 +558,12 @@ def test_users_asked_again_with_an_export_that_has_nothing_new_are_told_as_chang
 def test_the_same_extension_again_after_a_stop_tells_what_all_of_it_changed(model: Model) -> None:
     begun(model)
     stop = Stop()
-    rows = visits(("u1", "2026-03-03 09:00:00", "Cafe Luna"), ("u2", "2026-03-03 09:00:00", "Cafe Luna"))
+    rows = [row for each in range(9) for row in visits((f"u{each}", "2026-03-03 09:00:00", "City gym"))]
     settings = model | {"budget": {"max_users": 1}, "run": {"concurrency": 1}}
     stopped = extended(settings, rows, stop=stop, observer=Watcher(stop.request), accept_changes=True)
-    assert (stopped.status, stopped.summary.pending) == ("interrupted", 1)
+    assert (stopped.status, stopped.summary.pending > 0) == ("interrupted", True)
     facts = extended(settings, rows).summary.extension or {}
-    assert (facts["events_added"], facts["new_behaviors"]) == (2, 2)
+    assert (facts["events_added"], facts["new_behaviors"]) == (9, 9)
 
 
 def test_a_user_whose_days_fill_more_than_a_call_is_asked_about_in_pieces_and_the_past_stays(
