@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors_and_exit_codes import ConfigError, InputError, RunDirectoryError, StorageError
+from eventabs.errors_and_exit_codes import (
+    ConfigError,
+    InputError,
+    RunDirectoryError,
+    StorageError,
+    UsageError,
+)
 from eventabs.runs.observer import Fact, InputGone, InputRead, Note, Planned, Progress, StateChanged
 from eventabs.runs.run_state import RunState
 from eventabs.runs.schedule_and_settlement import Session
@@ -164,6 +170,14 @@ def test_an_input_that_changed_after_it_was_read_is_refused_until_that_is_accept
     assert read_whole.checkpoint() == before
     assert resume(read_whole, changed="accept").users == 6, "what was read is what counts"
     assert resume(read_whole).status == "completed"
+
+
+def test_a_limit_that_comes_after_all_users_were_read_is_refused(read_whole: Place) -> None:
+    before = read_whole.checkpoint()
+    with pytest.raises(UsageError, match="--max-cost"):
+        resume(read_whole, {"run": {"limit": 5}})
+    assert read_whole.checkpoint() == before
+    assert resume(read_whole, {"run": {"limit": 6}}).done == 6
 
 
 def test_the_same_content_written_anew_is_no_change(read_whole: Place) -> None:

@@ -297,10 +297,16 @@ def drawn(user_ids: Iterable[str], most: int, seed: int) -> list[str]:
 def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
     """Raise RunDirectoryError where an input has changed since it was read to its end, unless that is `accepted`.
 
-    A file that is gone has not changed.
+    A file that is gone has not changed. Raises UsageError where --limit comes too late.
     """
     if not run.facts.get("input_complete"):  # it is read again, and compared then
         return
+    if 0 < run.most_users < run.tracker().counts.users:
+        message = _(
+            "--limit bounds what is read, and this run has read all its users; leave it out, or bound the calls"
+            " with --max-cost or --max-total-tokens"
+        )
+        raise UsageError(message)
     before = _stamps(run)
     now = [stamp.now() for stamp in before]
     pairs = list(zip(before, now, strict=True))
