@@ -67,8 +67,11 @@ async def execute(
 
     `replies` are files with answers to requests.jsonl. `cancel`: cancel the jobs of the batch service, keep what they did, and
     stop. A requested `stop` ends it early with the status `interrupted`; in mode `files` it ends with `waiting`. Reading and
-    saving happen in a thread. Raises ConfigError where a cluster shall make the calls and is not there.
+    saving happen in a thread. Raises ConfigError where a cluster shall make the calls and is not there, and UsageError where nothing waits for `replies`.
     """
+    if replies and run.settings.run.mode != "files" and not store.stored_jobs(run.ledger):
+        message = _("this run has written no requests, so it waits for no replies; leave out --replies")
+        raise UsageError(message)
     earlier = run.earlier_seconds
     tracker = run.tracker(earlier)  # for the time that the run takes
     status: RunStatus = "completed"

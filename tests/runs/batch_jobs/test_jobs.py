@@ -13,7 +13,7 @@ import pytest
 import eventabs
 from batch_files import read_requests, reply_to, write_lines
 from batch_service import BatchServer, Fate
-from eventabs.errors_and_exit_codes import RunDirectoryError
+from eventabs.errors_and_exit_codes import RunDirectoryError, UsageError
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged
 from eventabs.store.ledger import Ledger
 from eventabs.store.ledger_queries import stored_jobs
@@ -207,6 +207,15 @@ def test_an_answer_that_gets_lost_creates_nothing_twice(runner: Runner, lost: st
     assert (run.status, run.summary.done) == ("completed", USERS)
     assert runner.created() == 1
     assert set(runner.server.answered.values()) == {1}
+
+
+def test_replies_for_a_run_that_waits_for_none_are_refused_and_nobody_is_called(runner: Runner) -> None:
+    stop = eventabs.Stop()
+    stop.request()
+    runner.run(runner.settings(run={"mode": "live"}), stop)
+    with pytest.raises(UsageError, match="leave out --replies"):
+        runner.resume(replies=[runner.folder / "replies.jsonl"])
+    assert not runner.server.live
 
 
 def test_a_stop_leaves_the_job_and_resume_takes_it_up(runner: Runner) -> None:
