@@ -245,12 +245,10 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
 
 def _kept_rows(run: RunContext, export: Export) -> InputWarning | None:
     """Say how many of the users that are read already have other rows in another input; None: nobody."""
-    known, same = run.ledger.logged_users(), 0
-    for log in export.user_logs() if known else ():
-        if log.user_id in known:  # without file and line, which may differ
-            rows, found = (each.behaviors for each in (run.ledger.log(log.user_id), log))
-            same += [row[:5] for row in rows] == [row[:5] for row in found]
-    if not (count := len(known) - same):
+    known = run.ledger.logged_users()
+    pairs = ((run.ledger.log(log.user_id), log) for log in export.user_logs() if log.user_id in known)
+    rows = ([[row[:5] for row in log.behaviors] for log in pair] for pair in pairs)  # without file and line
+    if not (count := len(known) - sum(before == now for before, now in rows)):
         return None
     message = ngettext(
         "{count} user was read from the input before and keeps those rows; to take in the others, later: {command}",

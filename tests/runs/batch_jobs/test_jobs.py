@@ -15,6 +15,7 @@ from batch_files import read_requests, reply_to, write_lines
 from batch_service import BatchServer, Fate
 from eventabs.errors_and_exit_codes import RunDirectoryError, UsageError
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged
+from eventabs.runs.start_resume_reparse import reopen_run
 from eventabs.store.ledger import Ledger
 from eventabs.store.ledger_queries import stored_jobs
 from house import write_users
@@ -207,6 +208,35 @@ def test_an_answer_that_gets_lost_creates_nothing_twice(runner: Runner, lost: st
     assert (run.status, run.summary.done) == ("completed", USERS)
     assert runner.created() == 1
     assert set(runner.server.answered.values()) == {1}
+
+
+def test_requests_in_a_file_are_written_anew_under_accepted_settings(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, replies = runner.folder / "out/requests.jsonl", runner.folder / "replies.jsonl"
+    runner.run(runner.settings(run={"mode": "files"}))
+    before = path.read_bytes()
+    first, *others = read_requests(path)
+    other = {"settings": {"llm": {"model": "z"}}, "accept_changes": True}
+    monkeypatch.setattr(f"{reopen_run.__module__}.store.give_up_written", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runner.resume(**other)
+    monkeypatch.undo()
+    assert runner.resume().status == "waiting"
+    assert path.read_bytes() == before, "a kill in between has changed nothing"
+    write_lines(replies, [reply_to(first)])
+    run = runner.resume(**other, replies=[replies])
+    assert (run.summary.done, run.summary.calls) == (2, CALLS + len(others)), "what is answered is kept"
+    requests = read_requests(path)
+    assert [request["body"]["model"] for request in requests] == ["z"] * len(others)
+    write_lines(replies, map(reply_to, others))
+    assert runner.resume(replies=[replies]).summary.done == 2
+    write_lines(replies, map(reply_to, requests))
+    assert runner.resume(replies=[replies]).summary.done == USERS
+
+
+def interrupted(*_arguments: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_replies_for_a_run_that_waits_for_none_are_refused_and_nobody_is_called(runner: Runner) -> None:
