@@ -471,7 +471,8 @@ def reparse(run: RunContext) -> RunState:
     A part that no reply is usable for any more is failed, so that it can be asked about again. The settings that replies are
     read under are remembered beside those that the run was asked under, which the next command begins with again.
     """
-    status = run.facts.get("status", "stopped")
+    saved = run.facts.get("status", "stopped")
+    status: RunStatus = "interrupted" if saved == "running" else saved  # it was killed
     if "prompt_language" in run.facts:
         settings = store.public_settings(run.settings)
         run.facts["reparsed"] = {table: settings[table] for table in ("vocabulary", "events")}

@@ -218,10 +218,10 @@ def test_requests_in_a_file_are_written_anew_under_accepted_settings(
     before = path.read_bytes()
     first, *others = read_requests(path)
     other = {"settings": {"llm": {"model": "z"}}, "accept_changes": True}
-    monkeypatch.setattr(f"{reopen_run.__module__}.store.give_up_written", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        runner.resume(**other)
-    monkeypatch.undo()
+    with monkeypatch.context() as killed:
+        killed.setattr(f"{reopen_run.__module__}.store.give_up_written", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            runner.resume(**other)
     assert runner.resume().status == "waiting"
     assert path.read_bytes() == before, "a kill in between has changed nothing"
     write_lines(replies, [reply_to(first)])
