@@ -280,6 +280,7 @@ def test_cancel_keeps_what_was_done_and_the_rest_can_be_asked_live(runner: Runne
     run = runner.resume(settings={"run": {"mode": "live"}})
     assert (run.status, run.summary.done) == ("completed", USERS)
     assert set(runner.server.answered.values()) == {1}
+    assert runner.resume(cancel=True).status == "completed", "nothing is left to ask about"
 
 
 def test_a_limit_on_tokens_holds_before_a_job_is_submitted(runner: Runner) -> None:
