@@ -474,7 +474,8 @@ def refuse_unextendable(facts: Mapping[str, Any], ledger: Ledger, out: Path) -> 
         raise RunDirectoryError(message.format(out=out))
     if store.unanswered(ledger):
         message = _(
-            "this run waits for replies to requests.jsonl; first: eventabs resume {out}, with --replies or without to ask now"
+            "this run waits for replies; first: eventabs resume {out} (those to requests.jsonl: with --replies FILE, or with"
+            " --mode live to ask now)"
         )
         raise RunDirectoryError(message.format(out=out))
 

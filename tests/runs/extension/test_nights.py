@@ -468,6 +468,8 @@ def test_an_extension_is_asked_in_files_and_answered_from_files(model: Model) ->
     files = model | {"run": {"mode": "files"}}
     run = extended(files, steps(("2026-03-04 20:00:00", "cart", "sofa7")))
     assert run.status == "waiting"
+    with pytest.raises(RunDirectoryError, match="--replies FILE, or with --mode live"):
+        eventabs.extend("out", "more.jsonl", settings=files)
     asked = nights.read(out / "requests.jsonl")
     path = write_lines(Path("replies.jsonl"), [reply_to(request, nights.answer) for request in asked])
     run = eventabs.resume("out", settings=files, replies=[path])
