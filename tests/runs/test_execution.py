@@ -174,7 +174,7 @@ def test_an_input_that_changed_after_it_was_read_is_refused_until_that_is_accept
 
 def test_a_limit_that_comes_after_all_users_were_read_is_refused(read_whole: Place) -> None:
     before = read_whole.checkpoint()
-    with pytest.raises(UsageError, match="--max-cost"):
+    with pytest.raises(UsageError, match="--max-total-tokens"):
         resume(read_whole, {"run": {"limit": 5}})
     assert read_whole.checkpoint() == before
     assert resume(read_whole, {"run": {"limit": 6}}).done == 6

@@ -301,8 +301,7 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
         return
     if 0 < run.most_users < run.tracker().counts.users:
         message = _(
-            "--limit bounds what is read, and this run has read all its users; leave it out, or bound the calls"
-            " with --max-cost or --max-total-tokens"
+            "all users are read, which is too late for --limit; bound the calls with --max-total-tokens"
         )
         raise UsageError(message)
     before = _stamps(run)
