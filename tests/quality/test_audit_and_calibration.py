@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from batch_files import read_requests, reply_to, write_lines
 from eventabs.errors_and_exit_codes import RunDirectoryError, UsageError
 from eventabs.measures import mean_of
 from eventabs.quality import compare, plan_audit
@@ -178,6 +179,18 @@ def test_a_limit_stops_an_audit_and_a_larger_one_goes_on(tmp_path: Path, server:
     asked = len(server.requests)
     assert audited(tmp_path, "--share", "100%", "--max-total-tokens", 1_000_000)["users"] == 30
     assert len(server.requests) > asked
+
+
+def test_an_audit_in_files_names_the_step_that_brings_its_replies(
+    tmp_path: Path, server: OpenAIServer
+) -> None:
+    command = ("audit", "out", "--share", "40%", "--mode", "files", "--yes", "--quiet")
+    waiting = eventabs(*command, cwd=tmp_path)
+    (step,) = re.findall(r"eventabs (resume out/audit --replies) FILE; then the same command", waiting.stderr)
+    replies = map(reply_to, read_requests(tmp_path / "out/audit/requests.jsonl"))
+    ran(*step.split(), write_lines(tmp_path / "replies.jsonl", replies), cwd=tmp_path)
+    assert audited(tmp_path, *command[2:])["users"] == 12
+    assert not server.requests
 
 
 @pytest.mark.slow

@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from eventabs.errors_and_exit_codes import ConfigError, InputError, RunDirectoryError, StorageError
+from eventabs.errors_and_exit_codes import (
+    ConfigError,
+    InputError,
+    RunDirectoryError,
+    StorageError,
+    UsageError,
+)
 from eventabs.runs.observer import Fact, InputGone, InputRead, Note, Planned, Progress, StateChanged
 from eventabs.runs.run_state import RunState
 from eventabs.runs.schedule_and_settlement import Session
@@ -95,6 +101,10 @@ def test_a_reply_that_was_paid_for_but_not_read_is_read_and_not_bought_again(
     assert place.events() == undisturbed(place.folder)
 
 
+def codes(place: Place) -> list[str]:
+    return [note.code for note in place.watcher.of(InputWarning)]
+
+
 def test_another_input_is_refused_as_long_as_it_is_not_all_read(place: Place) -> None:
     run(place, TWO_A_BATCH | {"run": {"limit": 2}})
     write_users(place.export, users=9)
@@ -102,6 +112,21 @@ def test_another_input_is_refused_as_long_as_it_is_not_all_read(place: Place) ->
         resume(place)
     assert place.checkpoint()["status"] == "stopped", "nobody is running"
     assert resume(place, changed="accept").users == 9
+    assert "earlier_rows" not in codes(place), "the rows of the first two are the same"
+
+
+@pytest.mark.parametrize(("behaviors", "gone", "count"), [(15, "nobody", 2), (12, "user_0000", 1)])
+def test_users_that_keep_the_rows_of_an_earlier_input_are_told_with_the_way_to_the_others(
+    place: Place, behaviors: int, gone: str, count: int
+) -> None:
+    run(place, TWO_A_BATCH | {"run": {"limit": 2}})
+    rows = write_users(place.export, users=6, behaviors=behaviors).read_text("utf-8").splitlines()
+    place.export.write_text("\n".join(row for row in rows if gone not in row), "utf-8")
+    summary = resume(place, changed="accept")
+    (told,) = (note.message for note in place.watcher.of(InputWarning) if note.code == "earlier_rows")
+    assert told.startswith(f"{count} user")
+    assert told.endswith(f"eventabs extend {place.out} {place.export}")
+    assert [each["message"] for each in summary.input["warnings"] if each["code"] == "earlier_rows"] == [told]
 
 
 def test_a_changed_reading_is_refused_with_a_new_run_as_the_way(place: Place) -> None:
@@ -145,6 +170,14 @@ def test_an_input_that_changed_after_it_was_read_is_refused_until_that_is_accept
     assert read_whole.checkpoint() == before
     assert resume(read_whole, changed="accept").users == 6, "what was read is what counts"
     assert resume(read_whole).status == "completed"
+
+
+def test_a_limit_that_comes_after_all_users_were_read_is_refused(read_whole: Place) -> None:
+    before = read_whole.checkpoint()
+    with pytest.raises(UsageError, match="--max-total-tokens"):
+        resume(read_whole, {"run": {"limit": 5}})
+    assert read_whole.checkpoint() == before
+    assert resume(read_whole, {"run": {"limit": 6}}).done == 6
 
 
 def test_the_same_content_written_anew_is_no_change(read_whole: Place) -> None:

@@ -136,6 +136,13 @@ def test_a_reply_that_nobody_has_read_yet_is_read_too_and_a_stopped_run_stays_st
         assert finish(job, resumed=True).calls == 3
 
 
+def test_a_run_that_was_killed_is_to_be_gone_on_with_not_running(place: Place) -> None:
+    run(place)
+    spoil(place, "UPDATE meta SET value = '\"running\"' WHERE key = 'status'")
+    assert read_again(place).status == "interrupted"
+    assert place.checkpoint()["status"] == "interrupted"
+
+
 def test_a_run_that_never_read_its_input_has_nothing_to_read_again(place: Place) -> None:
     with place.begin():
         pass

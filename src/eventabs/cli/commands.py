@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -657,8 +658,12 @@ def _asked(
             raise typer.Exit(2)
     summary = finished(lambda stop: quality.aask(plan, confirmed=yes, observer=watching(shown), stop=stop))
     if summary.status != "completed":
-        line = _("Go on with the same command: what is answered is not asked again")
-        print_line(stderr_console(), line)
+        line = _("Go on with the same command, or a larger limit: what is answered is not asked again")
+        if summary.status == "waiting":
+            line = _(
+                "Have {out}/requests.jsonl answered: eventabs resume {out} --replies FILE; then the same command again"
+            )
+        print_line(stderr_console(), line.format(out=shlex.quote(summary.out)))
     return summary
 
 

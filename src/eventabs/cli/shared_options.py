@@ -70,8 +70,8 @@ _FLAGS: dict[str, tuple[str, str, Any, str]] = {
     "rpm": (_PACE, "run", int, _("Requests a minute, at most.")),
     "tpm": (_PACE, "run", int, _("Tokens a minute, at most.")),
     "wait": (_PACE, "run", bool, _("Wait for an endpoint that does not accept connections yet.")),
-    "max_cost": (_PACE, "run", float, _("Stop before more than this is spent; needs llm.price.")),
-    "max_total_tokens": (_PACE, "run", int, _("Stop before more tokens than this are used.")),
+    "max_cost": (_PACE, "run", float, _("Stop before more than this is spent, 0: never; needs llm.price.")),
+    "max_total_tokens": (_PACE, "run", int, _("Stop before more tokens than this are used, 0: never.")),
     "engine": (_MACHINES, "cluster", Engine, _("ray: the machines of a Ray cluster make the calls.")),
     "ray_address": (_MACHINES, "cluster", str, _("auto: the cluster of this machine; or host:port.")),
 }

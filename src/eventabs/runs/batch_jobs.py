@@ -536,9 +536,11 @@ async def run_jobs(session: Session, pending: list[PlannedPart], call: Ask) -> R
 
 
 async def cancel_jobs(session: Session) -> None:
-    """Cancel all jobs of the batch service. Raises StoppedError when that is done: nothing else was asked for."""
+    """Cancel all jobs of the batch service. Raises StoppedError when that is done, unless nobody is left to ask about."""
     async with opened_jobs(session) as jobs:
         await jobs.cancel()
+    if not await session.writer.write(Ledger.pending_parts):
+        return
     message = _(
         "no job of the batch service is left; what they had done is kept. Ask about the rest with: eventabs resume,"
         " or with --mode live"

@@ -474,7 +474,8 @@ def refuse_unextendable(facts: Mapping[str, Any], ledger: Ledger, out: Path) -> 
         raise RunDirectoryError(message.format(out=out))
     if store.unanswered(ledger):
         message = _(
-            "this run waits for replies to requests.jsonl; first: eventabs resume {out}, with --replies or without to ask now"
+            "this run waits for replies; first: eventabs resume {out} (those to requests.jsonl: with --replies FILE, or with"
+            " --mode live to ask now)"
         )
         raise RunDirectoryError(message.format(out=out))
 
@@ -524,8 +525,9 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     found = Survey(export, run.ledger, section.lateness_seconds, stop)
     described = intake.describe_export(export, run.settings, run.facts["prompt_language"])
     counts = Counter[str](asdict(ExtensionCounts()))
-    if found.touched or found.missing:
-        was_completed = asked["status"] == "completed"
+    was_completed = asked["status"] == "completed"
+    is_retry = was_completed and bool(run.ledger.rows("SELECT 1 FROM parts WHERE state = 'pending' LIMIT 1"))
+    if found.touched or found.missing or is_retry:
         if not was_completed and not run.facts.get("extension"):
             # a killed process may have left lines without order
             store.write_results(run.directory, run.ledger)
@@ -554,7 +556,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
         store.write_rejects(run.directory, export.rejects())
     else:
         run.remember(extending=None)
-        run.facts[NOTHING_NEW] = True
+        run.facts[NOTHING_NEW] = was_completed  # else the same extension goes on
     if not any(counts[f"{change}_behaviors"] for change in _LISTED):
         run.directory.changes.unlink(missing_ok=True)
     told = Extended(**counts, lateness=section.lateness, listed=str(run.directory.changes))

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from io import BufferedIOBase, UnsupportedOperation
 from itertools import islice
 from pathlib import Path
@@ -215,7 +215,8 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         before = run.facts.get("input", {}).get("fingerprint", export.fingerprint)
         if before != export.fingerprint and not run.facts.get("other_input_accepted"):
             message = _(
-                "the input is not the one that this run began with; restore it, or take it with --accept-changes"
+                "the input is not the one that this run began with; restore it, or take it with --accept-changes for"
+                " users not yet read"
             )
             raise RunDirectoryError(message)
         refuse_unreadable(export, settings.input, run.directory)
@@ -225,6 +226,8 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         if legend is None:
             legend = built.legend_of(settings, language, run.facts["template"], first)
         described = describe_export(export, settings, language)
+        if before != export.fingerprint and (kept := _kept_rows(run, stop.until(export.user_logs()))):
+            described = replace(described, warnings=(*described.warnings, kept))
         run.remember(
             prompt_language=language,
             legend=legend,
@@ -238,6 +241,22 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         log_users(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
     return [described.read, *described.notes()]
+
+
+def _kept_rows(run: RunContext, logs: Iterable[UserLog]) -> InputWarning | None:
+    """Say how many of the users that are read already have other rows in the `logs` of another input; None: nobody."""
+    known = run.ledger.logged_users()
+    pairs = ((run.ledger.log(log.user_id), log) for log in logs if log.user_id in known)
+    rows = ([[row[:5] for row in log.behaviors] for log in pair] for pair in pairs)  # without file and line
+    if not (count := len(known) - sum(before == now for before, now in rows)):
+        return None
+    message = ngettext(
+        "{count} user was read from the input before and keeps those rows; to take in the others, later: {command}",
+        "{count} users were read from the input before and keep those rows; to take in the others, later: {command}",
+        count,
+    )
+    command = shlex.join(["eventabs", "extend", str(run.directory.path), *run.facts["paths"]])
+    return InputWarning("earlier_rows", message.format(count=f"{count:,}", command=command))
 
 
 def input_facts(
@@ -276,10 +295,13 @@ def drawn(user_ids: Iterable[str], most: int, seed: int) -> list[str]:
 def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
     """Raise RunDirectoryError where an input has changed since it was read to its end, unless that is `accepted`.
 
-    A file that is gone has not changed.
+    A file that is gone has not changed. Raises UsageError where --limit comes too late.
     """
     if not run.facts.get("input_complete"):  # it is read again, and compared then
         return
+    if 0 < run.most_users < run.tracker().counts.users:
+        message = _("all users are read: too late for --limit; bound the calls with --max-total-tokens")
+        raise UsageError(message)
     before = _stamps(run)
     now = [stamp.now() for stamp in before]
     pairs = list(zip(before, now, strict=True))

@@ -67,8 +67,11 @@ async def execute(
 
     `replies` are files with answers to requests.jsonl. `cancel`: cancel the jobs of the batch service, keep what they did, and
     stop. A requested `stop` ends it early with the status `interrupted`; in mode `files` it ends with `waiting`. Reading and
-    saving happen in a thread. Raises ConfigError where a cluster shall make the calls and is not there.
+    saving happen in a thread. Raises ConfigError where a cluster shall make the calls and is not there, and UsageError where nothing waits for `replies`.
     """
+    if replies and run.settings.run.mode != "files" and not store.stored_jobs(run.ledger):
+        message = _("this run has written no requests, so it waits for no replies; leave out --replies")
+        raise UsageError(message)
     earlier = run.earlier_seconds
     tracker = run.tracker(earlier)  # for the time that the run takes
     status: RunStatus = "completed"
@@ -441,7 +444,10 @@ def _take_changes(
     run.facts["other_input_accepted"] = accepted
     if not changed:
         return ()
-    run.remember(**facts)
+    run.facts.update(facts)
+    with run.ledger.transaction():  # what was written under the settings before is written anew
+        run.ledger.set_meta(facts)
+        store.give_up_written(run.ledger)
     if "prompt_language" in run.facts:
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
         sample = [run.ledger.log(*part) for part in islice(parts, _LEGEND_PARTS)]
@@ -463,7 +469,8 @@ def reparse(run: RunContext) -> RunState:
     A part that no reply is usable for any more is failed, so that it can be asked about again. The settings that replies are
     read under are remembered beside those that the run was asked under, which the next command begins with again.
     """
-    status = run.facts.get("status", "stopped")
+    saved = run.facts.get("status", "stopped")
+    status: RunStatus = "interrupted" if saved == "running" else saved  # it was killed
     if "prompt_language" in run.facts:
         settings = store.public_settings(run.settings)
         run.facts["reparsed"] = {table: settings[table] for table in ("vocabulary", "events")}

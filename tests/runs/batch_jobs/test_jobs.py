@@ -13,8 +13,9 @@ import pytest
 import eventabs
 from batch_files import read_requests, reply_to, write_lines
 from batch_service import BatchServer, Fate
-from eventabs.errors_and_exit_codes import RunDirectoryError
+from eventabs.errors_and_exit_codes import RunDirectoryError, UsageError
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged
+from eventabs.runs.start_resume_reparse import reopen_run
 from eventabs.store.ledger import Ledger
 from eventabs.store.ledger_queries import stored_jobs
 from house import write_users
@@ -209,6 +210,44 @@ def test_an_answer_that_gets_lost_creates_nothing_twice(runner: Runner, lost: st
     assert set(runner.server.answered.values()) == {1}
 
 
+def test_requests_in_a_file_are_written_anew_under_accepted_settings(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, replies = runner.folder / "out/requests.jsonl", runner.folder / "replies.jsonl"
+    runner.run(runner.settings(run={"mode": "files"}))
+    before = path.read_bytes()
+    first, *others = read_requests(path)
+    other = {"settings": {"llm": {"model": "z"}}, "accept_changes": True}
+    with monkeypatch.context() as killed:
+        killed.setattr(f"{reopen_run.__module__}.store.give_up_written", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            runner.resume(**other)
+    assert runner.resume().status == "waiting"
+    assert path.read_bytes() == before, "a kill in between has changed nothing"
+    write_lines(replies, [reply_to(first)])
+    run = runner.resume(**other, replies=[replies])
+    assert (run.summary.done, run.summary.calls) == (2, CALLS + len(others)), "what is answered is kept"
+    requests = read_requests(path)
+    assert [request["body"]["model"] for request in requests] == ["z"] * len(others)
+    write_lines(replies, map(reply_to, others))
+    assert runner.resume(replies=[replies]).summary.done == 2
+    write_lines(replies, map(reply_to, requests))
+    assert runner.resume(replies=[replies]).summary.done == USERS
+
+
+def interrupted(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_replies_for_a_run_that_waits_for_none_are_refused_and_nobody_is_called(runner: Runner) -> None:
+    stop = eventabs.Stop()
+    stop.request()
+    runner.run(runner.settings(run={"mode": "live"}), stop)
+    with pytest.raises(UsageError, match="leave out --replies"):
+        runner.resume(replies=[runner.folder / "replies.jsonl"])
+    assert not runner.server.live
+
+
 def test_a_stop_leaves_the_job_and_resume_takes_it_up(runner: Runner) -> None:
     runner.server.fates = [Fate(stays=20)]
     stop = eventabs.Stop(grace_seconds=0.1)
@@ -241,6 +280,7 @@ def test_cancel_keeps_what_was_done_and_the_rest_can_be_asked_live(runner: Runne
     run = runner.resume(settings={"run": {"mode": "live"}})
     assert (run.status, run.summary.done) == ("completed", USERS)
     assert set(runner.server.answered.values()) == {1}
+    assert runner.resume(cancel=True).status == "completed", "nothing is left to ask about"
 
 
 def test_a_limit_on_tokens_holds_before_a_job_is_submitted(runner: Runner) -> None:

@@ -468,6 +468,8 @@ def test_an_extension_is_asked_in_files_and_answered_from_files(model: Model) ->
     files = model | {"run": {"mode": "files"}}
     run = extended(files, steps(("2026-03-04 20:00:00", "cart", "sofa7")))
     assert run.status == "waiting"
+    with pytest.raises(RunDirectoryError, match="--replies FILE, or with --mode live"):
+        eventabs.extend("out", "more.jsonl", settings=files)
     asked = nights.read(out / "requests.jsonl")
     path = write_lines(Path("replies.jsonl"), [reply_to(request, nights.answer) for request in asked])
     run = eventabs.resume("out", settings=files, replies=[path])
@@ -534,6 +536,36 @@ def test_a_failed_user_keeps_its_events_and_is_asked_again_on_request(model: Mod
     again = extended(model, visits(("u2", "2026-03-05 09:00:00", "Cafe Luna")), retry_failed=True)
     assert again.failures == {}
     assert [event.behaviors for event in again.events if event.user_id == "u1"] == [(0,), (1,), (2,)]
+
+
+def test_users_asked_again_with_an_export_that_has_nothing_new_are_told_as_changes(model: Model) -> None:
+    rows = visits(("u1", "2026-03-03 09:00:00", "Cafe Luna"), ("u2", "2026-03-03 09:00:00", "Cafe Luna"))
+    out = begun(model)
+    extended(model, rows)
+    with closing(Ledger.open(out / "ledger.sqlite")) as ledger, ledger.transaction():
+        ledger.fail_call(2, "refused", [PartChange(Part("u1", 0, 2), "failed", reason="refused")])
+    eventabs.resume("out", settings=model)  # the failure is in the files now
+    earlier = lines(out / "events.jsonl")
+    stopped = Stop()
+    stopped.request()
+    eventabs.extend("out", "more.jsonl", settings=model, retry_failed=True, stop=stopped)
+    facts = extended(model, rows).summary.extension or {}
+    assert (facts["calls"], facts["events_added"], facts["new_behaviors"]) == (1, 1, 0)
+    changes = nights.read(out / "events.new.jsonl")
+    assert nights.merged(earlier, changes) == {each["id"]: each for each in lines(out / "events.jsonl")}
+    facts = extended(model, rows).summary.extension or {"": 1}
+    assert not any(facts.values()), "merged already"
+
+
+def test_the_same_extension_again_after_a_stop_tells_what_all_of_it_changed(model: Model) -> None:
+    begun(model)
+    stop = Stop()
+    rows = [row for each in range(9) for row in visits((f"u{each}", "2026-03-03 09:00:00", "City gym"))]
+    settings = model | {"budget": {"max_users": 1}, "run": {"concurrency": 1}}
+    stopped = extended(settings, rows, stop=stop, observer=Watcher(stop.request), accept_changes=True)
+    assert (stopped.status, stopped.summary.pending > 0) == ("interrupted", True)
+    facts = extended(settings, rows).summary.extension or {}
+    assert (facts["events_added"], facts["new_behaviors"]) == (9, 9)
 
 
 def test_a_user_whose_days_fill_more_than_a_call_is_asked_about_in_pieces_and_the_past_stays(
