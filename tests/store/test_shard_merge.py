@@ -198,27 +198,28 @@ def test_a_merged_run_is_not_replaced_by_fewer_shards_or_those_of_another_input(
     merge(shards()[:3], "m")
     before = (folder / "m/events.jsonl").read_bytes()
     shutil.rmtree(shards()[1])
-    lost = (
-        r"m holds the users of other shards, .* \(day.1-of-4.eventabs, day.2-of-4.eventabs\); name those too"
-    )
+    lost = r"m was merged from other shards \(day.1-of-4.eventabs, day.2-of-4.eventabs\), .*; name all"
     for named in ([shards()[0]], [shards()[0], shards()[3]]):
         with pytest.raises(RunDirectoryError, match=lost):
             merge(named, "m")
+        with pytest.raises(RunDirectoryError, match=lost):
+            merge(named, "m", accept_changes=True)
     eventabs.run("day.jsonl", settings=RULES, shard="0/2", out="halves")
-    with pytest.raises(RunDirectoryError, match="m holds the users of other shards"):
+    with pytest.raises(RunDirectoryError, match="m was merged from other shards"):
         merge(["halves"], "m")
     write_export(Path("other.jsonl")).write_text(Path("day.jsonl").read_text("utf-8") * 2, "utf-8")
     others = [str(eventabs.run("other.jsonl", settings=RULES, shard=f"{n}/4").path) for n in range(4)]
-    with pytest.raises(
-        RunDirectoryError, match=r"or of another input \(day.0-of-4.eventabs, .*--accept-changes"
-    ):
-        merge(others, "m")
+    fine = RULES | {"prompt": {"detail": "fine"}}
+    asked = [eventabs.run("day.jsonl", settings=fine, shard=f"{n}/4", out=f"fine{n}").path for n in range(4)]
+    for named in (others, asked):
+        with pytest.raises(RunDirectoryError, match=r"of another input, model or prompt: --accept-changes"):
+            merge(named, "m")
     assert (folder / "m/events.jsonl").read_bytes() == before
     again = eventabs.run("day.jsonl", settings=RULES, shard="0/4", out="again").path
     eventabs.run("day.jsonl", settings=RULES, shard="1/4")
     merge([again, *shards()[1:]], "m")
-    merge([shards()[0]], "m", accept_changes=True)
-    assert checkpoint("m")["total_users"] == users_of(shards()[:1])
+    merge(others, "m", accept_changes=True)
+    assert checkpoint("m")["total_users"] == users_of(others)
 
 
 def test_a_merged_run_takes_in_what_extensions_have_brought_its_shards(folder: Path) -> None:

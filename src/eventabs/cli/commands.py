@@ -485,7 +485,9 @@ def export(
         line = _("The run is not complete; users in the file: {done}, still pending: {pending}")
         print_line(stderr_console(), line.format(done=written.users, pending=written.pending))
     if written.standing:
-        line = _("Users in the file as they were before an extension that is not answered: {count}")
+        line = _(
+            "Users in the file as before an extension that is not answered, without rows of theirs: {count}"
+        )
         print_line(stderr_console(), line.format(count=written.standing))
 
 
@@ -516,7 +518,7 @@ def merge(
         ..., metavar="DIR...", help=_("Run directories of shards, finished or not.")
     ),
     out: Path = option(_("Run directory to make: a new one, or one that was merged before."), ...),
-    accept_changes: bool = flag(_("Take shards of different inputs or settings, or others than before.")),
+    accept_changes: bool = flag(_("Take shards of different inputs or settings.")),
 ) -> None:
     """Merge shards."""
     merged = store.merge(directories, out, accept_changes=accept_changes)

@@ -236,29 +236,10 @@ def current_by_user(ledger: Ledger) -> Iterator[tuple[str, list[Row], list[Row]]
 
 def current_of(ledger: Ledger, user_id: str, state: str | None) -> Made:
     """Return the events and journeys of a user: of one that is not done, those before an extension."""
-    return made_of(ledger, user_id) if state == "done" else Made(*_held(ledger, user_id, state)[:2])
-
-
-def became_of(ledger: Ledger, user_id: str, state: str) -> dict[int, tuple[str, Row]]:
-    """Return what became of a user's rows, by their log indices, each with its current event if it has one."""
-    events, _journeys, numbers, rest = (*_held(ledger, user_id, state), None, {})[:4]
-    became: dict[int, tuple[str, Row]] = {index: (name, {}) for name in rest for index in rest[name]}
-    became |= {index: ("placed", event) for event in events for index in event["behaviors"]}
-    ((ordinals,),) = ledger.rows("SELECT ordinals FROM users WHERE user_id = ?", user_id)
-    if numbers == ordinals:
-        return became
-    old, now = rows_in(numbers or f"0-{max(became, default=0)}"), rows_in(ordinals)
-    places = {number: index for index, number in enumerate(now)}
-    return {places[old[index]]: each for index, each in became.items() if old[index] in places}
-
-
-def _held(ledger: Ledger, user_id: str, state: str | None) -> list[Any]:
-    """Return current events and journeys; of who was done with them, what the rows' numbers were then, and what became of others."""
     if state == "done":
-        ((numbers,),) = ledger.rows("SELECT ordinals FROM users WHERE user_id = ?", user_id)
-        return [*made_of(ledger, user_id), numbers, rows_of_user(ledger, user_id)._asdict()]
+        return made_of(ledger, user_id)
     rows = ledger.rows("SELECT before FROM standing WHERE user_id = ?", user_id)
-    return list(unpack_json(rows[0][0])) if rows else [[], []]
+    return Made(*unpack_json(rows[0][0])) if rows else Made([], [])
 
 
 class SettledUser(NamedTuple):
@@ -508,9 +489,9 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     log, ordinals, asked, rows, kept, listed = user
     user_id, last = log.user_id, len(log.behaviors) - 1
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
-    before = _held(ledger, user_id, states[0][0] if states else None)
+    before = current_of(ledger, user_id, states[0][0] if states else None)
     waits = pack_outcome(kept) if kept and rows else None
-    row = user_id, since, last, waits, orjson.dumps(listed).decode(), pack_json(before)
+    row = user_id, since, last, waits, orjson.dumps(listed).decode(), pack_json([*before])
     ledger.rows(
         "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
         " kept = excluded.kept, listed = excluded.listed, before = coalesce(before, excluded.before)",
@@ -530,9 +511,10 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
 
 def count_standing(ledger: Ledger) -> tuple[int, int, int]:
     """Count the current events and journeys of users who are not done, and these users: they were done before an extension."""
-    found = ledger.rows(f"SELECT before FROM standing WHERE user_id IN ({_NOT_DONE})")
-    held = [before for (packed,) in found if any(before := unpack_json(packed))]
-    return sum(len(each[0]) for each in held), sum(len(each[1]) for each in held), len(held)
+    standing = ledger.rows(f"SELECT user_id FROM extended WHERE user_id IN ({_NOT_DONE})")
+    held = (current_of(ledger, user_id, None) for (user_id,) in standing)
+    sizes = [(len(events), len(journeys)) for events, journeys in held if events or journeys]
+    return sum(events for events, _ in sizes), sum(journeys for _, journeys in sizes), len(sizes)
 
 
 def changes_by_user(ledger: Ledger) -> Iterator[tuple[list[Row], list[Row]]]:

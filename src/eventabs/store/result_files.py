@@ -76,17 +76,21 @@ def _journeys(ledger: Ledger) -> Iterator[Row]:
 def _behaviors(ledger: Ledger) -> Iterator[Row]:
     files = ledger.meta().get("files", [])
     for user_id, state in queries.states_by_user(ledger):
-        if not (found := queries.became_of(ledger, user_id, state)) and state != "done":
+        if state != "done":
             continue
+        events = queries.made_of(ledger, user_id).events
+        event_of = {index: event for event in events for index in event["behaviors"]}
+        rest = queries.rows_of_user(ledger, user_id)
+        became = {index: name for name in ("minor", "unasked") for index in getattr(rest, name)}
         for index, behavior in enumerate(ledger.log(user_id).behaviors):
-            became, event = found.get(index, ("unplaced" if state == "done" else "unanswered", {}))
+            event = event_of.get(index, {})
             text = behavior.text or ("" if behavior.action else behavior.item)
             yield {
                 "event": event.get("id"),
                 "journey": event.get("journey"),
                 "user_id": user_id,
                 "behavior": index,
-                "became": became,
+                "became": "placed" if event else became.get(index, "unplaced"),
                 "file": files[behavior.file],
                 "line": behavior.line,
                 "start": behavior.start.isoformat(),

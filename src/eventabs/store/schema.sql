@@ -109,7 +109,7 @@ CREATE TABLE extended (
     last INTEGER NOT NULL,                    -- the last log index
     kept BLOB,                                -- what of the outcome before stays, under the indices of today; NULL: nothing
     listed TEXT NOT NULL DEFAULT '[]',        -- ids of the journeys that requests name beside the rows
-    before BLOB                               -- events, journeys, ordinals and rows without event, before the last extension; NULL: it was not about the user
+    before BLOB                               -- events and journeys before the last extension; NULL: it was not about the user
 ) WITHOUT ROWID;
 -- Bad answers, which are few: what `status` counts again and again.
 CREATE INDEX bad_outcomes ON outcomes (user_id, reason) WHERE reason IS NOT NULL;

@@ -217,14 +217,19 @@ def _target(path: Path, parts: Sequence[_Part], *, accept_changes: bool) -> RunD
     shards, ids = {str(part.shard) for part in parts}, {part.facts["run_id"] for part in parts}
     inputs = {part.facts.get("input", {}).get("fingerprint") for part in parts}
     # an extension changes the input of a run, not its id
-    is_other = facts["run_id"] not in ids and facts["input"].get("fingerprint") not in inputs
-    lost = [each.out for each in before if is_other or each.shard not in shards]
-    if lost and not accept_changes:
+    changed = {change[0] for change in changes(facts["binding"], parts[0].facts["binding"])} - {_SERVED_AT}
+    is_other = facts["run_id"] not in ids and (
+        bool(changed) or facts["input"].get("fingerprint") not in inputs
+    )
+    lost = [each.out for each in before if each.shard not in shards]
+    if lost or (is_other and not accept_changes):
         message = _(
-            "{path} holds the users of other shards, or of another input ({shards}); name those too, or another --out,"
-            " or give them up with --accept-changes"
+            "{path} was merged from other shards ({shards}), or another input, model or prompt; name all of its shards, or take"
+            " another --out; for the same shards of another input, model or prompt: --accept-changes"
         )
-        raise RunDirectoryError(message.format(path=path, shards=", ".join(lost)))
+        raise RunDirectoryError(
+            message.format(path=path, shards=", ".join(lost or (each.out for each in before)))
+        )
     return directory
 
 

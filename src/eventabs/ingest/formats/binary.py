@@ -126,7 +126,8 @@ class DuckDb(Parquet):
 
     def __init__(self, file: InputFile) -> None:
         copy = file.copy_named("table")
-        with errors_named(file.path), duckdb.connect(file.text, read_only=True, config=ALONE) as connection:
+        path = str(Path(file.text).absolute())  # DuckDB takes a leading ~ for the home folder
+        with errors_named(file.path), duckdb.connect(path, read_only=True, config=ALONE) as connection:
             # a view may read files that the user did not name
             connection.execute("SET allowed_directories = ?", [[str(copy.parent.absolute())]])
             connection.execute("SET enable_external_access = false")
