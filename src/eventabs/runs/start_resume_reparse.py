@@ -444,10 +444,10 @@ def _take_changes(
     run.facts["other_input_accepted"] = accepted
     if not changed:
         return ()
-    run.facts.update(facts)
-    with run.ledger.transaction():  # what was written under the settings before is written anew
-        run.ledger.set_meta(facts)
-        store.give_up_written(run.ledger)
+    run.remember(**facts)
+    if run.settings.run.mode != "live" and (awaited := store.unanswered(run.ledger)):
+        message = _("requests that are out ({count}) keep the earlier settings; --mode live asks them anew")
+        notes = (*notes, InputWarning("requests_out", message.format(count=len(awaited))))
     if "prompt_language" in run.facts:
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
         sample = [run.ledger.log(*part) for part in islice(parts, _LEGEND_PARTS)]

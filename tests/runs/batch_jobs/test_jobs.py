@@ -15,7 +15,7 @@ from batch_files import read_requests, reply_to, write_lines
 from batch_service import BatchServer, Fate
 from eventabs.errors_and_exit_codes import RunDirectoryError, UsageError
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged
-from eventabs.runs.start_resume_reparse import reopen_run
+from eventabs.shared_records import InputWarning
 from eventabs.store.ledger import Ledger
 from eventabs.store.ledger_queries import stored_jobs
 from house import write_users
@@ -210,33 +210,16 @@ def test_an_answer_that_gets_lost_creates_nothing_twice(runner: Runner, lost: st
     assert set(runner.server.answered.values()) == {1}
 
 
-def test_requests_in_a_file_are_written_anew_under_accepted_settings(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, replies = runner.folder / "out/requests.jsonl", runner.folder / "replies.jsonl"
+def test_requests_that_are_out_keep_their_settings_and_that_is_said(runner: Runner) -> None:
     runner.run(runner.settings(run={"mode": "files"}))
-    before = path.read_bytes()
-    first, *others = read_requests(path)
-    other = {"settings": {"llm": {"model": "z"}}, "accept_changes": True}
-    with monkeypatch.context() as killed:
-        killed.setattr(f"{reopen_run.__module__}.store.give_up_written", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            runner.resume(**other)
-    assert runner.resume().status == "waiting"
-    assert path.read_bytes() == before, "a kill in between has changed nothing"
-    write_lines(replies, [reply_to(first)])
-    run = runner.resume(**other, replies=[replies])
-    assert (run.summary.done, run.summary.calls) == (2, CALLS + len(others)), "what is answered is kept"
-    requests = read_requests(path)
-    assert [request["body"]["model"] for request in requests] == ["z"] * len(others)
-    write_lines(replies, map(reply_to, others))
-    assert runner.resume(replies=[replies]).summary.done == 2
-    write_lines(replies, map(reply_to, requests))
-    assert runner.resume(replies=[replies]).summary.done == USERS
-
-
-def interrupted(*_arguments: object) -> None:
-    raise KeyboardInterrupt
+    runner.resume(settings={"llm": {"model": "z"}}, accept_changes=True)
+    (told,) = (note.message for note in runner.watcher.of(InputWarning) if note.code == "requests_out")
+    assert told.startswith(f"requests that are out ({CALLS}) keep the earlier settings")
+    models = {request["body"]["model"] for request in read_requests(runner.out / "requests.jsonl")}
+    assert models == {"m"}, "they may be asked already"
+    runner.resume(settings={"run": {"mode": "live"}, "prompt": {"detail": "fine"}}, accept_changes=True)
+    assert {call["model"] for call in runner.server.live} == {"z"}
+    assert len(codes := [note.code for note in runner.watcher.of(InputWarning)]) == 1, codes
 
 
 def test_replies_for_a_run_that_waits_for_none_are_refused_and_nobody_is_called(runner: Runner) -> None:
