@@ -370,10 +370,8 @@ async def _execute(
     cancel: bool = False,
     retry: bool = False,
 ) -> Run:
-    if retry:
-        with run.ledger.transaction():
-            run.ledger.ask_failed_again()
-    task = asyncio.ensure_future(execute(run, stop, resumed=resumed, replies=replies, cancel=cancel))
+    work = execute(run, stop, resumed=resumed, replies=replies, cancel=cancel, retry=retry)
+    task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():  # a cancellation requests a stop, and is raised once all has ended in order
         try:

@@ -129,6 +129,13 @@ def test_users_that_keep_the_rows_of_an_earlier_input_are_told_with_the_way_to_t
     assert [each["message"] for each in summary.input["warnings"] if each["code"] == "earlier_rows"] == [told]
 
 
+def test_users_that_keep_earlier_rows_are_told_of_at_each_later_reading(place: Place) -> None:
+    run(place, TWO_A_BATCH | {"run": {"limit": 2}})
+    write_users(place.export, users=6, behaviors=15)
+    resume(place, {"run": {"limit": 4}}, changed="accept")
+    assert [each["code"] for each in resume(place).input["warnings"]].count("earlier_rows") == 1
+
+
 def test_a_changed_reading_is_refused_with_a_new_run_as_the_way(place: Place) -> None:
     run(place, TWO_A_BATCH | {"run": {"limit": 2}})
     changed = {"input": {"timezone": "Asia/Shanghai"}}

@@ -210,7 +210,9 @@ def test_a_merged_run_is_not_replaced_by_fewer_shards_or_those_of_another_input(
     write_export(Path("other.jsonl")).write_text(Path("day.jsonl").read_text("utf-8") * 2, "utf-8")
     others = [str(eventabs.run("other.jsonl", settings=RULES, shard=f"{n}/4").path) for n in range(4)]
     fine = RULES | {"prompt": {"detail": "fine"}}
-    asked = [eventabs.run("day.jsonl", settings=fine, shard=f"{n}/4", out=f"fine{n}").path for n in range(4)]
+    asked = [
+        str(eventabs.run("day.jsonl", settings=fine, shard=f"{n}/4", out=f"fine{n}").path) for n in range(4)
+    ]
     for named in (others, asked):
         with pytest.raises(RunDirectoryError, match=r"of another input, model or prompt: --accept-changes"):
             merge(named, "m")

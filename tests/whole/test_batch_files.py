@@ -41,6 +41,14 @@ def requests(folder: Path) -> list[dict[str, Any]]:
     return read_requests(folder / OUT / "requests.jsonl")
 
 
+def test_cancel_of_requests_that_are_out_in_a_file_calls_nobody(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    model = ("--base-url", openai_server.base_url, "--accept-changes")
+    stopped = run(folder, "resume", OUT, "--mode", "live", "--cancel", *model, code=1)
+    assert (stopped["status"], openai_server.requests) == ("stopped", [])
+
+
 def test_a_run_in_files_ends_as_one_that_called_the_model(folder: Path, openai_server: OpenAIServer) -> None:
     asked = requests(folder)
     assert len(asked) == 3

@@ -238,5 +238,10 @@ def test_reparse_follows_a_changed_reading_and_failed_users_can_be_asked_again(
     openai_server.behavior = answer()
     assert eventabs("resume", "input.eventabs", cwd=tmp_path).returncode == 3
     assert len(openai_server.requests) == calls
+    no_replies = ("--replies", "failures.jsonl")
+    refused = eventabs("resume", "input.eventabs", "--retry-failed", *no_replies, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert checkpoint(tmp_path / "input.eventabs")["failed_count"] == 1
+    assert eventabs("status", "input.eventabs", cwd=tmp_path).stdout.count("1 failed") == 1
     ran("resume", "input.eventabs", "--retry-failed", cwd=tmp_path)
     assert len(openai_server.requests) == calls + 1

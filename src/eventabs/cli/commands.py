@@ -660,7 +660,9 @@ def _asked(
             raise typer.Exit(2)
     summary = finished(lambda stop: quality.aask(plan, confirmed=yes, observer=watching(shown), stop=stop))
     if summary.status != "completed":
-        line = _("Go on with the same command, or a larger limit: what is answered is not asked again")
+        line = _(
+            "Go on with the same command, after a limit with a larger one: what is answered is not asked again"
+        )
         if summary.status == "waiting":
             line = _(
                 "Have {out}/requests.jsonl answered: eventabs resume {out} --replies FILE; then the same command again"

@@ -539,7 +539,7 @@ async def cancel_jobs(session: Session) -> None:
     """Cancel all jobs of the batch service. Raises StoppedError when that is done, unless nobody is left to ask about."""
     async with opened_jobs(session) as jobs:
         await jobs.cancel()
-    if not await session.writer.write(Ledger.pending_parts):
+    if not await session.writer.write(lambda ledger: ledger.pending_parts() or store.unanswered(ledger)):
         return
     message = _(
         "no job of the batch service is left; what they had done is kept. Ask about the rest with: eventabs resume,"

@@ -226,8 +226,10 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         if legend is None:
             legend = built.legend_of(settings, language, run.facts["template"], first)
         described = describe_export(export, settings, language)
-        if before != export.fingerprint and (kept := _kept_rows(run, stop.until(export.user_logs()))):
-            described = replace(described, warnings=(*described.warnings, kept))
+        told = [each["code"] for each in run.facts.get("input", {}).get("warnings", ())]
+        if before != export.fingerprint or "earlier_rows" in told:
+            kept = _kept_rows(run, stop.until(export.user_logs()))
+            described = replace(described, warnings=(*described.warnings, *kept))
         run.remember(
             prompt_language=language,
             legend=legend,
@@ -243,20 +245,20 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
     return [described.read, *described.notes()]
 
 
-def _kept_rows(run: RunContext, logs: Iterable[UserLog]) -> InputWarning | None:
-    """Say how many of the users that are read already have other rows in the `logs` of another input; None: nobody."""
+def _kept_rows(run: RunContext, logs: Iterable[UserLog]) -> Iterator[InputWarning]:
+    """Say how many of the users that are read already have other rows in the `logs` of another input."""
     known = run.ledger.logged_users()
     pairs = ((run.ledger.log(log.user_id), log) for log in logs if log.user_id in known)
     rows = ([[row[:5] for row in log.behaviors] for log in pair] for pair in pairs)  # without file and line
     if not (count := len(known) - sum(before == now for before, now in rows)):
-        return None
+        return
     message = ngettext(
-        "{count} user was read from the input before and keeps those rows; to take in the others, later: {command}",
-        "{count} users were read from the input before and keep those rows; to take in the others, later: {command}",
+        "{count} user was read from the input before and keeps those rows; to take in the other rows, later, with extend.lateness as long as they go back: {command}",
+        "{count} users were read from the input before and keep those rows; to take in the other rows, later, with extend.lateness as long as they go back: {command}",
         count,
     )
     command = shlex.join(["eventabs", "extend", str(run.directory.path), *run.facts["paths"]])
-    return InputWarning("earlier_rows", message.format(count=f"{count:,}", command=command))
+    yield InputWarning("earlier_rows", message.format(count=f"{count:,}", command=command))
 
 
 def input_facts(
@@ -300,7 +302,9 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
     if not run.facts.get("input_complete"):  # it is read again, and compared then
         return
     if 0 < run.most_users < run.tracker().counts.users:
-        message = _("all users are read: too late for --limit; bound the calls with --max-total-tokens")
+        message = _(
+            "all users are read: too late for --limit; bound the whole run with --max-cost or --max-total-tokens"
+        )
         raise UsageError(message)
     before = _stamps(run)
     now = [stamp.now() for stamp in before]

@@ -62,16 +62,18 @@ async def execute(
     resumed: bool,
     replies: Sequence[Path] = (),
     cancel: bool = False,
+    retry: bool = False,
 ) -> RunState:
     """Read what is not read yet, call for what is not answered yet, and leave everything in order.
 
     `replies` are files with answers to requests.jsonl. `cancel`: cancel the jobs of the batch service, keep what they did, and
-    stop. A requested `stop` ends it early with the status `interrupted`; in mode `files` it ends with `waiting`. Reading and
+    stop. `retry`: ask about failed users again. A requested `stop` ends it early with the status `interrupted`; in mode `files` it ends with `waiting`. Reading and
     saving happen in a thread. Raises ConfigError where a cluster shall make the calls and is not there, and UsageError where nothing waits for `replies`.
     """
-    if replies and run.settings.run.mode != "files" and not store.stored_jobs(run.ledger):
-        message = _("this run has written no requests, so it waits for no replies; leave out --replies")
-        raise UsageError(message)
+    _require_requests(run, replies)
+    if retry:
+        with run.ledger.transaction():
+            run.ledger.ask_failed_again()
     earlier = run.earlier_seconds
     tracker = run.tracker(earlier)  # for the time that the run takes
     status: RunStatus = "completed"
@@ -112,6 +114,12 @@ async def execute(
             run.observer.noted(progress)
         run.observer.noted(StateChanged(status, cause))
         return summarize(run, status, cause)
+
+
+def _require_requests(run: RunContext, replies: Sequence[Path]) -> None:
+    if replies and run.settings.run.mode != "files" and not store.stored_jobs(run.ledger):
+        message = _("this run has written no requests, so it waits for no replies; leave out --replies")
+        raise UsageError(message)
 
 
 async def _in_thread(read: Callable[[RunContext, Stop], Sequence[Note]], run: RunContext, stop: Stop) -> None:
