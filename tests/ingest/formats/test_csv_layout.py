@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,18 @@ def test_no_row_is_lost_between_titles_and_sums(
         assert [b.item for b in log.behaviors] == [f"{cell} 1" for cell in cells]
         assert export.rows == len(cells)
         assert export.skipped_lines == sum(bool(line.strip(",")) for line in (*titles, *sums))
+
+
+@pytest.mark.parametrize(
+    "form", ["%Y-%m-%d %H:%M", "%b %d, %Y, %I:%M:%S %p", "%d-%b-%Y %H:%M:%S", "%m/%d/%y %H:%M", "%Y年%m月%d日 %H时%M分", "%Y%m%dT%H%M%S", "%B %d, %Y"]
+)  # fmt: skip
+def test_a_row_that_begins_with_a_word_for_a_sum_is_one_by_its_time(tmp_path: Path, form: str) -> None:
+    days = [datetime(2026, 1, day, 9, 5).strftime(form) for day in range(11, 31)]  # noqa: DTZ001  a wall time
+    words = ["Summary opened", "Count set", "Page viewed", "合计查看"]
+    rows = [f'{words[n % 4]},"{day}",u1,x{n}' for n, day in enumerate(days)]
+    path = write(tmp_path, "a.csv", "\n".join(["event,time,user_id,item", *rows, "Total,,,20", "合计,20,,"]))
+    with opened(tmp_path, path, dayfirst=False) as export:
+        assert (export.behaviors, export.skipped_lines) == (20, 2)
 
 
 def test_a_cut_last_line_is_a_rejected_row_and_no_remark(tmp_path: Path) -> None:

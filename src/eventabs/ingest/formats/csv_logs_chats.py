@@ -39,8 +39,10 @@ _DATE: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|(?:19|20)\d{6})"
 )
 _CLOCK: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?")
+_MONTH: Final = r"\d\d?[-/ ][A-Z][a-z]+[-/ ]\d{2,4}|[A-Z][a-z]+ \d\d?,? \d{4}|\d\d?[-/.] ?\d\d?[-/.] ?\d{2,4}"
 _STAMP: Final = re.compile(
-    rf"{_DATE.pattern}[ T]+{_CLOCK.pattern}.*|1\d{{9}}(?:\.\d+)?|1\d{{12}}|[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} +\d{{1,2}} .*\d{{4}}"
+    rf"(?:{_DATE.pattern}|(?:[A-Z][a-z]{{2}},? )?(?:{_MONTH}))(?:[ T,:]+(?:at |[上下]午 ?)?\d.*)?|(?:19|20)\d{{12}}|1\d{{9}}(?:\.\d+)?|1\d{{12}}(?:\d{{6}})?"
+    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} .*\d{4}"
 )
 _NUMBER: Final = re.compile(r"[¥$€+-]?\d[\d,]*(?:\.\d+)?%?")
 _RULE: Final = re.compile(r"[-=_*#~—]{4,}.*")
@@ -270,7 +272,7 @@ def _fits(fields: Sequence[str], needed: int, width: int) -> bool:
 
 
 def _is_time(field: str) -> bool:
-    return bool(_STAMP.fullmatch(field.strip()) or _DATE.fullmatch(field.strip()))
+    return bool(_STAMP.fullmatch(field.strip()))
 
 
 def _is_value(field: str) -> bool:
