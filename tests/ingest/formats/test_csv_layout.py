@@ -143,6 +143,18 @@ def test_rows_that_differ_only_in_the_second_column_of_a_name_are_no_duplicates(
         assert export.duplicates == 0
 
 
+@pytest.mark.parametrize("header", ["user_id,time,action,item,", ",user_id,time,action,item"])
+def test_rows_that_differ_only_in_a_column_with_a_blank_name_are_no_duplicates(
+    tmp_path: Path, header: str
+) -> None:
+    columns = header.split(",")
+    row = {"user_id": "u1", "time": "2026-03-01 10:00", "action": "buy", "item": "tent"}
+    rows = [",".join(row.get(name, f"order{n}") for name in columns) for n in range(9)]
+    with opened(tmp_path, write(tmp_path, "rows.csv", "\n".join([header, *rows]))) as export:
+        assert (export.behaviors, export.duplicates) == (9, 0)
+        assert f"column_{columns.index('') + 1}" in export.compared
+
+
 def test_a_row_of_numbers_is_no_header(tmp_path: Path) -> None:
     rows = write(tmp_path, "rows.csv", "".join(f"{user},{user + 7},3\n" for user in range(9)))
     with pytest.raises(InputError, match="has no header"), opened(tmp_path, rows):

@@ -248,7 +248,7 @@ def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
     told: list[str] = []
     for place, name in enumerate(names, 1):
         again = name or f"column_{place}"
-        others = chain((name, again), (f"{again}_{number}" for number in count(2)))
+        others = chain(filter(None, (name, again)), (f"{again}_{number}" for number in count(2)))
         told.append(next(other for other in others if other not in told))
     return tuple(told)
 
