@@ -5,10 +5,12 @@ is copied record by record first, with the line numbers of the original.
 """
 
 import csv
+import json
 import os
 import re
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, count, dropwhile, islice, takewhile, tee
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -624,12 +626,19 @@ def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dic
     level = _LEVEL.match(rest)
     rest = rest[level.end() :] if level else rest
     found = {**({"time": stamp[1]} if stamp else {}), **({"level": level[1]} if level else {})}
+    with suppress(ValueError, RecursionError):
+        said = json.loads(rest[rest.index("{") :])
+        rest = rest[: rest.index("{")].rstrip(_AROUND)
+        texts = {
+            key: json.dumps(value, ensure_ascii=False) for key, value in said.items() if value is not None
+        }
+        found |= {key: said[key] if isinstance(said[key], str) else text for key, text in texts.items()}
 
     def taken(match: re.Match[str]) -> str:
-        quoted, key, said, short, name, long = match.groups("")
-        if known and (quoted or key or name) not in known:
+        key, *said = filter(None, match.groups())
+        if known and key not in known:
             return match[0]
-        found[quoted or key or name] = said or short or long
+        found[key] = "".join(said).strip()
         return " "
 
     rest = pair.sub(taken, rest).strip(_AROUND)
