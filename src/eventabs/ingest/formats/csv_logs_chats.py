@@ -501,7 +501,7 @@ _LOG_STAMP: Final = (
     rf"((?:{_DAY})(?:,? at |_|,? ?T?){_LOG_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?|1\d{{9}}(?:\d{{3}}|\.\d+)?)"
 )
 # <nick>, nick - or nick: but no level of a log; a name with a comma only behind brackets, since CSV has commas
-_NICK: Final = r"<?(?!(?:\S+ )?\S+\[\d+\]:)(?!(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
+_NICK: Final = r"<?(?!(?:\S+ )?\S+\[\d+\]:)(?!\W*(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
 
 
 class _Form(NamedTuple):
@@ -556,10 +556,10 @@ _NOTICE: Final = re.compile(
 )
 # `level=info user=ann msg="logged in"`, `{"user": "ann", "cart": 3}`, `User: ann - Client IP: 10.0.0.1`
 _PAIR: Final = (
-    r"""(?:^|(?<=[\s,;|({\[]))(?:(?:"([\w.-]+)": ?|([A-Za-z_][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|([^\s"{\[,;|)}\]]*))"""
-    r"""|({key}): ?(?! )(.*?)(?=\s*(?:[,;|]|\s-\s|\s[\w-]+[:=]\s?\S|$)))"""
+    r"""(?<=[;|]) ?([^\W\d][\w.-]*)=([^=;|"]*)(?=[;|]|$)|(?:^|(?<=[\s,;|({\[，；]))(?:(?:"([\w.-]+)": ?|([^\W\d][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|((?:{day}) {clock}|[^\s"{\[,;|)}\]]*))"""
+    r"""|({key})[:：] ?(?! )((?:{day}) {clock}|.*?)(?=\s*(?:[,;|，；]|\s-\s|\s[\w-]+[:=]\s?\S|$)))"""
 )
-_KEY: Final = r"[A-Z][\w-]{0,20}(?: [A-Z][\w-]{0,20}){0,2}|[a-z][\w-]{0,20}"
+_KEY: Final = r"[A-Z][\w-]{0,20}(?: [A-Z][\w-]{0,20}){0,2}|[a-z][\w-]{0,20}|[\u4e00-\u9fff]{1,10}"
 _LEVEL: Final = re.compile(
     r"\W*(DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)\b(?![=:])", re.IGNORECASE
 )
@@ -656,11 +656,12 @@ def line_form(start: bytes) -> _Form:
         return _Form(re.compile("(?!#)" + mark.join([field] * len(names))), names)
     tried = shown[:_FOLLOWING]
     lines = [line[:_PAIRED] for line in tried if not _MARKUP.match(line)]
-    any_pair = re.compile(filled(_PAIR, key=_KEY))
+    any_pair = re.compile(filled(_PAIR, **_PARTS, key=_KEY))
     keys = Counter(key for line in lines for key in _pairs(line, any_pair))
     often = {key for key, count in keys.items() if count >= _SHARE * len(tried)} - {_REST}
     if len(often - {"time"}) >= _LEAST <= len(tried):  # before a colon in few lines are words of a sentence
-        pair = re.compile(filled(_PAIR, key="|".join(map(re.escape, sorted(often, key=len, reverse=True)))))
+        parts = "|".join(map(re.escape, sorted(often, key=len, reverse=True)))
+        pair = re.compile(filled(_PAIR, **_PARTS, key=parts))
         said = [_pairs(line, pair) for line in shown]
         columns = dict.fromkeys(key for each in said for key in each)
         return _Form(re.compile(".*"), tuple(columns), pair=pair)
