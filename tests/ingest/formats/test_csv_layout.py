@@ -161,6 +161,17 @@ def test_a_row_of_numbers_is_no_header(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    "text", ['u1,2026-01-15 10:00:00,"6" pipe"x"\n' * 2, "INSERT INTO log VALUES ('u1','2026-01-15 10:00:00','x');\n" * 2]
+)  # fmt: skip
+def test_rows_that_are_all_broken_have_no_header(tmp_path: Path, text: str) -> None:
+    with (
+        pytest.raises(InputError, match=r"has no header.* First row: "),
+        opened(tmp_path, write(tmp_path, "a.csv", text)),
+    ):
+        pass
+
+
 def test_the_ratings_of_movielens_are_known_by_their_shape(tmp_path: Path) -> None:
     rows = write(
         tmp_path, "u.data", "196\t242\t3\t881250949\n186\t302\t3\t891717742\n186\t303\t4\t891717742\n"
