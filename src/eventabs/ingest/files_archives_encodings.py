@@ -213,10 +213,9 @@ def inspect(text: str, path: str, *, binary: bool = False) -> Content:
     if is_blank:
         message = _("{path} is empty; name a file with a row for each behavior")
         raise InputError(message.format(path=path))
-    all_lf, all_crlf, all_cr = returns == 0, returns == pairs == lines, lines == 0
     if decoder.getstate()[0]:  # the last character is cut
         line_not_utf8 = line_not_utf8 or lines + 1
-    one_newline = all_lf or all_crlf or all_cr
+    one_newline = not returns or returns == pairs == lines or not lines  # LF, CRLF or CR
     return Content(digest.digest(), lines + (last != b"\n"), one_newline, longest, line_not_utf8)
 
 
@@ -564,11 +563,8 @@ def check_codec(encoding: str) -> None:
 def _decompressed(path: str) -> Iterator[bytes]:
     with open_binary(path) as file:
         magic = file.peek(4)  # type: ignore[attr-defined]  # of files and members alike, not of all streams
-        if magic.startswith(_ZSTD):
-            yield from _frames(file)
-            return
-        unpacked = gzip.GzipFile(fileobj=file) if magic.startswith(_GZIP) else file
-        yield from iter(lambda: unpacked.read(_CHUNK), b"")
+        plain = gzip.GzipFile(fileobj=file) if magic.startswith(_GZIP) else file
+        yield from _frames(file) if magic.startswith(_ZSTD) else iter(lambda: plain.read(_CHUNK), b"")
 
 
 def _frames(file: BinaryIO) -> Iterator[bytes]:

@@ -43,8 +43,8 @@ _DATE: Final = re.compile(
 _CLOCK: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?")
 _MONTH: Final = r"\d\d?[-/ ][A-Z][a-z]+[-/ ]\d{2,4}|[A-Z][a-z]+ \d\d?,? \d{4}|\d\d?[-/.] ?\d\d?[-/.] ?\d{2,4}"
 _STAMP: Final = re.compile(
-    rf"(?:{_DATE.pattern}|(?:[A-Z][a-z]{{2}},? )?(?:{_MONTH}))(?:[ T,:]+(?:at |[上下]午 ?)?\d.*)?|(?:19|20)\d{{12}}|1\d{{9}}(?:\.\d+)?|1\d{{12}}(?:\d{{6}})?"
-    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} .*\d{4}"
+    rf"\s*(?:(?:{_DATE.pattern}|(?:[A-Z][a-z]{{2}},? )?(?:{_MONTH}))(?:[ T,:]+(?:at |[上下]午 ?)?\d.*)?|(?:19|20)\d{{12}}|1\d{{9}}(?:\.\d+)?|1\d{{12}}(?:\d{{6}})?"
+    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} .*\d{4})\s*"
 )
 _NUMBER: Final = re.compile(r"[¥$€+-]?\d[\d,]*(?:\.\d+)?%?")
 _RULE: Final = re.compile(r"[-=_*#~—]{4,}.*")
@@ -144,9 +144,8 @@ def _known_layout(lines: Sequence[str], headers: Mapping[tuple[str, ...], re.Pat
         (line, Layout(_dialect(tried), each, len(each), has_header=False)) for each, line in headers.items()
     )
     for pattern, layout in (*_HEADERLESS, *named) if tried else ():
-        if pattern.fullmatch(tried[0]) and sum(map(bool, map(pattern.fullmatch, tried))) >= _SHARE * len(
-            tried
-        ):
+        fitting = [bool(pattern.fullmatch(line)) for line in tried]
+        if fitting[0] and sum(fitting) >= _SHARE * len(tried):
             return layout
     return None
 
@@ -177,7 +176,7 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
         if rank[0] or layout.dialect.is_blank == dialect.is_blank:
             return layout
     first, rows = _rows_alike(lines, dialect)
-    if rows and len(rows[0]) > 1 and (any(map(_is_time, rows[0])) or all(map(_is_value, rows[0]))):
+    if rows and len(rows[0]) > 1 and (any(map(_STAMP.fullmatch, rows[0])) or all(map(_is_value, rows[0]))):
         unnamed = tuple(f"c{number}" for number in range(1, len(rows[0]) + 1))
         return Layout(dialect, unnamed, len(unnamed), has_header=False, above=first)
     columns = tuple(name.strip() for name in dialect.lenient_fields(lines[0])) if lines else ()
@@ -271,10 +270,6 @@ def _width(fields: Sequence[str]) -> int:
 
 def _fits(fields: Sequence[str], needed: int, width: int) -> bool:
     return len(fields) >= needed and _width(fields) <= width
-
-
-def _is_time(field: str) -> bool:
-    return bool(_STAMP.fullmatch(field.strip()))
 
 
 def _is_value(field: str) -> bool:
@@ -471,7 +466,7 @@ class Csv(Format):
         length = 0
         for number, line in enumerate(reversed(below[-_LONGEST_FOOTER:]), start=1):
             fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
-            if _fits(fields, layout.needed, len(layout.columns)) and any(map(_is_time, fields)):
+            if _fits(fields, layout.needed, len(layout.columns)) and any(map(_STAMP.fullmatch, fields)):
                 break
             if _is_rule(fields) or _is_summary(fields):
                 length = number

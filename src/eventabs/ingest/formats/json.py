@@ -128,12 +128,11 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     first, second = [*(line.strip() for line in files.head(text, _HEAD) if line.strip()), "", ""][:2]
     opens_more = first.startswith("{") and first.endswith(("[", "{", ","))
     is_spread = opens_more and _object(first) is None and _object(second) is None
-    is_remarked = first.startswith(_REMARKS)
     is_vast = file.content.longest > files.LONGEST_LINE and file.content.lines == 1
-    if first.startswith("[") or is_spread or is_vast or is_remarked:
+    if first.startswith(("[", *_REMARKS)) or is_spread or is_vast:
         array = file.copy_named("array")
         around, text = split_array(text, array, file.stop), str(array)
-    # the first readable record, if it can one without an empty list, has its times only inside a list
+    # the first readable record, one without an empty list if it can, has its times only inside a list
     records = (each for line in files.head(text, _HEAD) if (each := _object(line)) is not None)
     record = max(records, key=lambda each: [] not in each.values(), default={})
     inner = list(_flat(record, {}, file.times, 0))
@@ -201,8 +200,7 @@ def _flat(
     """Yield the records with a time inside `record`, each with the fields around it; without any, the records of its lists."""
     if depth == _DEEPEST or _is_row(record, times):
         # a user, say, whose list is empty did nothing
-        acted = (key for key in record if record[key] != [])
-        if outer or [] not in record.values() or _says(acted, "text", "action", "item"):
+        if outer or [] not in record.values() or _says(filter(record.get, record), "text", "action", "item"):
             yield {**outer, **record}
         return
     inner = {key: value for key, value in record.items() if _holds_times(value, times, depth)}
