@@ -361,20 +361,18 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
     if source.unwrapped:
         message = _("{path} holds one object; its list {column} is read as the rows")
         yield warning("unwrapped", message, path=file.name, column=source.unwrapped)
-    if source.left_tables:
+    for key, left in (("table", source.left_tables), ("sheet", source.left_sheets)):
         message = _(
-            "{path} has other tables with a user and a time, which are not read: {tables}; to read one: [input] table"
+            "{path} has others with a user and a time, which are not read: {tables}; to read one: {setting}"
         )
-        yield warning("other_tables", message, path=file.name, tables=", ".join(source.left_tables))
+        if left:
+            tables, setting = ", ".join(left), f"[input] {key}"
+            yield warning("other_tables", message, path=file.name, tables=tables, setting=setting)
     lists = [
         leaf.column
         for leaf in source.inventory.leaves
-        if leaf.steps
-        and not isinstance(leaf.steps[0], str)
-        # beside other rows only records with a time
-        and (
-            len(sample) == 1 or (fit(leaf.names[-1], "time") > _NAMED and leaf.column in file.reading.unused)
-        )
+        if leaf.steps and not isinstance(leaf.steps[0], str)  # beside other rows only with a time
+        if len(sample) == 1 or fit(leaf.names[-1], "time") > _NAMED
     ]
     if lists and not file.reading.schema.name:
         message = _("the column {column} holds lists; if their records are the rows: {setting}")
