@@ -276,6 +276,10 @@ JSON_LOG = '2026-01-02 10:00:00 INFO {"user": "ann", "action": "view", "item": %
             "ann|2026-01-20T20:01:00|browse|tea||",
         ),
         (JSON_LOG % '"\\u8336 \\"7\\""' * 2, 'ann|2026-01-02T10:00:00|browse|茶 "7"||'),
+        (
+            'ts=2026-01-02T10:00:00 level=info user=ann message="red tea"\n' * 2,
+            "ann|2026-01-02T10:00:00|thing|red tea||",
+        ),
         (JSON_LOG % '{"name": "\\u8336"}' * 2, "ann|2026-01-02T10:00:00|browse|茶||"),
     ],
 )

@@ -637,7 +637,7 @@ def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dic
         return " "
 
     rest = pair.sub(taken, rest).strip(_AROUND)
-    return {**found, _REST: rest}
+    return {**found, _REST: f"{found.get(_REST, '')} {rest}".strip()}
 
 
 def line_form(start: bytes) -> _Form:
