@@ -551,13 +551,14 @@ _NOTICE: Final = re.compile(
 )
 # `level=info user=ann msg="logged in"`, `{"user": "ann", "cart": 3}`, `User: ann - Client IP: 10.0.0.1`
 _PAIR: Final = (
-    r"""(?<=[;|]) ?([^\W\d][\w.-]*)=([^=;|"]*)(?=[;|]|$)|(?:^|(?<=[\s,;|({\[，；]))(?:(?:"([\w.-]+)": ?|([^\W\d][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|((?:{day}) {clock}|[^\s"{\[,;|)}\]]*))"""
+    r"""(?:^|(?<=[\s,;|({\[，；]))(?:(?:(?<=[;|])|(?<=[;|] ))([^\W\d][\w.-]*)=([^=;|"]*)(?=[;|]|$)|(?:"([\w.-]+)": ?|([^\W\d][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|(\d{1,4}[-/.年]\d\d?[-/.月]\d{1,4}日? {clock}|[^\s"{\[,;|)}\]]*))"""
     r"""|({key})[:：] ?(?! )((?:{day}) {clock}|.*?)(?=\s*(?:[,;|，；]|\s-\s|\s[\w-]+[:=]\s?\S|$)))"""
 )
 _KEY: Final = r"[A-Z][\w-]{0,20}(?: [A-Z][\w-]{0,20}){0,2}|[a-z][\w-]{0,20}|[\u4e00-\u9fff]{1,10}"
 _LEVEL: Final = re.compile(
     r"\W*(DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)\b(?![=:])", re.IGNORECASE
 )
+_encoded: Final = json.JSONEncoder(ensure_ascii=False).encode
 _PAIRED: Final = 1000  # characters of a line that are searched for names
 _REST: Final = "message"  # the column of what no name stands before
 _AROUND: Final = " \t-–|,;:[](){}"
@@ -621,19 +622,17 @@ def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dic
     level = _LEVEL.match(rest)
     rest = rest[level.end() :] if level else rest
     found = {**({"time": stamp[1]} if stamp else {}), **({"level": level[1]} if level else {})}
-    with suppress(ValueError, RecursionError):
-        said = json.loads(rest[rest.index("{") :])
-        rest = rest[: rest.index("{")].rstrip(_AROUND)
-        texts = {
-            key: json.dumps(value, ensure_ascii=False) for key, value in said.items() if value is not None
-        }
-        found |= {key: said[key] if isinstance(said[key], str) else text for key, text in texts.items()}
+    if rest.endswith("}"):
+        with suppress(ValueError, RecursionError):
+            said = json.loads(rest[rest.index("{") :])
+            rest = rest[: rest.index("{")].rstrip(_AROUND)
+            found |= {key: it if isinstance(it, str) else _encoded(it) for key, it in said.items()}
 
     def taken(match: re.Match[str]) -> str:
-        key, *said = filter(None, match.groups())
+        key = match[1] or match[3] or match[4] or match[7]
         if known and key not in known:
             return match[0]
-        found[key] = "".join(said).strip()
+        found[key] = match[match.lastindex or 0].strip()
         return " "
 
     rest = pair.sub(taken, rest).strip(_AROUND)
