@@ -3,8 +3,8 @@
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from difflib import get_close_matches
 from functools import partial
 from http import HTTPStatus
@@ -24,14 +24,9 @@ from eventabs.errors_and_exit_codes import (
 )
 from eventabs.ingest import check_zone, expand, find_objects, scratch_database
 from eventabs.interface_language import Language, active, gettext as _, ngettext
-from eventabs.providers import (
-    GrammarField,
-    hosts_with_keys,
-    kind_of,
-    load_preset,
-    load_rules,
-)
-from eventabs.shared_records import STANDARD_TIER, AskedUser, Behavior, Part, Reply, Usage, UserLog
+from eventabs.prompts import made_up_day
+from eventabs.providers import GrammarField, hosts_with_keys, load_preset, load_rules
+from eventabs.shared_records import STANDARD_TIER, AskedUser, Part, Reply, Usage, UserLog
 from eventabs.store import host_of, public_url
 
 Section = Literal["settings", "endpoint", "abilities", "run"]
@@ -100,7 +95,7 @@ async def check(
 ) -> CheckReport:
     """Check the settings, the endpoint and what a run would do; `on_finding` gets each finding at once."""
     started, llm, findings, facts = time.monotonic(), settings.llm, list[Finding](), EndpointFacts()
-    is_remote = kind_of(settings.provider).is_remote
+    is_remote = settings.is_remote
 
     def add(*found: Finding) -> None:
         findings.extend(found)
@@ -135,15 +130,14 @@ def _settings_findings(
     settings: Settings, config_file: str, environment: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Yield which settings are in force, and whether requests could be sent with them."""
-    is_remote = kind_of(settings.provider).is_remote
     model, preset, tell = settings.llm.model, settings.llm.preset, partial(Finding, "settings")
     if config_file:
         yield tell("config", "ok", config_file)
     else:
         message = _("no file; the defaults, EVENTABS_ variables and flags are in force")
         step = _("`eventabs init` writes one; or name a file with --config")
-        yield tell("config", "note", message, "" if is_remote else step)
-    if not is_remote:
+        yield tell("config", "note", message, "" if settings.is_remote else step)
+    if not settings.is_remote:
         message = _("rules: built in, no endpoint is needed and nothing leaves this machine")
         yield tell("provider", "ok", message)
         return
@@ -154,7 +148,7 @@ def _settings_findings(
         yield tell("preset", "ok", message)
     yield tell("model", "ok" if model else "fault", model or runs.no_model_message(preset))
     try:
-        address = providers.parse_address(runs.endpoint_of(settings.llm, environment))
+        address = providers.parse_address(providers.endpoint_of(settings.llm, environment))
         yield tell("address", "ok", str(address.url.copy_with(query=None)))
     except ConfigError as error:
         yield tell("address", "fault", str(error))
@@ -182,7 +176,7 @@ def _prompt(settings: Settings) -> Finding:
     try:
         _builder, limits = runs.builder_and_limits(settings, language, runs.template_text(settings))
         limits.room  # noqa: B018  raises where the instructions leave none
-        if not kind_of(settings.provider).is_remote:
+        if not settings.is_remote:
             load_rules(runs.rules_text(settings), language)
     except UsageError as error:
         return Finding("run", "prompt", "fault", str(error))
@@ -324,36 +318,17 @@ _NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendor
 
 _ROW_SIZES = (50, 300, 1_000)  # rows that a model is asked about at a time
 _ROWS_A_USER = 50
-_FIRST_DAY = datetime(2087, 3, 3)  # noqa: DTZ001  wall times
-# hour, minute, action, item, place, minutes
-_MADE_UP: dict[Language, Sequence[tuple[int, int, str, str, str, int]]] = {
-    "en": (
-        *((7, 40, "visit", "Metro line 2", "", 24), (8, 20, "visit", "Hill Road School", "", 220)),
-        *((12, 5, "visit", "staff canteen", "", 35), (12, 50, "visit", "Hill Road School", "", 260)),
-        *((17, 45, "visit", "gym", "", 70), (19, 30, "search", "camping tent", "Amazon", 0)),
-        *((19, 40, "browse", "Coleman tent", "Amazon", 6), (20, 10, "use", "TikTok", "", 18)),
-        *((20, 40, "cart", "Coleman tent", "Amazon", 0), (22, 0, "use", "reading app", "", 40)),
-    ),
-    "zh": (
-        *((7, 40, "visit", "地铁2号线", "", 24), (8, 20, "visit", "实验小学", "", 220)),
-        *((12, 5, "visit", "教师食堂", "", 35), (12, 50, "visit", "实验小学", "", 260)),
-        *((17, 45, "visit", "健身房", "", 70), (19, 30, "search", "露营帐篷", "淘宝", 0)),
-        *((19, 40, "browse", "冷山2帐篷", "淘宝", 6), (20, 10, "use", "抖音", "", 18)),
-        *((20, 40, "cart", "冷山2帐篷", "淘宝", 0), (22, 0, "use", "微信读书", "", 40)),
-    ),
-}
 
 
 def _made_up_users(rows: int, language: Language) -> list[UserLog]:
     """Return users who do much the same every day, each a little later than the one before."""
-    day = _MADE_UP[language]
-    users = []
+    day, users = made_up_day(language), []
     for number, first in enumerate(range(0, rows, _ROWS_A_USER)):
         behaviors = []
         for place in range(min(_ROWS_A_USER, rows - first)):
-            hour, minute, action, item, where, minutes = day[place % len(day)]
-            later = timedelta(days=place // len(day), hours=hour, minutes=minute + number)
-            behaviors.append(Behavior(_FIRST_DAY + later, action, item, where, minutes * 60 or None))
+            behavior = day[place % len(day)]
+            later = timedelta(days=place // len(day), minutes=number)
+            behaviors.append(behavior._replace(start=behavior.start + later))
         users.append(UserLog(f"made-up {number}", tuple(behaviors)))
     return users
 
@@ -365,9 +340,9 @@ class EndpointCheck:
         llm = settings.llm
         self._settings = settings
         self._llm = llm
-        self._of_runs = runs.endpoint_of(llm, environment)
+        self._of_runs = providers.endpoint_of(llm, environment)
         times = {key: min(getattr(llm, key), REQUEST_SECONDS) for key in ("idle_timeout", "call_timeout")}
-        self._endpoint = replace(self._of_runs, **times)
+        self._endpoint = self._of_runs.changed(**times)
         self._may_request = bool(llm.model) and not runs.lacks_key(llm, environment)
         self._on_finding = on_finding
         self._prober = providers.Prober(self._endpoint)
@@ -402,9 +377,9 @@ class EndpointCheck:
         return facts
 
     async def _check_models(self) -> None:
-        seconds = min(self._endpoint.call_timeout, LIST_SECONDS)
+        seconds = min(self._endpoint.llm.call_timeout, LIST_SECONDS)
         try:
-            models = await providers.list_models(replace(self._endpoint, call_timeout=seconds))
+            models = await providers.list_models(self._endpoint.changed(call_timeout=seconds))
         except EndpointError as error:
             # no fault yet: many endpoints have no list, and the request that follows shows whether it matters
             message = _("no list of models (HTTP {status})").format(status=error.status)
@@ -552,7 +527,7 @@ class EndpointCheck:
 
     async def _probe_grammar(self) -> None:
         """Try the field that is set; else, at an unknown server, all that may take a grammar."""
-        field = self._endpoint.grammar_field
+        field = self._endpoint.llm.grammar_field
         fields: Sequence[GrammarField] = [field] if field else []
         if not (field or self._llm.preset or urlsplit(self._llm.base_url).netloc in hosts_with_keys()):
             fields = ("grammar", "structured_outputs", "ebnf")

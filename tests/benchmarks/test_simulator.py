@@ -12,11 +12,11 @@ import pytest
 
 import simulated_model
 import simulated_replies
+from endpoints import endpoint_at
 from eventabs.prompts.compact_lines import default_vocabulary
 from eventabs.prompts.instructions_and_requests import Instructions, PromptBuilder
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.providers.openai.client import OpenAIProvider
-from eventabs.providers.openai.endpoint_and_wire import Endpoint
 from eventabs.replies import Reader
 from eventabs.setting_choices import AnswerForm, Compaction
 from eventabs.shared_records import AskedUser, Behavior, Category, Outcome, Part, Reply, Request, UserLog
@@ -78,7 +78,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 async def ask(simulator: Simulator, request: Request, idle_timeout: float = 5.0) -> Reply:
-    provider = OpenAIProvider(Endpoint("m", simulator.base_url, idle_timeout=idle_timeout))
+    provider = OpenAIProvider(endpoint_at(simulator.base_url, idle_timeout=idle_timeout))
     try:
         return await provider.complete(request)
     finally:

@@ -265,6 +265,24 @@ def test_where_every_row_is_in_an_event_a_closed_vocabulary_has_a_type_for_the_r
 # what comes out
 
 
+@pytest.mark.parametrize(
+    ("choice", "model", "preset", "name"),
+    [
+        ("auto", "", "", "rules"),
+        ("auto", "m", "", "openai"),
+        ("auto", "", "qwen", "openai"),
+        ("rules", "m", "qwen", "rules"),
+        ("openai", "", "", "openai"),
+    ],
+)
+def test_a_model_or_a_preset_decides_where_no_provider_is_named(
+    choice: str, model: str, preset: str, name: str
+) -> None:
+    settings = Settings.model_validate({"llm": {"provider": choice, "model": model, "preset": preset}})
+    assert settings.provider == name
+    assert settings.is_remote == (name == "openai")
+
+
 def test_header_values_are_not_shown() -> None:
     settings = load_settings(None, {"llm": {"extra_headers": {"X-Token": "tell-nobody"}}})
     assert settings.llm.extra_headers["X-Token"].get_secret_value() == "tell-nobody"

@@ -7,7 +7,6 @@ from .config_files import (
     write_settings as write_settings,
 )
 from .settings import (
-    LlmSettings as LlmSettings,
     MustSettings as MustSettings,
     Settings as Settings,
     environment_values as environment_values,

@@ -9,12 +9,10 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import orjson
 from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
-    SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -28,8 +26,7 @@ from eventabs.config.config_files import read_toml
 from eventabs.errors_and_exit_codes import ConfigError, SettingFault, WrongSettingsError
 from eventabs.interface_language import Language, gettext as _
 from eventabs.object_stores import is_address
-from eventabs.providers import GrammarField, Price, ProviderName, kind_of
-from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, ProviderChoice, RunMode, TierName
+from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, RunMode
 from eventabs.shared_records import (
     Category,
     EventType,
@@ -180,7 +177,7 @@ def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:
     Raises ConfigError for a preset that does not exist, and a tier that it does not have.
     """
     preset, model, tier = _choice(named)
-    below = providers.find_tier(tier, preset).settings()
+    below = providers.load_preset(preset).find_tier(tier).settings()
     if preset:
         known, llm = providers.load_preset(preset).settings(model), named["llm"]
         own = isinstance(llm.get("price"), Mapping) and {"input", "output", "currency"} & llm["price"].keys()
@@ -290,51 +287,12 @@ _UNITS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}  # second
 
 Amount = Annotated[int, Field(gt=0, lt=2**63)]
 Limit = Annotated[int, Field(ge=0, lt=2**63)]  # 0: none
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key in its place is refused unseen
-Seconds = Annotated[float, Field(gt=0)]
-Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
 
 
 class ProfileSettings(TomlTable):
     """Which columns of the profiles may leave the machine."""
 
     columns: tuple[str, ...] = ("age", "gender", "occupation", "city")
-
-
-class LlmSettings(TomlTable):
-    """The endpoint and how to talk to it. `omit`: parameters that are never sent."""
-
-    preset: str = ""
-    provider: ProviderChoice = "auto"
-    model: str = ""
-    tier: TierName = "standard"
-    base_url: str = "https://api.openai.com/v1"
-    api_key_env: Variable = "OPENAI_API_KEY"
-    stream: bool = True
-    temperature: float | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    omit: tuple[Omittable, ...] = ()
-    constrain: Literal["auto", "none", "grammar", "schema"] = "auto"
-    grammar_field: GrammarField = ""
-    extra_body: dict[str, Any] = {}
-    extra_headers: dict[str, SecretStr] = {}
-    proxy: str = ""
-    ca_file: str = ""
-    idle_timeout: Seconds = 120.0
-    call_timeout: Seconds = 900.0
-    longest_wait: Seconds = 900.0
-    tokens_per_second: Annotated[float, Field(gt=0)] = 60.0
-    price: Price = Price()
-
-    @field_validator("extra_body")
-    @classmethod
-    def _can_be_sent(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        try:
-            orjson.dumps(fields)
-        except TypeError:
-            message = _("it takes values that JSON has, and whole numbers of 64 bits at most")
-            raise ValueError(message) from None
-        return fields
 
 
 class PromptSettings(TomlTable):
@@ -401,7 +359,7 @@ class BatchSettings(TomlTable):
     window: str = ""
     max_enqueued_tokens: Limit = 0
     max_requests: Limit = 0
-    poll_seconds: Seconds = 30.0
+    poll_seconds: Annotated[float, Field(gt=0)] = 30.0
     cancel_after: Annotated[float, Field(ge=0)] = 0.0
     live_calls: Annotated[int, Field(ge=0, le=100)] = 3
     live_share: Annotated[float, Field(ge=0, le=1)] = 0.05
@@ -426,7 +384,7 @@ class Settings(TomlTable):
     lang: Literal["auto", "en", "zh"] = "auto"
     input: ingest.InputSettings = ingest.InputSettings()
     profiles: ProfileSettings = ProfileSettings()
-    llm: LlmSettings = LlmSettings()
+    llm: providers.LlmSettings = providers.LlmSettings()
     prompt: PromptSettings = PromptSettings()
     compaction: CompactionSettings = CompactionSettings()
     budget: BudgetSettings = BudgetSettings()
@@ -469,9 +427,16 @@ class Settings(TomlTable):
         return events
 
     @property
-    def provider(self) -> ProviderName:
-        """The name of the provider in force."""
-        return kind_of(self.llm.provider, model=self.llm.model, preset=self.llm.preset).name
+    def provider(self) -> Literal["openai", "rules"]:
+        """The provider in force: without a choice a model or preset decides, and without one the rules answer."""
+        if self.llm.provider == "auto":
+            return "openai" if self.llm.model or self.llm.preset else "rules"
+        return self.llm.provider
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a model at an endpoint answers. So model, host, key and prices matter, and calls are paced and retried."""
+        return self.provider != "rules"
 
 
 class _Environment(BaseSettings, Settings):

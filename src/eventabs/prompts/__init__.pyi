@@ -11,6 +11,7 @@ from .instructions_and_requests import (
     Instructions as Instructions,
     PromptBuilder as PromptBuilder,
     expected_tokens as expected_tokens,
+    made_up_day as made_up_day,
     prompt_language as prompt_language,
     sampled as sampled,
 )

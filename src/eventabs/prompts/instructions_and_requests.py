@@ -355,6 +355,11 @@ def _log(user: Mapping[str, Any]) -> UserLog:
     return UserLog("", tuple(behaviors), tuple((column, value) for column, value in user["profile"]))
 
 
+def made_up_day(language: Language) -> tuple[Behavior, ...]:
+    """Return what somebody does on a day, which is not in the worked example."""
+    return _log(tomllib.loads(_packaged(f"{language}.toml"))["made_up"]).behaviors
+
+
 def _checked(text: str, required: Sequence[str]) -> Template:
     template = Template(text)
     if not template.is_valid():

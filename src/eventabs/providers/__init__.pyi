@@ -1,9 +1,3 @@
-from .kinds_and_prices import (
-    Price as Price,
-    Provider as Provider,
-    ProviderName as ProviderName,
-    kind_of as kind_of,
-)
 from .openai.batch_service import (
     BatchService as BatchService,
     QueueFullError as QueueFullError,
@@ -24,13 +18,13 @@ from .openai.endpoint_and_wire import (
     BatchProfile as BatchProfile,
     Endpoint as Endpoint,
     GrammarField as GrammarField,
+    LlmSettings as LlmSettings,
     Preset as Preset,
-    find_tier as find_tier,
+    endpoint_of as endpoint_of,
     hosts_with_keys as hosts_with_keys,
     is_loopback as is_loopback,
     load_preset as load_preset,
     preset_names as preset_names,
-    tier_base_url as tier_base_url,
 )
 from .openai.probe import (
     COUNTING_TOKENS as COUNTING_TOKENS,
@@ -38,10 +32,12 @@ from .openai.probe import (
     Support as Support,
     list_models as list_models,
 )
+from .prices import Price as Price
 from .ray import Cluster as Cluster, connected as connected
 from .retries_and_rate_limits import (
     CallCancelledError as CallCancelledError,
     Complete as Complete,
+    Provider as Provider,
     open_provider as open_provider,
 )
 from .rules import (

@@ -36,7 +36,7 @@ from eventabs.interface_language import gettext as _
 from eventabs.shared_records import OnContent, Reply, Request
 
 if TYPE_CHECKING:
-    from eventabs.providers.kinds_and_prices import Provider
+    from eventabs.providers.retries_and_rate_limits import Provider
 
 _OLDEST: Final = (2, 50)
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # RFC 9113, 3.4

@@ -7,10 +7,9 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from eventabs.errors_and_exit_codes import RateLimitedError, TransientError
-from eventabs.providers.kinds_and_prices import Provider, ProviderKind
 from eventabs.shared_records import OnContent, Reply, Request
 
 if TYPE_CHECKING:
@@ -27,6 +26,18 @@ _LOOK_SECONDS = 0.1  # between looks whether a machine elsewhere can make a call
 
 Sleep = Callable[[float], Awaitable[None]]
 OnCooldown = Callable[[float], None]
+
+
+class Provider(Protocol):
+    """Safe to use from many tasks at once."""
+
+    async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
+        """Complete a request. Raises the subclasses of EndpointError, nothing else."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections and the like."""
+        ...
 
 
 class Pacer:
@@ -149,7 +160,6 @@ class Gate:
 @asynccontextmanager
 async def open_provider(
     provider: Provider,
-    kind: ProviderKind,
     *,
     closing: asyncio.Event,
     on_cooldown: OnCooldown,
@@ -164,9 +174,6 @@ async def open_provider(
     A call raises CallCancelledError or the subclasses of EndpointError.
     """
     async with aclosing(provider):
-        if not kind.is_remote:
-            yield lambda request, _on_retry, _on_content: provider.complete(request)
-            return
         gate = Gate(provider.complete, closing)
         pace = Pacer(rpm, tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
         yield lambda request, on_retry, on_content: complete_with_retries(

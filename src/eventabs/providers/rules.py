@@ -10,13 +10,13 @@ import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property, lru_cache, partial
 from importlib.resources import files
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, ConfigDict, Field, ValidationError, model_validator
 
 from eventabs.errors_and_exit_codes import ConfigError, toml_fault
 from eventabs.interface_language import Language, gettext as _
@@ -26,9 +26,9 @@ from eventabs.shared_records import (
     MAX_CHARACTERS,
     THING,
     Behavior,
-    OnContent,
     Reply,
     Request,
+    TomlTable,
     UserLog,
     Vocabulary,
     row_ranges,
@@ -48,26 +48,13 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _check_phrase(phrase: str) -> str:
-    if phrase.count("{}") != 1:
-        message = _("must hold {} once, where the names go").format("{}")
-        raise ValueError(message)
-    return phrase
-
-
-class RulesTable(BaseModel):
-    """A table of the file. Unknown keys are errors: a typo must not pass for a setting."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DetailLimits(RulesTable):
+class DetailLimits(TomlTable):
     """What ends an event; see [detail] of the shipped rules file."""
 
     session_minutes: Annotated[int, Field(ge=0)]
 
 
-class Replacement(RulesTable):
+class Replacement(TomlTable):
     """A regular expression, and what replaces its matches."""
 
     pattern: str
@@ -83,48 +70,45 @@ class Replacement(RulesTable):
         return self
 
 
-class NamesTable(RulesTable):
+class NamesTable(TomlTable):
     """How names are cleaned up and split."""
 
     separators: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     replace: tuple[Replacement, ...] = ()
 
 
-class Translations(RulesTable):
-    """A text in each language; a missing one is replaced by the other."""
-
-    zh: str = ""
-    en: str = ""
-
-    @model_validator(mode="after")
-    def _has_a_language(self) -> Self:
-        if not (self.zh or self.en):
-            message = _("needs zh, en or both")
-            raise ValueError(message)
-        return self
-
-    def in_language(self, language: Language) -> str:
-        """Return the text in `language`, or in the other one."""
-        return (self.zh or self.en) if language == "zh" else (self.en or self.zh)
+_LANGUAGES = AliasChoices("zh", "en")  # of which a table has one when it is read
 
 
-class Phrase(Translations):
-    """Words around the names of places."""
+class Text(TomlTable):
+    """A text in the language of the run."""
 
-    zh: Annotated[str, AfterValidator(_check_phrase)] = ""
-    en: Annotated[str, AfterValidator(_check_phrase)] = ""
+    text: str = Field(validation_alias=_LANGUAGES)
 
 
-class TypeTable(Translations):
-    """A type of event, its name in each language."""
+def _check_phrase(phrase: Text) -> Text:
+    if phrase.text.count("{}") != 1:
+        message = _("must hold {} once, where the names go").format("{}")
+        raise ValueError(message)
+    return phrase
 
-    zh: Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_check_name)] = ""
-    en: Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_check_name)] = ""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventKind:
+    """A type of event. `theme` "": its own; `phrase` has one {} for the names of places."""
+
+    name: Annotated[
+        str,
+        Field(validation_alias=_LANGUAGES, min_length=1, max_length=40),
+        AfterValidator(_check_name),
+    ]
     category: str = ""
     theme: str = ""
     weight: Annotated[float, Field(gt=0)] = 1.0
     alone: bool = False
-    phrase: Phrase = Phrase(zh="{}", en="{}")
+    phrase: Annotated[Text, AfterValidator(_check_phrase)] = Text.model_validate({"zh": "{}"})
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 Word = Annotated[str, Field(pattern=r"\S")]
@@ -150,7 +134,7 @@ def _forms(verb: str) -> str:
     )
 
 
-class Rule(RulesTable):
+class Rule(TomlTable):
     """The type of the behaviors that match."""
 
     type: str
@@ -168,14 +152,14 @@ class Rule(RulesTable):
         return (not self.actions or action in self.actions) and self._texts.search(texts) is not None
 
 
-class RulesFile(RulesTable):
+class RulesFile(TomlTable):
     """The whole file."""
 
     detail: DetailLimits
     names: NamesTable = NamesTable()
-    verbs: dict[str, Translations] = {}
+    verbs: dict[str, Text] = {}
     actions: dict[str, tuple[Word, ...]] = {}
-    types: dict[str, TypeTable]
+    types: dict[str, EventKind]
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -196,19 +180,6 @@ _PARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")  # between the words of or
 _CACHED = 50_000  # words, behaviors and names: most exports repeat theirs
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EventKind:
-    """A type of event in the language of the run. `phrase` has one {} for the names."""
-
-    key: str
-    name: str
-    category: str
-    theme: str
-    weight: float
-    alone: bool
-    phrase: str
-
-
 class Rules:
     """A rules file, ready to use in a language.
 
@@ -220,12 +191,8 @@ class Rules:
     def __init__(self, file: RulesFile, language: Language) -> None:
         self.language = language
         self.pause = timedelta(minutes=file.detail.session_minutes)  # that ends an event
-        self.kinds: dict[str, EventKind] = {}
-        for key, table in file.types.items():
-            name, phrase = table.in_language(language), table.phrase.in_language(language)
-            theme = table.theme or name
-            self.kinds[key] = EventKind(key, name, table.category, theme, table.weight, table.alone, phrase)
-        self.verbs = {action: words.in_language(language) for action, words in file.verbs.items()}
+        self.kinds = {key: replace(kind, theme=kind.theme or kind.name) for key, kind in file.types.items()}
+        self.verbs = {action: verb.text for action, verb in file.verbs.items()}
         self.separators = re.compile("|".join(map(re.escape, file.names.separators)) or "(?!)")
         self._file = file
         self._named = {"", THING, *file.verbs, *(action for rule in file.rules for action in rule.actions)}
@@ -263,11 +230,21 @@ def shipped_rules() -> str:
     return files("eventabs.providers").joinpath("rules.toml").read_text(encoding="utf-8")
 
 
+def _in_language(table: dict[str, Any], language: Language) -> dict[str, Any]:
+    """Return a table with each text in one language; where that is missing, in the other."""
+    left_out = ({"zh", "en"} - {language}) if isinstance(table.get(language), str) else set[str]()
+    return {
+        key: _in_language(value, language) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if key not in left_out
+    }
+
+
 @cache
 def load_rules(text: str, language: Language) -> Rules:
     """Load a rules file. Raises ConfigError that names the key of an error."""
     try:
-        return Rules(RulesFile.model_validate(tomllib.loads(text)), language)
+        return Rules(RulesFile.model_validate(_in_language(tomllib.loads(text), language)), language)
     except tomllib.TOMLDecodeError as error:
         message = _("the rules file is not TOML: {error}; mend it or remove [rules] file from the config")
         raise ConfigError(message.format(error=toml_fault(error))) from None
@@ -346,22 +323,22 @@ class RulesProvider:
         self._rules = rules
         self._detail = detail
         known = {"": ""} | {category.name: category.mark for category in vocabulary.categories}
-        for kind in rules.kinds.values():
+        for key, kind in rules.kinds.items():
             if kind.category not in known:
                 message = _(
                     "the rules file does not hold: types.{key}.category: there is no category {name}; "
                     "add it to [[vocabulary.categories]] or change it in a rules file of your own"
                 )
-                raise ConfigError(message.format(key=kind.key, name=kind.category))
+                raise ConfigError(message.format(key=key, name=kind.category))
             if kind.name == vocabulary.minor or kind.name[-1] in known.values():
                 message = _(
                     "the rules file does not hold: types.{key}: answers cannot name a type {name}; "
                     "rename it in a rules file of your own, or change the mark in [[vocabulary.categories]]"
                 )
-                raise ConfigError(message.format(key=kind.key, name=kind.name))
+                raise ConfigError(message.format(key=key, name=kind.name))
         self._names = {kind: kind.name + known[kind.category] for kind in rules.kinds.values()}
 
-    async def complete(self, request: Request, _on_content: OnContent | None = None, /) -> Reply:
+    async def complete(self, request: Request, *_listeners: object) -> Reply:
         """Return the events of every user in the request, in the `lines` form, all at once; no journeys, nothing minor."""
         lines: list[str] = []
         number = 1
@@ -376,9 +353,6 @@ class RulesProvider:
             await asyncio.sleep(0)  # a user takes milliseconds; a whole batch would stall the progress bar
         lines.append("##")
         return Reply("\n".join(lines))
-
-    async def aclose(self) -> None:
-        """Do nothing: there is no connection."""
 
 
 def _shortened(behavior: Behavior) -> Behavior:
@@ -549,7 +523,7 @@ class _Summaries:
         names = _ranked((name, behavior) for behavior in with_items for name in named(behavior))
         if not any(behavior.in_own_words for behavior in about):
             if names and are_stays:
-                phrase = kind.phrase if lead == "visit" else "{}"
+                phrase = kind.phrase.text if lead == "visit" else "{}"
             else:
                 verb = self._verb(lead)
         extent = self._extent(behaviors, actions, lead)

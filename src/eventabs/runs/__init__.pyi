@@ -1,7 +1,6 @@
 from .built_from_settings import (
     RunContext as RunContext,
     builder_and_limits as builder_and_limits,
-    endpoint_of as endpoint_of,
     lacks_key as lacks_key,
     make_reader as make_reader,
     no_connection_step as no_connection_step,

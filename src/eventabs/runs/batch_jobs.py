@@ -24,7 +24,7 @@ from eventabs.errors_and_exit_codes import (
     TransientError,
 )
 from eventabs.interface_language import gettext as _, ngettext
-from eventabs.runs.built_from_settings import batch_profile, endpoint_of
+from eventabs.runs.built_from_settings import batch_profile
 from eventabs.runs.engine import open_call
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged, RepliesRead, RequestsWritten
 from eventabs.runs.progress_and_limits import snapshot
@@ -460,7 +460,7 @@ async def opened_jobs(session: Session) -> AsyncIterator[JobRunner]:
     settings, loop = session.run.settings, asyncio.get_running_loop()
     # another tier may have an address of its own
     ordinary = settings.llm.model_copy(update={"tier": STANDARD_TIER})
-    endpoint = endpoint_of(ordinary, session.run.environment)
+    endpoint = providers.endpoint_of(ordinary, session.run.environment)
     service = providers.BatchService(endpoint, batch_profile(settings))
     try:
         async with aclosing(service), asyncio.timeout(None) as time:
@@ -485,7 +485,7 @@ _MOST_WAVES = 3  # of jobs; what is left then is asked about live, so that every
 async def read_replies(session: Session, replies: Sequence[Path]) -> None:
     """Store what files hold, then settle it. Raises InputError for a file without any reply."""
     reader = ReplyReader(session)
-    endpoint = endpoint_of(session.run.settings.llm, session.run.environment)
+    endpoint = providers.endpoint_of(session.run.settings.llm, session.run.environment)
     for path in replies:
         found = await reader.take(path, providers.ReplyLines(endpoint, path.name))
         if not found.total() - found["unreadable"]:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from platformdirs import user_state_path
 
 from eventabs import providers, store  # providers load the HTTP stack when first looked up
-from eventabs.config import LlmSettings, MustSettings, Settings, environment_values, with_preset
+from eventabs.config import MustSettings, Settings, environment_values, with_preset
 from eventabs.errors_and_exit_codes import ConfigError, RunDirectoryError, StoppedError
 from eventabs.ingest import Export, canonical_action, open_export, search_pattern
 from eventabs.interface_language import Language, activate, active, gettext as _
@@ -29,7 +29,7 @@ from eventabs.prompts import (
     plan,
     prompt_language,
 )
-from eventabs.providers import BatchProfile, Cluster, Complete, Endpoint
+from eventabs.providers import BatchProfile, Cluster, Complete, LlmSettings
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer
 from eventabs.runs.progress_and_limits import ProgressTracker
@@ -158,7 +158,7 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
     return Reader(
         settings.vocabulary.in_force(language),
         detail=settings.prompt.detail,
-        source=providers.kind_of(settings.provider).event_source,
+        source="llm" if settings.is_remote else "rules",
         summarize=providers.summaries(providers.load_rules(facts["rules"], language)),
         must=must_rules_of(settings, language),
     )
@@ -180,8 +180,7 @@ class Plan(NamedTuple):
 
 def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings) -> Plan:
     """Plan a run. The first batch probes how long answers are; the rules' answers have no limit."""
-    probe = providers.kind_of(settings.provider).is_remote
-    batches = plan(parts, limits, probe=probe, workers=settings.run.concurrency)
+    batches = plan(parts, limits, probe=settings.is_remote, workers=settings.run.concurrency)
     prompts = sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
     outputs = [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches]
     return Plan(batches, prompts, outputs)
@@ -245,12 +244,12 @@ _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a
 def require_usable_provider(settings: Settings, environment: Mapping[str, str]) -> None:
     """Raise ConfigError where the settings name no provider that could be asked."""
     is_elsewhere = settings.cluster.engine != "local"
-    if providers.kind_of(settings.provider).is_remote:
+    if settings.is_remote:
         if not settings.llm.model:
             raise ConfigError(no_model_message(settings.llm.preset))
         if is_elsewhere:
             _refuse_secrets(settings.llm, environment)
-        providers.check_endpoint(endpoint_of(settings.llm, {} if is_elsewhere else environment))
+        providers.check_endpoint(providers.endpoint_of(settings.llm, {} if is_elsewhere else environment))
         if settings.run.mode != "files" and not is_elsewhere and lacks_key(settings.llm, environment):
             message = _(
                 "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
@@ -288,24 +287,6 @@ def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
             raise ConfigError(message.format(key=key, variable=variable))
 
 
-def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: int = 1) -> Endpoint:
-    """Return where requests go, by so many connections, with the key from the environment. Raises ConfigError for a tier that is not there."""
-    same = {"model", "proxy", "ca_file", "idle_timeout", "call_timeout", "longest_wait"}
-    same |= {"stream", "temperature", "seed", "extra_body"}
-    tier = providers.find_tier(llm.tier, llm.preset)
-    return Endpoint(
-        **llm.model_dump(include=same),
-        base_url=providers.tier_base_url(tier, llm.preset, llm.base_url),
-        api_key=environment.get(llm.api_key_env) or None,
-        extra_headers={name: value.get_secret_value() for name, value in llm.extra_headers.items()},
-        key_variable=llm.api_key_env,
-        omit=frozenset(llm.omit),
-        grammar_field=llm.grammar_field or ("grammar" if llm.constrain == "grammar" else ""),
-        tier=tier,
-        connections=connections,
-    )
-
-
 def batch_profile(settings: Settings) -> BatchProfile:
     """Return how the batch service is spoken to: as the preset says, else as OpenAI's; with what is set in [batch]."""
     known = providers.load_preset(settings.llm.preset).batch or BatchProfile()
@@ -334,7 +315,7 @@ async def require_connection(run: RunContext, stop: Stop) -> None:
     settings = run.settings
     while True:
         try:
-            await providers.find_route(endpoint_of(settings.llm, run.environment))
+            await providers.find_route(providers.endpoint_of(settings.llm, run.environment))
         except providers.UnreachableError as error:
             if not settings.run.wait:
                 message = _("{cause}; {step}")
@@ -381,25 +362,25 @@ def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
     return llm.api_key_env if is_chosen and not environment.get(llm.api_key_env) else ""
 
 
-def opened_provider(
+@asynccontextmanager
+async def opened_provider(
     run: RunContext, closing: asyncio.Event, on_refused: Callable[[frozenset[str]], object]
-) -> AbstractAsyncContextManager[Complete]:
+) -> AsyncIterator[Complete]:
     """Open the provider, on the machines of the cluster if there is one; no request is sent once `closing` is set.
 
     `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
     """
     settings, observer, llm, limits = run.settings, run.observer, run.settings.llm, run.settings.run
-    kind = providers.kind_of(settings.provider)
     connections, is_ready = max(limits.concurrency, limits.max_concurrency) + 1, lambda: True
-    provider: providers.Provider
-    if not kind.is_remote:
+    if not settings.is_remote:
         language = run.facts["prompt_language"]
         rules, vocabulary = run.facts["rules"], settings.vocabulary.in_force(language)
-        provider = providers.RulesProvider(
-            providers.load_rules(rules, language), vocabulary, settings.prompt.detail
-        )
-    elif run.cluster is None:
-        endpoint = endpoint_of(llm, run.environment, connections)
+        loaded = providers.load_rules(rules, language)
+        yield providers.RulesProvider(loaded, vocabulary, settings.prompt.detail).complete
+        return
+    provider: providers.Provider
+    if run.cluster is None:
+        endpoint = providers.endpoint_of(llm, run.environment, connections)
         provider = providers.OpenAIProvider(endpoint, on_refused=on_refused)
     else:
         public, own = store.public_settings(settings)["llm"], bool(settings.cluster.ray_address)
@@ -411,16 +392,16 @@ def opened_provider(
             on_machines=lambda count, lost, cause: observer.noted(MachinesChanged(count, lost, cause)),
         )
         is_ready = provider.is_ready
-    return providers.open_provider(
+    async with providers.open_provider(
         provider,
-        kind,
         closing=closing,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
         rpm=limits.rpm,
         tpm=limits.tpm,
         tries=limits.call_tries,
         is_ready=is_ready,
-    )
+    ) as complete:
+        yield complete
 
 
 def _provider_on_machine(
@@ -433,7 +414,9 @@ def _provider_on_machine(
     activate(language)
     keys = ("extra_headers", *(_CONNECTION if own else ()))
     here = {key: value for key, value in environment_values().get("llm", {}).items() if key in keys}
-    return providers.OpenAIProvider(endpoint_of(LlmSettings(**{**llm, **here}), os.environ, connections))
+    return providers.OpenAIProvider(
+        providers.endpoint_of(LlmSettings(**{**llm, **here}), os.environ, connections)
+    )
 
 
 @asynccontextmanager
@@ -464,7 +447,7 @@ def refuse_unknown_endpoint(run_id: str, settings: Settings, named_today: Mappin
     known = ""
     with suppress(OSError, UnicodeDecodeError):
         known = (user_state_path("eventabs") / "runs").read_text("ascii")
-    is_called = providers.kind_of(settings.provider).is_remote and settings.run.mode != "files"
+    is_called = settings.is_remote and settings.run.mode != "files"
     if not is_called or _digest(run_id, settings) in known.splitlines():
         return
     named = with_preset(named_today).get("llm", {})

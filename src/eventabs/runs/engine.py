@@ -23,6 +23,7 @@ from eventabs.shared_records import Batch, Reply, Request
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
 _CALLS_A_SPARE = 4  # calls at a time, for every two answers unread and two rows opened ahead
+_MANY = 32  # calls at a time, whose batches are chosen before much is learnt anyway
 _SECONDS_A_SNAPSHOT = 0.5
 _SECONDS_A_REPORT = 0.05
 
@@ -128,7 +129,8 @@ class Engine:
         """Whether another call may be opened.
 
         To wait for the disk with every answer and every row leaves the wire empty for that long; to wait with none would
-        choose batches before anything was learnt. So a few answers may be unread and a few rows ahead, none beside few calls.
+        choose batches before anything was learnt. So a few answers may be unread and a few rows ahead, none beside few calls, and
+        as many as there are places beside many.
         """
         calls, limit = self._tracker.in_flight + self._tracker.opened, self.concurrency.now
         spare = _spare(limit)
@@ -248,7 +250,7 @@ class Engine:
 
 
 def _spare(limit: int) -> int:
-    return 2 * (limit // _CALLS_A_SPARE)
+    return limit if limit >= _MANY else 2 * (limit // _CALLS_A_SPARE)
 
 
 def open_call(

@@ -35,7 +35,7 @@ from eventabs.prompts import (
     measure_parts,
     sampled,
 )
-from eventabs.providers import kind_of, load_preset
+from eventabs.providers import load_preset
 from eventabs.replies import without_reasoning
 from eventabs.runs import built_from_settings as built, intake
 from eventabs.runs.extension import Planner, Survey, refuse_unextendable
@@ -194,7 +194,7 @@ def estimate_run(
         linking_calls=sum(
             pieces > 1 for pieces in Counter(planned.part.user_id for planned in parts).values()
         )
-        if kind_of(settings.provider).is_remote
+        if settings.is_remote
         else 0,
         sampled=len(of_sampled) if len(of_sampled) < len(counts) else None,
     )
@@ -434,7 +434,7 @@ def ask_columns(
 ) -> AskedColumns:
     """Ask the model once about the first file; `on_request` hears before what is sent. Raises UsageError and EndpointError."""
     settings = invocation.settings()
-    if not kind_of(settings.provider).is_remote:
+    if not settings.is_remote:
         raise UsageError(_("--ask asks a model, and none is named; set llm.model or --model"))
     built.require_usable_provider(settings, invocation.environment)
     paths = intake.input_paths(inputs, settings)
@@ -451,7 +451,7 @@ def ask_columns(
     llm, tokens = settings.llm, f"{request.input_tokens:,}"
     host = host_of(llm.base_url)
     on_request(message.format(model=llm.model, host=host, rows=SHOWN_ROWS, path=paths[0], tokens=tokens))
-    prober = providers.Prober(built.endpoint_of(llm, invocation.environment))
+    prober = providers.Prober(providers.endpoint_of(llm, invocation.environment))
     answer = parsed_columns(asyncio.run(prober.ask(request)).text, header, tables)
     try:
         model, by_model = _read(invocation, answer, paths, beside=values)

@@ -28,7 +28,7 @@ from eventabs.prompts import (
     measure_parts,
     sampled,
 )
-from eventabs.providers import kind_of, load_rules
+from eventabs.providers import load_rules
 from eventabs.runs import built_from_settings as built
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.observer import InputGone, InputRead, Note, RowShown
@@ -96,7 +96,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
 
 def _actions(export: Export, settings: Settings, language: Language) -> dict[str, dict[str, int]]:
     unknown, conversions = dict[str, int](), dict[str, int]()
-    if not kind_of(settings.provider).is_remote:
+    if not settings.is_remote:
         rules = load_rules(built.rules_text(settings), language)
         for word, rows in export.actions():
             told = conversions if rules.classify(word, "", "").category == CONVERSION else unknown

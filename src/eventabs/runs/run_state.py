@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from eventabs import store
-from eventabs.providers import Price, kind_of
+from eventabs.providers import Price
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
 from eventabs.shared_records import Counts, Shard, ratio
 from eventabs.store import Job, Ledger, RunDirectory, ShardState, Status
@@ -33,9 +33,9 @@ class Endpoint(NamedTuple):
     @classmethod
     def stored(cls, llm: Mapping[str, Any]) -> Self:
         """Return the endpoint that the stored `llm` settings name."""
-        kind = kind_of(llm["provider"], model=llm["model"])
-        model, host = (llm["model"], store.host_of(llm["base_url"])) if kind.is_remote else ("", "")
-        return cls(kind.name, model, host, Price(**llm["price"]), llm["price"]["currency"])
+        model = llm["model"] if llm["provider"] != "rules" else ""
+        provider, host = ("openai", store.host_of(llm["base_url"])) if model else ("rules", "")
+        return cls(provider, model, host, Price(**llm["price"]), llm["price"]["currency"])
 
     @property
     def title(self) -> str:

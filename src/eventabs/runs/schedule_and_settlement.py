@@ -28,8 +28,8 @@ from eventabs.prompts import (
     shuffled,
     split,
 )
-from eventabs.providers import Endpoint
-from eventabs.runs.built_from_settings import RunContext, asked_in, endpoint_of, make_reader
+from eventabs.providers import Endpoint, endpoint_of
+from eventabs.runs.built_from_settings import RunContext, asked_in, make_reader
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
 from eventabs.runs.progress_and_limits import ProgressTracker, SpendingLimit
 from eventabs.shared_records import (
@@ -461,7 +461,7 @@ class Session:
         kept = self.run.facts.get(_REFUSED) or {}
         if kept.get("settings_fingerprint") != self.run.facts["settings_fingerprint"]:
             return endpoint
-        return replace(endpoint, omit=endpoint.omit | set(kept["parameters"]))
+        return endpoint.changed(omit=(*endpoint.llm.omit, *kept["parameters"]))
 
     def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
         """Make the request about some logs; `links`: these have journeys in place of behaviors."""

@@ -34,7 +34,7 @@ from eventabs.ingest import Frame
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import CONVERSION, VERSION, measure_parts, shuffled
-from eventabs.providers import is_loopback, kind_of
+from eventabs.providers import endpoint_of, is_loopback
 from eventabs.runs import batch_jobs, built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.engine import Engine
@@ -150,7 +150,7 @@ def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Ite
 async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStatus:
     if not pending:
         return "completed"
-    run, is_remote = session.run, kind_of(session.run.settings.provider).is_remote
+    run, is_remote = session.run, session.run.settings.is_remote
     session.plan(pending, probe=is_remote)
     if is_remote and run.cluster is None:
         await built.require_connection(run, session.stop)
@@ -175,8 +175,7 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
     tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
     if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
         _builder, limits = run.builder_and_limits()
-        probe = kind_of(run.settings.provider).is_remote
-        waiting += scheduler_of(run, pending, limits, probe=probe).batches
+        waiting += scheduler_of(run, pending, limits, probe=run.settings.is_remote).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember(progress=snapshot(progress, time.time()), status=status)
     run.save(tracker, status=status, batches_waiting=waiting)
@@ -184,14 +183,13 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
 
 
 def _tell_start(run: RunContext, *, resumed: bool) -> None:
-    settings = run.settings
-    is_remote = kind_of(settings.provider).is_remote
+    settings, is_remote = run.settings, run.settings.is_remote
     run.observer.noted(
         Started(
             config_file=run.facts["config_file"],
             provider=settings.provider,
             model=settings.llm.model if is_remote else "",
-            host=store.host_of(built.endpoint_of(settings.llm, {}).base_url) if is_remote else "",
+            host=store.host_of(endpoint_of(settings.llm, {}).llm.base_url) if is_remote else "",
             out=str(run.directory.path),
             resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
         )

@@ -9,7 +9,6 @@ import orjson
 
 from eventabs.config import Settings
 from eventabs.object_stores import public_address
-from eventabs.providers import kind_of
 
 _OF_INPUT = (
     *("timezone", "keep_duplicates", "encoding", "dayfirst", "duration_unit", "header", "user"),
@@ -19,6 +18,7 @@ _BINDING = (
     *(f"input.{key}" for key in _OF_INPUT),
     *("profiles", "prompt", "compaction", "budget", "vocabulary", "events"),
 )
+_OF_LLM = ("model", "base_url", "temperature", "seed", "omit", "extra_body", "constrain", "grammar_field")
 _LONGEST_SHOWN = 80  # characters of both values of a setting
 
 
@@ -63,14 +63,15 @@ def binding_facts(
     `instructions`: the version of those that ship.
     """
     values = flattened(public_settings(settings))
-    keys = _BINDING + kind_of(settings.provider).fingerprint_keys
+    of_provider = (f"llm.{key}" for key in _OF_LLM) if settings.is_remote else ("rules.file",)
+    keys = (*_BINDING, *of_provider)
     facts = {
         key: orjson.dumps(value).decode()
         for key, value in values.items()
         if any(key == bound or key.startswith(f"{bound}.") for bound in keys)
     }
     facts["llm.provider"] = settings.provider
-    if kind_of(settings.provider).is_remote and template is None:
+    if settings.is_remote and template is None:
         facts["prompt.version"] = instructions
     for key, text in {"prompt.template": template, "rules.file": rules}.items():
         if key in facts:

@@ -21,7 +21,6 @@ from rich.text import Text
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import Line, StoredCall, Table, UserView, batch_tables
 from eventabs.interface_language import gettext as _, ngettext
-from eventabs.providers import kind_of
 from eventabs.runs import Fact, Progress, RunState, StateChanged
 from eventabs.store import RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
@@ -248,7 +247,7 @@ def render_summary(console: Console, summary: RunState, *, quiet: bool = False) 
     if not quiet:
         figures = labelled(_figures(summary), "dim")
         console.print("", Padding(figures, (0, 0, 0, 2), expand=False), "", sep="\n")
-    if not kind_of(summary.endpoint.provider).is_remote:
+    if summary.endpoint.provider == "rules":
         label = _("No model was called: built-in rules made the events. To name a model: ")
         print_command(console, label, "eventabs init --preset NAME")
         if conversions := summary.input["conversion_actions"]:
@@ -280,7 +279,7 @@ def summary_json(summary: RunState) -> str:
 
 
 def _figures(summary: RunState) -> Iterator[tuple[str, str]]:
-    is_remote = kind_of(summary.endpoint.provider).is_remote
+    is_remote = summary.endpoint.provider != "rules"
     shown = messages.figures(summary, summary.endpoint.currency)
     for label, *facts in shown if is_remote else islice(shown, 1):
         yield label, listed(filter(None, facts))

@@ -8,7 +8,6 @@ from typing import Any, Final
 from eventabs import runs
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import CONVERSION, ENGAGEMENT
-from eventabs.providers import kind_of
 from eventabs.shared_records import ColumnsFound, Copying, Counts, InputWarning
 from eventabs.store import Status
 from eventabs.views.output_streams import one_line
@@ -109,7 +108,7 @@ def _started(facts: runs.Started) -> str:
     """Name the settings, the provider with its model, and the run directory."""
     config = facts.config_file or _("none, defaults in force")
     provider = _("provider {provider}, model {model}, host {host}")
-    if not kind_of(facts.provider).is_remote:
+    if facts.provider == "rules":
         provider = _("provider rules (built in: no model is called, nothing leaves this machine)")
     provider = provider.format(provider=facts.provider, model=facts.model, host=facts.host)
     template = _("Config {config}; {provider}; run directory {out}")

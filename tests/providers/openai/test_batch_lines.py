@@ -1,9 +1,9 @@
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from endpoints import endpoint_at
 from eventabs.errors_and_exit_codes import (
     ContextTooLongError,
     EndpointError,
@@ -14,11 +14,10 @@ from eventabs.errors_and_exit_codes import (
     TransientError,
 )
 from eventabs.providers.openai.batch_service import ReplyLines, request_fields, request_line
-from eventabs.providers.openai.endpoint_and_wire import Endpoint
 from eventabs.shared_records import Reply, Request, Usage
 
 KEY = "sk-a-long-secret-key"
-ENDPOINT = Endpoint("m", "https://api.example.com/v1", KEY)
+ENDPOINT = endpoint_at("https://api.example.com/v1", KEY)
 REQUEST = Request(({"role": "user", "content": "## U1"},), {}, 10, 512)
 BODY = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "## U1"}, "finish_reason": "stop"}],
@@ -39,7 +38,7 @@ def result(**line: object) -> Reply | EndpointError | None:
 
 
 def test_a_request_is_a_line_as_the_batch_api_has_it_and_never_streamed() -> None:
-    fields = request_fields(REQUEST, replace(ENDPOINT, temperature=0.0, extra_body={"thinking": 0}))
+    fields = request_fields(REQUEST, ENDPOINT.changed(temperature=0.0, extra_body={"thinking": 0}))
     line = request_line("a-1", "/v1/chat/completions", fields, REQUEST.messages)
     assert line.endswith(b"\n")
     assert json.loads(line) == {

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from endpoints import endpoint_at
 from eventabs.errors_and_exit_codes import (
     FatalEndpointError,
     NoContentError,
@@ -18,7 +19,7 @@ from eventabs.errors_and_exit_codes import (
     TransientError,
 )
 from eventabs.providers.openai.batch_service import BatchService, QueueFullError
-from eventabs.providers.openai.endpoint_and_wire import BatchProfile, Endpoint, load_preset
+from eventabs.providers.openai.endpoint_and_wire import BatchProfile, load_preset
 
 KEY = "sk-a-long-secret-key"
 
@@ -75,7 +76,7 @@ def scripted() -> Iterator[Scripted]:
 async def opened(
     scripted: Scripted, profile: BatchProfile = BatchProfile(), seconds: float = 5.0
 ) -> AsyncIterator[BatchService]:
-    service = BatchService(Endpoint("m", scripted.base_url, KEY, call_timeout=seconds), profile)
+    service = BatchService(endpoint_at(scripted.base_url, KEY, call_timeout=seconds), profile)
     try:
         yield service
     finally:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from endpoints import endpoint_at
 from eventabs.errors_and_exit_codes import (
     ConfigError,
     EndpointError,
@@ -20,7 +21,7 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.providers.openai.client import OpenAIProvider
-from eventabs.providers.openai.endpoint_and_wire import Endpoint, GrammarField
+from eventabs.providers.openai.endpoint_and_wire import GrammarField
 from eventabs.shared_records import Reply, Request, Usage
 from openai_server import (
     Behavior,
@@ -73,7 +74,7 @@ async def complete(
     **endpoint: Any,  # noqa: ANN401 - fields of Endpoint
 ) -> Reply:
     settings: dict[str, Any] = {"model": "m", "base_url": base_url, "api_key": KEY}
-    provider = OpenAIProvider(Endpoint(**settings | limits | endpoint), wall_clock=lambda: 0.0)
+    provider = OpenAIProvider(endpoint_at(**settings | limits | endpoint), wall_clock=lambda: 0.0)
     try:
         for _call in range(calls):
             reply = await provider.complete(request or make_request())
@@ -349,7 +350,7 @@ async def test_a_server_that_refuses_both_names_of_the_limit_ends_the_call(
 
 async def test_calls_in_flight_that_are_refused_together_all_end_well(openai_server: OpenAIServer) -> None:
     openai_server.behavior = slowly(0.05, refusing("max_tokens")(answer()))
-    provider = OpenAIProvider(Endpoint(model="m", base_url=openai_server.base_url))
+    provider = OpenAIProvider(endpoint_at(openai_server.base_url))
     try:
         replies = await asyncio.gather(*(provider.complete(make_request()) for _ in range(8)))
     finally:
@@ -385,7 +386,7 @@ async def test_a_call_that_waits_in_vain_names_the_number_of_calls_and_the_limit
 
 async def test_what_has_come_of_an_answer_is_heard_piece_by_piece(openai_server: OpenAIServer) -> None:
     openai_server.behavior = answer(pieces=4, gap=0.02)
-    provider = OpenAIProvider(Endpoint(model="m", base_url=openai_server.base_url, **QUICK))
+    provider = OpenAIProvider(endpoint_at(openai_server.base_url, **QUICK))
     heard: list[int] = []
     reply = await provider.complete(make_request(), heard.append)
     await provider.aclose()
@@ -508,12 +509,12 @@ async def test_a_proxy_is_used_where_one_is_named(openai_server: OpenAIServer) -
 def test_a_missing_ca_file_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "ca.pem"
     with pytest.raises(ConfigError, match=r"ca\.pem"):
-        OpenAIProvider(Endpoint(model="m", base_url="https://x.example/v1", ca_file=str(missing)))
+        OpenAIProvider(endpoint_at("https://x.example/v1", ca_file=str(missing)))
 
 
 async def test_a_cancelled_call_ends_at_once_and_frees_its_connection(openai_server: OpenAIServer) -> None:
     openai_server.behavior = script(stall(), answer())
-    provider = OpenAIProvider(Endpoint(model="m", base_url=openai_server.base_url, connections=1))
+    provider = OpenAIProvider(endpoint_at(openai_server.base_url, connections=1))
     try:
         first = asyncio.create_task(provider.complete(make_request()))
         await asyncio.sleep(0.1)

@@ -5,20 +5,21 @@ from typing import get_args
 
 import pytest
 
-from eventabs.config.settings import LlmSettings, Omittable
+from endpoints import endpoint_at
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.providers.openai.client import parse_address
 from eventabs.providers.openai.endpoint_and_wire import (
     DROPPABLE,
     Endpoint,
     KnownModel,
+    LlmSettings,
+    Omittable,
     Preset,
     Tier,
-    find_tier,
+    endpoint_of,
     is_loopback,
     load_preset,
     preset_names,
-    tier_base_url,
 )
 
 KNOWN = (
@@ -54,7 +55,7 @@ def test_each_file_says_where_and_when_its_facts_were_found(name: str) -> None:
 def test_each_preset_is_an_address_that_a_key_may_be_sent_to(name: str) -> None:
     preset = load_preset(name)
     for base_url in (preset.base_url, *preset.other_base_urls):
-        address = parse_address(Endpoint("m", base_url, "secret-key"))
+        address = parse_address(endpoint_at(base_url, "secret-key"))
         assert address.url.path.endswith("/chat/completions")
         assert is_loopback(address.url.host) == (name in LOCAL)
 
@@ -104,25 +105,26 @@ def test_without_a_preset_no_facts_are_known() -> None:
     assert load_preset("").start_command_for("m", call_tokens=1) == ""
 
 
+def flex(preset: str, base_url: str) -> Endpoint:
+    return endpoint_of(LlmSettings(preset=preset, tier="flex", base_url=base_url), {})
+
+
 def test_the_usual_tier_is_a_field_of_the_request() -> None:
-    assert find_tier("standard", "openai") == find_tier("standard", "") == Tier()
+    assert load_preset("openai").find_tier("standard") == load_preset("").find_tier("standard") == Tier()
     for preset in ("", "openai", "gemini", "groq"):
-        tier = find_tier("flex", preset)
-        assert (tier.name, tier.body) == ("flex", {"service_tier": "flex"})
-        assert tier_base_url(tier, preset, "https://a.example/v1") == "https://a.example/v1"
+        asked = flex(preset, "https://a.example/v1")
+        assert (asked.tier.name, asked.tier.body) == ("flex", {"service_tier": "flex"})
+        assert asked.llm.base_url == "https://a.example/v1"
 
 
 def test_batch_addresses_take_the_place_of_the_ordinary_ones() -> None:
-    qwen = find_tier("flex", "qwen")
-    beijing = load_preset("qwen").base_url
-    assert tier_base_url(qwen, "qwen", beijing) == "https://batch.dashscope.aliyuncs.com/compatible-mode/v1"
-    ark = find_tier("flex", "volcengine")
+    qwen = flex("qwen", load_preset("qwen").base_url)
+    assert qwen.llm.base_url == "https://batch.dashscope.aliyuncs.com/compatible-mode/v1"
     for base_url in (load_preset("volcengine").base_url, *load_preset("volcengine").other_base_urls):
-        assert tier_base_url(ark, "volcengine", base_url) == f"{base_url}/batch"
+        assert flex("volcengine", base_url).llm.base_url == f"{base_url}/batch"
 
 
 def test_an_address_without_the_tier_is_told_and_one_of_ones_own_is_taken_as_it_is() -> None:
-    tier = find_tier("flex", "qwen")
     with pytest.raises(ConfigError, match=r"dashscope-us\S+ has no tier flex"):
-        tier_base_url(tier, "qwen", load_preset("qwen").other_base_urls[1])
-    assert tier_base_url(tier, "qwen", "http://127.0.0.1:9/v1") == "http://127.0.0.1:9/v1"
+        flex("qwen", load_preset("qwen").other_base_urls[1])
+    assert flex("qwen", "http://127.0.0.1:9/v1").llm.base_url == "http://127.0.0.1:9/v1"

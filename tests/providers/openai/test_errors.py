@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from endpoints import endpoint_at
 from eventabs.errors_and_exit_codes import (
     CapacityError,
     ContextTooLongError,
@@ -18,7 +19,7 @@ from eventabs.errors_and_exit_codes import (
     RejectedRequestError,
     TransientError,
 )
-from eventabs.providers.openai.endpoint_and_wire import Endpoint, Tier
+from eventabs.providers.openai.endpoint_and_wire import Tier
 from eventabs.providers.openai.endpoint_errors import (
     ERROR_CODES,
     LONGEST_WAIT,
@@ -251,7 +252,7 @@ def refuse(
     status: int, body: object = b"", headers: dict[str, str] | None = None, tier: str = ""
 ) -> EndpointError:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    endpoint = Endpoint("m", "", tier=Tier(name=tier))
+    endpoint = endpoint_at(tier=Tier(name=tier))
     return make_status_error(data, ErrorContext(status, headers or {}, 0.0, "x.example", (KEY,), endpoint))
 
 

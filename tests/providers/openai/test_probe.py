@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from check_kit import Model
+from endpoints import endpoint_at
 from eventabs.errors_and_exit_codes import EndpointError, FatalEndpointError, TransientError
-from eventabs.providers.openai.endpoint_and_wire import Endpoint
 from eventabs.providers.openai.probe import Prober, Support, list_models
 from openai_server import Behavior, OpenAIServer, keep_alive, listing, raw, stall, status
 
@@ -17,7 +17,7 @@ SHORT: dict[str, Any] = {"idle_timeout": 0.5, "call_timeout": 0.5, "reply_charac
 
 
 async def _models(server: OpenAIServer, base_url: str = "") -> dict[str, int | None]:
-    return await list_models(Endpoint("m", base_url or server.base_url, "sk-secret-secret", **SHORT))
+    return await list_models(endpoint_at(base_url or server.base_url, "sk-secret-secret", **SHORT))
 
 
 async def test_names_are_asked_for_beside_the_completions(openai_server: OpenAIServer) -> None:
@@ -100,7 +100,7 @@ async def test_what_is_no_list_is_an_error_of_one_line(
 
 def prober(server: OpenAIServer, model: Model) -> Prober:
     server.behavior = model()
-    return Prober(Endpoint("m", server.base_url, idle_timeout=5.0, call_timeout=5.0, temperature=0.0))
+    return Prober(endpoint_at(server.base_url, idle_timeout=5.0, call_timeout=5.0, temperature=0.0))
 
 
 async def test_what_was_refused_is_not_sent_again(openai_server: OpenAIServer) -> None:

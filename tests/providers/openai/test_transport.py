@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from endpoints import endpoint_at
 from eventabs.errors_and_exit_codes import ConfigError, EndpointError, FatalEndpointError, TransientError
 from eventabs.providers.openai.client import (
     Channel,
@@ -21,7 +22,7 @@ from eventabs.providers.openai.client import (
     proxy_of,
     translate_error,
 )
-from eventabs.providers.openai.endpoint_and_wire import Endpoint, UnreadableBodyError
+from eventabs.providers.openai.endpoint_and_wire import UnreadableBodyError
 from eventabs.providers.openai.probe import list_models
 from openai_server import OpenAIServer, status
 
@@ -47,7 +48,7 @@ KEY = "sk-0123456789abcdef"
     ],
 )
 def test_the_address_is_the_base_and_the_path_of_chat_completions(base_url: str, url: str, host: str) -> None:
-    address = parse_address(Endpoint(model="m", base_url=base_url))
+    address = parse_address(endpoint_at(base_url))
     assert (str(address.url), address.host) == (url, host)
 
 
@@ -67,7 +68,7 @@ def test_the_address_is_the_base_and_the_path_of_chat_completions(base_url: str,
 )
 def test_what_is_no_address_is_refused_with_the_name_of_the_setting(base_url: str) -> None:
     with pytest.raises(ConfigError, match=r"llm\.base_url"):
-        parse_address(Endpoint(model="m", base_url=base_url))
+        parse_address(endpoint_at(base_url))
 
 
 HTTP, HTTPS, PROXIED = "http://api.example.com/v1", "https://api.example.com/v1", "http://proxy.example.com"
@@ -91,7 +92,7 @@ HTTP, HTTPS, PROXIED = "http://api.example.com/v1", "https://api.example.com/v1"
 def test_a_key_never_travels_unencrypted_to_another_machine(
     base_url: str, fields: dict[str, Any], is_safe: bool
 ) -> None:
-    endpoint = Endpoint("m", base_url, **fields)
+    endpoint = endpoint_at(base_url, **fields)
     if is_safe:
         assert parse_address(endpoint).url.host
         return
@@ -103,14 +104,13 @@ def test_a_key_never_travels_unencrypted_to_another_machine(
 @pytest.mark.parametrize("key", ["你的key", "sk-123456789\n", "sk-\x00123456789"])
 def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(ConfigError, match="the value of OPENAI_API_KEY") as caught:
-        parse_address(Endpoint(model="m", base_url="https://x.example/v1", api_key=key))
+        parse_address(endpoint_at("https://x.example/v1", api_key=key))
     assert key not in str(caught.value)
 
 
 def test_everything_secret_is_known_as_such_and_in_no_repr() -> None:
-    endpoint = Endpoint(
-        model="m",
-        base_url="https://user:passw0rd@x.example/v1?token=t0ken-value",
+    endpoint = endpoint_at(
+        "https://user:passw0rd@x.example/v1?token=t0ken-value",
         api_key=KEY,
         extra_headers={"X-Auth": "Bearer b3arer-value"},
         proxy="https://pu:pr0xy-pw@proxy.example",
@@ -128,7 +128,7 @@ def test_everything_secret_is_known_as_such_and_in_no_repr() -> None:
 )
 def test_a_header_that_would_break_the_request_is_refused_and_not_repeated(name: str) -> None:
     with pytest.raises(ConfigError, match=r"llm\.extra_headers") as caught:
-        parse_address(Endpoint(model="m", base_url="http://localhost/v1", extra_headers={name: "1"}))
+        parse_address(endpoint_at("http://localhost/v1", extra_headers={name: "1"}))
     assert KEY not in str(caught.value)
 
 
@@ -146,7 +146,7 @@ def _no_proxies_around(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def found(base_url: str = FAR, proxy: str = "") -> str | None:
-    endpoint = Endpoint(model="m", base_url=base_url, proxy=proxy)
+    endpoint = endpoint_at(base_url, proxy=proxy)
     taken = proxy_of(endpoint, parse_address(endpoint))
     return str(taken.url) if taken else None
 
@@ -194,7 +194,7 @@ def test_a_proxy_variable_that_cannot_be_used_is_one_error(
 # transport
 
 
-ADDRESS = parse_address(Endpoint(model="m", base_url="https://x.example/v1", api_key=KEY))
+ADDRESS = parse_address(endpoint_at("https://x.example/v1", api_key=KEY))
 
 
 def caused_by(cause: Exception) -> Exception:
@@ -243,7 +243,7 @@ def test_the_login_of_a_proxy_that_the_environment_names_is_not_shown() -> None:
 async def test_one_credential_is_sent_and_the_headers_of_the_settings_stand(
     openai_server: OpenAIServer, endpoint: dict[str, Any], sent: str | None
 ) -> None:
-    made = Endpoint(**({"model": "m", "base_url": "https://x.example/v1"} | endpoint))
+    made = endpoint_at(**({"model": "m", "base_url": "https://x.example/v1"} | endpoint))
     openai_server.behavior = status(200)
     channel = Channel(made)
     async with aclosing(channel):
@@ -310,7 +310,7 @@ def listening(*, says: bytes = b"", context: ssl.SSLContext | None = None) -> It
 
 
 async def route(base_url: str, *, ca_file: str = "", proxy: str = "") -> tuple[str, str, str]:
-    return await find_route(Endpoint("m", base_url, ca_file=ca_file, proxy=proxy, connect_timeout=5.0))
+    return await find_route(endpoint_at(base_url, ca_file=ca_file, proxy=proxy, connect_timeout=5.0))
 
 
 async def reason(base_url: str, *, proxy: str = "") -> tuple[str, bool]:
@@ -344,7 +344,7 @@ async def test_an_unknown_certificate_is_not_trusted(pem: Path) -> None:
 
 async def test_an_unknown_certificate_ends_a_call_with_its_next_step(pem: Path) -> None:
     with listening(context=_tls(pem)) as port:
-        endpoint = Endpoint("m", f"https://localhost:{port}/v1")
+        endpoint = endpoint_at(f"https://localhost:{port}/v1")
         with pytest.raises(FatalEndpointError, match=r"llm\.ca_file"):
             await list_models(endpoint)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from endpoints import endpoint_at
 from eventabs.providers.openai.endpoint_and_wire import (
-    Endpoint,
     GrammarField,
     PayloadReader,
     ReplyAssembler,
@@ -49,7 +49,7 @@ def ending(reason: str | None) -> dict[str, Any]:
 
 
 def test_a_body_holds_what_is_asked_for_and_nothing_unset() -> None:
-    body = build_body(REQUEST, Endpoint("m", "", stream=False), frozenset())
+    body = build_body(REQUEST, endpoint_at(stream=False), frozenset())
     assert body == {
         "model": "m",
         "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
@@ -62,16 +62,16 @@ def test_a_body_holds_what_is_asked_for_and_nothing_unset() -> None:
 @pytest.mark.parametrize("field", ["grammar", "structured_outputs", "guided_grammar", "ebnf"])
 def test_a_grammar_goes_into_the_field_of_the_endpoint_and_nowhere_without_one(field: GrammarField) -> None:
     request = replace(REQUEST, grammar="root ::= [a]")
-    body = build_body(request, Endpoint("m", "", grammar_field=field), frozenset())
+    body = build_body(request, endpoint_at(grammar_field=field), frozenset())
     expected = {"grammar": "root ::= [a]"} if field == "structured_outputs" else "root ::= [a]"
     assert body[field] == expected
-    free = build_body(request, Endpoint("m", ""), frozenset())
+    free = build_body(request, endpoint_at(), frozenset())
     assert body.keys() - free.keys() == {field}
-    assert free == build_body(REQUEST, Endpoint("m", "", grammar_field=field), frozenset())
+    assert free == build_body(REQUEST, endpoint_at(grammar_field=field), frozenset())
 
 
 def test_a_limit_in_extra_body_replaces_ours() -> None:
-    body = build_body(REQUEST, Endpoint("m", "", extra_body={"max_completion_tokens": 9}), frozenset())
+    body = build_body(REQUEST, endpoint_at(extra_body={"max_completion_tokens": 9}), frozenset())
     assert "max_tokens" not in body
     assert body["max_completion_tokens"] == 9
 

@@ -49,7 +49,6 @@ DEALER = [
 async def test_the_reply_is_whole_and_costs_nothing() -> None:
     provider = RulesProvider(RULES, VOCABULARY)
     reply = await provider.complete(Request((), {"U1": log_of(*DEALER)}, 0, 0))
-    await provider.aclose()
     assert reply == Reply("## U1\n到店! 1\n社交 2\n##", usage=Usage())
 
 

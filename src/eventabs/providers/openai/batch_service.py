@@ -217,7 +217,7 @@ _STREAMED = ("stream", "stream_options")  # answers come in a file
 
 def request_fields(request: Request, endpoint: Endpoint) -> dict[str, Any]:
     """Return the body of a request, but for its messages; a batch is a tier of its own."""
-    body = build_body(request, replace(endpoint, tier=Tier()), endpoint.omit)
+    body = build_body(request, replace(endpoint, tier=Tier()), endpoint.llm.omit)
     return {name: value for name, value in body.items() if name not in {"messages", *_STREAMED}}
 
 
@@ -239,7 +239,7 @@ class ReplyLines:
         self._tier = tier
         self._address = parse_address(endpoint)
         # a line asks nobody to wait, and a batch is a tier of its own
-        self._endpoint = replace(endpoint, longest_wait=0.0, tier=Tier())
+        self._endpoint = replace(endpoint.changed(longest_wait=0.0), tier=Tier())
 
     def read(self, line: bytes) -> tuple[str, Reply | EndpointError | None] | None:
         """Read a line: the custom_id of a request, and what came back for it, None where it was never carried out.

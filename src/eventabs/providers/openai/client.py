@@ -89,8 +89,8 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
     Raises ConfigError where the address, the proxy, the key or a header cannot be used, and where
     a key would travel unencrypted to another machine.
     """
-    base = _parse_url(endpoint.base_url, "llm.base_url")
-    urls = [base, _parse_url(endpoint.proxy, "llm.proxy")] if endpoint.proxy else [base]
+    base = _parse_url(endpoint.llm.base_url, "llm.base_url")
+    urls = [base, _parse_url(endpoint.llm.proxy, "llm.proxy")] if endpoint.llm.proxy else [base]
     _check_headers(endpoint)
     exposed = next((url.host for url in urls if not is_loopback(url.host)), None)
     headers = {name.lower() for name in endpoint.extra_headers}
@@ -100,7 +100,7 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
             "the API key would travel unencrypted to {host}; set llm.base_url to an https address, "
             "or unset {variable} if the server needs no key"
         )
-        raise ConfigError(message.format(host=exposed, variable=endpoint.key_variable))
+        raise ConfigError(message.format(host=exposed, variable=endpoint.llm.api_key_env))
     if base.path.rstrip("/").endswith(_PATH):
         message = _("llm.base_url is what stands before /chat/completions; set it to {address}")
         before = base.path.rstrip("/").removesuffix(_PATH)
@@ -137,7 +137,8 @@ def _check_headers(endpoint: Endpoint) -> None:
             "llm.extra_headers has a name that no header may have, or that is not yours to set; check them"
         )
         raise ConfigError(message)
-    for name, value in ((endpoint.key_variable, endpoint.api_key or ""), *endpoint.extra_headers.items()):
+    key = endpoint.llm.api_key_env, endpoint.api_key or ""
+    for name, value in (key, *endpoint.extra_headers.items()):
         if not (value.isascii() and value.isprintable()):
             message = _(
                 "the value of {name} holds characters that no HTTP header may hold; copy it again "
@@ -169,8 +170,8 @@ def proxy_of(endpoint: Endpoint, address: EndpointAddress) -> httpx.Proxy | None
 
     Raises ConfigError where a variable of the environment is no address.
     """
-    if endpoint.proxy:
-        return httpx.Proxy(endpoint.proxy)
+    if endpoint.llm.proxy:
+        return httpx.Proxy(endpoint.llm.proxy)
     host = address.url.host
     if is_loopback(host) or proxy_bypass(host):
         return None
@@ -224,7 +225,7 @@ class Channel:
         self._endpoint = endpoint
         self._extensions = {"timeout": {"connect": endpoint.connect_timeout}}
         self._transport = AiohttpTransport(
-            verify=tls_context(endpoint.ca_file),
+            verify=tls_context(endpoint.llm.ca_file),
             proxy=proxy_of(endpoint, self.address),
             limits=httpx.Limits(max_connections=endpoint.connections, keepalive_expiry=_KEEPALIVE),
         )
@@ -257,13 +258,13 @@ class Channel:
     async def within(self) -> AsyncIterator[None]:
         """Turn what breaks an exchange, and one that takes too long, into an EndpointError."""
         try:
-            async with asyncio.timeout(self._endpoint.call_timeout):
+            async with asyncio.timeout(self._endpoint.llm.call_timeout):
                 yield
         except TimeoutError:
             message = _(
                 "{host} gave no answer within {seconds:g} s; raise llm.call_timeout if it needs longer"
             )
-            seconds = self._endpoint.call_timeout
+            seconds = self._endpoint.llm.call_timeout
             raise NoContentError(message.format(host=self.address.host, seconds=seconds)) from None
         except WIRE_ERRORS as error:
             raise translate_error(error, self.address) from None
@@ -351,7 +352,7 @@ async def find_route(endpoint: Endpoint) -> tuple[str, str, str]:
     address = parse_address(endpoint)
     proxy = proxy_of(endpoint, address)
     target = proxy.url if proxy else address.url
-    context = tls_context(endpoint.ca_file) if target.scheme == "https" else None
+    context = tls_context(endpoint.llm.ca_file) if target.scheme == "https" else None
     try:
         async with asyncio.timeout(endpoint.connect_timeout):
             ip, tls = await _connect(target, context, endpoint.connect_timeout)
@@ -426,7 +427,7 @@ class OpenAIProvider:
         self._endpoint = endpoint
         self._on_refused = on_refused
         self._clock = clock
-        self.dropped = endpoint.omit  # what is not sent: omitted from the start, or refused since
+        self.dropped = frozenset[str](endpoint.llm.omit)  # and what the endpoint has refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request; what arrived of a broken answer comes back as `interrupted`.
@@ -438,7 +439,7 @@ class OpenAIProvider:
             try:
                 return await self._call(body, on_content or (lambda _characters: None))
             except UnsupportedParameterError as error:
-                own = body.keys() - self._endpoint.extra_body.keys()
+                own = body.keys() - self._endpoint.llm.extra_body.keys()
                 refused = error.parameters
                 # one is refused, so all are; llama.cpp makes a grammar of a schema too
                 if refused & GRAMMAR_FIELDS:
@@ -470,7 +471,7 @@ class OpenAIProvider:
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
         """Send the body and read the answer into the assembler, under the limits of time and size."""
-        limits = self._endpoint
+        limits = self._endpoint.llm
         idle_timeout = limits.idle_timeout if body.get("stream") else limits.call_timeout
         now = asyncio.get_running_loop().time
         last = now() + limits.call_timeout

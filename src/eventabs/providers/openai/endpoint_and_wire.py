@@ -11,22 +11,24 @@ import shlex
 import tomllib
 import unicodedata
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import quote, urlsplit
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import gettext as _
-from eventabs.shared_records import FinishReason, Reply, Request, Usage
+from eventabs.providers.prices import Price
+from eventabs.setting_choices import ProviderChoice, TierName
+from eventabs.shared_records import FinishReason, Reply, Request, TomlTable, Usage
 
 # where a request carries a grammar: llama.cpp, vLLM, vLLM before 0.12, SGLang; "": nowhere
 GrammarField = Literal["", "grammar", "structured_outputs", "guided_grammar", "ebnf"]
@@ -51,37 +53,68 @@ class Tier(BaseModel, frozen=True, extra="forbid"):
         return limits if self.stream else {**limits, "stream": False}
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An OpenAI-compatible endpoint, the parameters of requests, and what calls may take, in seconds. `repr` shows nothing that may hold a secret.
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key in its place is refused unseen
+Seconds = Annotated[float, Field(gt=0)]
+Omittable = Literal["response_format", "stream_options", "temperature", "seed", "max_tokens"]
 
-    `base_url` is the address before /chat/completions; `proxy` "" means the environment's;
-    `ca_file` "" means the usual authorities. `key_variable`: of the environment, that holds the key.
-    `longest_wait`: a server that asks to wait longer before the next request ends the run.
-    `reply_characters`: of text and reasoning, what comes after is not read. Without temperature and seed, the endpoint's own
-    count. Fields of `extra_body` take the place of ours and the tier's. `omit`: parameters that are never sent (of DROPPABLE).
+
+class LlmSettings(TomlTable):
+    """[llm] of the settings: the endpoint, and how to talk to it. `omit`: parameters that are never sent.
+
+    Fields of `extra_body` take the place of ours and the tier's. Without temperature and seed, the endpoint's own count.
     """
 
-    model: str
-    base_url: str = field(repr=False)
-    api_key: str | None = field(default=None, repr=False)
-    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    proxy: str = field(default="", repr=False)
-    ca_file: str = ""
-    key_variable: str = "OPENAI_API_KEY"
+    preset: str = ""
+    provider: ProviderChoice = "auto"
+    model: str = ""
+    tier: TierName = "standard"
+    base_url: str = "https://api.openai.com/v1"
+    api_key_env: Variable = "OPENAI_API_KEY"
     stream: bool = True
     temperature: float | None = None
-    seed: int | None = None
-    extra_body: Mapping[str, object] = field(default_factory=dict, repr=False)
-    omit: frozenset[str] = frozenset()
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    omit: tuple[Omittable, ...] = ()
+    constrain: Literal["auto", "none", "grammar", "schema"] = "auto"
     grammar_field: GrammarField = ""
+    extra_body: dict[str, Any] = {}
+    extra_headers: dict[str, SecretStr] = {}
+    proxy: str = ""
+    ca_file: str = ""
+    idle_timeout: Seconds = 120.0
+    call_timeout: Seconds = 900.0
+    longest_wait: Seconds = 900.0
+    tokens_per_second: Annotated[float, Field(gt=0)] = 60.0
+    price: Price = Price()
+
+    @field_validator("extra_body")
+    @classmethod
+    def _can_be_sent(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        try:
+            orjson.dumps(fields)
+        except TypeError:
+            message = _("it takes values that JSON has, and whole numbers of 64 bits at most")
+            raise ValueError(message) from None
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An OpenAI-compatible endpoint: [llm], where the address is its tier's, and the key. `repr` shows nothing that may hold a secret.
+
+    `reply_characters`: of text and reasoning, what comes after is not read.
+    """
+
+    llm: LlmSettings = field(repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tier: Tier = field(default=Tier(), repr=False)
     connect_timeout: float = 10.0
-    idle_timeout: float = 120.0  # between pieces of content of a stream
-    call_timeout: float = 900.0  # wall clock from sending to the last byte
-    longest_wait: float = 900.0
     connections: int = 100
     reply_characters: int = 512 * 1024  # some 120,000 tokens
+
+    def changed(self, **llm: Any) -> "Endpoint":  # noqa: ANN401  of LlmSettings
+        """Return the same with other values of [llm]."""
+        return replace(self, llm=self.llm.model_copy(update=llm))
 
 
 def is_loopback(host: str) -> bool:
@@ -171,6 +204,15 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
                 return known
         return KnownModel()
 
+    def find_tier(self, name: str) -> Tier:
+        """Return how a tier is asked for. Raises ConfigError where the preset has none."""
+        if name != "flex":
+            return Tier()
+        if self.flex is None:
+            message = _("{preset} has no tier flex that is known; take the ordinary one: --tier standard")
+            raise ConfigError(message.format(preset=self.name))
+        return self.flex.model_copy(update={"name": name})
+
     def start_command_for(self, model: str, *, call_tokens: int) -> str:
         """Return the command that starts the server with room for a call; "" for a hosted endpoint."""
         tokens = -(-call_tokens // _CONTEXT_STEP) * _CONTEXT_STEP
@@ -204,32 +246,26 @@ _NO_PRESET = Preset(
 )
 
 
-def find_tier(name: str, preset: str) -> Tier:
-    """Return how a tier is asked for, by the preset, "" without. Raises ConfigError where the preset has none."""
-    if name != "flex":
-        return Tier()
-    known = load_preset(preset)
-    if known.flex is None:
-        message = _("{preset} has no tier flex that is known; take the ordinary one: --tier standard")
-        raise ConfigError(message.format(preset=preset))
-    return known.flex.model_copy(update={"name": name})
+def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: int = 1) -> Endpoint:
+    """Return where requests go, by so many connections, with the key from the environment.
 
-
-def tier_base_url(tier: Tier, preset: str, base_url: str) -> str:
-    """Return the address of a tier, for the ordinary one that is set; another that the user named is taken as the tier's.
-
-    Raises ConfigError where the preset knows the address as one without the tier.
+    Raises ConfigError where the preset has no such tier, or knows the address as one without it; another that the user named is
+    taken as the tier's.
     """
-    if base_url in tier.base_urls or not tier.base_urls:
-        return tier.base_urls.get(base_url, base_url)
-    known = load_preset(preset)
-    if base_url in (known.base_url, *known.other_base_urls):
+    known = load_preset(llm.preset)
+    tier = known.find_tier(llm.tier)
+    base_url = tier.base_urls.get(llm.base_url, llm.base_url)
+    if tier.base_urls and base_url in (known.base_url, *known.other_base_urls):
         message = _(
             "{host} has no tier {tier}; set llm.base_url = {addresses}, or take the ordinary one: --tier standard"
         )
         addresses = ", ".join(tier.base_urls)
         raise ConfigError(message.format(host=urlsplit(base_url).netloc, tier=tier.name, addresses=addresses))
-    return base_url
+    field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
+    llm = llm.model_copy(update={"base_url": base_url, "grammar_field": field})
+    headers = {name: value.get_secret_value() for name, value in llm.extra_headers.items()}
+    key = environment.get(llm.api_key_env) or None
+    return Endpoint(llm, key, headers, tier, connections=connections)
 
 
 @cache
@@ -253,7 +289,7 @@ def load_preset(name: str) -> Preset:
 
 
 # Parameters that a request can do without; max_completion_tokens takes the place of max_tokens.
-DROPPABLE = frozenset({"response_format", "stream_options", "temperature", "seed", "max_tokens"})
+DROPPABLE = frozenset(get_args(Omittable))
 GRAMMAR_FIELDS = frozenset(get_args(GrammarField)) - {""}
 
 
@@ -264,26 +300,26 @@ def grammar_parameter(grammar: str, field: GrammarField) -> dict[str, Any]:
     return {field: {"grammar": grammar} if field == "structured_outputs" else grammar}
 
 
-def build_body(request: Request, endpoint: Endpoint, dropped: frozenset[str]) -> dict[str, Any]:
+def build_body(request: Request, endpoint: Endpoint, dropped: Collection[str]) -> dict[str, Any]:
     """Build the JSON body of a request, without the dropped parameters."""
     optional: dict[str, Any] = {
-        "temperature": endpoint.temperature,
-        "seed": endpoint.seed,
+        "temperature": endpoint.llm.temperature,
+        "seed": endpoint.llm.seed,
         "response_format": request.response_format,
         "max_tokens": request.max_output_tokens,
-        "stream_options": {"include_usage": True} if endpoint.stream else None,
-        **grammar_parameter(request.grammar, endpoint.grammar_field),
+        "stream_options": {"include_usage": True} if endpoint.llm.stream else None,
+        **grammar_parameter(request.grammar, endpoint.llm.grammar_field),
     }
     body: dict[str, Any] = {
-        "model": endpoint.model,
+        "model": endpoint.llm.model,
         "messages": list(request.messages),
-        "stream": endpoint.stream,
+        "stream": endpoint.llm.stream,
     }
     body |= {name: value for name, value in optional.items() if value is not None and name not in dropped}
-    if "max_tokens" in dropped or "max_completion_tokens" in endpoint.extra_body:
+    if "max_tokens" in dropped or "max_completion_tokens" in endpoint.llm.extra_body:
         body.pop("max_tokens", None)
         body["max_completion_tokens"] = request.max_output_tokens
-    return body | endpoint.tier.body | dict(endpoint.extra_body)
+    return body | endpoint.tier.body | endpoint.llm.extra_body
 
 
 def parse_json(data: bytes) -> object:

@@ -28,29 +28,18 @@ Cause = Literal[
     "transient", "rate_limit", "capacity", "key", "quota", "model", "moderated", "too_long", "rejected"
 ]
 
-# HTTP statuses. Only "transient", "rate_limit" and "capacity" are retried. Every other 4xx is "rejected", every 5xx "transient".
-# A code of ERROR_CODES in the answer's body counts before its status.
-STATUS_CAUSES: dict[int, Cause] = {
-    401: "key",
-    402: "quota",
-    403: "key",
-    404: "model",
-    405: "model",
-    408: "transient",
-    409: "transient",
-    425: "transient",
-    429: "rate_limit",
-    498: "capacity",  # Groq: https://console.groq.com/docs/flex-processing
-}
+# Codes in the body of an answer, which count before its HTTP status; statuses as http.404. Every other 4xx is "rejected", every 5xx
+# "transient". Only "transient", "rate_limit" and "capacity" are retried. http.498: https://console.groq.com/docs/flex-processing
 _CODES: dict[Cause, str] = {  # base_resp: status_code of MiniMax, mostly inside a 200
     "transient": """
+        http.408 http.409 http.425
         server_error internal_error internal_server_error internalerror internalerror.algo
         model_server_error timeout requesttimeout service_unavailable unavailable_error
         1120 1200 1230 1234
         base_resp
     """,
     "rate_limit": """
-        rate_limit_exceeded rate_limit_error rate_limit_reached_error rate_limit
+        http.429 rate_limit_exceeded rate_limit_error rate_limit_reached_error rate_limit
         engine_overloaded_error overloaded_error limit_requests limit_burst_rate
         throttling throttling.ratequota throttling.burstrate throttling.allocationquota
         ratelimitexceeded serveroverloaded resource_exhausted
@@ -58,9 +47,10 @@ _CODES: dict[Cause, str] = {  # base_resp: status_code of MiniMax, mostly inside
         base_resp.1002 base_resp.1039 base_resp.1041 base_resp.2045
     """,
     "capacity": """
-        resource_unavailable capacity_exceeded
+        http.498 resource_unavailable capacity_exceeded
     """,
     "key": """
+        http.401 http.403
         invalid_api_key incorrect_api_key_error invalid_authentication_error authentication_error
         account_deactivated permission_denied_error invalidapikey auth_error
         1110 1111 1112 1121 1220
@@ -68,14 +58,14 @@ _CODES: dict[Cause, str] = {  # base_resp: status_code of MiniMax, mostly inside
         base_resp.1004 base_resp.2049
     """,
     "quota": """
-        insufficient_quota billing_hard_limit_reached billing_not_active arrearage
+        http.402 insufficient_quota billing_hard_limit_reached billing_not_active arrearage
         exceeded_current_quota_error insufficient_balance accountoverdueerror allocationquota.freetieronly
         1113 1304 1308 1309 1310
         base_resp.1008 base_resp.2056
     """,
     "model": """
         model_not_found model_not_supported modelnotfound modelnotopen invalidendpointormodel.notfound
-        resource_not_found_error model_error 1211 1221 1222
+        http.404 http.405 resource_not_found_error model_error 1211 1221 1222
     """,
     "moderated": """
         content_filter content_policy_violation responsibleaipolicyviolation
@@ -124,7 +114,8 @@ class ErrorPayload:
                 status = self.status or status
             if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 return "transient"
-            return STATUS_CAUSES.get(status, "rejected") if status >= HTTPStatus.BAD_REQUEST else known
+            of_status = ERROR_CODES.get(f"http.{status}", "rejected")
+            return of_status if status >= HTTPStatus.BAD_REQUEST else known
         if known == "rate_limit" and status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return "too_long"  # Groq: one request larger than the tokens of a whole minute
         return known
@@ -267,14 +258,14 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
         kind = FatalEndpointError if TIER_PARAMETER in error.parameters else kind
     answer = _("{host} answered with HTTP {status}").format(host=context.host, status=status)
     said = redacted_line(error.message, context.secrets) or _("no reason given")
-    message = message.format(answer=answer, said=said, variable=context.endpoint.key_variable, tier=tier)
+    message = message.format(answer=answer, said=said, variable=context.endpoint.llm.api_key_env, tier=tier)
     if kind is RejectedRequestError and error.parameters:
         return UnsupportedParameterError(message, status=status, parameters=error.parameters)
     if not issubclass(kind, TransientError):
         return kind(message, status=status)
     if wait is None and cause == "rate_limit":
         wait = read_reset(context.headers)
-    if wait is not None and wait > context.endpoint.longest_wait:
+    if wait is not None and wait > context.endpoint.llm.longest_wait:
         message = _(
             "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
         )

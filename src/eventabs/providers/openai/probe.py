@@ -1,7 +1,6 @@
 """Tiny requests that show what an endpoint supports. Each costs a few dozen tokens, more where a model thinks."""
 
 from contextlib import aclosing, suppress
-from dataclasses import replace
 from typing import Any, Literal
 
 from eventabs.errors_and_exit_codes import RejectedRequestError, TransientError
@@ -94,12 +93,12 @@ class Prober:
     def __init__(self, endpoint: Endpoint) -> None:
         self._secrets = parse_address(endpoint).secrets
         self._endpoint = endpoint
-        self.dropped = endpoint.omit
+        self.dropped = frozenset[str](endpoint.llm.omit)
         self.spent = Usage()
 
     async def greet(self, *, stream: bool | None = None) -> Reply:
         """Ask for one word, with all parameters of the settings; `stream` as they have it unless it is given."""
-        stream = self._endpoint.stream if stream is None else stream
+        stream = self._endpoint.llm.stream if stream is None else stream
         return await self._send(_GREETING, _GREETING_TOKENS, stream=stream)
 
     async def probe_output_limit(self) -> tuple[LimitName, Support, int]:
@@ -116,7 +115,7 @@ class Prober:
 
     async def probe_schema(self) -> Support:
         """Ask under a json_schema with a key that only the schema names."""
-        extra_body = {**self._endpoint.extra_body, "response_format": _SCHEMA}  # never dropped
+        extra_body = {**self._endpoint.llm.extra_body, "response_format": _SCHEMA}  # never dropped
         try:
             reply = await self._send(_JSON_QUESTION, _GREETING_TOKENS, extra_body=extra_body)
         except RejectedRequestError:
@@ -128,7 +127,7 @@ class Prober:
 
     async def probe_grammar(self, field: GrammarField) -> Support:
         """Ask under a grammar, in this field, that allows one odd answer."""
-        extra_body = {**self._endpoint.extra_body, **grammar_parameter(_GRAMMAR, field)}  # never dropped
+        extra_body = {**self._endpoint.llm.extra_body, **grammar_parameter(_GRAMMAR, field)}  # never dropped
         try:
             reply = await self._send(_GREETING, _GREETING_TOKENS, extra_body=extra_body)
         except RejectedRequestError:
@@ -158,9 +157,9 @@ class Prober:
 
     async def ask(self, request: Request, endpoint: Endpoint | None = None, **changes: Any) -> Reply:  # noqa: ANN401  of Endpoint
         """Send a request of a run, to the same `endpoint` under other limits than a check's if that is given; `changes`: of the parameters."""
-        endpoint = replace(endpoint or self._endpoint, **{"omit": self.dropped, **changes})
+        endpoint = (endpoint or self._endpoint).changed(**{"omit": self.dropped, **changes})
         async with aclosing(OpenAIProvider(endpoint)) as provider:
             reply = await provider.complete(request)
         self.spent = Usage(*(sum(pair) for pair in zip(self.spent, reply.usage, strict=True)))
-        self.dropped |= provider.dropped - endpoint.omit
+        self.dropped |= provider.dropped.difference(endpoint.llm.omit)
         return reply

@@ -1,56 +1,10 @@
-"""The kinds of provider, and what tokens cost. Importing this loads no provider."""
+"""What tokens cost."""
 
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final
 
 from pydantic import BaseModel, Field
 
-from eventabs.shared_records import Counts, EventSource, OnContent, Reply, Request
-
-# A new kind of provider is one folder or module beside `openai` and `rules`, one name and one line here, and opened by runs.
-ProviderName = Literal["openai", "rules"]
-
-
-class Provider(Protocol):
-    """Safe to use from many tasks at once."""
-
-    async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
-        """Complete a request. Raises the subclasses of EndpointError, nothing else."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close connections and the like."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderKind:
-    """What the rest of eventabs needs to know of a kind of provider.
-
-    `is_remote`: it sends requests to a model at an endpoint. So model, host, key and prices matter, calls are
-    paced and retried, and a first batch probes how long answers are. `fingerprint_keys`: settings that its
-    answers depend on.
-    """
-
-    name: ProviderName
-    is_remote: bool
-    event_source: EventSource
-    fingerprint_keys: tuple[str, ...]
-
-
-_OPENAI_KEYS = (
-    *("llm.model", "llm.base_url", "llm.temperature", "llm.seed", "llm.omit", "llm.extra_body"),
-    *("llm.constrain", "llm.grammar_field"),
-)
-_OPENAI = ProviderKind("openai", True, "llm", _OPENAI_KEYS)
-_RULES = ProviderKind("rules", False, "rules", ("rules.file",))
-KINDS: dict[str, ProviderKind] = {kind.name: kind for kind in (_OPENAI, _RULES)}
-
-
-def kind_of(choice: str, *, model: str = "", preset: str = "") -> ProviderKind:
-    """Return a kind by its name; for any other choice, as `auto`, a model or preset decides: without one, rules."""
-    return KINDS.get(choice, _OPENAI if model or preset else _RULES)
-
+from eventabs.shared_records import Counts
 
 _MILLION: Final = 1_000_000
 
