@@ -248,8 +248,10 @@ def _is_row(record: Mapping[str, Any], times: Collection[str]) -> bool:
         for key, value in record.items()
         if isinstance(value, list) and value and isinstance(value[0], dict) and _has_time(value[0], times)
     }
-    if not (_has_time(record, times) and timed) or any(map(_has_user, timed.values())):
-        return _has_time(record, times) and (_has_user(record) or not timed)
+    if not timed or not _has_time(record, times):
+        return not timed and _has_time(record, times)
+    if any(map(_has_user, timed.values())):
+        return _has_user(record)
     told = _has_user(record) and any(_says(each, "text", "action") for each in timed.values())
     return not told or _says(record.keys() - timed, "text", "action", "item")
 
