@@ -47,6 +47,12 @@ def test_lines_of_any_encoding_may_end_in_several_ways(tmp_path: Path, codec: st
     assert (len(found), sum("汽车 价格" in fact for fact in found)) == (20, 1)
 
 
+def test_frames_behind_one_another_are_one_file(tmp_path: Path) -> None:
+    skipped = b"\x50\x2a\x4d\x18\4\0\0\0sums"
+    data = b"".join(zstandard.compress(line.encode()) for line in CHINESE.splitlines(keepends=True))
+    assert len(facts(tmp_path, write(tmp_path, "b.csv.zst", data + skipped))) == 20
+
+
 def test_profiles_of_another_encoding_are_read(tmp_path: Path) -> None:
     rows = "".join(f"x{n},{n}\n" for n in range(20_000))
     profiles = write(tmp_path, "p.csv", f"uid,职业\n{rows}u1,工程师和设计师\n".encode("gbk"))
@@ -104,8 +110,10 @@ def test_what_was_compressed_is_named_by_its_own_name(tmp_path: Path) -> None:
             pass
 
 
-def test_a_cut_archive_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.csv.gz", gzip.compress(CHINESE.encode())[:-20])
+@pytest.mark.parametrize("packed", ["gz", "zst"])
+@pytest.mark.parametrize("cut", [3, 20])
+def test_a_cut_archive_is_refused(tmp_path: Path, packed: str, cut: int) -> None:
+    path = write(tmp_path, f"a.csv.{packed}", PACKED[packed](CHINESE.encode())[:-cut])
     with pytest.raises(InputError, match="cannot be decompressed"), opened(tmp_path, path):
         pass
 

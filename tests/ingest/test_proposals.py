@@ -250,6 +250,8 @@ W3C = "#Software: IIS\n#Fields: date time cs-method cs-uri-stem c-ip time-taken\
 
 ZEEK = "#path\thttp\n#fields\tts\tuid\tid.orig_h\tmethod\turi\n1379288667.668082\tCy1\t9.9.9.1\tGET\t/a b\n"
 
+JSON_LOG = '2026-01-02 10:00:00 INFO {"user": "ann", "action": "view", "item": %s, "n": null}\n'
+
 
 @pytest.mark.parametrize(
     ("text", "first"),
@@ -269,12 +271,52 @@ ZEEK = "#path\thttp\n#fields\tts\tuid\tid.orig_h\tmethod\turi\n1379288667.668082
         ("[2020-10-30 20:25:16] <dj> hi: all\n" * 2, "dj|2020-10-30T20:25:16||hi: all||"),
         ("2026-01-02T10:00:00Z ann: hi - all\n" * 2, "ann|2026-01-02T10:00:00+00:00||hi - all||"),
         ("(1767348000) ann - hi, all\n" * 2, "ann|2026-01-02T10:00:00+00:00||hi, all||"),
+        (
+            "2026-01-02 10:00:00 [INFO] 用户: 张三, 动作: 浏览, 商品: 茶\n" * 2,
+            "张三|2026-01-02T10:00:00|browse|茶||",
+        ),
+        (
+            "2026-01-02 10:00:00 用户：张三，动作：浏览，商品：茶\n" * 2,
+            "张三|2026-01-02T10:00:00|browse|茶||",
+        ),
+        (
+            "用户=张三 动作=浏览 商品=茶 时间=2026-01-02 10:00:00\n" * 2,
+            "张三|2026-01-02T10:00:00|browse|茶||",
+        ),
+        (
+            "user=ann action=view item=tea time=2026-01-02 08:01:42\n" * 2,
+            "ann|2026-01-02T08:01:42|browse|tea||",
+        ),
+        (
+            "user=ann;time=2026-01-02 08:01:42;action=view;item=red tea\n" * 2,
+            "ann|2026-01-02T08:01:42|browse|red tea||",
+        ),
+        (
+            "User: ann, Action: view, Item: tea, Time: 1/20/2026 8:01 PM\n" * 2,
+            "ann|2026-01-20T20:01:00|browse|tea||",
+        ),
+        (JSON_LOG % '"\\u8336 \\"7\\""' * 2, 'ann|2026-01-02T10:00:00|browse|茶 "7"||'),
+        (
+            'ts=2026-01-02T10:00:00 level=info user=ann message="red tea"\n' * 2,
+            "ann|2026-01-02T10:00:00|thing|red tea||",
+        ),
+        (JSON_LOG % '{"name": "\\u8336"}' * 2, "ann|2026-01-02T10:00:00|browse|茶||"),
     ],
 )
 def test_logs_of_servers_and_chats_are_read_by_the_form_of_their_lines(
     tmp_path: Path, text: str, first: str
 ) -> None:
     assert facts(tmp_path, write(tmp_path, "a.txt", text))[0] == first
+
+
+def test_a_level_in_brackets_is_nobody(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "a.log",
+        "2026-01-02 10:00:00 [INFO] opened: page a\n2026-01-02 10:00:01 [INFO] closed: page b\n",
+    )
+    with pytest.raises(InputError), opened(tmp_path, path):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -213,10 +213,9 @@ def inspect(text: str, path: str, *, binary: bool = False) -> Content:
     if is_blank:
         message = _("{path} is empty; name a file with a row for each behavior")
         raise InputError(message.format(path=path))
-    all_lf, all_crlf, all_cr = returns == 0, returns == pairs == lines, lines == 0
     if decoder.getstate()[0]:  # the last character is cut
         line_not_utf8 = line_not_utf8 or lines + 1
-    one_newline = all_lf or all_crlf or all_cr
+    one_newline = not returns or returns == pairs == lines or not lines  # LF, CRLF or CR
     return Content(digest.digest(), lines + (last != b"\n"), one_newline, longest, line_not_utf8)
 
 
@@ -477,6 +476,7 @@ def _broken(path: str, error: Exception) -> InputError:
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_PACKED: Final = 1 << 12  # bytes of zstd that are unpacked at once, to no more than 128 MB
 # What tells GB18030 from another encoding that was misread: see `_looks_chinese`.
 _ENOUGH: Final = 4  # characters beyond ASCII
 _COMMON: Final = 0.8  # share of them that are everyday characters
@@ -492,8 +492,8 @@ def unpacked(path: str, copy: Path, stop: Stop) -> str:
     if not archive_and_member(path) and not first_bytes(path).startswith((_GZIP, _ZSTD)):
         return path
     try:
-        with _decompressed(path) as file, copy.open("wb") as target:
-            target.writelines(stop.until(iter(lambda: file.read(_CHUNK), b"")))
+        with copy.open("wb") as target:
+            target.writelines(stop.until(_decompressed(path)))
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         message = _("{path} cannot be decompressed ({error}); copy it again")
         raise InputError(message.format(path=path, error=error)) from None
@@ -561,18 +561,23 @@ def check_codec(encoding: str) -> None:
         raise ConfigError(message.format(encoding=encoding)) from None
 
 
-@contextmanager
-def _decompressed(path: str) -> Iterator[BinaryIO]:
+def _decompressed(path: str) -> Iterator[bytes]:
     with open_binary(path) as file:
         magic = file.peek(4)  # type: ignore[attr-defined]  # of files and members alike, not of all streams
-        if magic.startswith(_GZIP):
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield io.BufferedReader(unpacked, _CHUNK)
-        elif magic.startswith(_ZSTD):
-            with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as unpacked:
-                yield unpacked
-        else:
-            yield file
+        plain = gzip.GzipFile(fileobj=file) if magic.startswith(_GZIP) else file
+        yield from _frames(file) if magic.startswith(_ZSTD) else iter(lambda: plain.read(_CHUNK), b"")
+
+
+def _frames(file: BinaryIO) -> Iterator[bytes]:
+    """Yield what the frames of zstd hold. Raises EOFError for one that is cut off: the reader of zstandard takes that for its end."""
+    packed = file.read(_PACKED)
+    while packed:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        while not frame.eof:
+            if not packed:
+                raise EOFError(_("its end is missing"))
+            yield frame.decompress(packed)
+            packed = frame.unused_data or file.read(_PACKED)
 
 
 def _marked_encoding(head: bytes) -> str:

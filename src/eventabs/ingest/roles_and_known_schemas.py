@@ -66,7 +66,7 @@ class Schema(TomlTable):
     one_user: str = ""
     utc: bool = False
     header: Texts = ()
-    header_pattern: str = ""
+    header_pattern: re.Pattern[str] = re.compile("")
 
     @model_validator(mode="after")
     def _has_known_roles(self) -> Self:
@@ -325,7 +325,7 @@ class SchemaChoice:
     def headers(self) -> dict[tuple[str, ...], re.Pattern[str]]:
         """The columns of tools' CSV files without a header, each with a pattern of the lines."""
         known = (*self._schemas, *shipped())  # their columns have names even without a schema
-        return {each.header: re.compile(each.header_pattern) for each in known if each.header}
+        return {each.header: each.header_pattern for each in known if each.header}
 
     @property
     def times(self) -> frozenset[str]:

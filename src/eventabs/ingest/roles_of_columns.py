@@ -612,7 +612,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         "duration": lambda each: max(_share(_SPOKEN, each.values), _share(_BELOW_HOUR, each.values)) > _ALIKE,
     }
     names: dict[str, Profile] = {}
-    free = [each for each in found if each.filled]
+    free = [each for each in found if each.values and each.filled]
     for name, is_one in kinds.items():
         one = next(filter(is_one, free), None)
         if one and not (name in ("date", "time") and "timestamp" in names):

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import duckdb
 
-from eventabs.ingest.column_names import ACTION_WORDS, NOBODY
+from eventabs.ingest.column_names import ACTION_WORDS, NOBODY, fit
 from eventabs.ingest.formats.base import Format, SampledRow
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import number, quoted
@@ -45,6 +45,7 @@ _LONG: Final = 3 * 3600  # seconds
 _IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are at most this long
 _OVERLAPPING: Final = 0.5  # of the rows: durations that end after the user's next row
 _FEW: Final = 20  # rows of a user; fewer are not many
+_NAMED: Final = 0.7  # how well a name fits a role
 _OFTEN: Final = 2  # times the mean number of rows a user
 
 
@@ -372,20 +373,23 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
     if source.unwrapped:
         message = _("{path} holds one object; its list {column} is read as the rows")
         yield warning("unwrapped", message, path=file.name, column=source.unwrapped)
-    if source.left_tables:
+    for key, left in (("table", source.left_tables), ("sheet", source.left_sheets)):
         message = _(
-            "{path} has other tables with a user and a time, which are not read: {tables}; to read one: [input] table"
+            "{path} has others with a user and a time, which are not read: {tables}; to read one: {setting}"
         )
-        yield warning("other_tables", message, path=file.name, tables=", ".join(source.left_tables))
+        if left:
+            tables, setting = ", ".join(left), f"[input] {key}"
+            yield warning("other_tables", message, path=file.name, tables=tables, setting=setting)
     lists = [
-        leaf.column for leaf in source.inventory.leaves if leaf.steps and not isinstance(leaf.steps[0], str)
+        leaf.column
+        for leaf in source.inventory.leaves
+        if leaf.steps and not isinstance(leaf.steps[0], str)  # beside other rows only with a time
+        if len(sample) == 1 or fit(leaf.names[-1], "time") > _NAMED
     ]
-    if len(sample) == 1 and lists:
-        message = _(
-            "one row was read, and its column {column} holds a list; if these are the rows: {setting}"
-        )
-        setting = f"jq -c '.{lists[0]}[]' {file.name} | eventabs run -"
-        yield warning("one_row", message, column=lists[0], setting=setting)
+    if lists and not file.reading.schema.name:
+        message = _("the column {column} holds lists; if their records are the rows: {setting}")
+        lines = f"jq -c '..|select(.{lists[0]}?)|del(.{lists[0]})+.{lists[0]}[]'"
+        yield warning("one_row", message, column=lists[0], setting=f"{lines} {file.name} | eventabs run -")
     held = {role: [value_of(row, place[0]) for row in sample] for role, place in places.items() if place}
     things = Counter(held["item"] if {"text", "item"} <= held.keys() and "action" not in roles else ())
     hidden = len(things - Counter({"": len(sample)})) > 1 and things.total() - things[""]

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,18 @@ def test_no_row_is_lost_between_titles_and_sums(
         assert export.skipped_lines == sum(bool(line.strip(",")) for line in (*titles, *sums))
 
 
+@pytest.mark.parametrize(
+    "form", ["%Y-%m-%d %H:%M", "%b %d, %Y, %I:%M:%S %p", "%d-%b-%Y %H:%M:%S", "%m/%d/%y %H:%M", "%Y年%m月%d日 %H时%M分", "%Y%m%dT%H%M%S", "%B %d, %Y"]
+)  # fmt: skip
+def test_a_row_that_begins_with_a_word_for_a_sum_is_one_by_its_time(tmp_path: Path, form: str) -> None:
+    days = [datetime(2026, 1, day, 9, 5).strftime(form) for day in range(11, 31)]  # noqa: DTZ001  a wall time
+    words = ["Summary opened", "Count set", "Page viewed", "合计查看"]
+    rows = [f'{words[n % 4]},"{day}",u1,x{n}' for n, day in enumerate(days)]
+    path = write(tmp_path, "a.csv", "\n".join(["event,time,user_id,item", *rows, "Total,,,20", "合计,20,,"]))
+    with opened(tmp_path, path, dayfirst=False) as export:
+        assert (export.behaviors, export.skipped_lines) == (20, 2)
+
+
 def test_a_cut_last_line_is_a_rejected_row_and_no_remark(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "user,time,item\nu1,2026-01-15 10:00:00,x\nu2,2026-01-1")
     with opened(tmp_path, path) as export:
@@ -130,9 +143,32 @@ def test_rows_that_differ_only_in_the_second_column_of_a_name_are_no_duplicates(
         assert export.duplicates == 0
 
 
+@pytest.mark.parametrize("header", ["user_id,time,action,item,", ",user_id,time,action,item"])
+def test_rows_that_differ_only_in_a_column_with_a_blank_name_are_no_duplicates(
+    tmp_path: Path, header: str
+) -> None:
+    columns = header.split(",")
+    row = {"user_id": "u1", "time": "2026-03-01 10:00", "action": "buy", "item": "tent"}
+    rows = [",".join(row.get(name, f"order{n}") for name in columns) for n in range(9)]
+    with opened(tmp_path, write(tmp_path, "rows.csv", "\n".join([header, *rows]))) as export:
+        assert (export.behaviors, export.duplicates) == (9, 0)
+        assert f"column_{columns.index('') + 1}" in export.compared
+
+
 def test_a_row_of_numbers_is_no_header(tmp_path: Path) -> None:
     rows = write(tmp_path, "rows.csv", "".join(f"{user},{user + 7},3\n" for user in range(9)))
     with pytest.raises(InputError, match="has no header"), opened(tmp_path, rows):
+        pass
+
+
+@pytest.mark.parametrize(
+    "text", ['u1,2026-01-15 10:00:00,"6" pipe"x"\n' * 2, "INSERT INTO log VALUES ('u1','2026-01-15 10:00:00','x');\n" * 2]
+)  # fmt: skip
+def test_rows_that_are_all_broken_have_no_header(tmp_path: Path, text: str) -> None:
+    with (
+        pytest.raises(InputError, match=r"has no header.* First row: "),
+        opened(tmp_path, write(tmp_path, "a.csv", text)),
+    ):
         pass
 
 

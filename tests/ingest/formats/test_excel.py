@@ -10,7 +10,7 @@ import pytest
 import xlsxwriter
 
 from eventabs.errors_and_exit_codes import InputError
-from input_files import facts, opened, write
+from input_files import facts, facts_of, opened, write
 from paths import ROOT
 
 START = datetime(2026, 1, 15, 10, 0, 42)  # noqa: DTZ001  sheets have no zones
@@ -60,6 +60,33 @@ def test_a_sheet_is_named_and_a_wrong_name_answered_with_those_there_are(tmp_pat
         opened(tmp_path, book, sheet="March"),
     ):
         pass
+
+
+def test_sheets_that_are_not_read_are_named_and_a_cover_or_a_hidden_one_is_not_the_first(
+    tmp_path: Path,
+) -> None:
+    cover: list[list[Any]] = [["本表由系统导出"], [START, 3]]
+    rows: list[list[Any]] = [["user", "time", "item"], ["u1", START, "x"]]
+    book = workbook(
+        tmp_path / "a.xlsx",
+        {"说明": cover, "一月": ROWS, "二月": rows, "三月": rows, "people": [["user"], ["u1"]]},
+    )
+    with opened(tmp_path, book) as export:
+        assert facts_of(export) == FOUND
+        (told,) = export.description.warnings
+    assert (told.code, told.message.endswith(": 二月, 三月; to read one: [input] sheet")) == (
+        "other_tables",
+        True,
+    )
+    assert facts(tmp_path, book, sheet="二月") == ["u1|2026-01-15T10:00:42|thing|x||"]
+    with xlsxwriter.Workbook(tmp_path / "b.xlsx") as hidden:
+        for name, cell in (("old", "a"), ("new", "b")):
+            sheet = hidden.add_worksheet(name)
+            for row, cells in enumerate((("user", "time", "item"), ("u1", "2026-01-15", cell))):
+                sheet.write_row(row, 0, cells)
+        hidden.get_worksheet_by_name("new").activate()
+        hidden.get_worksheet_by_name("old").hide()
+    assert facts(tmp_path, tmp_path / "b.xlsx") == ["u1|2026-01-15T00:00:00|thing|b||"]
 
 
 def test_dates_times_formulas_and_errors_are_what_the_sheet_shows(tmp_path: Path) -> None:

@@ -160,6 +160,7 @@ def test_a_named_schema_without_a_user_in_the_file_says_what_to_do(tmp_path: Pat
         ),
         ("own.toml", "title = 1", r"the schema .*own\.toml cannot be read: title: "),
         ("own.toml", "x = ", r"the schema .*own\.toml cannot be read: "),
+        ("own.toml", f'header_pattern = "(["\n{OWN}', r"own\.toml cannot be read: header_pattern: "),
         ("own.toml", OWN.replace("place", "palce"), "there is no role palce; the roles are user, time, "),
     ],
 )

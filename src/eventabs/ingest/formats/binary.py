@@ -43,6 +43,7 @@ _ROW_OF: Final = re.compile(rb' r="[A-Z]{0,3}([0-9]+)"')
 _SHEET: Final = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
 _NAMED: Final = 0.6  # how well a column's name fits a role
 _TELLING: Final = ("user", "time", "action", "text", "item", "duration", "end")
+_WHO_AND_WHEN: Final = {"user", "time"}
 _LOOKED_AT: Final = 200  # rows
 _COUNTED: Final = 10_000  # rows of each table
 _LEAST: Final = 20  # rows, of which a share says something
@@ -155,10 +156,7 @@ def chosen_table(
             message = _("{path} has no table {table} ([input] table); it has: {tables}")
             raise InputError(message.format(path=file.path, table=file.table, tables=listed))
         return file.table, {}
-    told = {
-        name: {role for role in _TELLING if any(_fit(file, each, role) > _NAMED for each in columns)}
-        for name, columns in tables.items()
-    }
+    told = {name: _roles(file, columns) for name, columns in tables.items()}
     timed = [name for name, roles in told.items() if "time" in roles]
     of_users = [] if file.has_user else [name for name in timed if "user" in told[name]]
     # without any user the file is one person's, and the widest table has the rows that others count
@@ -197,6 +195,10 @@ def _fit(file: InputFile, column: str, role: str) -> float:
     """How well a column's name fits a role; what ends like `visited_at` is a time."""
     is_at = role == "time" and words_of(column)[1:][-1:] == ("at",)
     return 2.0 if column == file.named.get(role) else max(fit(column, role), 1.1 * _NAMED * is_at)
+
+
+def _roles(file: InputFile, columns: Sequence[str]) -> set[str]:
+    return {role for role in _TELLING if any(_fit(file, each, role) > _NAMED for each in columns)}
 
 
 def _best(file: InputFile, columns: Sequence[str], role: str) -> str:
@@ -241,10 +243,12 @@ class Excel(Csv):
     """An Excel workbook. Titles and sums are found as in CSV; rows keep the sheet's numbers."""
 
     def __init__(self, file: InputFile) -> None:
-        super().__init__(file.as_csv(map(_cell_text, cells) for cells in _with_dates(_workbook_rows(file))))
+        self.left_sheets = list[str]()
+        rows = _with_dates(_workbook_rows(file, self.left_sheets))
+        super().__init__(file.as_csv(map(_cell_text, cells) for cells in rows))
 
 
-def _workbook_rows(file: InputFile) -> Iterator[list[_Cell]]:
+def _workbook_rows(file: InputFile, left: list[str]) -> Iterator[list[_Cell]]:
     try:
         import python_calamine  # noqa: PLC0415  an extra
     except ImportError:
@@ -253,7 +257,8 @@ def _workbook_rows(file: InputFile) -> Iterator[list[_Cell]]:
     try:
         _refuse_vast(file)
         with python_calamine.load_workbook(file.text) as workbook:
-            yield from _sheet(file, workbook).iter_rows()
+            sheet, left[:] = _sheet(file, workbook)
+            yield from sheet.iter_rows()
     except python_calamine.PasswordError:
         message = _("{path} is protected by a password; save it without one")
         raise InputError(message.format(path=file.path)) from None
@@ -293,18 +298,27 @@ def _with_dates(rows: Iterator[list[_Cell]]) -> Iterator[list[_Cell]]:
         yield cells
 
 
-def _sheet(file: InputFile, workbook: "CalamineWorkbook") -> "CalamineSheet":
-    """Return the sheet that the user named, or the first one with rows. Raises InputError."""
+def _sheet(file: InputFile, workbook: "CalamineWorkbook") -> tuple["CalamineSheet", list[str]]:
+    """Return the sheet that the user named, or the first one with rows, no hidden one or cover if it can, and others with a user and a time. Raises InputError."""
     names = workbook.sheet_names
     if file.sheet and file.sheet not in names:
         message = _("{path} has no sheet {sheet} ([input] sheet); it has: {names}")
         raise InputError(message.format(path=file.path, sheet=file.sheet, names=", ".join(names)))
-    for name in [file.sheet] if file.sheet else names:
+    told: dict[str, set[str]] = {}
+    kept: dict[str, CalamineSheet] = {}  # the first one with rows, which is mostly read
+    shown = sorted(workbook.sheets_metadata, key=lambda each: "Hidden" in str(each.visible))
+    for name in [file.sheet] if file.sheet else [each.name for each in shown]:
         sheet = workbook.get_sheet_by_name(name)
-        if sheet.height:
-            return sheet
-    message = _("{path} has no sheet with rows; name another: [input] sheet")
-    raise InputError(message.format(path=file.path))
+        if rows := list(islice(sheet.iter_rows(), _LOOKED_AT)):
+            words = ([cell for cell in cells if cell and isinstance(cell, str)] for cells in rows)
+            told[name] = max((_roles(file, each) for each in words), key=len)
+            kept = kept or {name: sheet}
+    if not told:
+        message = _("{path} has no sheet with rows; name another: [input] sheet")
+        raise InputError(message.format(path=file.path))
+    chosen = max(told, key=lambda name: not told[name].isdisjoint(_WHO_AND_WHEN))
+    full = [name for name in told if told[name] >= _WHO_AND_WHEN - ({"user"} if file.has_user else set())]
+    return kept.get(chosen) or workbook.get_sheet_by_name(chosen), [each for each in full if each != chosen]
 
 
 def _refuse_vast(file: InputFile) -> None:

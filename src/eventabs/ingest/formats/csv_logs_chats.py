@@ -5,10 +5,12 @@ is copied record by record first, with the line numbers of the original.
 """
 
 import csv
+import json
 import os
 import re
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, count, dropwhile, islice, takewhile, tee
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -39,8 +41,10 @@ _DATE: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|(?:19|20)\d{6})"
 )
 _CLOCK: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?")
+_MONTH: Final = r"\d\d?[-/ ][A-Z][a-z]+[-/ ]\d{2,4}|[A-Z][a-z]+ \d\d?,? \d{4}|\d\d?[-/.] ?\d\d?[-/.] ?\d{2,4}"
 _STAMP: Final = re.compile(
-    rf"{_DATE.pattern}[ T]+{_CLOCK.pattern}.*|1\d{{9}}(?:\.\d+)?|1\d{{12}}|[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} +\d{{1,2}} .*\d{{4}}"
+    rf"\s*(?:(?:{_DATE.pattern}|(?:[A-Z][a-z]{{2}},? )?(?:{_MONTH}))(?:[ T,:]+(?:at |[上下]午 ?)?\d.*)?|(?:19|20)\d{{12}}|1\d{{9}}(?:\.\d+)?|1\d{{12}}(?:\d{{6}})?"
+    r"|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} .*\d{4})\s*"
 )
 _NUMBER: Final = re.compile(r"[¥$€+-]?\d[\d,]*(?:\.\d+)?%?")
 _RULE: Final = re.compile(r"[-=_*#~—]{4,}.*")
@@ -140,9 +144,8 @@ def _known_layout(lines: Sequence[str], headers: Mapping[tuple[str, ...], re.Pat
         (line, Layout(_dialect(tried), each, len(each), has_header=False)) for each, line in headers.items()
     )
     for pattern, layout in (*_HEADERLESS, *named) if tried else ():
-        if pattern.fullmatch(tried[0]) and sum(map(bool, map(pattern.fullmatch, tried))) >= _SHARE * len(
-            tried
-        ):
+        fitting = [bool(pattern.fullmatch(line)) for line in tried]
+        if fitting[0] and sum(fitting) >= _SHARE * len(tried):
             return layout
     return None
 
@@ -173,7 +176,7 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
         if rank[0] or layout.dialect.is_blank == dialect.is_blank:
             return layout
     first, rows = _rows_alike(lines, dialect)
-    if rows and len(rows[0]) > 1 and (any(map(_is_time, rows[0])) or all(map(_is_value, rows[0]))):
+    if rows and len(rows[0]) > 1 and (any(map(_STAMP.fullmatch, rows[0])) or all(map(_is_value, rows[0]))):
         unnamed = tuple(f"c{number}" for number in range(1, len(rows[0]) + 1))
         return Layout(dialect, unnamed, len(unnamed), has_header=False, above=first)
     columns = tuple(name.strip() for name in dialect.lenient_fields(lines[0])) if lines else ()
@@ -246,7 +249,7 @@ def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
     told: list[str] = []
     for place, name in enumerate(names, 1):
         again = name or f"column_{place}"
-        others = chain((name, again), (f"{again}_{number}" for number in count(2)))
+        others = chain(filter(None, (name, again)), (f"{again}_{number}" for number in count(2)))
         told.append(next(other for other in others if other not in told))
     return tuple(told)
 
@@ -267,10 +270,6 @@ def _width(fields: Sequence[str]) -> int:
 
 def _fits(fields: Sequence[str], needed: int, width: int) -> bool:
     return len(fields) >= needed and _width(fields) <= width
-
-
-def _is_time(field: str) -> bool:
-    return bool(_STAMP.fullmatch(field.strip()) or _DATE.fullmatch(field.strip()))
 
 
 def _is_value(field: str) -> bool:
@@ -467,7 +466,7 @@ class Csv(Format):
         length = 0
         for number, line in enumerate(reversed(below[-_LONGEST_FOOTER:]), start=1):
             fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
-            if _fits(fields, layout.needed, len(layout.columns)) and any(map(_is_time, fields)):
+            if _fits(fields, layout.needed, len(layout.columns)) and any(map(_STAMP.fullmatch, fields)):
                 break
             if _is_rule(fields) or _is_summary(fields):
                 length = number
@@ -497,7 +496,7 @@ _LOG_STAMP: Final = (
     rf"((?:{_DAY})(?:,? at |_|,? ?T?){_LOG_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?|1\d{{9}}(?:\d{{3}}|\.\d+)?)"
 )
 # <nick>, nick - or nick: but no level of a log; a name with a comma only behind brackets, since CSV has commas
-_NICK: Final = r"<?(?!(?:\S+ )?\S+\[\d+\]:)(?!(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
+_NICK: Final = r"<?(?!(?:\S+ )?\S+\[\d+\]:)(?!\W*(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
 
 
 class _Form(NamedTuple):
@@ -552,13 +551,14 @@ _NOTICE: Final = re.compile(
 )
 # `level=info user=ann msg="logged in"`, `{"user": "ann", "cart": 3}`, `User: ann - Client IP: 10.0.0.1`
 _PAIR: Final = (
-    r"""(?:^|(?<=[\s,;|({\[]))(?:(?:"([\w.-]+)": ?|([A-Za-z_][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|([^\s"{\[,;|)}\]]*))"""
-    r"""|({key}): ?(?! )(.*?)(?=\s*(?:[,;|]|\s-\s|\s[\w-]+[:=]\s?\S|$)))"""
+    r"""(?:^|(?<=[\s,;|({\[，；]))(?:(?:(?<=[;|])|(?<=[;|] ))([^\W\d][\w.-]*)=([^=;|"]*)(?=[;|]|$)|(?:"([\w.-]+)": ?|([^\W\d][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|(\d{1,4}[-/.年]\d\d?[-/.月]\d{1,4}日? {clock}|[^\s"{\[,;|)}\]]*))"""
+    r"""|({key})[:：] ?(?! )((?:{day}) {clock}|.*?)(?=\s*(?:[,;|，；]|\s-\s|\s[\w-]+[:=]\s?\S|$)))"""
 )
-_KEY: Final = r"[A-Z][\w-]{0,20}(?: [A-Z][\w-]{0,20}){0,2}|[a-z][\w-]{0,20}"
+_KEY: Final = r"[A-Z][\w-]{0,20}(?: [A-Z][\w-]{0,20}){0,2}|[a-z][\w-]{0,20}|[\u4e00-\u9fff]{1,10}"
 _LEVEL: Final = re.compile(
     r"\W*(DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)\b(?![=:])", re.IGNORECASE
 )
+_encoded: Final = json.JSONEncoder(ensure_ascii=False).encode
 _PAIRED: Final = 1000  # characters of a line that are searched for names
 _REST: Final = "message"  # the column of what no name stands before
 _AROUND: Final = " \t-–|,;:[](){}"
@@ -622,16 +622,21 @@ def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dic
     level = _LEVEL.match(rest)
     rest = rest[level.end() :] if level else rest
     found = {**({"time": stamp[1]} if stamp else {}), **({"level": level[1]} if level else {})}
+    if rest.endswith("}"):
+        with suppress(ValueError, RecursionError):
+            said = json.loads(rest[rest.index("{") :])
+            rest = rest[: rest.index("{")].rstrip(_AROUND)
+            found |= {key: it if isinstance(it, str) else _encoded(it) for key, it in said.items()}
 
     def taken(match: re.Match[str]) -> str:
-        quoted, key, said, short, name, long = match.groups("")
-        if known and (quoted or key or name) not in known:
+        key = match[1] or match[3] or match[4] or match[7]
+        if known and key not in known:
             return match[0]
-        found[quoted or key or name] = said or short or long
+        found[key] = match[match.lastindex or 0].strip()
         return " "
 
     rest = pair.sub(taken, rest).strip(_AROUND)
-    return {**found, _REST: rest}
+    return {**found, _REST: f"{found.get(_REST, '')} {rest}".strip()}
 
 
 def line_form(start: bytes) -> _Form:
@@ -645,11 +650,12 @@ def line_form(start: bytes) -> _Form:
         return _Form(re.compile("(?!#)" + mark.join([field] * len(names))), names)
     tried = shown[:_FOLLOWING]
     lines = [line[:_PAIRED] for line in tried if not _MARKUP.match(line)]
-    any_pair = re.compile(filled(_PAIR, key=_KEY))
+    any_pair = re.compile(filled(_PAIR, **_PARTS, key=_KEY))
     keys = Counter(key for line in lines for key in _pairs(line, any_pair))
     often = {key for key, count in keys.items() if count >= _SHARE * len(tried)} - {_REST}
     if len(often - {"time"}) >= _LEAST <= len(tried):  # before a colon in few lines are words of a sentence
-        pair = re.compile(filled(_PAIR, key="|".join(map(re.escape, sorted(often, key=len, reverse=True)))))
+        parts = "|".join(map(re.escape, sorted(often, key=len, reverse=True)))
+        pair = re.compile(filled(_PAIR, **_PARTS, key=parts))
         said = [_pairs(line, pair) for line in shown]
         columns = dict.fromkeys(key for each in said for key in each)
         return _Form(re.compile(".*"), tuple(columns), pair=pair)
