@@ -12,7 +12,7 @@ import chromium
 from compared_kit import event, journey, make_run
 from eventabs.errors_and_exit_codes import RunDirectoryError, UsageError
 from eventabs.quality import Comparison, compare
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from eventabs.views import comparison_json, render_comparison_page
 from house import eventabs, ran
 from paths import ROOT

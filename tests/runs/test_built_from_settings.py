@@ -9,7 +9,7 @@ from eventabs.runs.built_from_settings import RunContext, must_rules_of
 from eventabs.shared_records import Behavior, FailureReason
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import settled_user
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from runs_kit import Watcher, bad, make_log, new_ledger, whole
 
 ANNA = make_log("anna")

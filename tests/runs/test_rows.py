@@ -27,7 +27,7 @@ from eventabs.store.ledger_queries import (
     rows_of_user,
 )
 from eventabs.store.result_files import write_results
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from runs_desk import Desk, at_work
 from runs_kit import answer, make_log, whole
 

@@ -9,7 +9,7 @@ from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
 from eventabs.runs.progress_and_limits import snapshot
 from eventabs.runs.run_state import RunState, inspect_run
 from eventabs.store.ledger import Ledger, PartChange, Retry
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from runs_kit import answer, bad, make_log, new_ledger, opened, plan, well
 
 USERS = [f"u{n:02d}" for n in range(6)]

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from eventabs.shared_records import Counts
-from eventabs.store.run_directory import RunDirectory, write_checkpoint
+from eventabs.store.run_directory_and_checkpoint import RunDirectory, write_checkpoint
 
 FACTS: dict[str, Any] = {
     "run_id": "r",

@@ -9,7 +9,7 @@ from eventabs.shared_records import Event, Outcome, Part, RejectedRow
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import SettledUser
 from eventabs.store.result_files import ResultFiles, write_rejects, write_results
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from exports_kit import make_event, make_journey
 from runs_kit import bad, make_log, new_ledger
 

@@ -15,14 +15,20 @@ from eventabs.errors_and_exit_codes import RunDirectoryError, StorageError
 from eventabs.runs.observer import Fact, StateChanged
 from eventabs.store.ledger import Ledger
 from eventabs.store.result_files import export_events
-from eventabs.store.run_directory import RunDirectory, open_private, open_to_append, read_head, replace_file
+from eventabs.store.run_directory_and_checkpoint import (
+    RunDirectory,
+    open_private,
+    open_to_append,
+    read_head,
+    replace_file,
+)
 from runs_jobs import Place, finish
 from runs_kit import Watcher
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 with RunDirectory(Path(sys.argv[1])).locked():
     print("held", flush=True)
     time.sleep(60)
@@ -30,7 +36,7 @@ with RunDirectory(Path(sys.argv[1])).locked():
 REPLACE_FOR_EVER = """
 import sys
 from pathlib import Path
-from eventabs.store.run_directory import replace_file
+from eventabs.store.run_directory_and_checkpoint import replace_file
 for n in range(10**9):
     replace_file(Path(sys.argv[1]), (str(n % 10).encode() * 100 for _ in range(1000)))
     print(n, flush=True)

@@ -16,7 +16,7 @@ from eventabs.inspection import Table
 from eventabs.runs.run_state import state_of
 from eventabs.shared_records import Behavior, Event, Outcome, Part, Usage, UserLog, lasting_id
 from eventabs.store.ledger import Ledger, PartChange, Retry
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from eventabs.views.report import render_report, write_report
 from exports_kit import make_event, make_journey
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole

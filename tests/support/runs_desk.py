@@ -31,7 +31,7 @@ from eventabs.stop_request import Stop
 from eventabs.store.ledger import Ledger, LedgerWriter
 from eventabs.store.ledger_queries import count_all
 from eventabs.store.result_files import ResultFiles
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from runs_kit import LIMITS, SETTINGS, SIZE, Watcher, answer, bad, request_for, well, whole
 
 FACTS: dict[str, object] = {

@@ -15,7 +15,7 @@ from eventabs.runs.observer import Observer
 from eventabs.runs.run_state import RunState
 from eventabs.runs.start_resume_reparse import Invocation, OnChange, begin_run, execute, reopen_run
 from eventabs.stop_request import Stop
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from house import write_users
 from runs_kit import Watcher
 

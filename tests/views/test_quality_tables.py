@@ -12,7 +12,7 @@ from eventabs.quality.review import draw_review, keep_result, read_review
 from eventabs.shared_records import AskedUser, Counts, Part
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import ANSWER_FIGURES, count_all, placed_answers, store_answers
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from eventabs.views.review import quality_tables, review_json
 from report_kit import FACTS
 from runs_jobs import Place, finish

@@ -1,4 +1,5 @@
 from .column_names import canonical_action as canonical_action
+from .columns_rows_and_warnings_shown import Description as Description, ReadRow as ReadRow
 from .files_archives_encodings import FileStamp as FileStamp, expand as expand
 from .input_settings import InputSettings as InputSettings
 from .normal_form import (
@@ -18,5 +19,4 @@ from .opened_export import (
     open_export as open_export,
 )
 from .roles_of_columns import input_table as input_table
-from .rows_shown_and_warnings import Description as Description, ReadRow as ReadRow
 from .sort_and_pair import check_zone as check_zone

@@ -17,6 +17,7 @@ import duckdb
 
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files, sort_and_pair
+from eventabs.ingest.columns_rows_and_warnings_shown import Description, MappedFile, describe, left_out_rows
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import open_file
 from eventabs.ingest.formats.base import Format, Query
@@ -44,7 +45,6 @@ from eventabs.ingest.roles_of_columns import (
     refuse_one_user,
     user_of_file,
 )
-from eventabs.ingest.rows_shown_and_warnings import Description, MappedFile, describe, left_out_rows
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import (
     THING,

@@ -65,7 +65,7 @@ from .result_files import (
     write_rejects as write_rejects,
     write_results as write_results,
 )
-from .run_directory import (
+from .run_directory_and_checkpoint import (
     EVERY_BATCHES as EVERY_BATCHES,
     RunDirectory as RunDirectory,
     disk_full as disk_full,

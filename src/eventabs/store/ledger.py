@@ -49,7 +49,7 @@ from eventabs.shared_records import (
     row_ranges,
     rows_in,
 )
-from eventabs.store.run_directory import has_room, open_private, read_head, storage_error
+from eventabs.store.run_directory_and_checkpoint import has_room, open_private, read_head, storage_error
 
 FORMAT = 4
 _PRIMARY_CODE = 0xFF

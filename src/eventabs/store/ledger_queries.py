@@ -39,7 +39,7 @@ from eventabs.store.ledger import (
     unpack_parts,
     unpack_text,
 )
-from eventabs.store.run_directory import settings_in_force
+from eventabs.store.run_directory_and_checkpoint import settings_in_force
 
 # Counts of answers as they were read, by their place in the batch: what falls with the size of a batch, or towards its end, speaks for
 # smaller ones.

@@ -30,7 +30,7 @@ from eventabs.shared_records import RejectedRow
 from eventabs.store import ledger_queries as queries
 from eventabs.store.ledger import Ledger, offset_seconds
 from eventabs.store.ledger_queries import Row, SettledUser
-from eventabs.store.run_directory import (
+from eventabs.store.run_directory_and_checkpoint import (
     RunDirectory,
     locked,
     open_private,

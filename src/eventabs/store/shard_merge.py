@@ -20,7 +20,13 @@ from eventabs.shared_records import RunStatus, Shard
 from eventabs.store.ledger import Ledger, damage_reported, load_json, making, uri_to_read
 from eventabs.store.ledger_queries import count_all
 from eventabs.store.result_files import write_results
-from eventabs.store.run_directory import RunDirectory, disk_full, replace_file, timestamp, write_checkpoint
+from eventabs.store.run_directory_and_checkpoint import (
+    RunDirectory,
+    disk_full,
+    replace_file,
+    timestamp,
+    write_checkpoint,
+)
 from eventabs.store.settings_fingerprint import changes, host_of, shown_changes
 
 Facts = Mapping[str, Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.ingest.rows_shown_and_warnings import Totals, quietest_hours
+from eventabs.ingest.columns_rows_and_warnings_shown import Totals, quietest_hours
 from input_files import opened, write
 
 START = datetime.fromisoformat("2026-01-01 00:00:42")

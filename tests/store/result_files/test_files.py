@@ -14,7 +14,7 @@ from eventabs.shared_records import Part
 from eventabs.store import ledger_queries as queries
 from eventabs.store.ledger import PartChange
 from eventabs.store.result_files import export_events, write_results
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from exports_kit import export_file, export_files, make_event, make_journey, make_run, open_run
 from runs_kit import SIZE, bad, make_log, well
 

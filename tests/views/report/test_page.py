@@ -20,7 +20,7 @@ from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import Table, stored_calls
 from eventabs.runs.run_state import inspect_run, state_of
 from eventabs.store.ledger import Ledger
-from eventabs.store.run_directory import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from eventabs.views import report
 from eventabs.views.report import MOST_COLORS, colors_of, write_report
 from house import eventabs, ran
