@@ -159,8 +159,10 @@ def test_the_results_of_a_run_that_is_not_there_are_not_those_beside_it(export: 
 def test_one_path_is_taken_where_a_list_of_paths_is(export: Path, tmp_path: Path) -> None:
     run = eventabs.run(export, settings=RULES, out=tmp_path / "0", shard="0/1")
     assert eventabs.merge(str(run.path), tmp_path / "m").shards == {Shard(0, 1): run.path}
+    in_files = {"llm": {"model": "m"}, "run": {"mode": "files"}}
+    waiting = eventabs.run(export, settings=in_files, out=tmp_path / "waiting")
     with pytest.raises(InputError, match=r"gone\.jsonl cannot be read"):
-        eventabs.resume(run.path, replies="gone.jsonl")
+        eventabs.resume(waiting.path, replies="gone.jsonl")
 
 
 def test_a_run_of_a_file_is_extended_by_a_table(export: Path, tmp_path: Path) -> None:

@@ -113,18 +113,15 @@ def test_user_ids_that_are_numbers_become_their_text_in_codepoint_order(tmp_path
         assert [log.user_id for log in export.user_logs()] == ["10", str(2**70), "9", "z", "é", "用户"]
 
 
-def test_numbers_of_users_and_codes_are_one_with_and_without_a_decimal(tmp_path: Path) -> None:
-    whole = write(tmp_path, "a.csv", "uid,time,action,item\n7,2026-01-15,1,x\n")
-    pandas = write(tmp_path, "b.csv", "uid,time,action,item\n7.0,2026-01-16,1.0,x\n")
-    profiles = write(tmp_path, "p.csv", "uid,age\n7.0,40\n")
-    given = {"profiles": str(profiles), "profile_columns": ("age",), "names": {"1": "buy"}}
-    with opened(tmp_path, whole, pandas, **given) as export:
+def test_codes_have_their_name_with_and_without_a_decimal_and_a_name_given_for_one_wins(
+    tmp_path: Path,
+) -> None:
+    path = write(
+        tmp_path, "a.csv", "uid,time,action,item\n7,2026-01-15,1,x\n7,2026-01-16,1.0,x\n7,2026-01-17,2.0,x\n"
+    )
+    with opened(tmp_path, path, names={"1": "buy", "2.0": "search", "2": "view"}) as export:
         (log,) = export.user_logs()
-        assert (log.user_id, log.profile, [each.action for each in log.behaviors]) == (
-            "7",
-            (("age", "40"),),
-            ["purchase"] * 2,
-        )
+        assert [each.action for each in log.behaviors] == ["purchase", "purchase", "search"]
 
 
 def test_epochs_are_utc_and_zoned_times_keep_their_offset(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_a_role_can_be_taken_from_every_column(tmp_path: Path) -> None:
         ("停留时长(分)", 5400),
         ("用时（时）", 324_000),
         ("duration_m", 5400),
-        ("duration_days", 90 * 86_400),
+        ("duration_min_us", 90 * 60),
         ("duration_us", ""),
     ],
 )

@@ -28,7 +28,7 @@ _WORDS: Final[dict[str, Any]] = tomllib.loads(
 _BESIDE: Final[dict[str, set[str]]] = {role: {*words.split()} for role, words in _WORDS["beside"].items()}
 _NEVER: Final[dict[str, set[str]]] = {role: {*words.split()} for role, words in _WORDS["never"].items()}
 _PREFERRED: Final[dict[str, list[str]]] = {role: words.split() for role, words in _WORDS["preferred"].items()}
-StatedUnit = DurationUnit | Literal["ns", "us", "d"]  # the last ones are converted, but no setting names them
+StatedUnit = DurationUnit | Literal["ns", "us"]  # the last ones are converted, but no setting names them
 _UNITS, _LAST_UNITS = (
     dict[str, StatedUnit]((word, unit) for unit, words in _WORDS[table].items() for word in words.split())
     for table in ("units", "last_units")
@@ -113,9 +113,10 @@ def is_excluded(name: str, role: str) -> bool:
 def stated_unit(name: str) -> StatedUnit | None:
     """Return the unit in a duration's name, None for any other name: `duration_ms`, `停留时长（分钟）`, `Hours`."""
     words = words_of(name)
-    if words[-1:] and words[-1] in _LAST_UNITS and not _WEIGHTS["duration"].keys().isdisjoint(words[:-1]):
-        return _LAST_UNITS[words[-1]]
     units = [_UNITS[word] for word in words if word in _UNITS]
+    is_named = not _WEIGHTS["duration"].keys().isdisjoint(words[:-1])
+    if is_named and not units and words[-1] in _LAST_UNITS:
+        return _LAST_UNITS[words[-1]]
     timed = {*_WEIGHTS["duration"], *_BESIDE["duration"]} - _UNITS.keys() - {"time", "on", "时间"}
     counted = [word for word in words if word in _UNITS and (len(word) > 4 or word.endswith("数"))]  # noqa: PLR2004  `mins` may be one thing's
     counted += [word for word in words[2:] if {"time"} & {*words} and _UNITS.get(word) in ("min", "h")]

@@ -1,6 +1,8 @@
 """What was understood of an export: roles, rows beside what they became, and what looks wrong or is lost."""
 
+import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -375,7 +377,7 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         yield warning("unwrapped", message, path=file.name, column=source.unwrapped)
     for key, left in (("table", source.left_tables), ("sheet", source.left_sheets)):
         message = _(
-            "{path} has others with a user and a time, which are not read: {tables}; to read one: {setting}"
+            "{path} has other tables or sheets with a user and a time, which are not read: {tables}; to read one: {setting}"
         )
         if left:
             tables, setting = ", ".join(left), f"[input] {key}"
@@ -388,8 +390,9 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
     ]
     if lists and not file.reading.schema.name:
         message = _("the column {column} holds lists; if their records are the rows: {setting}")
-        lines = f"jq -c '..|select(.{lists[0]}?)|del(.{lists[0]})+.{lists[0]}[]'"
-        yield warning("one_row", message, column=lists[0], setting=f"{lines} {file.name} | eventabs run -")
+        key = json.dumps(lists[0], ensure_ascii=False)
+        lines = shlex.join(["jq", "-c", f"..|select(.{key}?)|del(.{key})+.{key}[]", file.name])
+        yield warning("one_row", message, column=lists[0], setting=f"{lines} | eventabs run -")
     held = {role: [value_of(row, place[0]) for row in sample] for role, place in places.items() if place}
     things = Counter(held["item"] if {"text", "item"} <= held.keys() and "action" not in roles else ())
     hidden = len(things - Counter({"": len(sample)})) > 1 and things.total() - things[""]

@@ -614,7 +614,10 @@ def _looks(words: str, share: float, vowels: str = "") -> Callable[[Counter[str]
 
     def test(seen: Counter[str]) -> bool:
         text = "".join(seen.elements()).lower()
-        if sum(map(text.count, vowels)) < _VOWELS * len(text) * bool(vowels):
+        capitals = sum(
+            letter.isupper() for word in seen.elements() for letter in word
+        )  # KOI8-R turns case around
+        if vowels and (sum(map(text.count, vowels)) < _VOWELS * len(text) or capitals * 2 > len(text)):
             return False
         fitting = sum(seen[word] for word in seen if form.fullmatch(word))
         return fitting >= share * seen.total() and sum(map(len, seen)) >= _ENOUGH
@@ -629,7 +632,7 @@ _LANGUAGES: Final[dict[str, Callable[[Counter[str]], bool]]] = {
     "cp932": _looks(".*[ぁ-ヿ].*", 0.3),
     "cp949": _looks("[ -~가-힣]+", 0.9),
     # Greek, Hebrew, Arabic and KOI8-R also decode, to words of consonants
-    "cp1251": _looks("[^A-Za-z\x80-\u03ff\u0500-\uffff]+", 0.9, "аеиоуы"),
+    "cp1251": _looks("[^A-Za-z\x80-\u03ff\u0500-\uffff]+", 0.9, "аеиоуыэюяёіїєў"),
     # in words of Western languages ASCII letters stand beside others
     "cp1252": _looks("(?=.*[A-Za-z]|.$)[ -~À-ÏÑ-ÖØ-Üß-ïñ-öø-ü‘’“”–—…€ºª°«»¿¡]+", 0.95),
 }

@@ -154,11 +154,9 @@ def quoted_list(texts: Iterable[str]) -> str:
 
 
 # A division, since 0.001 is not exact.
-_FACTORS: Final = {"ns": "/ 1e9", "us": "/ 1e6", "ms": "/ 1000", "min": "* 60", "h": "* 3600", "d": "* 86400"}
+_FACTORS: Final = {"ns": "/ 1e9", "us": "/ 1e6", "ms": "/ 1000", "min": "* 60", "h": "* 3600"}
 BEGINS: Final = 1
 ENDS: Final = -1
-# The groups of `short_date` in times.sql as year, month, day and the rest, by the one that comes first.
-DATE_ORDERS: Final = {"day": r"\3-\2-\1\4", "month": r"\3-\1-\2\4", "year": r"\1-\2-\3\4"}
 _LONGEST_USER_ID: Final = 1024  # bytes; longer values are not ids
 
 # Each unit's words, longest first: the first that fits is taken.
@@ -183,7 +181,7 @@ def row_digest(columns: Iterable[str]) -> str:
 def normal_form(
     raw: str,
     zone: str,
-    date_order: str = "",
+    dayfirst: bool | None = None,
     *,
     duration_unit: words.StatedUnit = "s",
     described: bool = False,
@@ -191,7 +189,7 @@ def normal_form(
 ) -> str:
     """Return the SELECT that normalizes the relation `raw` (see normal_form.sql).
 
-    `zone` is a time zone's name, or "" where wall times stay as they are. `date_order`: one of DATE_ORDERS, "": there are no dates such as
+    `zone` is a time zone's name, or "" where wall times stay as they are. `dayfirst` None: there are no dates such as
     03/04/2026. `duration_unit`: of durations that are plain numbers.
     `described`: rows may have both an action and a text. `roles`: those that the rows may have; the SQL for others, `{if role}...{else}...{end}`,
     takes as long to prepare as a small file to read.
@@ -207,7 +205,7 @@ def normal_form(
         {*roles, *(("described",) if described else ())},
         trimmed_roles=", ".join(f'trimmed("{role}") AS "{role}"' for role in trimmed),
         zoned=zoned if zone else "FROM summed",
-        date_order=quoted(DATE_ORDERS[date_order]) if date_order else "NULL::VARCHAR",
+        dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),
         thing=THING,
         described=sql("described.sql"),
         in_seconds=_FACTORS.get(duration_unit, ""),
@@ -229,9 +227,9 @@ def define_words(
 ) -> None:
     """Define the macros that rows with `roles` need. `names`: what the export calls actions, and what they are."""
     actions = words.CANONICAL | {
-        words.plain(code): words.canonical_action(name)
+        words.plain(f"{each}{end}"): words.canonical_action(name)
+        for end in (".0", "")  # a name that is given as it is wins
         for each, name in names.items()
-        for code in (f"{each}.0", each)
     }
     kinds = {word: str(BEGINS) for begins, _ends in MARKERS for word in begins}
     kinds |= {word: str(ENDS) for _begins, ends in MARKERS for word in ends}

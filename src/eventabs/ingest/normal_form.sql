@@ -16,8 +16,8 @@ marked AS (
 spelled AS (
     SELECT * REPLACE (
         -- a usual time has no white around it
-        CASE WHEN usual IS NULL THEN spelled_time(trimmed("time"), "date", {date_order}) ELSE "time" END AS "time",
-        {if end}CASE WHEN "end" IS NOT NULL THEN spelled_time("end", "date", {date_order}) END AS "end",{end}
+        CASE WHEN usual IS NULL THEN spelled_time(trimmed("time"), "date", {dayfirst}) ELSE "time" END AS "time",
+        {if end}CASE WHEN "end" IS NOT NULL THEN spelled_time("end", "date", {dayfirst}) END AS "end",{end}
         CASE WHEN coalesce(category, brand, price) IS NULL THEN item
             WHEN coalesce(item, category, brand) IS NULL THEN NULL  -- a price alone is no thing
             ELSE concat_ws(' ', category, brand, item, price) END AS item)

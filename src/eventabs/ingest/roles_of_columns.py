@@ -29,7 +29,7 @@ from eventabs.ingest.column_names import (
 from eventabs.ingest.formats.base import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.input_settings import InputSettings
-from eventabs.ingest.normal_form import DATE_ORDERS, number, quoted
+from eventabs.ingest.normal_form import number
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.shared_records import InputWarning
 
@@ -50,6 +50,7 @@ _PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 )
 _NUMBERED: Final = re.compile(r".*\d.*")
+_YEAR_OR_DAY: Final = re.compile(r"(?:19|20)\d\d(?:[-/.]?\d\d?){0,2}")
 _ROW_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _DONE: Final = {"text", "action", "item", "app", "media"}
 _ACTIVITY: Final = {*_DONE, "place", "category"}
@@ -154,6 +155,12 @@ class Profile(NamedTuple):
     def is_flag(self) -> bool:
         """Whether it says yes and no."""
         return _share(_FLAG, self.values) > _ALIKE
+
+    @property
+    def may_name_users(self) -> bool:
+        """Whether as names of lists its values may be users: numbered or many, but no years and days."""
+        is_dated = _share(_YEAR_OR_DAY, self.values) > 0
+        return not is_dated and (_share(_NUMBERED, self.values) == 1 or self.distinct > _FEW)
 
     @property
     def is_of_user(self) -> bool:
@@ -297,9 +304,8 @@ def _measured(profile: Profile, times: Collection[str]) -> Profile:
 
 def _times(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> set[str]:
     """Return the texts that are times to the SQL that reads the rows, day or month first."""
-    spelled = ", ".join(f"spelled_time(text, NULL, {quoted(order)})" for order in DATE_ORDERS.values())
-    query = f"""SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
-            SELECT text, unnest([{spelled}]) AS t
+    query = """SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
+            SELECT text, unnest([spelled_time(text, NULL, true), spelled_time(text, NULL, false)]) AS t
             FROM (SELECT unnest(?::VARCHAR[]) AS text)))
         WHERE believable_time(wall_time(t, usual, time_parts(t, usual)), 0) IS NOT NULL"""
     return {text for (text,) in connection.execute(query, [list(texts)]).fetchall()}
@@ -362,9 +368,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role in ("item", "place"):
             close = (of.column for rest, what, of in pairs if what == role and rest > score - _NEAR_BY)
             near[role] = next((column for column in close if column not in used), "")
-    lists = next((each for each in free if each.column == "list"), None)
-    # numbered or many lists are rather those of users
-    whose = lists if lists and (_share(_NUMBERED, lists.values) == 1 or lists.distinct > _FEW) else None
+    whose = next((each for each in free if each.column == "list" and each.may_name_users), None)
     if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used) or whose):
         unsure["user"] = who.column
     taken = {role: column for role, column in {**named, **roles}.items() if column}
@@ -848,7 +852,7 @@ class ColumnChoice:
             path, inventory = source.file.path, source.inventory
             refuse_absent_columns(path, inventory, self.named)
             first = {InnerPath(each, ("0",)) for each in inventory.columns}
-            if first and first <= inventory.leaves.keys():
+            if first and first <= inventory.leaves.keys() and not self.named.get("time"):
                 how = 'DataFrame.to_json(PATH, orient="records", lines=True)'
                 raise InputError(_("{path} holds columns; write rows: {how}").format(path=path, how=how))
             found = profiles(inventory, tuple(islice(source.sample(), _SAMPLED)), self._connection)
@@ -905,7 +909,7 @@ class ColumnChoice:
             if chosen is None:
                 continue
             if self.named.get(role):
-                if _readable(chosen, role) <= _NEARLY_NONE:
+                if _readable(chosen, role) <= _NEARLY_NONE and not (role == "time" and "date" in roles):
                     message = _(
                         "[input.columns] {role} names the column {column}, which can be read in {held:,} {of}; name another"
                     )

@@ -103,13 +103,13 @@ def insert_behaviors(
     `duration_unit` is that of durations that are plain numbers; where it is "s", as by default, the one that their column's
     name states wins. Rows may be duplicates only where their `digest` is equal. Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which.
     """
-    first = _first_in_dates(connection, rows) if dayfirst is None else "day" if dayfirst else "month"
+    order = _date_order(connection, rows) if dayfirst is None else dayfirst
     unit = reading.unit if reading.unit and duration_unit == "s" else duration_unit
     kept, all_rows = _keep_shard(connection, rows, shard) if shard else (rows, None)
     raw = f"SELECT {index} AS file, * FROM ({kept.sql})"
     described = reading.roles.keys() >= {"text", "action"}
     selected = normal_form(
-        raw, zone, first, duration_unit=unit, described=described, roles=reading.known_roles
+        raw, zone, order, duration_unit=unit, described=described, roles=reading.known_roles
     )
     staged = number(connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
@@ -146,21 +146,19 @@ def _keep_shard(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard
     return Query(own, (), rows.first_line), number(connection, "SELECT count(*) FROM shard_rows")
 
 
-def _first_in_dates(connection: duckdb.DuckDBPyConnection, rows: Query) -> str:
-    """Return whether in dates such as 13/04/2026 the "day", "month" or "year" is first; "" if the first rows have no such dates.
+def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | None:
+    """Return whether dates such as 13/04/2026 are day-first; None if the first rows have no such dates.
 
-    All rows are checked: the first number above 12 decides. One that is always above 12, and seldom another, is the year.
+    All rows are checked: the first number above 12 decides.
     """
-    day = """rtrim(split_part(trim(coalesce("date", "time")), ' ', 1), ',') AS day"""
-    short = "regexp_matches(day, short_date())"
-    tried = f"SELECT count(*) FROM (SELECT {day} FROM ({rows.sql}) LIMIT {_TRIED_ROWS}) WHERE {short}"
+    date = f'SELECT coalesce("date", "time") AS day FROM ({rows.sql})'
+    short = "regexp_matches(trim(day), short_date())"
+    tried = f"SELECT count(*) FROM ({date} LIMIT {_TRIED_ROWS}) WHERE {short}"
     if number(connection, tried, rows.values) == 0:
-        return ""
-    groups = [f"regexp_extract(day, short_date(), {n})::INTEGER AS n{n}" for n in (1, 2, 3)]
-    ((day_first, month_first, differs, year_first),) = connection.execute(
-        f"""SELECT bool_or(n1 > 12), bool_or(n2 > 12), bool_or(n1 <> n2),
-            min(n1) > 31 OR (min(n1) > 12 AND max(n3) <= 31 AND count(DISTINCT n1) < count(DISTINCT n3))
-        FROM (SELECT {", ".join(groups)} FROM (SELECT DISTINCT {day} FROM ({rows.sql})) WHERE {short})""",
+        return None
+    first, second = (f"CAST(regexp_extract(trim(day), short_date(), {group}) AS INTEGER)" for group in (1, 2))
+    ((day_first, month_first, differs),) = connection.execute(
+        f"SELECT bool_or({first} > 12), bool_or({second} > 12), bool_or({first} <> {second}) FROM ({date}) WHERE {short}",
         list(rows.values),
     ).fetchall()
     if differs and day_first == month_first:  # 01/01/2026 is a day in any order
@@ -169,13 +167,13 @@ def _first_in_dates(connection: duckdb.DuckDBPyConnection, rows: Query) -> str:
             " say which: [input] dayfirst = true or false"
         )
         raise InputError(message)
-    return "year" if year_first else "day" if day_first else "month"
+    return bool(day_first)
 
 
 def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:
     """Keep the readable rows of the profiles' file in order: user and `width` columns p0, p1, ..."""
     values = "".join(f", trimmed(regexp_replace(p{n}, '\\s+', ' ', 'g'))" for n in range(width))
-    select = f'SELECT readable_user(trimmed("user")){values} FROM ({rows.sql})'
+    select = f'SELECT trimmed("user"){values} FROM ({rows.sql})'
     return number(connection, f"INSERT INTO profiles {select}", rows.values)
 
 

@@ -8,6 +8,4 @@ CREATE OR REPLACE MACRO trimmed(text) AS
 -- translate is slow
 CREATE OR REPLACE MACRO plain_word(text) AS CASE WHEN {separated} THEN translate(lower(text), '{separators}', '') ELSE lower(text) END;
 
--- 12.0, as pandas writes 12 where another row has no user, is 12
-CREATE OR REPLACE MACRO readable_user(id) AS CASE WHEN strlen(id) <= {longest}
-    THEN CASE WHEN suffix(id, '.0') THEN regexp_replace(id, '^(\d+)\.0$', '\1') ELSE id END END;
+CREATE OR REPLACE MACRO readable_user(id) AS CASE WHEN strlen(id) <= {longest} THEN id END;

@@ -1,6 +1,6 @@
 -- Times and durations in the usual forms -> wall times with their offset from UTC, and whole seconds.
 
--- 03/04/2026, 26/01/15: day, month or year first
+-- 03/04/2026: day or month first
 CREATE OR REPLACE MACRO short_date() AS '^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})((?:,? .*)?)$';
 CREATE OR REPLACE MACRO whole_year(date) AS
     regexp_replace(regexp_replace(date, '^([7-9]\d)(-\d)', '19\1\2'), '^(\d\d)(-\d)', '20\1\2');
@@ -48,10 +48,9 @@ CREATE OR REPLACE MACRO time_of_day() AS
 CREATE OR REPLACE MACRO bare_clock() AS '(?:[01]?\d|2[0-3])(?:[0-5]\d[0-5]\d)?';
 
 -- Less usual forms of a time as YYYY-MM-DD HH:MM:SS with their zone, others as they are. `day` is a date in a column of
--- its own, for a text that is a time of day. `date_order`: the groups of `short_date` as year, month, day and the rest;
--- NULL: a date such as 03/04/2026 stays as it is, and is no time.
+-- its own, for a text that is a time of day. `dayfirst` NULL: a date such as 03/04/2026 stays as it is, and is no time.
 -- Single characters tell the forms apart, much faster than a regular expression for each.
-CREATE OR REPLACE MACRO spelled_time(text, day, date_order) AS list_transform(
+CREATE OR REPLACE MACRO spelled_time(text, day, dayfirst) AS list_transform(
     [CASE WHEN day IS NOT NULL AND (regexp_matches(text, time_of_day()) OR regexp_full_match(text, bare_clock()))
         THEN regexp_replace(day, '[ T]00:00(?::00(?:\.0+)?)?$', '') || ' '
             || regexp_replace(text, '^(\d?\d)(\d\d)(\d\d)$', '\1:\2:\3') ELSE text END],
@@ -63,8 +62,10 @@ CREATE OR REPLACE MACRO spelled_time(text, day, date_order) AS list_transform(
             CASE WHEN strlen(t) IN (8, 14) OR t[9] IN (' ', 'T', '.') OR (t BETWEEN '19' AND '21' AND is_hour(t)) THEN compact_time(t) ELSE t END
         WHEN t[3] = '.' AND t[4] = ' ' OR t[2] = '.' AND t[3] = ' ' THEN  -- 9. 5. 2018 3:23
             regexp_replace(t, '^(\d{1,2})\. (\d{1,2})\. (\d{4})', '\3-\2-\1')
-        WHEN t[3] IN ('/', '-', '.') AND is_digit(t[4]) OR t[2] IN ('/', '-', '.') AND is_digit(t[3])
-            THEN coalesce(whole_year(regexp_replace(t, short_date(), date_order)), t)
+        WHEN t[3] IN ('/', '-', '.') AND is_digit(t[4]) OR t[2] IN ('/', '-', '.') AND is_digit(t[3]) THEN CASE
+            WHEN dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\2-\1\4'))
+            WHEN NOT dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\1-\2\4'))
+            ELSE t END
         ELSE english_time(t) END)[1];
 
 -- The TIMESTAMP of a text in the forms most exports have (any year first with '-', without an offset or with Z), else NULL.
@@ -115,7 +116,7 @@ CREATE OR REPLACE MACRO time_shift(text, usual, parts) AS CASE
         + (CASE parts.hours[1] WHEN '-' THEN -1 ELSE 1 END) * coalesce(try_cast(parts.minutes AS INTEGER), 0) * 60
     ELSE 0 END;
 
--- The offset in seconds that a column of offsets has: hours up to 14, minutes up to 840, seconds (quarters of an hour), +08:00, UTC+8.
+-- The offset in seconds that a column of offsets has: hours up to 14, quarters of an hour in minutes or seconds, +08:00, UTC+8.
 CREATE OR REPLACE MACRO offset_shift(text) AS list_transform(
     [CASE WHEN NOT regexp_full_match(text, '[+-](?:0\d|1[0-4])[0-5]\d') THEN try_cast(text AS DOUBLE) END],
     lambda number: CASE
@@ -124,7 +125,7 @@ CREATE OR REPLACE MACRO offset_shift(text) AS list_transform(
             lambda p: (CASE p.sign WHEN '-' THEN -1 ELSE 1 END)
                 * (try_cast(p.hours AS INTEGER) * 3600 + coalesce(try_cast(p.minutes AS INTEGER), 0) * 60))[1]
         WHEN abs(number) <= 14 THEN number * 3600
-        WHEN abs(number) <= 840 THEN number * 60
+        WHEN abs(number) <= 840 AND number % 15 = 0 THEN number * 60
         WHEN abs(number) <= 50400 AND number % 900 = 0 THEN number END)[1];
 
 -- The time where its year and its offset are believable (offsets in use are below 18 hours), else NULL.

@@ -87,6 +87,12 @@ def test_sheets_that_are_not_read_are_named_and_a_cover_or_a_hidden_one_is_not_t
         hidden.get_worksheet_by_name("new").activate()
         hidden.get_worksheet_by_name("old").hide()
     assert facts(tmp_path, tmp_path / "b.xlsx") == ["u1|2026-01-15T00:00:00|thing|b||"]
+    people: list[list[Any]] = [["user", "time", "city"], ["u1", START, "x"]]
+    foreign: list[list[Any]] = [["kto", "kogda", "chto"], *(["u1", START, f"x{n}"] for n in range(20))]
+    book = workbook(tmp_path / "c.xlsx", {"rows": foreign, "people": people})
+    with pytest.raises(InputError, match="kogda"), opened(tmp_path, book):
+        pass
+    assert facts(tmp_path, workbook(tmp_path / "d.xlsx", {"people": [["user"], ["u1"]], "rows": rows}))
 
 
 def test_dates_times_formulas_and_errors_are_what_the_sheet_shows(tmp_path: Path) -> None:

@@ -70,13 +70,6 @@ def test_dates_that_nothing_decides_are_refused_until_dayfirst_says(tmp_path: Pa
     assert facts(tmp_path, path, dayfirst=False) == ["u1|2026-03-04T00:00:00|thing|x||"]
 
 
-def test_the_first_number_that_is_always_above_12_and_seldom_another_is_the_year(tmp_path: Path) -> None:
-    path = write(tmp_path, "a.csv", "uid,time,item\nu1,26/01/15 10:00,x\nu1,26/01/16,x\n")
-    assert facts(tmp_path, path) == ["u1|2026-01-15T10:00:00|thing|x||", "u1|2026-01-16T00:00:00|thing|x||"]
-    days = write(tmp_path, "b.csv", "uid,time,item\nu1,15/01/26,x\nu1,16/01/26,x\n")
-    assert facts(tmp_path, days) == ["u1|2026-01-15T00:00:00|thing|x||", "u1|2026-01-16T00:00:00|thing|x||"]
-
-
 def test_an_offset_that_no_place_has_rejects_its_row(tmp_path: Path) -> None:
     rows = ["8", "480", "2880", "99:00"]
     text = "".join(f"u{n},2026-01-15 10:00:00,{offset},x\n" for n, offset in enumerate(rows))

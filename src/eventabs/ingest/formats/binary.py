@@ -312,11 +312,13 @@ def _sheet(file: InputFile, workbook: "CalamineWorkbook") -> tuple["CalamineShee
         if rows := list(islice(sheet.iter_rows(), _LOOKED_AT)):
             words = ([cell for cell in cells if cell and isinstance(cell, str)] for cells in rows)
             told[name] = max((_roles(file, each) for each in words), key=len)
+            if not (kept or told[name] & _WHO_AND_WHEN) and len(rows) >= _LEAST:
+                told[name] = set(_WHO_AND_WHEN)  # no cover, but a table with names that say nothing here
             kept = kept or {name: sheet}
     if not told:
         message = _("{path} has no sheet with rows; name another: [input] sheet")
         raise InputError(message.format(path=file.path))
-    chosen = max(told, key=lambda name: not told[name].isdisjoint(_WHO_AND_WHEN))
+    chosen = max(told, key=lambda name: len(told[name] & _WHO_AND_WHEN))
     full = [name for name in told if told[name] >= _WHO_AND_WHEN - ({"user"} if file.has_user else set())]
     return kept.get(chosen) or workbook.get_sheet_by_name(chosen), [each for each in full if each != chosen]
 

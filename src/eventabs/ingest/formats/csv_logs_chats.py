@@ -41,9 +41,11 @@ _DATE: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|(?:19|20)\d{6})"
 )
 _CLOCK: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?")
-_MONTH: Final = r"\d\d?[-/ ][A-Z][a-z]+[-/ ]\d{2,4}|[A-Z][a-z]+ \d\d?,? \d{4}|\d\d?[-/.] ?\d\d?[-/.] ?\d{2,4}"
+_MONTH: Final = (
+    r"\d\d?[-/ ][A-Z][A-Za-z]+[-/ ]\d{2,4}|[A-Z][A-Za-z]+ \d\d?,? \d{4}|\d\d?[-/.] ?\d\d?[-/.] ?\d{2,4}"
+)
 _STAMP: Final = re.compile(
-    rf"\s*(?:(?:{_DATE.pattern}|(?:[A-Z][a-z]{{2}},? )?(?:{_MONTH}))(?:[ T,:]+(?:at |[上下]午 ?)?\d.*)?|(?:19|20)\d{{12}}|1\d{{9}}(?:\.\d+)?|1\d{{12}}(?:\d{{6}})?"
+    rf"\s*(?:(?:{_DATE.pattern}|(?:[A-Z][a-z]{{2,8}},? )?(?:{_MONTH}))(?:[ T,:]+(?:at |[上下]午 ?)?\d.*)?|(?:19|20)\d{{12}}|1\d{{9}}(?:\.\d+)?|1\d{{12}}(?:\d{{3}}){{0,2}}"
     r"|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} .*\d{4})\s*"
 )
 _NUMBER: Final = re.compile(r"[¥$€+-]?\d[\d,]*(?:\.\d+)?%?")
@@ -249,7 +251,9 @@ def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
     told: list[str] = []
     for place, name in enumerate(names, 1):
         again = name or f"column_{place}"
-        others = chain(filter(None, (name, again)), (f"{again}_{number}" for number in count(2)))
+        # the index that pandas and R write first has no name, and tells rows apart that are equal
+        first = (name,) if name or place == 1 else ()
+        others = chain(first, (again,), (f"{again}_{number}" for number in count(2)))
         told.append(next(other for other in others if other not in told))
     return tuple(told)
 
@@ -466,7 +470,9 @@ class Csv(Format):
         length = 0
         for number, line in enumerate(reversed(below[-_LONGEST_FOOTER:]), start=1):
             fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
-            if _fits(fields, layout.needed, len(layout.columns)) and any(map(_STAMP.fullmatch, fields)):
+            width = len(layout.columns)
+            is_full = sum(map(bool, fields)) >= min(3, width)  # who, when and what: a sum may have a date
+            if is_full and _fits(fields, layout.needed, width) and any(map(_STAMP.fullmatch, fields)):
                 break
             if _is_rule(fields) or _is_summary(fields):
                 length = number
@@ -551,7 +557,7 @@ _NOTICE: Final = re.compile(
 )
 # `level=info user=ann msg="logged in"`, `{"user": "ann", "cart": 3}`, `User: ann - Client IP: 10.0.0.1`
 _PAIR: Final = (
-    r"""(?:^|(?<=[\s,;|({\[，；]))(?:(?:(?<=[;|])|(?<=[;|] ))([^\W\d][\w.-]*)=([^=;|"]*)(?=[;|]|$)|(?:"([\w.-]+)": ?|([^\W\d][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|(\d{1,4}[-/.年]\d\d?[-/.月]\d{1,4}日? {clock}|[^\s"{\[,;|)}\]]*))"""
+    r"""(?:^|(?<=[\s,;|({\[，；]))(?:(?<=[;|])([^\W\d][\w.-]*)=([^=;|"]*)(?=[;|]|$)|(?:"([\w.-]+)": ?|([^\W\d][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|(\d{1,4}[-/.年]\d\d?[-/.月]\d{1,4}日? {clock}|[^\s"{\[,;|)}\]]*))"""
     r"""|({key})[:：] ?(?! )((?:{day}) {clock}|.*?)(?=\s*(?:[,;|，；]|\s-\s|\s[\w-]+[:=]\s?\S|$)))"""
 )
 _KEY: Final = r"[A-Z][\w-]{0,20}(?: [A-Z][\w-]{0,20}){0,2}|[a-z][\w-]{0,20}|[\u4e00-\u9fff]{1,10}"

@@ -132,9 +132,8 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     if first.startswith(("[", *_REMARKS)) or is_spread or is_vast:
         array = file.copy_named("array")
         around, text = split_array(text, array, file.stop), str(array)
-    # the first readable record, one without an empty list if it can, has its times only inside a list
-    records = (each for line in files.head(text, _HEAD) if (each := _object(line)) is not None)
-    record = max(records, key=lambda each: [] not in each.values(), default={})
+    # the first readable record has its times only inside a list
+    record = next((each for line in files.head(text, _HEAD) if (each := _object(line)) is not None), {})
     inner = list(_flat(record, {}, file.times, 0))
     if around or (inner != [record] and any(_has_time(each, file.times) for each in inner)):
         flat = file.copy_named("flat")
@@ -199,9 +198,7 @@ def _flat(
 ) -> Iterator[dict[str, Any]]:
     """Yield the records with a time inside `record`, each with the fields around it; without any, the records of its lists."""
     if depth == _DEEPEST or _is_row(record, times):
-        # a user, say, whose list is empty did nothing
-        if outer or [] not in record.values() or _says(filter(record.get, record), "text", "action", "item"):
-            yield {**outer, **record}
+        yield {**outer, **record}
         return
     inner = {key: value for key, value in record.items() if _holds_times(value, times, depth)}
     inner = inner or {
@@ -242,22 +239,10 @@ def _records(value: object) -> object:
 
 
 def _is_row(record: Mapping[str, Any], times: Collection[str]) -> bool:
-    """Whether it has a time, and no list whose records have one and are rather rows: they alone say who, or it says who and they alone what was done."""
-    timed = {
-        key: value[0]
-        for key, value in record.items()
-        if isinstance(value, list) and value and isinstance(value[0], dict) and _has_time(value[0], times)
-    }
-    if not timed or not _has_time(record, times):
-        return not timed and _has_time(record, times)
-    if any(map(_has_user, timed.values())):
-        return _has_user(record)
-    told = _has_user(record) and any(_says(each, "text", "action") for each in timed.values())
-    return not told or _says(record.keys() - timed, "text", "action", "item")
-
-
-def _says(keys: Iterable[str], *roles: str) -> bool:
-    return any(fit(key, role) > _NAMED for key in keys for role in roles)
+    """Whether it has a time, and does not hold a list whose records say who and when while it does not say who."""
+    firsts = [value[0] for value in record.values() if isinstance(value, list) and value]
+    chats = any(isinstance(each, dict) and _has_time(each, times) and _has_user(each) for each in firsts)
+    return _has_time(record, times) and (_has_user(record) or not chats)
 
 
 def _has_user(record: Mapping[str, Any]) -> bool:
