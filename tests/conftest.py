@@ -16,7 +16,7 @@ settings.load_profile("eventabs")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of `make test` and `make pinned`."""
-    parser.addoption("--quick", action="store_true", help="a sixth of the examples, and no test marked slow")
+    parser.addoption("--quick", action="store_true", help="a tenth of the examples, and no test marked slow")
     parser.addoption("--write-pinned", action="store_true", help="write tests/data/pinned anew")
 
 
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         full = getattr(test, "_hypothesis_internal_use_settings", None)
         if full:
             test._hypothesis_internal_use_settings = settings(
-                full, max_examples=max(5, full.max_examples // 6)
+                full, max_examples=max(5, full.max_examples // 10)
             )
 
 

@@ -63,6 +63,7 @@ def test_a_name_in_the_encoding_of_another_system_is_read(tmp_path: Path) -> Non
     assert facts(tmp_path, packed, user="{stem}") == ["张三丰|2026-01-15T10:00:00|thing|x||"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_unpacked_is_refused_in_one_line(tmp_path: Path) -> None:
     whole = archive(tmp_path, {"u1.csv": ROWS}).read_bytes()
     protected = bytearray(whole)

@@ -130,6 +130,7 @@ def test_long_runs_of_blanks_are_counted_like_any_text(both: Both, run: str, aft
     assert counter.count(text) == len(encoding.encode_ordinary(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("piece", "end"), [("a" * 1_000, ""), (" " * 1_280, "x")])
 def test_a_line_of_a_megabyte_is_counted_like_its_pieces(name: str, piece: str, end: str) -> None:

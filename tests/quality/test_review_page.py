@@ -91,6 +91,7 @@ async def saved(page: chromium.Page, folder: Path, name: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @in_a_browser
 async def test_200_events_are_reviewed_by_keyboard_alone(out: Path, tmp_path: Path) -> None:
     sheet = draw_review(out, sample=200, days=3)

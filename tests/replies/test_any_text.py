@@ -188,6 +188,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_is_survived(text: str) -> None:
     check(read(text).outcomes, ASKED)
