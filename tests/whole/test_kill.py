@@ -156,7 +156,9 @@ def test_a_run_killed_while_it_reads_its_input_can_be_looked_at_and_resumed(
     looking = [start(look.split()[0], "wild", *look.split()[1:], cwd=tmp_path) for look in looks]
     said = {look: process.communicate()[1] for look, process in zip(looks, looking, strict=True)}
     assert not [look for look, errors in said.items() if b"Traceback" in errors]
-    assert [process.returncode for process in looking] == [0, 0, 0, 0, 2, 2, 2, 2, 1], said
+    *codes, reparsed = [process.returncode for process in looking]
+    assert codes == [0, 0, 0, 0, 2, 2, 2, 2], said
+    assert reparsed in (1, 130)  # it was killed before or after it was noted that it runs
     ran("resume", "wild", cwd=tmp_path)
     assert checkpoint(tmp_path / "wild")["success_count"] == 600
 
