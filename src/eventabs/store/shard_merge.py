@@ -23,6 +23,7 @@ from eventabs.store.result_files import write_results
 from eventabs.store.run_directory_and_checkpoint import (
     RunDirectory,
     disk_full,
+    limited_of,
     replace_file,
     timestamp,
     write_checkpoint,
@@ -254,7 +255,7 @@ def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int)
                 out=path if apart else os.path.relpath(path, folder),
                 status=part.status,
                 host=host_of(meta["settings"]["llm"]["base_url"]),
-                users=sum(states.values()),
+                users=max(sum(states.values()), limited_of(meta)),
                 done=states.get("done", 0),
                 failed=states.get("failed", 0),
             )
