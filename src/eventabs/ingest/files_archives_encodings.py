@@ -613,11 +613,9 @@ def _looks(words: str, share: float, vowels: str = "") -> Callable[[Counter[str]
     form = re.compile(words)
 
     def test(seen: Counter[str]) -> bool:
-        text = "".join(seen.elements()).lower()
-        capitals = sum(
-            letter.isupper() for word in seen.elements() for letter in word
-        )  # KOI8-R turns case around
-        if vowels and (sum(map(text.count, vowels)) < _VOWELS * len(text) or capitals * 2 > len(text)):
+        text = "".join(seen.elements() if vowels else ())
+        has_vowels = sum(map(text.lower().count, vowels)) >= _VOWELS * len(text)
+        if not has_vowels or 2 * sum(map(str.isupper, text)) > len(text):  # KOI8-R turns case around
             return False
         fitting = sum(seen[word] for word in seen if form.fullmatch(word))
         return fitting >= share * seen.total() and sum(map(len, seen)) >= _ENOUGH

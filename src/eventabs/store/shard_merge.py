@@ -80,8 +80,8 @@ def merge(
 ) -> MergedRun:
     """Make `out` the run of all users of some shards, finished or not, as they are now; or bring it up to date.
 
-    Raises RunDirectoryError where a directory is no shard, two hold the same users, or, unless `accept_changes`, inputs or
-    settings differ or `out` holds shards that are not among them, and StorageError.
+    Raises RunDirectoryError where a directory is no shard, two hold the same users, `out` holds shards that are not among
+    them, or, unless `accept_changes`, inputs or settings differ, also from those of `out`, and StorageError.
     """
     listed = [directories] if isinstance(directories, str | os.PathLike) else directories
     # each once, however it is spelled

@@ -11,7 +11,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain, count, dropwhile, islice, takewhile, tee
+from itertools import chain, count, dropwhile, islice, pairwise, takewhile, tee
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -251,11 +251,15 @@ def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
     told: list[str] = []
     for place, name in enumerate(names, 1):
         again = name or f"column_{place}"
-        # the index that pandas and R write first has no name, and tells rows apart that are equal
-        first = (name,) if name or place == 1 else ()
-        others = chain(first, (again,), (f"{again}_{number}" for number in count(2)))
+        others = chain((again,), (f"{again}_{number}" for number in count(2)))
         told.append(next(other for other in others if other not in told))
     return tuple(told)
+
+
+def _is_index(fields: Sequence[str]) -> bool:
+    """Whether a column is the index that pandas and R write first, without a name: growing numbers, which tell equal rows apart."""
+    numbers = [int(field) for field in fields if field.isdecimal()]
+    return len(numbers) == len(fields) and all(one < following for one, following in pairwise(numbers))
 
 
 def _rows_alike(lines: Sequence[str], dialect: Dialect) -> tuple[int, list[list[str]]]:
@@ -339,9 +343,12 @@ class Csv(Format):
         if layout.has_header and is_wide and width < most <= width + _MORE_FIELDS:
             more = tuple(f"column_{number}" for number in range(width + 1, most + 1))
             layout = layout._replace(columns=layout.columns + more)
-        layout = layout._replace(
-            columns=_told_apart(layout.columns), above=tried[layout.above][0] if tried else 0
-        )
+        names = _told_apart(layout.columns)
+        if layout.columns[:1] == ("",) and _is_index(
+            [layout.dialect.lenient_fields(line)[0] for line in texts[layout.above + 1 :]]
+        ):
+            names = ("", *names[1:])  # it is not compared
+        layout = layout._replace(columns=names, above=tried[layout.above][0] if tried else 0)
         self.layout = layout._replace(below=self._footer_length(layout))
         return layout.columns
 
