@@ -117,6 +117,7 @@ def test_ctrl_c_leaves_neither_an_object_nor_pieces(
     assert server.unfinished("lake") == 0
 
 
+@pytest.mark.slow
 def test_a_failing_replacement_leaves_the_object_that_is_there(
     server: ObjectServer, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +160,7 @@ def test_a_web_server_is_told_not_to_overwrite_unless_that_is_wanted(tmp_path: P
         ),
         ("https://me:secret@example.org/a.csv", "curl -T FILE -u USER https://example.org/a.csv"),
         ("{web}/denied.csv?signature=secret", "denied.csv?...: access is denied (HTTP 403)"),
-        ("http://127.0.0.1:1/a.csv", "127.0.0.1:1 cannot be reached"),
+        pytest.param("http://127.0.0.1:1/a.csv", "127.0.0.1:1 cannot be reached", marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_be_written_is_refused_in_one_line_with_the_next_step(

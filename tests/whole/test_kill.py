@@ -132,6 +132,7 @@ def test_kills_at_random_moments_never_lose_or_double_a_user(
     assert len(received(tmp_path)) <= 2 * USERS + 4 * 3
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_reads_its_input_can_be_looked_at_and_resumed(
     tmp_path: Path, server: OpenAIServer
 ) -> None:
@@ -180,6 +181,7 @@ def test_an_interrupted_run_waits_for_calls_in_flight_saves_and_prints_the_resum
     assert len({e["user_id"] for e in lines(tmp_path / "input.eventabs" / "events.jsonl")}) == len(answered)
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_stops_at_once_and_is_still_safe(
     tmp_path: Path, export: Path, server: OpenAIServer
 ) -> None:
@@ -196,6 +198,7 @@ def test_a_second_interrupt_stops_at_once_and_is_still_safe(
     ran("resume", "input.eventabs", cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_is_missing_or_broken_is_made_again_from_the_ledger(
     tmp_path: Path, export: Path, server: OpenAIServer
 ) -> None:
@@ -208,6 +211,7 @@ def test_a_checkpoint_that_is_missing_or_broken_is_made_again_from_the_ledger(
     assert results(tmp_path / "wild") == calm
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_the_input_is_read_is_no_error(tmp_path: Path) -> None:
     write_users(tmp_path / "once.jsonl", users=200, behaviors=60)
     rows = (tmp_path / "once.jsonl").read_bytes()

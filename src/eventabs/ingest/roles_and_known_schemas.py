@@ -129,8 +129,8 @@ class Reading:
 
     @property
     def known_roles(self) -> Collection[str]:
-        """The roles that a row may have; with a schema, all."""
-        return ROLES if self.schema.name else self._columns.keys()
+        """The roles that a row may have; what a schema calls an event is its action."""
+        return {*self._shown(), *self._columns, *(("action",) if self.schema.name else ())}
 
     @property
     def unit(self) -> StatedUnit | None:

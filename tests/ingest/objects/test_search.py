@@ -118,6 +118,7 @@ def test_a_folder_without_exports_says_what_is_read(server: ObjectServer) -> Non
         find_objects(["s3://papers/"])
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(InputError, match=r"127\.0\.0\.1:1 cannot be reached; check the network"):

@@ -114,7 +114,16 @@ FATES = {
 }
 
 
-@pytest.mark.parametrize("fate", FATES.values(), ids=FATES.keys())
+QUICK = ("expired in the middle", "requests in neither file", "too long")
+
+
+@pytest.mark.parametrize(
+    "fate",
+    [
+        pytest.param(fate, id=name, marks=[] if name in QUICK else pytest.mark.slow)
+        for name, fate in FATES.items()
+    ],
+)
 def test_whatever_becomes_of_a_job_everybody_is_done_and_no_answer_bought_twice(
     runner: Runner, fate: Fate
 ) -> None:
@@ -175,7 +184,10 @@ def test_files_are_cut_by_requests_and_by_what_may_wait(runner: Runner) -> None:
     assert sizes == [3, 3, 1]
 
 
-@pytest.mark.parametrize("refuses", [False, True], ids=["fails later", "at once"])
+@pytest.mark.parametrize(
+    "refuses",
+    [pytest.param(False, id="fails later", marks=pytest.mark.slow), pytest.param(True, id="at once")],
+)
 def test_a_full_queue_is_waited_for_with_smaller_jobs(runner: Runner, *, refuses: bool) -> None:
     runner.server.queue_tokens, runner.server.refuses = 3_000, refuses
     run = runner.begin()
@@ -201,7 +213,13 @@ def test_a_job_that_is_refused_as_a_whole_stops_the_run_with_its_reason(runner: 
     assert set(runner.server.answered.values()) == {1}
 
 
-@pytest.mark.parametrize("lost", ["POST /batches", "POST /files", "GET /batches"])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "POST /batches",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("POST /files", "GET /batches")),
+    ],
+)
 def test_an_answer_that_gets_lost_creates_nothing_twice(runner: Runner, lost: str) -> None:
     runner.server.broken[lost] = 1
     run = runner.begin()
