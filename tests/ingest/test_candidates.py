@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import Export
 from input_files import opened, write
 
@@ -65,13 +66,53 @@ def test_an_hour_beside_its_date_is_a_time_once_it_is_named_and_a_minute_lasts_n
     assert (first.start.hour, first.duration) == (8, None)
 
 
-def test_a_time_of_six_digits_beside_its_date_is_read_as_the_warning_says(tmp_path: Path) -> None:
+def test_a_time_of_six_digits_beside_its_date_is_read(tmp_path: Path) -> None:
     text = rows(
         "user", "date", "time", "item", user="u", date="2026-01-15", time=lambda n: f"0930{n:02d}", item=str
     )
-    assert "gave_way" in codes(described(tmp_path, text))
-    export = described(tmp_path, text, {"time": "time"})
+    export = described(tmp_path, text)
+    assert codes(export) == []
     assert export.description.rows[1].behavior.start.isoformat() == "2026-01-15T09:30:01"
+
+
+@pytest.mark.parametrize("part", ["month", "weekday"])
+def test_names_of_months_and_days_say_nothing_that_was_done(tmp_path: Path, part: str) -> None:
+    of_calendar = {"month": ("Jan", "Feb", "Mar"), "weekday": ("Monday", "Sun", "周三")}[part]
+    text = rows(
+        "user",
+        "time",
+        part,
+        "kind",
+        user="u",
+        time=a_time,
+        kind=lambda n: "ab"[n % 2],
+        **{part: lambda n: of_calendar[n % 3]},  # type: ignore[arg-type]
+    )
+    assert described(tmp_path, text).description.columns["action"] == "kind"
+
+
+def test_who_wrote_a_text_is_proposed_as_the_user_though_nobody_comes_back(tmp_path: Path) -> None:
+    text = rows(
+        "name", "date", "text", name=lambda n: f"Ann {chr(65 + n % 26)}{'b' * (n + 1)}", date=a_time, text=str
+    )
+    with pytest.raises(InputError) as caught:
+        described(tmp_path, text)
+    assert 'user = "name"' in caught.value.proposal
+
+
+def test_few_channels_say_where_from_and_not_what_was_done(tmp_path: Path) -> None:
+    text = rows(
+        "user_id",
+        "time",
+        "product_type",
+        "channel",
+        user_id=lambda n: f"u{n % 9}",
+        time=a_time,
+        product_type=lambda n: "abcde"[n % 5],
+        channel=lambda n: f"ads {n % 4}",
+        count=300,
+    )
+    assert described(tmp_path, text).description.columns["action"] == "product_type"
 
 
 @pytest.mark.parametrize("date", ["15-Jan-2026", "Jan 15, 2026"])

@@ -81,6 +81,10 @@ _THERE_AND_BACK: Final = {"in", "out"}
 _SHORT: Final = re.compile(r"\d{0,2}")  # a number within a group
 _STATUS: Final = re.compile(r"[1-5]\d\d")
 _FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
+_OF_CALENDAR: Final = re.compile(
+    r"(?i)(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?|week(?:day|end)|(?:星期|周)[一二三四五六日天]|1?\d月"
+    r"|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+)
 _EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
 _LONG_NUMBER: Final = re.compile(r"\d{9,}(?:\.\d+)?")
 _CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
@@ -95,6 +99,7 @@ _DAY: Final = re.compile(
     r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{4}|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
 )
 _DAY_OR_MONTH: Final = re.compile(r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?")
+_BARE_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-3])[0-5]\d[0-5]\d")  # 93005
 _CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
 _SPOKEN: Final = re.compile(
     r"(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
@@ -153,12 +158,19 @@ class Profile(NamedTuple):
 
     @property
     def is_flag(self) -> bool:
-        """Whether it says yes and no."""
-        return _share(_FLAG, self.values) > _ALIKE
+        """Whether it says yes and no, or is a part of the time."""
+        return max(_share(_FLAG, self.values), _share(_OF_CALENDAR, self.values)) > _ALIKE
+
+    @property
+    def may_be_author(self) -> bool:
+        """Whether it may be who wrote a text, and need not come back: it has a user's name, and persons' in it."""
+        return fit(self.column, "user") > 0 and _share(_PERSONS, self.values) > _HALF
 
     @property
     def may_name_users(self) -> bool:
         """Whether as names of lists its values may be users: numbered or many, but no years and days."""
+        if self.column != "list":
+            return False
         is_dated = _share(_YEAR_OR_DAY, self.values) > 0
         return not is_dated and (_share(_NUMBERED, self.values) == 1 or self.distinct > _FEW)
 
@@ -207,6 +219,8 @@ class Profile(NamedTuple):
             found *= 0.1
         elif role in _ACTIVITY and is_code and (role == "media" or self.usual > _ALL_ALIKE):
             found *= 0.3  # one number says nothing
+        elif role == "media" and self.distinct <= _FEW < rows * _MORE:
+            found *= 0.5  # few channels are rather where from
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
@@ -288,7 +302,7 @@ def _measured(profile: Profile, times: Collection[str]) -> Profile:
     filled = [value for value in profile.values if value]
     if not filled:
         return profile._replace(filled=0.0 if profile.values else 1.0)
-    clocks = _share(_CLOCK, filled)
+    clocks = max(_share(_CLOCK, filled), _share(_BARE_CLOCK, filled) if profile.named("time") else 0)
     is_day = _share(_DAY, filled) > _ALIKE
     return profile._replace(
         filled=len(filled) / len(profile.values),
@@ -368,8 +382,9 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role in ("item", "place"):
             close = (of.column for rest, what, of in pairs if what == role and rest > score - _NEAR_BY)
             near[role] = next((column for column in close if column not in used), "")
-    whose = next((each for each in free if each.column == "list" and each.may_name_users), None)
-    if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used) or whose):
+    rest = [each for each in free if each.column not in used]
+    whose = (each for each in rest if each.may_name_users or ("text" in roles and each.may_be_author))
+    if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used) or next(whose, None)):
         unsure["user"] = who.column
     taken = {role: column for role, column in {**named, **roles}.items() if column}
     guessed = _guess_activity(free, taken, unsure, near)
@@ -588,6 +603,7 @@ def _who_come_back(left: Sequence[Profile], taken: Collection[str], least: int =
         and least <= each.distinct <= _HALF * each.filled * len(each.values)
         and each.column not in taken
         and each.read <= _HALF
+        and not each.is_list
         and not any(is_excluded(each.names[-1], what) for what in ("done", "user"))
         and not any(each.named(role) >= _SURE for role in ROLES)
     ]

@@ -12,23 +12,10 @@ from operator import sub
 from typing import Protocol
 
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import (
-    ACTIONS,
-    SENTENCES,
-    clean,
-    identifies,
-    without_marks,
-)
+from eventabs.prompts.compact_lines import ACTIONS, SENTENCES, clean, identifies, without_marks
 from eventabs.prompts.instructions_and_requests import PromptBuilder, expected_tokens
 from eventabs.prompts.packing import BatchLimits
-from eventabs.shared_records import (
-    ActivityName,
-    Behavior,
-    GroupUser,
-    Part,
-    PartSize,
-    UserLog,
-)
+from eventabs.shared_records import ActivityName, Behavior, GroupUser, Part, PartSize, UserLog
 
 Parts = list[tuple[Part, PartSize]]
 # A user may have a million behaviors, so no check is about many more of them than a part has.

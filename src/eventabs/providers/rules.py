@@ -98,9 +98,7 @@ class EventKind:
     """A type of event. `theme` "": its own; `phrase` has one {} for the names of places."""
 
     name: Annotated[
-        str,
-        Field(validation_alias=_LANGUAGES, min_length=1, max_length=40),
-        AfterValidator(_check_name),
+        str, Field(validation_alias=_LANGUAGES, min_length=1, max_length=40), AfterValidator(_check_name)
     ]
     category: str = ""
     theme: str = ""

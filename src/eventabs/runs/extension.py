@@ -25,13 +25,7 @@ from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Export
 from eventabs.interface_language import gettext as _, ngettext
-from eventabs.prompts import (
-    BatchLimits,
-    PromptBuilder,
-    expected_tokens,
-    log_of_part,
-    measure_parts,
-)
+from eventabs.prompts import BatchLimits, PromptBuilder, expected_tokens, log_of_part, measure_parts
 from eventabs.replies import joined
 from eventabs.runs import built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext

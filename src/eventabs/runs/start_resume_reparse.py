@@ -14,14 +14,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from eventabs import store
-from eventabs.config import (
-    Settings,
-    find_config,
-    load_settings,
-    named_values,
-    overlay,
-    with_absolute_paths,
-)
+from eventabs.config import Settings, find_config, load_settings, named_values, overlay, with_absolute_paths
 from eventabs.errors_and_exit_codes import (
     ConfigError,
     DiskFullError,
@@ -39,14 +32,7 @@ from eventabs.runs import batch_jobs, built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, take_in_export
-from eventabs.runs.observer import (
-    Note,
-    Observer,
-    Progress,
-    SettingsTaken,
-    Started,
-    StateChanged,
-)
+from eventabs.runs.observer import Note, Observer, Progress, SettingsTaken, Started, StateChanged
 from eventabs.runs.progress_and_limits import ProgressTracker, snapshot
 from eventabs.runs.run_state import RunState, state_of
 from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of

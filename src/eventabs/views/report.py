@@ -27,14 +27,7 @@ from markupsafe import Markup
 
 from eventabs import __version__, interface_language as language, store
 from eventabs.errors_and_exit_codes import StorageError, UsageError
-from eventabs.inspection import (
-    StoredCall,
-    Table,
-    TokenUse,
-    compactor_of,
-    failures,
-    stored_calls,
-)
+from eventabs.inspection import StoredCall, Table, TokenUse, compactor_of, failures, stored_calls
 from eventabs.interface_language import gettext as _
 from eventabs.prompts import TokenCounter
 from eventabs.runs import RunState

@@ -575,7 +575,7 @@ _encoded: Final = json.JSONEncoder(ensure_ascii=False).encode
 _PAIRED: Final = 1000  # characters of a line that are searched for names
 _REST: Final = "message"  # the column of what no name stands before
 _AROUND: Final = " \t-–|,;:[](){}"
-_MARKUP: Final = re.compile(r"[\s,\[]*[{<]")
+_MARKUP: Final = re.compile(r"[\s,\[]*[{<]|\"[^\"]*\"[,;\t]")  # or cells of a table
 _STAMPED: Final = re.compile(rf"\[?{_LOG_STAMP}")
 _FIELDS: Final = "#fields"  # W3C (with a colon) and Zeek: the columns follow
 _ZEEK: Final = {"uid": "connection", "id.orig_h": "ip"}  # an id of no user

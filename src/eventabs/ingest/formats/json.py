@@ -14,15 +14,7 @@ from typing import Any, Final, TextIO
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit
-from eventabs.ingest.formats.base import (
-    BLANK,
-    Format,
-    InputFile,
-    Query,
-    Wanted,
-    selected,
-    text_reader,
-)
+from eventabs.ingest.formats.base import BLANK, Format, InputFile, Query, Wanted, selected, text_reader
 from eventabs.ingest.inner_paths import OBJECT, Inventory, PathReader, parse_path, value_at
 from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.interface_language import gettext as _

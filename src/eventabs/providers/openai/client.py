@@ -202,12 +202,7 @@ class Channel:
     and with many requests in flight the client costs as much time as all the rest of a call.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        wall_clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, *, wall_clock: Callable[[], float] = time.time) -> None:
         self.address = parse_address(endpoint)
         self._wall_clock = wall_clock
         self._headers = httpx.Headers(
