@@ -3,7 +3,7 @@
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import CapacityError, NoContentError, TransientError
-from eventabs.runs.progress_and_limits import ConcurrencyLimit
+from eventabs.runs.progress_and_stop_conditions import ConcurrencyLimit
 
 BROKEN = TransientError("HTTP 500", status=500)
 SILENT = NoContentError("no content")

@@ -20,7 +20,7 @@ from eventabs.errors_and_exit_codes import (
 from eventabs.providers.retries_and_rate_limits import CallCancelledError, OnRetry
 from eventabs.replies.reader import Reading
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
-from eventabs.runs.progress_and_limits import MAX_FAILURES
+from eventabs.runs.progress_and_stop_conditions import MAX_FAILURES
 from eventabs.shared_records import Reply, Request
 from eventabs.store.ledger import Ledger, Retry
 from eventabs.store.ledger_queries import stored_retries

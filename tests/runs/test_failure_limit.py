@@ -18,7 +18,7 @@ from eventabs.errors_and_exit_codes import (
     TransientError,
     UnavailableError,
 )
-from eventabs.runs.progress_and_limits import MAX_FAILURES, FailureLimit
+from eventabs.runs.progress_and_stop_conditions import MAX_FAILURES, FailureLimit
 
 REFUSALS = [ModeratedError("no"), ContextTooLongError("too long")]
 

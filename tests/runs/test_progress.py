@@ -3,7 +3,7 @@ import pytest
 from clock import Clock
 from eventabs.errors_and_exit_codes import EndpointError, NoContentError, RateLimitedError, TransientError
 from eventabs.providers import Price
-from eventabs.runs.progress_and_limits import ProgressTracker
+from eventabs.runs.progress_and_stop_conditions import ProgressTracker
 from eventabs.shared_records import Counts, Usage
 
 COUNTS = Counts(

@@ -6,7 +6,7 @@ import pytest
 
 from eventabs.errors_and_exit_codes import RunDirectoryError
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
-from eventabs.runs.progress_and_limits import snapshot
+from eventabs.runs.progress_and_stop_conditions import snapshot
 from eventabs.runs.run_state import RunState, inspect_run
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.run_directory_and_checkpoint import RunDirectory

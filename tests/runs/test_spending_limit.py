@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import LimitReachedError
 from eventabs.providers import Price
-from eventabs.runs.progress_and_limits import ProgressTracker, SpendingLimit
+from eventabs.runs.progress_and_stop_conditions import ProgressTracker, SpendingLimit
 from eventabs.shared_records import Batch, Counts, Usage
 from runs_kit import LIMITS, SIZE, batch_of
 

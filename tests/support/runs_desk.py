@@ -14,7 +14,7 @@ from eventabs.providers.retries_and_rate_limits import OnRetry
 from eventabs.replies import Reader, Reading
 from eventabs.runs.built_from_settings import RunContext, builder_and_limits
 from eventabs.runs.engine import Engine
-from eventabs.runs.progress_and_limits import ConcurrencyLimit, ProgressTracker, SpendingLimit
+from eventabs.runs.progress_and_stop_conditions import ConcurrencyLimit, ProgressTracker, SpendingLimit
 from eventabs.runs.schedule_and_settlement import Scheduler, Session
 from eventabs.shared_records import (
     AskedUser,

@@ -1,3 +1,9 @@
+from .openai.ability_requests import (
+    COUNTING_TOKENS as COUNTING_TOKENS,
+    Prober as Prober,
+    Support as Support,
+    list_models as list_models,
+)
 from .openai.batch_service import (
     BatchService as BatchService,
     QueueFullError as QueueFullError,
@@ -25,12 +31,6 @@ from .openai.endpoint_and_wire import (
     is_loopback as is_loopback,
     load_preset as load_preset,
     preset_names as preset_names,
-)
-from .openai.probe import (
-    COUNTING_TOKENS as COUNTING_TOKENS,
-    Prober as Prober,
-    Support as Support,
-    list_models as list_models,
 )
 from .prices import Price as Price
 from .ray import Cluster as Cluster, connected as connected

@@ -505,9 +505,12 @@ class _Summaries:
     ) -> str:
         one = Behavior(EPOCH, *texts, seconds, text=texts[1] if in_own_words else "")
         named = self._item_names(*texts) if names is None else names
-        return self._clause(self._rules.kind_of(one), [one], lambda _one: named, brief=False).strip()
+        kind = self._rules.kind_of(one) if one.action == "visit" else None  # only that has a phrase
+        return self._clause(kind, [one], lambda _one: named, brief=False).strip()
 
-    def _clause(self, kind: EventKind, behaviors: Sequence[Behavior], named: _Named, *, brief: bool) -> str:
+    def _clause(
+        self, kind: EventKind | None, behaviors: Sequence[Behavior], named: _Named, *, brief: bool
+    ) -> str:
         """Name things, how often with which action, how long, and where; of stays the places, apps or free text."""
         wording, phrase, verb = self._wording, "{}", ""
         actions = [behavior.action for behavior in behaviors]
@@ -521,7 +524,7 @@ class _Summaries:
         names = _ranked((name, behavior) for behavior in with_items for name in named(behavior))
         if not any(behavior.in_own_words for behavior in about):
             if names and are_stays:
-                phrase = kind.phrase.text if lead == "visit" else "{}"
+                phrase = kind.phrase.text if kind and lead == "visit" else "{}"
             else:
                 verb = self._verb(lead)
         extent = self._extent(behaviors, actions, lead)
@@ -545,7 +548,7 @@ class _Summaries:
         place = self._wording.place_of_many if len(sites) > 1 else "{}"
         return self._wording.clause_separator + place.format(sites[0]) if sites else ""
 
-    def _lead_action(self, kind: EventKind, behaviors: Sequence[Behavior]) -> str:
+    def _lead_action(self, kind: EventKind | None, behaviors: Sequence[Behavior]) -> str:
         """Return the action that a clause with several begins with: the first of those that give the kind."""
         of_kind = {
             self._rules.meaning(each.action): each.action

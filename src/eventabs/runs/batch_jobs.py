@@ -27,7 +27,7 @@ from eventabs.interface_language import gettext as _, ngettext
 from eventabs.runs.built_from_settings import batch_profile
 from eventabs.runs.engine import open_call
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged, RepliesRead, RequestsWritten
-from eventabs.runs.progress_and_limits import snapshot
+from eventabs.runs.progress_and_stop_conditions import snapshot
 from eventabs.runs.schedule_and_settlement import Call, Session, scheduler_of
 from eventabs.shared_records import BATCH_TIER, STANDARD_TIER, Message, PlannedPart, Reply, RunStatus
 from eventabs.stop_request import StopRequested

@@ -32,7 +32,7 @@ from eventabs.prompts import (
 from eventabs.providers import BatchProfile, Cluster, Complete, LlmSettings
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer
-from eventabs.runs.progress_and_limits import ProgressTracker
+from eventabs.runs.progress_and_stop_conditions import ProgressTracker
 from eventabs.shared_records import (
     AskedUser,
     Batch,

@@ -11,7 +11,7 @@ from eventabs.errors_and_exit_codes import EndpointError, LimitReachedError, NoC
 from eventabs.providers import CallCancelledError, Complete
 from eventabs.runs.built_from_settings import WAIT_SECONDS
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
-from eventabs.runs.progress_and_limits import (
+from eventabs.runs.progress_and_stop_conditions import (
     ConcurrencyLimit,
     FailureLimit,
     ProgressTracker,

@@ -30,7 +30,7 @@ from eventabs.replies import joined
 from eventabs.runs import built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.observer import Extended, ExtensionCounts, Note
-from eventabs.runs.progress_and_limits import FAILURES_FACT
+from eventabs.runs.progress_and_stop_conditions import FAILURES_FACT
 from eventabs.shared_records import Behavior, Event, Outcome, Part, UserLog, row_ranges, rows_in
 from eventabs.stop_request import Stop
 from eventabs.store import ExtendedUser, Ledger

@@ -31,7 +31,7 @@ from eventabs.prompts import (
 from eventabs.providers import Endpoint, endpoint_of
 from eventabs.runs.built_from_settings import RunContext, asked_in, make_reader
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
-from eventabs.runs.progress_and_limits import ProgressTracker, SpendingLimit
+from eventabs.runs.progress_and_stop_conditions import ProgressTracker, SpendingLimit
 from eventabs.shared_records import (
     AskedUser,
     Batch,

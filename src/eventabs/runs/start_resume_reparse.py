@@ -33,7 +33,7 @@ from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, take_in_export
 from eventabs.runs.observer import Note, Observer, Progress, SettingsTaken, Started, StateChanged
-from eventabs.runs.progress_and_limits import ProgressTracker, snapshot
+from eventabs.runs.progress_and_stop_conditions import ProgressTracker, snapshot
 from eventabs.runs.run_state import RunState, state_of
 from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
 from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus

@@ -146,10 +146,8 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
             template = _("Schema: {schema}; columns: {columns}") if note.schema else _("Columns: {columns}")
             return template.format(schema=note.schema, columns=columns)
         case runs.RowShown():
-            text, template = (
-                shorten(note.text, _SHOWN, placeholder=" ..."),
-                _("Line {line}: {text} becomes {becomes}"),
-            )
+            text = shorten(note.text, _SHOWN, placeholder=" ...")
+            template = _("Line {line}: {text} becomes {becomes}")
             return template.format(line=count(note.line), text=text, becomes=note.becomes)
         case InputWarning():
             return _("Warning: {message}").format(message=note.message)
@@ -510,12 +508,8 @@ def _spent(counts: runs.Progress, currency: str) -> Iterator[tuple[str, ...]]:
     speed, projected = counts.tokens_per_second, counts.cost_projected
     received = _("{count} out").format(count=count(counts.completion_tokens))
     sent = _("{count} in").format(count=count(counts.prompt_tokens))
-    yield (
-        _("tokens"),
-        sent,
-        received,
-        "" if speed is None else _("{count} tokens/s").format(count=average(speed)),
-    )
+    pace = "" if speed is None else _("{count} tokens/s").format(count=average(speed))
+    yield _("tokens"), sent, received, pace
     if counts.cached_tokens:
         cached = _("{count} in").format(count=count(counts.cached_tokens))
         yield _("cached"), cached, share(counts.cached_tokens, counts.prompt_tokens), ""

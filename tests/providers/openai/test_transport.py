@@ -14,6 +14,7 @@ import pytest
 
 from endpoints import endpoint_at
 from eventabs.errors_and_exit_codes import ConfigError, EndpointError, FatalEndpointError, TransientError
+from eventabs.providers.openai.ability_requests import list_models
 from eventabs.providers.openai.client import (
     Channel,
     UnreachableError,
@@ -23,7 +24,6 @@ from eventabs.providers.openai.client import (
     translate_error,
 )
 from eventabs.providers.openai.endpoint_and_wire import UnreadableBodyError
-from eventabs.providers.openai.probe import list_models
 from openai_server import OpenAIServer, status
 
 # addresses

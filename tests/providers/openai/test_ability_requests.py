@@ -7,7 +7,7 @@ import pytest
 from check_kit import Model
 from endpoints import endpoint_at
 from eventabs.errors_and_exit_codes import EndpointError, FatalEndpointError, TransientError
-from eventabs.providers.openai.probe import Prober, Support, list_models
+from eventabs.providers.openai.ability_requests import Prober, Support, list_models
 from openai_server import Behavior, OpenAIServer, keep_alive, listing, raw, stall, status
 
 # model list
