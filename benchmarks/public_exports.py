@@ -107,6 +107,10 @@ def _matches(columns: str, allowed: list[str], header: list[str]) -> bool:
     return not spelled.isdisjoint({*allowed, *inner})  # an unwrapped list is not named
 
 
+def _of_users(rows: Counter[tuple[str, Any]]) -> Counter[str]:
+    return Counter(user for user, _time in rows.elements())
+
+
 def _put_up_with(export: Export) -> int:
     """Return how many rows could not be read. Raises InputError where a run would refuse them."""
     if (rejected := export.rejected_rows) > _MOST_REJECTS * export.rows:
@@ -145,7 +149,7 @@ def faults(
     nearest = min(right, key=lambda each: (read - each).total() + (each - read).total())
     extra, lost = (read - nearest).total(), (nearest - read).total()
     if extra or lost > said:
-        is_time = any(sorted(read.values()) == sorted(each.values()) for each in right)
+        is_time = any(_of_users(read) == _of_users(each) for each in right)
         odd.append(f"{'time' if is_time else 'user or time'} ({extra} rows wrong, {lost} lost)")
     spoken = [role for role in _DONE if not roles.get(role, "=").startswith("=")]
     done = [name for role in ("action", "item") for name in (*_listed(entry.get(role)), *also.get(role, []))]
@@ -210,7 +214,7 @@ def outcome(path: Path, entry: Rule, work: Path, truth: Truth) -> dict[str, Any]
     elif told.get("copied") == "right":
         told["result"] = "right as proposed"
     elif not refused:
-        said = {"nothing": "no name says what was done"}
+        said = {"nothing": "no name says what was done", "user": "says who it was"}
         named = any(said.get(each, each) in message for each in told["odd"])
         told["result"] = "wrong, warned" if named else "wrong in silence"
     else:

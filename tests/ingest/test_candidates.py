@@ -100,6 +100,29 @@ def test_who_wrote_a_text_is_proposed_as_the_user_though_nobody_comes_back(tmp_p
     assert 'user = "name"' in caught.value.proposal
 
 
+def test_a_text_that_is_the_same_in_all_rows_says_nothing(tmp_path: Path) -> None:
+    text = rows(
+        "user_id",
+        "time",
+        "description",
+        "content",
+        user_id="u",
+        time=a_time,
+        description="a chat",
+        content=str,
+    )
+    assert described(tmp_path, text).description.columns["item"] == "content"
+
+
+def test_one_user_by_a_column_that_may_say_something_else_is_said(tmp_path: Path) -> None:
+    values: dict[str, Any] = {"time": a_time, "item": str}
+    odd = rows("caller_name", "time", "item", caller_name="Acme Test", **values)
+    assert "one_user" in codes(described(tmp_path, odd))
+    assert "one_user" not in codes(
+        described(tmp_path, rows("user_id", "time", "item", user_id="u1", **values))
+    )
+
+
 def test_few_channels_say_where_from_and_not_what_was_done(tmp_path: Path) -> None:
     text = rows(
         "user_id",

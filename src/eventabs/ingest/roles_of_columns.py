@@ -246,8 +246,8 @@ class Profile(NamedTuple):
             case "user" if self.is_handful and _share(_ADDRESS, self.values) < _HALF:
                 is_named = found >= _SURE_NAME - _NEAR_BY / 2 and _share(_STATUS, self.values) < _HALF
                 found *= 1.0 if is_named or found > _PLAIN_NAME else _HALF
-            case "action" | "item" if self.usual > _ALL_ALIKE:  # any other is better
-                found = min(found, max(_SURE, found * _HALF))
+            case "action" | "item" | "text" if self.usual > _ALL_ALIKE:  # any other is better
+                found = min(found, _ASKED if role == "text" else max(_SURE, found * _HALF))
             case "action" if is_code and self.distinct > _FEW:  # numbers of what was done are few
                 found *= 0.1
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
@@ -303,7 +303,6 @@ def _measured(profile: Profile, times: Collection[str]) -> Profile:
     if not filled:
         return profile._replace(filled=0.0 if profile.values else 1.0)
     clocks = max(_share(_CLOCK, filled), _share(_BARE_CLOCK, filled) if profile.named("time") else 0)
-    is_day = _share(_DAY, filled) > _ALIKE
     return profile._replace(
         filled=len(filled) / len(profile.values),
         distinct=len(set(filled)),
@@ -311,7 +310,7 @@ def _measured(profile: Profile, times: Collection[str]) -> Profile:
         read=max(
             clocks, sum(bool(_USUAL_TIME.match(each)) or each in times for each in filled) / len(filled)
         ),
-        kind="clock" if clocks > _ALIKE else "day" if is_day else "stamp",
+        kind="clock" if clocks > _ALIKE else "day" if _share(_DAY, filled) > _ALIKE else "stamp",
         codes=_share(_CODE, filled),
     )
 
@@ -561,8 +560,7 @@ def _by_values(
 
 def _is_of(each: Profile, who: Profile) -> bool:
     """Whether a column has a single value for each of the users who come back."""
-    rows = len(who.values)
-    return 1 < who.distinct < _HALF * rows and _is_within(who, each)
+    return 1 < who.distinct < _HALF * len(who.values) and _is_within(who, each)
 
 
 def _who(left: Sequence[Profile], taken: Collection[str], lightest: int = 1) -> Profile | None:
@@ -671,8 +669,7 @@ def _looks_like_a_user(each: Profile) -> tuple[float, ...]:
         _may_be_ids(each) and _share(_PERSONS, each.values) > _ALIKE
     )
     is_person = (begins_so and fit(prefix, "user") > 0) or (comes_back and has_form)
-    is_id = comes_back and _share(_ID, each.values) > _ALIKE
-    return is_person, is_id * each.distinct, comes_back
+    return is_person, (comes_back and _share(_ID, each.values) > _ALIKE) * each.distinct, comes_back
 
 
 def required(
@@ -917,9 +914,14 @@ class ColumnChoice:
                     " people's: {setting}"
                 )
                 values = {"column": who.column, "count": who.distinct, "other": each.column}
-                yield warning(
-                    "numbered_users", message, setting=column_setting("user", each.column), **values
-                )
+                setting = column_setting("user", each.column)
+                yield warning("numbered_users", message, setting=setting, **values)
+        if who and not self.named.get("user") and who.distinct == 1 and who.named("user") < _PLAIN_NAME:
+            message = _(
+                "the first rows are all of one user, {user}, by the column {column}; if another column says who it was, name it: {setting}"
+            )
+            setting = column_setting("user")
+            yield warning("one_user", message, user=max(who.values), column=who.column, setting=setting)
         for role, column in roles.items():
             chosen = by_column.get(column)
             if chosen is None:
@@ -992,11 +994,9 @@ def _readable(profile: Profile, role: str) -> float:
 
 
 def _is_fuller(role: str, other: Profile, chosen: Profile) -> bool:
-    if other.codes > _ALIKE > chosen.codes:
-        return False
-    if role == "place" and other.distinct <= chosen.distinct:
-        return False  # cities are no place of each
-    return other.filled > chosen.filled + _MORE
+    is_code = other.codes > _ALIKE > chosen.codes
+    is_coarser = role == "place" and other.distinct <= chosen.distinct  # cities are no place of each
+    return other.filled > chosen.filled + _MORE and not (is_code or is_coarser)
 
 
 def value_of(row: SampledRow, path: InnerPath) -> str:
