@@ -247,7 +247,7 @@ class Profile(NamedTuple):
                 is_named = found >= _SURE_NAME - _NEAR_BY / 2 and _share(_STATUS, self.values) < _HALF
                 found *= 1.0 if is_named or found > _PLAIN_NAME else _HALF
             case "action" | "item" | "text" if self.usual > _ALL_ALIKE:  # any other is better
-                found = min(found, _ASKED if role == "text" else max(_SURE, found * _HALF))
+                found = min(found, max(_SURE, found * _HALF))
             case "action" if is_code and self.distinct > _FEW:  # numbers of what was done are few
                 found *= 0.1
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
@@ -261,8 +261,7 @@ class Profile(NamedTuple):
 
 
 def _share(form: re.Pattern[str], values: Sequence[str]) -> float:
-    filled = [value for value in values if value]
-    return sum(bool(form.fullmatch(value)) for value in filled) / max(1, len(filled))
+    return sum(bool(form.fullmatch(value)) for value in values if value) / max(1, sum(map(bool, values)))
 
 
 def profiles(
@@ -373,7 +372,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
         is_other = role in ("action", "text") or (role == "item" and each.named(role) < _SURE_NAME)
-        if (is_seldom and is_other and _DONE & roles.keys()) or (each.is_list and "text" in roles):
+        is_poor = is_other and (is_seldom or (role == "text" and each.usual > _ALL_ALIKE))
+        if (is_poor and _DONE & roles.keys()) or (each.is_list and "text" in roles):
             continue
         sure = each.named(role) if is_seldom else score
         (roles if sure >= _SURE else unsure)[role] = each.column
