@@ -519,7 +519,7 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
             other_rows=sums.other_rows,
             settings=[
                 dict(zip(("key", "a", "b"), each, strict=True))
-                for each in store.changes(*(each.get("binding", {}) for each in facts))
+                for each in store.changes(*map(store.binding_in_force, facts))
             ],
             scores=sums.tally.scores(_FIGURES),
             kept={name: measures.mean_of(shares) for name, shares in sums.tally.kept.items() if shares},

@@ -214,7 +214,12 @@ def _items(ledger: Ledger, audit: Ledger | None, log: UserLog, made: store.Made)
     """Yield what can be judged of a user, not numbered yet, with what is doubtful of it."""
     user_id, (events, journeys) = log.user_id, made
     moved, lost = frozenset[int](), set[str]()
-    if audit and (row := store.user_row(audit, user_id)) and row.state == "done":
+    if (
+        audit
+        and (row := store.user_row(audit, user_id))
+        and row.state == "done"
+        and audit.log(user_id) == log
+    ):
         pair = Pair.of(ledger, audit, user_id)
         moved = pair.unequal()[0]
         before, after = map(wholes_of, pair.groups())
