@@ -268,6 +268,9 @@ def test_journeys_are_judged_by_the_parents_of_labels_and_their_kinds(tmp_path: 
     assert values(found, "groups")["exact_f1"] == values(found, "wholes")["exact_f1"] == 1.0
     assert values(found, "groups")["loose_f1"] == 1.0
     assert found.shapes["events"]["unsure"] == 1
+    timed = tmp_path / "timed.csv"
+    timed.write_text("user,start,end,label\nann,2026-01-01 09:15,2026-01-01 09:45,search\n")
+    assert evaluate(run, timed).scores.keys() == {"groups", "spans"}, "intervals name no journeys"
     done = eventabs("evaluate", run, "--gold", gold, "--output", "page.html", cwd=tmp_path)
     assert "2 of 2 labelled journeys are found whole, 2 exactly" in done.stdout
     assert "events, journeys" in (tmp_path / "page.html").read_text("utf-8")

@@ -615,6 +615,7 @@ class _PairSums:
         before, after = pair.groups()
         rows = measures.rows_of(pair.log)
         compared = self.tally.add(after, before, rows, range(len(rows)))
+        self.tally.has_journeys |= any(group.parent for group in after)
         self.other_rows += pair.own[0] != pair.own[1]
         self.types.update(
             {types: count for types, count in compared.types().items() if types[0] != types[1] and all(types)}
