@@ -490,7 +490,7 @@ class Tally:
         **others: list[Group],
     ) -> Compared:
         """Count a user; `others` are further baselines by name."""
-        self.has_journeys |= any(group.parent for group in (*found, *wanted))
+        self.has_journeys |= any(group.parent for group in wanted)
         compared, wholes = Compared(found, wanted, judged), wholes_of(wanted)
         whole = Compared(wholes_of(found), wholes, judged).agreement()
         self.count("groups", compared.agreement())

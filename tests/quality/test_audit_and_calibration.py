@@ -14,7 +14,7 @@ import pytest
 from batch_files import read_requests, reply_to, write_lines
 from eventabs.errors_and_exit_codes import RunDirectoryError, UsageError
 from eventabs.measures import mean_of
-from eventabs.quality import compare, plan_audit
+from eventabs.quality import compare, draw_review, plan_audit
 from eventabs.runs.start_resume_reparse import Invocation
 from eventabs.shared_records import Behavior, UserLog
 from eventabs.store import Ledger
@@ -108,6 +108,32 @@ def test_settings_of_today_that_change_answers_are_refused_before_anything_is_ma
     assert refused.returncode == 2
     assert "prompt.detail" in refused.stderr
     assert not (place.out / "audit").exists()
+
+
+def test_after_a_reparse_users_are_asked_again_under_what_the_replies_are_read_under(place: Place) -> None:
+    shutil.copytree(place.out, place.folder / "earlier")
+    rule = '[[events.must]]\nmin_duration = 0\ntype = "停留"\n'
+    (place.folder / "must.toml").write_text(rule, "utf-8")
+    ran("reparse", "out", "--config", "must.toml", cwd=place.folder)
+    found = audited(place.folder, "--share", "50%")
+    assert [each["key"] for each in found["settings"]] == ["budget.max_users"]
+    assert found["figures"]["same_type"]["value"] == found["kept"]["rows"]["value"] == 1.0
+    assert "events.must" in [each["key"] for each in compare(place.folder / "earlier", place.out).settings]
+    ran("reparse", "out", cwd=place.folder)
+    refused = eventabs("audit", "out", cwd=place.folder)
+    assert (refused.returncode, "--out" in refused.stderr) == (2, True), "its events are of other rules"
+
+
+def test_an_audit_is_not_compared_with_logs_that_have_grown_since(place: Place) -> None:
+    audited(place.folder, "--share", "100%")
+    more = place.export.read_text("utf-8").splitlines()[0].replace("2026-01", "2026-02")
+    (place.folder / "more.jsonl").write_text(more + "\n", "utf-8")
+    ran("extend", "out", "more.jsonl", cwd=place.folder)
+    for share in ("5%", "100%"):
+        refused = eventabs("audit", "out", "--share", share, cwd=place.folder)
+        assert (refused.returncode, "--out" in refused.stderr) == (2, True)
+    drawn = draw_review(place.out, sample=1, days=0, doubtful=40).review
+    assert not any("moved" in event.doubts for event in drawn.events), "what was not asked has not moved"
 
 
 def test_a_run_without_users_that_are_done_has_nothing_to_audit(tmp_path: Path) -> None:

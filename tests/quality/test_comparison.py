@@ -110,6 +110,8 @@ def test_journeys_are_compared_as_groups_of_their_own_with_their_kinds(tmp_path:
     other = compare(runs[0], run("c", "旅行", [0, 1]))
     assert other.scores["journeys"]["exact"].value == 0.5
     assert other.scores["journeys"]["whole"].value == 1.0, "Dice of two rows of three is 0.8"
+    alone = {"ann": [event("ann", "09:15", "trip", [0])]}
+    assert "journeys" in compare(make_run(tmp_path / "d", alone), runs[0]).scores, "B has some"
     (ann,) = other.most_different
     assert ann.b.unequal == [2], "it is in the journey no more"
     shown = eventabs("diff", *runs, cwd=tmp_path).stdout

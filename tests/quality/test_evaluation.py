@@ -129,6 +129,7 @@ def test_labels_may_be_json_lines_or_another_run_and_need_no_user_where_there_is
         ("user,start,end,label\nu1,soon,later,a\n", "row 2"),
         ("user,start,end\nu1,2026-01-15,2026-01-16\n", "label"),
         ("user,start,end,label\n", "no labels"),
+        ("user,start,end,label\nu1,2026-01-15 10:00,2026-01-15 09:59,a\n", "row 2 ends before it starts"),
         (
             "user,start,end,label\nelse,2026-01-15,2026-01-16,a\nu9,2026-01-15,2026-01-16,a\n",
             "compare the ids",
@@ -185,6 +186,44 @@ def test_rows_are_found_by_their_line_or_their_time(tmp_path: Path, without: str
     assert values(found, "groups")["exact_f1"] == values(found, "groups")["same_type"] == 1.0
     assert not found.unused
     assert "spans" not in found.scores
+
+
+def test_times_of_labels_count_in_whole_seconds_as_those_of_rows(tmp_path: Path) -> None:
+    rows = [f"u1,2026-01-0{day} 10:0{minute}:00.{minute}50,a" for day in (5, 6) for minute in (2, 5, 7)]
+    (tmp_path / "input.csv").write_text("\n".join(["user_id,time,item", *rows]) + "\n")
+    ran("run", "input.csv", "--provider", "rules", cwd=tmp_path)
+    times = [row.split(",")[1] for row in rows]
+    gold = tmp_path / "gold.csv"
+    gold.write_text("\n".join(["time,group", *(f"{time},g{time[9]}" for time in times)]) + "\n")
+    found = evaluate(tmp_path / "input.eventabs", gold)
+    assert (found.totals["groups"]["rows"], found.unused) == (6, {})
+    gold.write_text(f"start,end,label\n{times[0]},{times[2]},x\n{times[3]},{times[5]},y\n")
+    found = evaluate(tmp_path / "input.eventabs", gold)
+    assert (found.totals["groups"]["rows"], found.unused) == (6, {})
+
+
+def test_a_line_of_several_files_names_a_row_only_with_its_time(tmp_path: Path) -> None:
+    for day, name in enumerate(("first.csv", "second.csv"), start=5):
+        rows = (f"u1,2026-01-0{day} 10:0{minute}:00,a" for minute in range(3))
+        (tmp_path / name).write_text("\n".join(["user_id,time,item", *rows]) + "\n")
+    ran("run", "first.csv", "second.csv", "--provider", "rules", "--out", "out", cwd=tmp_path)
+    gold = tmp_path / "gold.csv"
+    gold.write_text("line,group\n2,g1\n3,g1\n4,g1\n")
+    assert evaluate(tmp_path / "out", gold).unused == {"without_row": 3}
+    timed = (f"{minute + 2},g1,2026-01-05 10:0{minute}:00" for minute in range(3))
+    gold.write_text("\n".join(["line,group,time", *timed]) + "\n")
+    found = evaluate(tmp_path / "out", gold)
+    assert (found.totals["groups"]["rows"], found.unused) == (3, {})
+
+
+def test_a_nought_in_a_json_line_is_a_value(tmp_path: Path) -> None:
+    rows = row_labels(tmp_path, run_of(tmp_path))
+    rows = [row | {"group": int(row["group"][1:])} for row in rows]
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    found = evaluate(tmp_path / "input.eventabs", gold)
+    assert values(found, "groups")["exact_f1"] == 1.0
+    assert found.totals["groups"]["loose_wanted"] == 0
 
 
 def test_a_json_line_of_a_row_in_no_group_may_leave_the_group_out(tmp_path: Path) -> None:
@@ -268,6 +307,9 @@ def test_journeys_are_judged_by_the_parents_of_labels_and_their_kinds(tmp_path: 
     assert values(found, "groups")["exact_f1"] == values(found, "wholes")["exact_f1"] == 1.0
     assert values(found, "groups")["loose_f1"] == 1.0
     assert found.shapes["events"]["unsure"] == 1
+    timed = tmp_path / "timed.csv"
+    timed.write_text("user,start,end,label\nann,2026-01-01 09:15,2026-01-01 09:45,search\n")
+    assert evaluate(run, timed).scores.keys() == {"groups", "spans"}, "intervals name no journeys"
     done = eventabs("evaluate", run, "--gold", gold, "--output", "page.html", cwd=tmp_path)
     assert "2 of 2 labelled journeys are found whole, 2 exactly" in done.stdout
     assert "events, journeys" in (tmp_path / "page.html").read_text("utf-8")

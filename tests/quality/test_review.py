@@ -124,7 +124,7 @@ def test_precision_has_its_bound_and_days_their_recall(out: Path, tmp_path: Path
     save(tmp_path / "a.csv", [*rows, nothing_said])
     with pytest.raises(InputError, match="of E4 it is right, type, span, none, or an empty cell"):
         read_review(out, [tmp_path / "a.csv"])
-    save(tmp_path / "a.csv", [*rows, missing, missing])
+    save(tmp_path / "a.csv", [*rows, missing, missing, missing | {"behaviors": "b2"}])  # two saves in one
     (reviewer,) = read_review(out, [tmp_path / "a.csv"]).reviewers
     assert reviewer.all[:6] == (60, 0, 57, 1, 1, 1)
     assert reviewer.all.precision == 57 / 60
@@ -187,6 +187,27 @@ def test_users_that_lost_their_leading_zeros_are_told(tmp_path: Path) -> None:
     save(tmp_path / "a.csv", rows)
     done = ran("review", "out", "--read", "a.csv", cwd=tmp_path)
     assert "leading zeros" in done.stdout
+
+
+def test_ids_are_those_of_their_rows_as_the_page_writes_them_and_as_spreadsheets_show_them(
+    tmp_path: Path,
+) -> None:
+    place = Place(tmp_path, users=3)
+    text = place.export.read_text("utf-8").replace("user_000", "54131210")
+    place.export.write_text(text.replace("541312100", "'abc"), "utf-8")
+    with place.begin() as run:
+        finish(run, resumed=False)
+    review = draw_review(place.out, sample=50, days=0).review
+    rows = rows_of(review, {})
+    path = tmp_path / "a.csv"
+    said = {"541312101": "5.41312E+08", "541312102": "541312102.0"}
+    (reviewer,) = read_review(
+        place.out, [save(path, [row | {"user_id": said.get(row["user_id"], row["user_id"])} for row in rows])]
+    ).reviewers
+    assert reviewer.renamed == sum(row["user_id"] in said for row in rows) > 0
+    other = {"541312101": "541312102", "541312102": "541312101"}
+    mixed = [row | {"user_id": other.get(row["user_id"], row["user_id"])} for row in rows]
+    assert "sort whole rows" in refused(place.out, path, mixed)
 
 
 def refused(out: Path, path: Path, rows: list[dict[str, str]]) -> str:

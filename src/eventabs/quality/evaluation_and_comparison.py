@@ -24,7 +24,6 @@ from eventabs.store import Ledger, RunDirectory, made_of
 
 _MINUTE: Final = 60
 _NEAR: Final = 300  # seconds before the first label, and after the last, in which events are judged
-_ONLY_USER: Final = ""  # of a file without a user column
 # kinds of groups that are journeys of their own
 _JOURNEYS: Final = frozenset({"journey", "undertaking", "旅程"})
 
@@ -73,7 +72,7 @@ class Labels:
 
     def name_the_only_user(self, known: Iterable[str]) -> None:
         """Give the labels of a file without a user column to the only user that there is."""
-        if self.users == {_ONLY_USER} and len(names := list(known)) == 1:
+        if self.users == {""} and len(names := list(known)) == 1:
             self.spans = dict(zip(names, self.spans.values(), strict=False))
             self.rows = dict(zip(names, self.rows.values(), strict=False))
 
@@ -96,7 +95,7 @@ def read_labels(path: Path) -> Labels:
             role: next((row[name.lower()] for name in names if row.get(name.lower())), "")
             for role, names in _NAMES.items()
         }
-        user = found["user"] or _ONLY_USER
+        user = found["user"]
         label = _row_label(path, number, found) if of_rows else _span(path, number, found)
         if (user, label) in seen and (not isinstance(label, RowLabel) or label.line):
             labels.doubled += 1
@@ -137,7 +136,10 @@ def _span(path: Path, number: int, found: Mapping[str, str]) -> Segment:
         raise InputError(message.format(path=path, row=number, role=missing[0]))
     start = _seconds(path, number, found["start"])
     end = _seconds(path, number, found["end"]) if found["end"] else start
-    return Segment(start, max(start, end), found["label"])
+    if end < start:
+        message = _("{path}, row {row} ends before it starts; correct its times")
+        raise InputError(message.format(path=path, row=number))
+    return Segment(start, end, found["label"])
 
 
 def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -155,8 +157,8 @@ def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str
         if text.lstrip().startswith("{"):
             for number, line in enumerate(text.splitlines(), start=1):
                 if line.strip():
-                    row = orjson.loads(line).items()
-                    yield number, {name.strip().lower(): str(value or "").strip() for name, value in row}
+                    row = ((key, "" if value is None else value) for key, value in orjson.loads(line).items())
+                    yield number, {key.strip().lower(): str(value).strip() for key, value in row}
             return
         if text.lower().startswith("sep="):  # which Excel itself leaves out
             text = text.partition("\n")[2]
@@ -172,9 +174,9 @@ def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str
 
 
 def _seconds(path: Path, number: int, text: str) -> float:
-    """Return a wall time in seconds; an offset from UTC is left out."""
+    """Return a wall time in whole seconds, as those of rows are; an offset from UTC is left out."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+        return datetime.fromisoformat(text).replace(tzinfo=UTC, microsecond=0).timestamp()
     except ValueError:
         message = _("{path}, row {row}: {time} is no time; write 2026-01-15T10:00:00")
         raise InputError(message.format(path=path, row=number, time=text)) from None
@@ -315,15 +317,17 @@ def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[lis
     """Return the groups that rows are labelled with, and all rows that have a label. A row is taken once."""
     times = [row.instant for row in measures.rows_of(log)]
     waiting: defaultdict[float, list[int]] = defaultdict(list)
+    lines: defaultdict[int, list[int]] = defaultdict(list)  # of several files may be alike
     for position in reversed(range(len(times))):
         waiting[times[position]].append(position)
-    lines = {behavior.line: position for position, behavior in enumerate(log.behaviors)}
+        lines[log.behaviors[position].line].append(position)
     held: defaultdict[str, set[int]] = defaultdict(set)
     first: dict[str, RowLabel] = {}
     judged = set[int]()
     for label in sorted(labels, key=lambda each: each.line):
-        place: int | None = lines.get(label.line)
-        if place is None or place in judged or label.time not in (None, times[place]):
+        named = [place for place in lines[label.line] if label.time in (None, times[place])]
+        place: int | None = named[0] if len(named) == 1 and named[0] not in judged else None
+        if place is None:
             places = waiting[label.time] if label.time is not None else []
             while places and places[-1] in judged:
                 places.pop()
@@ -518,8 +522,8 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
             shared_users=sums.shared,
             other_rows=sums.other_rows,
             settings=[
-                dict(zip(("key", "a", "b"), each, strict=True))
-                for each in store.changes(*(each.get("binding", {}) for each in facts))
+                {"key": key, "a": a, "b": b}
+                for key, a, b in store.changes(*map(store.binding_in_force, facts))
             ],
             scores=sums.tally.scores(_FIGURES),
             kept={name: measures.mean_of(shares) for name, shares in sums.tally.kept.items() if shares},
@@ -615,6 +619,7 @@ class _PairSums:
         before, after = pair.groups()
         rows = measures.rows_of(pair.log)
         compared = self.tally.add(after, before, rows, range(len(rows)))
+        self.tally.has_journeys |= any(group.parent for group in after)
         self.other_rows += pair.own[0] != pair.own[1]
         self.types.update(
             {types: count for types, count in compared.types().items() if types[0] != types[1] and all(types)}

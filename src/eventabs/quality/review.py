@@ -6,8 +6,9 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
 from itertools import chain, groupby, zip_longest
 from pathlib import Path
@@ -214,7 +215,7 @@ def _items(ledger: Ledger, audit: Ledger | None, log: UserLog, made: store.Made)
     """Yield what can be judged of a user, not numbered yet, with what is doubtful of it."""
     user_id, (events, journeys) = log.user_id, made
     moved, lost = frozenset[int](), set[str]()
-    if audit and (row := store.user_row(audit, user_id)) and row.state == "done":
+    if audit and (row := store.user_row(audit, user_id)) and (row.state, audit.log(user_id)) == ("done", log):
         pair = Pair.of(ledger, audit, user_id)
         moved = pair.unequal()[0]
         before, after = map(wholes_of, pair.groups())
@@ -293,12 +294,12 @@ def _around(item: SampledEvent | SampledDay, lines: list[ContextLine]) -> list[C
 VERDICTS: Final = ("right", "type", "span", "none")
 DONE, MISSING = "done", "missing"  # of a day: all of it was looked at; an event that nobody made
 _NEEDED: Final = ("review", "item", "verdict")
-_ROUNDED: Final = 1e-5  # of a long number that a spreadsheet has shown as 1.23457E+15
+_ROUNDED: Final = Decimal("1e-5")  # of a long number that a spreadsheet has shown as 1.23457E+15
 
 
 @dataclass(slots=True)
 class Verdicts:
-    """What one reviewer said: a verdict by event, the days looked at, and how many events are missing on each day.
+    """What one reviewer said: a verdict by event, the days looked at, and which events are missing on each day.
 
     `types`: what an event should have been called, where it was said. `renamed`: rows whose user a spreadsheet has changed,
     such as by leading zeros.
@@ -309,7 +310,7 @@ class Verdicts:
     events: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     days: set[str] = field(default_factory=set)
-    missing: dict[str, int] = field(default_factory=dict)
+    missing: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     renamed: int = 0
 
 
@@ -365,7 +366,7 @@ def _take(
     if verdict == DONE:
         read.days.add(item.item)
     elif verdict == MISSING:
-        read.missing[item.item] = read.missing.get(item.item, 0) + 1
+        read.missing[item.item].add(row.get("behaviors") or f"{len(read.missing[item.item])}")
     elif verdict:
         before = read.events.setdefault(item.item, verdict)
         if before != verdict:
@@ -378,14 +379,11 @@ def _take(
 def _is_renamed(said: str, item: SampledEvent | SampledDay, fault: Callable[..., InputError]) -> bool:
     """Whether a spreadsheet has changed the user of a row. Raises InputError where it is another user."""
     user = item.user_id.strip()
-    if said.removeprefix("'") in ("", user):  # with it, it is no formula
+    if {said, said.removeprefix("'")} & {"", user}:  # with it, it is no formula
         return False
-    try:
-        number, known = float(said), float(user)
-    except ValueError:
-        number, known = 0.0, 1.0
-    if abs(number - known) <= _ROUNDED * abs(known):
-        return True
+    with suppress(ArithmeticError):  # no numbers
+        if abs(Decimal(said) - Decimal(user)) <= _ROUNDED * abs(Decimal(user)) * ("E" in said.upper()):
+            return True
     message = _("{item} is about user {user}, the row about {other}; sort whole rows, or save the CSV again")
     raise fault(message, item=item.item, user=user, other=said)
 
@@ -557,7 +555,7 @@ def _reviewed_days(read: Verdicts) -> ReviewedDays:
     whole = [day for day in looked_at if all(event in read.events for event in day.events)]
     counts = []
     for day in whole:
-        said, missing = Counter(read.events[item] for item in day.events), read.missing.get(day.item, 0)
+        said, missing = Counter(read.events[item] for item in day.events), len(read.missing[day.item])
         found = said.total() - said["none"]
         counts.append((said["right"], found, missing, found + missing))
     return ReviewedDays(

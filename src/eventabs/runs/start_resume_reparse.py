@@ -552,16 +552,17 @@ def copy_users(
     invocation = replace(invocation, flags=flags)
     with Ledger.watch(source.ledger) as ledger:
         origin = ledger.meta()
+        origin["flags"] = overlay(origin["flags"], origin.get("reparsed", {}))
         settings = settings_of_today(invocation, origin)
         facts = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
-        changed = store.changes(origin["binding"], facts["binding"])
+        changed = store.changes(store.binding_in_force(origin), facts["binding"])
         if others := [each for each in changed if each[0] != "budget.max_users"]:
             message = _(
                 "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
                 " new run"
             )
             raise RunDirectoryError(message.format(changes=store.shown_changes(others)))
-        own = {"copied_from": origin["run_id"], "order": order}
+        own = {"copied_from": origin["run_id"], "order": order, "binding": facts["binding"]}
         if not (is_there := RunDirectory(out).ledger.exists()):
             built.require_usable_provider(settings, invocation.environment)
             if not confirmed:
@@ -576,9 +577,11 @@ def copy_users(
                 built.remember_run(facts["run_id"], settings)
             with closing(Ledger.open(directory.ledger)) as made:
                 found = made.meta()
-                if any(found.get(key) != value for key, value in own.items()):
+                stale = any(found.get(key) != value for key, value in own.items())
+                if stale or any(made.log(user) != ledger.log(user) for user in made.logged_users()):
                     message = _(
-                        "{path} was made of another run or under another --seed; name another folder with --out, or remove it"
+                        "{path} was made of another run, before this one has changed (extend, reparse), or under another"
+                        " --seed; name another folder with --out, or remove it"
                     )
                     raise RunDirectoryError(message.format(path=directory.path))
                 settings = settings_of_today(invocation, found)

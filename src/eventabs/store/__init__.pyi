@@ -82,6 +82,7 @@ from .run_directory_and_checkpoint import (
 )
 from .settings_fingerprint import (
     binding_facts as binding_facts,
+    binding_in_force as binding_in_force,
     changes as changes,
     facts_fingerprint as facts_fingerprint,
     host_of as host_of,

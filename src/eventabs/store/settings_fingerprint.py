@@ -79,6 +79,12 @@ def binding_facts(
     return facts
 
 
+def binding_in_force(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the stored facts, with those that `reparse` has read the replies under since."""
+    since = flattened(facts.get("reparsed", {})).items()
+    return {**facts.get("binding", {}), **{key: orjson.dumps(value).decode() for key, value in since}}
+
+
 def facts_fingerprint(facts: Mapping[str, str]) -> str:
     """Name a set of facts: equal facts, equal names."""
     return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -222,7 +222,7 @@ def _evaluation_notes(evaluation: Evaluation) -> Iterator[str]:
     left_out = {
         "unknown_users": _("{users} with labels are not in the run: compare the ids of both"),
         "without_row": _(
-            "Labels of rows that match no row: {count}; compare their times and lines with the input"
+            "Labels of rows that match no row: {count}; compare their times and lines with the input (a line that several files have needs its time)"
         ),
         "without_rows": _("Labels without a row in their time: {count}; compare their times with the input"),
         "doubled": _(
