@@ -110,6 +110,12 @@ def test_a_signed_address_takes_one_file_only(tmp_path: Path) -> None:
         export_events(run, "parquet", "https://example.com/events.parquet?signature=x")
 
 
+def test_the_journeys_of_an_address_without_a_path_go_to_no_other_host(tmp_path: Path) -> None:
+    run = make_run(tmp_path, [make_event("anna")])
+    with pytest.raises(UsageError, match=r"name an object: .* https://HOST/PATH"):
+        export_events(run, "csv", "http://data.example.com", rows=True)
+
+
 @pytest.mark.parametrize("form", ["csv", "sqlite"])
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path, form: ExportFormat) -> None:
     run = make_run(tmp_path, [make_event("anna")], "Asia/Shanghai")
