@@ -422,8 +422,12 @@ def _targets(
     paths = [output, *(f"{folder}{slash}{stem}.{name}{ending}" for name in names[1:])]
     if is_address(output):
         return [Destination(path, replace=replace) for path in paths]
-    for path in map(Path, paths):
-        if not replace and (path.exists() or path.is_symlink()):
+    for name in paths:
+        path = Path(name)
+        if name.endswith("/") or path.is_symlink() or (path.exists() and not path.is_file()):
+            message = _("{path} is no regular file; name another with --output")
+            raise UsageError(message.format(path=name))
+        if not replace and path.exists():
             message = _("{path} exists; name another with --output, or replace it with --replace")
             raise UsageError(message.format(path=path))
         is_export = path.name.split(".")[0] in ("events", "journeys", "rows") and path.suffix == f".{form}"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import stat
 from pathlib import Path
 from typing import get_args
@@ -63,6 +64,24 @@ def test_a_file_that_is_there_is_replaced_on_request_but_none_of_the_run_itself(
     with pytest.raises(UsageError, match="a file of the run itself"):
         export_file(run, form, run / "ledger.sqlite", replace=True)
     assert (run / "ledger.sqlite").read_bytes() == ledger
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("output", ["new/", "folder", "pipe", "link.csv", "day.csv"])
+def test_what_is_no_regular_file_is_neither_replaced_nor_made_one(
+    tmp_path: Path, output: str, *, replace: bool
+) -> None:
+    run = make_run(tmp_path, [make_event("anna")])
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link.csv", "day.journeys.csv"):
+        (tmp_path / name).symlink_to("target.csv")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match=" is no regular file; name another with --output"):
+        export_events(run, "csv", f"{tmp_path}/{output}", replace=replace)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link.csv").is_symlink()
 
 
 @pytest.mark.parametrize(
