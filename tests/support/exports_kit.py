@@ -13,7 +13,7 @@ from runs_kit import make_log, new_ledger
 
 HOSTILE = (
     *("=1+1", "+看车", "-", "@x", "\tz", '\rw, "q"', "<r>&amp;\n</r>", "a\x01\x0b\uffff b ", "_x0041_"),
-    "😀'",
+    *("😀'", "{=1+1}"),
 )
 
 

@@ -221,8 +221,6 @@ def write_workbook(tables: Sequence[Table], ledger: Ledger, target: Path) -> Non
         "use_zip64": True,
         "tmpdir": str(target.parent),
         "default_date_format": "yyyy-mm-dd hh:mm:ss",
-        "strings_to_formulas": False,  # whatever a text begins with
-        "strings_to_urls": False,
     }
     try:
         with xlsxwriter.Workbook(str(target), options) as book:
@@ -243,7 +241,9 @@ def _write_sheets(book: "xlsxwriter.Workbook", table: Table, rows: Iterator[Row]
         written = 0
         for written, row in enumerate(islice(rows, _ROWS), 1):
             for column, (name, kind) in enumerate(table.columns.items()):
-                sheet.write(written, column, _cell(row[name], kind))
+                cell = _cell(row[name], kind)
+                # a text is no formula and no link, whatever it begins with
+                (sheet.write_string if cell and isinstance(cell, str) else sheet.write)(written, column, cell)
         sheet.autofilter(0, 0, written, len(table.columns) - 1)
         if written < _ROWS:
             return
