@@ -598,6 +598,8 @@ def audit(
     code = exit_code(summary) if summary else 0
     if summary is None or summary.done:
         _show(checkpoint, plan.arms[0].path, users=users, output=output, as_json=shown.json)
+    elif shown.json:
+        print_json(views.summary_json(summary))
     raise typer.Exit(code)
 
 
