@@ -414,7 +414,7 @@ def show(
             tell(rows, encoded, render, as_json=look.json)
             return
         view = view_user(ledger, user_id, checkpoint)
-        calls = calls_of(ledger, user_id) if raw else None
+        calls = calls_of(ledger, view.row.user_id) if raw else None
         tell(view, partial(views.user_json, calls=calls), views.render_user, as_json=look.json)
         if calls and not look.json:
             views.render_calls(stdout_console(), calls)
