@@ -67,7 +67,7 @@ def make_run(
             own = tuple(event for event in events if event.user_id == user)
             whole = tuple(journey for journey in journeys if journey.user_id == user)
             outcome = replace(Outcome(part, None, own, whole), **rows)
-            ledger.settle(number, [outcome], [PartChange(part, "done")])
+            ledger.settle(number, [outcome], [PartChange(part, "done", accepted=outcome)])
     ledger.close()
     return folder
 

@@ -369,7 +369,10 @@ _FORMATS: dict[str, ExportFormat] = {
     ".db": "sqlite",
 }
 # each promises what CSV is not
-_NOT_WRITTEN = (".xls", ".json", ".jsonl", ".ndjson", ".tsv", ".ods", ".gz", ".bz2", ".xz", ".zst", ".zip")
+_NOT_WRITTEN = (
+    *(".xls", ".xlsm", ".xlsb", ".ods", ".json", ".jsonl", ".ndjson", ".tsv", ".tab", ".xml", ".html"),
+    *(".duckdb", ".feather", ".arrow", ".avro", ".orc", ".pq", ".gz", ".bz2", ".xz", ".zst", ".zip", ".sql"),
+)
 
 
 @command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
@@ -489,6 +492,8 @@ def export(
             "Users in the file as before an extension that is not answered, without rows of theirs: {count}"
         )
         print_line(stderr_console(), line.format(count=written.standing))
+    if cases == "journeys" and not written.journeys:
+        print_line(stderr_console(), _("The run has no journeys, so the log is empty; try --cases users"))
 
 
 def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:

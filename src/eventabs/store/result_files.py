@@ -65,12 +65,8 @@ def _columns(names: str) -> dict[str, str]:
     return {name: _TYPES.get(name, "VARCHAR") for name in names.split()}
 
 
-def _events(ledger: Ledger) -> Iterator[Row]:
-    return (event for _user_id, events, _journeys in queries.current_by_user(ledger) for event in events)
-
-
-def _journeys(ledger: Ledger) -> Iterator[Row]:
-    return (each for _user_id, _events, journeys in queries.current_by_user(ledger) for each in journeys)
+def _made(at: int, ledger: Ledger) -> Iterator[Row]:
+    return (each for _user_id, *made in queries.current_by_user(ledger) for each in made[at])
 
 
 def _behaviors(ledger: Ledger) -> Iterator[Row]:
@@ -105,12 +101,12 @@ _TABLES: Final = (
     Table(
         "events",
         _columns("id user_id type category start end minutes summary journey sure source behaviors"),
-        _events,
+        partial(_made, 0),
     ),
     Table(
         "journeys",
         _columns("id user_id kind name start end days minutes converted types events behaviors"),
-        _journeys,
+        partial(_made, 1),
     ),
     Table(
         "rows",
@@ -141,8 +137,7 @@ def write_csv(table: Table, ledger: Ledger, target: Path, *, bom: bool) -> None:
     types = {name: kind.replace("TIMESTAMP", "VARCHAR") for name, kind in table.columns.items()}
     shown = {"VARCHAR": _HARMLESS, "VARCHAR[]": _LIST, "INTEGER[]": _LIST}
     cells = ", ".join(shown.get(kind, '"{0}"').format(name) for name, kind in types.items())
-    mark = _BOM if bom else ""  # the header's first name begins the file
-    header = f'"{mark}' + '", "'.join(types) + '"'
+    header = f'"{_BOM if bom else ""}' + '", "'.join(types) + '"'  # its first name begins the file
     select = f"SELECT * FROM (SELECT {cells} FROM written) AS shown({header})"
     _copy(table.rows(ledger), types, select, target, "FORMAT csv, HEADER")
 
@@ -345,12 +340,13 @@ def _string(key: str, value: str) -> str:
 
 
 class Exported(NamedTuple):
-    """The files, as they may be shown, that of the events first; of how many users, some `standing` as before an extension."""
+    """The files, as they may be shown, that of the events first; of how many users, some `standing` as before an extension, and journeys."""
 
     places: list[str]
     users: int
     pending: int
     standing: int
+    journeys: int
 
 
 def export_events(
@@ -392,7 +388,11 @@ def export_events(
                         write = partial(write_csv, bom=bom) if form == "csv" else write_parquet
                         for table, file in zip(tables, files, strict=True):
                             write(table, ledger, file)
-                states, (*_held, standing) = queries.user_states(ledger), queries.count_standing(ledger)
+                states, (_events, held, standing) = (
+                    queries.user_states(ledger),
+                    queries.count_standing(ledger),
+                )
+                journeys = held + queries.count_all(ledger).journeys
             for target, file in zip(targets, files, strict=True):
                 if isinstance(target, Destination):
                     target.write(file)
@@ -403,7 +403,7 @@ def export_events(
         message = _("{path} cannot be written ({error}); name another file with --output")
         where = parent / Path(str(targets[0])).name
         raise UsageError(message.format(path=where, error=error.strerror or error)) from error
-    return Exported(list(map(str, targets)), states["done"] + standing, states["pending"], standing)
+    return Exported(list(map(str, targets)), states["done"] + standing, states["pending"], standing, journeys)
 
 
 def _targets(
@@ -422,8 +422,7 @@ def _targets(
     paths = [output, *(f"{folder}{slash}{stem}.{name}{ending}" for name in names[1:])]
     if is_address(output):
         return [Destination(path, replace=replace) for path in paths]
-    for name in paths:
-        path = Path(name)
+    for name, path in zip(paths, map(Path, paths), strict=True):
         if name.endswith("/") or path.is_symlink() or (path.exists() and not path.is_file()):
             message = _("{path} is no regular file; name another with --output")
             raise UsageError(message.format(path=name))
@@ -480,8 +479,8 @@ class ResultFiles(AbstractContextManager["ResultFiles"]):
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     """Write events.jsonl, journeys.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
     for path, lines in (
-        (directory.events, _events),
-        (directory.journeys, _journeys),
+        (directory.events, _TABLES[0].rows),
+        (directory.journeys, _TABLES[1].rows),
         (directory.failures, queries.failed_users),
     ):
         replace_file(path, map(_line, lines(ledger)))
