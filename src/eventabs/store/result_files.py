@@ -412,7 +412,7 @@ def _targets(
     """Return where tables go: with `out/day.csv` for events, journeys go to `out/day.journeys.csv`. Raises UsageError."""
     if not output:
         return [directory.path / f"{name}.{form}" for name in names]
-    if len(names) > 1 and Address.of(output).is_web and "?" in output:
+    if len(names) > 1 and Address.of(output).is_web and re.search("[?#]", output):
         message = _(
             "a signed address takes one file, and {format} has one a table; take --format sqlite or xlsx, or write files and upload each"
         )

@@ -123,10 +123,11 @@ def test_where_one_of_two_files_is_there_neither_is_written(tmp_path: Path) -> N
     assert not (tmp_path / "day.csv").exists()
 
 
-def test_a_signed_address_takes_one_file_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("behind", ["?signature=x", "#/x.parquet"])
+def test_an_address_with_more_than_a_path_takes_one_file_only(tmp_path: Path, behind: str) -> None:
     run = make_run(tmp_path, [make_event("anna")])
     with pytest.raises(UsageError, match="--format sqlite or xlsx"):
-        export_events(run, "parquet", "https://example.com/events.parquet?signature=x")
+        export_events(run, "parquet", f"https://example.com/events.parquet{behind}")
 
 
 def test_the_journeys_of_an_address_without_a_path_go_to_no_other_host(tmp_path: Path) -> None:
