@@ -22,7 +22,7 @@ QUERY_CUT: Final = "?..."  # in place of a query, which may hold a signature
 
 
 class Address(NamedTuple):
-    """An address and its parts: `s3://shop/day/1.csv` has the scheme `s3`, the bucket `shop` and the key `day/1.csv`."""
+    """An address and its parts: `s3://shop/day/1.csv` has the scheme `s3`, the bucket `shop` and the key `day/1.csv`; on the web host and path."""
 
     text: str
     scheme: str
@@ -33,8 +33,9 @@ class Address(NamedTuple):
     def of(cls, text: str) -> "Address":
         """Take an address apart."""
         scheme, separator, rest = text.partition("://")
-        bucket, _slash, key = rest.partition("/")
-        return cls(text, scheme.lower() if separator else "", bucket, key)
+        scheme = scheme.lower() if separator else ""
+        bucket, _slash, key = (re.split("[?#]", rest)[0] if scheme in _WEB else rest).partition("/")
+        return cls(text, scheme, bucket, key)
 
     @classmethod
     def of_bucket(cls, text: str) -> "Address":
@@ -65,7 +66,7 @@ class Address(NamedTuple):
     @property
     def has_user(self) -> bool:
         """Whether a web address has a user, and perhaps a password."""
-        return self.is_web and "@" in self.bucket.partition("?")[0]
+        return self.is_web and "@" in self.bucket
 
     @property
     def place(self) -> str:
@@ -301,9 +302,9 @@ class Destination:
                 "{path}: a password in an address is not used; write a file and try: curl -T FILE -u USER {path}"
             )
             raise UsageError(message.format(path=self))
-        if not (self._address.is_web or (self._address.is_in_store and self._address.names_object)):
+        if not ((self._address.is_web or self._address.is_in_store) and self._address.names_object):
             message = _(
-                "{path} cannot be written; name an object: s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER/KEY, or https://"
+                "{path} cannot be written; name an object: s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER/KEY, or https://HOST/PATH"
             )
             raise UsageError(message.format(path=self))
         # no question to a web server: a signature allows writing only

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from eventabs.cli.commands import _format_of
+from eventabs.errors_and_exit_codes import UsageError
 from eventabs.shared_records import Part
-from exports_kit import make_event, make_run, open_run
-from house import eventabs, write_users
+from exports_kit import make_event, make_journey, make_run, open_run
+from house import eventabs, ran, write_users
 from runs_kit import SIZE, make_log
 
 
@@ -56,6 +58,28 @@ def test_an_export_of_a_run_that_is_not_complete_says_so(tmp_path: Path) -> None
     done = eventabs("export", "out", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "out/events.csv\nout/journeys.csv\n")
     assert done.stderr == "The run is not complete; users in the file: 1, still pending: 2\n"
+
+
+def test_a_log_of_journeys_says_that_there_are_none(tmp_path: Path) -> None:
+    for name, journeys in (("none", 0), ("some", 1)):
+        (tmp_path / name).mkdir()
+        event = make_event("anna")
+        make_run(
+            tmp_path / name, [event], "Asia/Shanghai", journeys=[make_journey("anna", [event])] * journeys
+        )
+    line = "The run has no journeys, so the log is empty; try --cases users\n"
+    log = ("--format", "xes", "--cases", "journeys")
+    assert ran("export", "none", *log, cwd=tmp_path).stderr == line
+    assert ran("export", "some", *log, cwd=tmp_path).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["xlsm", "XLSB", "tab", "xml", "html", "sql", "duckdb", "feather", "arrow", "avro", "orc", "pq", "jsonl"],
+)
+def test_a_name_that_promises_another_format_is_refused(ending: str) -> None:
+    with pytest.raises(UsageError, match=r"is not written; name a file that ends in one of \.csv"):
+        _format_of(f"day.{ending}", None)
 
 
 def test_rows_are_written_on_request_alone(tmp_path: Path) -> None:

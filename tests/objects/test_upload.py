@@ -151,6 +151,9 @@ def test_a_web_server_is_told_not_to_overwrite_unless_that_is_wanted(tmp_path: P
     [
         ("s3://lake", "name an object: s3://BUCKET/KEY"),
         ("s3://lake/folder/", "name an object: s3://BUCKET/KEY"),
+        ("https://example.org", "name an object: s3://BUCKET/KEY"),
+        ("https://example.org?to=/a.csv", "name an object: s3://BUCKET/KEY"),
+        ("{web}/folder/?signature=secret", "name an object: s3://BUCKET/KEY"),
         ("file:///tmp/a.csv", "name an object: s3://BUCKET/KEY"),
         ("s3://lake/a//b.csv", "empty names"),
         ("s3://nowhere/a.csv", "there is no such bucket"),

@@ -211,7 +211,8 @@ def test_an_audit_in_files_names_the_step_that_brings_its_replies(
     tmp_path: Path, server: OpenAIServer
 ) -> None:
     command = ("audit", "out", "--share", "40%", "--mode", "files", "--yes", "--quiet")
-    waiting = eventabs(*command, cwd=tmp_path)
+    waiting = eventabs(*command, "--json", cwd=tmp_path)
+    assert json.loads(waiting.stdout)["status"] == "waiting"
     (step,) = re.findall(r"eventabs (resume out/audit --replies) FILE; then the same command", waiting.stderr)
     replies = map(reply_to, read_requests(tmp_path / "out/audit/requests.jsonl"))
     ran(*step.split(), write_lines(tmp_path / "replies.jsonl", replies), cwd=tmp_path)

@@ -13,7 +13,7 @@ from runs_kit import make_log, new_ledger
 
 HOSTILE = (
     *("=1+1", "+看车", "-", "@x", "\tz", '\rw, "q"', "<r>&amp;\n</r>", "a\x01\x0b\uffff b ", "_x0041_"),
-    "😀'",
+    *("😀'", "{=1+1}"),
 )
 
 
@@ -67,7 +67,7 @@ def make_run(
             own = tuple(event for event in events if event.user_id == user)
             whole = tuple(journey for journey in journeys if journey.user_id == user)
             outcome = replace(Outcome(part, None, own, whole), **rows)
-            ledger.settle(number, [outcome], [PartChange(part, "done")])
+            ledger.settle(number, [outcome], [PartChange(part, "done", accepted=outcome)])
     ledger.close()
     return folder
 

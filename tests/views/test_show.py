@@ -175,7 +175,8 @@ def test_a_page_of_users_says_how_to_see_more() -> None:
     assert "the reply was cut off" in pipe.getvalue()
     console, pipe = _console()
     render_users(console, [], total=0, skip=0)
-    assert pipe.getvalue() == "No users of this kind.\n"
+    render_users(console, [], total=24, skip=999)
+    assert pipe.getvalue() == "No users of this kind.\n--offset 999 leaves out all of 24 users.\n"
     render_user(console, replace(VIEW, row=ROW._replace(state="failed", reason="cut")))
     assert "the reply was cut off" in pipe.getvalue()
 

@@ -369,7 +369,10 @@ _FORMATS: dict[str, ExportFormat] = {
     ".db": "sqlite",
 }
 # each promises what CSV is not
-_NOT_WRITTEN = (".xls", ".json", ".jsonl", ".ndjson", ".tsv", ".ods", ".gz", ".bz2", ".xz", ".zst", ".zip")
+_NOT_WRITTEN = (
+    *(".xls", ".xlsm", ".xlsb", ".ods", ".json", ".jsonl", ".ndjson", ".tsv", ".tab", ".xml", ".html"),
+    *(".duckdb", ".feather", ".arrow", ".avro", ".orc", ".pq", ".gz", ".bz2", ".xz", ".zst", ".zip", ".sql"),
+)
 
 
 @command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
@@ -414,7 +417,7 @@ def show(
             tell(rows, encoded, render, as_json=look.json)
             return
         view = view_user(ledger, user_id, checkpoint)
-        calls = calls_of(ledger, user_id) if raw else None
+        calls = calls_of(ledger, view.row.user_id) if raw else None
         tell(view, partial(views.user_json, calls=calls), views.render_user, as_json=look.json)
         if calls and not look.json:
             views.render_calls(stdout_console(), calls)
@@ -489,6 +492,8 @@ def export(
             "Users in the file as before an extension that is not answered, without rows of theirs: {count}"
         )
         print_line(stderr_console(), line.format(count=written.standing))
+    if cases == "journeys" and not written.journeys:
+        print_line(stderr_console(), _("The run has no journeys, so the log is empty; try --cases users"))
 
 
 def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:
@@ -598,6 +603,8 @@ def audit(
     code = exit_code(summary) if summary else 0
     if summary is None or summary.done:
         _show(checkpoint, plan.arms[0].path, users=users, output=output, as_json=shown.json)
+    elif shown.json:
+        print_json(views.summary_json(summary))
     raise typer.Exit(code)
 
 

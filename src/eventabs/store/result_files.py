@@ -65,12 +65,8 @@ def _columns(names: str) -> dict[str, str]:
     return {name: _TYPES.get(name, "VARCHAR") for name in names.split()}
 
 
-def _events(ledger: Ledger) -> Iterator[Row]:
-    return (event for _user_id, events, _journeys in queries.current_by_user(ledger) for event in events)
-
-
-def _journeys(ledger: Ledger) -> Iterator[Row]:
-    return (each for _user_id, _events, journeys in queries.current_by_user(ledger) for each in journeys)
+def _made(at: int, ledger: Ledger) -> Iterator[Row]:
+    return (each for _user_id, *made in queries.current_by_user(ledger) for each in made[at])
 
 
 def _behaviors(ledger: Ledger) -> Iterator[Row]:
@@ -105,12 +101,12 @@ _TABLES: Final = (
     Table(
         "events",
         _columns("id user_id type category start end minutes summary journey sure source behaviors"),
-        _events,
+        partial(_made, 0),
     ),
     Table(
         "journeys",
         _columns("id user_id kind name start end days minutes converted types events behaviors"),
-        _journeys,
+        partial(_made, 1),
     ),
     Table(
         "rows",
@@ -141,8 +137,7 @@ def write_csv(table: Table, ledger: Ledger, target: Path, *, bom: bool) -> None:
     types = {name: kind.replace("TIMESTAMP", "VARCHAR") for name, kind in table.columns.items()}
     shown = {"VARCHAR": _HARMLESS, "VARCHAR[]": _LIST, "INTEGER[]": _LIST}
     cells = ", ".join(shown.get(kind, '"{0}"').format(name) for name, kind in types.items())
-    mark = _BOM if bom else ""  # the header's first name begins the file
-    header = f'"{mark}' + '", "'.join(types) + '"'
+    header = f'"{_BOM if bom else ""}' + '", "'.join(types) + '"'  # its first name begins the file
     select = f"SELECT * FROM (SELECT {cells} FROM written) AS shown({header})"
     _copy(table.rows(ledger), types, select, target, "FORMAT csv, HEADER")
 
@@ -221,8 +216,6 @@ def write_workbook(tables: Sequence[Table], ledger: Ledger, target: Path) -> Non
         "use_zip64": True,
         "tmpdir": str(target.parent),
         "default_date_format": "yyyy-mm-dd hh:mm:ss",
-        "strings_to_formulas": False,  # whatever a text begins with
-        "strings_to_urls": False,
     }
     try:
         with xlsxwriter.Workbook(str(target), options) as book:
@@ -243,7 +236,9 @@ def _write_sheets(book: "xlsxwriter.Workbook", table: Table, rows: Iterator[Row]
         written = 0
         for written, row in enumerate(islice(rows, _ROWS), 1):
             for column, (name, kind) in enumerate(table.columns.items()):
-                sheet.write(written, column, _cell(row[name], kind))
+                cell = _cell(row[name], kind)
+                # a text is no formula and no link, whatever it begins with
+                (sheet.write_string if cell and isinstance(cell, str) else sheet.write)(written, column, cell)
         sheet.autofilter(0, 0, written, len(table.columns) - 1)
         if written < _ROWS:
             return
@@ -345,12 +340,13 @@ def _string(key: str, value: str) -> str:
 
 
 class Exported(NamedTuple):
-    """The files, as they may be shown, that of the events first; of how many users, some `standing` as before an extension."""
+    """The files, as they may be shown, that of the events first; of how many users, some `standing` as before an extension, and journeys."""
 
     places: list[str]
     users: int
     pending: int
     standing: int
+    journeys: int
 
 
 def export_events(
@@ -392,7 +388,11 @@ def export_events(
                         write = partial(write_csv, bom=bom) if form == "csv" else write_parquet
                         for table, file in zip(tables, files, strict=True):
                             write(table, ledger, file)
-                states, (*_held, standing) = queries.user_states(ledger), queries.count_standing(ledger)
+                states, (_events, held, standing) = (
+                    queries.user_states(ledger),
+                    queries.count_standing(ledger),
+                )
+                journeys = held + queries.count_all(ledger).journeys
             for target, file in zip(targets, files, strict=True):
                 if isinstance(target, Destination):
                     target.write(file)
@@ -403,7 +403,7 @@ def export_events(
         message = _("{path} cannot be written ({error}); name another file with --output")
         where = parent / Path(str(targets[0])).name
         raise UsageError(message.format(path=where, error=error.strerror or error)) from error
-    return Exported(list(map(str, targets)), states["done"] + standing, states["pending"], standing)
+    return Exported(list(map(str, targets)), states["done"] + standing, states["pending"], standing, journeys)
 
 
 def _targets(
@@ -412,7 +412,7 @@ def _targets(
     """Return where tables go: with `out/day.csv` for events, journeys go to `out/day.journeys.csv`. Raises UsageError."""
     if not output:
         return [directory.path / f"{name}.{form}" for name in names]
-    if len(names) > 1 and Address.of(output).is_web and "?" in output:
+    if len(names) > 1 and Address.of(output).is_web and re.search("[?#]", output):
         message = _(
             "a signed address takes one file, and {format} has one a table; take --format sqlite or xlsx, or write files and upload each"
         )
@@ -422,8 +422,11 @@ def _targets(
     paths = [output, *(f"{folder}{slash}{stem}.{name}{ending}" for name in names[1:])]
     if is_address(output):
         return [Destination(path, replace=replace) for path in paths]
-    for path in map(Path, paths):
-        if not replace and (path.exists() or path.is_symlink()):
+    for name, path in zip(paths, map(Path, paths), strict=True):
+        if name.endswith("/") or path.is_symlink() or (path.exists() and not path.is_file()):
+            message = _("{path} is no regular file; name another with --output")
+            raise UsageError(message.format(path=name))
+        if not replace and path.exists():
             message = _("{path} exists; name another with --output, or replace it with --replace")
             raise UsageError(message.format(path=path))
         is_export = path.name.split(".")[0] in ("events", "journeys", "rows") and path.suffix == f".{form}"
@@ -476,8 +479,8 @@ class ResultFiles(AbstractContextManager["ResultFiles"]):
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     """Write events.jsonl, journeys.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
     for path, lines in (
-        (directory.events, _events),
-        (directory.journeys, _journeys),
+        (directory.events, _TABLES[0].rows),
+        (directory.journeys, _TABLES[1].rows),
         (directory.failures, queries.failed_users),
     ):
         replace_file(path, map(_line, lines(ledger)))

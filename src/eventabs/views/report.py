@@ -506,7 +506,7 @@ def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), *
 def write_report(page: str | Iterable[bytes], path: Path) -> None:
     """Write the page, for its owner only. Raises UsageError, also for a file that is there and no page."""
     try:
-        if path.exists() and not _begins_like_a_page(path):
+        if path.exists() and not _is_page_of_ours(path):
             message = _("{path} exists and is no report; name another file with --output")
             raise UsageError(message.format(path=path))
         store.replace_file(path, [page.encode("utf-8", "replace")] if isinstance(page, str) else page)
@@ -549,11 +549,11 @@ def _pieces(head: str, blocks: Mapping[str, bytes], tail: str) -> Iterator[bytes
     yield tail.encode("utf-8", "replace")
 
 
-def _begins_like_a_page(path: Path) -> bool:
+def _is_page_of_ours(path: Path) -> bool:
     if not path.is_file():  # reading a pipe would wait for a writer
         return False
     with path.open("rb") as file:
-        return file.read(15).lower() == b"<!doctype html>"
+        return b'<meta name="generator" content="eventabs ' in file.read(1_000)
 
 
 def _environment() -> Environment:

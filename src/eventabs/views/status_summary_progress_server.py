@@ -325,7 +325,8 @@ def _state_name(state: str) -> str:
 def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip: int) -> None:
     """Print a page of users."""
     if not rows:
-        print_line(console, _("No users of this kind."))
+        message = _("--offset {offset} leaves out all of {total}.") if total else _("No users of this kind.")
+        print_line(console, message.format(offset=skip, total=messages.users(total)))
         return
     words = _("state"), _("reason")
     columns = _("user"), words[0], _("behaviors"), _("events"), words[1]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import stat
 from pathlib import Path
 from typing import get_args
@@ -65,6 +66,24 @@ def test_a_file_that_is_there_is_replaced_on_request_but_none_of_the_run_itself(
     assert (run / "ledger.sqlite").read_bytes() == ledger
 
 
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("output", ["new/", "folder", "pipe", "link.csv", "day.csv"])
+def test_what_is_no_regular_file_is_neither_replaced_nor_made_one(
+    tmp_path: Path, output: str, *, replace: bool
+) -> None:
+    run = make_run(tmp_path, [make_event("anna")])
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link.csv", "day.journeys.csv"):
+        (tmp_path / name).symlink_to("target.csv")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match=" is no regular file; name another with --output"):
+        export_events(run, "csv", f"{tmp_path}/{output}", replace=replace)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link.csv").is_symlink()
+
+
 @pytest.mark.parametrize(
     ("output", "others"),
     [
@@ -104,10 +123,17 @@ def test_where_one_of_two_files_is_there_neither_is_written(tmp_path: Path) -> N
     assert not (tmp_path / "day.csv").exists()
 
 
-def test_a_signed_address_takes_one_file_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("behind", ["?signature=x", "#/x.parquet"])
+def test_an_address_with_more_than_a_path_takes_one_file_only(tmp_path: Path, behind: str) -> None:
     run = make_run(tmp_path, [make_event("anna")])
     with pytest.raises(UsageError, match="--format sqlite or xlsx"):
-        export_events(run, "parquet", "https://example.com/events.parquet?signature=x")
+        export_events(run, "parquet", f"https://example.com/events.parquet{behind}")
+
+
+def test_the_journeys_of_an_address_without_a_path_go_to_no_other_host(tmp_path: Path) -> None:
+    run = make_run(tmp_path, [make_event("anna")])
+    with pytest.raises(UsageError, match=r"name an object: .* https://HOST/PATH"):
+        export_events(run, "csv", "http://data.example.com", rows=True)
 
 
 @pytest.mark.parametrize("form", ["csv", "sqlite"])
@@ -133,12 +159,12 @@ def test_a_run_that_another_process_writes_to_is_exported_as_far_as_it_is(
         ledger.add_users([(make_log("bert"), [(part, SIZE)])])
         half = export_events(run, form)
         before = Path(half.places[0]).read_bytes()
-    assert half[1:] == (1, 0, 0), "what another process has not committed is not there"
-    assert export_events(run, form)[1:] == (1, 1, 0)
+    assert half[1:4] == (1, 0, 0), "what another process has not committed is not there"
+    assert export_events(run, form)[1:4] == (1, 1, 0)
     with ledger.transaction():
         ledger.settle(9, [well(part)], [PartChange(part, "done")])
     whole = export_events(run, form)
-    assert whole[1:] == (2, 0, 0)
+    assert whole[1:4] == (2, 0, 0)
     assert Path(whole.places[0]).read_bytes() != before
     ledger.close()
 
@@ -151,7 +177,7 @@ def test_users_whose_extension_is_not_answered_are_counted_with_their_earlier_ev
         asked = [(Part("anna", 0, 3), SIZE)]
         queries.extend_user(ledger, queries.ExtendedUser(make_log("anna", 4), "0-3", asked), since=2)
     write_results(RunDirectory(run), ledger)
-    assert export_events(run, "csv")[1:] == (2, 1, 1)
+    assert export_events(run, "csv")[1:4] == (2, 1, 1)
     events, _journeys, rows = export_files(run, "csv", rows=True)
     assert {row["user_id"] for row in rows_of(events)} == {"anna", "bert"}
     assert {row["user_id"] for row in rows_of(rows)} == {"bert"}

@@ -556,3 +556,20 @@ async def test_without_journeys_events_come_first_and_a_line_says_why(tmp_path: 
             "Not applied, for it needs journeys and this run has none: outcome=no, ends=用餐."
         )
         assert await page.run(FOUND) == "12 users"
+        await open_page(page, tmp_path / "report.html", "#not=conversion")  # a goal that nobody reached
+        assert await page.run("document.getElementById('unknown').hidden")
+
+
+async def test_users_whose_shown_ids_are_the_same_have_addresses_of_their_own(tmp_path: Path) -> None:
+    same = "t" * 300
+    make_crowd(tmp_path, user_ids=(f"{same}A", f"{same}B"), calls=1)
+    days = "document.querySelector('#user').innerText.includes('{}第2天')"
+    async with chromium.browser() as page:
+        await open_page(page, write_page(tmp_path), "#tab=users")
+        assert await page.run(ROWS) == [same, f"{same}~2"]
+        for user, kind in ((same, "到店"), (f"{same}~2", "用餐")):
+            await open_page(page, tmp_path / "report.html", f"#user={user}")
+            assert await page.run(days.format(kind))
+        await open_page(page, tmp_path / "report.html", "#call=1")
+        linked = "[...document.querySelectorAll('.tab:not([hidden]) a[href*=\"user=ttt\"]')].map((link) => link.textContent)"
+        assert await page.run(linked) == [same, f"{same}~2"]

@@ -231,8 +231,9 @@ def test_columns_of_the_profiles_that_were_not_taken_are_named_with_what_takes_t
 
 def test_a_page_is_readable_by_its_owner_only_and_replaces_a_page(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    write_report("<!doctype html>1", path)
-    write_report([b"<!doctype html>", b"2"], path)
+    ours = '<!doctype html><meta name="generator" content="eventabs 0.1.0">'
+    write_report(f"{ours}1", path)
+    write_report([ours.encode(), b"2"], path)
     assert path.read_text("utf-8").endswith("2")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -243,12 +244,13 @@ def test_a_pipe_in_the_place_of_the_page_is_not_waited_for(tmp_path: Path) -> No
         write_report("<!doctype html>", tmp_path / "report.html")
 
 
-def test_a_file_that_is_no_page_is_not_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    path.write_text("{}\n", "utf-8")
-    with pytest.raises(UsageError, match="--output"):
+@pytest.mark.parametrize("text", ["{}\n", "<!doctype html><p>my own page"])
+def test_a_file_that_is_no_page_of_ours_is_not_replaced(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine"
+    path.write_text(text, "utf-8")
+    with pytest.raises(UsageError, match="exists and is no report"):
         write_report("<!doctype html>", path)
-    assert path.read_text("utf-8") == "{}\n"
+    assert path.read_text("utf-8") == text
 
 
 @pytest.mark.parametrize("name", ["missing/report.html", "."])

@@ -38,7 +38,7 @@ function hasValue(name, value) {
   if (name.startsWith("is.")) return index.users.profile.some((profile) => profile[index.columns.indexOf(name.slice(3))] === value);
   if (["type", "step", "ends"].includes(name)) return types().includes(value);
   if (name === "category") return categories().includes(value);
-  if (name === "not") return [...types(), ...categories()].includes(value);
+  if (name === "not") return value === index.goal || [...types(), ...categories()].includes(value);
   if (["journey", "kind"].includes(name)) return [...index.sums.kinds.map(([kind]) => kind), ...all.journeys.map(({ kind }) => kind)].includes(value);
   if (name === "outcome") return ["yes", "no"].includes(value);
   if (name === "state") return Object.hasOwn(STATES_ASKED, value);

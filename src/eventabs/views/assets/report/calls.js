@@ -117,7 +117,7 @@ function drawCall(section, calls, place, chunk) {
 }
 
 function askedUser([alias, id, user, outcome]) {
-  const name = user < 0 ? marked(id) : element("a", { href: addressOf({ user: id }) }, marked(id));
+  const known = index.users.id[user], name = user < 0 ? marked(id) : element("a", { href: addressOf({ user: known }) }, marked(known));
   const note = outcome === "usable" ? "" : outcome || _("not read");
   return element("li", {}, element("small", {}, alias + " "), name, note ? element("small", { class: "failed" }, " " + note) : null);
 }

@@ -27,7 +27,11 @@ async function openIndex() {
   const { users } = index, firsts = [];
   index.size = users.id.length;
   index.drawn = index.size - users.beside.reduce((sum, one) => sum + one, 0); // the others are listed where the state is failed, and counted nowhere
-  index.numbers = new Map(users.id.map((id, number) => [id, number]));
+  index.numbers = new Map();
+  users.id.forEach((id, number) => {
+    while (index.numbers.has(id)) id += "~" + (number + 1); // ids may be the same where they are cut or escaped
+    index.numbers.set((users.id[number] = id), number);
+  });
   users.chunk.forEach((chunk, number) => (firsts[chunk] ??= number));
   index.firsts = firsts; // the first user of each chunk
   index.offsets = new Uint32Array(index.size + 1); // of each user's events among all
