@@ -276,7 +276,7 @@ class Reply:
     finish_reason: FinishReason = "stop"
     reasoning: str = ""
     usage: Usage = Usage()
-    usage_reported: bool = True  # False: the endpoint sent none
+    usage_reported: bool = True  # False: the endpoint sent none of the prompt
     seconds: float = 0.0
     streamed: bool = False  # whether it came as a stream of events, whatever was asked for
     tier: str = ""  # that it was served in, such as "flex" or "batch"; "": the ordinary one
