@@ -24,7 +24,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from eventabs import ingest, prompts, providers, replies
 from eventabs.config.config_files import read_toml
 from eventabs.errors_and_exit_codes import ConfigError, SettingFault, WrongSettingsError
-from eventabs.interface_language import Language, gettext as _
+from eventabs.interface_language import LANGUAGES, Language, gettext as _
 from eventabs.object_stores import is_address
 from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, RunMode
 from eventabs.shared_records import (
@@ -63,7 +63,6 @@ class VocabularySettings(TomlTable):
         if unknown := sorted({kind.category for kind in self.types} - categories - {""}):
             raise ValueError(_("unknown category: {names}").format(names=", ".join(unknown)))
         minor = {*map(replies.read_as, prompts.MINOR.values())}
-        types = {kind.name for kind in self.types}
         for name in (*(kind.name for kind in self.types), self.other, *self.aliases):
             if replies.read_as(name) in minor:
                 message = _(
@@ -72,9 +71,11 @@ class VocabularySettings(TomlTable):
                 raise ValueError(message.format(name=name))
         for name in replies.unreadable(self.in_force("zh")) if self.model_fields_set else ():
             message = _("an answer that has {name} would be read as something else; give it another name")
+            if [kind.name for kind in self.types].count(name) > 1:
+                message = _("{name} stands twice; leave one of both out")
             raise ValueError(message.format(name=name))
-        unknown = sorted({*self.aliases.values()} - types - {self.other})
-        if types and not self.open and unknown:
+        types = {kind.name for language in LANGUAGES for kind in self.in_force(language).types}
+        if not self.open and (unknown := sorted({*self.aliases.values()} - types)):
             raise ValueError(_("unknown type: {names}").format(names=", ".join(unknown)))
         return self
 
@@ -146,6 +147,8 @@ class MustSettings(TomlTable):
             raise ValueError(
                 _("give it a condition: action, item, place, text, min_duration or max_duration")
             )
+        if self.max_duration is not None and (self.min_duration or 0) > self.max_duration:
+            raise ValueError(_("no behavior meets it: min_duration is above max_duration"))
         if not self.type and not self.category:
             raise ValueError(_("say what must cover the behaviors: give type, category or both"))
         if self.type and self.added_type:
@@ -258,7 +261,9 @@ def _words(fault: "ErrorDetails") -> str:
         return _("it takes one of: {choices}").format(choices=choices)
     if kind == "string_pattern_mismatch":
         patterns = {
-            "mark": _("it takes one character: no space, no digit and none of ? > # , - ; : |"),
+            "mark": _(
+                "it takes one sign, such as +: no space, letter, digit or bracket, none of ? > # , - ; : |"
+            ),
             "api_key_env": _("it takes the name of an environment variable, not the key itself"),
             "lateness": _("it takes whole minutes, hours, days or weeks, such as 2 days"),
         }
