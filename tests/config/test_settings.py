@@ -152,6 +152,7 @@ EXPLAINED = "eventabs init --all --output -` explains"
         ("input.concurrency = 3", "no setting input.concurrency;", "the nearest in name is run.concurrency"),
         ("[input.columns]\nwhen = 'x'", "no setting input.columns.when;", LISTED),
         ("llm.api_key = 'sk-secret'", "no setting llm.api_key;", "the nearest in name is llm.api_key_env"),
+        ("'llm.model' = 'm'", " llm.model is one name there", "let what is before a dot be a table"),
         # values that cannot be
         ("llm.api_key_env = 'sk-secret'", " llm.api_key_env: ", "takes the name of an environment variable"),
         ("run.concurrency = 0", " run.concurrency: ", EXPLAINED),
@@ -206,6 +207,8 @@ def test_a_fault_outside_a_file_names_where_to_look(monkeypatch: pytest.MonkeyPa
     assert _fault(flags={"run": {"rpm": -1}}).startswith("settings: run.rpm:")
     monkeypatch.setenv("EVENTABS_RUN__RPN", "1")
     assert "there is no setting run.rpn; the nearest in name is run.rpm" in _fault()
+    monkeypatch.setenv("EVENTABS_LLM__OMIT", "max_tokens")
+    assert _fault().startswith('EVENTABS_LLM__OMIT takes JSON, a list such as ["a", "b"]')
 
 
 # vocabulary
