@@ -25,7 +25,7 @@ from eventabs.errors_and_exit_codes import (
 from eventabs.ingest import check_zone, expand, find_objects, scratch_database
 from eventabs.interface_language import Language, active, gettext as _, ngettext
 from eventabs.prompts import made_up_day
-from eventabs.providers import GrammarField, hosts_with_keys, load_preset, load_rules
+from eventabs.providers import GrammarField, hosts_with_keys, load_preset
 from eventabs.shared_records import STANDARD_TIER, AskedUser, Part, Reply, Usage, UserLog
 from eventabs.store import host_of, public_url
 
@@ -176,8 +176,7 @@ def _prompt(settings: Settings) -> Finding:
     try:
         _builder, limits = runs.builder_and_limits(settings, language, runs.template_text(settings))
         limits.room  # noqa: B018  raises where the instructions leave none
-        if not settings.is_remote:
-            load_rules(runs.rules_text(settings), language)
+        runs.make_reader(settings, {"rules": runs.rules_text(settings), "prompt_language": language})
     except UsageError as error:
         return Finding("run", "prompt", "fault", str(error))
     message = _("answers as {answer}, level of detail {detail}; the instructions take {tokens} tokens")
@@ -455,7 +454,8 @@ class EndpointCheck:
             return
         await self._try("json_schema", self._probe_schema)
         await self._try("grammar", self._probe_grammar)
-        await self._try("rows", self._probe_rows)
+        if _prompt(self._settings).state == "ok":
+            await self._try("rows", self._probe_rows)
 
     def _judge_temperature(self) -> None:
         temperature = self._llm.temperature

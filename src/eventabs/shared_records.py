@@ -276,7 +276,7 @@ class Reply:
     finish_reason: FinishReason = "stop"
     reasoning: str = ""
     usage: Usage = Usage()
-    usage_reported: bool = True  # False: the endpoint sent none
+    usage_reported: bool = True  # False: the endpoint sent none of the prompt
     seconds: float = 0.0
     streamed: bool = False  # whether it came as a stream of events, whatever was asked for
     tier: str = ""  # that it was served in, such as "flex" or "batch"; "": the ordinary one
@@ -537,6 +537,7 @@ def _no_rows_behind(name: str) -> str:
 _NAME = r"[^\s|｜#>;；\u202a-\u202e\u2066-\u2069][^|｜;；\n\r\t\u202a-\u202e\u2066-\u2069]*"
 Label = Annotated[str, Field(pattern=rf"^{_NAME}$")]
 Name = Annotated[Label, AfterValidator(_no_rows_behind)]
+_MARK = r"^[^\s\w)\]{}|｜?？>＞#＃,，;；:：\-－\u202a-\u202e\u2066-\u2069]?$"  # none of the signs beside it in an answer
 OptionalName = Annotated[str, Field(pattern=rf"^(?:{_NAME})?$"), AfterValidator(_no_rows_behind)]
 
 
@@ -545,8 +546,7 @@ class Category:
     """A kind of event. `mark` is the one character behind a type, "" for the default category."""
 
     name: Label
-    # none of the signs beside it in an answer
-    mark: Annotated[str, Field(pattern=r"^[^\s\d|｜?？>＞#＃,，;；:：\-－\u202a-\u202e\u2066-\u2069]?$")] = ""
+    mark: Annotated[str, Field(pattern=_MARK)] = ""
     meaning: str = ""
 
     __pydantic_config__ = ConfigDict(extra="forbid")

@@ -183,6 +183,8 @@ TINY = {"id": "m", "meta": {"n_ctx": 4096, "n_ctx_train": 131072}}
         (answer(lambda _user: ""), [], "", "request", "0 warning", "check once more"),
         (status(200, OF_DEFAULT_TIER), [], FLEX, "tier", "0 warning", "standard answered"),
         (FULL, [], FLEX, "request", "0 warning", ""),
+        (Model(), [], '[prompt]\ntemplate = "none.txt"', "prompt", "2 fault", "none.txt"),
+        (Model(), [], '[rules]\nfile = "none.toml"', "prompt", "2 fault", "rules.file"),
     ],
 )
 def test_what_an_endpoint_does_is_told_with_the_next_step(  # noqa: PLR0917  an endpoint and what is said of it

@@ -124,8 +124,10 @@ def test_a_reading_by_the_model_that_is_not_sound_is_not_written(
 ) -> None:
     with (folder / "export.csv").open("a", encoding="utf-8") as file:
         file.write("anna001,,2026-03-09 10:00,buy,thing 1,\n")
+    assert "config file: --write values\n" in ran(*saying(openai_server, OTHER), cwd=folder).stdout
     done = eventabs(*saying(openai_server, OTHER), "--write", "model", cwd=folder)
     assert done.returncode == 2
+    assert "To write one" not in done.stdout
     assert "1 rows cannot be read, by values 0; the first is line 62: no_user" in done.stderr
     assert not (folder / "eventabs.toml").exists()
     wrong = RIGHT.replace('time = "done_at"', 'time = "item"')

@@ -66,6 +66,7 @@ def test_rules_survive_the_run_directory_and_can_be_set_by_a_variable(
         ('item = { regexp = "x" }\ntype = "x"', "there is no setting events.must.0.item.regexp"),
         ('action = "cart"\ntype = "a|b"', "events.must.0.type: it takes a name"),
         ('min_duration = -1\ntype = "x"', "events.must.0.min_duration: it must be at least 0"),
+        ('min_duration = 2\nmax_duration = 1\ntype = "x"', "events.must.0: no behavior meets it"),
         ('actions = "cart"\ntype = "x"', "there is no setting events.must.0.actions"),
     ],
 )
@@ -87,4 +88,7 @@ def test_an_alias_stands_for_a_type_that_there_is() -> None:
     aliases = '[vocabulary.aliases]\n"下单" = "{}"\n'
     assert loaded(CLOSED + aliases.format("购买")).vocabulary.aliases == {"下单": "购买"}
     assert "vocabulary: unknown type: 买车" in fault(CLOSED + aliases.format("买车"))
+    shipped = "[vocabulary]\nopen = false\n"
+    assert "vocabulary: unknown type: 买车" in fault(shipped + aliases.format("买车"))
+    assert loaded(shipped + aliases.format("浏览")).vocabulary.aliases == {"下单": "浏览"}
     assert "vocabulary.aliases.下单: it takes a name" in fault(CLOSED + aliases.format("a|b"))

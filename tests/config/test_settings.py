@@ -152,6 +152,7 @@ EXPLAINED = "eventabs init --all --output -` explains"
         ("input.concurrency = 3", "no setting input.concurrency;", "the nearest in name is run.concurrency"),
         ("[input.columns]\nwhen = 'x'", "no setting input.columns.when;", LISTED),
         ("llm.api_key = 'sk-secret'", "no setting llm.api_key;", "the nearest in name is llm.api_key_env"),
+        ("'llm.model' = 'm'", " llm.model is one name there", "let what is before a dot be a table"),
         # values that cannot be
         ("llm.api_key_env = 'sk-secret'", " llm.api_key_env: ", "takes the name of an environment variable"),
         ("run.concurrency = 0", " run.concurrency: ", EXPLAINED),
@@ -206,6 +207,8 @@ def test_a_fault_outside_a_file_names_where_to_look(monkeypatch: pytest.MonkeyPa
     assert _fault(flags={"run": {"rpm": -1}}).startswith("settings: run.rpm:")
     monkeypatch.setenv("EVENTABS_RUN__RPN", "1")
     assert "there is no setting run.rpn; the nearest in name is run.rpm" in _fault()
+    monkeypatch.setenv("EVENTABS_LLM__OMIT", "max_tokens")
+    assert _fault().startswith('EVENTABS_LLM__OMIT takes JSON, a list such as ["a", "b"]')
 
 
 # vocabulary
@@ -214,7 +217,7 @@ def test_a_fault_outside_a_file_names_where_to_look(monkeypatch: pytest.MonkeyPa
 MARKS = "give every category its own mark, and exactly one of them none"
 MINOR = "is the word for rows that no event is made of"
 READ_ELSE = "an answer that has {} would be read as something else; give it another name"
-ONE_CHARACTER = "vocabulary.categories.1.mark: it takes one character"
+ONE_SIGN = "vocabulary.categories.1.mark: it takes one sign"
 
 
 @pytest.mark.parametrize(
@@ -225,8 +228,8 @@ ONE_CHARACTER = "vocabulary.categories.1.mark: it takes one character"
         ({"categories": [{"name": "a"}, {"name": "b"}]}, MARKS),
         ({"categories": [{"name": "a"}, *({"name": name, "mark": "!"} for name in "bc")]}, MARKS),
         *(
-            ({"categories": [{"name": "a"}, {"name": "b", "mark": mark}]}, ONE_CHARACTER)
-            for mark in ("!!", *"7?？>#,，-;:| ")
+            ({"categories": [{"name": "a"}, {"name": "b", "mark": mark}]}, ONE_SIGN)
+            for mark in ("!!", *"7?？>#,，-;:| aé买_)")
         ),
         *(
             ({"types": [{"name": name}]}, "vocabulary.types.0.name: ")
@@ -237,6 +240,7 @@ ONE_CHARACTER = "vocabulary.categories.1.mark: it takes one character"
         ({"types": [{"name": "Ｍinor"}]}, MINOR),
         ({"aliases": {"零碎": "x"}}, MINOR),
         ({"types": [{"name": "app"}, {"name": "ＡＰＰ"}]}, READ_ELSE.format("app")),
+        ({"types": [{"name": "buy", "category": name} for name in ("conversion", "")]}, "buy stands twice"),
         ({"types": [{"name": "buy!"}, {"name": "buy"}]}, READ_ELSE.format("buy")),
         ({"types": [{"name": "<think>"}]}, READ_ELSE.format("<think>")),
         ({"journeys": [{"name": "trip"}, {"name": "Trip"}]}, READ_ELSE.format("trip")),

@@ -151,6 +151,8 @@ CLOSED = Vocabulary(
         ("nap 1-3", "row 4 stands 0 times"),
         ("nap 1-4 2", "row 2 stands 2 times"),
         ("nap 1-5", "row 5 stands 1 times"),
+        ("nap 1-4 9-8", "row 8 stands 1 times"),
+        (f"nap 1-{'9' * 5000}", f"row {'9' * 12} stands 1 times in events, and the log has 4 rows"),
         ("nap", "events has the line nap"),
         ("23:10 nap 1-4", "23:10 nap is no type"),
         ("> illness: nap 1-4", "events has the line > illness: nap 1-4"),

@@ -21,7 +21,7 @@ from eventabs.providers.retries_and_rate_limits import CallCancelledError, OnRet
 from eventabs.replies.reader import Reading
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
 from eventabs.runs.progress_and_stop_conditions import MAX_FAILURES
-from eventabs.shared_records import Reply, Request
+from eventabs.shared_records import Reply, Request, Usage
 from eventabs.store.ledger import Ledger, Retry
 from eventabs.store.ledger_queries import stored_retries
 from runs_desk import Desk, at_work
@@ -199,17 +199,20 @@ async def test_retries_are_counted_and_told_and_kept_with_the_call(tmp_path: Pat
         ]
 
 
-async def test_tokens_are_counted_here_where_the_endpoint_reports_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("reported", "completion"), [(0, 9), (8, 9), (20, 20)])
+async def test_tokens_are_counted_here_where_the_endpoint_reports_none_of_the_prompt(
+    tmp_path: Path, reported: int, completion: int
+) -> None:
     async with working(tmp_path, 1) as desk:
 
         async def silent(_request: Request, _on_retry: OnRetry) -> Reply:
-            return Reply("four", reasoning="three", usage_reported=False)
+            return Reply("four", reasoning="three", usage=Usage(0, reported), usage_reported=False)
 
         desk.endpoint.answering = silent
         await desk.engine().run()
-        assert (desk.tracker.counts.prompt_tokens, desk.tracker.counts.completion_tokens) == (100, 9)
+        assert (desk.tracker.counts.prompt_tokens, desk.tracker.counts.completion_tokens) == (100, completion)
         assert desk.ledger.rows("SELECT prompt_tokens, completion_tokens, usage_reported FROM calls") == [
-            (100, 9, 0)
+            (100, completion, 0)
         ]
 
 

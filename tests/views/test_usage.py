@@ -51,6 +51,8 @@ def test_each_tier_has_its_calls_and_its_cost_where_prices_are_known() -> None:
         "tier flex: 20 calls, 0.4000 USD",
     ]
     assert list(messages.tiers(COUNTS, {}, "USD")) == ["tier standard: 2 calls", "tier flex: 20 calls"]
+    (line,) = messages.tiers(Counts(calls=20, tiers={"priority": FLEX}), {"priority": 0.8}, "USD")
+    assert line == ("tier priority: 20 calls, 0.8000 USD at the ordinary price, since its own is not known")
 
 
 def test_the_ordinary_tier_alone_is_not_told() -> None:

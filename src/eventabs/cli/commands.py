@@ -190,7 +190,7 @@ def columns(
         tell(described, views.columns_json, views.render_columns, as_json=look.json)
         return
     asked = runs.ask_columns(invocation, inputs or (), partial(print_line, stderr_console()))
-    tell(asked, views.asked_json, views.render_asked, as_json=look.json)
+    tell(asked, views.asked_json, partial(views.render_asked, written=bool(write)), as_json=look.json)
     if write:
         path = invocation.config_file() or config.DEFAULT_CONFIG
         config.write_settings(path, asked.chosen(write))

@@ -24,7 +24,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from eventabs import ingest, prompts, providers, replies
 from eventabs.config.config_files import read_toml
 from eventabs.errors_and_exit_codes import ConfigError, SettingFault, WrongSettingsError
-from eventabs.interface_language import Language, gettext as _
+from eventabs.interface_language import LANGUAGES, Language, gettext as _
 from eventabs.object_stores import is_address
 from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, RunMode
 from eventabs.shared_records import (
@@ -63,18 +63,17 @@ class VocabularySettings(TomlTable):
         if unknown := sorted({kind.category for kind in self.types} - categories - {""}):
             raise ValueError(_("unknown category: {names}").format(names=", ".join(unknown)))
         minor = {*map(replies.read_as, prompts.MINOR.values())}
-        types = {kind.name for kind in self.types}
-        for name in (*(kind.name for kind in self.types), self.other, *self.aliases):
-            if replies.read_as(name) in minor:
-                message = _(
-                    "{name} is the word for rows that no event is made of; give the type another name"
-                )
-                raise ValueError(message.format(name=name))
+        names = [kind.name for kind in self.types]
+        for name in filter(lambda name: replies.read_as(name) in minor, (*names, self.other, *self.aliases)):
+            message = _("{name} is the word for rows that no event is made of; give the type another name")
+            raise ValueError(message.format(name=name))
         for name in replies.unreadable(self.in_force("zh")) if self.model_fields_set else ():
             message = _("an answer that has {name} would be read as something else; give it another name")
+            if names.count(name) > 1:
+                message = _("{name} stands twice; leave one of both out")
             raise ValueError(message.format(name=name))
-        unknown = sorted({*self.aliases.values()} - types - {self.other})
-        if types and not self.open and unknown:
+        types = {kind.name for language in LANGUAGES for kind in self.in_force(language).types}
+        if not self.open and (unknown := sorted({*self.aliases.values()} - types)):
             raise ValueError(_("unknown type: {names}").format(names=", ".join(unknown)))
         return self
 
@@ -146,6 +145,8 @@ class MustSettings(TomlTable):
             raise ValueError(
                 _("give it a condition: action, item, place, text, min_duration or max_duration")
             )
+        if self.max_duration is not None and (self.min_duration or 0) > self.max_duration:
+            raise ValueError(_("no behavior meets it: min_duration is above max_duration"))
         if not self.type and not self.category:
             raise ValueError(_("say what must cover the behaviors: give type, category or both"))
         if self.type and self.added_type:
@@ -228,6 +229,8 @@ def _told(fault: "ErrorDetails", layers: Layers) -> SettingFault:
         message = _("{origin}: there is no setting {key}; `eventabs init --all --output -` lists them all")
         if nearest:
             message = _("{origin}: there is no setting {key}; the nearest in name is {nearest}")
+        if nearest == key:
+            message = _("{origin}: {key} is one name there, dot and all; let what is before a dot be a table")
     line = message.format(origin=origin, key=key, fault=what, nearest=nearest)
     return SettingFault(key, what, line, passed=origin == _("settings"))
 
@@ -258,7 +261,7 @@ def _words(fault: "ErrorDetails") -> str:
         return _("it takes one of: {choices}").format(choices=choices)
     if kind == "string_pattern_mismatch":
         patterns = {
-            "mark": _("it takes one character: no space, no digit and none of ? > # , - ; : |"),
+            "mark": _("it takes one sign, as +: no space, letter, digit or bracket, none of ? > # , - ; : |"),
             "api_key_env": _("it takes the name of an environment variable, not the key itself"),
             "lateness": _("it takes whole minutes, hours, days or weeks, such as 2 days"),
         }
@@ -415,13 +418,12 @@ class Settings(TomlTable):
             return events
         categories = {category.name for category in vocabulary.categories}
         types = {kind.name for kind in vocabulary.types}
-        types_hold = types and not vocabulary.open
         for number, rule in enumerate(events.must, 1):
             if rule.category and rule.category not in categories:
                 message = _("rule {number} of must: unknown category: {names}")
                 raise ValueError(message.format(number=number, names=rule.category))
             unknown = {rule.type, rule.added_type} - types - {vocabulary.other, ""}
-            if types_hold and unknown:
+            if types and not vocabulary.open and unknown:
                 message = _("rule {number} of must: unknown type: {names}")
                 raise ValueError(message.format(number=number, names=", ".join(unknown)))
         return events
@@ -494,17 +496,19 @@ def environment_values() -> dict[str, Any]:
 
     Raises ConfigError for a variable that no setting has, or a value that cannot be parsed.
     """
-    known = {"config", *Settings.model_fields}
-    for variable in os.environ:
+    values, source = dict[str, Any](), EnvSettingsSource(_Environment)
+    ours = filter(re.compile("eventabs_", re.IGNORECASE).match, os.environ)
+    for variable in sorted(ours, key=str.lower):  # a table before what is in it
         name = variable.lower()
-        if name.startswith("eventabs_") and name.removeprefix("eventabs_").partition("__")[0] not in known:
+        if name.removeprefix("eventabs_").partition("__")[0] not in {"config", *Settings.model_fields}:
             message = _("there is no setting for {variable}; one looks like EVENTABS_LLM__MODEL")
             raise ConfigError(message.format(variable=variable))
-    try:
-        values = EnvSettingsSource(_Environment)()
-    except SettingsError as error:
-        message = _("an EVENTABS_ variable cannot be read ({error}); lists and tables are written as JSON")
-        raise ConfigError(message.format(error=error)) from None
+        source.env_vars = {name: os.environ[variable]}
+        try:
+            values = overlay(values, source())
+        except SettingsError:
+            message = _('{variable} takes JSON, a list such as ["a", "b"] or a table')
+            raise ConfigError(message.format(variable=variable)) from None
     if not values.get("lang"):  # an empty EVENTABS_LANG unsets the variable, as with LANG
         values.pop("lang", None)
     return values

@@ -467,7 +467,12 @@ def _answer(text: str, answer: Answer) -> Answer:
 
 def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
     """Yield the types and kinds of journeys that are read as something else where an answer in lines has them."""
-    labels, marks = Labels(vocabulary), {each.mark: each.name for each in vocabulary.categories}
+    marks = {each.mark: each.name for each in vocabulary.categories}
+    named = {
+        each.name for each in vocabulary.types
+    }  # an alias of that name wins over the type, as it is meant to
+    aliases = tuple(each for each in vocabulary.aliases if each[0] not in named)
+    labels = Labels(replace(vocabulary, aliases=aliases))
     types = [(each.name, mark, each.category or marks[mark]) for each in vocabulary.types for mark in marks]
     groups, last = groups_in("1,3-4 5?"), groups_in("6")
     of_types = ((each, "kind", each[0]) for each in types)

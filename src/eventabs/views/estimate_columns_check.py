@@ -277,7 +277,7 @@ def render_columns(console: Console, described: InputDescription) -> None:
     console.print(Text(described.found.proposal), soft_wrap=True)
 
 
-def render_asked(console: Console, asked: AskedColumns) -> None:
+def render_asked(console: Console, asked: AskedColumns, *, written: bool = False) -> None:
     """Print the columns by a model and by values, whether both read the same, and what speaks against the model's."""
     titles = _("By the model"), _("By values")
     for title, read in zip(titles, (asked.model, asked.values), strict=True):
@@ -295,7 +295,9 @@ def render_asked(console: Console, asked: AskedColumns) -> None:
         console.print(drawn(Table("", columns, asked.differences, words=titles)))
     for doubt in asked.model.doubts:
         print_line(console, _("Not sound by the model: {doubt}").format(doubt=doubt), style="yellow")
-    print_line(console, _("To write one to the config file: --write model, or --write values"))
+    sound = [f"--write {name}" for name in ("model", "values") if not getattr(asked, name).doubts]
+    if sound and not written:
+        print_line(console, _("To write one to the config file: {flags}").format(flags=", ".join(sound)))
 
 
 def columns_json(described: InputDescription) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from eventabs import runs
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import CONVERSION, ENGAGEMENT
-from eventabs.shared_records import ColumnsFound, Copying, Counts, InputWarning
+from eventabs.shared_records import BATCH_TIER, STANDARD_TIER, ColumnsFound, Copying, Counts, InputWarning
 from eventabs.store import Status
 from eventabs.views.output_streams import one_line
 
@@ -501,6 +501,8 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
             calls = ngettext("{count} call", "{count} calls", use["calls"])
             cost = costs.get(tier)
             template = _("tier {tier}: {calls}") if cost is None else _("tier {tier}: {calls}, {cost}")
+            if cost is not None and tier not in {STANDARD_TIER, "flex", BATCH_TIER}:
+                template = _("tier {tier}: {calls}, {cost} at the ordinary price, since its own is not known")
             yield template.format(tier=one_line(tier), calls=calls, cost=money(cost or 0.0, currency))
 
 

@@ -178,16 +178,19 @@ def test_the_environment_s_proxy_holds_where_the_usual_variables_say_so(
 def test_the_proxy_of_the_settings_comes_first_and_holds_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://other.example")
     assert found(proxy=PROXY) == found("http://127.0.0.1:8000/v1", proxy=PROXY) == PROXY
+    assert found(proxy="proxy.example:3128") == PROXY
 
 
 @pytest.mark.parametrize(
     "value", ["http://[::1", "ftp://proxy.example", "socks5://127.0.0.1:1080", "http://"]
 )
-def test_a_proxy_variable_that_cannot_be_used_is_one_error(
+def test_a_proxy_that_cannot_be_used_is_one_error_with_one_that_can(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
+    with pytest.raises(ConfigError, match=r"llm.proxy .*like http://127.0.0.1:3128, or unset it"):
+        found(proxy=value)
     monkeypatch.setenv("HTTPS_PROXY", value)
-    with pytest.raises(ConfigError, match="HTTPS_PROXY"):
+    with pytest.raises(ConfigError, match=r"HTTPS_PROXY .*like http://127.0.0.1:3128, or unset it"):
         found()
 
 

@@ -150,7 +150,8 @@ OUTSIDE = {"total_tokens": 135, "completion_tokens_details": {"reasoning_tokens"
         ([{"choices": [{"delta": {}} | used(3)]}], Usage(3)),
         ([used(1), piece(content="a"), used(2)], Usage(2)),
         ([used(1), {"usage": None}], Usage(1)),
-        ([used(-1, "x", prompt_tokens_details=4)], Usage()),
+        ([used(3.0, "2", prompt_tokens_details=4)], Usage(3, 2)),
+        ([used(3), used(None, 2), used(0, 0, total_tokens=0)], Usage(3, 2)),
         ([used(2**63)], Usage(10**9)),
     ],
 )
@@ -160,10 +161,24 @@ def test_usage_is_read_from_any_payload(payloads: list[dict[str, Any]], usage: U
     assert reply.usage_reported
 
 
-@pytest.mark.parametrize("payload", [{}, {"usage": {}}, {"usage": {"total_tokens": 5}}, {"usage": [1]}])
-def test_no_usage_is_said_to_be_none(payload: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("payload", "usage"),
+    [
+        ({}, Usage()),
+        ({"usage": [1]}, Usage()),
+        (used(), Usage()),
+        (used(total_tokens=5), Usage()),
+        (used(0, 0, total_tokens=0), Usage()),
+        (used(-1, "x"), Usage()),
+        (used(float("inf"), float("nan")), Usage()),
+        (used(tokens_out=8), Usage(0, 8)),
+    ],
+)
+def test_usage_without_a_count_of_the_prompt_is_said_to_be_none(
+    payload: dict[str, Any], usage: Usage
+) -> None:
     reply = assemble(payload)
-    assert (reply.usage, reply.usage_reported, reply.seconds) == (Usage(), False, 1.5)
+    assert (reply.usage, reply.usage_reported, reply.seconds) == (usage, False, 1.5)
 
 
 @pytest.mark.parametrize(

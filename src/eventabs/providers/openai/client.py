@@ -118,8 +118,9 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
 
 
 def _parse_url(text: str, setting: str) -> httpx.URL:
+    is_proxy = setting != "llm.base_url"
     with suppress(httpx.InvalidURL):
-        url = httpx.URL(text.strip())
+        url = httpx.URL(f"http://{text.strip()}" if is_proxy and "://" not in text else text.strip())
         is_port = url.port is None or 0 < url.port <= _MAX_PORT
         if url.scheme in _DEFAULT_PORTS and is_port:
             host = url.raw_host.decode("ascii")
@@ -128,6 +129,8 @@ def _parse_url(text: str, setting: str) -> httpx.URL:
             if ":" in host or (len(host) <= _MAX_NAME and all(map(_LABEL.fullmatch, labels))):
                 return url
     message = _("{setting} is no address; write one like https://api.example.com/v1")
+    if is_proxy:
+        message = _("{setting} names no HTTP proxy; write one like http://127.0.0.1:3128, or unset it")
     raise ConfigError(message.format(setting=setting))
 
 
@@ -171,23 +174,13 @@ def proxy_of(endpoint: Endpoint, address: EndpointAddress) -> httpx.Proxy | None
     Raises ConfigError where a variable of the environment is no address.
     """
     if endpoint.llm.proxy:
-        return httpx.Proxy(endpoint.llm.proxy)
+        return httpx.Proxy(_parse_url(endpoint.llm.proxy, "llm.proxy"))
     host = address.url.host
     if is_loopback(host) or proxy_bypass(host):
         return None
     proxies = getproxies()
     named = proxies.get(address.url.scheme) or proxies.get("all")
-    if not named:
-        return None
-    with suppress(httpx.InvalidURL, ValueError):
-        proxy = httpx.Proxy(named if "://" in named else f"http://{named}")
-        if proxy.url.scheme in _DEFAULT_PORTS and proxy.url.host:
-            return proxy
-    message = _(
-        "a proxy variable (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) is no address that can be used; name an"
-        " http proxy or unset it"
-    )
-    raise ConfigError(message)
+    return httpx.Proxy(_parse_url(named, "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY")) if named else None
 
 
 def check_endpoint(endpoint: Endpoint) -> None:

@@ -437,7 +437,7 @@ class ReplyAssembler:
         self._text = bytearray()  # UTF-8: strings of one or two characters would take thirty times as much
         self._reasoning = bytearray()
         self.finish_reason: FinishReason | None = None  # also `stop` after [DONE]
-        self._usage: Usage | None = None
+        self._usage = Usage()
         self._cached_apart = 0  # tokens, as servers count them that leave them out of their usage
         self._tier = ""
         self.characters = 0  # of text and reasoning
@@ -454,7 +454,8 @@ class ReplyAssembler:
                 self._add_choice(choice)
                 usage = usage or choice.get("usage")  # Moonshot
         if isinstance(usage, dict):
-            self._usage = _read_usage(usage) or self._usage
+            # some gateways end with zeros, or send each count in a payload of its own
+            self._usage = Usage(*map(max, self._usage, _read_usage(usage)))
         # llama.cpp before February 2026: https://github.com/ggml-org/llama.cpp/pull/15827, #19361
         if isinstance(timings := payload.get("timings"), dict):
             self._cached_apart = _count(timings, "cache_n")
@@ -470,7 +471,7 @@ class ReplyAssembler:
 
         `broken_by` is its finish reason, and `tier` the one that served it, if the server sends none.
         """
-        usage = self._usage or Usage()
+        usage = self._usage
         cached = min(usage.cached_tokens or self._cached_apart, usage.prompt_tokens)
         if _TIER_NAME.fullmatch(self._tier):
             tier = "" if self._tier in _ORDINARY_TIERS else self._tier
@@ -479,7 +480,7 @@ class ReplyAssembler:
             finish_reason=self.finish_reason or broken_by,
             reasoning=_whole(self._reasoning),
             usage=usage._replace(cached_tokens=cached),
-            usage_reported=self._usage is not None,
+            usage_reported=usage.prompt_tokens > 0,  # no prompt has none
             seconds=seconds,
             streamed=self.is_streamed,
             tier=tier,
@@ -518,9 +519,7 @@ def _whole(pieces: bytearray) -> str:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _read_usage(usage: dict[str, Any]) -> Usage | None:
-    if "prompt_tokens" not in usage and "completion_tokens" not in usage:
-        return None
+def _read_usage(usage: dict[str, Any]) -> Usage:
     cached = _count(usage, "prompt_tokens_details", "cached_tokens")
     prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     reasoning = _count(usage, "completion_tokens_details", "reasoning_tokens")
@@ -540,7 +539,9 @@ def _count(usage: dict[str, Any], *path: str) -> int:
     value: Any = usage
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
-    return min(value, _MAX_TOKENS) if isinstance(value, int) and value > 0 else 0
+    with suppress(TypeError, ValueError, OverflowError):
+        return max(0, min(int(value), _MAX_TOKENS))  # also 12.0 and "12"
+    return 0
 
 
 MASK = "[redacted]"
