@@ -246,7 +246,10 @@ class Profile(NamedTuple):
             case "user" if self.is_handful and _share(_ADDRESS, self.values) < _HALF:
                 is_named = found >= _SURE_NAME - _NEAR_BY / 2 and _share(_STATUS, self.values) < _HALF
                 found *= 1.0 if is_named or found > _PLAIN_NAME else _HALF
-            case "action" | "item" | "text" if self.usual > _ALL_ALIKE:  # any other is better
+            # any other is better; a text stands in the rows that need one
+            case "action" | "item" | "text" if self.usual > _ALL_ALIKE and self.filled > _HALF * (
+                role == "text"
+            ):
                 found = min(found, max(_SURE, found * _HALF))
             case "action" if is_code and self.distinct > _FEW:  # numbers of what was done are few
                 found *= 0.1
@@ -372,7 +375,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
         is_other = role in ("action", "text") or (role == "item" and each.named(role) < _SURE_NAME)
-        is_poor = is_other and (is_seldom or (role == "text" and each.usual > _ALL_ALIKE))
+        is_poor = is_other and (is_seldom or (role == "text" and score < each.named(role)))
         if (is_poor and _DONE & roles.keys()) or (each.is_list and "text" in roles):
             continue
         sure = each.named(role) if is_seldom else score
