@@ -186,6 +186,27 @@ def test_what_is_neither_paths_nor_one_table_is_refused() -> None:
     assert not list(Path().iterdir())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"settings": "my.toml"}, "the path of a file is config"),
+        ({"settings": {1: 2}}, "a mapping by names"),
+        ({"shard": 0}, "input.shard"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(export: Path, arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        eventabs.run(export, **{"settings": RULES, **arguments})
+
+
+def test_a_frame_whose_copy_is_gone_is_asked_for_by_its_name() -> None:
+    rows = [{"user_id": user, "time": "2026-01-01 10:00", "item": "tea"} for user in range(3)]
+    run = eventabs.run(pd.DataFrame(rows), settings={**RULES, "run": {"limit": 1}})
+    (run.path / "frame.parquet").unlink()
+    with pytest.raises(InputError, match=r"frame\.parquet is in frame\.eventabs; put it back"):
+        eventabs.resume(run.path)
+
+
 def test_records_show_themselves_in_a_notebook_and_text_stays_text(tmp_path: Path) -> None:
     made = make_journey("<i>anna</i>", [make_event("<i>anna</i>", "2026-01-01T09:15:07+08:00")])
     (tmp_path / "journeys.jsonl").write_text(line_of(made), "utf-8")

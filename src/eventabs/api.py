@@ -10,7 +10,7 @@ from functools import wraps
 from html import escape
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
 import orjson
 
@@ -70,18 +70,15 @@ class _Records(list[EventOrJourney]):
 
     def to_arrow(self) -> "pa.Table":
         """Return a pyarrow table. Raises ImportError where pyarrow is missing."""
-        table: pa.Table = _library("pyarrow").table(self._columns)
-        return table
+        return cast("pa.Table", _library("pyarrow").table(self._columns))
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return a pandas frame. Raises ImportError where pandas is missing."""
-        frame: pd.DataFrame = _library("pandas").DataFrame(self._columns)
-        return frame
+        return cast("pd.DataFrame", _library("pandas").DataFrame(self._columns))
 
     def to_polars(self) -> "pl.DataFrame":
         """Return a polars frame. Raises ImportError where polars is missing."""
-        frame: pl.DataFrame = _library("polars").DataFrame(self._columns)
-        return frame
+        return cast("pl.DataFrame", _library("polars").DataFrame(self._columns))
 
     @property
     def _columns(self) -> dict[str, list[Any]]:
@@ -334,7 +331,9 @@ check = _sync(acheck)
 def _invocation(settings: SettingsLike, config: str | os.PathLike[str] | None, shard: str = "") -> Invocation:
     isolated = isinstance(settings, Settings)
     values = settings.model_dump(exclude_unset=True) if isinstance(settings, Settings) else settings or {}
-    if shard:
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise UsageError(_("settings takes a Settings, or a mapping by names; the path of a file is config"))
+    if shard not in {"", None}:  # 0 is a mistake
         values = overlay(values, {"input": {"shard": shard}})
     return Invocation(None if isolated or config is None else Path(config), values, os.environ, isolated)
 

@@ -83,6 +83,9 @@ class BatchServer:
     before: Callable[[int], None] = lambda _number: None
     after: Callable[[int], None] = lambda _number: None
     broken: Counter[str] = field(default_factory=Counter)  # "POST /batches": so many answers get lost
+    instead: Callable[[str], tuple[int, Any] | None] = lambda _asked: (
+        None
+    )  # status and body, by method and path
     jobs: list[RemoteJob] = field(default_factory=list)
     files: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)  # states
@@ -129,7 +132,9 @@ class BatchServer:
             number = len(self.asked)
             self.asked.append(f"{http.command} {path}")
             self.before(number)
-            code, answer = self._answer(http.command, path, parse_qs(parts.query), body)
+            code, answer = self.instead(self.asked[-1]) or self._answer(
+                http.command, path, parse_qs(parts.query), body
+            )
             self.after(number)
             kind = f"{http.command} /{path.split('/')[1]}"
             lost = self.broken[kind] > 0

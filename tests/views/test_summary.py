@@ -71,6 +71,10 @@ def test_the_next_steps_name_the_files_and_the_command_to_go_on() -> None:
     assert "Unreadable rows (3), each with its line number: my runs/[x]/rejects.jsonl\n" in text
     assert "Failed users, each with its reason: my runs/[x]/failures.jsonl\n" in text
     assert "Go on with: eventabs resume 'my runs/[x]'\n" in text
+    nobody = replace(BADLY, done=0, failed=486, failures={"endpoint": 486})
+    for ended in (nobody, replace(nobody, status="completed")):
+        assert "Go on with: eventabs resume 'my runs/[x]' --retry-failed\n" in _printed(ended)
+    assert "--retry-failed" not in _printed(replace(nobody, failed=400))
 
 
 def test_tokens_retries_and_cost_are_told_where_a_model_was_called() -> None:

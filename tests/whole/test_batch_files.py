@@ -88,12 +88,13 @@ def test_what_is_missing_waits_under_its_own_name_and_is_charged_nothing(folder:
 def test_repeated_foreign_and_torn_lines_are_told_and_change_nothing(folder: Path) -> None:
     first, *_others = requests(folder)
     foreign = reply_to(first | {"custom_id": "0" * 32 + "-1"})
+    beyond = reply_to(first | {"custom_id": first["custom_id"] + "9" * 20})
     other = reply_to(first, lambda _message: "## U1\n##")
-    write_lines(folder / "out.jsonl", [reply_to(first), other, foreign])
+    write_lines(folder / "out.jsonl", [reply_to(first), other, foreign, beyond])
     with (folder / "out.jsonl").open("a", encoding="utf-8") as torn:
         torn.write('{"custom_id": "x", "respo')
     done = eventabs("resume", OUT, "--replies", "out.jsonl", cwd=folder)
-    told = "1 reply, 1 line is known already, 1 line is of another run, 1 line is no reply"
+    told = "1 reply, 1 line is known already, 2 lines are of another run, 1 line is no reply"
     assert f"Read out.jsonl: {told}" in done.stderr
     assert checkpoint(folder / OUT)["success_count"] == 4
     before = (folder / OUT / "events.jsonl").read_bytes()

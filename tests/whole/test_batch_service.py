@@ -43,7 +43,7 @@ def test_ctrl_c_leaves_the_job_and_says_so_status_shows_it_and_cancel_keeps_what
         process.send_signal(signal.SIGINT)
         _out, err = process.communicate(timeout=60)
         assert process.returncode == 130
-        assert b"1 job goes on at the batch service" in err
+        assert b"jobs open at the batch service: 1" in err
         assert b"eventabs resume out" in err
         assert not server.jobs[0].cancelled
         (job,) = json.loads(eventabs("status", "out", "--json", cwd=tmp_path).stdout)["jobs"]

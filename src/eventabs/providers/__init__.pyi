@@ -5,6 +5,8 @@ from .openai.ability_requests import (
     list_models as list_models,
 )
 from .openai.batch_service import (
+    FINAL as FINAL,
+    GONE as GONE,
     BatchService as BatchService,
     QueueFullError as QueueFullError,
     RemoteJob as RemoteJob,

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from itertools import islice
 from math import inf
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from eventabs import providers, store  # providers load the HTTP stack when first looked up
 from eventabs.errors_and_exit_codes import (
@@ -23,7 +23,7 @@ from eventabs.errors_and_exit_codes import (
     StoppedError,
     TransientError,
 )
-from eventabs.interface_language import gettext as _, ngettext
+from eventabs.interface_language import gettext as _
 from eventabs.runs.built_from_settings import batch_profile
 from eventabs.runs.engine import open_call
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged, RepliesRead, RequestsWritten
@@ -96,6 +96,7 @@ _LINES_A_COMMIT = 50
 # What a line is: `late`: its users have been asked about again meanwhile; `unknown`: it is of another run
 Kind = Literal["replies", "errors", "not_reached", "repeated", "late", "unknown", "unreadable"]
 Result = Reply | EndpointError | None
+_DIGITS = 19  # of the greatest number that a ledger takes
 
 
 class ReplyReader:
@@ -135,7 +136,7 @@ class ReplyReader:
         told = list[tuple[Kind, int, Result]]()
         for custom_id, result in filter(None, lines):
             run, _hyphen, number = custom_id.rpartition("-")
-            is_number = number.isascii() and number.isdigit() and len(number) < len(run)
+            is_number = number.isascii() and number.isdigit() and len(number) < _DIGITS
             call_id = int(number) if is_number and run == self._session.run.facts["run_id"] else 0
             kind, came = _kind(ledger, call_id, result), result
             if kind == "replies" and isinstance(result, Reply):
@@ -210,8 +211,8 @@ class JobRunner:
         self._reader, self._settings = ReplyReader(session), session.run.settings.batch
         self._profile = batch_profile(session.run.settings)
         self._queue_tokens = self._settings.max_enqueued_tokens  # of all prompts that wait, 0: not known
-        self._looks_in_vain = Counter[int]()  # at jobs that have ended, and their files are not there
-        self._is_filling = False
+        self._looks = Counter[int]()  # at jobs that have ended
+        self._is_filling = self._gives_up = False
         self._refusals = 0  # of jobs in a row that the queue had no room for
 
     async def run(self) -> None:
@@ -228,14 +229,10 @@ class JobRunner:
         await self._until_closed()
 
     async def cancel(self) -> None:
-        """Cancel all open jobs, and keep what they had done. One that the service does not know is closed."""
+        """Cancel all open jobs, keep what they had done, and give up what is gone."""
+        self._gives_up = True
         for job in await self._out():
-            found = await self._tried(partial(self._find, job)) if job.file_id and not job.batch_id else None
-            if found:
-                values = {"state": "submitted", "batch_id": found.id, "status": found.status}
-                await self._ask_to_cancel(await self._change(job, **values))
-            else:
-                await (self._ask_to_cancel(job) if job.batch_id else self._close(job))
+            await self._ask_to_cancel(job)
         await self._until_closed()
 
     async def _out(self) -> list[Job]:
@@ -329,35 +326,30 @@ class JobRunner:
             requests = remote.total or job.requests
             self._observer.noted(JobChanged(job.id, remote.id, remote.status, requests, remote.done))
         most, taken = self._settings.cancel_after, self._session.wall_clock() - (job.submitted_at or 0.0)
-        if remote.is_final:
+        if remote.status in providers.FINAL:
+            self._looks[job.id] += 1
+            may_lag = self._looks[job.id] < _LAGGING_LOOKS
             has_errors_alone = remote.error_file_id and remote.status != "completed"
-            if not (remote.output_file_id or remote.status == "failed" or has_errors_alone):
-                self._looks_in_vain[job.id] += 1
-                if self._looks_in_vain[job.id] < _LAGGING_LOOKS:
-                    return  # its replies may still come
-            await self._collect(job, remote)
+            if remote.output_file_id or remote.status == "failed" or has_errors_alone or not may_lag:
+                await self._collect(job, remote, may_lag=may_lag)
         elif most and taken > most:
             self.asks_rest_live = True
             if remote.status != "cancelling":
                 await self._ask_to_cancel(job)
 
-    async def _collect(self, job: Job, remote: "providers.RemoteJob") -> None:
-        """Read both files of a job that has ended, whatever its state; then nothing is awaited from it any more."""
-        path = self._session.run.directory.path / "replies.tmp"
-        for file_id in filter(None, (remote.output_file_id, remote.error_file_id)):
-            path.unlink(missing_ok=True)
-            try:
-                with store.open_to_append(path) as file:
+    async def _collect(self, job: Job, remote: "providers.RemoteJob", *, may_lag: bool) -> None:
+        """Read both files of a job that has ended, whatever its state; then nothing is awaited from it any more.
 
-                    def begin(file: BinaryIO = file, file_id: str = file_id) -> Awaitable[None]:
-                        file.truncate(0)
-                        return self._service.download(file_id, file.write)
-
-                    await self._tried(begin)
-            except OSError as error:
-                raise store.storage_error(path, error) from error
-            await self._reader.take(path, self._lines)
-            path.unlink()
+        Where they lack all that was carried out the job stays open: for the next look if it `may_lag`, else until it is cancelled.
+        """
+        files = list(filter(None, (remote.output_file_id, remote.error_file_id)))
+        found = {kind for file_id in files for kind in await self._read(file_id)}
+        if files and remote.done and not found - {"unknown", "unreadable"}:
+            if may_lag:
+                return
+            if not self._gives_up:
+                message = _("{host} has no reply in the files of job {job}, which carried out requests")
+                raise StoppedError(message.format(host=self._service.host, job=remote.id))
         said = "; ".join(text for _code, text in remote.errors)
         try:
             await self._reader.settle()
@@ -376,6 +368,23 @@ class JobRunner:
             raise StoppedError(
                 message.format(host=self._service.host, job=remote.id, said=said or _("no reason given"))
             )
+
+    async def _read(self, file_id: str) -> Counter[Kind]:
+        """Store what a file of a job holds. One that is gone holds nothing where that is given up, else it raises EndpointError."""
+        path = self._session.run.directory.path / "replies.tmp"
+        try:
+            with store.open_to_append(path) as file:
+                await self._tried(partial(self._service.download, file_id, file))
+            return await self._reader.take(path, self._lines)
+        except OSError as error:
+            raise store.storage_error(path, error) from error
+        except EndpointError as error:
+            if not self._gives_up or error.status not in providers.GONE:
+                await self._session.settle_unread()
+                raise
+            return Counter()
+        finally:
+            path.unlink(missing_ok=True)
 
     async def _close(self, job: Job, error: str = "") -> int:
         """Await nothing from a job any more; give what it has no answers for back to the scheduler. Return how many requests those are."""
@@ -404,13 +413,17 @@ class JobRunner:
             await self._pause(wait)
 
     async def _ask_to_cancel(self, job: Job) -> None:
-        """Cancel a job. One that has ended meanwhile refuses that, and is collected; one that is gone is closed."""
+        """Cancel a job. One that has ended meanwhile refuses that, and is collected; one that is not there is closed."""
         try:
-            await self._tried(partial(self._service.cancel, job.batch_id or ""))
+            if job.file_id and not job.batch_id and (found := await self._tried(partial(self._find, job))):
+                job = await self._change(job, state="submitted", batch_id=found.id, status=found.status)
+            await (
+                self._tried(partial(self._service.cancel, job.batch_id)) if job.batch_id else self._close(job)
+            )
         except EndpointError as error:
-            if error.status == HTTPStatus.NOT_FOUND:
+            if error.status in providers.GONE:
                 await self._close(job, str(error))
-            elif error.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT}:
+            elif not job.batch_id or error.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT}:
                 raise
 
     async def _change(self, job: Job, **values: Any) -> Job:  # noqa: ANN401  columns of jobs
@@ -440,13 +453,9 @@ class JobRunner:
 
 
 def going_on(jobs: Sequence[Job]) -> str:
-    """Say how many jobs go on at the batch service, "" where none does."""
-    count = sum(job.is_out for job in jobs)
-    message = ngettext(
-        "{count} job goes on at the batch service; eventabs resume waits for it, eventabs resume --cancel ends it",
-        "{count} jobs go on at the batch service; eventabs resume waits for them, eventabs resume --cancel ends them",
-        count,
-    )
+    """Say how many jobs the batch service may have that are not read yet, "" where there is none."""
+    count = sum(job.is_out and job.file_id is not None for job in jobs)
+    message = _("jobs open at the batch service: {count}; eventabs resume reads, resume --cancel ends them")
     return message.format(count=count) if count else ""
 
 

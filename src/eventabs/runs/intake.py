@@ -337,8 +337,8 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
         copies = (run.directory.path.absolute() / name for name in _COPIES)
         copy = next((str(path) for path in copies if path.is_file()), None)
         if copy is None:
-            message = _("{path} no longer holds what came by standard input; begin a new run")
-            raise InputError(message.format(path=run.directory.path))
+            message = _("none of {names} is in {path}; put it back, or begin a new run")
+            raise InputError(message.format(names=", ".join(_COPIES), path=run.directory.path))
         paths = [copy if path == STDIN else path for path in paths]
     try:
         with built.open_input(run.settings, paths, run.directory.work, stop, run.observer.noted) as export:

@@ -45,13 +45,8 @@ class _Reply(NamedTuple):
 
 def retry_cause(error: EndpointError) -> str:
     """Name what made a repeated call necessary: `rate_limit`, `capacity`, an HTTP status, `timeout` or `connection`."""
-    if isinstance(error, RateLimitedError):
-        return "rate_limit"
-    if isinstance(error, CapacityError):
-        return "capacity"
-    if isinstance(error, NoContentError):
-        return "timeout"
-    return str(error.status) if error.status else "connection"
+    names: Any = {RateLimitedError: "rate_limit", CapacityError: "capacity", NoContentError: "timeout"}
+    return names.get(type(error)) or str(error.status or "connection")
 
 
 def snapshot(progress: Progress, at: float) -> dict[str, Any]:
@@ -259,19 +254,14 @@ class SpendingLimit:
         # none of it cached, and at the ordinary price where a tier may be served as that: no answer may be dearer
         rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
         cost = (tracker.cost or 0.0) - self.cost_before
-        most_cost, most_tokens = self.settings.run.max_cost, self.settings.run.max_total_tokens
-        if most_cost and rest is not None and cost + rest > most_cost:
-            message = _(
-                "--max-cost {limit} could be passed by the next call; go on with a higher one: eventabs resume"
-            )
-            return LimitReachedError(message.format(limit=most_cost))
+        most_cost, most_tokens, passed = self.settings.run.max_cost, self.settings.run.max_total_tokens, ""
         used = counts.prompt_tokens + counts.completion_tokens - self.tokens_before
-        if most_tokens and used + reserved_in + reserved_out > most_tokens:
-            message = _(
-                "--max-total-tokens {limit} could be passed by the next call; go on with more: eventabs resume"
-            )
-            return LimitReachedError(message.format(limit=most_tokens))
-        return None
+        if most_cost and rest is not None and cost + rest > most_cost:
+            passed = f"--max-cost {most_cost}"
+        elif most_tokens and used + reserved_in + reserved_out > most_tokens:
+            passed = f"--max-total-tokens {most_tokens}"
+        message = _("{limit} could be passed by the next call; go on with more: eventabs resume")
+        return LimitReachedError(message.format(limit=passed)) if passed else None
 
 
 MAX_FAILURES = 10
@@ -283,7 +273,7 @@ class FailureLimit:
     """Raises StoppedError after ten tries without a usable answer from the start on, or ten calls without an answer since the last one.
 
     A process may make `run.attempts` calls without a usable answer for each user who has one, and ten more: `well` users have one at its start.
-    A wait that the endpoint asks for (429, or 503 with Retry-After) and a lost machine are no failure before the first usable answer. The
+    A wait that the endpoint asks for (429 or 503 with Retry-After) and a lost machine are no failure before the first usable answer. The
     count goes on in the next process under the same settings, so that restarting buys no ten calls each time; `remember`
     gets what that process has to know at each change, since a killed process keeps nothing at its end.
 
@@ -340,10 +330,11 @@ class FailureLimit:
 
     def count_no_answer(self, error: EndpointError, *, queued: bool = False) -> None:
         """Count a call without an answer, unless `queued`. A refusal of content shows an endpoint that works."""
-        harmless = ModeratedError | ContextTooLongError if self._succeeded else RateLimitedError
+        harmless = self._succeeded and isinstance(error, ModeratedError | ContextTooLongError)
+        limit = error if not self._succeeded and isinstance(error, RateLimitedError) else None
         self._cause = error
-        if not queued and not isinstance(error, harmless):
-            self._count(error)
+        if not (queued or harmless or (limit and limit.wait_seconds)):
+            self._count(error, tries=2 if limit else 1)  # else all users of a single batch would fail before
             self._count_fruitless(str(error))
 
     def require_answer(self, replies: int) -> None:
@@ -351,8 +342,8 @@ class FailureLimit:
         if not replies and self._cause is not None:
             raise StoppedError(str(self._cause))
 
-    def _count(self, cause: object, raised: type[StoppedError] = StoppedError) -> None:
-        self._keep(self._failures + 1, succeeded=self._succeeded)
+    def _count(self, cause: object, raised: type[StoppedError] = StoppedError, tries: int = 1) -> None:
+        self._keep(self._failures + tries, succeeded=self._succeeded)
         if self._failures < MAX_FAILURES:
             return
         message = _(

@@ -125,7 +125,9 @@ async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool
         message = _("{said}; go on with --mode batch")
         raise RunDirectoryError(message.format(said=said))
     if mode != "files":  # what is out in a file is asked about here now
-        await write(store.give_up_written)
+        await write(store.give_up, "written")
+    if mode != "batch":  # what was never uploaded
+        await write(store.give_up, "planned")
     pending = await write(Ledger.pending_parts)
     if mode == "files":
         return await batch_jobs.write_requests(session, pending)

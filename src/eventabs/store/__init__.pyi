@@ -36,7 +36,7 @@ from .ledger_queries import (
     extend_user as extend_user,
     failure_reasons as failure_reasons,
     find_user as find_user,
-    give_up_written as give_up_written,
+    give_up as give_up,
     goal_of as goal_of,
     job_request as job_request,
     known_outcome as known_outcome,

@@ -406,10 +406,10 @@ def busy_parts(ledger: Ledger) -> set[Part]:
     return {part for (users,) in ledger.rows(busy) for part in unpack_parts(users).values()}
 
 
-def give_up_written(ledger: Ledger) -> None:
-    """Give up the answers to requests that were only written."""
+def give_up(ledger: Ledger, state: JobState) -> None:
+    """Await no answers from the jobs in a state any more."""
     for job in stored_jobs(ledger):
-        if job.state == "written":
+        if job.state == state:
             close_job(ledger, job.id)
 
 

@@ -112,6 +112,7 @@ def render_status(console: Console, state: RunState) -> None:
 
 
 def _steps(state: RunState) -> Iterator[tuple[str, str]]:
+    retry = " --retry-failed" if state.failures.get("endpoint") and not state.pending else ""
     for shard in state.shards:
         if shard.status in _AT_REST:
             label = _("Shard {shard}, {done} of {users} done; go on with: ")
@@ -122,8 +123,8 @@ def _steps(state: RunState) -> Iterator[tuple[str, str]]:
         time = f"{datetime.fromisoformat(state.merged_at).astimezone():%Y-%m-%d %H:%M:%S}"
         label = _("As merged at {time}; bring it up to date with: ").format(time=time)
         yield label, f"eventabs merge DIR... --out {shlex.quote(state.out)}"
-    elif state.status in _AT_REST:
-        yield _("Go on with: "), messages.resume_command(state.out)
+    elif state.status in _AT_REST or retry:
+        yield _("Go on with: "), messages.resume_command(state.out) + retry
     if state.status == "waiting":
         yield _("Then read the replies: "), f"{messages.resume_command(state.out)} --replies FILE"
 

@@ -170,11 +170,13 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
                 note.users,
             ).format(call=note.call, error=note.error)
         case runs.RequestsWritten():
-            return ngettext(
+            template = ngettext(
                 "{count} request to be answered: {path}",
                 "{count} requests to be answered: {path}",
                 note.requests,
-            ).format(path=note.path)
+            )
+            more = _("; more could pass --max-cost or --max-total-tokens") if note.left else ""
+            return template.format(path=note.path) + more
         case runs.RepliesRead():
             facts = listed(_line_count(kind, number) for kind, number in note.lines.items())
             return _("Read {path}: {facts}").format(path=note.path, facts=facts or _("nothing"))

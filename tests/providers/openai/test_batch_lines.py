@@ -104,6 +104,7 @@ def test_a_key_in_a_reply_is_masked() -> None:
         # counted as completed by some: a status of 0, or nothing at all
         ({"response": {"status_code": 0, "body": None}, "error": None}, TransientError),
         ({"response": None, "error": None}, TransientError),
+        ({"response": {"status_code": float("inf"), "body": {}}}, TransientError),
         ({"response": {"status_code": 200, "body": {"choices": []}}, "error": None}, TransientError),
     ],
 )

@@ -13,12 +13,13 @@ import pytest
 
 from endpoints import endpoint_at
 from eventabs.errors_and_exit_codes import (
+    EndpointError,
     FatalEndpointError,
     NoContentError,
     RateLimitedError,
     TransientError,
 )
-from eventabs.providers.openai.batch_service import BatchService, QueueFullError
+from eventabs.providers.openai.batch_service import FINAL, BatchService, QueueFullError
 from eventabs.providers.openai.endpoint_and_wire import BatchProfile, load_preset
 
 KEY = "sk-a-long-secret-key"
@@ -117,10 +118,10 @@ async def test_a_vendor_of_another_way_gets_path_purpose_and_name_as_its_preset_
     async with opened(scripted, profile_of("together")) as service:
         await service.upload(path, "name.jsonl")
         job = await service.create_job("f1", {"eventabs_run": "r"})
-        assert (job.id, job.status, job.is_final) == ("b1", "in_progress", False)
+        assert (job.id, job.status) == ("b1", "in_progress")
         found = await service.find_job("f1", {"eventabs_run": "r"})
         assert found is not None
-        assert found.is_final
+        assert found.status in FINAL
     (_upload, form, _headers), (_create, body, _h), *_listing = scripted.asked
     assert b'name="purpose"\r\n\r\nbatch-api\r\n' in form
     assert b'name="file_name"\r\n\r\nname.jsonl\r\n' in form
@@ -176,12 +177,20 @@ async def test_why_a_job_failed_is_told_in_each_form(scripted: Scripted) -> None
         [{"code": "token_limit_exceeded", "message": "too much"}],
         {"code": "token_limit_exceeded", "message": "too much"},
     ]
+    odd: list[tuple[object, tuple[tuple[str, str], ...]]] = [
+        (5, (("", "5"),)),
+        ("no", (("", "no"),)),
+        ({}, ()),
+    ]
     async with opened(scripted) as service:
         for errors in forms:
             scripted.answers["GET /batches/b1"] = 200, JOB | {"status": "failed", "errors": errors}
             job = await service.retrieve("b1")
             assert job.errors == (("token_limit_exceeded", "too much"),)
             assert job.queue_was_full
+        for errors, expected in odd:
+            scripted.answers["GET /batches/b1"] = 200, JOB | {"status": "failed", "errors": errors}
+            assert (await service.retrieve("b1")).errors == expected
         scripted.answers["GET /batches/b1"] = 200, JOB | {"status": "failed", "error": f"bad {KEY}"}
         job = await service.retrieve("b1")
         assert KEY not in job.errors[0][1]
@@ -195,6 +204,7 @@ async def test_why_a_job_failed_is_told_in_each_form(scripted: Scripted) -> None
         (400, {"error": {"code": "TokenLimitExceeded", "message": "x"}}, QueueFullError),
         (429, {"error": {"message": "slow down"}}, RateLimitedError),
         (401, {"error": {"message": KEY}}, FatalEndpointError),
+        (404, {"error": {"message": "x"}}, EndpointError),
         (503, b"<html>", TransientError),
         (200, b"<html>", TransientError),
         (200, {"error": {"message": "no"}}, TransientError),
@@ -210,16 +220,18 @@ async def test_an_error_is_told_by_status_and_code(
     assert KEY not in str(raised.value)
 
 
-async def test_the_content_of_a_file_comes_as_it_is(scripted: Scripted) -> None:
+async def test_the_content_of_a_file_comes_as_it_is(scripted: Scripted, tmp_path: Path) -> None:
     content = bytes(range(256)) * 5_000
     scripted.answers["GET /files/f1/content"] = 200, content
-    pieces: list[bytes] = []
+    path = tmp_path / "file"
+    path.write_bytes(b"of the try before")
     async with opened(scripted) as service:
-        await service.download("f1", pieces.append)
-        assert b"".join(pieces) == content
-        scripted.answers["GET /files/f1/content"] = 500, {"error": {"message": "x"}}
-        with pytest.raises(TransientError):
-            await service.download("f1", pieces.append)
+        with path.open("ab", buffering=0) as file:
+            await service.download("f1", file)
+            assert path.read_bytes() == content
+            scripted.answers["GET /files/f1/content"] = 500, {"error": {"message": "x"}}
+            with pytest.raises(TransientError):
+                await service.download("f1", file)
 
 
 async def test_a_service_that_says_nothing_is_given_up(scripted: Scripted) -> None:

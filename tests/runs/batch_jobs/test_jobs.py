@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import eventabs
 from batch_files import read_requests, reply_to, write_lines
 from batch_service import BatchServer, Fate
 from eventabs.errors_and_exit_codes import RunDirectoryError, UsageError
-from eventabs.runs.observer import AwaitingEndpoint, JobChanged
+from eventabs.runs.observer import AwaitingEndpoint, JobChanged, RequestsWritten
 from eventabs.shared_records import InputWarning
 from eventabs.store.ledger import Ledger
 from eventabs.store.ledger_queries import stored_jobs
+from eventabs.views.words_and_figures import noted
 from house import write_users
 from openai_server import read_blocks
 from runs_kit import Watcher
@@ -284,6 +286,94 @@ def test_cancel_keeps_what_was_done_and_the_rest_can_be_asked_live(runner: Runne
     assert runner.resume(cancel=True).status == "completed", "nothing is left to ask about"
 
 
+GONE = (404, {"error": {"message": "No such File object"}})
+
+
+@pytest.mark.parametrize(
+    ("asked", "most"),
+    [
+        pytest.param({"GET /batches/batch-0", "POST /batches/batch-0/cancel"}, 1, id="the job"),
+        pytest.param({"GET /files/file-1/content"}, 2, id="the replies"),
+        pytest.param({"GET /files/file-2/content"}, 1, id="the errors"),
+    ],
+)
+def test_what_is_gone_at_the_service_keeps_the_job_open_until_it_is_cancelled(
+    runner: Runner, asked: set[str], most: int
+) -> None:
+    runner.server.fates = [Fate(errors={1: (500, "server_error")})]
+    runner.server.instead = lambda each: GONE if each in asked else None
+    for again in (partial(runner.begin, live_calls=0), runner.resume):
+        with pytest.raises(eventabs.RunStoppedError, match=r"no such job or file.*--cancel.*service: 1;"):
+            again()
+    assert (runner.created(), runner.jobs()[0][0]) == (1, "submitted"), "it may be another key's"
+    assert not (runner.out / "replies.tmp").exists()
+    with pytest.raises(eventabs.RunStoppedError, match="what they had done is kept"):
+        runner.resume(cancel=True)
+    assert [state for state, _status in runner.jobs()] == ["closed"]
+    run = runner.resume(settings={"run": {"mode": "live"}})
+    assert (run.status, run.summary.done) == ("completed", USERS)
+    assert max(runner.server.answered.values()) == most
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>login</html>"])
+def test_files_without_a_reply_to_what_was_carried_out_are_read_again_and_then_stop_the_run(
+    runner: Runner, content: bytes
+) -> None:
+    empty = iter([(200, content)] * 3)
+    runner.server.instead = lambda asked: next(empty, None) if asked.endswith("/content") else None
+    assert runner.begin().status == "completed"
+    assert (runner.created(), set(runner.server.answered.values())) == (1, {1})
+
+
+def test_a_job_whose_files_stay_without_a_reply_is_not_paid_for_again_before_it_is_given_up(
+    runner: Runner,
+) -> None:
+    runner.server.instead = lambda asked: (200, b"") if asked.endswith("/content") else None
+    for again in (runner.begin, runner.resume):
+        with pytest.raises(eventabs.RunStoppedError, match="no reply in the files of job batch-0"):
+            again()
+    assert (runner.created(), set(runner.server.answered.values())) == (1, {1})
+    with pytest.raises(eventabs.RunStoppedError, match="what they had done is kept"):
+        runner.resume(cancel=True)
+    runner.server.instead = lambda _asked: None
+    assert runner.resume().summary.done == USERS
+
+
+@pytest.mark.parametrize("mode", ["live", "files"])
+def test_where_there_is_no_batch_service_another_mode_goes_on(runner: Runner, mode: str) -> None:
+    runner.server.instead = lambda asked: GONE if asked == "POST /files" else None
+    with pytest.raises(
+        eventabs.RunStoppedError, match=r"has no batch service.*--mode live or --mode files"
+    ) as stopped:
+        runner.begin()
+    assert "jobs open" not in str(stopped.value)
+    run = runner.resume(settings={"run": {"mode": mode}})
+    if mode == "files":
+        assert len(read_requests(runner.out / "requests.jsonl")) == CALLS - LIVE
+    else:
+        assert (run.status, run.summary.done) == ("completed", USERS)
+    assert {state for state, _status in runner.jobs()} == (
+        {"closed"} if mode == "live" else {"closed", "written"}
+    )
+
+
+def test_a_service_that_takes_files_and_no_jobs_is_left_with_cancel(runner: Runner) -> None:
+    runner.server.instead = lambda asked: GONE if asked.endswith(" /batches") else None
+    with pytest.raises(eventabs.RunStoppedError, match="has no batch service"):
+        runner.begin()
+    with pytest.raises(eventabs.RunStoppedError, match="no job of the batch service is left"):
+        runner.resume(cancel=True)
+    assert runner.resume(settings={"run": {"mode": "live"}}).summary.done == USERS
+
+
+def test_requests_that_a_limit_held_back_are_said(runner: Runner) -> None:
+    settings = runner.settings(run={"mode": "files", "max_total_tokens": 30_000})
+    assert runner.run(settings).status == "waiting"
+    (note,) = runner.watcher.of(RequestsWritten)
+    assert 0 < note.requests < CALLS
+    assert noted(note).endswith("; more could pass --max-cost or --max-total-tokens")
+
+
 def test_a_limit_on_tokens_holds_before_a_job_is_submitted(runner: Runner) -> None:
     with pytest.raises(eventabs.RunStoppedError, match="--max-total-tokens"):
         runner.begin(run={"max_total_tokens": 12_000})
@@ -308,7 +398,7 @@ def test_a_service_that_is_away_too_long_stops_the_run_which_says_that_the_job_g
     )
     settings = runner.settings()
     settings["llm"]["longest_wait"] = 0.5
-    with pytest.raises(eventabs.RunStoppedError, match="1 job goes on at the batch service"):
+    with pytest.raises(eventabs.RunStoppedError, match="jobs open at the batch service: 1"):
         runner.run(settings)
     runner.server.after = lambda _number: None
     runner.server.broken.clear()

@@ -4,10 +4,11 @@ https://platform.openai.com/docs/api-reference/batch, and what other services an
 idempotency key: whoever creates a job notes before what it creates, and after a doubt looks for it (`find_job`) instead of creating it again.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ from eventabs.shared_records import Message, Reply, Request
 _PAGE = 100  # jobs a listing shows at a time
 _MOST_PAGES = 200
 _DOCUMENT_CHARACTERS = 3 * 1024 * 1024  # of an answer that is no file
+GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _QUEUE_CODES = frozenset({"token_limit_exceeded", "tokenlimitexceeded", "enqueued_token_limit_exceeded"})
-_FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
+FINAL = frozenset({"completed", "failed", "expired", "cancelled"})  # nothing more happens to such a job
 _SPELLINGS = {"canceled": "cancelled", "canceling": "cancelling"}
 
 
@@ -57,11 +59,6 @@ class RemoteJob:
     done: int = 0
     errors: tuple[tuple[str, str], ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.status in _FINAL
 
     @property
     def queue_was_full(self) -> bool:
@@ -124,15 +121,16 @@ class BatchService:
         """Ask for the end of a job; it is `cancelled` some minutes later, or ends otherwise meanwhile."""
         await self._ask("POST", f"/batches/{job_id}/cancel")
 
-    async def download(self, file_id: str, write: Callable[[bytes], object]) -> None:
-        """Pass the content of a file to `write`, piece by piece."""
+    async def download(self, file_id: str, to: FileIO) -> None:
+        """Write the content of a file into one that is open here, in place of what it holds."""
+        to.truncate(0)
         sending = self._channel.send("GET", self._url(f"/files/{file_id}/content"))
         async with self._channel.within(), aclosing(await sending) as response:
             if not response.is_success:
                 context = self._channel.error_context(response)
                 raise _refusal(await read_error_body(response), context)
             async for chunk in raw_chunks(response):
-                write(chunk)
+                to.write(chunk)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -185,7 +183,7 @@ class BatchService:
         found = job.get("errors") or job.get("error") or ()
         if isinstance(found, dict):
             found = found.get("data") or [found]
-        for error in [found] if isinstance(found, str) else found:
+        for error in found if isinstance(found, list | tuple) else [found]:
             fields = error if isinstance(error, dict) else {"message": error}
             text = redacted_line(
                 str(fields.get("message") or fields.get("code") or ""), self._channel.address.secrets
@@ -197,6 +195,12 @@ def _refusal(body: bytes, context: ErrorContext) -> EndpointError:
     error, found = make_status_error(body, context), find_error(parse_json(body))
     if found is not None and _QUEUE_CODES & set(found.codes):
         return QueueFullError(str(error), status=error.status)
+    if error.status in GONE:
+        message = _(
+            "{host} has no batch service, or no such job or file (HTTP {status}); check llm.base_url and the key, or go on"
+            " without: --mode live or --mode files, after eventabs resume --cancel where a job is open"
+        )
+        return EndpointError(message.format(host=context.host, status=error.status), status=error.status)
     return error
 
 
@@ -294,6 +298,6 @@ def _response(response: object) -> tuple[int, object]:
     body = response if "choices" in response else response.get("body")
     if isinstance(body, str):
         body = parse_json(body.encode())
-    with suppress(TypeError, ValueError):
+    with suppress(TypeError, ValueError, OverflowError):
         return int(status), body
     return 0, body
