@@ -1,6 +1,5 @@
 """A run read from its ledger, without the lock: its calls, one user with behaviors and events, why answers and users failed."""
 
-import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -108,17 +107,15 @@ class UserView:
 
 
 def view_user(ledger: Ledger, user_id: str, named: Path) -> UserView:
-    """Return what is known of a user; its id may be as lists print it. Raises UsageError where the run, as it is `named`, has no such user."""
-    escaped = r"\\(?:[nrt]|x[0-9a-f]{2}|u[02f][0-9a-f]{3})"  # what no terminal shows
-    meant = re.sub(escaped, lambda found: found[0].encode().decode("unicode_escape"), user_id)
-    row = store.user_row(ledger, user_id) or store.user_row(ledger, meant)
+    """Return what is known of a user. Raises UsageError where the run, as it is `named`, has no such user."""
+    row = store.user_row(ledger, user_id)
     if row is None:
         message = _("the run has no user {user}; list its users with: eventabs show {path}")
         raise UsageError(message.format(user=user_id, path=shlex.quote(str(named))))
-    log, (events, journeys) = ledger.log(row.user_id), store.made_of(ledger, row.user_id)
+    log, (events, journeys) = ledger.log(user_id), store.made_of(ledger, user_id)
     event_of = {index: position for position, event in enumerate(events) for index in event["behaviors"]}
     firsts = {event["behaviors"][0] for event in events}
-    found = store.rows_of_user(ledger, row.user_id)._asdict()
+    found = store.rows_of_user(ledger, user_id)._asdict()
     states = {index: state for state, indices in found.items() for index in indices}
     lines = [
         Line(

@@ -34,7 +34,9 @@ class Address(NamedTuple):
         """Take an address apart."""
         scheme, separator, rest = text.partition("://")
         scheme = scheme.lower() if separator else ""
-        bucket, _slash, key = (re.split("[?#]", rest)[0] if scheme in _WEB else rest).partition("/")
+        if scheme in _WEB:  # a backslash is a slash there
+            rest = re.split("[?#]", rest)[0].replace("\\", "/")
+        bucket, _slash, key = rest.partition("/")
         return cls(text, scheme, bucket, key)
 
     @classmethod
@@ -61,12 +63,13 @@ class Address(NamedTuple):
     @property
     def names_object(self) -> bool:
         """Whether it may name an object; else it names a folder."""
-        return bool(self.key) and not self.key.endswith("/")
+        return bool(self.bucket and self.key) and self.key.rpartition("/")[2] not in ("", ".", "..")
 
     @property
     def has_user(self) -> bool:
         """Whether a web address has a user, and perhaps a password."""
-        return self.is_web and "@" in self.bucket
+        host = self.text.partition("://")[2].partition("/")[0]
+        return self.is_web and "@" in host.partition("?")[0]  # also behind a # in the password
 
     @property
     def place(self) -> str:

@@ -75,7 +75,7 @@ def test_a_log_of_journeys_says_that_there_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "ending",
-    ["xlsm", "XLSB", "tab", "xml", "html", "sql", "duckdb", "feather", "arrow", "avro", "orc", "pq", "jsonl"],
+    ["xlsm", "XLSB", "tab", "xml", "html", "sql", "duckdb", "feather", "arrow", "avro", "orc", "jsonl"],
 )
 def test_a_name_that_promises_another_format_is_refused(ending: str) -> None:
     with pytest.raises(UsageError, match=r"is not written; name a file that ends in one of \.csv"):

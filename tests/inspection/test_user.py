@@ -51,15 +51,6 @@ def _answered_alone(ledger: Ledger, user: str) -> None:
     ledger.settle(number, [outcome], [PartChange(outcome.part, "done", accepted=outcome)])
 
 
-def test_a_user_is_found_by_its_id_as_lists_print_it(tmp_path: Path) -> None:
-    users = ["u\n1", "u\u202e\x85", r"v\n1", "v\n1"]
-    ledger = new_ledger(tmp_path, map(make_log, users), **FACTS)
-    asked = {r"u\n1": users[0], r"u\u202e\x85": users[1], r"v\n1": users[2]}  # an id itself goes first
-    assert {name: view_user(ledger, name, tmp_path).row.user_id for name in asked} == asked
-    with pytest.raises(UsageError, match="no user"):
-        view_user(ledger, r"u\ud800\xq", tmp_path)
-
-
 def test_lines_know_their_event_or_why_they_have_none(ledger: Ledger) -> None:
     event = event_of(Part("a", 0, 0))._replace(journey="a/j0")
     journey = Journey(

@@ -129,7 +129,7 @@ def test_labels_may_be_json_lines_or_another_run_and_need_no_user_where_there_is
         ("user,start,end,label\nu1,soon,later,a\n", "row 2"),
         ("user,start,end\nu1,2026-01-15,2026-01-16\n", "label"),
         ("user,start,end,label\n", "no labels"),
-        ("user,start,end,label\nu1,2026-01-15 10:00,2026-01-15 09:59,a\n", "row 2 ends before it starts"),
+        ("user,start,end,label\nu1,2026-01-15 10:00,2026-01-15 08:59,a\n", "row 2 ends before it starts"),
         (
             "user,start,end,label\nelse,2026-01-15,2026-01-16,a\nu9,2026-01-15,2026-01-16,a\n",
             "compare the ids",

@@ -364,6 +364,7 @@ _FORMATS: dict[str, ExportFormat] = {
     ".xlsx": "xlsx",
     ".xes": "xes",
     ".parquet": "parquet",
+    ".pq": "parquet",
     ".sqlite": "sqlite",
     ".sqlite3": "sqlite",
     ".db": "sqlite",
@@ -371,7 +372,7 @@ _FORMATS: dict[str, ExportFormat] = {
 # each promises what CSV is not
 _NOT_WRITTEN = (
     *(".xls", ".xlsm", ".xlsb", ".ods", ".json", ".jsonl", ".ndjson", ".tsv", ".tab", ".xml", ".html"),
-    *(".duckdb", ".feather", ".arrow", ".avro", ".orc", ".pq", ".gz", ".bz2", ".xz", ".zst", ".zip", ".sql"),
+    *(".duckdb", ".feather", ".arrow", ".avro", ".orc", ".gz", ".bz2", ".xz", ".zst", ".zip", ".sql"),
 )
 
 
@@ -417,7 +418,7 @@ def show(
             tell(rows, encoded, render, as_json=look.json)
             return
         view = view_user(ledger, user_id, checkpoint)
-        calls = calls_of(ledger, view.row.user_id) if raw else None
+        calls = calls_of(ledger, user_id) if raw else None
         tell(view, partial(views.user_json, calls=calls), views.render_user, as_json=look.json)
         if calls and not look.json:
             views.render_calls(stdout_console(), calls)

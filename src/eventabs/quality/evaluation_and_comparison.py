@@ -22,7 +22,7 @@ from eventabs.runs import RunState, state_of
 from eventabs.shared_records import Behavior, UserLog
 from eventabs.store import Ledger, RunDirectory, made_of
 
-_MINUTE: Final = 60
+_MINUTE, _HOUR = 60, 3600  # seconds
 _NEAR: Final = 300  # seconds before the first label, and after the last, in which events are judged
 # kinds of groups that are journeys of their own
 _JOURNEYS: Final = frozenset({"journey", "undertaking", "旅程"})
@@ -136,10 +136,10 @@ def _span(path: Path, number: int, found: Mapping[str, str]) -> Segment:
         raise InputError(message.format(path=path, row=number, role=missing[0]))
     start = _seconds(path, number, found["start"])
     end = _seconds(path, number, found["end"]) if found["end"] else start
-    if end < start:
+    if start - end > _HOUR:  # else clocks may have gone back
         message = _("{path}, row {row} ends before it starts; correct its times")
         raise InputError(message.format(path=path, row=number))
-    return Segment(start, end, found["label"])
+    return Segment(start, max(start, end), found["label"])
 
 
 def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -157,7 +157,10 @@ def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str
         if text.lstrip().startswith("{"):
             for number, line in enumerate(text.splitlines(), start=1):
                 if line.strip():
-                    row = ((key, "" if value is None else value) for key, value in orjson.loads(line).items())
+                    row = (
+                        (key, "" if value is None or value is False else value)
+                        for key, value in orjson.loads(line).items()
+                    )
                     yield number, {key.strip().lower(): str(value).strip() for key, value in row}
             return
         if text.lower().startswith("sep="):  # which Excel itself leaves out

@@ -136,7 +136,10 @@ def draw_review(
     lots = _Lots(sample, days, doubtful, by, random.Random(seed))  # noqa: S311  no secret
     path = RunDirectory(directory.audit).ledger
     opened = Ledger.watch(path) if doubtful and path.exists() else nullcontext()
-    with Ledger.watch(directory.ledger) as ledger, opened as audit:
+    with Ledger.watch(directory.ledger) as ledger, opened as other:
+        rules = [store.binding_in_force(each.meta()) for each in (ledger, other) if each]
+        is_old = other and any(key != "budget.max_users" for key, *_values in store.changes(*rules))
+        audit = None if is_old else other  # of before a reparse
         for user_id, state in store.states_by_user(ledger):
             if state == "done":
                 log, made = ledger.log(user_id), store.made_of(ledger, user_id)
@@ -366,7 +369,7 @@ def _take(
     if verdict == DONE:
         read.days.add(item.item)
     elif verdict == MISSING:
-        read.missing[item.item].add(row.get("behaviors") or f"{len(read.missing[item.item])}")
+        read.missing[item.item].add(row.get("behaviors") or f"-{len(read.missing[item.item])}")
     elif verdict:
         before = read.events.setdefault(item.item, verdict)
         if before != verdict:
@@ -382,7 +385,10 @@ def _is_renamed(said: str, item: SampledEvent | SampledDay, fault: Callable[...,
     if {said, said.removeprefix("'")} & {"", user}:  # with it, it is no formula
         return False
     with suppress(ArithmeticError):  # no numbers
-        if abs(Decimal(said) - Decimal(user)) <= _ROUNDED * abs(Decimal(user)) * ("E" in said.upper()):
+        number, known = Decimal(said), Decimal(user)
+        # shown with an exponent, or as a number, of which digits behind the fifteenth are lost
+        within = _ROUNDED * abs(known) if "E" in said.upper() else Decimal(10) ** (known.adjusted() - 14)
+        if number == known or abs(number - known) < within:
             return True
     message = _("{item} is about user {user}, the row about {other}; sort whole rows, or save the CSV again")
     raise fault(message, item=item.item, user=user, other=said)

@@ -56,7 +56,9 @@ async def execute(
     stop. `retry`: ask about failed users again. A requested `stop` ends it early with the status `interrupted`; in mode `files` it ends with `waiting`. Reading and
     saving happen in a thread. Raises ConfigError where a cluster shall make the calls and is not there, and UsageError where nothing waits for `replies`.
     """
-    _require_requests(run, replies)
+    if replies and run.settings.run.mode != "files" and not store.stored_jobs(run.ledger):
+        message = _("this run has written no requests, so it waits for no replies; leave out --replies")
+        raise UsageError(message)
     if retry:
         with run.ledger.transaction():
             run.ledger.ask_failed_again()
@@ -100,12 +102,6 @@ async def execute(
             run.observer.noted(progress)
         run.observer.noted(StateChanged(status, cause))
         return summarize(run, status, cause)
-
-
-def _require_requests(run: RunContext, replies: Sequence[Path]) -> None:
-    if replies and run.settings.run.mode != "files" and not store.stored_jobs(run.ledger):
-        message = _("this run has written no requests, so it waits for no replies; leave out --replies")
-        raise UsageError(message)
 
 
 async def _in_thread(read: Callable[[RunContext, Stop], Sequence[Note]], run: RunContext, stop: Stop) -> None:
@@ -557,7 +553,11 @@ def copy_users(
         origin["flags"] = overlay(origin["flags"], origin.get("reparsed", {}))
         settings = settings_of_today(invocation, origin)
         facts = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
-        changed = store.changes(store.binding_in_force(origin), facts["binding"])
+        in_force = store.binding_in_force(origin)
+        changed = store.changes(in_force, facts["binding"])
+        # what prompts show: replies can be read under other words, users not be asked under both
+        shown = (each for each in store.changes(origin["binding"], in_force) if "aliases" not in each[0])
+        changed += [each for each in shown if each[0].startswith("vocabulary.") and each not in changed]
         if others := [each for each in changed if each[0] != "budget.max_users"]:
             message = _(
                 "settings have changed since the run whose users are asked again ({changes}); undo that, or begin a"
@@ -580,7 +580,8 @@ def copy_users(
             with closing(Ledger.open(directory.ledger)) as made:
                 found = made.meta()
                 stale = any(found.get(key) != value for key, value in own.items())
-                if stale or any(made.log(user) != ledger.log(user) for user in made.logged_users()):
+                known = made.logged_users() if order.startswith("audit ") else ()  # sizes are compared alone
+                if stale or any(made.log(user) != ledger.log(user) for user in known):
                     message = _(
                         "{path} was made of another run, before this one has changed (extend, reparse), or under another"
                         " --seed; name another folder with --out, or remove it"

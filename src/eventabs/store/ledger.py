@@ -826,13 +826,9 @@ def _most_of(packed: bytes | memoryview) -> int:
 
 def _row(behavior: Behavior) -> tuple[Any, ...]:
     start, *fields, text = behavior
-    row = (_wall_seconds(start), offset_seconds(start), *fields)
+    since = (start.replace(tzinfo=None) if start.tzinfo else start) - _EPOCH
+    row = (since.days * 86_400 + since.seconds, offset_seconds(start), *fields)
     return (*row, True) if text and behavior.action and behavior.in_own_words else row
-
-
-def _wall_seconds(moment: datetime) -> int:
-    since = (moment.replace(tzinfo=None) if moment.tzinfo else moment) - _EPOCH
-    return since.days * 86_400 + since.seconds
 
 
 def offset_seconds(moment: datetime) -> int | None:

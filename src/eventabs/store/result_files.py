@@ -261,8 +261,8 @@ def _cell(value: Any, kind: str) -> Any:  # noqa: ANN401  as it is written
 _FOREIGN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # to XML 1.0
 
 
-def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> None:
-    """Write users, or journeys, as traces of their events. Times without an offset are those of `zone`, a name or "".
+def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> int:
+    """Write users, or journeys, as traces of their events; return how many journeys. Times without an offset are those of `zone`, a name or "".
 
     Raises UsageError for an unknown zone, and where one is needed.
     """
@@ -274,7 +274,9 @@ def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> Non
     with open(target, "w", encoding="utf-8", opener=open_private) as file:
         # without a namespace, as the schema of the standard has it
         file.write(resources.files(__package__).joinpath("xes_head.xml").read_text("utf-8"))
+        written = 0
         for user_id, events, found in queries.current_by_user(ledger):
+            written += len(found)
             journeys = {journey["id"]: journey for journey in found}
             steps = _steps(events, known)
             if cases == "users" and events:
@@ -284,6 +286,7 @@ def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> Non
                 own = [step for step in steps if step[2]["journey"] == name]
                 file.writelines(_trace({"concept:name": name, **kind, "user": user_id}, own, journeys))
         file.write("</log>\n")
+    return written
 
 
 _Step = tuple[datetime, str, Row]  # the start or the end of an event
@@ -340,7 +343,7 @@ def _string(key: str, value: str) -> str:
 
 
 class Exported(NamedTuple):
-    """The files, as they may be shown, that of the events first; of how many users, some `standing` as before an extension, and journeys."""
+    """The files, as they may be shown, that of the events first; of how many users, some `standing` as before an extension; the journeys of an XES log."""
 
     places: list[str]
     users: int
@@ -374,7 +377,7 @@ def export_events(
     targets = _targets(directory, names, form, output, replace=replace)
     try:
         with _scratch(parent) as folder:
-            files = [folder / name for name in names]
+            files, journeys = [folder / name for name in names], 0
             with Ledger.watch(directory.ledger) as ledger:
                 match form:
                     case "sqlite":
@@ -383,16 +386,12 @@ def export_events(
                         write_workbook(tables, ledger, files[0])
                     case "xes":
                         zone = timezone or str(ledger.meta()["settings"]["input"]["timezone"])
-                        write_xes(ledger, files[0], zone, cases)
+                        journeys = write_xes(ledger, files[0], zone, cases)
                     case _:
                         write = partial(write_csv, bom=bom) if form == "csv" else write_parquet
                         for table, file in zip(tables, files, strict=True):
                             write(table, ledger, file)
-                states, (_events, held, standing) = (
-                    queries.user_states(ledger),
-                    queries.count_standing(ledger),
-                )
-                journeys = held + queries.count_all(ledger).journeys
+                states, (*_held, standing) = queries.user_states(ledger), queries.count_standing(ledger)
             for target, file in zip(targets, files, strict=True):
                 if isinstance(target, Destination):
                     target.write(file)
@@ -423,7 +422,7 @@ def _targets(
     if is_address(output):
         return [Destination(path, replace=replace) for path in paths]
     for name, path in zip(paths, map(Path, paths), strict=True):
-        if name.endswith("/") or path.is_symlink() or (path.exists() and not path.is_file()):
+        if last in ("", ".", "..") or path.is_symlink() or (path.exists() and not path.is_file()):
             message = _("{path} is no regular file; name another with --output")
             raise UsageError(message.format(path=name))
         if not replace and path.exists():

@@ -257,7 +257,7 @@ def _notes(result: Mapping[str, Any]) -> Iterator[str]:
             (
                 reviewer["renamed"],
                 _(
-                    "{file}: a spreadsheet has changed the user of {count} rows (leading zeros); the items are right"
+                    "{file}: a spreadsheet has changed the user of {count} rows (leading zeros, long numbers); if it was sorted, see that whole rows were"
                 ),
             ),
         )

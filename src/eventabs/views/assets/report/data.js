@@ -29,7 +29,7 @@ async function openIndex() {
   index.drawn = index.size - users.beside.reduce((sum, one) => sum + one, 0); // the others are listed where the state is failed, and counted nowhere
   index.numbers = new Map();
   users.id.forEach((id, number) => {
-    while (index.numbers.has(id)) id += "~" + (number + 1); // ids may be the same where they are cut or escaped
+    for (let same = 2, own = id; index.numbers.has(id); same++) id = own + "~" + same; // ids may be the same where they are cut or escaped
     index.numbers.set((users.id[number] = id), number);
   });
   users.chunk.forEach((chunk, number) => (firsts[chunk] ??= number));
