@@ -362,9 +362,8 @@ class EndpointCheck:
         await self._check_models()
         # a server that runs one model answers with it to any name
         models = facts.models or {}
-        reported = models.get(
-            next(iter(models)) if len(models) == 1 else _find_model(self._llm.model, models)
-        )
+        served = next(iter(models)) if len(models) == 1 else _find_model(self._llm.model, models)
+        reported = models.get(served)
         known = load_preset(self._llm.preset).known_model(self._llm.model).context_tokens
         facts.context_tokens, facts.context_is_reported = reported or known, reported is not None
         if not self._may_request:
@@ -549,7 +548,8 @@ class EndpointCheck:
 
     async def _probe_rows(self) -> None:
         """Ask about made-up users, more and more, until rows get lost."""
-        settings, language = self._settings, active()
+        settings = self._settings
+        language = active() if settings.prompt.language == "auto" else settings.prompt.language
         builder, limits = runs.builder_and_limits(settings, language, runs.template_text(settings))
         reader = runs.make_reader(settings, {"rules": runs.rules_text(settings), "prompt_language": language})
         kept = 0

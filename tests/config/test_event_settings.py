@@ -88,7 +88,4 @@ def test_an_alias_stands_for_a_type_that_there_is() -> None:
     aliases = '[vocabulary.aliases]\n"下单" = "{}"\n'
     assert loaded(CLOSED + aliases.format("购买")).vocabulary.aliases == {"下单": "购买"}
     assert "vocabulary: unknown type: 买车" in fault(CLOSED + aliases.format("买车"))
-    shipped = "[vocabulary]\nopen = false\n"
-    assert "vocabulary: unknown type: 买车" in fault(shipped + aliases.format("买车"))
-    assert loaded(shipped + aliases.format("浏览")).vocabulary.aliases == {"下单": "浏览"}
     assert "vocabulary.aliases.下单: it takes a name" in fault(CLOSED + aliases.format("a|b"))

@@ -142,9 +142,5 @@ def test_labels_outside_a_closed_vocabulary_are_marked_and_counted_and_aliases_m
     marked = {(event["type"], event.get("outside", False)) for event in events(place)}
     assert marked == {("忙碌", True), ("下单", False)}
     assert summary.outside == sum(event["type"] == "忙碌" for event in events(place))
-    for types in (closed["types"], [{"name": "忙碌"}, {"name": "下单"}]):  # an alias wins over a type
-        aliases = {"vocabulary": {"aliases": {"忙碌": "下单"}, "types": types}}
-        assert (read_again(place, aliases).outside, {event["type"] for event in events(place)}) == (
-            0,
-            {"下单"},
-        )
+    aliases = {"vocabulary": {"aliases": {"忙碌": "下单"}}}
+    assert (read_again(place, aliases).outside, {event["type"] for event in events(place)}) == (0, {"下单"})

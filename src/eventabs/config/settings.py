@@ -24,7 +24,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from eventabs import ingest, prompts, providers, replies
 from eventabs.config.config_files import read_toml
 from eventabs.errors_and_exit_codes import ConfigError, SettingFault, WrongSettingsError
-from eventabs.interface_language import LANGUAGES, Language, gettext as _
+from eventabs.interface_language import Language, gettext as _
 from eventabs.object_stores import is_address
 from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, RunMode
 from eventabs.shared_records import (
@@ -72,8 +72,7 @@ class VocabularySettings(TomlTable):
             if names.count(name) > 1:
                 message = _("{name} stands twice; leave one of both out")
             raise ValueError(message.format(name=name))
-        types = {kind.name for language in LANGUAGES for kind in self.in_force(language).types}
-        if not self.open and (unknown := sorted({*self.aliases.values()} - types)):
+        if names and not self.open and (unknown := sorted({*self.aliases.values()} - {*names, self.other})):
             raise ValueError(_("unknown type: {names}").format(names=", ".join(unknown)))
         return self
 

@@ -224,9 +224,8 @@ def _inside(value: dict[str, Any] | list[Any]) -> Iterable[tuple[Step, Any]]:
 
 def _spelled(path: InnerPath) -> str:
     """Write a path; dots in its names stay."""
-    return path.column + "".join(
-        f".{step}" if isinstance(step, str) else _written(step) for step in path.steps
-    )
+    steps = (f".{step}" if isinstance(step, str) else _written(step) for step in path.steps)
+    return path.column + "".join(steps)
 
 
 def pointer(steps: Iterable[str | int]) -> str:

@@ -216,9 +216,8 @@ def normal_form(
 def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Define the SQL macros that all rows need."""
     separated = " OR ".join(f"contains(text, '{mark}')" for mark in SEPARATORS)
-    texts = sql(
-        "texts.sql", white=WHITE, separated=separated, separators=SEPARATORS, longest=_LONGEST_USER_ID
-    )
+    values = {"white": WHITE, "separators": SEPARATORS, "longest": _LONGEST_USER_ID}
+    texts = sql("texts.sql", separated=separated, **values)
     connection.execute(texts + sql("times.sql", units=_UNITS))
 
 

@@ -440,9 +440,8 @@ def open_export(
         behaviors.load(insert)
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
-            sort_and_pair.load(
-                profile, wanted, partial(sort_and_pair.insert_profiles, connection, len(shown))
-            )
+            add = partial(sort_and_pair.insert_profiles, connection, len(shown))
+            sort_and_pair.load(profile, wanted, add)
         sources = tuple(each.source for each in behaviors.files)
         with errors_named("the export"):
             counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)

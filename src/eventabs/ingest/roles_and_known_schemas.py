@@ -346,10 +346,9 @@ class SchemaChoice:
         if not self._named and found.says_less:
             return None
         refuse_absent_columns(path, inventory, named)
-        held = (
-            value_at(row.values, place) for row in source.sample() for place in found.places.get("user", ())
-        )
-        if not self._named and best.one_user and found.places.get("user") and not any(held):
+        users = found.places.get("user", ())
+        held = (value_at(row.values, place) for row in source.sample() for place in users)
+        if not self._named and best.one_user and users and not any(held):
             message = _("{path} names nobody in its column {column}; say whose file it is: --user me")
             error = InputError(message.format(path=path, column=found.user_columns[0]))
             error.proposal = input_table({"user": best.one_user}, {})

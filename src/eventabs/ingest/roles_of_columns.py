@@ -302,16 +302,14 @@ def _may_be_ids(each: Profile) -> bool:
 
 def _measured(profile: Profile, times: Collection[str]) -> Profile:
     filled = [value for value in profile.values if value]
-    if not filled:
+    if not (held := len(filled)):
         return profile._replace(filled=0.0 if profile.values else 1.0)
     clocks = max(_share(_CLOCK, filled), _share(_BARE_CLOCK, filled) if profile.named("time") else 0)
     return profile._replace(
-        filled=len(filled) / len(profile.values),
+        filled=held / len(profile.values),
         distinct=len(set(filled)),
-        usual=Counter(filled).most_common(1)[0][1] / len(filled),
-        read=max(
-            clocks, sum(bool(_USUAL_TIME.match(each)) or each in times for each in filled) / len(filled)
-        ),
+        usual=Counter(filled).most_common(1)[0][1] / held,
+        read=max(clocks, sum(each in times or bool(_USUAL_TIME.match(each)) for each in filled) / held),
         kind="clock" if clocks > _ALIKE else "day" if _share(_DAY, filled) > _ALIKE else "stamp",
         codes=_share(_CODE, filled),
     )

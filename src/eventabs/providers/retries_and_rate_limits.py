@@ -71,9 +71,8 @@ class Pacer:
         async with self._turn:
             while True:
                 now = self._clock()
-                free_at = max(
-                    self._free_at, self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
-                )
+                within = self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
+                free_at = max(self._free_at, *within)
                 if free_at <= now:
                     break
                 await self._sleep(free_at - now)

@@ -278,11 +278,10 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
         rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
         is_fine = facts["settings"]["prompt"]["detail"] == "fine"
         for user in sorted(labels.users & known):
-            log, found = (ledger.log(user), measures.groups_of(*made_of(ledger, user)))
+            log, found = ledger.log(user), measures.groups_of(*made_of(ledger, user))
             events = rule_events(log, rules, "fine" if is_fine else "day")
-            _judge_user(
-                log, found, [Group(frozenset(rows), kind.name) for rows, kind in events], labels, sums
-            )
+            by_rules = [Group(frozenset(rows), kind.name) for rows, kind in events]
+            _judge_user(log, found, by_rules, labels, sums)
 
 
 def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: _Sums) -> None:

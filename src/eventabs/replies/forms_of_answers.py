@@ -149,9 +149,8 @@ class Labels:
         self._marks = {fold(each.mark): each.name for each in vocabulary.categories if each.mark}
         self._categories = {each.name.casefold(): each.name for each in vocabulary.categories}
         self._types = {read_as(kind.name): kind for kind in vocabulary.types}
-        own = self._types.copy()
-        for alias, name in vocabulary.aliases:  # over a type of that name, which may be a shipped one
-            self._types[read_as(alias)] = own.get(read_as(name), EventType(name))
+        for alias, name in vocabulary.aliases:
+            self._types.setdefault(read_as(alias), self._types.get(read_as(name), EventType(name)))
         self._minor = {read_as(word) for word in (vocabulary.minor, *MINOR_WORDS) if word}
         self._closed = None if vocabulary.open else {kind.name for kind in vocabulary.types}
         self._kinds = {read_as(kind.name): kind.name for kind in vocabulary.journeys}

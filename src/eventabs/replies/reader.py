@@ -265,10 +265,9 @@ class Reader:
         had = _accounted(earlier) if earlier else set()
         single = set[int]()  # rows by themselves, which may join a journey
         if earlier and asked.past:
-            alone = (
-                each.behaviors for each in earlier.events if not each.journey and len(each.behaviors) == 1
-            )
-            single = {*earlier.minor, *earlier.unplaced, *earlier.unasked, *chain.from_iterable(alone)}
+            alone = (each.behaviors for each in earlier.events if not each.journey)
+            ones = (row for rows in alone if len(rows) == 1 for row in rows)
+            single = {*earlier.minor, *earlier.unplaced, *earlier.unasked, *ones}
         lone = {row for row, index in enumerate(rows) if index in single & asked.past} if single else set()
         is_open = set(range(len(rows)))
         if had or asked.past:
@@ -467,12 +466,7 @@ def _answer(text: str, answer: Answer) -> Answer:
 
 def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
     """Yield the types and kinds of journeys that are read as something else where an answer in lines has them."""
-    marks = {each.mark: each.name for each in vocabulary.categories}
-    named = {
-        each.name for each in vocabulary.types
-    }  # an alias of that name wins over the type, as it is meant to
-    aliases = tuple(each for each in vocabulary.aliases if each[0] not in named)
-    labels = Labels(replace(vocabulary, aliases=aliases))
+    labels, marks = Labels(vocabulary), {each.mark: each.name for each in vocabulary.categories}
     types = [(each.name, mark, each.category or marks[mark]) for each in vocabulary.types for mark in marks]
     groups, last = groups_in("1,3-4 5?"), groups_in("6")
     of_types = ((each, "kind", each[0]) for each in types)

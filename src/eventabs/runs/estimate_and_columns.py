@@ -167,6 +167,7 @@ def estimate_run(
     least = load_preset(settings.llm.preset).least_cached_tokens
     prefix = limits.instructions_tokens
     cacheable = prefix * max(0, len(batches) - 1) if prefix >= least else 0
+    pieces = Counter(planned.part.user_id for planned in parts)
     return Estimate(
         **asdict(use),
         users=len(counts),
@@ -191,11 +192,7 @@ def estimate_run(
         if cacheable and price.cached_input is not None
         else None,
         repriced=_repriced(settings, batches, limits),
-        linking_calls=sum(
-            pieces > 1 for pieces in Counter(planned.part.user_id for planned in parts).values()
-        )
-        if settings.is_remote
-        else 0,
+        linking_calls=sum(number > 1 for number in pieces.values()) if settings.is_remote else 0,
         sampled=len(of_sampled) if len(of_sampled) < len(counts) else None,
     )
 
@@ -424,7 +421,7 @@ class AskedColumns:
         """Return the settings of one of both. Raises UsageError where the input is not soundly read by them."""
         read = self.model if which == "model" else self.values
         if read.doubts:
-            message = _("nothing is written, since the input is not soundly read so: {doubt}")
+            message = _("nothing is written, since the input is not soundly read so: {doubt}; take the other")
             raise UsageError(message.format(doubt=read.doubts[0]))
         return tomllib.loads(read.proposal)
 

@@ -469,14 +469,15 @@ class Session:
         return builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
 
     def counted(self, reply: Reply, input_tokens: int) -> Reply:
-        """Count tokens here where the endpoint reports none of the prompt, as for a broken stream."""
-        if reply.usage_reported:
+        """Count tokens here where the endpoint reports none of the prompt or the answer, as for a broken stream."""
+        text, told = reply.text + reply.reasoning, reply.usage
+        if reply.usage_reported and (told.completion_tokens or not text):
             return reply
-        text = reply.text + reply.reasoning
         # in pieces: the tokens of one endless word take a hundred times its memory
         step = _PIECE if len(text) >= LONG_REPLY else LONG_REPLY
         tokens = sum(self.count_tokens(text[start : start + step]) for start in range(0, len(text), step))
-        return replace(reply, usage=Usage(input_tokens, max(tokens, reply.usage.completion_tokens)))
+        prompt, completion = told.prompt_tokens or input_tokens, max(tokens, told.completion_tokens)
+        return replace(reply, usage=told._replace(prompt_tokens=prompt, completion_tokens=completion))
 
     async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
         """Cut a part in smaller ones, none if it is a single behavior."""

@@ -41,7 +41,7 @@ from eventabs.stop_request import Stop, StopRequested
 from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, RunDirectory
 
 
-async def execute(
+async def execute(  # noqa: C901  the run from start to stop
     run: RunContext,
     stop: Stop,
     *,

@@ -202,9 +202,8 @@ def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
 def rows_of_user(ledger: Ledger, user_id: str) -> RowsOfUser:
     """Return the behaviors of a user that no event is made of."""
     found = [unpack_json(result) for *_part, result in _results(ledger, user_id)]
-    return RowsOfUser(
-        *([row for each in found for row in rows_in(each[name])] for name in RowsOfUser._fields)
-    )
+    rows = ([row for each in found for row in rows_in(each[name])] for name in RowsOfUser._fields)
+    return RowsOfUser(*rows)
 
 
 def goal_of(settings: Mapping[str, Any]) -> str:

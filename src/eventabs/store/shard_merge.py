@@ -225,9 +225,8 @@ def _target(path: Path, parts: Sequence[_Part], *, accept_changes: bool) -> RunD
     inputs = {part.facts.get("input", {}).get("fingerprint") for part in parts}
     # an extension changes the input of a run, not its id
     changed = {change[0] for change in changes(facts["binding"], parts[0].facts["binding"])} - {_SERVED_AT}
-    is_other = facts["run_id"] not in ids and (
-        bool(changed) or facts["input"].get("fingerprint") not in inputs
-    )
+    is_new = bool(changed) or facts["input"].get("fingerprint") not in inputs
+    is_other = facts["run_id"] not in ids and is_new
     lost = [each.out for each in before if each.shard not in shards]
     if lost or (is_other and not accept_changes):
         message = _(

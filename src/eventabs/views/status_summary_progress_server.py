@@ -134,9 +134,8 @@ def _print_steps(console: Console, run: RunState, files: Iterable[tuple[str, str
     if run.bad_answer:
         template = _("Nothing could be used of an answer that begins: {text}")
         print_line(console, template.format(text=run.bad_answer))
-        print_command(
-            console, _("All bad answers, as they came: "), f"eventabs report {shlex.quote(run.out)}"
-        )
+        command = f"eventabs report {shlex.quote(run.out)}"
+        print_command(console, _("All bad answers, as they came: "), command)
     for label, step in (*files, *_steps(run)):
         print_command(console, label, step)
 

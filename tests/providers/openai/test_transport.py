@@ -178,7 +178,6 @@ def test_the_environment_s_proxy_holds_where_the_usual_variables_say_so(
 def test_the_proxy_of_the_settings_comes_first_and_holds_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://other.example")
     assert found(proxy=PROXY) == found("http://127.0.0.1:8000/v1", proxy=PROXY) == PROXY
-    assert found(proxy="proxy.example:3128") == PROXY
 
 
 @pytest.mark.parametrize(

@@ -168,9 +168,8 @@ def _named_layout(lines: Sequence[str], named: Sequence[str]) -> Layout:
 def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
     """Return the layout by the best header; by the first line unless the text looks like rows without a header."""
     dialect = _dialect(lines)
-    by_kind = (
-        _headers(lines, dialects, time_column) for dialects in (_dialects(lines), map(Dialect, _BLANKS))
-    )
+    tried = (_dialects(lines), map(Dialect, _BLANKS))
+    by_kind = (_headers(lines, dialects, time_column) for dialects in tried)
     found = [
         best for headers in by_kind if (best := max(headers, key=lambda ranked: ranked[0], default=None))
     ]

@@ -120,7 +120,9 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
 def _parse_url(text: str, setting: str) -> httpx.URL:
     is_proxy = setting != "llm.base_url"
     with suppress(httpx.InvalidURL):
-        url = httpx.URL(f"http://{text.strip()}" if is_proxy and "://" not in text else text.strip())
+        url = httpx.URL(
+            f"http://{text.strip()}" if "_PROXY" in setting and "://" not in text else text.strip()
+        )
         is_port = url.port is None or 0 < url.port <= _MAX_PORT
         if url.scheme in _DEFAULT_PORTS and is_port:
             host = url.raw_host.decode("ascii")

@@ -455,7 +455,9 @@ class ReplyAssembler:
                 usage = usage or choice.get("usage")  # Moonshot
         if isinstance(usage, dict):
             # some gateways end with zeros, or send each count in a payload of its own
-            self._usage = Usage(*map(max, self._usage, _read_usage(usage)))
+            read, had = _read_usage(usage), self._usage
+            completion = read.completion_tokens or had.completion_tokens
+            self._usage = (read if read.prompt_tokens else had)._replace(completion_tokens=completion)
         # llama.cpp before February 2026: https://github.com/ggml-org/llama.cpp/pull/15827, #19361
         if isinstance(timings := payload.get("timings"), dict):
             self._cached_apart = _count(timings, "cache_n")
