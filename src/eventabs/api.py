@@ -330,10 +330,11 @@ check = _sync(acheck)
 
 def _invocation(settings: SettingsLike, config: str | os.PathLike[str] | None, shard: str = "") -> Invocation:
     isolated = isinstance(settings, Settings)
-    values = settings.model_dump(exclude_unset=True) if isinstance(settings, Settings) else settings or {}
+    given = settings.model_dump(exclude_unset=True) if isinstance(settings, Settings) else settings
+    values = {} if given is None else given
     if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
         raise UsageError(_("settings takes a Settings, or a mapping by names; the path of a file is config"))
-    if shard not in {"", None}:  # 0 is a mistake
+    if shard is not None and shard != "":  # 0 is a mistake
         values = overlay(values, {"input": {"shard": shard}})
     return Invocation(None if isolated or config is None else Path(config), values, os.environ, isolated)
 

@@ -1,4 +1,3 @@
-from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -6,8 +5,7 @@ from typing import Any
 import pytest
 
 from eventabs.config.settings import Settings, load_settings
-from eventabs.errors_and_exit_codes import ConfigError
-from eventabs.runs.built_from_settings import RunContext, must_rules_of, require_usable_provider
+from eventabs.runs.built_from_settings import RunContext, must_rules_of
 from eventabs.shared_records import Behavior, FailureReason
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import settled_user
@@ -62,22 +60,6 @@ def test_failed_users_can_be_asked_again_with_nothing_held_against_them(
     )
     assert settled_user(ledger, "nobody").state == "failed", "there is nothing to ask about"
     ledger.close()
-
-
-@pytest.mark.parametrize(
-    ("llm", "refused"),
-    [
-        ({"preset": "ollama"}, True),
-        ({"preset": "ollama", "base_url": "http://gateway:8000/v1"}, False),
-        ({"preset": "groq"}, False),
-        ({}, False),
-    ],
-)
-def test_batch_mode_is_refused_where_no_batch_service_is_known(llm: dict[str, str], *, refused: bool) -> None:
-    named = {"llm": {"model": "m", "extra_headers": {"x": "y"}, **llm}, "run": {"mode": "batch"}}
-    settings = load_settings(None, named, isolated=True)
-    with pytest.raises(ConfigError, match="--mode files") if refused else nullcontext():
-        require_usable_provider(settings, {})
 
 
 def test_another_type_is_offered_in_a_closed_vocabulary_only() -> None:

@@ -19,7 +19,6 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.runs.progress_and_stop_conditions import MAX_FAILURES, FailureLimit
-from eventabs.runs.schedule_and_settlement import MOST_BROKEN_CALLS
 
 REFUSALS = [ModeratedError("no"), ContextTooLongError("too long")]
 
@@ -106,19 +105,6 @@ def test_a_wait_that_the_endpoint_asks_for_is_no_failure() -> None:
     for _try in range(3 * MAX_FAILURES):
         limit.count_retry(RateLimitedError("HTTP 429", status=429))
         limit.count_no_answer(RateLimitedError("HTTP 503", status=503, wait_seconds=1.0))
-
-
-@pytest.mark.parametrize("wait", [None, 0.0])
-def test_a_429_without_a_time_to_wait_stops_the_run_before_the_users_of_a_batch_have_failed(
-    wait: float | None,
-) -> None:
-    limit, busy = Memory().process(), RateLimitedError("HTTP 429", status=429, wait_seconds=wait)
-    with pytest.raises(StoppedError, match="10 tries without a usable answer"):
-        fails(limit, busy, calls=MOST_BROKEN_CALLS - 1)
-    limit = Memory().process()
-    fails(limit, busy, calls=4)
-    limit.count_answer(usable=1)
-    fails(limit, busy)
 
 
 def test_a_run_without_one_reply_ends_with_the_cause() -> None:

@@ -216,8 +216,9 @@ def normal_form(
 def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Define the SQL macros that all rows need."""
     separated = " OR ".join(f"contains(text, '{mark}')" for mark in SEPARATORS)
-    values = {"white": WHITE, "separators": SEPARATORS, "longest": _LONGEST_USER_ID}
-    texts = sql("texts.sql", separated=separated, **values)
+    texts = sql(
+        "texts.sql", white=WHITE, separated=separated, separators=SEPARATORS, longest=_LONGEST_USER_ID
+    )
     connection.execute(texts + sql("times.sql", units=_UNITS))
 
 

@@ -249,8 +249,16 @@ class JobRunner:
         """Fill the queue and look at the jobs until none is open; less often while nothing changes."""
         usual = wait = self._settings.poll_seconds
         while before := await self._filled():
+            stuck: StoppedError | None = None
             for job in before:
-                await self._look(job)
+                try:
+                    await self._look(job)
+                except TransientError:
+                    raise
+                except StoppedError as error:  # what has ended beside it is read first
+                    stuck = stuck or error
+            if stuck:
+                raise stuck
             after = await self._out()
             wait = usual if before != after else min(wait * _SLOWER, usual * _SLOWEST)
             if after:
@@ -329,8 +337,7 @@ class JobRunner:
         if remote.status in providers.FINAL:
             self._looks[job.id] += 1
             may_lag = self._looks[job.id] < _LAGGING_LOOKS
-            has_errors_alone = remote.error_file_id and remote.status != "completed"
-            if remote.output_file_id or remote.status == "failed" or has_errors_alone or not may_lag:
+            if remote.output_file_id or remote.status == "failed" or not may_lag:
                 await self._collect(job, remote, may_lag=may_lag)
         elif most and taken > most:
             self.asks_rest_live = True
@@ -343,8 +350,10 @@ class JobRunner:
         Where they lack all that was carried out the job stays open: for the next look if it `may_lag`, else until it is cancelled.
         """
         files = list(filter(None, (remote.output_file_id, remote.error_file_id)))
-        found = {kind for file_id in files for kind in await self._read(file_id)}
-        if files and remote.done and not found - {"unknown", "unreadable"}:
+        found = [await self._read(file_id, may_lag=may_lag) for file_id in files]
+        known = [{kind for kind, count in (each or {}).items() if count} - {"unknown"} for each in found]
+        has_none = not set().union(*known) - {"unreadable"} and (remote.done or remote.status == "completed")
+        if files and remote.status != "failed" and (None in found or {"unreadable"} in known or has_none):
             if may_lag:
                 return
             if not self._gives_up:
@@ -369,8 +378,8 @@ class JobRunner:
                 message.format(host=self._service.host, job=remote.id, said=said or _("no reason given"))
             )
 
-    async def _read(self, file_id: str) -> Counter[Kind]:
-        """Store what a file of a job holds. One that is gone holds nothing where that is given up, else it raises EndpointError."""
+    async def _read(self, file_id: str, *, may_lag: bool) -> Counter[Kind] | None:
+        """Store what a file of a job holds; None: it is not there, and may lag or is given up. Else that raises EndpointError."""
         path = self._session.run.directory.path / "replies.tmp"
         try:
             with store.open_to_append(path) as file:
@@ -379,10 +388,10 @@ class JobRunner:
         except OSError as error:
             raise store.storage_error(path, error) from error
         except EndpointError as error:
-            if not self._gives_up or error.status not in providers.GONE:
+            if error.status not in providers.GONE or not (may_lag or self._gives_up):
                 await self._session.settle_unread()
                 raise
-            return Counter()
+            return None
         finally:
             path.unlink(missing_ok=True)
 

@@ -247,10 +247,6 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
     if settings.is_remote:
         if not settings.llm.model:
             raise ConfigError(no_model_message(settings.llm.preset))
-        preset, base_url = providers.load_preset(settings.llm.preset), settings.llm.base_url
-        if settings.run.mode == "batch" and not preset.batch and base_url == preset.base_url:
-            message = _("no batch service of {preset} is known; use --mode live or --mode files")
-            raise ConfigError(message.format(preset=preset.name))
         if is_elsewhere:
             _refuse_secrets(settings.llm, environment)
         providers.check_endpoint(providers.endpoint_of(settings.llm, {} if is_elsewhere else environment))

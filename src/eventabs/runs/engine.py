@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from eventabs.errors_and_exit_codes import EndpointError, LimitReachedError, UnavailableError
+from eventabs.errors_and_exit_codes import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
 from eventabs.runs.built_from_settings import WAIT_SECONDS
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
@@ -216,7 +216,7 @@ class Engine:
 
     def _is_queued(self, error: EndpointError) -> bool:
         """Whether a call waited in vain while the endpoint answered another one."""
-        return retry_cause(error) in {"timeout", "rate_limit"} and self._tracker.receiving > 0
+        return isinstance(error, NoContentError) and self._tracker.receiving > 0
 
     def _note_retry(self, call_id: int, cause: EndpointError, wait_seconds: float) -> None:
         self._tracker.count_retry(cause)

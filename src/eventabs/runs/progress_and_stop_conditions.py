@@ -273,7 +273,7 @@ class FailureLimit:
     """Raises StoppedError after ten tries without a usable answer from the start on, or ten calls without an answer since the last one.
 
     A process may make `run.attempts` calls without a usable answer for each user who has one, and ten more: `well` users have one at its start.
-    A wait that the endpoint asks for (429 or 503 with Retry-After) and a lost machine are no failure before the first usable answer. The
+    A wait that the endpoint asks for (429, or 503 with Retry-After) and a lost machine are no failure before the first usable answer. The
     count goes on in the next process under the same settings, so that restarting buys no ten calls each time; `remember`
     gets what that process has to know at each change, since a killed process keeps nothing at its end.
 
@@ -330,11 +330,10 @@ class FailureLimit:
 
     def count_no_answer(self, error: EndpointError, *, queued: bool = False) -> None:
         """Count a call without an answer, unless `queued`. A refusal of content shows an endpoint that works."""
-        harmless = self._succeeded and isinstance(error, ModeratedError | ContextTooLongError)
-        limit = error if not self._succeeded and isinstance(error, RateLimitedError) else None
+        harmless = ModeratedError | ContextTooLongError if self._succeeded else RateLimitedError
         self._cause = error
-        if not (queued or harmless or (limit and limit.wait_seconds)):
-            self._count(error, tries=2 if limit else 1)  # else all users of a single batch would fail before
+        if not queued and not isinstance(error, harmless):
+            self._count(error)
             self._count_fruitless(str(error))
 
     def require_answer(self, replies: int) -> None:
@@ -342,8 +341,8 @@ class FailureLimit:
         if not replies and self._cause is not None:
             raise StoppedError(str(self._cause))
 
-    def _count(self, cause: object, raised: type[StoppedError] = StoppedError, tries: int = 1) -> None:
-        self._keep(self._failures + tries, succeeded=self._succeeded)
+    def _count(self, cause: object, raised: type[StoppedError] = StoppedError) -> None:
+        self._keep(self._failures + 1, succeeded=self._succeeded)
         if self._failures < MAX_FAILURES:
             return
         message = _(

@@ -195,12 +195,6 @@ def _refusal(body: bytes, context: ErrorContext) -> EndpointError:
     error, found = make_status_error(body, context), find_error(parse_json(body))
     if found is not None and _QUEUE_CODES & set(found.codes):
         return QueueFullError(str(error), status=error.status)
-    if error.status in GONE:
-        message = _(
-            "{host} has no batch service, or no such job or file (HTTP {status}); check llm.base_url and the key, or go on"
-            " without: --mode live or --mode files, after eventabs resume --cancel where a job is open"
-        )
-        return EndpointError(message.format(host=context.host, status=error.status), status=error.status)
     return error
 
 
