@@ -144,8 +144,6 @@ class MustSettings(TomlTable):
             raise ValueError(
                 _("give it a condition: action, item, place, text, min_duration or max_duration")
             )
-        if self.max_duration is not None and (self.min_duration or 0) > self.max_duration:
-            raise ValueError(_("no behavior meets it: min_duration is above max_duration"))
         if not self.type and not self.category:
             raise ValueError(_("say what must cover the behaviors: give type, category or both"))
         if self.type and self.added_type:

@@ -369,7 +369,8 @@ class JobRunner:
         if missing < job.requests:
             self._refusals = 0
         if remote.queue_was_full:
-            await self._make_room(job, said)
+            if not self._gives_up:
+                await self._make_room(job, said)
         elif remote.status == "failed" and missing == job.requests:
             message = _(
                 "{host} did not carry out job {job}: {said}; mend that, then: eventabs resume, or with --mode live"

@@ -471,7 +471,7 @@ class Session:
     def counted(self, reply: Reply, input_tokens: int) -> Reply:
         """Count tokens here where the endpoint reports none of the prompt or the answer, as for a broken stream."""
         text, told = reply.text + reply.reasoning, reply.usage
-        if reply.usage_reported and (told.completion_tokens or not text):
+        if reply.usage_reported and (told.completion_tokens or not (told.prompt_tokens and text)):
             return reply
         # in pieces: the tokens of one endless word take a hundred times its memory
         step = _PIECE if len(text) >= LONG_REPLY else LONG_REPLY
