@@ -170,9 +170,12 @@ def _settings_findings(
 _MIN_INPUT_TOKENS = 2_000  # less is not worth advising
 
 
+def _language(settings: Settings) -> Language:
+    return active() if settings.prompt.language == "auto" else settings.prompt.language
+
+
 def _prompt(settings: Settings) -> Finding:
-    answer, detail = settings.prompt.answer, settings.prompt.detail
-    language = active() if settings.prompt.language == "auto" else settings.prompt.language
+    answer, detail, language = settings.prompt.answer, settings.prompt.detail, _language(settings)
     try:
         _builder, limits = runs.builder_and_limits(settings, language, runs.template_text(settings))
         limits.room  # noqa: B018  raises where the instructions leave none
@@ -548,8 +551,7 @@ class EndpointCheck:
 
     async def _probe_rows(self) -> None:
         """Ask about made-up users, more and more, until rows get lost."""
-        settings = self._settings
-        language = active() if settings.prompt.language == "auto" else settings.prompt.language
+        settings, language = self._settings, _language(self._settings)
         builder, limits = runs.builder_and_limits(settings, language, runs.template_text(settings))
         reader = runs.make_reader(settings, {"rules": runs.rules_text(settings), "prompt_language": language})
         kept = 0

@@ -109,9 +109,12 @@ def test_a_text_that_is_the_same_in_all_rows_says_nothing(tmp_path: Path) -> Non
         user_id="u",
         time=a_time,
         description="a chat",
-        content=str,
+        content=lambda n: f"hello {n}",
     )
-    assert described(tmp_path, text).description.columns["item"] == "content"
+    found = described(tmp_path, text).description.columns
+    assert found == {"user": "user_id", "time": "time", "item": "content"}
+    alone = rows("user_id", "time", "description", user_id="u", time=a_time, description="a chat")
+    assert described(tmp_path, alone).description.columns["text"] == "description"
 
 
 def test_one_user_by_a_column_that_may_say_something_else_is_said(tmp_path: Path) -> None:

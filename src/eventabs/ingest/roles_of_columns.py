@@ -221,6 +221,8 @@ class Profile(NamedTuple):
             found *= 0.3  # one number says nothing
         elif role == "media" and self.distinct <= _FEW < rows * _MORE:
             found *= 0.5  # few channels are rather where from
+        # than what is the same in all rows any other is better; a text may stand in the rows alone that need one
+        least = _HALF if role == "text" else 0
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
@@ -246,10 +248,7 @@ class Profile(NamedTuple):
             case "user" if self.is_handful and _share(_ADDRESS, self.values) < _HALF:
                 is_named = found >= _SURE_NAME - _NEAR_BY / 2 and _share(_STATUS, self.values) < _HALF
                 found *= 1.0 if is_named or found > _PLAIN_NAME else _HALF
-            # any other is better; a text stands in the rows that need one
-            case "action" | "item" | "text" if self.usual > _ALL_ALIKE and self.filled > _HALF * (
-                role == "text"
-            ):
+            case "action" | "item" | "text" if self.usual > _ALL_ALIKE and self.filled > least:
                 found = min(found, max(_SURE, found * _HALF))
             case "action" if is_code and self.distinct > _FEW:  # numbers of what was done are few
                 found *= 0.1

@@ -295,14 +295,12 @@ def _make_room_in_first(batches: list[list[PlannedPart]], limits: BatchLimits) -
     removed, within = [], limits.within(PROBE_SHARE)
     while len(first) > 1 and not within.holds([planned.size for planned in first]):
         removed.append(first.pop())
-    for planned in removed:
-        roomy = (
-            batch for batch in reversed(others) if limits.holds([each.size for each in [*batch, planned]])
-        )
+    for one in removed:
+        roomy = (batch for batch in reversed(others) if limits.holds([each.size for each in (*batch, one)]))
         if (batch := next(roomy, None)) is not None:
-            batch.append(planned)
+            batch.append(one)
         else:
-            others.append([planned])
+            others.append([one])
     batches[1:] = others
 
 

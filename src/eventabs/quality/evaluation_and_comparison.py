@@ -157,11 +157,10 @@ def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str
         if text.lstrip().startswith("{"):
             for number, line in enumerate(text.splitlines(), start=1):
                 if line.strip():
-                    row = (
-                        (key, "" if value is None or value is False else value)
-                        for key, value in orjson.loads(line).items()
-                    )
-                    yield number, {key.strip().lower(): str(value).strip() for key, value in row}
+                    row = {
+                        k: v if v or type(v) in (int, float) else "" for k, v in orjson.loads(line).items()
+                    }
+                    yield number, {key.strip().lower(): str(value).strip() for key, value in row.items()}
             return
         if text.lower().startswith("sep="):  # which Excel itself leaves out
             text = text.partition("\n")[2]

@@ -354,9 +354,7 @@ class Planner:
         """
         behaviors, first = new.log.behaviors, new.log.behaviors[min(asked)].day
         newest = {  # also of rows that are asked about anew
-            journey.id: max(
-                (row for old in journey.behaviors if (row := new.places[old]) != _GONE), default=0
-            )
+            journey.id: max((row for at in journey.behaviors if (row := new.places[at]) != _GONE), default=0)
             for journey in outcome.journeys
         }
         recent = [

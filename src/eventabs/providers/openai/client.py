@@ -118,11 +118,8 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
 
 
 def _parse_url(text: str, setting: str) -> httpx.URL:
-    is_proxy = setting != "llm.base_url"
     with suppress(httpx.InvalidURL):
-        url = httpx.URL(
-            f"http://{text.strip()}" if "_PROXY" in setting and "://" not in text else text.strip()
-        )
+        url = httpx.URL(text.strip())
         is_port = url.port is None or 0 < url.port <= _MAX_PORT
         if url.scheme in _DEFAULT_PORTS and is_port:
             host = url.raw_host.decode("ascii")
@@ -131,7 +128,7 @@ def _parse_url(text: str, setting: str) -> httpx.URL:
             if ":" in host or (len(host) <= _MAX_NAME and all(map(_LABEL.fullmatch, labels))):
                 return url
     message = _("{setting} is no address; write one like https://api.example.com/v1")
-    if is_proxy:
+    if setting != "llm.base_url":
         message = _("{setting} names no HTTP proxy; write one like http://127.0.0.1:3128, or unset it")
     raise ConfigError(message.format(setting=setting))
 
@@ -181,8 +178,10 @@ def proxy_of(endpoint: Endpoint, address: EndpointAddress) -> httpx.Proxy | None
     if is_loopback(host) or proxy_bypass(host):
         return None
     proxies = getproxies()
-    named = proxies.get(address.url.scheme) or proxies.get("all")
-    return httpx.Proxy(_parse_url(named, "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY")) if named else None
+    if not (named := proxies.get(address.url.scheme) or proxies.get("all")):
+        return None
+    named = named if "://" in named else f"http://{named}"
+    return httpx.Proxy(_parse_url(named, "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"))
 
 
 def check_endpoint(endpoint: Endpoint) -> None:
