@@ -195,6 +195,9 @@ def _refusal(body: bytes, context: ErrorContext) -> EndpointError:
     error, found = make_status_error(body, context), find_error(parse_json(body))
     if found is not None and _QUEUE_CODES & set(found.codes):
         return QueueFullError(str(error), status=error.status)
+    if error.status in GONE:
+        message = _("{error}; or it is gone: eventabs resume --cancel, then --mode live")
+        return EndpointError(message.format(error=error), status=error.status)
     return error
 
 
