@@ -1,8 +1,11 @@
 """`python -m eventabs`, and the console script."""
 
 import errno
+import gc
 import os
 import sys
+
+_NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: imports make many, the plan millions
 
 
 def main() -> None:
@@ -11,6 +14,7 @@ def main() -> None:
 
     # nothing has to be put in order yet, and imports do not bear interruption
     handle_signals(lambda _number, _frame: os._exit(INTERRUPTED))
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
     try:
         from eventabs.cli.help_and_usage_errors import choose_language  # noqa: PLC0415
 

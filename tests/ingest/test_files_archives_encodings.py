@@ -162,8 +162,9 @@ def test_another_encoding_is_noticed_at_the_line_where_it_shows(
     assert inspect(write(tmp_path, "a.csv", data)).line_not_utf8 == line
 
 
-def test_windows_give_whole_lines_from_all_over_the_file(tmp_path: Path) -> None:
+def test_spread_lines_are_whole_lines_from_all_over_the_file_and_none_comes_twice(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", b"".join(b"%05d\n" % number for number in range(1000)))
-    lines = list(files.windows(path, 3, 60))
-    assert all(len(line) == 5 for line in lines)
-    assert {round(int(line), -2) for line in lines} == {300, 500, 800}
+    lines = list(files.spread_lines(path, 60, 3))
+    assert all(len(line) == 6 for line in lines)
+    assert {round(int(line), -1) for line in lines} == {0, 10, 250, 260, 500, 510, 750, 760}
+    assert [int(line) for line in files.spread_lines(path, 500, 19)] == [*range(1000)]

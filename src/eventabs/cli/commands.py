@@ -1,6 +1,5 @@
 """The commands: run and its like, init and check, those that show and hand out events, merge; then those that say whether events are right."""
 
-import gc
 import os
 import shlex
 import sys
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
 _OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
 _WAITING = 4  # exit code: the run goes on once its requests have replies
-_NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: a call makes hundreds, the plan millions
 
 PROGRESS_PORT = of_view(
     _("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")
@@ -219,7 +217,6 @@ def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "
     import asyncio  # noqa: PLC0415  help pages need no event loop
 
     stop = Stop()
-    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
     with stop_on_signals(stop.request):
         try:
             return asyncio.run(work(stop)).summary

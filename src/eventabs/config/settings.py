@@ -18,7 +18,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 # these load DuckDB, presets and the reader when they are first looked up
 from eventabs import ingest, prompts, providers, replies
@@ -438,12 +437,6 @@ class Settings(TomlTable):
         return self.provider != "rules"
 
 
-class _Environment(BaseSettings, Settings):
-    """The settings as pydantic-settings looks for them in the environment."""
-
-    model_config = SettingsConfigDict(env_prefix="EVENTABS_", env_nested_delimiter="__")
-
-
 def load_settings(
     config: Path | None,
     flags: Mapping[str, Any],
@@ -493,9 +486,18 @@ def environment_values() -> dict[str, Any]:
 
     Raises ConfigError for a variable that no setting has, or a value that cannot be parsed.
     """
-    values, source = dict[str, Any](), EnvSettingsSource(_Environment)
     ours = filter(re.compile("eventabs_", re.IGNORECASE).match, os.environ)
-    for variable in sorted(ours, key=str.lower):  # a table before what is in it
+    if not (variables := sorted(ours, key=str.lower)):  # a table before what is in it
+        return {}
+    import pydantic_settings as library  # noqa: PLC0415  it takes 40 ms
+
+    class Environment(library.BaseSettings, Settings):
+        """The settings as pydantic-settings looks for them."""
+
+        model_config = library.SettingsConfigDict(env_prefix="EVENTABS_", env_nested_delimiter="__")
+
+    values, source = dict[str, Any](), library.EnvSettingsSource(Environment)
+    for variable in variables:
         name = variable.lower()
         if name.removeprefix("eventabs_").partition("__")[0] not in {"config", *Settings.model_fields}:
             message = _("there is no setting for {variable}; one looks like EVENTABS_LLM__MODEL")
@@ -503,7 +505,7 @@ def environment_values() -> dict[str, Any]:
         source.env_vars = {name: os.environ[variable]}
         try:
             values = overlay(values, source())
-        except SettingsError:
+        except library.SettingsError:
             message = _('{variable} takes JSON, a list such as ["a", "b"] or a table')
             raise ConfigError(message.format(variable=variable)) from None
     if not values.get("lang"):  # an empty EVENTABS_LANG unsets the variable, as with LANG

@@ -258,13 +258,16 @@ def lines(path: str) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\r\n")
 
 
-def windows(path: str, count: int, size: int) -> Iterable[str]:
-    """Yield whole lines from `count` places spread evenly over a file, `size` bytes at each."""
+def spread_lines(path: str, size: int, count: int) -> Iterator[str]:
+    """Yield lines of some `size` bytes at a text's start and at `count` further places, spread evenly; none twice."""
     end = Path(path).stat().st_size
     with Path(path).open("rb") as file:
-        for number in range(1, count + 1):
-            file.seek(end * number // (count + 1))
-            yield from file.read(size).decode("utf-8", errors="replace").split("\n")[1:-1]
+        for place in range(count + 1):
+            if (at := end * place // (count + 1)) > file.tell():
+                file.seek(at)
+                file.readline()
+            for line in file.readlines(size):
+                yield line.decode("utf-8-sig", errors="replace")
 
 
 @contextmanager

@@ -113,12 +113,12 @@ Word = Annotated[str, Field(pattern=r"\S")]
 
 
 def _any_of(words: Iterable[str], written: Callable[[str], str] = re.escape) -> str:
-    """Match any of the words; a Latin edge must not continue as a longer Latin word."""
+    """Match any of the words in a text in small letters; a Latin edge must not continue as a longer Latin word."""
     return "|".join(
-        ("(?<![A-Za-z])" if word[0].isascii() and word[0].isalpha() else "")
+        ("(?<![a-z])" if word[0].isascii() and word[0].isalpha() else "")
         + written(word)
-        + ("(?![A-Za-z])" if word[-1].isascii() and word[-1].isalpha() else "")
-        for word in words
+        + ("(?![a-z])" if word[-1].isascii() and word[-1].isalpha() else "")
+        for word in map(str.lower, words)
     )
 
 
@@ -142,11 +142,11 @@ class Rule(TomlTable):
 
     @cached_property
     def _texts(self) -> re.Pattern[str]:
-        wanted = (_any_of(self.words), *(f"^{re.escape(name)}$" for name in self.names))
-        return re.compile("|".join(filter(None, wanted)), re.IGNORECASE | re.MULTILINE)
+        wanted = (_any_of(self.words), *(f"^{re.escape(name.lower())}$" for name in self.names))
+        return re.compile("|".join(filter(None, wanted)), re.MULTILINE)
 
     def matches(self, action: str, texts: str) -> bool:
-        """Whether the rule matches: one of the actions; and one of the words in, or names as, one of the lines of `texts`."""
+        """Whether one of the actions, and one of the words in, or names as, one of the lines of `texts`, which has small letters."""
         return (not self.actions or action in self.actions) and self._texts.search(texts) is not None
 
 
@@ -194,17 +194,20 @@ class Rules:
         self.separators = re.compile("|".join(map(re.escape, file.names.separators)) or "(?!)")
         self._file = file
         self._named = {"", THING, *file.verbs, *(action for rule in file.rules for action in rule.actions)}
-        self._meanings = {
-            action: re.compile(_any_of(words, _forms), re.IGNORECASE)
-            for action, words in file.actions.items()
-        }
         self.known = self._named | file.actions.keys()
         self.meaning = lru_cache(_CACHED)(self._meaning)
         self.classify = lru_cache(_CACHED)(self._classify)
         self.clean = lru_cache(_CACHED)(self._clean)
 
+    @cached_property
+    def _meanings(self) -> dict[str, re.Pattern[str]]:
+        actions = self._file.actions.items()
+        return {action: re.compile(_any_of(words, _forms)) for action, words in actions}
+
     def _meaning(self, word: str) -> str:
-        parts = "" if word in self._named else _PARTS.sub(" ", word)
+        if word in self._named:
+            return word
+        parts = _PARTS.sub(" ", word).lower()
         return next((action for action, words in self._meanings.items() if words.search(parts)), word)
 
     def kind_of(self, behavior: Behavior) -> EventKind:
@@ -212,7 +215,7 @@ class Rules:
         return self.classify(behavior.action, behavior.item, behavior.place)
 
     def _classify(self, action: str, item: str, place: str) -> EventKind:
-        action, texts = self.meaning(action), f"{item}\n{place}"
+        action, texts = self.meaning(action), f"{item}\n{place}".lower()
         return next(self.kinds[rule.type] for rule in self._file.rules if rule.matches(action, texts))
 
     def _clean(self, name: str) -> str:

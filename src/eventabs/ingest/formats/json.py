@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -21,9 +20,8 @@ from eventabs.interface_language import gettext as _
 from eventabs.stop_request import Stop
 
 _HEAD: Final = 1 << 16  # bytes that are read for the shape
-_SAMPLE: Final = 1 << 18  # bytes that are read for the keys at a file's start
-_WINDOWS: Final = 16  # further places where keys are looked for
-_WINDOW: Final = 1 << 16
+_SAMPLE: Final = 1 << 16  # bytes that are read for keys, at the file's start and at further places
+_PLACES: Final = 19
 _NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line has it
 _REMARKS: Final = ("/*", "//")  # above the records, as phpMyAdmin writes them
 _NEWLINES: Final = re.compile(r"[\r\n]+")
@@ -61,17 +59,20 @@ class Json(Format):
         self.unwrapped = lists[0] if len(lists) == 1 else ""
 
     def find_columns(self) -> tuple[str, ...]:
-        """Return the keys of objects at the file's start and at places all over it."""
+        """Return the keys of objects at places all over the file, and take stock of the paths inside them."""
         files.refuse_endless_lines(self.file.path, self.file.content)
         keys: dict[str, None] = {}
-        for row in self._looked_at():
+        self.inventory = Inventory(())
+        for row in map(self.fields, files.spread_lines(self.file.text, _SAMPLE, _PLACES)):
             keys.update(dict.fromkeys(row))
+            self.inventory.add(row)
         if not keys:
             message = _(
                 "{path} has no line that is a JSON object; write one object a line, or a CSV with a header"
             )
             raise InputError(message.format(path=self.file.path))
-        return tuple(keys)
+        self.inventory.columns = tuple(keys)
+        return self.inventory.columns
 
     def query(self, wanted: Wanted) -> Query:
         """Return one row for each line. Rows get no numbers here: DuckDB numbers them on a single thread only."""
@@ -90,19 +91,6 @@ class Json(Format):
             FROM ({reading.relation})""",
             (as_glob(self.file.text),),
         )
-
-    @cached_property
-    def inventory(self) -> Inventory:
-        """The paths of objects at the file's start and at places all over it."""
-        found = Inventory(self.columns)
-        for row in self._looked_at():
-            found.add(row)
-        return found
-
-    def _looked_at(self) -> Iterator[Mapping[str, Any]]:
-        text = self.file.text
-        for line in (*files.head(text, _SAMPLE), *files.windows(text, _WINDOWS, _WINDOW)):
-            yield self.fields(line)
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Yield each line."""
