@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import re
 import shlex
 import sys
@@ -32,7 +33,7 @@ _LIST: Final = Path(__file__).with_name("public_exports.toml")
 _SETTING: Final = re.compile(
     r'\[input(?P<table>\.columns)?\] ((?:\w+ = (?:"[^"]*"|\[[^\]]*\]|true|false)(?:, )?)+)'
 )
-_OPTIONS: Final = re.compile(r"--columns \S+(?: --user \S+)?|--user me")
+_OPTIONS: Final = re.compile(r"--columns \S+(?: --user \S+)?|--user me|--max-rejects \S+")
 _MOST_REJECTS: Final = 0.05  # of the rows
 _DONE: Final = ("action", "text", "item")
 _OUTCOMES: Final = (
@@ -66,6 +67,7 @@ def proposed(message: str) -> dict[str, Any]:
         named = dict(zip(parts, parts, strict=False))
         found = {"header": named["--columns"].split(",")} if "--columns" in named else {}
         found |= {"user": named["--user"]} if "--user" in named else {}
+        found |= {"max_rejects": float(named["--max-rejects"])} if "--max-rejects" in named else {}
     return {key: value for key, value in found.items() if value}
 
 
@@ -111,12 +113,14 @@ def _of_users(rows: Counter[tuple[str, Any]]) -> Counter[str]:
     return Counter(user for user, _time in rows.elements())
 
 
-def _put_up_with(export: Export) -> int:
-    """Return how many rows could not be read. Raises InputError where a run would refuse them."""
-    if (rejected := export.rejected_rows) > _MOST_REJECTS * export.rows:
-        message = f"{rejected} of {export.rows} rows cannot be read ({', '.join(export.reasons)})"
+def _put_up_with(export: Export, options: InputSettings) -> int:
+    """Return how many rows may be lost. Raises InputError where a run would refuse them; what a message allowed loses none."""
+    rejected, rows = export.rejected_rows, export.rows
+    if rejected > options.most_rejects * rows:
+        share = math.ceil(100 * rejected / rows) / 100
+        message = f"{rejected} of {rows} rows cannot be read ({', '.join(export.reasons)}); allow it with --max-rejects {share}"
         raise InputError(message)
-    return rejected
+    return rejected if rejected <= _MOST_REJECTS * rows else 0
 
 
 def faults(
@@ -131,7 +135,7 @@ def faults(
             for b in log.behaviors
         )
         warned = "\n".join(each.message for each in export.description.warnings)
-        said = _put_up_with(export)
+        said = _put_up_with(export, options)
         roles, header = export.description.columns, [*export.compared, *export.not_compared]
     odd, also = [], entry.get("also", {})
     users = [*_listed(entry.get("user")), *also.get("user", [])] or [""]

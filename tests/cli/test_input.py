@@ -29,7 +29,7 @@ def test_max_rejects_is_the_share_of_rows_that_may_be_unreadable(
     assert done.returncode == code, done.stderr
     if code:
         assert "1 of 25 rows" in done.stderr
-        assert "--max-rejects" in done.stderr
+        assert "allow it with --max-rejects 0.04" in done.stderr
     else:
         assert json.loads(done.stdout)["rejected_rows"] == 1
 

@@ -389,9 +389,10 @@ def _refusal(export: Export, settings: InputSettings) -> str:
                 "{rejected} of {rows} rows cannot be read ({reasons}); columns were taken as {columns}: name others"
                 " in [input.columns], or {step}"
             )
-            step = _("go without --strict") if settings.strict else _("allow it with --max-rejects")
+            step = _("go without --strict") if settings.strict else _("allow it with --max-rejects {share}")
             file = next((each.file for each in export.rejects()), export.files[0])
             columns = ", ".join(f"{role} = {column}" for role, column in export.roles[file].items())
+            step = step.format(share=-(-100 * rejected // rows) / 100)  # rounded up
             return message.format(
                 rejected=rejected, rows=rows, reasons=_told(export), columns=columns, step=step
             )
