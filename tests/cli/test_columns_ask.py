@@ -123,12 +123,12 @@ def test_a_reading_by_the_model_that_is_not_sound_is_not_written(
     folder: Path, openai_server: OpenAIServer
 ) -> None:
     with (folder / "export.csv").open("a", encoding="utf-8") as file:
-        file.write("anna001,,2026-03-09 10:00,buy,thing 1,\n")
+        file.write("anna001,,2026-03-09 10:00,buy,thing 1,\n" * 2)
     assert "config file: --write values\n" in ran(*saying(openai_server, OTHER), cwd=folder).stdout
     done = eventabs(*saying(openai_server, OTHER), "--write", "model", cwd=folder)
     assert done.returncode == 2
     assert "To write one" not in done.stdout
-    assert "1 rows cannot be read, by values 0; the first is line 62: no_user" in done.stderr
+    assert "2 rows cannot be read, by values 0; the first is line 62: no_user" in done.stderr
     assert not (folder / "eventabs.toml").exists()
     wrong = RIGHT.replace('time = "done_at"', 'time = "item"')
     done = eventabs(*saying(openai_server, wrong), "--write", "model", cwd=folder)
@@ -211,6 +211,18 @@ def test_of_a_database_the_model_sees_the_other_tables_and_may_name_one(
     done = eventabs(*asked, cwd=tmp_path)
     assert done.returncode == 1
     assert "it sets input.table" in done.stderr.splitlines()[-1]
+
+
+def test_what_speaks_against_no_user_and_no_time_is_said_and_the_reading_written(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    text = '[input.columns]\nuser = "member_id"\ntime = "done_at"\naction = "-"\ntext = "remark"\nitem = "item"\n'
+    done = ran(*saying(openai_server, text), "--write", "model", cwd=folder)
+    assert "the column item reaches no line, since remark says what was done" in " ".join(done.stdout.split())
+    assert "Not sound" not in done.stdout
+    assert (
+        tomllib.loads((folder / "eventabs.toml").read_text("utf-8"))["input"]["columns"]["text"] == "remark"
+    )
 
 
 def test_names_of_coded_actions_are_taken_and_written(tmp_path: Path, openai_server: OpenAIServer) -> None:

@@ -380,7 +380,11 @@ def estimate_extension(
 
 _COMPARED: Final = 2000  # lines of the first file, whose rows are compared one by one
 _MAY_SET: Final = {"user", "dayfirst", "duration_unit", "columns", "names"}
-_OF_ZONES: Final = {"utc_times", "foreign_times"}  # warnings that are not about columns
+# warnings that speak neither of users and times nor of durations: zones, and what lines show
+_BESIDE_FACTS: Final = {
+    *("utc_times", "foreign_times", "hidden_object", "unused_column", "guessed_activity"),
+    *("one_action", "one_object", "no_object", "unwrapped"),
+}
 _FACTS: Final = ("user", "time", "duration", "activity")
 _Rows = dict[int, tuple[str, ...]]  # the _FACTS of each row of the first file, by line
 
@@ -526,13 +530,13 @@ def _tables(given: Mapping[str, Any]) -> str:
 
 
 def _doubts(export: Export, beside: InputDescription | None) -> Iterator[str]:
-    """Say why a reading is not sound: it rejects more than the one `beside` it, or has warnings of its own."""
+    """Say why a reading is not sound: it rejects more than the one `beside` it, or has warnings of its own on users, times or durations."""
     least = beside.read.rejected_rows if beside else 0
-    if export.rejected_rows > least:
+    if export.rejected_rows > least + export.rows // 50:  # 2 %
         first = next(export.rejects())
         message = _("{count} rows cannot be read, by values {least}; the first is line {line}: {reason}")
         yield message.format(count=export.rejected_rows, least=least, line=first.line, reason=first.reason)
-    known = _OF_ZONES | {each.code for each in (beside.warnings if beside else ())}
+    known = _BESIDE_FACTS | {each.code for each in (beside.warnings if beside else ())}
     yield from (each.message for each in export.description.warnings if each.code not in known)
 
 

@@ -18,7 +18,6 @@ from eventabs.views.output_streams import encode, one_line, picked, print_line, 
 from eventabs.views.sections import drawn, labelled
 from eventabs.views.words_and_figures import count, duration, joined, money, share
 
-_LEAST_WIDTH = 80
 _WIDTHS = (26, 12)  # of names and figures, at least
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
@@ -36,7 +35,7 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     for table in _tables(estimate):
         # figures are never cut: in a narrower terminal the rows fold
         shown = drawn(table, least=_WIDTHS)
-        console.print(shown, "", sep="\n", width=max(console.width, _LEAST_WIDTH), crop=False)
+        console.print(shown, "", sep="\n", width=max(console.width, 80), crop=False)
     for line in _said(estimate):
         print_line(console, line)
     _render_notes(console, estimate, warnings=True)
@@ -285,6 +284,8 @@ def render_asked(console: Console, asked: AskedColumns, *, written: bool = False
         console.print(Text(read.proposal), soft_wrap=True)
         if read.described:
             print_line(console, messages.noted(read.described.read))
+            for warning in (each for each in read.described.warnings if each.message not in read.doubts):
+                print_line(console, messages.noted(warning), style="yellow")
         if read.refused:
             print_line(console, read.refused, style="yellow")
         print_line(console, "")
