@@ -93,7 +93,12 @@ def test_names_of_months_and_days_say_nothing_that_was_done(tmp_path: Path, part
 
 def test_who_wrote_a_text_is_proposed_as_the_user_though_nobody_comes_back(tmp_path: Path) -> None:
     text = rows(
-        "name", "date", "text", name=lambda n: f"Ann {chr(65 + n % 26)}{'b' * (n + 1)}", date=a_time, text=str
+        "name",
+        "date",
+        "text",
+        name=lambda n: f"Ann {chr(65 + n % 26)}{'b' * (n + 1)}",
+        date=a_time,
+        text="it was {} o'clock".format,
     )
     with pytest.raises(InputError) as caught:
         described(tmp_path, text)

@@ -33,6 +33,7 @@ _UNITS, _LAST_UNITS = (
     dict[str, StatedUnit]((word, unit) for unit, words in _WORDS[table].items() for word in words.split())
     for table in ("units", "last_units")
 )
+_BESIDE["duration"].update(_UNITS)
 _WEIGHTS: Final = {
     role: {word: float(weight) for weight, words in kinds.items() for word in words.split()}
     for role, kinds in _WORDS["roles"].items()

@@ -78,6 +78,12 @@ def refuse_document(path: str, start: bytes) -> None:
             "{path} is XML, not a table of behaviors; export the rows as CSV, JSON lines or Parquet"
             " (what `eventabs export` wrote are events: the input is what they were made from)"
         )
+    elif Path(path).suffix.lower() == ".sql" and re.search(
+        rb"(?mi)^\s*(?:insert into|create table|copy) ", start
+    ):
+        message = _(
+            '{path} is a dump: load it into its database, and let that write the rows: mysql --batch -e "SELECT ..." DATABASE | eventabs run -'
+        )
     elif Path(path).suffix.lower() in _TEXTS:
         message = _("{path} is a text, not a table of behaviors; name a file with a row for each behavior")
     else:
@@ -495,8 +501,11 @@ def unpacked(path: str, copy: Path, stop: Stop) -> str:
     if not archive_and_member(path) and not first_bytes(path).startswith((_GZIP, _ZSTD)):
         return path
     try:
-        with copy.open("wb") as target:
-            target.writelines(stop.until(_decompressed(path)))
+        with copy.open("wb") as target, open_binary(path) as file:
+            magic = file.peek(4)  # type: ignore[attr-defined]  # of files and members alike, not of all streams
+            plain = gzip.GzipFile(fileobj=file) if magic.startswith(_GZIP) else file
+            chunks = _frames(file) if magic.startswith(_ZSTD) else iter(lambda: plain.read(_CHUNK), b"")
+            target.writelines(stop.until(chunks))
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         message = _("{path} cannot be decompressed ({error}); copy it again")
         raise InputError(message.format(path=path, error=error)) from None
@@ -564,13 +573,6 @@ def check_codec(encoding: str) -> None:
         raise ConfigError(message.format(encoding=encoding)) from None
 
 
-def _decompressed(path: str) -> Iterator[bytes]:
-    with open_binary(path) as file:
-        magic = file.peek(4)  # type: ignore[attr-defined]  # of files and members alike, not of all streams
-        plain = gzip.GzipFile(fileobj=file) if magic.startswith(_GZIP) else file
-        yield from _frames(file) if magic.startswith(_ZSTD) else iter(lambda: plain.read(_CHUNK), b"")
-
-
 def _frames(file: BinaryIO) -> Iterator[bytes]:
     """Yield what the frames of zstd hold. Raises EOFError for one that is cut off: the reader of zstandard takes that for its end."""
     packed = file.read(_PACKED)
@@ -636,4 +638,10 @@ _LANGUAGES: Final[dict[str, Callable[[Counter[str]], bool]]] = {
     "cp1251": _looks("[^A-Za-z\x80-\u03ff\u0500-\uffff]+", 0.9, "аеиоуыэюяёіїєў"),
     # in words of Western languages ASCII letters stand beside others
     "cp1252": _looks("(?=.*[A-Za-z]|.$)[ -~À-ÏÑ-ÖØ-Üß-ïñ-öø-ü‘’“”–—…€ºª°«»¿¡]+", 0.95),
+    # Polish, Czech and Hungarian; a capital behind a small letter is a Mac's é
+    "cp1250": _looks(
+        "(?=.*[A-Za-z])(?!.*[a-z][ÁÉÍÓÖÚÜÝĄĆČĎĘĚŁŃŇŐŘŚŠŤŮŰŹŻŽ])[ -~„”–…ÁÉÍÓÖÚÜÝáéíóöúüýĄąĆćČčĎďĘęĚěŁłŃńŇňŐőŘřŚśŠšŤťŮůŰűŹźŻżŽž]+",
+        0.95,
+    ),
+    "cp1254": _looks("(?=.*[A-Za-z])[ -~“”–…ÂÇÎÖÛÜâçîöûüĞğİıŞş]+", 0.95),  # Turkish
 }

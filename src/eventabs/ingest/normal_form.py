@@ -31,8 +31,6 @@ ALONE: Final[dict[str, str | bool | int | float | list[str]]] = {
     "memory_limit": MEMORY_LIMIT,
 }
 _LESS_MEMORY: Final = "250MB"  # once rows are sorted, DuckDB fills what it may with pages that are read once
-_MOST_THREADS: Final = 4  # each thread takes its share of the memory limit
-_FETCHED: Final = 10_000  # rows in Python at a time
 _OPTIONAL: Final = re.compile(r"\{if ([a-z ]+)\}(.*?)(?:\{else\}((?:(?!\{end\}).)*))?\{end\}", re.DOTALL)
 WHITE: Final = "' \t\r\n\v\f\u00a0\u3000\ufeff'"  # an SQL literal
 
@@ -56,7 +54,7 @@ def scratch_database(
     folder.mkdir(mode=0o700)
     config = {
         **ALONE,
-        "threads": min(os.cpu_count() or 1, _MOST_THREADS),
+        "threads": min(os.cpu_count() or 1, 4),  # each takes its share of the memory limit
         "temp_directory": str(folder / "spill"),
         # line numbers and the final scan rely on rows staying in order
         "preserve_insertion_order": True,
@@ -117,7 +115,7 @@ def errors_named(what: str) -> Iterator[None]:
 
 def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a result, a few thousand in memory at a time."""
-    return chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
+    return chain.from_iterable(iter(lambda: cursor.fetchmany(10_000), []))
 
 
 def number(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()) -> int:
@@ -157,7 +155,6 @@ def quoted_list(texts: Iterable[str]) -> str:
 _FACTORS: Final = {"ns": "/ 1e9", "us": "/ 1e6", "ms": "/ 1000", "min": "* 60", "h": "* 3600"}
 BEGINS: Final = 1
 ENDS: Final = -1
-_LONGEST_USER_ID: Final = 1024  # bytes; longer values are not ids
 
 # Each unit's words, longest first: the first that fits is taken.
 _DAYS: Final = "天|日|days?|d"
@@ -209,6 +206,7 @@ def normal_form(
         thing=THING,
         described=sql("described.sql"),
         in_seconds=_FACTORS.get(duration_unit, ""),
+        empty="|".join(map(re.escape, sorted(words.EMPTY))),
         raw=raw,
     )
 
@@ -216,9 +214,7 @@ def normal_form(
 def define_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Define the SQL macros that all rows need."""
     separated = " OR ".join(f"contains(text, '{mark}')" for mark in SEPARATORS)
-    texts = sql(
-        "texts.sql", white=WHITE, separated=separated, separators=SEPARATORS, longest=_LONGEST_USER_ID
-    )
+    texts = sql("texts.sql", white=WHITE, separated=separated, separators=SEPARATORS, longest=1024)
     connection.execute(texts + sql("times.sql", units=_UNITS))
 
 

@@ -129,7 +129,6 @@ _CHUNK: Final = 1 << 16  # bytes
 _LOOK_SECONDS: Final = 0.1  # seconds between checks of progress and of a requested stop
 _TENTHS: Final = 10  # of the whole: progress is reported in such steps
 _WORTH_TELLING: Final = 20_000_000  # bytes; as many take a while on most connections
-_NAME_LENGTH: Final = 60  # characters of a copy's name; a file name has 255 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +204,7 @@ def _file_name(item: StoredObject) -> str:
     """Return the last part of an object's address, which may show its format and user."""
     name = item.address.partition("?")[0] if item.is_web else item.address
     name = name.rstrip("/").rpartition("/")[2]
-    return (unquote(name) if item.is_web else name).replace("/", "_").lstrip(".")[-_NAME_LENGTH:] or "object"
+    return (unquote(name) if item.is_web else name).replace("/", "_").lstrip(".")[-60:] or "object"
 
 
 class _Copy:

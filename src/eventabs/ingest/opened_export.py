@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from functools import cache, partial
 from itertools import cycle, groupby, islice
 from os.path import commonprefix
@@ -153,12 +153,10 @@ def behaviors_of(
     cursor.execute(
         f"SELECT {_FACTS}{offset} FROM behaviors WHERE reason IS NULL AND {condition}", list(values)
     )
-    return map(_aware_behavior if with_offset else Behavior._make, fetched(cursor))
-
-
-def _aware_behavior(row: tuple[Any, ...]) -> Behavior:
-    start: datetime = row[0]
-    return Behavior(start.replace(tzinfo=_offset(row[8])), *row[1:8])
+    rows = fetched(cursor)
+    if with_offset:
+        return (Behavior(row[0].replace(tzinfo=_offset(row[8])), *row[1:8]) for row in rows)
+    return map(Behavior._make, rows)
 
 
 @cache
@@ -489,7 +487,6 @@ def open_export(
         )
 
 
-_PROFILED: Final = 1000  # rows
 SHOWN_ROWS: Final = 20  # of these, spread evenly
 _MOST: Final = 150  # columns and paths, those that are filled most
 _LONGEST: Final = 80  # characters of a value
@@ -512,7 +509,7 @@ def masked_sample(
         given = settings.model_dump(include={"encoding", "header", "sheet", "table"})
         headers = SchemaChoice("").headers
         source = open_file(connection, path, folder / "reading.tmp", headers=headers, **given)
-        sample = list(islice(source.sample(), _PROFILED))
+        sample = list(islice(source.sample(), 1000))
         found = [each for each in profiles(source.inventory, sample, connection) if each.filled]
     often = sorted((each.filled for each in found), reverse=True)[:_MOST]
     shown = [each for each in found if each.filled >= often[-1]][:_MOST]

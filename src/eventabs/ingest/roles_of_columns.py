@@ -7,7 +7,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from itertools import islice, pairwise
+from itertools import islice, pairwise, product
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -36,16 +36,24 @@ from eventabs.shared_records import InputWarning
 NO_COLUMN: Final = "-"  # as the column of a role: no column has the role
 RECORD: Final = f"{CONSTANT}record"  # as the column of actions: every row says the same, that there was one
 BEHIND: Final = " | "  # between the columns of a role, of which the first that is filled counts
-_NEAR: Final = 0.85  # similarity above which a user's name is taken for a column's
-_LISTED: Final = 300  # characters
-_SHOWN: Final = 100  # characters of a first row
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
 # also where seldom filled
 _WORDS: Final = ("text", "action", "item", "place", "app", "media", "category", "brand", "result")
 # in the names of what may differ in every row
 _OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
-_MAKERS: Final = {"author", "autor", "auteur", "автор", "作者", "creator", "editor"}
+_MAKERS: Final = {
+    "author",
+    "autor",
+    "auteur",
+    "автор",
+    "作者",
+    "creator",
+    "editor",
+    "verfasser",
+    "penulis",
+    "작성자",
+}
 _PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 )
@@ -92,11 +100,11 @@ _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
 )
 _MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
-    r"(?=.{6,40}$)(?=.*(?:\b\d{4}|\d[-/.]\d\d?[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
+    r"(?=.{6,40}$)(?=.*(?:\b\d{4}|\d[-/.](?:\d\d?|[^\W\d]{3,9})[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
 )
 _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8}"
-    r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{4}|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
+    r"|\d{1,2}[-/ ][^\W\d_]{3,9}[-/ ]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
 )
 _DAY_OR_MONTH: Final = re.compile(r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?")
 _BARE_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-3])[0-5]\d[0-5]\d")  # 93005
@@ -110,7 +118,6 @@ _DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
 _LETTERLESS: Final = re.compile(r"[\W\d_]+")
-_MOST_ALIKE: Final = 2  # columns of few values
 _ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
 # what JSON leaves, and TOML may not hold as it is or a terminal shows as something else
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -163,8 +170,10 @@ class Profile(NamedTuple):
 
     @property
     def may_be_author(self) -> bool:
-        """Whether it may be who wrote a text, and need not come back: it has a user's name, and persons' in it."""
-        return fit(self.column, "user") > 0 and _share(_PERSONS, self.values) > _HALF
+        """Whether it may be who wrote a text, and hardly comes back: it has a user's name, and persons' in it, or ids, but not of the rows."""
+        is_named = fit(self.column, "user") > 0 and _share(_PERSONS, self.values) > _HALF
+        is_id = self.codes > _ALIKE and not _OF_A_ROW.isdisjoint(words_of(self.names[-1])[-1:])
+        return is_named or (is_id and _LEAST < self.distinct < _ALL_ALIKE * len(self.values))
 
     @property
     def may_name_users(self) -> bool:
@@ -185,6 +194,8 @@ class Profile(NamedTuple):
         depth = len(self.names) - 1
         if self.is_list and role != "item":
             return 0.0
+        if (role, self.kind, plain(self.names[-1])) == ("duration", "clock", "time"):  # beside the time
+            return _SURE_NAME * (_share(_BELOW_HOUR, self.values) > _ALIKE)
         if not depth:
             return fit(self.column, role)
         if role in {*_ACTIVITY, "duration"} and self.is_of_user:
@@ -252,6 +263,8 @@ class Profile(NamedTuple):
                 found = min(found, max(_SURE, found * _HALF))
             case "action" if is_code and self.distinct > _FEW:  # numbers of what was done are few
                 found *= 0.1
+            case "text" if is_code:
+                found *= 0.1
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
                 is_row = is_each and (not _OF_A_ROW.isdisjoint(words_of(self.names[-1])) or self.counts_rows)
                 found *= 0.47 if is_row else 0.8 if is_code else 1.0
@@ -293,10 +306,10 @@ def profiles(
 
 
 def _may_be_ids(each: Profile) -> bool:
-    """Whether numbers that read as times are rather ids, beside another time: each comes in many rows, and no name says when."""
+    """Whether what reads as times is rather ids, beside another time: it comes in many rows, is a number, or no time in some, and no name says when."""
     comes_back = len(each.values) >= _LEAST and each.distinct <= _HALF * len(each.values)
-    is_number = _share(_LONG_NUMBER, each.values) > _ALIKE
-    return comes_back and is_number and not any(map(each.named, ("time", "end", "date")))
+    is_id = each.read < _ALIKE or _share(_LONG_NUMBER, each.values) > _ALIKE
+    return comes_back and is_id and not any(map(each.named, ("time", "end", "date")))
 
 
 def _measured(profile: Profile, times: Collection[str]) -> Profile:
@@ -426,8 +439,9 @@ def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
     if ends and _come_before(ends, begins):
         del roles["end"]
         return
-    is_plain = lasts and not stated_unit(" ".join(lasts.names[-2:]))
-    if lasts and ends and is_plain and min(ends.filled, ends.read, lasts.codes) > _ALIKE:
+    if not (lasts and ends) or stated_unit(" ".join(lasts.names[-2:])):
+        return
+    if min(ends.filled, ends.read, max(lasts.codes, plain(lasts.column) == "time")) > _ALIKE:
         del roles["duration"]
 
 
@@ -483,14 +497,23 @@ def _choose_time(
             finer = [each for each in own if each.distinct > 2 * best.distinct and _is_within(each, best)]
             if best.kind == "stamp":
                 best = max(finer, key=lambda each: each.score("time"), default=best)
-            # `date_out` of a loan is before `date_in`
-            words = {*words_of(best.names[-1])}
-            other = next(
-                (each for each in times if words ^ {*words_of(each.names[-1])} == _THERE_AND_BACK), None
+            # `date_out` of a loan is before `date_in`, `outDate` of a visit behind `inDate`
+            ends = [
+                each for each in free if each.named("end") and each.filled > _ALIKE and not named.get("end")
+            ]
+            there_and_back = (
+                (one, other)
+                for one, other in product(times, [*times, *ends])
+                if _ways(one) ^ _ways(other) == _THERE_AND_BACK
+                and not _come_before(other, one)
+                and min(one.filled, other.filled, other.read) > _ALIKE
+                and len(one.values) >= _LEAST
+                and (best in (one, other) or best.values == one.values or _is_of_row(best, one))
             )
+            best, other = next(there_and_back, (best, None))
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
-            if other and other.filled > _ALIKE and _come_before(other, best):
-                roles |= {"time": other.column, "end": best.column}
+            if other:
+                roles["end"] = other.column
         elif values:
             best = min(values, key=lambda each: (is_excluded(each.names[-1], "time"), each.kind == "day"))
             if best.kind == "day" and len(clocks) == 1:
@@ -502,6 +525,14 @@ def _choose_time(
     # `Start date` belongs to `Start time`, `End date` does not
     if time and rest and (time.kind in ("", "clock") or not time.read) and not named.get("date"):
         roles["date"] = max(rest, key=lambda each: each.score("date")).column
+
+
+def _is_of_row(each: Profile, begins: Profile) -> bool:
+    return "creat" in plain(each.column) and _come_before(begins, each)
+
+
+def _ways(each: Profile) -> set[str]:
+    return {*"_".join(words_of(each.names[-1])).split("_")}
 
 
 def _finest(best: Profile, rivals: Sequence[Profile]) -> tuple[Profile, str]:
@@ -551,7 +582,13 @@ def _by_values(
     if few and not taken.get("action"):
         few.sort(key=lambda each: (each.named("result") > 0, each.named("action"), each.filled), reverse=True)
         found["action"] = few[0].column
-    many = [each for each in texts if each.column not in found.values() and not each.named("result")]
+    many = [
+        each
+        for each in texts
+        if each.column not in found.values()
+        and not each.named("result")
+        and each.distinct > min(_HANDFUL, _HALF * len(each.values))
+    ]
     if many and not taken.get("item"):
         found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
     near["action"] = next((each.column for each in few if each.column not in found.values()), "")
@@ -587,6 +624,7 @@ def _what(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None
         and 1 < each.distinct < (_HALF if is_told else _ALL_ALIKE) * len(each.values)
         and each.read <= _HALF
         and not (each.is_of_user or each.is_list or (who and _is_of(each, who)))
+        and not is_excluded(each.names[-1], "money")
         and not any(each.named(role) >= _SURE for role in ("user", "end", "duration", "result"))
         and not (is_told and _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:]))
     ]
@@ -654,7 +692,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
             words = [names.pop("item")]  # few values are rather what was done
     few = [each for each in words if each is not names.get("item") and 1 < each.distinct <= _FEW]
     # of several nothing says which one is it
-    if few and "action" not in names and len(few) <= _MOST_ALIKE:
+    if few and "action" not in names and len(few) <= 2:  # noqa: PLR2004
         names["action"] = few[0]
     by_column = {each.column: name for name, each in names.items()}
     return [by_column.get(each.column, each.column) for each in found]
@@ -664,10 +702,9 @@ def _looks_like_a_user(each: Profile) -> tuple[float, ...]:
     """Return how much a column without a name looks like a user: a word or a form says it, a code, or that it comes back."""
     comes_back = 1 < each.distinct < each.filled * len(each.values) and each.filled >= 1 - _NEARLY_NONE
     prefix = re.split(r"\d", each.values[0])[0]  # user_000001, maybe the only one; `IP: 10.0.0.1`
-    begins_so = _share(re.compile(re.escape(prefix) + r"\S+"), each.values) > _ALIKE
-    has_form = _share(_ADDRESS, each.values) > _ALIKE or (
-        _may_be_ids(each) and _share(_PERSONS, each.values) > _ALIKE
-    )
+    begins_so = _share(re.compile(re.escape(prefix) + r"\S*\d\S*"), each.values) > _ALIKE
+    is_number = min(_share(form, each.values) for form in (_LONG_NUMBER, _PERSONS)) > _ALIKE
+    has_form = is_number or _share(_ADDRESS, each.values) > _ALIKE
     is_person = (begins_so and fit(prefix, "user") > 0) or (comes_back and has_form)
     return is_person, (comes_back and _share(_ID, each.values) > _ALIKE) * each.distinct, comes_back
 
@@ -753,7 +790,7 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
     elif source.file.named.get("user") != NO_COLUMN:
         known = {plain(leaf.names[-1]): str(leaf) for leaf in source.inventory.leaves}
         known |= {plain(column): column for column in source.columns}
-        for near in get_close_matches(plain(user), known, 1, _NEAR):
+        for near in get_close_matches(plain(user), known, 1, 0.85):
             column = known[near]
             message = _(
                 "--user ([input] user) is the id of the one user whose rows they are, and {path} has a column {column}; name"
@@ -820,7 +857,7 @@ def find_profile_columns(columns: Sequence[str], wanted: Sequence[str]) -> list[
 
 
 def _refusal(message: str, path: str, columns: Sequence[str], **values: str) -> InputError:
-    listed = textwrap.shorten(", ".join(columns), _LISTED, placeholder=" ...")
+    listed = textwrap.shorten(", ".join(columns), 300, placeholder=" ...")
     return InputError(message.format(path=path, columns=listed, **values))
 
 
@@ -884,12 +921,12 @@ class ColumnChoice:
         if not source.is_unnamed:
             return
         rows = list(islice(source.sample(), _SAMPLED))
-        names = header_by_values(profiles(source.inventory, rows, self._connection))
+        names = header_by_values(profiles(Inventory(source.columns), rows, self._connection))
         options = f"--columns {','.join(names)}" + ("" if "user_id" in names else " --user me")
         message = _(
             "{path} has no header; name its columns, by their values: {options} (a column such as c3 is left out). First row: {row}"
         )
-        first = textwrap.shorten(rows[0].text, _SHOWN, placeholder=" ...")
+        first = textwrap.shorten(rows[0].text, 100, placeholder=" ...")
         raise InputError(message.format(path=source.file.path, options=options, row=first))
 
     def users(self, source: Format) -> list[str]:

@@ -16,7 +16,6 @@ from eventabs.shared_records import MAX_CHARACTERS, DurationUnit, Shard
 
 # Makes instants comparable, with or without an offset.
 INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
-_TRIED_ROWS: Final = 2000  # first rows, in which a file with day-first or month-first dates has one
 _FEW: Final = 100_000  # distinct texts that are kept in memory once; rows have their numbers
 _RECURRING: Final = 8  # rows for each of them; else numbers cost more than they save
 # Compression costs more than it saves in a table that is read once and whose values mostly differ.
@@ -153,7 +152,7 @@ def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | No
     """
     date = f'SELECT coalesce("date", "time") AS day FROM ({rows.sql})'
     short = "regexp_matches(trim(day), short_date())"
-    tried = f"SELECT count(*) FROM ({date} LIMIT {_TRIED_ROWS}) WHERE {short}"
+    tried = f"SELECT count(*) FROM ({date} LIMIT 2000) WHERE {short}"
     if number(connection, tried, rows.values) == 0:
         return None
     first, second = (f"CAST(regexp_extract(trim(day), short_date(), {group}) AS INTEGER)" for group in (1, 2))

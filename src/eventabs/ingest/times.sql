@@ -21,20 +21,39 @@ CREATE OR REPLACE MACRO chinese_time(text) AS rtrim(regexp_replace(regexp_replac
     ' *上午 *([\d:.]+)', ' \1 AM'),
     ' *下午 *([\d:.]+)', ' \1 PM'));
 
-CREATE OR REPLACE MACRO month_name() AS '(?i)\b(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?';
+-- How names of months begin, again and again from January on, and go on: in English, Romance, Germanic and Slavic languages, Turkish
+-- and Indonesian
+CREATE OR REPLACE MACRO month_name() AS
+    '(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|ene|fev|maa|avr|mai|cze|jul|ago|set|out|kas|dez|gen|fév|mrt|abr|mei|giu|lug|aoû|eyl|okt|nov|des|'
+    'янв|фев|mär|апр|maj|июн|июл|agu|wrz|ott|ноя|dic|oca|şub|mrz|kwi|mag|haz|tem|ağu|сен|eki|nov|déc|sty|sub|мар|nis|мая|jui|jul|авг|sep|окт|nov|дек|'
+    'jan|lut|mar|apr|май|jun|jul|sie|sep|paź|nov|ara|jan|feb|mar|apr|may|jun|jul|aug|sep|paz|nov|gru)'
+    '(?:uary|uar|uari|uaro|vier|v|eiro|ro|naio|аря|арь|k|czeń|cznia|ruary|ruar|ruari|rero|braio|ereiro|rier|r|at|y|ego|раля|раль|р|ch|zo|ço|s|z|ec|'
+    'ca|rt|т|та|il|ile|ecień|etnia|an|еля|ель|o|ıs|a|gio|e|i|io|ho|gno|n|rwiec|rwca|iran|я|ь|lio|llet|l|iec|muz|ust|ustus|sto|t|stus|stos|rpień|'
+    'rpnia|уста|уст|tember|tiembre|embro|tembre|ül|ul|esień|eśnia|тября|тябрь|ober|ubre|obre|ubro|m|dziernik|dziernika|ября|ябрь|ember|iembre|'
+    'embre|ım|im|бря|брь|lık|lik|dzień|dnia|абря|абрь)?';
+CREATE OR REPLACE MACRO english_month() AS
+    'jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?';
+-- A text with its first word, where that names a month, as a number: behind the day in any language, else in English, as in `Set 3 2024`
+-- it is a thing. French has juin and juillet. In a lambda patterns are compiled
+-- for each row: classes of Unicode take ten times as long.
+CREATE OR REPLACE MACRO month_as_number(text) AS list_transform(
+    [regexp_extract(text, '[^-0-9 .,:/]{3,}')],
+    lambda word: CASE WHEN regexp_full_match(lower(word), english_month()) OR (text < 'A' AND regexp_full_match(lower(word), month_name())) THEN replace(replace(text, word || '.', word), word, CAST(
+        (position(left(replace(lower(word), 'jui', 'ju'), 3) IN month_name()) - 4) // 4 % 12 + 1 AS VARCHAR)) ELSE text END)[1];
 
--- Jan 5, 2026, 3:04:05 PM; Mon, 05 Jan 2026 15:04:05 +0800; 25-Feb-2008 00:20:14; Tue Apr 03 18:00:09 +0000 2012
-CREATE OR REPLACE MACRO english_time(text) AS list_transform(
-    [regexp_replace(regexp_replace(translate(text, '[]', ''), '(?:,| at |[\s\x{a0}\x{202f}])+', ' ', 'g'),
-        '^(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.? )|(?: \([^()]*\))$', '', 'g')],
-    lambda plain: list_transform([regexp_replace(plain, month_name(), CAST(position(
-            lower(left(regexp_extract(plain, month_name()), 3)) IN 'jan feb mar apr may jun jul aug sep oct nov dec') // 4 + 1 AS VARCHAR))],
-        lambda t: rtrim(CASE
+-- Jan 5, 2026, 3:04:05 PM; 5 de enero de 2026; 5/jan/26; Mon, 05 Jan 2026 15:04:05 +0800; 25-Feb-2008 00:20:14; Tue Apr 03 18:00:09 +0000 2012
+CREATE OR REPLACE MACRO named_month_time(text) AS list_transform(
+    [regexp_replace(regexp_replace(regexp_replace(translate(text, '[]', ''), '(?:,| at | d[ei] | г\.|[\s\x{a0}\x{202f}])+', ' ', 'g'),
+        '^(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.? )|(?: \([^()]*\))$', '', 'g'),
+        '^[^\d]+ (\d{1,2} (?:[^\d ]{4,}|ma[iy]|mei) \d{4})', '\1')],  -- Rédigé le 6 mai 2024, lundi 6 mai 2024
+    lambda plain: list_transform([month_as_number(plain)],
+        lambda t: list_transform([rtrim(CASE
             WHEN plain < 'A' THEN regexp_replace(
-                regexp_replace(t, '^(\d{4}) (\d{1,2}) (\d{1,2})( |$)', '\1-\2-\3\4'), '^(\d{1,2})(?:st|nd|rd|th)?[ /-](\d{1,2})[ /-](\d{4})(?:[ :T]|$)', '\3-\2-\1 ')
+                regexp_replace(t, '^(\d{4}) (\d{1,2}) (\d{1,2})( |$)', '\1-\2-\3\4'), '^(\d{1,2})(?:st|nd|rd|th|\.)?(?:[ /-](\d{1,2})[ /-](\d{4})|/(\d{1,2})/(\d\d))(?:[ :T]|$)', '\3\5-\2\4-\1 ')
             WHEN regexp_matches(t, ' \d{4}$') AND contains(t, ':') THEN
                 regexp_replace(t, '^(\d{1,2}) (\d{1,2}) ([\d:.]+)(?: (\S+))? (\d{4})$', '\5-\1-\2 \3\4')
-            ELSE regexp_replace(t, '^(\d{1,2}) (\d{1,2})(?:st|nd|rd|th)? (\d{4})( |$)', '\3-\1-\2 ') END))[1])[1];
+            ELSE regexp_replace(t, '^(\d{1,2}) (\d{1,2})(?:st|nd|rd|th)? (\d{4})( |$)', '\3-\1-\2 ') END)],
+            lambda day: CASE WHEN contains(plain, '/') THEN whole_year(day) ELSE day END)[1])[1])[1];
 
 -- 10 or 12 digits that are a day with hour, and minute, in 1900 to 2099; as an epoch they are in 2030 to 2036, or 1976
 CREATE OR REPLACE MACRO is_hour(text) AS
@@ -60,13 +79,13 @@ CREATE OR REPLACE MACRO spelled_time(text, day, dayfirst) AS list_transform(
         WHEN t IS NULL OR t[5] IN ('-', '/', '.') AND is_digit(t[2]) AND is_digit(t[3]) THEN t
         WHEN is_digit(t[3]) AND is_digit(t[4]) AND is_digit(t[5]) THEN
             CASE WHEN strlen(t) IN (8, 14) OR t[9] IN (' ', 'T', '.') OR (t BETWEEN '19' AND '21' AND is_hour(t)) THEN compact_time(t) ELSE t END
-        WHEN t[3] = '.' AND t[4] = ' ' OR t[2] = '.' AND t[3] = ' ' THEN  -- 9. 5. 2018 3:23
+        WHEN t[3] = '.' AND t[4] = ' ' AND is_digit(t[5]) OR t[2] = '.' AND t[3] = ' ' AND is_digit(t[4]) THEN  -- 9. 5. 2018 3:23
             regexp_replace(t, '^(\d{1,2})\. (\d{1,2})\. (\d{4})', '\3-\2-\1')
         WHEN t[3] IN ('/', '-', '.') AND is_digit(t[4]) OR t[2] IN ('/', '-', '.') AND is_digit(t[3]) THEN CASE
             WHEN dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\2-\1\4'))
             WHEN NOT dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\1-\2\4'))
             ELSE t END
-        ELSE english_time(t) END)[1];
+        ELSE named_month_time(t) END)[1];
 
 -- The TIMESTAMP of a text in the forms most exports have (any year first with '-', without an offset or with Z), else NULL.
 -- Where it fails, strptime takes ten times as long as a cast. A cast alone would move a time with an offset to UTC.
@@ -80,7 +99,7 @@ CREATE OR REPLACE MACRO usual_time(text) AS CASE
 -- What `usual_time` left over, as a struct of day, clock, half of the day, zone, and hours and minutes of the offset, or NULL.
 CREATE OR REPLACE MACRO time_parts(text, usual) AS
     CASE WHEN usual IS NULL AND text[5] IN ('-', '/', '.') THEN regexp_extract(text,
-        '^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2})(?:(?:T|_|,|,? +)(\d{1,2}(?::\d{1,2}(?::\d{1,2}(?:[.,]\d+)?)?)?)(?:[ \x{a0}\x{202f}]?([AaPp])\.?[Mm]\.?)?(?: ?(Z|z|UTC|GMT)?(?:([+-]\d{1,2}?)(?::?(\d{2}))?(?: [A-Z]{3,4})?)?)?)?$',
+        '^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2})(?:(?:T|_|,|,? +)(\d{1,2}(?::\d{1,2}(?::\d{1,2}(?:[.,]\d+)?)?)?)(?:[ \x{a0}\x{202f}]?([AaPp])\.?[Mm]\.?)?(?: ?(Z|z|UTC|GMT)?(?:([+-]\d{1,2}?)(?::?(\d{2}))?(?: [A-Z]{3,4}|\[[\w/+-]+\])?)?)?)?$',
         ['day', 'clock', 'half', 'zone', 'hours', 'minutes']) END;
 
 -- The time as it is written, a TIMESTAMP in microseconds; NULL if it is none. An epoch is UTC: seconds from 1973 on,
@@ -105,7 +124,7 @@ CREATE OR REPLACE MACRO half_day(half, hour, wall) AS CASE
 
 -- Whether a text that is no time lacks the day: 7, 2026-01, 202601, Jan 2026, 10:00.
 CREATE OR REPLACE MACRO names_no_day(text) AS regexp_matches(text, time_of_day()) OR regexp_full_match(
-    regexp_replace(text, month_name(), '1'),
+    month_as_number(text),
     '\d{1,4}(?:\.0+)?|\d{4} ?[-/.年] ?\d{1,2} ?月?|\d{4}(?:0[1-9]|1[0-2])|\d{1,2}月|\d{1,2}[-/.]\d{4}|\d{1,2},? \d{4}');
 
 -- The offset from UTC in seconds that the text names, NULL if it names none. An epoch's is 0.

@@ -20,7 +20,6 @@ from eventabs.stop_request import Stop
 CONSTANT: Final = "="  # begins a word that stands for a column
 BLANK: Final = "blank"  # the problem of a blank line, which is no row
 _SAMPLED: Final = 2000  # rows
-_SAMPLED_TEXT: Final = 4 << 20  # characters of them
 _USUAL_LINE: Final = 2 << 20  # bytes
 
 Wanted = Sequence[tuple[str, str]]  # (name in the result, column or path of the file, "" for none)
@@ -128,7 +127,7 @@ class Format(ABC):
 
     def sample(self) -> Iterator[SampledRow]:
         """Yield the first rows."""
-        room = _SAMPLED_TEXT
+        room = 4 << 20  # characters
         with errors_named(self.file.path):
             for line, text in islice(self.texts(), _SAMPLED):
                 yield SampledRow(line, text, self.fields(text))

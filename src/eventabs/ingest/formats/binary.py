@@ -35,7 +35,6 @@ _LISTED: Final = 300  # characters
 _AS_TEXT: Final = ("HUGEINT", "UHUGEINT", "BIT", "TIME WITH TIME ZONE")  # Parquet rounds or lacks these
 # calamine keeps all cells between the first and the last row and column, about 90 bytes each.
 _MOST_CELLS: Final = 16_000_000
-_SHEET_ROWS: Final = 1 << 20  # of the largest sheet
 _CHUNK: Final = 1 << 20
 _LONGEST_REFERENCE: Final = 32  # bytes
 _COLUMN_OF: Final = re.compile(rb' r="([A-Z]{1,3})[0-9]')
@@ -353,7 +352,7 @@ def _cells(chunks: Iterator[bytes]) -> int:
     width = 0
     for letter in widest:
         width = width * 26 + letter - ord("A") + 1
-    return width * min(last_row, _SHEET_ROWS)
+    return width * min(last_row, 1 << 20)  # of the largest sheet
 
 
 def _cell_text(cell: _Cell) -> str:

@@ -28,7 +28,6 @@ _LOOKED_AT: Final = 120  # lines at the start that may be the header
 _FOLLOWING: Final = 20  # rows below a header that decide whether it is one
 _SHARE: Final = 0.8
 _NAMED: Final = 0.7  # how well a column's name says that it holds times
-_LONGEST_FOOTER: Final = 50  # lines
 _WIDER: Final = 0.1  # of the rows: as many with more fields than the header are no broken ones
 _MORE_FIELDS: Final = 3
 _DELIMITERS: Final = (",", "\t", ";", "|")
@@ -174,7 +173,8 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
         best for headers in by_kind if (best := max(headers, key=lambda ranked: ranked[0], default=None))
     ]
     for rank, layout in sorted(found, key=lambda ranked: ranked[0][:2], reverse=True):
-        if rank[0] or layout.dialect.is_blank == dialect.is_blank:
+        cut = re.search(r'["{}=]', "".join(layout.columns))  # inside quotes
+        if rank[0] or (layout.dialect.is_blank == dialect.is_blank and not cut):
             return layout
     first, rows = _rows_alike(lines, dialect)
     if rows and len(rows[0]) > 1 and (any(map(_STAMP.fullmatch, rows[0])) or all(map(_is_value, rows[0]))):
@@ -474,7 +474,7 @@ class Csv(Format):
             lines = file.read().decode("utf-8-sig", errors="replace").removesuffix("\n").split("\n")
         below = lines[1:] if start else lines[layout.above + 1 :]
         length = 0
-        for number, line in enumerate(reversed(below[-_LONGEST_FOOTER:]), start=1):
+        for number, line in enumerate(reversed(below[-50:]), start=1):
             fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
             width = len(layout.columns)
             is_full = sum(map(bool, fields)) >= min(3, width)  # who, when and what: a sum may have a date
@@ -542,8 +542,8 @@ class _Form(NamedTuple):
             return [pairs.get(name, "") for name in self.columns]
         fields = [*given, *row.groups("")]
         if self.columns[0] == "day":
-            day, clock, *rest = fields
-            fields = [f"{day} {clock.replace('午前', '上午').replace('午後', '下午')}", *rest]
+            day, clock = fields.pop(0), self.columns.index("time") - 1
+            fields[clock] = f"{day} {fields[clock].replace('午前', '上午').replace('午後', '下午')}"
         return fields if self.is_chat else ["" if field == "-" else field for field in fields]
 
 
@@ -558,6 +558,9 @@ _FORMS: Final = tuple(
     for each in LINE_FORMS
 )
 _MARKS: Final = ("\u200e", "\u200f")  # begin what the program itself says
+_PROGRAM: Final = re.compile(  # in IRC
+    r"(?:\*\*\*|-!-|-->|<--) (?:\S+ (?:[(<\[]\S+ )?(?:has (?:joined|left|quit|parted)|is now known as|sets? mode|joined #)|(?:Joins|Parts|Quits):).*"
+)
 _NOTICE: Final = re.compile(
     "end-to-end encrypt|端(?:到|对|對)端|Ende-zu-Ende|bout en bout|extremo a extremo|ponta a ponta|crittografati end-to-end|エンドツーエンド|сквозн"
 )
@@ -571,7 +574,6 @@ _LEVEL: Final = re.compile(
     r"\W*(DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)\b(?![=:])", re.IGNORECASE
 )
 _encoded: Final = json.JSONEncoder(ensure_ascii=False).encode
-_PAIRED: Final = 1000  # characters of a line that are searched for names
 _REST: Final = "message"  # the column of what no name stands before
 _AROUND: Final = " \t-–|,;:[](){}"
 _MARKUP: Final = re.compile(r"[\s,\[]*[{<]|\"[^\"]*\"[,;\t]")  # or cells of a table
@@ -621,9 +623,9 @@ class Lines(Csv):
 
     def _is_notice(self, row: re.Match[str], *, first: bool) -> bool:
         """Whether the program itself says it: under nobody's name, or at the begin or a mark under that of the chat."""
-        if self._form.is_strict and not self._form.is_named(row):
-            return True
         text = row[row.re.groups]
+        if not self._form.is_named(row) and (self._form.is_strict or _PROGRAM.match(text)):
+            return True
         return bool(_NOTICE.search(text)) and (first or text[:1] in _MARKS)
 
 
@@ -661,7 +663,7 @@ def line_form(start: bytes) -> _Form:
         names = tuple(_ZEEK.get(each, each) for each in named.split())
         return _Form(re.compile("(?!#)" + mark.join([field] * len(names))), names)
     tried = shown[:_FOLLOWING]
-    lines = [line[:_PAIRED] for line in tried if not _MARKUP.match(line)]
+    lines = [line[:1000] for line in tried if not _MARKUP.match(line)]
     any_pair = re.compile(filled(_PAIR, **_PARTS, key=_KEY))
     keys = Counter(key for line in lines for key in _pairs(line, any_pair))
     often = {key for key, count in keys.items() if count >= _SHARE * len(tried)} - {_REST}

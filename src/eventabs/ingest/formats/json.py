@@ -21,7 +21,6 @@ from eventabs.stop_request import Stop
 
 _HEAD: Final = 1 << 16  # bytes that are read for the shape
 _SAMPLE: Final = 1 << 16  # bytes that are read for keys, at the file's start and at further places
-_PLACES: Final = 19
 _NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line has it
 _REMARKS: Final = ("/*", "//")  # above the records, as phpMyAdmin writes them
 _NEWLINES: Final = re.compile(r"[\r\n]+")
@@ -63,7 +62,7 @@ class Json(Format):
         files.refuse_endless_lines(self.file.path, self.file.content)
         keys: dict[str, None] = {}
         self.inventory = Inventory(())
-        for row in map(self.fields, files.spread_lines(self.file.text, _SAMPLE, _PLACES)):
+        for row in map(self.fields, files.spread_lines(self.file.text, _SAMPLE, 19)):
             keys.update(dict.fromkeys(row))
             self.inventory.add(row)
         if not keys:

@@ -1,0 +1,233 @@
+"""Forms of exports that were met late: names and dates of more languages, durations and ends by their values, chats, dumps."""
+
+from pathlib import Path
+
+import pytest
+
+from eventabs.errors_and_exit_codes import InputError
+from input_files import facts, opened, write
+
+TIMES = [f"2026-01-{day:02} {8 + day % 9:02}:{day:02}:00" for day in range(1, 29)]
+
+
+def table(header: str, *cells: str) -> str:
+    """Write a row for each of TIMES; cells have {n} and {time}."""
+    rows = [",".join(cells).format(n=n, five=n % 5, time=time) for n, time in enumerate(TIMES, 1)]
+    return "\n".join([header, *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "user", "time", "item"),
+    [
+        ("Relator,Criado,Assunto", "Relator", "Criado", "Assunto"),
+        ("ID Agen,Tanggal Dibuat,Ulasan", "ID Agen", "Tanggal Dibuat", "Ulasan"),
+        ("아이디,등록일,리뷰", "아이디", "등록일", "리뷰"),
+        ("利用者,時刻,件名", "利用者", "時刻", "件名"),
+        ("Uživatel,Datum,Titul", "Uživatel", "Datum", "Titul"),
+    ],
+)
+def test_columns_are_known_by_their_names_in_more_languages(
+    tmp_path: Path, header: str, user: str, time: str, item: str
+) -> None:
+    path = write(tmp_path, "a.csv", table(header, "ann{five}", "{time}", "tea {n}"))
+    with opened(tmp_path, path) as export:
+        columns = export.description.columns
+    assert (columns["user"], columns["time"], columns["item"]) == (user, time, item)
+
+
+def test_out_and_in_are_the_end_and_the_start_of_one_stay(tmp_path: Path) -> None:
+    text = table(
+        "user,inDate,date,outDate,room", "u{five}", "{time}", "{time}", "2026-02-28 10:00:00", "r{n}"
+    )
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        columns = export.description.columns
+    assert (columns["time"], columns["end"]) == ("inDate", "outDate")
+
+
+def test_a_check_in_with_its_check_out_comes_before_the_time_at_which_the_row_was_made_not_before_any(
+    tmp_path: Path,
+) -> None:
+    text = table("user,created_at,check_in,check_out", "u{five}", "{time}", "{time}", "2026-02-28 10:00:00")
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        columns = export.description.columns
+    assert (columns["time"], columns["end"]) == ("check_in", "check_out")
+    text = table("user,timestamp,date_in,date_out", "u{five}", "{time}", "2026-02-0{five}", "2026-02-28")
+    with opened(tmp_path, write(tmp_path, "b.csv", text)) as export:
+        assert export.description.columns["time"] == "timestamp"
+
+
+def test_an_in_date_that_most_rows_lack_is_no_time(tmp_path: Path) -> None:
+    rows = [f"saw{n},u{n % 5},{time},{'2026-03-01 10:00:00' * (n % 3 == 0)}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["tool,worker,out_date,in_date", *rows]) + "\n")
+    with opened(tmp_path, path) as export:
+        assert (export.description.columns["time"], export.rejected_rows) == ("out_date", 0)
+
+
+@pytest.mark.parametrize("name", ["nb_heures", "tempo_minutos", "Stunden gesamt"])
+def test_units_in_other_languages_make_a_duration(tmp_path: Path, name: str) -> None:
+    text = table(f"user,time,item,{name}", "u{five}", "{time}", "tea {n}", "{n}")
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        assert export.description.columns["duration"] == name
+
+
+def test_a_clock_below_an_hour_beside_the_time_is_how_long_it_took(tmp_path: Path) -> None:
+    text = table("load_ts,user,time", "{time}", "u{five}", "00:04:{n:02}")
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        assert export.description.columns["duration"] == "time"
+        assert {b.duration for log in export.user_logs() for b in log.behaviors} == {
+            *range(241, 241 + len(TIMES))
+        }
+
+
+def test_other_clocks_below_an_hour_are_no_durations_beside_one(tmp_path: Path) -> None:
+    text = table("user,date,item,avg_pace,duration", "u{five}", "{time}", "run", "00:05:30", "00:40:00")
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        assert export.description.columns["duration"] == "duration"
+    for name in ("ring", "time"):
+        text = table(f"caller,callee,start,end,{name}", "u{five}", "v", "{time}", "{time}", "00:00:09")
+        with opened(tmp_path, write(tmp_path, f"{name}.csv", text)) as export:
+            assert export.description.columns.keys() & {"duration", "end"} == {"end"}
+
+
+def test_a_dash_is_no_broken_duration_and_no_broken_end(tmp_path: Path) -> None:
+    rows = [f"u{n % 5},{time},{'-' if n % 3 else time},tea {n}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["user,start,end,item", *rows]) + "\n")
+    with opened(tmp_path, path) as export:
+        assert (export.rejected_rows, export.behaviors) == (0, len(TIMES))
+    rows = [f"u{n % 5},{time},{'n/a' if n % 3 else 60},tea {n}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "b.csv", "\n".join(["user,start,duration,item", *rows]) + "\n")
+    with opened(tmp_path, path) as export:
+        assert (export.rejected_rows, export.behaviors) == (0, len(TIMES))
+
+
+def test_few_weathers_money_and_lengths_of_texts_are_nothing_that_was_done(tmp_path: Path) -> None:
+    text = table("user,time,status,weather_condition", "u{five}", "{time}", "late", "sun")
+    weather = text.replace("late,sun", "early,rain", 9)
+    with opened(tmp_path, write(tmp_path, "a.csv", weather)) as export:
+        assert export.description.columns.keys() & {"action", "item", "text"} == {"action"}
+    rows = [f"{n % 5},{time},{n % 9},{n % 13 * 1000}" for n, time in enumerate(TIMES, 1)]
+    path = write(tmp_path, "b.csv", "\n".join(["id_user,tanggal,id_barcode,total", *rows]) + "\n")
+    with opened(tmp_path, path) as export:
+        assert export.description.columns["item"] == "id_barcode"
+    text = table("user,time,action,read_text_length", "u{five}", "{time}", "read", "{n}")
+    with opened(tmp_path, write(tmp_path, "c.csv", text)) as export:
+        assert "text" not in export.description.columns
+
+
+def test_days_of_eight_digits_are_no_ids_and_a_class_is_a_thing(tmp_path: Path) -> None:
+    rows = [f"u{n % 5},202601{n % 9 + 10},{time[:10]},tea{n}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["user_id,dt,due_date,item", *rows]) + "\n")
+    with pytest.raises(InputError) as caught, opened(tmp_path, path):
+        pass
+    assert 'time = "dt"' in caught.value.proposal
+    rows = [f"u{n % 5},{time},{n % 9}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "b.csv", "\n".join(["user_id,timestamp,class_id", *rows]) + "\n")
+    with opened(tmp_path, path) as export:
+        assert export.description.columns["item"] == "class_id"
+
+
+def test_staff_and_ways_of_contact_are_no_users_where_a_client_is(tmp_path: Path) -> None:
+    text = table("client,contact,date,subject", "c{five}", "mail", "{time}", "so {n}")
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        assert export.description.columns["user"] == "client"
+    text = table("cliente,atendente,data,assunto", "c{five}", "a{five}", "{time}", "so {n}")
+    with opened(tmp_path, write(tmp_path, "b.csv", text)) as export:
+        assert export.description.columns["user"] == "cliente"
+
+
+def test_texts_with_other_delimiters_do_not_hide_a_header_without_a_name_for_the_time(tmp_path: Path) -> None:
+    text = table("customer;song;played", "ann{five};Hello{n}", " Goodbye", " Again;{time}")
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        columns = export.description.columns
+    assert (columns["user"], columns["time"], columns["item"]) == ("customer", "played", "song")
+
+
+def test_ids_that_come_back_beside_texts_are_proposed_as_users_and_those_of_the_rows_are_not(
+    tmp_path: Path,
+) -> None:
+    rows = [f"it was {n},{1000 + n % 25},{5000 + n},{time}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["text,node_id,message_id,message_time", *rows]) + "\n")
+    with pytest.raises(InputError) as caught, opened(tmp_path, path):
+        pass
+    assert 'user = "node_id"' in caught.value.proposal
+
+
+def test_ids_and_addresses_in_one_column_are_no_times(tmp_path: Path) -> None:
+    who = ("879231132", "112233445", "ann@qq.com", "532594859")
+    rows = [f"{time},{who[n % 4]},so {n}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["date,id,message", *rows]) + "\n")
+    with pytest.raises(InputError) as caught, opened(tmp_path, path):
+        pass
+    assert 'user = "id"' in caught.value.proposal
+
+
+def test_rows_without_a_header_whose_cells_hold_other_delimiters_are_no_header(tmp_path: Path) -> None:
+    cell = '"a:1:{{s:8:""username"";s:5:""admin"";}}"'
+    text = table("", '"{n}"', '"seen"', cell, '"{five}"', '"16135{n:05}"').lstrip("\n")
+    with (
+        pytest.raises(
+            InputError, match="has no header; name its columns, by their values: --columns "
+        ) as caught,
+        opened(tmp_path, write(tmp_path, "a.csv", text)),
+    ):
+        pass
+    assert "username" not in str(caught.value).partition("First row")[0]
+
+
+def test_an_irc_log_has_who_said_something_and_not_what_the_program_says(tmp_path: Path) -> None:
+    lines = [
+        "2019-03-08T09:00:00  *** ann <ann!~a@h> has joined #room",
+        *(f"2019-03-08T09:42:{n:02}  <{('ann', 'bob[m]')[n % 2]}> Morning: {n}" for n in range(40)),
+        "2019-03-08T09:50:00  *** ann <ann!~a@h> has quit IRC (Quit: Leaving.)",
+    ]
+    with opened(tmp_path, write(tmp_path, "room.log", "\n".join(lines) + "\n")) as export:
+        assert {log.user_id for log in export.user_logs()} == {"ann", "bob[m]"}
+        assert (export.rejected_rows, export.skipped_lines) == (0, 2)
+    lines += ["2019-03-08T10:00:00  *** Ann logged in", "2019-03-08T10:00:01  --> I left it there"]
+    with opened(tmp_path, write(tmp_path, "b.log", "\n".join(lines) + "\n")) as export:
+        assert (export.rejected_rows, export.skipped_lines) == (2, 2)
+
+
+def test_a_chat_of_kakaotalk_on_a_pc_has_its_days_between_the_messages(tmp_path: Path) -> None:
+    lines = [
+        "자바 님과 카카오톡 대화",
+        "저장한 날짜 : 2018-06-03 22:39:48",
+        "",
+        "--------------- 2018년 3월 3일 토요일 ---------------",
+        "남재창님이 들어왔습니다.",
+        "[ㅇ] [오후 8:54] 안녕하세요",
+        "교수님",
+        "[남재창] [오후 8:58] 네",
+        "--------------- 2018년 3월 5일 월요일 ---------------",
+        "[남재창] [오전 8:41] Good morning",
+    ]
+    found = facts(tmp_path, write(tmp_path, "talk.txt", "\n".join(lines) + "\n"))
+    assert [line.split("|")[:2] for line in found] == [
+        ["ㅇ", "2018-03-03T20:54:00"],
+        ["남재창", "2018-03-03T20:58:00"],
+        ["남재창", "2018-03-05T08:41:00"],
+    ]
+
+
+def test_a_name_with_a_colon_is_one_name_in_whatsapp(tmp_path: Path) -> None:
+    names = ("ann", "Souaga:/ YAAN", "bob", "+233 59")
+    lines = [f"8/{day}/23, 7:45 AM - {names[day % 4]}: so {day}" for day in range(13, 28)]
+    found = facts(tmp_path, write(tmp_path, "chat.txt", "\n".join(lines) + "\n"))
+    assert {line.split("|")[0] for line in found} == {*names}
+    notice = '8/28/23, 7:45 AM - ann changed the group name to "Trip 10:30, meet: station"'
+    found = facts(tmp_path, write(tmp_path, "b.txt", "\n".join([*lines, notice, lines[0]]) + "\n"))
+    assert {line.split("|")[0] for line in found} == {*names}
+
+
+def test_a_dump_of_a_database_is_refused_with_the_way_to_its_rows_and_rows_by_that_name_are_read(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, "b.sql", table("user,time,item", "u{five}", "{time}", "tea {n}"))
+    with opened(tmp_path, path) as export:
+        assert export.behaviors == len(TIMES)
+    path = write(tmp_path, "log.sql", "INSERT INTO `log` VALUES (1,'ann','2026-01-01 10:00:00','login');\n")
+    with (
+        pytest.raises(InputError, match=r"log\.sql is a dump: load it into its database"),
+        opened(tmp_path, path),
+    ):
+        pass
