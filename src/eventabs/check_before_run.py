@@ -307,10 +307,7 @@ def _input(settings: Settings) -> Finding:
     return Finding("run", "input", "ok", message.format(count=f"{len(found):,}"), step)
 
 
-_SHOWN_CHARACTERS = 40  # of an answer
 _SHOWN_MODELS = 8
-_SIMILAR_MODELS = 3
-_SIMILARITY = 0.4
 _NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendors that switch thinking off
     {"thinking": {"type": "disabled"}},
     {"enable_thinking": False},
@@ -412,7 +409,7 @@ class EndpointCheck:
                 state = "warning"  # a run waits for it
             self._report("request", state, str(error), self._after_refusal(error))
             return None
-        text = self._prober.printable(reply.text, _SHOWN_CHARACTERS)
+        text = self._prober.printable(reply.text, 40)
         if not text:
             step = _("check once more; if it stays so, name another llm.model, or look at the server's log")
             if reply.reasoning or reply.usage.reasoning_tokens:
@@ -639,7 +636,7 @@ def _find_model(model: str, models: Collection[str]) -> str:
 def _name_step(model: str, models: Collection[str]) -> str:
     """Return the next step where the list lacks the model."""
     by_lower = {name.lower(): name for name in models}
-    if similar := get_close_matches(model.lower(), by_lower, n=_SIMILAR_MODELS, cutoff=_SIMILARITY):
+    if similar := get_close_matches(model.lower(), by_lower, n=3, cutoff=0.4):
         names = ", ".join(by_lower[name] for name in similar)
         return _("set llm.model to one that it lists, such as {names}").format(names=names)
     return _("set llm.model to one that it lists: {names}").format(names=_some_names(models))

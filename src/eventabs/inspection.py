@@ -230,7 +230,6 @@ def _batch_table(
     return Table(title, ("", *([_("run")] if len(runs) > 1 else []), _("users asked"), *shown), rows)
 
 
-_EXAMPLES = 3  # of each cause
 _HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end shows how it broke off
 
 _CAUSES = "SELECT reason, bad, users, failed FROM failure_causes ORDER BY failed DESC, bad DESC, reason"
@@ -251,7 +250,7 @@ def _examples(ledger: Ledger, reason: str) -> Iterator[tuple[str, int, str, str,
         "SELECT user_id, call_id, finish_reason, reply FROM bad_replies WHERE reason = ?"
         " GROUP BY call_id ORDER BY max(failed) DESC, call_id LIMIT ?",
         reason,
-        _EXAMPLES,
+        3,
     )
     for user_id, call_id, finish_reason, blob in rows:
         text = store.unpack_text(blob)

@@ -52,7 +52,6 @@ def interval(sums: Sequence[Drawn], figure: Callable[[Drawn], float | None]) -> 
 
 
 _ONE_TAIL: Final = 0.05  # a one-sided bound of 95 %
-_HALVINGS: Final = 60  # of an interval: beyond what a float tells apart
 _FRACTIONS: Final = (0.99, 0.5, 0.25, 0.125, 0.0625)  # of what can be lost, that are bet
 
 
@@ -103,7 +102,7 @@ def mean_of(values: Mapping[float, int], low: float = 0.0) -> Figure:
 
 
 def _highest(is_too_low: Callable[[float], bool], low: float, high: float) -> float:
-    for _halving in range(_HALVINGS):
+    for _halving in range(60):  # beyond what a float tells apart
         middle = (low + high) / 2
         low, high = (middle, high) if low < middle and is_too_low(middle) else (low, middle)
     return low

@@ -547,7 +547,6 @@ def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  any part of a
 CHAT_FRAMING_TOKENS = 11
 
 _ALIASES = ("U9", "U99", "U999")  # this one costs as much as any; in OpenAI's encodings all cost the same
-_LEGEND_USERS = 500  # users whose names make the legend
 _LEGEND_BEHAVIORS = 100_000  # behaviors of these users, which are kept in memory; no further user then
 _CHINESE_SHARE = 0.1  # brands and apps have Latin names in Chinese exports too
 _CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
@@ -654,7 +653,7 @@ def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
     """Take the first users of `logs`, whose words decide language and legend; of a huge user only the beginning."""
     sample: list[UserLog] = []
     behaviors = 0
-    for log in islice(logs, _LEGEND_USERS):
+    for log in islice(logs, 500):
         sample.append(replace(log, behaviors=log.behaviors[:_LEGEND_BEHAVIORS]))
         behaviors += len(log.behaviors)
         if behaviors >= _LEGEND_BEHAVIORS:

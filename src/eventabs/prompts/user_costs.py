@@ -22,7 +22,6 @@ Parts = list[tuple[Part, PartSize]]
 Fits = Callable[[int, int], bool]
 _FEW = 256  # behaviors in the first check after a cut
 _UNIT = timedelta(microseconds=1)
-_SECOND = 1_000_000
 
 
 def split(log: UserLog, fits: Fits) -> list[Part]:
@@ -73,7 +72,7 @@ def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
     firsts = [index for index, day in enumerate(days) if index == 0 or day != days[index - 1]]
     begun = array("q", ((each.start - behaviors[0].start) // _UNIT for each in behaviors))
     ended = array(
-        "q", (start + _SECOND * (each.duration or 0) for start, each in zip(begun, behaviors, strict=True))
+        "q", (start + 1_000_000 * (each.duration or 0) for start, each in zip(begun, behaviors, strict=True))
     )
     # a stack instead of recursion: a day may have thousands of behaviors
     spans = [(first, following - 1) for first, following in pairwise([*firsts, len(days)])][::-1]

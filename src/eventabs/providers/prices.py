@@ -1,12 +1,8 @@
 """What tokens cost."""
 
-from typing import Final
-
 from pydantic import BaseModel, Field
 
 from eventabs.shared_records import Counts
-
-_MILLION: Final = 1_000_000
 
 
 class Price(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
@@ -36,7 +32,7 @@ class Price(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
         cached_input = self.input if self.cached_input is None else self.cached_input
         prompt = (prompt_tokens - cached_tokens) * self.input + cached_tokens * cached_input
         factor = self.factor(tier)
-        return (1.0 if factor is None else factor) * (prompt + completion_tokens * self.output) / _MILLION
+        return (1.0 if factor is None else factor) * (prompt + completion_tokens * self.output) / 1e6
 
     def total(self, counts: Counts) -> float | None:
         """Return what all calls of a run cost, each at its tier; None where a price is missing."""

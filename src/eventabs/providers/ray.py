@@ -46,10 +46,8 @@ _REFUSALS: Final = "2"  # tries of Ray's, a second apart
 _HEAD_LOST_SECONDS: Final = "86400"  # after which Ray would end this process in its own way
 _CONNECT_SECONDS: Final = 120.0  # to start a cluster of this machine alone takes some, where it is busy more
 _LOOK_SECONDS: Final = 1.0  # between looks at which machines there are
-_BEAT_SECONDS: Final = 0.5  # between questions how far answers are
 _SILENT_SECONDS: Final = 20.0  # after which an actor is lost that does not say how far answers are
 _START_SECONDS: Final = 120.0  # until a new actor has to answer
-_LATE_SECONDS: Final = 15.0  # after its own time-out, until a call is given up
 _FIRST_REST: Final = 5.0  # seconds until an actor is started anew where one was lost; doubles
 _LONGEST_REST: Final = 60.0
 _TROUBLE_SECONDS: Final = 10.0  # for which calls rather go to other machines than to one whose server failed
@@ -148,7 +146,7 @@ class RayProvider:
         try:
             await asyncio.wait(
                 {asked, machine.lost},
-                timeout=self._call_seconds + _LATE_SECONDS,
+                timeout=self._call_seconds + 15.0,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if not asked.done():
@@ -258,7 +256,7 @@ class RayProvider:
                     self._on_machines(len(self._ready()), "", "")
                 for number in characters.keys() & machine.calls.keys():
                     machine.calls[number](characters[number])
-                await asyncio.sleep(_BEAT_SECONDS)
+                await asyncio.sleep(0.5)
 
     def _lost(self, machine: _Machine, cause: str) -> MachineLostError:
         """Fail the calls of an actor, and start another one after some seconds; return the error of a call."""

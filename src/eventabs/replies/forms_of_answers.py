@@ -278,7 +278,6 @@ def without_reasoning(text: str) -> AnswerText:
 
 
 _MOST_WORDS = 6  # of a type that nobody listed; more is prose
-_MOST_COLONS = 8  # at which the name of a journey may end
 _SPARE = 100  # rows that a reply may name of a user beyond four times all
 
 _BULLETS = re.compile(
@@ -518,7 +517,7 @@ class Answer:
         self._journey, self._label, self._is_deeper = None, "", False
         if ":" not in folded:
             folded = folded.replace("|", ":", 1)
-        colons = [found.start() for found in islice(re.finditer(":", folded), _MOST_COLONS)]
+        colons = [found.start() for found in islice(re.finditer(":", folded), 8)]
         behind = [(at, folded[at + 1 :]) for at in colons]
         tried = ((at, read(rest), rest) for read in (self._parts, self._steps) for at, rest in behind)
         if found := next(((at, steps) for at, steps, rest in tried if steps or not rest.strip()), None):

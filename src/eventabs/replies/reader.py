@@ -131,7 +131,6 @@ _VALUES: Mapping[str, Callable[[Behavior], str]] = {
 Summarize = Callable[[Sequence[Behavior]], Callable[[Sequence[Behavior]], str]]
 _Name = tuple[str, str]  # kind and name of a journey
 
-_LONGEST_NAME = 60  # of a journey, characters
 _MOST_UNPLACED = 5  # percent of a user's rows that an answer may leave out
 _FEWEST_ROWS = 20  # of a user whose share of minor rows says something
 _MOST_MINOR = 0.6
@@ -516,7 +515,7 @@ def _names_of(journey: JourneyName, user_id: str) -> tuple[_Name, _Name]:
     # to compile a pattern takes longer than all else of most users
     if caseless(user_id) in caseless(named):
         named = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", named, flags=re.IGNORECASE)
-    named = one_line(named, _LONGEST_NAME)
+    named = one_line(named, 60)
     return _folded(journey.kind, named), (journey.kind, named)
 
 

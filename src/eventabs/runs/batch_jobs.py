@@ -91,8 +91,6 @@ def _line(session: Session, call_id: int, fields: dict[str, Any], messages: tupl
     return providers.request_line(named, batch_profile(session.run.settings).url, fields, messages)
 
 
-_LINES_A_COMMIT = 50
-
 # What a line is: `late`: its users have been asked about again meanwhile; `unknown`: it is of another run
 Kind = Literal["replies", "errors", "not_reached", "repeated", "late", "unknown", "unreadable"]
 Result = Reply | EndpointError | None
@@ -112,7 +110,7 @@ class ReplyReader:
         found, tracker = Counter[Kind](), self._session.tracker
         try:
             with path.open("rb") as file:
-                while chunk := list(islice(file, _LINES_A_COMMIT)):
+                while chunk := list(islice(file, 50)):
                     read = [lines.read(line) for line in chunk if not line.isspace()]
                     found["unreadable"] += read.count(None)
                     for kind, call_id, result in await self._session.writer.write(self._stored, read):
@@ -191,9 +189,7 @@ T = TypeVar("T")
 _SLOWER = 1.5  # factor by which a look that finds nothing new makes the next wait longer
 _SLOWEST = 10.0  # times poll_seconds
 _LAGGING_LOOKS = 5  # at a job that has ended and names no file of replies yet
-_LONGEST_BACKOFF = 60.0  # seconds between two tries of one request
 _MOST_REFUSALS = 10  # of jobs in a row because the queue is full, while none of ours is in it
-_SECOND_LOOK = 5.0  # seconds after which a listing that lags has what was created before a kill
 
 
 class JobRunner:
@@ -322,7 +318,9 @@ class JobRunner:
         """Look for a job that may have been created, twice: a listing may lag behind."""
         find = partial(self._service.find_job, job.file_id or "", self._metadata(job))
         if (found := await find()) is None:
-            await self._pause(min(self._settings.poll_seconds, _SECOND_LOOK))
+            await self._pause(
+                min(self._settings.poll_seconds, 5.0)
+            )  # a listing that lags has what was created before a kill
             found = await find()
         return found
 
@@ -470,7 +468,7 @@ def going_on(jobs: Sequence[Job]) -> str:
 
 
 def _backoff(tries: int) -> float:
-    return min(2.0 ** (tries - 1), _LONGEST_BACKOFF)
+    return min(2.0 ** (tries - 1), 60.0)
 
 
 @asynccontextmanager
@@ -497,8 +495,6 @@ async def opened_jobs(session: Session) -> AsyncIterator[JobRunner]:
 
 
 Ask = Callable[[list[PlannedPart]], Awaitable[RunStatus]]  # asks about parts call by call
-
-_MOST_WAVES = 3  # of jobs; what is left then is asked about live, so that every run ends
 
 
 async def read_replies(session: Session, replies: Sequence[Path]) -> None:
@@ -543,7 +539,7 @@ async def run_jobs(session: Session, pending: list[PlannedPart], call: Ask) -> R
         pending = await session.writer.write(Ledger.pending_parts)
     session.plan(pending)
     async with opened_jobs(session) as jobs:
-        for _wave in range(_MOST_WAVES):
+        for _wave in range(3):  # what is left then is asked about live, so that every run ends
             waiting = session.scheduler.batches
             total = session.tracker.counts.batches_done + waiting
             if has_jobs or waiting > max(batch.live_calls, batch.live_share * total):

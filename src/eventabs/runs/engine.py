@@ -24,8 +24,6 @@ from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
 _CALLS_A_SPARE = 4  # calls at a time, for every two answers unread and two rows opened ahead
 _MANY = 32  # calls at a time, whose batches are chosen before much is learnt anyway
-_SECONDS_A_SNAPSHOT = 0.5
-_SECONDS_A_REPORT = 0.05
 
 
 @dataclass(eq=False)
@@ -230,7 +228,7 @@ class Engine:
     def _report(self) -> None:
         """Report the counts soon, once for all that changes until then."""
         if self._reporting is None:
-            self._reporting = asyncio.get_running_loop().call_later(_SECONDS_A_REPORT, self._report_now)
+            self._reporting = asyncio.get_running_loop().call_later(0.05, self._report_now)
 
     def _report_now(self) -> None:
         if self._reporting is not None:
@@ -238,7 +236,7 @@ class Engine:
             self._reporting = None
         self._observer.noted(self._progress())
         if self._keeping is None:
-            self._keeping = asyncio.get_running_loop().call_later(_SECONDS_A_SNAPSHOT, self._keep_progress)
+            self._keeping = asyncio.get_running_loop().call_later(0.5, self._keep_progress)
 
     def _keep_progress(self) -> None:
         self._keeping = None

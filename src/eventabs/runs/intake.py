@@ -199,7 +199,6 @@ def _chunks(stream: BufferedIOBase, stop: Stop) -> Iterator[bytes]:
 
 
 USERS_A_COMMIT = 500
-_REJECTS_OF_A_REFUSED_RUN = 10_000  # at most: all rows of a large export may be rejected
 
 
 def read_input(run: RunContext, stop: Stop) -> list[Note]:
@@ -357,7 +356,9 @@ def refuse_unreadable(export: Export, settings: InputSettings, directory: RunDir
     """
     refusal = _refusal(export, settings)
     if refusal and directory and export.rejected_rows:
-        write_rejects(directory, islice(export.rejects(), _REJECTS_OF_A_REFUSED_RUN))
+        write_rejects(
+            directory, islice(export.rejects(), 10_000)
+        )  # all rows of a large export may be rejected
         message = _("{refusal}; the rejected rows are in {path}")
         refusal = message.format(refusal=refusal, path=directory.rejects)
     if refusal:

@@ -233,7 +233,6 @@ def _actions(run: RunContext) -> dict[str, dict[str, int]]:
 
 
 _READ_UNDER = ("input.", "profiles")  # settings that the logs in the ledger depend on
-_LEGEND_PARTS = 500  # whose names make the legend anew
 
 OnChange = Literal["refuse", "accept", "ignore"]
 Watch = Callable[[RunDirectory, Settings], AbstractContextManager[Observer]]
@@ -442,7 +441,7 @@ def _take_changes(
         notes = (*notes, InputWarning("requests_out", message.format(count=len(awaited))))
     if "prompt_language" in run.facts:
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
-        sample = [run.ledger.log(*part) for part in islice(parts, _LEGEND_PARTS)]
+        sample = [run.ledger.log(*part) for part in islice(parts, 500)]
         language = run.facts["prompt_language"]
         legend = built.legend_of(run.settings, language, template, sample) if sample else None
         run.remember(legend=legend)

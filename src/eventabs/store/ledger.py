@@ -205,7 +205,6 @@ def is_damage(error: Exception) -> bool:
 
 # seconds since 1970; older SQLite has no unixepoch('subsec')
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
-_USERS_A_PAGE = 1_000
 _CHANGED = ("state", "attempts", "broken_calls", "max_peers", "reason")
 _PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
 
@@ -334,7 +333,7 @@ class Ledger:
 
     def by_user(self, sql: str, *values: object) -> Iterator[tuple[Any, ...]]:
         """Query rows that begin with a user, in order of users; few are in memory at a time. The first `?` is the user before."""
-        rows = self.rows(page := f"{sql} ORDER BY user_id LIMIT {_USERS_A_PAGE}", "", *values)
+        rows = self.rows(page := f"{sql} ORDER BY user_id LIMIT 1000", "", *values)
         while rows:
             yield from rows
             rows = self.rows(page, rows[-1][0], *values)
@@ -630,7 +629,6 @@ _CHUNK = 2048  # behaviors
 _CHUNKED = b"E"  # no deflated value begins so
 _INDEX_LENGTH = 4  # bytes that hold the length of the index
 _FAST = 1  # deflate level: logs shrink by nine tenths already here
-_AS_IT_IS = 0
 _SMALL = 8192  # bytes: all of a value that small lies in the smallest window that costs it nothing
 
 MOST_TIMES = 32  # that a value may be as large as what is stored of it
@@ -804,7 +802,7 @@ def _deflate(data: bytes) -> bytes:
         deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
         return deflater.compress(data) + deflater.flush()
     packed = zlib.compress(data, _FAST)
-    return packed if len(data) <= _most_of(packed) else zlib.compress(data, _AS_IT_IS)
+    return packed if len(data) <= _most_of(packed) else zlib.compress(data, zlib.Z_NO_COMPRESSION)
 
 
 def _inflate(blob: bytes | memoryview) -> bytes:

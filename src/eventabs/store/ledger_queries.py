@@ -177,13 +177,10 @@ def asked_again(ledger: Ledger) -> dict[str, int]:
     return dict(ledger.rows("SELECT reason, users FROM asked_again ORDER BY users DESC, reason"))
 
 
-_BEGINNING: Final = 200  # characters of an answer
-
-
 def bad_answer(ledger: Ledger) -> str:
     """Return how the latest answer begins, where nothing of it could be used; else ""."""
     latest = ledger.rows("SELECT reply FROM latest_bad_reply")
-    return "".join(unpack_text(reply).strip()[:_BEGINNING] for (reply,) in latest)
+    return "".join(unpack_text(reply).strip()[:200] for (reply,) in latest)
 
 
 def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,6 @@ from eventabs.shared_records import Counts, RunStatus
 _PRIVATE_DIRECTORY: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a pipe not waited for
-_LOOK_PASSES: Final = 0.05  # seconds; `in_use` of another process holds the lock for moments
 _A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 _SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
 _LEFTOVERS: Final = {  # of a run that was refused, or killed at birth, before it had a ledger
@@ -148,7 +147,7 @@ def locked(path: Path, flags: int, *, looks: int = 1) -> Iterator[None]:
             except BlockingIOError:
                 if not look:
                     raise
-                time.sleep(_LOOK_PASSES)
+                time.sleep(0.05)  # another process that only looks holds it for moments
         yield
     finally:
         os.close(handle)

@@ -113,8 +113,6 @@ def shape_fields(shape: Sums) -> dict[str, float | None]:
 
 
 DAY: Final = 86_400
-_MOST_LABELS: Final = 12  # in the terminal
-_MOST_CONFUSED: Final = 8
 _MOST_DAYS: Final = 2_000  # on a page
 _LANE: Final = 960  # pixels of a day, at least
 _WIDE, _NARROW, _GAP = 12.5, 7.0, 6.0  # pixels of a Chinese character, of another one, after a name
@@ -134,13 +132,12 @@ def _evaluation_section(evaluation: Evaluation) -> Section:
         if evaluation.shapes
     ]
     labels = [
-        (row.label, round(row.amount), row.precision, row.recall, row.f1)
-        for row in evaluation.by_label[:_MOST_LABELS]
+        (row.label, round(row.amount), row.precision, row.recall, row.f1) for row in evaluation.by_label[:12]
     ]
     wrong = [(pair, amount) for pair, amount in evaluation.confusion.items() if pair[0] != pair[1]]
     confused = [
         (label or _("no label"), found or _("no event"), round(amount))
-        for (label, found), amount in sorted(wrong, key=lambda each: -each[1])[:_MOST_CONFUSED]
+        for (label, found), amount in sorted(wrong, key=lambda each: -each[1])[:8]
     ]
     tables = (
         *score_tables(evaluation.scores),
@@ -295,15 +292,13 @@ def _bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> l
 RUN_NAMES: Final = ("A", "B")
 DIFFERS: Final = "≠"
 _MOST_TYPES: Final = 8  # in the terminal
-_MOST_SHOWN: Final = 160  # characters of a setting, in the terminal
-_MOST_ON_PAGE: Final = 800  # the same, on a page
 _MOST_LINES: Final = 40  # of a user, in the terminal
 _MOST_ROWS: Final = 300  # of a user, on a page
 
 
 def render_comparison(console: Console, comparison: Comparison, *, most: int) -> None:
     """Print what differs in the settings, the figures, and `most` users side by side."""
-    section = _comparison_section(comparison, _MOST_SHOWN)
+    section = _comparison_section(comparison, 160)
     print_section(console, section._replace(notes=()))
     for pair in comparison.most_different[:most]:
         _print_user(console, pair)
@@ -361,7 +356,7 @@ def render_comparison_page(comparison: Comparison) -> str:
         "comparison.html.j2",
         ["pages.css"],
         ["chosen.js"],
-        section=_comparison_section(comparison, _MOST_ON_PAGE),
+        section=_comparison_section(comparison, 800),
         mark=_legend(),
         users=[(pair.user_id, _user_line(pair), lines) for pair, lines in pairs],
         types=names,

@@ -17,8 +17,6 @@ from eventabs.interface_language import gettext as _
 # C0 and C1 controls, bidi marks and overrides, line separators, BOM, and bytes of undecodable file names.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
-_USUAL_WIDTH = 80
-
 
 def one_line(text: str) -> str:
     """Return `text` with every control, bidi and line-breaking character escaped, as in a string literal."""
@@ -87,7 +85,7 @@ def stdout_console(*, stderr: bool = False) -> Console:
     """Make the console for results."""
     console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not console.width:  # COLUMNS=0, as some terminals start
-        console.width = _USUAL_WIDTH
+        console.width = 80
     return console
 
 

@@ -251,7 +251,6 @@ def shown(text: str) -> str:
 
 MOST_TEXT_BYTES: Final = 4_000_000  # of all texts, compressed
 _CHUNK_CHARACTERS: Final = 600_000
-_LONGEST_CALL: Final = 400_000  # characters of one text
 
 
 def sent_zone(name: str) -> ZoneInfo:
@@ -347,7 +346,7 @@ class PackedCalls:
 
     def _close_chunk(self) -> None:
         if self._calls:
-            texts = [visible_lines(text[:_LONGEST_CALL]) for text in self._texts]
+            texts = [visible_lines(text[:400_000]) for text in self._texts]
             self.chunks.append(packed({"texts": texts, "calls": self._calls}))
             self._calls, self._texts, self._characters = [], {}, 0
 

@@ -29,7 +29,6 @@ from eventabs.views.output_streams import encode, one_line, picked, print_comman
 from eventabs.views.sections import NARROW, beside, drawn, labelled
 from eventabs.views.words_and_figures import clock, count, duration, events, joined, journeys, listed
 
-SECONDS_BETWEEN_LOOKS = 1.0
 _STATUS_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
     " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
@@ -158,7 +157,7 @@ def watch_status(
                 before = line
             if state.status == "completed":
                 return
-            sleep(SECONDS_BETWEEN_LOOKS)
+            sleep(1.0)
 
 
 def _picture(state: RunState) -> Group:

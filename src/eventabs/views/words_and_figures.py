@@ -31,7 +31,6 @@ def _line_count(kind: str, number: int) -> str:
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 TENTHS_BELOW = 10  # above it they are noise
 _SHOWN = 100  # characters of a row, or of the names of columns
-_SHOWN_OF_A_NAME = 60  # characters of a column, or of the paths of a schema that are tried one after another
 
 
 def count(number: int) -> str:
@@ -139,7 +138,7 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
             # a column that some of the rows lack with the share of those that have it
             held = {role: share(note.filled[role], note.sampled) for role in note.columns}
             columns = listed(
-                f"{role} = {shorten(name, _SHOWN_OF_A_NAME, placeholder=' ...')}"
+                f"{role} = {shorten(name, 60, placeholder=' ...')}"
                 + (f" ({held[role]})" if note.filled[role] != note.sampled else "")
                 for role, name in note.columns.items()
             )

@@ -30,8 +30,6 @@ from eventabs.providers.openai.endpoint_and_wire import (
 from eventabs.providers.openai.endpoint_errors import ErrorContext, find_error, make_error, make_status_error
 from eventabs.shared_records import Message, Reply, Request
 
-_PAGE = 100  # jobs a listing shows at a time
-_MOST_PAGES = 200
 _DOCUMENT_CHARACTERS = 3 * 1024 * 1024  # of an answer that is no file
 GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _QUEUE_CODES = frozenset({"token_limit_exceeded", "tokenlimitexceeded", "enqueued_token_limit_exceeded"})
@@ -98,8 +96,8 @@ class BatchService:
     async def find_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob | None:
         """Look through the account's jobs for the one made from a file, or with that metadata."""
         after: dict[str, str] = {}
-        for _page in range(_MOST_PAGES):  # the newest first
-            url = self._url("/batches").copy_merge_params({"limit": str(_PAGE), **after})
+        for _page in range(200):  # the newest first
+            url = self._url("/batches").copy_merge_params({"limit": str(100), **after})
             document = await self._read_document(self._channel.send("GET", url))
             jobs = [self._job(entry) for entry in document.get("data") or () if isinstance(entry, dict)]
             for job in jobs:

@@ -65,7 +65,6 @@ _FRAMING = {"connection", "content-encoding", "content-length", "transfer-encodi
 _CREDENTIAL_HEADERS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
 _KEY_NAME = re.compile(r"auth|key|token|secret|password|credential|signature|cookie", re.IGNORECASE)
 _USERINFO = re.compile(r"//[^/\s]*@")  # of a proxy that the environment names
-_KEEPALIVE = 60.0  # seconds that an unused connection is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +215,7 @@ class Channel:
         self._transport = AiohttpTransport(
             verify=tls_context(endpoint.llm.ca_file),
             proxy=proxy_of(endpoint, self.address),
-            limits=httpx.Limits(max_connections=endpoint.connections, keepalive_expiry=_KEEPALIVE),
+            limits=httpx.Limits(max_connections=endpoint.connections, keepalive_expiry=60.0),
         )
 
     async def send(self, method: str, url: httpx.URL, body: bytes = b"") -> httpx.Response:
@@ -392,7 +391,6 @@ def _classify(error: OSError) -> tuple[UnreachableReason, str]:
 _DONE = b"[DONE]"
 _ERROR_BYTES = 65_536  # of the body of an error; the rest is not read
 _ERROR_SECONDS = 10.0
-_GRACE = 1.0  # seconds for the last bytes after [DONE]; with them the connection can be used again
 
 
 class OpenAIProvider:
@@ -503,7 +501,7 @@ class OpenAIProvider:
             elif reader.is_document and not chunk.isspace():
                 yield idle_timeout
             if payloads and payloads[-1] == _DONE:
-                yield _GRACE
+                yield 1.0
         self._add(reader.finish(), assembler, context)
         if reader.is_document:
             assembler.end()
