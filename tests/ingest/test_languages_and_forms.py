@@ -56,6 +56,15 @@ def test_a_check_in_with_its_check_out_comes_before_the_time_at_which_the_row_wa
         assert export.description.columns["time"] == "timestamp"
 
 
+def test_an_end_that_is_named_stays_beside_a_pair(tmp_path: Path) -> None:
+    text = table(
+        "user,in_date,out_date,done", "u{five}", "{time}", "2026-02-28 10:00:00", "2026-03-01 10:00:00"
+    )
+    path = write(tmp_path, "a.csv", text)
+    with opened(tmp_path, path, columns={"end": "done"}) as export:
+        assert (export.description.columns["time"], export.description.columns["end"]) == ("in_date", "done")
+
+
 def test_an_in_date_that_most_rows_lack_is_no_time(tmp_path: Path) -> None:
     rows = [f"saw{n},u{n % 5},{time},{'2026-03-01 10:00:00' * (n % 3 == 0)}" for n, time in enumerate(TIMES)]
     path = write(tmp_path, "a.csv", "\n".join(["tool,worker,out_date,in_date", *rows]) + "\n")

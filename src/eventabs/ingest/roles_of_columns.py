@@ -36,6 +36,7 @@ from eventabs.shared_records import InputWarning
 NO_COLUMN: Final = "-"  # as the column of a role: no column has the role
 RECORD: Final = f"{CONSTANT}record"  # as the column of actions: every row says the same, that there was one
 BEHIND: Final = " | "  # between the columns of a role, of which the first that is filled counts
+_NEAR: Final = 0.85  # similarity above which a user's name is taken for a column's
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
 # also where seldom filled
@@ -43,16 +44,8 @@ _WORDS: Final = ("text", "action", "item", "place", "app", "media", "category", 
 # in the names of what may differ in every row
 _OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
 _MAKERS: Final = {
-    "author",
-    "autor",
-    "auteur",
-    "автор",
-    "作者",
-    "creator",
-    "editor",
-    "verfasser",
-    "penulis",
-    "작성자",
+    *("author", "autor", "auteur", "автор", "作者", "작성자"),
+    *("creator", "editor", "verfasser", "penulis"),
 }
 _PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
@@ -118,6 +111,7 @@ _DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
 _LETTERLESS: Final = re.compile(r"[\W\d_]+")
+_MOST_ALIKE: Final = 2  # columns of few values
 _ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
 # what JSON leaves, and TOML may not hold as it is or a terminal shows as something else
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -498,12 +492,10 @@ def _choose_time(
             if best.kind == "stamp":
                 best = max(finer, key=lambda each: each.score("time"), default=best)
             # `date_out` of a loan is before `date_in`, `outDate` of a visit behind `inDate`
-            ends = [
-                each for each in free if each.named("end") and each.filled > _ALIKE and not named.get("end")
-            ]
+            ends = () if named.get("end") else (*times, *(each for each in free if each.named("end")))
             there_and_back = (
                 (one, other)
-                for one, other in product(times, [*times, *ends])
+                for one, other in product(times, ends)
                 if _ways(one) ^ _ways(other) == _THERE_AND_BACK
                 and not _come_before(other, one)
                 and min(one.filled, other.filled, other.read) > _ALIKE
@@ -692,7 +684,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
             words = [names.pop("item")]  # few values are rather what was done
     few = [each for each in words if each is not names.get("item") and 1 < each.distinct <= _FEW]
     # of several nothing says which one is it
-    if few and "action" not in names and len(few) <= 2:  # noqa: PLR2004
+    if few and "action" not in names and len(few) <= _MOST_ALIKE:
         names["action"] = few[0]
     by_column = {each.column: name for name, each in names.items()}
     return [by_column.get(each.column, each.column) for each in found]
@@ -790,7 +782,7 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
     elif source.file.named.get("user") != NO_COLUMN:
         known = {plain(leaf.names[-1]): str(leaf) for leaf in source.inventory.leaves}
         known |= {plain(column): column for column in source.columns}
-        for near in get_close_matches(plain(user), known, 1, 0.85):
+        for near in get_close_matches(plain(user), known, 1, _NEAR):
             column = known[near]
             message = _(
                 "--user ([input] user) is the id of the one user whose rows they are, and {path} has a column {column}; name"
