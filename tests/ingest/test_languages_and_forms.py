@@ -11,7 +11,7 @@ TIMES = [f"2026-01-{day:02} {8 + day % 9:02}:{day:02}:00" for day in range(1, 29
 
 
 def table(header: str, *cells: str) -> str:
-    """Write a row for each of TIMES; cells have {n} and {time}."""
+    """Write a row for each of TIMES, numbered from 1; cells have {n}, {five} (its rest by five) and {time}."""
     rows = [",".join(cells).format(n=n, five=n % 5, time=time) for n, time in enumerate(TIMES, 1)]
     return "\n".join([header, *rows]) + "\n"
 
@@ -234,9 +234,11 @@ def test_a_dump_of_a_database_is_refused_with_the_way_to_its_rows_and_rows_by_th
     path = write(tmp_path, "b.sql", table("user,time,item", "u{five}", "{time}", "tea {n}"))
     with opened(tmp_path, path) as export:
         assert export.behaviors == len(TIMES)
-    path = write(tmp_path, "log.sql", "INSERT INTO `log` VALUES (1,'ann','2026-01-01 10:00:00','login');\n")
-    with (
-        pytest.raises(InputError, match=r"log\.sql is a dump: load it into its database"),
-        opened(tmp_path, path),
-    ):
-        pass
+    dumps = {
+        "mysql --batch": "INSERT INTO `log` VALUES (1,'ann','2026-01-01 10:00:00','login');\n",
+        "psql": "--\n-- PostgreSQL database dump\n--\nCOPY public.log (id, who) FROM stdin;\n1\tann\n",
+    }
+    for client, text in dumps.items():
+        path = write(tmp_path, "log.sql", text)
+        with pytest.raises(InputError, match=rf"log\.sql is a dump: .*: {client} "), opened(tmp_path, path):
+            pass

@@ -38,6 +38,7 @@ _OLE: Final = b"\xd0\xcf\x11\xe0"
 _DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx", ".odp", ".key")
 _TEXTS: Final = (".md", ".markdown", ".rst", ".adoc", ".tex")
 _XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
+_DUMP: Final = re.compile(rb"^\s*(?:insert into|create table|copy) ", re.IGNORECASE | re.MULTILINE)
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
 _MADE: Final = {*Event._fields} - {"outside"}, {*Journey._fields}  # always there
 _MARK: Final = b"\xef\xbb\xbf"
@@ -78,17 +79,14 @@ def refuse_document(path: str, start: bytes) -> None:
             "{path} is XML, not a table of behaviors; export the rows as CSV, JSON lines or Parquet"
             " (what `eventabs export` wrote are events: the input is what they were made from)"
         )
-    elif Path(path).suffix.lower() == ".sql" and re.search(
-        rb"(?mi)^\s*(?:insert into|create table|copy) ", start
-    ):
-        message = _(
-            '{path} is a dump: load it into its database, and let that write the rows: mysql --batch -e "SELECT ..." DATABASE | eventabs run -'
-        )
+    elif Path(path).suffix.lower() == ".sql" and _DUMP.search(start):
+        message = _("{path} is a dump: load it into its database, and let that write the rows: {recipe}")
     elif Path(path).suffix.lower() in _TEXTS:
         message = _("{path} is a text, not a table of behaviors; name a file with a row for each behavior")
     else:
         return
-    raise InputError(message.format(path=path))
+    recipe = _RECIPES["postgresql" if b"PostgreSQL" in start else "mysql"]
+    raise InputError(message.format(path=path, recipe=recipe))
 
 
 def refuse_events(path: str, columns: Collection[str]) -> None:
