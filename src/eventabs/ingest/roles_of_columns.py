@@ -493,6 +493,7 @@ def _choose_time(
                 best = max(finer, key=lambda each: each.score("time"), default=best)
             # `date_out` of a loan is before `date_in`, `outDate` of a visit behind `inDate`
             ends = () if named.get("end") else (*times, *(each for each in free if each.named("end")))
+            is_of_row = "creat" in plain(best.column)  # and made after the visit
             there_and_back = (
                 (one, other)
                 for one, other in product(times, ends)
@@ -500,7 +501,11 @@ def _choose_time(
                 and not _come_before(other, one)
                 and min(one.filled, other.filled, other.read) > _ALIKE
                 and len(one.values) >= _LEAST
-                and (best in (one, other) or best.values == one.values or _is_of_row(best, one))
+                and (
+                    best in (one, other)
+                    or best.values == one.values
+                    or (is_of_row and _come_before(one, best))
+                )
             )
             best, other = next(there_and_back, (best, None))
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
@@ -517,10 +522,6 @@ def _choose_time(
     # `Start date` belongs to `Start time`, `End date` does not
     if time and rest and (time.kind in ("", "clock") or not time.read) and not named.get("date"):
         roles["date"] = max(rest, key=lambda each: each.score("date")).column
-
-
-def _is_of_row(each: Profile, begins: Profile) -> bool:
-    return "creat" in plain(each.column) and _come_before(begins, each)
 
 
 def _ways(each: Profile) -> set[str]:

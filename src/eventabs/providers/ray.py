@@ -146,7 +146,7 @@ class RayProvider:
         try:
             await asyncio.wait(
                 {asked, machine.lost},
-                timeout=self._call_seconds + 15.0,
+                timeout=self._call_seconds + 15.0,  # after its own time-out, until a call is given up
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if not asked.done():

@@ -318,9 +318,8 @@ class JobRunner:
         """Look for a job that may have been created, twice: a listing may lag behind."""
         find = partial(self._service.find_job, job.file_id or "", self._metadata(job))
         if (found := await find()) is None:
-            await self._pause(
-                min(self._settings.poll_seconds, 5.0)
-            )  # a listing that lags has what was created before a kill
+            # by then a listing that lags has what was created before a kill
+            await self._pause(min(self._settings.poll_seconds, 5.0))
             found = await find()
         return found
 

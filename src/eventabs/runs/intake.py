@@ -356,9 +356,7 @@ def refuse_unreadable(export: Export, settings: InputSettings, directory: RunDir
     """
     refusal = _refusal(export, settings)
     if refusal and directory and export.rejected_rows:
-        write_rejects(
-            directory, islice(export.rejects(), 10_000)
-        )  # all rows of a large export may be rejected
+        write_rejects(directory, islice(export.rejects(), 10_000))  # of a large export it may be all rows
         message = _("{refusal}; the rejected rows are in {path}")
         refusal = message.format(refusal=refusal, path=directory.rejects)
     if refusal:

@@ -298,7 +298,7 @@ _MOST_ROWS: Final = 300  # of a user, on a page
 
 def render_comparison(console: Console, comparison: Comparison, *, most: int) -> None:
     """Print what differs in the settings, the figures, and `most` users side by side."""
-    section = _comparison_section(comparison, 160)
+    section = _comparison_section(comparison, 160)  # characters of a setting
     print_section(console, section._replace(notes=()))
     for pair in comparison.most_different[:most]:
         _print_user(console, pair)

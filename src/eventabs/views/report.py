@@ -346,7 +346,7 @@ class PackedCalls:
 
     def _close_chunk(self) -> None:
         if self._calls:
-            texts = [visible_lines(text[:400_000]) for text in self._texts]
+            texts = [visible_lines(text[:400_000]) for text in self._texts]  # characters
             self.chunks.append(packed({"texts": texts, "calls": self._calls}))
             self._calls, self._texts, self._characters = [], {}, 0
 

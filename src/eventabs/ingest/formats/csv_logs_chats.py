@@ -474,7 +474,7 @@ class Csv(Format):
             lines = file.read().decode("utf-8-sig", errors="replace").removesuffix("\n").split("\n")
         below = lines[1:] if start else lines[layout.above + 1 :]
         length = 0
-        for number, line in enumerate(reversed(below[-50:]), start=1):
+        for number, line in enumerate(reversed(below[-50:]), start=1):  # no footer is longer
             fields = [field.strip() for field in layout.dialect.lenient_fields(line)]
             width = len(layout.columns)
             is_full = sum(map(bool, fields)) >= min(3, width)  # who, when and what: a sum may have a date
