@@ -1,6 +1,6 @@
 """How eventabs reads public exports that it has never seen, beside what is right about them.
 
-    python benchmarks/public_exports.py DIR... [--json] [--only ID]
+    python benchmarks/public_exports.py DIR... [--json] [--only ID] [--trivial]
 
 DIR holds the files as ID.*; they are not in the repository. The truth is that of public_exports.toml and public_truth.py,
 or of DIR/truth.toml and DIR/truth.py, as benchmarks/public has for six sets (same keys; rows(ID, PATH) gives user, time, action, item and seconds of each row of the
@@ -24,6 +24,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
+
+import duckdb
 
 from eventabs.errors_and_exit_codes import EventabsError, InputError
 from eventabs.ingest import Export, InputSettings, open_export
@@ -226,12 +228,42 @@ def outcome(path: Path, entry: Rule, work: Path, truth: Truth) -> dict[str, Any]
     return told
 
 
+def is_read_by_ten_lines(path: Path, entry: Rule, truth: Truth) -> bool:
+    """Whether DuckDB's own reader and the first columns that are called so give the right users and times."""
+    rows = f"(SELECT COLUMNS(*)::VARCHAR FROM '{path}')"
+    try:
+        names = [each[0] for each in duckdb.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()]
+        user = next(
+            name for name in names if re.search("user|member|customer|name|用户|姓名", name, re.IGNORECASE)
+        )
+        time = next(name for name in names if re.search("time|date|时间|日期", name, re.IGNORECASE))
+        found = duckdb.execute(
+            f"""SELECT trim("{user}"), try_cast("{time}" AS TIMESTAMP) FROM {rows}"""
+        ).fetchall()
+    except (duckdb.Error, StopIteration):
+        return False
+    read = Counter((who, when.replace(microsecond=0)) for who, when in found if who and when)
+    users = [*_listed(entry.get("user")), *entry.get("also", {}).get("user", [])]
+    right = (
+        Counter(
+            (row.user.strip(), row.time.replace(microsecond=0))
+            for row in truth(path, entry, each)
+            if row.user and row.time
+        )
+        for each in users
+    )
+    return any(each == read for each in right)
+
+
 def main() -> None:
     """Print a line a file, and a line a set."""
     ask = argparse.ArgumentParser(description="How public exports are read.")
     ask.add_argument("dirs", type=Path, nargs="+", metavar="DIR")
     ask.add_argument("--json", action="store_true")
     ask.add_argument("--only", default="")
+    ask.add_argument(
+        "--trivial", action="store_true", help="count the files that ten lines read right instead"
+    )
     args = ask.parse_args()
     for folder in args.dirs:
         sums: Counter[str] = Counter()
@@ -239,6 +271,9 @@ def main() -> None:
         for entry in entries:
             path = next(iter(sorted(folder.glob(entry["id"] + ".*"))), None)
             if path is None or args.only not in ("", entry["id"]):
+                continue
+            if args.trivial:
+                sums["right"] += entry["expect"] == "read" and is_read_by_ten_lines(path, entry, truth)
                 continue
             with tempfile.TemporaryDirectory() as work:
                 told = outcome(path, entry, Path(work), truth)
