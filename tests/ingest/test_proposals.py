@@ -145,6 +145,17 @@ def test_ids_that_come_back_are_proposed_as_the_user_or_as_the_object_where_no_n
     assert proposed(tmp_path, path)["columns"] == {"user": "user_id", "time": "time", "item": "quiz_id"}
 
 
+def test_where_no_name_says_who_the_first_column_that_comes_back_is_proposed_persons_rather_than_their_region(
+    tmp_path: Path,
+) -> None:
+    rows = [f"{n % 9 // 5},{n % 3},zu{n % 9}k,{time},olu {n}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["gurka,vesh,trobal,time,kelti", *rows]))
+    assert proposed(tmp_path, path)["columns"]["user"] == "trobal"
+    rows = [f"{time},olu {n}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "b.csv", "\n".join(["time,kelti", *rows]))
+    assert proposed(tmp_path, path)["user"] == "me"
+
+
 def test_rows_whose_object_is_empty_are_records_and_lists_of_plain_values_are_objects(tmp_path: Path) -> None:
     rows = [f"{n % 5}\t{time}\t{'[7, 8]' if n % 3 else '[]'}" for n, time in enumerate(TIMES)]
     path = write(tmp_path, "a.tsv", "\n".join(["user_id\ttime\tviewed_products", *rows]))

@@ -107,6 +107,7 @@ _SPOKEN: Final = re.compile(
 )
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
+_SMALL: Final = re.compile(r"-?\d{1,4}(?:[.,]\d+)?")
 _DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
@@ -388,9 +389,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role in ("item", "place"):
             close = (of.column for rest, what, of in pairs if what == role and rest > score - _NEAR_BY)
             near[role] = next((column for column in close if column not in used), "")
-    rest = [each for each in free if each.column not in used]
-    whose = (each for each in rest if each.may_name_users or ("text" in roles and each.may_be_author))
-    if "user" in {*open_roles} - {*roles, *unsure} and (who := _who(free, used) or next(whose, None)):
+    if "user" in {*open_roles} - {*roles, *unsure} and (who := _unnamed_user(free, used, {*roles, *unsure})):
         unsure["user"] = who.column
     taken = {role: column for role, column in {**named, **roles}.items() if column}
     guessed = _guess_activity(free, taken, unsure, near)
@@ -606,6 +605,26 @@ def _who(left: Sequence[Profile], taken: Collection[str], lightest: int = 1) -> 
     return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
 
 
+def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Collection[str]) -> Profile | None:
+    """Return the column that may be the user where no name says so: persons, ids, authors, else the first whose values come back.
+
+    Exports say first whose a row is. `told`: the roles that are known.
+    """
+    rest = [each for each in free if each.column not in used]
+    whose = (each for each in rest if each.may_name_users or ("text" in told and each.may_be_author))
+    first = _who(free, used) or next(whose, None)
+    if first or "time" not in told or (len(rest) == 1 and _ACTIVITY.isdisjoint(told)):
+        return first
+    for each in _who_come_back(rest, (), 3, _ALIKE):
+        is_id = not _OF_A_ROW.isdisjoint(words_of(each.names[-1]))
+        if each.is_flag or (not is_id and _share(_SMALL, each.values) > _HALF):
+            continue
+        # persons rather than their region, but no orders of theirs
+        if not first or (first.distinct < each.distinct <= len(each.values) / 3 and _is_within(each, first)):
+            first = each
+    return first
+
+
 def _what(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None) -> Profile | None:
     """Return the column of ids of something that comes back: `quiz_id`; where nothing says what was done, any that tells rows apart."""
     is_told = not _ACTIVITY.isdisjoint(taken)
@@ -624,12 +643,14 @@ def _what(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None
     return max(able, key=lambda each: (each.codes < _HALF, each.distinct), default=None)
 
 
-def _who_come_back(left: Sequence[Profile], taken: Collection[str], least: int = 2) -> list[Profile]:
+def _who_come_back(
+    left: Sequence[Profile], taken: Collection[str], least: int = 2, most: float = _HALF
+) -> list[Profile]:
     return [
         each
         for each in left
         if len(each.values) >= _LEAST
-        and least <= each.distinct <= _HALF * each.filled * len(each.values)
+        and least <= each.distinct <= most * each.filled * len(each.values)
         and each.column not in taken
         and each.read <= _HALF
         and not each.is_list
