@@ -30,7 +30,7 @@ from unittest.mock import patch
 import duckdb
 
 from eventabs.errors_and_exit_codes import EventabsError, InputError
-from eventabs.ingest import Export, InputSettings, open_export, roles_of_columns
+from eventabs.ingest import Export, InputSettings, column_names, open_export, roles_of_columns
 from public_truth import Row, Rule, rows
 
 _LIST: Final = Path(__file__).with_name("public_exports.toml")
@@ -49,7 +49,7 @@ _OUTCOMES: Final = (
     "wrong, warned",
     "wrong in silence",
 )
-Truth = Callable[[Path, Rule, str | None], list[Row]]
+Truth = Callable[[Path, Rule, str | None, str | None], list[Row]]
 
 
 def _listed(value: Any) -> list[str]:  # noqa: ANN401  a text or texts
@@ -76,18 +76,19 @@ def proposed(message: str) -> dict[str, Any]:
 
 
 def truth_of(folder: Path) -> tuple[list[Rule], Truth]:
-    """Return the files of a folder, and what gives the rows of one of them with a column as the user."""
+    """Return the files of a folder, and what gives the rows of one of them with columns as the user and the time."""
     if not (listed := folder / "truth.toml").exists():
-        return tomllib.loads(_LIST.read_text("utf-8"))["file"], lambda *which: list(rows(*which))
+        return tomllib.loads(_LIST.read_text("utf-8"))["file"], lambda *which: list(rows(*which[:3]))
     spec = importlib.util.spec_from_file_location(f"truth_of_{folder.name}", folder / "truth.py")
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     spec.loader.exec_module(module)  # type: ignore[union-attr]
 
-    def found(path: Path, entry: Rule, user: str | None) -> list[Row]:
+    def found(path: Path, entry: Rule, user: str | None, time: str | None) -> list[Row]:
         if (rule := module.RULES.get(entry["id"])) is None:
             return list(rows(path, entry, user))
-        is_other = isinstance(rule, dict) and user and user not in _listed(entry.get("user"))[:1]
-        module.RULES[entry["id"]] = {**rule, "user": user} if is_other else rule
+        others = {"user": user} if user and user not in _listed(entry.get("user"))[:1] else {}
+        others |= {"time": time} if time and isinstance(rule.get("time"), str) else {}
+        module.RULES[entry["id"]] = {**rule, **others} if others else rule
         try:
             return [Row(*row) for row in module.rows(entry["id"], str(path))]
         finally:
@@ -143,7 +144,9 @@ def faults(
         roles, header = export.description.columns, [*export.compared, *export.not_compared]
     odd, also = [], entry.get("also", {})
     users = [*_listed(entry.get("user")), *also.get("user", [])] or [""]
-    truths = [truth(path, entry, user or None) for user in users]
+    times = [*_listed(entry.get("time"))[1:], *also.get("time", [])]
+    used = roles.get("time", "") if roles.get("time") in times else None
+    truths = [truth(path, entry, user or None, used) for user in users]
     own = "" if any(users) else options.user or (re.findall('^"(.*)"$', roles.get("user", "")) or [""])[0]
     read = Counter((user, time) for user, time, _lasting in found.elements())
     right = [
@@ -195,7 +198,7 @@ def faults(
 @contextmanager
 def hidden(names: list[str]) -> Iterator[None]:
     """Let the names of columns say nothing about roles."""
-    known, unsaid = roles_of_columns.fit, {form for name in names for form in (name, *name.split(".")[-1:])}
+    known, unsaid = column_names.fit, {form for name in names for form in (name, *name.split(".")[-1:])}
     with patch.object(roles_of_columns, "fit", lambda name, role: known(name, role) * (name not in unsaid)):
         yield
 
@@ -257,7 +260,7 @@ def is_read_by_ten_lines(path: Path, entry: Rule, truth: Truth) -> bool:
     right = (
         Counter(
             (row.user.strip(), row.time.replace(microsecond=0))
-            for row in truth(path, entry, each)
+            for row in truth(path, entry, each, None)
             if row.user and row.time
         )
         for each in users
