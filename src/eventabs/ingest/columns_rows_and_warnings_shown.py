@@ -46,6 +46,7 @@ _ASLEEP: Final = 0.5  # of these: the most that the quietest hours may have
 _LONG: Final = 3 * 3600  # seconds
 _IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are at most this long
 _OVERLAPPING: Final = 0.5  # of the rows: durations that end after the user's next row
+_MOSTLY: Final = 0.6  # of the rows whose times have seconds: durations that are no time that was spent
 _FEW: Final = 20  # rows of a user; fewer are not many
 _NAMED: Final = 0.7  # how well a name fits a role
 _OFTEN: Final = 2  # times the mean number of rows a user
@@ -107,7 +108,7 @@ def implausible(
     if totals.rows >= _LEAST:
         found += _users(connection, totals.rows)
         found += _lines(totals, roles, unused, words)
-        found += _milliseconds(connection, roles)
+        found += _durations(connection, roles) if {"duration", "end"} & {*roles} else []
     if not zone and "offset" not in roles:
         found += _clock(totals)
     long = f"SELECT count(*) FROM behaviors WHERE reason IS NULL AND duration > {_IMPOSSIBLE}"
@@ -242,26 +243,30 @@ def quietest_hours(totals: Totals) -> tuple[int, int] | None:
     return first, (first + _NIGHT) % _HOURS
 
 
-def _milliseconds(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) -> list[InputWarning]:
-    """Check the first users: durations last days, or end after the user's next row while a thousandth does not."""
-    if "duration" not in roles:
-        return []
-    ((rows, median, beyond, thousandth),) = connection.execute(f"""
-        SELECT count(*), coalesce(median(duration), 0), count(*) FILTER (duration > gap), count(*) FILTER (duration / 1000 > gap)
+def _durations(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) -> Iterator[InputWarning]:
+    """Check the first users: durations last days, or go beyond the user's next row; where a thousandth does not, they are milliseconds."""
+    ((rows, median, beyond, thousandth, fine, overlapping),) = connection.execute(f"""
+        SELECT count(*), coalesce(median(duration), 0), count(*) FILTER (duration > gap), count(*) FILTER (duration / 1000 > gap),
+            count(*) FILTER (is_fine), count(*) FILTER (is_fine AND duration > gap)
         FROM (
             SELECT duration, epoch(lead(start) OVER (ORDER BY id) - start) AS gap, user_id,
-                lead(user_id) OVER (ORDER BY id) AS following
+                lead(user_id) OVER (ORDER BY id) AS following, start <> date_trunc('minute', start) AS is_fine
             FROM (SELECT *, rowid AS id FROM behaviors WHERE rowid < {_HEAD}) WHERE reason IS NULL)
         WHERE duration > 0 AND following = user_id""").fetchall()
     overlap = median >= _LONG and beyond > _OVERLAPPING * rows and thousandth * 2 <= beyond
-    if rows < _LEAST or not (overlap or median >= _IMPOSSIBLE):
-        return []
-    message = _(
-        "half of the durations are longer than {hours} hours, so they look like milliseconds;"
-        " if they are, say so: {setting}"
-    )
-    setting = '[input] duration_unit = "ms"'
-    return [warning("milliseconds", message, hours=f"{median / 3600:,.0f}", setting=setting)]
+    if rows >= _LEAST and "duration" in roles and (overlap or median >= _IMPOSSIBLE):
+        message = _(
+            "half of the durations are longer than {hours} hours, so they look like milliseconds;"
+            " if they are, say so: {setting}"
+        )
+        setting = '[input] duration_unit = "ms"'
+        yield warning("milliseconds", message, hours=f"{median / 3600:,.0f}", setting=setting)
+    elif fine >= _LEAST and overlapping > _MOSTLY * fine:
+        message = _(
+            "{share} of the durations go beyond the same user's next row; if they are no time that was spent, leave them out: {setting}"
+        )
+        setting = column_setting("duration" if "duration" in roles else "end", NO_COLUMN)
+        yield warning("overlapping_durations", message, share=_percent(overlapping / fine), setting=setting)
 
 
 def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
@@ -269,6 +274,7 @@ def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator
     found = connection.execute(
         f"""SELECT user_id, readable FROM users
         WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= {_FEW} AND readable * ? >= {_OFTEN} * ?
+            AND NOT (user_id = '0' AND '1' IN (SELECT user_id FROM users))  -- numbers from 0
         ORDER BY readable DESC""",
         [NOBODY, users, rows],
     ).fetchall()
@@ -375,6 +381,12 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
     if source.unwrapped:
         message = _("{path} holds one object; its list {column} is read as the rows")
         yield warning("unwrapped", message, path=file.name, column=source.unwrapped)
+    if source.joined_sheets:
+        message = _(
+            "{path} has sheets with the same columns, which are read as one table: {sheets}; to read one: {setting}"
+        )
+        sheets = ", ".join(source.joined_sheets)
+        yield warning("joined_sheets", message, path=file.name, sheets=sheets, setting="[input] sheet")
     for key, left in (("table", source.left_tables), ("sheet", source.left_sheets)):
         message = _(
             "{path} has other tables or sheets with a user and a time, which are not read: {tables}; to read one: {setting}"

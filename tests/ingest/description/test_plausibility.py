@@ -161,6 +161,22 @@ def test_long_stays_one_after_the_other_are_no_milliseconds(tmp_path: Path) -> N
     assert "milliseconds" not in warnings(tmp_path, "user,time,action,place,duration", lines)
 
 
+def test_durations_beyond_the_next_row_are_told_and_leaving_them_out_mends_it(tmp_path: Path) -> None:
+    lines = [f"u{n % 3},{START + timedelta(minutes=n)},play,film {n % 9},{600 + n % 9}" for n in range(180)]
+    header = "user,time,action,film,duration_sec"
+    told = warnings(tmp_path, header, lines)["overlapping_durations"]
+    assert told.startswith("100 % of the durations")
+    assert told.endswith('[input.columns] duration = "-"')
+    assert "overlapping_durations" not in warnings(tmp_path, header.replace("duration", "of"), lines)
+    whole = [line.replace(":42,", ":00,") for line in lines]  # what lasts beyond a minute may end within it
+    assert "overlapping_durations" not in warnings(tmp_path, header, whole)
+    ends = [f"{line},{START + timedelta(days=9)}" for line in lines]
+    told = warnings(tmp_path, f"{header.replace('duration_sec', 'length')},closed_at", ends)[
+        "overlapping_durations"
+    ]
+    assert told.endswith('[input.columns] end = "-"')
+
+
 @pytest.mark.parametrize("name", ["NA", "null", "0", "Anonymous", "匿名"])
 def test_a_word_for_nobody_with_many_rows_is_told(tmp_path: Path, name: str) -> None:
     lines = [f"{name},{line.partition(',')[2]}" if n % 2 else line for n, line in enumerate(shop(str))]

@@ -95,6 +95,52 @@ def test_sheets_that_are_not_read_are_named_and_a_cover_or_a_hidden_one_is_not_t
     assert facts(tmp_path, workbook(tmp_path / "d.xlsx", {"people": [["user"], ["u1"]], "rows": rows}))
 
 
+def test_sheets_of_a_series_with_the_same_header_are_one_table_without_its_sums_and_said(
+    tmp_path: Path,
+) -> None:
+    def month(item: str, header: Sequence[str] = ("user", "time", "item")) -> list[list[Any]]:
+        return [[*header], ["u1", START, item], ["合计", None, 1]]
+
+    sheets: dict[str, Sequence[Sequence[Any]]] = {
+        "一月": month("a"),
+        "二月": [["title"], *month("b")],
+        "三月": month("c", ["user", "time", "", "item"]),  # its columns stand elsewhere
+        "raw": month("d"),
+        "other": [["user", "time"], ["u1", START]],
+    }
+    book = workbook(tmp_path / "a.xlsx", sheets)
+    with opened(tmp_path, book) as export:
+        assert facts_of(export) == [f"u1|2026-01-15T10:00:42|thing|{item}||" for item in "ab"]
+        assert export.rejected_rows == 0
+        told = {each.code: each.message for each in export.description.warnings}
+    assert "一月, 二月; " in told["joined_sheets"]
+    assert "三月, raw, other; " in told["other_tables"]
+    assert facts(tmp_path, book, sheet="二月") == ["u1|2026-01-15T10:00:42|thing|b||"]
+    with xlsxwriter.Workbook(tmp_path / "b.xlsx") as hidden:
+        for name in ("1", "2"):
+            for row, cells in enumerate((("user", "time", "item"), ("u1", "2026-01-15", name))):
+                (hidden.get_worksheet_by_name(name) or hidden.add_worksheet(name)).write_row(row, 0, cells)
+        hidden.get_worksheet_by_name("2").hide()
+    assert facts(tmp_path, tmp_path / "b.xlsx") == ["u1|2026-01-15T00:00:00|thing|1||"]
+
+
+def test_a_grid_of_days_is_not_read_before_a_sheet_with_times(tmp_path: Path) -> None:
+    grid: list[list[Any]] = [["姓名", "打卡时间"], *([f"张{n}", None, "08:30"] for n in range(30))]
+    rows: list[list[Any]] = [
+        ["姓名", "打卡时间", "地址"],
+        *([f"张{n % 5}", START, "杭州"] for n in range(30)),
+    ]
+    with opened(tmp_path, workbook(tmp_path / "a.xlsx", {"打卡": grid, "原始记录": rows})) as export:
+        assert export.description.columns["place"] == "地址"
+    sparse: list[list[Any]] = [
+        ["user", "date", "time", "item"],
+        *([f"u{n}", START, None, "x"] for n in range(30)),
+    ]
+    book = workbook(tmp_path / "b.xlsx", {"log": sparse, "people": [["user", "time"], ["u1", START]]})
+    with opened(tmp_path, book) as export:
+        assert export.description.columns["item"] == "item"
+
+
 def test_dates_times_formulas_and_errors_are_what_the_sheet_shows(tmp_path: Path) -> None:
     rows: list[list[Any]] = [
         ["user", "date", "time", "item", "duration"],

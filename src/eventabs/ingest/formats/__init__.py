@@ -1,5 +1,6 @@
 """Formats of input files. Another format is a class in this folder, and a line in `binary_format` or `text_format`."""
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +32,9 @@ def text_format(path: str, start: bytes) -> type[Format]:
     if line_form(start).columns:
         return Lines
     name = Path(path).name.lower().removesuffix(".gz").removesuffix(".zst")
-    begins_so = start.decode("utf-8-sig", errors="replace").lstrip().startswith(("{", "["))
+    begins_so = re.match(
+        r"\s*(?:\{|\[(?!\d))", start.decode("utf-8-sig", errors="replace")
+    )  # not as a chat: `[6/8/22, 9:20]`
     return Json if begins_so or name.endswith((".jsonl", ".ndjson", ".json")) else Csv
 
 

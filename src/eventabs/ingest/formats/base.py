@@ -103,6 +103,7 @@ class Format(ABC):
     skipped_lines = 0  # titles above and sums below the rows
     left_tables: Mapping[str, Sequence[str]] = {}  # columns of others of the file with a user and a time
     left_sheets: Sequence[str] = ()  # the same of a workbook
+    joined_sheets: Sequence[str] = ()  # that are read as one table
     unwrapped = ""  # the list in the file's one object that holds the rows
 
     def __init__(self, file: InputFile) -> None:

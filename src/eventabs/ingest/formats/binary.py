@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
-from itertools import chain, islice
+from itertools import chain, dropwhile, islice
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,7 @@ from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit, words_of
 from eventabs.ingest.files_archives_encodings import refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
-from eventabs.ingest.formats.csv_logs_chats import Csv
+from eventabs.ingest.formats.csv_logs_chats import Csv, is_summary
 from eventabs.ingest.normal_form import ALONE, as_glob, errors_named, fetched, quoted
 from eventabs.interface_language import gettext as _
 
@@ -47,6 +47,10 @@ _LOOKED_AT: Final = 200  # rows
 _COUNTED: Final = 10_000  # rows of each table
 _LEAST: Final = 20  # rows, of which a share says something
 _WITH_HOUR: Final = re.compile(r"^\d{9,}|[T ](?!00:00(?::00(?:\.0+)?)?$)\d\d?:")
+# in the names of sheets that are one table
+_COUNTED_UP: Final = re.compile(
+    r"(?i)\d+|[一二三四五六七八九十]+(?=[月季周])|(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*"
+)
 _DAYS: Final = range(29_000, 60_000)  # of a workbook: 1979 to 2064
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  a wall time
 _EXACT: Final = 1e15  # smaller numbers are exact as integers
@@ -239,31 +243,35 @@ def _field_text(value: object) -> object:
 
 
 class Excel(Csv):
-    """An Excel workbook. Titles and sums are found as in CSV; rows keep the sheet's numbers."""
+    """An Excel workbook. Titles and sums are found as in CSV; rows keep the sheet's numbers, those of further sheets go on."""
 
     def __init__(self, file: InputFile) -> None:
-        self.left_sheets = list[str]()
-        rows = _with_dates(_workbook_rows(file, self.left_sheets))
+        rows = _with_dates(self._rows(file))
         super().__init__(file.as_csv(map(_cell_text, cells) for cells in rows))
 
-
-def _workbook_rows(file: InputFile, left: list[str]) -> Iterator[list[_Cell]]:
-    try:
-        import python_calamine  # noqa: PLC0415  an extra
-    except ImportError:
-        message = _("{path} is an Excel workbook; install what reads it: pip install 'eventabs[excel]'")
-        raise InputError(message.format(path=file.path)) from None
-    try:
-        _refuse_vast(file)
-        with python_calamine.load_workbook(file.text) as workbook:
-            sheet, left[:] = _sheet(file, workbook)
-            yield from sheet.iter_rows()
-    except python_calamine.PasswordError:
-        message = _("{path} is protected by a password; save it without one")
-        raise InputError(message.format(path=file.path)) from None
-    except (python_calamine.CalamineError, zipfile.BadZipFile, OSError) as error:
-        message = _("{path} is no workbook that can be read ({error}); save it as .xlsx or CSV")
-        raise InputError(message.format(path=file.path, error=str(error).partition("\n")[0])) from None
+    def _rows(self, file: InputFile) -> Iterator[list[_Cell]]:
+        try:
+            import python_calamine  # noqa: PLC0415  an extra
+        except ImportError:
+            message = _("{path} is an Excel workbook; install what reads it: pip install 'eventabs[excel]'")
+            raise InputError(message.format(path=file.path)) from None
+        try:
+            _refuse_vast(file)
+            with python_calamine.load_workbook(file.text) as workbook:
+                sheet, header, self.joined_sheets, self.left_sheets = _sheets(file, workbook)
+                if not self.joined_sheets:
+                    yield from sheet.iter_rows()
+                for name in self.joined_sheets:  # sums would stand between the rows
+                    rows = workbook.get_sheet_by_name(name).iter_rows()
+                    if name != self.joined_sheets[0]:
+                        rows = islice(dropwhile(lambda cells: _without_end(cells) != header, rows), 1, None)
+                    yield from (cells for cells in rows if not is_summary([str(cell) for cell in cells]))
+        except python_calamine.PasswordError:
+            message = _("{path} is protected by a password; save it without one")
+            raise InputError(message.format(path=file.path)) from None
+        except (python_calamine.CalamineError, zipfile.BadZipFile, OSError) as error:
+            message = _("{path} is no workbook that can be read ({error}); save it as .xlsx or CSV")
+            raise InputError(message.format(path=file.path, error=str(error).partition("\n")[0])) from None
 
 
 def _with_dates(rows: Iterator[list[_Cell]]) -> Iterator[list[_Cell]]:
@@ -297,20 +305,36 @@ def _with_dates(rows: Iterator[list[_Cell]]) -> Iterator[list[_Cell]]:
         yield cells
 
 
-def _sheet(file: InputFile, workbook: "CalamineWorkbook") -> tuple["CalamineSheet", list[str]]:
-    """Return the sheet that the user named, or the first one with rows, no hidden one or cover if it can, and others with a user and a time. Raises InputError."""
+def _sheets(
+    file: InputFile, workbook: "CalamineWorkbook"
+) -> tuple["CalamineSheet", list[_Cell], list[str], list[str]]:
+    """Return a sheet, its header, the sheets that are one table with it, and others with a user and a time. Raises InputError.
+
+    It is the one that the user named, or the first one with rows, no hidden one, cover or grid of days if it can. With the same header,
+    and names that differ in a number or a month, sheets are one table: 2026-01, 2026-02; Sheet1, Sheet2.
+    """
     names = workbook.sheet_names
     if file.sheet and file.sheet not in names:
         message = _("{path} has no sheet {sheet} ([input] sheet); it has: {names}")
         raise InputError(message.format(path=file.path, sheet=file.sheet, names=", ".join(names)))
     told: dict[str, set[str]] = {}
+    headers: dict[str, list[_Cell]] = {}
     kept: dict[str, CalamineSheet] = {}  # the first one with rows, which is mostly read
-    shown = sorted(workbook.sheets_metadata, key=lambda each: "Hidden" in str(each.visible))
-    for name in [file.sheet] if file.sheet else [each.name for each in shown]:
+    hidden = {each.name for each in workbook.sheets_metadata if "Hidden" in str(each.visible)}
+    for name in [file.sheet] if file.sheet else sorted(names, key=hidden.__contains__):
         sheet = workbook.get_sheet_by_name(name)
         if rows := list(islice(sheet.iter_rows(), _LOOKED_AT)):
-            words = ([cell for cell in cells if cell and isinstance(cell, str)] for cells in rows)
-            told[name] = max((_roles(file, each) for each in words), key=len)
+            words = [[cell for cell in cells if cell and isinstance(cell, str)] for cells in rows]
+            at = max(range(len(rows)), key=lambda at: len(_roles(file, words[at])))
+            told[name], headers[name] = _roles(file, words[at]), _without_end(rows[at])
+            times = {each for each in words[at] if max(_fit(file, each, "time"), fit(each, "date")) > _NAMED}
+            held = [
+                sum(cells[place] != "" for cells in rows[at:])
+                for place, cell in enumerate(rows[at])
+                if cell in times
+            ]
+            if held and 2 * max(held) < sum(map(any, rows[at:])):
+                told[name] -= {"time"}  # above a grid of days
             if not (kept or told[name] & _WHO_AND_WHEN) and len(rows) >= _LEAST:
                 told[name] = set(_WHO_AND_WHEN)  # no cover, but a table with names that say nothing here
             kept = kept or {name: sheet}
@@ -318,8 +342,19 @@ def _sheet(file: InputFile, workbook: "CalamineWorkbook") -> tuple["CalamineShee
         message = _("{path} has no sheet with rows; name another: [input] sheet")
         raise InputError(message.format(path=file.path))
     chosen = max(told, key=lambda name: len(told[name] & _WHO_AND_WHEN))
+    alike = [
+        name
+        for name in (chosen, *sorted(told.keys() - hidden - {chosen}, key=names.index))
+        if headers[name] == headers[chosen] and _COUNTED_UP.sub("", name) == _COUNTED_UP.sub("", chosen)
+    ]
     full = [name for name in told if told[name] >= _WHO_AND_WHEN - ({"user"} if file.has_user else set())]
-    return kept.get(chosen) or workbook.get_sheet_by_name(chosen), [each for each in full if each != chosen]
+    left = [name for name in full if name not in (chosen, *alike)]
+    sheet = kept.get(chosen) or workbook.get_sheet_by_name(chosen)
+    return sheet, headers[chosen], alike if alike[1:] else [], left
+
+
+def _without_end(cells: list[_Cell]) -> list[_Cell]:
+    return cells[: max((place for place, cell in enumerate(cells, 1) if cell), default=0)]
 
 
 def _refuse_vast(file: InputFile) -> None:

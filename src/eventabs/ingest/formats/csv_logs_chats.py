@@ -30,7 +30,7 @@ _SHARE: Final = 0.8
 _NAMED: Final = 0.7  # how well a column's name says that it holds times
 _WIDER: Final = 0.1  # of the rows: as many with more fields than the header are no broken ones
 _MORE_FIELDS: Final = 3
-_DELIMITERS: Final = (",", "\t", ";", "|")
+_DELIMITERS: Final = (",", "\t", ";", "|", "\x01")  # the last one is Hive's
 # Regular expressions of blanks as delimiters: wide gaps, blanks but not between date and time, any blank.
 _COLUMNS_APART: Final = r"(?: {2,}|\t)[ \t]*"
 _STAMP_KEPT: Final = r"(?<!\d{4}-\d\d-\d\d)(?<![ \t])[ \t]+|[ \t]+(?![ \t]*\d\d?:\d\d)"
@@ -192,8 +192,8 @@ def _headers(
         split = [[field.strip() for field in dialect.lenient_fields(line)] for line in lines]
         for number, names in enumerate(split):
             width = _width(names)
-            # `Start time  End time` cut at every blank
-            repeated = dialect.is_blank and len(set(names)) < width
+            # `Start time  End time` cut at every blank; a title in the place of each name
+            repeated = len(set(names)) < (width if dialect.is_blank else min(width, 2))
             if width < 2 or repeated or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
                 continue
             names[0] = names[0].lstrip("# ")
@@ -208,7 +208,7 @@ def _headers(
 def _share_of_rows(below: Sequence[Sequence[str]], width: int) -> float:
     """Return the share of the lines below a header that are rows, without a rule and what follows the rows."""
     following = islice(dropwhile(_is_rule, below), _FOLLOWING)
-    rows = list(takewhile(lambda row: not (_is_rule(row) or _is_summary(row)), following))
+    rows = list(takewhile(lambda row: not (_is_rule(row) or is_summary(row)), following))
     if not rows:
         return float(not below)
     return sum(_fits(row, width, width) for row in rows) / len(rows)
@@ -218,7 +218,8 @@ def _is_rule(fields: Sequence[str]) -> bool:
     return bool(_RULE.fullmatch(next(filter(None, fields), "")))
 
 
-def _is_summary(fields: Sequence[str]) -> bool:
+def is_summary(fields: Sequence[str]) -> bool:
+    """Whether a line is a sum or a remark below rows."""
     return bool(_SUMMARY.match(next(filter(None, fields), "")))
 
 
@@ -480,7 +481,7 @@ class Csv(Format):
             is_full = sum(map(bool, fields)) >= min(3, width)  # who, when and what: a sum may have a date
             if is_full and _fits(fields, layout.needed, width) and any(map(_STAMP.fullmatch, fields)):
                 break
-            if _is_rule(fields) or _is_summary(fields):
+            if _is_rule(fields) or is_summary(fields):
                 length = number
         return length
 
