@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors_and_exit_codes import InputError
-from input_files import facts, opened, write
+from input_files import facts, opened, proposed, write
 
 TIMES = [f"2026-01-{day:02} {8 + day % 9:02}:{day:02}:00" for day in range(1, 29)]
 
@@ -242,3 +242,79 @@ def test_a_dump_of_a_database_is_refused_with_the_way_to_its_rows_and_rows_by_th
         path = write(tmp_path, "log.sql", text)
         with pytest.raises(InputError, match=rf"log\.sql is a dump: .*: {client} "), opened(tmp_path, path):
             pass
+
+
+def test_clocks_without_a_leading_zero_are_a_stay_from_in_to_out(tmp_path: Path) -> None:
+    text = table("user,date,check-in time,check-out time", "u{five}", "2026-01-0{five}", "9:0{five}", "17:42")
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        columns = export.description.columns
+    assert (columns["time"], columns["end"], columns["date"]) == ("check-in time", "check-out time", "date")
+    text = table(
+        "user,date,check-in time,check-out time", "u{five}", "2026-01-1{five}", "11:05 AM", "1:1{five} PM"
+    )
+    path = write(tmp_path, "b.csv", text)
+    assert {row.rpartition("|")[2] for row in facts(tmp_path, path)} == {str(7500 + 60 * n) for n in range(5)}
+
+
+def test_where_each_user_has_one_department_the_address_is_the_place(tmp_path: Path) -> None:
+    text = table("姓名,部门,打卡时间,打卡地址,打卡结果", "张{five}", "部{five}", "{time}", "路{n}号", "正常")
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        assert export.description.columns["place"] == "打卡地址"
+    for header in ("姓名,部门,打卡时间,区域", "姓名,门店,打卡时间,收货地址"):  # coarser; sent to
+        text = table(header, "张{five}", "部{five}", "{time}", "路{n}号")
+        with opened(tmp_path, write(tmp_path, "b.csv", text)) as export:
+            assert export.description.columns["place"] == header.split(",")[1]
+
+
+def test_measures_with_a_decimal_comma_days_and_pictures_are_no_objects(tmp_path: Path) -> None:
+    text = table("user;time;status;base;date of shift", "u{five}", "{time}", "done").replace(",", ";")
+    text = text.replace("done\n", "done;6{five},5;26-01-{n} Mon\n").format(five=1, n=2)
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        assert "item" not in export.description.columns
+    text = table("user,timestamp,data", "u{five}", "{time}", "clicked rice {n}")
+    with opened(tmp_path, write(tmp_path, "c.csv", text)) as export:
+        assert export.description.columns["item"] == "data"
+    text = table("user,time,picture_file,dishes_name", "u{five}", "{time}", "a/{n}.jpg", "fish {five}")
+    with opened(tmp_path, write(tmp_path, "b.csv", text)) as export:
+        assert export.description.columns["item"] == "dishes_name"
+
+
+def test_the_number_of_the_row_is_no_object_of_rows_without_a_header(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", table("", "{n}", "{time}", "user-{five}", "{n}0").lstrip("\n"))
+    with pytest.raises(InputError, match="--columns c1,timestamp,user_id,item"), opened(tmp_path, path):
+        pass
+
+
+def test_days_that_go_up_by_one_are_times_of_rows_without_a_header(tmp_path: Path) -> None:
+    rows = [f"{20240100 + n},u{n % 5},run {n % 3}" for n in range(1, 29)]
+    path = write(tmp_path, "a.csv", "\n".join(rows))
+    with pytest.raises(InputError, match="--columns date,user_id"), opened(tmp_path, path):
+        pass
+
+
+def test_lines_of_hive_and_long_texts_of_a_chat_are_read(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "a.txt", table("user,time,item", "u{five}", "{time}", "tea {n}").replace(",", "\x01")
+    )
+    assert len(facts(tmp_path, path)) == len(TIMES)
+    said = "\n".join(
+        f"[6/{n}/22, 9:20:0{n % 9} AM] Ann Lee: who plays?\n\nBob\nCid\nDan" for n in range(13, 29)
+    )
+    path = write(tmp_path, "b.txt", f"{said}\n")
+    assert facts(tmp_path, path)[0].startswith("Ann Lee|2022-06-13T09:20:04|")
+
+
+def test_a_title_in_the_place_of_each_name_is_no_header(tmp_path: Path) -> None:
+    text = "\n".join(
+        [
+            "报工_全部,报工_全部,报工_全部",
+            table("生产人员,报工开始时间,工序名称", "张{five}", "{time}", "焊接{n}"),
+        ]
+    )
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        assert export.description.columns["time"] == "报工开始时间"
+
+
+def test_a_weak_name_of_small_numbers_is_no_user(tmp_path: Path) -> None:
+    text = table("pID,Notification.Time,mindful_response,drinks", "sub-{five}", "{time}", "{five}", "tea {n}")
+    assert proposed(tmp_path, write(tmp_path, "a.csv", text))["columns"]["user"] == "pID"

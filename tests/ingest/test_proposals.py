@@ -156,6 +156,22 @@ def test_where_no_name_says_who_the_first_column_that_comes_back_is_proposed_per
     assert proposed(tmp_path, path)["user"] == "me"
 
 
+def test_columns_that_are_one_together_are_joined_and_a_time_in_parts_is_proposed_so(tmp_path: Path) -> None:
+    rows = [f"Ann,Lee{n % 5},{n},7,2013,{n % 24},{n % 60},tea {n}" for n in range(1, 29)]
+    path = write(tmp_path, "a.csv", "\n".join(["First,Last,d,m,y,h,min,item", *rows]))
+    table = proposed(tmp_path, path)["columns"]
+    assert (table["date"], table["time"]) == ("y + m + d", "h + min")
+    table |= {"user": "First + Last"}
+    assert facts(tmp_path, path, columns=table)[0].startswith("Ann Lee0|2013-07-05T05:05:00|")
+    day = {"user": "First | Last", "time": "y + m + d", "date": "-", "item": "item"}
+    assert facts(tmp_path, path, columns=day)[0].startswith("Ann|2013-07-01T00:00:00|")
+    with (
+        pytest.raises(InputError, match="has no column y \\+ month"),
+        opened(tmp_path, path, columns={"time": "y + month"}),
+    ):
+        pass
+
+
 def test_rows_whose_object_is_empty_are_records_and_lists_of_plain_values_are_objects(tmp_path: Path) -> None:
     rows = [f"{n % 5}\t{time}\t{'[7, 8]' if n % 3 else '[]'}" for n, time in enumerate(TIMES)]
     path = write(tmp_path, "a.tsv", "\n".join(["user_id\ttime\tviewed_products", *rows]))

@@ -21,7 +21,13 @@ from eventabs.ingest.column_names import ROLES, UNSUCCESSFUL, StatedUnit, fit, p
 from eventabs.ingest.formats.base import CONSTANT, Format, Query, Wanted
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import quoted, quoted_list
-from eventabs.ingest.roles_of_columns import BEHIND, alternatives, input_table, refuse_absent_columns
+from eventabs.ingest.roles_of_columns import (
+    BEHIND,
+    alternatives,
+    input_table,
+    parts_of,
+    refuse_absent_columns,
+)
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import TomlTable
 
@@ -109,8 +115,8 @@ class Reading:
         others = {_EVENT: self._here(path for path in schema.non_behaviors if path != _EVENT)}
         for by_role in (self._columns, *map(self._of_rule, schema.events), others):
             for path in chain.from_iterable(by_role.values()):
-                if path[0] != CONSTANT:
-                    self._aliases.setdefault(path, f"v{len(self._aliases)}")
+                for part in self._parts(path):
+                    self._aliases.setdefault(part, f"v{len(self._aliases)}")
 
     @property
     def roles(self) -> dict[str, str]:
@@ -149,7 +155,7 @@ class Reading:
     def places(self) -> dict[str, tuple[InnerPath, ...]]:
         """The same as paths, none for a constant."""
         return {
-            role: tuple(self._place(path) for path in paths if path[0] != CONSTANT)
+            role: tuple(self._place(part) for path in paths for part in self._parts(path))
             for role, paths in self._shown().items()
         }
 
@@ -207,14 +213,25 @@ class Reading:
 
     def _here(self, paths: Iterable[str]) -> tuple[str, ...]:
         """Return the paths that the file has, and words for all rows."""
-        return tuple(path for path in paths if path[0] == CONSTANT or self._inventory.find(path))
+        return tuple(path for path in paths if all(map(self._inventory.find, self._parts(path))))
+
+    def _parts(self, path: str) -> list[str]:
+        """Return the columns of a path, none for a word that stands for one."""
+        return [] if path[0] == CONSTANT else parts_of(path, self._inventory)
 
     def _of_rule(self, rule: EventRule) -> dict[str, tuple[str, ...]]:
         return {role: self._here(paths) for role, paths in rule.columns.items() if role not in self._named}
 
-    def _first(self, paths: Sequence[str]) -> str:
-        """Return the SQL of the first path with a value."""
-        values = [quoted(path[1:]) if path[0] == CONSTANT else self._aliases[path] for path in paths]
+    def _first(self, paths: Sequence[str], mark: str = " ") -> str:
+        """Return the SQL of the first path with a value; `mark` stands between columns that are one together."""
+
+        def value(path: str) -> str:
+            if path[0] == CONSTANT:
+                return quoted(path[1:])
+            parts = [self._aliases[part] for part in self._parts(path)]
+            return parts[0] if len(parts) == 1 else f"nullif(concat_ws('{mark}', {', '.join(parts)}), '')"
+
+        values = list(map(value, paths))
         if len(values) > 1:
             return f"coalesce({', '.join(f'trimmed({value})' for value in values)})"
         return values[0] if values else "NULL::VARCHAR"
@@ -254,7 +271,8 @@ class Reading:
         usual = self._columns.get(role, ())
         rules = list(map(self._of_rule, self.schema.events))
         if not any(role in columns for columns in rules):
-            return self._first(usual)
+            is_day = role == "date" or (role == "time" and "date" not in self._columns)
+            return self._first(usual, "-" if is_day else ":" if role == "time" else " ")
 
         def value(rule: EventRule) -> str:
             if role in rule.columns and not rule.columns[role] and role not in self._named:

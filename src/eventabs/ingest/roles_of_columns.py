@@ -7,7 +7,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from itertools import islice, pairwise, product
+from itertools import dropwhile, islice, pairwise, product, takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -36,6 +36,7 @@ from eventabs.shared_records import InputWarning
 NO_COLUMN: Final = "-"  # as the column of a role: no column has the role
 RECORD: Final = f"{CONSTANT}record"  # as the column of actions: every row says the same, that there was one
 BEHIND: Final = " | "  # between the columns of a role, of which the first that is filled counts
+JOINED: Final = " + "  # between columns that are one together: first and last name; year, month and day
 _NEAR: Final = 0.85  # similarity above which a user's name is taken for a column's
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
@@ -88,9 +89,9 @@ _OF_CALENDAR: Final = re.compile(
 )
 _EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
 _LONG_NUMBER: Final = re.compile(r"\d{9,}(?:\.\d+)?")
-_CODE: Final = re.compile(r"[\d.\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
+_CODE: Final = re.compile(r"[\d.,\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
 _USUAL_TIME: Final = re.compile(
-    r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}$|\d{15,16}$|\d{18,19}$"
+    r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}(?:\.\d+)?$|\d{15,16}$|\d{18,19}$"
 )
 _MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
     r"(?=.{6,40}$)(?=.*(?:\b\d{4}|\d[-/.](?:\d\d?|[^\W\d]{3,9})[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
@@ -100,7 +101,10 @@ _DAY: Final = re.compile(
     r"|\d{1,2}[-/ ][^\W\d_]{3,9}[-/ ]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
 )
 _DAY_OR_MONTH: Final = re.compile(r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?")
+_HALF_DAY: Final = re.compile(r"([上下]午)? ?(\d\d?)(:[\d:.,]+)\s*([AaPp]\.?[Mm]\.?)?")
 _BARE_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-3])[0-5]\d[0-5]\d")  # 93005
+_OF_DAY: Final = [re.compile(form) for form in (r"(?:19|20)\d\d", r"0?[1-9]|1[0-2]", r"0?[1-9]|[12]\d|3[01]")]
+_OF_CLOCK: Final = [re.compile(form) for form in (r"[01]?\d|2[0-3]", r"[0-5]?\d", r"[0-5]?\d(?:\.\d+)?")]
 _CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
 _SPOKEN: Final = re.compile(
     r"(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
@@ -108,7 +112,10 @@ _SPOKEN: Final = re.compile(
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
 _SMALL: Final = re.compile(r"-?\d{1,4}(?:[.,]\d+)?")
-_DECIMAL: Final = re.compile(r"[¥$€+-]?[\d,]*\.\d+")
+_DECIMAL: Final = re.compile(r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)")
+_PICTURE: Final = re.compile(r".*\.(?:jpe?g|png|gif|webp|bmp)", re.IGNORECASE)
+_DATED: Final = re.compile(r"\d+[-/.年]\d.*")
+_OF_STAFF: Final = {"department", "dept", "office", "部门", "科室", "院系", "departamento", "abteilung"}
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
 _LETTERLESS: Final = re.compile(r"[\W\d_]+")
@@ -162,6 +169,11 @@ class Profile(NamedTuple):
     def is_flag(self) -> bool:
         """Whether it says yes and no, or is a part of the time."""
         return max(_share(_FLAG, self.values), _share(_OF_CALENDAR, self.values)) > _ALIKE
+
+    @property
+    def is_amount(self) -> bool:
+        """Whether it holds small numbers, and its name has no word for an id."""
+        return _OF_A_ROW.isdisjoint(words_of(self.names[-1])) and _share(_SMALL, self.values) > _HALF
 
     @property
     def may_be_author(self) -> bool:
@@ -263,6 +275,7 @@ class Profile(NamedTuple):
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
                 is_row = is_each and (not _OF_A_ROW.isdisjoint(words_of(self.names[-1])) or self.counts_rows)
                 found *= 0.47 if is_row else 0.8 if is_code else 1.0
+                found *= _HALF if _share(_PICTURE, self.values) > _HALF else 1.0
                 if role == "item" and self.distinct <= _FEW < rows * _MORE:
                     found *= 0.9  # few values are rather what was done
         if role in ("user", "time") and self.filled < 1 - _NEARLY_NONE:  # the other rows would be rejected
@@ -353,14 +366,19 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     """
     roles = {role: column for role, column in named.items() if column not in ("", NO_COLUMN)}
     used = {
-        each for role, column in roles.items() if role != "marker" for each in (column, *column.split(BEHIND))
+        each
+        for role, column in roles.items()
+        if role != "marker"
+        for each in (column, *re.split(r" [|+] ", column))
     }
     parts = {"minute", "second"} if "hour" in {plain(each.column) for each in found} else ()  # no durations
     free = [each for each in found if each.column not in used and plain(each.column) not in parts]
     unsure, near = dict[str, str](), dict[str, str]()
     dated = [each for each in found if each.column not in used - {named.get("time")}]
     _choose_time(dated, named, roles, unsure)
-    used |= {roles.get(role, unsure.get(role, "")) for role in ("time", "date")}
+    used |= {
+        each for role in ("time", "date") for each in roles.get(role, unsure.get(role, "")).split(JOINED)
+    }
     closed = {"time", "date", "marker", *(["user"] if has_user else [])}
     open_roles = [role for role in ROLES if not named.get(role) and role not in closed]
     scored = ((each.score(role), role, each) for role in open_roles for each in free)
@@ -389,8 +407,12 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role in ("item", "place"):
             close = (of.column for rest, what, of in pairs if what == role and rest > score - _NEAR_BY)
             near[role] = next((column for column in close if column not in used), "")
-    if "user" in {*open_roles} - {*roles, *unsure} and (who := _unnamed_user(free, used, {*roles, *unsure})):
+    if "user" in {*open_roles} - {*roles, *unsure} and (
+        who := _unnamed_user(free, used, {**unsure, **roles})
+    ):
         unsure["user"] = who.column
+    if _take_place_of_rows(free, {**unsure, **roles}.get("user"), roles):
+        del near["place"]
     taken = {role: column for role, column in {**named, **roles}.items() if column}
     guessed = _guess_activity(free, taken, unsure, near)
     roles |= guessed
@@ -418,6 +440,19 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     )
 
 
+def _take_place_of_rows(free: Sequence[Profile], user: str | None, roles: dict[str, str]) -> bool:
+    """Take another place instead of a department: where each user has a single one, it is not where they were. Return whether it is."""
+    who, place = (
+        next((each for each in free if each.column == name), None) for name in (user, roles.get("place"))
+    )
+    if not (who and place and _is_of(place, who)) or _OF_STAFF.isdisjoint(words_of(place.names[-1])):
+        return False
+    others = [each for each in free if each.column not in roles.values() and each.filled > _MOSTLY]
+    found = [each for each in others if each.score("place") >= _SURE_NAME and not _is_of(each, who)]
+    roles["place"] = found[0].column if found else place.column
+    return bool(found)
+
+
 def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
     """Leave out ends that come before their starts, and a duration without a unit beside an end, which says the unit."""
     held = {role: each for role, column in roles.items() for each in free if each.column == column}
@@ -441,7 +476,16 @@ def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
 def _come_before(ends: Profile, begins: Profile | None) -> bool:
     """Whether most ends are before their starts, so that they are of another clock."""
     pairs = zip(begins.values, ends.values, strict=True) if begins and len(ends.values) >= _LEAST else ()
-    return sum(begin > end for begin, end in pairs if end) > _HALF * len(ends.values)
+    return sum(_padded(begin) > _padded(end) for begin, end in pairs if end) > _HALF * len(ends.values)
+
+
+def _padded(clock: str) -> str:
+    """Return a text that sorts as its time does: 9:07 is before 17:42, 11:05 AM before 1:10 PM."""
+    if not (found := _HALF_DAY.fullmatch(clock)):
+        return clock
+    hour, half = int(found[2]), (found[1] or found[4] or "").lower()
+    is_late = half[:1] in ("p", "下")
+    return f"{hour % 12 + 12 * is_late if half else hour:02}{found[3]}"
 
 
 def _guess_activity(
@@ -510,7 +554,9 @@ def _choose_time(
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
             if other:
                 roles["end"] = other.column
-        elif values:
+        elif not values:
+            unsure |= _in_parts(free)
+        else:
             best = min(values, key=lambda each: (is_excluded(each.names[-1], "time"), each.kind == "day"))
             if best.kind == "day" and len(clocks) == 1:
                 unsure |= {"time": clocks[0].column, "date": best.column}
@@ -521,6 +567,20 @@ def _choose_time(
     # `Start date` belongs to `Start time`, `End date` does not
     if time and rest and (time.kind in ("", "clock") or not time.read) and not named.get("date"):
         roles["date"] = max(rest, key=lambda each: each.score("date")).column
+
+
+def _in_parts(free: Sequence[Profile]) -> dict[str, str]:
+    """Return the time of columns side by side: year, month and day, in this order or the other way, and what follows of hour, minute and second."""
+    for at in range(len(free) - 2):
+        day = free[at : at + 3]
+        for parts in (day, day[::-1]):
+            if all(_share(form, each.values) > _ALIKE for form, each in zip(_OF_DAY, parts, strict=True)):
+                clock = list(zip(_OF_CLOCK, free[at + 3 :], strict=False))
+                told = takewhile(lambda pair: _share(pair[0], pair[1].values) > _ALIKE, clock)
+                days = JOINED.join(each.column for each in parts)
+                hours = JOINED.join(each.column for _form, each in told)
+                return {"date": days, "time": hours} if JOINED in hours else {"time": days}
+    return {}
 
 
 def _ways(each: Profile) -> set[str]:
@@ -561,6 +621,7 @@ def _by_values(
             each.is_of_user
             or each.named("user") > (0 if who else _SURE)
             or any(map(each.named, ("place", "end")))
+            or (each.named("date") and _share(_DATED, each.values) > _HALF)
         )
         and not (who and _is_of(each, who))
     ]
@@ -605,19 +666,20 @@ def _who(left: Sequence[Profile], taken: Collection[str], lightest: int = 1) -> 
     return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
 
 
-def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Collection[str]) -> Profile | None:
-    """Return the column that may be the user where no name says so: persons, ids, authors, else the first whose values come back.
+def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[str, str]) -> Profile | None:
+    """Return the column that may be the user where no name says so: persons, ids, authors, else one whose values come back.
 
-    Exports say first whose a row is. `told`: the roles that are known.
+    Exports say first whose a row is, then when. `told`: the roles that are known.
     """
     rest = [each for each in free if each.column not in used]
     whose = (each for each in rest if each.may_name_users or ("text" in told and each.may_be_author))
     first = _who(free, used) or next(whose, None)
     if first or "time" not in told or (len(rest) == 1 and _ACTIVITY.isdisjoint(told)):
         return first
+    behind = {each.column for each in dropwhile(lambda each: each.column != told["time"], free)}
     for each in _who_come_back(rest, (), 3, _ALIKE):
-        is_id = not _OF_A_ROW.isdisjoint(words_of(each.names[-1]))
-        if each.is_flag or (not is_id and _share(_SMALL, each.values) > _HALF):
+        looks_like_an_id = _share(_ID, each.values) > _ALIKE or _share(_PERSONS, each.values) > _HALF
+        if each.is_flag or each.is_amount or (each.column in behind and not looks_like_an_id):
             continue
         # persons rather than their region, but no orders of theirs
         if not first or (first.distinct < each.distinct <= len(each.values) / 3 and _is_within(each, first)):
@@ -651,6 +713,7 @@ def _who_come_back(
         for each in left
         if len(each.values) >= _LEAST
         and least <= each.distinct <= most * each.filled * len(each.values)
+        and each.filled > _MOSTLY
         and each.column not in taken
         and each.read <= _HALF
         and not each.is_list
@@ -683,6 +746,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
     }
     names: dict[str, Profile] = {}
     free = [each for each in found if each.values and each.filled]
+    free = [each for each in free if each.read > _ALIKE or not each.counts_rows]
     for name, is_one in kinds.items():
         one = next(filter(is_one, free), None)
         if one and not (name in ("date", "time") and "timestamp" in names):
@@ -820,7 +884,8 @@ def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, s
     for role, name in named.items():
         if name in ("", NO_COLUMN) or name[0] == CONSTANT:
             continue
-        if not any(map(inventory.find, alternatives(name, inventory))):
+        ways = (parts_of(each, inventory) for each in alternatives(name, inventory))
+        if not any(all(map(inventory.find, parts)) for parts in ways):
             message = _('{path} has no column {name} ([input.columns] {role} = "{name}"); it has: {columns}')
             raise _refusal(message, path, inventory.every, name=name, role=role)
 
@@ -828,6 +893,11 @@ def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, s
 def alternatives(column: str, inventory: Inventory) -> list[str]:
     """Return the columns of a role in order of trial: `properties.name | properties.content` names two."""
     return [column] if column in inventory.columns else column.split(BEHIND)
+
+
+def parts_of(column: str, inventory: Inventory) -> list[str]:
+    """Return the columns that are one together: `first_name + last_name` names two."""
+    return [column] if inventory.find(column) else column.split(JOINED)
 
 
 def column_setting(role: str, name: str = "...") -> str:
