@@ -53,7 +53,7 @@ _OFTEN: Final = 2  # times the mean number of rows a user
 
 
 class MappedFile(NamedTuple):
-    """A file, and how it is read. `name`: as it is shown.
+    """A file, and how it is read. `name`: as it is shown; `user`: whose it is by its name, "" if a column says it.
 
     `profiles` of its columns and the `choice` among them, nothing where a schema says what they are.
     """
@@ -61,6 +61,7 @@ class MappedFile(NamedTuple):
     name: str
     source: Format
     reading: Reading
+    user: str = ""
     profiles: Sequence[Profile] = ()
     choice: Choice = Choice({}, {}, {})
 

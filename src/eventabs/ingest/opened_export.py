@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -59,83 +59,48 @@ from eventabs.shared_records import (
 from eventabs.stop_request import Stop
 
 
-class BehaviorFiles:
-    """Files of behaviors, and how each is read.
+def _mapped(
+    sources: Iterable[tuple[Format, str]],
+    schemas: SchemaChoice,
+    choice: ColumnChoice,
+    copies: Copies,
+    names: Mapping[str, str],
+) -> list[MappedFile]:
+    """Return how the `sources`, each with the user that its name gives, are read. `names`: what words of actions mean."""
+    found = list[MappedFile]()
+    for source, user in sources:
+        refuse_events(source.file.path, source.columns)
+        choice.refuse_unnamed(source)
+        name = copies.name(source.file.path)
+        reading = schemas.of_file(source, choice.named)
+        if reading:
+            found.append(MappedFile(name, source, reading, user))
+        else:
+            held, chosen = choice.of_file(source)
+            found.append(
+                MappedFile(name, source, Reading(source.inventory, chosen.roles), user, held, chosen)
+            )
+        if source.file.user:
+            refuse_one_user(source, reading.user_columns if reading else choice.users(source))
+    may_mark = ((each.source, each.choice.markers) for each in found)
+    markers = marker_columns(may_mark, choice.named.get("marker", ""))
+    found = [each.with_marker(markers) for each in found]
+    define_words(
+        found[0].source.file.connection, {role for each in found for role in each.reading.known_roles}, names
+    )
+    return found
 
-    Rows that differ in a column that is not technical in the schema are no duplicates.
-    """
 
-    def __init__(
-        self,
-        paths: Sequence[str],
-        opened: Callable[..., Format],
-        schemas: SchemaChoice,
-        choice: ColumnChoice,
-        copies: Copies,
-        *,
-        settings: InputSettings,
-    ) -> None:
-        self._copies = copies
-        self._users = [user_of_file(copies.name(path).partition("?")[0], settings.user) for path in paths]
-        self._choice = choice
-        self._schemas = schemas
-        self._settings = settings
-        self._markers: set[str] = set()
-        self.files = self._mapped([opened(path) for path in paths])
-
-    def load(self, insert: Callable[..., int]) -> None:
-        """Read all files. `insert` takes the number of a file and the query of its rows."""
-        for index in range(len(self.files)):
-            self._load(index, insert)
-
-    def _load(self, index: int, insert: Callable[..., int]) -> None:
-        source, reading = self.files[index].source, self.files[index].reading
-        source.file.stop.check()
-        compared = sorted(self.compared()[0])
-        others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
-        digest = row_digest([others.get(column, "") for column in compared])
-        wanted = [*reading.wanted, *((name, column) for column, name in others.items())]
-
-        def insert_rows(query: Query) -> int:
-            rows = reading.select(query, digest).of_user(self._users[index])
-            return insert(index, rows, reading)
-
-        sort_and_pair.load(source, wanted, insert_rows)
-
-    def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the columns that are compared to find duplicates, and those that are not."""
-        columns = dict.fromkeys(column for each in self.files for column in each.source.columns)
-        technical = {column for each in self.files for column in each.reading.schema.technical}
-        return (
-            tuple(column for column in columns if column not in technical),
-            tuple(column for column in columns if column in technical),
-        )
-
-    def digests(self) -> list[bytes]:
-        """Return the digest of each file that was read, with the user that its name gives."""
-        pairs = zip(self.files, self._users, strict=True)
-        return [each.source.file.content.of_user(user).sha256 for each, user in pairs]
-
-    def _mapped(self, sources: Sequence[Format]) -> list[MappedFile]:
-        found = list[MappedFile]()
-        for source in sources:
-            refuse_events(source.file.path, source.columns)
-            self._choice.refuse_unnamed(source)
-            name = self._copies.name(source.file.path)
-            reading = self._schemas.of_file(source, self._choice.named)
-            if reading:
-                found.append(MappedFile(name, source, reading))
-            else:
-                held, choice = self._choice.of_file(source)
-                found.append(MappedFile(name, source, Reading(source.inventory, choice.roles), held, choice))
-            if source.file.user:
-                refuse_one_user(source, reading.user_columns if reading else self._choice.users(source))
-        may_mark = ((each.source, each.choice.markers) for each in found)
-        self._markers |= marker_columns(may_mark, self._choice.named.get("marker", ""))
-        found = [each.with_marker(self._markers) for each in found]
-        roles = {role for each in found for role in each.reading.known_roles}
-        define_words(sources[0].file.connection, roles, self._settings.names)
-        return found
+def _load(file: MappedFile, compared: Sequence[str], insert: Callable[[Query, Reading], int]) -> None:
+    """Read a file; rows that differ in one of the columns `compared` are no duplicates."""
+    source, reading = file.source, file.reading
+    source.file.stop.check()
+    others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
+    digest = row_digest([others.get(column, "") for column in compared])
+    wanted = [*reading.wanted, *((name, column) for column, name in others.items())]
+    sort_and_pair.load(
+        source, wanted, lambda query: insert(reading.select(query, digest).of_user(file.user), reading)
+    )
 
 
 # DuckDB sums up a group of users at a time, so that memory holds one group, whatever the size of the export. It sums
@@ -425,8 +390,12 @@ def open_export(
         sort_and_pair.prepare(connection, len(shown))
         choice = ColumnChoice(connection, settings)
         parts = settings.model_dump(include={"header", "sheet", "table", "user"})
-        opened_rows = partial(opened, headers=schemas.headers, **parts)
-        behaviors = BehaviorFiles(named, opened_rows, schemas, choice, copies, settings=settings)
+        users = [user_of_file(copies.name(path).partition("?")[0], settings.user) for path in named]
+        opened_rows = (opened(path, headers=schemas.headers, **parts) for path in named)
+        behaviors = _mapped(zip([*opened_rows], users, strict=True), schemas, choice, copies, settings.names)
+        technical = {column for each in behaviors for column in each.reading.schema.technical}
+        all_columns = dict.fromkeys(column for each in behaviors for column in each.source.columns)
+        compared = tuple(column for column in all_columns if column not in technical)
         insert = partial(
             sort_and_pair.insert_behaviors,
             connection,
@@ -435,20 +404,21 @@ def open_export(
             duration_unit=settings.duration_unit,
             shard=shard,
         )
-        behaviors.load(insert)
+        for index, each in enumerate(behaviors):
+            _load(each, sorted(compared), partial(insert, index))
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
             add = partial(sort_and_pair.insert_profiles, connection, len(shown))
             sort_and_pair.load(profile, wanted, add)
-        sources = tuple(each.source for each in behaviors.files)
+        sources = tuple(each.source for each in behaviors)
         with errors_named("the export"):
             counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)
             if profile:
                 choice.warnings += profile_warnings(connection, profile, profile_columns, shown)
             description = describe(
                 connection,
-                behaviors.files,
-                [*choice.warnings, *left_out_rows(behaviors.files, counts)],
+                behaviors,
+                [*choice.warnings, *left_out_rows(behaviors, counts)],
                 settings,
             )
             give_back_memory(connection)
@@ -459,19 +429,21 @@ def open_export(
             for each in (*sources, profile)
             if each and not copies.holds(each.file.path)
         }
-        compared, not_compared = behaviors.compared()
         yield Export(
             **asdict(counts),
-            files=tuple(each.name for each in behaviors.files),
+            files=tuple(each.name for each in behaviors),
             fingerprint=files.fingerprint(
-                [*behaviors.digests(), *([profile.file.content.sha256] if profile else [])]
+                [
+                    *(each.source.file.content.of_user(each.user).sha256 for each in behaviors),
+                    *([profile.file.content.sha256] if profile else []),
+                ]
             ),
             stamps=tuple(files.stamp(path, sha256) for path, sha256 in on_disk.items()),
-            roles={each.name: each.reading.roles for each in behaviors.files},
-            schemas={each.name: each.reading.schema.name for each in behaviors.files},
+            roles={each.name: each.reading.roles for each in behaviors},
+            schemas={each.name: each.reading.schema.name for each in behaviors},
             description=description,
             compared=compared,
-            not_compared=not_compared,
+            not_compared=tuple(column for column in all_columns if column in technical),
             profile_left=tuple(
                 each
                 for each in (profile.columns if profile else ())
@@ -480,7 +452,7 @@ def open_export(
             # they are nobody's, as rows without a user are
             skipped_lines=0 if shard and shard.index else sum(each.skipped_lines for each in sources),
             shard=shard,
-            encodings={each.name: each.source.file.encoding for each in behaviors.files},
+            encodings={each.name: each.source.file.encoding for each in behaviors},
             _connection=connection,
             _profile_names=tuple(name for name, _column in shown),
             _sources=sources,
