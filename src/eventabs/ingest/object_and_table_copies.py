@@ -2,9 +2,9 @@
 
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from glob import has_magic
 from operator import attrgetter
@@ -133,16 +133,11 @@ _WORTH_TELLING: Final = 20_000_000  # bytes; as many take a while on most connec
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Objects and the paths of their copies: those of the input by address, and the profiles."""
+    """Objects and the files of their copies, the exports inside for an archive: those of the input, and the profiles."""
 
-    folder: Path
-    paths: tuple[str, ...]
-    profiles: tuple[str, ...]
-    objects: Mapping[str, StoredObject]  # by the path of the copy
-
-    def unpacked(self, paths: Iterable[str]) -> tuple[str, ...]:
-        """Return the copies; archives are replaced by the exports inside. Raises InputError."""
-        return tuple(each for path in paths for each in files.members(path))
+    paths: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    objects: Mapping[str, StoredObject] = field(default_factory=dict)  # by the path of the copy
 
     def holds(self, path: str) -> bool:
         """Whether a file is a copy or a member of one."""
@@ -156,48 +151,49 @@ class Copies:
         return self.objects[copy].address + path.removeprefix(copy)
 
 
-def plan_copies(paths: Sequence[str], profiles: str, folder: Path) -> Copies:
-    """Find the objects that addresses name, and a path in `folder` for each copy. Raises InputError."""
+@contextmanager
+def copied(
+    paths: Sequence[str], profiles: str, folder: Path, *, stop: Stop, on_copy: Callable[[Copying], object]
+) -> Iterator[Copies]:
+    """Copy the objects that addresses name into `folder`, and remove the copies afterwards. Errors raised meanwhile name addresses.
+
+    Copies stay compressed. Raises InputError, StorageError without room on the disk, and StopRequested.
+    """
     found, about_users = find_objects(paths, [profiles]), find_objects([profiles])
+    if not (found or about_users):
+        yield Copies()
+        return
     by_name = {each.name: each for each in sorted([*found, *about_users], key=attrgetter("name"))}
     # a folder for each copy, so that it keeps the object's name
     targets = {
         name: str(folder / f"{number:06}" / _file_name(each))
         for number, (name, each) in enumerate(by_name.items())
     }
-    return Copies(
-        folder,
-        tuple(dict.fromkeys(targets[each.name] for each in found)),
-        tuple(targets[each.name] for each in about_users),
-        {target: by_name[name] for name, target in targets.items()},
-    )
-
-
-@contextmanager
-def copied(copies: Copies, *, stop: Stop, on_copy: Callable[[Copying], object]) -> Iterator[None]:
-    """Copy the objects, and remove the copies afterwards. Errors raised meanwhile name addresses.
-
-    Copies stay compressed. Raises InputError, StorageError without room on the disk, and StopRequested.
-    """
-    if not copies.objects:
-        yield
-        return
-    shutil.rmtree(copies.folder, ignore_errors=True)  # of a killed run
+    objects = {target: by_name[name] for name, target in targets.items()}
+    shutil.rmtree(folder, ignore_errors=True)  # of a killed run
     try:
-        with files.copies_written(copies.folder.parent):
-            for target in copies.objects:
+        with files.copies_written(folder.parent):
+            for target in objects:
                 Path(target).parent.mkdir(mode=0o700, parents=True)
-        _transfer(copies, stop, on_copy)
-        yield
+        _transfer(objects, stop, on_copy)
+        named, others = (
+            tuple(
+                each
+                for name in dict.fromkeys(one.name for one in of)
+                for each in files.members(targets[name])
+            )
+            for of in (found, about_users)
+        )
+        yield Copies(named, others, objects)
     except EventabsError as error:
         lines = [str(line) for line in error.args]
-        for copy, each in copies.objects.items():
+        for copy, each in objects.items():
             for form in (as_glob(copy), copy):
                 lines = [line.replace(form, each.address) for line in lines]
         error.args = tuple(lines)
         raise
     finally:
-        shutil.rmtree(copies.folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _file_name(item: StoredObject) -> str:
@@ -234,10 +230,10 @@ class _Copy:
         files.refuse_document(str(self.target), files.first_bytes(str(self.target)))
 
 
-def _transfer(copies: Copies, stop: Stop, on_copy: Callable[[Copying], object]) -> None:
+def _transfer(objects: Mapping[str, StoredObject], stop: Stop, on_copy: Callable[[Copying], object]) -> None:
     """Copy the objects, a few in parallel. Raises InputError, StorageError and StopRequested."""
     halted = Event()
-    wanted = [_Copy(each, Path(target), halted) for target, each in copies.objects.items()]
+    wanted = [_Copy(each, Path(target), halted) for target, each in objects.items()]
     waiting = deque(wanted)
     failed: list[Exception] = []
 

@@ -32,7 +32,7 @@ from eventabs.ingest.normal_form import (
     scratch_database,
     sql,
 )
-from eventabs.ingest.object_and_table_copies import Copies, copied, plan_copies
+from eventabs.ingest.object_and_table_copies import Copies, copied
 from eventabs.ingest.roles_and_known_schemas import Reading, SchemaChoice
 from eventabs.ingest.roles_of_columns import (
     ColumnChoice,
@@ -357,12 +357,12 @@ def open_export(
     shard = Shard.parse(settings.shard) if settings.shard else None
     local_profiles = files.expand([profiles] if profiles else [])
     local = files.expand(paths, local_profiles)
-    copies = plan_copies(paths, profiles, work_dir / "objects.tmp")
     folder = work_dir / "reading.tmp"
     with ExitStack() as stack:
-        stack.enter_context(copied(copies, stop=stop, on_copy=on_copy))
-        named = (*local, *copies.unpacked(copies.paths))
-        profile_paths = (*local_profiles, *copies.unpacked(copies.profiles))
+        objects = copied(paths, profiles, work_dir / "objects.tmp", stop=stop, on_copy=on_copy)
+        copies = stack.enter_context(objects)
+        named = (*local, *copies.paths)
+        profile_paths = (*local_profiles, *copies.profiles)
         if len(profile_paths) > 1:
             message = _("{path} names {count} files; the profiles are one file with a row for each user")
             raise InputError(message.format(path=profiles, count=len(profile_paths)))

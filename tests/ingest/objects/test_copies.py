@@ -18,7 +18,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs import object_stores
 from eventabs.errors_and_exit_codes import InputError, StorageError
-from eventabs.ingest.object_and_table_copies import copied, plan_copies
+from eventabs.ingest.object_and_table_copies import copied
 from eventabs.shared_records import Copying
 from eventabs.stop_request import Stop, StopRequested
 from input_files import opened, write
@@ -47,8 +47,7 @@ def _environment(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fetched(folder: Path, *paths: str) -> list[bytes]:
     """Copy what addresses name; return the copies, of which nothing stays."""
-    copies = plan_copies(paths, "", folder / "objects.tmp")
-    with copied(copies, stop=Stop(), on_copy=lambda _copying: None):
+    with copied(paths, "", folder / "objects.tmp", stop=Stop(), on_copy=lambda _copying: None) as copies:
         found = [Path(path).read_bytes() for path in copies.paths]
     assert not list(folder.iterdir())
     return found
@@ -179,7 +178,7 @@ def test_progress_tells_how_many_objects_and_bytes(tmp_path: Path, server: Objec
     told = list[Copying]()
     server.put("s3://large/a.csv", bytes(21_000_000))
     server.put("s3://large/b.csv", b"1")
-    with copied(plan_copies(["s3://large"], "", tmp_path / "c"), stop=Stop(), on_copy=told.append):
+    with copied(["s3://large"], "", tmp_path / "c", stop=Stop(), on_copy=told.append):
         pass
     assert told[0] == Copying(2, 21_000_001, 0)
     assert all(before.done < after.done for before, after in pairwise(told))
@@ -187,9 +186,9 @@ def test_progress_tells_how_many_objects_and_bytes(tmp_path: Path, server: Objec
 
 def test_a_requested_stop_ends_the_copying(tmp_path: Path, server: ObjectServer) -> None:
     server.put("s3://stopped/a.csv", DATA)
-    stop = Stop()
-    copies = plan_copies(["s3://stopped/a.csv"], "", tmp_path / "objects.tmp")
-    with pytest.raises(StopRequested), copied(copies, stop=stop, on_copy=lambda _copying: stop.request()):
+    stop, folder = Stop(), tmp_path / "objects.tmp"
+    copies = copied(["s3://stopped/a.csv"], "", folder, stop=stop, on_copy=lambda _copying: stop.request())
+    with pytest.raises(StopRequested), copies:
         pass
     assert not list(tmp_path.iterdir())
 
@@ -199,8 +198,8 @@ def test_a_server_that_falls_silent_does_not_hold_up_a_stop(tmp_path: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/a.csv"
         threading.Timer(0.1, stop.request).start()
-        copies = plan_copies([address], "", tmp_path / "objects.tmp")
-        with pytest.raises(StopRequested), copied(copies, stop=stop, on_copy=lambda _copying: None):
+        copies = copied([address], "", tmp_path / "c", stop=stop, on_copy=lambda _copying: None)
+        with pytest.raises(StopRequested), copies:
             pass
 
 
@@ -240,12 +239,11 @@ def test_a_transfer_that_cannot_surely_go_on_says_so(tmp_path: Path, path: str) 
 
 
 def test_an_object_that_changes_after_it_was_found_is_noticed(tmp_path: Path, server: ObjectServer) -> None:
-    copies = plan_copies([server.put("s3://moving/a.csv", DATA)], "", tmp_path / "objects.tmp")
-    server.put("s3://moving/a.csv", DATA * 2)
-    with (
-        pytest.raises(InputError, match="has changed while it was read"),
-        copied(copies, stop=Stop(), on_copy=lambda _copying: None),
-    ):
+    def change(_copying: Copying) -> None:
+        server.put("s3://moving/a.csv", DATA * 2)
+
+    moving = copied([server.put("s3://moving/a.csv", DATA)], "", tmp_path / "c", stop=Stop(), on_copy=change)
+    with pytest.raises(InputError, match="has changed while it was read"), moving:
         pass
 
 
