@@ -290,14 +290,6 @@ _TAIL: Final = 1 << 16  # bytes that are read for sums and remarks at the end
 _LONGEST_RECORD: Final = 1000
 
 
-class Record(NamedTuple):
-    """A record of a CSV file: its first line (1-based), its text, its fields or None where it is broken."""
-
-    line: int
-    text: str
-    fields: list[str] | None
-
-
 class Csv(Format):
     """A CSV file; `columns` are those of a copy of another file, whose first line is its header where `has_header`."""
 
@@ -434,8 +426,8 @@ class Csv(Format):
                 longest = max(longest, writer.writerow((line, "bad_csv" if fields is None else "", *row)))
         return longest * 4  # a character takes at most four bytes
 
-    def records(self) -> Iterator[Record]:
-        """Yield the records without blank lines, the header first."""
+    def records(self) -> Iterator[tuple[int, str, list[str] | None]]:
+        """Yield the first line (1-based), text, and fields or None where it is broken, of each record, the header first; none is blank."""
         end = self.file.content.lines - self.layout.below if self.layout.below else None
         lines = islice(files.lines(self.file.text), self.layout.above, end)
         width, delimiter = len(self.columns), self.layout.dialect.delimiter
@@ -458,7 +450,7 @@ class Csv(Format):
                 else:
                     ahead = deque([*inside, *behind])
             if "".join(fields or text).strip():
-                yield Record(line, text, fields)
+                yield line, text, fields
 
     def _split(self, text: str) -> list[str] | None:
         fields = self.layout.dialect.fields(text)
