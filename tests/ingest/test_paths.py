@@ -135,7 +135,7 @@ def test_every_path_that_is_listed_leads_to_its_value(row: dict[str, Any]) -> No
     inventory = Inventory(tuple(row))
     inventory.add(row)
     reading = PathReader("SELECT ? AS text", inventory.texts)
-    values = reading.read_objects("text", inventory.leaves)
+    values = reading.read("text", inventory.leaves)
     if not values:
         return
     query = f"SELECT {', '.join(values.values())} FROM ({reading.relation})"

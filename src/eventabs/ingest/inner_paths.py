@@ -244,18 +244,17 @@ class PathReader:
         self._texts = texts
         self._layers = 0
 
-    def read(self, base: Callable[[str], str], paths: Iterable[InnerPath]) -> dict[InnerPath, str]:
-        """Return an SQL expression for each path, to select from `relation`. `base` gives the SQL of a column."""
-        return self._read({path: (base(path.column), InnerPath(path.column), path.steps) for path in paths})
+    def read(self, base: str | Callable[[str], str], paths: Iterable[InnerPath]) -> dict[InnerPath, str]:
+        """Return an SQL expression for each path, to select from `relation`. `base` gives the SQL of a column.
 
-    def read_objects(self, text: str, paths: Iterable[InnerPath]) -> dict[InnerPath, str]:
-        """Return an SQL expression for each path, where columns are the keys of the object `text`.
-
-        The column OBJECT of `relation` is the list of their values, NULL where the text is no JSON.
+        Or it is that of an object whose keys are the columns: OBJECT of `relation` is the list of their values, NULL where the text is no JSON.
         """
-        return self._read({path: (text, InnerPath(""), (path.column, *path.steps)) for path in paths})
-
-    def _read(self, rest: Mapping[InnerPath, "_Open"]) -> dict[InnerPath, str]:
+        rest: Mapping[InnerPath, _Open] = {
+            path: (base, InnerPath(""), (path.column, *path.steps))
+            if isinstance(base, str)
+            else (base(path.column), InnerPath(path.column), path.steps)
+            for path in paths
+        }
         found: dict[InnerPath, str] = {}
         while rest:
             found |= {path: text for path, (text, _at, steps) in rest.items() if not steps}
@@ -264,44 +263,41 @@ class PathReader:
 
     def _gone_on(self, rest: Mapping[InnerPath, "_Open"]) -> dict[InnerPath, "_Open"]:
         """Read one more layer of each path."""
-        pointers: dict[str, list[str]] = {}
-        lists: list[str] = []
+        pointers: dict[str, dict[str, int]] = {}
+        lists: dict[str, str] = {}
         counts = {path: self._plain_steps(at, steps) for path, (_text, at, steps) in rest.items()}
         for path, (text, _at, steps) in rest.items():
             if count := counts[path]:
-                if (inner := pointer(_keys(steps[:count]))) not in pointers.setdefault(text, []):
-                    pointers[text].append(inner)
-            elif text not in lists:
-                lists.append(text)
+                places = pointers.setdefault(text, {})
+                places.setdefault(pointer(_keys(steps[:count])), len(places) + 1)
+            else:
+                lists.setdefault(text, f"records_{self._layers}_{len(lists)}")
         pointed = {text: f"inner_{self._layers}_{n}" for n, text in enumerate(pointers)}
-        lists_read = {text: f"records_{self._layers}_{n}" for n, text in enumerate(lists)}
         self._layers += 1
         self._extend(
             *(
                 f"try(json_extract_string({text}, [{quoted_list(pointers[text])}])) AS {name}"
                 for text, name in pointed.items()
             ),
-            *(f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in lists_read.items()),
+            *(f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in lists.items()),
         )
         keys = ", ".join(f"r->>'/{key}'" for key in _KEYS)
         self._extend(
             *(
                 f"list_transform({name}, lambda r: coalesce({keys})) AS {name}_names"
-                for name in lists_read.values()
+                for name in lists.values()
             )
         )
         following: dict[InnerPath, _Open] = {}
         for path, (text, at, steps) in rest.items():
             if count := counts[path]:
-                place = pointers[text].index(pointer(_keys(steps[:count]))) + 1
+                place = pointers[text][pointer(_keys(steps[:count]))]
                 following[path] = f"{pointed[text]}[{place}]", _stepped(at, steps[:count]), steps[count:]
             elif isinstance(steps[0], Lookup):
-                record = _record(text, lists_read[text], steps[0].key)
+                record = _record(text, lists[text], steps[0].key)
                 following[path] = record, _stepped(at, steps[:1]), steps[1:]
             else:
-                inner = (
-                    f"list_transform({lists_read[text]}, lambda r: r->>{quoted(pointer(_keys(steps[1:])))})"
-                )
+                inner = f"list_transform({lists[text]}, lambda r: r->>{quoted(pointer(_keys(steps[1:])))})"
                 filled = f"list_filter({inner}, lambda value: value <> '')"
                 following[path] = f"nullif(array_to_string({filled}, ', '), '')", at, ()
         return following

@@ -81,7 +81,7 @@ class Json(Format):
         )
         is_nested = any(path.steps for path in paths.values())
         reading = PathReader(f"SELECT text FROM {reader}", self.inventory.texts if is_nested else ())
-        values = reading.read_objects("text", paths.values())
+        values = reading.read("text", paths.values())
         return Query(
             f"""SELECT NULL::BIGINT AS line, {selected(wanted, lambda name: values[paths[name]])},
                 CASE WHEN text IS NULL THEN '{BLANK}'
