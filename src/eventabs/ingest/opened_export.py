@@ -8,7 +8,8 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta, timezone
 from functools import cache, partial
-from itertools import cycle, groupby, islice
+from itertools import chain, cycle, groupby, islice, pairwise
+from operator import itemgetter
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any, Final
@@ -152,13 +153,11 @@ def prefetched(
         closing(connection.cursor()) as other,
         ThreadPoolExecutor(1) as thread,
     ):
-        ready: Future[UserGroup] | None = None
-        for cursor, users in zip(cycle((one, other)), groups):  # a group's tables belong to its cursor
-            following = thread.submit(UserGroup, cursor, users, with_offset=with_offset)
-            if ready is not None:
-                yield ready.result()
-            ready = following
-        if ready is not None:
+        made = (  # a group's tables belong to its cursor
+            thread.submit(UserGroup, cursor, users, with_offset=with_offset)
+            for cursor, users in zip(cycle((one, other)), groups)
+        )
+        for ready, _following in pairwise(chain(made, [Future()])):
             yield ready.result()
 
 
@@ -234,7 +233,7 @@ class Export(sort_and_pair.RowCounts):
 
     `fingerprint` is the sha256 of the contents of files and objects; `stamps` show
     whether a file, or the profiles, changes later. `roles` has for each file the column of each role,
-    `schemas` the tool that exported it ("" for none), `description` both in short, with what looks wrong.
+    `description` that and the tools that exported them in short, with what looks wrong.
     Duplicates are equal in the columns `compared`; `not_compared` are the other columns. `profile_left` are the columns
     of the profiles that are not taken.
     `skipped_lines` are titles above and sums below the rows. Of a shard, `other_rows` are those of other shards, and
@@ -245,7 +244,6 @@ class Export(sort_and_pair.RowCounts):
     fingerprint: str
     stamps: tuple[FileStamp, ...]
     roles: dict[str, dict[str, str]]
-    schemas: dict[str, str]
     description: Description
     compared: tuple[str, ...]
     not_compared: tuple[str, ...]
@@ -277,47 +275,42 @@ class Export(sort_and_pair.RowCounts):
 
         A user without a readable row has a log without behaviors.
         """
-        with (
-            errors_named("the export"),
-            closing(self._connection.cursor()) as user_cursor,
-            closing(self._connection.cursor()) as cursor,
-        ):
+        with errors_named("the export"), closing(self._connection.cursor()) as cursor:
             behaviors = behaviors_of(cursor, "TRUE", with_offset=self.with_offset)
-            for user in self._users(user_cursor):
+            for user in self._users():
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
     def groups(self, most_users: int = 0) -> Iterator[UserGroup]:
         """Yield all users, or the first N, in the same order, as groups that are summed up without logs."""
-        with errors_named("the export"), closing(self._connection.cursor()) as user_cursor:
-            users = islice(self._users(user_cursor), most_users or None)
+        with errors_named("the export"):
+            users = islice(self._users(), most_users or None)
             yield from prefetched(self._connection, user_groups(users), with_offset=self.with_offset)
 
     def actions(self) -> Iterator[tuple[str, int]]:
         """Yield every action with its number of behaviors, the most frequent first."""
-        with errors_named("the export"), closing(self._connection.cursor()) as cursor:
-            cursor.execute("""SELECT CAST(action AS VARCHAR), count(*) FROM behaviors WHERE reason IS NULL
-                GROUP BY ALL ORDER BY 2 DESC, 1""")
-            yield from fetched(cursor)
+        return self._rows("""SELECT CAST(action AS VARCHAR), count(*) FROM behaviors WHERE reason IS NULL
+            GROUP BY ALL ORDER BY 2 DESC, 1""")
 
     def user_ids(self) -> Iterator[str]:
         """Yield the ids of all users, in the order of `user_logs`."""
-        with errors_named("the export"), closing(self._connection.cursor()) as cursor:
-            cursor.execute("SELECT user_id FROM users")
-            yield from (user_id for (user_id,) in fetched(cursor))
+        return (user_id for (user_id,) in self._rows("SELECT user_id FROM users"))
 
     def span(self) -> tuple[int, int] | None:
         """Return the starts of the first and the last behavior in seconds since 1970 (wall time if times have no offset), None without behaviors."""
         at = sort_and_pair.INSTANT
         query = f"SELECT min({at}) // 1000000, max({at}) // 1000000 FROM behaviors WHERE reason IS NULL"
-        with errors_named("the export"), closing(self._connection.cursor()) as cursor:
-            ((first, last),) = cursor.execute(query).fetchall()
+        ((first, last),) = self._rows(query)
         return None if first is None else (first, last)
 
-    def _users(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[GroupUser]:
+    def _rows(self, query: str) -> Iterator[Any]:
+        with errors_named("the export"), closing(self._connection.cursor()) as cursor:
+            yield from fetched(cursor.execute(query))
+
+    def _users(self) -> Iterator[GroupUser]:
         names = self._profile_names
         columns = "".join(f", p{position}" for position in range(len(names)))
-        cursor.execute(f"SELECT user_id, readable, first_row, last_row{columns} FROM users")
-        for user_id, readable, first_row, last_row, *values in fetched(cursor):
+        query = f"SELECT user_id, readable, first_row, last_row{columns} FROM users"
+        for user_id, readable, first_row, last_row, *values in self._rows(query):
             profile = tuple(pair for pair in zip(names, values, strict=True) if pair[1] is not None)
             yield GroupUser(user_id, readable, first_row, last_row, profile)
 
@@ -327,9 +320,8 @@ class Export(sort_and_pair.RowCounts):
             "SELECT file, line, reason, coalesce(CAST(user_id AS VARCHAR), '') FROM behaviors"
             f" WHERE reason <> '{sort_and_pair.DUPLICATE}' ORDER BY 1, 2"
         )
-        with errors_named("the export"), closing(self._connection.cursor()) as cursor:
-            cursor.execute(query)
-            for index, rows in groupby(fetched(cursor), key=lambda row: row[0]):
+        with errors_named("the export"):
+            for index, rows in groupby(self._rows(query), key=itemgetter(0)):
                 texts = self._sources[index].texts()
                 for _file, line, reason, user_id in rows:
                     text = next(text for number, text in texts if number == line)
@@ -440,7 +432,6 @@ def open_export(
             ),
             stamps=tuple(files.stamp(path, sha256) for path, sha256 in on_disk.items()),
             roles={each.name: each.reading.roles for each in behaviors},
-            schemas={each.name: each.reading.schema.name for each in behaviors},
             description=description,
             compared=compared,
             not_compared=tuple(column for column in all_columns if column in technical),
