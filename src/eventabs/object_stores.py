@@ -100,6 +100,8 @@ _ENVIRONMENT: Final = {  # what obstore reads, and how these names begin
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _ASKED: Final = re.compile(r"Error performing ([A-Z]+) (\S+)")
 _WRITES: Final = ("PUT", "POST")
+# where the cloud's metadata service is, which is tried last
+_NO_CREDENTIALS: Final = ("169.254.169.254", "metadata.google", "Account must be specified")
 _DENIED: Final = (401, 403)
 _MISSING: Final = 404
 _CHANGED: Final = 412  # or there already, where it is written
@@ -133,78 +135,53 @@ def store_errors_named(address: str) -> Iterator[None]:
 
 
 def _refusal(address: str, text: str) -> InputError:
-    """Return the error for obstore's message: its first line and the structure below it."""
+    """Return the error for obstore's message: by words or the status in its first line, else by the structure below it."""
     said = text.partition("\n")[0]
     found, asked = _STATUS.search(said), _ASKED.search(said)
     status = int(found[1]) if found else 0
     variable, variables = _ENVIRONMENT.get(Address.of(address).scheme, ("", ""))
     is_written = asked is not None and asked[1] in _WRITES
-    message = _by_words(said) or _by_status(
-        status, is_written=is_written, is_listed="list request" in said, in_store=bool(variables)
-    )
-    if not message:
-        message = _(
-            "{path}: the transfer breaks off (the network is gone, the object has changed, or the server gives no ETag to go on with); start again, or download it and name the file"
-        )
-        if status:
-            message = _("{path}: the server answers HTTP {status}; try again later")
-        elif "InvalidCertificate" in text:
-            message = _(
-                "{path}: the certificate of {host} is not trusted; let SSL_CERT_FILE name your authority's PEM file"
-            )
-        elif "error sending request" in text:
-            message = _("{path}: {host} cannot be reached; check the network, a proxy and the endpoint")
-    host = urlsplit(asked[2]).netloc if asked else address
-    return InputError(
-        message.format(
-            path=public_address(address), status=status, variable=variable, variables=variables, host=host
-        )
-    )
-
-
-def _by_words(said: str) -> str:
-    """Return what the words of a message mean, "" where they say nothing."""
-    no_credentials = _(
-        "{path}: no credentials are set; set {variables}, or {variable}_SKIP_SIGNATURE=true where anyone may read"
-    )
-    messages = {
-        "169.254.169.254": no_credentials,  # the cloud's metadata service, which is tried last
-        "metadata.google": no_credentials,
-        "Account must be specified": no_credentials,
-        "Content-Length": _(
+    lacks_bucket = "list request" in said or (is_written and variables)
+    step = _("check the address, or use a file on this machine")
+    if variables:
+        step = _("check {variables}, and the right to list, and to read or write").format(variables=variables)
+    meanings: dict[str, object] = {  # the first that holds
+        _(
+            "{path}: no credentials are set; set {variables}, or {variable}_SKIP_SIGNATURE=true where anyone may read"
+        ): any(sign in said for sign in _NO_CREDENTIALS),
+        _(
             "{path} does not say how long it is, so that a break would go unnoticed; pipe it:"
             " curl -fL ADDRESS | eventabs run -"
-        ),
-        "redirect": _(
+        ): "Content-Length" in said,
+        _(
             "{path} leads elsewhere, and not to an end; name the address, region or endpoint that it leads to"
-        ),
-        "Could not parse path": _(
+        ): "redirect" in said,
+        _(
             "{path}: empty names, . and .. between slashes cannot be used; give the object another name"
-        ),
-    }
-    return next((message for sign, message in messages.items() if sign in said), "")
-
-
-def _by_status(status: int, *, is_written: bool, is_listed: bool, in_store: bool) -> str:
-    """Return what a status means that no retry changes, "" for any other."""
-    if not status or status in _PASSING:
-        return ""
-    if status == _CHANGED:
-        changed = _("{path} has changed while it was read; start again once it is complete")
-        return _taken() if is_written else changed
-    if status == _MISSING and (is_listed or (is_written and in_store)):
-        return _(
+        ): "Could not parse path" in said,
+        _("{path}: the server answers HTTP {status}; try again later"): status in _PASSING,
+        _taken(): status == _CHANGED and is_written,
+        _("{path} has changed while it was read; start again once it is complete"): status == _CHANGED,
+        _(
             "{path}: there is no such bucket; check its name, and account, region and endpoint in the environment"
-        )
-    if status == _MISSING:
-        return _("{path} does not exist (HTTP {status}); check the address")
-    step = _("check the address, or use a file on this machine")
-    if in_store:
-        step = _("check {variables}, and the right to list, and to read or write")
-    message = _("{path}: the request is refused (HTTP {status}); {step}")
-    if status in _DENIED:
-        message = _("{path}: access is denied (HTTP {status}); {step}")
-    return message.replace("{step}", step)
+        ): status == _MISSING and lacks_bucket,
+        _("{path} does not exist (HTTP {status}); check the address"): status == _MISSING,
+        _("{path}: access is denied (HTTP {status}); {step}"): status in _DENIED,
+        _("{path}: the request is refused (HTTP {status}); {step}"): status,
+        _(
+            "{path}: the certificate of {host} is not trusted; let SSL_CERT_FILE name your authority's PEM file"
+        ): "InvalidCertificate" in text,
+        _(
+            "{path}: {host} cannot be reached; check the network, a proxy and the endpoint"
+        ): "error sending request" in text,
+        _(
+            "{path}: the transfer breaks off (the network is gone, the object has changed, or the server gives no ETag to go on with); start again, or download it and name the file"
+        ): True,
+    }
+    message = next(message for message, holds in meanings.items() if holds)
+    host = urlsplit(asked[2]).netloc if asked else address
+    values = {"status": status, "variable": variable, "variables": variables, "host": host, "step": step}
+    return InputError(message.format(path=public_address(address), **values))
 
 
 def _taken() -> str:
