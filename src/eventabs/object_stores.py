@@ -39,17 +39,6 @@ class Address(NamedTuple):
         bucket, _slash, key = rest.partition("/")
         return cls(text, scheme, bucket, key)
 
-    @classmethod
-    def of_bucket(cls, text: str) -> "Address":
-        """Take apart an address in a store. Raises InputError for any other."""
-        address = cls.of(text)
-        if address.is_in_store:
-            return address
-        message = _(
-            "{path} cannot be read; addresses begin with s3://BUCKET/, gs://BUCKET/, az://CONTAINER/, https:// or http://"
-        )
-        raise InputError(message.format(path=text))
-
     @property
     def is_web(self) -> bool:
         """Whether it names a web server and not a store."""
@@ -204,7 +193,7 @@ _WAITS: Final["BackoffConfig"] = {
 class StoredObject:
     """An object and how to reach it; size and ETag are known once the store was asked.
 
-    `name` is its full address, which is never shown.
+    `name` is its full address, which is never shown, `path` its key in a store, "" on the web.
     """
 
     name: str
@@ -217,11 +206,6 @@ class StoredObject:
     def address(self) -> str:
         """The address as it is shown."""
         return public_address(self.name)
-
-    @property
-    def is_web(self) -> bool:
-        """Whether it has a web address and lies in no store."""
-        return Address.of(self.name).is_web
 
 
 def open_store(address: Address, headers: Mapping[str, str] | None = None) -> "ObjectStore":

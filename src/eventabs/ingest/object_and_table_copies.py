@@ -57,7 +57,11 @@ def _named(text: str) -> list[StoredObject]:
     """Return the objects that an address names. Raises InputError if there are none."""
     if (address := Address.of(text)).is_web:
         return [_web_object(address)]
-    address = Address.of_bucket(text)
+    if not address.is_in_store:
+        message = _(
+            "{path} cannot be read; addresses begin with s3://BUCKET/, gs://BUCKET/, az://CONTAINER/, https:// or http://"
+        )
+        raise InputError(message.format(path=text))
     with store_errors_named(text):
         store = open_store(address)
         if has_magic(address.key):
@@ -198,9 +202,8 @@ def copied(
 
 def _file_name(item: StoredObject) -> str:
     """Return the last part of an object's address, which may show its format and user."""
-    name = item.address.partition("?")[0] if item.is_web else item.address
-    name = name.rstrip("/").rpartition("/")[2]
-    return (unquote(name) if item.is_web else name).replace("/", "_").lstrip(".")[-60:] or "object"
+    name = (item.path or item.address.partition("?")[0]).rstrip("/").rpartition("/")[2]
+    return (name if item.path else unquote(name)).replace("/", "_").lstrip(".")[-60:] or "object"
 
 
 class _Copy:
