@@ -1,6 +1,5 @@
 """The sequence of `eventabs check`: settings, endpoint, abilities, run; each gives findings of one line with a next step."""
 
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +8,6 @@ from difflib import get_close_matches
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -22,7 +20,7 @@ from eventabs.errors_and_exit_codes import (
     NoContentError,
     UsageError,
 )
-from eventabs.ingest import check_zone, expand, find_objects, scratch_database
+from eventabs.ingest import check_zone, expand, find_objects
 from eventabs.interface_language import Language, active, gettext as _, ngettext
 from eventabs.prompts import made_up_day
 from eventabs.providers import GrammarField, hosts_with_keys, load_preset
@@ -289,12 +287,7 @@ def _input(settings: Settings) -> Finding:
     paths = [path for path in settings.input.paths if path != runs.STDIN]
     profiles = [settings.input.profiles] if settings.input.profiles else []
     try:
-        if settings.input.timezone:
-            with (
-                tempfile.TemporaryDirectory(prefix="eventabs-") as folder,
-                scratch_database(Path(folder) / "reading.tmp", []) as connection,
-            ):
-                check_zone(connection, settings.input.timezone)
+        check_zone(settings.input.timezone)
         expand(profiles)
         found = [*expand(paths, profiles), *find_objects(paths, profiles)]
         find_objects(profiles)

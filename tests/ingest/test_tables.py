@@ -8,6 +8,7 @@ import pytest
 from eventabs.errors_and_exit_codes import ConfigError, InputError
 from eventabs.ingest import sort_and_pair
 from eventabs.ingest.formats.base import Query
+from eventabs.ingest.normal_form import check_zone
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_the_first_profile_value_of_a_user_counts_on_one_line(connection: duckdb
 
 
 def test_a_time_zone_must_exist(connection: duckdb.DuckDBPyConnection) -> None:
-    sort_and_pair.check_zone(connection, "")
-    sort_and_pair.check_zone(connection, "Asia/Shanghai")
+    check_zone("", connection)
+    check_zone("Asia/Shanghai", connection)
     with pytest.raises(ConfigError, match="there is no time zone Mars/Base; take a name such as"):
-        sort_and_pair.check_zone(connection, "Mars/Base")
+        check_zone("Mars/Base", connection)

@@ -5,9 +5,9 @@ from .input_settings import InputSettings as InputSettings
 from .normal_form import (
     as_glob as as_glob,
     check_pattern as check_pattern,
+    check_zone as check_zone,
     errors_named as errors_named,
     quoted as quoted,
-    scratch_database as scratch_database,
     search_pattern as search_pattern,
 )
 from .object_and_table_copies import Frame as Frame, find_objects as find_objects
@@ -19,4 +19,3 @@ from .opened_export import (
     open_export as open_export,
 )
 from .roles_of_columns import input_table as input_table
-from .sort_and_pair import check_zone as check_zone

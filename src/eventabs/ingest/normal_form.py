@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import duckdb
 
-from eventabs.errors_and_exit_codes import InputError, out_of_memory
+from eventabs.errors_and_exit_codes import ConfigError, InputError, out_of_memory
 from eventabs.ingest import column_names as words
 from eventabs.ingest.column_names import MARKERS, OPENING_VERBS, ROLES, SENTENCE_VERBS, SEPARATORS
 from eventabs.ingest.files_archives_encodings import copies_written, no_room
@@ -295,6 +295,14 @@ def search_pattern(regex: str, texts: Collection[str]) -> set[str]:
     where = f"regexp_matches(text, {quoted(regex)})"
     select = f"SELECT text FROM (SELECT unnest(?::VARCHAR[]) AS text) WHERE {where}"
     return {text for (text,) in _database().cursor().execute(select, [list(texts)]).fetchall()}
+
+
+def check_zone(zone: str, connection: duckdb.DuckDBPyConnection | None = None) -> None:
+    """Raise ConfigError unless `zone` is a time zone's name or ""; `connection`: a database that is there already."""
+    query = "SELECT count(*) FROM pg_timezone_names() WHERE name = ?"
+    if zone and not number(connection or _database(), query, [zone]):
+        message = _("there is no time zone {zone}; take a name such as Asia/Shanghai or Europe/Berlin")
+        raise ConfigError(message.format(zone=zone))
 
 
 @cache

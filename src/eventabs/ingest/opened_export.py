@@ -25,6 +25,7 @@ from eventabs.ingest.formats.base import Format, Query
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import (
     as_glob,
+    check_zone,
     define_words,
     errors_named,
     fetched,
@@ -361,7 +362,7 @@ def open_export(
         # a name that is read as a glob is checked as the glob and as the file that it matches
         readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
         connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
-        sort_and_pair.check_zone(connection, settings.timezone)
+        check_zone(settings.timezone, connection)
         files.check_codec(settings.encoding)
         schemas = SchemaChoice(settings.schema, settings.names)
         opened = partial(

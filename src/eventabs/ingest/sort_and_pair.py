@@ -5,7 +5,7 @@ from typing import Final
 
 import duckdb
 
-from eventabs.errors_and_exit_codes import ConfigError, InputError
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.files_archives_encodings import copies_written
 from eventabs.ingest.formats.base import BLANK, Format, Insert, Query, Wanted
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, errors_named, normal_form, number
@@ -71,13 +71,6 @@ def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int = 0) -> No
             place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text {_PLAIN_TEXT}, reason VARCHAR, mark TINYINT,
             digest UBIGINT)""")
     connection.commit()
-
-
-def check_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
-    """Raise ConfigError unless `zone` is a time zone's name or ""."""
-    if zone and not number(connection, "SELECT count(*) FROM pg_timezone_names() WHERE name = ?", [zone]):
-        message = _("there is no time zone {zone}; take a name such as Asia/Shanghai or Europe/Berlin")
-        raise ConfigError(message.format(zone=zone))
 
 
 def load(source: Format, wanted: Wanted, insert: Insert) -> None:
