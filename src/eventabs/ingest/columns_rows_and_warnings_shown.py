@@ -111,7 +111,7 @@ def implausible(
         found += _lines(totals, roles, unused, words)
         found += _durations(connection, roles) if {"duration", "end"} & {*roles} else []
     if not zone and "offset" not in roles:
-        found += _clock(totals)
+        found += clock_warnings(totals)
     long = f"SELECT count(*) FROM behaviors WHERE reason IS NULL AND duration > {_IMPOSSIBLE}"
     if "marker" in roles and (count := number(connection, long)):
         message = _(
@@ -208,40 +208,31 @@ def _equal_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[InputWarning]
         yield warning("equal_rows", message, count=equal, setting="[input] keep_duplicates = true")
 
 
-def _clock(totals: Totals) -> Iterator[InputWarning]:
-    if not (hours := quietest_hours(totals)):
+def clock_warnings(totals: Totals) -> Iterator[InputWarning]:
+    """Look for a night that is not from 0 to 6.
+
+    It has at most half the rows of the hours from 0 to 6, and these have more than 15 % of all rows.
+    """
+    times = sum(totals.hours)
+    sums = [sum(totals.hours[(first + each) % _HOURS] for each in range(_NIGHT)) for first in range(_HOURS)]
+    first, early = min(range(_HOURS), key=sums.__getitem__), sums[0]
+    is_known = times >= _LEAST_TIMES and totals.span >= _LEAST_SPAN
+    if not is_known or early <= _AWAKE * times or sums[first] > _ASLEEP * early:
         return
-    early = _percent(sum(totals.hours[:_NIGHT]) / sum(totals.hours))
     template = _("{early} of the rows lie from 0 to 6 o'clock, the fewest from {first} to {last}")
-    seen = template.format(early=early, first=hours[0], last=hours[1])
-    if totals.in_utc > _NEARLY_ALL * totals.rows:
+    seen = template.format(early=_percent(early / times), first=first, last=(first + _NIGHT) % _HOURS)
+    if is_utc := totals.in_utc > _NEARLY_ALL * totals.rows:
         message = _(
             "the times are in UTC, and are taken as the users' own; name the zone that the users lived by:"
             " --timezone Asia/Shanghai, or UTC if that is right"
         )
-        yield InputWarning("utc_times", _("; ").join((message, seen)))
     else:
         message = _(
             "the times look like those of another zone than the users'; if they are in UTC, say so: {setting} with --timezone"
             " Asia/Shanghai, or name there the column with the minutes from UTC"
         ).format(setting=column_setting("offset", "=0"))
-        yield InputWarning("foreign_times", _("; ").join((message, seen)))
-
-
-def quietest_hours(totals: Totals) -> tuple[int, int] | None:
-    """Return the hours of the night if it is not from 0 to 6; None also if there is none.
-
-    A night has at most half the rows of the hours from 0 to 6, and these have more than 15 % of all rows.
-    """
-    times = sum(totals.hours)
-    if times < _LEAST_TIMES or totals.span < _LEAST_SPAN:
-        return None
-    sums = [sum(totals.hours[(first + each) % _HOURS] for each in range(_NIGHT)) for first in range(_HOURS)]
-    first = min(range(_HOURS), key=sums.__getitem__)
-    early = sums[0]
-    if early <= _AWAKE * times or sums[first] > _ASLEEP * early:
-        return None
-    return first, (first + _NIGHT) % _HOURS
+    code = "utc_times" if is_utc else "foreign_times"
+    yield InputWarning(code, _("; ").join((message, seen)))
 
 
 def _durations(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) -> Iterator[InputWarning]:
