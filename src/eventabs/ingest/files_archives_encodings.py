@@ -33,7 +33,7 @@ _OTHER_DATABASES: Final = re.compile("jdbc|odbc|mssql|sqlserver|oracle|snowflake
 _DATABASE: Final = re.compile(r"(?:jdbc:)?([a-z][a-z0-9+]*):", re.IGNORECASE)
 
 _PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
-_ZIP: Final = b"PK\x03\x04"
+_ZIP: Final = (b"PK\3\4", b"PK\5\6")  # the last one of an empty file
 _OLE: Final = b"\xd0\xcf\x11\xe0"
 _DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx", ".odp", ".key")
 _TEXTS: Final = (".md", ".markdown", ".rst", ".adoc", ".tex")
@@ -67,7 +67,7 @@ def refuse_document(path: str, start: bytes) -> None:
     elif start.startswith(_PICTURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
         message = _("{path} is a picture; ask its source for the rows as CSV, JSON lines or Parquet")
     elif start.startswith(b"{\\rtf") or (
-        start.startswith((_ZIP, _OLE)) and Path(path).suffix.lower() in _DOCUMENTS
+        start.startswith((*_ZIP, _OLE)) and Path(path).suffix.lower() in _DOCUMENTS
     ):
         message = _("{path} is a text document; copy its table to a spreadsheet and save that as CSV")
     elif _WEB_PAGE.match(start.removeprefix(_MARK)):
@@ -113,9 +113,8 @@ class Content:
 
     sha256: bytes
     lines: int  # a last line without a newline counts
-    one_newline: (
-        bool  # every line ends alike: in LF, in CRLF or in CR; else quoted fields may have line breaks
-    )
+    # every line ends alike: in LF, in CRLF or in CR; else quoted fields may have line breaks
+    one_newline: bool
     longest: int  # bytes; an upper bound of the longest line, in whole chunks
     line_not_utf8: int = 0  # the first, 0 if there is none
 
@@ -361,7 +360,6 @@ def refuse_binary(path: str, start: bytes) -> None:
 READABLE: Final = re.compile(
     r"\.(?:(?:jsonl|ndjson|json|csv|tsv|parquet)(?:\.(?:gz|zst))?|xlsx|xlsm|xls|sqlite3?|duckdb)$"
 )
-_MAGIC: Final = (b"PK\3\4", b"PK\5\6")
 _NAME: Final = slice(30, 50)  # offset of the first member's name in a zip file
 _OF_A_WORKBOOK: Final = (b"[Content_Types].xml", b"_rels/", b"xl/", b"docProps/", b"mimetype")
 _ARCHIVES: Final = (".zip", ".rar", ".7z", ".tar", ".tar.gz", ".tgz")
@@ -372,14 +370,9 @@ _ALWAYS_ALLOWED: Final = 256 << 20  # bytes
 _PROTECTED: Final = 1  # the flag of an encrypted member
 
 
-def is_zip(start: bytes) -> bool:
-    """Whether a file with this beginning is a zip file of any kind."""
-    return start.startswith(_MAGIC)
-
-
 def is_workbook(start: bytes) -> bool:
     """Whether a file with this beginning is a zip file with the parts of an office document."""
-    return is_zip(start) and start[_NAME].startswith(tuple(name[:20] for name in _OF_A_WORKBOOK))
+    return start.startswith(_ZIP) and start[_NAME].startswith(tuple(name[:20] for name in _OF_A_WORKBOOK))
 
 
 def archive_and_member(path: str) -> tuple[str, str] | None:
@@ -459,7 +452,7 @@ def _is_archive(path: str) -> bool:
             start = file.read(_NAME.stop)
     except OSError:  # the next reader says why
         return False
-    return is_zip(start) and not is_workbook(start)
+    return start.startswith(_ZIP) and not is_workbook(start)
 
 
 @contextmanager
