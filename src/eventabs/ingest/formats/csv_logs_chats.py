@@ -107,16 +107,6 @@ class Layout(NamedTuple):
     below: int = 0
 
 
-# Well-known exports without a header: a pattern of their lines, and their layout. Others have schemas, which name their columns.
-_HEADERLESS: Final = tuple(
-    (
-        re.compile(each["line"]),
-        Layout(Dialect(each["delimiter"]), tuple(each["columns"].split()), each["needed"], False),
-    )
-    for each in SHAPES
-)
-
-
 def _records(lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
     """Join lines that are inside one quote."""
     records: list[tuple[int, str]] = []
@@ -140,14 +130,15 @@ def _alike(lines: Sequence[tuple[int, str]]) -> int:
 
 
 def _known_layout(lines: Sequence[str], headers: Mapping[tuple[str, ...], re.Pattern[str]]) -> Layout | None:
+    """Return the layout of a well-known export without a header; what has a schema is named by that."""
     tried = [line.strip("\r\n ") for line in lines[:_FOLLOWING]]
-    named = (
-        (line, Layout(_dialect(tried), each, len(each), has_header=False)) for each, line in headers.items()
-    )
-    for pattern, layout in (*_HEADERLESS, *named) if tried else ():
-        fitting = [bool(pattern.fullmatch(line)) for line in tried]
+    shapes = [(each["line"], each["columns"].split(), each["needed"], each["delimiter"]) for each in SHAPES]
+    named = [(line, each, len(each), "") for each, line in headers.items()]
+    for pattern, columns, needed, delimiter in (*shapes, *named) if tried else ():
+        fitting = [bool(re.fullmatch(pattern, line)) for line in tried]
         if fitting[0] and sum(fitting) >= _SHARE * len(tried):
-            return layout
+            dialect = Dialect(delimiter) if delimiter else _dialect(tried)
+            return Layout(dialect, tuple(columns), needed, has_header=False)
     return None
 
 
@@ -297,7 +288,7 @@ class Csv(Format):
         self.layout = Layout(Dialect(), columns, len(columns), has_header)
         self.is_regular = False  # whether each line is known to be one good record
         super().__init__(file)
-        self.skipped_lines = self._skipped_lines()
+        self.skipped_lines += self._skipped_lines()
 
     def find_columns(self) -> tuple[str, ...]:
         """Return the names in the header, or the names for a file without one."""
@@ -583,10 +574,8 @@ class Lines(Csv):
 
     def __init__(self, file: InputFile) -> None:
         self._form = line_form(files.first_bytes(file.text))
-        self._left_out = 0
         columns = tuple(column for column in self._form.columns if column != "day")
         super().__init__(file.as_csv(self._rows(file)), columns)
-        self.skipped_lines = self._left_out
 
     def _rows(self, file: InputFile) -> Iterator[list[str]]:
         """Yield the fields of each row, of a broken one the line itself, and nothing for each other line."""
@@ -600,7 +589,7 @@ class Lines(Csv):
                 given = [new or old for new, old in zip(told.groups(), given, strict=True)]
                 rows.append([])
             elif (found := form.row.fullmatch(line)) and is_chat and self._is_notice(found, first=not rows):
-                self._left_out += 1
+                self.skipped_lines += 1
                 yield from rows
                 rows = [[]]
             elif found or not (is_chat or line.startswith("#") or not line.strip()):
@@ -610,7 +599,7 @@ class Lines(Csv):
                 rows[0][-1] = f"{rows[0][-1]} {line}".strip()
                 rows.append([])
             else:
-                self._left_out += bool(line.strip())
+                self.skipped_lines += bool(line.strip())
                 rows.append([])
         yield from rows
 
