@@ -269,24 +269,21 @@ class Reading:
     def _by_event(self, role: str) -> str:
         """Return the SQL of a role: first the paths of the event's rule, then those of all events."""
         usual = self._columns.get(role, ())
-        rules = list(map(self._of_rule, self.schema.events))
-        if not any(role in columns for columns in rules):
-            is_day = role == "date" or (role == "time" and "date" not in self._columns)
-            return self._first(usual, "-" if is_day else ":" if role == "time" else " ")
+        is_day = role == "date" or (role == "time" and "date" not in self._columns)
+        mark = "-" if is_day else ":" if role == "time" else " "
 
         def value(rule: EventRule) -> str:
-            if role in rule.columns and not rule.columns[role] and role not in self._named:
+            if rule.columns.get(role) == () and role not in self._named:
                 return "NULL::VARCHAR"  # the rule says that there is none
-            return self._first((*self._of_rule(rule).get(role, ()), *usual))
+            return self._first((*self._of_rule(rule).get(role, ()), *usual), mark)
 
-        return self._cases(value, self._first(usual))
+        return self._cases(value, self._first(usual, mark))
 
     def _cases(self, value: Callable[[EventRule], str], otherwise: str) -> str:
-        if not self.schema.events:
+        values = [(rule.names, value(rule)) for rule in self.schema.events]
+        if all(each == otherwise for _names, each in values):
             return otherwise
-        cases = " ".join(
-            f"WHEN {_is_named('word', rule.names)} THEN {value(rule)}" for rule in self.schema.events
-        )
+        cases = " ".join(f"WHEN {_is_named('word', names)} THEN {each}" for names, each in values)
         return f"CASE {cases} ELSE {otherwise} END"
 
     def _problem(self) -> str:
