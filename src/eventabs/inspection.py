@@ -233,27 +233,21 @@ def _batch_table(
 _HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end shows how it broke off
 
 _CAUSES = "SELECT reason, bad, users, failed FROM failure_causes ORDER BY failed DESC, bad DESC, reason"
+_EXAMPLES = """SELECT user_id, call_id, finish_reason, reply FROM bad_replies WHERE reason = ?
+    GROUP BY call_id ORDER BY max(failed) DESC, call_id LIMIT ?"""
 
 
 def failures(ledger: Ledger) -> Iterator[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]]]:
-    """Yield causes of failures, those that made users fail first: bad answers, users that had one, those that failed in the end, examples."""
-    for reason, *numbers in ledger.rows(_CAUSES):
-        yield reason, *numbers, list(_examples(ledger, reason))
+    """Yield causes of failures, those that made users fail first: bad answers, users that had one, those that failed in the end, examples.
 
-
-def _examples(ledger: Ledger, reason: str) -> Iterator[tuple[str, int, str, str, int]]:
-    """Yield replies of different calls of which nothing could be used, first those after which the user failed.
-
-    Each as user, call, finish reason, reply, and how many characters are cut from the middle of that.
+    These are replies of different calls of which nothing could be used, first those after which the user failed: each as
+    user, call, finish reason, reply, and how many characters are cut from the middle of that.
     """
-    rows = ledger.rows(
-        "SELECT user_id, call_id, finish_reason, reply FROM bad_replies WHERE reason = ?"
-        " GROUP BY call_id ORDER BY max(failed) DESC, call_id LIMIT ?",
-        reason,
-        3,
-    )
-    for user_id, call_id, finish_reason, blob in rows:
-        text = store.unpack_text(blob)
-        left_out = max(0, len(text) - _HEAD - _TAIL)
-        shown = f"{text[:_HEAD]}\n […]\n{text[-_TAIL:]}" if left_out else text
-        yield user_id, call_id, finish_reason, shown, left_out
+    for reason, *numbers in ledger.rows(_CAUSES):
+        examples = list[tuple[str, int, str, str, int]]()
+        for user_id, call_id, finish_reason, blob in ledger.rows(_EXAMPLES, reason, 3):
+            text = store.unpack_text(blob)
+            left_out = max(0, len(text) - _HEAD - _TAIL)
+            shown = f"{text[:_HEAD]}\n […]\n{text[-_TAIL:]}" if left_out else text
+            examples.append((user_id, call_id, finish_reason, shown, left_out))
+        yield reason, *numbers, examples
