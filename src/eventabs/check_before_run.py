@@ -523,10 +523,8 @@ class EndpointCheck:
         fields: Sequence[GrammarField] = [field] if field else []
         if not (field or self._llm.preset or urlsplit(self._llm.base_url).netloc in hosts_with_keys()):
             fields = ("grammar", "structured_outputs", "ebnf")
-        if not fields:
-            return
         is_needed = self._llm.constrain == "grammar"
-        support: providers.Support = "no"
+        support: providers.Support | None = None
         for name in fields:
             support = await self._prober.probe_grammar(name)
             if support == "yes" and not field:
@@ -535,9 +533,8 @@ class EndpointCheck:
                 )
                 self._judge("grammar", support, _("supported"), step, state="note")
                 return
-            if support == "yes":
-                break
-        self._report_form("grammar", support, is_needed=is_needed, step=_('set llm.constrain = "none"'))
+        if support:
+            self._report_form("grammar", support, is_needed=is_needed, step=_('set llm.constrain = "none"'))
 
     async def _probe_rows(self) -> None:
         """Ask about made-up users, more and more, until rows get lost."""
