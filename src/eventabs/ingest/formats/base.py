@@ -148,30 +148,23 @@ class Format(ABC):
         """Read the file through `insert`; an irregular file is tidied in a copy first."""
         insert(self.query(wanted))
 
-    def paths(self, wanted: Wanted) -> dict[str, InnerPath]:
-        """Return the parsed path of each wanted column or path."""
-        names = dict.fromkeys(name for _alias, name in wanted if name)
-        return {
+    def nested(self, relation: str, wanted: Wanted, base: str | Callable[[str], str]) -> tuple[str, str]:
+        """Return the SELECT list of the wanted values, and the relation to select from. `base`: see PathReader.read; it gives texts."""
+        paths = {
             name: InnerPath(name) if name in self.columns else self.inventory.find(name) or InnerPath(name)
-            for name in names
+            for _alias, name in wanted
+            if name
         }
-
-    def nested(self, relation: str, wanted: Wanted, base: Callable[[str], str]) -> tuple[str, str]:
-        """Return the SELECT list of the wanted values, and the relation to select from. `base` gives the SQL of a column of `relation` as text."""
-        paths = self.paths(wanted)
         # few files have any, and the search for JSON in texts takes time
-        if not any(path.steps for path in paths.values()):
-            return selected(wanted, base), relation
-        reading = PathReader(f"SELECT * FROM {relation}", self.inventory.texts)
-        values = reading.read(base, set(paths.values()))
-        return selected(wanted, lambda name: values[paths[name]]), f"({reading.relation})"
-
-
-def selected(wanted: Wanted, expression: Callable[[str], str]) -> str:
-    """Return a SELECT list: the SQL of each wanted column under its name."""
-    return ", ".join(
-        f'{expression(column) if column else "NULL::VARCHAR"} AS "{name}"' for name, column in wanted
-    )
+        is_nested = any(path.steps for path in paths.values())
+        if is_nested or isinstance(base, str):
+            reading = PathReader(f"SELECT * FROM {relation}", self.inventory.texts if is_nested else ())
+            found = reading.read(base, paths.values())
+            values, relation = {name: found[path] for name, path in paths.items()}, f"({reading.relation})"
+        else:
+            values = {name: base(name) for name in paths}
+        fields = (f'{values.get(column, "NULL::VARCHAR")} AS "{name}"' for name, column in wanted)
+        return ", ".join(fields), relation
 
 
 def text_reader(

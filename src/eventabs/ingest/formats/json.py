@@ -13,8 +13,8 @@ from typing import Any, Final, TextIO
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit
-from eventabs.ingest.formats.base import BLANK, Format, InputFile, Query, Wanted, selected, text_reader
-from eventabs.ingest.inner_paths import OBJECT, Inventory, PathReader, parse_path, value_at
+from eventabs.ingest.formats.base import BLANK, Format, InputFile, Query, Wanted, text_reader
+from eventabs.ingest.inner_paths import OBJECT, Inventory, parse_path, value_at
 from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.interface_language import gettext as _
 from eventabs.stop_request import Stop
@@ -75,19 +75,16 @@ class Json(Format):
 
     def query(self, wanted: Wanted) -> Query:
         """Return one row for each line. Rows get no numbers here: DuckDB numbers them on a single thread only."""
-        paths = self.paths(wanted)
         reader = text_reader(
             ["text"], self.file.content.longest, delimiter=_NO_DELIMITER, quote="", strict=False
         )
-        is_nested = any(path.steps for path in paths.values())
-        reading = PathReader(f"SELECT text FROM {reader}", self.inventory.texts if is_nested else ())
-        values = reading.read("text", paths.values())
+        fields, relation = self.nested(reader, wanted, "text")
         return Query(
-            f"""SELECT NULL::BIGINT AS line, {selected(wanted, lambda name: values[paths[name]])},
+            f"""SELECT NULL::BIGINT AS line, {fields},
                 CASE WHEN text IS NULL THEN '{BLANK}'
                     WHEN {OBJECT} IS NULL THEN CASE WHEN trim(text, {WHITE}) = '' THEN '{BLANK}' ELSE 'bad_json' END
                     WHEN {OBJECT}[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END AS problem
-            FROM ({reading.relation})""",
+            FROM {relation}""",
             (as_glob(self.file.text),),
         )
 
