@@ -145,23 +145,6 @@ def user_groups(users: Iterable[GroupUser]) -> Iterator[list[GroupUser]]:
         yield group
 
 
-def prefetched(
-    connection: duckdb.DuckDBPyConnection, groups: Iterable[list[GroupUser]], *, with_offset: bool
-) -> Iterator["UserGroup"]:
-    """Yield the groups with their tables. While one is in use, a thread makes the next."""
-    with (
-        closing(connection.cursor()) as one,
-        closing(connection.cursor()) as other,
-        ThreadPoolExecutor(1) as thread,
-    ):
-        made = (  # a group's tables belong to its cursor
-            thread.submit(UserGroup, cursor, users, with_offset=with_offset)
-            for cursor, users in zip(cycle((one, other)), groups)
-        )
-        for ready, _following in pairwise(chain(made, [Future()])):
-            yield ready.result()
-
-
 class UserGroup:
     """Users that follow one another, numbered from 0. Good until the next group is taken.
 
@@ -282,10 +265,23 @@ class Export(sort_and_pair.RowCounts):
                 yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
     def groups(self, most_users: int = 0) -> Iterator[UserGroup]:
-        """Yield all users, or the first N, in the same order, as groups that are summed up without logs."""
-        with errors_named("the export"):
-            users = islice(self._users(), most_users or None)
-            yield from prefetched(self._connection, user_groups(users), with_offset=self.with_offset)
+        """Yield all users, or the first N, in the same order, as groups that are summed up without logs.
+
+        While one is in use, a thread makes the next.
+        """
+        with (
+            errors_named("the export"),
+            closing(self._connection.cursor()) as one,
+            closing(self._connection.cursor()) as other,
+            ThreadPoolExecutor(1) as thread,
+        ):
+            groups = user_groups(islice(self._users(), most_users or None))
+            made = (  # a group's tables belong to its cursor
+                thread.submit(UserGroup, cursor, users, with_offset=self.with_offset)
+                for cursor, users in zip(cycle((one, other)), groups)
+            )
+            for ready, _following in pairwise(chain(made, [Future()])):
+                yield ready.result()
 
     def actions(self) -> Iterator[tuple[str, int]]:
         """Yield every action with its number of behaviors, the most frequent first."""
