@@ -385,14 +385,7 @@ def open_export(
         technical = {column for each in behaviors for column in each.reading.schema.technical}
         all_columns = dict.fromkeys(column for each in behaviors for column in each.source.columns)
         compared = tuple(column for column in all_columns if column not in technical)
-        insert = partial(
-            sort_and_pair.insert_behaviors,
-            connection,
-            zone=settings.timezone,
-            dayfirst=settings.dayfirst,
-            duration_unit=settings.duration_unit,
-            shard=shard,
-        )
+        insert = partial(sort_and_pair.insert_behaviors, connection, settings=settings)
         for index, each in enumerate(behaviors):
             _load(each, sorted(compared), partial(insert, index))
         if profile:

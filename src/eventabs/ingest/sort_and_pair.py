@@ -8,11 +8,12 @@ import duckdb
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.files_archives_encodings import copies_written
 from eventabs.ingest.formats.base import BLANK, Format, Insert, Query, Wanted
+from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, errors_named, normal_form, number
 from eventabs.ingest.roles_and_known_schemas import NON_BEHAVIOR, Reading
 from eventabs.ingest.roles_of_columns import input_table
 from eventabs.interface_language import gettext as _
-from eventabs.shared_records import MAX_CHARACTERS, DurationUnit, Shard
+from eventabs.shared_records import MAX_CHARACTERS, Shard
 
 # Makes instants comparable, with or without an offset.
 INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
@@ -80,28 +81,22 @@ def load(source: Format, wanted: Wanted, insert: Insert) -> None:
 
 
 def insert_behaviors(
-    connection: duckdb.DuckDBPyConnection,
-    index: int,
-    rows: Query,
-    reading: Reading,
-    *,
-    zone: str,
-    dayfirst: bool | None,
-    duration_unit: DurationUnit = "s",
-    shard: Shard | None = None,
+    connection: duckdb.DuckDBPyConnection, index: int, rows: Query, reading: Reading, settings: InputSettings
 ) -> int:
     """Stage the rows of an export's file, the run's file number `index`, or those of a shard. Returns how many all are.
 
-    `duration_unit` is that of durations that are plain numbers; where it is "s", as by default, the one that their column's
-    name states wins. Rows may be duplicates only where their `digest` is equal. Raises InputError where dates are day-first or month-first, and neither `dayfirst` nor the data says which.
+    Where the unit of durations is "s", as by default, the one that their column's name states wins. Rows may be duplicates
+    only where their `digest` is equal. Raises InputError where dates are day-first or month-first, and neither the settings nor the data say which.
     """
-    order = _date_order(connection, rows) if dayfirst is None else dayfirst
-    unit = reading.unit if reading.unit and duration_unit == "s" else duration_unit
-    kept, all_rows = _keep_shard(connection, rows, shard) if shard else (rows, None)
+    order = _date_order(connection, rows) if settings.dayfirst is None else settings.dayfirst
+    unit = settings.duration_unit if settings.duration_unit != "s" else reading.unit or "s"
+    kept, all_rows = rows, None
+    if settings.shard:
+        kept, all_rows = _keep_shard(connection, rows, Shard.parse(settings.shard))
     raw = f"SELECT {index} AS file, * FROM ({kept.sql})"
     described = reading.roles.keys() >= {"text", "action"}
     selected = normal_form(
-        raw, zone, order, duration_unit=unit, described=described, roles=reading.known_roles
+        raw, settings.timezone, order, duration_unit=unit, described=described, roles=reading.known_roles
     )
     staged = number(connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
