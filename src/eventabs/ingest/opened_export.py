@@ -390,36 +390,29 @@ def open_export(
             _load(each, sorted(compared), partial(insert, index))
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
-            add = partial(sort_and_pair.insert_profiles, connection, len(shown))
-            sort_and_pair.load(profile, wanted, add)
-        sources = tuple(each.source for each in behaviors)
+            sort_and_pair.load(
+                profile, wanted, partial(sort_and_pair.insert_profiles, connection, len(shown))
+            )
         with errors_named("the export"):
             counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)
             if profile:
                 choice.warnings += profile_warnings(connection, profile, profile_columns, shown)
-            description = describe(
-                connection,
-                behaviors,
-                [*choice.warnings, *left_out_rows(behaviors, counts)],
-                settings,
-            )
+            warnings = [*choice.warnings, *left_out_rows(behaviors, counts)]
+            description = describe(connection, behaviors, warnings, settings)
             give_back_memory(connection)
         on_disk = {  # one for each archive
             files.file_of(each.file.path): each.file.content.sha256
             if each.file.text == each.file.path
             else None
-            for each in (*sources, profile)
+            for each in (*(one.source for one in behaviors), profile)
             if each and not copies.holds(each.file.path)
         }
+        contents = [each.source.file.content.of_user(each.user) for each in behaviors]
+        contents += [profile.file.content] if profile else []
         yield Export(
             **asdict(counts),
             files=tuple(each.name for each in behaviors),
-            fingerprint=files.fingerprint(
-                [
-                    *(each.source.file.content.of_user(each.user).sha256 for each in behaviors),
-                    *([profile.file.content.sha256] if profile else []),
-                ]
-            ),
+            fingerprint=files.fingerprint(each.sha256 for each in contents),
             stamps=tuple(files.stamp(path, sha256) for path, sha256 in on_disk.items()),
             roles={each.name: each.reading.roles for each in behaviors},
             description=description,
@@ -431,12 +424,14 @@ def open_export(
                 if each not in (profile_user, *dict(shown).values())
             ),
             # they are nobody's, as rows without a user are
-            skipped_lines=0 if shard and shard.index else sum(each.skipped_lines for each in sources),
+            skipped_lines=0
+            if shard and shard.index
+            else sum(each.source.skipped_lines for each in behaviors),
             shard=shard,
             encodings={each.name: each.source.file.encoding for each in behaviors},
             _connection=connection,
             _profile_names=tuple(name for name, _column in shown),
-            _sources=sources,
+            _sources=tuple(each.source for each in behaviors),
         )
 
 
