@@ -83,9 +83,9 @@ def test_by_type_each_type_has_its_share_and_there_is_no_figure_of_all(out: Path
     assert sum(drawn.values()) == 4 * len(run)
     assert all(drawn[name] >= min(4, run[name]) for name in run)
     (reviewer,) = said_of(out, tmp_path / "a.csv", {}, review).reviewers
-    assert reviewer.all.precision is reviewer.all.at_least is None
-    assert {row["type"]: row["judged"] for row in reviewer.by_type} == dict(drawn)
-    assert all(row["at_least"] and row["at_least"] < 1 for row in reviewer.by_type)
+    assert reviewer["precision"] is reviewer["at_least"] is None
+    assert {row["type"]: row["judged"] for row in reviewer["by_type"]} == dict(drawn)
+    assert all(row["at_least"] and row["at_least"] < 1 for row in reviewer["by_type"])
 
 
 def test_more_than_there_is_draws_all(out: Path) -> None:
@@ -126,19 +126,25 @@ def test_precision_has_its_bound_and_days_their_recall(out: Path, tmp_path: Path
         read_review(out, [tmp_path / "a.csv"])
     save(tmp_path / "a.csv", [*rows, missing, missing, missing | {"behaviors": "b2"}])  # two saves in one
     (reviewer,) = read_review(out, [tmp_path / "a.csv"]).reviewers
-    assert reviewer.all[:6] == (60, 0, 57, 1, 1, 1)
-    assert reviewer.all.precision == 57 / 60
-    assert reviewer.all.at_least == least_share(57, 60)
+    assert tuple(reviewer.values())[1:7] == (60, 0, 57, 1, 1, 1)
+    assert reviewer["precision"] == 57 / 60
+    assert reviewer["at_least"] == least_share(57, 60)
     of_days = [item for day in review.days for item in day.events]
     nothing = sum(said.get(item) == "none" for item in of_days)
     wrong = sum(item in said for item in of_days)
-    assert reviewer.reviewed_days[:5] == (12, 0, len(of_days) - nothing + 2, len(of_days) - wrong, 2)
+    assert tuple(reviewer["reviewed_days"].values())[:5] == (
+        12,
+        0,
+        len(of_days) - nothing + 2,
+        len(of_days) - wrong,
+        2,
+    )
     shares = []
     for each in review.days:
         told = [said.get(item, "right") for item in each.events]
         real = len(told) - told.count("none") + (2 if each == day else 0)
         shares.append(told.count("right") / real)
-    assert reviewer.reviewed_days.recall.value == pytest.approx(sum(shares) / 12)
+    assert reviewer["reviewed_days"]["recall"].value == pytest.approx(sum(shares) / 12)
 
 
 def test_what_is_passed_over_counts_as_wrong_and_what_is_not_reached_not_at_all(
@@ -148,16 +154,16 @@ def test_what_is_passed_over_counts_as_wrong_and_what_is_not_reached_not_at_all(
     said = {f"E{number}": "right" for number in range(1, 41) if number != 7}
     rows = rows_of(review, said, otherwise="")
     (reviewer,) = read_review(out, [save(tmp_path / "a.csv", rows)]).reviewers
-    assert (reviewer.all.judged, reviewer.all.skipped, reviewer.left) == (39, 1, 20)
-    assert reviewer.all.precision == 1
-    assert reviewer.all.at_least == least_share(39, 40)
+    assert (reviewer["judged"], reviewer["skipped"], reviewer["left"]) == (39, 1, 20)
+    assert reviewer["precision"] == 1
+    assert reviewer["at_least"] == least_share(39, 40)
 
 
 def test_a_day_with_an_open_event_has_no_recall(out: Path, tmp_path: Path) -> None:
     review = draw_review(out, sample=1, days=12).review
     rows = rows_of(review, {review.days[0].events[0]: ""})
     (reviewer,) = read_review(out, [save(tmp_path / "a.csv", rows)]).reviewers
-    assert (reviewer.reviewed_days.days, reviewer.reviewed_days.unfinished) == (11, 1)
+    assert (reviewer["reviewed_days"]["days"], reviewer["reviewed_days"]["unfinished"]) == (11, 1)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +178,8 @@ def test_a_csv_is_read_as_spreadsheets_write_it(
     blank: dict[str, str] = {}
     path = save(tmp_path / "a.csv", [*reversed(rows), blank], delimiter=delimiter, encoding=encoding)
     (reviewer,) = read_review(out, [path]).reviewers
-    assert reviewer.confused == [{"type": review.events[0].type, "meant": "看车", "events": 1}]
-    assert reviewer.all.judged == 30
+    assert reviewer["confused"] == [{"type": review.events[0].type, "meant": "看车", "events": 1}]
+    assert reviewer["judged"] == 30
 
 
 def test_users_that_lost_their_leading_zeros_are_told(tmp_path: Path) -> None:
@@ -204,7 +210,7 @@ def test_ids_are_those_of_their_rows_as_the_page_writes_them_and_as_spreadsheets
     (reviewer,) = read_review(
         place.out, [save(path, [row | {"user_id": said.get(row["user_id"], row["user_id"])} for row in rows])]
     ).reviewers
-    assert reviewer.renamed == sum(row["user_id"] in said for row in rows) > 0
+    assert reviewer["renamed"] == sum(row["user_id"] in said for row in rows) > 0
     other = {"541312101": "541312102", "541312102": "541312101"}
     mixed = [row | {"user_id": other.get(row["user_id"], row["user_id"])} for row in rows]
     assert "sort whole rows" in refused(place.out, path, mixed)
@@ -251,13 +257,13 @@ def test_two_reviewers_have_a_kappa_and_the_events_on_which_they_differ(out: Pat
     two = save(tmp_path / "two.csv", rows_of(review, {"E1": "none", "E3": "span"}))
     found = read_review(out, [one, two]).agreement
     assert found is not None
-    assert (found.judged, found.same) == (50, 48)
-    assert [(each["item"], each["first"], each["second"]) for each in found.differ] == [
+    assert (found["judged"], found["same"]) == (50, 48)
+    assert [(each["item"], each["first"], each["second"]) for each in found["differ"]] == [
         ("E2", "none", "right"),
         ("E3", "right", "span"),
     ]
     chance = (48 * 48 + 2 * 1 + 0) / 2500
-    assert found.kappa == pytest.approx((48 / 50 - chance) / (1 - chance))
+    assert found["kappa"] == pytest.approx((48 / 50 - chance) / (1 - chance))
     other = draw_review(out, sample=50, days=0, seed=9).review
     with pytest.raises(UsageError, match="two reviewers judge the same one"):
         read_review(out, [one, save(tmp_path / "three.csv", rows_of(other, {}))])

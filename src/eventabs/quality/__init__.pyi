@@ -18,7 +18,6 @@ from .evaluation_and_comparison import (
 )
 from .review import (
     Review as Review,
-    Reviewer as Reviewer,
     ReviewResult as ReviewResult,
     SampledDay as SampledDay,
     SampledEvent as SampledEvent,

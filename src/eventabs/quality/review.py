@@ -397,77 +397,14 @@ def _is_renamed(said: str, item: SampledEvent | SampledDay, fault: Callable[...,
 _MOST_REVIEWERS: Final = 2
 
 
-class Judged(NamedTuple):
-    """Verdicts on some events of the sample.
-
-    `skipped`: without a verdict, though one that came later in the random order has one. `precision` is of those with a
-    verdict; for `at_least`, the exact one-sided 95 % bound, those skipped are wrong. Both are None where they mean nothing.
-    """
-
-    judged: int
-    skipped: int
-    right: int
-    wrong_type: int
-    wrong_span: int
-    nothing: int
-    precision: float | None
-    at_least: float | None
-
-
-class ReviewedDays(NamedTuple):
-    """Days that were looked at as a whole, every event of theirs judged; `unfinished` ones are left out.
-
-    `real`: events that were there, found or missing. `recall`: of these the share found with the right type and span, mean of days,
-    `found`: the share found at all; with exact one-sided bounds.
-    """
-
-    days: int
-    unfinished: int
-    real: int
-    right: int
-    missing: int
-    recall: Figure
-    found: Figure
-
-
-class Reviewer(NamedTuple):
-    """What one person says of the random sample of events, that of journeys, and of the doubtful, which say nothing of all others.
-
-    `left`: events of the sample after the last one with a verdict; `confused`: type, the one meant, how many events.
-    `renamed`: rows whose user a spreadsheet has changed, such as by leading zeros.
-    """
-
-    file: str
-    all: Judged
-    journeys: Judged
-    doubtful: Judged
-    left: int
-    renamed: int
-    by_type: list[dict[str, Any]]  # `type`, and the fields of Judged
-    reviewed_days: ReviewedDays
-    confused: list[dict[str, str | int]]
-
-
-class PairAgreement(NamedTuple):
-    """How far two reviewers agree on the events that both judged; `kappa` is None where it is not defined.
-
-    `differ`: where they do not, the event with the verdict of the `first` and of the `second`.
-    """
-
-    judged: int
-    same: int
-    kappa: float | None
-    differ: list[dict[str, str]]
-
-
 @dataclass(frozen=True, slots=True)
 class ReviewResult:
-    """A review that was read back. `agreement` is None for a single reviewer."""
+    """A review that was read back, with the figures as JSON has them (see docs/quality.md). `agreement` is None for a single reviewer."""
 
     review: Review
     out: str
-    reviewers: tuple[Reviewer, ...]
-    agreement: PairAgreement | None
+    reviewers: list[dict[str, Any]]
+    agreement: dict[str, Any] | None
 
 
 def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
@@ -491,7 +428,7 @@ def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
     return ReviewResult(
         review=review,
         out=str(directory.path),
-        reviewers=tuple(map(_reviewer, read)),
+        reviewers=list(map(_reviewer, read)),
         agreement=_agreement(*read) if len(read) > 1 else None,
     )
 
@@ -502,36 +439,40 @@ def keep_result(result: ReviewResult, figures: str) -> None:
     store.replace_file(folder / "result.json", [figures.encode()])
 
 
-def _reviewer(read: Verdicts) -> Reviewer:
+def _reviewer(read: Verdicts) -> dict[str, Any]:
+    """Return what one person says of the random sample of events, that of journeys, and of the doubtful, which say nothing of all others.
+
+    `left`: events of the sample after the last one with a verdict; `confused`: type, the one meant, how many events.
+    """
     drawn = [event for event in read.review.events if event.drawn]
     events = [event for event in drawn if event.item.startswith("E")]
     reached = _reached(events, read)
     types = Counter(event.type for event in reached)
-    whole = _judged(reached, read)
     journeys = _reached((event for event in drawn if event.item.startswith("J")), read)
     chosen = (event for event in read.review.events if event.doubts and not event.drawn)
     doubtful = [event for event in chosen if event.item in read.events]
     confused = Counter(
         (event.type, read.types[event.item]) for event in read.review.events if event.item in read.types
     )
-    return Reviewer(
-        file=str(read.path),
+    meaningless = {"precision": None, "at_least": None}
+    return {
+        "file": str(read.path),
         # types that are as frequent in the sample, and not in the run, say nothing of all events
-        all=whole._replace(precision=None, at_least=None) if read.review.by else whole,
-        journeys=_judged(journeys, read),
+        **(_judged(reached, read) | (meaningless if read.review.by else {})),
+        "journeys": _judged(journeys, read),
         # a choice, not a sample: there is no figure of the others
-        doubtful=_judged(doubtful, read)._replace(precision=None, at_least=None),
-        left=len(events) - len(reached),
-        by_type=[
-            {"type": name, **_judged((event for event in reached if event.type == name), read)._asdict()}
+        "doubtful": _judged(doubtful, read) | meaningless,
+        "left": len(events) - len(reached),
+        "renamed": read.renamed,
+        "by_type": [
+            {"type": name, **_judged((event for event in reached if event.type == name), read)}
             for name, _count in types.most_common()
         ],
-        reviewed_days=_reviewed_days(read),
-        confused=[
+        "reviewed_days": _reviewed_days(read),
+        "confused": [
             {"type": kind, "meant": meant, "events": count} for (kind, meant), count in confused.most_common()
         ],
-        renamed=read.renamed,
-    )
+    }
 
 
 def _reached(events: Iterable[SampledEvent], read: Verdicts) -> list[SampledEvent]:
@@ -541,22 +482,32 @@ def _reached(events: Iterable[SampledEvent], read: Verdicts) -> list[SampledEven
     return in_order[: judged[-1] + 1] if judged else []
 
 
-def _judged(events: Iterable[SampledEvent], read: Verdicts) -> Judged:
+def _judged(events: Iterable[SampledEvent], read: Verdicts) -> dict[str, float | None]:
+    """Count the verdicts on some events of the sample.
+
+    `skipped`: without a verdict, though one that came later in the random order has one. `precision` is of those with a
+    verdict; for `at_least`, the exact one-sided 95 % bound, those skipped are wrong.
+    """
     said = Counter(read.events.get(event.item, "") for event in events)
     judged = said.total() - said[""]
-    return Judged(
-        judged=judged,
-        skipped=said[""],
-        right=said["right"],
-        wrong_type=said["type"],
-        wrong_span=said["span"],
-        nothing=said["none"],
-        precision=said["right"] / judged if judged else None,
-        at_least=least_share(said["right"], said.total()) if judged else None,
-    )
+    return {
+        "judged": judged,
+        "skipped": said[""],
+        "right": said["right"],
+        "wrong_type": said["type"],
+        "wrong_span": said["span"],
+        "nothing": said["none"],
+        "precision": said["right"] / judged if judged else None,
+        "at_least": least_share(said["right"], said.total()) if judged else None,
+    }
 
 
-def _reviewed_days(read: Verdicts) -> ReviewedDays:
+def _reviewed_days(read: Verdicts) -> dict[str, int | Figure]:
+    """Judge the days that were looked at as a whole, every event of theirs judged; `unfinished` ones are left out.
+
+    `real`: events that were there, found or missing. `recall`: of these the share found with the right type and span, mean of days,
+    `found`: the share found at all; with exact one-sided bounds.
+    """
     looked_at = [day for day in read.review.days if day.item in read.days]
     whole = [day for day in looked_at if all(event in read.events for event in day.events)]
     counts = []
@@ -564,18 +515,19 @@ def _reviewed_days(read: Verdicts) -> ReviewedDays:
         said, missing = Counter(read.events[item] for item in day.events), len(read.missing[day.item])
         found = said.total() - said["none"]
         counts.append((said["right"], found, missing, found + missing))
-    return ReviewedDays(
-        days=len(whole),
-        unfinished=len(looked_at) - len(whole),
-        real=sum(real for _right, _found, _missing, real in counts),
-        right=sum(right for right, *_others in counts),
-        missing=sum(missing for _right, _found, missing, _real in counts),
-        recall=mean_of(Counter(right / real for right, _found, _missing, real in counts if real)),
-        found=mean_of(Counter(found / real for _right, found, _missing, real in counts if real)),
-    )
+    return {
+        "days": len(whole),
+        "unfinished": len(looked_at) - len(whole),
+        "real": sum(real for _right, _found, _missing, real in counts),
+        "right": sum(right for right, *_others in counts),
+        "missing": sum(missing for _right, _found, missing, _real in counts),
+        "recall": mean_of(Counter(right / real for right, _found, _missing, real in counts if real)),
+        "found": mean_of(Counter(found / real for _right, found, _missing, real in counts if real)),
+    }
 
 
-def _agreement(first: Verdicts, second: Verdicts) -> PairAgreement:
+def _agreement(first: Verdicts, second: Verdicts) -> dict[str, Any]:
+    """Return how far two reviewers agree on the events that both judged, and where they `differ`, each event with both verdicts."""
     both = [
         event for event in first.review.events if event.item in first.events and event.item in second.events
     ]
@@ -586,4 +538,5 @@ def _agreement(first: Verdicts, second: Verdicts) -> PairAgreement:
         for event, (one, other) in zip(both, pairs, strict=True)
         if one != other
     ]
-    return PairAgreement(len(pairs), len(pairs) - len(differ), cohen_kappa(pairs), differ)
+    same = len(pairs) - len(differ)
+    return {"judged": len(pairs), "same": same, "kappa": cohen_kappa(pairs), "differ": differ}

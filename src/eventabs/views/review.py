@@ -220,12 +220,7 @@ def _drawn_fields(review: Review) -> dict[str, Any]:
 
 def review_json(result: ReviewResult) -> str:
     """Return the figures as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
-    reviewers = []
-    for reviewer in result.reviewers:
-        fields = reviewer._asdict()
-        reviewers.append(picked("file", fields) | fields.pop("all")._asdict() | fields)
-    drawn = _drawn_fields(result.review)
-    return encode(drawn | {"out": result.out, "reviewers": reviewers, "agreement": result.agreement})
+    return encode(_drawn_fields(result.review) | picked("out reviewers agreement", result))
 
 
 def _notes(result: Mapping[str, Any]) -> Iterator[str]:
