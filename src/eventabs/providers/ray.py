@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -98,6 +98,7 @@ class _Machine:
     troubled_until: float = 0.0
 
 
+@dataclass(eq=False)
 class RayProvider:
     """Completes requests through the actors of all machines, those of machines that come later too; make it in an event loop.
 
@@ -105,22 +106,15 @@ class RayProvider:
     which a call ends by itself. `on_refused` hears which parameters the endpoint does not take.
     """
 
-    def __init__(
-        self,
-        ray: ModuleType,
-        make: Callable[[], "Provider"],
-        *,
-        connections: int,
-        call_seconds: float,
-        on_refused: Callable[[frozenset[str]], object],
-        on_machines: OnMachines,
-    ) -> None:
-        self._ray = ray
-        self._make = make
-        self._connections = connections
-        self._call_seconds = call_seconds
-        self._on_refused = on_refused
-        self._on_machines = on_machines
+    ray: ModuleType
+    make: Callable[[], "Provider"]
+    _: KW_ONLY
+    connections: int
+    call_seconds: float
+    on_refused: Callable[[frozenset[str]], object]
+    on_machines: OnMachines
+
+    def __post_init__(self) -> None:
         self._machines: dict[str, _Machine] = {}  # by node
         self._rests: dict[str, tuple[float, float]] = {}  # seconds of the last one, and when it ends
         self._causes: dict[str, str] = {}  # why machines cannot make calls that never could
@@ -130,7 +124,7 @@ class RayProvider:
         self._none_since: float | None = None
         self._head_seen_at = time.monotonic()
         # wanted until the run ends: it lets Ray's autoscaler add a machine where there is none, and keep it
-        self._wanted = ray.util.placement_group([{"CPU": 1}])
+        self._wanted = self.ray.util.placement_group([{"CPU": 1}])
         self._tasks = {asyncio.create_task(self._look_for_machines())}
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
@@ -146,23 +140,23 @@ class RayProvider:
         try:
             await asyncio.wait(
                 {asked, machine.lost},
-                timeout=self._call_seconds + 15.0,  # after its own time-out, until a call is given up
+                timeout=self.call_seconds + 15.0,  # after its own time-out, until a call is given up
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if not asked.done():
                 raise self._lost(machine, _("it does not answer"))
             answer, refused = asked.result()
-        except self._ray.exceptions.RayError as error:
+        except self.ray.exceptions.RayError as error:
             raise self._lost(machine, self._said(error)) from None
         except asyncio.CancelledError:
-            self._ray.cancel(reference)
+            self.ray.cancel(reference)
             raise
         finally:
             asked.cancel()
             del machine.calls[number]
         if refused - self._refused:
             self._refused |= refused
-            self._on_refused(self._refused)
+            self.on_refused(self._refused)
         if isinstance(answer, Reply):
             self._rests.pop(machine.node, None)
             return answer
@@ -178,7 +172,7 @@ class RayProvider:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for machine in self._machines.values():
-            self._ray.kill(machine.actor)
+            self.ray.kill(machine.actor)
 
     def is_ready(self) -> bool:
         """Whether a machine can make a call now. Raises FatalEndpointError where none can, UnavailableError where none has come for long."""
@@ -220,17 +214,15 @@ class RayProvider:
     def _list_machines(self, loop: asyncio.AbstractEventLoop, tell: Callable[[list[Any]], None]) -> None:
         nodes = []
         with suppress(Exception):  # the head does not answer, or the run has ended
-            nodes = self._ray.nodes()
+            nodes = self.ray.nodes()
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(tell, nodes)
 
     def _start(self, node: str, address: str) -> None:
         # a hard affinity: Ray has been seen not to keep a soft one for an actor without CPUs
-        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-        options = {"num_cpus": 0, "max_concurrency": self._connections + 1, "scheduling_strategy": strategy}
-        actor = self._ray.remote(**options)(_Caller).remote(
-            self._make, importlib.metadata.version("eventabs")
-        )
+        strategy = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+        options = {"num_cpus": 0, "max_concurrency": self.connections + 1, "scheduling_strategy": strategy}
+        actor = self.ray.remote(**options)(_Caller).remote(self.make, importlib.metadata.version("eventabs"))
         machine = _Machine(node, address, actor, asyncio.get_running_loop().create_future())
         self._machines[node] = machine
         task = asyncio.create_task(self._listen(machine))
@@ -246,14 +238,14 @@ class RayProvider:
                     characters = await machine.actor.characters.remote()
             except TimeoutError:
                 self._lost(machine, _("it does not answer"))
-            except self._ray.exceptions.RayError as error:
+            except self.ray.exceptions.RayError as error:
                 self._lost(machine, self._said(error))
                 if "creation task" not in str(error):  # the machine has ended, or Ray has ended the actor
                     self._causes.pop(machine.address, None)
             else:
                 if not machine.is_ready:
                     machine.is_ready = self._has_worked = True
-                    self._on_machines(len(self._ready()), "", "")
+                    self.on_machines(len(self._ready()), "", "")
                 for number in characters.keys() & machine.calls.keys():
                     machine.calls[number](characters[number])
                 await asyncio.sleep(0.5)
@@ -266,9 +258,9 @@ class RayProvider:
             seconds, _until = self._rests.get(machine.node, (_FIRST_REST / 2, 0.0))
             seconds = min(2 * seconds, _LONGEST_REST)
             self._rests[machine.node] = seconds, time.monotonic() + seconds
-            self._ray.kill(machine.actor)
+            self.ray.kill(machine.actor)
             if machine.is_ready:
-                self._on_machines(len(self._ready()), machine.address, cause)
+                self.on_machines(len(self._ready()), machine.address, cause)
             else:
                 self._causes[machine.address] = cause
         message = _("machine {address} is lost: {cause}; the call is repeated elsewhere")
@@ -276,7 +268,7 @@ class RayProvider:
 
     def _said(self, error: Exception) -> str:
         """Return why an actor is lost; where its start failed, the last line has the cause."""
-        if isinstance(error, self._ray.exceptions.ActorUnavailableError):
+        if isinstance(error, self.ray.exceptions.ActorUnavailableError):
             return _("it cannot be reached")
         if "running low on memory" in str(error):
             return _("its memory ran out, and Ray ended what makes the calls")

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -281,23 +281,20 @@ def event_name(kind: type) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
+@dataclass(eq=False)
 class JsonLines(AbstractContextManager["JsonLines"]):
     """Writes one object a fact: `event` names it (started, planned, progress, ...), `time` is ISO 8601.
 
     `counts`: also how far the run is, at most five times a second, the last time always, at the end of its context at the latest.
     """
 
-    def __init__(
-        self,
-        write: Callable[[bytes], object],
-        *,
-        counts: bool = True,
-        now: Callable[[], datetime] = datetime.now,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._write_line, self._counts, self._now, self._clock = write, counts, now, clock
-        self._held: Progress | None = None
-        self._last_counts = -SECONDS_BETWEEN_COUNTS
+    write: Callable[[bytes], object]
+    _: KW_ONLY
+    counts: bool = True
+    now: Callable[[], datetime] = datetime.now
+    clock: Callable[[], float] = time.monotonic
+    _held: Progress | None = None
+    _last_counts: float = -SECONDS_BETWEEN_COUNTS
 
     def __exit__(self, *_error: object) -> None:
         self._write_held()
@@ -305,8 +302,8 @@ class JsonLines(AbstractContextManager["JsonLines"]):
     def noted(self, fact: Fact) -> None:
         """Write a fact after the counts that led to it, and counts now or when some time has passed."""
         if isinstance(fact, Progress):
-            self._held = fact if self._counts else None
-            if self._clock() - self._last_counts >= SECONDS_BETWEEN_COUNTS:
+            self._held = fact if self.counts else None
+            if self.clock() - self._last_counts >= SECONDS_BETWEEN_COUNTS:
                 self._write_held()
         else:
             self._write_held()
@@ -316,10 +313,10 @@ class JsonLines(AbstractContextManager["JsonLines"]):
         if self._held is not None:
             self._write(self._held)
             self._held = None
-            self._last_counts = self._clock()
+            self._last_counts = self.clock()
 
     def _write(self, fact: Fact) -> None:
-        stamp = self._now().astimezone().isoformat(timespec="milliseconds")
+        stamp = self.now().astimezone().isoformat(timespec="milliseconds")
         facts = {"event": event_name(type(fact)), "time": stamp, **asdict(fact)}
         facts.pop("answers", None)  # which the ledger alone counts
         try:
@@ -328,4 +325,4 @@ class JsonLines(AbstractContextManager["JsonLines"]):
             line = json.dumps(facts)
         line = _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
         with suppress(OSError):  # a full disk must not end the run by its log
-            self._write_line(f"{line}\n".encode())
+            self.write(f"{line}\n".encode())

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from io import FileIO
@@ -228,28 +228,21 @@ def display(
     return PlainObserver(partial(print_line, console), level=level, currency=currency)
 
 
+@dataclass(eq=False)
 class PlainObserver:
     """Writes notes up to a level as lines, and the counts at each stop and after every tenth batch, also of a resumed run.
 
     Each with the time of day unless it is quiet: then it tells what went wrong, and the summary shows the rest.
     """
 
-    def __init__(
-        self,
-        write: Callable[[str], object],
-        *,
-        level: int = PLAIN,
-        currency: str = "USD",
-        now: Callable[[], datetime] = datetime.now,
-        stamp: Callable[[datetime], str] = "{:%Y-%m-%d %H:%M:%S}".format,
-    ) -> None:
-        self._write = write
-        self._stamp = stamp
-        self._level = level
-        self._currency = currency
-        self._now = now
-        self._latest: runs.Progress | None = None
-        self._cooling_until: datetime | None = None
+    write: Callable[[str], object]
+    _: KW_ONLY
+    level: int = PLAIN
+    currency: str = "USD"
+    now: Callable[[], datetime] = datetime.now
+    stamp: Callable[[datetime], str] = "{:%Y-%m-%d %H:%M:%S}".format
+    _latest: runs.Progress | None = None
+    _cooling_until: datetime | None = None
 
     def noted(self, fact: runs.Fact) -> None:
         """Write a note, and the counts at a stop and after every tenth batch."""
@@ -258,10 +251,10 @@ class PlainObserver:
             if fact.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
                 self._count()
             return
-        if _look(fact)[0] > self._level:
+        if _look(fact)[0] > self.level:
             return
-        if isinstance(fact, runs.CoolingDown) and self._level < ALL:
-            now, before_then = self._now(), self._cooling_until
+        if isinstance(fact, runs.CoolingDown) and self.level < ALL:
+            now, before_then = self.now(), self._cooling_until
             self._cooling_until = now + timedelta(seconds=fact.seconds)
             if before_then is not None and now < before_then:  # it is only extended, and told already
                 return
@@ -270,12 +263,12 @@ class PlainObserver:
             self._count()
 
     def _count(self) -> None:
-        if self._level > QUIET and self._latest is not None:
-            self._line(messages.progress_line(self._latest, self._currency))
+        if self.level > QUIET and self._latest is not None:
+            self._line(messages.progress_line(self._latest, self.currency))
 
     def _line(self, text: str) -> None:
-        stamp = f"{self._stamp(self._now())} " if self._level > QUIET else ""
-        self._write(f"{stamp}{text}")
+        stamp = f"{self.stamp(self.now())} " if self.level > QUIET else ""
+        self.write(f"{stamp}{text}")
 
 
 def log_to(file: FileIO, *, currency: str, now: Callable[[], datetime] = datetime.now) -> PlainObserver:
