@@ -87,10 +87,10 @@ def test_the_figures_by_hand(tmp_path: Path) -> None:
         ("sleep", "sleep"): 60,
         ("sleep", ""): 60,
     }
-    rows = {row.label: row for row in found.by_label}
-    assert rows["sleep"].precision == pytest.approx(0.5)
-    assert rows["eat"].precision is None
-    assert rows["eat"].recall == 0
+    rows = {row["label"]: row for row in found.by_label}
+    assert rows["sleep"]["precision"] == pytest.approx(0.5)
+    assert rows["eat"]["precision"] is None
+    assert rows["eat"]["recall"] == 0
 
 
 def test_users_and_times_without_labels_are_left_out_and_counted(tmp_path: Path) -> None:

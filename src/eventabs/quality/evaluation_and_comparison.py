@@ -184,16 +184,6 @@ def _seconds(path: Path, number: int, text: str) -> float:
         raise InputError(message.format(path=path, row=number, time=text)) from None
 
 
-class LabelRow(NamedTuple):
-    """A label: rows, or minutes, that have it in the labels; precision, recall and F1 of these."""
-
-    label: str
-    amount: float
-    precision: float | None
-    recall: float | None
-    f1: float | None
-
-
 class UserRow(NamedTuple):
     """A user: events, labels, and the figures; the lanes are what is drawn: labels, events, journeys of the labels, journeys."""
 
@@ -222,7 +212,7 @@ class Evaluation:
     totals: dict[str, Sums]
     shapes: dict[str, Sums]
     unused: dict[str, int]
-    by_label: tuple[LabelRow, ...]
+    by_label: list[dict[str, Any]]  # label, amount (that have it in the labels), precision, recall, f1
     by_user: tuple[UserRow, ...]
     confusion: dict[tuple[str, str], float]  # by (wanted, found) label; "" where there is none
 
@@ -410,20 +400,21 @@ def _evaluation(sums: _Sums, *, is_timed: bool) -> Evaluation:
         "spans": measures.SPAN_FIGURES,
     }
     confusion = dict(sorted(sums.confusion.items())) if are_types else {}
-    by_label = list[LabelRow]()
+    by_label = list[dict[str, Any]]()
     for label in {label for label, _found in confusion if label}:
         right = confusion.get((label, label), 0)
         found = sum(amount for (_label, ours), amount in confusion.items() if ours == label)
         wanted = sum(amount for (theirs, _found), amount in confusion.items() if theirs == label)
-        precision, recall = measures.share(right, found), measures.share(right, wanted)
-        by_label.append(LabelRow(label, wanted, precision, recall, measures.f1_of(right, found, wanted)))
+        shares = {"precision": measures.share(right, found), "recall": measures.share(right, wanted)}
+        f1 = measures.f1_of(right, found, wanted)
+        by_label.append({"label": label, "amount": wanted, **shares, "f1": f1})
     return Evaluation(
         unit="minutes" if is_timed else "rows",
         scores=sums.tally.scores(figures),
         totals={kind: each for kind, each in sums.tally.totals().items() if kind != "spans"},
         shapes=dict(sums.shapes),
         unused={name: count for name, count in sums.unused.items() if count},
-        by_label=tuple(sorted(by_label, key=lambda row: (-row.amount, row.label))),
+        by_label=sorted(by_label, key=lambda row: (-row["amount"], row["label"])),
         by_user=tuple(sorted(sums.users, key=lambda row: (row.worth, row.user_id))),
         confusion=confusion,
     )

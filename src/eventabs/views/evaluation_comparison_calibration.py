@@ -131,9 +131,7 @@ def _evaluation_section(evaluation: Evaluation) -> Section:
         for key, name in shape_names().items()
         if evaluation.shapes
     ]
-    labels = [
-        (row.label, round(row.amount), row.precision, row.recall, row.f1) for row in evaluation.by_label[:12]
-    ]
+    labels = [tuple((row | {"amount": round(row["amount"])}).values()) for row in evaluation.by_label[:12]]
     wrong = [(pair, amount) for pair, amount in evaluation.confusion.items() if pair[0] != pair[1]]
     confused = [
         (label or _("no label"), found or _("no event"), round(amount))
