@@ -26,12 +26,13 @@ import duckdb
 
 import workload
 from eventabs.config.settings import Settings
+from eventabs.ingest import InputSettings, open_export
 from eventabs.ingest.formats import open_file
 from eventabs.ingest.formats.base import Query
 from eventabs.ingest.normal_form import as_glob, quoted, scratch_database
 from eventabs.ingest.roles_of_columns import choose, profiles
 from eventabs.prompts import measure_group, plan, sampled
-from eventabs.runs.built_from_settings import builder_and_limits, open_input, prompt_language_of
+from eventabs.runs.built_from_settings import builder_and_limits, prompt_language_of
 from eventabs.shared_records import PlannedPart
 
 BEHAVIORS_A_USER: Final = 92
@@ -75,7 +76,7 @@ def fetch_from_duckdb(path: str, folder: Path) -> tuple[int, str]:
 
 def read_logs(path: str, folder: Path) -> tuple[int, str]:
     """Read to the logs of all users."""
-    with open_input(Settings(), [path], folder) as export:
+    with open_export([path], InputSettings(), work_dir=folder) as export:
         count = sum(len(log.behaviors) for log in export.user_logs())
     return count, f"{export.users:,} logs"
 
@@ -83,7 +84,7 @@ def read_logs(path: str, folder: Path) -> tuple[int, str]:
 def pack_batches(path: str, folder: Path) -> tuple[int, str]:
     """Read, measure all users as a run does, and plan the batches."""
     settings = Settings()
-    with open_input(settings, [path], folder) as export:
+    with open_export([path], settings.input, work_dir=folder) as export:
         language = prompt_language_of(settings, sampled(export.user_logs()))
         builder, limits = builder_and_limits(settings, language, None)
         parts: list[PlannedPart] = []

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import workload
 from eventabs.config.settings import Settings
-from eventabs.runs.built_from_settings import open_input
+from eventabs.ingest import open_export
 from simulated_model import Options, Speed
 from simulator import Simulator
 
@@ -122,7 +122,7 @@ def _measure_reading(folder: Path, shards: Sequence[str]) -> None:
     for shard in shards:
         settings = Settings.model_validate({"input": {"shard": shard}})
         begun = time.perf_counter()
-        with open_input(settings, [str(folder / "large.csv")], folder) as export:
+        with open_export([str(folder / "large.csv")], settings.input, work_dir=folder) as export:
             behaviors = sum(len(log.behaviors) for log in export.user_logs())
             rows = export.rows + export.other_rows
         seconds = time.perf_counter() - begun

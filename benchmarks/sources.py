@@ -22,8 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from eventabs.config.settings import Settings
-from eventabs.runs.built_from_settings import open_input
+from eventabs.ingest import InputSettings, open_export
 from eventabs.runs.intake import copied
 from eventabs.stop_request import Stop
 from exports import SEED, generate, peak_memory
@@ -84,7 +83,7 @@ def read_logs(path: str) -> tuple[int, float]:
     """Read to the logs of all users. Returns the number of rows, and the most memory that was held, in MB."""
     with tempfile.TemporaryDirectory(prefix="bench-sources-") as name:
         folder = Path(name)
-        with open_input(Settings(), copied([path], folder, Stop()), folder) as export:
+        with open_export(copied([path], folder, Stop()), InputSettings(), work_dir=folder) as export:
             return sum(len(log.behaviors) for log in export.user_logs()), peak_memory()
 
 

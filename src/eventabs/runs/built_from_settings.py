@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -17,7 +17,7 @@ from platformdirs import user_state_path
 from eventabs import providers, store  # providers load the HTTP stack when first looked up
 from eventabs.config import MustSettings, Settings, environment_values, with_preset
 from eventabs.errors_and_exit_codes import ConfigError, RunDirectoryError, StoppedError
-from eventabs.ingest import Export, canonical_action, open_export, search_pattern
+from eventabs.ingest import canonical_action, search_pattern
 from eventabs.interface_language import Language, activate, active, gettext as _
 from eventabs.prompts import (
     CONVERSION,
@@ -36,7 +36,6 @@ from eventabs.runs.progress_and_stop_conditions import ProgressTracker
 from eventabs.shared_records import (
     AskedUser,
     Batch,
-    Copying,
     InputWarning,
     PlannedPart,
     RunStatus,
@@ -56,18 +55,6 @@ def read_text(path: str, setting: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         message = _("{setting}: {path} cannot be read ({error}); name a UTF-8 text file")
         raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
-
-
-def open_input(
-    settings: Settings,
-    paths: Sequence[str],
-    work_dir: Path,
-    stop: Stop = Stop(),
-    on_copy: Callable[[Copying], object] = lambda _copying: None,
-) -> AbstractContextManager[Export]:
-    """Read the export as it is configured; see `open_export`."""
-    shown = settings.profiles.columns
-    return open_export(paths, settings.input, shown, work_dir=work_dir, stop=stop, on_copy=on_copy)
 
 
 def template_text(settings: Settings) -> str | None:
@@ -231,10 +218,6 @@ class RunContext:
             cost=tracker.cost,
             batches_left=tracker.under_way + batches_waiting,
         )
-
-    def builder_and_limits(self) -> tuple[PromptBuilder, BatchLimits]:
-        """Make the builder of the run's prompts, and the limits of a batch."""
-        return of_run(self.settings, self.facts)
 
 
 WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for

@@ -19,7 +19,7 @@ import orjson
 from eventabs import providers  # loads the HTTP stack when it is first looked up
 from eventabs.config import Settings, explained_settings, overlay
 from eventabs.errors_and_exit_codes import ConfigError, EndpointError, InputError, StorageError, UsageError
-from eventabs.ingest import SHOWN_ROWS, Export, input_table, masked_sample
+from eventabs.ingest import SHOWN_ROWS, Export, input_table, masked_sample, open_export
 from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address
 from eventabs.prompts import (
@@ -241,7 +241,8 @@ def opened_export(
     with scratch as name:
         folder = Path(name)
         read = intake.copied(named, folder, Stop())
-        with built.open_input(settings, read, folder, on_copy=on_copy) as export:
+        columns = settings.profiles.columns
+        with open_export(read, settings.input, columns, work_dir=folder, on_copy=on_copy) as export:
             yield export
 
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Description, Export, FileStamp, Frame, InputSettings, expand
+from eventabs.ingest import Description, Export, FileStamp, Frame, InputSettings, expand, open_export
 from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import (
@@ -238,7 +238,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
             input_stamps=[] if STDIN in run.facts["paths"] else list(map(list, export.stamps)),
         )
         write_rejects(run.directory, export.rejects())
-        users = measure_logs(export.groups(), *run.builder_and_limits())
+        users = measure_logs(export.groups(), *built.of_run(settings, run.facts))
         log_users(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
     return [described.read, *described.notes()]
@@ -339,8 +339,10 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
             message = _("none of {names} is in {path}; put it back, or begin a new run")
             raise InputError(message.format(names=", ".join(_COPIES), path=run.directory.path))
         paths = [copy if path == STDIN else path for path in paths]
+    settings, folder, told = run.settings, run.directory.work, run.observer.noted
+    columns = settings.profiles.columns
     try:
-        with built.open_input(run.settings, paths, run.directory.work, stop, run.observer.noted) as export:
+        with open_export(paths, settings.input, columns, work_dir=folder, stop=stop, on_copy=told) as export:
             yield export
         with suppress(OSError):
             run.directory.work.rmdir()

@@ -139,7 +139,8 @@ def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Ite
         store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
         files = ResultFiles(run.directory)
     with files as results, LedgerWriter(run.ledger) as writer:
-        yield Session(run, stop, *run.builder_and_limits(), writer, results, run.tracker(so_far.seconds))
+        builder, limits = built.of_run(run.settings, run.facts)
+        yield Session(run, stop, builder, limits, writer, results, run.tracker(so_far.seconds))
 
 
 async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStatus:
@@ -169,7 +170,7 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
         run.remember(changed=store.write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
     if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
-        _builder, limits = run.builder_and_limits()
+        _builder, limits = built.of_run(run.settings, run.facts)
         waiting += scheduler_of(run, pending, limits, probe=run.settings.is_remote).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember(progress=snapshot(progress, time.time()), status=status)
@@ -445,7 +446,7 @@ def _take_changes(
         language = run.facts["prompt_language"]
         legend = built.legend_of(run.settings, language, template, sample) if sample else None
         run.remember(legend=legend)
-        intake.measure_again(run.ledger, *run.builder_and_limits())
+        intake.measure_again(run.ledger, *built.of_run(run.settings, run.facts))
     return (SettingsTaken(store.shown_changes(changed), is_answered), *notes)
 
 
