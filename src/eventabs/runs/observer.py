@@ -276,11 +276,6 @@ SECONDS_BETWEEN_COUNTS = 0.2
 _HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
-def event_name(kind: type) -> str:
-    """Return `batch_done` for BatchDone."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
-
-
 @dataclass(eq=False)
 class JsonLines(AbstractContextManager["JsonLines"]):
     """Writes one object a fact: `event` names it (started, planned, progress, ...), `time` is ISO 8601.
@@ -317,7 +312,8 @@ class JsonLines(AbstractContextManager["JsonLines"]):
 
     def _write(self, fact: Fact) -> None:
         stamp = self.now().astimezone().isoformat(timespec="milliseconds")
-        facts = {"event": event_name(type(fact)), "time": stamp, **asdict(fact)}
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(fact).__name__).lower()  # `batch_done` for BatchDone
+        facts = {"event": name, "time": stamp, **asdict(fact)}
         facts.pop("answers", None)  # which the ledger alone counts
         try:
             line = orjson.dumps(facts).decode()

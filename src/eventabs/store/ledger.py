@@ -847,14 +847,8 @@ def _behavior(row: Sequence[Any], texts: dict[str, str]) -> Behavior:
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-
-class _Write(NamedTuple):
-    task: Callable[[Ledger], Any]
-    future: asyncio.Future[Any]
-
-
-_Result = tuple[_Write, Any, Exception | None]
+_Write = tuple[Callable[[Ledger], Any], asyncio.Future[Any]]
+_Result = tuple[asyncio.Future[Any], Any, Exception | None]
 _FEW = 4  # tasks of a commit
 _GATHERING = 0.008  # seconds
 
@@ -894,7 +888,7 @@ class LedgerWriter:
     def submit(self, task: Callable[[Ledger], T]) -> asyncio.Future[T]:
         """Run `task` in a transaction, after all tasks submitted before; return the future of its result."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._submitted.append(_Write(task, future))
+        self._submitted.append((task, future))
         if len(self._submitted) == 1:  # to wake the thread costs both threads time: once a turn
             self._loop.call_soon(self._flush)
         return future
@@ -924,23 +918,23 @@ class LedgerWriter:
     def _commit(self, gathered: list[_Write]) -> None:
         try:
             with self._ledger.transaction():
-                results = [write.task(self._ledger) for write in gathered]
+                results = [task(self._ledger) for task, _future in gathered]
         except Exception as error:  # noqa: BLE001  every error belongs to the caller that waits
             if len(gathered) > 1:  # a paid reply must not be lost through the fault of another task
                 for write in gathered:
                     self._commit([write])
             else:
-                self._loop.call_soon_threadsafe(_resolve, [(gathered[0], None, error)])
+                self._loop.call_soon_threadsafe(_resolve, [(gathered[0][1], None, error)])
         else:  # waking the loop costs a system call: one for all
-            done = [(write, result, None) for write, result in zip(gathered, results, strict=True)]
+            done = [(future, result, None) for (_task, future), result in zip(gathered, results, strict=True)]
             self._loop.call_soon_threadsafe(_resolve, done)
 
 
 def _resolve(results: Sequence[_Result]) -> None:
-    for write, result, error in results:
-        if write.future.done():  # its caller was cancelled
+    for future, result, error in results:
+        if future.done():  # its caller was cancelled
             continue
         if error is not None:
-            write.future.set_exception(error)
+            future.set_exception(error)
         else:
-            write.future.set_result(result)
+            future.set_result(result)
