@@ -5,7 +5,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from importlib import resources
@@ -562,6 +562,7 @@ def expected_tokens(rows: int, answer: AnswerForm, detail: Detail) -> int:
     return _TOKENS_A_USER + ceil(rows * tokens[answer])
 
 
+@dataclass(eq=False)
 class PromptBuilder:
     """Writes prompts of one kind. Raises ConfigError if the instructions' template is wrong.
 
@@ -570,37 +571,31 @@ class PromptBuilder:
     says what its answer may contain, as a grammar for lines and as a tight schema for `schema`.
     """
 
-    def __init__(
-        self,
-        instructions: Instructions,
-        *,
-        counter: TokenCounter,
-        strip: Sequence[str] = (),
-        legend: Mapping[str, str] | None = None,
-        constrained: bool = False,
-    ) -> None:
-        self.counter = counter
-        self.numbers = RowNumbers(counter)
-        self._instructions = instructions
-        self.answer: AnswerForm = instructions.answer
-        self.detail: Detail = instructions.detail
-        self.strip = tuple(strip)
-        compactor = JourneyLines if instructions.links else Compactor
-        self.compactor = compactor(instructions.language, strip, level=instructions.level, legend=legend)
-        self._system: Message = {"role": "system", "content": instructions.text()}
-        self.vocabulary = instructions.vocabulary
-        self._constrained = constrained
+    instructions: Instructions
+    _: KW_ONLY
+    counter: TokenCounter
+    strip: Sequence[str] = ()
+    legend: Mapping[str, str] | None = None
+    constrained: bool = False
+
+    def __post_init__(self) -> None:
+        given, count = self.instructions, self.counter.count
+        self.numbers = RowNumbers(self.counter)
+        self.answer: AnswerForm = given.answer
+        self.detail: Detail = given.detail
+        compactor = JourneyLines if given.links else Compactor
+        self.compactor = compactor(given.language, self.strip, level=given.level, legend=self.legend)
+        self._system: Message = {"role": "system", "content": given.text()}
+        self.vocabulary = given.vocabulary
         self._more = 0  # tokens of each part, beyond its block
-        self._alias = max(_ALIASES, key=counter.count)
-        self.legend_tokens = counter.count(self.compactor.legend())
-        self.instructions_tokens = (
-            counter.count(self._system["content"]) + CHAT_FRAMING_TOKENS + self.legend_tokens
-        )
+        self._alias = max(_ALIASES, key=count)
+        self.legend_tokens = count(self.compactor.legend())
+        self.instructions_tokens = count(self._system["content"]) + CHAT_FRAMING_TOKENS + self.legend_tokens
 
     @cached_property
     def linking(self) -> "PromptBuilder":
         """The builder of linking calls, whose logs have journeys in place of behaviors. Answers are always in lines."""
-        linking = PromptBuilder(replace(self._instructions, links=True, answer="lines"), counter=self.counter)
+        linking = PromptBuilder(replace(self.instructions, links=True, answer="lines"), counter=self.counter)
         # batches are planned as if they had the instructions of other calls
         linking._more = max(0, linking.instructions_tokens - self.instructions_tokens)
         return linking
@@ -638,7 +633,7 @@ class PromptBuilder:
         users = {f"U{number}": log for number, log in enumerate(logs, 1)}
         ends = accumulate((len(log.behaviors) for log in logs), initial=1)
         rows = dict(zip(users, starmap(range, pairwise(ends)), strict=True))
-        bound, form = self.answer if self._constrained else "", (rows, self.vocabulary, self.detail)
+        bound, form = self.answer if self.constrained else "", (rows, self.vocabulary, self.detail)
         return Request(
             messages=(self._system, {"role": "user", "content": self.compactor.legend() + "".join(pieces)}),
             users=users,

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from eventabs.errors_and_exit_codes import RateLimitedError, TransientError
@@ -40,6 +41,7 @@ class Provider(Protocol):
         ...
 
 
+@dataclass(eq=False)
 class Pacer:
     """Admits calls one by one, in the order of their requests.
 
@@ -48,34 +50,30 @@ class Pacer:
     `on_cooldown` gets the seconds of every cooldown that ends later than those before it.
     """
 
-    def __init__(
-        self,
-        rpm: int = 0,
-        tpm: int = 0,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Sleep = asyncio.sleep,
-        on_cooldown: OnCooldown | None = None,
-    ) -> None:
-        self._requests = _Meter(rpm or math.inf)
-        self._tokens = _Meter(tpm or math.inf)
+    rpm: int = 0
+    tpm: int = 0
+    _: KW_ONLY
+    clock: Callable[[], float] = time.monotonic
+    sleep: Sleep = asyncio.sleep
+    on_cooldown: OnCooldown | None = None
+
+    def __post_init__(self) -> None:
+        self._requests = _Meter(self.rpm or math.inf)
+        self._tokens = _Meter(self.tpm or math.inf)
         self._free_at = float("-inf")  # as far as cooldowns count
         self._admitted = _SLOW_ADMISSIONS  # since the last cooldown
-        self._clock = clock
-        self._sleep = sleep
-        self._on_cooldown = on_cooldown
         self._turn = asyncio.Lock()  # first in, first out, also past cancelled waiters
 
     async def admit(self, tokens: int) -> None:
         """Wait until a request of N tokens may be sent."""
         async with self._turn:
             while True:
-                now = self._clock()
+                now = self.clock()
                 within = self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
                 free_at = max(self._free_at, *within)
                 if free_at <= now:
                     break
-                await self._sleep(free_at - now)
+                await self.sleep(free_at - now)
             if self._admitted < _SLOW_ADMISSIONS:  # one in the first second, two in the next, four ...
                 self._admitted += 1
                 self._free_at = now + _FIRST_GAP / 2 ** (self._admitted.bit_length() - 1)
@@ -84,9 +82,9 @@ class Pacer:
 
     def cool_down(self, seconds: float) -> None:
         """Hold every admission for `seconds` from now; then admit one by one, doubling the rate."""
-        until = self._clock() + seconds
-        if self._on_cooldown and seconds > 0 and until > self._free_at:
-            self._on_cooldown(seconds)
+        until = self.clock() + seconds
+        if self.on_cooldown and seconds > 0 and until > self._free_at:
+            self.on_cooldown(seconds)
         self._free_at = max(self._free_at, until)
         self._admitted = 0
 

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from itertools import accumulate, chain, count, groupby
@@ -198,27 +198,24 @@ class _User:
         return 2 * sum(min(rows, last - first + 1) for first, last in spans) >= rows, is_shifted
 
 
+@dataclass(eq=False)
 class Reader:
     """Reads replies to one run's requests.
 
     `summarize`: of a user, what writes the summary of an event's behaviors.
     """
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        *,
-        detail: Detail,
-        source: EventSource,
-        summarize: Summarize,
-        must: MustRules | None = None,
-    ) -> None:
-        self._labels, self._goal = Labels(vocabulary), vocabulary.goal
-        self._detail = detail
-        self._source = source
-        self._summarize = summarize
-        self._must = must or MustRules()
-        self._same = Labels(replace(vocabulary, types=tuple(map(EventType, SAME.values())), aliases=()))
+    vocabulary: Vocabulary
+    _: KW_ONLY
+    detail: Detail
+    source: EventSource
+    summarize: Summarize
+    must: MustRules = MustRules()
+
+    def __post_init__(self) -> None:
+        self._labels, self._goal = Labels(self.vocabulary), self.vocabulary.goal
+        links = replace(self.vocabulary, types=tuple(map(EventType, SAME.values())), aliases=())
+        self._same = Labels(links)
 
     def read(self, reply: Reply, asked: Mapping[str, AskedUser]) -> Reading:
         """Read a reply about users, or about journeys of theirs, by alias in the order of the request. Never raises."""
@@ -278,8 +275,8 @@ class Reader:
         known = {_folded(journey.kind, journey.name) for journey in earlier.journeys} if earlier else ()
         # one of a single row is a plain event, unless an earlier answer knows the journey
         several = {name: own for name, own in of_journeys.items() if len(own) > (name not in known)}
-        if self._detail == "journeys" or lone:  # which stay where they were, unless they are in a journey
-            stays = set() if self._detail == "journeys" else is_open
+        if self.detail == "journeys" or lone:  # which stay where they were, unless they are in a journey
+            stays = set() if self.detail == "journeys" else is_open
             kept = [
                 (kind, own if kind.is_in(several) else [*stays.intersection(own)]) for kind, own in events
             ]
@@ -297,13 +294,13 @@ class Reader:
             None,
             *self._made(asked, events, several, earlier),
             minor=tuple([rows[row] for row in sorted(minor)]),
-            unplaced=() if self._detail == "journeys" else left,
-            unasked=left if self._detail == "journeys" else (),
+            unplaced=() if self.detail == "journeys" else left,
+            unasked=left if self.detail == "journeys" else (),
             misfiled=misfiled,
             repeated=repeated,
         )
         merged = _merged(earlier, fresh, asked, self._goal) if earlier else fresh
-        if self._detail == "journeys":  # the rows of events that have lost their journey are not asked for
+        if self.detail == "journeys":  # the rows of events that have lost their journey are not asked for
             lost = [event for event in merged.events if not event.journey and event.source != "must"]
             rows_left = {*merged.unasked, *(row for event in lost for row in event.behaviors)}
             events_left = tuple(event for event in merged.events if event not in lost)
@@ -326,11 +323,11 @@ class Reader:
         misfiled = repeated = 0
         for entry, is_named in sorted(user.entries, key=lambda each: each[0].journey is None):
             label, groups, journey = entry
-            if journey is None and self._detail == "journeys":
+            if journey is None and self.detail == "journeys":
                 continue
             names = journey and _names_of(journey, user.asked.log.user_id)
             sure = label.sure and (journey is None or journey.sure)
-            plain = _Kind(label.type, label.category, sure, names, self._source, label.odd)
+            plain = _Kind(label.type, label.category, sure, names, self.source, label.odd)
             placed = of_journeys.setdefault(names[0], []) if names else []
             for spans, mark in groups:
                 rows = []
@@ -364,7 +361,7 @@ class Reader:
 
     def _with_must(self, log: UserLog, events: list[_Placed], may_be: set[int]) -> list[_Placed]:
         """Make an event of each behavior that is in none that its rule wants; it stays in its journey."""
-        if not (required := self._must.required(log.behaviors)):
+        if not (required := self.must.required(log.behaviors)):
             return events
         owners = {row: event for event in events for row in event[1]}
         added: list[_Placed] = []
@@ -384,7 +381,7 @@ class Reader:
         earlier: Outcome | None,
     ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
         user_id, behaviors, rows = asked.log.user_id, asked.log.behaviors, asked.rows
-        summary = self._summarize(asked.history or behaviors)
+        summary = self.summarize(asked.history or behaviors)
         ordinals, is_outside = asked.ordinals or rows, self._labels.is_outside
         ids: dict[_Name, str] = {}
         taken = {journey.id for journey in earlier.journeys} if earlier else set[str]()
@@ -430,7 +427,7 @@ class Reader:
         if unplaced and (100 * len(unplaced) > _MOST_UNPLACED * rows or len(unplaced) == rows):
             return "unplaced"
         is_first = asked.earlier is None or asked.earlier.reason is None
-        if self._detail == "day" and rows >= _FEWEST_ROWS and len(minor) > _MOST_MINOR * rows:
+        if self.detail == "day" and rows >= _FEWEST_ROWS and len(minor) > _MOST_MINOR * rows:
             return "minor" if is_first else None  # to be asked once more, but not for ever
         return None
 

@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, BinaryIO, Literal, cast
 from urllib.request import getproxies, proxy_bypass
@@ -393,6 +393,7 @@ _ERROR_BYTES = 65_536  # of the body of an error; the rest is not read
 _ERROR_SECONDS = 10.0
 
 
+@dataclass(eq=False)
 class OpenAIProvider:
     """Completes requests through POST {base_url}/chat/completions.
 
@@ -401,20 +402,16 @@ class OpenAIProvider:
     `wall_clock` (Unix time) is what dates in headers are compared with.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None,
-        clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._channel = Channel(endpoint, wall_clock=wall_clock)
+    endpoint: Endpoint
+    _: KW_ONLY
+    on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        self._channel = Channel(self.endpoint, wall_clock=self.wall_clock)
         self._address = self._channel.address
-        self._endpoint = endpoint
-        self._on_refused = on_refused
-        self._clock = clock
-        self.dropped = frozenset[str](endpoint.llm.omit)  # and what the endpoint has refused since
+        self.dropped = frozenset[str](self.endpoint.llm.omit)  # and what the endpoint has refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request; what arrived of a broken answer comes back as `interrupted`.
@@ -422,11 +419,11 @@ class OpenAIProvider:
         `on_content` hears of each piece with content. Raises the subclasses of EndpointError.
         """
         while True:
-            body = build_body(request, self._endpoint, self.dropped)
+            body = build_body(request, self.endpoint, self.dropped)
             try:
                 return await self._call(body, on_content or (lambda _characters: None))
             except UnsupportedParameterError as error:
-                own = body.keys() - self._endpoint.llm.extra_body.keys()
+                own = body.keys() - self.endpoint.llm.extra_body.keys()
                 refused = error.parameters
                 # one is refused, so all are; llama.cpp makes a grammar of a schema too
                 if refused & GRAMMAR_FIELDS:
@@ -435,14 +432,14 @@ class OpenAIProvider:
                 if not refused:
                     raise
                 self.dropped |= refused
-                self._on_refused(self.dropped)
+                self.on_refused(self.dropped)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._channel.aclose()
 
     async def _call(self, body: dict[str, Any], on_content: OnContent) -> Reply:
-        started = self._clock()
+        started = self.clock()
         assembler = ReplyAssembler()
         broken_by: FinishReason = "interrupted"
         try:
@@ -452,13 +449,13 @@ class OpenAIProvider:
                 raise
             if isinstance(error, ModeratedError):
                 broken_by = "content_filter"
-        tier, seconds = self._endpoint.tier.name, self._clock() - started
+        tier, seconds = self.endpoint.tier.name, self.clock() - started
         reply = assembler.build(broken_by=broken_by, seconds=seconds, tier=tier)
         return checked(reply, self._address, self._address.host)
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
         """Send the body and read the answer into the assembler, under the limits of time and size."""
-        limits = self._endpoint.llm
+        limits = self.endpoint.llm
         idle_timeout = limits.idle_timeout if body.get("stream") else limits.call_timeout
         now = asyncio.get_running_loop().time
         last = now() + limits.call_timeout
@@ -491,7 +488,7 @@ class OpenAIProvider:
         if not response.is_success:
             raise make_status_error(await read_error_body(response), context)
         encoding = response.headers.get("content-encoding", "")
-        reader = PayloadReader(encoding=encoding, limit=self._endpoint.reply_characters)
+        reader = PayloadReader(encoding=encoding, limit=self.endpoint.reply_characters)
         async for chunk in raw_chunks(response):
             payloads = reader.feed(chunk)
             assembler.is_streamed = not reader.is_document
@@ -522,7 +519,7 @@ class OpenAIProvider:
                 raise make_error(error, context)
             if isinstance(payload, dict):
                 assembler.add(payload)
-        if assembler.characters > self._endpoint.reply_characters:
+        if assembler.characters > self.endpoint.reply_characters:
             raise UnreadableBodyError
         return assembler.characters > before
 
