@@ -29,7 +29,7 @@ from rich.console import Console
 
 import workload
 from eventabs import interface_language as language
-from eventabs.runs.observer import CoolingDown, Note, Progress, Started, event_name
+from eventabs.runs.observer import CoolingDown, Note, Progress, Started
 from eventabs.views.live_progress import RichObserver
 from simulated_model import CASE_FAILURES, Options, Speed, parse_failures
 from simulator import Simulator
@@ -66,7 +66,10 @@ _TEXT = re.compile(
     r'<text class="(?P<style>[^"]+)" x="(?P<x>[^"]+)" y="(?P<y>[^"]+)"[^>]*>(?P<text>[^<]*)</text>'
 )
 _CELL = 12.2  # wide, as rich draws it
-_KINDS = {event_name(kind): kind for kind in (Started, Progress, *get_args(Note))}
+_KINDS = {
+    re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower(): kind
+    for kind in (Started, Progress, *get_args(Note))
+}
 
 
 class Fact(NamedTuple):
