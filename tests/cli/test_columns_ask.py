@@ -230,9 +230,7 @@ def test_names_of_coded_actions_are_taken_and_written(tmp_path: Path, openai_ser
         f"u{n % 3},2026-03-{1 + n % 27:02d} 10:{n % 60:02d},{n % 2},thing {n % 7}\n" for n in range(60)
     )
     (tmp_path / "export.csv").write_text(rows, encoding="utf-8")
-    text = (
-        '[input.columns]\nuser = "user_id"\ntime = "timestamp"\naction = "action"\n[input.names]\n1 = "buy"\n'
-    )
+    text = '[input.columns]\nuser = "user_id"\ntime = "timestamp"\naction = "action"\nitem = "item"\n[input.names]\n1 = "buy"\n'
     done = ran(*saying(openai_server, text), "--write", "model", cwd=tmp_path)
     row = next(line for line in done.stdout.splitlines() if line.strip().startswith("activity  "))
     assert "purchase thing 1" in row

@@ -386,6 +386,7 @@ _BESIDE_FACTS: Final = {
     *("utc_times", "foreign_times", "hidden_object", "unused_column", "guessed_activity"),
     *("one_action", "one_object", "no_object", "unwrapped"),
 }
+_SAID: Final = {"text", "action", "item", "place", "app", "media", "category"}  # what was done
 _FACTS: Final = ("user", "time", "duration", "activity")
 _Rows = dict[int, tuple[str, ...]]  # the _FACTS of each row of the first file, by line
 
@@ -495,7 +496,9 @@ def parsed_columns(text: str, header: Sequence[str], tables: Collection[str]) ->
     may_set = _MAY_SET | ({"table"} if answer.get("table") in tables else set())
     if unknown := sorted(answer.keys() - may_set):
         raise _unusable(_("it sets input.{key}").format(key=unknown[0]))
-    return {**answer, "header": header} if header else answer
+    # what it leaves out is not guessed from values
+    columns = {"action": "=record" if _SAID.isdisjoint(columns) else "-", "item": "-", **columns}
+    return {**answer, "columns": columns, **({"header": header} if header else {})}
 
 
 def _unusable(fault: str) -> EndpointError:
