@@ -235,7 +235,7 @@ async def test_an_answer_without_content_is_an_error_of_its_kind(
 ) -> None:
     openai_server.behavior = behavior
     # a busy machine must not make silence of what comes
-    limits = QUICK if kind is NoContentError else PATIENT
+    limits = QUICK if kind is NoContentError else {**QUICK, "idle_timeout": 4.0}
     with pytest.raises(EndpointError) as caught:
         await complete(openai_server.base_url, limits=limits)
     assert type(caught.value) is kind
