@@ -156,6 +156,13 @@ def test_where_no_name_says_who_the_first_column_that_comes_back_is_proposed_per
     assert proposed(tmp_path, path)["user"] == "me"
 
 
+def test_an_id_of_the_row_is_no_object_beside_what_was_done(tmp_path: Path) -> None:
+    rows = [f"u{n % 5},{time},mood {n % 3},VIS{n:04}" for n, time in enumerate(TIMES)]
+    path = write(tmp_path, "a.csv", "\n".join(["user,time,trobal,vesh_id", *rows]))
+    with opened(tmp_path, path) as export:
+        assert export.description.columns == {"user": "user", "time": "time", "action": "trobal"}
+
+
 def test_columns_that_are_one_together_are_joined_and_a_time_in_parts_is_proposed_so(tmp_path: Path) -> None:
     rows = [f"Ann,Lee{n % 5},{n},7,2013,{n % 24},{n % 60},tea {n}" for n in range(1, 29)]
     path = write(tmp_path, "a.csv", "\n".join(["First,Last,d,m,y,h,min,item", *rows]))

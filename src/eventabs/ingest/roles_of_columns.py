@@ -635,12 +635,16 @@ def _by_values(
     if few and not taken.get("action"):
         few.sort(key=lambda each: (each.named("result") > 0, each.named("action"), each.filled), reverse=True)
         found["action"] = few[0].column
+    # an id of the row says nothing beside what was done
+    told = found and few[0].filled > _ALIKE
+    ids = {each.column for each in texts if told and not _OF_A_ROW.isdisjoint(words_of(each.names[-1]))}
     many = [
         each
         for each in texts
         if each.column not in found.values()
         and not each.named("result")
         and each.distinct > min(_HANDFUL, _HALF * len(each.values))
+        and not (each.column in ids and each.distinct > _ALIKE * len(each.values))
     ]
     if many and not taken.get("item"):
         found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
