@@ -156,6 +156,15 @@ def test_where_no_name_says_who_the_first_column_that_comes_back_is_proposed_per
     assert proposed(tmp_path, path)["user"] == "me"
 
 
+def test_numbers_side_by_side_whose_names_say_no_day_are_no_time(tmp_path: Path) -> None:
+    rows = [f"u{n % 5},{1950 + n},{n % 12 + 1},{n % 28 + 1},tea {n}" for n in range(28)]
+    for names in ("birth_year,birth_month,birth_day", "store,rating,qty"):
+        path = write(tmp_path, "a.csv", "\n".join([f"user_id,{names},item", *rows]))
+        with pytest.raises(InputError, match="no time column") as caught, opened(tmp_path, path):
+            pass
+        assert not caught.value.proposal
+
+
 def test_an_id_of_the_row_is_no_object_beside_what_was_done(tmp_path: Path) -> None:
     rows = [f"u{n % 5},{time},mood {n % 3},VIS{n:04}" for n, time in enumerate(TIMES)]
     path = write(tmp_path, "a.csv", "\n".join(["user,time,trobal,vesh_id", *rows]))

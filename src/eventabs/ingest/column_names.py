@@ -74,7 +74,7 @@ def words_of(name: str) -> tuple[str, ...]:
             found.append(word)
         elif word[-1:] == "s" and word[:-1] in _ALL and len(word) > 2:  # noqa: PLR2004
             found.append(word[:-1])
-        elif word[-2:] == "es" and word[:-2] in _ALL and len(word) > 4:  # noqa: PLR2004
+        elif word[-2:] == "es" and word[:-2] in _ALL and len(word) > 5:  # noqa: PLR2004
             found.append(word[:-2])
         elif not word.isascii() or re.fullmatch(f"(?:{_PIECES})+", word):
             found += filter(None, re.split(f"({_PIECES})", word))

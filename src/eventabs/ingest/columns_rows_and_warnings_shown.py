@@ -18,6 +18,7 @@ from eventabs.ingest.normal_form import number, quoted
 from eventabs.ingest.roles_and_known_schemas import Reading
 from eventabs.ingest.roles_of_columns import (
     BEHIND,
+    JOINED,
     NO_COLUMN,
     Choice,
     Profile,
@@ -266,7 +267,8 @@ def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator
     found = connection.execute(
         f"""SELECT user_id, readable FROM users
         WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= {_FEW} AND readable * ? >= {_OFTEN} * ?
-            AND NOT (user_id = '0' AND '1' IN (SELECT user_id FROM users))  -- numbers from 0
+            -- numbers from 0
+            AND NOT (user_id = '0' AND readable <= 4 * (SELECT max(readable) FROM users WHERE user_id <> '0'))
         ORDER BY readable DESC""",
         [NOBODY, users, rows],
     ).fetchall()
@@ -406,7 +408,7 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         )
         setting = column_setting("text", "-")
         yield warning("hidden_object", message, column=roles["item"], text=roles["text"], setting=setting)
-    if len(ways := places.get("user", ())) > 1:
+    if len(ways := places.get("user", ())) > 1 and JOINED not in roles["user"]:
         behind = [value_of(row, ways[-1]) for row in sample]
         known = {later for first, later in zip(held["user"], behind, strict=True) if first}
         count = sum(

@@ -228,8 +228,11 @@ class Reading:
         def value(path: str) -> str:
             if path[0] == CONSTANT:
                 return quoted(path[1:])
-            parts = [self._aliases[part] for part in self._parts(path)]
-            return parts[0] if len(parts) == 1 else f"nullif(concat_ws('{mark}', {', '.join(parts)}), '')"
+            if not (parts := ", ".join(self._aliases[part] for part in self._parts(path))).count(","):
+                return parts
+            # a day and a clock are no three numbers
+            joined = f"CASE WHEN contains(concat({parts}), ':') AND '{mark}' = '-' THEN concat_ws(' ', {parts}) ELSE concat_ws('{mark}', {parts}) END"
+            return f"nullif({joined}, '')"
 
         values = list(map(value, paths))
         if len(values) > 1:

@@ -89,7 +89,7 @@ _OF_CALENDAR: Final = re.compile(
 )
 _EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
 _LONG_NUMBER: Final = re.compile(r"\d{9,}(?:\.\d+)?")
-_CODE: Final = re.compile(r"[\d.,\-]+|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
+_CODE: Final = re.compile(r"[\d.\-]+(?:,\d+)?|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
 _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}(?:\.\d+)?$|\d{15,16}$|\d{18,19}$"
 )
@@ -103,6 +103,11 @@ _DAY: Final = re.compile(
 _DAY_OR_MONTH: Final = re.compile(r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?")
 _HALF_DAY: Final = re.compile(r"([上下]午)? ?(\d\d?)(:[\d:.,]+)\s*([AaPp]\.?[Mm]\.?)?")
 _BARE_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-3])[0-5]\d[0-5]\d")  # 93005
+_CALENDAR: Final = {
+    *("y", "yr", "year", "yyyy", "ano", "jahr", "annee", "anno", "год", "tahun", "yil", "rok", "年", "年份"),
+    *("m", "mon", "month", "mm", "mes", "monat", "mois", "mese", "месяц", "bulan", "ay", "月", "月份"),
+    *("d", "day", "dd", "dia", "tag", "jour", "giorno", "день", "hari", "gun", "日", "天"),
+}
 _OF_DAY: Final = [re.compile(form) for form in (r"(?:19|20)\d\d", r"0?[1-9]|1[0-2]", r"0?[1-9]|[12]\d|3[01]")]
 _OF_CLOCK: Final = [re.compile(form) for form in (r"[01]?\d|2[0-3]", r"[0-5]?\d", r"[0-5]?\d(?:\.\d+)?")]
 _CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
@@ -113,6 +118,7 @@ _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
 _SMALL: Final = re.compile(r"-?\d{1,4}(?:[.,]\d+)?")
 _DECIMAL: Final = re.compile(r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)")
+_LOWER: Final = re.compile("[a-z ]+")
 _PICTURE: Final = re.compile(r".*\.(?:jpe?g|png|gif|webp|bmp)", re.IGNORECASE)
 _DATED: Final = re.compile(r"\d+[-/.年]\d.*")
 _OF_STAFF: Final = {"department", "dept", "office", "部门", "科室", "院系", "departamento", "abteilung"}
@@ -257,9 +263,7 @@ class Profile(NamedTuple):
             ):
                 found = min(found, _ASKED)
             # `mobile` in all rows is a kind of device
-            case "user" if (
-                self.distinct == 1 and found < _PLAIN_NAME and re.fullmatch("[a-z ]+", max(self.values))
-            ):
+            case "user" if self.distinct == 1 and found < _PLAIN_NAME and _LOWER.fullmatch(max(self.values)):
                 found = min(found, _ASKED)
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
@@ -574,7 +578,9 @@ def _in_parts(free: Sequence[Profile]) -> dict[str, str]:
     for at in range(len(free) - 2):
         day = free[at : at + 3]
         for parts in (day, day[::-1]):
-            if all(_share(form, each.values) > _ALIKE for form, each in zip(_OF_DAY, parts, strict=True)):
+            fits = all(_share(form, each.values) > _ALIKE for form, each in zip(_OF_DAY, parts, strict=True))
+            named = [each for each in parts if not _CALENDAR.isdisjoint(words_of(each.names[-1])[-1:])]
+            if fits and len(named) > 1 and not any(is_excluded(each.names[-1], "time") for each in parts):
                 clock = list(zip(_OF_CLOCK, free[at + 3 :], strict=False))
                 told = takewhile(lambda pair: _share(pair[0], pair[1].values) > _ALIKE, clock)
                 days = JOINED.join(each.column for each in parts)
@@ -683,7 +689,8 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
     behind = {each.column for each in dropwhile(lambda each: each.column != told["time"], free)}
     for each in _who_come_back(rest, (), 3, _ALIKE):
         looks_like_an_id = _share(_ID, each.values) > _ALIKE or _share(_PERSONS, each.values) > _HALF
-        if each.is_flag or each.is_amount or (each.column in behind and not looks_like_an_id):
+        is_word = each.is_flag or each.is_amount or _share(_LOWER, each.values) > _ALIKE  # a mood, a habit
+        if is_word or (each.column in behind and not looks_like_an_id):
             continue
         # persons rather than their region, but no orders of theirs
         if not first or (first.distinct < each.distinct <= len(each.values) / 3 and _is_within(each, first)):
@@ -756,8 +763,9 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         if one and not (name in ("date", "time") and "timestamp" in names):
             names[name] = one
             free.remove(one)
+    counted = any(each.counts_rows for each in found)
     free = [each for each in free if _share(_DECIMAL, each.values) < 1]  # a price or a place is nobody
-    if len(free) > 1:
+    if free and (len(free) > 1 or counted):
         names["user_id"] = who = max(free, key=_looks_like_a_user)
         # without a name beside the number
         free = [each for each in free if each is not who and not _is_of(each, who)]
@@ -901,7 +909,9 @@ def alternatives(column: str, inventory: Inventory) -> list[str]:
 
 def parts_of(column: str, inventory: Inventory) -> list[str]:
     """Return the columns that are one together: `first_name + last_name` names two."""
-    return [column] if inventory.find(column) else column.split(JOINED)
+    parts = column.split(JOINED)  # a path to a key with a plus in it may be found, too
+    is_one = column in inventory.columns or not all(map(inventory.find, parts))
+    return [column] if is_one and inventory.find(column) else parts
 
 
 def column_setting(role: str, name: str = "...") -> str:

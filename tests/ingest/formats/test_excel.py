@@ -99,7 +99,7 @@ def test_sheets_of_a_series_with_the_same_header_are_one_table_without_its_sums_
     tmp_path: Path,
 ) -> None:
     def month(item: str, header: Sequence[str] = ("user", "time", "item")) -> list[list[Any]]:
-        return [[*header], ["u1", START, item], ["合计", None, 1]]
+        return [[*header], ["u1", START, item], ["Total Bob", START, item], ["合计", None, 1]]
 
     sheets: dict[str, Sequence[Sequence[Any]]] = {
         "一月": month("a"),
@@ -110,12 +110,15 @@ def test_sheets_of_a_series_with_the_same_header_are_one_table_without_its_sums_
     }
     book = workbook(tmp_path / "a.xlsx", sheets)
     with opened(tmp_path, book) as export:
-        assert facts_of(export) == [f"u1|2026-01-15T10:00:42|thing|{item}||" for item in "ab"]
-        assert export.rejected_rows == 0
+        assert facts_of(export) == [
+            f"{user}|2026-01-15T10:00:42|thing|{item}||" for user in ("Total Bob", "u1") for item in "ab"
+        ]
         told = {each.code: each.message for each in export.description.warnings}
     assert "一月, 二月; " in told["joined_sheets"]
     assert "三月, raw, other; " in told["other_tables"]
-    assert facts(tmp_path, book, sheet="二月") == ["u1|2026-01-15T10:00:42|thing|b||"]
+    assert len(facts(tmp_path, book, sheet="二月")) == 2
+    persons = workbook(tmp_path / "c.xlsx", {name: month("x") for name in ("Mark", "Maria")})
+    assert len(facts(tmp_path, persons)) == 2
     with xlsxwriter.Workbook(tmp_path / "b.xlsx") as hidden:
         for name in ("1", "2"):
             for row, cells in enumerate((("user", "time", "item"), ("u1", "2026-01-15", name))):

@@ -33,7 +33,7 @@ def text_format(path: str, start: bytes) -> type[Format]:
         return Lines
     name = Path(path).name.lower().removesuffix(".gz").removesuffix(".zst")
     begins_so = re.match(
-        r"\s*(?:\{|\[(?!\d))", start.decode("utf-8-sig", errors="replace")
+        r"\s*(?:\{|\[(?!\d{1,4}[-/.]\d))", start.decode("utf-8-sig", errors="replace")
     )  # not as a chat: `[6/8/22, 9:20]`
     return Json if begins_so or name.endswith((".jsonl", ".ndjson", ".json")) else Csv
 

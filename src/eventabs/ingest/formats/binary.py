@@ -47,9 +47,11 @@ _LOOKED_AT: Final = 200  # rows
 _COUNTED: Final = 10_000  # rows of each table
 _LEAST: Final = 20  # rows, of which a share says something
 _WITH_HOUR: Final = re.compile(r"^\d{9,}|[T ](?!00:00(?::00(?:\.0+)?)?$)\d\d?:")
+_MOST_OF_A_SUM: Final = 2  # cells of a row of sums between joined sheets
 # in the names of sheets that are one table
 _COUNTED_UP: Final = re.compile(
-    r"(?i)\d+|[一二三四五六七八九十]+(?=[月季周])|(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*"
+    r"(?i)\d+|[一二三四五六七八九十]+(?=[月季周])|(?<![a-z])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?"
+    r"|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])"
 )
 _DAYS: Final = range(29_000, 60_000)  # of a workbook: 1979 to 2064
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  a wall time
@@ -265,7 +267,12 @@ class Excel(Csv):
                     rows = workbook.get_sheet_by_name(name).iter_rows()
                     if name != self.joined_sheets[0]:
                         rows = islice(dropwhile(lambda cells: _without_end(cells) != header, rows), 1, None)
-                    yield from (cells for cells in rows if not is_summary([str(cell) for cell in cells]))
+                    yield from (
+                        cells
+                        for cells in rows
+                        if sum(map(bool, cells)) > _MOST_OF_A_SUM
+                        or not is_summary([str(cell) for cell in cells])
+                    )
         except python_calamine.PasswordError:
             message = _("{path} is protected by a password; save it without one")
             raise InputError(message.format(path=file.path)) from None
@@ -333,7 +340,7 @@ def _sheets(
                 for place, cell in enumerate(rows[at])
                 if cell in times
             ]
-            if held and 2 * max(held) < sum(map(any, rows[at:])):
+            if held and 10 * max(held) < sum(map(any, rows[at:])):
                 told[name] -= {"time"}  # above a grid of days
             if not (kept or told[name] & _WHO_AND_WHEN) and len(rows) >= _LEAST:
                 told[name] = set(_WHO_AND_WHEN)  # no cover, but a table with names that say nothing here
@@ -345,7 +352,9 @@ def _sheets(
     alike = [
         name
         for name in (chosen, *sorted(told.keys() - hidden - {chosen}, key=names.index))
-        if headers[name] == headers[chosen] and _COUNTED_UP.sub("", name) == _COUNTED_UP.sub("", chosen)
+        if not file.has_user  # a sheet may be a person's
+        and headers[name] == headers[chosen]
+        and _COUNTED_UP.sub("", name) == _COUNTED_UP.sub("", chosen)
     ]
     full = [name for name in told if told[name] >= _WHO_AND_WHEN - ({"user"} if file.has_user else set())]
     left = [name for name in full if name not in (chosen, *alike)]
