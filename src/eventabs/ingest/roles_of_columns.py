@@ -416,7 +416,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     ):
         unsure["user"] = who.column
     if _take_place_of_rows(free, {**unsure, **roles}.get("user"), roles):
-        del near["place"]
+        near.pop("place", None)
     taken = {role: column for role, column in {**named, **roles}.items() if column}
     guessed = _guess_activity(free, taken, unsure, near)
     roles |= guessed
