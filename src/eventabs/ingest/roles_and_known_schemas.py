@@ -231,8 +231,12 @@ class Reading:
             if not (parts := ", ".join(self._aliases[part] for part in self._parts(path))).count(","):
                 return parts
             # a day and a clock are no three numbers
-            joined = f"CASE WHEN contains(concat({parts}), ':') AND '{mark}' = '-' THEN concat_ws(' ', {parts}) ELSE concat_ws('{mark}', {parts}) END"
-            return f"nullif({joined}, '')"
+            between = (
+                f"CASE WHEN contains(concat({parts}), ':') THEN ' ' ELSE '-' END"
+                if mark == "-"
+                else f"'{mark}'"
+            )
+            return f"nullif(concat_ws({between}, {parts}), '')"
 
         values = list(map(value, paths))
         if len(values) > 1:

@@ -581,7 +581,7 @@ def _in_parts(free: Sequence[Profile]) -> dict[str, str]:
             fits = all(_share(form, each.values) > _ALIKE for form, each in zip(_OF_DAY, parts, strict=True))
             named = [each for each in parts if not _CALENDAR.isdisjoint(words_of(each.names[-1])[-1:])]
             if fits and len(named) > 1 and not any(is_excluded(each.names[-1], "time") for each in parts):
-                clock = list(zip(_OF_CLOCK, free[at + 3 :], strict=False))
+                clock = zip(_OF_CLOCK, free[at + 3 :], strict=False)
                 told = takewhile(lambda pair: _share(pair[0], pair[1].values) > _ALIKE, clock)
                 days = JOINED.join(each.column for each in parts)
                 hours = JOINED.join(each.column for _form, each in told)

@@ -113,6 +113,7 @@ def test_sheets_of_a_series_with_the_same_header_are_one_table_without_its_sums_
         assert facts_of(export) == [
             f"{user}|2026-01-15T10:00:42|thing|{item}||" for user in ("Total Bob", "u1") for item in "ab"
         ]
+        assert export.skipped_lines == 3  # a title and two sums
         told = {each.code: each.message for each in export.description.warnings}
     assert "一月, 二月; " in told["joined_sheets"]
     assert "三月, raw, other; " in told["other_tables"]

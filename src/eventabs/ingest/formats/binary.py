@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
-from itertools import chain, dropwhile, islice
+from itertools import chain, islice
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Final
@@ -265,14 +265,15 @@ class Excel(Csv):
                     yield from sheet.iter_rows()
                 for name in self.joined_sheets:  # sums would stand between the rows
                     rows = workbook.get_sheet_by_name(name).iter_rows()
-                    if name != self.joined_sheets[0]:
-                        rows = islice(dropwhile(lambda cells: _without_end(cells) != header, rows), 1, None)
-                    yield from (
-                        cells
-                        for cells in rows
-                        if sum(map(bool, cells)) > _MOST_OF_A_SUM
-                        or not is_summary([str(cell) for cell in cells])
-                    )
+                    is_above = name != self.joined_sheets[0]
+                    for cells in rows:
+                        is_sum = is_summary([str(cell) for cell in cells])
+                        if is_above or (is_sum and sum(map(bool, cells)) <= _MOST_OF_A_SUM):
+                            is_header = _without_end(cells) == header
+                            self.skipped_lines += any(cells) and not is_header
+                            is_above = is_above and not is_header
+                        else:
+                            yield cells
         except python_calamine.PasswordError:
             message = _("{path} is protected by a password; save it without one")
             raise InputError(message.format(path=file.path)) from None
