@@ -262,3 +262,28 @@ def test_a_config_that_cannot_be_written_is_named(folder: Path, openai_server: O
     )
     assert done.returncode == 2
     assert "no.toml" in done.stderr
+
+
+def test_a_model_may_give_one_word_for_all_rows_and_the_zone_of_times_that_name_none(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    rows = ROWS.replace(":00,buy", ":00+08:00,buy")
+    (folder / "export.csv").write_text(rows, encoding="utf-8")
+    text = '[input]\ntimezone = "Asia/Shanghai"\n' + RIGHT.replace('action = "action"', 'action = "=visit"')
+    ran(*saying(openai_server, text), "--write", "model", cwd=folder)
+    written = tomllib.loads((folder / "eventabs.toml").read_text("utf-8"))["input"]
+    assert (written["timezone"], written["columns"]["action"]) == ("Asia/Shanghai", "=visit")
+
+
+def test_days_without_hours_are_written_where_no_other_reading_has_hours(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    rows = "".join(
+        f"CN-{n},2026-03-{1 + n % 27:02d},west,ann{n % 3},thing {n % 7} x,{n}.50\n" for n in range(60)
+    )
+    (folder / "export.csv").write_text(
+        rows, encoding="utf-8"
+    )  # without a header, so that values are asked about
+    text = '[input.columns]\nuser = "c4"\ntime = "c2"\nitem = "c5"\n'
+    ran(*saying(openai_server, text), "--write", "model", cwd=folder)
+    assert tomllib.loads((folder / "eventabs.toml").read_text("utf-8"))["input"]["columns"]["time"] == "c2"

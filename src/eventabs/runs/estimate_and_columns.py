@@ -380,7 +380,7 @@ def estimate_extension(
 
 
 _COMPARED: Final = 2000  # lines of the first file, whose rows are compared one by one
-_MAY_SET: Final = {"user", "dayfirst", "duration_unit", "columns", "names"}
+_MAY_SET: Final = {"user", "dayfirst", "timezone", "duration_unit", "columns", "names"}
 # warnings that speak neither of users and times nor of durations: zones, and what lines show
 _BESIDE_FACTS: Final = {
     *("utc_times", "foreign_times", "hidden_object", "unused_column", "guessed_activity"),
@@ -540,7 +540,8 @@ def _doubts(export: Export, beside: InputDescription | None) -> Iterator[str]:
         first = next(export.rejects())
         message = _("{count} rows cannot be read, by values {least}; the first is line {line}: {reason}")
         yield message.format(count=export.rejected_rows, least=least, line=first.line, reason=first.reason)
-    known = _BESIDE_FACTS | {each.code for each in (beside.warnings if beside else ())}
+    # days alone are no doubt where no other reading has hours
+    known = _BESIDE_FACTS | ({each.code for each in beside.warnings} if beside else {"midnights"})
     yield from (each.message for each in export.description.warnings if each.code not in known)
 
 
