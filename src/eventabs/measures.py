@@ -193,6 +193,12 @@ class Compared:
         self._judged = [
             {place for place, group in enumerate(side) if group.rows & judged} for side in (found, wanted)
         ]
+        ours, theirs = self._sizes
+        self._dice = {
+            cell: 2 * rows / (ours[cell[0]] + theirs[cell[1]])
+            for cell, rows in self._cells.items()
+            if _LOOSE not in cell
+        }
 
     def pairs(self, least: float = WHOLE) -> list[tuple[int, int]]:
         """Return the positions of groups that are the same by at least this Dice coefficient, from above 2/3 to 1.
@@ -200,7 +206,7 @@ class Compared:
         Twice the rows of both, divided by the rows of each (Dice 1945). Above 2/3 the rows of both are more than half
         of either, so no group has two partners, and no other matching has more.
         """
-        return [pair for pair, dice in self._dice() if dice >= least]
+        return [pair for pair, dice in self._dice.items() if dice >= least]
 
     def types(self) -> Counter[tuple[str, str]]:
         """Count rows by the types of their groups, wanted and found; "" where they are loose."""
@@ -217,19 +223,12 @@ class Compared:
 
         Of each, how many are found, wanted and both; precisions and recalls are sums over rows or groups.
         """
-        shared = [
-            (ours, theirs, rows)
-            for (ours, theirs), rows in self._cells.items()
-            if _LOOSE not in (ours, theirs)
-        ]
+        shared = {pair: self._cells[pair] for pair in self._dice}
+        alike = {(o, t) for o, t in shared if self.found[o].type == self.wanted[t].type}
         best: defaultdict[int, float] = defaultdict(float)
-        for (_ours, theirs), dice in self._dice():
+        for (_ours, theirs), dice in self._dice.items():
             best[theirs] = max(best[theirs], dice)
         whole, exact = self.pairs(), self.pairs(1.0)
-        placed, stays = (
-            self._cells[_LOOSE, _LOOSE] + sum(self._cells[pair] for pair in pairs)
-            for pairs in (whole, [(o, t) for o, t in whole if self.found[o].type == self.wanted[t].type])
-        )
         found, wanted = (
             {place for place in places if side[place].parent}
             for side, places in zip((self.found, self.wanted), self._judged, strict=True)
@@ -239,7 +238,7 @@ class Compared:
             for ours, theirs in whole
             if ours in found and theirs in wanted
         ]
-        loose = [side[_LOOSE] for side in self._sizes]
+        loose, in_neither = [side[_LOOSE] for side in self._sizes], self._cells[_LOOSE, _LOOSE]
         # places between neighboring rows that are not in one group (as in Fournier 2013)
         ends, ends_wanted = (
             [before != after or before == _LOOSE for before, after in pairwise(side)] for side in self._owners
@@ -252,20 +251,18 @@ class Compared:
             "exact": len(exact),
             "whole": len(whole),
             "best_dice": fsum(best.values()),
-            "pairs": sum(_pairs(count) for _ours, _theirs, count in shared),
+            "pairs": sum(map(_pairs, shared.values())),
             **_held_together(self._cells, self._sizes[0], 0),
             **_held_together(self._cells, self._sizes[1], 1),
             "grouped_found": rows - loose[0],
             "grouped_wanted": rows - loose[1],
-            "grouped": sum(count for _ours, _theirs, count in shared),
+            "grouped": sum(shared.values()),
             "loose_found": loose[0],
             "loose_wanted": loose[1],
-            "loose": self._cells[_LOOSE, _LOOSE],
-            "placed": placed,
-            "stays": stays,
-            "same_type": sum(
-                count for ours, theirs, count in shared if self.found[ours].type == self.wanted[theirs].type
-            ),
+            "loose": in_neither,
+            "placed": in_neither + sum(shared[pair] for pair in whole),
+            "stays": in_neither + sum(shared[pair] for pair in whole if pair in alike),
+            "same_type": sum(shared[pair] for pair in alike),
             "boundaries_found": sum(ends),
             "boundaries_wanted": sum(ends_wanted),
             "boundaries": sum(map(int.__and__, ends, ends_wanted)),
@@ -278,12 +275,6 @@ class Compared:
             "journeys_kinds": sum(all(pair) for pair in kinds),
             "journeys_kind": sum(one == other != "" for one, other in kinds),
         }
-
-    def _dice(self) -> Iterator[tuple[tuple[int, int], float]]:
-        ours, theirs = self._sizes
-        for cell, rows in self._cells.items():
-            if _LOOSE not in cell:
-                yield cell, 2 * rows / (ours[cell[0]] + theirs[cell[1]])
 
 
 def _owners(groups: Sequence[Group]) -> dict[int, int]:
@@ -448,18 +439,14 @@ def scores_of(users: Sequence[Sums], figures: Figures, reached: Mapping[str | in
         drawn = [dict(zip(total, each, strict=True)) for each in resampled(rows, random.Random(0))]  # noqa: S311  no secret
     for name, figure in figures.items():
         found, (low, high) = figure(total), interval(drawn, figure) or (None, None)
-        values = {kind: figure(sums) for kind, sums in reached.items()}
-        named = {kind: value for kind, value in values.items() if isinstance(kind, str)}
-        paused = {
-            kind: value for kind, value in values.items() if isinstance(kind, int) and value is not None
-        }
-        pause = max(paused, key=paused.__getitem__, default=None)
-        if len(named) < len(values):
-            named["pause"] = None if pause is None else paused[pause]
+        named = {kind: figure(sums) for kind, sums in reached.items() if isinstance(kind, str)}
+        pauses = {kind: figure(sums) for kind, sums in reached.items() if isinstance(kind, int)}
+        defined = {minutes: value for minutes, value in pauses.items() if value is not None}
+        pause = max(defined, key=defined.__getitem__, default=None)
+        if pauses:
+            named["pause"] = None if pause is None else pauses[pause]
         best = max((value for value in named.values() if value is not None), default=1.0)
-        skill = None
-        if found is not None and best <= _TRIVIAL:
-            skill = (found - best) / (1 - best)
+        skill = None if found is None or best > _TRIVIAL else (found - best) / (1 - best)
         scores[name] = Score(found, low, high, named, pause, skill)
     return scores
 
@@ -657,25 +644,19 @@ def label_seconds(
     left out.
     """
     first, last = min(each.start for each in wanted), max(each.end for each in wanted)
-    edges = sorted({edge for segment in (*found, *wanted) for edge in segment[:2]} | {first, last})
-    edges = [edge for edge in edges if first <= edge <= last]
+    edges = sorted({edge for span in (*found, *wanted) for edge in span[:2] if first <= edge <= last})
+    stretches = list(pairwise(edges))
+    middles = [(before + after) / 2 for before, after in stretches]
+    owners: list[list[str | None]] = [[None] * len(middles) for _side in (wanted, found)]
+    for labels, spans in zip(owners, (wanted, found), strict=True):
+        for span, places in zip(spans, owned_rows(spans, middles), strict=True):
+            for place in places:
+                labels[place] = span.label
     seconds: defaultdict[tuple[str | None, str | None], float] = defaultdict(float)
-    for (before, after), ours, theirs in zip(
-        pairwise(edges), _span_owners(found, edges), _span_owners(wanted, edges), strict=True
-    ):
-        if (theirs, ours) != (None, None):
-            seconds[theirs, ours] += after - before
+    for (before, after), theirs, ours in zip(stretches, *owners, strict=True):
+        seconds[theirs, ours] += after - before
+    seconds.pop((None, None), None)
     return dict(seconds)
-
-
-def _span_owners(segments: Sequence[Segment], edges: Sequence[float]) -> list[str | None]:
-    """Return for each stretch between edges the label that owns it: of the narrowest span that covers it."""
-    owners: list[str | None] = [None] * max(0, len(edges) - 1)
-    for segment in sorted(segments, key=lambda each: each.start - each.end):
-        first = bisect_left(edges, segment.start)
-        last = min(bisect_left(edges, segment.end), len(owners))
-        owners[first:last] = [segment.label] * (last - first)
-    return owners
 
 
 def owned_rows(spans: Sequence[Segment], times: Sequence[float]) -> list[list[int]]:
