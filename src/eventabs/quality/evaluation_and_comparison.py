@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Self
 
@@ -307,22 +308,20 @@ def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels:
 def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[list[Group], list[int]]:
     """Return the groups that rows are labelled with, and all rows that have a label. A row is taken once."""
     times = [row.instant for row in measures.rows_of(log)]
-    waiting: defaultdict[float, list[int]] = defaultdict(list)
+    by_time: defaultdict[float, list[int]] = defaultdict(list)
     lines: defaultdict[int, list[int]] = defaultdict(list)  # of several files may be alike
-    for position in reversed(range(len(times))):
-        waiting[times[position]].append(position)
-        lines[log.behaviors[position].line].append(position)
+    for position, (time, behavior) in enumerate(zip(times, log.behaviors, strict=True)):
+        by_time[time].append(position)
+        lines[behavior.line].append(position)
+    waiting: dict[float | None, Iterator[int]] = {time: iter(places) for time, places in by_time.items()}
     held: defaultdict[str, set[int]] = defaultdict(set)
     first: dict[str, RowLabel] = {}
     judged = set[int]()
     for label in sorted(labels, key=lambda each: each.line):
         named = [place for place in lines[label.line] if label.time in (None, times[place])]
-        place: int | None = named[0] if len(named) == 1 and named[0] not in judged else None
-        if place is None:
-            places = waiting[label.time] if label.time is not None else []
-            while places and places[-1] in judged:
-                places.pop()
-            place = places.pop() if places else None
+        by_line = named if len(named) == 1 else ()
+        places = chain(by_line, waiting.get(label.time, ()))
+        place = next((place for place in places if place not in judged), None)
         if place is None:
             sums.unused["without_row"] += 1
             continue
@@ -545,7 +544,10 @@ class Pair(NamedTuple):
         if next(said) == next(said):
             places = range(len(logs[0].behaviors))
             return cls(logs[0], (places, places), events, journeys)
-        rows = [list(_rows(log)) for log in logs]
+        rows = [
+            list(_numbered((each.start.replace(tzinfo=None), *each[1:_SAID]) for each in log.behaviors))
+            for log in logs
+        ]
         behaviors = dict(zip(rows[0] + rows[1], logs[0].behaviors + logs[1].behaviors, strict=True))
         in_order = sorted(behaviors, key=lambda row: row[0][0])
         place_of = {row: place for place, row in enumerate(in_order)}
@@ -564,34 +566,24 @@ class Pair(NamedTuple):
 
     def unequal(self) -> tuple[frozenset[int], frozenset[int]]:
         """Return the positions of events without an equal one: the same labels, behaviors, and kind of journey, if in one."""
-        first, second = self.groups()
-        waiting: defaultdict[Group, list[int]] = defaultdict(list)
-        for place, group in reversed(list(enumerate(second))):
-            waiting[_compared(group)].append(place)
-        alone = set[int]()
-        for place, group in enumerate(first):
-            if places := waiting[_compared(group)]:
-                places.pop()
-            else:
-                alone.add(place)
-        return frozenset(alone), frozenset(place for places in waiting.values() for place in places)
+        # without what may differ between equal ones: the id of a journey, and doubt
+        sides = [
+            list(_numbered(each._replace(parent="in one" if each.parent else "", sure=True) for each in side))
+            for side in self.groups()
+        ]
+        both = set(sides[0]).intersection(sides[1])
+        first, second = (
+            frozenset(place for place, each in enumerate(side) if each not in both) for side in sides
+        )
+        return first, second
 
 
-def _compared(group: Group) -> Group:
-    """Return a group without what may differ between equal ones: the id of a journey, and doubt."""
-    return group._replace(parent="" if not group.parent else "in one", sure=True)
-
-
-_Row = tuple[tuple[Any, ...], int]
-
-
-def _rows(log: UserLog) -> Iterator[_Row]:
-    """Name each behavior by its wall time and what was done, and by its number among equal ones."""
-    seen: Counter[tuple[Any, ...]] = Counter()
-    for behavior in log.behaviors:
-        row = (behavior.start.replace(tzinfo=None), *behavior[1:_SAID])
-        seen[row] += 1
-        yield row, seen[row]
+def _numbered(things: Iterable[Any]) -> Iterator[tuple[Any, int]]:
+    """Yield each thing with its number among equal ones."""
+    seen: Counter[Any] = Counter()
+    for each in things:
+        seen[each] += 1
+        yield each, seen[each]
 
 
 @dataclass(slots=True)

@@ -94,7 +94,7 @@ def making(path: Path) -> Iterator[sqlite3.Connection]:
 def connect(path: Path, *, to_read: bool = False) -> sqlite3.Connection:
     """Connect to read and write, where what is committed is on the disk, or without a right to write.
 
-    Raises RunDirectoryError for a ledger that is damaged, of another format or from elsewhere.
+    Raises RunDirectoryError for a ledger of another format or from elsewhere, StoredValueError for a damaged one.
     """
     # the connection is handed to the one thread that writes; it is never used by two at a time
     connection = sqlite3.connect(
@@ -130,7 +130,10 @@ def uri_to_read(path: Path) -> str:
 
 
 def _refuse_foreign(ledger: sqlite3.Connection, path: Path, *, thoroughly: bool) -> None:
-    """Raise RunDirectoryError for another format, for anything but tables and indices, which could run statements, and for damage."""
+    """Raise RunDirectoryError for another format and for anything but tables and indices, which could run statements.
+
+    Raises StoredValueError for damage.
+    """
     active = ledger.execute(
         "SELECT name FROM main.sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
     ).fetchone()
@@ -141,11 +144,11 @@ def _refuse_foreign(ledger: sqlite3.Connection, path: Path, *, thoroughly: bool)
         )
         raise RunDirectoryError(message.format(path=path, name=ascii(active[0])))
     (found,) = ledger.execute("PRAGMA main.user_version").fetchone()
-    if not found:  # a new ledger is there as a whole or not at all
-        raise damaged(path)
-    refuse_other_format(path, found)
-    if thoroughly and ledger.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-        raise damaged(path)
+    if found:
+        refuse_other_format(path, found)
+    # one without a format was not made here: a new ledger is there as a whole or not at all
+    if not found or (thoroughly and ledger.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)):
+        raise StoredValueError
 
 
 def refuse_other_format(path: Path, found: int = 0) -> None:
@@ -165,42 +168,30 @@ def damage_reported(path: Path) -> Iterator[None]:
     try:
         yield
     except (StoredValueError, sqlite3.DatabaseError) as error:
-        if not is_damage(error):
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+        has_no_code = str(error).startswith((_NO_SUCH, "Could not decode to UTF-8"))
+        if not (isinstance(error, StoredValueError) or code in _DAMAGED or has_no_code):
             raise
+        message = _(
+            "{path} is damaged; events.jsonl beside it has what was done. Keep a copy, and save what else is left"
+            " with: sqlite3 {quoted} .recover | sqlite3 saved.sqlite"
+        )
         if str(error).startswith(_NO_SUCH):
             message = _(
                 "{path} does not fit this version of eventabs ({error}); go on with the version that wrote it, or begin a new run"
             )
-            raise RunDirectoryError(message.format(path=path, error=error)) from error
-        raise damaged(path) from error
+        quoted = shlex.quote(str(path))
+        raise RunDirectoryError(message.format(path=path, error=error, quoted=quoted)) from error
 
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Raise StorageError where the disk refuses, RunDirectoryError where the ledger is damaged."""
-    with damage_reported(path):
-        try:
+    try:
+        with damage_reported(path):
             yield
-        except (OSError, sqlite3.OperationalError) as error:
-            if is_damage(error):
-                raise
-            raise storage_error(path, error) from error
-
-
-def damaged(path: Path) -> RunDirectoryError:
-    """Return the error for a damaged ledger."""
-    message = _(
-        "{path} is damaged; events.jsonl beside it has what was done. Keep a copy, and save what else is left"
-        " with: sqlite3 {quoted} .recover | sqlite3 saved.sqlite"
-    )
-    return RunDirectoryError(message.format(path=path, quoted=shlex.quote(str(path))))
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether the content is at fault: what SQLite calls corrupt or no database, a table or a text that is none, or a value."""
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-    has_no_code = str(error).startswith((_NO_SUCH, "Could not decode to UTF-8"))
-    return isinstance(error, StoredValueError) or code in _DAMAGED or has_no_code
+    except (OSError, sqlite3.OperationalError) as error:  # no damage: that has another class by now
+        raise storage_error(path, error) from error
 
 
 # seconds since 1970; older SQLite has no unixepoch('subsec')
@@ -281,7 +272,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a ledger. Raises StorageError, and RunDirectoryError as `connect`."""
+        """Open a ledger. Raises StorageError, and RunDirectoryError as `connect` and for damage."""
         with translated(path):
             return cls(connect(path), path)
 
@@ -292,19 +283,16 @@ class Ledger:
 
         Raises RunDirectoryError where it, or a value in it, cannot be read.
         """
-        with damage_reported(path):
-            try:
-                with closing(connect(path, to_read=True)) as connection:
-                    # deferred: the first read takes a snapshot, and no writer waits for it
-                    connection.execute("BEGIN")
-                    yield cls(connection, path)
-            except sqlite3.OperationalError as error:
-                if is_damage(error):
-                    raise
-                message = _(
-                    "{path} cannot be read ({error}); it needs a folder that you may write to, and room there"
-                )
-                raise RunDirectoryError(message.format(path=path, error=error)) from error
+        try:
+            with damage_reported(path), closing(connect(path, to_read=True)) as connection:
+                # deferred: the first read takes a snapshot, and no writer waits for it
+                connection.execute("BEGIN")
+                yield cls(connection, path)
+        except sqlite3.OperationalError as error:
+            message = _(
+                "{path} cannot be read ({error}); it needs a folder that you may write to, and room there"
+            )
+            raise RunDirectoryError(message.format(path=path, error=error)) from error
 
     def close(self) -> None:
         """Close the connection; the write-ahead log is folded in."""

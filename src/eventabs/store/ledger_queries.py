@@ -441,17 +441,11 @@ def known_outcome(ledger: Ledger, user_id: str) -> Outcome | None:
     )
     if not found or found[0][0] != "done":
         return None
-    events, journeys = made_of(ledger, user_id)
-    minor, unplaced, unasked = (tuple(sorted(rows)) for rows in rows_of_user(ledger, user_id))
-    return Outcome(
-        Part(user_id, 0, found[0][1] - 1),
-        None,
-        events=tuple(of_row(Event, each) for each in events),
-        journeys=tuple(of_row(Journey, each) for each in journeys),
-        minor=minor,
-        unplaced=unplaced,
-        unasked=unasked,
-    )
+    made, rest = made_of(ledger, user_id), rows_of_user(ledger, user_id)._asdict()
+    rows: dict[str, Any] = {name: tuple(sorted(found)) for name, found in rest.items()}
+    events = tuple(of_row(Event, each) for each in made.events)
+    journeys = tuple(of_row(Journey, each) for each in made.journeys)
+    return Outcome(Part(user_id, 0, found[0][1] - 1), None, events, journeys, **rows)
 
 
 def begin_changes(ledger: Ledger, *, anew: bool) -> None:
