@@ -82,22 +82,19 @@ def plan_audit(
     if not done:
         message = _("no user of {path} is done yet; go on with eventabs resume")
         raise UsageError(message.format(path=source.path))
-    arm = Arm(path, _users_a_prompt(path, invocation, usual[0][0] if usual else 1))
+    wanted = invocation.flags.get("budget", {}).get("max_users")
+    arm = Arm(path, wanted or (usual[0][0] // 2 if usual else 0) or 2)
+    if (path / "ledger.sqlite").exists():
+        with Ledger.watch(path / "ledger.sqlite") as ledger:
+            arm = Arm(path, ledger.meta()["settings"]["budget"]["max_users"])
+        if wanted not in (None, arm.users):
+            message = _(
+                "the audit in {path} asks about {known} users a prompt; name another folder with --out"
+            )
+            raise UsageError(message.format(path=path, known=arm.users))
     users = drawn(done, max(1, round(share * len(done))), seed)
     order = f"audit {seed}"
     return _plan(source, invocation, [arm], users, of=len(done), order=order, confirmed=confirmed)
-
-
-def _users_a_prompt(path: Path, invocation: Invocation, usual: int) -> int:
-    wanted: int | None = invocation.flags.get("budget", {}).get("max_users")
-    if not (path / "ledger.sqlite").exists():
-        return wanted or max(1, usual // 2 if usual > 1 else 2)
-    with Ledger.watch(path / "ledger.sqlite") as ledger:
-        known: int = ledger.meta()["settings"]["budget"]["max_users"]
-    if wanted not in (None, known):
-        message = _("the audit in {path} asks about {known} users a prompt; name another folder with --out")
-        raise UsageError(message.format(path=path, known=known))
-    return known
 
 
 def plan_calibration(
@@ -231,16 +228,14 @@ async def aask(plan: AskingPlan, *, confirmed: bool, observer: Watch, stop: Stop
 def _limits_left(plan: AskingPlan, arm: Arm) -> dict[str, float]:
     """Return the limits of a run: those of all, less what the others have used."""
     limits = plan.invocation.settings().run
-    cost, tokens = 0.0, 0
-    for path in {each.path for each in plan.arms} - {arm.path}:
-        with Ledger.watch(path / "ledger.sqlite") as ledger:
-            counts, llm = store.count_all(ledger), ledger.meta()["settings"]["llm"]
-        cost += Endpoint.stored(llm).price.total(counts) or 0.0
-        tokens += counts.prompt_tokens + counts.completion_tokens
-    left = {"max_cost": max(_LEAST_COST, limits.max_cost - cost)} if limits.max_cost else {}
-    return left | (
-        {"max_total_tokens": max(1, limits.max_total_tokens - tokens)} if limits.max_total_tokens else {}
-    )
+    others = [_arm_facts(each, {}, {}) for each in plan.arms if each != arm]
+    cost = sum(facts.cost or 0.0 for facts in others)
+    tokens = sum(facts.counts.prompt_tokens + facts.counts.completion_tokens for facts in others)
+    left = {
+        "max_cost": max(_LEAST_COST, limits.max_cost - cost),
+        "max_total_tokens": max(1, limits.max_total_tokens - tokens),
+    }
+    return {name: value for name, value in left.items() if getattr(limits, name)}
 
 
 # which size
