@@ -490,12 +490,8 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
     directories = RunDirectory.find(first), RunDirectory.find(second)
     with Ledger.watch(directories[0].ledger) as ours, Ledger.watch(directories[1].ledger) as theirs:
         facts = ours.meta(), theirs.meta()
-        sums = _PairSums(most)
-        for user_id, state in store.states_by_user(ours):
-            row = store.user_row(theirs, user_id)
-            sums.shared += row is not None
-            if row and state == row.state == "done":
-                sums.add(Pair.of(ours, theirs, user_id))
+        sums = _PairSums()
+        different = heapq.nlargest(max(1, most), sums.counted(ours, theirs))  # of 0 it would count nobody
         if not sums.tally.users:
             message = _("no user of {first} is in {second}; name two runs of the same export")
             if sums.shared:
@@ -521,7 +517,7 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
             types=[{"a": a, "b": b, "behaviors": count} for (a, b), count in most_first[:_TYPES]],
             most_different=tuple(
                 _side_by_side(Pair.of(ours, theirs, user_id), facts[0])
-                for _difference, user_id in sorted(sums.different, reverse=True)
+                for _difference, user_id in different[:most]
             ),
         )
 
@@ -590,30 +586,31 @@ def _numbered(things: Iterable[Any]) -> Iterator[tuple[Any, int]]:
 class _PairSums:
     """What is kept of all users; as large for a million of them as for a thousand."""
 
-    most: int
     tally: Tally = field(default_factory=Tally)
     shared: int = 0
     other_rows: int = 0
     shapes: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
     types: Counter[tuple[str, str]] = field(default_factory=Counter)
-    different: list[tuple[float, str]] = field(default_factory=list)
 
-    def add(self, pair: Pair) -> None:
-        """Count a user."""
-        before, after = pair.groups()
-        rows = measures.rows_of(pair.log)
-        compared = self.tally.add(after, before, rows, range(len(rows)))
-        self.tally.has_journeys |= any(group.parent for group in after)
-        self.other_rows += pair.own[0] != pair.own[1]
-        self.types.update(
-            {types: count for types, count in compared.types().items() if types[0] != types[1] and all(types)}
-        )
-        for shape, groups, own in zip(self.shapes, (before, after), pair.own, strict=True):
-            shape.update(measures.shape_of(groups, rows, own))
-        # users are ranked by the share of their events that differ, times how many these are
-        if self.most and (unequal := sum(map(len, pair.unequal()))):
-            keep = heapq.heappush if len(self.different) < self.most else heapq.heappushpop
-            keep(self.different, (unequal**2 / sum(map(len, pair.events)), pair.log.user_id))
+    def counted(self, ours: Ledger, theirs: Ledger) -> Iterator[tuple[float, str]]:
+        """Count the users; yield whose events differ, behind the share of them that do, times how many these are."""
+        for user_id, state in store.states_by_user(ours):
+            row = store.user_row(theirs, user_id)
+            self.shared += row is not None
+            if not row or not state == row.state == "done":
+                continue
+            pair = Pair.of(ours, theirs, user_id)
+            before, after = pair.groups()
+            rows = measures.rows_of(pair.log)
+            compared = self.tally.add(after, before, rows, range(len(rows)))
+            self.tally.has_journeys |= any(group.parent for group in after)
+            self.other_rows += pair.own[0] != pair.own[1]
+            types = compared.types().items()
+            self.types.update({(a, b): count for (a, b), count in types if a and b and a != b})
+            for shape, groups, own in zip(self.shapes, (before, after), pair.own, strict=True):
+                shape.update(measures.shape_of(groups, rows, own))
+            if unequal := sum(map(len, pair.unequal())):
+                yield unequal**2 / sum(map(len, pair.events)), user_id
 
 
 def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:
