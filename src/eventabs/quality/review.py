@@ -190,9 +190,12 @@ class _Lots:
                 self.journeys.offer(lot, item)
             if item.doubts:
                 self._doubtful.offer(sum(map(_WEIGHT.__getitem__, item.doubts)) + lot, item)
-        for day in _days(log):
-            started = [item for item in found if item.item == "E" and item.start.startswith(day[0])]
-            self.days.offer(self._numbers.random(), (log.user_id, day, started))
+        behind = 0  # the index of the first behavior of the day after
+        for date, behaviors in groupby(log.behaviors, key=lambda each: each.start.date()):
+            day, first, behind = date.isoformat(), behind, behind + sum(1 for _each in behaviors)
+            started = [item for item in found if item.item == "E" and item.start.startswith(day)]
+            drawn = SampledDay("", log.user_id, day, first, behind - 1, ())
+            self.days.offer(self._numbers.random(), (drawn, started))
 
     def drawn(self, sample: int, doubtful: int) -> tuple[tuple[SampledEvent, ...], tuple[SampledDay, ...]]:
         """Return the items, numbered: the sample in random order, what is doubtful, and what else lies on the days; and the days."""
@@ -201,7 +204,7 @@ class _Lots:
         known = set(sampled)
         more = [item for item in self._doubtful.taken() if item not in known][:doubtful]
         days = self.days.taken()
-        beside = (item for _user, _day, started in days for item in started)
+        beside = (item for _day, started in days for item in started)
         numbers, items = Counter[str](), dict[SampledEvent, SampledEvent]()
         for item in (*sampled, *more, *beside):
             if item not in items:
@@ -209,8 +212,8 @@ class _Lots:
                 name = f"{item.item}{numbers[item.item]}"
                 items[item] = replace(item, item=name, drawn=item in known)
         return tuple(items.values()), tuple(
-            SampledDay(f"D{number}", user_id, day, first, last, tuple(items[item].item for item in started))
-            for number, (user_id, (day, first, last), started) in enumerate(days, start=1)
+            replace(day, item=f"D{number}", events=tuple(items[item].item for item in started))
+            for number, (day, started) in enumerate(days, start=1)
         )
 
 
@@ -248,14 +251,6 @@ def _items(ledger: Ledger, audit: Ledger | None, log: UserLog, made: store.Made)
         first, last = (log.behaviors[index].start.isoformat() for index in (min(rows), max(rows)))
         nothing = {"type": "", "category": "", "start": first, "end": last, "summary": "", "behaviors": rows}
         yield item("U", nothing, unplaced=True)
-
-
-def _days(log: UserLog) -> Iterator[tuple[str, int, int]]:
-    """Yield the days of a log with the indices of their first and last behaviors."""
-    index = 0
-    for day, behaviors in groupby(log.behaviors, key=lambda behavior: behavior.start.date()):
-        first, index = index, index + sum(1 for _each in behaviors)
-        yield day.isoformat(), first, index - 1
 
 
 def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
