@@ -237,13 +237,6 @@ class Message(TypedDict):
     content: str
 
 
-class JsonSchemaFormat(TypedDict):
-    """The `response_format` of structured outputs, when the answer form asks for it."""
-
-    type: Literal["json_schema"]
-    json_schema: dict[str, object]
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """One call to make: the messages, and the same users as records, by alias (U1, U2, ...).
@@ -255,7 +248,7 @@ class Request:
     users: dict[str, UserLog]
     input_tokens: int
     max_output_tokens: int
-    response_format: JsonSchemaFormat | None = None
+    response_format: dict[str, object] | None = None  # of structured outputs; None: the answer is text
     grammar: str = ""  # GBNF of the answer; "": it is free
 
 
