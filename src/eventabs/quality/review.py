@@ -31,8 +31,6 @@ _LARGEST: Final = 64_000_000  # bytes of a stored sample
 _ID: Final = re.compile("r[0-9a-f]{12}")
 _WEIGHT: Final = {"moved": 4, "unsure": 2, "unplaced": 1}  # of doubts
 
-Event = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class SampledEvent:

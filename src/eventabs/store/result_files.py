@@ -293,13 +293,21 @@ _Step = tuple[datetime, str, Row]  # the start or the end of an event
 
 
 def _steps(events: Sequence[Row], zone: tzinfo | None) -> list[_Step]:
-    """Return the steps of a user's events in order of time; times without an offset take the zone's, else that of an event beside them."""
+    """Return the steps of a user's events in order of time; times without an offset take the zone's, else that of an event beside them.
+
+    Raises UsageError where there is none.
+    """
     times = [[datetime.fromisoformat(event[name]) for name in ("start", "end")] for event in events]
     beside = zone or next((start.tzinfo for start, _end in times if start.tzinfo), None)
+    if events and beside is None:
+        message = _(
+            "XES needs times with a zone, and the run knows none; say what zone people lived in: --timezone Asia/Shanghai"
+        )
+        raise UsageError(message)
     steps: list[_Step] = []
-    for event, (start, end) in zip(events, times, strict=True):
-        begun = _aware(start, beside)
-        steps += [(begun, "start", event), (max(begun, _aware(end, beside)), "complete", event)]
+    for event, ends in zip(events, times, strict=True):
+        begun, ended = (each if each.tzinfo else each.replace(tzinfo=beside) for each in ends)
+        steps += [(begun, "start", event), (max(begun, ended), "complete", event)]
     return sorted(steps, key=lambda step: step[0])  # stable: a start stays before its own end
 
 
@@ -324,17 +332,6 @@ def _trace(named: Mapping[str, str], steps: Iterable[_Step], journeys: Mapping[s
             yield f'<boolean key="sure" value="{str(event["sure"]).lower()}"/>\n'
         yield "</event>\n"
     yield "</trace>\n"
-
-
-def _aware(moment: datetime, zone: tzinfo | None) -> datetime:
-    if moment.tzinfo:
-        return moment
-    if zone is None:
-        message = _(
-            "XES needs times with a zone, and the run knows none; say what zone people lived in: --timezone Asia/Shanghai"
-        )
-        raise UsageError(message)
-    return moment.replace(tzinfo=zone)
 
 
 def _string(key: str, value: str) -> str:
