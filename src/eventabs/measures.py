@@ -233,11 +233,8 @@ class Compared:
             {place for place in places if side[place].parent}
             for side, places in zip((self.found, self.wanted), self._judged, strict=True)
         )
-        kinds = [
-            (self.found[ours].type, self.wanted[theirs].type)
-            for ours, theirs in whole
-            if ours in found and theirs in wanted
-        ]
+        journeys = [(o, t) for o, t in whole if o in found and t in wanted]
+        of_kinds = [(o, t) for o, t in journeys if self.found[o].type and self.wanted[t].type]
         loose, in_neither = [side[_LOOSE] for side in self._sizes], self._cells[_LOOSE, _LOOSE]
         # places between neighboring rows that are not in one group (as in Fournier 2013)
         ends, ends_wanted = (
@@ -271,9 +268,9 @@ class Compared:
             "journeys_exact": sum(theirs in wanted for _ours, theirs in exact),
             "journeys_whole": sum(theirs in wanted for _ours, theirs in whole),
             "journeys_dice": fsum(best[place] for place in wanted),
-            "journeys_false": len(found) - len(kinds),
-            "journeys_kinds": sum(all(pair) for pair in kinds),
-            "journeys_kind": sum(one == other != "" for one, other in kinds),
+            "journeys_false": len(found) - len(journeys),
+            "journeys_kinds": len(of_kinds),
+            "journeys_kind": len(alike.intersection(of_kinds)),
         }
 
 
