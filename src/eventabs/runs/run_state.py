@@ -12,6 +12,10 @@ from eventabs.shared_records import Counts, Shard, ratio
 from eventabs.store import Job, Ledger, RunDirectory, ShardState, Status
 
 _RECENT_CALLS = 50  # the last failure is among them
+# the last cooldown since then; the latest retry of a call in flight that was sent since then
+_COOLING_UNTIL = "SELECT max(at + wait_seconds) FROM retries WHERE cause = 'rate_limit' AND at >= ?"
+_UNDER_WAY = """SELECT call_id, error, wait_seconds FROM retries
+    WHERE call_id IN (SELECT id FROM calls WHERE status = 'sent' AND sent_at >= ?) ORDER BY at DESC LIMIT 1"""
 _NOT_READ: Final[dict[str, Any]] = {
     **dict.fromkeys(
         ("behaviors", "rejected_rows", "duplicates", "paired_ends", "unpaired", "non_behaviors"), 0
@@ -105,7 +109,7 @@ def state_of(
     endpoint = Endpoint.stored(facts["settings"]["llm"])
     began_at = facts.get("began_at", 0.0)
     seen_at = at if status == "running" else None
-    cooling = store.cooling_until(ledger, began_at) - seen_at if seen_at is not None else 0.0
+    ((cooling_until,),) = ledger.rows(_COOLING_UNTIL, began_at)
     if shards := store.shard_states(directory, facts):
         endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))
     progress = _progress(ledger, facts, endpoint.price, seen_at)
@@ -121,7 +125,7 @@ def state_of(
         last_failure=_last_failure(ledger, status, began_at),
         input=_NOT_READ | facts.get("input", {}),
         bad_answer=store.bad_answer(ledger) if status == "stopped" else "",
-        cooling_seconds=max(0.0, cooling),
+        cooling_seconds=0.0 if seen_at is None else max(0.0, (cooling_until or 0.0) - seen_at),
         jobs=tuple(store.stored_jobs(ledger)),
         shards=shards,
         missing_shards=Shard.parse(shards[0].shard).count - len(shards) if shards else 0,
@@ -152,8 +156,8 @@ def _progress(ledger: Ledger, facts: Mapping[str, Any], price: Price, now: float
 def _last_failure(ledger: Ledger, status: Status, began: float) -> CallFailed | BatchDone | Retrying | None:
     if status == "completed":
         return None
-    if status == "running" and (retry := store.retry_under_way(ledger, began)):
-        return Retrying(retry.call_id, retry.error, retry.wait_seconds)
+    for retry in ledger.rows(_UNDER_WAY, began) if status == "running" else ():
+        return Retrying(*retry)
     latest = ledger.rows(
         "SELECT id, users, status, seconds, error FROM calls ORDER BY id DESC LIMIT ?", _RECENT_CALLS
     )

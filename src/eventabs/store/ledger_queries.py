@@ -279,30 +279,9 @@ def _days(ledger: Ledger, user_id: str) -> int:
     return int(days)
 
 
-_RETRIES = "SELECT call_id, at, cause, error, wait_seconds FROM retries"
-
-
 def stored_retries(ledger: Ledger) -> list[Retry]:
     """Return all retries in order of time."""
-    return [Retry(*row) for row in ledger.rows(f"{_RETRIES} ORDER BY at, call_id")]
-
-
-def retry_under_way(ledger: Ledger, since: float) -> Retry | None:
-    """Return the latest retry of a call in flight that was sent since then, None where there is none."""
-    rows = ledger.rows(
-        f"{_RETRIES} WHERE call_id IN (SELECT id FROM calls WHERE status = 'sent' AND sent_at >= ?)"
-        " ORDER BY at DESC LIMIT 1",
-        since,
-    )
-    return Retry(*rows[0]) if rows else None
-
-
-def cooling_until(ledger: Ledger, since: float) -> float:
-    """Return when the last cooldown since then ends or ended, in seconds since 1970; 0 where there was none."""
-    ((until,),) = ledger.rows(
-        "SELECT max(at + wait_seconds) FROM retries WHERE cause = 'rate_limit' AND at >= ?", since
-    )
-    return until or 0.0
+    return [Retry(*row) for row in ledger.rows("SELECT * FROM retries ORDER BY at, call_id")]
 
 
 # Jobs in a ledger: requests that went out in one file, and whose answers come back in files.
