@@ -21,7 +21,6 @@ from .ledger_queries import (
     SettledUser as SettledUser,
     UserRow as UserRow,
     add_to_job as add_to_job,
-    all_user_rows as all_user_rows,
     asked_again as asked_again,
     bad_answer as bad_answer,
     batch_of_call as batch_of_call,

@@ -147,12 +147,6 @@ def user_row(ledger: Ledger, user_id: str) -> UserRow | None:
     return UserRow(*rows[0]) if rows else None
 
 
-def all_user_rows(ledger: Ledger) -> Iterator[UserRow]:
-    """Yield every user, in order of user id; few are in memory at a time."""
-    rows = ledger.by_user("SELECT * FROM user_states WHERE user_id > ? AND state IS NOT NULL")
-    return (UserRow(*row) for row in rows)
-
-
 def states_by_user(ledger: Ledger) -> Iterator[tuple[str, str]]:
     """Yield the id and the state of every user, in order of user id; few are in memory at a time."""
     return ledger.by_user("SELECT user_id, state FROM user_states WHERE user_id > ?")

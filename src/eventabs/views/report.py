@@ -377,6 +377,7 @@ _ERRORS: Final = (
     "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
     " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
 )
+_USERS: Final = "SELECT * FROM user_states WHERE user_id > ? AND state IS NOT NULL"
 _LOGGED: Final = "SELECT coalesce(sum(length(log)), 0) FROM users"  # bytes, as they are stored
 _SAID: Final = re.compile(r"""\b_\(("(?:[^"\\]|\\.)*")\)""")  # a message in a script
 _HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped
@@ -402,7 +403,7 @@ def render_report(
     ((logged_bytes,),) = ledger.rows(_LOGGED)
     # the share of users that a page keeps, drawn by their ids
     part = min(1.0, MOST_USERS / max(1, total), MOST_LOG_BYTES / max(1.0, logged_bytes * _OF_STORED))
-    for row in store.all_user_rows(ledger):
+    for row in map(UserRow._make, ledger.by_user(_USERS)):
         made = store.made_of(ledger, row.user_id)
         sums.add(made)
         lot = zlib.crc32(row.user_id.encode("utf-8", "surrogatepass"))
