@@ -14,7 +14,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
@@ -100,17 +100,30 @@ def connect(path: Path, *, to_read: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri_to_read(path) if to_read else path, uri=to_read, isolation_level=None, check_same_thread=to_read
     )
-    try:
+    with ExitStack() as refused:
+        refused.callback(connection.close)
         if not to_read:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
         connection.execute("PRAGMA temp_store = MEMORY")
-        _refuse_foreign(connection, path, thoroughly=not to_read)
+        active = connection.execute(
+            "SELECT name FROM main.sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
+        ).fetchone()
+        if active:  # neither table nor index: it could run statements
+            message = _(
+                "{path} was not written by eventabs alone: it has a view, trigger or virtual table named {name}; do not"
+                " use this run directory"
+            )
+            raise RunDirectoryError(message.format(path=path, name=ascii(active[0])))
+        (found,) = connection.execute("PRAGMA main.user_version").fetchone()
+        if found:
+            refuse_other_format(path, found)
+        is_whole = to_read or connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        if not found or not is_whole:  # a new ledger is there as a whole, with its format, or not at all
+            raise StoredValueError
         connection.executescript(_VIEWS)
-    except BaseException:
-        connection.close()
-        raise
+        refused.pop_all()
     return connection
 
 
@@ -127,28 +140,6 @@ def uri_to_read(path: Path) -> str:
     if not takes_files and not (log.exists() and log.stat().st_size):
         mode += "&immutable=1"
     return f"{path.absolute().as_uri()}?{mode}"
-
-
-def _refuse_foreign(ledger: sqlite3.Connection, path: Path, *, thoroughly: bool) -> None:
-    """Raise RunDirectoryError for another format and for anything but tables and indices, which could run statements.
-
-    Raises StoredValueError for damage.
-    """
-    active = ledger.execute(
-        "SELECT name FROM main.sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
-    ).fetchone()
-    if active:
-        message = _(
-            "{path} was not written by eventabs alone: it has a view, trigger or virtual table named {name}; do not"
-            " use this run directory"
-        )
-        raise RunDirectoryError(message.format(path=path, name=ascii(active[0])))
-    (found,) = ledger.execute("PRAGMA main.user_version").fetchone()
-    if found:
-        refuse_other_format(path, found)
-    # one without a format was not made here: a new ledger is there as a whole or not at all
-    if not found or (thoroughly and ledger.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)):
-        raise StoredValueError
 
 
 def refuse_other_format(path: Path, found: int = 0) -> None:
