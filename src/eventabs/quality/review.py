@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from itertools import chain, groupby, zip_longest
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -252,18 +253,14 @@ def _items(ledger: Ledger, audit: Ledger | None, log: UserLog, made: store.Made)
 
 
 def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
-    by_user: defaultdict[str, list[SampledEvent | SampledDay]] = defaultdict(list)
-    everything: tuple[SampledEvent | SampledDay, ...] = (*review.events, *review.days)
-    for each in everything:
-        by_user[each.user_id].append(each)
-    facts = ledger.meta()
-    lines: dict[str, list[ContextLine]] = {}
-    profiles: dict[str, str] = {}
-    offsets: set[str] = set()
-    for user_id, items in by_user.items():
+    facts, user_of = ledger.meta(), attrgetter("user_id")
+    timezone = facts["settings"].get("input", {}).get("timezone", "")
+    sheet = Sheet(review, directory.path, directory.reviews / review.id, {}, {}, timezone, set())
+    everything: list[SampledEvent | SampledDay] = [*review.events, *review.days]
+    for user_id, items in groupby(sorted(everything, key=user_of), key=user_of):
         log = ledger.log(user_id)
-        offsets |= log.offsets
-        profiles[user_id] = " ".join(value for _column, value in log.profile)
+        sheet.offsets.update(log.offsets)
+        sheet.profiles[user_id] = " ".join(value for _column, value in log.profile)
         owners = {
             index: (event["type"], position)
             for position, event in enumerate(store.made_of(ledger, user_id).events)
@@ -272,10 +269,8 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
         own = [
             (index, *line, *owners.get(index, ("", -1))) for index, line in enumerate(lines_of(log, facts))
         ]
-        for item in items:
-            lines[item.item] = _around(item, own)
-    timezone = facts["settings"].get("input", {}).get("timezone", "")
-    return Sheet(review, directory.path, directory.reviews / review.id, lines, profiles, timezone, offsets)
+        sheet.lines.update((item.item, _around(item, own)) for item in items)
+    return sheet
 
 
 def _around(item: SampledEvent | SampledDay, lines: list[ContextLine]) -> list[ContextLine]:
