@@ -200,33 +200,25 @@ class UserRow(NamedTuple):
         return self.figures.get("bcubed_f1", self.figures.get("start_f1_1")) or 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Evaluation:
     """Events against labels. `scores` by kind: `groups` (events as groups of rows), `wholes` (each journey as one group), `journeys`, `spans`.
 
     `unused`: what is left out, by name: how many. `unit`: of `by_label` and `confusion`, minutes where labels are intervals. `shapes` are
-    sums of the events and of the labels.
+    sums of the events and of the labels. Scores, totals and `by_label` are made of what was counted of all users.
     """
 
     unit: Literal["minutes", "rows"]
-    scores: dict[str, dict[str, Score]]
-    totals: dict[str, Sums]
-    shapes: dict[str, Sums]
-    unused: dict[str, int]
-    by_label: list[dict[str, Any]]  # label, amount (that have it in the labels), precision, recall, f1
-    by_user: tuple[UserRow, ...]
-    confusion: dict[tuple[str, str], float]  # by (wanted, found) label; "" where there is none
-
-
-class _Sums:
-    """What is counted of each user, by kind of score and by who groups: the events, or a baseline."""
-
-    def __init__(self) -> None:
-        self.tally = Tally()
-        self.shapes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self.confusion: defaultdict[tuple[str, str], float] = defaultdict(float)
-        self.unused: Counter[str] = Counter()
-        self.users: list[UserRow] = []
+    tally: Tally = field(default_factory=Tally)
+    shapes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    unused: Counter[str] = field(default_factory=Counter)
+    by_user: list[UserRow] = field(default_factory=list)
+    # by (wanted, found) label; "" where there is none
+    confusion: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    scores: dict[str, dict[str, Score]] = field(default_factory=dict)
+    totals: dict[str, Sums] = field(default_factory=dict)
+    # label, amount (that have it in the labels), precision, recall, f1
+    by_label: list[dict[str, Any]] = field(default_factory=list)
 
 
 def evaluate(events: Path, gold: Path) -> Evaluation:
@@ -235,7 +227,7 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
     Groups of rows and baselines need the behaviors, so only a run directory has them. Raises InputError.
     """
     labels = read_labels(gold)
-    sums = _Sums()
+    sums = Evaluation("minutes" if labels.spans else "rows")
     sums.unused["doubled"] = labels.doubled
     try:
         directory = RunDirectory.find(events)
@@ -249,16 +241,17 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
         for user in sorted(labels.users if labels.users & set(found) else ()):
             wanted = labels.spans[user]
             near, figures = _add_spans(found.get(user, []), wanted, {}, sums)
-            sums.users.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
+            sums.by_user.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
     else:
         _judge_run(directory, labels, sums)
-    if not sums.users:
+    if not sums.by_user:
         message = _("no user of {gold} has events in {events}; compare the ids of both")
         raise InputError(message.format(gold=gold, events=events))
-    return _evaluation(sums, is_timed=bool(labels.spans))
+    _make_figures(sums)
+    return sums
 
 
-def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
+def _judge_run(directory: RunDirectory, labels: Labels, sums: Evaluation) -> None:
     with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
         known = {user for (user,) in ledger.rows("SELECT user_id FROM users")}
@@ -274,7 +267,9 @@ def _judge_run(directory: RunDirectory, labels: Labels, sums: _Sums) -> None:
             _judge_user(log, found, by_rules, labels, sums)
 
 
-def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: _Sums) -> None:
+def _judge_user(
+    log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: Evaluation
+) -> None:
     rows, spans = measures.rows_of(log), labels.spans.get(log.user_id, [])
     if spans:  # rows in none are not judged: nothing is known of them
         held = measures.owned_rows(spans, [row.instant for row in rows])
@@ -302,10 +297,10 @@ def _judge_user(log: UserLog, found: list[Group], by_rules: list[Group], labels:
     for groups in (wanted, found):
         wholes = [whole for whole in measures.wholes_of(groups) if whole.parent]
         lanes.append(_lane((each._replace(type=each.type or each.parent) for each in wholes), rows))
-    sums.users.append(UserRow(log.user_id, len(found), len(wanted), figures, tuple(lanes)))
+    sums.by_user.append(UserRow(log.user_id, len(found), len(wanted), figures, tuple(lanes)))
 
 
-def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[list[Group], list[int]]:
+def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: Evaluation) -> tuple[list[Group], list[int]]:
     """Return the groups that rows are labelled with, and all rows that have a label. A row is taken once."""
     times = [row.instant for row in measures.rows_of(log)]
     by_time: defaultdict[float, list[int]] = defaultdict(list)
@@ -345,7 +340,7 @@ def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: _Sums) -> tuple[lis
 
 
 def _add_spans(
-    found: Sequence[Segment], wanted: list[Segment], drawn: dict[str | int, list[Segment]], sums: _Sums
+    found: Sequence[Segment], wanted: list[Segment], drawn: dict[str | int, list[Segment]], sums: Evaluation
 ) -> tuple[list[Segment], dict[str, float | None]]:
     """Count a user's spans; return those that are judged, and their figures."""
     near = [segment for segment in found if _is_near(segment.start, wanted)]
@@ -386,11 +381,12 @@ def _lane(groups: Iterable[Group], rows: Sequence[Behavior]) -> list[Segment]:
     return sorted(stretches)
 
 
-def _evaluation(sums: _Sums, *, is_timed: bool) -> Evaluation:
+def _make_figures(sums: Evaluation) -> None:
+    """Make the scores, and the figures by label, of what was counted of all users."""
     types = {found for _label, found in sums.confusion} - {""}
     labelled = [(label in types, amount) for (label, _found), amount in sums.confusion.items() if label]
     typed = sum(amount for is_type, amount in labelled if is_type)
-    are_types = is_timed or 2 * typed >= sum(amount for _is_type, amount in labelled) > 0
+    are_types = sums.unit == "minutes" or 2 * typed >= sum(amount for _is_type, amount in labelled) > 0
     of_rows = {name: figure for name, figure in measures.FIGURES.items() if name != "same_type"}
     figures = {
         "groups": measures.FIGURES if are_types else of_rows,
@@ -398,25 +394,19 @@ def _evaluation(sums: _Sums, *, is_timed: bool) -> Evaluation:
         "journeys": measures.JOURNEY_FIGURES,
         "spans": measures.SPAN_FIGURES,
     }
-    confusion = dict(sorted(sums.confusion.items())) if are_types else {}
-    by_label = list[dict[str, Any]]()
-    for label in {label for label, _found in confusion if label}:
-        right = confusion.get((label, label), 0)
-        found = sum(amount for (_label, ours), amount in confusion.items() if ours == label)
-        wanted = sum(amount for (theirs, _found), amount in confusion.items() if theirs == label)
+    sums.scores = sums.tally.scores(figures)
+    sums.totals = {kind: each for kind, each in sums.tally.totals().items() if kind != "spans"}
+    sums.unused = +sums.unused  # without what is 0
+    sums.by_user.sort(key=lambda row: (row.worth, row.user_id))
+    sums.confusion = dict(sorted(sums.confusion.items())) if are_types else {}
+    for label in {label for label, _found in sums.confusion if label}:
+        right = sums.confusion.get((label, label), 0)
+        found = sum(amount for (_label, ours), amount in sums.confusion.items() if ours == label)
+        wanted = sum(amount for (theirs, _found), amount in sums.confusion.items() if theirs == label)
         shares = {"precision": measures.share(right, found), "recall": measures.share(right, wanted)}
         f1 = measures.f1_of(right, found, wanted)
-        by_label.append({"label": label, "amount": wanted, **shares, "f1": f1})
-    return Evaluation(
-        unit="minutes" if is_timed else "rows",
-        scores=sums.tally.scores(figures),
-        totals={kind: each for kind, each in sums.tally.totals().items() if kind != "spans"},
-        shapes=dict(sums.shapes),
-        unused={name: count for name, count in sums.unused.items() if count},
-        by_label=sorted(by_label, key=lambda row: (-row["amount"], row["label"])),
-        by_user=tuple(sorted(sums.users, key=lambda row: (row.worth, row.user_id))),
-        confusion=confusion,
-    )
+        sums.by_label.append({"label": label, "amount": wanted, **shares, "f1": f1})
+    sums.by_label.sort(key=lambda row: (-row["amount"], row["label"]))
 
 
 _SETTINGS: Final = "SELECT count(DISTINCT settings_fingerprint) FROM calls"
