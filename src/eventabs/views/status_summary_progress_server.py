@@ -474,7 +474,7 @@ PATHS = ("/progress", "/api/v1/events/extract/progress")
 _PATIENCE = 5.0  # seconds for a client to send its request
 
 
-class ProgressServer:
+class ProgressServer(ThreadingHTTPServer):
     """An observer that answers GET on `PATHS` with JSON. A context manager: it answers inside it.
 
     `port` 0: any that is free. A page in a browser must not read it by a name that leads here (DNS
@@ -486,24 +486,26 @@ class ProgressServer:
         self._status = "running"
         self._counts = (Progress(), clock())
         try:
-            self._server = _Server((LOOPBACK, port), _Handler)
+            super().__init__((LOOPBACK, port), _Handler)
         except (OSError, OverflowError) as error:
             message = _(
                 "--progress-port: port {port} cannot be used ({error}); name another, or 0 for any that is free"
             )
             raise UsageError(message.format(port=port, error=getattr(error, "strerror", error))) from None
-        self._server.answer = self.answer
-        self.address = f"http://{LOOPBACK}:{self._server.server_port}{PATHS[0]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+        self.address = f"http://{LOOPBACK}:{self.server_port}{PATHS[0]}"
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.shutdown()
+        self.server_close()
         self._thread.join()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print nothing: the run's terminal has nothing to do with a client that went away."""
 
     def noted(self, fact: Fact) -> None:
         """Keep the run's state and its counts."""
@@ -522,15 +524,8 @@ class ProgressServer:
         return encode(progress_fields(self._status, progress, eta)).encode()
 
 
-class _Server(ThreadingHTTPServer):
-    answer: Callable[[], bytes]
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Print nothing: the run's terminal has nothing to do with a client that went away."""
-
-
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    server: ProgressServer
     server_version = "eventabs"
     sys_version = ""
     timeout = _PATIENCE
