@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -213,7 +213,7 @@ async def arun(
         watch=_watch(observer),
         stop=stop,
     ) as context:
-        return await _execute(context, stop, resumed=False)
+        return await _ended(context, stop, execute(context, stop, resumed=False))
 
 
 async def aresume(
@@ -234,6 +234,7 @@ async def aresume(
     `accept_changes` takes changed settings for users that are not done, `replies` are files that answer requests.jsonl, `cancel` cancels the jobs of the batch service and stops, `retry_failed` asks about failed users again,
     `trust_endpoint` calls the endpoint that only the run directory names. Raises as `arun`.
     """
+    stop = stop or Stop()
     with reopen_run(
         _invocation(settings, config),
         named=Path(checkpoint),
@@ -242,7 +243,8 @@ async def aresume(
         watch=_watch(observer),
     ) as context:
         paths = list(map(Path, _paths(replies)))
-        return await _execute(context, stop or Stop(), replies=paths, cancel=cancel, retry=retry_failed)
+        work = execute(context, stop, resumed=True, replies=paths, cancel=cancel, retry=retry_failed)
+        return await _ended(context, stop, work)
 
 
 async def aextend(
@@ -273,7 +275,7 @@ async def aextend(
         inputs=paths,
     ) as context:
         begin_extension(context, paths, accepted=accept_changes, stop=stop)
-        return await _execute(context, stop, retry=retry_failed)
+        return await _ended(context, stop, execute(context, stop, resumed=True, retry=retry_failed))
 
 
 def estimate(
@@ -361,16 +363,7 @@ def _watch(observer: Observer | Watch | None) -> Watch:
     return watch
 
 
-async def _execute(
-    run: RunContext,
-    stop: Stop,
-    *,
-    resumed: bool = True,
-    replies: Sequence[Path] = (),
-    cancel: bool = False,
-    retry: bool = False,
-) -> Run:
-    work = execute(run, stop, resumed=resumed, replies=replies, cancel=cancel, retry=retry)
+async def _ended(run: RunContext, stop: Stop, work: Coroutine[None, None, RunState]) -> Run:
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():  # a cancellation requests a stop, and is raised once all has ended in order
