@@ -7,7 +7,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from functools import partial
 from http import HTTPStatus
-from itertools import islice
+from itertools import count, islice
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -315,13 +315,10 @@ _ROWS_A_USER = 50
 def _made_up_users(rows: int, language: Language) -> list[UserLog]:
     """Return users who do much the same every day, each a little later than the one before."""
     day, users = made_up_day(language), []
-    for number, first in enumerate(range(0, rows, _ROWS_A_USER)):
-        behaviors = []
-        for place in range(min(_ROWS_A_USER, rows - first)):
-            behavior = day[place % len(day)]
-            later = timedelta(days=place // len(day), minutes=number)
-            behaviors.append(behavior._replace(start=behavior.start + later))
-        users.append(UserLog(f"made-up {number}", tuple(behaviors)))
+    for number in range(rows // _ROWS_A_USER):
+        later = (timedelta(days=days, minutes=number) for days in count())
+        behaviors = (each._replace(start=each.start + by) for by in later for each in day)
+        users.append(UserLog(f"made-up {number}", tuple(islice(behaviors, _ROWS_A_USER))))
     return users
 
 
