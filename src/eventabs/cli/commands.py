@@ -4,11 +4,11 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import typer
 
@@ -36,9 +36,6 @@ from eventabs.object_stores import public_address
 from eventabs.setting_choices import ExportFormat, TraceCases
 from eventabs.stop_request import INTERRUPTED, Stop, StopRequested, stop_on_signals
 from eventabs.views import print_bytes, print_json, print_line, stderr_console, stdout_console
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
 
 _OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
 _WAITING = 4  # exit code: the run goes on once its requests have replies
@@ -110,7 +107,7 @@ def extend(
 
 
 def _carry_out(
-    work: "Callable[..., Coroutine[None, None, eventabs.Run]]",
+    work: Callable[..., Coroutine[None, None, "eventabs.Run"]],
     flags: SettingFlags,
     shown: ShownFlags,
     port: int | None,
@@ -197,8 +194,8 @@ def columns(
 
 def tell(
     found: object,
-    encoded: "Callable[[Any], str]",
-    render: "Callable[..., None]",
+    encoded: Callable[[Any], str],
+    render: Callable[..., None],
     *,
     as_json: bool,
     page: Path | None = None,
@@ -212,7 +209,7 @@ def tell(
         print_line(stdout_console(), str(page))
 
 
-def finished(work: "Callable[[Stop], Coroutine[None, None, eventabs.Run]]") -> "runs.RunState":
+def finished(work: Callable[[Stop], Coroutine[None, None, "eventabs.Run"]]) -> "runs.RunState":
     """Run the coroutine to its end under signals that request a stop; return how the run ended."""
     import asyncio  # noqa: PLC0415  help pages need no event loop
 

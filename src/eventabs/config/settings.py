@@ -7,7 +7,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 # these load DuckDB, presets and the reader when they are first looked up
 from eventabs import ingest, prompts, providers, replies
@@ -36,9 +37,6 @@ from eventabs.shared_records import (
     TomlTable,
     Vocabulary,
 )
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 
 class VocabularySettings(TomlTable):
@@ -215,7 +213,7 @@ _CHOICE = re.compile(r"'([^']*)'")
 Layers = Mapping[str, Mapping[str, Any]]  # by where they were set, the later over the earlier
 
 
-def _told(fault: "ErrorDetails", layers: Layers) -> SettingFault:
+def _told(fault: ErrorDetails, layers: Layers) -> SettingFault:
     """Say what is wrong with a setting, and where it was set: in the uppermost of the layers that know most of the steps to it."""
     key, what = ".".join(map(str, fault["loc"])), _words(fault)
     origin = max(reversed(list(layers)), key=lambda name: _known(layers[name], fault["loc"]))
@@ -248,7 +246,7 @@ def _nearest(key: str) -> str:
     return ""
 
 
-def _words(fault: "ErrorDetails") -> str:
+def _words(fault: ErrorDetails) -> str:
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "value_error":  # ours
         return str(context["error"])
