@@ -11,6 +11,7 @@ import re
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
@@ -253,14 +254,6 @@ MOST_TEXT_BYTES: Final = 4_000_000  # of all texts, compressed
 _CHUNK_CHARACTERS: Final = 600_000
 
 
-def sent_zone(name: str) -> ZoneInfo:
-    """Return the zone in which the times of calls are told: that of the run, UTC where it names none that this machine knows."""
-    try:
-        return ZoneInfo(name) if name else ZoneInfo("UTC")
-    except (ValueError, OSError, ZoneInfoNotFoundError):
-        return ZoneInfo("UTC")
-
-
 class PackedCalls:
     """The calls of a run. Texts are kept of as many as fit, of those with bad replies first.
 
@@ -415,7 +408,9 @@ def render_report(
             facts = LogFacts(log, compactor.phrases(log), store.rows_of_user(ledger, row.user_id))
             users.add(row, made, facts, is_drawn=is_drawn)
     users.close_chunk()
-    zone = sent_zone(timezone)
+    zone = ZoneInfo("UTC")  # of the times of calls, where the run names none that this machine knows
+    with suppress(ValueError, OSError, ZoneInfoNotFoundError):
+        zone = ZoneInfo(timezone or "UTC")
     calls = PackedCalls(ledger, run, users.numbers, zone)
     kept = len(users.numbers) - beside
     notes = {"users": "", "calls": ""}  # what the page leaves out

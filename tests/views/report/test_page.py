@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -204,7 +205,7 @@ def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(
     monkeypatch.setattr(report, "MOST_TEXT_BYTES", 1)
     directory = RunDirectory(tmp_path)
     with Ledger.watch(directory.ledger) as ledger:
-        of_run: Any = ledger, state_of(directory, ledger), {}, report.sent_zone("")
+        of_run: Any = ledger, state_of(directory, ledger), {}, ZoneInfo("UTC")
         packed = report.PackedCalls(*of_run)
         assert (packed.left_out, packed.index()["chunk"]) == (3, [0, -1, -1, -1])
         first, second, third, last = stored_calls(ledger)
