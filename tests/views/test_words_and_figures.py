@@ -88,10 +88,10 @@ def test_each_note_is_one_clear_line(note: Note, line: str) -> None:
 def test_every_reason_of_a_failure_and_every_state_has_words(language: Language) -> None:
     activate(language)
     for code in get_args(FailureReason):
-        words = messages.reason(code)
+        words = messages.in_words(code)
         assert words != code
         assert words.isascii() == (language == "en")
-    assert all(messages.status_name(state) for state in get_args(RunStatus))
+    assert all(messages.in_words(state) != state for state in get_args(RunStatus))
 
 
 def test_what_was_ignored_in_a_reply_and_how_files_were_read_is_told() -> None:

@@ -223,7 +223,7 @@ class PackedUsers:
         """Return what is known of the users without opening a chunk."""
         return {
             "users": self.users,
-            "reasons": list(map(messages.reason, self._reasons)),
+            "reasons": list(map(messages.in_words, self._reasons)),
             "kinds": [(shown(kind), shown(category)) for kind, category in self._kinds],
             "columns": list(map(shown, self._columns)),
         }
@@ -329,7 +329,7 @@ class PackedCalls:
         users = []
         for alias, part in call.asked.items():
             outcome = call.brought.get(alias, "")
-            told = outcome if outcome in ("usable", "") else messages.reason(outcome)
+            told = outcome if outcome in ("usable", "") else messages.in_words(outcome)
             users.append((alias, shown(part.user_id), self._numbers.get(part.user_id, -1), told))
         ends = (call.reply, call.reasoning, call.error or "")
         texts = {*(message["content"] for message in call.messages), *ends}
@@ -560,7 +560,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"_": _, "zip": zip}
-    named = "average behaviors cause count duration event_facts limited listed money reason retries rows share status_name"
+    named = "average behaviors count duration event_facts in_words limited listed money retries rows share"
     environment.filters |= {name: getattr(messages, name) for name in named.split()} | {
         "category": lambda name: one_line(messages.category(name)),
         "cell": written,

@@ -194,7 +194,7 @@ def _name(state: RunState) -> str:
         if state.missing_shards:
             parts.append(_("{count} missing").format(count=count(state.missing_shards)))
         return listed(parts)
-    return messages.status_name(state.status)
+    return messages.in_words(state.status)
 
 
 def _events(counts: Progress) -> list[tuple[str, str]]:
@@ -241,7 +241,7 @@ def render_summary(console: Console, summary: RunState, *, quiet: bool = False) 
     facts.append(events(summary.events))
     if summary.journeys:
         facts.append(journeys(summary.journeys))
-    headline = _("{state}: {facts}").format(state=messages.status_name(summary.status), facts=listed(facts))
+    headline = _("{state}: {facts}").format(state=messages.in_words(summary.status), facts=listed(facts))
     print_line(console, headline, style="bold green" if well else "bold yellow")
     if not quiet:
         figures = labelled(_figures(summary), "dim")
@@ -317,10 +317,6 @@ _DATE = 10  # characters of an ISO date
 _STYLES = {"failed": "red", "pending": "yellow"}
 
 
-def _state_name(state: str) -> str:
-    return {"pending": _("pending"), "done": _("done"), "failed": _("failed")}[state]
-
-
 def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip: int) -> None:
     """Print a page of users."""
     if not rows:
@@ -332,10 +328,10 @@ def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip:
     told = [
         (
             row.user_id,
-            Text(_state_name(row.state), style=_STYLES.get(row.state, "")),
+            Text(messages.in_words(row.state), style=_STYLES.get(row.state, "")),
             row.behaviors,
             row.events,
-            messages.reason(row.reason) if row.state == "failed" and row.reason else "",
+            messages.in_words(row.reason) if row.state == "failed" and row.reason else "",
         )
         for row in rows
     ]
@@ -357,11 +353,11 @@ def users_json(rows: Iterable[UserRow], *, total: int, skip: int) -> str:
 def render_user(console: Console, view: UserView) -> None:
     """Print a user's journeys, and each day's behaviors on the left, on the right the events that they are part of."""
     row = view.row
-    facts = [_state_name(row.state), messages.behaviors(row.behaviors), events(len(view.events))]
+    facts = [messages.in_words(row.state), messages.behaviors(row.behaviors), events(len(view.events))]
     if view.journeys:
         facts.append(journeys(len(view.journeys)))
     if row.state == "failed" and row.reason:
-        facts.append(messages.reason(row.reason))
+        facts.append(messages.in_words(row.reason))
     named = " ".join((row.user_id, *(value for _column, value in view.profile)))
     print_line(console, _("{state}: {facts}").format(state=named, facts=listed(facts)), style="bold")
     for journey in view.journeys.values():

@@ -9,7 +9,6 @@ from eventabs import runs
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.shared_records import BATCH_TIER, STANDARD_TIER, ColumnsFound, Copying, Counts, InputWarning
-from eventabs.store import Status
 from eventabs.views.output_streams import one_line
 
 
@@ -211,7 +210,7 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
             template = _("Stopping: calls on their way have {time} to end; a second time stops at once")
             return template.format(time=duration(note.seconds))
         case runs.StateChanged():
-            state = status_name(note.status)
+            state = in_words(note.status)
             return _("{state}: {cause}").format(state=state, cause=note.cause) if note.cause else state
         case _:
             raise TypeError(note)  # a kind that has no line here
@@ -241,18 +240,7 @@ def retries(number: int) -> str:
 def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
     """Count repeated calls by cause, the most frequent first."""
     for code, number in most_frequent(retry_causes):
-        yield f"{cause(code)} ×{count(number)}"
-
-
-def cause(code: str) -> str:
-    """Name what made a repeated call necessary."""
-    names = {
-        "rate_limit": _("rate limit"),
-        "capacity": _("no capacity"),
-        "connection": _("connection"),
-        "timeout": _("timeout"),
-    }
-    return names.get(code, f"HTTP {code}")
+        yield f"{in_words(code)} ×{count(number)}"
 
 
 def events(number: int) -> str:
@@ -285,8 +273,8 @@ def category(name: str) -> str:
     return {CONVERSION: _("conversion"), ENGAGEMENT: _("engagement")}.get(name, name)
 
 
-def status_name(state: Status) -> str:
-    """Name a state of the run."""
+def in_words(code: str) -> str:
+    """Name a state of a run or user, why a user has no events, what made a call be repeated; an unknown code is its own name."""
     return {
         "killed": _("Not running: the process was killed or has crashed, state saved"),
         "running": _("Running"),
@@ -294,12 +282,9 @@ def status_name(state: Status) -> str:
         "stopped": _("Stopped, state saved"),
         "waiting": _("Waiting for replies, state saved"),
         "completed": _("Completed"),
-    }[state]
-
-
-def reason(code: str) -> str:
-    """Name the reason why a user has no events; an unknown code is its own name."""
-    return {
+        "pending": _("pending"),
+        "done": _("done"),
+        "failed": _("failed"),
         "empty": _("the reply was empty or held no events"),
         "unparsable": _("the reply could not be read"),
         "cut": _("the reply was cut off before the user's end"),
@@ -312,7 +297,11 @@ def reason(code: str) -> str:
         "too_long": _("too long for the model's context even alone"),
         "endpoint": _("the endpoint gave no readable answer"),
         "no_readable_rows": _("no row of the user could be read"),
-    }.get(code, code)
+        "rate_limit": _("rate limit"),
+        "capacity": _("no capacity"),
+        "connection": _("connection"),
+        "timeout": _("timeout"),
+    }.get(code, f"HTTP {code}" if code.isdecimal() else code)
 
 
 def failures(numbers: Mapping[str, int]) -> list[str]:
@@ -325,7 +314,7 @@ def failures(numbers: Mapping[str, int]) -> list[str]:
     lines = []
     for code, number in most_frequent(numbers):
         step = [_("try {help}").format(help=helps[code])] if code in helps else []
-        lines.append(f"  {count(number):>{width}}  {joined((reason(code), *step))}")
+        lines.append(f"  {count(number):>{width}}  {joined((in_words(code), *step))}")
     return [_("Failed users by reason:"), *lines] if lines else []
 
 
@@ -396,7 +385,7 @@ def _batch_done(note: runs.BatchDone) -> str:
         call=note.call, usable=count(note.usable), users=users(note.users), time=duration(note.seconds)
     )
     template = _("{reason} ({count})")
-    clauses = [template.format(reason=reason(code), count=count(n)) for code, n in note.unusable.items()]
+    clauses = [template.format(reason=in_words(code), count=count(n)) for code, n in note.unusable.items()]
     ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
     clauses += _counted((ignored, note.ignored), (_added_by_rules(note.missed), note.missed))
     if of_rows := _counted((_("{count} unplaced"), note.unplaced)) + _slips(note):
@@ -480,7 +469,7 @@ def asked_again(numbers: Mapping[str, int]) -> str:
     """Count the users that are asked again after a bad answer, with the reasons; "" where there are none."""
     of_each = "{reason} ×{users}" if len(numbers) > 1 else "{reason}"
     reasons = (
-        of_each.format(reason=reason(code), users=count(users)) for code, users in most_frequent(numbers)
+        of_each.format(reason=in_words(code), users=count(users)) for code, users in most_frequent(numbers)
     )
     template = _("{users} ({reasons})")
     asked = users(sum(numbers.values()))
