@@ -247,15 +247,12 @@ def _days(evaluation: Evaluation, colors: Mapping[str, str]) -> Iterator[dict[st
     """Yield each user's days, in the order of the users."""
     names = (_("labels"), _("events"), _("labels, journeys"), _("events, journeys"))
     for row in evaluation.by_user:
-        every = [segment for lane in row.lanes for segment in lane]
-        first = min((int(segment.start // DAY) for segment in every), default=0)
-        last = max((int(segment.end // DAY) for segment in every), default=-1)
-        for day in range(first, last + 1):
+        spans = ((int(each.start // DAY), int(each.end // DAY)) for lane in row.lanes for each in lane)
+        for day in sorted({day for first, last in spans for day in range(first, last + 1)}):
             drawn = [_bars(lane, day, colors) for lane in row.lanes]
-            if any(drawn):
-                date = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
-                lanes = [lane for lane in zip(names, drawn, strict=False) if lane[1] or lane[0] in names[:2]]
-                yield {"user": row.user_id, "day": date, "lanes": lanes}
+            date = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
+            lanes = [lane for lane in zip(names, drawn, strict=False) if lane[1] or lane[0] in names[:2]]
+            yield {"user": row.user_id, "day": date, "lanes": lanes}
 
 
 def _bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> list[tuple[Any, ...]]:
