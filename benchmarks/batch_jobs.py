@@ -41,7 +41,7 @@ _FATES = (
 _FORKS = multiprocessing.get_context("forkserver")  # the tool is loaded once, not for each of its processes
 _LOADED = [
     *(
-        "eventabs.cli.main",
+        "eventabs.cli.commands",
         "eventabs.api",
         "eventabs.runs.start_resume_reparse",
         "eventabs.runs.start_resume_reparse",
@@ -170,7 +170,7 @@ def _run(arguments: list[str], folder: str, variables: dict[str, str]) -> None:
     os.close(2)
     os.open(os.devnull, os.O_WRONLY)  # the lowest free number: standard error
     sys.argv = ["eventabs", *arguments]
-    command_line = import_module("eventabs.cli.main")
+    command_line = import_module("eventabs.cli.commands")
     command_line.main()
 
 

@@ -19,7 +19,7 @@ def main() -> None:
         from eventabs.cli.help_and_usage_errors import choose_language  # noqa: PLC0415
 
         choose_language()
-        from eventabs.cli.main import main as command_line  # noqa: PLC0415
+        from eventabs.cli.commands import main as command_line  # noqa: PLC0415
 
         command_line()
     except Exception as error:

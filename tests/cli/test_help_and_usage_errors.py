@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from eventabs.cli.app_options_and_streams import SET_BY_FLAGS, flag_name
 from eventabs.cli.help_and_usage_errors import Command
-from eventabs.cli.shared_options import SET_BY_FLAGS, flag_name
 from house import ran
 from paths import ROOT
 
@@ -68,7 +68,7 @@ def test_without_arguments_the_help_is_shown(tmp_path: Path) -> None:
 
 
 def test_the_command_line_starts_without_what_only_a_run_needs() -> None:
-    loading = "from eventabs.cli.help_and_usage_errors import choose_language; choose_language(); import eventabs.cli.main, sys; print(*sys.modules)"
+    loading = "from eventabs.cli.help_and_usage_errors import choose_language; choose_language(); import eventabs.cli.commands, sys; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", loading], check=True, capture_output=True, text=True).stdout
     loaded = set(said.split())
     assert "eventabs.cli.commands" in loaded

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import chromium
 from docs_kit import Block, blocks_of, command_lines, text_of, without_assignments
 from eventabs import interface_language as language
-from eventabs.cli.main import app
+from eventabs.cli.commands import app
 from eventabs.providers.openai.endpoint_and_wire import load_preset, preset_names
 from house import environment
 from paths import ROOT

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 import eventabs
 from docs_kit import FENCE, PAGES, block_of, blocks_of, commands_of, text_of
-from eventabs.cli.main import app
+from eventabs.cli.commands import app
 from eventabs.config.settings import Settings, load_settings
 from eventabs.ingest.column_names import ACTION_WORDS, FAILURES, MARKERS, PLATFORMS, fit, plain
 from eventabs.prompts.compact_lines import Compactor

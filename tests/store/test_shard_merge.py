@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import eventabs
-from eventabs.cli.main import app
+from eventabs.cli.commands import app
 from eventabs.errors_and_exit_codes import RunDirectoryError
 from eventabs.quality import compare
 from eventabs.runs.run_state import inspect_run

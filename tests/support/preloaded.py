@@ -160,7 +160,7 @@ def _leave(code: int) -> NoReturn:
 def _load_command_line(language: str) -> dict[str, ModuleType]:
     """Load the command line in a language; return its modules, which are no longer among the loaded ones."""
     importlib.import_module("eventabs.interface_language").activate(language)
-    command_line = importlib.import_module("eventabs.cli.main")
+    command_line = importlib.import_module("eventabs.cli.commands")
     importlib.import_module("typer.main").get_command(command_line.app)
     return {name: sys.modules.pop(name) for name in [*sys.modules] if name.startswith("eventabs.cli")}
 

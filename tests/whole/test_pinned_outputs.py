@@ -23,7 +23,7 @@ from typer.core import TyperGroup
 
 from check_kit import Model
 from eventabs import __version__
-from eventabs.cli.main import app
+from eventabs.cli.commands import app
 from house import checkpoint, eventabs
 from openai_server import Exchange, OpenAIServer, answer, listing, read_blocks, status
 from paths import ROOT

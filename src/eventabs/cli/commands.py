@@ -1,7 +1,8 @@
-"""The commands: run and its like, init and check, those that show and hand out events, merge; then those that say whether events are right."""
+"""The commands: run and its like, init and check, those that show and hand out events, merge; those that say whether events are right; how errors end them."""
 
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -11,31 +12,48 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import typer
+from typer.exceptions import TyperException
 
 import eventabs
 
 # rooms load what is looked up in them
 from eventabs import config, providers, quality, runs, store, views
-from eventabs.cli.app import CHECKPOINT, INPUTS, OutputGoneError, command
-from eventabs.cli.shared_options import (
+from eventabs.cli.app_options_and_streams import (
+    CHECKPOINT,
+    INPUTS,
     LANG,
+    SET_BY_FLAGS,
     SHOWN,
     Lang,
     LookFlags,
+    OutputGoneError,
     SettingFlags,
     ShownFlags,
+    app,
+    command,
     flag,
+    flag_name,
     of_model,
     of_view,
     option,
+    replace_streams,
     with_options,
 )
-from eventabs.errors_and_exit_codes import UsageError
+from eventabs.cli.help_and_usage_errors import explained, refuse_unknown_language
+from eventabs.errors_and_exit_codes import (
+    EventabsError,
+    InputError,
+    SettingFault,
+    UsageError,
+    WrongSettingsError,
+)
 from eventabs.interface_language import active, gettext as _
 from eventabs.object_stores import public_address
 from eventabs.setting_choices import ExportFormat, TraceCases
-from eventabs.stop_request import INTERRUPTED, Stop, StopRequested, stop_on_signals
-from eventabs.views import print_bytes, print_json, print_line, stderr_console, stdout_console
+from eventabs.stop_request import INTERRUPTED, Stop, StopRequested, handle_signals, stop_on_signals
+from eventabs.views import print_bytes, print_error, print_json, print_line, stderr_console, stdout_console
+
+__all__ = ["app", "main"]
 
 _OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
 _WAITING = 4  # exit code: the run goes on once its requests have replies
@@ -729,3 +747,42 @@ def _share(text: str) -> float:
         message = _("--share {share}: it takes a share of the users, such as 5% or 0.05")
         raise UsageError(message.format(share=text))
     return share
+
+
+def main() -> None:
+    """Run the command line; without arguments, its help."""
+    replace_streams()
+    try:
+        handle_signals(signal.default_int_handler)  # what is not committed is undone
+        refuse_unknown_language()
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except OutputGoneError:
+        code = 0
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except TyperException as error:
+        print_error(stderr_console(), explained(error))
+        code = error.exit_code
+    except EventabsError as error:
+        lines = map(_fault_line, error.faults) if isinstance(error, WrongSettingsError) else error.args
+        for line in lines:
+            print_error(stderr_console(), line)
+        if isinstance(error, InputError) and error.proposal:
+            views.print_proposal(stderr_console(), error.proposal)
+        code = error.exit_code
+    handle_signals(signal.SIG_IGN)  # all is saved, and what is left are moments
+    # as the interpreter ends, Ray would end it with a code of its own where the head is lost
+    if "ray" in sys.modules:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code or 0)
+    sys.exit(code)
+
+
+def _fault_line(fault: SettingFault) -> str:
+    """Return the line of a fault; one in a flag names the flag."""
+    flags = [flag for flag, where in SET_BY_FLAGS.items() if ".".join(where) == fault.key]
+    if not (fault.passed and flags):
+        return fault.line
+    return _("{flag}: {fault}").format(flag=flag_name(*flags), fault=fault.what)
