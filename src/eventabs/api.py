@@ -14,25 +14,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
 import orjson
 
+from eventabs import runs
 from eventabs.config import Settings, overlay
 from eventabs.errors_and_exit_codes import InputError, StoppedError, UsageError
 from eventabs.ingest import Frame
 from eventabs.interface_language import gettext as _
-from eventabs.runs import (
-    Estimate,
-    Invocation,
-    JsonLines,
-    Observer,
-    Observers,
-    RunContext,
-    RunState,
-    Watch,
-    begin_extension,
-    begin_run,
-    estimate_run,
-    execute,
-    reopen_run,
-)
+from eventabs.runs import Estimate, Invocation, JsonLines, Observer, Observers, RunContext, RunState, Watch
 from eventabs.shared_records import Event, EventOrJourney, Journey, of_row
 from eventabs.stop_request import Stop
 from eventabs.store import RunDirectory, Status, open_to_append
@@ -206,14 +193,14 @@ async def arun(
     Raises UsageError for wrong settings, input or directory, and RunStoppedError where the run could not go on.
     """
     stop = stop or Stop()
-    with begin_run(
+    with runs.begin_run(
         _invocation(settings, config, shard),
         paths=_paths(inputs),
         out=None if out is None else Path(out),
         watch=_watch(observer),
         stop=stop,
     ) as context:
-        return await _ended(context, stop, execute(context, stop, resumed=False))
+        return await _ended(context, stop, runs.execute(context, stop, resumed=False))
 
 
 async def aresume(
@@ -235,7 +222,7 @@ async def aresume(
     `trust_endpoint` calls the endpoint that only the run directory names. Raises as `arun`.
     """
     stop = stop or Stop()
-    with reopen_run(
+    with runs.reopen_run(
         _invocation(settings, config),
         named=Path(checkpoint),
         changed="accept" if accept_changes else "refuse",
@@ -243,7 +230,7 @@ async def aresume(
         watch=_watch(observer),
     ) as context:
         paths = list(map(Path, _paths(replies)))
-        work = execute(context, stop, resumed=True, replies=paths, cancel=cancel, retry=retry_failed)
+        work = runs.execute(context, stop, resumed=True, replies=paths, cancel=cancel, retry=retry_failed)
         return await _ended(context, stop, work)
 
 
@@ -266,7 +253,7 @@ async def aextend(
     """
     stop = stop or Stop()
     paths = _paths(inputs)
-    with reopen_run(
+    with runs.reopen_run(
         _invocation(settings, config),
         named=Path(checkpoint),
         changed="accept" if accept_changes else "refuse",
@@ -274,8 +261,8 @@ async def aextend(
         watch=_watch(observer),
         inputs=paths,
     ) as context:
-        begin_extension(context, paths, accepted=accept_changes, stop=stop)
-        return await _ended(context, stop, execute(context, stop, resumed=True, retry=retry_failed))
+        runs.begin_extension(context, paths, accepted=accept_changes, stop=stop)
+        return await _ended(context, stop, runs.execute(context, stop, resumed=True, retry=retry_failed))
 
 
 def estimate(
@@ -291,7 +278,7 @@ def estimate(
     `observer` hears how far objects have been copied.
     """
     on_copy = observer.noted if observer else lambda _copying: None
-    return estimate_run(_invocation(settings, config, shard).settings(), _paths(inputs), on_copy)
+    return runs.estimate_run(_invocation(settings, config, shard).settings(), _paths(inputs), on_copy)
 
 
 async def acheck(
