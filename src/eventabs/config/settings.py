@@ -9,15 +9,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 # these load DuckDB, presets and the reader when they are first looked up
@@ -458,11 +450,11 @@ def load_settings(
         raise WrongSettingsError(faults) from None
 
 
-def _names(model: type[BaseModel]) -> Iterator[str]:
+def _names(table: Any) -> Iterator[str]:  # noqa: ANN401  any model of pydantic
     """Yield the dotted names of a table's keys, those of the tables inside too."""
-    for key, field in model.model_fields.items():
+    for key, field in table.model_fields.items():
         yield key
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if hasattr(field.annotation, "model_fields"):
             yield from (f"{key}.{inner}" for inner in _names(field.annotation))
 
 
