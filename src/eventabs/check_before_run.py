@@ -13,13 +13,7 @@ from urllib.parse import urlsplit
 
 from eventabs import providers, runs  # providers load the HTTP stack when first looked up
 from eventabs.config import Settings, overlay
-from eventabs.errors_and_exit_codes import (
-    CapacityError,
-    ConfigError,
-    EndpointError,
-    NoContentError,
-    UsageError,
-)
+from eventabs.errors_and_exit_codes import CapacityError, EndpointError, NoContentError, UsageError
 from eventabs.ingest import check_zone, expand, find_objects
 from eventabs.interface_language import Language, active, gettext as _, ngettext
 from eventabs.prompts import made_up_day
@@ -148,7 +142,7 @@ def _settings_findings(
     try:
         address = providers.parse_address(providers.endpoint_of(settings.llm, environment))
         yield tell("address", "ok", str(address.url.copy_with(query=None)))
-    except ConfigError as error:
+    except UsageError as error:
         yield tell("address", "fault", str(error))
     yield from _tier(settings)
     variable = settings.llm.api_key_env
