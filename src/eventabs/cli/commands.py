@@ -40,13 +40,7 @@ from eventabs.cli.app_options_and_streams import (
     with_options,
 )
 from eventabs.cli.help_and_usage_errors import explained, refuse_unknown_language
-from eventabs.errors_and_exit_codes import (
-    EventabsError,
-    InputError,
-    SettingFault,
-    UsageError,
-    WrongSettingsError,
-)
+from eventabs.errors_and_exit_codes import EventabsError, InputError, UsageError, WrongSettingsError
 from eventabs.interface_language import active, gettext as _
 from eventabs.object_stores import public_address
 from eventabs.setting_choices import ExportFormat, TraceCases
@@ -749,7 +743,7 @@ def _share(text: str) -> float:
     return share
 
 
-def main() -> None:
+def main() -> None:  # noqa: C901  each error has its end
     """Run the command line; without arguments, its help."""
     replace_streams()
     try:
@@ -763,9 +757,16 @@ def main() -> None:
     except TyperException as error:
         print_error(stderr_console(), explained(error))
         code = error.exit_code
+    except WrongSettingsError as error:
+        named = {".".join(where): flag for flag, where in SET_BY_FLAGS.items()}
+        for fault in error.faults:
+            line = fault.line
+            if fault.passed and fault.key in named:  # one in a flag names the flag
+                line = _("{flag}: {fault}").format(flag=flag_name(named[fault.key]), fault=fault.what)
+            print_error(stderr_console(), line)
+        code = error.exit_code
     except EventabsError as error:
-        lines = map(_fault_line, error.faults) if isinstance(error, WrongSettingsError) else error.args
-        for line in lines:
+        for line in error.args:
             print_error(stderr_console(), line)
         if isinstance(error, InputError) and error.proposal:
             views.print_proposal(stderr_console(), error.proposal)
@@ -778,11 +779,3 @@ def main() -> None:
             sys.stderr.flush()
         os._exit(code or 0)
     sys.exit(code)
-
-
-def _fault_line(fault: SettingFault) -> str:
-    """Return the line of a fault; one in a flag names the flag."""
-    flags = [flag for flag, where in SET_BY_FLAGS.items() if ".".join(where) == fault.key]
-    if not (fault.passed and flags):
-        return fault.line
-    return _("{flag}: {fault}").format(flag=flag_name(*flags), fault=fault.what)
