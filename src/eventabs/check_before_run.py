@@ -184,8 +184,7 @@ def _limits(settings: Settings) -> Finding:
     per_call = _("{input} tokens in, {output} out, {users} users a call").format(
         input=f"{budget.max_input_tokens:,}", output=f"{budget.max_output_tokens:,}", users=budget.max_users
     )
-    at_a_time = ngettext("{count} call at a time", "{count} calls at a time", run.concurrency)
-    parts = [per_call, at_a_time.format(count=run.concurrency)]
+    parts = [per_call, ngettext("{count} call at a time", "{count} calls at a time", run.concurrency)]
     if run.max_concurrency > run.concurrency:
         parts.append(_("up to {count} where that helps").format(count=run.max_concurrency))
     limits = run.model_dump(include={"rpm", "tpm", "max_cost", "max_total_tokens"})
@@ -291,7 +290,7 @@ def _input(settings: Settings) -> Finding:
         return Finding("run", "input", "skipped", _("no input.paths: name the export on the command line"))
     message = ngettext("{count} file is there", "{count} files are there", len(found))
     step = _("see what a run would take: eventabs estimate")
-    return Finding("run", "input", "ok", message.format(count=f"{len(found):,}"), step)
+    return Finding("run", "input", "ok", message, step)
 
 
 _SHOWN_MODELS = 8
@@ -370,12 +369,9 @@ class EndpointCheck:
         self._facts.models = models
         model = self._llm.model
         listed = ngettext("{count} model listed", "{count} models listed", len(models))
-        listed = listed.format(count=len(models))
-        if not model:
+        if not (model and models):
             step = _("set llm.model: {names}").format(names=_some_names(models)) if models else ""
             self._report("models", "note", listed, step)
-        elif not models:
-            self._report("models", "note", listed)
         elif _find_model(model, models):
             message = _("{listed}, {model} among them").format(listed=listed, model=model)
             self._report("models", "ok", message)
