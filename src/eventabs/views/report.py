@@ -261,10 +261,14 @@ class PackedCalls:
     """
 
     def __init__(self, ledger: Ledger, run: RunState, numbers: Mapping[str, int], zone: ZoneInfo) -> None:
-        self.retries = store.stored_retries(ledger)
         self.chunks: list[bytes] = []
+        ((self._begin,),) = ledger.rows("SELECT coalesce(min(sent_at), 0) FROM calls")
+        self._retries = [
+            (round(each.at - self._begin, 2), each.wait_seconds, each.cause == "rate_limit")
+            for each in store.stored_retries(ledger)
+        ]
         self._price, self._numbers, self._zone = run.endpoint.price, numbers, zone
-        self._figures: dict[int, dict[str, Any]] = {}
+        self._figures: list[dict[str, Any]] = []
         self._calls: list[list[Any]] = []
         self._texts: dict[str, int] = {}  # numbers; the instructions, equal in all calls, are written once
         self._characters = 0
@@ -273,13 +277,11 @@ class PackedCalls:
         count = lru_cache(maxsize=1)(TokenCounter(tokenizer).count)
         uses = []
         for call in stored_calls(ledger):
-            self._figures[call.id] = self._figures_of(call)
+            self._figures.append(self._figures_of(call))
             uses.append(call.use(count))
         self.use = TokenUse(*map(fsum, zip(*uses, strict=True)))
         self.size = self.left_out = len(uses)
-        for each in sorted(
-            self._figures.values(), key=lambda each: (each["usable"] >= each["users"], each["id"])
-        ):
+        for each in sorted(self._figures, key=lambda each: (each["usable"] >= each["users"], each["id"])):
             if sum(map(len, self.chunks)) > MOST_TEXT_BYTES:
                 break
             each |= {"chunk": len(self.chunks), "place": len(self._calls)}
@@ -291,17 +293,8 @@ class PackedCalls:
 
     def index(self) -> dict[str, Any]:
         """Return the figures of all calls, a column for each, and those that were sent again."""
-        columns: dict[str, Any] = defaultdict(list)
-        begin = min((each["from"] for each in self._figures.values()), default=0.0)
-        columns["retries"] = [
-            (round(each.at - begin, 2), each.wait_seconds, each.cause == "rate_limit")
-            for each in self.retries
-        ]
-        for figures in self._figures.values():
-            moments = {name: round(figures[name] - begin, 2) for name in ("from", "to")}
-            for name, value in (figures | moments).items():
-                columns[name].append(value)
-        return columns
+        names = self._figures[0] if self._figures else ()
+        return {"retries": self._retries, **{name: [each[name] for each in self._figures] for name in names}}
 
     def _figures_of(self, call: StoredCall) -> dict[str, Any]:
         asked = (self._numbers.get(part.user_id, -1) for part in call.asked.values())
@@ -318,8 +311,8 @@ class PackedCalls:
             "tier": shown(call.tier or ""),
             "seconds": rounded(call.seconds, 1),
             "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), self._zone)),
-            "from": call.sent_at,
-            "to": call.ended_at or call.sent_at,
+            "from": round(call.sent_at - self._begin, 2),
+            "to": round((call.ended_at or call.sent_at) - self._begin, 2),
             "who": sorted({number for number in asked if number >= 0}),
             "chunk": -1,
             "place": 0,
@@ -371,6 +364,7 @@ _ERRORS: Final = (
     " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
 )
 _USERS: Final = "SELECT * FROM user_states WHERE user_id > ? AND state IS NOT NULL"
+_RETRIES: Final = "SELECT cause, count(*), max(wait_seconds) FROM retries GROUP BY cause ORDER BY 2 DESC, 1"
 _LOGGED: Final = "SELECT coalesce(sum(length(log)), 0) FROM users"  # bytes, as they are stored
 _SAID: Final = re.compile(r"""\b_\(("(?:[^"\\]|\\.)*")\)""")  # a message in a script
 _HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped
@@ -428,9 +422,6 @@ def render_report(
         )
         notes["calls"] = message.format(kept=count(calls.size - calls.left_out), calls=count(calls.size))
     figures = sums.figures(run)
-    waits: dict[str, list[float]] = defaultdict(list)  # by cause
-    for retry in calls.retries:
-        waits[retry.cause].append(retry.wait_seconds)
     taken = settings.get("profiles", {}).get("columns", ())
     left = meta.get("input", {}).get("profile_left", [])
     inputs = [Path(path).name for path in meta["paths"]]
@@ -453,7 +444,7 @@ def render_report(
         unused_columns=left
         and (", ".join(map(shown, left)), f"columns = {orjson.dumps([*taken, *left]).decode()}"),
         quality=list(quality),
-        retries=sorted(waits.items(), key=lambda each: (-len(each[1]), each[0])),
+        retries=ledger.rows(_RETRIES),
         tiers=list(messages.tiers(run, run.tier_costs, endpoint.currency)),
     )
     index = users.index() | {
