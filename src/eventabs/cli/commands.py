@@ -50,6 +50,7 @@ from eventabs.views import print_bytes, print_error, print_json, print_line, std
 __all__ = ["app", "main"]
 
 _OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
+_Work = Callable[..., Coroutine[None, None, "eventabs.Run"]]
 _WAITING = 4  # exit code: the run goes on once its requests have replies
 
 PROGRESS_PORT = of_view(
@@ -118,12 +119,7 @@ def extend(
     _carry_out(partial(work, retry_failed=retry_failed, trust_endpoint=yes), flags, shown, progress_port)
 
 
-def _carry_out(
-    work: Callable[..., Coroutine[None, None, "eventabs.Run"]],
-    flags: SettingFlags,
-    shown: ShownFlags,
-    port: int | None,
-) -> None:
+def _carry_out(work: _Work, flags: SettingFlags, shown: ShownFlags, port: int | None) -> None:
     """Carry a run on to its end, with the settings of the flags, and show it."""
     # a busy port costs nothing: the server of progress is made before anything else begins
     with nullcontext() if port is None else views.ProgressServer(port) as server:
@@ -204,24 +200,15 @@ def columns(
         print_line(stderr_console(), _("written to {path}").format(path=path))
 
 
-def tell(
-    found: object,
-    encoded: Callable[[Any], str],
-    render: Callable[..., None],
-    *,
-    as_json: bool,
-    page: Path | None = None,
-) -> None:
-    """Show what was found on standard output, as one line of JSON or for people; these are told which `page` has it too."""
+def tell(found: Any, encoded: Callable[[Any], str], render: Callable[..., None], *, as_json: bool) -> None:  # noqa: ANN401  any result
+    """Show what was found on standard output, as one line of JSON or for people."""
     if as_json:
         print_json(encoded(found))
-        return
-    render(stdout_console(), found)
-    if page:
-        print_line(stdout_console(), str(page))
+    else:
+        render(stdout_console(), found)
 
 
-def finished(work: Callable[[Stop], Coroutine[None, None, "eventabs.Run"]]) -> "runs.RunState":
+def finished(work: _Work) -> "runs.RunState":
     """Run the coroutine to its end under signals that request a stop; return how the run ended."""
     import asyncio  # noqa: PLC0415  help pages need no event loop
 
@@ -564,7 +551,9 @@ def evaluate(
     evaluation = quality.evaluate(events, gold)
     if output:
         views.write_report(views.render_evaluation_page(evaluation), output)
-    tell(evaluation, views.evaluation_json, views.render_evaluation, as_json=look.json, page=output)
+    tell(evaluation, views.evaluation_json, views.render_evaluation, as_json=look.json)
+    if output and not look.json:
+        print_line(stdout_console(), str(output))
 
 
 @command(help=_("Compare two runs of the same export: prompts, models or vocabularies. Calls nobody."))
@@ -586,7 +575,9 @@ def _show(first: Path, second: Path, *, users: int | None, output: Path | None, 
     if output:
         views.write_report(views.render_comparison_page(comparison), output)
     render = partial(views.render_comparison, most=3 if users is None else users)
-    tell(comparison, views.comparison_json, render, as_json=as_json, page=output)
+    tell(comparison, views.comparison_json, render, as_json=as_json)
+    if output and not as_json:
+        print_line(stdout_console(), str(output))
 
 
 @command(help=_("Ask about some users of a run again, in other batches: which events and journeys stay?"))
