@@ -3,6 +3,7 @@
 import errno
 import gc
 import os
+import re
 import sys
 
 _NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: imports make many, the plan millions
@@ -24,14 +25,9 @@ def main() -> None:
         command_line()
     except Exception as error:
         # for a value, for a library that is loaded, for a thread, or in DuckDB
-        signs = (
-            "failed to map segment",
-            "annot allocate memory",
-            "can't start new thread",
-            "Out of Memory Error",
-        )
+        signs = "failed to map segment|annot allocate memory|can't start new thread|Out of Memory Error"
         is_told = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
-        if not (is_told or any(sign in str(error) for sign in signs)):
+        if not (is_told or re.search(signs, str(error))):
             raise
         from eventabs.errors_and_exit_codes import out_of_memory  # noqa: PLC0415
 
