@@ -623,19 +623,13 @@ def calibrate(
     yes: bool = YES,
 ) -> None:
     """Try sizes of calls on some users of a run."""
-    wanted = [size.strip() for size in sizes.split(",")]
-    if not all(size.isdecimal() and int(size) for size in wanted):
+    tried = [int(size) if size.strip().isdecimal() else 0 for size in sizes.split(",")]
+    if not all(tried):
         message = _("--sizes {sizes}: it takes numbers of users, such as 4,8,16")
         raise UsageError(message.format(sizes=sizes))
+    invocation = invocation_of(flags)
     plan = quality.plan_calibration(
-        checkpoint,
-        invocation_of(flags),
-        users=users,
-        sizes=map(int, wanted),
-        margin=margin,
-        seed=seed,
-        out=out,
-        confirmed=yes,
+        checkpoint, invocation, users=users, sizes=tried, margin=margin, seed=seed, out=out, confirmed=yes
     )
     summary = _asked(plan, flags, shown, yes=yes)
     calibration = quality.calibration_of(plan)
