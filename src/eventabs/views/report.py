@@ -370,13 +370,8 @@ _SAID: Final = re.compile(r"""\b_\(("(?:[^"\\]|\\.)*")\)""")  # a message in a s
 _HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped
 
 _STYLES: Final = tuple(f"assets/report/{name}.css" for name in ("page", "timeline", "charts", "print"))
-_SCRIPTS: Final = tuple(
-    f"assets/report/{name}.js"
-    for name in (
-        *("elements", "data", "address", "groups", "charts", "overview", "timeline"),
-        *("user", "table", "tables", "calls", "main"),
-    )
-)
+_PARTS: Final = "elements data address groups charts overview timeline user table tables calls main"
+_SCRIPTS: Final = tuple(f"assets/report/{name}.js" for name in _PARTS.split())
 
 
 def render_report(
