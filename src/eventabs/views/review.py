@@ -237,26 +237,21 @@ def _notes(result: Mapping[str, Any]) -> Iterator[str]:
             message = _("{file}: {real} happened on the days looked at ({days}), {missing} of them missing")
             real, missing = messages.events(days["real"]), count(days["missing"])
             yield message.format(file=file, real=real, days=count(days["days"]), missing=missing)
-        said = (
-            (
-                reviewer["skipped"],
-                _("{file}: {events} without a verdict were passed over; for the bounds they are wrong"),
+        told = {
+            "skipped": _(
+                "{file}: {events} without a verdict were passed over; for the bounds they are wrong"
             ),
-            (
-                reviewer["left"],
-                _(
-                    "{file}: {events} of the sample are not judged yet; those before them are a random sample too"
-                ),
+            "left": _(
+                "{file}: {events} of the sample are not judged yet; those before them are a random sample too"
             ),
-            (days["unfinished"], _("{file}: {count} days with events that have no verdict are left out")),
-            (
-                reviewer["renamed"],
-                _(
-                    "{file}: a spreadsheet has changed the user of {count} rows (leading zeros, long numbers); if it was sorted, see that whole rows were"
-                ),
+            "unfinished": _("{file}: {count} days with events that have no verdict are left out"),
+            "renamed": _(
+                "{file}: a spreadsheet has changed the user of {count} rows (leading zeros, long numbers); if it was sorted, see that whole rows were"
             ),
-        )
-        yield from (messages.filled(message, number, file=file) for number, message in said if number)
+        }
+        numbers = reviewer | days
+        for name in filter(numbers.get, told):
+            yield messages.filled(told[name], numbers[name], file=file)
         if reviewer["doubtful"]["judged"]:
             yield _("The doubtful ones were chosen: they are in no figure of all events, and give no bound")
     if found := result["agreement"]:
