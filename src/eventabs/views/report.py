@@ -52,18 +52,15 @@ class Sums:
     kinds: Counter[str] = field(default_factory=Counter)  # of journeys
     kind_users: Counter[str] = field(default_factory=Counter)
     kind_converted: Counter[str] = field(default_factory=Counter)
-    categories: set[str] = field(default_factory=set)
+    category_users: Counter[str] = field(default_factory=Counter)
     goal_types: set[str] = field(default_factory=set)
-    reached: int = 0  # users with an event of the goal
 
     def add(self, user: Made) -> None:
         """Count what was made of a user."""
         self.types.update(event["type"] for event in user.events)
         self.type_users.update({event["type"] for event in user.events})
-        categories = {event["category"] for event in user.events}
-        self.categories |= categories
+        self.category_users.update({event["category"] for event in user.events})
         self.goal_types.update(event["type"] for event in user.events if event["category"] == self.goal)
-        self.reached += self.goal in categories
         self.kinds.update(journey["kind"] for journey in user.journeys)
         self.kind_users.update({journey["kind"] for journey in user.journeys})
         self.kind_converted.update(each["kind"] for each in user.journeys if each["converted"])
@@ -76,7 +73,7 @@ class Sums:
         return {
             **picked("users failed behaviors unplaced events unsure journeys", counts),
             "converted": self.kind_converted.total(),
-            "reached": self.reached,
+            "reached": self.category_users[self.goal],
             "types": [(shown(name), number, self.type_users[name]) for name, number in names],
             "kinds": [
                 (shown(kind), number, self.kind_users[kind], self.kind_converted[kind])
@@ -448,7 +445,7 @@ def render_report(
         "goal": shown(goal),
         "currency": shown(endpoint.currency) if run.paid is not None else "",
         "name": shown(inputs[0].rpartition(".")[0] or inputs[0]) if inputs else "",
-        "categories": {shown(name): shown(messages.category(name)) for name in sums.categories},
+        "categories": {shown(name): shown(messages.category(name)) for name in sums.category_users},
         "provider": endpoint.provider,
         "zone": str(zone),
         "sums": figures,
