@@ -237,9 +237,9 @@ def retries(number: int) -> str:
     return ngettext("{count} retry", "{count} retries", number)
 
 
-def causes(retry_causes: Mapping[str, int]) -> Iterator[str]:
-    """Count repeated calls by cause, the most frequent first."""
-    for code, number in most_frequent(retry_causes):
+def causes(numbers: Mapping[str, int]) -> Iterator[str]:
+    """Name causes or reasons, each with its number, the most frequent first."""
+    for code, number in most_frequent(numbers):
         yield f"{in_words(code)} ×{count(number)}"
 
 
@@ -467,10 +467,7 @@ def progress_line(progress: runs.Progress, currency: str) -> str:
 
 def asked_again(numbers: Mapping[str, int]) -> str:
     """Count the users that are asked again after a bad answer, with the reasons; "" where there are none."""
-    of_each = "{reason} ×{users}" if len(numbers) > 1 else "{reason}"
-    reasons = (
-        of_each.format(reason=in_words(code), users=count(users)) for code, users in most_frequent(numbers)
-    )
+    reasons = causes(numbers) if len(numbers) > 1 else map(in_words, numbers)
     template = _("{users} ({reasons})")
     asked = users(sum(numbers.values()))
     return template.format(users=asked, reasons=listed(reasons)) if numbers else ""
