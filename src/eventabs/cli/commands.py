@@ -39,9 +39,9 @@ from eventabs.cli.app_options_and_streams import (
     replace_streams,
     with_options,
 )
-from eventabs.cli.help_and_usage_errors import explained, refuse_unknown_language
+from eventabs.cli.help_and_usage_errors import explained
 from eventabs.errors_and_exit_codes import EventabsError, InputError, UsageError, WrongSettingsError
-from eventabs.interface_language import active, gettext as _
+from eventabs.interface_language import LANGUAGES, active, gettext as _
 from eventabs.object_stores import public_address
 from eventabs.setting_choices import ExportFormat, TraceCases
 from eventabs.stop_request import INTERRUPTED, Stop, StopRequested, handle_signals, stop_on_signals
@@ -733,7 +733,10 @@ def main() -> None:  # noqa: C901  each error has its end
     replace_streams()
     try:
         handle_signals(signal.default_int_handler)  # what is not committed is undone
-        refuse_unknown_language()
+        known = "auto", *LANGUAGES
+        if os.environ.get("EVENTABS_LANG") not in (None, "", *known):
+            message = _("EVENTABS_LANG takes one of: {choices}")
+            raise UsageError(message.format(choices=", ".join(known)))
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except OutputGoneError:
         code = 0

@@ -140,11 +140,3 @@ def choose_language() -> None:
     gettext.bindtextdomain(language.DOMAIN, language.LOCALES)
     gettext.textdomain(language.DOMAIN)
     os.environ["LANGUAGE"] = chosen
-
-
-def refuse_unknown_language() -> None:
-    """Raise ConfigError where EVENTABS_LANG names a language that there is not."""
-    names = ("auto", *language.LANGUAGES)
-    if os.environ.get("EVENTABS_LANG") not in (None, "", *names):
-        message = _("EVENTABS_LANG takes one of: {choices}")
-        raise ConfigError(message.format(choices=", ".join(names)))
