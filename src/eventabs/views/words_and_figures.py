@@ -450,7 +450,19 @@ def figures(progress: runs.Progress, currency: str) -> Iterator[tuple[str, ...]]
     flying = template.format(count=count(progress.in_flight), limit=count(progress.in_flight_limit))
     calls = ngettext("{count} call", "{count} calls", progress.calls)
     yield _("batches"), batches, flying if progress.in_flight_limit or progress.in_flight else "", calls
-    yield from _spent(progress, currency)
+    speed, projected = progress.tokens_per_second, progress.cost_projected
+    received = _("{count} out").format(count=count(progress.completion_tokens))
+    sent = _("{count} in").format(count=count(progress.prompt_tokens))
+    pace = "" if speed is None else _("{count} tokens/s").format(count=average(speed))
+    yield _("tokens"), sent, received, pace
+    if progress.cached_tokens:
+        cached = _("{count} in").format(count=count(progress.cached_tokens))
+        yield _("cached"), cached, share(progress.cached_tokens, progress.prompt_tokens), ""
+    if progress.cost is not None:
+        about = "" if projected is None else _("of about {cost}").format(cost=money(projected, currency))
+        yield _("cost"), money(progress.cost, currency), about, ""
+    for number, line in enumerate(tiers(progress, progress.tier_costs, currency)):
+        yield "" if number else _("of that"), line
     if progress.retries:
         yield _("retries"), listed(causes(progress.retry_causes)) or count(progress.retries)
 
@@ -491,22 +503,6 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
             if cost is not None and tier not in {STANDARD_TIER, "flex", BATCH_TIER}:
                 template = _("tier {tier}: {calls}, {cost} at the ordinary price, since its own is not known")
             yield template.format(tier=one_line(tier), calls=calls, cost=money(cost or 0.0, currency))
-
-
-def _spent(counts: runs.Progress, currency: str) -> Iterator[tuple[str, ...]]:
-    speed, projected = counts.tokens_per_second, counts.cost_projected
-    received = _("{count} out").format(count=count(counts.completion_tokens))
-    sent = _("{count} in").format(count=count(counts.prompt_tokens))
-    pace = "" if speed is None else _("{count} tokens/s").format(count=average(speed))
-    yield _("tokens"), sent, received, pace
-    if counts.cached_tokens:
-        cached = _("{count} in").format(count=count(counts.cached_tokens))
-        yield _("cached"), cached, share(counts.cached_tokens, counts.prompt_tokens), ""
-    if counts.cost is not None:
-        about = "" if projected is None else _("of about {cost}").format(cost=money(projected, currency))
-        yield _("cost"), money(counts.cost, currency), about, ""
-    for number, line in enumerate(tiers(counts, counts.tier_costs, currency)):
-        yield "" if number else _("of that"), line
 
 
 CHANGES: Final = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl and journeys.new.jsonl
