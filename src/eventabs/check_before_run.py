@@ -349,10 +349,7 @@ class EndpointCheck:
         reported = models.get(served)
         known = load_preset(self._llm.preset).known_model(self._llm.model).context_tokens
         facts.context_tokens, facts.context_is_reported = reported or known, reported is not None
-        if not self._may_request:
-            return facts
-        reply = await self._check_request()
-        if reply is not None:
+        if self._may_request and (reply := await self._check_request()):
             await self._check_abilities(reply)
         facts.spent = self._prober.spent
         return facts
