@@ -14,6 +14,7 @@ from .estimate_and_columns import (
     AskedColumns as AskedColumns,
     Estimate as Estimate,
     ExtensionEstimate as ExtensionEstimate,
+    Use as Use,
     ask_columns as ask_columns,
     describe_input as describe_input,
     estimate_extension as estimate_extension,

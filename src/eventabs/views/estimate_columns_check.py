@@ -11,7 +11,7 @@ from rich.text import Text
 from eventabs.check_before_run import REQUEST_SECONDS, CheckReport, Finding, OnFinding, Section, State
 from eventabs.inspection import Table
 from eventabs.interface_language import gettext as _, ngettext
-from eventabs.runs import AskedColumns, Estimate, ExtensionEstimate, InputDescription
+from eventabs.runs import AskedColumns, Estimate, ExtensionEstimate, InputDescription, Use
 from eventabs.shared_records import STANDARD_TIER, InputWarning, Request
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_line, rounded
@@ -56,17 +56,9 @@ def render_extension(console: Console, estimate: ExtensionEstimate) -> None:
     if estimate.changed_behaviors or estimate.gone_behaviors:
         template = _("{changed}: extend refuses that without --accept-changes; counted here as accepted")
         print_line(console, template.format(changed=messages.changed_and_gone(estimate)), style="yellow")
-    cost = _("unknown; set input and output prices under [llm.price] of the config")
-    if estimate.cost is not None:
-        cost = money(estimate.cost, estimate.currency)
-    rows = (
-        (_("calls"), count(estimate.batches)),
-        (_("input tokens"), count(estimate.prompt_tokens)),
-        (_("expected output tokens"), count(estimate.expected_output_tokens)),
-        (_("time"), duration(estimate.seconds)),
-        (_("cost"), cost),
-    )
-    console.print("", labelled(rows), "", sep="\n")
+    taken = _taken(estimate, estimate.currency)
+    taken.setdefault(_("cost"), _("unknown; set input and output prices under [llm.price] of the config"))
+    console.print("", labelled(taken.items()), "", sep="\n")
     users_a_batch = estimate.users / max(1, estimate.batches)
     print_line(console, messages.plan_line(estimate.batches, users_a_batch), style="bold")
 
@@ -141,17 +133,21 @@ def _tables(estimate: Estimate) -> Iterator[Table]:
     yield Table(_("Batches"), ("", _("batches"), _("users a batch")), means)
     if not estimate.batches:
         return
-    other = estimate.unpacked  # both follow from the input, neither was run
-    beside: list[tuple[str, str | int, str | int]] = [
-        (_("calls"), other.batches, estimate.batches),
-        (_("input tokens"), other.prompt_tokens, estimate.prompt_tokens),
-        (_("expected output tokens"), other.expected_output_tokens, estimate.expected_output_tokens),
-        (_("time"), duration(other.seconds), duration(estimate.seconds)),
-    ]
-    if other.cost is not None and estimate.cost is not None:
-        costs = money(other.cost, estimate.currency), money(estimate.cost, estimate.currency)
-        beside.append((_("cost"), *costs))
+    # both follow from the input, neither was run
+    plan, other = (_taken(each, estimate.currency) for each in (estimate, estimate.unpacked))
+    beside = [(label, other[label], value) for label, value in plan.items() if label in other]
     yield Table(_("Computed, not measured"), ("", _("without packing"), _("this plan")), beside)
+
+
+def _taken(use: Use, currency: str) -> dict[str, str]:
+    """Return what a plan takes, by label; its cost where it is known."""
+    taken = {
+        _("calls"): count(use.batches),
+        _("input tokens"): count(use.prompt_tokens),
+        _("expected output tokens"): count(use.expected_output_tokens),
+        _("time"): duration(use.seconds),
+    }
+    return taken if use.cost is None else taken | {_("cost"): money(use.cost, currency)}
 
 
 def _input(estimate: Estimate) -> Iterator[tuple[str | int, ...]]:
