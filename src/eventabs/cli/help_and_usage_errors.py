@@ -24,11 +24,6 @@ _EXTRA = "Got unexpected extra argument(s) "
 class _Page:
     """A help page that is all in one language, and cuts nothing away. A mixin of typer's commands and groups."""
 
-    def __init__(self, *args: Any, **named: Any) -> None:  # noqa: ANN401  typer keeps the types to itself
-        super().__init__(*args, **named)
-        for each in self.params:  # type: ignore[attr-defined]
-            each.secondary_opts = []  # a flag has no opposite, such as --no-quiet
-
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer keeps the type to itself
         """Take the arguments apart. Raises UsageError for a flag that is followed by a truth value."""
         flags = {name for each in self.params for name in each.opts if getattr(each, "is_flag", False)}  # type: ignore[attr-defined]
@@ -52,6 +47,7 @@ class _Page:
         }
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in parameters:
+            parameter.secondary_opts = []  # a flag has no opposite, such as --no-quiet
             if parameter.name in own:
                 parameter.help = own[parameter.name]
             if getattr(parameter, "is_flag", False):
