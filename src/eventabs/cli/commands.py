@@ -123,10 +123,8 @@ def _carry_out(work: _Work, flags: SettingFlags, shown: ShownFlags, port: int | 
     """Carry a run on to its end, with the settings of the flags, and show it."""
     # a busy port costs nothing: the server of progress is made before anything else begins
     with nullcontext() if port is None else views.ProgressServer(port) as server:
-        watch, settings = watching(shown, server), flags.nested()
-        summary = finished(
-            lambda stop: work(settings=settings, config=flags.config, observer=watch, stop=stop)
-        )
+        watch = watching(shown, server)
+        summary = finished(partial(work, settings=flags.nested(), config=flags.config, observer=watch))
     _end(summary, shown)
 
 
@@ -151,22 +149,20 @@ def estimate(
     extend: Path | None = EXTEND,
 ) -> None:
     """Estimate a run."""
+    if extend and show_prompt:
+        raise UsageError(_("--show-prompt shows the first request of a new run; leave out --extend"))
+    invocation = invocation_of(flags)
     observer = views.display(
         stderr_console(), form="json" if shown.progress == "json" else "plain", quiet=shown.quiet
     )
-    if extend is not None:
-        if show_prompt:
-            message = _("--show-prompt shows the first request of a new run; leave out --extend")
-            raise UsageError(message)
-        extension = runs.estimate_extension(invocation_of(flags), extend, inputs or (), observer.noted)
+    if extend:
+        extension = runs.estimate_extension(invocation, extend, inputs or (), observer.noted)
         tell(extension, views.extension_json, views.render_extension, as_json=shown.json)
     elif show_prompt:
-        request = runs.first_request(invocation_of(flags).settings(), inputs or (), observer.noted)
+        request = runs.first_request(invocation.settings(), inputs or (), observer.noted)
         tell(request, views.prompt_json, views.print_prompt, as_json=shown.json)
     else:
-        planned = eventabs.estimate(
-            inputs or (), settings=flags.nested(), config=flags.config, observer=observer
-        )
+        planned = runs.estimate_run(invocation.settings(), inputs or (), observer.noted)
         tell(planned, views.estimate_json, views.render_estimate, as_json=shown.json)
 
 
@@ -215,7 +211,7 @@ def finished(work: _Work) -> "runs.RunState":
     stop = Stop()
     with stop_on_signals(stop.request):
         try:
-            return asyncio.run(work(stop)).summary
+            return asyncio.run(work(stop=stop)).summary
         except eventabs.RunStoppedError as error:
             return error.run.summary
         except StopRequested:  # before anything had begun
@@ -657,7 +653,7 @@ def _asked(
             raise UsageError(message)
         if not typer.confirm(_("Go on?"), err=True):
             raise typer.Exit(2)
-    summary = finished(lambda stop: quality.aask(plan, confirmed=yes, observer=watching(shown), stop=stop))
+    summary = finished(partial(quality.aask, plan, confirmed=yes, observer=watching(shown)))
     if summary.status != "completed":
         line = _(
             "Go on with the same command, after a limit with a larger one: what is answered is not asked again"
