@@ -481,12 +481,8 @@ def environment_values() -> dict[str, Any]:
         return {}
     import pydantic_settings as library  # noqa: PLC0415  it takes 40 ms
 
-    class Environment(library.BaseSettings, Settings):
-        """The settings as pydantic-settings looks for them."""
-
-        model_config = library.SettingsConfigDict(env_prefix="EVENTABS_", env_nested_delimiter="__")
-
-    values, source = dict[str, Any](), library.EnvSettingsSource(Environment)
+    look = {"env_prefix": "EVENTABS_", "env_nested_delimiter": "__"}
+    values, source = dict[str, Any](), library.EnvSettingsSource(Settings, **look)  # type: ignore[arg-type]
     for variable in variables:
         name = variable.lower()
         if name.removeprefix("eventabs_").partition("__")[0] not in {"config", *Settings.model_fields}:
