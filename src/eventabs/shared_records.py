@@ -248,7 +248,7 @@ class Request:
     users: dict[str, UserLog]
     input_tokens: int
     max_output_tokens: int
-    response_format: dict[str, object] | None = None  # of structured outputs; None: the answer is text
+    response_format: dict[str, Any] | None = None  # of structured outputs; None: the answer is text
     grammar: str = ""  # GBNF of the answer; "": it is free
 
 

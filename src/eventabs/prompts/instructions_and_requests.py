@@ -478,7 +478,7 @@ def _literal(text: str) -> str:
     return f'"{escaped}"'
 
 
-def schema(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -> dict[str, object]:
+def schema(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -> dict[str, Any]:
     """Return the `response_format` of answers by schema: all users in order, each with rows of its own, by alias."""
     marks = "|".join(_plain(each.mark) for each in vocabulary.categories if each.mark)
     types, kinds = ("|".join(each) for each in _choices(vocabulary, _plain, _WORDS))
@@ -491,7 +491,7 @@ def schema(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -
     return _format(detail, {**_object(users=listed), "$defs": definitions})
 
 
-def response_format(answer: AnswerForm, detail: Detail) -> dict[str, object] | None:
+def response_format(answer: AnswerForm, detail: Detail) -> dict[str, Any] | None:
     """Return the `response_format` of the form, whoever is asked about; None if it has none."""
     if answer != "schema":
         return None
@@ -519,7 +519,7 @@ def _user(detail: Detail, *values: dict[str, Any]) -> dict[str, Any]:
     return _object(**dict(zip(KEYS[detail], values, strict=False)))
 
 
-def _format(detail: Detail, form: dict[str, Any]) -> dict[str, object]:
+def _format(detail: Detail, form: dict[str, Any]) -> dict[str, Any]:
     name = "journeys" if detail == "journeys" else "events"
     return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": form}}
 
