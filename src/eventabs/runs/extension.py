@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from heapq import merge
-from itertools import chain, groupby
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -244,10 +244,7 @@ class GrownLog(NamedTuple):
 
 
 def grown(change: UserChange) -> GrownLog:
-    """Put behaviors into a log and take others out.
-
-    Behaviors of one moment have the order of the export if it has them all; otherwise known ones come first.
-    """
+    """Put behaviors into a log and take others out. Of one moment, known ones come first."""
     old = change.known.behaviors if change.known else ()
     numbers = rows_in(change.ordinals) if change.ordinals else list(range(len(old) + 1))
     removed = set(change.removed)
@@ -255,14 +252,7 @@ def grown(change: UserChange) -> GrownLog:
     added = ((behavior, _GONE) for behavior in change.added)
     places, ordinals, behaviors = [_GONE] * len(old), list[int](), list[Behavior]()
     following = numbers[-1]
-
-    def moment(pair: tuple[Behavior, int]) -> int:
-        return pair[0].instant
-
-    by_moment = groupby(merge(kept, added, key=moment), key=moment)
-    for behavior, index in (
-        pair for at, pairs in by_moment for pair in _ordered(list(pairs), at, change.seen)
-    ):
+    for behavior, index in merge(kept, added, key=lambda pair: pair[0].instant):
         if index == _GONE:
             ordinals.append(following)
             following += 1
@@ -273,24 +263,6 @@ def grown(change: UserChange) -> GrownLog:
     profile = change.seen.profile or (change.known.profile if change.known else ())
     log = UserLog(change.seen.user_id, tuple(behaviors), profile)
     return GrownLog(log, places, [*ordinals, following])
-
-
-def _ordered(pairs: list[tuple[Behavior, int]], moment: int, seen: UserLog) -> list[tuple[Behavior, int]]:
-    """Return behaviors of one moment, with their old indices, in the order of the export if it has them all.
-
-    What was known keeps its order among itself: another one is no news.
-    """
-    if len({index == _GONE for _behavior, index in pairs}) == 1:
-        return pairs
-    left, ordered, export = list(pairs), list[tuple[Behavior, int]](), seen.behaviors
-    for at in range(bisect_left(export, moment, key=_INSTANT), bisect_right(export, moment, key=_INSTANT)):
-        identity = _identity(export[at])
-        pair = next((pair for pair in left if _identity(pair[0]) == identity), None)
-        if pair is not None:
-            left.remove(pair)
-            ordered.append(pair)
-    known = [index for _behavior, index in ordered if index != _GONE]
-    return pairs if left or known != sorted(known) else ordered
 
 
 @dataclass(frozen=True, slots=True)
