@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from heapq import merge
-from itertools import chain
+from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -31,7 +31,7 @@ from eventabs.runs import built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.observer import Extended, ExtensionCounts, Note
 from eventabs.runs.progress_and_stop_conditions import FAILURES_FACT
-from eventabs.shared_records import Behavior, Event, Outcome, Part, UserLog, row_ranges, rows_in
+from eventabs.shared_records import Behavior, Journey, Outcome, Part, UserLog, row_ranges, rows_in
 from eventabs.stop_request import Stop
 from eventabs.store import ExtendedUser, Ledger
 
@@ -58,7 +58,7 @@ class UserChange(NamedTuple):
     """What an export changes for a user. `known` is None for a new one, `ordinals` those of its behaviors, `seen` what the export has.
 
     `added` come into the log, among them `late` ones, which lie before its last behavior; `too_late` do not. `removed` are
-    log indices; `replaced` of these have another behavior of the same moment in their place.
+    log indices; those `replaced` among them have another behavior of the same moment in their place.
     """
 
     known: UserLog | None
@@ -68,7 +68,7 @@ class UserChange(NamedTuple):
     late: int = 0
     too_late: tuple[Behavior, ...] = ()
     removed: tuple[int, ...] = ()
-    replaced: int = 0
+    replaced: frozenset[int] = frozenset()
 
 
 def _epoch_day(behavior: Behavior) -> int:
@@ -122,22 +122,22 @@ def compared(
     log = known.behaviors
     new, missing, _known = _unshared(log, seen.behaviors, window)
     removed = tuple(index for index in missing if _epoch_day(log[index]) in window.days)
-    gone = Counter(log[index].instant for index in removed)
+    gone = {at: list(indices) for at, indices in groupby(removed, lambda index: log[index].instant)}
     latest = log[-1].instant if log else None
-    added, too_late = [], []
-    late = replaced = 0
+    added, too_late, replaced, late = [], [], [], 0
     for behavior in new:
         at = behavior.instant
-        if gone[at]:
-            gone[at] -= 1
-            replaced += 1
+        if gone.get(at):
+            replaced.append(gone[at].pop(0))
         elif latest is not None and at < latest:
             if latest - at > lateness:
                 too_late.append(behavior)
                 continue
             late += 1
         added.append(behavior)
-    return UserChange(known, ordinals, seen, tuple(added), late, tuple(too_late), removed, replaced)
+    return UserChange(
+        known, ordinals, seen, tuple(added), late, tuple(too_late), removed, frozenset(replaced)
+    )
 
 
 class Survey:
@@ -282,8 +282,8 @@ class Planner:
             extended_users=int(known is not None and changes_log),
             new_behaviors=len(change.added),
             late_behaviors=change.late,
-            changed_behaviors=change.replaced,
-            gone_behaviors=len(change.removed) - change.replaced,
+            changed_behaviors=len(change.replaced),
+            gone_behaviors=len(change.removed) - len(change.replaced),
             too_late_behaviors=len(change.too_late),
         )
         if known is not None and not changes_log:
@@ -382,22 +382,16 @@ def _kept(outcome: Outcome, places: Sequence[int], asked: set[int], last: int) -
     def others(rows: Iterable[int]) -> tuple[int, ...]:
         return tuple(places[row] for row in rows if places[row] != _GONE and places[row] not in asked)
 
-    events = list[Event]()
-    for event in outcome.events:
-        rows = tuple(places[row] for row in event.behaviors if places[row] != _GONE)
-        if rows and asked.isdisjoint(rows):
-            same = rows == event.behaviors
-            events.append(event if same else event._replace(behaviors=rows))
-    own = {(event.journey, event.id) for event in events}
-    kept = {
-        journey.id: [each for each in journey.events if (journey.id, each) in own]
-        for journey in outcome.journeys
-    }
-    journeys = (
-        journey._replace(behaviors=others(journey.behaviors), events=tuple(kept[journey.id]))
-        for journey in outcome.journeys
-        if journey.id in {event.journey for event in events}
-    )
+    moved = [
+        (event, tuple(places[row] for row in event.behaviors if places[row] != _GONE))
+        for event in outcome.events
+    ]
+    events = [event._replace(behaviors=rows) for event, rows in moved if rows and asked.isdisjoint(rows)]
+    journey_of = {event.id: event.journey for event in events}
+    journeys = list[Journey]()
+    for journey in outcome.journeys:
+        if own := tuple(each for each in journey.events if journey_of.get(each) == journey.id):
+            journeys.append(journey._replace(behaviors=others(journey.behaviors), events=own))
     return replace(
         outcome,
         part=Part(outcome.part.user_id, 0, last),
@@ -546,14 +540,9 @@ def _planned(
 
 def _listed(change: UserChange) -> Iterator[bytes]:
     """Yield a line for each behavior that has changed, is gone or comes too late."""
-    rows = [("too_late", behavior) for behavior in change.too_late]
-    added = Counter(map(_INSTANT, change.added))
-    for index in change.removed:
-        behavior = change.known.behaviors[index] if change.known else change.seen.behaviors[index]
-        is_replaced = added[behavior.instant] > 0
-        added[behavior.instant] -= is_replaced
-        rows.append(("changed" if is_replaced else "gone", behavior))
-    for name, behavior in rows:
+    log = change.known.behaviors if change.known else ()
+    removed = (("changed" if index in change.replaced else "gone", log[index]) for index in change.removed)
+    for name, behavior in (*(("too_late", behavior) for behavior in change.too_late), *removed):
         told = {key: getattr(behavior, key) for key in ("action", "item", "place", "duration", "line")}
         row = {"change": name, "user_id": change.seen.user_id, "start": behavior.start.isoformat(), **told}
         yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)

@@ -128,7 +128,7 @@ def test_a_behavior_that_lies_too_far_back_is_left_out_unless_it_replaces_anothe
     log = [row(0), row(3 * DAY)]
     export = [row(0, "b"), row(60, "c"), row(3 * DAY)]
     change = found(log, export, lateness=DAY)
-    assert change.replaced == 1
+    assert change.replaced == {0}
     assert [each.item for each in change.added] == ["b"]
     assert [each.item for each in change.too_late] == ["c"]
     assert change.removed == (0,)
