@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from heapq import merge
+from heapq import merge, nlargest
 from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
@@ -324,35 +324,31 @@ class Planner:
         These are the last ones of the newest journeys and the single ones of the same days whose words are the rarest there: what
         is done every day seldom begins anything, a first hint has words of its own. They are a few, since a night brings a few.
         """
-        behaviors, first = new.log.behaviors, new.log.behaviors[min(asked)].day
+        behaviors = new.log.behaviors
+        since = behaviors[min(asked)].day - self.settings.extend.journey_days
         newest = {  # also of rows that are asked about anew
             journey.id: max((row for at in journey.behaviors if (row := new.places[at]) != _GONE), default=0)
             for journey in outcome.journeys
         }
-        recent = [
-            each
-            for each in kept.journeys
-            if behaviors[newest[each.id]].day >= first - self.settings.extend.journey_days
-        ]
-        recent.sort(key=lambda journey: newest[journey.id], reverse=True)
+        current = (each for each in kept.journeys if behaviors[newest[each.id]].day >= since)
+        recent = sorted(current, key=lambda journey: newest[journey.id], reverse=True)[:_JOURNEYS]
         share = len(asked) // _SHARE
-        rows = {journey.behaviors[-1] for journey in recent[: min(_JOURNEYS, share // 2)]}
+        rows = {journey.behaviors[-1] for journey in recent[: share // 2]}
         alone = {each.behaviors[0] for each in kept.events if not each.journey and len(each.behaviors) == 1}
         alone |= {*kept.minor, *kept.unplaced, *kept.unasked}
         words = {
-            row: set(_WORD.findall(" ".join(behaviors[row][1:4]).lower()))
-            for row in range(len(behaviors))
-            if row not in asked and behaviors[row].day >= first - self.settings.extend.journey_days
+            row: set(_WORD.findall(" ".join(behavior[1:4]).lower()))
+            for row, behavior in enumerate(behaviors)
+            if row not in asked and behavior.day >= since
         }
         known = Counter(word for each in words.values() for word in each)
-
-        def novelty(row: int) -> float:
-            return sum(1 / known[word] for word in words[row]) / max(1, len(words[row]))
-
-        rare = [(found, row) for row in alone & words.keys() if (found := novelty(row)) > _NOVEL]
-        lone = [row for _novelty, row in sorted(rare, reverse=True)]
-        listed = [journey.id for journey in recent[:_JOURNEYS]]
-        return listed, rows | set(lone[: max(_FEWEST_LONE, share)])
+        novelty = {
+            row: sum(1 / known[word] for word in words[row]) / max(1, len(words[row]))
+            for row in alone & words.keys()
+        }
+        rare = (row for row in novelty if novelty[row] > _NOVEL)
+        lone = nlargest(max(_FEWEST_LONE, share), rare, key=lambda row: (novelty[row], row))
+        return [journey.id for journey in recent], rows.union(lone)
 
     def _with_tail(self, new: GrownLog, kept: Outcome, first: int) -> ExtendedUser:
         """Ask about all from the first row on, in pieces, where the rows of one user are too many for a call."""
