@@ -22,7 +22,6 @@ from eventabs.shared_records import (
     OnContent,
     Outcome,
     Part,
-    PartSize,
     Reply,
     Request,
     UserLog,
@@ -154,13 +153,6 @@ class _Session(Session):
 
     def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
         return request_for(logs)
-
-    async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
-        middle = (part.first + part.last) // 2
-        if part.first == part.last:
-            return []
-        pieces = Part(part.user_id, part.first, middle), Part(part.user_id, middle + 1, part.last)
-        return [(piece, SIZE) for piece in pieces]
 
 
 @asynccontextmanager

@@ -479,11 +479,6 @@ class Session:
         prompt, completion = told.prompt_tokens or input_tokens, max(tokens, told.completion_tokens)
         return replace(reply, usage=told._replace(prompt_tokens=prompt, completion_tokens=completion))
 
-    async def cut(self, part: Part) -> Sequence[tuple[Part, PartSize]]:
-        """Cut a part in smaller ones, none if it is a single behavior."""
-        log = await self.writer.write(Ledger.log, *part)
-        return halves(log, self.builder, start=part.first)
-
     def spending(self, tier: str = "") -> SpendingLimit:
         """Keep the limits on spending, with nothing reserved."""
         before = self.run.facts.get("extension", {}).get("spent_before", {})
@@ -607,7 +602,8 @@ class Session:
             return change._replace(state="done" if change.state == "failed" else change.state)
         if not change.too_large:
             return change
-        pieces = await self.cut(change.part)
+        log = await self.writer.write(Ledger.log, *change.part)
+        pieces = halves(log, self.builder, start=change.part.first)
         return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
 
     def _settled(
