@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple, Self
 from eventabs import store
 from eventabs.providers import Price
 from eventabs.runs.observer import BatchDone, CallFailed, Progress, Retrying
-from eventabs.shared_records import Counts, Shard, ratio
+from eventabs.runs.progress_and_stop_conditions import ProgressTracker
+from eventabs.shared_records import Shard, ratio
 from eventabs.store import Job, Ledger, RunDirectory, ShardState, Status
 
 _RECENT_CALLS = 50  # the last failure is among them
@@ -144,13 +145,9 @@ def _progress(ledger: Ledger, facts: Mapping[str, Any], price: Price, now: float
         answers = store.stored_answers(ledger)  # which the run itself does not count
         return replace(kept, answers=answers, seconds=kept.seconds + since, eta_seconds=eta)
     counts = store.count_all(ledger)  # a killed process may have kept less
-    return Progress(
-        **{field.name: getattr(counts, field.name) for field in fields(Counts)},
-        batches_total=max(kept.batches_total, counts.batches_done),
-        cost=price.total(counts),
-        tier_costs=price.by_tier(counts) if counts.has_other_tiers else {},
-        seconds=kept.seconds,
-    )
+    waiting = max(0, kept.batches_total - counts.batches_done)
+    counted = ProgressTracker(price, counts).progress(waiting=waiting, workers=0)
+    return replace(counted, answers=counts.answers, seconds=kept.seconds)
 
 
 def _last_failure(ledger: Ledger, status: Status, began: float) -> CallFailed | BatchDone | Retrying | None:
