@@ -144,7 +144,8 @@ def test_accepted_changes_hold_from_then_on(place: Place) -> None:
     begin_and_answer(place)
     flags = {"prompt": {"detail": "fine"}}
     with place.reopen(flags, changed="accept") as job:
-        assert job.opening == (SettingsTaken('prompt.detail "day" -> "fine"', is_answered=True),)
+        finish(job, resumed=True)
+    assert place.watcher.notes[-2] == SettingsTaken('prompt.detail "day" -> "fine"', is_answered=True)
     with place.reopen() as job:
         assert job.settings.prompt.detail == "fine"
     with pytest.raises(RunDirectoryError), place.reopen({"prompt": {"detail": "day"}}):

@@ -31,7 +31,7 @@ from eventabs.prompts import (
 )
 from eventabs.providers import BatchProfile, Cluster, Complete, LlmSettings
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
-from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Note, Observer
+from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Observer
 from eventabs.runs.progress_and_stop_conditions import ProgressTracker
 from eventabs.shared_records import (
     AskedUser,
@@ -177,8 +177,7 @@ def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Se
 class RunContext:
     """A run that this process has locked. `facts` is the ledger's meta; `most_users` is --limit, 0: all.
 
-    `named` is the input as it is named today, of addresses also the queries, which are stored nowhere. `opening` notes are told
-    after the start.
+    `named` is the input as it is named today, of addresses also the queries, which are stored nowhere.
     """
 
     directory: RunDirectory
@@ -189,7 +188,6 @@ class RunContext:
     facts: dict[str, Any]
     most_users: int
     named: Sequence[str] = ()
-    opening: Sequence[Note] = ()
     cluster: Cluster | None = None
 
     def remember(self, **values: object) -> None:

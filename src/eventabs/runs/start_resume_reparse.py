@@ -32,7 +32,7 @@ from eventabs.runs import batch_jobs, built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, take_in_export
-from eventabs.runs.observer import Note, Observer, Progress, SettingsTaken, Started, StateChanged
+from eventabs.runs.observer import Note, Observer, Observers, Progress, SettingsTaken, Started, StateChanged
 from eventabs.runs.progress_and_stop_conditions import ProgressTracker, snapshot
 from eventabs.runs.run_state import RunState, state_of
 from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
@@ -190,8 +190,6 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
             resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
         )
     )
-    for note in run.opening:
-        run.observer.noted(note)
     is_called = is_remote and settings.run.mode != "files" and not run.cluster
     if is_called and (variable := built.unset_key(settings.llm, run.environment)):
         message = _("{variable} is not set: no key is sent").format(variable=variable)
@@ -351,7 +349,7 @@ def reopen_run(
                 if inputs is None:
                     intake.refuse_changed_input(run, accepted=accepted)
                 opening = _take_changes(run, invocation, accepted=accepted, reads_anew=inputs is not None)
-                run = replace(run, opening=opening)
+                run = replace(run, observer=Observers([observer], opening))
             yield run
 
 
@@ -423,11 +421,10 @@ def _take_changes(
         raise RunDirectoryError(message.format(before=held, now=wanted))
     is_answered = bool(run.ledger.rows("SELECT 1 FROM answered_or_awaited LIMIT 1"))
     is_reading = any(key.startswith(_READ_UNDER) for key, *_values in changed)
-    is_free = not is_answered and not is_reading
     notes = tuple[Note, ...]()
     if is_reading and not reads_anew:
         notes = intake.other_reading(run, store.shown_changes(changed), accepted=accepted)
-    if changed and not accepted and (not is_free or "copied_from" in run.facts):
+    if changed and not accepted and (is_answered or is_reading or "copied_from" in run.facts):
         message = _(
             "settings have changed since this run began ({changes}); undo that, or take it for users not yet"
             " done with --accept-changes"
