@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, dataclass_transform
 
 import orjson
 
@@ -26,12 +26,15 @@ class Started:
     resumed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+@dataclass(frozen=True)
 class Told:
-    """What deserves a line: a note of the run; those of the input lie in `records`."""
+    """What deserves a line: a note of the run, a frozen dataclass; those of the input lie in `records`."""
+
+    def __init_subclass__(cls, **options: bool) -> None:
+        dataclass(frozen=True, **options)(cls)
 
 
-@dataclass(frozen=True, slots=True)
 class SettingsTaken(Told):
     """Settings that answers depend on have changed since the run began; `is_answered`: some were given under those before."""
 
@@ -39,7 +42,6 @@ class SettingsTaken(Told):
     is_answered: bool
 
 
-@dataclass(frozen=True, slots=True)
 class InputRead(Told):
     """The input has been read to its end."""
 
@@ -75,22 +77,19 @@ class ExtensionCounts:
     reopened_days: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Extended(ExtensionCounts, Told):
+class Extended(ExtensionCounts, Told, kw_only=True):
     """Another export has been taken in; behaviors that lie more than `lateness` back are listed in a file, and left out."""
 
     lateness: str
     listed: str
 
 
-@dataclass(frozen=True, slots=True)
 class InputGone(Told):
     """Files that have been read are gone. They are not needed any more."""
 
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class RowShown(Told):
     """A row of the input as its file has it, and the line that it becomes."""
 
@@ -100,7 +99,6 @@ class RowShown(Told):
     becomes: str
 
 
-@dataclass(frozen=True, slots=True)
 class Planned(Told):
     """The plan before the first call. `pending_users` are those still to be asked about."""
 
@@ -130,14 +128,12 @@ class Progress(Counts):
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
 class Serving(Told):
     """Progress is also answered over HTTP, at `address`."""
 
     address: str
 
 
-@dataclass(frozen=True, slots=True)
 class Retrying(Told):
     """A call failed in a way that may pass; it is sent again after `wait_seconds`."""
 
@@ -146,7 +142,6 @@ class Retrying(Told):
     wait_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
 class AwaitingEndpoint(Told):
     """The endpoint or its batch service does not answer, or takes no more now; it is asked again after `wait_seconds`."""
 
@@ -154,14 +149,12 @@ class AwaitingEndpoint(Told):
     wait_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
 class CoolingDown(Told):
     """The endpoint asked for fewer requests: none is sent for `seconds` from now."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
 class MachinesChanged(Told):
     """How many machines of a cluster make calls now; `lost`: the address of one that does no more, "" for none."""
 
@@ -170,7 +163,6 @@ class MachinesChanged(Told):
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
 class BatchDone(Told):
     """A reply was read. `unusable` counts its parts by reason.
 
@@ -190,7 +182,6 @@ class BatchDone(Told):
     missed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class CallFailed(Told):
     """A call ended without a readable answer, after all its tries."""
 
@@ -199,7 +190,6 @@ class CallFailed(Told):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
 class RequestsWritten(Told):
     """The requests of a run are in a file, to be answered by others. `left`: batches that are not part of it yet."""
 
@@ -208,7 +198,6 @@ class RequestsWritten(Told):
     left: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class RepliesRead(Told):
     """A file of replies was stored. `lines` counts its lines by kind.
 
@@ -220,7 +209,6 @@ class RepliesRead(Told):
     lines: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
 class JobChanged(Told):
     """A job of the batch service has another status. `done` of its `requests` are, as the service counts them."""
 
@@ -231,14 +219,12 @@ class JobChanged(Told):
     done: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class Stopping(Told):
     """Somebody asked the run to stop; calls on the wire have `seconds` for their answers."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
 class StateChanged(Told):
     """The run's state, and the reason in one line, "" if it needs none."""
 
