@@ -11,30 +11,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
-from eventabs import providers  # loads the HTTP stack when it is first looked up
+from eventabs import prompts, providers  # providers load the HTTP stack when first looked up
 from eventabs.config import Settings, explained_settings, overlay
 from eventabs.errors_and_exit_codes import ConfigError, EndpointError, InputError, StorageError, UsageError
 from eventabs.ingest import SHOWN_ROWS, Export, input_table, masked_sample, open_export
 from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address
-from eventabs.prompts import (
-    BatchLimits,
-    Bound,
-    PromptBuilder,
-    TokenCounter,
-    expected_tokens,
-    log_of_part,
-    long_pieces,
-    lower_bound,
-    measure_group,
-    measure_parts,
-    sampled,
-)
+from eventabs.prompts import BatchLimits, Bound, PromptBuilder, TokenCounter
 from eventabs.providers import load_preset
 from eventabs.replies import without_reasoning
 from eventabs.runs import built_from_settings as built, intake
@@ -141,12 +130,12 @@ def estimate_run(
             places = enumerate(range(len(counts), len(counts) + len(group.users)))
             spread = {number for number, place in places if place % stretch * users < stretch * most}
             counts += [user.behaviors for user in group.users]
-            parts += [PlannedPart(*each) for each in measure_group(group, builder, limits)]
+            parts += [PlannedPart(*each) for each in prompts.measure_group(group, builder, limits)]
             for log in group.logs(spread):
                 of_sampled.append(len(log.behaviors))
-                tokens_long += counter.total(long_pieces(log, language))
+                tokens_long += counter.total(prompts.long_pieces(log, language))
                 if at_dense:
-                    dense_parts += [PlannedPart(*each) for each in measure_parts(log, *at_dense)]
+                    dense_parts += [PlannedPart(*each) for each in prompts.measure_parts(log, *at_dense)]
         described = intake.describe_export(export, settings, language)
     # what DuckDB held is free now
     batches, prompt_total, outputs = built.plan_batches(parts, limits, settings)
@@ -159,8 +148,10 @@ def estimate_run(
             "prompt_total": round(plan.prompt_tokens * scale),
         }
     use, sizes = _use(settings, prompt_total, outputs), [planned.size for planned in parts]
-    bound, binds = lower_bound(sizes, limits)
-    alone = sorted((expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True)
+    bound, binds = prompts.lower_bound(sizes, limits)
+    alone = sorted(
+        (prompts.expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True
+    )
     long_prompts = tokens_long + len(alone) * (builder.instructions_tokens - builder.legend_tokens)
     price, tier = settings.llm.price, _tier(settings)
     # an endpoint can have the equal beginning of all prompts but the first in its cache
@@ -213,7 +204,9 @@ def first_request(
     with opened_export(settings, paths, on_copy) as export:
         builder, limits = _prepared(settings, export)[1](settings.compaction.level)
         groups = export.groups(settings.run.limit)
-        parts = [PlannedPart(*each) for group in groups for each in measure_group(group, builder, limits)]
+        parts = [
+            PlannedPart(*each) for group in groups for each in prompts.measure_group(group, builder, limits)
+        ]
         batches = built.plan_batches(parts, limits, settings).batches
         if not batches:
             message = _("the input holds no behavior that could be read; see: eventabs estimate")
@@ -222,7 +215,7 @@ def first_request(
         users = {part.user_id for part in wanted}
         found = {log.user_id: log for log in export.user_logs() if log.user_id in users}
         return builder.request(
-            [log_of_part(found[part.user_id], part) for part in wanted],
+            [prompts.log_of_part(found[part.user_id], part) for part in wanted],
             max_output_tokens=limits.max_output_tokens,
         )
 
@@ -251,7 +244,7 @@ def _prepared(
 ) -> tuple[Language, Callable[[Compaction], tuple[PromptBuilder, BatchLimits]]]:
     """Return the prompt's language, and what makes the builder of prompts at a level, with the limits of a batch."""
     intake.refuse_unreadable(export, settings.input)
-    sample = sampled(export.user_logs())
+    sample = prompts.sampled(export.user_logs())
     language = built.prompt_language_of(settings, sample)
 
     def at_level(level: Compaction) -> tuple[PromptBuilder, BatchLimits]:
@@ -266,9 +259,7 @@ def _prepared(
 
 def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits) -> InputWarning | None:
     llm = settings.llm
-    limit = load_preset(llm.preset).known_model(llm.model).repriced_above
-    if limit is None:
-        return None
+    limit = load_preset(llm.preset).known_model(llm.model).repriced_above or inf
     above = sum(limits.input_tokens(planned.size for planned in batch.parts) > limit for batch in batches)
     if not above:
         return None
@@ -289,7 +280,7 @@ def _larger_output(
     """Return the output limit from which on another limit binds, and the batches under it, if less than `planned`."""
     sizes = [each.size for each in parts]
     output = sum(size.output_tokens for size in sizes)
-    others, _binds = lower_bound(sizes, replace(limits, max_output_tokens=max(1, output)))
+    others, _binds = prompts.lower_bound(sizes, replace(limits, max_output_tokens=max(1, output)))
     limit = -(-output // (max(1, others) * _OUTPUT_STEP)) * _OUTPUT_STEP
     if limit <= limits.max_output_tokens:
         return None
@@ -547,13 +538,11 @@ def _doubts(export: Export, beside: InputDescription | None) -> Iterator[str]:
 
 def _differences(model: _Rows, values: _Rows) -> Iterator[Difference]:
     """Yield what rows differ in that both have, and the rows that one of both lacks."""
+    both = sorted(model.keys() & values.keys())
     for number, what in enumerate(_FACTS):
-        if lines := [
-            each for each in values if each in model and model[each][number] != values[each][number]
-        ]:
-            yield Difference(
-                what, len(lines), min(lines), model[min(lines)][number], values[min(lines)][number]
-            )
-    if (lines := [*model.keys() ^ values.keys()]) and model and values:
-        one, other = (" ".join(rows.get(min(lines), ())) for rows in (model, values))
-        yield Difference("rows", len(lines), min(lines), one, other)
+        if lines := [line for line in both if model[line][number] != values[line][number]]:
+            one, other = (rows[lines[0]][number] for rows in (model, values))
+            yield Difference(what, len(lines), lines[0], one, other)
+    if model and values and (lines := sorted(model.keys() ^ values.keys())):
+        one, other = (" ".join(rows.get(lines[0], ())) for rows in (model, values))
+        yield Difference("rows", len(lines), lines[0], one, other)
