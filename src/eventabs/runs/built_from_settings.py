@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -343,10 +343,9 @@ def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
     return llm.api_key_env if is_chosen and not environment.get(llm.api_key_env) else ""
 
 
-@asynccontextmanager
-async def opened_provider(
+def opened_provider(
     run: RunContext, closing: asyncio.Event, on_refused: Callable[[frozenset[str]], object]
-) -> AsyncIterator[Complete]:
+) -> AbstractAsyncContextManager[Complete]:
     """Open the provider, on the machines of the cluster if there is one; no request is sent once `closing` is set.
 
     `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
@@ -357,8 +356,7 @@ async def opened_provider(
         language = run.facts["prompt_language"]
         rules, vocabulary = run.facts["rules"], settings.vocabulary.in_force(language)
         loaded = providers.load_rules(rules, language)
-        yield providers.RulesProvider(loaded, vocabulary, settings.prompt.detail).complete
-        return
+        return nullcontext(providers.RulesProvider(loaded, vocabulary, settings.prompt.detail).complete)
     provider: providers.Provider
     if run.cluster is None:
         endpoint = providers.endpoint_of(llm, run.environment, connections)
@@ -373,7 +371,7 @@ async def opened_provider(
             on_machines=lambda count, lost, cause: observer.noted(MachinesChanged(count, lost, cause)),
         )
         is_ready = provider.is_ready
-    async with providers.open_provider(
+    return providers.open_provider(
         provider,
         closing=closing,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
@@ -381,8 +379,7 @@ async def opened_provider(
         tpm=limits.tpm,
         tries=limits.call_tries,
         is_ready=is_ready,
-    ) as complete:
-        yield complete
+    )
 
 
 def _provider_on_machine(
@@ -400,14 +397,11 @@ def _provider_on_machine(
     )
 
 
-@asynccontextmanager
-async def joined_cluster(settings: Settings) -> AsyncIterator[Cluster | None]:
+def joined_cluster(settings: Settings) -> AbstractAsyncContextManager[Cluster | None]:
     """Connect to the cluster whose machines make the calls; None: this process makes them. Raises ConfigError."""
     if settings.cluster.engine == "local" or settings.run.mode == "files":
-        yield None
-        return
-    async with providers.connected(settings.cluster.ray_address) as cluster:
-        yield cluster
+        return nullcontext()
+    return providers.connected(settings.cluster.ray_address)
 
 
 def remember_run(run_id: str, settings: Settings) -> None:
