@@ -28,16 +28,14 @@ class Memory(dict[str, Any]):
 
     def process(
         self,
-        fingerprint: str = "f",
         *,
         well: int = 0,
         wait: bool = False,
         longest_wait: float = 900.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> FailureLimit:
-        known = self | {"settings_fingerprint": fingerprint}
         limits = {"run": {"attempts": 5, "wait": wait}, "llm": {"longest_wait": longest_wait}}
-        return FailureLimit(known, Settings.model_validate(limits), self.update, well, clock)
+        return FailureLimit(dict(self), Settings.model_validate(limits), self.update, well, clock)
 
 
 def fails(limit: FailureLimit, error: EndpointError, calls: int = MAX_FAILURES - 1) -> None:
@@ -186,12 +184,6 @@ def test_what_the_next_process_knows_of_successes_goes_on_too() -> None:
     again = run.process(well=6)
     for _call in range(3 * MAX_FAILURES):
         again.count_answer(usable=0)
-
-
-def test_under_other_settings_the_count_begins_anew() -> None:
-    run = Memory()
-    fails(run.process(), TransientError("HTTP 503"))
-    fails(run.process("other"), TransientError("HTTP 503"))
 
 
 def test_a_tier_without_capacity_is_waited_for_from_the_start_as_long_as_the_longest_wait() -> None:

@@ -12,6 +12,7 @@ from eventabs.errors_and_exit_codes import (
     StorageError,
 )
 from eventabs.runs.observer import SettingsTaken
+from eventabs.runs.progress_and_stop_conditions import FAILURES_FACT, REFUSED_FACT
 from eventabs.runs.run_state import inspect_run
 from eventabs.runs.start_resume_reparse import default_out
 from eventabs.shared_records import InputWarning
@@ -162,6 +163,16 @@ def test_changed_settings_hold_where_nobody_has_an_answer_and_are_told(place: Pl
         place.reopen({"prompt": {"detail": "day"}}),
     ):
         pass
+
+
+def test_under_other_settings_what_is_known_of_an_endpoint_is_forgotten(place: Place) -> None:
+    begin_only(place)
+    known = {FAILURES_FACT: {"calls": 9, "succeeded": False}, REFUSED_FACT: {"parameters": ["seed"]}}
+    with place.reopen() as job:
+        job.remember(**known)
+    for flags, kept in ((RULES, True), ({"prompt": {"detail": "fine"}}, False)):
+        with place.reopen(flags) as job:
+            assert {name: job.facts[name] for name in known} == (known if kept else dict.fromkeys(known))
 
 
 def test_changed_settings_of_the_reading_are_refused_also_where_nobody_has_an_answer(place: Place) -> None:

@@ -265,7 +265,8 @@ class SpendingLimit:
 
 
 MAX_FAILURES = 10
-FAILURES_FACT = "fruitless"  # its name in ledgers since format 1
+# what is known of an endpoint under the settings of a run, by its names in ledgers: forgotten where these change
+FAILURES_FACT, REFUSED_FACT = "fruitless", "refused_parameters"
 
 
 @dataclass(eq=False)
@@ -290,11 +291,9 @@ class FailureLimit:
     def __post_init__(self) -> None:
         self._fruitless = Counter[str]()  # calls of this process by what was wrong
         self._away_since: float | None = None
-        self._fingerprint = self.facts["settings_fingerprint"]
-        counted = self.facts.get(FAILURES_FACT) or {}
-        known = counted.get("settings_fingerprint") == self._fingerprint
-        self._failures: int = counted["calls"] if known else 0
-        self._succeeded: bool = counted["succeeded"] if known else False
+        counted = self.facts.get(FAILURES_FACT) or {"calls": 0, "succeeded": False}
+        self._failures: int = counted["calls"]
+        self._succeeded: bool = counted["succeeded"]
         self._cause: object = None
 
     def count_retry(self, error: EndpointError, *, queued: bool = False) -> None:
@@ -363,8 +362,7 @@ class FailureLimit:
 
     def _keep(self, failures: int, *, succeeded: bool) -> None:
         self._failures, self._succeeded = failures, succeeded
-        counted = {"settings_fingerprint": self._fingerprint, "calls": failures, "succeeded": succeeded}
-        self.remember({FAILURES_FACT: counted})
+        self.remember({FAILURES_FACT: {"calls": failures, "succeeded": succeeded}})
 
 
 _ROUNDS_TO_HOLD = 8  # after a step that did not help

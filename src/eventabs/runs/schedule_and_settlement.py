@@ -31,7 +31,7 @@ from eventabs.prompts import (
 from eventabs.providers import Endpoint, endpoint_of
 from eventabs.runs.built_from_settings import RunContext, asked_in, make_reader
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
-from eventabs.runs.progress_and_stop_conditions import ProgressTracker, SpendingLimit
+from eventabs.runs.progress_and_stop_conditions import REFUSED_FACT, ProgressTracker, SpendingLimit
 from eventabs.shared_records import (
     AskedUser,
     Batch,
@@ -371,7 +371,6 @@ def _half(batch: Batch) -> int:
 
 LONG_REPLY = 200_000  # characters; far beyond what a model says
 _PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
-_REFUSED = "refused_parameters"  # in meta
 
 
 class Call(NamedTuple):
@@ -450,17 +449,14 @@ class Session:
 
     def leave_out(self, parameters: frozenset[str]) -> None:
         """Remember which parameters the endpoint refuses: one of them would fail a whole job."""
-        used = self.run.facts["settings_fingerprint"]
-        kept = {_REFUSED: {"settings_fingerprint": used, "parameters": sorted(parameters)}}
+        kept = {REFUSED_FACT: {"parameters": sorted(parameters)}}
         self.run.facts.update(kept)
         self.remember(kept)
 
     def endpoint(self) -> Endpoint:
         """Return the endpoint, without the parameters that it refuses."""
         endpoint = endpoint_of(self.run.settings.llm, self.run.environment)
-        kept = self.run.facts.get(_REFUSED) or {}
-        if kept.get("settings_fingerprint") != self.run.facts["settings_fingerprint"]:
-            return endpoint
+        kept = self.run.facts.get(REFUSED_FACT) or {"parameters": ()}
         return endpoint.changed(omit=(*endpoint.llm.omit, *kept["parameters"]))
 
     def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:

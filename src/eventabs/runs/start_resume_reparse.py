@@ -33,7 +33,7 @@ from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.engine import Engine
 from eventabs.runs.extension import extension_facts, take_in_export
 from eventabs.runs.observer import Note, Observer, Observers, Progress, SettingsTaken, Started, StateChanged
-from eventabs.runs.progress_and_stop_conditions import ProgressTracker, snapshot
+from eventabs.runs.progress_and_stop_conditions import FAILURES_FACT, REFUSED_FACT, ProgressTracker, snapshot
 from eventabs.runs.run_state import RunState, state_of
 from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
 from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
@@ -382,6 +382,7 @@ def settings_facts(
         "settings_fingerprint": store.facts_fingerprint(binding),
         "template": template,
         "rules": rules,
+        **dict.fromkeys((FAILURES_FACT, REFUSED_FACT)),
     }
 
 
