@@ -70,8 +70,8 @@ class ProgressTracker:
         self.price = price
         self._clock = clock
         self._began = clock() - earlier_seconds
-        self._causes = dict(counts.retry_causes)
-        self._tiers = {tier: dict(use) for tier, use in counts.by_tier.items()}
+        self._causes = Counter(counts.retry_causes)
+        self._tiers = {tier: Counter(use) for tier, use in counts.by_tier.items()}
         self._numbers = {name: getattr(counts, name) for name in COUNT_NAMES}
         self.opened = 0  # calls that are written down, or about to be, and not sent yet
         self.in_flight = 0
@@ -115,9 +115,7 @@ class ProgressTracker:
         """Count a reply that has just come; `tier` "": the ordinary one served it."""
         tokens = {name: getattr(usage, name) for name in TIER_COUNTS if name != "calls"}
         self.add(**tokens)
-        use = self._tiers.setdefault(tier or STANDARD_TIER, dict.fromkeys(TIER_COUNTS, 0))
-        for name, number in {"calls": 1, **tokens}.items():
-            use[name] += number
+        self._tiers.setdefault(tier or STANDARD_TIER, Counter()).update(calls=1, **tokens)
         cost = self.price.cost(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, tier)
         self._replies.append(_Reply(self._clock(), seconds, usage.completion_tokens, characters, cost))
 
@@ -129,8 +127,7 @@ class ProgressTracker:
 
     def count_retry(self, cause: EndpointError) -> None:
         """Count a repeated call."""
-        code = retry_cause(cause)
-        self._causes[code] = self._causes.get(code, 0) + 1
+        self._causes[retry_cause(cause)] += 1
         self.add(retries=1)
 
     def progress(self, *, waiting: int, workers: int) -> Progress:

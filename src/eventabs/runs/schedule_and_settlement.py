@@ -168,12 +168,10 @@ class BudgetLearner:
     @property
     def limits(self) -> BatchLimits:
         """The limits to plan with, as far as replies have shown."""
-        room = max(
-            1, int(self._limits.max_input_tokens / self._input_factor) - self._limits.instructions_tokens
-        )
+        least, most = self._limits.instructions_tokens + 1, self._limits.max_input_tokens
         return replace(
             self._limits,
-            max_input_tokens=self._limits.instructions_tokens + room,
+            max_input_tokens=max(least, int(most / self._input_factor)),
             max_output_tokens=max(1, int(self._limits.max_output_tokens / self._output_factor)),
         )
 
