@@ -151,12 +151,9 @@ class Survey:
         """Compare an export with a run. Raises InputError where their times cannot be compared."""
         self.touched = set[str]()
         self.missing = 0
-        self.window = Window(0, -1)
+        self.window = Window(*(export.span() or (0, -1)))
         self._export, self._ledger, self._lateness, self._stop = export, ledger, lateness, stop
         self._known, self._missing = Counter[int](), Counter[int]()  # behaviors by day
-        if (span := export.span()) is None:
-            return
-        self.window = Window(*span)
         for log in stop.until(export.user_logs()):
             known = store.find_user(ledger, log.user_id)
             if known is not None and known[0].behaviors and log.behaviors:
