@@ -305,9 +305,7 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
             "all users are read: too late for --limit; bound the whole run with --max-cost or --max-total-tokens"
         )
         raise UsageError(message)
-    before = _stamps(run)
-    now = [stamp.now() for stamp in before]
-    pairs = list(zip(before, now, strict=True))
+    pairs = [(stamp, stamp.now()) for stamp in _stamps(run)]
     changed = [old.path for old, new in pairs if new is not None and new.sha256 != old.sha256]
     if changed and not accepted:
         message = _(
@@ -315,7 +313,7 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
             " --accept-changes (to read it anew, begin a new run)"
         )
         raise RunDirectoryError(message.format(paths=", ".join(changed)))
-    if now != before:  # so that the content is read, and a change refused, only once
+    if any(new != old for old, new in pairs):  # so that the content is read, and a change refused, only once
         run.remember(input_stamps=[list(new or old) for old, new in pairs])
 
 
@@ -439,14 +437,13 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -
     answered = {asked.part for stored in unread for asked in stored.users.values()}
     with ledger.transaction():
         for planned in ledger.pending_parts():
-            if planned.part in answered:
+            part, rows, size = planned.part, planned.rows, planned.size
+            if part in answered:
                 continue
-            if planned.rows:
-                size = (builder.linking if planned.part.is_link else builder).measure(
-                    ledger.asked(planned.part, planned.rows).log
-                )
-                if limits.hold(size) or planned.part.is_link:
-                    ledger.replace_part(planned.part, [(planned.part, size)], rows=planned.rows)
-                    continue
-            log = ledger.log(*planned.part)
-            ledger.replace_part(planned.part, measure_parts(log, builder, limits, start=planned.part.first))
+            if rows:
+                size = (builder.linking if part.is_link else builder).measure(ledger.asked(part, rows).log)
+            if part.is_link or (rows and limits.hold(size)):
+                ledger.replace_part(part, [(part, size)], rows=rows)
+            else:
+                log = ledger.log(*part)
+                ledger.replace_part(part, measure_parts(log, builder, limits, start=part.first))
