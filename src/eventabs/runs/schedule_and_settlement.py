@@ -607,17 +607,14 @@ class Session:
 
         A user whose only part was asked about is settled by it alone; of others the ledger knows the other parts.
         """
-        counts = Counter[str]()
+        whole = {planned.part for planned in asked if planned.is_whole}
+        users, counts, again = dict[str, SettledUser](), Counter[str](), list[Part]()
         for change in changes:
+            user_id = change.part.user_id
             if change.accepted:
                 counts.update(change.accepted.figures)
                 counts["answered"] += change.part.last - change.part.first + 1
             counts["unlinked"] += change.part.is_link and change.state == "done" and not change.accepted
-        del counts["events"], counts["journeys"]  # of users that are done
-        whole = {planned.part for planned in asked if planned.is_whole}
-        users, again = dict[str, SettledUser](), list[Part]()
-        for change in changes:
-            user_id = change.part.user_id
             if change.replaced_by:
                 again += (part for part, _size in change.replaced_by)
             elif change.state == "pending":
@@ -628,6 +625,12 @@ class Session:
                 if not change.part.is_link:
                     again += self._links(ledger, user_id)
                 users[user_id] = store.settled_user(ledger, user_id)
+        states = Counter(user.state for user in users.values())
+        counts["done"], counts["failed"] = states["done"], states["failed"]
+        # of users that are done
+        counts["events"] = sum(len(user.events) for user in users.values())
+        counts["journeys"] = sum(len(user.journeys) for user in users.values())
+        counts["user_days"] = sum(user.days for user in users.values())
         return _Settled(users, counts, ledger.planned_parts(again).values())
 
     def _links(self, ledger: Ledger, user_id: str) -> list[Part]:
@@ -651,12 +654,6 @@ class Session:
             self.results.append(settled.users.values())
         self.scheduler.put_back(settled.again)
         self.tracker.add(**settled.counts)
-        for user in settled.users.values():
-            if user.state == "done":
-                figures = {"events": len(user.events), "journeys": len(user.journeys)}
-                self.tracker.add(done=1, **figures, user_days=user.days)
-            elif user.state == "failed":
-                self.tracker.add(failed=1)
 
 
 def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Part, PartSize]]:
