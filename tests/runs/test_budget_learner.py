@@ -14,10 +14,10 @@ SENT = [PartSize(500, 100, 0), PartSize(500, 100, 0)]  # with the instructions 2
 
 
 def taught(learner: BudgetLearner, *usages: Usage) -> BatchLimits | None:
-    limits = None
+    before = learner.limits
     for usage in usages:
-        limits = learner.learn(SENT, usage, whole=True) or limits
-    return limits
+        learner.learn(SENT, usage, whole=True)
+    return None if learner.limits == before else learner.limits
 
 
 def test_answers_twice_as_long_as_expected_halve_what_is_planned_into_a_batch() -> None:
@@ -44,14 +44,16 @@ def test_of_many_answers_a_single_one_that_is_far_longer_decides_nothing() -> No
 
 
 def test_an_answer_at_the_cap_teaches_at_once() -> None:
-    limits = BudgetLearner(LIMITS).learn(SENT, Usage(2_000, 400), whole=False, capped=True)
-    assert limits is not None
-    assert limits.max_output_tokens == int(4_000 / 2.5)
+    learner = BudgetLearner(LIMITS)
+    learner.learn(SENT, Usage(2_000, 400), whole=False, capped=True)
+    assert learner.limits.max_output_tokens == int(4_000 / 2.5)
 
 
 def test_answers_that_some_user_is_not_well_with_teach_nothing() -> None:
     learner = BudgetLearner(LIMITS)
-    assert [learner.learn(SENT, Usage(2_000, 20), whole=False) for _reply in range(30)] == [None] * 30
+    for _reply in range(30):
+        learner.learn(SENT, Usage(2_000, 20), whole=False)
+    assert learner.limits == LIMITS
 
 
 def test_an_answer_far_shorter_than_others_broke_off_by_accident_one_as_long_at_the_cap() -> None:
@@ -73,8 +75,12 @@ def test_a_server_that_counts_more_tokens_lowers_the_input_and_one_that_counts_l
 
 def lost(learner: BudgetLearner, *answers: tuple[int, int]) -> list[int]:
     """Tell of answers about so many rows that lost so many; return the limits of rows after each, 0: as before."""
-    limits = [learner.lose([PartSize(500, 100, rows)], missing) for rows, missing in answers]
-    return [each.max_rows if each else 0 for each in limits]
+    told = []
+    for rows, missing in answers:
+        before = learner.limits
+        learner.lose([PartSize(500, 100, rows)], missing)
+        told.append(0 if learner.limits == before else learner.limits.max_rows)
+    return told
 
 
 def test_calls_get_half_the_rows_where_two_answers_lose_more_than_a_twentieth_not_for_one() -> None:
@@ -105,13 +111,15 @@ def test_calls_get_more_rows_again_after_good_answers_and_later_each_time_that_t
 
 def test_a_model_that_numbers_anew_for_each_user_is_asked_about_one_at_a_time() -> None:
     learner = BudgetLearner(LIMITS)
-    first = learner.number_anew(did=True)
-    assert first is not None
-    assert first.max_users == 1, "nothing good has come yet"
+    learner.number_anew(did=True)
+    assert learner.limits.max_users == 1, "nothing good has come yet"
     learner = BudgetLearner(LIMITS)
     taught(learner, Usage(2_000, 200))
-    assert [learner.number_anew(did=did) for did in (True, False, True)] == [None] * 3
-    assert learner.number_anew(did=True) == replace(LIMITS, max_users=1)
+    for did in (True, False, True):
+        learner.number_anew(did=did)
+    assert learner.limits == LIMITS
+    learner.number_anew(did=True)
+    assert learner.limits == replace(LIMITS, max_users=1)
 
 
 def test_replies_as_expected_change_no_plan() -> None:
@@ -131,8 +139,8 @@ def test_a_reply_without_tokens_teaches_nothing() -> None:
 def test_whatever_is_heard_the_limits_stay_usable(heard: list[tuple[int, int, bool, bool]]) -> None:
     learner = BudgetLearner(LIMITS)
     for prompt, completion, whole, capped in heard:
-        limits = learner.learn(SENT, Usage(prompt, completion), whole=whole, capped=capped)
-        if limits is not None:
-            assert limits.room >= 1
-            assert LIMITS.max_output_tokens / 8 <= limits.max_output_tokens <= 2 * LIMITS.max_output_tokens
-            assert limits.max_input_tokens <= LIMITS.max_input_tokens
+        learner.learn(SENT, Usage(prompt, completion), whole=whole, capped=capped)
+        limits = learner.limits
+        assert limits.room >= 1
+        assert LIMITS.max_output_tokens / 8 <= limits.max_output_tokens <= 2 * LIMITS.max_output_tokens
+        assert limits.max_input_tokens <= LIMITS.max_input_tokens

@@ -141,7 +141,7 @@ _MOST_INPUT_FACTOR = 2.0
 
 
 class BudgetLearner:
-    """Turns usage into limits to plan with.
+    """Turns usage into `limits` to plan with, other ones where replies have shown enough.
 
     The limits are the user's, divided by how many tokens came for each that was expected. The input
     limit is only ever lowered: the user set it in tokens of the tokenizer that counts.
@@ -164,10 +164,10 @@ class BudgetLearner:
         self._twice_lost: float | None = None
         self._answers = 0  # of this size
         self._needed = _GOOD_ANSWERS
+        self.limits = self._planned()
 
-    @property
-    def limits(self) -> BatchLimits:
-        """The limits to plan with, as far as replies have shown."""
+    def _planned(self, **changes: Any) -> BatchLimits:  # noqa: ANN401  fields of it
+        self._limits = replace(self._limits, **changes)
         least, most = self._limits.instructions_tokens + 1, self._limits.max_input_tokens
         return replace(
             self._limits,
@@ -189,23 +189,21 @@ class BudgetLearner:
         cap = min(self._limits.max_output_tokens, self._longest or self._limits.max_output_tokens)
         return not self._longest or usage.completion_tokens >= _NEAR_THE_CAP * cap
 
-    def number_anew(self, *, did: bool) -> BatchLimits | None:
-        """Take whether an answer about several users numbered anew for each. Return limits of one user a call where answers do, else None."""
+    def number_anew(self, *, did: bool) -> None:
+        """Take whether an answer about several users numbered anew for each: where answers do, calls get one user from now on."""
         self._anew = self._anew + 1 if did else 0
-        if self._limits.max_users == 1 or self._anew < (_BAD_ANSWERS if self.has_learned else 1):
-            return None
-        self._limits = replace(self._limits, max_users=1)
-        return self.limits
+        if self._limits.max_users > 1 and self._anew >= (_BAD_ANSWERS if self.has_learned else 1):
+            self.limits = self._planned(max_users=1)
 
-    def lose(self, sent: Iterable[PartSize], lost: int) -> BatchLimits | None:
-        """Take how many rows of a call its answer lost. Return the limits where calls get half or twice the rows from now on, else None.
+    def lose(self, sent: Iterable[PartSize], lost: int) -> None:
+        """Take how many rows of a call its answer lost; calls may get half or twice the rows from now on.
 
         Calls of twice the rows come back after good answers, and for good where half of them did not help.
         """
         rows = sum(size.rows for size in sent)
         size = self._limits.max_rows or max(rows, self._largest)
         if not size / 2 < rows <= size:
-            return None  # a small rest, or sent before calls got fewer rows
+            return  # a small rest, or sent before calls got fewer rows
         self._largest = max(self._largest, size)
         self._answers += 1
         self._shares.append(lost / rows)
@@ -219,40 +217,31 @@ class BudgetLearner:
                 size, twice_lost = max(self._fewest_rows, size // 2), share
         elif self._answers >= self._needed and share <= _LITTLE:
             size = twice
-        if size == (self._limits.max_rows or self._largest):
-            return None
-        self._limits = replace(self._limits, max_rows=size)
-        self._twice_lost, self._answers = twice_lost, 0
-        self._shares.clear()
-        return self.limits
+        if size != (self._limits.max_rows or self._largest):
+            self.limits = self._planned(max_rows=size)
+            self._twice_lost, self._answers = twice_lost, 0
+            self._shares.clear()
 
-    def learn(
-        self, sent: Iterable[PartSize], usage: Usage, *, whole: bool, capped: bool = False
-    ) -> BatchLimits | None:
-        """Take a reply's usage. `whole`: every part came out well; `capped`: it broke off at the cap.
-
-        Return the limits to plan with from now on where they have changed enough, else None.
-        """
-        sent = list(sent)
+    def learn(self, sent: Sequence[PartSize], usage: Usage, *, whole: bool, capped: bool = False) -> None:
+        """Take a reply's usage. `whole`: every part came out well; `capped`: it broke off at the cap."""
         if not usage.completion_tokens or not (whole or capped):
-            return None
+            return
         self._replies += 1
         self._longest = max(self._longest, usage.completion_tokens)
         self._inputs.append(usage.prompt_tokens / self._limits.input_tokens(sent))
         ratio = usage.completion_tokens / sum(size.output_tokens for size in sent)
         self._outputs.append(ratio if whole else _AFTER_A_CUT * max(ratio, self._output_factor))
         if self._replies < self._next_lesson and not capped:
-            return None
+            return
         self._next_lesson = max(self._next_lesson, 2 * self._replies)
         lowest, highest = _OUTPUT_FACTORS
         share = _QUANTILE if self._replies >= _ENOUGH_FOR_THE_TAIL else _EARLY_QUANTILE
         output_factor = min(max(_quantile(self._outputs, share), lowest), highest)
         input_factor = min(max(_quantile(self._inputs, share), 1.0), _MOST_INPUT_FACTOR)
         changes = (output_factor / self._output_factor, input_factor / self._input_factor)
-        if all(abs(change - 1) < _WORTH_PLANNING for change in changes):
-            return None
-        self._output_factor, self._input_factor = output_factor, input_factor
-        return self.limits
+        if any(abs(change - 1) >= _WORTH_PLANNING for change in changes):
+            self._output_factor, self._input_factor = output_factor, input_factor
+            self.limits = self._planned()
 
 
 def _quantile(values: Iterable[float], share: float) -> float:
@@ -520,20 +509,20 @@ class Session:
 
         written = self.writer.submit(settle)
         if not call.batch.links:
-            sent = [planned.size for planned in call.batch.parts]
+            before, sent = self.learner.limits, [planned.size for planned in call.batch.parts]
             whole = all(outcome.usable for outcome in reading.outcomes.values())
-            limits = self.learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
+            self.learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
             if len(outcomes) > 1:
                 did = all(each.reason == "renumbered" for each in outcomes.values())
-                limits = self.learner.number_anew(did=did) or limits
+                self.learner.number_anew(did=did)
             if reply.finish_reason == "stop":
                 lost = sum(
                     len(asked[each.part].rows if each.reason in ("renumbered", "missing") else each.unplaced)
                     for each in reading.outcomes.values()
                 )
-                limits = self.learner.lose(sent, lost) or limits
-            if limits is not None:
-                self.scheduler.replan(limits)
+                self.learner.lose(sent, lost)
+            if self.learner.limits != before:
+                self.scheduler.replan(self.learner.limits)
         figures = [outcome.figures for outcome in outcomes.values()]
         done = BatchDone(
             call.id,
