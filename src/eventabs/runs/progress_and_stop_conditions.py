@@ -181,16 +181,13 @@ class ProgressTracker:
     def _speed(self) -> float | None:
         if not self._replies:
             return None
-        now = self._clock()
-        window = max(_SHORTEST_WINDOW, _CALLS_A_WINDOW * self._mean_seconds())
-        if len(self._replies) == _RECENT_CALLS:  # before the first of them came others, which are forgotten
-            known_since = self._replies[0].at
-        else:
+        now, known_since = self._clock(), self._replies[0].at
+        if len(self._replies) < _RECENT_CALLS:  # else others came before, which are forgotten
             known_since = min(reply.at - reply.seconds for reply in self._replies)
+        window = max(_SHORTEST_WINDOW, _CALLS_A_WINDOW * self._mean_seconds())
         since = max(known_since, now - window)
-        recent = [reply for reply in self._replies if reply.at > since]
-        span = now - since
-        return sum(reply.completion_tokens for reply in recent) / span if span > 0 else None
+        tokens = sum(reply.completion_tokens for reply in self._replies if reply.at > since)
+        return tokens / (now - since) if now > since else None
 
 
 # What limits a run.
