@@ -344,21 +344,19 @@ def estimate_extension(
         refuse_unextendable(facts, ledger, directory.path)
         builder, limits = built.of_run(settings, {**facts, "extension": True})
         planner = Planner(ledger, settings, builder, limits)
-        counts, pending = Counter[str](), dict[str, list[PlannedPart]]()
+        pending = dict[str, list[PlannedPart]]()
         for planned in ledger.pending_parts():
             pending.setdefault(planned.part.user_id, []).append(planned)
         with opened_export(settings, paths, on_copy) as export:
             intake.refuse_unreadable(export, settings.input)
             for change in Survey(export, ledger, settings.extend.lateness_seconds, Stop()).changes():
-                user, counted = planner.plan(change)
-                counts.update(counted)
-                if user is not None:
+                if user := planner.plan(change):
                     pending[change.seen.user_id] = [PlannedPart(*each) for each in user.asked]
             described = intake.describe_export(export, settings, facts["prompt_language"])
     parts = [planned for of_user in pending.values() for planned in of_user]
     use = _use(settings, *built.plan_batches(parts, limits, settings)[1:])
     return ExtensionEstimate(
-        **counts,
+        **planner.counts,
         **asdict(use),
         users=sum(map(bool, pending.values())),
         currency=settings.llm.price.currency,

@@ -11,7 +11,7 @@ import shlex
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from heapq import merge, nlargest
 from itertools import chain, groupby
 from operator import attrgetter
@@ -264,17 +264,18 @@ def grown(change: UserChange) -> GrownLog:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Plans what an extension of a run asks about, user by user."""
+    """Plans what an extension of a run asks about, user by user. `counts`: what it has planned, by the names of `ExtensionCounts`."""
 
     ledger: Ledger
     settings: Settings
     builder: PromptBuilder
     limits: BatchLimits
+    counts: Counter[str] = field(default_factory=lambda: Counter(asdict(ExtensionCounts())))
 
-    def plan(self, change: UserChange) -> tuple[ExtendedUser | None, Counter[str]]:
-        """Plan what an export changes for a user, None where nothing does, and count it by the names of `ExtensionCounts`."""
+    def plan(self, change: UserChange) -> ExtendedUser | None:
+        """Plan what an export changes for a user, None where nothing does, and count it."""
         known, changes_log = change.known, bool(change.added or change.removed)
-        counts = Counter(
+        self.counts.update(
             new_users=int(known is None),
             extended_users=int(known is not None and changes_log),
             new_behaviors=len(change.added),
@@ -284,11 +285,11 @@ class Planner:
             too_late_behaviors=len(change.too_late),
         )
         if known is not None and not changes_log:
-            return None, counts
+            return None
         new = grown(change)
         outcome = store.known_outcome(self.ledger, new.log.user_id) if known else None
         if outcome is None or not new.log.behaviors:  # a user without an answer is asked about whole
-            return ExtendedUser(*new.stored, measure_parts(new.log, self.builder, self.limits)), counts
+            return ExtendedUser(*new.stored, measure_parts(new.log, self.builder, self.limits))
         old = known.behaviors if known else ()
         days = {behavior.day for behavior in change.added} | {old[index].day for index in change.removed}
         # and those on which an event lies that has rows on these
@@ -297,21 +298,19 @@ class Planner:
             days |= further
         asked = {row for row, behavior in enumerate(new.log.behaviors) if behavior.day in days}
         again = [row for row in new.places if row in asked]
-        counts["reopened_behaviors"] = len(again)
-        counts["reopened_days"] = len({new.log.behaviors[row].day for row in again})
+        days_again = {new.log.behaviors[row].day for row in again}
+        self.counts.update(reopened_behaviors=len(again), reopened_days=len(days_again))
         kept = _kept(outcome, new.places, asked, len(new.log.behaviors) - 1)
         if not asked:  # all rows of the days that were touched are gone
-            return ExtendedUser(*new.stored, (), kept=self._settled(kept)), counts
+            return ExtendedUser(*new.stored, (), kept=self._settled(kept))
         listed, context = self._context(outcome, kept, new, asked)
         for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
             log = replace(new.log, behaviors=tuple(new.log.behaviors[row] for row in rows))
             output = expected_tokens(len(asked), self.builder.answer, self.builder.detail)
             size = self.builder.measure(store.shown(log, rows, kept, journeys))._replace(output_tokens=output)
             if self.limits.hold(size):
-                return ExtendedUser(
-                    *new.stored, [(kept.part, size)], row_ranges(rows), kept, journeys
-                ), counts
-        return self._with_tail(new, kept, min(asked)), counts
+                return ExtendedUser(*new.stored, [(kept.part, size)], row_ranges(rows), kept, journeys)
+        return self._with_tail(new, kept, min(asked))
 
     def _context(
         self, outcome: Outcome, kept: Outcome, new: GrownLog, asked: set[int]
@@ -475,7 +474,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     intake.refuse_unreadable(export, run.settings.input, run.directory)
     found = Survey(export, run.ledger, section.lateness_seconds, stop)
     described = intake.describe_export(export, run.settings, run.facts["prompt_language"])
-    counts = Counter[str](asdict(ExtensionCounts()))
+    planner = Planner(run.ledger, run.settings, *built.of_run(run.settings, run.facts | {"extension": True}))
     was_completed = asked["status"] == "completed"
     is_retry = was_completed and bool(run.ledger.rows("SELECT 1 FROM parts WHERE state = 'pending' LIMIT 1"))
     if found.touched or found.missing or is_retry:
@@ -489,14 +488,14 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
         numbers = [files.index(file) for file in export.files]
         with run.ledger.transaction():
             store.begin_changes(run.ledger, anew=was_completed)
-            lines = _planned(run, found, numbers, last_call, counts)
+            lines = _planned(planner, found, numbers, last_call)
             store.replace_file(run.directory.changes, lines)
-            _refuse_unaccepted(run, counts)
+            _refuse_unaccepted(run, planner.counts)
             counted, before = store.count_all(run.ledger), run.facts["input"]
             paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))
             values: dict[str, Any] = {
                 "extending": None,
-                "extension": {"since": last_call, "counts": counts, "spent_before": spent},
+                "extension": {"since": last_call, "counts": planner.counts, "spent_before": spent},
                 "files": files,
                 "input": intake.input_facts(export, described, paths, counted.users, counted.behaviors),
                 "input_stamps": [] if intake.STDIN in asked["paths"] else list(map(list, export.stamps)),
@@ -508,27 +507,22 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     else:
         run.remember(extending=None)
         run.facts[NOTHING_NEW] = was_completed  # else the same extension goes on
-    if not any(counts[f"{change}_behaviors"] for change in _LISTED):
+    if not any(planner.counts[f"{change}_behaviors"] for change in _LISTED):
         run.directory.changes.unlink(missing_ok=True)
-    told = Extended(**counts, lateness=section.lateness, listed=str(run.directory.changes))
+    told = Extended(**planner.counts, lateness=section.lateness, listed=str(run.directory.changes))
     return [described.read, *described.notes(), told]
 
 
-def _planned(
-    run: RunContext, found: Survey, files: Sequence[int], since: int, counts: Counter[str]
-) -> Iterator[bytes]:
+def _planned(planner: Planner, found: Survey, files: Sequence[int], since: int) -> Iterator[bytes]:
     """Plan all that an export changes, and write it down; yield the lines of changes.jsonl.
 
-    `files`: the numbers of the export's files in the run; `since`: the last call before; `counts`: what is added to.
+    `files`: the numbers of the export's files in the run; `since`: the last call before.
     """
-    planner = Planner(run.ledger, run.settings, *built.of_run(run.settings, run.facts | {"extension": True}))
     for change in found.changes():
         yield from _listed(change)
         added = tuple(each._replace(file=files[each.file]) for each in change.added)
-        user, counted = planner.plan(change._replace(added=added))
-        counts.update(counted)
-        if user:
-            store.extend_user(run.ledger, user, since)
+        if user := planner.plan(change._replace(added=added)):
+            store.extend_user(planner.ledger, user, since)
 
 
 def _listed(change: UserChange) -> Iterator[bytes]:
