@@ -201,15 +201,11 @@ class Survey:
             return
         first = max(self.window.first, min(days) * _SECONDS_A_DAY)
         last = min(self.window.last, (max(days) + 1) * _SECONDS_A_DAY - 1)
-        present = self._export.user_ids()
-        at = next(present, None)
+        present = set(self._export.user_ids())
         # whose behaviors may lie between two moments
         between = "SELECT user_id FROM users WHERE user_id > ? AND ends >= ? AND begins <= ?"
-        for (user_id,) in self._ledger.by_user(between, first, last):
-            while at is not None and at.encode() < user_id.encode():
-                at = next(present, None)
-            if at != user_id:
-                yield user_id
+        found = self._ledger.by_user(between, first, last)
+        yield from (user_id for (user_id,) in found if user_id not in present)
 
 
 # What is asked about: whole days, and beside them what gives them their context.
