@@ -48,8 +48,10 @@ from eventabs.store import Ledger, RunDirectory, StoredReply
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
 
 
-def read_text(path: str, setting: str) -> str:
-    """Read a file that a setting names. Raises ConfigError."""
+def _text(path: str, setting: str, before: str | None) -> str | None:
+    """Read a file that a setting names; return the text `before` where it names none, or that is gone. Raises ConfigError."""
+    if not path or (before is not None and not Path(path).is_file()):
+        return before
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -57,15 +59,15 @@ def read_text(path: str, setting: str) -> str:
         raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
 
 
-def template_text(settings: Settings) -> str | None:
-    """Return the user's own template, None for the one that ships."""
-    return read_text(settings.prompt.template, "prompt.template") if settings.prompt.template else None
+def template_text(settings: Settings, before: str | None = None) -> str | None:
+    """Return the user's own template, else that of `before`, at the beginning of a run; None for the one that ships."""
+    return _text(settings.prompt.template, "prompt.template", before)
 
 
-def rules_text(settings: Settings) -> str:
-    """Return the user's own rules, or those that ship."""
-    file = settings.rules.file
-    return read_text(file, "rules.file") if file else providers.shipped_rules()
+def rules_text(settings: Settings, before: str | None = None) -> str:
+    """Return the user's own rules, else those of `before`, at the beginning of a run, or those that ship."""
+    text = _text(settings.rules.file, "rules.file", before)
+    return providers.shipped_rules() if text is None else text
 
 
 def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Language:

@@ -407,8 +407,8 @@ def _take_changes(
     Where nothing is answered yet, only those that the input was read under, and all of a run that was copied from another, are
     refused. `reads_anew`: the input of all users, which is then compared with what is known.
     """
-    template = _text_of_today(run.settings.prompt.template, "prompt.template", run.facts["template"])
-    rules = _text_of_today(run.settings.rules.file, "rules.file", run.facts["rules"])
+    template = built.template_text(run.settings, run.facts["template"])
+    rules = built.rules_text(run.settings, run.facts["rules"])
     facts = settings_facts(run.settings, invocation, template, rules, before=run.facts)
     changed = store.changes(run.facts["binding"], facts["binding"])
     before, now = run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard
@@ -446,11 +446,6 @@ def _take_changes(
         run.remember(legend=legend)
         intake.measure_again(run.ledger, *built.of_run(run.settings, run.facts))
     return (SettingsTaken(store.shown_changes(changed), is_answered), *notes)
-
-
-def _text_of_today(path: str, setting: str, before: str | None) -> str | None:
-    """Return the text of a file now, or the text at the beginning of the run if the file is gone."""
-    return built.read_text(path, setting) if path and Path(path).is_file() else before
 
 
 def reparse(run: RunContext) -> RunState:
