@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -358,6 +358,8 @@ def _half(batch: Batch) -> int:
 
 LONG_REPLY = 200_000  # characters; far beyond what a model says
 _PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
+# what has become of users, what to add to the counts, and what has to be asked, again or as links
+_Settled = tuple[Collection[SettledUser], Mapping[str, int], Iterable[PlannedPart]]
 
 
 class Call(NamedTuple):
@@ -374,14 +376,6 @@ class SettledReply(NamedTuple):
     usable: int
     reasons: Iterable[str]
     committed: Awaitable[None]
-
-
-class _Settled(NamedTuple):
-    """What has become of users, what to add to the counts, and what has to be asked, again or as links."""
-
-    users: Mapping[str, SettledUser]
-    counts: Mapping[str, int]
-    again: Iterable[PlannedPart]
 
 
 @dataclass(eq=False)
@@ -620,7 +614,7 @@ class Session:
         counts["events"] = sum(len(user.events) for user in users.values())
         counts["journeys"] = sum(len(user.journeys) for user in users.values())
         counts["user_days"] = sum(user.days for user in users.values())
-        return _Settled(users, counts, ledger.planned_parts(again).values())
+        return users.values(), counts, ledger.planned_parts(again).values()
 
     def _links(self, ledger: Ledger, user_id: str) -> list[Part]:
         """Plan to ask which journeys are one, once all parts of a user are done and several have some."""
@@ -639,10 +633,11 @@ class Session:
 
     def _apply(self, settled: _Settled) -> None:
         """Append results to their files, give what must be asked again to the scheduler, and count the rest."""
+        users, counts, again = settled
         if self.results:
-            self.results.append(settled.users.values())
-        self.scheduler.put_back(settled.again)
-        self.tracker.add(**settled.counts)
+            self.results.append(users)
+        self.scheduler.put_back(again)
+        self.tracker.add(**counts)
 
 
 def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Part, PartSize]]:
