@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from datetime import datetime
 from typing import Protocol, dataclass_transform
@@ -263,10 +263,10 @@ _HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufe
 
 
 @dataclass(eq=False)
-class JsonLines(AbstractContextManager["JsonLines"]):
+class JsonLines:
     """Writes one object a fact: `event` names it (started, planned, progress, ...), `time` is ISO 8601.
 
-    `counts`: also how far the run is, at most five times a second, the last time always, at the end of its context at the latest.
+    `counts`: also how far the run is, at most five times a second, and before every other fact.
     """
 
     write: Callable[[bytes], object]
@@ -276,9 +276,6 @@ class JsonLines(AbstractContextManager["JsonLines"]):
     clock: Callable[[], float] = time.monotonic
     _held: Progress | None = None
     _last_counts: float = -SECONDS_BETWEEN_COUNTS
-
-    def __exit__(self, *_error: object) -> None:
-        self._write_held()
 
     def noted(self, fact: Fact) -> None:
         """Write a fact after the counts that led to it, and counts now or when some time has passed."""
