@@ -53,7 +53,7 @@ _SAMPLED_ROWS = 100_000  # or by fewer who have about so many rows: each is read
 _SAMPLED_PLACES = 32  # in order of the users, evenly spread, where these are taken from
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Use:
     """What batches take; `seconds`: until the last of them is answered, `cost`: None without prices."""
 
@@ -310,13 +310,7 @@ def _use(settings: Settings, prompt_tokens: int, output_tokens: Sequence[int]) -
         heapq.heapreplace(free, free[0] + tokens / settings.llm.tokens_per_second)
     output = sum(output_tokens)
     cost = settings.llm.price.cost(prompt_tokens, output, tier=_tier(settings))
-    return Use(
-        batches=len(output_tokens),
-        prompt_tokens=prompt_tokens,
-        expected_output_tokens=output,
-        seconds=max(free),
-        cost=cost,
-    )
+    return Use(len(output_tokens), prompt_tokens, output, max(free), cost)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
