@@ -540,10 +540,7 @@ def _refuse_unaccepted(run: RunContext, counts: Mapping[str, int]) -> None:
         "{changed} and {gone} since this run read them (listed in {path}); check the export, or let it hold with"
         " --accept-changes"
     )
-    facts = {
-        "changed": ngettext("{count} behavior has changed", "{count} behaviors have changed", changed).format(
-            count=changed
-        ),
-        "gone": ngettext("{count} is gone", "{count} are gone", gone).format(count=gone),
-    }
+    of_changed = ngettext("{count} behavior has changed", "{count} behaviors have changed", changed)
+    of_gone = ngettext("{count} is gone", "{count} are gone", gone)
+    facts = {"changed": of_changed.format(count=changed), "gone": of_gone.format(count=gone)}
     raise RunDirectoryError(message.format(**facts, path=run.directory.changes))
