@@ -180,16 +180,12 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
 
 def _tell_start(run: RunContext, *, resumed: bool) -> None:
     settings, is_remote = run.settings, run.settings.is_remote
-    run.observer.noted(
-        Started(
-            config_file=run.facts["config_file"],
-            provider=settings.provider,
-            model=settings.llm.model if is_remote else "",
-            host=store.host_of(endpoint_of(settings.llm, {}).llm.base_url) if is_remote else "",
-            out=str(run.directory.path),
-            resumed=resumed and not ("copied_from" in run.facts and "status" not in run.facts),
-        )
-    )
+    config, out = run.facts["config_file"], str(run.directory.path)
+    model, host = "", ""
+    if is_remote:
+        model, host = settings.llm.model, store.host_of(endpoint_of(settings.llm, {}).llm.base_url)
+    resumed = resumed and not ("copied_from" in run.facts and "status" not in run.facts)
+    run.observer.noted(Started(config, settings.provider, model, host, out, resumed))
     is_called = is_remote and settings.run.mode != "files" and not run.cluster
     if is_called and (variable := built.unset_key(settings.llm, run.environment)):
         message = _("{variable} is not set: no key is sent").format(variable=variable)
