@@ -517,19 +517,12 @@ class Session:
                 self.learner.lose(sent, lost)
             if self.learner.limits != before:
                 self.scheduler.replan(self.learner.limits)
-        figures = [outcome.figures for outcome in outcomes.values()]
-        done = BatchDone(
-            call.id,
-            len(call.batch.parts),
-            sum(outcome.usable for outcome in outcomes.values()),
-            dict(Counter(outcome.reason for outcome in outcomes.values() if outcome.reason is not None)),
-            reply.seconds,
-            ignored=reading.unknown_aliases + reading.repeated_users,
-            **{
-                name: sum(each[name] for each in figures)
-                for name in ("misfiled", "repeated", "unplaced", "missed")
-            },
-        )
+        unusable = Counter[str](outcome.reason for outcome in outcomes.values() if outcome.reason is not None)
+        users, ignored = len(outcomes), reading.unknown_aliases + reading.repeated_users
+        names = ("misfiled", "repeated", "unplaced", "missed")
+        rows = {name: sum(outcome.figures[name] for outcome in outcomes.values()) for name in names}
+        usable = users - unusable.total()
+        done = BatchDone(call.id, users, usable, dict(unusable), reply.seconds, ignored, **rows)
 
         async def commit() -> None:
             self._apply(await written)
