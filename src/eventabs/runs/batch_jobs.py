@@ -268,15 +268,11 @@ class JobRunner:
             waiting = sum(job.input_tokens for job in out)
             if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
                 return out
-            job = await self._write(
-                open_job,
-                self._session,
-                "planned",
-                BATCH_TIER,
-                requests=min(self._profile.max_requests or planned, planned),
-                size=self._profile.max_bytes or inf,
-                tokens=self._queue_tokens - waiting if self._queue_tokens else inf,
-            )
+            requests = min(self._profile.max_requests or planned, planned)
+            size = self._profile.max_bytes or inf
+            tokens = self._queue_tokens - waiting if self._queue_tokens else inf
+            limited = partial(open_job, requests=requests, size=size, tokens=tokens)
+            job = await self._write(limited, self._session, "planned", BATCH_TIER)
             self._session.stop.check()
             if job is None or (not await self._submit(job) and out):
                 return out

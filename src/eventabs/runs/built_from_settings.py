@@ -210,13 +210,9 @@ class RunContext:
 
     def save(self, tracker: ProgressTracker, *, status: RunStatus, batches_waiting: int = 0) -> None:
         """Write checkpoint.json."""
+        left = tracker.under_way + batches_waiting
         store.write_checkpoint(
-            self.directory,
-            self.facts,
-            tracker.counts,
-            status=status,
-            cost=tracker.cost,
-            batches_left=tracker.under_way + batches_waiting,
+            self.directory, self.facts, tracker.counts, status=status, cost=tracker.cost, batches_left=left
         )
 
 

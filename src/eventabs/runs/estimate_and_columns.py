@@ -214,10 +214,8 @@ def first_request(
         wanted = [planned.part for planned in batches[0].parts]
         users = {part.user_id for part in wanted}
         found = {log.user_id: log for log in export.user_logs() if log.user_id in users}
-        return builder.request(
-            [prompts.log_of_part(found[part.user_id], part) for part in wanted],
-            max_output_tokens=limits.max_output_tokens,
-        )
+        logs = [prompts.log_of_part(found[part.user_id], part) for part in wanted]
+        return builder.request(logs, max_output_tokens=limits.max_output_tokens)
 
 
 @contextmanager
