@@ -380,15 +380,9 @@ def _kept(outcome: Outcome, places: Sequence[int], asked: set[int], last: int) -
     for journey in outcome.journeys:
         if own := tuple(each for each in journey.events if journey_of.get(each) == journey.id):
             journeys.append(journey._replace(behaviors=others(journey.behaviors), events=own))
-    return replace(
-        outcome,
-        part=Part(outcome.part.user_id, 0, last),
-        events=tuple(events),
-        journeys=tuple(journeys),
-        minor=others(outcome.minor),
-        unplaced=others(outcome.unplaced),
-        unasked=others(outcome.unasked),
-    )
+    part = Part(outcome.part.user_id, 0, last)
+    rows: Any = {name: others(getattr(outcome, name)) for name in ("minor", "unplaced", "unasked")}
+    return replace(outcome, part=part, events=tuple(events), journeys=tuple(journeys), **rows)
 
 
 # How an export is taken in.
