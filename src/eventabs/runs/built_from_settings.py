@@ -252,12 +252,8 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
 
 def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
     """Raise ConfigError for settings that other machines need and that are never sent to them."""
-    public = {
-        "base_url": store.public_url(llm.base_url),
-        "proxy": store.public_url(llm.proxy),
-        "extra_headers": {},
-    }
-    for key, value in public.items():
+    public = {key: store.public_url(getattr(llm, key)) for key in ("base_url", "proxy")}
+    for key, value in {**public, "extra_headers": {}}.items():
         variable = f"EVENTABS_LLM__{key.upper()}"
         if getattr(llm, key) != value and variable not in environment:
             message = _(
