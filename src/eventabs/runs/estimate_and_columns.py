@@ -149,9 +149,8 @@ def estimate_run(
         }
     use, sizes = _use(settings, prompt_total, outputs), [planned.size for planned in parts]
     bound, binds = prompts.lower_bound(sizes, limits)
-    alone = sorted(
-        (prompts.expected_tokens(rows, builder.answer, builder.detail) for rows in counts), reverse=True
-    )
+    answer, detail = builder.answer, builder.detail
+    alone = sorted((prompts.expected_tokens(rows, answer, detail) for rows in counts), reverse=True)
     long_prompts = tokens_long + len(alone) * (builder.instructions_tokens - builder.legend_tokens)
     price, tier = settings.llm.price, _tier(settings)
     # an endpoint can have the equal beginning of all prompts but the first in its cache
@@ -204,9 +203,8 @@ def first_request(
     with opened_export(settings, paths, on_copy) as export:
         builder, limits = _prepared(settings, export)[1](settings.compaction.level)
         groups = export.groups(settings.run.limit)
-        parts = [
-            PlannedPart(*each) for group in groups for each in prompts.measure_group(group, builder, limits)
-        ]
+        measured = (prompts.measure_group(group, builder, limits) for group in groups)
+        parts = [PlannedPart(*each) for of_group in measured for each in of_group]
         batches = built.plan_batches(parts, limits, settings).batches
         if not batches:
             message = _("the input holds no behavior that could be read; see: eventabs estimate")

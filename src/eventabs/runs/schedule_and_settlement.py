@@ -510,11 +510,11 @@ class Session:
                 did = all(each.reason == "renumbered" for each in outcomes.values())
                 self.learner.number_anew(did=did)
             if reply.finish_reason == "stop":
-                lost = sum(
-                    len(asked[each.part].rows if each.reason in ("renumbered", "missing") else each.unplaced)
-                    for each in reading.outcomes.values()
+                found, with_none = reading.outcomes.values(), ("renumbered", "missing")
+                lost = (
+                    asked[each.part].rows if each.reason in with_none else each.unplaced for each in found
                 )
-                self.learner.lose(sent, lost)
+                self.learner.lose(sent, sum(map(len, lost)))
             if self.learner.limits != before:
                 self.scheduler.replan(self.learner.limits)
         unusable = Counter[str](outcome.reason for outcome in outcomes.values() if outcome.reason is not None)
@@ -528,10 +528,7 @@ class Session:
             self._apply(await written)
             self.run.observer.noted(done)
 
-        would_do = sum(
-            outcome.usable or acceptable(asked[part], outcome) is not None
-            for part, outcome in outcomes.items()
-        )
+        would_do = sum(each.usable or bool(acceptable(asked[part], each)) for part, each in outcomes.items())
         return SettledReply(would_do, done.unusable, commit())
 
     async def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
