@@ -273,7 +273,7 @@ def begin_run(
         "run_id": uuid.uuid4().hex,
         "created_at": store.timestamp(),
         "folder": str(Path.cwd()),
-        **settings_facts(settings, invocation, built.template_text(settings), built.rules_text(settings)),
+        **settings_facts(settings, invocation),
     }
     path = out or default_out(named, settings.input.shard)
     with suppress(OSError):  # of a ledger that is not there
@@ -360,14 +360,12 @@ def default_out(paths: Sequence[str], shard: str = "") -> Path:
 
 
 def settings_facts(
-    settings: Settings,
-    invocation: Invocation,
-    template: str | None,
-    rules: str | None,
-    before: Mapping[str, Any] = {},
+    settings: Settings, invocation: Invocation, before: Mapping[str, Any] = {}
 ) -> dict[str, Any]:
     """Return what a run remembers of its settings, and of the texts that they name; `before`: the facts that these follow."""
     config = config_of_today(invocation, before)
+    template = built.template_text(settings, before.get("template"))
+    rules = built.rules_text(settings, before.get("rules"))
     binding = store.binding_facts(settings, template=template, rules=rules, instructions=VERSION)
     return {
         "config_file": str(config.absolute()) if config else before.get("config_file", ""),
@@ -403,9 +401,7 @@ def _take_changes(
     Where nothing is answered yet, only those that the input was read under, and all of a run that was copied from another, are
     refused. `reads_anew`: the input of all users, which is then compared with what is known.
     """
-    template = built.template_text(run.settings, run.facts["template"])
-    rules = built.rules_text(run.settings, run.facts["rules"])
-    facts = settings_facts(run.settings, invocation, template, rules, before=run.facts)
+    facts = settings_facts(run.settings, invocation, run.facts)
     changed = store.changes(run.facts["binding"], facts["binding"])
     before, now = run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard
     if now != before:  # the users would be those of another run directory
@@ -438,7 +434,7 @@ def _take_changes(
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
         sample = [run.ledger.log(*part) for part in islice(parts, 500)]
         language = run.facts["prompt_language"]
-        legend = built.legend_of(run.settings, language, template, sample) if sample else None
+        legend = built.legend_of(run.settings, language, facts["template"], sample) if sample else None
         run.remember(legend=legend)
         intake.measure_again(run.ledger, *built.of_run(run.settings, run.facts))
     return (SettingsTaken(store.shown_changes(changed), is_answered), *notes)
@@ -541,7 +537,7 @@ def copy_users(
         origin = ledger.meta()
         origin["flags"] = overlay(origin["flags"], origin.get("reparsed", {}))
         settings = settings_of_today(invocation, origin)
-        facts = settings_facts(settings, invocation, origin["template"], origin["rules"], before=origin)
+        facts = settings_facts(settings, invocation, origin)
         in_force = store.binding_in_force(origin)
         changed = store.changes(in_force, facts["binding"])
         # what prompts show: replies can be read under other words, users not be asked under both
