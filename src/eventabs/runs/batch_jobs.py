@@ -263,7 +263,7 @@ class JobRunner:
     async def _filled(self) -> list[Job]:
         """Open and submit jobs as long as something is planned in this wave and the queue has room; return all that are out."""
         while True:
-            planned, out = self._session.scheduler.planned, await self._out()
+            planned, out = len(self._session.scheduler.queue), await self._out()
             self._is_filling = self._is_filling and planned > 0  # what comes back later is the next wave's
             waiting = sum(job.input_tokens for job in out)
             if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
@@ -524,7 +524,7 @@ async def run_jobs(session: Session, pending: list[PlannedPart], call: Ask) -> R
     """Ask about what is pending through the batch service, wave by wave, and about the last of it live."""
     batch = session.run.settings.batch
     has_jobs = any(job.is_out for job in await session.writer.write(store.stored_jobs))
-    if not has_jobs and not session.learner.has_learned and batch.live_calls:
+    if not has_jobs and not session.learner.replies and batch.live_calls:
         # a few calls, so that the length of answers is known when jobs are planned
         scheduler = scheduler_of(session.run, pending, session.learner.limits, probe=True)
         first = [scheduler.next() for _call in range(batch.live_calls)]

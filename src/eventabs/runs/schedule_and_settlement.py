@@ -52,7 +52,7 @@ from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, Settle
 
 
 class Scheduler:
-    """A queue of batches. Parts that are put back are packed anew once the plan has been sent.
+    """A `queue` of batches. Parts that are put back are packed anew once the plan has been sent.
 
     They wait so that they can share calls: each call pays for the instructions once more. Links are in calls of their own.
     """
@@ -70,17 +70,17 @@ class Scheduler:
                 self.put_back([planned])
             else:
                 fresh.append(planned)
-        self._queue = deque(plan(fresh, limits, probe=probe, workers=workers))
+        self.queue = deque(plan(fresh, limits, probe=probe, workers=workers))
 
     def next(self, *, links: bool = True) -> Batch | None:
         """Take the next batch; None while there is nothing to send. Without `links` they go on waiting, for those of other users."""
-        if not self._queue:
+        if not self.queue:
             self.plan_again(links=links)
-        return self._queue.popleft() if self._queue else None
+        return self.queue.popleft() if self.queue else None
 
     def put_first(self, batch: Batch) -> None:
         """Take a batch back that may not be sent yet: it is the next one."""
-        self._queue.appendleft(batch)
+        self.queue.appendleft(batch)
 
     def put_back(self, parts: Iterable[PlannedPart]) -> None:
         """Take parts that have to be asked again."""
@@ -93,15 +93,10 @@ class Scheduler:
         before, self._limits = self._limits, limits
         if before.max_users == limits.max_users == 1:
             return
-        for batch in self._queue:
+        for batch in self.queue:
             self.put_back(batch.parts)
-        self._queue.clear()
+        self.queue.clear()
         self.plan_again(links=False)
-
-    @property
-    def planned(self) -> int:
-        """How many batches wait that are packed."""
-        return len(self._queue)
 
     @property
     def batches(self) -> int:
@@ -110,7 +105,7 @@ class Scheduler:
             -(-len(parts) // (peers or self._limits.max_users))
             for (_links, peers), parts in self._again.items()
         )
-        return len(self._queue) + sum(again)
+        return len(self.queue) + sum(again)
 
     def plan_again(self, *, links: bool = True) -> None:
         """Pack what has to be asked again, and links."""
@@ -118,7 +113,7 @@ class Scheduler:
             if not key[0] or links:
                 limits = replace(self._limits, max_users=key[1]) if key[1] else self._limits
                 workers = 1 if any(key) else self._workers
-                self._queue += plan(shuffled(self._again.pop(key)), limits, workers=workers)
+                self.queue += plan(shuffled(self._again.pop(key)), limits, workers=workers)
 
 
 _QUANTILE = 0.95  # of answers must fit, not the average one, or batches would be cut
@@ -151,7 +146,7 @@ class BudgetLearner:
         self._limits = limits
         self._inputs: deque[float] = deque(maxlen=_REMEMBERED)
         self._outputs: deque[float] = deque(maxlen=_REMEMBERED)
-        self._replies = 0
+        self.replies = 0  # that have shown how long answers are
         self._longest = 0  # tokens of an answer
         self._next_lesson = _FIRST_LESSON
         self._input_factor = 1.0
@@ -175,11 +170,6 @@ class BudgetLearner:
             max_output_tokens=max(1, int(self._limits.max_output_tokens / self._output_factor)),
         )
 
-    @property
-    def has_learned(self) -> bool:
-        """Whether any reply has shown how long answers are."""
-        return self._replies > 0
-
     def at_the_cap(self, usage: Usage) -> bool:
         """Whether an answer that broke off was as long as answers can be.
 
@@ -192,7 +182,7 @@ class BudgetLearner:
     def number_anew(self, *, did: bool) -> None:
         """Take whether an answer about several users numbered anew for each: where answers do, calls get one user from now on."""
         self._anew = self._anew + 1 if did else 0
-        if self._limits.max_users > 1 and self._anew >= (_BAD_ANSWERS if self.has_learned else 1):
+        if self._limits.max_users > 1 and self._anew >= (_BAD_ANSWERS if self.replies else 1):
             self.limits = self._planned(max_users=1)
 
     def lose(self, sent: Iterable[PartSize], lost: int) -> None:
@@ -226,16 +216,16 @@ class BudgetLearner:
         """Take a reply's usage. `whole`: every part came out well; `capped`: it broke off at the cap."""
         if not usage.completion_tokens or not (whole or capped):
             return
-        self._replies += 1
+        self.replies += 1
         self._longest = max(self._longest, usage.completion_tokens)
         self._inputs.append(usage.prompt_tokens / self._limits.input_tokens(sent))
         ratio = usage.completion_tokens / sum(size.output_tokens for size in sent)
         self._outputs.append(ratio if whole else _AFTER_A_CUT * max(ratio, self._output_factor))
-        if self._replies < self._next_lesson and not capped:
+        if self.replies < self._next_lesson and not capped:
             return
-        self._next_lesson = max(self._next_lesson, 2 * self._replies)
+        self._next_lesson = max(self._next_lesson, 2 * self.replies)
         lowest, highest = _OUTPUT_FACTORS
-        share = _QUANTILE if self._replies >= _ENOUGH_FOR_THE_TAIL else _EARLY_QUANTILE
+        share = _QUANTILE if self.replies >= _ENOUGH_FOR_THE_TAIL else _EARLY_QUANTILE
         output_factor = min(max(_quantile(self._outputs, share), lowest), highest)
         input_factor = min(max(_quantile(self._inputs, share), 1.0), _MOST_INPUT_FACTOR)
         changes = (output_factor / self._output_factor, input_factor / self._input_factor)
