@@ -76,13 +76,15 @@ async def execute(  # noqa: C901  the run from start to stop
             _tell_start(run, resumed=resumed)
             begun = tracker.progress(waiting=0, workers=1)
             run.remember(progress=snapshot(begun, time.time()), status="running", began_at=time.time())
-            await _in_thread(intake.read_input, run, stop)
+            for note in await asyncio.to_thread(intake.read_input, run, stop):
+                run.observer.noted(note)
             run.save(run.tracker(), status="running")
             if run.facts.get("extending"):
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
                     with _opened_session(run, stop, run.tracker()) as session:
                         await session.settle_unread()
-                await _in_thread(take_in_export, run, stop)
+                for note in await asyncio.to_thread(take_in_export, run, stop):
+                    run.observer.noted(note)
                 run.save(run.tracker(), status="running")
             with _opened_session(run, stop, tracker) as session:
                 status = await _call_model(session, replies, cancel=cancel)
@@ -102,11 +104,6 @@ async def execute(  # noqa: C901  the run from start to stop
             run.observer.noted(progress)
         run.observer.noted(StateChanged(status, cause))
         return summarize(run, status, cause)
-
-
-async def _in_thread(read: Callable[[RunContext, Stop], Sequence[Note]], run: RunContext, stop: Stop) -> None:
-    for note in await asyncio.to_thread(read, run, stop):
-        run.observer.noted(note)
 
 
 async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool) -> RunStatus:
