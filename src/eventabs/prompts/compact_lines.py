@@ -325,7 +325,7 @@ class Compactor:
                 value = shown if column in SELF_EXPLAINING else f"{clean(column)}:{shown}"
                 if column == "age":
                     value = shown + self._years if shown[-1:].isdecimal() else shown
-                text += " " + (_quoted(value) if " " in value or value.startswith('"') else value)
+                text += " " + (quoted(value) if " " in value or value.startswith('"') else value)
         return text
 
     def _treatment(self, log: UserLog) -> _Treatment:
@@ -349,7 +349,7 @@ class Compactor:
         marks = self._marks if action else ()
         item, place = (_shown(name, masked, () if clean(name) in kept else marks) for name in (item, place))
         is_bare = self._can_stand_bare(action, item, place)
-        what, where = (item, place) if is_bare else (_quoted(item), place and _quoted(place))
+        what, where = (item, place) if is_bare else (quoted(item), place and quoted(place))
         if action in WITHOUT_VERB:
             return what, where
         if not action:
@@ -361,7 +361,7 @@ class Compactor:
         is_plain = (
             _BARE_WORD.fullmatch(word) and not self._starts_with_verb(word) and not self._reads_as_code(word)
         )
-        return f"{word if is_plain else _quoted(word)}: {what}".rstrip(), where
+        return f"{word if is_plain else quoted(word)}: {what}".rstrip(), where
 
     def _can_stand_bare(self, action: str, item: str, place: str) -> bool:
         bare = f"{item} {place}".strip()
@@ -431,5 +431,6 @@ def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ())
     return shorten(without_marks(text, marks))
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a text in quotes, which are escaped inside, as a line and a grammar have it."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -18,7 +18,7 @@ import orjson
 
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import Language, gettext as _
-from eventabs.prompts.compact_lines import CODES, CONVERSION, Compactor, JourneyLines, make_legend
+from eventabs.prompts.compact_lines import CODES, CONVERSION, Compactor, JourneyLines, make_legend, quoted
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import RowNumbers, TokenCounter
 from eventabs.setting_choices import AnswerForm, Compaction, Detail
@@ -174,10 +174,14 @@ class Instructions:
         """Write the user's examples as one request, whose rows are numbered through, and its answer."""
         logs, answers, rows = list[str](), list[AnsweredUser](), 0
         for number, example in enumerate(self.examples, 1):
-            answer = example_answer(example, self.vocabulary, self.detail, number)
-            lines = example_lines(example, number)
-            own = sum(not line.startswith("#") for line in lines)
-            _check_answer(answer, self.vocabulary, self.detail, range(1, own + 1), number)
+            try:
+                answer = _example_answer(example, self.vocabulary, self.detail)
+                lines = _example_lines(example)
+                own = sum(not line.startswith("#") for line in lines)
+                _check_answer(answer, self.vocabulary, self.detail, range(1, own + 1))
+            except ValueError as fault:
+                message = _("prompt.examples, number {number}: {fault}")
+                raise ConfigError(message.format(number=number, fault=fault)) from None
             answers.append(_moved(answer._replace(alias=f"U{number}"), rows))
             logs.append(f"## U{number}\n")
             for line in lines:
@@ -240,8 +244,8 @@ _STEP: Final = re.compile(rf"(.+?) ({_GROUP}(?: {_GROUP})*)")
 _JOURNEY: Final = re.compile(r">([^:：]+)[:：](.+)")
 
 
-def example_lines(example: Example, number: int) -> list[str]:
-    """Return the days and the behaviors, without row numbers, of an example's log. Raises ConfigError for another line."""
+def _example_lines(example: Example) -> list[str]:
+    """Return the days and the behaviors, without row numbers, of an example's log. Raises ValueError for another line."""
     lines, rows, year = [], 0, 0
     for line in filter(None, map(str.strip, example.log.splitlines())):
         found, is_right = _LINE.fullmatch(line), False
@@ -254,15 +258,15 @@ def example_lines(example: Example, number: int) -> list[str]:
             is_right = bool(found and year and int(found[1] or rows) == rows)
         if not is_right:
             fault = _("log has the line {line}; write # 2087-03-03, then 1 08:05 ...")
-            raise _wrong_example(number, fault.format(line=line))
+            raise ValueError(fault.format(line=line))
         lines.append(found[2] if found else line)
     if not rows:
-        raise _wrong_example(number, _("log has no lines; write # 2087-03-03, then 1 08:05 ..."))
+        raise ValueError(_("log has no lines; write # 2087-03-03, then 1 08:05 ..."))
     return lines
 
 
-def example_answer(example: Example, vocabulary: Vocabulary, detail: Detail, number: int) -> AnsweredUser:
-    """Read the answer of an example. Raises ConfigError for a line that is none."""
+def _example_answer(example: Example, vocabulary: Vocabulary, detail: Detail) -> AnsweredUser:
+    """Read the answer of an example. Raises ValueError for a line that is none."""
     journeys: list[tuple[str, str, Steps]] = []
     events: list[tuple[str, str]] = []
     minor: list[str] = []
@@ -276,7 +280,7 @@ def example_answer(example: Example, vocabulary: Vocabulary, detail: Detail, num
         is_plain = not line.startswith(">") and detail != "journeys"
         if len(steps) < len(found) or not (name or is_plain):
             fault = _("events has the line {line}; write type 1-3,5 9 or > kind name: type 2; type 4")
-            raise _wrong_example(number, fault.format(line=line))
+            raise ValueError(fault.format(line=line))
         if journey:
             journeys.append((kind, name, steps))
         elif detail == "day" and steps[0][0] == vocabulary.minor:
@@ -286,21 +290,18 @@ def example_answer(example: Example, vocabulary: Vocabulary, detail: Detail, num
     return AnsweredUser("U1", journeys, events, " ".join(minor))
 
 
-def _check_answer(
-    answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, rows: range, number: int
-) -> None:
-    """Raise ConfigError for a name that a closed vocabulary lacks, and a row of the log that does not stand once."""
+def _check_answer(answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, rows: range) -> None:
+    """Raise ValueError for a name that a closed vocabulary lacks, and a row of the log that does not stand once."""
     marks = tuple(each.mark for each in vocabulary.categories if each.mark)
     known = {each.name for each in vocabulary.types}
     if known and not vocabulary.open:
         for name in sorted({name for name, _groups in answer.steps} - known):
             if name[:-1] not in known or not name.endswith(marks):
-                raise _wrong_example(number, _("{type} is no type of the vocabulary").format(type=name))
+                raise ValueError(_("{type} is no type of the vocabulary").format(type=name))
     kinds = {each.name for each in vocabulary.journeys}
     foreign = sorted({kind for kind, _name, _steps in answer.journeys} - kinds)
     if foreign and not vocabulary.open_journeys:
-        fault = _("{kind} is no kind of journey in the vocabulary")
-        raise _wrong_example(number, fault.format(kind=foreign[0]))
+        raise ValueError(_("{kind} is no kind of journey in the vocabulary").format(kind=foreign[0]))
     groups = " ".join([*(groups for _type, groups in answer.steps), answer.minor])
     outside = [row for each in re.findall(r"\d+", groups) if (row := int(each[:12])) not in rows]
     placed = Counter(outside or rows_in(re.sub("[,?]", " ", groups)))  # one that ends far off stays folded
@@ -310,12 +311,7 @@ def _check_answer(
             fault = _(
                 "row {row} stands {count} times in events, and the log has {rows} rows; write each of them once"
             )
-            raise _wrong_example(number, fault.format(row=row, count=placed[row], rows=len(rows)))
-
-
-def _wrong_example(number: int, fault: str) -> ConfigError:
-    message = _("prompt.examples, number {number}: {fault}")
-    return ConfigError(message.format(number=number, fault=fault))
+            raise ValueError(fault.format(row=row, count=placed[row], rows=len(rows)))
 
 
 def _kind_and_name(text: str, vocabulary: Vocabulary) -> tuple[str, str]:
@@ -421,9 +417,9 @@ semicolon ::= "; " | "；"
 
 def grammar(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -> str:
     """Return the GBNF of answers in lines: all users in order, each with rows of its own, by alias."""
-    marks = [_literal(category.mark) for category in vocabulary.categories if category.mark]
+    marks = [quoted(category.mark) for category in vocabulary.categories if category.mark]
     mark = f" ({' | '.join(marks)})?" if marks else ""
-    types, kinds = (" | ".join(each) for each in _choices(vocabulary, _literal, "words"))
+    types, kinds = (" | ".join(each) for each in _choices(vocabulary, quoted, "words"))
     rules = [f'root ::= {" ".join(f"u{number}" for number in range(1, len(users) + 1))} "##" "\\n"?']
     for number, (alias, rows) in enumerate(users.items(), 1):
         u, more = f"u{number}", f"{{0,{min(len(rows), _MOST_REPEATED) - 1}}}"
@@ -434,13 +430,13 @@ def grammar(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) 
         }[detail]
         group = f'"," {u}r | "?"? " " {u}r'
         rules += [
-            f'{u} ::= {_literal(f"## {alias}")} "\\n" {body}',
+            f'{u} ::= {quoted(f"## {alias}")} "\\n" {body}',
             f'{u}j ::= "> " kind " " name colon type " " {u}r ({u}s){more} "?"? "\\n"',
             f'{u}s ::= {group} | "?"? (semicolon | "\\n> " kind " " name colon) type " " {u}r',
             f'{u}e ::= type " " {u}r ({group} | "?"? "\\n" type " " {u}r){more} "?"? "\\n"',
-            f'{u}m ::= {_literal(vocabulary.minor)} " " {u}r (("," | " ") {u}r){more} "\\n"',
+            f'{u}m ::= {quoted(vocabulary.minor)} " " {u}r (("," | " ") {u}r){more} "\\n"',
             f'{u}r ::= {u}n ("-" {u}n)?',
-            f"{u}n ::= {' | '.join(_numbers(rows, _literal))}",
+            f"{u}n ::= {' | '.join(_numbers(rows, quoted))}",
         ]
     return "\n".join([*rules, f"type ::= ({types}){mark}", f"kind ::= {kinds}", _SHARED])
 
@@ -471,11 +467,6 @@ def _numbers(rows: range, literal: Callable[[str], str]) -> Iterator[str]:
 def _plain(text: str) -> str:
     """Write a text as a pattern: of the dialects of JSON Schema, some take no escapes that need not be."""
     return re.sub(r"([\\^$.*+?()\[\]{}|])", r"\\\1", text)
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def schema(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -> dict[str, Any]:
