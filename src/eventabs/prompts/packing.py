@@ -4,6 +4,7 @@ import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from heapq import heappop, heappush, heapreplace
 from itertools import accumulate
 from math import ceil, inf
@@ -208,10 +209,7 @@ def _first(tried: Sequence[_T], does: Callable[[_T], object]) -> _T:
 
 def _fewest(parts: Sequence[_Part], limits: BatchLimits, least: int) -> _Packed:
     """Return the fewest batches that can be found, but at least so many, evenly filled if possible."""
-
-    def spread(count: int) -> _Packed:
-        return _spread(parts, limits, count)
-
+    spread = partial(_spread, parts, limits)
     packed = _filled(parts, limits)
     least = max(least, lower_bound([part.size for part in parts], limits)[0])
     most = max(least, len(packed))

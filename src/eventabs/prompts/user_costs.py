@@ -249,11 +249,8 @@ def sentence(behavior: Behavior, language: Language = "zh") -> str:
         return behavior.text
     action = behavior.action
     what = SENTENCES[language].get(action, action + " {}").replace("{}", behavior.item, 1)
-    if language == "en":
-        where = f"on {behavior.place}" if behavior.place else ""
-    else:
-        where = f"在{behavior.place}" if behavior.place else ""
-        where += "上" if where and action == _IN_SECONDS else ""
+    front, behind = ("on ", "") if language == "en" else ("在", "上" if action == _IN_SECONDS else "")
+    where = behavior.place and front + behavior.place + behind
     return " ".join(filter(None, (what, where, _how_long(behavior, language))))
 
 
