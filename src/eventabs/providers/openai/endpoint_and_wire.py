@@ -3,7 +3,6 @@
 https://platform.openai.com/docs/api-reference/chat, and what compatible servers make of it.
 """
 
-import base64
 import ipaddress
 import json
 import re
@@ -11,6 +10,7 @@ import shlex
 import tomllib
 import unicodedata
 import zlib
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -128,7 +128,6 @@ def is_loopback(host: str) -> bool:
 
 
 _PRESETS = files("eventabs.providers") / "presets"  # one TOML file each
-_SUFFIX = ".toml"
 _CONTEXT_STEP = 1_024  # tokens; a context is given in round numbers
 
 
@@ -234,8 +233,7 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
 
 def preset_names() -> tuple[str, ...]:
     """Return the names of all presets, in order."""
-    names = (entry.name for entry in _PRESETS.iterdir())
-    return tuple(sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)))
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in _PRESETS.iterdir()))
 
 
 # OpenAI's, which Azure and others have taken over:
@@ -284,7 +282,7 @@ def load_preset(name: str) -> Preset:
     if name not in preset_names():
         message = _("there is no preset {name}; llm.preset is one of: {known}")
         raise ConfigError(message.format(name=name, known=", ".join(preset_names())))
-    text = (_PRESETS / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+    text = (_PRESETS / f"{name}.toml").read_text(encoding="utf-8")
     return Preset(name=name, **tomllib.loads(text))
 
 
@@ -359,7 +357,6 @@ class PayloadReader:
         self._size = 0  # bytes since the last payload
         self._unfinished: list[bytes] = []  # pieces of the document, or of the line that has not ended yet
         self._data: list[bytes] = []  # of the event that has not ended yet
-        self._after_cr = False
 
     def feed(self, raw: bytes) -> list[bytes]:
         """Add the next bytes; return the payloads that they complete. Raises UnreadableBodyError."""
@@ -371,26 +368,20 @@ class PayloadReader:
             self.is_document = self.head.startswith((b"{", b"[", b"<"))
         if self._size > self._limit:
             raise UnreadableBodyError
-        if not self.is_document:
-            if self._after_cr and chunk.startswith(b"\n"):
-                chunk, self._after_cr = chunk[1:], False
-            if chunk:
-                self._after_cr = chunk.endswith(b"\r")
-            if b"\r" in chunk:
-                chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         self._unfinished.append(chunk)
-        if self.is_document or b"\n" not in chunk:
+        if self.is_document or not (b"\n" in chunk or b"\r" in chunk):
             return []
-        *lines, rest = b"".join(self._unfinished).split(b"\n")
-        self._unfinished = [rest]
-        if payloads := self._events(lines):
+        whole = b"".join(self._unfinished)
+        end = 1 + max(whole.rfind(b"\n"), whole.rfind(b"\r", 0, -1))  # a \r at the end may be half of \r\n
+        self._unfinished = [whole[end:]]
+        if payloads := self._events(whole[:end].splitlines()):
             self._size = 0
         return payloads
 
     def finish(self) -> list[bytes]:
         """Return the payloads that the end of the answer completes."""
         whole = b"".join(self._unfinished)
-        return [whole] if self.is_document else self._events([whole, b""])
+        return [whole] if self.is_document else self._events([*whole.splitlines(), b""])
 
     def _events(self, lines: list[bytes]) -> list[bytes]:
         events = []
@@ -567,16 +558,11 @@ def _forms(secret: str) -> tuple[str, ...]:
     """Return how a secret may be written; in base64 also behind `Bearer`."""
     escaped = json.dumps(secret)[1:-1]
     percent = quote(secret, safe="")
-    packed = [base64.b64encode(text.encode()).decode().rstrip("=") for text in (secret, f"Bearer {secret}")]
-    for_urls = [text.replace("+", "-").replace("/", "_") for text in packed]
-    forms = {
-        secret,
-        escaped,
-        escaped.replace("/", "\\/"),
-        percent,
-        re.sub("%..", lambda found: found[0].lower(), percent),
-    }
-    return tuple(sorted({*forms, quote(secret), *packed, *for_urls}, key=len, reverse=True))
+    lower = re.sub("%..", lambda found: found[0].lower(), percent)
+    texts = (text.encode() for text in (secret, f"Bearer {secret}"))
+    packed = [pack(text).decode().rstrip("=") for text in texts for pack in (b64encode, urlsafe_b64encode)]
+    forms = {secret, escaped, escaped.replace("/", "\\/"), percent, lower, quote(secret), *packed}
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def redacted_line(text: str, secrets: Iterable[str], most: int = 300) -> str:
