@@ -115,24 +115,20 @@ class Prober:
 
     async def probe_schema(self) -> Support:
         """Ask under a json_schema with a key that only the schema names."""
-        extra_body = {**self._endpoint.llm.extra_body, "response_format": _SCHEMA}  # never dropped
-        try:
-            reply = await self._send(_JSON_QUESTION, _GREETING_TOKENS, extra_body=extra_body)
-        except RejectedRequestError:
-            return "no"
-        if reply.finish_reason != "stop":
-            return "unknown"
-        value = parse_json(reply.text.strip().encode())
-        return "yes" if isinstance(value, dict) and _SCHEMA_KEY in value else "ignored"
+        return await self._probe(_JSON_QUESTION, {"response_format": _SCHEMA}, f'"{_SCHEMA_KEY}"')
 
     async def probe_grammar(self, field: GrammarField) -> Support:
         """Ask under a grammar, in this field, that allows one odd answer."""
-        extra_body = {**self._endpoint.llm.extra_body, **grammar_parameter(_GRAMMAR, field)}  # never dropped
+        return await self._probe(_GREETING, grammar_parameter(_GRAMMAR, field), _GRAMMAR_ANSWER)
+
+    async def _probe(self, text: str, bound: dict[str, Any], wanted: str) -> Support:
+        """Ask under what binds the answer; only that makes a model write what is `wanted`."""
+        extra_body = {**self._endpoint.llm.extra_body, **bound}  # never dropped
         try:
-            reply = await self._send(_GREETING, _GREETING_TOKENS, extra_body=extra_body)
+            reply = await self._send(text, _GREETING_TOKENS, extra_body=extra_body)
         except RejectedRequestError:
             return "no"
-        if reply.text.strip() == _GRAMMAR_ANSWER:
+        if wanted in reply.text:
             return "yes"
         return "ignored" if reply.finish_reason == "stop" else "unknown"
 
