@@ -195,11 +195,9 @@ def read_reset(headers: Mapping[str, str]) -> float | None:
     except those of hours, because every answer has the reset of a day's quota.
     https://platform.openai.com/docs/guides/rate-limits
     """
-    waits = {name: read_duration(headers.get(f"x-ratelimit-reset-{name}", "")) for name in _LIMITS}
     used_up = _used_up(headers)
-    known = [wait for name in used_up or _LIMITS if (wait := waits[name]) is not None]
-    if not used_up:
-        known = [wait for wait in known if wait <= _LONGEST_GUESS]
+    waits = [read_duration(headers.get(f"x-ratelimit-reset-{name}", "")) for name in used_up or _LIMITS]
+    known = [wait for wait in waits if wait is not None and (used_up or wait <= _LONGEST_GUESS)]
     return min(max(known), LONGEST_WAIT) if known else None
 
 
