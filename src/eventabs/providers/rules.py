@@ -210,10 +210,6 @@ class Rules:
         parts = _PARTS.sub(" ", word).lower()
         return next((action for action, words in self._meanings.items() if words.search(parts)), word)
 
-    def kind_of(self, behavior: Behavior) -> EventKind:
-        """Return the type of the first rule that a behavior matches."""
-        return self.classify(behavior.action, behavior.item, behavior.place)
-
     def _classify(self, action: str, item: str, place: str) -> EventKind:
         action, texts = self.meaning(action), f"{item}\n{place}".lower()
         return next(self.kinds[rule.type] for rule in self._file.rules if rule.matches(action, texts))
@@ -268,7 +264,7 @@ def rule_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[li
     ongoing: dict[str, list[int]] = {}  # by theme
     ends: dict[str, datetime] = {}  # of the longest of their rows, as wall time
     for row, behavior in enumerate(behaviors):
-        kind = rules.kind_of(behavior)
+        kind = rules.classify(*behavior[1:4])
         start = behavior.start.replace(tzinfo=None)
         rows = [] if kind.alone else ongoing.get(kind.theme, [])
         is_over = rows and (
@@ -291,8 +287,7 @@ def rule_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[li
 
 def _themes(behaviors: list[Behavior], rules: Rules) -> list[tuple[EventKind, list[Behavior]]]:
     """Group behaviors by theme, each under its heaviest kind: what stands alone first, then by weight."""
-    classify = rules.classify
-    kinds_of_each = [classify(behavior.action, behavior.item, behavior.place) for behavior in behaviors]
+    kinds_of_each = [rules.classify(*behavior[1:4]) for behavior in behaviors]
     if kinds_of_each.count(kinds_of_each[0]) == len(behaviors):  # most events
         return [(kinds_of_each[0], behaviors)]
     grouped = defaultdict[str, list[Behavior]](list)
@@ -508,7 +503,7 @@ class _Summaries:
     ) -> str:
         one = Behavior(EPOCH, *texts, seconds, text=texts[1] if in_own_words else "")
         named = self._item_names(*texts) if names is None else names
-        kind = self._rules.kind_of(one) if one.action == "visit" else None  # only that has a phrase
+        kind = self._rules.classify(*texts) if one.action == "visit" else None  # only that has a phrase
         return self._clause(kind, [one], lambda _one: named, brief=False).strip()
 
     def _clause(
@@ -553,11 +548,8 @@ class _Summaries:
 
     def _lead_action(self, kind: EventKind | None, behaviors: Sequence[Behavior]) -> str:
         """Return the action that a clause with several begins with: the first of those that give the kind."""
-        of_kind = {
-            self._rules.meaning(each.action): each.action
-            for each in behaviors
-            if self._rules.kind_of(each) is kind
-        }
+        theirs = (each.action for each in behaviors if self._rules.classify(*each[1:4]) is kind)
+        of_kind = {self._rules.meaning(action): action for action in theirs}
         return next((of_kind[action] for action in _LEAD_ACTIONS if action in of_kind), "")
 
     def _extent(self, behaviors: Sequence[Behavior], actions: Sequence[str], lead: str) -> str:
