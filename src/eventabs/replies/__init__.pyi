@@ -6,6 +6,5 @@ from .reader import (
     Reading as Reading,
     TextCondition as TextCondition,
     joined as joined,
-    one_by_name as one_by_name,
     unreadable as unreadable,
 )

@@ -7,6 +7,7 @@ its length, and what is kept of a user is bounded by the rows that the user has.
 import re
 from bisect import bisect
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from io import StringIO
@@ -114,16 +115,11 @@ def groups_in(text: str) -> tuple[Group, ...]:
 
 
 def _group(word: str) -> Group:
-    ranges = word if word[-1].isdigit() else word.rstrip(word.translate(_NO_RANGES))
-    spans = []
-    for each in ranges.split(","):  # no row has more than a dozen digits
-        first, _hyphen, last = each.partition("-")
-        row = int(first[:12])
-        spans.append((row, int(last[:12]) if last else row))
-    return tuple(spans), word[len(ranges) :]
+    spans = [(int(first), int(last or first)) for first, last in _SPAN.findall(word)]
+    return tuple(spans), word.lstrip("0123456789,-")
 
 
-_NO_RANGES = str.maketrans("", "", "0123456789,-")
+_SPAN = re.compile(r"([0-9]{1,12})[0-9]*+(?:-([0-9]{1,12})[0-9]*+)?")  # no row has more than a dozen digits
 _SHORT = 20  # characters; all requests number their rows from 1, so most groups come again
 _short_group = lru_cache(1 << 14)(_group)
 
@@ -185,10 +181,7 @@ class Labels:
 
     def category(self, signs: str) -> str:
         """Return the category that one of some signs is the mark of; "" for none."""
-        for sign in signs:
-            if sign in self._marks:
-                return self._marks[sign]
-        return ""
+        return next((self._marks[sign] for sign in signs if sign in self._marks), "")
 
     def is_odd(self, signs: str) -> bool:
         """Whether there is a mark among some signs that is none of the vocabulary's: models know `!` from everywhere."""
@@ -384,11 +377,6 @@ class Answer:
 
     def _numbered(self, number: str) -> str:
         return f"U{number}" if f"U{number}" in self.numbers else ""
-
-    def keep_last_blocks(self) -> None:
-        """Keep the last block of each user: earlier ones are drafts."""
-        self.blocks = list({block.alias: block for block in self.blocks}.values())
-        self.repeated = 0
 
     def header(self, alias: str) -> None:
         """Begin to read about a user."""
@@ -672,8 +660,7 @@ class _Tree:
         """Put a value where the text is. Words outside of all brackets are prose."""
         inside = self.open[-1][1] if self.open else self.values
         if isinstance(inside, dict):
-            is_free = self.key is not None and self.key not in inside
-            inside[self.key if is_free and self.key is not None else f" {len(inside)}"] = value
+            inside[f" {len(inside)}" if self.key is None or self.key in inside else self.key] = value
         elif self.open or isinstance(value, dict | list):
             inside.append(value)
         self.key = None
@@ -696,11 +683,8 @@ def parse(text: str) -> tuple[list[object], bool]:
     They are read whatever their quotes and commas are like, whatever stands around them and wherever they break off.
     """
     opens = [at for at in (text.find("{"), text.find("[")) if at >= 0]
-    for whole in (text, text[min(opens, default=0) : 1 + max(text.rfind("}"), text.rfind("]"))]):
-        try:
-            return [orjson.loads(whole)], True
-        except orjson.JSONDecodeError:
-            continue
+    with suppress(orjson.JSONDecodeError):
+        return [orjson.loads(text[min(opens, default=0) : 1 + max(text.rfind("}"), text.rfind("]"))])], True
     tree = _Tree()
     scalars: list[object] = []  # one that may yet be a key
     for token in _TOKEN.finditer(text):

@@ -164,10 +164,6 @@ class _Kind(NamedTuple):
     source: EventSource
     odd: bool = False  # its mark is none of the vocabulary's
 
-    def is_in(self, journeys: Collection[_Name]) -> bool:
-        """Whether it is a step of one of some journeys."""
-        return self.journey is not None and self.journey[0] in journeys
-
 
 # an event in the making; its rows are positions in the log that was asked about, in order
 _Placed = tuple[_Kind, list[int]]
@@ -228,7 +224,10 @@ class Reader:
         stopped = reply.finish_reason == "stop"
         if not answer.has_entries and stopped and unclosed.rstrip("` \r\n").endswith(("##", "}", "]")):
             answer = _answer(unclosed, Answer(*form))
-            answer.keep_last_blocks()
+            answer.blocks = list(
+                {block.alias: block for block in answer.blocks}.values()
+            )  # no earlier drafts
+            answer.repeated = 0
         users = _users(answer, asked)
         last = "" if answer.ended else answer.reached
         odd = {alias: user.is_numbered_otherwise for alias, user in users.items()}
@@ -258,16 +257,13 @@ class Reader:
     def _outcome(self, user: _User, *, is_last: bool, stopped: bool) -> Outcome:
         asked, rows = user.asked, user.asked.rows
         earlier = asked.stays if asked.earlier and asked.earlier.reason == "minor" else asked.earlier
-        had = _accounted(earlier) if earlier else set()
-        single = set[int]()  # rows by themselves, which may join a journey
+        settled = asked.past | earlier.rows.difference(earlier.unplaced) if earlier else asked.past
+        is_open = {row for row, index in enumerate(rows) if index not in settled}
+        lone = set[int]()  # rows by themselves, which may join a journey
         if earlier and asked.past:
-            alone = (each.behaviors for each in earlier.events if not each.journey)
-            ones = (row for rows in alone if len(rows) == 1 for row in rows)
-            single = {*earlier.minor, *earlier.unplaced, *earlier.unasked, *ones}
-        lone = {row for row, index in enumerate(rows) if index in single & asked.past} if single else set()
-        is_open = set(range(len(rows)))
-        if had or asked.past:
-            is_open = {row for row in is_open if rows[row] not in had and rows[row] not in asked.past}
+            ones = {own.behaviors[0] for own in earlier.events if len(own.behaviors) == 1 and not own.journey}
+            single = asked.past & {*earlier.minor, *earlier.unplaced, *earlier.unasked, *ones}
+            lone = {row for row, index in enumerate(rows) if index in single}
         free = is_open | lone
         events, of_journeys, minor, misfiled, repeated = self._placed(user, is_open, lone, free)
         if is_last and not (stopped and free.isdisjoint(is_open)):
@@ -277,9 +273,10 @@ class Reader:
         several = {name: own for name, own in of_journeys.items() if len(own) > (name not in known)}
         if self.detail == "journeys" or lone:  # which stay where they were, unless they are in a journey
             stays = set() if self.detail == "journeys" else is_open
-            kept = [
-                (kind, own if kind.is_in(several) else [*stays.intersection(own)]) for kind, own in events
-            ]
+            kept = (
+                (kind, own if kind.journey and kind.journey[0] in several else stays.intersection(own))
+                for kind, own in events
+            )
             events = [(kind, sorted(own)) for kind, own in kept if own]
         events = self._with_must(asked.log, events, is_open | (lone - free))
         in_events = {row for _kind, own in events for row in own}
@@ -386,11 +383,9 @@ class Reader:
         ids: dict[_Name, str] = {}
         taken = {journey.id for journey in earlier.journeys} if earlier else set[str]()
         for folded, own in of_journeys.items():  # the first row of one may have been the first of another
-            ids[folded] = lasting_id(user_id, ordinals[min(own)], "j")
-            if ids[folded] in taken:
-                numbers = chain((ordinals[row] for row in sorted(own)), count(max(ordinals) + 1))
-                candidates = (lasting_id(user_id, number, "j") for number in numbers)
-                ids[folded] = next(each for each in candidates if each not in taken)
+            numbers = chain((ordinals[row] for row in sorted(own)), count(max(ordinals) + 1))
+            candidates = (lasting_id(user_id, number, "j") for number in numbers)
+            ids[folded] = next(each for each in candidates if each not in taken)
             taken.add(ids[folded])
         front, made = lasting_id(user_id, ""), []
         row_of, log_row_of = behaviors.__getitem__, rows.__getitem__
@@ -516,22 +511,18 @@ def _names_of(journey: JourneyName, user_id: str) -> tuple[_Name, _Name]:
     return _folded(journey.kind, named), (journey.kind, named)
 
 
-def _accounted(outcome: Outcome) -> set[int]:
-    return {*outcome.minor, *outcome.unasked, *(row for event in outcome.events for row in event.behaviors)}
-
-
 def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Outcome:
     """Return what two answers about a part have placed together. A row that the new one has placed is in none of its old places."""
-    moved = _accounted(fresh)
+    moved = fresh.rows.difference(fresh.unplaced)
     stays = replace(
         earlier, events=tuple(event for event in earlier.events if moved.isdisjoint(event.behaviors))
     )
     events, journeys = joined([stays, fresh], goal)
     if asked.history:
-        of_journeys = ([asked.history[row - asked.part.first] for row in each.behaviors] for each in journeys)
+        first, history = asked.part.first, asked.history
         journeys = tuple(
-            each._replace(minutes=_lasting(own)[1] // 60)
-            for each, own in zip(journeys, of_journeys, strict=True)
+            each._replace(minutes=_lasting([history[row - first] for row in each.behaviors])[1] // 60)
+            for each in journeys
         )
     return replace(
         fresh,
@@ -590,23 +581,6 @@ def _groups(ids: Mapping[_Name, str], same: Iterable[Sequence[str]]) -> list[lis
     return [[name for name in ids if name in own] for own in firsts.values()]
 
 
-def one_by_name(journeys: Iterable[Journey]) -> list[Journey]:
-    """Return journeys of several outcomes in order of time, those of one kind and name as one, without their events and rows."""
-    found: dict[_Name, Journey] = {}
-    for each in journeys:
-        known = found.setdefault(_folded(each.kind, each.name), each)
-        start, end = min(known.start, each.start, key=_wall), max(known.end, each.end, key=_wall)
-        types = tuple(dict.fromkeys((*known.types, *each.types)))
-        found[_folded(each.kind, each.name)] = known._replace(
-            start=start, end=end, types=types, events=(), behaviors=()
-        )
-    return sorted(found.values(), key=lambda journey: (_wall(journey.start), _wall(journey.end), journey.id))
-
-
-# the wall time of an ISO time; all have the same precision, so their order is that of time
-_wall: Callable[[str], str] = itemgetter(slice(19))
-
-
 def _journeys(
     events: Iterable[tuple[Event, tuple[_Name, _Name] | None]],
     minutes: Mapping[_Name, int],
@@ -634,7 +608,7 @@ def _journeys(
             kind=written[0],
             name=written[1],
             start=own[0].start,
-            end=max([event.end for event in own], key=_wall),
+            end=max([event.end for event in own], key=itemgetter(slice(19))),  # the wall time
             days=len({_day_of(event.start[:13]) for event in own}),
             minutes=minutes[folded],
             converted=goal in [event.category for event in own],

@@ -27,7 +27,7 @@ import orjson
 
 from eventabs.errors_and_exit_codes import RunDirectoryError
 from eventabs.interface_language import gettext as _
-from eventabs.replies import one_by_name
+from eventabs.replies import joined
 from eventabs.shared_records import (
     AskedUser,
     Batch,
@@ -448,8 +448,8 @@ class Ledger:
         results = self.rows(
             "SELECT result FROM user_results WHERE user_id = ? AND first >= 0 ORDER BY first", part.user_id
         )
-        found = (of_row(Journey, each) for (result,) in results for each in unpack_json(result)["journeys"])
-        journeys = one_by_name(found)
+        _events, found = joined((unpack_outcome(part, None, result) for (result,) in results), goal="")
+        journeys = sorted(found, key=lambda each: (each.start[:19], each.end[:19], each.id))  # by wall time
         numbers = rows_in(rows) or range(len(journeys))
         chosen = [journeys[number] for number in numbers if number < len(journeys)]
         log = UserLog(part.user_id, tuple(map(_in_place, chosen)))
