@@ -447,13 +447,8 @@ _LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")  # the first ones sa
 _MENTION_SECONDS = 60  # one mention of a name counts as much, beside the time spent on it
 
 
-def summaries(rules: Rules) -> Callable[[Sequence[Behavior]], Callable[[Sequence[Behavior]], str]]:
-    """Return what takes a user's behaviors and returns what writes the summary of some of them."""
-    return _Summaries(rules).of_user
-
-
-class _Summaries:
-    """Writes the summaries of events."""
+class Summaries:
+    """Writes the summaries of events. Called with a user's behaviors, it returns what writes the summary of some of them."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -462,7 +457,7 @@ class _Summaries:
         self._duration = lru_cache(_CACHED)(self._wording.duration)
         self._of_one = lru_cache(_CACHED)(self._summary_of_one)
 
-    def of_user(self, all_behaviors: Sequence[Behavior]) -> Callable[[Sequence[Behavior]], str]:
+    def __call__(self, all_behaviors: Sequence[Behavior]) -> Callable[[Sequence[Behavior]], str]:
         """Return what writes the summary of some behaviors of a user."""
 
         @cache

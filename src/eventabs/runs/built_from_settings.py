@@ -148,7 +148,7 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
         settings.vocabulary.in_force(language),
         detail=settings.prompt.detail,
         source="llm" if settings.is_remote else "rules",
-        summarize=providers.summaries(providers.load_rules(facts["rules"], language)),
+        summarize=providers.Summaries(providers.load_rules(facts["rules"], language)),
         must=must_rules_of(settings, language),
     )
 
