@@ -164,7 +164,7 @@ def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:
     Raises ConfigError for a preset that does not exist, and a tier that it does not have.
     """
     preset, model, tier = _choice(named)
-    below = providers.load_preset(preset).find_tier(tier).settings()
+    below = dict(providers.load_preset(preset).find_tier(tier).llm)
     if preset:
         known, llm = providers.load_preset(preset).settings(model), named["llm"]
         own = isinstance(llm.get("price"), Mapping) and {"input", "output", "currency"} & llm["price"].keys()

@@ -37,20 +37,14 @@ GrammarField = Literal["", "grammar", "structured_outputs", "guided_grammar", "e
 class Tier(BaseModel, frozen=True, extra="forbid"):
     """How a tier of an endpoint is asked for. `name` is "" for the ordinary one.
 
-    `body`: fields of a request; `base_urls`: its address for each ordinary one, where it has another. `timeout`: seconds that
-    a call may take, queue included.
+    `body`: fields of a request; `llm`: what it sets there, such as how long a call may take, queue included; `base_urls`: its
+    address for each ordinary one, where it has another.
     """
 
     name: str = ""
     body: dict[str, Any] = {}
+    llm: dict[str, Any] = {}
     base_urls: dict[str, str] = {}
-    stream: bool = True
-    timeout: float | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """Return the values of [llm] that the tier sets."""
-        limits = {} if self.timeout is None else dict.fromkeys(("idle_timeout", "call_timeout"), self.timeout)
-        return limits if self.stream else {**limits, "stream": False}
 
 
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # a key in its place is refused unseen
@@ -238,7 +232,7 @@ def preset_names() -> tuple[str, ...]:
 
 # OpenAI's, which Azure and others have taken over:
 # https://developers.openai.com/api/docs/guides/flex-processing, read on 2026-11-25
-_USUAL_FLEX = Tier(name="flex", body={"service_tier": "flex"}, timeout=900.0)
+_USUAL_FLEX = Tier(body={"service_tier": "flex"}, llm={"idle_timeout": 900.0, "call_timeout": 900.0})
 _NO_PRESET = Preset(
     name="", source=(), read=date.min, base_url="", api_key_env="OPENAI_API_KEY", flex=_USUAL_FLEX
 )
