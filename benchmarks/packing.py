@@ -10,7 +10,7 @@ from operator import add
 from random import Random
 
 from eventabs.prompts.packing import BatchLimits, lower_bound, pack
-from eventabs.prompts.tokens import RowNumbers, TokenCounter
+from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import PartSize
 
 SEED = 7
@@ -56,7 +56,7 @@ def main() -> None:
         max_output_tokens=OUTPUT,
         max_users=200,
         max_rows=0,
-        numbers=RowNumbers(TokenCounter()),
+        counter=TokenCounter(),
     )
     print(
         f"{'parts':>8}  {'distribution':26}{'bound':>8}{'batches':>9}{'more':>9}{'in order':>10}{'CPU s':>8}"

@@ -143,11 +143,11 @@ LOGS = [
 
 def test_a_part_costs_the_same_in_any_batch_and_all_adds_up() -> None:
     plain = make_builder("dense")
-    limits = BatchLimits(40_000, plain.instructions_tokens, 8_192, 30, 0, plain.numbers)
+    limits = BatchLimits(40_000, plain.instructions_tokens, 8_192, 30, 0, plain.counter)
     builder = make_builder("dense", plain.legend_for(LOGS, limits))
     assert builder.legend_tokens > 0
     assert builder.instructions_tokens == plain.instructions_tokens + builder.legend_tokens
-    limits = BatchLimits(40_000, builder.instructions_tokens, 8_192, 30, 0, builder.numbers)
+    limits = BatchLimits(40_000, builder.instructions_tokens, 8_192, 30, 0, builder.counter)
     for logs in (LOGS[:1], LOGS[:7], LOGS):
         request = builder.request(logs, max_output_tokens=1)
         counted = sum(COUNTER.count(message["content"]) for message in request.messages)
@@ -158,4 +158,4 @@ def test_a_part_costs_the_same_in_any_batch_and_all_adds_up() -> None:
 
 def test_nobody_makes_no_legend() -> None:
     builder = make_builder("dense")
-    assert builder.legend_for([], BatchLimits(40_000, 900, 8_192, 30, 0, builder.numbers)) == {}
+    assert builder.legend_for([], BatchLimits(40_000, 900, 8_192, 30, 0, builder.counter)) == {}

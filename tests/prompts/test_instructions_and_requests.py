@@ -54,7 +54,7 @@ LOGS = st.builds(
 
 def limits_of(builder: PromptBuilder, room: int = 39_000, max_output_tokens: int = 8_192) -> BatchLimits:
     instructions = builder.instructions_tokens
-    return BatchLimits(instructions + room, instructions, max_output_tokens, 30, 0, builder.numbers)
+    return BatchLimits(instructions + room, instructions, max_output_tokens, 30, 0, builder.counter)
 
 
 @settings(max_examples=150, deadline=None)

@@ -55,7 +55,7 @@ def test_what_is_planned_for_a_block_with_known_journeys_is_never_passed(
     logs = [replace(user(f"u{number}"), known=tuple(found)) for number in range(users)]
     request = builder.request(logs, max_output_tokens=9)
     sizes = [builder.measure(log) for log in logs]
-    numbers = builder.numbers.totals(3 * users)[3 * users]
+    numbers = builder.counter.numbers(3 * users)[3 * users]
     planned = builder.instructions_tokens + sum(size.input_tokens for size in sizes) + numbers
     rows = users * sum(len(each.rows) for each in found)
     spare = counter.count("9999") - counter.count("9")

@@ -98,7 +98,7 @@ def test_what_is_sent_never_counts_more_than_what_was_measured(
     counter = TokenCounter(str(folder / f"{kind}.json"))
     builder = make_builder(level, {} if level == "line" else {"A": "看 宝马7系", "B": "汽车之家"}, counter)
     request = builder.request(logs, max_output_tokens=1)
-    limits = BatchLimits(40_000, builder.instructions_tokens, 8_192, 30, 0, builder.numbers)
+    limits = BatchLimits(40_000, builder.instructions_tokens, 8_192, 30, 0, builder.counter)
     measured = limits.input_tokens(map(builder.measure, logs))
     counted = sum(counter.count(message["content"]) for message in request.messages) + CHAT_FRAMING_TOKENS
     assert counted <= measured

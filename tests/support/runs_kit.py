@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.tokens import RowNumbers, TokenCounter
+from eventabs.prompts.tokens import TokenCounter
 from eventabs.runs.observer import BatchDone, Fact, Note, Progress, Started
 from eventabs.shared_records import (
     Batch,
@@ -38,7 +38,7 @@ LIMITS = BatchLimits(
     max_output_tokens=8_192,
     max_users=30,
     max_rows=0,
-    numbers=RowNumbers(TokenCounter()),
+    counter=TokenCounter(),
 )
 
 

@@ -22,7 +22,7 @@ from .packing import (
     plan as plan,
     shuffled as shuffled,
 )
-from .tokens import RowNumbers as RowNumbers, TokenCounter as TokenCounter
+from .tokens import TokenCounter as TokenCounter
 from .user_costs import (
     Parts as Parts,
     log_of_part as log_of_part,

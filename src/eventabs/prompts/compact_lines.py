@@ -256,7 +256,7 @@ class Compactor:
     def block(self, alias: str, log: UserLog, first: int = 0) -> list[str]:
         """Return a user's header, days and behaviors, in pieces for TokenCounter.total.
 
-        `first`: the number of the first row; 0: the numbers are left out, and counted by RowNumbers.
+        `first`: the number of the first row; 0: the numbers are left out, and counted by TokenCounter.numbers.
         """
         return [*self.header(alias, log), *self._known(log, first), *self._days(log, first)]
 

@@ -20,7 +20,7 @@ from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import Language, gettext as _
 from eventabs.prompts.compact_lines import CODES, CONVERSION, Compactor, JourneyLines, make_legend, quoted
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.tokens import RowNumbers, TokenCounter
+from eventabs.prompts.tokens import TokenCounter
 from eventabs.setting_choices import AnswerForm, Compaction, Detail
 from eventabs.shared_records import (
     SAME,
@@ -570,7 +570,6 @@ class PromptBuilder:
 
     def __post_init__(self) -> None:
         given, count = self.instructions, self.counter.count
-        self.numbers = RowNumbers(self.counter)
         self.answer: AnswerForm = given.answer
         self.detail: Detail = given.detail
         compactor = JourneyLines if given.links else Compactor

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import gettext as _
-from eventabs.prompts.tokens import RowNumbers
+from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import Batch, PartSize, PlannedPart
 
 
@@ -21,7 +21,7 @@ from eventabs.shared_records import Batch, PartSize, PlannedPart
 class BatchLimits:
     """Limits of one call: tokens in with the instructions, tokens out, users, rows (0: no limit).
 
-    `numbers` counts what the numbers of the rows cost: a row's place in the call decides that, so no part has them in its size.
+    `counter` knows what the numbers of the rows cost: a row's place in the call decides that, so no part has them in its size.
     """
 
     max_input_tokens: int
@@ -29,7 +29,7 @@ class BatchLimits:
     max_output_tokens: int
     max_users: int
     max_rows: int
-    numbers: RowNumbers
+    counter: TokenCounter
 
     @property
     def room(self) -> int:
@@ -44,7 +44,7 @@ class BatchLimits:
     def input_tokens(self, sizes: Iterable[PartSize]) -> int:
         """Return the input tokens of a call about such parts: the instructions, their blocks and the row numbers."""
         tokens, _out, rows = _sums(sizes)
-        return self.instructions_tokens + tokens + self.numbers.totals(rows)[rows]
+        return self.instructions_tokens + tokens + self.counter.numbers(rows)[rows]
 
     def hold(self, size: PartSize) -> bool:
         """Whether a part of this size fits into a batch alone."""
@@ -54,7 +54,7 @@ class BatchLimits:
             tokens <= room  # first: a huge log is not to count a million numbers
             and out <= self.max_output_tokens
             and (not self.max_rows or rows <= self.max_rows)
-            and tokens + self.numbers.totals(rows)[rows] <= room
+            and tokens + self.counter.numbers(rows)[rows] <= room
         )
 
     def holds(self, sizes: Sequence[PartSize]) -> bool:
@@ -102,7 +102,7 @@ def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, f
     """
     tokens, _out, rows = _sums(sizes)
     room = limits.room
-    totals = limits.numbers.totals(_most_rows(sizes, limits))
+    totals = limits.counter.numbers(_most_rows(sizes, limits))
     costs = sorted(map(sub, totals[1:], totals))
     cheapest: list[int] = [0, *accumulate(costs)]
 

@@ -110,6 +110,7 @@ class TokenCounter:
             self.encode, self.adds_up = lambda text: len(encoding.encode_ordinary(text)), True
         self.seam = 0 if self.adds_up else SEAM  # to add to the count of a piece that is counted alone
         self._pieces = _Counts(self)
+        self._numbers = [0]
 
     def count(self, text: str) -> int:
         """Count the tokens of `text`."""
@@ -134,6 +135,14 @@ class TokenCounter:
             return self.encode("".join(pieces))
         return sum(map(self._pieces.__getitem__, pieces))
 
+    def numbers(self, rows: int) -> list[int]:
+        """Return by N, from 0 to `rows` at least, what the numbers from 1 to N in front of the rows of a request cost."""
+        if (known := len(self._numbers)) <= rows:
+            new = range(known, max(rows, 2 * known) + 1)
+            costs = (self.count(str(number)) + self.seam for number in new)
+            self._numbers += islice(accumulate(costs, initial=self._numbers[-1]), 1, None)
+        return self._numbers
+
 
 class _Counts(dict[str, int]):
     """The tokens of pieces; short ones are kept, until there are too many. Twice as fast as an lru_cache."""
@@ -148,24 +157,6 @@ class _Counts(dict[str, int]):
             self.clear()
         tokens = self[piece] = self._counter.encode(piece)
         return tokens
-
-
-class RowNumbers:
-    """What the numbers 1, 2, 3 ... in front of the rows of a request cost, in tokens."""
-
-    def __init__(self, counter: TokenCounter) -> None:
-        self._counter = counter
-        self._totals = [0]
-
-    def totals(self, rows: int) -> list[int]:
-        """Return by N, from 0 to `rows` at least, what the numbers from 1 to N cost."""
-        if (known := len(self._totals)) <= rows:
-            counter = self._counter
-            costs = (
-                counter.count(str(number)) + counter.seam for number in range(known, max(rows, 2 * known) + 1)
-            )
-            self._totals += islice(accumulate(costs, initial=self._totals[-1]), 1, None)
-        return self._totals
 
 
 @cache

@@ -118,7 +118,7 @@ def builder_and_limits(
         constrained=_is_constrained(settings),
     )
     budget = settings.budget.model_dump()
-    limits = BatchLimits(**budget, instructions_tokens=builder.instructions_tokens, numbers=builder.numbers)
+    limits = BatchLimits(**budget, instructions_tokens=builder.instructions_tokens, counter=builder.counter)
     return builder, limits
 
 

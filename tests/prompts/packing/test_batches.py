@@ -9,17 +9,17 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.prompts.packing import MAX_ALIASES, BatchLimits, lower_bound, pack
-from eventabs.prompts.tokens import RowNumbers, TokenCounter
+from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import PartSize
 
-NUMBERS = RowNumbers(TokenCounter())
+COUNTER = TokenCounter()
 LIMITS = BatchLimits(
     max_input_tokens=40_000,
     instructions_tokens=700,
     max_output_tokens=8_192,
     max_users=30,
     max_rows=0,
-    numbers=NUMBERS,
+    counter=COUNTER,
 )
 
 
@@ -71,7 +71,7 @@ def test_nobody_is_lost_or_doubled_and_no_budget_is_broken(
 def test_the_bound_and_the_packing_count_what_row_numbers_cost() -> None:
     """A row of a token and its number: of 39,300 tokens 13,433 rows take one, since numbers from 1,000 on cost two."""
     rows = 13_433
-    assert rows + NUMBERS.totals(rows)[rows] == 39_300
+    assert rows + COUNTER.numbers(rows)[rows] == 39_300
     sizes = [PartSize(1, 1, 1)] * rows
     limits = replace(LIMITS, max_output_tokens=10**6, max_users=10**6)
     assert lower_bound(sizes, limits) == (1, "input")

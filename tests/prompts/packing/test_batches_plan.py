@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.packing import PROBE_SHARE, BatchLimits, plan, shuffled
-from eventabs.prompts.tokens import RowNumbers, TokenCounter
+from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import Batch, Part, PartSize, PlannedPart
 
 LIMITS = BatchLimits(
@@ -14,7 +14,7 @@ LIMITS = BatchLimits(
     max_output_tokens=500,
     max_users=5,
     max_rows=150,
-    numbers=RowNumbers(TokenCounter()),
+    counter=TokenCounter(),
 )
 
 parts = st.lists(
