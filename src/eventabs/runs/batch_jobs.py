@@ -352,7 +352,7 @@ class JobRunner:
             if not self._gives_up:
                 message = _("{host} has no reply in the files of job {job}, which carried out requests")
                 raise StoppedError(message.format(host=self._service.host, job=remote.id))
-        said = "; ".join(text for _code, text in remote.errors)
+        said = remote.error
         try:
             await self._reader.settle()
         except EndpointError:

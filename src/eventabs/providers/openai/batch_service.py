@@ -6,7 +6,7 @@ idempotency key: whoever creates a job notes before what it creates, and after a
 
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from io import FileIO
 from pathlib import Path
@@ -45,23 +45,17 @@ class QueueFullError(EndpointError):
 class RemoteJob:
     """A job as the service describes it. `status` is one of OpenAI's; `total` and `done` requests are what it counts, if it does.
 
-    `errors`: why it failed as a whole, each with its code in lower case.
+    `error`: why it failed as a whole; `queue_was_full`: because too many tokens were waiting.
     """
 
     id: str
     status: str
-    input_file_id: str = ""
-    output_file_id: str = ""
-    error_file_id: str = ""
-    total: int = 0
-    done: int = 0
-    errors: tuple[tuple[str, str], ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def queue_was_full(self) -> bool:
-        """Whether it failed because too many tokens were waiting."""
-        return any(code in _QUEUE_CODES for code, _text in self.errors)
+    output_file_id: str
+    error_file_id: str
+    total: int
+    done: int
+    error: str
+    queue_was_full: bool
 
 
 class BatchService:
@@ -99,13 +93,13 @@ class BatchService:
         for _page in range(200):  # the newest first
             url = self._url("/batches").copy_merge_params({"limit": str(100), **after})
             document = await self._read_document(self._channel.send("GET", url))
-            jobs = [self._job(entry) for entry in document.get("data") or () if isinstance(entry, dict)]
+            jobs = [_inner(entry) for entry in document.get("data") or () if isinstance(entry, dict)]
             for job in jobs:
-                if job.input_file_id == file_id or (
-                    job.metadata and metadata.items() <= job.metadata.items()
-                ):
-                    return job
-            last = str(document.get("last_id") or (jobs[-1].id if jobs else ""))
+                own = job.get("metadata")
+                is_named = isinstance(own, dict) and all(str(own.get(k)) == v for k, v in metadata.items())
+                if is_named or job.get("input_file_id") == file_id:
+                    return self._job(job)
+            last = str(document.get("last_id") or (self._id_of(jobs[-1]) if jobs else ""))
             if not document.get("has_more") or not last or after == {"after": last}:
                 break
             after = {"after": last}
@@ -163,17 +157,16 @@ class BatchService:
         job = _inner(document)
         counts = job.get("request_counts")
         counts = counts if isinstance(counts, dict) else {}
-        metadata, status = job.get("metadata"), str(job.get("status", "")).lower()
+        status, errors = str(job.get("status", "")).lower(), list(self._errors(job))
         return RemoteJob(
             id=self._id_of(document),
             status=self._profile.statuses.get(status, _SPELLINGS.get(status, status)),
-            input_file_id=str(job.get("input_file_id") or ""),
             output_file_id=str(job.get("output_file_id") or ""),
             error_file_id=str(job.get("error_file_id") or ""),
             total=_count(counts.get("total")),
             done=_count(counts.get("completed")) + _count(counts.get("failed")),
-            errors=tuple(self._errors(job)),
-            metadata={str(k): str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {},
+            error="; ".join(text for _code, text in errors),
+            queue_was_full=any(code in _QUEUE_CODES for code, _text in errors),
         )
 
     def _errors(self, job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
