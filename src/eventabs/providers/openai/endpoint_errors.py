@@ -102,7 +102,6 @@ class ErrorPayload:
     message: str = ""
     codes: tuple[str, ...] = ()  # in lower case, the most specific first
     parameters: frozenset[str] = frozenset()  # of the request, named as the cause
-    status: int | None = None  # an HTTP status given as the code
 
     def cause(self, status: int) -> Cause | None:
         """Return the cause of the error in an answer with this status. None: unknown."""
@@ -110,8 +109,8 @@ class ErrorPayload:
         if known in {None, "rejected"}:
             if self.parameters & _TOO_LONG_PARAMETERS:
                 return "too_long"
-            if status < HTTPStatus.BAD_REQUEST:
-                status = self.status or status
+            if status < HTTPStatus.BAD_REQUEST:  # one may be given as the code
+                status = next((int(code) for code in self.codes if _ERROR_STATUS.fullmatch(code)), status)
             if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 return "transient"
             of_status = ERROR_CODES.get(f"http.{status}", "rejected")
@@ -156,7 +155,6 @@ def _read_error(error: dict[str, Any]) -> ErrorPayload:
         message=text,
         codes=codes,
         parameters=frozenset(parameters or [name for name in _PARAMETERS_IN_TEXT if name in text]),
-        status=next((int(code) for code in codes if _ERROR_STATUS.fullmatch(code)), None),
     )
 
 
