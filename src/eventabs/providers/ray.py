@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, redirect_stdout, suppress
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
@@ -293,23 +294,22 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
     if address:
         address = _found() if address == "auto" else address
         await asyncio.to_thread(_require_listener, address)
-    tried, ended = threading.Event(), threading.Event()
-    failed: list[Exception] = []
+    tried, ended = Future[None](), threading.Event()
     # In the main thread Ray takes over SIGTERM, and what it starts on this machine dies with the thread that has started it.
-    thread = threading.Thread(target=_stay_connected, args=(address, failed, tried, ended), daemon=True)
+    thread = threading.Thread(target=_stay_connected, args=(address, tried, ended), daemon=True)
     with redirect_stdout(io.StringIO()):
         thread.start()
         try:
-            if not await asyncio.to_thread(tried.wait, _CONNECT_SECONDS):
-                raise _no_cluster(address, f"{_CONNECT_SECONDS:g} s")
-            if failed:
-                raise failed[0] from None
+            try:
+                await asyncio.to_thread(tried.result, _CONNECT_SECONDS)
+            except TimeoutError:
+                raise _no_cluster(address, f"{_CONNECT_SECONDS:g} s") from None
             import ray  # noqa: PLC0415  as below
 
             yield partial(RayProvider, ray)
         finally:
             ended.set()
-            if tried.is_set():
+            if tried.done():
                 await asyncio.to_thread(thread.join)
 
 
@@ -358,9 +358,7 @@ def _require_listener(address: str) -> None:
         raise _no_cluster(address, _("what listens there is not Ray"))
 
 
-def _stay_connected(
-    address: str, failed: list[Exception], tried: threading.Event, ended: threading.Event
-) -> None:
+def _stay_connected(address: str, tried: Future[None], ended: threading.Event) -> None:
     """Connect, and stay connected until the end is asked for."""
     try:
         with _environment(address), _standard_error_kept() as noise:
@@ -382,10 +380,9 @@ def _stay_connected(
             except (Exception, SystemExit) as error:  # noqa: BLE001  Ray raises its own, and many of Python's
                 raise _refusal(address, str(error), noise()) from None
     except ConfigError as error:
-        failed.append(error)
-        tried.set()
+        tried.set_exception(error)
         return
-    tried.set()
+    tried.set_result(None)
     ended.wait()
     asked = threading.Thread(target=ray.nodes, daemon=True)
     asked.start()
