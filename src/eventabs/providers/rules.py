@@ -510,7 +510,9 @@ class Summaries:
         are_stays = _STAYS.issuperset(actions)
         about = with_items = behaviors
         if actions.count(lead := actions[0]) < len(actions):
-            lead = self._lead_action(kind, behaviors)
+            theirs = (each.action for each in behaviors if self._rules.classify(*each[1:4]) is kind)
+            of_kind = {self._rules.meaning(action): action for action in theirs}
+            lead = next((of_kind[action] for action in _LEAD_ACTIONS if action in of_kind), "")
             about = [b for b in behaviors if b.action == lead] if lead else behaviors
             # used apps count only where no item does
             with_items = [behavior for behavior in about if behavior.action not in _STAYS] or about
@@ -540,12 +542,6 @@ class Summaries:
         )
         place = self._wording.place_of_many if len(sites) > 1 else "{}"
         return self._wording.clause_separator + place.format(sites[0]) if sites else ""
-
-    def _lead_action(self, kind: EventKind | None, behaviors: Sequence[Behavior]) -> str:
-        """Return the action that a clause with several begins with: the first of those that give the kind."""
-        theirs = (each.action for each in behaviors if self._rules.classify(*each[1:4]) is kind)
-        of_kind = {self._rules.meaning(action): action for action in theirs}
-        return next((of_kind[action] for action in _LEAD_ACTIONS if action in of_kind), "")
 
     def _extent(self, behaviors: Sequence[Behavior], actions: Sequence[str], lead: str) -> str:
         """Return how often, with which action beside the `lead`, and how long something was done, as a clause."""
