@@ -102,7 +102,9 @@ def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, f
     """
     tokens, _out, rows = _sums(sizes)
     room = limits.room
-    totals = limits.counter.numbers(_most_rows(sizes, limits))
+    # a batch has at most so many rows: the number of each costs a token or more
+    thinnest = min([size[0] / size[2] for size in sizes if size[2]], default=0.0)
+    totals = limits.counter.numbers(min(rows, limits.max_rows or rows, int(room / (1 + thinnest)) + 1))
     costs = sorted(map(sub, totals[1:], totals))
     cheapest: list[int] = [0, *accumulate(costs)]
 
@@ -120,13 +122,6 @@ def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, f
     each = min(rows // batches, len(costs) - 1)
     slope = costs[each] if costs else 0
     return batches if tokens else 0, least(batches) / room, slope, room + slope * each - cheapest[each]
-
-
-def _most_rows(sizes: Sequence[PartSize], limits: BatchLimits) -> int:
-    """Return how many rows a batch has at most: a row's number costs a token or more."""
-    thinnest = min([tokens / rows for tokens, _out, rows in sizes if rows], default=0.0)
-    rows = sum([size[2] for size in sizes])
-    return min(rows, limits.max_rows or rows, int(limits.room / (1 + thinnest)) + 1)
 
 
 class _Part(NamedTuple):
