@@ -343,14 +343,9 @@ class Answer:
     _label: str = ""  # a type whose groups may follow
 
     @property
-    def has_entries(self) -> bool:
-        """Whether anything was put anywhere."""
-        return any(block.entries for block in self.blocks)
-
-    @property
-    def has_headers(self) -> bool:
-        """Whether there is a header, be it of a user that the request does not have."""
-        return len(self.blocks) > 1
+    def is_empty(self) -> bool:
+        """Whether it has neither an entry nor a header, be it of a user that the request does not have."""
+        return len(self.blocks) == 1 and not self.blocks[0].entries
 
     @property
     def reached(self) -> str | None:
@@ -460,7 +455,7 @@ class Answer:
         folded = fold(text)
         if _END.fullmatch(folded):
             self.end_block()
-            self.ended = self.has_headers or self.has_entries
+            self.ended = not self.is_empty
             return
         if _NOTHING.fullmatch(folded):
             return
@@ -724,7 +719,7 @@ def read_json(text: str, answer: Answer) -> None:
     for value in values:
         _read(value, answer, "", None)
     answer.end_block()
-    answer.ended = is_closed and (answer.has_entries or answer.has_headers)
+    answer.ended = is_closed and not answer.is_empty
 
 
 def _read(value: object, answer: Answer, key: str, journey: JourneyName | None, depth: int = 0) -> None:

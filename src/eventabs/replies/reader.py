@@ -222,11 +222,11 @@ class Reader:
         form = (self._same, numbers, SAME["en"]) if links else (self._labels, numbers)
         answer = _answer(text, Answer(*form))
         stopped = reply.finish_reason == "stop"
-        if not answer.has_entries and stopped and unclosed.rstrip("` \r\n").endswith(("##", "}", "]")):
+        has_none = not any(block.entries for block in answer.blocks)
+        if has_none and stopped and unclosed.rstrip("` \r\n").endswith(("##", "}", "]")):
             answer = _answer(unclosed, Answer(*form))
-            answer.blocks = list(
-                {block.alias: block for block in answer.blocks}.values()
-            )  # no earlier drafts
+            # earlier blocks of a user are drafts
+            answer.blocks = list({block.alias: block for block in answer.blocks}.values())
             answer.repeated = 0
         users = _users(answer, asked)
         last = "" if answer.ended else answer.reached
@@ -380,10 +380,10 @@ class Reader:
         user_id, behaviors, rows = asked.log.user_id, asked.log.behaviors, asked.rows
         summary = self.summarize(asked.history or behaviors)
         ordinals, is_outside = asked.ordinals or rows, self._labels.is_outside
-        ids: dict[_Name, str] = {}
+        beyond, ids = max(ordinals, default=0) + 1, dict[_Name, str]()
         taken = {journey.id for journey in earlier.journeys} if earlier else set[str]()
         for folded, own in of_journeys.items():  # the first row of one may have been the first of another
-            numbers = chain((ordinals[row] for row in sorted(own)), count(max(ordinals) + 1))
+            numbers = chain((ordinals[row] for row in sorted(own)), count(beyond))
             candidates = (lasting_id(user_id, number, "j") for number in numbers)
             ids[folded] = next(each for each in candidates if each not in taken)
             taken.add(ids[folded])
@@ -450,7 +450,7 @@ def _linked(user: _User, *, is_cut: bool) -> Outcome:
 
 def _answer(text: str, answer: Answer) -> Answer:
     read_json(text, answer)
-    if not answer.has_entries and not answer.has_headers:
+    if answer.is_empty:
         answer.read_lines(text)
     return answer
 
@@ -482,7 +482,7 @@ def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:
             users[block.alias].entries += [(entry, True) for entry in block.entries]
         elif block.alias is None:
             for entry in block.entries:
-                if entry.label.known or entry.journey or not answer.has_headers:  # else it may be prose
+                if entry.label.known or entry.journey or len(answer.blocks) == 1:  # else it may be prose
                     owners = (answer.owners(*span) for spans, _mark in entry.groups for span in spans)
                     for alias in {alias for each in owners for alias in each}:
                         users[alias].entries.append((entry, False))
@@ -491,10 +491,9 @@ def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:
 
 def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReason:
     """Return why there is no outcome of users of whom an answer says nothing."""
-    has_blocks = answer.has_entries or answer.has_headers
-    if reply.finish_reason in ("length", "interrupted") or (has_blocks and not answer.ended):
+    if reply.finish_reason in ("length", "interrupted") or not (answer.is_empty or answer.ended):
         return "cut"
-    if has_blocks:
+    if not answer.is_empty:
         return "missing"
     if not text.strip():
         return "empty"
