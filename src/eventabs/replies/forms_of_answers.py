@@ -333,8 +333,6 @@ class Answer:
     default: str = ""
     blocks: list[Block] = field(default_factory=lambda: [Block(None)])
     ended: bool = False
-    unknown: int = 0  # blocks of users that the request does not have
-    repeated: int = 0  # further blocks of users that had one
     _left: dict[str | None, int] = field(default_factory=dict)
     _journey: JourneyName | None = None  # whose steps may follow
     _indent: tuple[int, bool] = (0, False)  # of its line, and whether that has a bullet
@@ -378,8 +376,6 @@ class Answer:
         self._journey, self._label, self.ended = None, self.default, False
         if not alias or alias != self.blocks[-1].alias:
             self.end_block()
-            self.unknown += not alias
-            self.repeated += bool(alias) and any(block.alias == alias for block in self.blocks)
             self.blocks.append(Block(alias))
 
     def end_block(self) -> None:

@@ -227,7 +227,6 @@ class Reader:
             answer = _answer(unclosed, Answer(*form))
             # earlier blocks of a user are drafts
             answer.blocks = list({block.alias: block for block in answer.blocks}.values())
-            answer.repeated = 0
         users = _users(answer, asked)
         last = "" if answer.ended else answer.reached
         odd = {alias: user.is_numbered_otherwise for alias, user in users.items()}
@@ -252,7 +251,9 @@ class Reader:
             if reply.finish_reason == "content_filter" and outcome.reason not in (None, "unplaced", "minor"):
                 outcome = Outcome(user.asked.part, "content_filter")
             outcomes[alias] = outcome
-        return Reading(outcomes, answer.unknown, answer.repeated)
+        headers = Counter(block.alias for block in answer.blocks if block.alias is not None)
+        unknown = headers.pop("", 0)
+        return Reading(outcomes, unknown, headers.total() - len(headers))
 
     def _outcome(self, user: _User, *, is_last: bool, stopped: bool) -> Outcome:
         asked, rows = user.asked, user.asked.rows
