@@ -10,7 +10,7 @@ from datetime import date, datetime
 from functools import cached_property
 from importlib import resources
 from itertools import accumulate, chain, islice, pairwise, starmap
-from math import ceil, inf
+from math import ceil
 from string import Template
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +19,7 @@ import orjson
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import Language, gettext as _
 from eventabs.prompts.compact_lines import CODES, CONVERSION, Compactor, JourneyLines, make_legend, quoted
-from eventabs.prompts.packing import BatchLimits
+from eventabs.prompts.packing import BatchLimits, lower_bound
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.setting_choices import AnswerForm, Compaction, Detail
 from eventabs.shared_records import (
@@ -276,7 +276,11 @@ def _example_answer(example: Example, vocabulary: Vocabulary, detail: Detail) ->
         journey = _JOURNEY.fullmatch(line)
         found = [_STEP.fullmatch(step.strip()) for step in re.split("[;；]", journey[2] if journey else line)]
         steps = [(each[1], each[2]) for each in found if each]
-        kind, name = _kind_and_name(journey[1].strip(), vocabulary) if journey else ("", "")
+        head = journey[1].strip() if journey else ""
+        # the longest kind that is known, else the first word
+        known = (each.name for each in vocabulary.journeys if head.startswith(f"{each.name} "))
+        kind = max(known, key=len, default=head.partition(" ")[0])
+        name = head[len(kind) :].strip()
         is_plain = not line.startswith(">") and detail != "journeys"
         if len(steps) < len(found) or not (name or is_plain):
             fault = _("events has the line {line}; write type 1-3,5 9 or > kind name: type 2; type 4")
@@ -312,13 +316,6 @@ def _check_answer(answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, 
                 "row {row} stands {count} times in events, and the log has {rows} rows; write each of them once"
             )
             raise ValueError(fault.format(row=row, count=placed[row], rows=len(rows)))
-
-
-def _kind_and_name(text: str, vocabulary: Vocabulary) -> tuple[str, str]:
-    """Cut a journey's kind from its name: the longest that is known, else the first word."""
-    known = (kind.name for kind in vocabulary.journeys if text.startswith(f"{kind.name} "))
-    kind = max(known, key=len, default=text.partition(" ")[0])
-    return kind, text[len(kind) :].strip()
 
 
 def _dense(line: str) -> str:
@@ -593,15 +590,8 @@ class PromptBuilder:
         """Return the legend that shortens batches of such users most."""
         if not logs:
             return {}
-        sizes = [self.measure(log) for log in logs]
-        tokens, output, rows = map(sum, zip(*sizes, strict=True))
-        needed = max(
-            len(logs) / limits.max_users,
-            (tokens + rows) / limits.room,
-            output / limits.max_output_tokens,
-            rows / (limits.max_rows or inf),
-        )
-        return make_legend(self.compactor.texts(logs), min(1.0, 1 / needed), self.counter.count)
+        batches, _bound = lower_bound(list(map(self.measure, logs)), limits)
+        return make_legend(self.compactor.texts(logs), 1 / batches, self.counter.count)
 
     def measure(self, log: UserLog) -> PartSize:
         """Count the tokens of the log's block without row numbers exactly, and estimate those of its answer."""
