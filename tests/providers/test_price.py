@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.providers.prices import Price
+from eventabs.providers.openai.endpoint_and_wire import Price
 from eventabs.shared_records import Counts
 
 PRICE = Price(input=2.0, output=8.0, cached_input=0.2, flex=0.5)

@@ -28,13 +28,13 @@ from .openai.endpoint_and_wire import (
     GrammarField as GrammarField,
     LlmSettings as LlmSettings,
     Preset as Preset,
+    Price as Price,
     endpoint_of as endpoint_of,
     hosts_with_keys as hosts_with_keys,
     is_loopback as is_loopback,
     load_preset as load_preset,
     preset_names as preset_names,
 )
-from .prices import Price as Price
 from .ray import Cluster as Cluster, connected as connected
 from .retries_and_rate_limits import (
     CallCancelledError as CallCancelledError,

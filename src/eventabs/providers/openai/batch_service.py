@@ -24,6 +24,7 @@ from eventabs.providers.openai.endpoint_and_wire import (
     ReplyAssembler,
     Tier,
     build_body,
+    count_in,
     parse_json,
     redacted_line,
 )
@@ -155,16 +156,14 @@ class BatchService:
 
     def _job(self, document: Mapping[str, Any]) -> RemoteJob:
         job = _inner(document)
-        counts = job.get("request_counts")
-        counts = counts if isinstance(counts, dict) else {}
         status, errors = str(job.get("status", "")).lower(), list(self._errors(job))
         return RemoteJob(
             id=self._id_of(document),
             status=self._profile.statuses.get(status, _SPELLINGS.get(status, status)),
             output_file_id=str(job.get("output_file_id") or ""),
             error_file_id=str(job.get("error_file_id") or ""),
-            total=_count(counts.get("total")),
-            done=_count(counts.get("completed")) + _count(counts.get("failed")),
+            total=count_in(job, "request_counts", "total"),
+            done=sum(count_in(job, "request_counts", name) for name in ("completed", "failed")),
             error="; ".join(text for _code, text in errors),
             queue_was_full=any(code in _QUEUE_CODES for code, _text in errors),
         )
@@ -196,10 +195,6 @@ def _inner(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what an answer wraps: `data` at SiliconFlow, `job` at Together."""
     wrapped = (document.get(name) for name in ("job", "data"))
     return next((inner for inner in wrapped if isinstance(inner, dict)), document)
-
-
-def _count(number: object) -> int:
-    return number if isinstance(number, int) and number > 0 else 0
 
 
 # of a line about a request that was never carried out: the job ended before its turn
@@ -244,7 +239,12 @@ class ReplyLines:
         if not isinstance(document.get("custom_id"), str):
             return None
         response, error = document.get("response"), document.get("error")
-        status, body = _response(response)
+        response = response if isinstance(response, dict) else {}
+        body, status = response if "choices" in response else response.get("body"), 0
+        if isinstance(body, str):
+            body = parse_json(body.encode())
+        with suppress(TypeError, ValueError, OverflowError):
+            status = int(response.get("status_code", 0))
         if isinstance(body, dict) and body.get("choices") and status < HTTPStatus.BAD_REQUEST:
             return document["custom_id"], self._reply(body)
         if status < HTTPStatus.BAD_REQUEST:  # an error that says no status, or 0, or even 200
@@ -276,16 +276,3 @@ class ReplyLines:
         said = redacted_line(found.message if found else "", self._address.secrets) or _("no reason given")
         message = _("{host} has no answer to a request: {said}")
         return TransientError(message.format(host=self._source, said=said))
-
-
-def _response(response: object) -> tuple[int, object]:
-    """Return status and body; 0 where there is no status."""
-    if not isinstance(response, dict):
-        return 0, None
-    status = response.get("status_code", 0)
-    body = response if "choices" in response else response.get("body")
-    if isinstance(body, str):
-        body = parse_json(body.encode())
-    with suppress(TypeError, ValueError, OverflowError):
-        return int(status), body
-    return 0, body

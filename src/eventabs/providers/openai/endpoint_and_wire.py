@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint as the settings describe it, with presets of known vendors; and the bodies of /chat/completions, secrets masked.
+"""An OpenAI-compatible endpoint as the settings describe it, its prices, and presets of known vendors; and the bodies of /chat/completions, secrets masked.
 
 https://platform.openai.com/docs/api-reference/chat, and what compatible servers make of it.
 """
@@ -26,12 +26,53 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import gettext as _
-from eventabs.providers.prices import Price
 from eventabs.setting_choices import ProviderChoice, TierName
-from eventabs.shared_records import FinishReason, Reply, Request, TomlTable, Usage
+from eventabs.shared_records import Counts, FinishReason, Reply, Request, TomlTable, Usage
 
 # where a request carries a grammar: llama.cpp, vLLM, vLLM before 0.12, SGLang; "": nowhere
 GrammarField = Literal["", "grammar", "structured_outputs", "guided_grammar", "ebnf"]
+
+
+class Price(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """Price of a million tokens at the ordinary tier, and what a tier costs against it; None where it is not known.
+
+    Without `cached_input` cached tokens cost what others do, and a tier without a factor what the ordinary one does. So a cost is
+    too high rather than too low where something is not known.
+    """
+
+    input: float | None = Field(default=None, ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
+    output: float | None = Field(default=None, ge=0)
+    currency: str = "USD"
+    flex: float | None = Field(default=None, ge=0)
+    batch: float | None = Field(default=None, ge=0)
+
+    def factor(self, tier: str) -> float | None:
+        """Return what a tier costs against the ordinary one."""
+        return {"flex": self.flex, "batch": self.batch}.get(tier)
+
+    def cost(
+        self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0, tier: str = ""
+    ) -> float | None:
+        """Return what tokens cost, None where a price is missing. Cached tokens are part of the prompt's."""
+        if self.input is None or self.output is None:
+            return None
+        cached_input = self.input if self.cached_input is None else self.cached_input
+        prompt = (prompt_tokens - cached_tokens) * self.input + cached_tokens * cached_input
+        factor = self.factor(tier)
+        return (1.0 if factor is None else factor) * (prompt + completion_tokens * self.output) / 1e6
+
+    def total(self, counts: Counts) -> float | None:
+        """Return what all calls of a run cost, each at its tier; None where a price is missing."""
+        costs = [cost for cost in self.by_tier(counts).values() if cost is not None]
+        return sum(costs) if costs else None
+
+    def by_tier(self, counts: Counts) -> dict[str, float | None]:
+        """Return what the calls of each tier cost."""
+        return {
+            tier: self.cost(use["prompt_tokens"], use["completion_tokens"], use["cached_tokens"], tier)
+            for tier, use in counts.by_tier.items()
+        }
 
 
 class Tier(BaseModel, frozen=True, extra="forbid"):
@@ -113,25 +154,20 @@ class Endpoint:
 
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine by its name or number; names are not looked up."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
+    with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host == "localhost" or host.endswith(".localhost")
 
 
 _PRESETS = files("eventabs.providers") / "presets"  # one TOML file each
 _CONTEXT_STEP = 1_024  # tokens; a context is given in round numbers
 
 
-class KnownPrice(BaseModel, frozen=True, extra="forbid"):
-    """Price of a million tokens at the preset's own address, as `source` had it when it was read."""
+class KnownPrice(Price, frozen=True, extra="forbid"):
+    """Price at the preset's own address, as `source` had it when it was read."""
 
     input: float
-    cached_input: float | None = None
     output: float
-    currency: str = "USD"
     source: str
     read: date
 
@@ -214,7 +250,7 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
     def settings(self, model: str) -> dict[str, Any]:
         """Return the values of [llm] that the preset sets for a model."""
         known = self.known_model(model)
-        price = known.price.model_dump(exclude={"source", "read"}) if known.price else {}
+        price = known.price.model_dump(exclude={"source", "read", "flex", "batch"}) if known.price else {}
         return {
             "base_url": self.base_url,
             "api_key_env": self.api_key_env,
@@ -445,7 +481,7 @@ class ReplyAssembler:
             self._usage = (read if read.prompt_tokens else had)._replace(completion_tokens=completion)
         # llama.cpp before February 2026: https://github.com/ggml-org/llama.cpp/pull/15827, #19361
         if isinstance(timings := payload.get("timings"), dict):
-            self._cached_apart = _count(timings, "cache_n")
+            self._cached_apart = count_in(timings, "cache_n")
         if isinstance(tier := payload.get("service_tier"), str):
             self._tier = tier
 
@@ -507,23 +543,24 @@ def _whole(pieces: bytearray) -> str:
 
 
 def _read_usage(usage: dict[str, Any]) -> Usage:
-    cached = _count(usage, "prompt_tokens_details", "cached_tokens")
-    prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    reasoning = _count(usage, "completion_tokens_details", "reasoning_tokens")
+    # OpenAI, Qwen, GLM, vLLM and llama.cpp have it in the details; Moonshot and DeepSeek have fields of their own
+    cached = count_in(usage, "prompt_tokens_details", "cached_tokens") or count_in(usage, "cached_tokens")
+    prompt, completion = count_in(usage, "prompt_tokens"), count_in(usage, "completion_tokens")
+    reasoning = count_in(usage, "completion_tokens_details", "reasoning_tokens")
     # xAI and Gemini count reasoning beside the completion, but in the total:
     # https://docs.x.ai/docs/key-information/consumption-and-rate-limits
-    beside = max(0, _count(usage, "total_tokens") - prompt - completion) if prompt else 0
+    beside = max(0, count_in(usage, "total_tokens") - prompt - completion) if prompt else 0
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion + beside,
         reasoning_tokens=max(reasoning, beside),
-        # OpenAI, Qwen, GLM, vLLM and llama.cpp have it in the details; DeepSeek and Moonshot have fields of their own
-        cached_tokens=cached or _count(usage, "prompt_cache_hit_tokens") or _count(usage, "cached_tokens"),
+        cached_tokens=cached or count_in(usage, "prompt_cache_hit_tokens"),
     )
 
 
-def _count(usage: dict[str, Any], *path: str) -> int:
-    value: Any = usage
+def count_in(document: Mapping[str, Any], *path: str) -> int:
+    """Return the number that lies there in a document, as far as it is one."""
+    value: Any = document
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     with suppress(TypeError, ValueError, OverflowError):
