@@ -5,7 +5,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from itertools import accumulate, chain, pairwise
 from math import ceil
 from operator import sub
@@ -21,7 +20,6 @@ Parts = list[tuple[Part, PartSize]]
 # A user may have a million behaviors, so no check is about many more of them than a part has.
 Fits = Callable[[int, int], bool]
 _FEW = 256  # behaviors in the first check after a cut
-_UNIT = timedelta(microseconds=1)
 
 
 def split(log: UserLog, fits: Fits) -> list[Part]:
@@ -70,10 +68,7 @@ def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
     """Return the indices behind which a part may end, in order: ends of days, and gaps in days that are too large."""
     days = [behavior.start.toordinal() for behavior in behaviors]
     firsts = [index for index, day in enumerate(days) if index == 0 or day != days[index - 1]]
-    begun = array("q", ((each.start - behaviors[0].start) // _UNIT for each in behaviors))
-    ended = array(
-        "q", (start + 1_000_000 * (each.duration or 0) for start, each in zip(begun, behaviors, strict=True))
-    )
+    begun, ended = (array("q", (each.span[at] for each in behaviors)) for at in (0, 1))
     # a stack instead of recursion: a day may have thousands of behaviors
     spans = [(first, following - 1) for first, following in pairwise([*firsts, len(days)])][::-1]
     ends = []
