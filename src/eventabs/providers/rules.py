@@ -9,9 +9,7 @@ import re
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from functools import cache, cached_property, lru_cache, partial
 from importlib.resources import files
 from typing import Annotated, Any, Self
@@ -188,7 +186,7 @@ class Rules:
 
     def __init__(self, file: RulesFile, language: Language) -> None:
         self.language = language
-        self.pause = timedelta(minutes=file.detail.session_minutes)  # that ends an event
+        self.pause = _MINUTE * file.detail.session_minutes  # seconds that end an event
         self.kinds = {key: replace(kind, theme=kind.theme or kind.name) for key, kind in file.types.items()}
         self.verbs = {action: verb.text for action, verb in file.verbs.items()}
         self.separators = re.compile("|".join(map(re.escape, file.names.separators)) or "(?!)")
@@ -262,10 +260,10 @@ def rule_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[li
     behaviors = list(map(_shortened, log.behaviors))
     events: list[list[int]] = []
     ongoing: dict[str, list[int]] = {}  # by theme
-    ends: dict[str, datetime] = {}  # of the longest of their rows, as wall time
+    ends: dict[str, int] = {}  # of the longest of their rows
     for row, behavior in enumerate(behaviors):
         kind = rules.classify(*behavior[1:4])
-        start = behavior.start.replace(tzinfo=None)
+        start, end = behavior.span
         rows = [] if kind.alone else ongoing.get(kind.theme, [])
         is_over = rows and (
             behaviors[rows[0]].day != behavior.day
@@ -279,9 +277,7 @@ def rule_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[li
             if not kind.alone:
                 ongoing[kind.theme] = rows
         rows.append(row)
-        with suppress(OverflowError):  # an absurd duration does not count
-            end = start + timedelta(seconds=behavior.duration or 0)
-            ends[kind.theme] = max(ends[kind.theme], end)
+        ends[kind.theme] = max(ends[kind.theme], end)
     return ((rows, _themes([behaviors[row] for row in rows], rules)[0][0]) for rows in events)
 
 
