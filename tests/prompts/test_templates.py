@@ -8,7 +8,7 @@ import pytest
 
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import DEFAULT_TYPES, default_vocabulary
+from eventabs.prompts.compact_lines import default_vocabulary
 from eventabs.prompts.instructions_and_requests import Instructions, prompt_language
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.setting_choices import AnswerForm, Compaction, Detail
@@ -46,7 +46,7 @@ def test_the_shipped_templates_are_short_and_complete(
     assert "$" not in text
     assert "\n\n\n" not in text
     assert not re.search(r"\\n|\{(?!\")", text)  # nothing is left to fill in
-    assert all(kind.name in text for kind in DEFAULT_TYPES[language])
+    assert all(kind.name in text for kind in default_vocabulary(language).types)
     assert all(kind.name in text for kind in vocabulary.journeys)
     assert (vocabulary.minor in text) == (detail == "day")
     assert ('"minor"' in text) == (answer == "schema" and detail == "day")

@@ -3,18 +3,18 @@
 import pytest
 
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import DEFAULT_TYPES, default_vocabulary
+from eventabs.prompts.compact_lines import default_vocabulary
 from eventabs.shared_records import Category
 
 
 def test_both_languages_offer_the_same_types_in_the_same_order() -> None:
-    categories = [[kind.category for kind in DEFAULT_TYPES[language]] for language in ("zh", "en")]
+    categories = [[kind.category for kind in default_vocabulary(language).types] for language in ("zh", "en")]
     assert categories[0] == categories[1]
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_names_are_unique_and_free_of_the_characters_of_the_answer(language: Language) -> None:
-    names = [kind.name for kind in DEFAULT_TYPES[language]]
+    names = [kind.name for kind in default_vocabulary(language).types]
     assert len(set(names)) == len(names)
     assert not any(character in name for name in names for character in "|!#$>?;:\n")
     assert not any(name[-1].isdigit() for name in names)

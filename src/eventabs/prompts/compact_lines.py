@@ -125,7 +125,6 @@ def _visible(character: str) -> str:
 _SHIPPED = resources.files("eventabs.prompts").joinpath("templates", "words.toml").read_text("utf-8")
 _WORDS = cast("dict[Language, dict[str, Any]]", tomllib.loads(_SHIPPED))
 VERBS: dict[Language, dict[str, str]] = {language: words["verbs"] for language, words in _WORDS.items()}
-ACTIONS = tuple(VERBS["en"])
 SENTENCES: dict[Language, dict[str, str]] = {
     language: words["sentences"] for language, words in _WORDS.items()
 }
@@ -133,13 +132,6 @@ SENTENCES: dict[Language, dict[str, str]] = {
 CONVERSION = "conversion"
 ENGAGEMENT = "engagement"
 DEFAULT_CATEGORIES: tuple[Category, ...] = (Category(CONVERSION, "!"), Category(ENGAGEMENT))
-DEFAULT_TYPES: dict[Language, tuple[EventType, ...]] = {
-    language: (
-        *map(EventType, words["types"].split(", ")),
-        *(EventType(name, CONVERSION) for name in words["conversions"].split(", ")),
-    )
-    for language, words in _WORDS.items()
-}
 CONVERSIONS: dict[Language, dict[str, str]] = {  # actions that are conversions, each with its type
     language: words["actions"] for language, words in _WORDS.items()
 }
@@ -150,12 +142,14 @@ def default_vocabulary(
     language: Language, categories: Sequence[Category] = DEFAULT_CATEGORIES, *, open_types: bool = True
 ) -> Vocabulary:
     """Return the shipped types and kinds of journeys of `language`; types keep only the given categories."""
-    known = {category.name for category in categories}
-    types = tuple(
-        kind if kind.category in known else EventType(kind.name) for kind in DEFAULT_TYPES[language]
+    words = _WORDS[language]
+    converts = CONVERSION if CONVERSION in {category.name for category in categories} else ""
+    types = (
+        *map(EventType, words["types"].split(", ")),
+        *(EventType(name, converts) for name in words["conversions"].split(", ")),
     )
-    journeys = tuple(starmap(JourneyKind, _WORDS[language]["journeys"].items()))
-    return Vocabulary(types, tuple(categories), open_types, journeys=journeys, minor=MINOR[language])
+    journeys = tuple(starmap(JourneyKind, words["journeys"].items()))
+    return Vocabulary(types, tuple(categories), open_types, journeys=journeys, minor=words["minor"])
 
 
 CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))

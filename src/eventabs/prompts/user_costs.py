@@ -11,7 +11,7 @@ from operator import sub
 from typing import Protocol
 
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import ACTIONS, SENTENCES, clean, identifies, without_marks
+from eventabs.prompts.compact_lines import SENTENCES, VERBS, clean, identifies, without_marks
 from eventabs.prompts.instructions_and_requests import PromptBuilder, expected_tokens
 from eventabs.prompts.packing import BatchLimits
 from eventabs.shared_records import ActivityName, Behavior, GroupUser, Part, PartSize, UserLog
@@ -235,7 +235,7 @@ def ambiguous_names(names: Sequence[ActivityName], marks: Sequence[str]) -> list
 
 _MINUTE = 60
 _IN_SECONDS = "browse"
-_WITHOUT_DURATION = frozenset(ACTIONS) - {"use", "browse"}
+_WITHOUT_DURATION = frozenset(VERBS["en"]) - {"use", "browse"}
 
 
 def sentence(behavior: Behavior, language: Language = "zh") -> str:

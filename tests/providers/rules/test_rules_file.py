@@ -4,7 +4,7 @@ import pytest
 
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import DEFAULT_TYPES
+from eventabs.prompts import default_vocabulary
 from eventabs.providers.rules import Rules, load_rules, shipped_rules
 from eventabs.shared_records import THING
 
@@ -126,7 +126,7 @@ def test_an_action_that_a_rule_names_means_itself() -> None:
 def test_types_that_the_prompt_offers_are_named_alike(language: Language) -> None:
     rules = load_rules(shipped_rules(), language)
     by_name = {kind.name: kind for kind in rules.kinds.values()}
-    offered = {kind.name: kind.category for kind in DEFAULT_TYPES[language]}
+    offered = {kind.name: kind.category for kind in default_vocabulary(language).types}
     assert offered.keys() - by_name.keys() <= {"签约", "contract"}  # no words say whose contract it is
     for name in offered.keys() & by_name.keys():
         assert by_name[name].category == offered[name]
