@@ -118,9 +118,8 @@ class Instructions:
 
     def _format(self) -> str:
         """Describe the form of the answer, with the keys or lines that the detail wants."""
-        wanted = {"day": ("events", "minor"), "fine": ("events",), "journeys": ()}[self.detail]
         texts = self._texts["format"][self.answer]
-        told = "".join(texts.get(key, "") for key in ("journeys", *wanted, "groups"))
+        told = "".join(texts.get(key, "") for key in (*KEYS[self.detail][1:], "groups"))
         return f"{told}\n{self._texts['known']['text']}" if self.extends else told
 
     def _listed(self, names: Iterable[str], *, is_open: bool) -> str:
