@@ -243,17 +243,6 @@ def first_bytes(path: str) -> bytes:
         raise unreadable(path, error) from None
 
 
-def head(path: str, size: int) -> list[str]:
-    """Return the first lines of a text that fit into `size` bytes; the first line is whole."""
-    with Path(path).open("rb") as file:
-        first = file.readline(LONGEST_LINE)
-        rest = file.read(max(0, size - len(first)))
-        whole = not file.read(1)
-    if not whole:
-        rest = rest[: rest.rfind(b"\n") + 1]
-    return (first + rest).decode("utf-8-sig", errors="replace").split("\n")
-
-
 def lines(path: str) -> Iterator[tuple[int, str]]:
     """Yield the number and the text of each line."""
     with Path(path).open(encoding="utf-8-sig", errors="replace", newline="\n") as file:
@@ -261,15 +250,20 @@ def lines(path: str) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\r\n")
 
 
-def spread_lines(path: str, size: int, count: int) -> Iterator[str]:
-    """Yield lines of some `size` bytes at a text's start and at `count` further places, spread evenly; none twice."""
+def spread_lines(path: str, size: int, count: int = 0) -> Iterator[str]:
+    """Yield the lines that fit into `size` bytes, at least one, at a text's start and at `count` further places, spread evenly; none twice."""
     end = Path(path).stat().st_size
     with Path(path).open("rb") as file:
         for place in range(count + 1):
             if (at := end * place // (count + 1)) > file.tell():
                 file.seek(at)
                 file.readline()
-            for line in file.readlines(size):
+            block = file.readline(LONGEST_LINE)
+            block += file.read(max(0, size - len(block)))
+            if file.tell() < end and b"\n" in block:
+                block, _newline, cut = block.rpartition(b"\n")
+                file.seek(-len(cut), os.SEEK_CUR)
+            for line in block.splitlines():
                 yield line.decode("utf-8-sig", errors="replace")
 
 
@@ -397,7 +391,7 @@ def members(path: str) -> list[str]:
     archive, pattern = archive_and_member(path) or (path, "*")
     if not _is_archive(archive):
         return [path]
-    with _opened(archive) as file:
+    with _opened(archive, archive) as file:
         infos = [
             info
             for info in file.infolist()
@@ -433,17 +427,13 @@ def refuse_bomb(path: str, size: int, infos: list[zipfile.ZipInfo]) -> None:
 @contextmanager
 def open_binary(path: str) -> Iterator[BinaryIO]:
     """Open a file, or a member of an archive, for reading. Raises OSError, and InputError for a broken archive."""
-    found = archive_and_member(path)
-    if not found:
+    archive, member = archive_and_member(path) or ("", "")
+    if archive:
+        with _opened(archive, path) as file, file.open(member) as inside:
+            yield cast("BinaryIO", inside)
+    else:
         with Path(path).open("rb") as plain:
             yield plain
-        return
-    archive, member = found
-    try:
-        with _opened(archive) as file, file.open(member) as inside:
-            yield cast("BinaryIO", inside)
-    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError) as error:
-        raise _broken(path, error) from None
 
 
 def _is_archive(path: str) -> bool:
@@ -456,22 +446,19 @@ def _is_archive(path: str) -> bool:
 
 
 @contextmanager
-def _opened(archive: str) -> Iterator[zipfile.ZipFile]:
+def _opened(archive: str, path: str) -> Iterator[zipfile.ZipFile]:
+    """Open an archive. Raises InputError about `path`, also for what cannot be unpacked meanwhile."""
     try:
         try:
             # without the flag of UTF-8, names are in the encoding of the system that packed them
             file = zipfile.ZipFile(archive, metadata_encoding="gb18030")
         except UnicodeDecodeError:
             file = zipfile.ZipFile(archive)
-    except zipfile.BadZipFile as error:
-        raise _broken(archive, error) from None
-    with file:
-        yield file
-
-
-def _broken(path: str, error: Exception) -> InputError:
-    message = _("{path} cannot be unpacked ({error}); copy it again, or unpack it yourself")
-    return InputError(message.format(path=path, error=error))
+        with file:
+            yield file
+    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError) as error:
+        message = _("{path} cannot be unpacked ({error}); copy it again, or unpack it yourself")
+        raise InputError(message.format(path=path, error=error)) from None
 
 
 _GZIP: Final = b"\x1f\x8b"

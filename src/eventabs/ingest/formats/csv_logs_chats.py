@@ -298,8 +298,8 @@ class Csv(Format):
             return self.layout.columns
         file, path, header = self.file, self.file.path, self.file.header
         filled = [
-            (number, line.rstrip("\r "))
-            for number, line in enumerate(files.head(file.text, _SAMPLE))
+            (number, line.rstrip("\r\n "))
+            for number, line in enumerate(files.spread_lines(file.text, _SAMPLE))
             if line.strip()
         ][:_LOOKED_AT]
         try:

@@ -101,7 +101,7 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     """Return the file with a flat object on each line: itself, or a copy."""
     text = file.text
     around: dict[str, Any] = {}
-    first, second = [*(line.strip() for line in files.head(text, _HEAD) if line.strip()), "", ""][:2]
+    first, second = [*(line.strip() for line in files.spread_lines(text, _HEAD) if line.strip()), "", ""][:2]
     opens_more = first.startswith("{") and first.endswith(("[", "{", ","))
     is_spread = opens_more and _object(first) is None and _object(second) is None
     is_vast = file.content.longest > files.LONGEST_LINE and file.content.lines == 1
@@ -109,7 +109,9 @@ def _one_object_a_line(file: InputFile) -> InputFile:
         array = file.copy_named("array")
         around, text = split_array(text, array, file.stop), str(array)
     # the first readable record has its times only inside a list
-    record = next((each for line in files.head(text, _HEAD) if (each := _object(line)) is not None), {})
+    record = next(
+        (each for line in files.spread_lines(text, _HEAD) if (each := _object(line)) is not None), {}
+    )
     inner = list(_flat(record, {}, file.times, 0))
     if around or (inner != [record] and any(_has_time(each, file.times) for each in inner)):
         flat = file.copy_named("flat")
