@@ -143,16 +143,10 @@ class Copies:
     profiles: tuple[str, ...] = ()
     objects: Mapping[str, StoredObject] = field(default_factory=dict)  # by the path of the copy
 
-    def holds(self, path: str) -> bool:
-        """Whether a file is a copy or a member of one."""
-        return bool(self.objects) and files.file_of(path) in self.objects
-
     def name(self, path: str) -> str:
         """Return the address of a copy, with the member's name for a file inside; for any other file its own name."""
-        if not self.holds(path):
-            return path
-        copy = files.file_of(path)
-        return self.objects[copy].address + path.removeprefix(copy)
+        copy = files.file_of(path) if self.objects else ""
+        return self.objects[copy].address + path.removeprefix(copy) if copy in self.objects else path
 
 
 @contextmanager
@@ -179,7 +173,7 @@ def copied(
         with files.copies_written(folder.parent):
             for target in objects:
                 Path(target).parent.mkdir(mode=0o700, parents=True)
-        _transfer(objects, stop, on_copy)
+        _Transfer(objects).run(stop, on_copy)
         named, others = (
             tuple(
                 each
@@ -206,76 +200,69 @@ def _file_name(item: StoredObject) -> str:
     return (name if item.path else unquote(name)).replace("/", "_").lstrip(".")[-60:] or "object"
 
 
-class _Copy:
-    """The copy of one object, and how far it is."""
+class _Transfer:
+    """Objects on their way into files, a few in parallel."""
 
-    def __init__(self, item: StoredObject, target: Path, halted: Event) -> None:
-        self.item, self.target = item, target
-        self.size, self.done = item.size, 0
-        self._halted = halted
+    def __init__(self, objects: Mapping[str, StoredObject]) -> None:
+        self._halted = Event()
+        self._waiting = deque(objects.items())
+        self._sizes = {target: each.size for target, each in objects.items()}
+        self._done = dict.fromkeys(objects, 0)
+        self._failed: list[Exception] = []
 
-    def run(self) -> None:
-        """Copy the object. obstore continues what breaks off, where an ETag shows that the object is the same. Raises InputError and StorageError."""
-        etag = self.item.etag
-        options: GetOptions = {"if_match": etag} if etag and not etag.startswith("W/") else {}
-        with (
-            files.copies_written(self.target.parent),
-            self.target.open("wb") as file,
-            store_errors_named(self.item.address),
-        ):
-            answer = self.item.store.get(self.item.path, options=options)
-            self.size = answer.meta["size"]
-            _require_room(self.target, self.size, self.item.address)
-            for chunk in answer.stream(_CHUNK):
-                self.done += file.write(chunk)
-                if self._halted.is_set():
-                    return
-        files.refuse_document(str(self.target), files.first_bytes(str(self.target)))
+    def run(self, stop: Stop, on_copy: Callable[[Copying], object]) -> None:
+        """Copy them all. Raises InputError, StorageError and StopRequested."""
+        told = self._progress()
+        target, item = self._waiting[0]
+        _require_room(target, told.size, item.address)
+        on_copy(told)
+        # a stop does not wait for a silent server
+        threads = [Thread(target=self._work, daemon=True) for _each in range(min(_AT_ONCE, told.objects))]
+        try:
+            for thread in threads:
+                thread.start()
+            stop.check()  # also where all are done already
+            while threads := [thread for thread in threads if thread.is_alive()]:
+                threads[0].join(_LOOK_SECONDS)
+                stop.check()
+                now = self._progress()
+                if now.size >= _WORTH_TELLING and (now.done - told.done) * _TENTHS >= now.size:
+                    on_copy(told := now)
+        finally:
+            self._halted.set()
+        if self._failed:
+            raise self._failed[0]
 
-
-def _transfer(objects: Mapping[str, StoredObject], stop: Stop, on_copy: Callable[[Copying], object]) -> None:
-    """Copy the objects, a few in parallel. Raises InputError, StorageError and StopRequested."""
-    halted = Event()
-    wanted = [_Copy(each, Path(target), halted) for target, each in objects.items()]
-    waiting = deque(wanted)
-    failed: list[Exception] = []
-
-    def work() -> None:
-        while not halted.is_set():
+    def _work(self) -> None:
+        while not self._halted.is_set():
             try:
-                waiting.popleft().run()
+                self._copy(*self._waiting.popleft())
             except IndexError:
                 return
             except Exception as error:  # noqa: BLE001  raised by the thread that waits for this one
-                failed.append(error)
-                halted.set()
+                self._failed.append(error)
+                self._halted.set()
 
-    def progress() -> Copying:
-        return Copying(len(wanted), sum(each.size for each in wanted), sum(each.done for each in wanted))
+    def _copy(self, target: str, item: StoredObject) -> None:
+        # obstore continues what breaks off, where an ETag shows that the object is the same
+        options: GetOptions = {"if_match": item.etag} if item.etag and not item.etag.startswith("W/") else {}
+        path = Path(target)
+        with files.copies_written(path.parent), path.open("wb") as file, store_errors_named(item.address):
+            answer = item.store.get(item.path, options=options)
+            self._sizes[target] = answer.meta["size"]
+            _require_room(target, self._sizes[target], item.address)
+            for chunk in answer.stream(_CHUNK):
+                self._done[target] += file.write(chunk)
+                if self._halted.is_set():
+                    return
+        files.refuse_document(target, files.first_bytes(target))
 
-    told = progress()
-    _require_room(wanted[0].target, told.size, wanted[0].item.address)
-    on_copy(told)
-    # a stop does not wait for a silent server
-    threads = [Thread(target=work, daemon=True) for _each in range(min(_AT_ONCE, len(wanted)))]
-    try:
-        for thread in threads:
-            thread.start()
-        stop.check()  # also where all are done already
-        while threads := [thread for thread in threads if thread.is_alive()]:
-            threads[0].join(_LOOK_SECONDS)
-            stop.check()
-            now = progress()
-            if now.size >= _WORTH_TELLING and (now.done - told.done) * _TENTHS >= now.size:
-                on_copy(told := now)
-    finally:
-        halted.set()
-    if failed:
-        raise failed[0]
+    def _progress(self) -> Copying:
+        return Copying(len(self._sizes), sum(self._sizes.values()), sum(self._done.values()))
 
 
-def _require_room(target: Path, size: int, address: str) -> None:
-    if size > shutil.disk_usage(target.parent).free:
+def _require_room(target: str, size: int, address: str) -> None:
+    if size > shutil.disk_usage(Path(target).parent).free:
         raise files.no_room(address)
 
 

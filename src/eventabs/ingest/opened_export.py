@@ -112,18 +112,24 @@ _START: Final = "date_trunc('second', start)"  # behaviors have whole seconds; t
 _FACTS: Final = f"{_START}, action, coalesce(item, text), place, duration, file, line, coalesce(text, '')"
 
 
-def behaviors_of(
-    cursor: duckdb.DuckDBPyConnection, condition: str, values: Sequence[object] = (), *, with_offset: bool
-) -> Iterator[Behavior]:
-    """Yield the readable behaviors for which the SQL `condition` holds."""
+def _logs(
+    connection: duckdb.DuckDBPyConnection,
+    users: Iterable[GroupUser],
+    condition: str = "TRUE",
+    values: Sequence[object] = (),
+    *,
+    with_offset: bool,
+) -> Iterator[UserLog]:
+    """Yield the logs of users, whose readable behaviors are those for which the SQL `condition` holds."""
     offset = ", shift" if with_offset else ""
-    cursor.execute(
-        f"SELECT {_FACTS}{offset} FROM behaviors WHERE reason IS NULL AND {condition}", list(values)
-    )
-    rows = fetched(cursor)
-    if with_offset:
-        return (Behavior(row[0].replace(tzinfo=_offset(row[8])), *row[1:8]) for row in rows)
-    return map(Behavior._make, rows)
+    query = f"SELECT {_FACTS}{offset} FROM behaviors WHERE reason IS NULL AND {condition}"
+    with closing(connection.cursor()) as cursor:
+        rows = fetched(cursor.execute(query, list(values)))
+        behaviors: Iterator[Behavior] = map(Behavior._make, rows)
+        if with_offset:
+            behaviors = (Behavior(row[0].replace(tzinfo=_offset(row[8])), *row[1:8]) for row in rows)
+        for user in users:
+            yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
 
 @cache
@@ -177,10 +183,7 @@ class UserGroup:
         if len(wanted) < len(self.users):
             condition += " AND user_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY rowid"
             values = [[user.user_id for user in wanted]]
-        with closing(self._cursor.cursor()) as cursor:
-            behaviors = behaviors_of(cursor, condition, values, with_offset=self._with_offset)
-            for user in wanted:
-                yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
+        return _logs(self._cursor, wanted, condition, values, with_offset=self._with_offset)
 
     def costs(self, **pieces: list[int]) -> list[int]:
         """Add up what each user's days and behaviors cost, given what names (`bodies`), durations (`lasting`), `clocks` and `days` do."""
@@ -259,10 +262,8 @@ class Export(sort_and_pair.RowCounts):
 
         A user without a readable row has a log without behaviors.
         """
-        with errors_named("the export"), closing(self._connection.cursor()) as cursor:
-            behaviors = behaviors_of(cursor, "TRUE", with_offset=self.with_offset)
-            for user in self._users():
-                yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
+        with errors_named("the export"):
+            yield from _logs(self._connection, self._users(), with_offset=self.with_offset)
 
     def groups(self, most_users: int = 0) -> Iterator[UserGroup]:
         """Yield all users, or the first N, in the same order, as groups that are summed up without logs.
@@ -405,7 +406,7 @@ def open_export(
             if each.file.text == each.file.path
             else None
             for each in (*(one.source for one in behaviors), profile)
-            if each and not copies.holds(each.file.path)
+            if each and each.file.path == copies.name(each.file.path)
         }
         contents = [each.source.file.content.of_user(each.user) for each in behaviors]
         contents += [profile.file.content] if profile else []
