@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from eventabs.ingest.normal_form import quoted, quoted_list
 
-_STEP: Final = re.compile(r'\.([^.\[\]]+)|\[(\d+)\]|\[(\*)\]|\["((?:[^"]|"(?!\]))+)"\]|\[([^\[\]"]+)\]')
+_STEP: Final = re.compile(r'\.([^.\[\]]+)|\[(\d+)\]|\["((?:[^"]|"(?!\]))+)"\]|\[([^\[\]"]+)\]')
 _KEYS: Final = ("key", "name", "schema")  # keys that name a record in a list
 _VALUES: Final = re.compile(r"value|\w+_value")  # keys of such a record's value
 _DEEPEST: Final = 6
@@ -33,11 +33,8 @@ class Lookup(NamedTuple):
     key: str
 
 
-class Every(NamedTuple):
-    """A step to all elements of a list."""
-
-
-Step = str | int | Lookup | Every
+EVERY: Final = Lookup("*")  # a step to all elements of a list
+Step = str | int | Lookup
 Steps = tuple[Step, ...]
 
 
@@ -54,14 +51,15 @@ class InnerPath(NamedTuple):
     def of_all(self) -> "InnerPath":
         """Return the path to all elements of a list of plain values, where this leads to one of them."""
         is_element = bool(self.steps) and isinstance(self.steps[-1], int)
-        return self._replace(steps=(*self.steps[:-1], Every())) if is_element else self
+        return self._replace(steps=(*self.steps[:-1], EVERY)) if is_element else self
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names on the way to it, without those that every record's value has."""
-        keys = (step.key if isinstance(step, Lookup) else step for step in self.steps)
+        steps = [step for step in self.steps if step != EVERY]
+        keys = (step.key if isinstance(step, Lookup) else step for step in steps)
         names = [self.column, *(key for key in keys if isinstance(key, str))]
-        if any(isinstance(step, Lookup) for step in self.steps):
+        if any(isinstance(step, Lookup) for step in steps):
             while len(names) > 1 and _VALUES.fullmatch(names[-1]):
                 names.pop()
         return tuple(names)
@@ -69,8 +67,6 @@ class InnerPath(NamedTuple):
 
 def _written(step: Step) -> str:
     match step:
-        case Every():
-            return "[*]"
         case Lookup(key):
             return f"[{key}]"
         case int():
@@ -89,18 +85,10 @@ def parse_path(text: str, columns: Collection[str]) -> InnerPath | None:
     steps: list[Step] = []
     position = len(column)
     while match := _STEP.match(text, position):
-        steps.append(_step(match))
+        name, index, key, lookup = match.groups()
+        steps.append(int(index) if index else Lookup(lookup) if lookup else str(name or key))
         position = match.end()
     return InnerPath(column, tuple(steps)) if position == len(text) else None
-
-
-def _step(match: re.Match[str]) -> Step:
-    name, index, every, key, lookup = match.groups()
-    if index:
-        return int(index)
-    if every:
-        return Every()
-    return Lookup(lookup) if lookup else str(name or key)
 
 
 @dataclass
@@ -179,10 +167,10 @@ def _stepped_into(value: object, steps: Steps) -> object:
     step, rest = steps[0], steps[1:]
     found = _loaded(value) if isinstance(value, str) else value
     match step, found:
-        case Every(), list():
+        case Lookup("*"), list():
             each = (_stepped_into(element, rest) for element in found)
             return ", ".join(str(one) for one in each if one not in (None, "")) or None
-        case Lookup(key), list() | dict():
+        case Lookup(key), list() | dict() if key != "*":
             named = (inner for name, inner in _named_values(found) if fnmatchcase(name, key))
             return _stepped_into(next(named, None), rest)
         case int(), list():
@@ -228,9 +216,10 @@ def _spelled(path: InnerPath) -> str:
     return path.column + "".join(steps)
 
 
-def pointer(steps: Iterable[str | int]) -> str:
+def pointer(steps: Steps) -> str:
     """Return the JSON pointer (RFC 6901) of keys and indices."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    keys = (_written(step) if isinstance(step, Lookup) else str(step) for step in steps)
+    return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
 
 
 class PathReader:
@@ -269,7 +258,7 @@ class PathReader:
         for path, (text, _at, steps) in rest.items():
             if count := counts[path]:
                 places = pointers.setdefault(text, {})
-                places.setdefault(pointer(_keys(steps[:count])), len(places) + 1)
+                places.setdefault(pointer(steps[:count]), len(places) + 1)
             else:
                 lists.setdefault(text, f"records_{self._layers}_{len(lists)}")
         pointed = {text: f"inner_{self._layers}_{n}" for n, text in enumerate(pointers)}
@@ -291,13 +280,13 @@ class PathReader:
         following: dict[InnerPath, _Open] = {}
         for path, (text, at, steps) in rest.items():
             if count := counts[path]:
-                place = pointers[text][pointer(_keys(steps[:count]))]
+                place = pointers[text][pointer(steps[:count])]
                 following[path] = f"{pointed[text]}[{place}]", _stepped(at, steps[:count]), steps[count:]
-            elif isinstance(steps[0], Lookup):
+            elif isinstance(steps[0], Lookup) and steps[0] != EVERY:
                 record = _record(text, lists[text], steps[0].key)
                 following[path] = record, _stepped(at, steps[:1]), steps[1:]
             else:
-                inner = f"list_transform({lists[text]}, lambda r: r->>{quoted(pointer(_keys(steps[1:])))})"
+                inner = f"list_transform({lists[text]}, lambda r: r->>{quoted(pointer(steps[1:]))})"
                 filled = f"list_filter({inner}, lambda value: value <> '')"
                 following[path] = f"nullif(array_to_string({filled}, ', '), '')", at, ()
         return following
@@ -309,7 +298,7 @@ class PathReader:
     def _plain_steps(self, at: InnerPath, steps: Steps) -> int:
         """Return the number of steps that one JSON pointer can take."""
         for count, step in enumerate(steps):
-            if isinstance(step, Lookup | Every):
+            if isinstance(step, Lookup):
                 return count
             if _stepped(at, steps[: count + 1]) in self._texts:
                 return count + 1
@@ -325,10 +314,6 @@ def _stepped(at: InnerPath, steps: Steps) -> InnerPath:
     return InnerPath(at.column, (*at.steps, *steps))
 
 
-def _keys(steps: Steps) -> list[str | int]:
-    return [step if isinstance(step, str | int) else _written(step) for step in steps]
-
-
 def _record(text: str, records: str, key: str) -> str:
     """Return the SQL of the record named `key`; for an object, of the value under that key."""
     names = f"{records}_names"
@@ -337,5 +322,5 @@ def _record(text: str, records: str, key: str) -> str:
         place = f"list_position(list_transform({names}, lambda name: name GLOB {quoted(key)}), true)"
     return (
         f"coalesce(CAST({records}[{place}] AS VARCHAR),"
-        f" try(json_extract_string({text}, {quoted(pointer([key]))})))"
+        f" try(json_extract_string({text}, {quoted(pointer((key,)))})))"
     )
