@@ -175,19 +175,14 @@ def _flat(
     record: Mapping[str, Any], outer: Mapping[str, Any], times: Collection[str], depth: int
 ) -> Iterator[dict[str, Any]]:
     """Yield the records with a time inside `record`, each with the fields around it; without any, the records of its lists."""
-    if depth == _DEEPEST or _is_row(record, times):
-        yield {**outer, **record}
-        return
-    inner = {key: value for key, value in record.items() if _holds_times(value, times, depth)}
-    inner = inner or {
-        key: value
-        for key, value in record.items()
-        if isinstance(value, list) and any(isinstance(each, dict) for each in value)
-    }
-    if not inner:
-        yield {**outer, **record}
-        return
+    inner: dict[str, Any] = {}
+    if depth < _DEEPEST and not _is_row(record, times):
+        timed = {key: value for key, value in record.items() if _holds_times(value, times, depth)}
+        lists = ((key, value) for key, value in record.items() if isinstance(value, list))
+        inner = timed or {key: value for key, value in lists if any(isinstance(each, dict) for each in value)}
     merged = {**outer, **{key: value for key, value in record.items() if key not in inner}}
+    if not inner:
+        yield merged
     for key, records in inner.items():
         is_one = len(inner) == 1 or _LIST in record
         said, listed = merged if is_one else {**merged, _LIST: key}, _records(records)
@@ -209,11 +204,10 @@ def _records(value: object) -> object:
     """Return a list for an object whose values are records alike, each under an id of its own, which becomes its `key`."""
     items = value.items() if isinstance(value, dict) and len(value) >= _KEYED else ()
     fields = [set(each) for _key, each in items if isinstance(each, dict)]
-    if not fields or len(fields) < len(items):
-        return value
-    if not fields[0] or any(len(fields[0] & each) <= len(fields[0] ^ each) for each in fields):
-        return value
-    return [{_KEY: key, **each} for key, each in items]
+    are_alike = all(len(fields[0] & each) > len(fields[0] ^ each) for each in fields)
+    if 0 < len(fields) == len(items) and are_alike:
+        return [{_KEY: key, **each} for key, each in items]
+    return value
 
 
 def _is_row(record: Mapping[str, Any], times: Collection[str]) -> bool:
@@ -266,7 +260,7 @@ class _Text:
         self._at = 0
 
     def mark(self, behind: int = 0) -> str:
-        """Return the next character that is not white space, "" at the end; `behind` looks further on, without a move."""
+        """Go to the next character that is not white space and return it, "" at the end; `behind` looks further on, without a move."""
         while not (found := _MARK.search(self._text, self._at + behind)):
             self._at = self._at if behind else len(self._text)
             if not self._read_on():
@@ -286,14 +280,16 @@ class _Text:
         """Yield the texts of a list's elements, and go on behind it; the text continues behind its bracket."""
         while (mark := self.mark()) not in ("", "]"):
             if mark == ",":
-                self.skip()
+                self._at += 1
             else:
                 yield self.take(",]")
-        self.skip()
-
-    def skip(self) -> None:
-        """Go on behind one character."""
         self._at += 1
+
+    def passes(self, marks: str) -> bool:
+        """Go on behind the next character and return True if it is one of `marks`."""
+        is_one = self.mark() in tuple(marks)
+        self._at += is_one
+        return is_one
 
     def _end(self, ends: str) -> int | None:
         """Return the end of the value, None if what follows decides it."""
@@ -329,9 +325,8 @@ def elements(file: TextIO, longest: int) -> Iterator[str]:
     An element that is not JSON ends where brackets outside strings say so, and spoils no other. `longest` is in characters.
     """
     text = _Text(file, longest)
-    while mark := text.mark():
-        if mark == "[":
-            text.skip()
+    while text.mark():
+        if text.passes("["):
             yield from text.elements()
         else:
             yield text.take()
@@ -343,21 +338,17 @@ def records_inside(file: TextIO, around: dict[str, Any], longest: int) -> Iterat
     Raises NotOneObjectError if it is none or something follows it, and TooLongError.
     """
     text = _Text(file, longest)
-    if text.mark() != "{":
+    if not text.passes("{"):
         raise NotOneObjectError
-    text.skip()
-    while (mark := text.mark()) not in ("", "}"):
-        if mark in ",:":
-            text.skip()
+    while not text.passes("}") and text.mark():
+        if text.passes(",:"):
             continue
         key = text.take(":,}").strip()
-        if text.mark() == ":":
-            text.skip()
+        text.passes(":")
         if text.mark() == "[" and text.mark(behind=1) == "{":
-            text.skip()
+            text.passes("[")
             yield from text.elements()
         elif (field := _object(f"{{{key}:{text.take(',}')}}}")) is not None:
             around |= field
-    text.skip()
     if text.mark():
         raise NotOneObjectError
