@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -62,18 +62,19 @@ from eventabs.stop_request import Stop
 
 
 def _mapped(
-    sources: Iterable[tuple[Format, str]],
+    sources: Sequence[Format],
+    settings: InputSettings,
     schemas: SchemaChoice,
     choice: ColumnChoice,
     copies: Copies,
-    names: Mapping[str, str],
 ) -> list[MappedFile]:
-    """Return how the `sources`, each with the user that its name gives, are read. `names`: what words of actions mean."""
+    """Return how the `sources` are read."""
     found = list[MappedFile]()
-    for source, user in sources:
+    for source in sources:
         refuse_events(source.file.path, source.columns)
         choice.refuse_unnamed(source)
         name = copies.name(source.file.path)
+        user = user_of_file(name.partition("?")[0], settings.user)
         reading = schemas.of_file(source, choice.named)
         if reading:
             found.append(MappedFile(name, source, reading, user))
@@ -82,14 +83,13 @@ def _mapped(
             found.append(
                 MappedFile(name, source, Reading(source.inventory, chosen.roles), user, held, chosen)
             )
-        if source.file.user:
+        if source.file.has_user:
             refuse_one_user(source, reading.user_columns if reading else choice.users(source))
     may_mark = ((each.source, each.choice.markers) for each in found)
     markers = marker_columns(may_mark, choice.named.get("marker", ""))
     found = [each.with_marker(markers) for each in found]
-    define_words(
-        found[0].source.file.connection, {role for each in found for role in each.reading.known_roles}, names
-    )
+    known = {role for each in found for role in each.reading.known_roles}
+    define_words(sources[0].file.connection, known, settings.names)
     return found
 
 
@@ -362,16 +362,13 @@ def open_export(
         check_zone(settings.timezone, connection)
         files.check_codec(settings.encoding)
         schemas = SchemaChoice(settings.schema, settings.names)
+        times = schemas.times | ({columns["time"]} - {""})
         opened = partial(
-            open_file,
-            connection,
-            folder=folder,
-            encoding=settings.encoding,
-            named=columns,
-            times=schemas.times | ({columns["time"]} - {""}),
-            stop=stop,
+            open_file, connection, folder=folder, headers=schemas.headers, times=times, stop=stop
         )
-        profile = opened(*profile_paths) if profile_paths else None
+        # sheet, table and header are those of the rows
+        of_people = InputSettings(encoding=settings.encoding, columns=settings.columns)
+        profile = opened(*profile_paths, settings=of_people) if profile_paths else None
         profile_user, shown = "", list[tuple[str, str]]()
         if profile:
             profile_user, shown = find_profile_columns(
@@ -379,10 +376,8 @@ def open_export(
             )
         sort_and_pair.prepare(connection, len(shown))
         choice = ColumnChoice(connection, settings)
-        parts = settings.model_dump(include={"header", "sheet", "table", "user"})
-        users = [user_of_file(copies.name(path).partition("?")[0], settings.user) for path in named]
-        opened_rows = (opened(path, headers=schemas.headers, **parts) for path in named)
-        behaviors = _mapped(zip([*opened_rows], users, strict=True), schemas, choice, copies, settings.names)
+        opened_rows = [opened(path, settings=settings) for path in named]
+        behaviors = _mapped(opened_rows, settings, schemas, choice, copies)
         technical = {column for each in behaviors for column in each.reading.schema.technical}
         all_columns = dict.fromkeys(column for each in behaviors for column in each.source.columns)
         compared = tuple(column for column in all_columns if column not in technical)
@@ -455,9 +450,8 @@ def masked_sample(
     path = files.expand(paths)[0]
     with scratch_database(folder / "reading.tmp", [path, as_glob(path)], Stop()) as connection:
         sort_and_pair.prepare(connection)
-        given = settings.model_dump(include={"encoding", "header", "sheet", "table"})
         headers = SchemaChoice("").headers
-        source = open_file(connection, path, folder / "reading.tmp", headers=headers, **given)
+        source = open_file(connection, path, folder / "reading.tmp", settings, headers=headers)
         sample = list(islice(source.sample(), 1000))
         found = [each for each in profiles(source.inventory, sample, connection) if each.filled]
     often = sorted((each.filled for each in found), reverse=True)[:_MOST]

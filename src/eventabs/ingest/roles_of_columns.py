@@ -866,7 +866,7 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
 
     `user_columns` name the users: if one has several users, all would become one log.
     """
-    user, path = source.file.user, source.file.path
+    user, path = source.file.settings.user, source.file.path
     message = ""
     places = {column: source.inventory.find(column) or InnerPath(column) for column in user_columns}
     seen = {

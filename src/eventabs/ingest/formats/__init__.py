@@ -11,6 +11,7 @@ from eventabs.ingest.formats.base import Format, InputFile
 from eventabs.ingest.formats.binary import DuckDb, Excel, Parquet, Sqlite
 from eventabs.ingest.formats.csv_logs_chats import Csv, Lines, line_form
 from eventabs.ingest.formats.json import Json
+from eventabs.ingest.input_settings import InputSettings
 from eventabs.stop_request import Stop
 
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # begins .xls files, and .xlsx files with a password
@@ -42,15 +43,12 @@ def open_file(
     connection: duckdb.DuckDBPyConnection,
     path: str,
     folder: Path,
+    settings: InputSettings = InputSettings(),
     *,
-    encoding: str = "",
     stop: Stop = Stop(),
-    **settings: Any,  # noqa: ANN401  other fields of InputFile
+    **known: Any,  # noqa: ANN401  what InputFile has of known tools
 ) -> Format:
-    """Return the file in its format. Copies are made in `folder`.
-
-    `encoding` is a codec or ""; `settings`: the other fields of InputFile. Raises InputError, and StorageError without room for a copy.
-    """
+    """Return the file in its format. Copies are made in `folder`. Raises InputError, and StorageError without room for a copy."""
     copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
     with files.copies_written(folder):
         text, found = files.unpacked(path, copy, stop), ""
@@ -59,8 +57,8 @@ def open_file(
             content = files.inspect(text, path, binary=True)
         else:
             target = copy.with_name(f"{copy.name}-text")
-            text, found, content = files.readable_text(path, text, target, encoding, stop)
+            text, found, content = files.readable_text(path, text, target, settings.encoding, stop)
             if text == str(target):
                 copy.unlink(missing_ok=True)  # it was unpacked for this alone
             kind = text_format(path, files.first_bytes(text))
-        return kind(InputFile(connection, path, text, content, found, copy, stop, **settings))
+        return kind(InputFile(connection, path, text, content, found, copy, stop, settings, **known))

@@ -14,6 +14,7 @@ import duckdb
 
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.inner_paths import InnerPath, Inventory, PathReader
+from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import errors_named, quoted
 from eventabs.stop_request import Stop
 
@@ -29,9 +30,8 @@ Wanted = Sequence[tuple[str, str]]  # (name in the result, column or path of the
 class InputFile:
     """A file before its format is known. `text`: the path to read, `path` itself or a copy in plain UTF-8.
 
-    `encoding` is "" for a binary file. `header`, `named` (columns by role), `sheet` and `table` are the user's settings;
-    `user` is the user of all rows, "" if a column names the user. `headers` are the columns of known CSV files without
-    a header, with patterns of their lines; `times` are the paths where records of known tools may have their time.
+    `encoding` is "" for a binary file. `headers` are the columns of known CSV files without a header, with patterns of
+    their lines; `times` are the paths where records of known tools may have their time.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -41,18 +41,19 @@ class InputFile:
     encoding: str
     copy: Path
     stop: Stop
-    header: Sequence[str] = ()
+    settings: InputSettings
     headers: Mapping[tuple[str, ...], re.Pattern[str]] = field(default_factory=dict)
-    named: Mapping[str, str] = field(default_factory=dict)
     times: frozenset[str] = frozenset()
-    sheet: str = ""
-    table: str = ""
-    user: str = ""
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The columns that settings name, by role."""
+        return dict(self.settings.columns)
 
     @property
     def has_user(self) -> bool:
         """Whether the user is known without a column."""
-        return bool(self.user)
+        return bool(self.settings.user)
 
     def copy_named(self, name: str) -> Path:
         """Return the path of another copy."""

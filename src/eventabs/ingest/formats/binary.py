@@ -156,11 +156,11 @@ def chosen_table(
     Raises InputError. `tables`: columns by table, `sources`: what a query calls them, if not so.
     """
     listed = shorten(", ".join(tables), _LISTED, placeholder=" ...")
-    if file.table:
-        if file.table not in tables:
+    if table := file.settings.table:
+        if table not in tables:
             message = _("{path} has no table {table} ([input] table); it has: {tables}")
-            raise InputError(message.format(path=file.path, table=file.table, tables=listed))
-        return file.table, {}
+            raise InputError(message.format(path=file.path, table=table, tables=listed))
+        return table, {}
     told = {name: _roles(file, columns) for name, columns in tables.items()}
     timed = [name for name, roles in told.items() if "time" in roles]
     of_users = [] if file.has_user else [name for name in timed if "user" in told[name]]
@@ -199,7 +199,8 @@ def chosen_table(
 def _fit(file: InputFile, column: str, role: str) -> float:
     """How well a column's name fits a role; what ends like `visited_at` is a time."""
     is_at = role == "time" and words_of(column)[1:][-1:] == ("at",)
-    return 2.0 if column == file.named.get(role) else max(fit(column, role), 1.1 * _NAMED * is_at)
+    is_named = column == getattr(file.settings.columns, role)
+    return 2.0 if is_named else max(fit(column, role), 1.1 * _NAMED * is_at)
 
 
 def _roles(file: InputFile, columns: Sequence[str]) -> set[str]:
@@ -321,15 +322,15 @@ def _sheets(
     It is the one that the user named, or the first one with rows, no hidden one, cover or grid of days if it can. With the same header,
     and names that differ in a number or a month, sheets are one table: 2026-01, 2026-02; Sheet1, Sheet2.
     """
-    names = workbook.sheet_names
-    if file.sheet and file.sheet not in names:
+    names, wanted = workbook.sheet_names, file.settings.sheet
+    if wanted and wanted not in names:
         message = _("{path} has no sheet {sheet} ([input] sheet); it has: {names}")
-        raise InputError(message.format(path=file.path, sheet=file.sheet, names=", ".join(names)))
+        raise InputError(message.format(path=file.path, sheet=wanted, names=", ".join(names)))
     told: dict[str, set[str]] = {}
     headers: dict[str, list[_Cell]] = {}
     kept: dict[str, CalamineSheet] = {}  # the first one with rows, which is mostly read
     hidden = {each.name for each in workbook.sheets_metadata if "Hidden" in str(each.visible)}
-    for name in [file.sheet] if file.sheet else sorted(names, key=hidden.__contains__):
+    for name in [wanted] if wanted else sorted(names, key=hidden.__contains__):
         sheet = workbook.get_sheet_by_name(name)
         if rows := list(islice(sheet.iter_rows(), _LOOKED_AT)):
             words = [[cell for cell in cells if cell and isinstance(cell, str)] for cells in rows]

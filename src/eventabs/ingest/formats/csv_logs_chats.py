@@ -296,7 +296,7 @@ class Csv(Format):
             files.refuse_endless_lines(self.file.path, self.file.content)
         if self.layout.columns:
             return self.layout.columns
-        file, path, header = self.file, self.file.path, self.file.header
+        file, path, header = self.file, self.file.path, self.file.settings.header
         filled = [
             (number, line.rstrip("\r\n "))
             for number, line in enumerate(files.spread_lines(file.text, _SAMPLE))
@@ -308,7 +308,7 @@ class Csv(Format):
             layout = (
                 _named_layout(texts, header)
                 if header
-                else _known_layout(texts, file.headers) or _headed_layout(texts, file.named.get("time", ""))
+                else _known_layout(texts, file.headers) or _headed_layout(texts, file.named["time"])
             )
         except csv.Error as error:
             message = _(
