@@ -143,7 +143,7 @@ def _known_layout(lines: Sequence[str], headers: Mapping[tuple[str, ...], re.Pat
 
 
 def _named_layout(lines: Sequence[str], named: Sequence[str]) -> Layout:
-    """Return the layout of rows that have as many fields as there are named columns, else as the first line."""
+    """Return the layout of rows that have as many fields as there are named columns, else with those of the first line as `needed`."""
     width = len(named)
     for dialect in (*_dialects(lines), *map(Dialect, _BLANKS)) if width > 1 else ():
         split = [dialect.lenient_fields(line) for line in lines]
@@ -151,8 +151,7 @@ def _named_layout(lines: Sequence[str], named: Sequence[str]) -> Layout:
         if fitting and len(fitting) >= _SHARE * (len(split) - fitting[0]):
             return Layout(dialect, tuple(named), width, has_header=False, above=fitting[0])
     dialect = _dialect(lines)
-    columns = tuple(dialect.lenient_fields(lines[0])) if lines else ()
-    return Layout(dialect, columns, len(columns), has_header=False)
+    return Layout(dialect, tuple(named), len(dialect.lenient_fields("".join(lines[:1]))), has_header=False)
 
 
 def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
@@ -288,7 +287,6 @@ class Csv(Format):
         self.layout = Layout(Dialect(), columns, len(columns), has_header)
         self.is_regular = False  # whether each line is known to be one good record
         super().__init__(file)
-        self.skipped_lines += self._skipped_lines()
 
     def find_columns(self) -> tuple[str, ...]:
         """Return the names in the header, or the names for a file without one."""
@@ -298,7 +296,7 @@ class Csv(Format):
             return self.layout.columns
         file, path, header = self.file, self.file.path, self.file.settings.header
         filled = [
-            (number, line.rstrip("\r\n "))
+            (number, line.rstrip("\r "))
             for number, line in enumerate(files.spread_lines(file.text, _SAMPLE))
             if line.strip()
         ][:_LOOKED_AT]
@@ -315,25 +313,26 @@ class Csv(Format):
                 "{path}: the first line is no header ({error}); export the behaviors as JSON lines or CSV"
             )
             raise InputError(message.format(path=path, error=error)) from None
-        if header and len(header) != len(layout.columns):
+        if header and len(header) != layout.needed:
             message = _("{path} has {found} fields in its first line, but --columns names {named}")
-            raise InputError(message.format(path=path, found=len(layout.columns), named=len(header)))
+            raise InputError(message.format(path=path, found=layout.needed, named=len(header)))
         self.is_unnamed = not (header or layout.has_header) and layout.columns[:1] == ("c1",)
         # rows that have fields behind the named ones, and no other width
-        wide = Counter(_width(layout.dialect.lenient_fields(line)) for line in texts[layout.above + 1 :])
+        rows = [layout.dialect.lenient_fields(line) for line in texts[layout.above + 1 :]]
+        wide = Counter(map(_width, rows))
         most, width = max(wide, default=0), len(layout.columns)
         is_wide = wide.total() >= _FOLLOWING and wide[most] > wide.total() * _WIDER
         if layout.has_header and is_wide and width < most <= width + _MORE_FIELDS:
-            more = tuple(f"column_{number}" for number in range(width + 1, most + 1))
-            layout = layout._replace(columns=layout.columns + more)
+            layout = layout._replace(columns=layout.columns + ("",) * (most - width))
         names = _told_apart(layout.columns)
-        if layout.columns[:1] == ("",) and _is_index(
-            [layout.dialect.lenient_fields(line)[0] for line in texts[layout.above + 1 :]]
-        ):
+        if layout.columns[:1] == ("",) and _is_index([row[0] for row in rows]):
             names = ("", *names[1:])  # it is not compared
         layout = layout._replace(columns=names, above=tried[layout.above][0] if tried else 0)
-        self.layout = layout._replace(below=self._footer_length(layout))
-        return layout.columns
+        footer = self._footer(layout)
+        self.layout = layout._replace(below=len(footer))
+        outside = (*(line for number, line in filled if number < layout.above), *footer)
+        self.skipped_lines += sum(bool(line.strip(' \t\r"' + layout.dialect.delimiter)) for line in outside)
+        return names
 
     def query(self, wanted: Wanted) -> Query:
         """Return the rows. DuckDB raises an error for a record with too few or too many fields."""
@@ -450,8 +449,8 @@ class Csv(Format):
             return None
         return [*fields, *[""] * (width - len(fields))][:width]
 
-    def _footer_length(self, layout: Layout) -> int:
-        """Return the number of last lines that are sums and remarks, not rows: what follows a rule or a word for a sum."""
+    def _footer(self, layout: Layout) -> list[str]:
+        """Return the last lines that are sums and remarks, not rows: what follows a rule or a word for a sum."""
         with Path(self.file.text).open("rb") as file:
             start = max(0, file.seek(0, os.SEEK_END) - _TAIL)
             file.seek(start)
@@ -466,15 +465,7 @@ class Csv(Format):
                 break
             if _is_rule(fields) or is_summary(fields):
                 length = number
-        return length
-
-    def _skipped_lines(self) -> int:
-        """Count the nonblank lines above and below the table."""
-        above, below = self.layout.above, self.layout.below
-        lines = files.lines(self.file.text) if above or below else iter(())
-        last = self.file.content.lines - below
-        outside = (text for number, text in lines if not above < number <= last)
-        return sum(bool(text.strip(' \t"' + self.layout.dialect.delimiter)) for text in outside)
+        return below[len(below) - length :]
 
     @property
     def _field_names(self) -> list[str]:
