@@ -3,7 +3,7 @@
 import csv
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -59,17 +59,18 @@ class InputFile:
         """Return the path of another copy."""
         return self.copy.with_name(f"{self.copy.name}-{name}")
 
-    def of_copy(self, copy: Path, *, binary: bool = False) -> "InputFile":
-        """Return the file with another text, that of a copy. It stays the same file."""
-        content = replace(files.inspect(str(copy), self.path, binary=binary), sha256=self.content.sha256)
-        return replace(self, text=str(copy), content=content)
+    def of_copy(self, copy: Path, *, is_same: bool = True, binary: bool = False) -> "InputFile":
+        """Return the file with another text, that of a copy. It stays the same file, or is the same if its rows are."""
+        content = files.inspect(str(copy), self.path, binary=binary)
+        sha256 = self.content.sha256 if is_same else content.sha256
+        return replace(self, text=str(copy), content=replace(content, sha256=sha256))
 
-    def as_csv(self, rows: Iterable[Iterable[object]]) -> "InputFile":
+    def as_csv(self, rows: Iterable[Iterable[object]], *, is_same: bool = True) -> "InputFile":
         """Return the file as a copy of its rows in CSV."""
         copy = self.copy_named("rows")
         with copy.open("w", encoding="utf-8", newline="") as target:
             csv.writer(target, lineterminator="\n").writerows(self.stop.until(rows))
-        return self.of_copy(copy)
+        return self.of_copy(copy, is_same=is_same)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Format(ABC):
 
     is_unnamed = False  # rows without a header, whose columns are called c1, c2, ...
     skipped_lines = 0  # titles above and sums below the rows
-    left_tables: Mapping[str, Sequence[str]] = {}  # columns of others of the file with a user and a time
+    left_tables: Mapping[str, Collection[str]] = {}  # columns of others of the file with a user and a time
     left_sheets: Sequence[str] = ()  # the same of a workbook
     joined_sheets: Sequence[str] = ()  # that are read as one table
     unwrapped = ""  # the list in the file's one object that holds the rows

@@ -7,19 +7,17 @@ import json
 import re
 import sqlite3
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from itertools import chain, islice
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import duckdb
 
 from eventabs.errors_and_exit_codes import InputError
-from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit, words_of
 from eventabs.ingest.files_archives_encodings import refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
@@ -116,15 +114,16 @@ class Sqlite(Csv):
                 tables = {
                     name: [each for (each,) in connection.execute(columns, [name])] for (name,) in found
                 }
-                table, self.left_tables = chosen_table(file, tables, {}, connection)
-                rows = connection.execute(f"SELECT * FROM {_identifier(table)}")
+                sources = {name: _identifier(name) for name in tables}
+                table, self.left_tables = chosen_table(file, tables, sources, connection)
+                rows = connection.execute(f"SELECT * FROM {sources[table]}")
                 names = tuple(name for name, *_rest in rows.description)
-                copy = file.as_csv(chain([names], (map(_field_text, row) for row in rows)))
+                # its rows say whether it is the same: new ones may lie in a file beside it
+                copy = file.as_csv(chain([names], (map(_field_text, row) for row in rows)), is_same=False)
         except sqlite3.Error as error:
             message = _("{path} cannot be read ({error}); close the program that uses it, or copy the file")
             raise InputError(message.format(path=file.path, error=error)) from None
-        # its rows say whether it is the same: new ones may lie in a file beside it
-        super().__init__(replace(copy, content=files.inspect(copy.text, file.path)), names, has_header=True)
+        super().__init__(copy, names, has_header=True)
 
 
 class DuckDb(Parquet):
@@ -140,20 +139,18 @@ class DuckDb(Parquet):
             select, self.left_tables = _duckdb_select(file, connection)
             with file.stop.calling(connection.interrupt):
                 connection.execute(f"COPY ({select}) TO {quoted(str(copy))} (FORMAT parquet)")
-        super().__init__(
-            replace(file, text=str(copy), content=files.inspect(str(copy), file.path, binary=True))
-        )
+        super().__init__(file.of_copy(copy, is_same=False, binary=True))
 
 
 def chosen_table(
     file: InputFile,
-    tables: Mapping[str, Sequence[str]],
+    tables: Mapping[str, Collection[str]],
     sources: Mapping[str, str],
     connection: sqlite3.Connection | duckdb.DuckDBPyConnection,
-) -> tuple[str, dict[str, Sequence[str]]]:
+) -> tuple[str, dict[str, Collection[str]]]:
     """Return the table that the user named, or the one with a time whose users come back, and the columns of the others.
 
-    Raises InputError. `tables`: columns by table, `sources`: what a query calls them, if not so.
+    Raises InputError. `tables`: columns by table, `sources`: what a query calls them.
     """
     listed = shorten(", ".join(tables), _LISTED, placeholder=" ...")
     if table := file.settings.table:
@@ -172,11 +169,11 @@ def chosen_table(
         ranks = {}
         for name in timed:
             user = _best(file, tables[name], "user") if name in of_users else ""
-            user = user or next(filter(ids.__contains__, tables[name][1:]), "")
+            user = user or next(filter(ids.__contains__, [*tables[name]][1:]), "")
             fields = f"{_identifier(user)}, {_identifier(_best(file, tables[name], 'time'))}"
             found: list[tuple[Any, ...]] = []
             with suppress(sqlite3.Error, duckdb.Error):  # a broken view
-                query = f"SELECT {fields} FROM {sources.get(name) or _identifier(name)} LIMIT {_COUNTED}"
+                query = f"SELECT {fields} FROM {sources[name]} LIMIT {_COUNTED}"
                 found = connection.execute(query).fetchall() if user else []
             held = [(who, str(when)) for who, when in found if who is not None and when is not None]
             rows = len(held) if len(held) >= _LEAST else 0
@@ -203,17 +200,17 @@ def _fit(file: InputFile, column: str, role: str) -> float:
     return 2.0 if is_named else max(fit(column, role), 1.1 * _NAMED * is_at)
 
 
-def _roles(file: InputFile, columns: Sequence[str]) -> set[str]:
+def _roles(file: InputFile, columns: Collection[str]) -> set[str]:
     return {role for role in _TELLING if any(_fit(file, each, role) > _NAMED for each in columns)}
 
 
-def _best(file: InputFile, columns: Sequence[str], role: str) -> str:
+def _best(file: InputFile, columns: Collection[str], role: str) -> str:
     return max(columns, key=lambda column: _fit(file, column, role))
 
 
 def _duckdb_select(
     file: InputFile, connection: duckdb.DuckDBPyConnection
-) -> tuple[str, dict[str, Sequence[str]]]:
+) -> tuple[str, dict[str, Collection[str]]]:
     columns: dict[str, dict[str, str]] = {}
     sources: dict[str, str] = {}
     found = connection.execute(
@@ -224,8 +221,7 @@ def _duckdb_select(
         name = table if schema == "main" else f"{schema}.{table}"
         columns.setdefault(name, {})[column] = kind
         sources[name] = f"{_identifier(schema)}.{_identifier(table)}"
-    listed = {table: list(kinds) for table, kinds in columns.items()}
-    name, left = chosen_table(file, listed, sources, connection)
+    name, left = chosen_table(file, columns, sources, connection)
     fields = (
         f"CAST({_identifier(column)} AS VARCHAR) AS {_identifier(column)}"
         if kind in _AS_TEXT
@@ -297,21 +293,18 @@ def _with_dates(rows: Iterator[list[_Cell]]) -> Iterator[list[_Cell]]:
     times = [
         number
         for number in next(filter(None, named), [])
-        if all(
-            _DAYS.start <= cell < _DAYS.stop  # milliseconds of `response time` go beyond
-            for cells in first
-            if number < len(cells) and isinstance(cell := cells[number], float)
-        )
+        # milliseconds of `response time` go beyond
+        if all(_is_day(each) for cells in first for each in cells[number:][:1] if isinstance(each, float))
     ]
     for cells in chain(first, rows):
         for number in times:
-            if (
-                number < len(cells)
-                and isinstance(cell := cells[number], float)
-                and _DAYS.start <= cell < _DAYS.stop
-            ):
+            if number < len(cells) and _is_day(cell := cells[number]):
                 cells[number] = _EPOCH + timedelta(seconds=round(cell * 86400))
         yield cells
+
+
+def _is_day(cell: _Cell) -> TypeGuard[float]:
+    return isinstance(cell, float) and _DAYS.start <= cell < _DAYS.stop
 
 
 def _sheets(
