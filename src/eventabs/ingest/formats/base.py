@@ -158,15 +158,12 @@ class Format(ABC):
             if name
         }
         # few files have any, and the search for JSON in texts takes time
-        is_nested = any(path.steps for path in paths.values())
-        if is_nested or isinstance(base, str):
-            reading = PathReader(f"SELECT * FROM {relation}", self.inventory.texts if is_nested else ())
-            found = reading.read(base, paths.values())
-            values, relation = {name: found[path] for name, path in paths.items()}, f"({reading.relation})"
-        else:
-            values = {name: base(name) for name in paths}
+        texts = self.inventory.texts if any(path.steps for path in paths.values()) else ()
+        reading = PathReader(f"SELECT * FROM {relation}", texts)
+        found = reading.read(base, paths.values())
+        values = {name: found[path] for name, path in paths.items()}
         fields = (f'{values.get(column, "NULL::VARCHAR")} AS "{name}"' for name, column in wanted)
-        return ", ".join(fields), relation
+        return ", ".join(fields), f"({reading.relation})"
 
 
 def text_reader(
