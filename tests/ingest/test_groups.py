@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.ingest.opened_export import user_groups
-from eventabs.shared_records import GroupUser
 from input_files import opened
 
 USERS = ("anna", "bob", "用户")
@@ -27,10 +25,13 @@ def export_file(folder: Path, days: Sequence[int]) -> Path:
     return path
 
 
-def test_users_stay_together_until_a_group_is_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventabs.ingest.opened_export._BEHAVIORS", 5)
-    users = [GroupUser(str(size), size, 0, 0, ()) for size in (2, 3, 9, 1)]
-    assert [[user.behaviors for user in group] for group in user_groups(users)] == [[2, 3], [9], [1]]
+def test_users_whose_rows_begin_near_each_other_are_a_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventabs.ingest.opened_export._BEHAVIORS", 6)
+    with opened(tmp_path, export_file(tmp_path, (1, 2, 3))) as export:
+        found = [[user.behaviors for user in group.users] for group in export.groups()]
+    assert found == [[1 + 2 + 3], [2 + 3, 3]]
 
 
 @pytest.mark.parametrize("behaviors", [1, 300_000])

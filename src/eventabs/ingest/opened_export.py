@@ -107,7 +107,7 @@ def _load(file: MappedFile, compared: Sequence[str], insert: Callable[[Query, Re
 
 # DuckDB sums up a group of users at a time, so that memory holds one group, whatever the size of the export. It sums
 # costs of what recurs: names, durations, times of day and days, each known to Python once a group, not once a behavior.
-_BEHAVIORS: Final = 300_000  # of a group
+_BEHAVIORS: Final = 300_000  # of a group, and those of its last user
 _START: Final = "date_trunc('second', start)"  # behaviors have whole seconds; the rest has sorted them
 _FACTS: Final = f"{_START}, action, coalesce(item, text), place, duration, file, line, coalesce(text, '')"
 
@@ -135,20 +135,6 @@ def _logs(
 @cache
 def _offset(seconds: int) -> timezone:
     return timezone(timedelta(seconds=seconds))
-
-
-def user_groups(users: Iterable[GroupUser]) -> Iterator[list[GroupUser]]:
-    """Yield users together that have some hundred thousand behaviors."""
-    group: list[GroupUser] = []
-    behaviors = 0
-    for user in users:
-        group.append(user)
-        behaviors += user.behaviors
-        if behaviors >= _BEHAVIORS:
-            yield group
-            group, behaviors = [], 0
-    if group:
-        yield group
 
 
 class UserGroup:
@@ -276,10 +262,12 @@ class Export(sort_and_pair.RowCounts):
             closing(self._connection.cursor()) as other,
             ThreadPoolExecutor(1) as thread,
         ):
-            groups = user_groups(islice(self._users(), most_users or None))
+            users = islice(self._users(), most_users or None)
+            # a group are those whose rows begin in one block of some hundred thousand
+            blocks = groupby(users, key=lambda user: user.first_row // _BEHAVIORS)
             made = (  # a group's tables belong to its cursor
-                thread.submit(UserGroup, cursor, users, with_offset=self.with_offset)
-                for cursor, users in zip(cycle((one, other)), groups)
+                thread.submit(UserGroup, cursor, list(group), with_offset=self.with_offset)
+                for cursor, (_block, group) in zip(cycle((one, other)), blocks)
             )
             for ready, _following in pairwise(chain(made, [Future()])):
                 yield ready.result()
