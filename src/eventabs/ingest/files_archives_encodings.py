@@ -168,7 +168,7 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
     }
     by_identity: dict[tuple[int, int, str], str] = {}
     for path in sorted(found):
-        file, member = archive_and_member(path) or (path, "")
+        file, member = archive_and_member(path)
         try:
             status = Path(file).stat()
         except FileNotFoundError:  # a link in a folder
@@ -296,7 +296,7 @@ def _matches(path: str) -> list[str]:
     with suppress(OSError, ValueError):  # a name that is too long or has a NUL
         if Path(path).is_dir():
             return _in_folder(path)
-        if Path(path).exists() or archive_and_member(path):
+        if Path(path).exists() or archive_and_member(path)[1]:
             return [path]
         matched = glob.glob(path, recursive=True)  # noqa: PTH207 - a Path cannot glob an absolute pattern
         if matches := [match for match in matched if Path(match).is_file()]:
@@ -369,18 +369,13 @@ def is_workbook(start: bytes) -> bool:
     return start.startswith(_ZIP) and start[_NAME].startswith(tuple(name[:20] for name in _OF_A_WORKBOOK))
 
 
-def archive_and_member(path: str) -> tuple[str, str] | None:
-    """Return the archive and the member (or pattern of members) that a path names; None if it names none."""
+def archive_and_member(path: str) -> tuple[str, str]:
+    """Return the file on the disk that a path names or leads into, and for an archive the member (or pattern of members), else ""."""
     for slash in re.finditer("/", path):
         archive = path[: slash.start()]
         if archive and Path(archive).is_file():
-            return (archive, path[slash.end() :]) if _is_archive(archive) else None
-    return None
-
-
-def file_of(path: str) -> str:
-    """Return the file on the disk that a path names or leads into."""
-    return (archive_and_member(path) or (path, ""))[0]
+            return (archive, path[slash.end() :]) if _is_archive(archive) else (path, "")
+    return path, ""
 
 
 def members(path: str) -> list[str]:
@@ -388,7 +383,7 @@ def members(path: str) -> list[str]:
 
     Raises InputError for a member that is encrypted, an archive itself, or far too large.
     """
-    archive, pattern = archive_and_member(path) or (path, "*")
+    archive, pattern = archive_and_member(path)
     if not _is_archive(archive):
         return [path]
     with _opened(archive, archive) as file:
@@ -396,7 +391,7 @@ def members(path: str) -> list[str]:
             info
             for info in file.infolist()
             if not info.is_dir()
-            and fnmatch.fnmatchcase(info.filename, pattern)
+            and fnmatch.fnmatchcase(info.filename, pattern or "*")
             and not any(part.startswith(_HIDDEN) for part in info.filename.split("/"))
         ]
     found = [info for info in infos if READABLE.search(info.filename.lower())]
@@ -427,8 +422,8 @@ def refuse_bomb(path: str, size: int, infos: list[zipfile.ZipInfo]) -> None:
 @contextmanager
 def open_binary(path: str) -> Iterator[BinaryIO]:
     """Open a file, or a member of an archive, for reading. Raises OSError, and InputError for a broken archive."""
-    archive, member = archive_and_member(path) or ("", "")
-    if archive:
+    archive, member = archive_and_member(path)
+    if member:
         with _opened(archive, path) as file, file.open(member) as inside:
             yield cast("BinaryIO", inside)
     else:
@@ -476,7 +471,7 @@ _VOWELS: Final = 0.27  # of the letters of Cyrillic words, at least
 
 def unpacked(path: str, copy: Path, stop: Stop) -> str:
     """Return the path to read a file from: itself, or a `copy` of what is compressed or in an archive. Raises InputError."""
-    if not archive_and_member(path) and not first_bytes(path).startswith((_GZIP, _ZSTD)):
+    if not archive_and_member(path)[1] and not first_bytes(path).startswith((_GZIP, _ZSTD)):
         return path
     try:
         with copy.open("wb") as target, open_binary(path) as file:

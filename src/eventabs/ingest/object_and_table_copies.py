@@ -55,37 +55,31 @@ def find_objects(paths: Sequence[str], excluded: Sequence[str] = ()) -> list[Sto
 
 def _named(text: str) -> list[StoredObject]:
     """Return the objects that an address names. Raises InputError if there are none."""
-    if (address := Address.of(text)).is_web:
-        return [_web_object(address)]
-    if not address.is_in_store:
+    address, public, message = Address.of(text), public_address(text), ""
+    if not (address.is_web or address.is_in_store):
         message = _(
             "{path} cannot be read; addresses begin with s3://BUCKET/, gs://BUCKET/, az://CONTAINER/, https:// or http://"
         )
-        raise InputError(message.format(path=text))
-    with store_errors_named(text):
+    elif address.is_web and text.endswith(QUERY_CUT):
+        message = _(
+            "{path}: what stood behind the ? may hold a signature and was not kept; name the whole address again,"
+            " in [input] paths or profiles, or in EVENTABS_INPUT__PATHS or EVENTABS_INPUT__PROFILES"
+        )
+    elif address.has_user:
+        message = _(
+            "{path}: a password in an address is not used; try: curl -fL -u USER {path} | eventabs run -"
+        )
+    if message:
+        raise InputError(message.format(path=public))
+    with store_errors_named(public):
         store = open_store(address)
+        if address.is_web:
+            return [StoredObject(text, store, "")]
         if has_magic(address.key):
             return _matching(store, address.place, address.key)
         if address.names_object and (found := object_at(store, address)):
             return [found]
         return _in_folder(store, address.place, address.key)
-
-
-def _web_object(address: Address) -> StoredObject:
-    public = public_address(address.text)
-    if address.text.endswith(QUERY_CUT):
-        message = _(
-            "{path}: what stood behind the ? may hold a signature and was not kept; name the whole address again,"
-            " in [input] paths or profiles, or in EVENTABS_INPUT__PATHS or EVENTABS_INPUT__PROFILES"
-        )
-        raise InputError(message.format(path=public))
-    if address.has_user:
-        message = _(
-            "{path}: a password in an address is not used; try: curl -fL -u USER {path} | eventabs run -"
-        )
-        raise InputError(message.format(path=public))
-    with store_errors_named(public):
-        return StoredObject(address.text, open_store(address), "")
 
 
 def _in_folder(store: "ObjectStore", place: str, folder: str) -> list[StoredObject]:
@@ -145,7 +139,7 @@ class Copies:
 
     def name(self, path: str) -> str:
         """Return the address of a copy, with the member's name for a file inside; for any other file its own name."""
-        copy = files.file_of(path) if self.objects else ""
+        copy = files.archive_and_member(path)[0] if self.objects else ""
         return self.objects[copy].address + path.removeprefix(copy) if copy in self.objects else path
 
 

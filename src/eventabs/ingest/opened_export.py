@@ -385,7 +385,7 @@ def open_export(
             description = describe(connection, behaviors, warnings, settings)
             give_back_memory(connection)
         on_disk = {  # one for each archive
-            files.file_of(each.file.path): each.file.content.sha256
+            files.archive_and_member(each.file.path)[0]: each.file.content.sha256
             if each.file.text == each.file.path
             else None
             for each in (*(one.source for one in behaviors), profile)
