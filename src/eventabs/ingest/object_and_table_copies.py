@@ -4,10 +4,9 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import has_magic
-from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -133,9 +132,9 @@ _WORTH_TELLING: Final = 20_000_000  # bytes; as many take a while on most connec
 class Copies:
     """Objects and the files of their copies, the exports inside for an archive: those of the input, and the profiles."""
 
-    paths: tuple[str, ...] = ()
-    profiles: tuple[str, ...] = ()
-    objects: Mapping[str, StoredObject] = field(default_factory=dict)  # by the path of the copy
+    paths: tuple[str, ...]
+    profiles: tuple[str, ...]
+    objects: Mapping[str, StoredObject]  # by the path of the copy
 
     def name(self, path: str) -> str:
         """Return the address of a copy, with the member's name for a file inside; for any other file its own name."""
@@ -152,14 +151,11 @@ def copied(
     Copies stay compressed. Raises InputError, StorageError without room on the disk, and StopRequested.
     """
     found, about_users = find_objects(paths, [profiles]), find_objects([profiles])
-    if not (found or about_users):
-        yield Copies()
-        return
-    by_name = {each.name: each for each in sorted([*found, *about_users], key=attrgetter("name"))}
+    by_name = {each.name: each for each in (*found, *about_users)}
     # a folder for each copy, so that it keeps the object's name
     targets = {
-        name: str(folder / f"{number:06}" / _file_name(each))
-        for number, (name, each) in enumerate(by_name.items())
+        name: str(folder / f"{number:06}" / _file_name(by_name[name]))
+        for number, name in enumerate(sorted(by_name))
     }
     objects = {target: by_name[name] for name, target in targets.items()}
     shutil.rmtree(folder, ignore_errors=True)  # of a killed run
@@ -167,13 +163,10 @@ def copied(
         with files.copies_written(folder.parent):
             for target in objects:
                 Path(target).parent.mkdir(mode=0o700, parents=True)
-        _Transfer(objects).run(stop, on_copy)
+        if objects:
+            _Transfer(objects).run(stop, on_copy)
         named, others = (
-            tuple(
-                each
-                for name in dict.fromkeys(one.name for one in of)
-                for each in files.members(targets[name])
-            )
+            tuple(dict.fromkeys(each for one in of for each in files.members(targets[one.name])))
             for of in (found, about_users)
         )
         yield Copies(named, others, objects)
