@@ -57,7 +57,7 @@ def test_records_and_the_fields_around_them_come_apart(wrapper: dict[str, Any], 
     around: dict[str, Any] = {}
     found = [
         json.loads(text)
-        for text in records_inside(io.StringIO(f" {json.dumps(wrapper, indent=indent)}\n"), around, LONGEST)
+        for text in records_inside(around, io.StringIO(f" {json.dumps(wrapper, indent=indent)}\n"), LONGEST)
     ]
     assert found == records_of(wrapper)
     assert around == {key: value for key, value in wrapper.items() if not records_of({key: value})}
@@ -66,7 +66,7 @@ def test_records_and_the_fields_around_them_come_apart(wrapper: dict[str, Any], 
 def test_a_broken_record_costs_no_other_and_a_cut_end_is_the_last_one() -> None:
     around: dict[str, Any] = {}
     text = '{"n": 1, "data": [{"a": 1}, {"a": oops}, 7, {"a": 2} {"a": 3}, {"a": [4'
-    found = [each.strip() for each in records_inside(io.StringIO(text), around, LONGEST)]
+    found = [each.strip() for each in records_inside(around, io.StringIO(text), LONGEST)]
     assert found == ['{"a": 1}', '{"a": oops}', "7", '{"a": 2} {"a": 3}', '{"a": [4']
     assert around == {"n": 1}
 
@@ -74,14 +74,14 @@ def test_a_broken_record_costs_no_other_and_a_cut_end_is_the_last_one() -> None:
 @pytest.mark.parametrize("more", ["{}", '            \n\n  {"data": [{}]}', "]"])
 def test_what_follows_the_object_is_told(more: str) -> None:
     with pytest.raises(NotOneObjectError):
-        list(records_inside(io.StringIO('{"data": [{}]}' + more), {}, LONGEST))
+        list(records_inside({}, io.StringIO('{"data": [{}]}' + more), LONGEST))
 
 
 def test_a_value_that_cannot_be_held_is_refused_and_many_short_ones_are_not() -> None:
     long = json.dumps({"data": [{"x": "y" * 50}] * 50})
-    assert len(list(records_inside(io.StringIO(long), {}, 200))) == 50
+    assert len(list(records_inside({}, io.StringIO(long), 200))) == 50
     with pytest.raises(TooLongError):
         list(elements(io.StringIO(long), 200))
     for text in ('{"data": "%s"}', '{"data": [{"x": "%s"}]}'):
         with pytest.raises(TooLongError):
-            list(records_inside(io.StringIO(text % ("y" * 500)), {}, 200))
+            list(records_inside({}, io.StringIO(text % ("y" * 500)), 200))

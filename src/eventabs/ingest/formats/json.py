@@ -5,8 +5,9 @@ DuckDB reads one flat object a line; anything else is copied into that form firs
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -131,29 +132,24 @@ def split_array(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
     For a single object that is too large for memory, copy the records in its lists and return the fields around them.
     An element that is not JSON is copied unchanged on its line. Raises InputError if one is too long.
     """
-    with _opened(path, copy) as (file, target):
+    around: dict[str, Any] = {}
 
-        def write(texts: Iterable[str]) -> None:
-            for text in stop.until(texts):
+    def write(split: Callable[[TextIO, int], Iterator[str]]) -> None:
+        with _opened(path, copy) as (file, target):
+            for text in stop.until(split(file, files.LONGEST_LINE)):
                 target.write(" ".join(map(str.strip, _NEWLINES.split(text.strip()))) + "\n")
 
-        try:
-            if Path(path).stat().st_size > files.LONGEST_LINE:
-                around: dict[str, Any] = {}
-                try:
-                    write(records_inside(file, around, files.LONGEST_LINE))
-                except NotOneObjectError:
-                    file.seek(0)
-                    target.seek(0)
-                    target.truncate()
-                else:
-                    return around
-            write(elements(file, files.LONGEST_LINE))
-        except TooLongError:
-            message = _(
-                "{path} has a JSON value longer than {limit} MB that is no list of records; write one record a line"
-            )
-            raise InputError(message.format(path=path, limit=files.LONGEST_LINE >> 20)) from None
+    try:
+        if Path(path).stat().st_size > files.LONGEST_LINE:
+            with suppress(NotOneObjectError):
+                write(partial(records_inside, around))
+                return around
+        write(elements)
+    except TooLongError:
+        message = _(
+            "{path} has a JSON value longer than {limit} MB that is no list of records; write one record a line"
+        )
+        raise InputError(message.format(path=path, limit=files.LONGEST_LINE >> 20)) from None
     return {}
 
 
@@ -332,7 +328,7 @@ def elements(file: TextIO, longest: int) -> Iterator[str]:
             yield text.take()
 
 
-def records_inside(file: TextIO, around: dict[str, Any], longest: int) -> Iterator[str]:
+def records_inside(around: dict[str, Any], file: TextIO, longest: int) -> Iterator[str]:
     """Yield the texts of the records in one object's lists; its other fields go to `around`.
 
     Raises NotOneObjectError if it is none or something follows it, and TooLongError.
