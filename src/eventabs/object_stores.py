@@ -177,11 +177,7 @@ def _taken() -> str:
     return _("{path} exists; name another with --output, or replace it with --replace")
 
 
-_LISTED: Final = 1000  # objects a request
-_CONNECT_SECONDS: Final = "5s"
-_SILENT_SECONDS: Final = "30s"
 _LONGEST: Final = timedelta(days=7)  # for a whole transfer; obstore's own limit is 30 seconds
-_RETRIES: Final = 5  # by obstore, also of a transfer that breaks off
 _WAITS: Final["BackoffConfig"] = {
     "init_backoff": timedelta(seconds=1),
     "max_backoff": timedelta(seconds=8),
@@ -215,12 +211,13 @@ def open_store(address: Address, headers: Mapping[str, str] | None = None) -> "O
     """
     client: ClientConfig = {
         "allow_http": address.scheme != "https",  # in a store, where its endpoint says so
-        "connect_timeout": _CONNECT_SECONDS,
-        "read_timeout": _SILENT_SECONDS,
+        "connect_timeout": "5s",
+        "read_timeout": "30s",  # of silence
         "timeout": _LONGEST,
         "default_headers": dict(headers or {}),
     }
-    retries: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": _LONGEST, "backoff": _WAITS}
+    # also of a transfer that breaks off
+    retries: RetryConfig = {"max_retries": 5, "retry_timeout": _LONGEST, "backoff": _WAITS}
     stores = obstore(address.text).store
     # `from_url` would take the web address of a bucket for the bucket, without a signature
     opened = stores.HTTPStore if address.is_web else stores.from_url
@@ -243,7 +240,7 @@ def object_at(store: "ObjectStore", address: Address) -> StoredObject | None:
 
 def list_objects(store: "ObjectStore", place: str, folder: str) -> Iterator[StoredObject]:
     """Yield the objects of a folder and its subfolders; `place` is the bucket's address. Raises obstore's errors."""
-    for chunk in store.list(folder or None, chunk_size=_LISTED):
+    for chunk in store.list(folder or None, chunk_size=1000):
         for meta in chunk:
             path = meta["path"]
             yield StoredObject(f"{place}/{path}", store, path, meta["size"], meta["e_tag"] or "")
