@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
 from eventabs.ingest.normal_form import quoted, quoted_list
@@ -238,27 +239,22 @@ class PathReader:
 
         Or it is that of an object whose keys are the columns: OBJECT of `relation` is the list of their values, NULL where the text is no JSON.
         """
-        rest: Mapping[InnerPath, _Open] = {
-            path: (base, InnerPath(""), (path.column, *path.steps))
-            if isinstance(base, str)
-            else (base(path.column), InnerPath(path.column), path.steps)
-            for path in paths
-        }
+        rest = {path: (base, 0) if isinstance(base, str) else (base(path.column), 1) for path in paths}
         found: dict[InnerPath, str] = {}
         while rest:
-            found |= {path: text for path, (text, _at, steps) in rest.items() if not steps}
-            rest = self._gone_on({path: each for path, each in rest.items() if each[2]})
+            found |= {path: text for path, (text, done) in rest.items() if done > len(path.steps)}
+            rest = self._gone_on({path: each for path, each in rest.items() if path not in found})
         return found
 
-    def _gone_on(self, rest: Mapping[InnerPath, "_Open"]) -> dict[InnerPath, "_Open"]:
-        """Read one more layer of each path."""
+    def _gone_on(self, rest: Mapping[InnerPath, tuple[str, int]]) -> dict[InnerPath, tuple[str, int]]:
+        """Read one more layer of each path: the SQL of a text, and the number of steps that lead to it, the column as well."""
         pointers: dict[str, dict[str, int]] = {}
         lists: dict[str, str] = {}
-        counts = {path: self._plain_steps(at, steps) for path, (_text, at, steps) in rest.items()}
-        for path, (text, _at, steps) in rest.items():
-            if count := counts[path]:
+        ahead = {path: self._plain_steps(path, done) for path, (_text, done) in rest.items()}
+        for path, (text, _done) in rest.items():
+            if ahead[path]:
                 places = pointers.setdefault(text, {})
-                places.setdefault(pointer(steps[:count]), len(places) + 1)
+                places.setdefault(pointer(ahead[path]), len(places) + 1)
             else:
                 lists.setdefault(text, f"records_{self._layers}_{len(lists)}")
         pointed = {text: f"inner_{self._layers}_{n}" for n, text in enumerate(pointers)}
@@ -277,41 +273,27 @@ class PathReader:
                 for name in lists.values()
             )
         )
-        following: dict[InnerPath, _Open] = {}
-        for path, (text, at, steps) in rest.items():
-            if count := counts[path]:
-                place = pointers[text][pointer(steps[:count])]
-                following[path] = f"{pointed[text]}[{place}]", _stepped(at, steps[:count]), steps[count:]
-            elif isinstance(steps[0], Lookup) and steps[0] != EVERY:
-                record = _record(text, lists[text], steps[0].key)
-                following[path] = record, _stepped(at, steps[:1]), steps[1:]
+        following: dict[InnerPath, tuple[str, int]] = {}
+        for path, (text, done) in rest.items():
+            if steps := ahead[path]:
+                following[path] = f"{pointed[text]}[{pointers[text][pointer(steps)]}]", done + len(steps)
+            elif (step := path.steps[done - 1]) != EVERY and isinstance(step, Lookup):
+                following[path] = _record(text, lists[text], step.key), done + 1
             else:
-                inner = f"list_transform({lists[text]}, lambda r: r->>{quoted(pointer(steps[1:]))})"
+                inner = f"list_transform({lists[text]}, lambda r: r->>{quoted(pointer(path.steps[done:]))})"
                 filled = f"list_filter({inner}, lambda value: value <> '')"
-                following[path] = f"nullif(array_to_string({filled}, ', '), '')", at, ()
+                following[path] = f"nullif(array_to_string({filled}, ', '), '')", len(path.steps) + 1
         return following
 
     def _extend(self, *columns: str) -> None:
         if columns:
             self.relation = f"SELECT *, {', '.join(columns)} FROM ({self.relation})"
 
-    def _plain_steps(self, at: InnerPath, steps: Steps) -> int:
-        """Return the number of steps that one JSON pointer can take."""
-        for count, step in enumerate(steps):
-            if isinstance(step, Lookup):
-                return count
-            if _stepped(at, steps[: count + 1]) in self._texts:
-                return count + 1
-        return len(steps)
-
-
-_Open = tuple[str, InnerPath, Steps]  # the SQL of a text, its place in the row, and the remaining steps
-
-
-def _stepped(at: InnerPath, steps: Steps) -> InnerPath:
-    if not at.column:
-        return InnerPath(str(steps[0]), steps[1:])
-    return InnerPath(at.column, (*at.steps, *steps))
+    def _plain_steps(self, path: InnerPath, done: int) -> Steps:
+        """Return the steps that one JSON pointer can take: up to a list of records, or a text that contains JSON."""
+        steps = tuple(takewhile(lambda step: not isinstance(step, Lookup), (path.column, *path.steps)[done:]))
+        ways = (path._replace(steps=path.steps[: done + count]) for count in range(len(steps)))
+        return steps[: next((count for count, way in enumerate(ways, 1) if way in self._texts), None)]
 
 
 def _record(text: str, records: str, key: str) -> str:
