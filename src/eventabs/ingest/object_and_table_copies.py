@@ -15,21 +15,12 @@ from urllib.parse import unquote
 
 import duckdb
 
+from eventabs import object_stores as stores
 from eventabs.errors_and_exit_codes import EventabsError, InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.normal_form import as_glob, errors_named, quoted, scratch_database
 from eventabs.interface_language import gettext as _
-from eventabs.object_stores import (
-    QUERY_CUT,
-    Address,
-    StoredObject,
-    is_address,
-    list_objects,
-    object_at,
-    open_store,
-    public_address,
-    store_errors_named,
-)
+from eventabs.object_stores import QUERY_CUT, Address, StoredObject
 from eventabs.shared_records import Copying
 from eventabs.stop_request import Stop
 
@@ -46,7 +37,7 @@ def find_objects(paths: Sequence[str], excluded: Sequence[str] = ()) -> list[Sto
     return [
         each
         for path in paths
-        if is_address(path)
+        if stores.is_address(path)
         for each in _named(path)
         if each.name == path or each.name not in excluded
     ]
@@ -54,7 +45,7 @@ def find_objects(paths: Sequence[str], excluded: Sequence[str] = ()) -> list[Sto
 
 def _named(text: str) -> list[StoredObject]:
     """Return the objects that an address names. Raises InputError if there are none."""
-    address, public, message = Address.of(text), public_address(text), ""
+    address, public, message = Address.of(text), stores.public_address(text), ""
     if not (address.is_web or address.is_in_store):
         message = _(
             "{path} cannot be read; addresses begin with s3://BUCKET/, gs://BUCKET/, az://CONTAINER/, https:// or http://"
@@ -70,20 +61,20 @@ def _named(text: str) -> list[StoredObject]:
         )
     if message:
         raise InputError(message.format(path=public))
-    with store_errors_named(public):
-        store = open_store(address)
+    with stores.store_errors_named(public):
+        store = stores.open_store(address)
         if address.is_web:
             return [StoredObject(text, store, "")]
         if has_magic(address.key):
             return _matching(store, address.place, address.key)
-        if address.names_object and (found := object_at(store, address)):
+        if address.names_object and (found := stores.object_at(store, address)):
             return [found]
         return _in_folder(store, address.place, address.key)
 
 
 def _in_folder(store: "ObjectStore", place: str, folder: str) -> list[StoredObject]:
     """Return the readable objects of a folder and its subfolders, without hidden ones."""
-    inside = list(list_objects(store, place, folder))
+    inside = list(stores.list_objects(store, place, folder))
     found = [
         each
         for each in inside
@@ -102,7 +93,7 @@ def _in_folder(store: "ObjectStore", place: str, folder: str) -> list[StoredObje
 def _matching(store: "ObjectStore", place: str, pattern: str) -> list[StoredObject]:
     """Return the objects that match a glob; an object with exactly this name is meant itself."""
     start = pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)]
-    inside = list(list_objects(store, place, start.rpartition("/")[0]))
+    inside = list(stores.list_objects(store, place, start.rpartition("/")[0]))
     literal = [each for each in inside if each.path == pattern]
     wanted = pattern.split("/")
     found = literal or [each for each in inside if _fits(each.path.split("/"), wanted)]
@@ -234,7 +225,8 @@ class _Transfer:
         # obstore continues what breaks off, where an ETag shows that the object is the same
         options: GetOptions = {"if_match": item.etag} if item.etag and not item.etag.startswith("W/") else {}
         path = Path(target)
-        with files.copies_written(path.parent), path.open("wb") as file, store_errors_named(item.address):
+        named = stores.store_errors_named(item.address)
+        with files.copies_written(path.parent), path.open("wb") as file, named:
             answer = item.store.get(item.path, options=options)
             self._sizes[target] = answer.meta["size"]
             _require_room(target, self._sizes[target], item.address)

@@ -17,36 +17,21 @@ from typing import Any, Final
 import duckdb
 
 from eventabs.errors_and_exit_codes import InputError
-from eventabs.ingest import files_archives_encodings as files, sort_and_pair
+from eventabs.ingest import (
+    files_archives_encodings as files,
+    normal_form,
+    roles_of_columns as roles,
+    sort_and_pair,
+)
 from eventabs.ingest.columns_rows_and_warnings_shown import Description, MappedFile, describe, left_out_rows
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import open_file
 from eventabs.ingest.formats.base import Format, Query
 from eventabs.ingest.input_settings import InputSettings
-from eventabs.ingest.normal_form import (
-    as_glob,
-    check_zone,
-    define_words,
-    errors_named,
-    fetched,
-    give_back_memory,
-    row_digest,
-    scratch_database,
-    sql,
-)
+from eventabs.ingest.normal_form import as_glob, errors_named, fetched, scratch_database, sql
 from eventabs.ingest.object_and_table_copies import Copies, copied
 from eventabs.ingest.roles_and_known_schemas import Reading, SchemaChoice
-from eventabs.ingest.roles_of_columns import (
-    ColumnChoice,
-    Profile,
-    choose,
-    marker_columns,
-    profile_columns as find_profile_columns,
-    profile_warnings,
-    profiles,
-    refuse_one_user,
-    user_of_file,
-)
+from eventabs.ingest.roles_of_columns import ColumnChoice, Profile
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import (
     THING,
@@ -74,7 +59,7 @@ def _mapped(
         refuse_events(source.file.path, source.columns)
         choice.refuse_unnamed(source)
         name = copies.name(source.file.path)
-        user = user_of_file(name.partition("?")[0], settings.user)
+        user = roles.user_of_file(name.partition("?")[0], settings.user)
         reading = schemas.of_file(source, choice.named)
         if reading:
             found.append(MappedFile(name, source, reading, user))
@@ -84,12 +69,12 @@ def _mapped(
                 MappedFile(name, source, Reading(source.inventory, chosen.roles), user, held, chosen)
             )
         if source.file.has_user:
-            refuse_one_user(source, reading.user_columns if reading else choice.users(source))
+            roles.refuse_one_user(source, reading.user_columns if reading else choice.users(source))
     may_mark = ((each.source, each.choice.markers) for each in found)
-    markers = marker_columns(may_mark, choice.named.get("marker", ""))
+    markers = roles.marker_columns(may_mark, choice.named.get("marker", ""))
     found = [each.with_marker(markers) for each in found]
     known = {role for each in found for role in each.reading.known_roles}
-    define_words(sources[0].file.connection, known, settings.names)
+    normal_form.define_words(sources[0].file.connection, known, settings.names)
     return found
 
 
@@ -98,7 +83,7 @@ def _load(file: MappedFile, compared: Sequence[str], insert: Callable[[Query, Re
     source, reading = file.source, file.reading
     source.file.stop.check()
     others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
-    digest = row_digest([others.get(column, "") for column in compared])
+    digest = normal_form.row_digest([others.get(column, "") for column in compared])
     wanted = [*reading.wanted, *((name, column) for column, name in others.items())]
     sort_and_pair.load(
         source, wanted, lambda query: insert(reading.select(query, digest).of_user(file.user), reading)
@@ -347,7 +332,7 @@ def open_export(
         # a name that is read as a glob is checked as the glob and as the file that it matches
         readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
         connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
-        check_zone(settings.timezone, connection)
+        normal_form.check_zone(settings.timezone, connection)
         files.check_codec(settings.encoding)
         schemas = SchemaChoice(settings.schema, settings.names)
         times = schemas.times | ({columns["time"]} - {""})
@@ -359,7 +344,7 @@ def open_export(
         profile = opened(*profile_paths, settings=of_people) if profile_paths else None
         profile_user, shown = "", list[tuple[str, str]]()
         if profile:
-            profile_user, shown = find_profile_columns(
+            profile_user, shown = roles.profile_columns(
                 profile.file.path, profile.columns, columns["user"], profile_columns
             )
         sort_and_pair.prepare(connection, len(shown))
@@ -380,10 +365,10 @@ def open_export(
         with errors_named("the export"):
             counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)
             if profile:
-                choice.warnings += profile_warnings(connection, profile, profile_columns, shown)
+                choice.warnings += roles.profile_warnings(connection, profile, profile_columns, shown)
             warnings = [*choice.warnings, *left_out_rows(behaviors, counts)]
             description = describe(connection, behaviors, warnings, settings)
-            give_back_memory(connection)
+            normal_form.give_back_memory(connection)
         on_disk = {  # one for each archive
             files.archive_and_member(each.file.path)[0]: each.file.content.sha256
             if each.file.text == each.file.path
@@ -441,7 +426,7 @@ def masked_sample(
         headers = SchemaChoice("").headers
         source = open_file(connection, path, folder / "reading.tmp", settings, headers=headers)
         sample = list(islice(source.sample(), 1000))
-        found = [each for each in profiles(source.inventory, sample, connection) if each.filled]
+        found = [each for each in roles.profiles(source.inventory, sample, connection) if each.filled]
     often = sorted((each.filled for each in found), reverse=True)[:_MOST]
     shown = [each for each in found if each.filled >= often[-1]][:_MOST]
     masked = _masking(found)
@@ -464,7 +449,7 @@ def _described(each: Profile) -> str:
 
 def _masking(found: Sequence[Profile]) -> Callable[[Profile, int], str]:
     """Return what gives a column's value in a row, cut; ids and names of users are [id1], [id2], ... in all columns."""
-    choice = choose(found, {})
+    choice = roles.choose(found, {})
     proposed = {choice.roles.get("user"), choice.unsure.get("user"), choice.near.get("user")}
     others = {*choice.roles.values()} - proposed
     users = proposed | {each.column for each in found if each.named("user") >= _SURE} - others
