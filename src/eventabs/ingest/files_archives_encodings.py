@@ -118,10 +118,6 @@ class Content:
     longest: int  # bytes; an upper bound of the longest line, in whole chunks
     line_not_utf8: int = 0  # the first, 0 if there is none
 
-    def of_user(self, user: str) -> "Content":
-        """Return the content as that of `user`; unchanged for ""."""
-        return replace(self, sha256=hashlib.sha256(self.sha256 + user.encode()).digest()) if user else self
-
 
 class FileStamp(NamedTuple):
     """Identity of a file: its sha256, and size and time of change, which cheaply show that it is the same."""
@@ -229,8 +225,9 @@ def refuse_endless_lines(path: str, content: Content) -> None:
         raise InputError(message.format(path=path, limit=LONGEST_LINE >> 20))
 
 
-def fingerprint(digests: Iterable[bytes]) -> str:
-    """Return the sha256 of the files' identities, regardless of names and order."""
+def fingerprint(files: Iterable[tuple[bytes, str]]) -> str:
+    """Return the sha256 of files, each by its own and the user that its name gives ("" for none), regardless of names and order."""
+    digests = (hashlib.sha256(own + user.encode()).digest() if user else own for own, user in files)
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 

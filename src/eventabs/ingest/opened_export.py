@@ -376,12 +376,12 @@ def open_export(
             for each in (*(one.source for one in behaviors), profile)
             if each and each.file.path == copies.name(each.file.path)
         }
-        contents = [each.source.file.content.of_user(each.user) for each in behaviors]
-        contents += [profile.file.content] if profile else []
+        contents = [(each.source.file.content.sha256, each.user) for each in behaviors]
+        contents += [(profile.file.content.sha256, "")] if profile else []
         yield Export(
             **asdict(counts),
             files=tuple(each.name for each in behaviors),
-            fingerprint=files.fingerprint(each.sha256 for each in contents),
+            fingerprint=files.fingerprint(contents),
             stamps=tuple(files.stamp(path, sha256) for path, sha256 in on_disk.items()),
             roles={each.name: each.reading.roles for each in behaviors},
             description=description,
