@@ -248,41 +248,35 @@ class PathReader:
 
     def _gone_on(self, rest: Mapping[InnerPath, tuple[str, int]]) -> dict[InnerPath, tuple[str, int]]:
         """Read one more layer of each path: the SQL of a text, and the number of steps that lead to it, the column as well."""
-        pointers: dict[str, dict[str, int]] = {}
-        lists: dict[str, str] = {}
-        ahead = {path: self._plain_steps(path, done) for path, (_text, done) in rest.items()}
-        for path, (text, _done) in rest.items():
-            if ahead[path]:
-                places = pointers.setdefault(text, {})
-                places.setdefault(pointer(ahead[path]), len(places) + 1)
+        pointers: dict[
+            str, tuple[str, dict[str, int]]
+        ] = {}  # of each text, with the name of the list of their values
+        lists: dict[str, str] = {}  # the name of the list of records in each text
+        following: dict[InnerPath, tuple[str, int]] = {}
+        for path, (text, done) in rest.items():
+            if steps := self._plain_steps(path, done):
+                name, places = pointers.setdefault(text, (f"inner_{self._layers}_{len(pointers)}", {}))
+                place = places.setdefault(pointer(steps), len(places) + 1)
+                following[path] = f"{name}[{place}]", done + len(steps)
+                continue
+            records = lists.setdefault(text, f"records_{self._layers}_{len(lists)}")
+            if (step := path.steps[done - 1]) != EVERY and isinstance(step, Lookup):
+                following[path] = _record(text, records, step.key), done + 1
             else:
-                lists.setdefault(text, f"records_{self._layers}_{len(lists)}")
-        pointed = {text: f"inner_{self._layers}_{n}" for n, text in enumerate(pointers)}
+                inner = f"list_transform({records}, lambda r: r->>{quoted(pointer(path.steps[done:]))})"
+                filled = f"list_filter({inner}, lambda value: value <> '')"
+                following[path] = f"nullif(array_to_string({filled}, ', '), '')", len(path.steps) + 1
         self._layers += 1
         self._extend(
             *(
-                f"try(json_extract_string({text}, [{quoted_list(pointers[text])}])) AS {name}"
-                for text, name in pointed.items()
+                f"try(json_extract_string({text}, [{quoted_list(places)}])) AS {name}"
+                for text, (name, places) in pointers.items()
             ),
             *(f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in lists.items()),
         )
         keys = ", ".join(f"r->>'/{key}'" for key in _KEYS)
-        self._extend(
-            *(
-                f"list_transform({name}, lambda r: coalesce({keys})) AS {name}_names"
-                for name in lists.values()
-            )
-        )
-        following: dict[InnerPath, tuple[str, int]] = {}
-        for path, (text, done) in rest.items():
-            if steps := ahead[path]:
-                following[path] = f"{pointed[text]}[{pointers[text][pointer(steps)]}]", done + len(steps)
-            elif (step := path.steps[done - 1]) != EVERY and isinstance(step, Lookup):
-                following[path] = _record(text, lists[text], step.key), done + 1
-            else:
-                inner = f"list_transform({lists[text]}, lambda r: r->>{quoted(pointer(path.steps[done:]))})"
-                filled = f"list_filter({inner}, lambda value: value <> '')"
-                following[path] = f"nullif(array_to_string({filled}, ', '), '')", len(path.steps) + 1
+        names = f"lambda r: coalesce({keys})"
+        self._extend(*(f"list_transform({each}, {names}) AS {each}_names" for each in lists.values()))
         return following
 
     def _extend(self, *columns: str) -> None:
