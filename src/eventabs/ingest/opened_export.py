@@ -349,10 +349,10 @@ def open_export(
             )
         sort_and_pair.prepare(connection, len(shown))
         choice = ColumnChoice(connection, settings)
-        opened_rows = [opened(path, settings=settings) for path in named]
-        behaviors = _mapped(opened_rows, settings, schemas, choice, copies)
+        sources = tuple(opened(path, settings=settings) for path in named)
+        behaviors = _mapped(sources, settings, schemas, choice, copies)
         technical = {column for each in behaviors for column in each.reading.schema.technical}
-        all_columns = dict.fromkeys(column for each in behaviors for column in each.source.columns)
+        all_columns = dict.fromkeys(column for each in sources for column in each.columns)
         compared = tuple(column for column in all_columns if column not in technical)
         insert = partial(sort_and_pair.insert_behaviors, connection, settings=settings)
         for index, each in enumerate(behaviors):
@@ -370,11 +370,9 @@ def open_export(
             description = describe(connection, behaviors, warnings, settings)
             normal_form.give_back_memory(connection)
         on_disk = {  # one for each archive
-            files.archive_and_member(each.file.path)[0]: each.file.content.sha256
-            if each.file.text == each.file.path
-            else None
-            for each in (*(one.source for one in behaviors), profile)
-            if each and each.file.path == copies.name(each.file.path)
+            files.archive_and_member(each.path)[0]: each.content.sha256 if each.text == each.path else None
+            for each in (source.file for source in (*sources, profile) if source)
+            if each.path == copies.name(each.path)
         }
         contents = [(each.source.file.content.sha256, each.user) for each in behaviors]
         contents += [(profile.file.content.sha256, "")] if profile else []
@@ -393,14 +391,12 @@ def open_export(
                 if each not in (profile_user, *dict(shown).values())
             ),
             # they are nobody's, as rows without a user are
-            skipped_lines=0
-            if shard and shard.index
-            else sum(each.source.skipped_lines for each in behaviors),
+            skipped_lines=0 if shard and shard.index else sum(each.skipped_lines for each in sources),
             shard=shard,
             encodings={each.name: each.source.file.encoding for each in behaviors},
             _connection=connection,
             _profile_names=tuple(name for name, _column in shown),
-            _sources=tuple(each.source for each in behaviors),
+            _sources=sources,
         )
 
 
