@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import InputError
-from eventabs.ingest.inner_paths import InnerPath, Inventory, PathReader, parse_path
+from eventabs.ingest.inner_paths import InnerPath, Inventory, parse_path, read_paths
 from eventabs.shared_records import UserLog
 from input_files import opened
 
@@ -134,11 +134,10 @@ TREES = st.recursive(
 def test_every_path_that_is_listed_leads_to_its_value(row: dict[str, Any]) -> None:
     inventory = Inventory(tuple(row))
     inventory.add(row)
-    reading = PathReader("SELECT ? AS text", inventory.texts)
-    values = reading.read("text", inventory.leaves)
+    relation, values = read_paths("SELECT ? AS text", "text", inventory.leaves, inventory.texts)
     if not values:
         return
-    query = f"SELECT {', '.join(values.values())} FROM ({reading.relation})"
+    query = f"SELECT {', '.join(values.values())} FROM ({relation})"
     (found,) = duckdb.connect().execute(query, [json.dumps(row)]).fetchall()
     assert dict(zip(values, found, strict=True)) == {path: _value(row, path) for path in values}
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from itertools import takewhile
+from itertools import count, takewhile
 from typing import Any, Final, NamedTuple
 
 from eventabs.ingest.normal_form import quoted, quoted_list
@@ -223,71 +223,62 @@ def pointer(steps: Steps) -> str:
     return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
 
 
-class PathReader:
-    """The SQL that reads paths from JSON texts; each text is parsed once.
+_Open = tuple[str, int]  # the SQL of a text, and the number of steps that lead to it, the column as well
 
-    `relation` is the relation to read; each `read` extends it. `texts`: the paths of texts that contain JSON.
+
+def read_paths(
+    relation: str, base: str | Callable[[str], str], paths: Iterable[InnerPath], texts: Collection[InnerPath]
+) -> tuple[str, dict[InnerPath, str]]:
+    """Return a SELECT over the SELECT `relation` that parses each JSON text once, and an SQL expression over it for each path.
+
+    `base` gives the SQL of a column. Or it is that of an object whose keys are the columns: OBJECT is then the list of their
+    values, NULL where the text is no JSON. `texts`: the paths of texts that contain JSON.
     """
+    reached = {path: (base, 0) if isinstance(base, str) else (base(path.column), 1) for path in paths}
+    layers = count()
+    while rest := {path: each for path, each in reached.items() if each[1] <= len(path.steps)}:
+        relation, following = _one_layer(relation, next(layers), rest, texts)
+        reached |= following
+    return relation, {path: text for path, (text, _done) in reached.items()}
 
-    def __init__(self, relation: str, texts: Collection[InnerPath] = ()) -> None:
-        self.relation = relation
-        self._texts = texts
-        self._layers = 0
 
-    def read(self, base: str | Callable[[str], str], paths: Iterable[InnerPath]) -> dict[InnerPath, str]:
-        """Return an SQL expression for each path, to select from `relation`. `base` gives the SQL of a column.
+def _one_layer(
+    relation: str, layer: int, rest: Mapping[InnerPath, _Open], texts: Collection[InnerPath]
+) -> tuple[str, dict[InnerPath, _Open]]:
+    """Read one more layer of each path."""
+    # the pointers into each text, with the name of the list of their values; the name of the list of its records
+    pointers: dict[str, tuple[str, dict[str, int]]] = {}
+    lists: dict[str, str] = {}
+    following: dict[InnerPath, _Open] = {}
+    for path, (text, done) in rest.items():
+        if steps := _plain_steps(path, done, texts):
+            name, places = pointers.setdefault(text, (f"inner_{layer}_{len(pointers)}", {}))
+            place = places.setdefault(pointer(steps), len(places) + 1)
+            following[path] = f"{name}[{place}]", done + len(steps)
+            continue
+        records = lists.setdefault(text, f"records_{layer}_{len(lists)}")
+        if (step := path.steps[done - 1]) != EVERY and isinstance(step, Lookup):
+            following[path] = _record(text, records, step.key), done + 1
+        else:
+            inner = f"list_transform({records}, lambda r: r->>{quoted(pointer(path.steps[done:]))})"
+            filled = f"list_filter({inner}, lambda value: value <> '')"
+            following[path] = f"nullif(array_to_string({filled}, ', '), '')", len(path.steps) + 1
+    columns = [
+        f"try(json_extract_string({text}, [{quoted_list(places)}])) AS {name}"
+        for text, (name, places) in pointers.items()
+    ]
+    columns += [f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in lists.items()]
+    key = ", ".join(f"r->>'/{each}'" for each in _KEYS)
+    name_of = f"lambda r: coalesce({key})"
+    names = "".join(f", list_transform({each}, {name_of}) AS {each}_names" for each in lists.values())
+    return f"SELECT *{names} FROM (SELECT *, {', '.join(columns)} FROM ({relation}))", following
 
-        Or it is that of an object whose keys are the columns: OBJECT of `relation` is the list of their values, NULL where the text is no JSON.
-        """
-        rest = {path: (base, 0) if isinstance(base, str) else (base(path.column), 1) for path in paths}
-        found: dict[InnerPath, str] = {}
-        while rest:
-            found |= {path: text for path, (text, done) in rest.items() if done > len(path.steps)}
-            rest = self._gone_on({path: each for path, each in rest.items() if path not in found})
-        return found
 
-    def _gone_on(self, rest: Mapping[InnerPath, tuple[str, int]]) -> dict[InnerPath, tuple[str, int]]:
-        """Read one more layer of each path: the SQL of a text, and the number of steps that lead to it, the column as well."""
-        pointers: dict[
-            str, tuple[str, dict[str, int]]
-        ] = {}  # of each text, with the name of the list of their values
-        lists: dict[str, str] = {}  # the name of the list of records in each text
-        following: dict[InnerPath, tuple[str, int]] = {}
-        for path, (text, done) in rest.items():
-            if steps := self._plain_steps(path, done):
-                name, places = pointers.setdefault(text, (f"inner_{self._layers}_{len(pointers)}", {}))
-                place = places.setdefault(pointer(steps), len(places) + 1)
-                following[path] = f"{name}[{place}]", done + len(steps)
-                continue
-            records = lists.setdefault(text, f"records_{self._layers}_{len(lists)}")
-            if (step := path.steps[done - 1]) != EVERY and isinstance(step, Lookup):
-                following[path] = _record(text, records, step.key), done + 1
-            else:
-                inner = f"list_transform({records}, lambda r: r->>{quoted(pointer(path.steps[done:]))})"
-                filled = f"list_filter({inner}, lambda value: value <> '')"
-                following[path] = f"nullif(array_to_string({filled}, ', '), '')", len(path.steps) + 1
-        self._layers += 1
-        self._extend(
-            *(
-                f"try(json_extract_string({text}, [{quoted_list(places)}])) AS {name}"
-                for text, (name, places) in pointers.items()
-            ),
-            *(f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in lists.items()),
-        )
-        keys = ", ".join(f"r->>'/{key}'" for key in _KEYS)
-        names = f"lambda r: coalesce({keys})"
-        self._extend(*(f"list_transform({each}, {names}) AS {each}_names" for each in lists.values()))
-        return following
-
-    def _extend(self, *columns: str) -> None:
-        if columns:
-            self.relation = f"SELECT *, {', '.join(columns)} FROM ({self.relation})"
-
-    def _plain_steps(self, path: InnerPath, done: int) -> Steps:
-        """Return the steps that one JSON pointer can take: up to a list of records, or a text that contains JSON."""
-        steps = tuple(takewhile(lambda step: not isinstance(step, Lookup), (path.column, *path.steps)[done:]))
-        ways = (path._replace(steps=path.steps[: done + count]) for count in range(len(steps)))
-        return steps[: next((count for count, way in enumerate(ways, 1) if way in self._texts), None)]
+def _plain_steps(path: InnerPath, done: int, texts: Collection[InnerPath]) -> Steps:
+    """Return the steps that one JSON pointer can take: up to a list of records, or a text that contains JSON."""
+    steps = tuple(takewhile(lambda step: not isinstance(step, Lookup), (path.column, *path.steps)[done:]))
+    ways = (path._replace(steps=path.steps[: done + number]) for number in range(len(steps)))
+    return steps[: next((number for number, way in enumerate(ways, 1) if way in texts), None)]
 
 
 def _record(text: str, records: str, key: str) -> str:

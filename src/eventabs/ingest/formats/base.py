@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import duckdb
 
 from eventabs.ingest import files_archives_encodings as files
-from eventabs.ingest.inner_paths import InnerPath, Inventory, PathReader
+from eventabs.ingest.inner_paths import InnerPath, Inventory, read_paths
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import errors_named, quoted
 from eventabs.stop_request import Stop
@@ -151,7 +151,7 @@ class Format(ABC):
         insert(self.query(wanted))
 
     def nested(self, relation: str, wanted: Wanted, base: str | Callable[[str], str]) -> tuple[str, str]:
-        """Return the SELECT list of the wanted values, and the relation to select from. `base`: see PathReader.read; it gives texts."""
+        """Return the SELECT list of the wanted values, and the relation to select from. `base`: see read_paths; it gives texts."""
         paths = {
             name: InnerPath(name) if name in self.columns else self.inventory.find(name) or InnerPath(name)
             for _alias, name in wanted
@@ -159,11 +159,10 @@ class Format(ABC):
         }
         # few files have any, and the search for JSON in texts takes time
         texts = self.inventory.texts if any(path.steps for path in paths.values()) else ()
-        reading = PathReader(f"SELECT * FROM {relation}", texts)
-        found = reading.read(base, paths.values())
+        select, found = read_paths(f"SELECT * FROM {relation}", base, paths.values(), texts)
         values = {name: found[path] for name, path in paths.items()}
         fields = (f'{values.get(column, "NULL::VARCHAR")} AS "{name}"' for name, column in wanted)
-        return ", ".join(fields), f"({reading.relation})"
+        return ", ".join(fields), f"({select})"
 
 
 def text_reader(
