@@ -105,30 +105,23 @@ class Inventory:
     def add(self, row: Mapping[str, Any]) -> None:
         """Note the paths in a row."""
         for column, value in row.items():
-            found = self._opened(InnerPath(column), value)
-            if isinstance(found, dict | list):
-                self._holding.add(column)
-                self._walk(InnerPath(column), found)
-            elif found is not None and found != "":
-                self._plain.add(column)
+            self._note(InnerPath(column), value)
 
-    def _opened(self, path: InnerPath, value: object) -> object:
+    def _note(self, path: InnerPath, value: object) -> None:
         if isinstance(value, str) and value[:1] in ("{", "[") and value[-1] in ("}", "]"):
-            if isinstance(loaded := _loaded(value), dict | list):
+            value = _loaded(value)
+            if isinstance(value, dict | list):
                 self.texts.add(path)
-            return loaded
-        return value
-
-    def _walk(self, path: InnerPath, value: dict[str, Any] | list[Any]) -> None:
-        if len(path.steps) == _DEEPEST or len(self.leaves) >= _MOST:
-            return
-        for step, inner in _inside(value):
-            at = path._replace(steps=(*path.steps, step))
-            found = self._opened(at, inner)
-            if isinstance(found, dict | list):
-                self._walk(at, found)
-            elif found is not None:
-                self.leaves[at] = None
+        if isinstance(value, dict | list):
+            if not path.steps:
+                self._holding.add(path.column)
+            if len(path.steps) < _DEEPEST and len(self.leaves) < _MOST:
+                for step, inner in _inside(value):
+                    self._note(path._replace(steps=(*path.steps, step)), inner)
+        elif path.steps and value is not None:
+            self.leaves[path] = None
+        elif value not in (None, ""):
+            self._plain.add(path.column)
 
     @property
     def every(self) -> list[str]:
