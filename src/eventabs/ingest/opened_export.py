@@ -97,29 +97,12 @@ _START: Final = "date_trunc('second', start)"  # behaviors have whole seconds; t
 _FACTS: Final = f"{_START}, action, coalesce(item, text), place, duration, file, line, coalesce(text, '')"
 
 
-def _logs(
-    connection: duckdb.DuckDBPyConnection,
-    users: Iterable[GroupUser],
-    condition: str = "TRUE",
-    values: Sequence[object] = (),
-    *,
-    with_offset: bool,
-) -> Iterator[UserLog]:
-    """Yield the logs of users, whose readable behaviors are those for which the SQL `condition` holds."""
-    offset = ", shift" if with_offset else ""
-    query = f"SELECT {_FACTS}{offset} FROM behaviors WHERE reason IS NULL AND {condition}"
-    with closing(connection.cursor()) as cursor:
-        rows = fetched(cursor.execute(query, list(values)))
-        behaviors: Iterator[Behavior] = map(Behavior._make, rows)
-        if with_offset:
-            behaviors = (Behavior(row[0].replace(tzinfo=_offset(row[8])), *row[1:8]) for row in rows)
-        for user in users:
-            yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
-
-
 @cache
 def _offset(seconds: int) -> timezone:
     return timezone(timedelta(seconds=seconds))
+
+
+_Logs = Callable[..., Iterator[UserLog]]  # of users, by a condition
 
 
 class UserGroup:
@@ -129,11 +112,9 @@ class UserGroup:
     `date.toordinal`, with whether the user's active day before is of another year.
     """
 
-    def __init__(
-        self, cursor: duckdb.DuckDBPyConnection, users: Sequence[GroupUser], *, with_offset: bool
-    ) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, users: Sequence[GroupUser], logs: _Logs) -> None:
         self._cursor = cursor
-        self._with_offset = with_offset
+        self._logs = logs
         self.users = users
         self._rows = f"rowid BETWEEN {users[0].first_row} AND {users[-1].last_row}"
         cursor.execute(sql("groups.sql", first=users[0].first_row, last=users[-1].last_row))
@@ -154,7 +135,7 @@ class UserGroup:
         if len(wanted) < len(self.users):
             condition += " AND user_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY rowid"
             values = [[user.user_id for user in wanted]]
-        return _logs(self._cursor, wanted, condition, values, with_offset=self._with_offset)
+        return self._logs(wanted, condition, values)
 
     def costs(self, **pieces: list[int]) -> list[int]:
         """Add up what each user's days and behaviors cost, given what names (`bodies`), durations (`lasting`), `clocks` and `days` do."""
@@ -233,8 +214,7 @@ class Export(sort_and_pair.RowCounts):
 
         A user without a readable row has a log without behaviors.
         """
-        with errors_named("the export"):
-            yield from _logs(self._connection, self._users(), with_offset=self.with_offset)
+        return self._logs(self._users())
 
     def groups(self, most_users: int = 0) -> Iterator[UserGroup]:
         """Yield all users, or the first N, in the same order, as groups that are summed up without logs.
@@ -251,7 +231,7 @@ class Export(sort_and_pair.RowCounts):
             # a group are those whose rows begin in one block of some hundred thousand
             blocks = groupby(users, key=lambda user: user.first_row // _BEHAVIORS)
             made = (  # a group's tables belong to its cursor
-                thread.submit(UserGroup, cursor, list(group), with_offset=self.with_offset)
+                thread.submit(UserGroup, cursor, list(group), self._logs)
                 for cursor, (_block, group) in zip(cycle((one, other)), blocks)
             )
             for ready, _following in pairwise(chain(made, [Future()])):
@@ -273,9 +253,22 @@ class Export(sort_and_pair.RowCounts):
         ((first, last),) = self._rows(query)
         return None if first is None else (first, last)
 
-    def _rows(self, query: str) -> Iterator[Any]:
+    def _logs(
+        self, users: Iterable[GroupUser], condition: str = "TRUE", values: Sequence[object] = ()
+    ) -> Iterator[UserLog]:
+        """Yield the logs of users, whose readable behaviors are those for which the SQL `condition` holds."""
+        offset = ", shift" if self.with_offset else ""
+        query = f"SELECT {_FACTS}{offset} FROM behaviors WHERE reason IS NULL AND {condition}"
+        rows = self._rows(query, values)
+        behaviors: Iterator[Behavior] = map(Behavior._make, rows)
+        if self.with_offset:
+            behaviors = (Behavior(row[0].replace(tzinfo=_offset(row[8])), *row[1:8]) for row in rows)
+        for user in users:
+            yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> Iterator[Any]:
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:
-            yield from fetched(cursor.execute(query))
+            yield from fetched(cursor.execute(query, list(values)))
 
     def _users(self) -> Iterator[GroupUser]:
         names = self._profile_names
