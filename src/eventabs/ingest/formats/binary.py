@@ -330,11 +330,8 @@ def _sheets(
             at = max(range(len(rows)), key=lambda at: len(_roles(file, words[at])))
             told[name], headers[name] = _roles(file, words[at]), _without_end(rows[at])
             times = {each for each in words[at] if max(_fit(file, each, "time"), fit(each, "date")) > _NAMED}
-            held = [
-                sum(cells[place] != "" for cells in rows[at:])
-                for place, cell in enumerate(rows[at])
-                if cell in times
-            ]
+            columns = zip(*rows[at:], strict=False)
+            held = [sum(cell != "" for cell in column) for column in columns if column[0] in times]
             if held and 10 * max(held) < sum(map(any, rows[at:])):
                 told[name] -= {"time"}  # above a grid of days
             if not (kept or told[name] & _WHO_AND_WHEN) and len(rows) >= _LEAST:
