@@ -105,7 +105,7 @@ class Sqlite(Csv):
         address = Path(file.text).absolute().as_uri()
         try:
             with closing(sqlite3.connect(f"{address}?mode=ro", uri=True)) as connection:
-                connection.text_factory = lambda raw: raw.decode(errors="replace")
+                connection.text_factory = lambda raw: _BREAKS.sub(" ", raw.decode(errors="replace"))
                 found = connection.execute(
                     """SELECT name FROM sqlite_schema
                     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"""
@@ -118,8 +118,10 @@ class Sqlite(Csv):
                 table, self.left_tables = chosen_table(file, tables, sources, connection)
                 rows = connection.execute(f"SELECT * FROM {sources[table]}")
                 names = tuple(name for name, *_rest in rows.description)
+                # without pictures, for example
+                kept = ([None if isinstance(value, bytes) else value for value in row] for row in rows)
                 # its rows say whether it is the same: new ones may lie in a file beside it
-                copy = file.as_csv(chain([names], (map(_field_text, row) for row in rows)), is_same=False)
+                copy = file.as_csv(chain([names], kept), is_same=False)
         except sqlite3.Error as error:
             message = _("{path} cannot be read ({error}); close the program that uses it, or copy the file")
             raise InputError(message.format(path=file.path, error=error)) from None
@@ -233,12 +235,6 @@ def _duckdb_select(
 
 def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _field_text(value: object) -> object:
-    if isinstance(value, bytes):
-        return None  # a picture, for example
-    return _BREAKS.sub(" ", value) if isinstance(value, str) else value
 
 
 class Excel(Csv):
