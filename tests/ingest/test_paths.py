@@ -132,8 +132,7 @@ TREES = st.recursive(
 @settings(max_examples=60, deadline=None)
 @given(row=st.dictionaries(st.sampled_from(["a", "b.c", "商 品"]), TREES, min_size=1))
 def test_every_path_that_is_listed_leads_to_its_value(row: dict[str, Any]) -> None:
-    inventory = Inventory(tuple(row))
-    inventory.add(row)
+    inventory = Inventory(tuple(row), [row])
     relation, values = read_paths("SELECT ? AS text", "text", inventory.leaves, inventory.texts)
     if not values:
         return
@@ -155,8 +154,7 @@ def _value(row: dict[str, Any], path: InnerPath) -> object:
     )
 )
 def test_what_is_listed_can_be_named_so(row: dict[str, Any]) -> None:
-    inventory = Inventory(tuple(row))
-    inventory.add(row)
+    inventory = Inventory(tuple(row), [row])
     for leaf in inventory.leaves:
         if not any(mark in str(step) for step in leaf.steps for mark in '"'):
             assert parse_path(str(leaf), inventory.columns) == leaf

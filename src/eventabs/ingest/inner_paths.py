@@ -12,7 +12,6 @@ A step leads into an object or a list, also into JSON inside a text.
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import count, takewhile
 from typing import Any, Final, NamedTuple
@@ -92,20 +91,18 @@ def parse_path(text: str, columns: Collection[str]) -> InnerPath | None:
     return InnerPath(column, tuple(steps)) if position == len(text) else None
 
 
-@dataclass
 class Inventory:
     """The paths of a file's first rows. `texts`: the paths of texts that contain JSON."""
 
-    columns: Sequence[str]
-    leaves: dict[InnerPath, None] = field(default_factory=dict)
-    texts: set[InnerPath] = field(default_factory=set)
-    _plain: set[str] = field(default_factory=set)  # columns with a scalar value
-    _holding: set[str] = field(default_factory=set)
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Note the paths in a row."""
-        for column, value in row.items():
-            self._note(InnerPath(column), value)
+    def __init__(self, columns: Sequence[str], rows: Iterable[Mapping[str, Any]] = ()) -> None:
+        self.columns = columns
+        self.leaves: dict[InnerPath, None] = {}
+        self.texts = set[InnerPath]()
+        self._plain = set[str]()  # columns with a scalar value
+        self._holding = set[str]()
+        for row in rows:
+            for column, value in row.items():
+                self._note(InnerPath(column), value)
 
     def _note(self, path: InnerPath, value: object) -> None:
         if isinstance(value, str) and value[:1] in ("{", "[") and value[-1] in ("}", "]"):

@@ -141,10 +141,7 @@ class Format(ABC):
     @cached_property
     def inventory(self) -> Inventory:
         """The paths of the first rows."""
-        found = Inventory(self.columns)
-        for row in self.sample():
-            found.add(row.values)
-        return found
+        return Inventory(self.columns, (row.values for row in self.sample()))
 
     def load(self, wanted: Wanted, insert: Insert) -> None:
         """Read the file through `insert`; an irregular file is tidied in a copy first."""

@@ -61,18 +61,15 @@ class Json(Format):
     def find_columns(self) -> tuple[str, ...]:
         """Return the keys of objects at places all over the file, and take stock of the paths inside them."""
         files.refuse_endless_lines(self.file.path, self.file.content)
-        keys: dict[str, None] = {}
-        self.inventory = Inventory(())
-        for row in map(self.fields, files.spread_lines(self.file.text, _SAMPLE, 19)):
-            keys.update(dict.fromkeys(row))
-            self.inventory.add(row)
+        rows = [*map(self.fields, files.spread_lines(self.file.text, _SAMPLE, 19))]
+        keys = tuple(dict.fromkeys(key for row in rows for key in row))
         if not keys:
             message = _(
                 "{path} has no line that is a JSON object; write one object a line, or a CSV with a header"
             )
             raise InputError(message.format(path=self.file.path))
-        self.inventory.columns = tuple(keys)
-        return self.inventory.columns
+        self.inventory = Inventory(keys, rows)
+        return keys
 
     def query(self, wanted: Wanted) -> Query:
         """Return one row for each line. Rows get no numbers here: DuckDB numbers them on a single thread only."""
