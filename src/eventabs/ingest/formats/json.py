@@ -50,12 +50,9 @@ class Json(Format):
     def __init__(self, file: InputFile) -> None:
         super().__init__(_one_object_a_line(file))
         text = Path(file.text)
-        whole = (
-            _object(text.read_text("utf-8-sig", errors="replace")) if text.stat().st_size <= _CHUNK else None
-        )
-        lists = [
-            key for key, value in (whole or {}).items() if isinstance(value, list) and key not in self.columns
-        ]
+        start = text.read_text("utf-8-sig", errors="replace") if text.stat().st_size <= _CHUNK else ""
+        whole = _object(start) or {}
+        lists = [key for key, value in whole.items() if isinstance(value, list) and key not in self.columns]
         self.unwrapped = lists[0] if len(lists) == 1 else ""
 
     def find_columns(self) -> tuple[str, ...]:
@@ -107,9 +104,7 @@ def _one_object_a_line(file: InputFile) -> InputFile:
         array = file.copy_named("array")
         around, text = split_array(text, array, file.stop), str(array)
     # the first readable record has its times only inside a list
-    record = next(
-        (each for line in files.spread_lines(text, _HEAD) if (each := _object(line)) is not None), {}
-    )
+    record = next(filter(None, map(_object, files.spread_lines(text, _HEAD))), {})
     inner = list(_flat(record, {}, file.times, 0))
     if around or (inner != [record] and any(_has_time(each, file.times) for each in inner)):
         flat = file.copy_named("flat")
