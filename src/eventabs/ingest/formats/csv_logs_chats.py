@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, count, dropwhile, islice, pairwise, takewhile, tee
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -159,9 +160,7 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
     dialect = _dialect(lines)
     tried = (_dialects(lines), map(Dialect, _BLANKS))
     by_kind = (_headers(lines, dialects, time_column) for dialects in tried)
-    found = [
-        best for headers in by_kind if (best := max(headers, key=lambda ranked: ranked[0], default=None))
-    ]
+    found = filter(None, (max(headers, key=itemgetter(0), default=None) for headers in by_kind))
     for rank, layout in sorted(found, key=lambda ranked: ranked[0][:2], reverse=True):
         cut = re.search(r'["{}=]', "".join(layout.columns))  # inside quotes
         if rank[0] or (layout.dialect.is_blank == dialect.is_blank and not cut):
@@ -295,19 +294,13 @@ class Csv(Format):
         if self.layout.columns:
             return self.layout.columns
         file, path, header = self.file, self.file.path, self.file.settings.header
-        filled = [
-            (number, line.rstrip("\r "))
-            for number, line in enumerate(files.spread_lines(file.text, _SAMPLE))
-            if line.strip()
-        ][:_LOOKED_AT]
+        start = enumerate(files.spread_lines(file.text, _SAMPLE))
+        filled = [(number, line.rstrip("\r ")) for number, line in start if line.strip()][:_LOOKED_AT]
         try:
             tried = max(filled, _records(filled), key=_alike)
             texts = [line for _number, line in tried]
-            layout = (
-                _named_layout(texts, header)
-                if header
-                else _known_layout(texts, file.headers) or _headed_layout(texts, file.named["time"])
-            )
+            layout = _named_layout(texts, header) if header else _known_layout(texts, file.headers)
+            layout = layout or _headed_layout(texts, file.named["time"])
         except csv.Error as error:
             message = _(
                 "{path}: the first line is no header ({error}); export the behaviors as JSON lines or CSV"
@@ -401,17 +394,15 @@ class Csv(Format):
         dialect, longest = self.layout.dialect, 0
         with target.open("w", encoding="utf-8", newline="") as copy:
             writer = csv.writer(copy, lineterminator="\n")
-            for line, text, fields in self.file.stop.until(
-                islice(self.records(), int(self.layout.has_header), None)
-            ):
+            records = islice(self.records(), int(self.layout.has_header), None)
+            for line, text, fields in self.file.stop.until(records):
                 row = fields
                 if row is None:
                     row = [""] * len(self.columns)
                     parts = text.split() if dialect.is_blank else text.split(dialect.delimiter)
+                    before = "".join(parts[: user + 1])
                     # the last field may be cut off, and behind a quote none is certain
-                    if user + 1 < min(len(parts), len(row) + 1) and dialect.quote not in "".join(
-                        parts[: user + 1]
-                    ):
+                    if user + 1 < min(len(parts), len(row) + 1) and dialect.quote not in before:
                         row[user] = parts[user]
                 longest = max(longest, writer.writerow((line, "bad_csv" if fields is None else "", *row)))
         return longest * 4  # a character takes at most four bytes
