@@ -224,13 +224,9 @@ def _duckdb_select(
         columns.setdefault(name, {})[column] = kind
         sources[name] = f"{_identifier(schema)}.{_identifier(table)}"
     name, left = chosen_table(file, columns, sources, connection)
-    fields = (
-        f"CAST({_identifier(column)} AS VARCHAR) AS {_identifier(column)}"
-        if kind in _AS_TEXT
-        else _identifier(column)
-        for column, kind in columns[name].items()
-    )
-    return f"SELECT {', '.join(fields)} FROM {sources[name]}", left
+    rounded = [_identifier(column) for column, kind in columns[name].items() if kind in _AS_TEXT]
+    texts = ", ".join(f"CAST({each} AS VARCHAR) AS {each}" for each in rounded)
+    return f"SELECT *{f' REPLACE ({texts})' if rounded else ''} FROM {sources[name]}", left
 
 
 def _identifier(name: str) -> str:
@@ -278,14 +274,7 @@ class Excel(Csv):
 def _with_dates(rows: Iterator[list[_Cell]]) -> Iterator[list[_Cell]]:
     """Yield the rows with dates for the numbers of days in a column of times, where the first rows have no other numbers there."""
     first = list(islice(rows, _LOOKED_AT))
-    named = (
-        [
-            number
-            for number, cell in enumerate(cells)
-            if isinstance(cell, str) and max(fit(cell, role) for role in ("time", "date", "end")) > _NAMED
-        ]
-        for cells in first
-    )
+    named = ([number for number, cell in enumerate(cells) if _names_time(cell)] for cells in first)
     times = [
         number
         for number in next(filter(None, named), [])
@@ -297,6 +286,10 @@ def _with_dates(rows: Iterator[list[_Cell]]) -> Iterator[list[_Cell]]:
             if number < len(cells) and _is_day(cell := cells[number]):
                 cells[number] = _EPOCH + timedelta(seconds=round(cell * 86400))
         yield cells
+
+
+def _names_time(cell: _Cell) -> bool:
+    return isinstance(cell, str) and max(fit(cell, role) for role in ("time", "date", "end")) > _NAMED
 
 
 def _is_day(cell: _Cell) -> TypeGuard[float]:
