@@ -313,11 +313,8 @@ def _in_folder(path: str) -> list[str]:
     """Return the files of a folder and its subfolders, without hidden files and those of runs."""
     found: list[str] = []
     for folder, folders, names in os.walk(path):
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and not (Path(folder) / name / _OF_A_RUN).exists()
-        ]
+        shown = (name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in shown if not (Path(folder) / name / _OF_A_RUN).exists()]
         found += [str(Path(folder) / name) for name in names if is_readable(name)]
     if found:
         return found

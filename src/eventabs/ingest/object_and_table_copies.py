@@ -135,7 +135,7 @@ class Copies:
 
 @contextmanager
 def copied(
-    paths: Sequence[str], profiles: str, folder: Path, *, stop: Stop, on_copy: Callable[[Copying], object]
+    paths: Sequence[str], profiles: str, folder: Path, stop: Stop, on_copy: Callable[[Copying], object]
 ) -> Iterator[Copies]:
     """Copy the objects that addresses name into `folder`, and remove the copies afterwards. Errors raised meanwhile name addresses.
 

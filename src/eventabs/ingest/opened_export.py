@@ -315,8 +315,7 @@ def open_export(
     local = files.expand(paths, local_profiles)
     folder = work_dir / "reading.tmp"
     with ExitStack() as stack:
-        objects = copied(paths, profiles, work_dir / "objects.tmp", stop=stop, on_copy=on_copy)
-        copies = stack.enter_context(objects)
+        copies = stack.enter_context(copied(paths, profiles, work_dir / "objects.tmp", stop, on_copy))
         named = (*local, *copies.paths)
         profile_paths = (*local_profiles, *copies.profiles)
         if len(profile_paths) > 1:
@@ -367,6 +366,7 @@ def open_export(
             for each in (source.file for source in (*sources, profile) if source)
             if each.path == copies.name(each.path)
         }
+        taken = (profile_user, *dict(shown).values())
         contents = [(each.source.file.content.sha256, each.user) for each in behaviors]
         contents += [(profile.file.content.sha256, "")] if profile else []
         yield Export(
@@ -378,11 +378,7 @@ def open_export(
             description=description,
             compared=compared,
             not_compared=tuple(column for column in all_columns if column in technical),
-            profile_left=tuple(
-                each
-                for each in (profile.columns if profile else ())
-                if each not in (profile_user, *dict(shown).values())
-            ),
+            profile_left=tuple(each for each in (profile.columns if profile else ()) if each not in taken),
             # they are nobody's, as rows without a user are
             skipped_lines=0 if shard and shard.index else sum(each.skipped_lines for each in sources),
             shard=shard,

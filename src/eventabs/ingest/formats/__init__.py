@@ -33,9 +33,8 @@ def text_format(path: str, start: bytes) -> type[Format]:
     if line_form(start).columns:
         return Lines
     name = Path(path).name.lower().removesuffix(".gz").removesuffix(".zst")
-    begins_so = re.match(
-        r"\s*(?:\{|\[(?!\d{1,4}[-/.]\d))", start.decode("utf-8-sig", errors="replace")
-    )  # not as a chat: `[6/8/22, 9:20]`
+    text = start.decode("utf-8-sig", errors="replace")
+    begins_so = re.match(r"\s*(?:\{|\[(?!\d{1,4}[-/.]\d))", text)  # not as a chat: `[6/8/22, 9:20]`
     return Json if begins_so or name.endswith((".jsonl", ".ndjson", ".json")) else Csv
 
 

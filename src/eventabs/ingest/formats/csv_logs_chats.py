@@ -125,9 +125,8 @@ def _alike(lines: Sequence[tuple[int, str]]) -> int:
     """Return the number of fields in all lines of one width, by the best delimiter and width; lines of one field do not count."""
     texts = [line for _number, line in lines]
     split = ([len(dialect.lenient_fields(text)) for text in texts] for dialect in _dialects(texts))
-    return max(
-        (width * widths.count(width) for widths in split for width in set(widths) if width > 1), default=0
-    )
+    alike = (width * widths.count(width) for widths in split for width in set(widths) if width > 1)
+    return max(alike, default=0)
 
 
 def _known_layout(lines: Sequence[str], headers: Mapping[tuple[str, ...], re.Pattern[str]]) -> Layout | None:

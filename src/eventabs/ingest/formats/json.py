@@ -70,9 +70,8 @@ class Json(Format):
 
     def query(self, wanted: Wanted) -> Query:
         """Return one row for each line. Rows get no numbers here: DuckDB numbers them on a single thread only."""
-        reader = text_reader(
-            ["text"], self.file.content.longest, delimiter=_NO_DELIMITER, quote="", strict=False
-        )
+        longest = self.file.content.longest
+        reader = text_reader(["text"], longest, delimiter=_NO_DELIMITER, quote="", strict=False)
         fields, relation = self.nested(reader, wanted, "text")
         return Query(
             f"""SELECT NULL::BIGINT AS line, {fields},
