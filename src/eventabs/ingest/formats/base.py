@@ -163,15 +163,9 @@ class Format(ABC):
 
 
 def text_reader(
-    names: Sequence[str],
-    longest: int,
-    *,
-    delimiter: str,
-    quote: str,
-    header: bool = False,
-    strict: bool = True,
+    names: Sequence[str], longest: int, delimiter: str, quote: str, *, header: bool = False
 ) -> str:
-    """Return the SQL table function that reads delimited text with lines of at most `longest` bytes."""
+    """Return the SQL table function that reads delimited text with lines of at most `longest` bytes; without a `quote`, any text."""
     # DuckDB's own buffers are eight times larger: a file of 30 MB fits into one, which a single thread reads
     line = max(longest, _USUAL_LINE)
     room = f"max_line_size = {line}, buffer_size = {2 * line}"
@@ -180,5 +174,5 @@ def text_reader(
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
     return (
         f"read_csv(?, auto_detect = false, header = {header}, delim = {quoted(delimiter)}, quote = {quoted(quote)},"
-        f" escape = {quoted(quote)}, columns = {{{columns}}}, nullstr = ['', '\\N'], strict_mode = {strict}, compression = 'none', {room})"
+        f" escape = {quoted(quote)}, columns = {{{columns}}}, nullstr = ['', '\\N'], strict_mode = {bool(quote)}, compression = 'none', {room})"
     )

@@ -328,14 +328,8 @@ class Csv(Format):
 
     def query(self, wanted: Wanted) -> Query:
         """Return the rows. DuckDB raises an error for a record with too few or too many fields."""
-        dialect, has_header = self.layout.dialect, self.layout.has_header
-        reader = text_reader(
-            self._field_names,
-            self.file.content.longest,
-            delimiter=dialect.delimiter,
-            quote=dialect.quote,
-            header=has_header,
-        )
+        longest, dialect, has_header = self.file.content.longest, self.layout.dialect, self.layout.has_header
+        reader = text_reader(self._field_names, longest, *dialect, header=has_header)
         # it is slow to join a row's cells: only for rows that may be empty
         all_blank = f"trim(concat({', '.join(self._field_names)}), {WHITE}) = ''"
         problem = f"CASE WHEN coalesce(c0, '') < '!' THEN CASE WHEN {all_blank} THEN '{BLANK}' END END"
@@ -362,7 +356,7 @@ class Csv(Format):
         copy = self.file.copy_named("tidy")
         try:
             longest = self.tidy(copy, dict(wanted)["user"])
-            reader = text_reader(["line", "problem", *self._field_names], longest, delimiter=",", quote='"')
+            reader = text_reader(["line", "problem", *self._field_names], longest, *Dialect())
             fields, relation = self._fields(reader, wanted)
             select = f"SELECT CAST(line AS BIGINT) AS line, problem, {fields} FROM {relation}"
             insert(Query(select, (as_glob(str(copy)),)))

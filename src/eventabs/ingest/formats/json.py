@@ -70,8 +70,7 @@ class Json(Format):
 
     def query(self, wanted: Wanted) -> Query:
         """Return one row for each line. Rows get no numbers here: DuckDB numbers them on a single thread only."""
-        longest = self.file.content.longest
-        reader = text_reader(["text"], longest, delimiter=_NO_DELIMITER, quote="", strict=False)
+        reader = text_reader(["text"], self.file.content.longest, _NO_DELIMITER, quote="")
         fields, relation = self.nested(reader, wanted, "text")
         return Query(
             f"""SELECT NULL::BIGINT AS line, {fields},
