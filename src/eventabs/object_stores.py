@@ -220,10 +220,8 @@ def open_store(address: Address, headers: Mapping[str, str] | None = None) -> "O
     retries: RetryConfig = {"max_retries": 5, "retry_timeout": _LONGEST, "backoff": _WAITS}
     stores = obstore(address.text).store
     # `from_url` would take the web address of a bucket for the bucket, without a signature
-    opened = stores.HTTPStore if address.is_web else stores.from_url
-    store: ObjectStore = opened(
-        address.text if address.is_web else address.place, client_options=client, retry_config=retries
-    )
+    opened, place = (stores.HTTPStore, address.text) if address.is_web else (stores.from_url, address.place)
+    store: ObjectStore = opened(place, client_options=client, retry_config=retries)
     return store
 
 
@@ -233,9 +231,8 @@ def object_at(store: "ObjectStore", address: Address) -> StoredObject | None:
         meta = store.head(address.key)
     except FileNotFoundError:
         return None
-    return StoredObject(
-        f"{address.place}/{address.key}", store, address.key, meta["size"], meta["e_tag"] or ""
-    )
+    name = f"{address.place}/{address.key}"
+    return StoredObject(name, store, address.key, meta["size"], meta["e_tag"] or "")
 
 
 def list_objects(store: "ObjectStore", place: str, folder: str) -> Iterator[StoredObject]:
