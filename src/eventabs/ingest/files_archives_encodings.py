@@ -62,13 +62,12 @@ def refuse_database(name: str) -> None:
 
 def refuse_document(path: str, start: bytes) -> None:
     """Raise InputError if a file is a PDF, a picture, a web page, XML or a text document, by its first bytes or name."""
+    ending = Path(path).suffix.lower()
     if start.startswith(b"%PDF"):
         message = _("{path} is a PDF; ask its source for the rows as CSV, JSON lines or Parquet")
     elif start.startswith(_PICTURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
         message = _("{path} is a picture; ask its source for the rows as CSV, JSON lines or Parquet")
-    elif start.startswith(b"{\\rtf") or (
-        start.startswith((*_ZIP, _OLE)) and Path(path).suffix.lower() in _DOCUMENTS
-    ):
+    elif start.startswith(b"{\\rtf") or (start.startswith((*_ZIP, _OLE)) and ending in _DOCUMENTS):
         message = _("{path} is a text document; copy its table to a spreadsheet and save that as CSV")
     elif _WEB_PAGE.match(start.removeprefix(_MARK)):
         message = _(
@@ -79,9 +78,9 @@ def refuse_document(path: str, start: bytes) -> None:
             "{path} is XML, not a table of behaviors; export the rows as CSV, JSON lines or Parquet"
             " (what `eventabs export` wrote are events: the input is what they were made from)"
         )
-    elif Path(path).suffix.lower() == ".sql" and _DUMP.search(start):
+    elif ending == ".sql" and _DUMP.search(start):
         message = _("{path} is a dump: load it into its database, and let that write the rows: {recipe}")
-    elif Path(path).suffix.lower() in _TEXTS:
+    elif ending in _TEXTS:
         message = _("{path} is a text, not a table of behaviors; name a file with a row for each behavior")
     else:
         return
@@ -331,22 +330,19 @@ def _in_folder(path: str) -> list[str]:
 
 def is_readable(name: str) -> bool:
     """Whether a file with this name is read as part of a folder."""
-    is_export = READABLE.search(name.lower()) or name.lower().endswith(".zip")
-    return not name.startswith(_HIDDEN) and bool(is_export)
+    return not name.startswith(_HIDDEN) and bool(READABLE.search(name.lower()))
 
 
 def refuse_binary(path: str, start: bytes) -> None:
     """Raise InputError if a file's first bytes are not UTF-8 text."""
-    if b"\0" not in start:
-        return
     text = start.decode(errors="replace").rstrip("\ufffd")  # the last character may be cut
-    if start.count(b"\0") * 100 > len(start) or "\ufffd" in text:
+    if b"\0" in start and (start.count(b"\0") * 100 > len(start) or "\ufffd" in text):
         message = _("{path} is a binary file; export the behaviors as JSON lines, CSV or Parquet")
         raise InputError(message.format(path=path))
 
 
 READABLE: Final = re.compile(
-    r"\.(?:(?:jsonl|ndjson|json|csv|tsv|parquet)(?:\.(?:gz|zst))?|xlsx|xlsm|xls|sqlite3?|duckdb)$"
+    r"\.(?:(?:jsonl|ndjson|json|csv|tsv|parquet)(?:\.(?:gz|zst))?|xlsx|xlsm|xls|sqlite3?|duckdb|zip)$"
 )
 _NAME: Final = slice(30, 50)  # offset of the first member's name in a zip file
 _OF_A_WORKBOOK: Final = (b"[Content_Types].xml", b"_rels/", b"xl/", b"docProps/", b"mimetype")
