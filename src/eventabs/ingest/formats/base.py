@@ -149,11 +149,7 @@ class Format(ABC):
 
     def nested(self, relation: str, wanted: Wanted, base: str | Callable[[str], str]) -> tuple[str, str]:
         """Return the SELECT list of the wanted values, and the relation to select from. `base`: see read_paths; it gives texts."""
-        paths = {
-            name: InnerPath(name) if name in self.columns else self.inventory.find(name) or InnerPath(name)
-            for _alias, name in wanted
-            if name
-        }
+        paths = {name: self.inventory.find(name) or InnerPath(name) for _alias, name in wanted if name}
         # few files have any, and the search for JSON in texts takes time
         texts = self.inventory.texts if any(path.steps for path in paths.values()) else ()
         select, found = read_paths(f"SELECT * FROM {relation}", base, paths.values(), texts)
