@@ -154,13 +154,8 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
     for path in paths:
         refuse_database(path)
     others = {Path(path).resolve() for path in excluded}
-    found = {
-        each
-        for path in paths
-        if not is_address(path)
-        for each in _matches(path)
-        if each == path or Path(each).resolve() not in others
-    }
+    named = ((path, each) for path in paths if not is_address(path) for each in _matches(path))
+    found = {each for path, each in named if each == path or Path(each).resolve() not in others}
     by_identity: dict[tuple[int, int, str], str] = {}
     for path in sorted(found):
         file, member = archive_and_member(path)
@@ -377,13 +372,9 @@ def members(path: str) -> list[str]:
     if not _is_archive(archive):
         return [path]
     with _opened(archive, archive) as file:
-        infos = [
-            info
-            for info in file.infolist()
-            if not info.is_dir()
-            and fnmatch.fnmatchcase(info.filename, pattern or "*")
-            and not any(part.startswith(_HIDDEN) for part in info.filename.split("/"))
-        ]
+        inside = [info for info in file.infolist() if not info.is_dir()]
+    named = [info for info in inside if fnmatch.fnmatchcase(info.filename, pattern or "*")]
+    infos = [info for info in named if not any(part.startswith(_HIDDEN) for part in info.filename.split("/"))]
     found = [info for info in infos if READABLE.search(info.filename.lower())]
     if within := next((info for info in infos if info.filename.lower().endswith(_ARCHIVES)), None):
         message = _("{path} holds an archive itself ({member}); unpack it")

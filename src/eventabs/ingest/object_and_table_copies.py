@@ -34,13 +34,8 @@ def find_objects(paths: Sequence[str], excluded: Sequence[str] = ()) -> list[Sto
 
     `excluded`: addresses that folders and globs leave out. Raises InputError.
     """
-    return [
-        each
-        for path in paths
-        if stores.is_address(path)
-        for each in _named(path)
-        if each.name == path or each.name not in excluded
-    ]
+    named = ((path, each) for path in paths if stores.is_address(path) for each in _named(path))
+    return [each for path, each in named if each.name == path or each.name not in excluded]
 
 
 def _named(text: str) -> list[StoredObject]:
@@ -75,12 +70,9 @@ def _named(text: str) -> list[StoredObject]:
 def _in_folder(store: "ObjectStore", place: str, folder: str) -> list[StoredObject]:
     """Return the readable objects of a folder and its subfolders, without hidden ones."""
     inside = list(stores.list_objects(store, place, folder))
-    found = [
-        each
-        for each in inside
-        if files.is_readable(each.path)
-        and not any(part.startswith((".", "_")) for part in each.path.removeprefix(folder).split("/"))
-    ]
+    readable = (each for each in inside if files.is_readable(each.path))
+    below = ((each, each.path.removeprefix(folder).split("/")) for each in readable)
+    found = [each for each, parts in below if not any(part.startswith((".", "_")) for part in parts)]
     if found:
         return found
     if inside:

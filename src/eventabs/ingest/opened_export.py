@@ -65,9 +65,8 @@ def _mapped(
             found.append(MappedFile(name, source, reading, user))
         else:
             held, chosen = choice.of_file(source)
-            found.append(
-                MappedFile(name, source, Reading(source.inventory, chosen.roles), user, held, chosen)
-            )
+            by_name = Reading(source.inventory, chosen.roles)
+            found.append(MappedFile(name, source, by_name, user, held, chosen))
         if source.file.has_user:
             roles.refuse_one_user(source, reading.user_columns if reading else choice.users(source))
     may_mark = ((each.source, each.choice.markers) for each in found)

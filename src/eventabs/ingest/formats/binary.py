@@ -71,9 +71,8 @@ class Parquet(Format):
     def query(self, wanted: Wanted) -> Query:
         """Return the rows, all values as text."""
         fields, relation = self.nested("read_parquet(?)", wanted, self._text)
-        return Query(
-            f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM {relation}", (self._glob,)
-        )
+        select = f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM {relation}"
+        return Query(select, (self._glob,))
 
     def _text(self, column: str) -> str:
         """Return the SQL of a column as text; structs, lists and maps as JSON."""
@@ -110,10 +109,8 @@ class Sqlite(Csv):
                     """SELECT name FROM sqlite_schema
                     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"""
                 ).fetchall()
-                columns = "SELECT name FROM pragma_table_info(?)"
-                tables = {
-                    name: [each for (each,) in connection.execute(columns, [name])] for (name,) in found
-                }
+                query = "SELECT name FROM pragma_table_info(?)"
+                tables = {name: [each for (each,) in connection.execute(query, [name])] for (name,) in found}
                 sources = {name: _identifier(name) for name in tables}
                 table, self.left_tables = chosen_table(file, tables, sources, connection)
                 rows = connection.execute(f"SELECT * FROM {sources[table]}")
