@@ -327,13 +327,10 @@ def _sheets(
         message = _("{path} has no sheet with rows; name another: [input] sheet")
         raise InputError(message.format(path=file.path))
     chosen = max(told, key=lambda name: len(told[name] & _WHO_AND_WHEN))
-    alike = [
-        name
-        for name in (chosen, *sorted(told.keys() - hidden - {chosen}, key=names.index))
-        if not file.has_user  # a sheet may be a person's
-        and headers[name] == headers[chosen]
-        and _COUNTED_UP.sub("", name) == _COUNTED_UP.sub("", chosen)
-    ]
+    # where the user is known, a sheet may be a person's
+    kinds = {name: (headers[name], _COUNTED_UP.sub("", name)) for name in told}
+    others = sorted(told.keys() - hidden - {chosen}, key=names.index)
+    alike = [chosen, *(name for name in others if kinds[name] == kinds[chosen] and not file.has_user)]
     full = [name for name in told if told[name] >= _WHO_AND_WHEN - ({"user"} if file.has_user else set())]
     left = [name for name in full if name not in (chosen, *alike)]
     sheet = kept.get(chosen) or workbook.get_sheet_by_name(chosen)
