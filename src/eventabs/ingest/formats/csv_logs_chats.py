@@ -367,15 +367,12 @@ class Csv(Format):
         """Try the fast way, which needs every line below the header to be one good record."""
         connection = self.file.connection
         connection.begin()
-        try:
-            is_regular = insert(self.query(wanted)) == self.file.content.lines - self.layout.has_header
-        except duckdb.InvalidInputException:
-            is_regular = False
-        if is_regular:
-            connection.commit()
-        else:
-            connection.rollback()
-        return is_regular
+        with suppress(duckdb.InvalidInputException):
+            if insert(self.query(wanted)) == self.file.content.lines - self.layout.has_header:
+                connection.commit()
+                return True
+        connection.rollback()
+        return False
 
     def tidy(self, target: Path, user_column: str) -> int:
         """Copy the file without its header; each row begins with its line number and problem.
