@@ -277,7 +277,5 @@ def _record(text: str, records: str, key: str) -> str:
     place = f"list_position({names}, {quoted(key)})"
     if "*" in key:
         place = f"list_position(list_transform({names}, lambda name: name GLOB {quoted(key)}), true)"
-    return (
-        f"coalesce(CAST({records}[{place}] AS VARCHAR),"
-        f" try(json_extract_string({text}, {quoted(pointer((key,)))})))"
-    )
+    field = quoted(pointer((key,)))
+    return f"coalesce(CAST({records}[{place}] AS VARCHAR), try(json_extract_string({text}, {field})))"

@@ -271,6 +271,5 @@ class Frame(str):
                 connection.register("frame", self.table)
             except duckdb.Error:  # a relation; without pyarrow, all but pandas
                 connection.register("frame", self)
-            connection.execute(
-                f"COPY (FROM frame) TO {quoted(str(path))} (FORMAT parquet, USE_TMP_FILE false)"
-            )
+            target = quoted(str(path))
+            connection.execute(f"COPY (FROM frame) TO {target} (FORMAT parquet, USE_TMP_FILE false)")
