@@ -143,10 +143,8 @@ class UserGroup:
 
     def users_of(self, names: Collection[int]) -> set[int]:
         """Return the users who have one of `names`."""
-        return self._users(
-            "SELECT DISTINCT user_number FROM group_rows JOIN (SELECT unnest(?::BIGINT[]) AS name) USING (name)",
-            [list(names)],
-        )
+        query = "SELECT DISTINCT user_number FROM group_rows WHERE name IN (SELECT unnest(?::BIGINT[]))"
+        return self._users(query, [list(names)])
 
     def users_named(self, keys: Sequence[str | None]) -> set[int]:
         """Return the users whose key (by user, in lower case) occurs in a text of theirs, whatever its ASCII case."""
@@ -279,10 +277,8 @@ class Export(sort_and_pair.RowCounts):
 
     def rejects(self) -> Iterator[RejectedRow]:
         """Yield the rejected rows by file and line, with their text."""
-        query = (
-            "SELECT file, line, reason, coalesce(CAST(user_id AS VARCHAR), '') FROM behaviors"
-            f" WHERE reason <> '{sort_and_pair.DUPLICATE}' ORDER BY 1, 2"
-        )
+        facts = "file, line, reason, coalesce(CAST(user_id AS VARCHAR), '')"
+        query = f"SELECT {facts} FROM behaviors WHERE reason <> '{sort_and_pair.DUPLICATE}' ORDER BY 1, 2"
         with errors_named("the export"):
             for index, rows in groupby(self._rows(query), key=itemgetter(0)):
                 texts = self._sources[index].texts()
