@@ -66,13 +66,9 @@ class InnerPath(NamedTuple):
 
 
 def _written(step: Step) -> str:
-    match step:
-        case Lookup(key):
-            return f"[{key}]"
-        case int():
-            return f"[{step}]"
-        case str():
-            return f".{step}" if _STEP.fullmatch(f".{step}") else f'["{step}"]'
+    if isinstance(step, str):
+        return f".{step}" if _STEP.fullmatch(f".{step}") else f'["{step}"]'
+    return f"[{step.key if isinstance(step, Lookup) else step}]"
 
 
 def parse_path(text: str, columns: Collection[str]) -> InnerPath | None:
