@@ -268,13 +268,6 @@ def test_days_with_dots_are_times(tmp_path: Path) -> None:
         assert export.description.columns["time"] == "评论日子"
 
 
-def test_one_kind_of_device_in_all_rows_is_no_user(tmp_path: Path) -> None:
-    rows = "".join(f"2024-05-01 10:{number:02d},mobile,bought,{number % 9}\n" for number in range(60))
-    path = write(tmp_path, "rows.csv", f"time,device,action,shop\n{rows}")
-    with pytest.raises(InputError, match="no user column that is sure"), opened(tmp_path, path):
-        pass
-
-
 def test_the_numbers_of_the_rows_are_no_thing(tmp_path: Path) -> None:
     rows = "".join(f"u{number % 7},2024-05-01 10:{number:02d},bought,{number}\n" for number in range(60))
     path = write(tmp_path, "rows.csv", f"user_id,time,action,order\n{rows}")

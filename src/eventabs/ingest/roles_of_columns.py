@@ -81,7 +81,6 @@ _NESTED: Final = 0.95  # of a score, for each step into an object
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
 _THERE_AND_BACK: Final = {"in", "out"}
 _SHORT: Final = re.compile(r"\d{0,2}")  # a number within a group
-_STATUS: Final = re.compile(r"[1-5]\d\d")
 _FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
 _OF_CALENDAR: Final = re.compile(
     r"(?i)(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?|week(?:day|end)|(?:星期|周)[一二三四五六日天]|1?\d月"
@@ -119,7 +118,6 @@ _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern
 _SMALL: Final = re.compile(r"-?\d{1,4}(?:[.,]\d+)?")
 _DECIMAL: Final = re.compile(r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)")
 _LOWER: Final = re.compile("[a-z ]+")
-_PICTURE: Final = re.compile(r".*\.(?:jpe?g|png|gif|webp|bmp)", re.IGNORECASE)
 _DATED: Final = re.compile(r"\d+[-/.年]\d.*")
 _OF_STAFF: Final = {"department", "dept", "office", "部门", "科室", "院系", "departamento", "abteilung"}
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
@@ -229,9 +227,8 @@ class Profile(NamedTuple):
         """How well name and values fit a role."""
         found, rows = self.named(role), len(self.values)
         held = self.filled * rows
-        is_letter = len(self.names[-1]) == 1
         if rows < _LEAST or not found:
-            return 0.0 if is_letter or self.is_list else found if self.filled else found * 0.1
+            return 0.0 if self.is_list else found if self.filled else found * 0.1
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1 if self.filled else 0.0
         if role in _ACTIVITY | {"user"} and (self.is_flag or (self.read > _ALIKE > self.codes)):
@@ -241,45 +238,34 @@ class Profile(NamedTuple):
         is_count = is_code and self.names[-1].lower().endswith("s")
         if role in {*_ACTIVITY, "user"} and is_count:  # `comments` counts them
             found *= 0.1
-        elif role in _ACTIVITY and is_code and (role == "media" or self.usual > _ALL_ALIKE):
-            found *= 0.3  # one number says nothing
         elif role == "media" and self.distinct <= _FEW < rows * _MORE:
             found *= 0.5  # few channels are rather where from
-        # than what is the same in all rows any other is better; a text may stand in the rows alone that need one
-        least = _HALF if role == "text" else 0
         match role:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > _NEARLY_NONE else 0.1
             case "duration":
                 found *= _share(_LASTING, self.values) > _ALIKE
-            # nobody comes back: a letter, or a name alone, which is rather that of a thing
-            case "user" if (is_letter or is_name) and (
-                self.distinct >= _HALF * held or (is_name and _share(_PERSONS, self.values) < _HALF)
+            # nobody comes back: a name alone is rather that of a thing
+            case "user" if is_name and (
+                self.distinct >= _HALF * held or _share(_PERSONS, self.values) < _HALF
             ):
                 found = 0.0
             # who made the thing, a book, rather than who read it, since they hardly come back
-            case "user" if not _MAKERS.isdisjoint(words_of(self.names[-1])) and self.distinct > max(
-                _HALF * held, _SAMPLED * _MORE
-            ):
-                found = min(found, _ASKED)
-            # `mobile` in all rows is a kind of device
-            case "user" if self.distinct == 1 and found < _PLAIN_NAME and _LOWER.fullmatch(max(self.values)):
+            case "user" if self.distinct > _HALF * held and not _MAKERS.isdisjoint(words_of(self.names[-1])):
                 found = min(found, _ASKED)
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
-            case "user" if self.is_handful and _share(_ADDRESS, self.values) < _HALF:
-                is_named = found >= _SURE_NAME - _NEAR_BY / 2 and _share(_STATUS, self.values) < _HALF
-                found *= 1.0 if is_named or found > _PLAIN_NAME else _HALF
-            case "action" | "item" | "text" if self.usual > _ALL_ALIKE and self.filled > least:
+            case "user" if self.is_handful and found < _SURE_NAME - _NEAR_BY / 2:
+                found *= _HALF
+            case "action" | "item" | "text" if self.usual > _ALL_ALIKE:  # any other is better
                 found = min(found, max(_SURE, found * _HALF))
             case "action" if is_code and self.distinct > _FEW:  # numbers of what was done are few
                 found *= 0.1
-            case "text" if is_code:
+            case "text" | "media" if is_code:
                 found *= 0.1
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
                 is_row = is_each and (not _OF_A_ROW.isdisjoint(words_of(self.names[-1])) or self.counts_rows)
                 found *= 0.47 if is_row else 0.8 if is_code else 1.0
-                found *= _HALF if _share(_PICTURE, self.values) > _HALF else 1.0
                 if role == "item" and self.distinct <= _FEW < rows * _MORE:
                     found *= 0.9  # few values are rather what was done
         if role in ("user", "time") and self.filled < 1 - _NEARLY_NONE:  # the other rows would be rejected
@@ -393,18 +379,14 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role == "user":
             if score < 2 * _MORE:
                 continue  # it holds nobody
-            # one of two authors has many rows, and somebody else tells more apart
-            weight = 3 if score >= _ASKED and each.is_handful and score < _PLAIN_NAME else 1
-            if (score < _ASKED or weight > 1) and (who := _who(free, used, weight)):
+            if score < _ASKED and (who := _who(free, used)):
                 each, score = who, min(score, _ASKED - _NEAR_BY)  # noqa: PLW2901
             least = score - _NEAR_BY if score < _SURE else max(score - _NEAR_BY, _SURE)
             rivals = [other for rest, of, other in pairs if of == role and rest > least]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
         is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
-        is_other = role in ("action", "text") or (role == "item" and each.named(role) < _SURE_NAME)
-        is_poor = is_other and (is_seldom or (role == "text" and score < each.named(role)))
-        if (is_poor and _DONE & roles.keys()) or (each.is_list and "text" in roles):
-            continue
+        if role == "text" and score < each.named(role) and _DONE & roles.keys():
+            continue  # it says the same in all rows
         sure = each.named(role) if is_seldom else score
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
@@ -498,7 +480,7 @@ def _guess_activity(
     """Return columns that may say what was done, where no name does in (nearly) every row; runners-up go to `near`."""
     told = [each.values for each in free if each.column in {taken[role] for role in _ACTIVITY & taken.keys()}]
     held = sum(map(any, zip(*told, strict=True)))
-    if _DONE & taken.keys() and ("action" in taken or not told or held >= (1 - _NEARLY_NONE) * len(told[0])):
+    if _DONE & taken.keys() and (not told or held >= (1 - _NEARLY_NONE) * len(told[0])):
         return {}
     who = next((each for each in free if each.column == taken.get("user", unsure.get("user"))), None)
     # a state says what was done, where nothing else does
@@ -531,13 +513,6 @@ def _choose_time(
             values = [each for each in free if each.kind != "clock" and min(each.filled, each.read) > _ALIKE]
         if times:
             best = max(times, key=lambda each: each.score("time") * fineness[each.kind])
-            # that of a session, in all its rows, is none of a row
-            own = [
-                each for each in times if each.score("time") >= _SURE and len(each.names) == 1 <= each.filled
-            ]
-            finer = [each for each in own if each.distinct > 2 * best.distinct and _is_within(each, best)]
-            if best.kind == "stamp":
-                best = max(finer, key=lambda each: each.score("time"), default=best)
             # `date_out` of a loan is before `date_in`, `outDate` of a visit behind `inDate`
             ends = () if named.get("end") else (*times, *(each for each in free if each.named("end")))
             is_of_row = "creat" in plain(best.column)  # and made after the visit
@@ -621,22 +596,15 @@ def _by_values(
         for each in left
         if each.filled > 3 * _MORE
         and each.distinct > 1
-        and each.usual <= _ALL_ALIKE
         and each.codes + each.read < _HALF
         and not (
             each.is_of_user
             or each.named("user") > (0 if who else _SURE)
-            or any(map(each.named, ("place", "end")))
             or (each.named("date") and _share(_DATED, each.values) > _HALF)
         )
         and not (who and _is_of(each, who))
     ]
-    few = [
-        each
-        for each in texts
-        if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))
-        and _OF_A_ROW.isdisjoint(words_of(each.names[-1]))
-    ]
+    few = [each for each in texts if each.distinct <= min(_FEW, max(2, _HALF * len(each.values)))]
     found = {}
     if few and not taken.get("action"):
         few.sort(key=lambda each: (each.named("result") > 0, each.named("action"), each.filled), reverse=True)
@@ -648,9 +616,8 @@ def _by_values(
         each
         for each in texts
         if each.column not in found.values()
-        and not each.named("result")
         and each.distinct > min(_HANDFUL, _HALF * len(each.values))
-        and not (each.column in ids and each.distinct > _ALIKE * len(each.values))
+        and each.column not in ids
     ]
     if many and not taken.get("item"):
         found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
@@ -663,16 +630,15 @@ def _is_of(each: Profile, who: Profile) -> bool:
     return 1 < who.distinct < _HALF * len(who.values) and _is_within(who, each)
 
 
-def _who(left: Sequence[Profile], taken: Collection[str], lightest: int = 1) -> Profile | None:
+def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
     """Return the column that most looks like somebody who comes back, where no role has a word for it: `teller_id`."""
 
     def weight(each: Profile) -> float:
         words = words_of(each.names[-1])
         told = 2.0 * (_share(_PERSONS, each.values) > _ALIKE) + 1.5 * (not _OF_A_ROW.isdisjoint(words[-1:]))
-        told -= 0.5 * (each.distinct <= _HANDFUL)
         return told + each.distinct / len(each.values) + each.named("user")
 
-    able = [each for each in _who_come_back(left, taken, 1) if weight(each) > lightest]
+    able = [each for each in _who_come_back(left, taken, 1) if weight(each) > 1]
     return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
 
 
@@ -684,12 +650,12 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
     rest = [each for each in free if each.column not in used]
     whose = (each for each in rest if each.may_name_users or ("text" in told and each.may_be_author))
     first = _who(free, used) or next(whose, None)
-    if first or "time" not in told or (len(rest) == 1 and _ACTIVITY.isdisjoint(told)):
+    if first or "time" not in told:
         return first
     behind = {each.column for each in dropwhile(lambda each: each.column != told["time"], free)}
     for each in _who_come_back(rest, (), 3, _ALIKE):
         looks_like_an_id = _share(_ID, each.values) > _ALIKE or _share(_PERSONS, each.values) > _HALF
-        is_word = each.is_flag or each.is_amount or _share(_LOWER, each.values) > _ALIKE  # a mood, a habit
+        is_word = each.is_amount or _share(_LOWER, each.values) > _ALIKE  # a mood, a habit
         if is_word or (each.column in behind and not looks_like_an_id):
             continue
         # persons rather than their region, but no orders of theirs
@@ -708,9 +674,9 @@ def _what(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None
         and each.filled > _ALIKE
         and 1 < each.distinct < (_HALF if is_told else _ALL_ALIKE) * len(each.values)
         and each.read <= _HALF
-        and not (each.is_of_user or each.is_list or (who and _is_of(each, who)))
+        and not (who and _is_of(each, who))
         and not is_excluded(each.names[-1], "money")
-        and not any(each.named(role) >= _SURE for role in ("user", "end", "duration", "result"))
+        and each.named("user") < _SURE
         and not (is_told and _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:]))
     ]
     return max(able, key=lambda each: (each.codes < _HALF, each.distinct), default=None)
@@ -722,12 +688,10 @@ def _who_come_back(
     return [
         each
         for each in left
-        if len(each.values) >= _LEAST
-        and least <= each.distinct <= most * each.filled * len(each.values)
+        if least <= each.distinct <= most * each.filled * len(each.values)
         and each.filled > _MOSTLY
         and each.column not in taken
         and each.read <= _HALF
-        and not each.is_list
         and not any(is_excluded(each.names[-1], what) for what in ("done", "user"))
         and not any(each.named(role) >= _SURE for role in ROLES)
     ]
