@@ -119,7 +119,6 @@ _SMALL: Final = re.compile(r"-?\d{1,4}(?:[.,]\d+)?")
 _DECIMAL: Final = re.compile(r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)")
 _LOWER: Final = re.compile("[a-z ]+")
 _DATED: Final = re.compile(r"\d+[-/.年]\d.*")
-_OF_STAFF: Final = {"department", "dept", "office", "部门", "科室", "院系", "departamento", "abteilung"}
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
 _LETTERLESS: Final = re.compile(r"[\W\d_]+")
@@ -160,16 +159,6 @@ class Profile(NamedTuple):
     usual: float = 0.0  # the share of its most frequent value
 
     @property
-    def is_list(self) -> bool:
-        """Whether it is all elements of a list, which may be objects."""
-        return self.column.endswith("[*]")
-
-    @property
-    def is_handful(self) -> bool:
-        """Whether many rows have a few values only."""
-        return self.distinct <= _HANDFUL and len(self.values) >= _SAMPLED
-
-    @property
     def is_flag(self) -> bool:
         """Whether it says yes and no, or is a part of the time."""
         return max(_share(_FLAG, self.values), _share(_OF_CALENDAR, self.values)) > _ALIKE
@@ -180,21 +169,6 @@ class Profile(NamedTuple):
         return _OF_A_ROW.isdisjoint(words_of(self.names[-1])) and _share(_SMALL, self.values) > _HALF
 
     @property
-    def may_be_author(self) -> bool:
-        """Whether it may be who wrote a text, and hardly comes back: it has a user's name, and persons' in it, or ids, but not of the rows."""
-        is_named = fit(self.column, "user") > 0 and _share(_PERSONS, self.values) > _HALF
-        is_id = self.codes > _ALIKE and not _OF_A_ROW.isdisjoint(words_of(self.names[-1])[-1:])
-        return is_named or (is_id and _LEAST < self.distinct < _ALL_ALIKE * len(self.values))
-
-    @property
-    def may_name_users(self) -> bool:
-        """Whether as names of lists its values may be users: numbered or many, but no years and days."""
-        if self.column != "list":
-            return False
-        is_dated = _share(_YEAR_OR_DAY, self.values) > 0
-        return not is_dated and (_share(_NUMBERED, self.values) == 1 or self.distinct > _FEW)
-
-    @property
     def is_of_user(self) -> bool:
         """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
         is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
@@ -203,8 +177,8 @@ class Profile(NamedTuple):
     def named(self, role: str) -> float:
         """How well its name fits a role, less the deeper it lies."""
         depth = len(self.names) - 1
-        if self.is_list and role != "item":
-            return 0.0
+        if self.column.endswith("[*]") and role != "item":
+            return 0.0  # all elements of a list
         if (role, self.kind, plain(self.names[-1])) == ("duration", "clock", "time"):  # beside the time
             return _SURE_NAME * (_share(_BELOW_HOUR, self.values) > _ALIKE)
         if not depth:
@@ -228,7 +202,7 @@ class Profile(NamedTuple):
         found, rows = self.named(role), len(self.values)
         held = self.filled * rows
         if rows < _LEAST or not found:
-            return 0.0 if self.is_list else found if self.filled else found * 0.1
+            return found if self.filled else found * 0.1
         if self.filled <= _NEARLY_NONE * len(self.names):
             return found * 0.1 if self.filled else 0.0
         if role in _ACTIVITY | {"user"} and (self.is_flag or (self.read > _ALIKE > self.codes)):
@@ -255,7 +229,9 @@ class Profile(NamedTuple):
                 found = min(found, _ASKED)
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
-            case "user" if self.is_handful and found < _SURE_NAME - _NEAR_BY / 2:
+            case "user" if (
+                self.distinct <= _HANDFUL and rows >= _SAMPLED and found < _SURE_NAME - _NEAR_BY / 2
+            ):
                 found *= _HALF
             case "action" | "item" | "text" if self.usual > _ALL_ALIKE:  # any other is better
                 found = min(found, max(_SURE, found * _HALF))
@@ -348,7 +324,7 @@ class Choice(NamedTuple):
     markers: tuple[str, ...] = ()
 
 
-def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:  # noqa: C901  one loop
+def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:
     """Choose the columns of all roles together: of all pairs of a role and a column the best one first.
 
     `named` maps a role to its column, "" to find it, NO_COLUMN if it has none. A column plays one role; any may be the
@@ -377,10 +353,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role in roles or role in unsure or each.column in used:
             continue
         if role == "user":
-            if score < 2 * _MORE:
-                continue  # it holds nobody
-            if score < _ASKED and (who := _who(free, used)):
-                each, score = who, min(score, _ASKED - _NEAR_BY)  # noqa: PLW2901
+            if score < 2 * _MORE or (score < _ASKED and _who(free, used)):
+                continue  # it holds nobody, or somebody else comes back
             least = score - _NEAR_BY if score < _SURE else max(score - _NEAR_BY, _SURE)
             rivals = [other for rest, of, other in pairs if of == role and rest > least]
             each, near[role] = _finest(each, rivals)  # noqa: PLW2901
@@ -397,8 +371,6 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         who := _unnamed_user(free, used, {**unsure, **roles})
     ):
         unsure["user"] = who.column
-    if _take_place_of_rows(free, {**unsure, **roles}.get("user"), roles):
-        near.pop("place", None)
     taken = {role: column for role, column in {**named, **roles}.items() if column}
     guessed = _guess_activity(free, taken, unsure, near)
     roles |= guessed
@@ -424,19 +396,6 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         tuple(guessed),
         (*(column for _score, column in sorted(markers, reverse=True)), roles.get("action", "")),
     )
-
-
-def _take_place_of_rows(free: Sequence[Profile], user: str | None, roles: dict[str, str]) -> bool:
-    """Take another place instead of a department: where each user has a single one, it is not where they were. Return whether it is."""
-    who, place = (
-        next((each for each in free if each.column == name), None) for name in (user, roles.get("place"))
-    )
-    if not (who and place and _is_of(place, who)) or _OF_STAFF.isdisjoint(words_of(place.names[-1])):
-        return False
-    others = [each for each in free if each.column not in roles.values() and each.filled > _MOSTLY]
-    found = [each for each in others if each.score("place") >= _SURE_NAME and not _is_of(each, who)]
-    roles["place"] = found[0].column if found else place.column
-    return bool(found)
 
 
 def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
@@ -648,8 +607,14 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
     Exports say first whose a row is, then when. `told`: the roles that are known.
     """
     rest = [each for each in free if each.column not in used]
-    whose = (each for each in rest if each.may_name_users or ("text" in told and each.may_be_author))
-    first = _who(free, used) or next(whose, None)
+
+    def is_whose(each: Profile) -> bool:
+        if each.column == "list":  # numbered or many
+            is_dated = _share(_YEAR_OR_DAY, each.values) > 0
+            return not is_dated and (each.distinct > _FEW or _share(_NUMBERED, each.values) == 1)
+        return "text" in told and fit(each.column, "user") > 0 and _share(_PERSONS, each.values) > _HALF
+
+    first = _who(free, used) or next(filter(is_whose, rest), None)
     if first or "time" not in told:
         return first
     behind = {each.column for each in dropwhile(lambda each: each.column != told["time"], free)}
