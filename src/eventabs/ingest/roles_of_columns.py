@@ -40,8 +40,6 @@ JOINED: Final = " + "  # between columns that are one together: first and last n
 _NEAR: Final = 0.85  # similarity above which a user's name is taken for a column's
 _PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
-# also where seldom filled
-_WORDS: Final = ("text", "action", "item", "place", "app", "media", "category", "brand", "result")
 # in the names of what may differ in every row
 _OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
 _MAKERS: Final = {
@@ -121,7 +119,6 @@ _LOWER: Final = re.compile("[a-z ]+")
 _DATED: Final = re.compile(r"\d+[-/.年]\d.*")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
-_LETTERLESS: Final = re.compile(r"[\W\d_]+")
 _MOST_ALIKE: Final = 2  # columns of few values
 _ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
 # what JSON leaves, and TOML may not hold as it is or a terminal shows as something else
@@ -352,21 +349,19 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     for score, role, each in pairs:
         if role in roles or role in unsure or each.column in used:
             continue
+        close = [other for rest, of, other in pairs if of == role and rest > score - _NEAR_BY]
         if role == "user":
             if score < 2 * _MORE or (score < _ASKED and _who(free, used)):
                 continue  # it holds nobody, or somebody else comes back
-            least = score - _NEAR_BY if score < _SURE else max(score - _NEAR_BY, _SURE)
-            rivals = [other for rest, of, other in pairs if of == role and rest > least]
-            each, near[role] = _finest(each, rivals)  # noqa: PLW2901
-        is_seldom = role in _WORDS and each.filled <= _NEARLY_NONE and not each.names[1:]
+            each, near[role] = _finest(each, close)  # noqa: PLW2901
         if role == "text" and score < each.named(role) and _DONE & roles.keys():
             continue  # it says the same in all rows
+        is_seldom = each.filled <= _NEARLY_NONE and not each.names[1:]
         sure = each.named(role) if is_seldom else score
         (roles if sure >= _SURE else unsure)[role] = each.column
         used.add(each.column)
         if role in ("item", "place"):
-            close = (of.column for rest, what, of in pairs if what == role and rest > score - _NEAR_BY)
-            near[role] = next((column for column in close if column not in used), "")
+            near[role] = next((other.column for other in close if other.column not in used), "")
     if "user" in {*open_roles} - {*roles, *unsure} and (
         who := _unnamed_user(free, used, {**unsure, **roles})
     ):
@@ -474,19 +469,13 @@ def _choose_time(
             best = max(times, key=lambda each: each.score("time") * fineness[each.kind])
             # `date_out` of a loan is before `date_in`, `outDate` of a visit behind `inDate`
             ends = () if named.get("end") else (*times, *(each for each in free if each.named("end")))
-            is_of_row = "creat" in plain(best.column)  # and made after the visit
             there_and_back = (
                 (one, other)
                 for one, other in product(times, ends)
                 if _ways(one) ^ _ways(other) == _THERE_AND_BACK
                 and not _come_before(other, one)
                 and min(one.filled, other.filled, other.read) > _ALIKE
-                and len(one.values) >= _LEAST
-                and (
-                    best in (one, other)
-                    or best.values == one.values
-                    or (is_of_row and _come_before(one, best))
-                )
+                and (best in (one, other) or best.values == one.values)
             )
             best, other = next(there_and_back, (best, None))
             (roles if best.score("time") >= _SURE else unsure)["time"] = best.column
@@ -644,7 +633,7 @@ def _what(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None
         and each.named("user") < _SURE
         and not (is_told and _OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:]))
     ]
-    return max(able, key=lambda each: (each.codes < _HALF, each.distinct), default=None)
+    return max(able, key=lambda each: each.distinct, default=None)
 
 
 def _who_come_back(
@@ -699,7 +688,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         # without a name beside the number
         free = [each for each in free if each is not who and not _is_of(each, who)]
     free = [each for each in free if not each.is_flag]
-    coded = (_ID, _ADDRESS, _RANDOM, _LETTERLESS)
+    coded = (_ID, _RANDOM)
     words = [
         each
         for each in free
@@ -1000,7 +989,7 @@ class ColumnChoice:
             others = [
                 each for each in found if each.named(role) >= _SURE and each.column not in roles.values()
             ]
-            usual = max(others, key=lambda each: (len(each.names) < 2, each.named(role)), default=chosen)  # noqa: PLR2004
+            usual = max(others, key=lambda each: each.named(role), default=chosen)
             fuller = [each for each in others if _is_fuller(role, each, chosen)]
             better = usual.named(role) - chosen.named(role)
             matters = better > 0 if role in {"user", "time"} else usual.filled and better > _NEAR_BY
