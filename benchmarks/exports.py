@@ -27,10 +27,11 @@ import duckdb
 import workload
 from eventabs.config.settings import Settings
 from eventabs.ingest import InputSettings, open_export
+from eventabs.ingest.columns_by_their_values import profiles
 from eventabs.ingest.formats import open_file
 from eventabs.ingest.formats.base import Query
 from eventabs.ingest.normal_form import as_glob, quoted, scratch_database
-from eventabs.ingest.roles_of_columns import choose, profiles
+from eventabs.ingest.roles_of_columns import choose
 from eventabs.prompts import measure_group, plan, sampled
 from eventabs.runs.built_from_settings import builder_and_limits, prompt_language_of
 from eventabs.shared_records import PlannedPart

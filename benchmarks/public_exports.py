@@ -30,7 +30,7 @@ from unittest.mock import patch
 import duckdb
 
 from eventabs.errors_and_exit_codes import EventabsError, InputError
-from eventabs.ingest import Export, InputSettings, column_names, open_export, roles_of_columns
+from eventabs.ingest import Export, InputSettings, column_names, columns_by_their_values, open_export
 from public_truth import Row, Rule, rows
 
 _LIST: Final = Path(__file__).with_name("public_exports.toml")
@@ -199,7 +199,9 @@ def faults(
 def hidden(names: list[str]) -> Iterator[None]:
     """Let the names of columns say nothing about roles."""
     known, unsaid = column_names.fit, {form for name in names for form in (name, *name.split(".")[-1:])}
-    with patch.object(roles_of_columns, "fit", lambda name, role: known(name, role) * (name not in unsaid)):
+    with patch.object(
+        columns_by_their_values, "fit", lambda name, role: known(name, role) * (name not in unsaid)
+    ):
         yield
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from eventabs.errors_and_exit_codes import InputError
+from eventabs.ingest.columns_by_their_values import profiles
 from eventabs.ingest.inner_paths import Inventory
 from eventabs.ingest.roles_of_columns import (
     choose,
     find_profile_columns,
     profile_columns,
-    profiles,
     refuse_absent_columns,
     required,
 )

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, NOBODY, fit
+from eventabs.ingest.columns_by_their_values import Profile, value_of
 from eventabs.ingest.formats.base import Format, SampledRow
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import number, quoted
@@ -21,10 +22,8 @@ from eventabs.ingest.roles_of_columns import (
     JOINED,
     NO_COLUMN,
     Choice,
-    Profile,
     column_setting,
     input_table,
-    value_of,
     warning,
 )
 from eventabs.ingest.sort_and_pair import DUPLICATE, RowCounts

@@ -23,6 +23,7 @@ from eventabs.ingest import (
     roles_of_columns as roles,
     sort_and_pair,
 )
+from eventabs.ingest.columns_by_their_values import Profile, profiles
 from eventabs.ingest.columns_rows_and_warnings_shown import Description, MappedFile, describe, left_out_rows
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import open_file
@@ -31,7 +32,7 @@ from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import as_glob, errors_named, fetched, scratch_database, sql
 from eventabs.ingest.object_and_table_copies import Copies, copied
 from eventabs.ingest.roles_and_known_schemas import Reading, SchemaChoice
-from eventabs.ingest.roles_of_columns import ColumnChoice, Profile
+from eventabs.ingest.roles_of_columns import ColumnChoice
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import (
     THING,
@@ -406,7 +407,7 @@ def masked_sample(
         headers = SchemaChoice("").headers
         source = open_file(connection, path, folder / "reading.tmp", settings, headers=headers)
         sample = list(islice(source.sample(), 1000))
-        found = [each for each in roles.profiles(source.inventory, sample, connection) if each.filled]
+        found = [each for each in profiles(source.inventory, sample, connection) if each.filled]
     often = sorted((each.filled for each in found), reverse=True)[:_MOST]
     shown = [each for each in found if each.filled >= often[-1]][:_MOST]
     masked = _masking(found)

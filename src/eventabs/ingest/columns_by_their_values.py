@@ -1,0 +1,351 @@
+"""What columns hold in the first rows, how well each fits a role by its name and its values, and names for columns without any."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+import duckdb
+
+from eventabs.ingest.column_names import (
+    CANONICAL,
+    EMPTY,
+    MARKERS,
+    fit,
+    is_excluded,
+    plain,
+    words_of,
+)
+from eventabs.ingest.formats.base import SampledRow
+from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
+
+# in the names of what may differ in every row
+OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
+_MAKERS: Final = {
+    *("author", "autor", "auteur", "автор", "作者", "작성자"),
+    *("creator", "editor", "verfasser", "penulis"),
+}
+PERSONS: Final = re.compile(
+    r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
+)
+_ROW_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+DONE: Final = {"text", "action", "item", "app", "media"}
+ACTIVITY: Final = {*DONE, "place", "category"}
+# Inside a context or a device these names mean something else.
+_ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset", "end", "price"}
+KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
+ALIKE: Final = 0.9  # share of a column's values that are of one kind
+SAMPLED: Final = 1000  # rows
+LEAST: Final = 20  # rows, of which a share says something
+NEARLY_NONE: Final = 0.05  # of the rows
+MORE: Final = 0.1  # of the rows: what another column holds beyond the one that was taken
+SURE: Final = 0.45  # a score below it is a question
+ASKED: Final = 0.44  # a column that is a question, and no other column a better answer
+NEAR_BY: Final = 0.04  # two scores that differ by less are a question
+HALF: Final = 0.5  # of the values
+MOSTLY: Final = 0.75  # of the rows: a user or a time in fewer of them is none where another column is
+_TELLS_NOTHING: Final = {"user": 1, "action": 2}  # different values
+HANDFUL: Final = 5  # users, in a thousand rows or more
+_SURE_NAME: Final = 0.7  # a name all of whose words say it
+ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
+FEW: Final = 20  # different values: more are things, not actions
+_NESTED: Final = 0.95  # of a score, for each step into an object
+_FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
+_OF_CALENDAR: Final = re.compile(
+    r"(?i)(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?|week(?:day|end)|(?:星期|周)[一二三四五六日天]|1?\d月"
+    r"|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+)
+EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
+_LONG_NUMBER: Final = re.compile(r"\d{9,}(?:\.\d+)?")
+_CODE: Final = re.compile(r"[\d.\-]+(?:,\d+)?|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
+_USUAL_TIME: Final = re.compile(
+    r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}(?:\.\d+)?$|\d{15,16}$|\d{18,19}$"
+)
+_MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
+    r"(?=.{6,40}$)(?=.*(?:\b\d{4}|\d[-/.](?:\d\d?|[^\W\d]{3,9})[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
+)
+_DAY: Final = re.compile(
+    r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8}"
+    r"|\d{1,2}[-/ ][^\W\d_]{3,9}[-/ ]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
+)
+_HALF_DAY: Final = re.compile(r"([上下]午)? ?(\d\d?)(:[\d:.,]+)\s*([AaPp]\.?[Mm]\.?)?")
+_BARE_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-3])[0-5]\d[0-5]\d")  # 93005
+_CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
+_SPOKEN: Final = re.compile(
+    r"(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
+)
+_BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
+_LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
+_SMALL: Final = re.compile(r"-?\d{1,4}(?:[.,]\d+)?")
+_DECIMAL: Final = re.compile(r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)")
+_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
+_RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
+_MOST_ALIKE: Final = 2  # columns of few values
+ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
+
+
+class Profile(NamedTuple):
+    """What a column or path holds in the first rows, "" where it holds nothing. `names`: the words on the way to it.
+
+    `read` is the share of its values that read as times, of the `kind` stamp, day, or clock, which needs a day beside it;
+    `codes` that of numbers and ids.
+    """
+
+    column: str
+    names: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    filled: float = 1.0
+    distinct: int = 0
+    read: float = 0.0
+    kind: str = ""
+    codes: float = 0.0
+    usual: float = 0.0  # the share of its most frequent value
+
+    def share(self, form: re.Pattern[str]) -> float:
+        """Return the share of its values that have a form."""
+        return sum(bool(form.fullmatch(value)) for value in self.values if value) / max(
+            1, sum(map(bool, self.values))
+        )
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it says yes and no, or is a part of the time."""
+        return max(self.share(_FLAG), self.share(_OF_CALENDAR)) > ALIKE
+
+    @property
+    def is_amount(self) -> bool:
+        """Whether it holds small numbers, and its name has no word for an id."""
+        return OF_A_ROW.isdisjoint(words_of(self.names[-1])) and self.share(_SMALL) > HALF
+
+    @property
+    def is_of_user(self) -> bool:
+        """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
+        is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
+        return is_inner or is_excluded(self.names[-1], "done")
+
+    def named(self, role: str) -> float:
+        """How well its name fits a role, less the deeper it lies."""
+        depth = len(self.names) - 1
+        if self.column.endswith("[*]") and role != "item":
+            return 0.0  # all elements of a list
+        if (role, self.kind, plain(self.names[-1])) == ("duration", "clock", "time"):  # beside the time
+            return _SURE_NAME * (self.share(_BELOW_HOUR) > ALIKE)
+        if not depth:
+            return fit(self.column, role)
+        if role in {*ACTIVITY, "duration"} and self.is_of_user:
+            return 0.0
+        found = fit(" ".join(self.names[-2:]), role)
+        if role != "place":  # a branch of git is another one
+            found = max(found, fit(self.names[-1], role))
+        return 0.0 if role in _ONLY_OUTSIDE else found * _NESTED**depth
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether its values are the numbers of the rows: each is one more than the one before."""
+        numbers = [int(value) for value in self.values if _ROW_NUMBER.fullmatch(value)]
+        steps = sum(one + 1 == next_one for one, next_one in pairwise(numbers))
+        return steps > ALIKE * len(self.values)
+
+    def score(self, role: str) -> float:  # noqa: C901, PLR0912  a case for each role
+        """How well name and values fit a role."""
+        found, rows = self.named(role), len(self.values)
+        held = self.filled * rows
+        if rows < LEAST or not found:
+            return found if self.filled else found * 0.1
+        if self.filled <= NEARLY_NONE * len(self.names):
+            return found * 0.1 if self.filled else 0.0
+        if role in ACTIVITY | {"user"} and (self.is_flag or (self.read > ALIKE > self.codes)):
+            return 0.0  # a time, or yes and no
+        is_name = found < SURE and len(words_of(self.names[-1])) == 1
+        is_each, is_code = self.distinct > rows * ALIKE, self.codes > ALIKE
+        is_count = is_code and self.names[-1].lower().endswith("s")
+        if role in {*ACTIVITY, "user"} and is_count:  # `comments` counts them
+            found *= 0.1
+        elif role == "media" and self.distinct <= FEW < rows * MORE:
+            found *= 0.5  # few channels are rather where from
+        match role:
+            case "time" | "date" | "end":
+                found *= 1.0 if self.read > NEARLY_NONE else 0.1
+            case "duration":
+                found *= self.share(_LASTING) > ALIKE
+            # nobody comes back: a name alone is rather that of a thing
+            case "user" if is_name and (self.distinct >= HALF * held or self.share(PERSONS) < HALF):
+                found = 0.0
+            # who made the thing, a book, rather than who read it, since they hardly come back
+            case "user" if self.distinct > HALF * held and not _MAKERS.isdisjoint(words_of(self.names[-1])):
+                found = min(found, ASKED)
+            case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
+                found *= 0.8
+            case "user" if self.distinct <= HANDFUL and rows >= SAMPLED and found < _SURE_NAME - NEAR_BY / 2:
+                found *= HALF
+            case "action" | "item" | "text" if self.usual > ALL_ALIKE:  # any other is better
+                found = min(found, max(SURE, found * HALF))
+            case "action" if is_code and self.distinct > FEW:  # numbers of what was done are few
+                found *= 0.1
+            case "text" | "media" if is_code:
+                found *= 0.1
+            case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
+                is_row = is_each and (not OF_A_ROW.isdisjoint(words_of(self.names[-1])) or self.counts_rows)
+                found *= 0.47 if is_row else 0.8 if is_code else 1.0
+                if role == "item" and self.distinct <= FEW < rows * MORE:
+                    found *= 0.9  # few values are rather what was done
+        if role in ("user", "time") and self.filled < 1 - NEARLY_NONE:  # the other rows would be rejected
+            found = min(found, max(_SURE_NAME, found * self.filled) if self.filled > MOSTLY else SURE)
+        return found
+
+
+def profiles(
+    inventory: Inventory, sample: Sequence[SampledRow], connection: duckdb.DuckDBPyConnection | None
+) -> list[Profile]:
+    """Return what the columns hold, and the paths inside them but for those to a single element of a list."""
+    paths = [
+        path
+        for path in dict.fromkeys(
+            (*map(InnerPath, inventory.columns), *map(InnerPath.of_all, inventory.leaves))
+        )
+        if (path.steps or path.column not in inventory.objects)
+        and not any(isinstance(step, int) for step in path.steps)
+    ]
+    values = {path: [value_of(row, path) for row in sample if row.values] for path in paths}
+    held = {path: ["" if each.lower() in EMPTY else each for each in found] for path, found in values.items()}
+    unread = {
+        value
+        for values in held.values()
+        for value in values
+        if _MAY_BE_TIME.match(value) and not (_USUAL_TIME.match(value) or _CLOCK.fullmatch(value))
+    }
+    times = _times(connection, sorted(unread)) if connection and unread else set()
+    found = [_measured(Profile(str(path), path.names, tuple(held[path])), times) for path in paths]
+    others = [each for each in found if each.read > ALIKE and not _may_be_ids(each)]
+    return [each._replace(read=0.0) if others and _may_be_ids(each) else each for each in found]
+
+
+def _may_be_ids(each: Profile) -> bool:
+    """Whether what reads as times is rather ids, beside another time: it comes in many rows, is a number, or no time in some, and no name says when."""
+    comes_back = len(each.values) >= LEAST and each.distinct <= HALF * len(each.values)
+    is_id = each.read < ALIKE or each.share(_LONG_NUMBER) > ALIKE
+    return comes_back and is_id and not any(map(each.named, ("time", "end", "date")))
+
+
+def _measured(profile: Profile, times: Collection[str]) -> Profile:
+    filled = [value for value in profile.values if value]
+    if not (held := len(filled)):
+        return profile._replace(filled=0.0 if profile.values else 1.0)
+    clocks = max(profile.share(_CLOCK), profile.share(_BARE_CLOCK) if profile.named("time") else 0)
+    return profile._replace(
+        filled=held / len(profile.values),
+        distinct=len(set(filled)),
+        usual=Counter(filled).most_common(1)[0][1] / held,
+        read=max(clocks, sum(each in times or bool(_USUAL_TIME.match(each)) for each in filled) / held),
+        kind="clock" if clocks > ALIKE else "day" if profile.share(_DAY) > ALIKE else "stamp",
+        codes=profile.share(_CODE),
+    )
+
+
+def _times(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> set[str]:
+    """Return the texts that are times to the SQL that reads the rows, day or month first."""
+    query = """SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
+            SELECT text, unnest([spelled_time(text, NULL, true), spelled_time(text, NULL, false)]) AS t
+            FROM (SELECT unnest(?::VARCHAR[]) AS text)))
+        WHERE believable_time(wall_time(t, usual, time_parts(t, usual)), 0) IS NOT NULL"""
+    return {text for (text,) in connection.execute(query, [list(texts)]).fetchall()}
+
+
+def come_before(ends: Profile, begins: Profile | None) -> bool:
+    """Whether most ends are before their starts, so that they are of another clock."""
+    pairs = zip(begins.values, ends.values, strict=True) if begins and len(ends.values) >= LEAST else ()
+    return sum(_padded(begin) > _padded(end) for begin, end in pairs if end) > HALF * len(ends.values)
+
+
+def _padded(clock: str) -> str:
+    """Return a text that sorts as its time does: 9:07 is before 17:42, 11:05 AM before 1:10 PM."""
+    if not (found := _HALF_DAY.fullmatch(clock)):
+        return clock
+    hour, half = int(found[2]), (found[1] or found[4] or "").lower()
+    is_late = half[:1] in ("p", "下")
+    return f"{hour % 12 + 12 * is_late if half else hour:02}{found[3]}"
+
+
+def is_within(fine: Profile, coarse: Profile) -> bool:
+    """Whether each value of one column has a single one of another beside it, or nothing speaks yet."""
+    pairs = {pair for pair in zip(fine.values, coarse.values, strict=True) if all(pair)}
+    return len(fine.values) < LEAST or len(pairs) <= 1 + (1 + NEARLY_NONE) * fine.distinct
+
+
+def is_of(each: Profile, who: Profile) -> bool:
+    """Whether a column has a single value for each of the users who come back."""
+    return 1 < who.distinct < HALF * len(who.values) and is_within(who, each)
+
+
+def header_by_values(found: Sequence[Profile]) -> list[str]:
+    """Return names for the columns of rows without a header, by their values; those such as c3 have no role.
+
+    A user comes back, and an id is rather a code than a number. What differs in every row is the row itself.
+    """
+
+    def is_stamp(each: Profile) -> bool:
+        is_epoch = each.share(EPOCH) > ALIKE
+        return each.kind == "stamp" and each.read > ALIKE and (is_epoch or each.codes < HALF)
+
+    def among(each: Profile, words: Collection[str]) -> float:
+        return sum(plain(value) in words for value in each.values) / (each.filled * len(each.values))
+
+    kinds: dict[str, Callable[[Profile], bool]] = {
+        "timestamp": is_stamp,
+        "end": is_stamp,
+        "date": lambda each: each.kind == "day" and each.read > ALIKE,
+        "time": lambda each: each.kind == "clock",
+        "action": lambda each: among(each, CANONICAL) > ALIKE,
+        "state": lambda each: among(each, KNOWN_MARKERS) > ALIKE,
+        "duration": lambda each: max(each.share(_SPOKEN), each.share(_BELOW_HOUR)) > ALIKE,
+    }
+    names: dict[str, Profile] = {}
+    free = [each for each in found if each.values and each.filled]
+    free = [each for each in free if each.read > ALIKE or not each.counts_rows]
+    for name, is_one in kinds.items():
+        one = next(filter(is_one, free), None)
+        if one and not (name in ("date", "time") and "timestamp" in names):
+            names[name] = one
+            free.remove(one)
+    counted = any(each.counts_rows for each in found)
+    free = [each for each in free if each.share(_DECIMAL) < 1]  # a price or a place is nobody
+    if free and (len(free) > 1 or counted):
+        names["user_id"] = who = max(free, key=_looks_like_a_user)
+        # without a name beside the number
+        free = [each for each in free if each is not who and not is_of(each, who)]
+    free = [each for each in free if not each.is_flag]
+    coded = (ID, _RANDOM)
+    words = [
+        each for each in free if max(each.codes, each.read, *(each.share(form) for form in coded)) <= ALIKE
+    ]
+    if free:
+        names["item"] = max(words, key=lambda each: each.distinct, default=free[0])
+        if names["item"] in words and names["item"].distinct <= FEW < MORE * len(found[0].values):
+            words = [names.pop("item")]  # few values are rather what was done
+    few = [each for each in words if each is not names.get("item") and 1 < each.distinct <= FEW]
+    # of several nothing says which one is it
+    if few and "action" not in names and len(few) <= _MOST_ALIKE:
+        names["action"] = few[0]
+    by_column = {each.column: name for name, each in names.items()}
+    return [by_column.get(each.column, each.column) for each in found]
+
+
+def _looks_like_a_user(each: Profile) -> tuple[float, ...]:
+    """Return how much a column without a name looks like a user: a word or a form says it, a code, or that it comes back."""
+    comes_back = 1 < each.distinct < each.filled * len(each.values) and each.filled >= 1 - NEARLY_NONE
+    prefix = re.split(r"\d", each.values[0])[0]  # user_000001, maybe the only one; `IP: 10.0.0.1`
+    begins_so = each.share(re.compile(re.escape(prefix) + r"\S*\d\S*")) > ALIKE
+    is_number = min(each.share(form) for form in (_LONG_NUMBER, PERSONS)) > ALIKE
+    has_form = is_number or each.share(_ADDRESS) > ALIKE
+    is_person = (begins_so and fit(prefix, "user") > 0) or (comes_back and has_form)
+    return is_person, (comes_back and each.share(ID) > ALIKE) * each.distinct, comes_back
+
+
+def value_of(row: SampledRow, path: InnerPath) -> str:
+    """Return what a row holds at a path, as text; "" for nothing."""
+    value = value_at(row.values, path)
+    if value is None:
+        return ""
+    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
