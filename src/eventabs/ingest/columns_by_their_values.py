@@ -21,8 +21,7 @@ from eventabs.ingest.column_names import (
 from eventabs.ingest.formats.base import SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 
-# in the names of what may differ in every row
-OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
+_OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
 _MAKERS: Final = {
     *("author", "autor", "auteur", "автор", "作者", "작성자"),
     *("creator", "editor", "verfasser", "penulis"),
@@ -115,9 +114,14 @@ class Profile(NamedTuple):
         return max(self.share(_FLAG), self.share(_OF_CALENDAR)) > ALIKE
 
     @property
+    def is_of_row(self) -> bool:
+        """Whether its name has a word of what may differ in every row."""
+        return not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
+
+    @property
     def is_amount(self) -> bool:
         """Whether it holds small numbers, and its name has no word for an id."""
-        return OF_A_ROW.isdisjoint(words_of(self.names[-1])) and self.share(_SMALL) > HALF
+        return not self.is_of_row and self.share(_SMALL) > HALF
 
     @property
     def is_of_user(self) -> bool:
@@ -187,7 +191,7 @@ class Profile(NamedTuple):
             case "text" | "media" if is_code:
                 found *= 0.1
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
-                is_row = is_each and (not OF_A_ROW.isdisjoint(words_of(self.names[-1])) or self.counts_rows)
+                is_row = is_each and (self.is_of_row or self.counts_rows)
                 found *= 0.47 if is_row else 0.8 if is_code else 1.0
                 if role == "item" and self.distinct <= FEW < rows * MORE:
                     found *= 0.9  # few values are rather what was done

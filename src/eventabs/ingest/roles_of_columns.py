@@ -41,7 +41,6 @@ from eventabs.ingest.columns_by_their_values import (
     MOSTLY,
     NEAR_BY,
     NEARLY_NONE,
-    OF_A_ROW,
     PERSONS,
     SAMPLED,
     SURE,
@@ -327,20 +326,17 @@ def _by_values(
     few = [each for each in texts if each.distinct <= min(FEW, max(2, HALF * len(each.values)))]
     found = {}
     if few and not taken.get("action"):
-        few.sort(key=lambda each: (each.named("result") > 0, each.named("action"), each.filled), reverse=True)
+        few.sort(key=lambda each: (each.named("result") > 0, each.filled), reverse=True)
         found["action"] = few[0].column
-    # an id of the row says nothing beside what was done
-    told = found and few[0].filled > ALIKE
-    ids = {each.column for each in texts if told and not OF_A_ROW.isdisjoint(words_of(each.names[-1]))}
     many = [
         each
         for each in texts
         if each.column not in found.values()
         and each.distinct > min(HANDFUL, HALF * len(each.values))
-        and each.column not in ids
+        and not (found and few[0].filled > ALIKE and each.is_of_row)  # an id beside what was done
     ]
     if many and not taken.get("item"):
-        found["item"] = max(many, key=lambda each: each.filled * each.distinct).column
+        found["item"] = max(many, key=lambda each: each.distinct).column
     near["action"] = next((each.column for each in few if each.column not in found.values()), "")
     return found
 
@@ -349,12 +345,11 @@ def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
     """Return the column that most looks like somebody who comes back, where no role has a word for it: `teller_id`."""
 
     def weight(each: Profile) -> float:
-        words = words_of(each.names[-1])
-        told = 2.0 * (each.share(PERSONS) > ALIKE) + 1.5 * (not OF_A_ROW.isdisjoint(words[-1:]))
+        told = 2.0 * (each.share(PERSONS) > ALIKE) + 1.5 * each.is_of_row
         return told + each.distinct / len(each.values) + each.named("user")
 
     able = [each for each in _who_come_back(left, taken, 1) if weight(each) > 1]
-    return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
+    return max(able, key=weight, default=None)
 
 
 def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[str, str]) -> Profile | None:
@@ -398,7 +393,7 @@ def _what(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None
         and not (who and is_of(each, who))
         and not is_excluded(each.names[-1], "money")
         and each.named("user") < SURE
-        and not (is_told and OF_A_ROW.isdisjoint(words_of(each.column)[1:][-1:]))
+        and (each.is_of_row or not is_told)
     ]
     return max(able, key=lambda each: each.distinct, default=None)
 
