@@ -81,7 +81,6 @@ _SMALL: Final = re.compile(r"-?\d{1,4}(?:[.,]\d+)?")
 _DECIMAL: Final = re.compile(r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
-_MOST_ALIKE: Final = 2  # columns of few values
 ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
 
 
@@ -329,8 +328,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         if names["item"] in words and names["item"].distinct <= FEW < MORE * len(found[0].values):
             words = [names.pop("item")]  # few values are rather what was done
     few = [each for each in words if each is not names.get("item") and 1 < each.distinct <= FEW]
-    # of several nothing says which one is it
-    if few and "action" not in names and len(few) <= _MOST_ALIKE:
+    if few and "action" not in names:
         names["action"] = few[0]
     by_column = {each.column: name for name, each in names.items()}
     return [by_column.get(each.column, each.column) for each in found]
@@ -338,7 +336,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
 
 def _looks_like_a_user(each: Profile) -> tuple[float, ...]:
     """Return how much a column without a name looks like a user: a word or a form says it, a code, or that it comes back."""
-    comes_back = 1 < each.distinct < each.filled * len(each.values) and each.filled >= 1 - NEARLY_NONE
+    comes_back = 1 < each.distinct < each.filled * len(each.values)
     prefix = re.split(r"\d", each.values[0])[0]  # user_000001, maybe the only one; `IP: 10.0.0.1`
     begins_so = each.share(re.compile(re.escape(prefix) + r"\S*\d\S*")) > ALIKE
     is_number = min(each.share(form) for form in (_LONG_NUMBER, PERSONS)) > ALIKE

@@ -165,13 +165,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     roles |= guessed
     if roles.get("result") in guessed.values():
         del roles["result"]
-    done = [each.values for each in found if each.column in {roles[role] for role in ACTIVITY & roles.keys()}]
-    if (
-        done
-        and len(done[0]) >= LEAST
-        and "action" not in roles
-        and sum(map(any, zip(*done, strict=True))) < ALIKE * len(done[0])
-    ):
+    if "action" not in roles and _told(found, roles) < ALIKE:
         guessed["action"] = roles["action"] = RECORD  # rows that say nothing else
     _drop_doubtful_ends(free, roles)
     unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
@@ -205,23 +199,26 @@ def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
         del roles["duration"]
 
 
+def _told(found: Sequence[Profile], roles: Mapping[str, str]) -> float:
+    """Return the share of the rows in which a column says what was done, 1 where no column does and of few rows."""
+    columns = {roles[role] for role in ACTIVITY & roles.keys()}
+    told = [each.values for each in found if each.column in columns and len(each.values) >= LEAST]
+    return sum(map(any, zip(*told, strict=True))) / len(told[0]) if told else 1.0
+
+
 def _guess_activity(
     free: Sequence[Profile], taken: Mapping[str, str], unsure: Mapping[str, str], near: dict[str, str]
 ) -> dict[str, str]:
     """Return columns that may say what was done, where no name does in (nearly) every row; runners-up go to `near`."""
-    told = [each.values for each in free if each.column in {taken[role] for role in ACTIVITY & taken.keys()}]
-    held = sum(map(any, zip(*told, strict=True)))
-    if DONE & taken.keys() and (not told or held >= (1 - NEARLY_NONE) * len(told[0])):
+    if DONE & taken.keys() and _told(free, taken) >= 1 - NEARLY_NONE:
         return {}
     who = next((each for each in free if each.column == taken.get("user", unsure.get("user"))), None)
     # a state says what was done, where nothing else does
-    taken = {role: name for role, name in taken.items() if role not in ("result", "marker")}
+    taken = {role: name for role, name in taken.items() if role != "result"}
     taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
     left = [each for each in free if each.column not in taken.values() and not each.is_flag]
     found = {role: unsure[role] for role in ("action", "item") if role in unsure and role not in taken}
     found |= _by_values(left, taken, who, near)
-    if len({*found.values()}) < len(found):
-        del found["item"]
     if "item" not in {**taken, **found} and (thing := _what(left, {**taken, **found}, who)):
         found["item"] = thing.column
     return found
