@@ -117,7 +117,7 @@ def implausible(
         message = _(
             "behaviors from a begin to an end that last longer than a day: {count:,}; an end, and the begin of another, may be missing between; if each row is an act of its own: {setting}"
         )
-        found.append(warning("long_pairs", message, count=count, setting=column_setting("marker", NO_COLUMN)))
+        found.append(warning("long_pairs", message, "marker", NO_COLUMN, count=count))
     return found
 
 
@@ -156,8 +156,7 @@ def _lines(
             '{share} of the rows have the action "{action}"; if another column says what was done, name it: {setting}'
         )
         share = _percent(totals.with_usual_action / totals.rows)
-        setting = column_setting("action")
-        yield warning("one_action", message, share=share, action=totals.usual_action, setting=setting)
+        yield warning("one_action", message, "action", share=share, action=totals.usual_action)
     setting = column_setting("item" if "text" in roles or not words else "text", words or "...")
     if unused and not words:
         left = _("columns without a role: {columns}").format(columns=", ".join(unused[:_LISTED]))
@@ -184,15 +183,15 @@ def _lines(
 
 def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
     ((users, most),) = connection.execute("SELECT count(*), max(readable) FROM users").fetchall()
-    values = {"share": _percent(max(users, most) / rows), "setting": column_setting("user")}
+    share = _percent(max(users, most) / rows)
     if users > _NEARLY_ALL * rows:
         message = _(
             "nearly every row is another user ({share}); if another column says who it was, name it: {setting}"
         )
-        yield warning("many_users", message, **values)
+        yield warning("many_users", message, "user", share=share)
     elif users > 1 and most > _NEARLY_ALL * rows:
         message = _("one user has {share} of the rows; if another column says who it was, name it: {setting}")
-        yield warning("one_user", message, **values)
+        yield warning("one_user", message, "user", share=share)
 
 
 def _equal_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[InputWarning]:
@@ -257,8 +256,8 @@ def _durations(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) ->
         message = _(
             "{share} of the durations go beyond the same user's next row; if they are no time that was spent, leave them out: {setting}"
         )
-        setting = column_setting("duration" if "duration" in roles else "end", NO_COLUMN)
-        yield warning("overlapping_durations", message, share=_percent(overlapping / fine), setting=setting)
+        role, share = "duration" if "duration" in roles else "end", _percent(overlapping / fine)
+        yield warning("overlapping_durations", message, role, NO_COLUMN, share=share)
 
 
 def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
@@ -275,10 +274,9 @@ def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator
         'the user "{user}" has {count:,} rows ({share}), and looks like a word for nobody, whose rows become one'
         " log; leave these rows out, or name another column: {setting}"
     )
-    setting = column_setting("user")
     for user, count in found:
         share = _percent(count / max(1, rows))
-        yield warning("unknown_user", message, user=user, count=count, share=share, setting=setting)
+        yield warning("unknown_user", message, "user", user=user, count=count, share=share)
 
 
 def _percent(share: float) -> str:
@@ -405,8 +403,7 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         message = _(
             "the column {column} reaches no line, since {text} says what was done; to take it instead: {setting}"
         )
-        setting = column_setting("text", "-")
-        yield warning("hidden_object", message, column=roles["item"], text=roles["text"], setting=setting)
+        yield warning("hidden_object", message, "text", NO_COLUMN, column=roles["item"], text=roles["text"])
     if len(ways := places.get("user", ())) > 1 and JOINED not in roles["user"]:
         behind = [value_of(row, ways[-1]) for row in sample]
         known = {later for first, later in zip(held["user"], behind, strict=True) if first}
@@ -418,8 +415,8 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
             " read as another user's; to join them: {setting}"
         )
         values = {"count": count, "rows": len(sample), "user": ways[0], "column": ways[-1]}
-        setting = column_setting("user", BEHIND.join(map(str, (ways[-1], *ways[:-1]))))
-        yield from [warning("anonymous_rows", message, setting=setting, **values)] if count else []
+        joined = BEHIND.join(map(str, (ways[-1], *ways[:-1])))
+        yield from [warning("anonymous_rows", message, "user", joined, **values)] if count else []
 
 
 def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[InputWarning]:
@@ -428,8 +425,7 @@ def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[Inpu
         message = _(
             "{count:,} begins and ends have no partner, beside {pairs:,} that were joined; if each row is an act of its own: {setting}"
         )
-        setting = column_setting("marker", NO_COLUMN)
-        yield warning("unpaired", message, count=rows.unpaired, pairs=rows.paired_ends, setting=setting)
+        yield warning("unpaired", message, "marker", NO_COLUMN, count=rows.unpaired, pairs=rows.paired_ends)
     counts = rows.left_out
     schemas = {each.reading.schema.name: each.reading for each in files if each.reading.schema.name}
     if counts:

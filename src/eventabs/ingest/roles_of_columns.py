@@ -5,7 +5,7 @@ import os
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import dropwhile, islice, product, takewhile
 from pathlib import Path
@@ -647,8 +647,8 @@ class ColumnChoice:
     def _doubts(self, found: Sequence[Profile], roles: Mapping[str, str]) -> Iterable[InputWarning]:
         """Say which columns gave way, which named ones hold nothing, which of the others hold more, and where users may be numbers in a group."""
         by_column = {each.column: each for each in found}
-        who = by_column.get(roles.get("user", ""))
-        if who and not self.named.get("user") and who.distinct <= FEW and who.share(_SHORT) == 1:
+        who = None if self.named.get("user") else by_column.get(roles.get("user", ""))
+        if who and who.distinct <= FEW and who.share(_SHORT) == 1:
             finer = [
                 each
                 for each in _who_come_back(found, [*roles.values()])
@@ -660,18 +660,14 @@ class ColumnChoice:
                     " people's: {setting}"
                 )
                 values = {"column": who.column, "count": who.distinct, "other": each.column}
-                setting = column_setting("user", each.column)
-                yield warning("numbered_users", message, setting=setting, **values)
-        if who and not self.named.get("user") and who.distinct == 1 and who.named("user") < _PLAIN_NAME:
+                yield warning("numbered_users", message, "user", each.column, **values)
+        if who and who.distinct == 1 and who.named("user") < _PLAIN_NAME:
             message = _(
                 "the first rows are all of one user, {user}, by the column {column}; if another column says who it was, name it: {setting}"
             )
-            setting = column_setting("user")
-            yield warning("one_user", message, user=max(who.values), column=who.column, setting=setting)
-        for role, column in roles.items():
-            chosen = by_column.get(column)
-            if chosen is None:
-                continue
+            yield warning("one_user", message, "user", user=max(who.values), column=who.column)
+        held = {role: by_column[column] for role, column in roles.items() if column in by_column}
+        for role, chosen in held.items():
             if self.named.get(role):
                 if _readable(chosen, role) <= NEARLY_NONE and not (role == "time" and "date" in roles):
                     message = _(
@@ -698,7 +694,7 @@ class ColumnChoice:
                 yield _doubt("fuller_column", message, role, chosen, fuller[0])
 
 
-def _early_ends(found: Sequence[Profile], roles: Mapping[str, str]) -> Iterable[InputWarning]:
+def _early_ends(found: Sequence[Profile], roles: Mapping[str, str]) -> Iterator[InputWarning]:
     """Say which ends were left out, since they come before their starts."""
     begins = next((each for each in found if each.column == roles.get("time")), None)
     for each in found:
@@ -707,7 +703,7 @@ def _early_ends(found: Sequence[Profile], roles: Mapping[str, str]) -> Iterable[
                 "most ends in the column {column} come before the starts in {other}, so no duration is made of them; if they are right: {setting}"
             )
             values = {"column": each.column, "other": roles["time"]}
-            yield warning("early_ends", message, setting=column_setting("end", each.column), **values)
+            yield warning("early_ends", message, "end", each.column, **values)
 
 
 def _guessed(choice: Choice, roles: Mapping[str, str]) -> Iterable[InputWarning]:
@@ -717,22 +713,21 @@ def _guessed(choice: Choice, roles: Mapping[str, str]) -> Iterable[InputWarning]
             "no name says what was done, so it is taken from values: {taken}; if another column says it, name it: {setting}"
         )
         taken = ", ".join(f'{role} = "{roles[role]}"' for role in guessed)
-        setting = column_setting("action", choice.near.get("action") or "...")
-        yield warning("guessed_activity", message, taken=taken, setting=setting)
+        yield warning("guessed_activity", message, "action", choice.near.get("action") or "...", taken=taken)
 
 
-def warning(code: str, message: str, **values: object) -> InputWarning:
-    """Return a warning with the values in its message."""
-    return InputWarning(code, message.format(**values))
+def warning(code: str, message: str, role: str = "", name: str = "...", /, **values: object) -> InputWarning:
+    """Return a warning with the values in its message, and as {setting} that which names the column of a role."""
+    return InputWarning(code, message.format(**{"setting": column_setting(role, name), **values}))
 
 
 def _doubt(code: str, message: str, role: str, chosen: Profile, other: Profile | None = None) -> InputWarning:
     rows = len(chosen.values)
     of = ngettext("of the first {count:,} row", "of the first {count:,} rows", rows).format(count=rows)
     held, more = (round(_readable(each, role) * rows) if each else 0 for each in (chosen, other))
-    values = {"held": held, "more": more, "of": of, "other": other.column if other else ""}
-    setting = column_setting(role, str(values["other"]))
-    return warning(code, message, role=role, column=chosen.column, setting=setting, **values)
+    values = {"held": held, "more": more, "of": of, "role": role, "column": chosen.column}
+    name = other.column if other else ""
+    return warning(code, message, role, name, other=name, **values)
 
 
 def _readable(profile: Profile, role: str) -> float:
@@ -750,28 +745,23 @@ def profile_warnings(
     source: Format,
     wanted: Sequence[str],
     shown: Sequence[tuple[str, str]],
-) -> list[InputWarning]:
+) -> Iterator[InputWarning]:
     """Say which of the `wanted` columns the profiles' file lacks, and whether it is about other users.
 
     `shown`: (name to show, column) of those that it has.
     """
     path = source.file.path
-    absent = [name for name in wanted if not find_profile_columns(source.columns, [name])]
-    found = []
-    if absent:
+    if absent := [name for name in wanted if not find_profile_columns(source.columns, [name])]:
         message = _(
             "profiles file {path} has no column {absent}, which no user's header shows then; it has: {columns};"
             " name what may be sent: [profiles] columns"
         )
-        columns = ", ".join(source.columns)
-        found.append(
-            warning("absent_profile_column", message, path=path, absent=", ".join(absent), columns=columns)
-        )
+        values = {"absent": ", ".join(absent), "columns": ", ".join(source.columns)}
+        yield warning("absent_profile_column", message, path=path, **values)
     known = number(connection, "SELECT count(*) FROM profiles SEMI JOIN users USING (user_id)")
     if shown and not known:
         message = _(
             "profiles file {path} has a profile of no user of the export; its user column has to hold the same ids:"
             " {setting}"
         )
-        found.append(warning("foreign_profiles", message, path=path, setting=column_setting("user")))
-    return found
+        yield warning("foreign_profiles", message, "user", path=path)
