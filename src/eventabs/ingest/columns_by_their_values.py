@@ -9,15 +9,7 @@ from typing import Final, NamedTuple
 
 import duckdb
 
-from eventabs.ingest.column_names import (
-    CANONICAL,
-    EMPTY,
-    MARKERS,
-    fit,
-    is_excluded,
-    plain,
-    words_of,
-)
+from eventabs.ingest.column_names import CANONICAL, EMPTY, MARKERS, fit, is_excluded, plain, words_of
 from eventabs.ingest.formats.base import SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 
@@ -34,7 +26,7 @@ DONE: Final = {"text", "action", "item", "app", "media"}
 ACTIVITY: Final = {*DONE, "place", "category"}
 # Inside a context or a device these names mean something else.
 _ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset", "end", "price"}
-KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
+_KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
 ALIKE: Final = 0.9  # share of a column's values that are of one kind
 SAMPLED: Final = 1000  # rows
 LEAST: Final = 20  # rows, of which a share says something
@@ -77,7 +69,6 @@ _SPOKEN: Final = re.compile(
 )
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
-_SMALL: Final = re.compile(r"-?\d{1,4}(?:[.,]\d+)?")
 _DECIMAL: Final = re.compile(r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
@@ -116,11 +107,6 @@ class Profile(NamedTuple):
     def is_of_row(self) -> bool:
         """Whether its name has a word of what may differ in every row."""
         return not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
-
-    @property
-    def is_amount(self) -> bool:
-        """Whether it holds small numbers, and its name has no word for an id."""
-        return not self.is_of_row and self.share(_SMALL) > HALF
 
     @property
     def is_of_user(self) -> bool:
@@ -301,7 +287,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         "date": lambda each: each.kind == "day" and each.read > ALIKE,
         "time": lambda each: each.kind == "clock",
         "action": lambda each: among(each, CANONICAL) > ALIKE,
-        "state": lambda each: among(each, KNOWN_MARKERS) > ALIKE,
+        "state": lambda each: among(each, _KNOWN_MARKERS) > ALIKE,
         "duration": lambda each: max(each.share(_SPOKEN), each.share(_BELOW_HOUR)) > ALIKE,
     }
     names: dict[str, Profile] = {}

@@ -35,7 +35,6 @@ from eventabs.ingest.columns_by_their_values import (
     HALF,
     HANDFUL,
     ID,
-    KNOWN_MARKERS,
     LEAST,
     MORE,
     MOSTLY,
@@ -83,6 +82,7 @@ _CALENDAR: Final = {
 _OF_DAY: Final = [re.compile(form) for form in (r"(?:19|20)\d\d", r"0?[1-9]|1[0-2]", r"0?[1-9]|[12]\d|3[01]")]
 _OF_CLOCK: Final = [re.compile(form) for form in (r"[01]?\d|2[0-3]", r"[0-5]?\d", r"[0-5]?\d(?:\.\d+)?")]
 _LOWER: Final = re.compile("[a-z ]+")
+_SMALL: Final = re.compile(r"-?\d{1,4}(?:[.,]\d+)?")
 _DATED: Final = re.compile(r"\d+[-/.年]\d.*")
 # what JSON leaves, and TOML may not hold as it is or a terminal shows as something else
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -368,7 +368,8 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
     behind = {each.column for each in dropwhile(lambda each: each.column != told["time"], free)}
     for each in _who_come_back(rest, (), 3, ALIKE):
         looks_like_an_id = each.share(ID) > ALIKE or each.share(PERSONS) > HALF
-        is_word = each.is_amount or each.share(_LOWER) > ALIKE  # a mood, a habit
+        is_amount = not each.is_of_row and each.share(_SMALL) > HALF
+        is_word = is_amount or each.share(_LOWER) > ALIKE  # a mood, a habit
         if is_word or (each.column in behind and not looks_like_an_id):
             continue
         # persons rather than their region, but no orders of theirs
@@ -587,11 +588,9 @@ def marker_columns(found: Iterable[tuple[Format, Collection[str]]], named: str) 
 
 
 def _are_markers(words: Counter[str]) -> bool:
-    known = sum(count for each, count in words.items() if each in KNOWN_MARKERS)
-    if known < ALIKE * words.total():
-        return False
     kinds = [[sum(words[each] for each in kind) for kind in family] for family in MARKERS]
-    return any(min(family) * _BALANCE >= max(family) > 0 for family in kinds)
+    is_balanced = any(min(family) * _BALANCE >= max(family) > 0 for family in kinds)
+    return is_balanced and sum(map(sum, kinds)) >= ALIKE * words.total()
 
 
 class ColumnChoice:
