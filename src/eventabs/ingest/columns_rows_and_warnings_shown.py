@@ -296,8 +296,7 @@ def column_of_words(file: MappedFile, users: int) -> str:
         for each in file.profiles
         if each.column not in used
         and each.distinct > max(users, _FEW_ROWS * len(each.values))
-        and sum(bool(_WORDS.fullmatch(value)) for value in each.values if value)
-        >= _NEARLY_ALL * sum(map(bool, each.values))
+        and each.share(_WORDS) >= _NEARLY_ALL
     }
     return max(counts, key=lambda name: counts[name], default="")
 

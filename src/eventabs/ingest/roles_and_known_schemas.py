@@ -294,13 +294,9 @@ class Reading:
         return f"CASE {cases} ELSE {otherwise} END"
 
     def _problem(self) -> str:
-        conditions = [
-            _is_named("word", names)
-            if path == _EVENT
-            else _is_named(f"plain_word({self._aliases[path]})", names)
-            for path, names in self.schema.non_behaviors.items()
-            if path == _EVENT or path in self._aliases
-        ]
+        words = {path: f"plain_word({alias})" for path, alias in self._aliases.items()} | {_EVENT: "word"}
+        excluded = self.schema.non_behaviors.items()
+        conditions = [_is_named(words[path], names) for path, names in excluded if path in words]
         if not conditions:
             return "problem"
         if self._kept and _EVENT in self.schema.non_behaviors:
