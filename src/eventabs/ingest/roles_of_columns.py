@@ -316,6 +316,7 @@ def _by_values(
         and not (
             each.is_of_user
             or each.named("user") > (0 if who else SURE)
+            or each.named("place")
             or (each.named("date") and each.share(_DATED) > HALF)
         )
         and not (who and is_of(each, who))
