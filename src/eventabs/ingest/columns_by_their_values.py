@@ -15,8 +15,7 @@ from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 
 _OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
 _MAKERS: Final = {
-    *("author", "autor", "auteur", "автор", "作者", "작성자"),
-    *("creator", "editor", "verfasser", "penulis"),
+    *["author", "autor", "auteur", "автор", "作者", "작성자", "creator", "editor", "verfasser", "penulis"]
 }
 PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"

@@ -156,9 +156,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         used.add(each.column)
         if role in ("item", "place"):
             near[role] = next((other.column for other in close if other.column not in used), "")
-    if "user" in {*open_roles} - {*roles, *unsure} and (
-        who := _unnamed_user(free, used, {**unsure, **roles})
-    ):
+    told = {**unsure, **roles}
+    if "user" in open_roles and "user" not in told and (who := _unnamed_user(free, used, told)):
         unsure["user"] = who.column
     taken = {role: column for role, column in {**named, **roles}.items() if column}
     guessed = _guess_activity(free, taken, unsure, near)

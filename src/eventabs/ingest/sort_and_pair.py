@@ -177,9 +177,9 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
     by_reason = "SELECT reason, count(*) AS rows FROM behaviors GROUP BY 1 ORDER BY rows DESC, 1"
     rejects = dict(connection.execute(by_reason).fetchall())
     behaviors, duplicates = rejects.pop(None, 0), rejects.pop(DUPLICATE, 0)
-    ((with_offset, is_utc),) = connection.execute(
-        "SELECT count(shift), avg(CAST(shift = 0 AS INTEGER)) > 0.9 FROM behaviors WHERE reason IS NULL"
-    ).fetchall()
+    ((with_offset, is_utc, shortened),) = connection.execute(f"""
+        SELECT count(shift), avg(CAST(shift = 0 AS INTEGER)) > 0.9, count(*) FILTER ({_IS_LONG})
+        FROM behaviors WHERE reason IS NULL""").fetchall()
     if 0 < with_offset < behaviors:
         message = _(
             "{some:,} times name their offset from UTC and {others:,} do not; say what zone the others are in, and people lived by:"
@@ -189,7 +189,6 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
         error = InputError(message.format(some=with_offset, others=behaviors - with_offset, zone=zone))
         error.proposal = input_table({"timezone": zone}, {})
         raise error
-    shortened = number(connection, f"SELECT count(*) FROM behaviors WHERE reason IS NULL AND ({_IS_LONG})")
     connection.execute("DROP TABLE IF EXISTS shard_rows")
     left_out = "SELECT coalesce(sum(other_rows), 0), coalesce(sum(rows_without_user), 0) FROM left_out"
     ((others, without_user),) = connection.execute(left_out).fetchall()
