@@ -304,10 +304,8 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         # without a name beside the number
         free = [each for each in free if each is not who and not is_of(each, who)]
     free = [each for each in free if not each.is_flag]
-    coded = (ID, _RANDOM)
-    words = [
-        each for each in free if max(each.codes, each.read, *(each.share(form) for form in coded)) <= ALIKE
-    ]
+    coded = (max(each.codes, each.read, each.share(ID), each.share(_RANDOM)) for each in free)
+    words = [each for each, share in zip(free, coded, strict=True) if share <= ALIKE]
     if free:
         names["item"] = max(words, key=lambda each: each.distinct, default=free[0])
         if names["item"] in words and names["item"].distinct <= FEW < MORE * len(found[0].values):

@@ -188,14 +188,12 @@ def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
         other = next((each.column for each in free if each.named("end") >= SURE and each.kind in kinds), "")
         del roles["end"]
         roles.update([("end", other)] if other else ())
-        return
-    if ends and come_before(ends, begins):
+    elif ends and come_before(ends, begins):
         del roles["end"]
-        return
-    if not (lasts and ends) or stated_unit(" ".join(lasts.names[-2:])):
-        return
-    if min(ends.filled, ends.read, max(lasts.codes, plain(lasts.column) == "time")) > ALIKE:
-        del roles["duration"]
+    elif lasts and ends and min(ends.filled, ends.read) > ALIKE:
+        has_unit = stated_unit(" ".join(lasts.names[-2:]))
+        if not has_unit and max(lasts.codes, plain(lasts.column) == "time") > ALIKE:
+            del roles["duration"]
 
 
 def _told(found: Sequence[Profile], roles: Mapping[str, str]) -> float:
