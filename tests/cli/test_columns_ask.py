@@ -287,3 +287,15 @@ def test_days_without_hours_are_written_where_no_other_reading_has_hours(
     text = '[input.columns]\nuser = "c4"\ntime = "c2"\nitem = "c5"\n'
     ran(*saying(openai_server, text), "--write", "model", cwd=folder)
     assert tomllib.loads((folder / "eventabs.toml").read_text("utf-8"))["input"]["columns"]["time"] == "c2"
+
+
+def test_a_year_in_a_time_is_not_masked_where_it_is_also_the_id_of_a_user(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    rows = ROWS.replace("anna00", "202").replace("2026-03", "2021-03").replace("thing 1", "thing 2021")
+    (folder / "export.csv").write_text(rows, encoding="utf-8")
+    ran(*saying(openai_server, RIGHT), cwd=folder)
+    (request,) = openai_server.requests
+    shown = request.user_message.partition("\n\nRows:\n")[2]
+    assert '"done_at": "2021-03-' in shown
+    assert "thing 2021" not in shown

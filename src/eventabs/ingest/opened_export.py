@@ -441,7 +441,10 @@ def _masking(found: Sequence[Profile]) -> Callable[[Profile, int], str]:
 
     def masked(each: Profile, row: int) -> str:
         text = each.values[row]
-        text = aliases[text] if each.column in users else inside.sub(lambda hit: aliases[hit[0]], text)
+        if each.column in users:
+            text = aliases[text]
+        elif not each.read > _ALIKE >= each.codes:  # of a time no part is somebody: 2024 is a year
+            text = inside.sub(lambda hit: aliases[hit[0]], text)
         text = " ".join(text.split())
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
