@@ -9,6 +9,7 @@ from eventabs.errors_and_exit_codes import InputError
 from input_files import facts, opened, proposed, settings_of, write
 from paths import ROOT
 
+DIGITS = str.maketrans("", "", "-: ")
 TIMES = [f"2026-01-{day:02} {8 + day % 9:02}:{day:02}:00" for day in range(1, 29)]
 
 
@@ -684,3 +685,43 @@ def test_many_begins_and_ends_without_a_partner_are_said_with_the_line_that_keep
     assert said.endswith('[input.columns] marker = "-"')
     with opened(tmp_path, path, columns={"marker": "-"}) as export:
         assert export.behaviors == len(rows)
+
+
+def test_of_rows_without_a_header_digits_are_times_and_what_is_the_same_in_all_says_nothing(
+    tmp_path: Path,
+) -> None:
+    def header_of(rows: list[str]) -> str:
+        path = write(tmp_path, "a.csv", "\n".join(rows))
+        with pytest.raises(InputError, match="has no header") as caught, opened(tmp_path, path):
+            pass
+        return str(caught.value).partition("--columns ")[2].partition(" ")[0]
+
+    digits = [
+        f"2011123000{n // 60:02}{n % 60:02},{n % 40:032x},query {n},1,https://a.example/{n}"
+        for n in range(99)
+    ]
+    assert header_of(digits) == "timestamp,user_id,item,c4,c5"
+    orders = [f"u{n % 9}x,{time},{time.translate(DIGITS)},tea {n}" for n, time in enumerate(TIMES)]
+    assert header_of(orders) == "user_id,timestamp,c3,item"  # the number of an order has the time in it
+    punches = [
+        f"{18000 + n * 11 % 70},2026-01-01 {n // 60:02}:{n % 60:02}:00,1,255,{n % 3}" for n in range(1200)
+    ]
+    assert header_of(punches) == "user_id,timestamp,c3,c4,action"
+
+
+def test_measured_values_and_money_are_neither_users_nor_objects(tmp_path: Path) -> None:
+    rows = "".join(f"P-{n % 4}x,{time},{n / 7:.9f},{n % 3}.{n:05},on\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "a.csv", f"pID,Notified,mindful_response,drinks_number,week\n{rows}")
+    assert proposed(tmp_path, path)["columns"]["user"] == "pID"
+    assert "item" not in proposed(tmp_path, path)["columns"]
+    rows = "".join(f"{n % 5};{time};R$ {n}.345,00;room {n % 21}\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "b.csv", f"cliente_id;data;total;quarto\n{rows}")
+    assert proposed(tmp_path, path)["columns"]["item"] == "quarto"
+
+
+def test_an_object_in_less_than_half_of_the_rows_gives_way_to_a_fuller_one(tmp_path: Path) -> None:
+    rows = "".join(
+        f"u{n % 5},{time},{'chief' * (n % 2)},so he said {n}\n" for n, time in enumerate(TIMES[1:])
+    )
+    path = write(tmp_path, "a.csv", f"user,time,title,message\n{rows}")
+    assert proposed(tmp_path, path)["columns"]["item"] == "message"

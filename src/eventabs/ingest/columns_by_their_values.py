@@ -38,6 +38,7 @@ HALF: Final = 0.5  # of the values
 MOSTLY: Final = 0.75  # of the rows: a user or a time in fewer of them is none where another column is
 _TELLS_NOTHING: Final = {"user": 1, "action": 2}  # different values
 HANDFUL: Final = 5  # users, in a thousand rows or more
+PLAIN_NAME: Final = 0.95  # says it without any doubt
 _SURE_NAME: Final = 0.7  # a name all of whose words say it
 ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
 FEW: Final = 20  # different values: more are things, not actions
@@ -48,6 +49,7 @@ _OF_CALENDAR: Final = re.compile(
     r"|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
 )
 EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
+_DIGITS_OF_TIME: Final = re.compile(r"(?:19|20)\d{12}")  # 20111230000005
 _LONG_NUMBER: Final = re.compile(r"\d{9,}(?:\.\d+)?")
 _CODE: Final = re.compile(r"[\d.\-]+(?:,\d+)?|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
 _USUAL_TIME: Final = re.compile(
@@ -68,6 +70,8 @@ _SPOKEN: Final = re.compile(
 )
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
+_MEASURED: Final = re.compile(r"-?\d{1,4}\.\d{5,}")
+MONEY: Final = re.compile(r"-?\w{0,2}[$€£¥₩₹₽] ?-?[\d.,]+")
 _DECIMAL: Final = re.compile(r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
@@ -144,8 +148,9 @@ class Profile(NamedTuple):
             return found if self.filled else found * 0.1
         if self.filled <= NEARLY_NONE * len(self.names):
             return found * 0.1 if self.filled else 0.0
-        if role in ACTIVITY | {"user"} and (self.is_flag or (self.read > ALIKE > self.codes)):
-            return 0.0  # a time, or yes and no
+        is_time = self.read > ALIKE > self.codes
+        if role in ACTIVITY | {"user"} and (self.is_flag or is_time or self.share(_MEASURED) > HALF):
+            return 0.0  # yes and no, a time, or what was measured
         is_name = found < SURE and len(words_of(self.names[-1])) == 1
         is_each, is_code = self.distinct > rows * ALIKE, self.codes > ALIKE
         is_count = is_code and self.names[-1].lower().endswith("s")
@@ -162,7 +167,9 @@ class Profile(NamedTuple):
             case "user" if is_name and (self.distinct >= HALF * held or self.share(PERSONS) < HALF):
                 found = 0.0
             # who made the thing, a book, rather than who read it, since they hardly come back
-            case "user" if self.distinct > HALF * held and not _MAKERS.isdisjoint(words_of(self.names[-1])):
+            case "user" if self.distinct > max(HALF * held, SAMPLED * MORE) and not _MAKERS.isdisjoint(
+                words_of(self.names[-1])
+            ):
                 found = min(found, ASKED)
             case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
                 found *= 0.8
@@ -179,6 +186,8 @@ class Profile(NamedTuple):
                 found *= 0.47 if is_row else 0.8 if is_code else 1.0
                 if role == "item" and self.distinct <= FEW < rows * MORE:
                     found *= 0.9  # few values are rather what was done
+                if role == "item" and self.filled < HALF and found < PLAIN_NAME:
+                    found = max(min(found, SURE), 0.8 * found)  # one that more rows have is better
         if role in ("user", "time") and self.filled < 1 - NEARLY_NONE:  # the other rows would be rejected
             found = min(found, max(_SURE_NAME, found * self.filled) if self.filled > MOSTLY else SURE)
         return found
@@ -272,10 +281,12 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
 
     A user comes back, and an id is rather a code than a number. What differs in every row is the row itself.
     """
+    stamps = [each for each in found if each.kind == "stamp" and each.read > ALIKE]
+    is_written = any(each.codes < HALF for each in stamps)  # then what is digits may be an order's number
 
     def is_stamp(each: Profile) -> bool:
-        is_epoch = each.share(EPOCH) > ALIKE
-        return each.kind == "stamp" and each.read > ALIKE and (is_epoch or each.codes < HALF)
+        is_digits = not is_written and each.share(_DIGITS_OF_TIME) > ALIKE
+        return each in stamps and (each.codes < HALF or each.share(EPOCH) > ALIKE or is_digits)
 
     def among(each: Profile, words: Collection[str]) -> float:
         return sum(plain(value) in words for value in each.values) / (each.filled * len(each.values))
@@ -303,15 +314,17 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         names["user_id"] = who = max(free, key=_looks_like_a_user)
         # without a name beside the number
         free = [each for each in free if each is not who and not is_of(each, who)]
-    free = [each for each in free if not each.is_flag]
+    free = [each for each in free if not each.is_flag and (each.distinct > 1 or len(each.values) < LEAST)]
     coded = (max(each.codes, each.read, each.share(ID), each.share(_RANDOM)) for each in free)
     words = [each for each, share in zip(free, coded, strict=True) if share <= ALIKE]
     if free:
         names["item"] = max(words, key=lambda each: each.distinct, default=free[0])
-        if names["item"] in words and names["item"].distinct <= FEW < MORE * len(found[0].values):
+        is_known = not names.keys().isdisjoint(("action", "state"))
+        most = FEW if names["item"] in words else 0 if is_known else HANDFUL
+        if names["item"].distinct <= most and MORE * len(found[0].values) > FEW:
             words = [names.pop("item")]  # few values are rather what was done
     few = [each for each in words if each is not names.get("item") and 1 < each.distinct <= FEW]
-    if few and "action" not in names:
+    if few and "action" not in names and len(few) <= 2:  # noqa: PLR2004  of more nothing says which one
         names["action"] = few[0]
     by_column = {each.column: name for name, each in names.items()}
     return [by_column.get(each.column, each.column) for each in found]

@@ -18,7 +18,6 @@ from eventabs.ingest.column_names import (
     MARKERS,
     PROFILE_NAMES,
     ROLES,
-    fit,
     is_excluded,
     plain,
     stated_unit,
@@ -36,11 +35,13 @@ from eventabs.ingest.columns_by_their_values import (
     HANDFUL,
     ID,
     LEAST,
+    MONEY,
     MORE,
     MOSTLY,
     NEAR_BY,
     NEARLY_NONE,
     PERSONS,
+    PLAIN_NAME,
     SAMPLED,
     SURE,
     Profile,
@@ -68,7 +69,6 @@ _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
 _NUMBERED: Final = re.compile(r".*\d.*")
 _YEAR_OR_DAY: Final = re.compile(r"(?:19|20)\d\d(?:[-/.]?\d\d?){0,2}")
 _BALANCE: Final = 4  # at most this many times more begins than ends, or ends than begins
-_PLAIN_NAME: Final = 0.95  # of a user
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
 _THERE_AND_BACK: Final = {"in", "out"}
@@ -309,7 +309,7 @@ def _by_values(
         for each in left
         if each.filled > 3 * MORE
         and each.distinct > 1
-        and each.codes + each.read < HALF
+        and each.codes + each.read + each.share(MONEY) < HALF
         and not (
             each.is_of_user
             or each.named("user") > (0 if who else SURE)
@@ -358,7 +358,7 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
         if each.column == "list":  # numbered or many
             is_dated = each.share(_YEAR_OR_DAY) > 0
             return not is_dated and (each.distinct > FEW or each.share(_NUMBERED) == 1)
-        return "text" in told and fit(each.column, "user") > 0 and each.share(PERSONS) > HALF
+        return "text" in told and each.named("user") > 0 and each.share(PERSONS) > HALF
 
     first = _who(free, used) or next(filter(is_whose, rest), None)
     if first or "time" not in told:
@@ -658,7 +658,7 @@ class ColumnChoice:
                 )
                 values = {"column": who.column, "count": who.distinct, "other": each.column}
                 yield warning("numbered_users", message, "user", each.column, **values)
-        if who and who.distinct == 1 and who.named("user") < _PLAIN_NAME:
+        if who and who.distinct == 1 and who.named("user") < PLAIN_NAME:
             message = _(
                 "the first rows are all of one user, {user}, by the column {column}; if another column says who it was, name it: {setting}"
             )

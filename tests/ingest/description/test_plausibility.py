@@ -177,6 +177,24 @@ def test_durations_beyond_the_next_row_are_told_and_leaving_them_out_mends_it(tm
     assert told.endswith('[input.columns] end = "-"')
 
 
+def test_short_durations_of_days_are_told_with_the_unit_that_they_may_have(tmp_path: Path) -> None:
+    days = [(START + timedelta(days=n)).date() for n in range(60)]
+    hours = [f"u,{day},sleep,{6 + n % 5 / 2}" for n, day in enumerate(days)]
+    told = warnings(tmp_path, "user,date,action,duration", hours)["seconds_of_days"]
+    assert "the longest duration of the first rows is read as 8 seconds" in told
+    assert told.endswith('[input] duration_unit = "h"')
+    minutes = [f"u,{day},run,{30 + n}" for n, day in enumerate(days)]
+    told = warnings(tmp_path, "user,date,action,duration", minutes)["seconds_of_days"]
+    assert told.endswith('[input] duration_unit = "min"')
+    for header, lines, settings in (
+        ("user,date,action,duration_sec", minutes, {}),
+        ("user,date,action,duration", minutes, {"duration_unit": "s"}),
+        ("user,date,action,duration", [f"u,{day},run,0:10:{n}" for n, day in enumerate(days, 10)], {}),
+        ("user,time,action,duration", [f"u,{START + timedelta(hours=n)},run,{n}" for n in range(60)], {}),
+    ):
+        assert "seconds_of_days" not in warnings(tmp_path, header, lines, **settings)
+
+
 @pytest.mark.parametrize("name", ["NA", "null", "0", "Anonymous", "匿名"])
 def test_a_word_for_nobody_with_many_rows_is_told(tmp_path: Path, name: str) -> None:
     lines = [f"{name},{line.partition(',')[2]}" if n % 2 else line for n, line in enumerate(shop(str))]
