@@ -25,6 +25,14 @@ def test_files_and_globs_come_sorted_and_none_twice(tmp_path: Path) -> None:
     assert files.expand([c, str(tmp_path / "*.csv"), a, b]) == (a, b, c)
 
 
+def test_a_name_that_is_not_utf8_is_refused_in_one_line(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.csv")
+    path = write(tmp_path, name)
+    for named in (path, str(tmp_path), str(tmp_path / "*.csv")):
+        with pytest.raises(InputError, match=r"the file name .*\.csv' is not valid text; rename the file"):
+            files.expand([named])
+
+
 def test_a_file_under_two_names_is_read_once(tmp_path: Path) -> None:
     a = write(tmp_path, "a.csv")
     (tmp_path / "b.csv").symlink_to(a)

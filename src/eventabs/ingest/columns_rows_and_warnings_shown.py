@@ -39,7 +39,6 @@ _NEARLY_ALL: Final = 0.9  # of the rows
 _MANY: Final = 0.2  # of the rows
 _HEAD: Final = 10_000  # rows of the first users
 _HOURS: Final = 24
-_MINUTES_OF_A_DAY: Final = 1440
 _PLAIN_NUMBER: Final = re.compile(r"\d{1,4}(?:\.\d+)?")
 _NIGHT: Final = 6  # hours
 _LEAST_TIMES: Final = 500  # rows with a time of day that are needed to find a night
@@ -427,16 +426,15 @@ def _short_on_days(file: MappedFile, settings: InputSettings) -> Iterator[InputW
     roles, found = file.reading.roles, {each.column: each for each in file.profiles}
     day, lasting = (found.get(roles.get(role, "")) for role in ("time", "duration"))
     is_told = "date" in roles or file.reading.unit or "duration_unit" in settings.model_fields_set
-    if day and lasting and day.kind == "day" and not is_told:
-        numbers = [float(each) for each in lasting.values if _PLAIN_NUMBER.fullmatch(each)]
-        longest = max(numbers, default=0)
-        if len(numbers) >= _LEAST and 0 < longest <= _MINUTES_OF_A_DAY:
-            unit = "h" if longest <= _HOURS and median(numbers) <= _HOURS / 2 else "min"
-            message = _(
-                "the times are days, and the longest duration of the first rows is read as {longest:g} seconds; say the unit, also if that is right: {setting}"
-            )
-            setting = f'[input] duration_unit = "{unit}"'
-            yield warning("seconds_of_days", message, longest=longest, setting=setting)
+    values = lasting.values if day and lasting and day.kind == "day" and not is_told else ()
+    numbers = [float(value) for value in values if _PLAIN_NUMBER.fullmatch(value)]
+    if len(numbers) >= _LEAST and 0 < (longest := max(numbers)) <= 60 * _HOURS:  # minutes of a day
+        unit = "h" if longest <= _HOURS and median(numbers) <= _HOURS / 2 else "min"
+        message = _(
+            "the times are days, and the longest duration of the first rows is read as {longest:g} seconds; say the unit, also if that is right: {setting}"
+        )
+        setting = f'[input] duration_unit = "{unit}"'
+        yield warning("seconds_of_days", message, longest=longest, setting=setting)
 
 
 def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[InputWarning]:

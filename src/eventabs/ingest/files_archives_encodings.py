@@ -149,7 +149,7 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
     """Return the files that `paths` (files and globs) name, sorted, each once; for an archive the exports inside.
 
     A name that exists is literal, whatever its characters. `excluded`: files that folders and globs leave
-    out. Addresses of objects are skipped. Raises InputError, also for the address of a database.
+    out. Addresses of objects are skipped. Raises InputError, also for the address of a database and a name that is not UTF-8.
     """
     for path in paths:
         refuse_database(path)
@@ -158,6 +158,9 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
     found = {each for path, each in named if each == path or Path(each).resolve() not in others}
     by_identity: dict[tuple[int, int, str], str] = {}
     for path in sorted(found):
+        if path.encode(errors="replace").decode() != path:  # bytes that are no UTF-8
+            message = _("the file name {path} is not valid text; rename the file")
+            raise InputError(message.format(path=ascii(path)))
         file, member = archive_and_member(path)
         try:
             status = Path(file).stat()

@@ -136,16 +136,13 @@ _LOOK_SECONDS = 0.2  # between looks at a requested stop
 def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
     """Return what to read, each once: what the command line names, else the config.
 
-    Raises UsageError where nothing is named, a name could not be stored as text, or a file is not there.
+    Raises UsageError where nothing is named, a name is no text that could be stored, or a file is not there.
     """
     named = list(dict.fromkeys(paths or settings.input.paths))
     if not named:
         message = _("no input is named; give files, or set input.paths in the config")
         raise UsageError(message)
     for path in named:
-        if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
-            message = _("the file name {path} is not valid text; rename the file")
-            raise UsageError(message.format(path=ascii(path)))
         with suppress(OSError, ValueError):  # a name that the system does not take
             place = Path(path).parent if Path(path).name == "checkpoint.json" else Path(path)
             if RunDirectory(place).ledger.exists():
