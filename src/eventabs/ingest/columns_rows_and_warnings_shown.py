@@ -429,12 +429,11 @@ def _short_on_days(file: MappedFile, settings: InputSettings) -> Iterator[InputW
     values = lasting.values if day and lasting and day.kind == "day" and not is_told else ()
     numbers = [float(value) for value in values if _PLAIN_NUMBER.fullmatch(value)]
     if len(numbers) >= _LEAST and 0 < (longest := max(numbers)) <= 60 * _HOURS:  # minutes of a day
-        unit = "h" if longest <= _HOURS and median(numbers) <= _HOURS / 2 else "min"
+        unit = '"h"' if longest <= _HOURS and median(numbers) <= _HOURS / 2 else '"min"'
         message = _(
             "the times are days, and the longest duration of the first rows is read as {longest:g} seconds; say the unit, also if that is right: {setting}"
         )
-        setting = f'[input] duration_unit = "{unit}"'
-        yield warning("seconds_of_days", message, longest=longest, setting=setting)
+        yield warning("seconds_of_days", message, longest=longest, setting=f"[input] duration_unit = {unit}")
 
 
 def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[InputWarning]:

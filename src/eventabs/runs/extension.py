@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from heapq import merge, nlargest
 from itertools import chain, groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -201,11 +201,12 @@ class Survey:
             return
         first = max(self.window.first, min(days) * _SECONDS_A_DAY)
         last = min(self.window.last, (max(days) + 1) * _SECONDS_A_DAY - 1)
-        present = set(self._export.user_ids())
         # whose behaviors may lie between two moments
         between = "SELECT user_id FROM users WHERE user_id > ? AND ends >= ? AND begins <= ?"
-        found = self._ledger.by_user(between, first, last)
-        yield from (user_id for (user_id,) in found if user_id not in present)
+        known = ((user_id, True) for (user_id,) in self._ledger.by_user(between, first, last))
+        seen = ((user_id, False) for user_id in self._export.user_ids())
+        by_user = groupby(merge(known, seen, key=lambda pair: pair[0].encode()), key=itemgetter(0))
+        yield from (user_id for user_id, pairs in by_user if all(is_known for _id, is_known in pairs))
 
 
 # What is asked about: whole days, and beside them what gives them their context.
