@@ -38,6 +38,14 @@ def test_text_from_the_data_is_escaped() -> None:
     assert "\\x1b[2JA" in screen()
 
 
+def test_a_row_of_a_document_is_cut_and_what_it_becomes_is_not() -> None:
+    row = RowShown("a.json", 1, '{"board": "' + "x" * 90_000 + '"}', "2026-01-15 10:00 move " + "y" * 50)
+    shown = screen(replace(DESCRIBED, rows=(row,)))
+    assert 900 < shown.count("x") < 1100
+    assert "…" in shown
+    assert shown.count("y") == screen(replace(DESCRIBED, rows=(replace(row, becomes=""),))).count("y") + 50
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_nothing_but_what_is_copied_is_wider_than_the_terminal(language: Language) -> None:
     activate(language)

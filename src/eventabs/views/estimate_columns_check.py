@@ -14,7 +14,7 @@ from eventabs.interface_language import gettext as _, ngettext
 from eventabs.runs import AskedColumns, Estimate, ExtensionEstimate, InputDescription, Use
 from eventabs.shared_records import STANDARD_TIER, InputWarning, Request
 from eventabs.views import words_and_figures as messages
-from eventabs.views.output_streams import encode, one_line, picked, print_line, rounded
+from eventabs.views.output_streams import cut, encode, one_line, picked, print_line, rounded
 from eventabs.views.sections import drawn, labelled
 from eventabs.views.words_and_figures import count, duration, joined, money, share
 
@@ -260,7 +260,7 @@ def render_columns(console: Console, described: InputDescription) -> None:
             print_line(console, unused, style="dim")
     if described.rows:
         heads = _("Line"), _("In the file"), _("What it becomes")
-        lines = [(row.line, row.text, row.becomes) for row in described.rows]
+        lines = [(row.line, cut(row.text, 1000), row.becomes) for row in described.rows]
         console.print("", drawn(Table("", heads, lines, words=heads[1:])), sep="\n")
     if described.warnings:
         print_line(console, "")
@@ -268,8 +268,7 @@ def render_columns(console: Console, described: InputDescription) -> None:
         print_line(console, messages.noted(warning), style="yellow")
     print_line(console, "")
     print_line(console, _("To take other columns, copy this to eventabs.toml and change it:"))
-    # never folded: it is copied
-    console.print(Text(described.found.proposal), soft_wrap=True)
+    console.print(Text(described.found.proposal), soft_wrap=True)  # never folded: it is copied
 
 
 def render_asked(console: Console, asked: AskedColumns, *, written: bool = False) -> None:

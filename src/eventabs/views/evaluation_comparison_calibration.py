@@ -14,7 +14,7 @@ from eventabs.interface_language import gettext as _, ngettext
 from eventabs.measures import GROUPS, SHAPE_FIGURES, Score, Segment, Sums, share
 from eventabs.quality import AskingPlan, Calibration, ComparedRun, Comparison, Evaluation, Side, UserPair
 from eventabs.views import words_and_figures as messages
-from eventabs.views.output_streams import encode, one_line, picked, print_line
+from eventabs.views.output_streams import cut, encode, one_line, picked, print_line
 from eventabs.views.report import colors_of, render_page
 from eventabs.views.sections import NARROW, Section, beside, decimals, print_section
 from eventabs.views.status_summary_progress_server import event_text
@@ -309,7 +309,7 @@ def _comparison_section(comparison: Comparison, most: int) -> Section:
         for name, run in both
     ]
     kept = {"rows": _("rows, with event or journey and its type"), "journeys": _("journeys found whole")}
-    settings = [(each["key"], _cut(each["a"], most), _cut(each["b"], most)) for each in comparison.settings]
+    settings = [(each["key"], cut(each["a"], most), cut(each["b"], most)) for each in comparison.settings]
     types = [tuple(each.values()) for each in comparison.types[:_MOST_TYPES]]
     stays = [
         (kept[key], decimals(figure.value), messages.at_least(figure.low))
@@ -357,10 +357,6 @@ def render_comparison_page(comparison: Comparison) -> str:
         types=names,
         colors=dict.fromkeys(names, "") | colors_of(names),
     )
-
-
-def _cut(value: str, most: int) -> str:
-    return one_line(value if len(value) <= most else f"{value[:most]} …") or "-"
 
 
 def _comparison_notes(comparison: Comparison) -> Iterator[str]:

@@ -23,6 +23,11 @@ def one_line(text: str) -> str:
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def cut(text: str, most: int) -> str:
+    """Return so much of `text`, on one line; "-" for nothing."""
+    return one_line(text if len(text) <= most else f"{text[:most]} …") or "-"
+
+
 def encode(value: object) -> str:
     """Return `value` as JSON on one line; records are objects."""
     try:
