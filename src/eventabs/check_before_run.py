@@ -242,7 +242,7 @@ def _of_model(settings: Settings) -> Iterator[Finding]:
 
 
 def _price(settings: Settings) -> Finding:
-    price = settings.llm.price
+    llm, price = settings.llm, settings.llm.price
     if price.input is None or price.output is None:
         step = _("set input and output under [llm.price], as your contract has them")
         if settings.run.max_cost:
@@ -252,7 +252,6 @@ def _price(settings: Settings) -> Finding:
     message = _("{input} in, {cached} in from the cache, {output} out, {currency} a million tokens").format(
         input=price.input, cached=cached, output=price.output, currency=price.currency
     )
-    llm = settings.llm
     known = load_preset(llm.preset).known_model(llm.model).price
     if known and (price.input, price.output, price.currency) == (known.input, known.output, known.currency):
         template = _("{price}; as {source} had it on {date}")
@@ -499,7 +498,8 @@ class EndpointCheck:
             message = _("kept, but llm.omit holds response_format: it is not sent")
             self._judge("json_schema", support, message, _("set llm.omit without it"), state="warning")
         else:
-            self._report_form("json_schema", support, is_needed=is_needed)
+            step = _('set prompt.answer = "lines"')
+            self._report_form("json_schema", support, step, is_needed=is_needed)
 
     async def _probe_grammar(self) -> None:
         """Try the field that is set; else, at an unknown server, all that may take a grammar."""
@@ -507,25 +507,23 @@ class EndpointCheck:
         fields: Sequence[GrammarField] = [field] if field else []
         if not (field or self._llm.preset or urlsplit(self._llm.base_url).netloc in hosts_with_keys()):
             fields = ("grammar", "structured_outputs", "ebnf")
-        is_needed = self._llm.constrain == "grammar"
         support: providers.Support | None = None
         for name in fields:
             support = await self._prober.probe_grammar(name)
             if support == "yes" and not field:
-                step = _('set llm.grammar_field = "{field}": answers are then bound to a grammar').format(
-                    field=name
-                )
-                self._judge("grammar", support, _("supported"), step, state="note")
+                step = _('set llm.grammar_field = "{field}": answers are then bound to a grammar')
+                self._judge("grammar", support, _("supported"), step.format(field=name), state="note")
                 return
         if support:
-            self._report_form("grammar", support, is_needed=is_needed, step=_('set llm.constrain = "none"'))
+            step, is_needed = _('set llm.constrain = "none"'), self._llm.constrain == "grammar"
+            self._report_form("grammar", support, step, is_needed=is_needed)
 
     async def _probe_rows(self) -> None:
         """Ask about made-up users, more and more, until rows get lost."""
         settings, language = self._settings, _language(self._settings)
         builder, limits = runs.builder_and_limits(settings, language, runs.template_text(settings))
         reader = runs.make_reader(settings, {"rules": runs.rules_text(settings), "prompt_language": language})
-        kept = 0
+        kept, lost, causes = 0, 0, list[str]()
         for size in _ROW_SIZES:
             logs = _made_up_users(size, language)
             if not limits.holds([builder.measure(log) for log in logs]):
@@ -537,35 +535,32 @@ class EndpointCheck:
             except EndpointError as error:
                 if not kept:
                     raise
-                self._report_lost_rows(size, size, kept, str(error))
-                return
-            asked = {
-                alias: AskedUser(Part(log.user_id, 0, len(log.behaviors) - 1), log, range(len(log.behaviors)))
-                for alias, log in request.users.items()
-            }
-            outcomes = reader.read(reply, asked).outcomes.values()
-            if lost := sum(len(each.unplaced) if each.rows else each.part.last + 1 for each in outcomes):
-                self._report_lost_rows(size, lost, kept)
+                lost, causes = size, [str(error)]
+            else:
+                asked = {
+                    alias: AskedUser(Part(log.user_id, 0, _ROWS_A_USER - 1), log, range(_ROWS_A_USER))
+                    for alias, log in request.users.items()
+                }
+                outcomes = reader.read(reply, asked).outcomes.values()
+                lost = sum(len(each.unplaced) if each.rows else _ROWS_A_USER for each in outcomes)
+            if lost:
+                message = _("{lost} of {size} rows of made-up users did not come back; up to {kept} all did")
+                message = message.format(lost=f"{lost:,}", size=f"{size:,}", kept=kept)
+                step = _(
+                    'set prompt.answer = "schema", llm.constrain = "grammar" on your own server, or name another model'
+                )
+                if kept:
+                    step = _(
+                        'set budget.max_rows = {kept}; prompt.answer = "schema" or another model may keep more'
+                    ).format(kept=kept)
+                self._judge("rows", str(kept), message, "; ".join([*causes, step]), state="warning")
                 return
             kept = size
         if kept:
             message = _("all {count} rows of made-up users came back in one answer")
             self._judge("rows", str(kept), message.format(count=f"{kept:,}"))
 
-    def _report_lost_rows(self, size: int, lost: int, kept: int, cause: str = "") -> None:
-        message = _("{lost} of {size} rows of made-up users did not come back; up to {kept} all did")
-        step = _('set budget.max_rows = {kept}; prompt.answer = "schema" or another model may keep more')
-        if not kept:
-            step = _(
-                'set prompt.answer = "schema", llm.constrain = "grammar" on your own server, or name another model'
-            )
-        numbers = {"lost": f"{lost:,}", "size": f"{size:,}", "kept": kept}
-        step = "; ".join(filter(None, (cause, step.format(kept=kept))))  # the cause may have braces
-        self._judge("rows", str(kept), message.format(**numbers), step, state="warning")
-
-    def _report_form(
-        self, name: str, support: "providers.Support", *, is_needed: bool, step: str = ""
-    ) -> None:
+    def _report_form(self, name: str, support: "providers.Support", step: str, *, is_needed: bool) -> None:
         messages: dict[providers.Support, str] = {
             "yes": _("supported"),
             "ignored": _("taken, but the answer does not keep to it"),
@@ -574,7 +569,6 @@ class EndpointCheck:
         }
         state: State = "ok" if support == "yes" else "warning" if is_needed else "note"
         is_missed = is_needed and support in {"no", "ignored"}
-        step = step or _('set prompt.answer = "lines"')
         self._judge(name, support, messages[support], step if is_missed else "", state=state)
 
     def _judge(self, name: str, ability: str, message: str, step: str = "", *, state: State = "ok") -> None:
