@@ -141,6 +141,7 @@ class ProgressTracker:
             tokens = sum(reply.completion_tokens for reply in self._replies)
             ratio = tokens / characters if characters else _TOKENS_A_CHARACTER
             facts["completion_tokens"] += int(self.receiving * ratio)
+        eta, speed = self._pace(remaining, workers)
         cost = projected = self.cost
         if cost is not None:
             recent = sum(reply.cost or 0.0 for reply in self._replies)
@@ -153,44 +154,31 @@ class ProgressTracker:
             in_flight_limit=workers,
             cost=cost,
             tier_costs=self.price.by_tier(self.counts) if self._tiers.keys() - {STANDARD_TIER} else {},
-            eta_seconds=self._eta(remaining, workers),
-            tokens_per_second=self._speed(),
+            eta_seconds=eta,
+            tokens_per_second=speed,
             cost_projected=projected,
             seconds=self.seconds,
         )
 
-    def _eta(self, remaining: int, workers: int) -> float | None:
-        """Return how long the rest takes: by the time that a call takes, or by the pace of late if that is slower.
+    def _pace(self, remaining: int, workers: int) -> tuple[float | None, float | None]:
+        """Return how long the rest takes, by the time of a call or the pace of late if that is slower, and the tokens a second.
 
         Waits between calls (cooldowns, limits on requests) show in the pace only; the first pace is no
         pace: that many workers end their first calls all at once.
         """
-        if not self._replies:
-            return None
-        if not remaining:
-            return 0.0
-        by_calls = max(remaining / workers, 1.0) * self._mean_seconds()
-        if len(self._ends) < max(_ENDS_TO_TRUST * workers, _ENDS_TO_TRUST + 1):
-            return by_calls
-        by_pace = remaining * (self._ends[-1] - self._ends[0]) / (len(self._ends) - 1)
-        return max(by_calls, by_pace)
-
-    def _mean_seconds(self) -> float:
-        return sum(reply.seconds for reply in self._replies) / len(self._replies)
-
-    def _speed(self) -> float | None:
-        if not self._replies:
-            return None
-        now, known_since = self._clock(), self._replies[0].at
-        if len(self._replies) < _RECENT_CALLS:  # else others came before, which are forgotten
-            known_since = min(reply.at - reply.seconds for reply in self._replies)
-        window = max(_SHORTEST_WINDOW, _CALLS_A_WINDOW * self._mean_seconds())
-        since = max(known_since, now - window)
-        tokens = sum(reply.completion_tokens for reply in self._replies if reply.at > since)
-        return tokens / (now - since) if now > since else None
-
-
-# What limits a run.
+        replies, ends = self._replies, self._ends
+        if not replies:
+            return None, None
+        mean = sum(reply.seconds for reply in replies) / len(replies)
+        eta = max(remaining / workers, 1.0) * mean if remaining else 0.0
+        if len(ends) >= max(_ENDS_TO_TRUST * workers, _ENDS_TO_TRUST + 1):
+            eta = max(eta, remaining * (ends[-1] - ends[0]) / (len(ends) - 1))
+        now, known_since = self._clock(), replies[0].at
+        if len(replies) < _RECENT_CALLS:  # else others came before, which are forgotten
+            known_since = min(reply.at - reply.seconds for reply in replies)
+        since = max(known_since, now - max(_SHORTEST_WINDOW, _CALLS_A_WINDOW * mean))
+        tokens = sum(reply.completion_tokens for reply in replies if reply.at > since)
+        return eta, tokens / (now - since) if now > since else None
 
 
 @dataclass(eq=False)
@@ -224,13 +212,25 @@ class SpendingLimit:
         """
         if not self._limits_any:
             return True
-        refusal = self._refusal(tokens_in := self.input_tokens(batch), tracker)
-        if refusal is None:
+        counts, tokens_in = tracker.counts, self.input_tokens(batch)
+        reserved_in = self._reserved_input + tokens_in
+        reserved_out = (self._in_flight + 1) * self.limits.max_output_tokens
+        # none of it cached, and at the ordinary price where a tier may be served as that: no answer may be dearer
+        rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
+        cost = (tracker.cost or 0.0) - self.cost_before
+        used = counts.prompt_tokens + counts.completion_tokens - self.tokens_before
+        most_cost, most_tokens = self.settings.run.max_cost, self.settings.run.max_total_tokens
+        if most_cost and rest is not None and cost + rest > most_cost:
+            passed = f"--max-cost {most_cost}"
+        elif most_tokens and used + reserved_in + reserved_out > most_tokens:
+            passed = f"--max-total-tokens {most_tokens}"
+        else:
             self.hold(1, tokens_in)
             return True
         if self._in_flight:
             return False
-        raise refusal
+        message = _("{limit} could be passed by the next call; go on with more: eventabs resume")
+        raise LimitReachedError(message.format(limit=passed))
 
     def release(self, batch: Batch) -> None:
         """Give back what `reserve` took: the call has ended and its real tokens are counted."""
@@ -240,22 +240,6 @@ class SpendingLimit:
     def input_tokens(self, batch: Batch) -> int:
         """Count the tokens of a batch's prompt."""
         return self.limits.input_tokens(planned.size for planned in batch.parts)
-
-    def _refusal(self, tokens_in: int, tracker: ProgressTracker) -> LimitReachedError | None:
-        counts = tracker.counts
-        reserved_in = self._reserved_input + tokens_in
-        reserved_out = (self._in_flight + 1) * self.limits.max_output_tokens
-        # none of it cached, and at the ordinary price where a tier may be served as that: no answer may be dearer
-        rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
-        cost = (tracker.cost or 0.0) - self.cost_before
-        most_cost, most_tokens, passed = self.settings.run.max_cost, self.settings.run.max_total_tokens, ""
-        used = counts.prompt_tokens + counts.completion_tokens - self.tokens_before
-        if most_cost and rest is not None and cost + rest > most_cost:
-            passed = f"--max-cost {most_cost}"
-        elif most_tokens and used + reserved_in + reserved_out > most_tokens:
-            passed = f"--max-total-tokens {most_tokens}"
-        message = _("{limit} could be passed by the next call; go on with more: eventabs resume")
-        return LimitReachedError(message.format(limit=passed)) if passed else None
 
 
 MAX_FAILURES = 10
@@ -375,8 +359,7 @@ class ConcurrencyLimit:
         self._low = low
         self.most = max(low, high)
         self._clock = clock
-        self._answers = 0
-        self._began = clock()
+        self._answers, self._began = 0, clock()  # of this round
         self._rate_before: float | None = None
         self._hold = 0
         self.now = low
@@ -396,7 +379,7 @@ class ConcurrencyLimit:
         elif self.now < self.most:
             self.now += 1
             self._rate_before = rate
-        self._begin_round()
+        self._answers, self._began = 0, self._clock()
 
     def trouble(self, error: EndpointError) -> None:
         """Take one less for each call that waited in vain, or halve where the endpoint asked for less or broke.
@@ -411,8 +394,4 @@ class ConcurrencyLimit:
         else:
             self.now = min(self.now, max(self._low, self.now // 2))
         self._rate_before = None
-        self._begin_round()
-
-    def _begin_round(self) -> None:
-        self._answers = 0
-        self._began = self._clock()
+        self._answers, self._began = 0, self._clock()
