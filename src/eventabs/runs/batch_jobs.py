@@ -58,7 +58,7 @@ def open_job(
     while requests >= 1 and size >= _SPREAD * longest and not session.stop.requests:
         if (batch := scheduler.next()) is None:
             break
-        scheduler.put_first(batch)  # until it is known to fit
+        scheduler.queue.appendleft(batch)  # until it is known to fit
         used = spending.input_tokens(batch)
         fits = used <= tokens or not (any(awaited) or job_id)
         if not fits or not spending.reserve(batch, session.tracker):

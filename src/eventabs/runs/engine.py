@@ -108,31 +108,30 @@ class Engine:
                 self.session.closing.set()
 
     async def _take(self) -> Batch | None:
-        """Wait for a batch and a place for its call; None: there is nothing more to send."""
-        async with self._taking:  # one looks at each change, not all
-            while not self.stopped and self._error is None:
-                links, scheduler = not self._tracker.under_way, self.session.scheduler
-                if self._has_room() and (batch := scheduler.next(links=links)) is not None:
-                    if self.spending.reserve(batch, self._tracker):
-                        self._tracker.opened += 1
-                        return batch
-                    scheduler.put_first(batch)  # until calls in flight have shown what they took
-                if not self._tracker.under_way:
-                    return None
-                self._changed.clear()
-                await self._changed.wait()
-        return None
-
-    def _has_room(self) -> bool:
-        """Whether another call may be opened.
+        """Wait for a batch and a place for its call; None: there is nothing more to send.
 
         To wait for the disk with every answer and every row leaves the wire empty for that long; to wait with none would
         choose batches before anything was learnt. So a few answers may be unread and a few rows ahead, none beside few calls, and
         as many as there are places beside many.
         """
-        calls, limit = self._tracker.in_flight + self._tracker.opened, self.concurrency.now
-        spare = _spare(limit)
-        return calls < limit + spare * self._opens_ahead and calls + self._tracker.unread < limit + spare
+        tracker, scheduler = self._tracker, self.session.scheduler
+        async with self._taking:  # one looks at each change, not all
+            while not self.stopped and self._error is None:
+                calls, limit = tracker.in_flight + tracker.opened, self.concurrency.now
+                spare = _spare(limit)
+                has_room = (
+                    calls < limit + spare * self._opens_ahead and calls + tracker.unread < limit + spare
+                )
+                if has_room and (batch := scheduler.next(links=not tracker.under_way)) is not None:
+                    if self.spending.reserve(batch, tracker):
+                        tracker.opened += 1
+                        return batch
+                    scheduler.queue.appendleft(batch)  # until calls in flight have shown what they took
+                if not tracker.under_way:
+                    return None
+                self._changed.clear()
+                await self._changed.wait()
+        return None
 
     async def _enter_wire(self) -> None:
         """Wait until a call that is opened may be sent. Raises CallCancelledError where the run ends before."""

@@ -78,10 +78,6 @@ class Scheduler:
             self.plan_again(links=links)
         return self.queue.popleft() if self.queue else None
 
-    def put_first(self, batch: Batch) -> None:
-        """Take a batch back that may not be sent yet: it is the next one."""
-        self.queue.appendleft(batch)
-
     def put_back(self, parts: Iterable[PlannedPart]) -> None:
         """Take parts that have to be asked again."""
         for planned in parts:
@@ -265,28 +261,29 @@ def after_reply(
     that is `too_large` must be cut in pieces, or fails where it cannot.
     """
     empty = all(outcomes[planned.part].reason == "empty" for planned in batch.parts)
-    changes = []
+    half, changes = (len(batch.parts) + 1) // 2, []
+    smaller = half if len(batch.parts) > 1 else 0
     for planned in batch.parts:
         outcome = outcomes[planned.part]
         if outcome.reason is None:
             change = PartChange(planned.part, "done", attempts=planned.attempts, accepted=outcome)
         elif empty:
-            change = _broken(planned, batch, "empty")
+            change = _judged(planned, "empty", broken=1, peers=half)
         elif outcome.reason == "content_filter":
-            change = _smaller(planned, batch, "content_filter")
+            change = _judged(planned, "content_filter", peers=smaller)
         elif outcome.reason in ("cut", "missing") and (
             at_the_cap or finish_reason in ("length", "interrupted")
         ):
-            if len(batch.parts) > 1:
-                change = _smaller(planned, batch, "cut")
+            if smaller:
+                change = _judged(planned, "cut", peers=smaller)
             elif not at_the_cap:
-                change = _broken(planned, batch, "cut")
+                change = _judged(planned, "cut", broken=1, peers=half)
             else:  # in pieces, since the answer has no room; they are charged for, so that cutting ends
                 change = _judged(planned, "cut", attempts=1)
                 change = change._replace(too_large=change.attempts < attempts)
         else:
             left = attempts - planned.attempts - 1
-            peers = _half(batch) if left > 1 else max(0, left)
+            peers = half if left > 1 else max(0, left)
             change = _judged(planned, outcome.reason, attempts=1, peers=peers)
         if change.state == "failed" and (best := acceptable(asked[planned.part], outcome)):
             change = PartChange(planned.part, "done", change.attempts, change.broken_calls, accepted=best)
@@ -306,17 +303,17 @@ def acceptable(asked: AskedUser, outcome: Outcome) -> Outcome | None:
 
 def after_error(batch: Batch, error: EndpointError) -> list[PartChange]:
     """Judge the parts of a call that brought no answer. A refused request is asked again in two halves, without a charge."""
-    changes = []
+    half, changes = (len(batch.parts) + 1) // 2, []
+    smaller = half if len(batch.parts) > 1 else 0
     for planned in batch.parts:
         if isinstance(error, RejectedRequestError):
-            change = _smaller(planned, batch, "endpoint")
+            change = _judged(planned, "endpoint", peers=smaller)
         elif isinstance(error, ModeratedError):
-            change = _smaller(planned, batch, "content_filter")
+            change = _judged(planned, "content_filter", peers=smaller)
         elif isinstance(error, ContextTooLongError):
-            change = _smaller(planned, batch, "too_long")
-            change = change._replace(too_large=change.state == "failed")
+            change = _judged(planned, "too_long", peers=smaller)._replace(too_large=not smaller)
         else:
-            change = _broken(planned, batch, "endpoint")
+            change = _judged(planned, "endpoint", broken=1, peers=half)
             # the size of the batch may have broken it only if it breaks twice
             is_innocent = isinstance(error, RateLimitedError) or not planned.broken_calls
             if is_innocent and change.state == "pending":
@@ -328,22 +325,11 @@ def after_error(batch: Batch, error: EndpointError) -> list[PartChange]:
 def _judged(
     planned: PlannedPart, reason: FailureReason, *, attempts: int = 0, broken: int = 0, peers: int = 0
 ) -> PartChange:
-    """Ask again with at most `peers` parts; 0: it has failed. `attempts` and `broken` calls are added."""
+    """Ask again with at most `peers` parts; 0: it has failed. `attempts` and `broken` calls are added; of these one is the last."""
     counts = planned.attempts + attempts, planned.broken_calls + broken
+    if broken and planned.broken_calls + broken >= MOST_BROKEN_CALLS:
+        peers = 0
     return PartChange(planned.part, "pending" if peers else "failed", *counts, peers, reason)
-
-
-def _broken(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
-    is_last = planned.broken_calls + 1 >= MOST_BROKEN_CALLS
-    return _judged(planned, reason, broken=1, peers=0 if is_last else _half(batch))
-
-
-def _smaller(planned: PlannedPart, batch: Batch, reason: FailureReason) -> PartChange:
-    return _judged(planned, reason, peers=_half(batch) if len(batch.parts) > 1 else 0)
-
-
-def _half(batch: Batch) -> int:
-    return (len(batch.parts) + 1) // 2
 
 
 LONG_REPLY = 200_000  # characters; far beyond what a model says
