@@ -90,19 +90,15 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
         line = block.rstrip().rpartition("\n ")[2]
         rows.append(RowShown(row.file, row.line, row.text, f"{row.behavior.start:%Y-%m-%d} {line}"))
     unmet = built.unmet_rules(settings, language, (word for word, _rows in export.actions()))
-    warnings = (*found.warnings, *unmet)
-    return InputDescription(found, tuple(rows), warnings, read, _actions(export, settings, language))
-
-
-def _actions(export: Export, settings: Settings, language: Language) -> dict[str, dict[str, int]]:
     unknown, conversions = dict[str, int](), dict[str, int]()
     if not settings.is_remote:
         rules = load_rules(built.rules_text(settings), language)
-        for word, rows in export.actions():
+        for word, number in export.actions():
             told = conversions if rules.classify(word, "", "").category == CONVERSION else unknown
             if len(told) < _MOST_ACTIONS and (told is conversions or rules.meaning(word) not in rules.known):
-                told[word] = rows
-    return {"unknown_actions": unknown, "conversion_actions": conversions}
+                told[word] = number
+    actions = {"unknown_actions": unknown, "conversion_actions": conversions}
+    return InputDescription(found, tuple(rows), (*found.warnings, *unmet), read, actions)
 
 
 def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Note, ...]:

@@ -194,9 +194,21 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
 
 
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> RunState:
-    """Return how a run that has been saved ended."""
+    """Return how a run that has been saved ended.
+
+    Its actions are those that nothing tells the built-in rules, and those of conversions: a rule that must hold goes first.
+    """
     state = state_of(run.directory, run.ledger)
     events, journeys, _users = store.count_standing(run.ledger)
+    unknown, conversions = state.input["unknown_actions"], state.input["conversion_actions"]
+    rows, category = unknown | conversions, dict.fromkeys(conversions, CONVERSION)
+    if rows:
+        must = built.must_rules_of(run.settings, run.facts["prompt_language"])
+        category |= {word: rule.added[1] for word in rows if (rule := must.naming(word))}
+    actions = {
+        "unknown_actions": {word: rows[word] for word in unknown if word not in category},
+        "conversion_actions": {word: rows[word] for word in rows if category.get(word) == CONVERSION},
+    }
     return replace(
         state,
         status=status,
@@ -205,23 +217,8 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> RunState:
         journeys=state.journeys + journeys,
         standing_events=events,
         extension=extension_facts(run),
-        input={**state.input, **_actions(run)},
+        input={**state.input, **actions},
     )
-
-
-def _actions(run: RunContext) -> dict[str, dict[str, int]]:
-    """Return the actions that nothing tells the built-in rules, and those of conversions: a rule that must hold goes first."""
-    found = run.facts.get("input", {})
-    unknown, conversions = found.get("unknown_actions", {}), found.get("conversion_actions", {})
-    if not (rows := unknown | conversions):
-        return {}
-    must = built.must_rules_of(run.settings, run.facts["prompt_language"])
-    category = dict.fromkeys(conversions, CONVERSION)
-    category |= {word: rule.added[1] for word in rows if (rule := must.naming(word))}
-    return {
-        "unknown_actions": {word: rows[word] for word in unknown if word not in category},
-        "conversion_actions": {word: rows[word] for word in rows if category.get(word) == CONVERSION},
-    }
 
 
 _READ_UNDER = ("input.", "profiles")  # settings that the logs in the ledger depend on
