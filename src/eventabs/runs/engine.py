@@ -15,7 +15,6 @@ from eventabs.runs.progress_and_stop_conditions import (
     ConcurrencyLimit,
     FailureLimit,
     ProgressTracker,
-    retry_cause,
     snapshot,
 )
 from eventabs.runs.schedule_and_settlement import LONG_REPLY, Call, Session
@@ -216,8 +215,8 @@ class Engine:
         return isinstance(error, NoContentError) and self._tracker.receiving > 0
 
     def _note_retry(self, call_id: int, cause: EndpointError, wait_seconds: float) -> None:
-        self._tracker.count_retry(cause)
-        retry = Retry(call_id, self.session.wall_clock(), retry_cause(cause), str(cause), wait_seconds)
+        name = self._tracker.count_retry(cause)
+        retry = Retry(call_id, self.session.wall_clock(), name, str(cause), wait_seconds)
         self.session.writer.post(lambda ledger: ledger.note_retry(retry))
         self.concurrency.trouble(cause)
         self.failures.count_retry(cause, queued=self._is_queued(cause))

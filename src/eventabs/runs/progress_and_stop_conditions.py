@@ -43,12 +43,6 @@ class _Reply(NamedTuple):
     cost: float | None
 
 
-def retry_cause(error: EndpointError) -> str:
-    """Name what made a repeated call necessary: `rate_limit`, `capacity`, an HTTP status, `timeout` or `connection`."""
-    names: Any = {RateLimitedError: "rate_limit", CapacityError: "capacity", NoContentError: "timeout"}
-    return names.get(type(error)) or str(error.status or "connection")
-
-
 def snapshot(progress: Progress, at: float) -> dict[str, Any]:
     """Return the counts as they are kept in the ledger; `at`: when they were counted, in seconds since 1970."""
     return {"at": at, **asdict(progress)}
@@ -83,13 +77,12 @@ class ProgressTracker:
 
     @property
     def counts(self) -> Counts:
-        """What the run has and has used so far; what answers held by their place, the ledger alone counts."""
-        return Counts(**self._facts())
+        """What the run has and has used so far, as it is now: a checkpoint that is being written keeps what it has.
 
-    def _facts(self) -> dict[str, Any]:
-        """Return all counts, as they are now: a checkpoint that is being written keeps what it has."""
+        What answers held by their place, the ledger alone counts.
+        """
         tiers = {tier: dict(use) for tier, use in self._tiers.items()}
-        return {**self._numbers, "retry_causes": dict(self._causes), "tiers": tiers}
+        return Counts(**self._numbers, retry_causes=dict(self._causes), tiers=tiers)
 
     @property
     def under_way(self) -> int:
@@ -125,17 +118,20 @@ class ProgressTracker:
         self._ends.append(self._clock())
         return int(self._numbers["batches_done"])
 
-    def count_retry(self, cause: EndpointError) -> None:
-        """Count a repeated call."""
-        self._causes[retry_cause(cause)] += 1
+    def count_retry(self, error: EndpointError) -> str:
+        """Count a repeated call; return its cause: `rate_limit`, `capacity`, an HTTP status, `timeout` or `connection`."""
+        names: Any = {RateLimitedError: "rate_limit", CapacityError: "capacity", NoContentError: "timeout"}
+        cause: str = names.get(type(error)) or str(error.status or "connection")
+        self._causes[cause] += 1
         self.add(retries=1)
+        return cause
 
     def progress(self, *, waiting: int, workers: int) -> Progress:
         """Return the counts with what follows from the pace.
 
         `waiting`: batches not sent yet; `workers`: calls that may be in flight now.
         """
-        remaining, facts = waiting + self.under_way, self._facts()
+        remaining, facts = waiting + self.under_way, asdict(self.counts)
         if self.receiving:  # by the characters that a token had in the answers before
             characters = sum(reply.characters for reply in self._replies)
             tokens = sum(reply.completion_tokens for reply in self._replies)
