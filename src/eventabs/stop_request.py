@@ -59,10 +59,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def handle_signals(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
-    """Let each signal do something else from now on.
-
-    SIGHUP stays ignored where it was ignored at the start, as nohup wants it.
-    """
+    """Let each signal do something else from now on; an ignored SIGHUP stays ignored, as nohup wants it."""
     for number in _SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)

@@ -75,10 +75,7 @@ def open_job(
 
 
 def write_lines(ledger: Ledger, session: Session, job_id: int | None = None) -> int:
-    """Write requests.jsonl: the requests of a job, or of all, that have no answer; return how many.
-
-    The file is a copy of what the ledger holds, so a lost one is made again.
-    """
+    """Write requests.jsonl, a copy of what the ledger holds: requests of a job, or of all, without an answer; return how many."""
     awaited = store.unanswered(ledger, job_id)
     lines = (_line(session, call_id, *store.job_request(ledger, call_id)) for call_id in awaited)
     store.replace_file(session.run.directory.requests, lines)

@@ -55,10 +55,7 @@ class Engine:
         self._opens_ahead = not (limits.rpm or limits.tpm or limits.max_cost or limits.max_total_tokens)
 
     async def run(self) -> None:
-        """Work until all is done or the run is stopped.
-
-        Raises the error that ended the run early; a requested stop raises nothing.
-        """
+        """Work until all is done or the run is stopped. Raises the error that ended it early; a requested stop raises nothing."""
         # some more than calls in flight: a worker also waits until what its answer means is on disk
         most = self.concurrency.most
         count = most + max(1, _spare(most))
@@ -86,10 +83,7 @@ class Engine:
         self._changed.set()
 
     async def _cancel_after_grace(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        """Cancel the workers some seconds after closing, or at once where the calls in flight are abandoned.
-
-        An answer that is not read then is in the ledger, and read when the run is resumed.
-        """
+        """Cancel the workers some seconds after closing, at once where calls are abandoned: an answer not read yet is in the ledger."""
         await self.session.closing.wait()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._abandoned.wait(), self.session.stop.grace_seconds)

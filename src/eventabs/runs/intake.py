@@ -130,10 +130,7 @@ _LOOK_SECONDS = 0.2  # between looks at a requested stop
 
 
 def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
-    """Return what to read, each once: what the command line names, else the config.
-
-    Raises UsageError where nothing is named, a name is no text that could be stored, or a file is not there.
-    """
+    """Return what to read, each once: what the command line names, else the config. Raises UsageError where that is nothing or not there."""
     named = list(dict.fromkeys(paths or settings.input.paths))
     if not named:
         message = _("no input is named; give files, or set input.paths in the config")
@@ -195,10 +192,7 @@ USERS_A_COMMIT = 500
 
 
 def read_input(run: RunContext, stop: Stop) -> list[Note]:
-    """Read the input into the ledger, unless that has been done, and return what was found.
-
-    Raises UsageError, and StopRequested where a stop is requested meanwhile.
-    """
+    """Read the input into the ledger, unless that has been done, and return what was found. Raises UsageError and StopRequested."""
     settings = run.settings
     if run.facts.get("input_complete"):  # files that are gone since are not needed any more
         gone = tuple(stamp.path for stamp in _stamps(run) if not Path(stamp.path).exists())
@@ -422,10 +416,7 @@ def log_users(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_us
 
 
 def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -> None:
-    """Measure what is still pending, after a change of prompt or budget.
-
-    Parts whose answer is there but not read yet stay as they were asked about.
-    """
+    """Measure what is pending after a change of prompt or budget, but not the parts whose answer is there and not read yet."""
     unread = map(ledger.stored_reply, ledger.unread_calls())
     answered = {asked.part for stored in unread for asked in stored.users.values()}
     with ledger.transaction():

@@ -49,10 +49,7 @@ def snapshot(progress: Progress, at: float) -> dict[str, Any]:
 
 
 class ProgressTracker:
-    """Counts a run on from what the ledger has, and measures its pace. `clock` counts seconds, from anywhere.
-
-    `earlier_seconds`: the work of earlier processes.
-    """
+    """Counts a run on from the ledger, after `earlier_seconds` of work, and measures its pace. `clock` counts seconds, from anywhere."""
 
     def __init__(
         self,
@@ -77,10 +74,7 @@ class ProgressTracker:
 
     @property
     def counts(self) -> Counts:
-        """What the run has and has used so far, as it is now: a checkpoint that is being written keeps what it has.
-
-        What answers held by their place, the ledger alone counts.
-        """
+        """All counts as they are now, for a checkpoint that is being written; what answers held by their place, the ledger alone counts."""
         tiers = {tier: dict(use) for tier, use in self._tiers.items()}
         return Counts(**self._numbers, retry_causes=dict(self._causes), tiers=tiers)
 
@@ -127,10 +121,7 @@ class ProgressTracker:
         return cause
 
     def progress(self, *, waiting: int, workers: int) -> Progress:
-        """Return the counts with what follows from the pace.
-
-        `waiting`: batches not sent yet; `workers`: calls that may be in flight now.
-        """
+        """Return the counts and what the pace says. `waiting`: batches not sent yet; `workers`: calls that may be in flight now."""
         remaining, facts = waiting + self.under_way, asdict(self.counts)
         if self.receiving:  # by the characters that a token had in the answers before
             characters = sum(reply.characters for reply in self._replies)
@@ -202,10 +193,7 @@ class SpendingLimit:
         self._reserved_input += input_tokens
 
     def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
-        """Reserve what a batch may take. False: not before calls in flight have shown what they took.
-
-        Raises LimitReachedError where it would pass a limit and nothing is in flight.
-        """
+        """Reserve what a batch may take. False: calls in flight have to show first what they took. Raises LimitReachedError where none is."""
         if not self._limits_any:
             return True
         counts, tokens_in = tracker.counts, self.input_tokens(batch)
@@ -271,10 +259,7 @@ class FailureLimit:
         self._cause: object = None
 
     def count_retry(self, error: EndpointError, *, queued: bool = False) -> None:
-        """Count a try that is repeated, unless it is `queued`: another call was answered meanwhile.
-
-        Raises FatalEndpointError, which ends its call too.
-        """
+        """Count a try that is repeated, unless `queued`: another call was answered meanwhile. Raises FatalEndpointError, which ends its call."""
         harmless = queued or isinstance(error, RateLimitedError | MachineLostError) or self.awaits(error)
         if not self._succeeded and not harmless:
             self._count(error, FatalEndpointError)

@@ -167,11 +167,7 @@ class BudgetLearner:
         )
 
     def at_the_cap(self, usage: Usage) -> bool:
-        """Whether an answer that broke off was as long as answers can be.
-
-        The endpoint's own cap may be lower than ours; an answer far shorter than others broke off by
-        accident.
-        """
+        """Whether an answer broke off for its length: the endpoint's cap may be lower than ours; one far shorter than others did by accident."""
         cap = min(self._limits.max_output_tokens, self._longest or self._limits.max_output_tokens)
         return not self._longest or usage.completion_tokens >= _NEAR_THE_CAP * cap
 
@@ -607,10 +603,7 @@ class Session:
 
 
 def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Part, PartSize]]:
-    """Cut a log in parts of at most half its behaviors, nothing if it is a single one.
-
-    `start` is the index of the log's first behavior in the user's whole log.
-    """
+    """Cut a log, whose first behavior has the index `start`, in parts of at most half its behaviors; nothing if it is a single one."""
     half = (len(log.behaviors) + 1) // 2
     parts = split(log, lambda first, last: last - first < half)
     return [] if len(parts) == 1 else [measure_part(log, part, builder, start) for part in parts]

@@ -156,10 +156,7 @@ async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStat
 
 
 def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress:
-    """Write the results and the checkpoint of a run that stops here, after `seconds` of work by all processes.
-
-    Return how far it is.
-    """
+    """Write results and checkpoint of a run that stops after `seconds` of work by all processes; return how far it is."""
     with run.ledger.transaction():
         run.ledger.lose_open_calls()
     store.write_results(run.directory, run.ledger)
@@ -194,16 +191,14 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
 
 
 def summarize(run: RunContext, status: RunStatus, cause: str = "") -> RunState:
-    """Return how a run that has been saved ended.
-
-    Its actions are those that nothing tells the built-in rules, and those of conversions: a rule that must hold goes first.
-    """
+    """Return how a run that has been saved ended, with the actions that nothing tells the built-in rules, and those of conversions."""
     state = state_of(run.directory, run.ledger)
     events, journeys, _users = store.count_standing(run.ledger)
     unknown, conversions = state.input["unknown_actions"], state.input["conversion_actions"]
     rows, category = unknown | conversions, dict.fromkeys(conversions, CONVERSION)
     if rows:
         must = built.must_rules_of(run.settings, run.facts["prompt_language"])
+        # a rule that must hold goes first
         category |= {word: rule.added[1] for word in rows if (rule := must.naming(word))}
     actions = {
         "unknown_actions": {word: rows[word] for word in unknown if word not in category},
