@@ -87,7 +87,7 @@ def pack_batches(path: str, folder: Path) -> tuple[int, str]:
     settings = Settings()
     with open_export([path], settings.input, work_dir=folder) as export:
         language = prompt_language_of(settings, sampled(export.user_logs()))
-        builder, limits = builder_and_limits(settings, language, None)
+        builder, limits = builder_and_limits(settings, {"prompt_language": language, "template": None})
         parts: list[PlannedPart] = []
         for group in export.groups():
             parts += (PlannedPart(*each) for each in measure_group(group, builder, limits))

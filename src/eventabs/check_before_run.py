@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import partial
 from http import HTTPStatus
 from itertools import count, islice
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from eventabs import providers, runs  # providers load the HTTP stack when first looked up
@@ -162,16 +162,19 @@ def _settings_findings(
 _MIN_INPUT_TOKENS = 2_000  # less is not worth advising
 
 
-def _language(settings: Settings) -> Language:
-    return active() if settings.prompt.language == "auto" else settings.prompt.language
+def _facts(settings: Settings) -> dict[str, Any]:
+    """Return what a run would remember of its prompts."""
+    language = active() if settings.prompt.language == "auto" else settings.prompt.language
+    texts = {"template": runs.template_text(settings), "rules": runs.rules_text(settings)}
+    return {"prompt_language": language, **texts}
 
 
 def _prompt(settings: Settings) -> Finding:
-    answer, detail, language = settings.prompt.answer, settings.prompt.detail, _language(settings)
+    answer, detail = settings.prompt.answer, settings.prompt.detail
     try:
-        _builder, limits = runs.builder_and_limits(settings, language, runs.template_text(settings))
+        _builder, limits = runs.builder_and_limits(settings, facts := _facts(settings))
         limits.room  # noqa: B018  raises where the instructions leave none
-        runs.make_reader(settings, {"rules": runs.rules_text(settings), "prompt_language": language})
+        runs.make_reader(settings, facts)
     except UsageError as error:
         return Finding("run", "prompt", "fault", str(error))
     message = _("answers as {answer}, level of detail {detail}; the instructions take {tokens} tokens")
@@ -520,12 +523,12 @@ class EndpointCheck:
 
     async def _probe_rows(self) -> None:
         """Ask about made-up users, more and more, until rows get lost."""
-        settings, language = self._settings, _language(self._settings)
-        builder, limits = runs.builder_and_limits(settings, language, runs.template_text(settings))
-        reader = runs.make_reader(settings, {"rules": runs.rules_text(settings), "prompt_language": language})
+        settings, facts = self._settings, _facts(self._settings)
+        builder, limits = runs.builder_and_limits(settings, facts)
+        reader = runs.make_reader(settings, facts)
         kept, lost, causes = 0, 0, list[str]()
         for size in _ROW_SIZES:
-            logs = _made_up_users(size, language)
+            logs = _made_up_users(size, facts["prompt_language"])
             if not limits.holds([builder.measure(log) for log in logs]):
                 break
             request = builder.request(logs, max_output_tokens=limits.max_output_tokens)

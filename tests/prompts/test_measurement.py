@@ -75,8 +75,8 @@ def with_level(level: Compaction, detail: Detail = "day") -> Settings:
 def at_level(
     level: Compaction, language: Language, detail: Detail = "day"
 ) -> tuple[PromptBuilder, BatchLimits]:
-    legend = LEGEND if level == "dense" else None
-    return builder_and_limits(with_level(level, detail), language, None, legend)
+    facts = {"prompt_language": language, "template": None, "legend": LEGEND if level == "dense" else None}
+    return builder_and_limits(with_level(level, detail), facts)
 
 
 @settings(max_examples=25, deadline=None)

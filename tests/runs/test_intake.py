@@ -16,6 +16,7 @@ from eventabs.shared_records import Batch, Part, UserLog
 from eventabs.stop_request import Stop
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import count_all, settled_user
+from runs_desk import FACTS
 from runs_kit import answer, make_log, new_ledger, request_for, well, whole
 
 WHALE = make_log("whale", 60)
@@ -23,12 +24,12 @@ WHALE = make_log("whale", 60)
 
 @pytest.fixture(scope="module")
 def builder() -> PromptBuilder:
-    return builder_and_limits(Settings(), "zh", None)[0]
+    return builder_and_limits(Settings(), FACTS)[0]
 
 
 @pytest.fixture(scope="module")
 def limits() -> BatchLimits:
-    return builder_and_limits(Settings(), "zh", None)[1]
+    return builder_and_limits(Settings(), FACTS)[1]
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_parts_of_a_stretch_are_numbered_in_the_whole_log(
 @given(st.integers(0, 50), st.integers(1, 40))
 @settings(max_examples=30, deadline=None)
 def test_halves_cover_the_stretch_and_none_is_longer_than_half(first: int, count: int) -> None:
-    builder, _limits = builder_and_limits(Settings(), "zh", None)
+    builder, _limits = builder_and_limits(Settings(), FACTS)
     log = log_of_part(make_log("whale", first + count), Part("whale", first, first + count - 1))
     parts = [part for part, _size in halves(log, builder, start=first)]
     if count == 1:

@@ -93,7 +93,7 @@ class Desk:
 
     def session(self, *, attempts: int = 3) -> Session:
         run = self.run(attempts=attempts)
-        builder, _limits = builder_and_limits(run.settings, "zh", None)
+        builder, _limits = builder_and_limits(run.settings, FACTS)
         stop, results, clock = Stop(self.grace_seconds), self.results, lambda: 1_000.0
         return _Session(run, stop, builder, LIMITS, self.writer, results, self.tracker, clock, desk=self)
 

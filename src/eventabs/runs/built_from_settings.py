@@ -78,43 +78,35 @@ def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Languag
     return prompt_language([text for b in behaviors for text in (b.action, b.item, b.place)])
 
 
-def legend_of(
-    settings: Settings, language: Language, template: str | None, sample: Sequence[UserLog]
-) -> dict[str, str]:
+def legend_of(settings: Settings, facts: Mapping[str, Any], sample: Sequence[UserLog]) -> dict[str, str]:
     """Return the run's legend, made from the names of some users; empty at level `line`."""
     if settings.compaction.level == "line":
         return {}
-    builder, limits = builder_and_limits(settings, language, template)
+    bare = {key: facts[key] for key in ("prompt_language", "template")}
+    builder, limits = builder_and_limits(settings, bare)
     return builder.legend_for(sample, limits)
 
 
-def builder_and_limits(
-    settings: Settings,
-    language: Language,
-    template: str | None,
-    legend: Mapping[str, str] | None = None,
-    *,
-    extends: bool = False,
-) -> tuple[PromptBuilder, BatchLimits]:
-    """Make the builder of requests from user logs, and the limits of a batch; `extends`: of an extension's requests."""
-    prompt = settings.prompt
+def builder_and_limits(settings: Settings, facts: Mapping[str, Any]) -> tuple[PromptBuilder, BatchLimits]:
+    """Make the builder of a run's requests, with the legend that was settled when the input was read, and the limits of a batch."""
+    prompt, language = settings.prompt, facts["prompt_language"]
     instructions = Instructions(
         language=language,
         vocabulary=settings.vocabulary.in_force(language),
         answer=prompt.answer,
         detail=prompt.detail,
         level=settings.compaction.level,
-        template=template,
+        template=facts["template"],
         pause=prompt.pause,
         guidance=prompt.guidance.strip(),
         examples=prompt.examples,
-        extends=extends,
+        extends=bool(facts.get("extension")),
     )
     builder = PromptBuilder(
         instructions,
         counter=TokenCounter(prompt.tokenizer),
         strip=settings.compaction.strip,
-        legend=legend,
+        legend=facts.get("legend"),
         constrained=_is_constrained(settings),
     )
     budget = settings.budget.model_dump()
@@ -151,12 +143,6 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
         summarize=providers.Summaries(providers.load_rules(facts["rules"], language)),
         must=must_rules_of(settings, language),
     )
-
-
-def of_run(settings: Settings, facts: Mapping[str, Any]) -> tuple[PromptBuilder, BatchLimits]:
-    """Make the builder of a run's prompts, with the legend that was settled when the input was read, and the limits of a batch."""
-    language, extends = facts["prompt_language"], bool(facts.get("extension"))
-    return builder_and_limits(settings, language, facts["template"], facts.get("legend"), extends=extends)
 
 
 class Plan(NamedTuple):

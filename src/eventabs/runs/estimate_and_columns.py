@@ -246,9 +246,8 @@ def _prepared(
     def at_level(level: Compaction) -> tuple[PromptBuilder, BatchLimits]:
         compaction = settings.compaction.model_copy(update={"level": level})
         own = settings.model_copy(update={"compaction": compaction})
-        template = built.template_text(own)
-        legend = built.legend_of(own, language, template, sample)
-        return built.builder_and_limits(own, language, template, legend)
+        facts = {"prompt_language": language, "template": built.template_text(own)}
+        return built.builder_and_limits(own, {**facts, "legend": built.legend_of(own, facts, sample)})
 
     return language, at_level
 
@@ -332,7 +331,7 @@ def estimate_extension(
         refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
         refuse_unextendable(facts, ledger, directory.path)
-        builder, limits = built.of_run(settings, {**facts, "extension": True})
+        builder, limits = built.builder_and_limits(settings, {**facts, "extension": True})
         planner = Planner(ledger, settings, builder, limits)
         pending = dict[str, list[PlannedPart]]()
         for planned in ledger.pending_parts():

@@ -465,7 +465,8 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     intake.refuse_unreadable(export, run.settings.input, run.directory)
     found = Survey(export, run.ledger, section.lateness_seconds, stop)
     described = intake.describe_export(export, run.settings, run.facts["prompt_language"])
-    planner = Planner(run.ledger, run.settings, *built.of_run(run.settings, run.facts | {"extension": True}))
+    facts = run.facts | {"extension": True}
+    planner = Planner(run.ledger, run.settings, *built.builder_and_limits(run.settings, facts))
     was_completed = asked["status"] == "completed"
     is_retry = was_completed and bool(run.ledger.rows("SELECT 1 FROM parts WHERE state = 'pending' LIMIT 1"))
     if found.touched or found.missing or is_retry:

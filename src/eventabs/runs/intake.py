@@ -210,7 +210,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         language = run.facts.get("prompt_language") or built.prompt_language_of(settings, first)
         legend = run.facts.get("legend")
         if legend is None:
-            legend = built.legend_of(settings, language, run.facts["template"], first)
+            legend = built.legend_of(settings, run.facts | {"prompt_language": language}, first)
         described = describe_export(export, settings, language)
         told = [each["code"] for each in run.facts.get("input", {}).get("warnings", ())]
         if before != export.fingerprint or "earlier_rows" in told:
@@ -225,7 +225,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
             input_stamps=[] if STDIN in run.facts["paths"] else list(map(list, export.stamps)),
         )
         write_rejects(run.directory, export.rejects())
-        users = measure_logs(export.groups(), *built.of_run(settings, run.facts))
+        users = measure_logs(export.groups(), *built.builder_and_limits(settings, run.facts))
         log_users(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
     return [described.read, *described.notes()]

@@ -136,7 +136,7 @@ def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Ite
         store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
         files = ResultFiles(run.directory)
     with files as results, LedgerWriter(run.ledger) as writer:
-        builder, limits = built.of_run(run.settings, run.facts)
+        builder, limits = built.builder_and_limits(run.settings, run.facts)
         yield Session(run, stop, builder, limits, writer, results, run.tracker(so_far.seconds))
 
 
@@ -164,7 +164,7 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
         run.remember(changed=store.write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
     if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
-        _builder, limits = built.of_run(run.settings, run.facts)
+        _builder, limits = built.builder_and_limits(run.settings, run.facts)
         waiting += scheduler_of(run, pending, limits, probe=run.settings.is_remote).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember(progress=snapshot(progress, time.time()), status=status)
@@ -422,10 +422,8 @@ def _take_changes(
     if "prompt_language" in run.facts:
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
         sample = [run.ledger.log(*part) for part in islice(parts, 500)]
-        language = run.facts["prompt_language"]
-        legend = built.legend_of(run.settings, language, facts["template"], sample) if sample else None
-        run.remember(legend=legend)
-        intake.measure_again(run.ledger, *built.of_run(run.settings, run.facts))
+        run.remember(legend=built.legend_of(run.settings, run.facts, sample) if sample else None)
+        intake.measure_again(run.ledger, *built.builder_and_limits(run.settings, run.facts))
     return (SettingsTaken(store.shown_changes(changed), is_answered), *notes)
 
 
@@ -562,7 +560,7 @@ def copy_users(
                     )
                     raise RunDirectoryError(message.format(path=directory.path))
                 settings = settings_of_today(invocation, found)
-                builder, limits = built.of_run(settings, found)
+                builder, limits = built.builder_and_limits(settings, found)
                 measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
                 intake.log_users(made, measured, most_users=0, stop=Stop())
                 parts = made.pending_parts()
