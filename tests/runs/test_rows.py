@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +13,6 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import StoppedError
 from eventabs.providers.retries_and_rate_limits import OnRetry
-from eventabs.runs.engine import open_call
 from eventabs.runs.schedule_and_settlement import Session
 from eventabs.runs.start_resume_reparse import reparse
 from eventabs.shared_records import Counts, FinishReason, Part, Reply, Request, Usage, UserLog
@@ -42,7 +40,7 @@ async def say(desk: Desk, settler: Session, text: str) -> str:
     """Have the next batch answered; return which rows it asked about."""
     batch = desk.scheduler.next()
     assert batch is not None
-    call, _request = await desk.writer.write(partial(open_call, session=desk.session(), batch=batch))
+    call, _request = await desk.writer.write(desk.session().open_call, batch)
     await desk.writer.write(lambda ledger: ledger.store_reply(call.id, answer(text)))
     settled = await settler.settle_reply(call, answer(text))
     await settled.committed

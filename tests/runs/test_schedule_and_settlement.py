@@ -1,5 +1,4 @@
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from eventabs.errors_and_exit_codes import (
     StorageError,
     TransientError,
 )
-from eventabs.runs.engine import open_call
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.schedule_and_settlement import Call, Session
 from eventabs.shared_records import Batch, Part, Reply
@@ -30,7 +28,7 @@ async def sent(desk: Desk, reply: Reply | None = None, *, batch: Batch | None = 
     """Send a batch, the next one, as the engine does, up to the commit of its reply."""
     batch = batch or desk.scheduler.next()
     assert batch is not None
-    call, _request = await desk.writer.write(partial(open_call, session=desk.session(), batch=batch))
+    call, _request = await desk.writer.write(desk.session().open_call, batch)
     if reply is not None:
         await desk.writer.write(lambda ledger: ledger.store_reply(call.id, reply))
     return call

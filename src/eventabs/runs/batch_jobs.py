@@ -25,7 +25,6 @@ from eventabs.errors_and_exit_codes import (
 )
 from eventabs.interface_language import gettext as _
 from eventabs.runs.built_from_settings import batch_profile
-from eventabs.runs.engine import open_call
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged, RepliesRead, RequestsWritten
 from eventabs.runs.progress_and_stop_conditions import snapshot
 from eventabs.runs.schedule_and_settlement import Call, Session, scheduler_of
@@ -64,7 +63,7 @@ def open_job(
         if not fits or not spending.reserve(batch, session.tracker):
             break
         scheduler.next()
-        call, request = open_call(ledger, session, batch)
+        call, request = session.open_call(ledger, batch)
         fields = providers.request_fields(request, endpoint)
         job_id = job_id or store.open_job(ledger, state)
         store.add_to_job(ledger, job_id, call.id, fields)

@@ -17,7 +17,7 @@ from eventabs.runs.progress_and_stop_conditions import (
     ProgressTracker,
     snapshot,
 )
-from eventabs.runs.schedule_and_settlement import LONG_REPLY, Call, Session
+from eventabs.runs.schedule_and_settlement import LONG_REPLY, Session
 from eventabs.shared_records import Batch, Reply, Request
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
@@ -139,10 +139,8 @@ class Engine:
         """Open a call, make it, store its reply, read and settle it, in this order."""
         place = _Place(self._tracker, self._changed.set, self._report)
         try:
-            limit = self.concurrency.now
-            call, request = await self.session.writer.write(
-                open_call, self.session, batch, in_flight_limit=limit
-            )
+            limit, open_call = self.concurrency.now, self.session.open_call
+            call, request = await self.session.writer.write(open_call, batch, in_flight_limit=limit)
             self._tracker.add(calls=1)
             try:
                 await self._enter_wire()
@@ -241,22 +239,6 @@ class Engine:
 
 def _spare(limit: int) -> int:
     return limit if limit >= _MANY else 2 * (limit // _CALLS_A_SPARE)
-
-
-def open_call(
-    ledger: Ledger, session: Session, batch: Batch, *, in_flight_limit: int = 0
-) -> tuple[Call, Request]:
-    """Compose a call and write it down, in one visit to the writer's thread."""
-    asked = [ledger.asked(each.part, each.rows, attempt=batch.attempt) for each in batch.parts]
-    request = session.compose([user.log for user in asked], links=batch.links)
-    call_id = ledger.open_call(
-        batch,
-        request,
-        settings_fingerprint=session.run.facts["settings_fingerprint"],
-        sent_at=session.wall_clock(),
-        in_flight_limit=in_flight_limit,
-    )
-    return Call(call_id, batch, dict(zip(request.users, asked, strict=True))), request
 
 
 class _Place:

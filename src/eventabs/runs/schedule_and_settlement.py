@@ -417,6 +417,19 @@ class Session:
         builder = self.builder.linking if links else self.builder
         return builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
 
+    def open_call(self, ledger: Ledger, batch: Batch, *, in_flight_limit: int = 0) -> tuple[Call, Request]:
+        """Compose a call and write it down, in one visit to the writer's thread."""
+        asked = [ledger.asked(each.part, each.rows, attempt=batch.attempt) for each in batch.parts]
+        request = self.compose([user.log for user in asked], links=batch.links)
+        call_id = ledger.open_call(
+            batch,
+            request,
+            settings_fingerprint=self.run.facts["settings_fingerprint"],
+            sent_at=self.wall_clock(),
+            in_flight_limit=in_flight_limit,
+        )
+        return Call(call_id, batch, dict(zip(request.users, asked, strict=True))), request
+
     def counted(self, reply: Reply, input_tokens: int) -> Reply:
         """Count tokens here where the endpoint reports none of the prompt or the answer, as for a broken stream."""
         text, told = reply.text + reply.reasoning, reply.usage
