@@ -315,10 +315,8 @@ def lacks_key(llm: LlmSettings, environment: Mapping[str, str]) -> bool:
 
 
 def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
-    """Return the variable that the user chose for the key where it is unset or empty; "" where all is well.
-
-    One that only the defaults or a preset name may be unset: a server of one's own often wants no key.
-    """
+    """Return the variable that the user chose for the key where it is unset or empty; "" where all is well."""
+    # one that only the defaults or a preset name may be unset: a server of one's own often wants no key
     is_chosen = llm.api_key_env != providers.load_preset(llm.preset).api_key_env
     return llm.api_key_env if is_chosen and not environment.get(llm.api_key_env) else ""
 
@@ -326,10 +324,7 @@ def unset_key(llm: LlmSettings, environment: Mapping[str, str]) -> str:
 def opened_provider(
     run: RunContext, closing: asyncio.Event, on_refused: Callable[[frozenset[str]], object]
 ) -> AbstractAsyncContextManager[Complete]:
-    """Open the provider, on the machines of the cluster if there is one; no request is sent once `closing` is set.
-
-    `on_refused` hears which parameters are no longer sent. Raises ConfigError where the settings cannot work.
-    """
+    """Open the provider, here or on a cluster; once `closing` is set it sends nothing. `on_refused` hears of parameters no longer sent."""
     settings, observer, llm, limits = run.settings, run.observer, run.settings.llm, run.settings.run
     connections, is_ready = max(limits.concurrency, limits.max_concurrency) + 1, lambda: True
     if not settings.is_remote:
@@ -365,10 +360,7 @@ def opened_provider(
 def _provider_on_machine(
     llm: Mapping[str, Any], connections: int, language: Language, *, own: bool
 ) -> "providers.OpenAIProvider":
-    """Make the provider of a cluster's machine; runs on that machine, whose environment has key and headers.
-
-    `own`: its environment may also name another address of the model.
-    """
+    """Make the provider on a cluster's machine, whose environment has key and headers; in an `own` cluster also the model's address."""
     activate(language)
     keys = ("extra_headers", *(_CONNECTION if own else ()))
     here = {key: value for key, value in environment_values().get("llm", {}).items() if key in keys}

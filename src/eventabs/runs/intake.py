@@ -102,10 +102,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
 
 
 def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Note, ...]:
-    """Say how many users keep the reading that they have, where settings of the reading have `changed` since.
-
-    Raises RunDirectoryError with the sound way unless that is `accepted`. Without any user there is nothing to say.
-    """
+    """Say how many users keep their reading though its settings have `changed`. Raises RunDirectoryError unless that is `accepted`."""
     ((users,),) = run.ledger.rows("SELECT count(*) FROM users")
     if not users:
         return ()
@@ -148,10 +145,7 @@ def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
 def copied(
     named: Sequence[str], directory: Path, stop: Stop, stream: BufferedIOBase | None = None
 ) -> list[str]:
-    """Return the paths to read: a table in memory, or a stream (standard input), is copied into `directory`.
-
-    A stream is named by what it looks like. Raises InputError, StorageError where the disk refuses, and StopRequested.
-    """
+    """Return the paths to read; a table in memory or standard input is copied into `directory`. Raises InputError, StorageError, StopRequested."""
     if STDIN not in named:
         return list(named)
     given = named[named.index(STDIN)]
@@ -281,10 +275,7 @@ def drawn(user_ids: Iterable[str], most: int, seed: int) -> list[str]:
 
 
 def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
-    """Raise RunDirectoryError where an input has changed since it was read to its end, unless that is `accepted`.
-
-    A file that is gone has not changed. Raises UsageError where --limit comes too late.
-    """
+    """Raise RunDirectoryError where an input that was read to its end has changed, unless `accepted`; UsageError where --limit is too late."""
     if not run.facts.get("input_complete"):  # it is read again, and compared then
         return
     if 0 < run.most_users < run.tracker().counts.users:
@@ -292,7 +283,7 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
             "all users are read: too late for --limit; bound the whole run with --max-cost or --max-total-tokens"
         )
         raise UsageError(message)
-    pairs = [(stamp, stamp.now()) for stamp in _stamps(run)]
+    pairs = [(stamp, stamp.now()) for stamp in _stamps(run)]  # a file that is gone has not changed
     changed = [old.path for old, new in pairs if new is not None and new.sha256 != old.sha256]
     if changed and not accepted:
         message = _(
@@ -336,11 +327,7 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
 
 
 def refuse_unreadable(export: Export, settings: InputSettings, directory: RunDirectory | None = None) -> None:
-    """Raise InputError where no user could be read, or more rows are unreadable than may be.
-
-    A shard may have no user at all where others have some. The first rejected rows can be read in a file of the run
-    `directory` then.
-    """
+    """Raise InputError where no user could be read, or too many rows not; the first of these are then in a file of the run `directory`."""
     refusal = _refusal(export, settings)
     if refusal and directory and export.rejected_rows:
         write_rejects(directory, islice(export.rejects(), 10_000))  # of a large export it may be all rows
@@ -356,6 +343,7 @@ def _refusal(export: Export, settings: InputSettings) -> str:
             "the input holds no rows, only what stands above them; check the query or the dates of the export,"
             " and make it again"
         )
+    # a shard may have no user at all where others have some
     if not export.users and export.rows_without_user >= export.other_rows:
         message = _(
             "the input holds no user that could be read ({reasons}); check [input.columns] in the config"

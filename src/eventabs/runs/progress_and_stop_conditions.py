@@ -363,11 +363,8 @@ class ConcurrencyLimit:
         self._answers, self._began = 0, self._clock()
 
     def trouble(self, error: EndpointError) -> None:
-        """Take one less for each call that waited in vain, or halve where the endpoint asked for less or broke.
-
-        A tier without capacity takes or refuses a call at once, whatever else is in flight.
-        """
-        if isinstance(error, CapacityError):
+        """Take one less for each call that waited in vain, or halve where the endpoint asked for less or broke."""
+        if isinstance(error, CapacityError):  # it takes or refuses a call at once, whatever else is in flight
             return
         if isinstance(error, NoContentError):
             self.now = max(1, self.now - 1)

@@ -251,11 +251,7 @@ def after_reply(
     attempts: int,
     at_the_cap: bool,
 ) -> list[PartChange]:
-    """Judge each part by its outcome.
-
-    `at_the_cap`: the answer broke off because it was as long as it may be, not by accident. A change
-    that is `too_large` must be cut in pieces, or fails where it cannot.
-    """
+    """Judge each part by its outcome. `at_the_cap`: the answer broke off because it was as long as it may be, not by accident."""
     empty = all(outcomes[planned.part].reason == "empty" for planned in batch.parts)
     half, changes = (len(batch.parts) + 1) // 2, []
     smaller = half if len(batch.parts) > 1 else 0
@@ -561,10 +557,7 @@ class Session:
     def _settled(
         self, ledger: Ledger, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
     ) -> _Settled:
-        """Return what changes that are written down have made of their users.
-
-        A user whose only part was asked about is settled by it alone; of others the ledger knows the other parts.
-        """
+        """Return what changes that are written down have made of their users."""
         whole = {planned.part for planned in asked if planned.is_whole}
         users, counts, again = dict[str, SettledUser](), Counter[str](), list[Part]()
         for change in changes:
@@ -577,6 +570,7 @@ class Session:
                 again += (part for part, _size in change.replaced_by)
             elif change.state == "pending":
                 again.append(change.part)
+            # a user's only part settles the user; of others the ledger knows the other parts
             if change.part in whole and not change.replaced_by:
                 users[user_id] = store.settled_by(ledger, user_id, change.state, change.accepted)
             elif user_id not in users:

@@ -251,10 +251,7 @@ class Invocation:
 def begin_run(
     invocation: Invocation, *, paths: Sequence[str], out: Path | None, watch: Watch, stop: Stop
 ) -> Iterator[RunContext]:
-    """Begin a run in a new directory; remove it again, but for rejected rows, where nothing could begin.
-
-    Raises UsageError for wrong settings or input and a directory that is taken, and StopRequested where a stop is requested while standard input is copied.
-    """
+    """Begin a run in a new directory; remove it again, but for rejected rows, where nothing could begin. Raises UsageError, StopRequested."""
     settings = with_absolute_paths(invocation.settings(), Path.cwd())
     built.require_usable_provider(settings, invocation.environment)
     named = intake.input_paths(paths, settings)
@@ -300,10 +297,8 @@ def reopen_run(
 ) -> Iterator[RunContext]:
     """Take up a run again, under the settings that it began with and the flags of today.
 
-    `inputs`: what it is to be extended by; what it has read may have changed then.
-
-    Raises RunDirectoryError where there is none, another process has it, or settings that its answers
-    depend on have changed and `changed` is to refuse that. `ignore` is for work without calls.
+    `inputs`: what it is to be extended by; what it has read may have changed then. Raises RunDirectoryError where there is none, another
+    process has it, or settings that its answers depend on have changed and `changed` is to refuse that. `ignore` is for work without calls.
     """
     directory = RunDirectory.find(named)
     with (
