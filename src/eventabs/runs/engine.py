@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +45,7 @@ class Engine:
         self._tracker, self._observer = self.session.tracker, run.observer
         self._changed = asyncio.Event()
         self._taking, self._entering = asyncio.Lock(), asyncio.Lock()
-        self._abandoned = asyncio.Event()
+        self._workers = list[asyncio.Task[None]]()
         self._error: Exception | None = None
         self._replies = 0
         self._keeping: asyncio.TimerHandle | None = None
@@ -59,11 +59,9 @@ class Engine:
         # some more than calls in flight: a worker also waits until what its answer means is on disk
         most = self.concurrency.most
         count = most + max(1, _spare(most))
-        workers = [asyncio.create_task(self._work()) for _worker in range(count)]
-        grace = asyncio.create_task(self._cancel_after_grace(workers))
+        self._workers += [asyncio.create_task(self._work()) for _worker in range(count)]
         self._report_now()  # before any answer, how many there are
-        await asyncio.wait(workers)
-        grace.cancel()
+        await asyncio.wait(self._workers)
         self._report_now()
         if self._keeping is not None:
             self._keeping.cancel()
@@ -74,21 +72,18 @@ class Engine:
 
     def stop(self) -> None:
         """Send no more calls; a second time, wait for none either."""
-        if self.stopped:
-            self._abandoned.set()
-        elif self._tracker.in_flight:
-            self._observer.noted(Stopping(self.session.stop.grace_seconds))
+        seconds = 0.0 if self.stopped else self.session.stop.grace_seconds
+        if not self.stopped and self._tracker.in_flight:
+            self._observer.noted(Stopping(seconds))
         self.stopped = True
+        self._close(seconds)
+
+    def _close(self, seconds: float) -> None:
+        """Send nothing more, and cancel the workers after some seconds: an answer not read by then is in the ledger."""
         self.session.closing.set()
         self._changed.set()
-
-    async def _cancel_after_grace(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        """Cancel the workers some seconds after closing, at once where calls are abandoned: an answer not read yet is in the ledger."""
-        await self.session.closing.wait()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._abandoned.wait(), self.session.stop.grace_seconds)
-        for worker in workers:
-            worker.cancel()
+        for worker in self._workers:
+            asyncio.get_running_loop().call_later(seconds, worker.cancel)
 
     async def _work(self) -> None:
         try:
@@ -97,8 +92,9 @@ class Engine:
         except Exception as error:  # noqa: BLE001  any error ends the run, once calls in flight are in
             self._error = self._error or error
             self._changed.set()
-            if not isinstance(error, LimitReachedError):  # within a limit, what is paid for is waited for
-                self.session.closing.set()
+            # within a limit, what is paid for is waited for
+            if not isinstance(error, LimitReachedError) and not self.session.closing.is_set():
+                self._close(self.session.stop.grace_seconds)
 
     async def _take(self) -> Batch | None:
         """Wait for a batch and a place for its call; None: there is nothing more to send.
