@@ -3,7 +3,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
 
 from eventabs.config.settings import Settings
 from eventabs.prompts.instructions_and_requests import PromptBuilder
@@ -11,7 +10,6 @@ from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.user_costs import log_of_part, measure_parts
 from eventabs.runs.built_from_settings import builder_and_limits
 from eventabs.runs.intake import log_users, measure_again
-from eventabs.runs.schedule_and_settlement import halves
 from eventabs.shared_records import Batch, Part, UserLog
 from eventabs.stop_request import Stop
 from eventabs.store.ledger import Ledger, PartChange
@@ -122,21 +120,6 @@ def test_parts_of_a_stretch_are_numbered_in_the_whole_log(
     stretch = log_of_part(WHALE, Part("whale", 20, 39))
     parts = [part for part, _size in measure_parts(stretch, builder, tight(limits), start=20)]
     assert [n for part in parts for n in range(part.first, part.last + 1)] == list(range(20, 40))
-
-
-@given(st.integers(0, 50), st.integers(1, 40))
-@settings(max_examples=30, deadline=None)
-def test_halves_cover_the_stretch_and_none_is_longer_than_half(first: int, count: int) -> None:
-    builder, _limits = builder_and_limits(Settings(), FACTS)
-    log = log_of_part(make_log("whale", first + count), Part("whale", first, first + count - 1))
-    parts = [part for part, _size in halves(log, builder, start=first)]
-    if count == 1:
-        assert parts == []
-        return
-    assert [n for part in parts for n in range(part.first, part.last + 1)] == list(
-        range(first, first + count)
-    )
-    assert max(part.last - part.first + 1 for part in parts) <= (count + 1) // 2
 
 
 def test_what_is_pending_is_measured_again_and_what_is_done_stays(

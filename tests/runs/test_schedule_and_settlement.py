@@ -15,6 +15,7 @@ from eventabs.errors_and_exit_codes import (
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.schedule_and_settlement import Call, Session
 from eventabs.shared_records import Batch, Part, Reply
+from eventabs.store.ledger import PartChange
 from eventabs.store.ledger_queries import count_all, failed_users, made_of
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
@@ -71,6 +72,24 @@ async def test_answers_are_counted_by_the_users_in_the_batch_and_by_place(tmp_pa
         assert sum(row["asked"] for row in counted.answers["by_position"]) == 6, (
             "a place among two says nothing"
         )
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 1), (0, 2), (3, 7), (12, 40)])
+async def test_halves_cover_a_part_that_is_too_large_and_none_is_longer_than_half(
+    first: int, count: int, tmp_path: Path
+) -> None:
+    part = Part("whale", first, first + count - 1)
+    async with at_work(tmp_path, [make_log("whale", first + count)], parts={"whale": [part]}) as desk:
+        change = await desk.session()._cut(PartChange(part, "failed", too_large=True))
+        parts = [piece for piece, _size in change.replaced_by]
+    if count == 1:
+        assert (parts, change.state) == ([], "failed")
+        return
+    assert change.state == "pending"
+    assert [n for piece in parts for n in range(piece.first, piece.last + 1)] == [
+        *range(first, first + count)
+    ]
+    assert max(piece.last - piece.first + 1 for piece in parts) <= (count + 1) // 2
 
 
 async def test_only_users_that_did_not_come_well_are_asked_again(tmp_path: Path) -> None:

@@ -545,14 +545,16 @@ class Session:
         self._apply(settled)
 
     async def _cut(self, change: PartChange) -> PartChange:
-        """Cut a part that is too large for an answer; it fails where it cannot be cut. A link that fails is done, with its reason."""
+        """Cut a part that is too large for an answer in halves; one row cannot be cut. A link that fails is done, with its reason."""
         if change.part.is_link:
             return change._replace(state="done" if change.state == "failed" else change.state)
         if not change.too_large:
             return change
-        log = await self.writer.write(Ledger.log, *change.part)
-        pieces = halves(log, self.builder, start=change.part.first)
-        return change._replace(state="pending", replaced_by=tuple(pieces)) if pieces else change
+        log, start = await self.writer.write(Ledger.log, *change.part), change.part.first
+        half = (len(log.behaviors) + 1) // 2
+        parts = split(log, lambda first, last: last - first < half)
+        pieces = tuple(measure_part(log, part, self.builder, start) for part in parts)
+        return change._replace(state="pending", replaced_by=pieces) if len(pieces) > 1 else change
 
     def _settled(
         self, ledger: Ledger, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
@@ -607,13 +609,6 @@ class Session:
             self.results.append(users)
         self.scheduler.put_back(again)
         self.tracker.add(**counts)
-
-
-def halves(log: UserLog, builder: PromptBuilder, *, start: int) -> list[tuple[Part, PartSize]]:
-    """Cut a log, whose first behavior has the index `start`, in parts of at most half its behaviors; nothing if it is a single one."""
-    half = (len(log.behaviors) + 1) // 2
-    parts = split(log, lambda first, last: last - first < half)
-    return [] if len(parts) == 1 else [measure_part(log, part, builder, start) for part in parts]
 
 
 def scheduler_of(
