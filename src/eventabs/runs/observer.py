@@ -281,17 +281,13 @@ class JsonLines:
         """Write a fact after the counts that led to it, and counts now or when some time has passed."""
         if isinstance(fact, Progress):
             self._held = fact if self.counts else None
-            if self.clock() - self._last_counts >= SECONDS_BETWEEN_COUNTS:
-                self._write_held()
-        else:
-            self._write_held()
-            self._write(fact)
-
-    def _write_held(self) -> None:
+            if self.clock() - self._last_counts < SECONDS_BETWEEN_COUNTS:
+                return
         if self._held is not None:
             self._write(self._held)
-            self._held = None
-            self._last_counts = self.clock()
+            self._held, self._last_counts = None, self.clock()
+        if not isinstance(fact, Progress):
+            self._write(fact)
 
     def _write(self, fact: Fact) -> None:
         stamp = self.now().astimezone().isoformat(timespec="milliseconds")

@@ -234,8 +234,11 @@ class Invocation:
     environment: Mapping[str, str]
     isolated: bool = False
 
-    def config_file(self) -> Path | None:
-        """Return the config file in force."""
+    def config_file(self, facts: Mapping[str, Any] = {}) -> Path | None:
+        """Return the config file that is named, else that of the run with these `facts` while it is there, else the one found here."""
+        recorded = Path(facts.get("config_file", ""))
+        if not self.config and recorded.is_file():
+            return recorded
         return None if self.isolated else find_config(self.config, self.environment)
 
     def named(self) -> dict[str, Any]:
@@ -309,7 +312,7 @@ def reopen_run(
         facts = ledger.meta()
         store.refuse_merged(directory, facts)
         settings = settings_of_today(invocation, facts)
-        if config := config_of_today(invocation, facts):
+        if config := invocation.config_file(facts):
             facts["config_file"] = str(config.absolute())
         if changed != "ignore":
             built.require_usable_provider(settings, invocation.environment)
@@ -347,7 +350,7 @@ def settings_facts(
     settings: Settings, invocation: Invocation, before: Mapping[str, Any] = {}
 ) -> dict[str, Any]:
     """Return what a run remembers of its settings, and of the texts that they name; `before`: the facts that these follow."""
-    config = config_of_today(invocation, before)
+    config = invocation.config_file(before)
     template = built.template_text(settings, before.get("template"))
     rules = built.rules_text(settings, before.get("rules"))
     binding = store.binding_facts(settings, template=template, rules=rules, instructions=VERSION)
@@ -364,15 +367,9 @@ def settings_facts(
     }
 
 
-def config_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Path | None:
-    """Return the config file that is named, else that of the beginning while it is there, else the one found here."""
-    recorded = Path(facts.get("config_file", ""))
-    return invocation.config or (recorded if recorded.is_file() else invocation.config_file())
-
-
 def settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Settings:
     """Lay the config file and the flags, first those of the beginning, over the stored settings."""
-    config, flags = config_of_today(invocation, facts), overlay(facts["flags"], invocation.flags)
+    config, flags = invocation.config_file(facts), overlay(facts["flags"], invocation.flags)
     settings = load_settings(config, flags, base=facts["settings"], isolated=invocation.isolated)
     return with_absolute_paths(settings, Path(facts["folder"]))
 
