@@ -14,7 +14,7 @@ from eventabs.errors_and_exit_codes import (
     RejectedRequestError,
     TransientError,
 )
-from eventabs.runs.schedule_and_settlement import MOST_BROKEN_CALLS, Scheduler, after_error, after_reply
+from eventabs.runs.schedule_and_settlement import MOST_BROKEN_CALLS, Call, Scheduler, after_error, after_reply
 from eventabs.shared_records import (
     AskedUser,
     Batch,
@@ -23,6 +23,7 @@ from eventabs.shared_records import (
     Outcome,
     Part,
     PlannedPart,
+    Reply,
     UserLog,
 )
 from eventabs.store.ledger import PartChange
@@ -66,8 +67,9 @@ def judged(
     earlier: Outcome | None = None,
     attempts: int = ATTEMPTS,
 ) -> list[PartChange]:
-    asked = {part: AskedUser(part, UserLog(part.user_id, ()), (), earlier) for part in outcomes}
-    return after_reply(batch, asked, outcomes, finish, attempts=attempts, at_the_cap=at_the_cap)
+    users = {str(part): AskedUser(part, UserLog(part.user_id, ()), (), earlier) for part in outcomes}
+    call, reply = Call(1, batch, users), Reply("", finish)
+    return after_reply(call, reply, outcomes, attempts=attempts, at_the_cap=at_the_cap)
 
 
 def kind_of(change: PartChange, peers: int) -> str:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -159,8 +159,9 @@ def _plan(
         ((sent,),) = ledger.rows("SELECT sum(input_tokens) FROM calls WHERE prompt_tokens > 0")
         ((expected,),) = ledger.rows("SELECT sum(output_tokens) FROM parts WHERE state <> 'pending'")
     for arm in arms:
+        flags = overlay(invocation.flags, {"budget": {"max_users": arm.users}})
         directory, pending, all_calls, plan = copy_users(
-            source, users, arm.path, invocation, max_users=arm.users, order=order, confirmed=confirmed
+            source, users, arm.path, replace(invocation, flags=flags), order=order, confirmed=confirmed
         )
         if kept and arm.users > kept[-1].users and all_calls >= first_calls:
             directory.discard()

@@ -36,16 +36,9 @@ _SPREAD = 2  # a line is seldom longer than this many times the longest before i
 
 
 def open_job(
-    ledger: Ledger,
-    session: Session,
-    state: JobState,
-    tier: str = "",
-    *,
-    requests: float = inf,
-    size: float = inf,
-    tokens: float = inf,
+    ledger: Ledger, session: Session, state: JobState, tier: str = "", most: Sequence[float] = (inf, inf, inf)
 ) -> Job | None:
-    """Open calls for what the scheduler has as one job, of so many `requests`, bytes and tokens of prompts; None: not one fits.
+    """Open calls for what the scheduler has as one job, of so many requests, bytes and tokens of prompts at `most`; None: not one fits.
 
     Where nothing else is awaited the first request fits whatever its tokens are. `tier`: whose price limits count. A requested stop
     ends the job early. Raises LimitReachedError where not even one more call keeps the limits and none is out.
@@ -54,6 +47,7 @@ def open_job(
     spending = session.spending(tier)
     spending.hold(*awaited)
     job_id, longest, endpoint, scheduler = 0, 0, session.endpoint(), session.scheduler
+    requests, size, tokens = most
     while requests >= 1 and size >= _SPREAD * longest and not session.stop.requests:
         if (batch := scheduler.next()) is None:
             break
@@ -265,10 +259,9 @@ class JobRunner:
             if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
                 return out
             requests = min(self._profile.max_requests or planned, planned)
-            size = self._profile.max_bytes or inf
             tokens = self._queue_tokens - waiting if self._queue_tokens else inf
-            limited = partial(open_job, requests=requests, size=size, tokens=tokens)
-            job = await self._write(limited, self._session, "planned", BATCH_TIER)
+            most = requests, self._profile.max_bytes or inf, tokens
+            job = await self._write(open_job, self._session, "planned", BATCH_TIER, most)
             self._session.stop.check()
             if job is None or (not await self._submit(job) and out):
                 return out

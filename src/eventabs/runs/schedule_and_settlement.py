@@ -36,7 +36,6 @@ from eventabs.shared_records import (
     AskedUser,
     Batch,
     FailureReason,
-    FinishReason,
     Outcome,
     Part,
     PartSize,
@@ -231,6 +230,14 @@ def _quantile(values: Iterable[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+class Call(NamedTuple):
+    """A call that is in the ledger: its number, the batch, and what it asks about, by alias."""
+
+    id: int
+    batch: Batch
+    users: Mapping[str, AskedUser]
+
+
 # What an answer, or the lack of one, does to the parts that were asked about.
 #
 # An attempt is charged only when a delivered answer was bad for that user. Everything else makes the
@@ -243,19 +250,14 @@ _UNPLACED_AT_LAST = 0.2  # share of its rows with which a part is done when its 
 
 
 def after_reply(
-    batch: Batch,
-    asked: Mapping[Part, AskedUser],
-    outcomes: Mapping[Part, Outcome],
-    finish_reason: FinishReason,
-    *,
-    attempts: int,
-    at_the_cap: bool,
+    call: Call, reply: Reply, outcomes: Mapping[Part, Outcome], *, attempts: int, at_the_cap: bool
 ) -> list[PartChange]:
     """Judge each part by its outcome. `at_the_cap`: the answer broke off because it was as long as it may be, not by accident."""
-    empty = all(outcomes[planned.part].reason == "empty" for planned in batch.parts)
-    half, changes = (len(batch.parts) + 1) // 2, []
-    smaller = half if len(batch.parts) > 1 else 0
-    for planned in batch.parts:
+    parts, asked = call.batch.parts, {user.part: user for user in call.users.values()}
+    empty = all(outcomes[planned.part].reason == "empty" for planned in parts)
+    half, changes = (len(parts) + 1) // 2, []
+    smaller = half if len(parts) > 1 else 0
+    for planned in parts:
         outcome = outcomes[planned.part]
         if outcome.reason is None:
             change = PartChange(planned.part, "done", attempts=planned.attempts, accepted=outcome)
@@ -264,7 +266,7 @@ def after_reply(
         elif outcome.reason == "content_filter":
             change = _judged(planned, "content_filter", peers=smaller)
         elif outcome.reason in ("cut", "missing") and (
-            at_the_cap or finish_reason in ("length", "interrupted")
+            at_the_cap or reply.finish_reason in ("length", "interrupted")
         ):
             if smaller:
                 change = _judged(planned, "cut", peers=smaller)
@@ -328,14 +330,6 @@ LONG_REPLY = 200_000  # characters; far beyond what a model says
 _PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
 # what has become of users, what to add to the counts, and what has to be asked, again or as links
 _Settled = tuple[Collection[SettledUser], Mapping[str, int], Iterable[PlannedPart]]
-
-
-class Call(NamedTuple):
-    """A call that is in the ledger: its number, the batch, and what it asks about, by alias."""
-
-    id: int
-    batch: Batch
-    users: Mapping[str, AskedUser]
 
 
 class SettledReply(NamedTuple):
@@ -467,9 +461,7 @@ class Session:
         )
         asked = {user.part: user for user in call.users.values()}
         attempts = self.run.settings.run.attempts
-        changes = after_reply(
-            call.batch, asked, outcomes, reply.finish_reason, attempts=attempts, at_the_cap=at_the_cap
-        )
+        changes = after_reply(call, reply, outcomes, attempts=attempts, at_the_cap=at_the_cap)
         changes = [
             await self._cut(await self._narrowed(change, asked[change.part], outcomes[change.part]))
             for change in changes

@@ -494,24 +494,15 @@ def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
 
 
 def copy_users(
-    source: RunDirectory,
-    users: Sequence[str],
-    out: Path,
-    invocation: Invocation,
-    *,
-    max_users: int,
-    order: str,
-    confirmed: bool,
+    source: RunDirectory, users: list[str], out: Path, invocation: Invocation, *, order: str, confirmed: bool
 ) -> tuple[RunDirectory, int, int, built.Plan]:
     """Make a run about `users` of another, or add those that one made before lacks; it is gone on with like any run.
 
     Return it with how many users are still to be asked, the calls that all take as they were planned first, and the plan of
-    those that are left. `max_users`: users a prompt; any other setting that answers depend on
-    must not differ. `order` names the order of the users in the batches, and must be that of a run made before.
-    Raises UsageError, also for an endpoint that only the source names unless that is `confirmed`.
+    those that are left. No setting that answers depend on may differ, but for budget.max_users. `order` names the order of the users
+    in the batches, and must be that of a run made before. Raises UsageError, also for an endpoint that only the source names unless
+    that is `confirmed`.
     """
-    flags = overlay(invocation.flags, {"budget": {"max_users": max_users}})
-    invocation = replace(invocation, flags=flags)
     with Ledger.watch(source.ledger) as ledger:
         origin = ledger.meta()
         origin["flags"] = overlay(origin["flags"], origin.get("reparsed", {}))

@@ -42,8 +42,7 @@ def copied(
         source,
         users,
         source.audit,
-        Invocation(None, {**RULES, **({"prompt": llm} if llm else {})}, {}),
-        max_users=size,
+        Invocation(None, {**RULES, "budget": {"max_users": size}, **({"prompt": llm} if llm else {})}, {}),
         order=f"audit {seed}",
         confirmed=False,
     )
