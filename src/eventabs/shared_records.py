@@ -45,16 +45,13 @@ OnContent = Callable[[int], None]  # hears how many characters of an answer have
 
 
 class TomlTable(BaseModel):
-    """A table of a TOML file. Unknown keys are errors: a typo must not pass for a setting."""
+    """A table of a TOML file. Unknown keys are errors, in dataclasses inside it too: a typo must not pass for a setting."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Behavior(NamedTuple):
-    """One row of the export, in normal form: the same for structured and sentence rows.
-
-    A tuple because there are millions of them.
-    """
+    """One row of the export, in normal form; a tuple because there are millions of them."""
 
     start: datetime  # whole seconds; local wall time, aware only if the input or --timezone names a zone
     action: str  # canonical, THING or the export's own word; "" for free text
@@ -99,14 +96,11 @@ def seconds_covered(spans: Iterable[tuple[int, int]]) -> int:
 
 
 class KnownJourney(NamedTuple):
-    """A journey that earlier answers have found, and the rows of it that are shown again: positions in the log that shows them.
-
-    Without kind and name: rows that are shown again and are each by itself.
-    """
+    """A journey that earlier answers have found; without kind and name: rows that are each by itself."""
 
     kind: str
     name: str
-    rows: tuple[int, ...]
+    rows: tuple[int, ...]  # of it that are shown again: positions in the log that shows them
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,27 +143,23 @@ class InputWarning:
 
 @dataclass(frozen=True, slots=True)
 class ColumnsFound:
-    """How files with the same columns in the same roles were understood.
-
-    `columns` by role; `filled`: how many of the first `sampled` rows of the first of the files have it.
-    `unused`: its columns that play no role. `schema`: the known tool that the files come from, "" for none.
-    """
+    """How files with the same columns in the same roles were understood; what is counted is of the first of them."""
 
     files: tuple[str, ...]
-    columns: dict[str, str]
-    filled: dict[str, int]
+    columns: dict[str, str]  # by role
+    filled: dict[str, int]  # how many of the first `sampled` rows have the column
     sampled: int
-    unused: tuple[str, ...]
-    schema: str = ""
+    unused: tuple[str, ...]  # columns that play no role
+    schema: str = ""  # the known tool that the files come from
 
 
 class ActivityName(NamedTuple):
-    """What some behaviors have in common; `timed`: they have a duration."""
+    """What some behaviors have in common."""
 
     action: str
     item: str
     place: str
-    timed: bool = True
+    timed: bool = True  # they have a duration
 
 
 class Part(NamedTuple):
@@ -239,13 +229,10 @@ class Message(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call to make: the messages, and the same users as records, by alias (U1, U2, ...).
-
-    Each log in `users` has only the behaviors that are asked about; their rows are numbered from 1 through all users.
-    """
+    """One call to make. Rows are numbered from 1 through all users."""
 
     messages: tuple[Message, ...]
-    users: dict[str, UserLog]
+    users: dict[str, UserLog]  # by alias (U1, U2, ...), with only the behaviors that are asked about
     input_tokens: int
     max_output_tokens: int
     response_format: dict[str, Any] | None = None  # of structured outputs; None: the answer is text
@@ -364,45 +351,37 @@ AnswerFigures = dict[str, list[dict[str, Any]]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """What a run has and has used so far; `events` and `journeys` are those of users that are done, tokens those of all replies.
-
-    `cached_tokens` are those of the prompt tokens that the endpoint had in its cache. `tiers` has, by the tier that served them, the
-    replies (as `calls`) and their tokens; empty where there are none.
-    `retry_causes` counts repeated calls by cause: `rate_limit`, `capacity`, an HTTP status such as `503`, `timeout` or `connection`.
-    Of the accepted answers: `answered` behaviors were asked about; each is `placed` in an event, `minor`, `unplaced`, or `unasked`
-    (outside journeys where only these were asked for). Rows were `misfiled` under the header of another user and `repeated` where they
-    stood twice; `unsure` events have a `?`, `outside` ones a type that a closed vocabulary lacks or a mark that is none, `missed` ones were added by
-    [[events.must]]. `unlinked`: calls that should say which journeys of large users are one, and brought no answer.
-    `user_days` are the days, by the wall clock, on which users that are done did something. `answers`: see AnswerFigures.
-    """
+    """What a run has and has used so far; tokens are those of all replies."""
 
     users: int = 0
     behaviors: int = 0
     done: int = 0
     failed: int = 0
-    events: int = 0
+    events: int = 0  # of users that are done, as the journeys
     journeys: int = 0
     calls: int = 0
     retries: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cached_tokens: int = 0
+    cached_tokens: int = 0  # those of the prompt tokens that the endpoint had in its cache
     batches_done: int = 0
+    # of the accepted answers: behaviors asked about, each of which is in an event, `minor`, `unplaced` or `unasked`
     answered: int = 0
     placed: int = 0
     minor: int = 0
     unplaced: int = 0
-    unasked: int = 0
-    misfiled: int = 0
-    repeated: int = 0
-    unsure: int = 0
-    outside: int = 0
-    missed: int = 0
-    unlinked: int = 0
-    user_days: int = 0
+    unasked: int = 0  # outside journeys where only these were asked for
+    misfiled: int = 0  # rows under the header of another user
+    repeated: int = 0  # rows that stood twice
+    unsure: int = 0  # events with a `?`
+    outside: int = 0  # events with a type that a closed vocabulary lacks, or a mark that is none
+    missed: int = 0  # events added by [[events.must]]
+    unlinked: int = 0  # calls that should say which journeys of large users are one, and brought no answer
+    user_days: int = 0  # days, by the wall clock, on which users that are done did something
     answers: AnswerFigures = field(default_factory=lambda: {"by_batch_users": [], "by_position": []})
+    # repeated calls by `rate_limit`, `capacity`, an HTTP status such as `503`, `timeout` or `connection`
     retry_causes: dict[str, int] = field(default_factory=dict)
-    tiers: dict[str, dict[str, int]] = field(default_factory=dict)
+    tiers: dict[str, dict[str, int]] = field(default_factory=dict)  # TIER_COUNTS by the tier that served
 
     @property
     def by_tier(self) -> dict[str, dict[str, int]]:
@@ -446,23 +425,20 @@ ROW_COUNTS: Final = ("placed", "minor", "unplaced", "unasked", "misfiled", "repe
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one part in one reply: usable (no reason) or not, with the reason.
-
-    Every behavior that was asked about is in an event, `minor`, `unplaced` or `unasked`: log indices, in order. One with the reason
-    `unplaced` or `minor` keeps what was placed: the rest is asked about again. `misfiled` and `repeated` count rows of the reply.
-    `same`: of a link, the ids of journeys that are one.
-    """
+    """What became of one part in one reply: every behavior that was asked about is in an event, or a log index below."""
 
     part: Part
-    reason: FailureReason | None
+    reason: (
+        FailureReason | None
+    )  # None: usable; `unplaced` and `minor` keep what was placed, the rest is asked again
     events: tuple[Event, ...] = ()
     journeys: tuple[Journey, ...] = ()
     minor: tuple[int, ...] = ()
     unplaced: tuple[int, ...] = ()
     unasked: tuple[int, ...] = ()
-    misfiled: int = 0
+    misfiled: int = 0  # rows of the reply, as `repeated`
     repeated: int = 0
-    same: tuple[tuple[str, ...], ...] = ()
+    same: tuple[tuple[str, ...], ...] = ()  # of a link, the ids of journeys that are one
 
     @property
     def rows(self) -> set[int]:
@@ -499,22 +475,18 @@ class Outcome:
 
 
 class AskedUser(NamedTuple):
-    """A user in a request: `log` has the behaviors that it showed, `rows` their log indices, ascending.
-
-    `earlier`: what an earlier answer about the part made of it, where the reason was `unplaced` or `minor`, or without a reason what
-    an extension has kept of it; of a link, the journeys that it shows in place of behaviors; None: nothing. `stays`: of one that was refused for its minor rows, what holds beside the new answer.
-    `past`: log indices that an extension has kept, which are only shown. `ordinals`: the lasting numbers of the rows; empty: their
-    log indices. `history`: all behaviors of the part.
-    """
+    """A user in a request."""
 
     part: Part
-    log: UserLog
-    rows: Sequence[int]
+    log: UserLog  # with the behaviors that are shown
+    rows: Sequence[int]  # their log indices, ascending
+    # what an answer before made of the part, with the reason `unplaced` or `minor`, or without a reason what an extension
+    # has kept of it; of a link, the journeys that it shows in place of behaviors; None: nothing
     earlier: Outcome | None = None
-    stays: Outcome | None = None
-    past: AbstractSet[int] = frozenset()
-    ordinals: Sequence[int] = ()
-    history: Sequence[Behavior] = ()
+    stays: Outcome | None = None  # of one refused for its minor rows: what holds beside the new answer
+    past: AbstractSet[int] = frozenset()  # log indices that an extension has kept, which are only shown
+    ordinals: Sequence[int] = ()  # the lasting numbers of the rows; empty: their log indices
+    history: Sequence[Behavior] = ()  # all behaviors of the part
 
 
 def _no_rows_behind(name: str) -> str:
@@ -542,8 +514,6 @@ class Category:
     mark: Annotated[str, Field(pattern=_MARK)] = ""
     meaning: str = ""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
 
 @dataclass(frozen=True, slots=True)
 class EventType:
@@ -551,8 +521,6 @@ class EventType:
 
     name: Name
     category: str = ""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -571,8 +539,6 @@ class JourneyKind:
     name: Label
     meaning: str = ""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -580,8 +546,6 @@ class Example:
 
     log: str
     events: str
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
