@@ -34,10 +34,7 @@ class Figure(NamedTuple):
 def resampled(
     clusters: Sequence[Sequence[float]], random_numbers: random.Random, times: int = 1_000
 ) -> Iterator[list[float]]:
-    """Yield sums over as many clusters as there are, drawn with replacement; each is a row of equal length.
-
-    Whole clusters (users, days) are drawn: what belongs together must not be torn apart.
-    """
+    """Yield sums over as many clusters as there are, drawn with replacement and whole: what belongs together is not torn apart."""
     for _time in range(times):
         yield [sum(column) for column in zip(*random_numbers.choices(clusters, k=len(clusters)), strict=True)]
 
@@ -58,17 +55,15 @@ _FRACTIONS: Final = (0.99, 0.5, 0.25, 0.125, 0.0625)  # of what can be lost, tha
 def least_share(right: int, of: int) -> float | None:
     """Return the exact one-sided 95 % lower bound of a share of which a random sample has `right`; None without a sample.
 
-    Clopper and Pearson 1934, The use of confidence or fiducial limits illustrated in the case of the binomial: the share
-    of wrong ones at which so few of them, or fewer, have a chance of 5 %. A finite population is taken as infinite, which
-    makes the bound a little lower than it could be.
+    Clopper and Pearson 1934: the share at which so few wrong ones, or fewer, have a chance of 5 %. A finite population is taken as
+    infinite, which makes the bound a little lower than it could be.
     """
     if not of:
         return None
-    wrong = of - right
-    ways = [math.comb(of, count) for count in range(wrong + 1)]
+    ways = [math.comb(of, count) for count in range(of - right + 1)]
 
     def is_too_low(share: float) -> bool:
-        chance = math.fsum(
+        chance = fsum(
             math.exp(math.log(way) + count * math.log1p(-share) + (of - count) * math.log(share))
             for count, way in enumerate(ways)
         )
@@ -81,21 +76,17 @@ def mean_of(values: Mapping[float, int], low: float = 0.0) -> Figure:
     """Return the mean of independent values from `low` to 1, given as {value: times}, with its exact one-sided 95 % lower bound.
 
     Whatever their distribution, with any number of them: were the mean no higher, bets on values above it would give twenty times
-    the stake with a chance of at most 5 % (Markov; Waudby-Smith and Ramdas 2024, Estimating means of bounded random variables
-    by betting, with the stake spread over fixed fractions).
+    the stake with a chance of at most 5 % (Waudby-Smith and Ramdas 2024, with the stake spread over fixed fractions).
     """
     if not any(values.values()):
         return Figure(None, None, None)
 
     def is_too_low(mean: float) -> bool:
         gains = (
-            math.fsum(
-                times * math.log1p(fraction * (value - mean) / (mean - low))
-                for value, times in values.items()
-            )
+            fsum(n * math.log1p(fraction * (value - mean) / (mean - low)) for value, n in values.items())
             for fraction in _FRACTIONS
         )
-        return math.fsum(math.exp(min(gain, 500.0)) for gain in gains) >= len(_FRACTIONS) / _ONE_TAIL
+        return fsum(math.exp(min(gain, 500.0)) for gain in gains) >= len(_FRACTIONS) / _ONE_TAIL
 
     mean = sum(value * times for value, times in values.items()) / sum(values.values())
     return Figure(mean, _highest(is_too_low, low, mean), 1.0)
@@ -109,19 +100,12 @@ def _highest(is_too_low: Callable[[float], bool], low: float, high: float) -> fl
 
 
 def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
-    """Return how far two people agree beyond chance: 1 always, 0 as by chance.
-
-    Cohen 1960, A coefficient of agreement for nominal scales, without weights. None where it is not defined: nothing
-    was judged by both, or both said the same one thing of everything.
-    """
-    if not pairs:
+    """Return how far two people agree beyond chance (Cohen 1960): 1 always, 0 as by chance, None where both say one thing of all."""
+    if len({each for pair in pairs for each in pair}) <= 1:
         return None
-    total = len(pairs)
     first, second = (Counter(side) for side in zip(*pairs, strict=True))
-    by_chance = sum(count * second[name] for name, count in first.items()) / total**2
-    if by_chance == 1:
-        return None
-    return (sum(one == other for one, other in pairs) / total - by_chance) / (1 - by_chance)
+    by_chance = sum(count * second[name] for name, count in first.items()) / len(pairs) ** 2
+    return (sum(one == other for one, other in pairs) / len(pairs) - by_chance) / (1 - by_chance)
 
 
 WHOLE: Final = 0.8  # the least Dice coefficient of a group that is found
@@ -137,17 +121,14 @@ Figures = Mapping[str, Figured]
 
 
 class Group(NamedTuple):
-    """Rows of one user that belong together, by their positions in the log.
-
-    `parent`: the journey that it is a part of, or ""; `kind`: that journey's, where it is known. `sure`: nobody doubts it.
-    """
+    """Rows of one user that belong together, by their positions in the log."""
 
     rows: frozenset[int]
     type: str
     category: str = ""
-    parent: str = ""
-    kind: str = ""
-    sure: bool = True
+    parent: str = ""  # the journey that it is a part of
+    kind: str = ""  # that journey's, where it is known
+    sure: bool = True  # nobody doubts it
 
 
 def rows_of(log: UserLog) -> list[Behavior]:
@@ -158,16 +139,13 @@ def rows_of(log: UserLog) -> list[Behavior]:
 def groups_of(events: Iterable[Mapping[str, Any]], journeys: Iterable[Mapping[str, Any]] = ()) -> list[Group]:
     """Take a user's events as a ledger and events.jsonl have them; its journeys say of which kind each is."""
     kinds = {each["id"]: each["kind"] for each in journeys}
+    told = ((each, each["journey"] or "") for each in events)
     return [
         Group(
             frozenset(each["behaviors"]),
-            each["type"],
-            each["category"],
-            each["journey"] or "",
-            kinds.get(each["journey"], ""),
-            each["sure"],
+            *(each["type"], each["category"], journey, kinds.get(journey, ""), each["sure"]),
         )
-        for each in events
+        for each, journey in told
     ]
 
 
@@ -186,14 +164,14 @@ class Compared:
 
     def __init__(self, found: Sequence[Group], wanted: Sequence[Group], rows: Sequence[int]) -> None:
         self.found, self.wanted = found, wanted
-        self._owners = [[owner.get(row, _LOOSE) for row in rows] for owner in map(_owners, (found, wanted))]
-        self._sizes = list(map(Counter, self._owners))
+        self._owners, self._judged, judged = list[list[int]](), list[set[int]](), set(rows)
+        for side in (found, wanted):
+            largest_first = sorted(range(len(side)), key=lambda place: (-len(side[place].rows), -place))
+            owner = {row: place for place in largest_first for row in side[place].rows}
+            self._owners.append([owner.get(row, _LOOSE) for row in rows])
+            self._judged.append({place for place, group in enumerate(side) if group.rows & judged})
         self._cells = Counter(zip(*self._owners, strict=True))
-        judged = set(rows)
-        self._judged = [
-            {place for place, group in enumerate(side) if group.rows & judged} for side in (found, wanted)
-        ]
-        ours, theirs = self._sizes
+        ours, theirs = self._sizes = list(map(Counter, self._owners))
         self._dice = {
             cell: 2 * rows / (ours[cell[0]] + theirs[cell[1]])
             for cell, rows in self._cells.items()
@@ -201,11 +179,8 @@ class Compared:
         }
 
     def pairs(self, least: float = WHOLE) -> list[tuple[int, int]]:
-        """Return the positions of groups that are the same by at least this Dice coefficient, from above 2/3 to 1.
-
-        Twice the rows of both, divided by the rows of each (Dice 1945). Above 2/3 the rows of both are more than half
-        of either, so no group has two partners, and no other matching has more.
-        """
+        """Return the positions of groups that are the same by at least this Dice coefficient (1945), from above 2/3 to 1."""
+        # above 2/3 the rows of both are more than half of either: no group has two partners, and no other matching has more
         return [pair for pair, dice in self._dice.items() if dice >= least]
 
     def types(self) -> Counter[tuple[str, str]]:
@@ -249,8 +224,8 @@ class Compared:
             "whole": len(whole),
             "best_dice": fsum(best.values()),
             "pairs": sum(map(_pairs, shared.values())),
-            **_held_together(self._cells, self._sizes[0], 0),
-            **_held_together(self._cells, self._sizes[1], 1),
+            **self._held_together(0, "found"),
+            **self._held_together(1, "wanted"),
             "grouped_found": rows - loose[0],
             "grouped_wanted": rows - loose[1],
             "grouped": sum(shared.values()),
@@ -273,38 +248,32 @@ class Compared:
             "journeys_kind": len(alike.intersection(of_kinds)),
         }
 
+    def _held_together(self, side: int, name: str) -> Sums:
+        """Return how far the groups of one side are held together by those of the other: over rows, groups, and pairs.
 
-def _owners(groups: Sequence[Group]) -> dict[int, int]:
-    largest_first = sorted(range(len(groups)), key=lambda place: (-len(groups[place].rows), -place))
-    return {row: place for place in largest_first for row in groups[place].rows}
+        B-cubed (Bagga and Baldwin 1998): of each row's group, the share that is with the row on the other side too; summed over
+        rows, and as the mean of each group. Pairs likewise, in groups of at least two rows.
+        """
+        alike, pairs = Counter[int](), Counter[int]()
+        for cell, rows in self._cells.items():
+            is_loose = cell[1 - side] == _LOOSE
+            alike[cell[side]] += rows if is_loose else rows**2
+            pairs[cell[side]] += 0 if is_loose else _pairs(rows)
+        held = {place: rows for place, rows in self._sizes[side].items() if place != _LOOSE}
+        many = [place for place, rows in held.items() if rows > 1]
+        loose = self._sizes[side][_LOOSE]
+        return {
+            f"rows_{name}": loose + fsum(alike[place] / rows for place, rows in held.items()),
+            f"held_{name}": len(held),
+            f"groups_{name}": fsum(alike[place] / rows**2 for place, rows in held.items()),
+            f"pairs_{name}": sum(map(_pairs, held.values())),
+            f"many_{name}": len(many),
+            f"many_pairs_{name}": fsum(pairs[place] / _pairs(held[place]) for place in many),
+        }
 
 
 def _pairs(rows: int) -> int:
     return rows * (rows - 1) // 2
-
-
-def _held_together(cells: Mapping[tuple[int, int], int], sizes: Mapping[int, int], side: int) -> Sums:
-    """Return how far the groups of one side are held together by those of the other: over rows, groups, and pairs.
-
-    B-cubed (Bagga and Baldwin 1998): of each row's group, the share that is with the row on the other side too; summed over
-    rows, and as the mean of each group. Pairs likewise, in groups of at least two rows.
-    """
-    alike, pairs = Counter[int](), Counter[int]()
-    for cell, rows in cells.items():
-        is_loose = cell[1 - side] == _LOOSE
-        alike[cell[side]] += rows if is_loose else rows**2
-        pairs[cell[side]] += 0 if is_loose else _pairs(rows)
-    held = {place: rows for place, rows in sizes.items() if place != _LOOSE}
-    many = [place for place, rows in held.items() if rows > 1]
-    name = ("found", "wanted")[side]
-    return {
-        f"rows_{name}": sizes.get(_LOOSE, 0) + fsum(alike[place] / rows for place, rows in held.items()),
-        f"held_{name}": len(held),
-        f"groups_{name}": fsum(alike[place] / rows**2 for place, rows in held.items()),
-        f"pairs_{name}": sum(map(_pairs, held.values())),
-        f"many_{name}": len(many),
-        f"many_pairs_{name}": fsum(pairs[place] / _pairs(held[place]) for place in many),
-    }
 
 
 def f1_of(hits: float, found: float, wanted: float) -> float | None:
@@ -385,10 +354,7 @@ def added(users: Iterable[Sums]) -> Sums:
 
 
 def baselines(rows: Sequence[Behavior], judged: Sequence[int]) -> dict[str | int, list[Group]]:
-    """Return groupings by name: `rows`, each alone; `action` and `object`, those of one day that have the same one.
-
-    And by minutes: a group begins after each pause, in which nothing is going on, that is longer.
-    """
+    """Return groupings: `rows`, each alone; `action` and `object`, alike on one day; by minutes, parted by longer pauses."""
 
     def by(key: Callable[[int], object]) -> list[Group]:
         together: defaultdict[object, list[int]] = defaultdict(list)
@@ -410,25 +376,18 @@ def baselines(rows: Sequence[Behavior], judged: Sequence[int]) -> dict[str | int
 
 
 class Score(NamedTuple):
-    """A figure with its interval, as Figure has it, beside what baselines reach, by name.
-
-    `pause_minutes`: of the pause that reaches most, fitted on the labels.
-    `skill`: (value - best baseline) / (1 - best baseline); None where the best is above 0.97.
-    """
+    """A figure with its interval, as Figure has it, beside what baselines reach, by name."""
 
     value: float | None
     low: float | None
     high: float | None
     baselines: dict[str, float | None]
-    pause_minutes: int | None
-    skill: float | None
+    pause_minutes: int | None  # of the pause that reaches most, fitted on the labels
+    skill: float | None  # (value - best baseline) / (1 - best baseline); None where the best is above 0.97
 
 
 def scores_of(users: Sequence[Sums], figures: Figures, reached: Mapping[str | int, Sums]) -> dict[str, Score]:
-    """Return figures with their intervals, which draw users (below ten users they have none), beside what baselines reach.
-
-    `reached`: sums of all users by the baseline's name, or by the minutes of a pause.
-    """
+    """Return figures with intervals, from ten users on, beside what is `reached`: sums by a baseline's name or a pause's minutes."""
     scores = {}
     total, drawn = added(users), list[Sums]()
     if len(users) >= FEW_CLUSTERS:
@@ -449,20 +408,16 @@ def scores_of(users: Sequence[Sums], figures: Figures, reached: Mapping[str | in
 
 
 class Tally:
-    """Two groupings of many users added up, and what trivial programs reach; as large for a million users as for a thousand.
-
-    Baselines are of the first 500 users. By kind: `groups`, `wholes` (each journey as one group), and what else is counted. `kept`: users by the share of their rows,
-    and of their wanted journeys, that the other grouping has too.
-    """
+    """Two groupings of many users added up, and what trivial programs reach; as large for a million users as for a thousand."""
 
     def __init__(self) -> None:
         self.users = 0
         self.has_journeys = False
+        # users by the share of their rows, and of their wanted journeys, that the other grouping has too
         self.kept = {"rows": Counter[float](), "journeys": Counter[float]()}
-        self._found: defaultdict[str, list[Counter[str]]] = defaultdict(list)
-        self._baselines: defaultdict[str, defaultdict[str | int, Counter[str]]] = defaultdict(
-            lambda: defaultdict(Counter)
-        )
+        # by kind: `groups`, `wholes` (each journey as one group), and what else is counted; baselines are of the first users
+        self._found = defaultdict[str, list[Counter[str]]](list)
+        self._baselines = defaultdict[str, defaultdict[str | int, Counter[str]]](lambda: defaultdict(Counter))
 
     def add(
         self,
@@ -482,12 +437,10 @@ class Tally:
         for name, groups in (baselines(rows, judged) | others).items() if self.users < GROUPS else ():
             key = len(groups) if isinstance(name, int) else name
             if key not in alike:
-                alike[key] = (
-                    Compared(groups, wanted, judged).agreement(),
-                    Compared(groups, wholes, judged).agreement(),
-                )
-            for kind, sums in zip(("groups", "wholes"), alike[key], strict=True):
-                self.count(kind, sums, name)
+                by_groups, by_wholes = (Compared(groups, side, judged) for side in (wanted, wholes))
+                alike[key] = by_groups.agreement(), by_wholes.agreement()
+            self.count("groups", alike[key][0], name)
+            self.count("wholes", alike[key][1], name)
         for name, part, of in (("rows", "stays", "rows"), ("journeys", "journeys_whole", "journeys_wanted")):
             if whole[of]:
                 self.kept[name][int(_STEPS * whole[part] / whole[of]) / _STEPS] += 1
@@ -548,8 +501,6 @@ SHAPE_FIGURES: Final[Figures] = {
     "minutes_covered": _share("grouped_seconds", "seconds"),
 }
 
-_HALF: Final = 0.5
-
 
 class Segment(NamedTuple):
     """A labelled stretch of time, in seconds."""
@@ -596,11 +547,10 @@ def compare_spans(found: Sequence[Segment], wanted: Sequence[Segment]) -> Sums:
 def matched_times(found: Sequence[float], wanted: Sequence[float], within: float) -> int:
     """Match times that lie at most `within` apart, one to one and as many as possible; return how many.
 
-    All windows are equally wide, so taking the earliest that fits is a maximum matching. The hit rate of boundaries
-    in mir_eval.segment.detection (Raffel et al. 2014) is the same.
+    As in mir_eval.segment.detection (Raffel et al. 2014).
     """
     ours, theirs = sorted(found), sorted(wanted)
-    hits = i = j = 0
+    hits = i = j = 0  # all windows are equally wide, so taking the earliest that fits is a maximum matching
     while i < len(ours) and j < len(theirs):
         apart = ours[i] - theirs[j]
         hits += abs(apart) <= within
@@ -619,27 +569,21 @@ def matched_spans(found: Sequence[Segment], wanted: Sequence[Segment]) -> int:
     for span in sorted(found, key=end):
         first = bisect_left(waiting, span.start, key=end)
         last = bisect_right(waiting, 2 * span.end - span.start, key=end)
-        near = (place for place in range(first, last) if _union_share(span, waiting[place]) >= _HALF)
-        if (place := next(near, None)) is not None:
-            del waiting[place]
-            hits += 1
+        for place in range(first, last):
+            other = waiting[place]
+            shared = min(span.end, other.end) - max(span.start, other.start)
+            if 2 * shared >= max(span.end, other.end) - min(span.start, other.start):
+                del waiting[place]
+                hits += 1
+                break
     return hits
 
 
-def _union_share(one: Segment, other: Segment) -> float:
-    shared = min(one.end, other.end) - max(one.start, other.start)
-    union = max(one.end, other.end) - min(one.start, other.start)
-    return shared / union if union else 1.0  # both are the same moment
+_LabelPair = tuple[str | None, str | None]  # None: no span
 
 
-def label_seconds(
-    found: Sequence[Segment], wanted: Sequence[Segment]
-) -> dict[tuple[str | None, str | None], float]:
-    """Return seconds by the labels (wanted, found) of the spans that own them; None: no span does.
-
-    Where spans of one kind lie over each other, the narrowest owns the time. Time before the first wanted span and after the last is
-    left out.
-    """
+def label_seconds(found: Sequence[Segment], wanted: Sequence[Segment]) -> dict[_LabelPair, float]:
+    """Return seconds, from the first wanted span to the last, by the labels (wanted, found) of the spans that own them."""
     first, last = min(each.start for each in wanted), max(each.end for each in wanted)
     edges = sorted({edge for span in (*found, *wanted) for edge in span[:2] if first <= edge <= last})
     stretches = list(pairwise(edges))
@@ -649,7 +593,7 @@ def label_seconds(
         for span, places in zip(spans, owned_rows(spans, middles), strict=True):
             for place in places:
                 labels[place] = span.label
-    seconds: defaultdict[tuple[str | None, str | None], float] = defaultdict(float)
+    seconds = defaultdict[_LabelPair, float](float)
     for (before, after), theirs, ours in zip(stretches, *owners, strict=True):
         seconds[theirs, ours] += after - before
     seconds.pop((None, None), None)
