@@ -110,7 +110,7 @@ def test_a_transaction_is_kept_as_a_whole_or_not_at_all(ledger: Ledger) -> None:
     def change_and_fail() -> None:
         with ledger.transaction():
             ledger.set_meta({"a": 1})
-            ledger.replace_part(whole(ANNA), [])
+            ledger.add_parts([], instead_of=whole(ANNA))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -190,7 +190,7 @@ def test_what_answers_before_a_call_have_placed_comes_with_what_is_asked_next(le
 def test_a_part_is_replaced_by_its_pieces(ledger: Ledger) -> None:
     pieces = [(Part("cleo", 0, 9), PartSize(50, 20, 10)), (Part("cleo", 10, 19), PartSize(60, 30, 10))]
     with ledger.transaction():
-        ledger.replace_part(whole(CLEO), pieces)
+        ledger.add_parts(pieces, instead_of=whole(CLEO))
     found = [(p.part, p.size, p.is_whole) for p in ledger.pending_parts() if p.part.user_id == "cleo"]
     assert found == [(part, size, False) for part, size in pieces]
 
@@ -226,7 +226,7 @@ def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) 
     stored = ledger.stored_reply(number)
     assert (stored.call_id, stored.attempt, stored.reply) == (number, 1, reply)
     digest = digest_of(ANNA.behaviors)
-    assert stored.users == {"U1": (*whole(ANNA), "", digest), "U2": (*whole(BERT), "", digest)}
+    assert stored.users == {"U1": (whole(ANNA), "", digest), "U2": (whole(BERT), "", digest)}
 
 
 def test_a_reply_that_was_read_is_not_found_again(ledger: Ledger) -> None:

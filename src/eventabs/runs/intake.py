@@ -415,7 +415,7 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -
             if rows:
                 size = (builder.linking if part.is_link else builder).measure(ledger.asked(part, rows).log)
             if part.is_link or (rows and limits.hold(size)):
-                ledger.replace_part(part, [(part, size)], rows=rows)
+                ledger.add_parts([(part, size)], instead_of=part, rows=rows)
             else:
                 log = ledger.log(*part)
-                ledger.replace_part(part, measure_parts(log, builder, limits, start=part.first))
+                ledger.add_parts(measure_parts(log, builder, limits, start=part.first), instead_of=part)

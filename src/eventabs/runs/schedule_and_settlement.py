@@ -416,7 +416,7 @@ class Session:
             request,
             settings_fingerprint=self.run.facts["settings_fingerprint"],
             sent_at=self.wall_clock(),
-            in_flight_limit=in_flight_limit,
+            in_flight=in_flight_limit,
         )
         return Call(call_id, batch, dict(zip(request.users, asked, strict=True))), request
 

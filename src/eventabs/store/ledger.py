@@ -63,10 +63,7 @@ _SCHEMA, _VIEWS = (
 
 @contextmanager
 def making(path: Path) -> Iterator[sqlite3.Connection]:
-    """Make a ledger: what is written inside is there as a whole or not at all. One that is there is replaced.
-
-    Raises StorageError.
-    """
+    """Make a ledger, or replace one: what is written inside is there as a whole or not at all. Raises StorageError."""
     fresh = path.with_name(path.name + ".new")
     with translated(path):
         for leftover in path.parent.glob(f"{fresh.name}*"):  # of a process killed here, its journal too
@@ -187,16 +184,10 @@ def translated(path: Path) -> Iterator[None]:
 
 # seconds since 1970; older SQLite has no unixepoch('subsec')
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
-_CHANGED = ("state", "attempts", "broken_calls", "max_peers", "reason")
-_PEERS_OF_PIECES = 1  # a part cut because its answer was too long is alone in its batch
 
 
 class PartChange(NamedTuple):
-    """What a call did to a part.
-
-    `asked`: what of it is to be asked about next, and what that costs; None: what was asked about. `accepted`: the outcome that it
-    is done with. `too_large`: failed because it was asked about whole; `replaced_by`: the pieces it was cut into.
-    """
+    """What a call did to a part."""
 
     part: Part
     state: str
@@ -204,25 +195,20 @@ class PartChange(NamedTuple):
     broken_calls: int = 0
     max_peers: int = 0
     reason: FailureReason | None = None
-    asked: tuple[str, PartSize] | None = None
-    accepted: Outcome | None = None
-    too_large: bool = False
-    replaced_by: tuple[tuple[Part, PartSize], ...] = ()
+    asked: tuple[str, PartSize] | None = (
+        None  # which rows are asked about next, and their cost; None: the same
+    )
+    accepted: Outcome | None = None  # that it is done with
+    too_large: bool = False  # failed because it was asked about whole
+    replaced_by: tuple[tuple[Part, PartSize], ...] = ()  # the pieces it was cut into
 
 
 class AskedRows(NamedTuple):
     """What a call asked about a user: rows of a part, as `row_ranges` writes them ("": all), and a digest of their behaviors."""
 
-    user_id: str
-    first: int
-    last: int
+    part: Part
     rows: str
     digest: str
-
-    @property
-    def part(self) -> Part:
-        """The part that they are of."""
-        return Part(self.user_id, self.first, self.last)
 
 
 class StoredReply(NamedTuple):
@@ -235,14 +221,11 @@ class StoredReply(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """A call that is sent again after a wait: it failed at `at`, seconds since 1970.
-
-    `cause`: `rate_limit`, an HTTP status, or `connection`.
-    """
+    """A call that is sent again after a wait."""
 
     call_id: int
-    at: float
-    cause: str
+    at: float  # when it failed, seconds since 1970
+    cause: str  # `rate_limit`, an HTTP status, or `connection`
     error: str
     wait_seconds: float
 
@@ -270,10 +253,7 @@ class Ledger:
     @classmethod
     @contextmanager
     def watch(cls, path: Path) -> Iterator[Self]:
-        """Read a ledger as it is at this moment, also while another process writes to it.
-
-        Raises RunDirectoryError where it, or a value in it, cannot be read.
-        """
+        """Read a ledger as it is at this moment, also while another process writes to it. Raises RunDirectoryError."""
         try:
             with damage_reported(path), closing(connect(path, to_read=True)) as connection:
                 # deferred: the first read takes a snapshot, and no writer waits for it
@@ -337,41 +317,58 @@ class Ledger:
 
     # users and parts
 
-    def add_users(self, logged: Iterable[tuple[UserLog, Sequence[tuple[Part, PartSize]]]]) -> None:
-        """Store users with their parts. A user without behaviors fails at once: there is nothing to send."""
+    def add_users(
+        self,
+        logged: Iterable[tuple[UserLog, Sequence[tuple[Part, PartSize]]]],
+        ordinals: str | None = None,
+        rows: str = "",
+    ) -> None:
+        """Store users with their parts; `ordinals`, `rows`: of a single one, see schema.sql."""
         for log, parts in logged:
-            self.store_log(log)
-            self.add_parts(parts)
-
-    def store_log(self, log: UserLog, ordinals: str | None = None) -> None:
-        """Store a user. `ordinals`: see schema.sql. Without behaviors the user fails: there is nothing to send."""
-        ends = [behavior.instant for behavior in (*log.behaviors[:1], *log.behaviors[-1:])] or (None, None)
-        self._db.execute(
-            "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (log.user_id, len(log.behaviors), log.days, *ends, ordinals, pack_log(log)),
-        )
-        if not log.behaviors:
+            ends = [each.instant for each in (*log.behaviors[:1], *log.behaviors[-1:])] or (None, None)
             self._db.execute(
-                "INSERT OR IGNORE INTO parts (user_id, first, last, input_tokens, output_tokens, state, reason)"
-                " VALUES (?, 0, -1, 0, 0, 'failed', 'no_readable_rows')",
-                (log.user_id,),
+                "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (log.user_id, len(log.behaviors), log.days, *ends, ordinals, pack_log(log)),
             )
+            if not log.behaviors:  # there is nothing to send: the user fails at once
+                self._db.execute(
+                    "INSERT OR IGNORE INTO parts (user_id, first, last, input_tokens, output_tokens, state, reason)"
+                    " VALUES (?, 0, -1, 0, 0, 'failed', 'no_readable_rows')",
+                    (log.user_id,),
+                )
+            self.add_parts(parts, rows=rows)
+
+    def add_parts(
+        self,
+        parts: Iterable[tuple[Part, PartSize]],
+        *,
+        instead_of: Part | None = None,
+        attempts: int = 0,
+        max_peers: int = 0,
+        rows: str = "",
+    ) -> None:
+        """Store parts that are to be asked about, maybe in the place of a pending one; `rows`: of one part, see `PlannedPart`."""
+        if instead_of:
+            self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", instead_of)
+        self._db.executemany(
+            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, attempts, max_peers, rows)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(*part, *size[:2], attempts, max_peers, rows) for part, size in parts],
+        )
 
     def logged_users(self) -> set[str]:
         """Return the ids of all users."""
         return {user_id for (user_id,) in self._db.execute("SELECT user_id FROM users")}
 
-    def pending_parts(self) -> list[PlannedPart]:
-        """Return pending parts in order of user and index, but for those whose answer is awaited from elsewhere."""
-        return self._planned("(user_id, first, last) NOT IN awaited_parts")
-
     def planned_parts(self, parts: Iterable[Part]) -> dict[Part, PlannedPart]:
         """Return those of some parts that are pending, whether awaited or not."""
         which = "user_id = ? AND first = ? AND last = ?"
-        found = (planned for part in parts for planned in self._planned(which, *part))
-        return {planned.part: planned for planned in found}
+        return {part: planned for part in parts for planned in self.pending_parts(which, *part)}
 
-    def _planned(self, which: str, *values: object) -> list[PlannedPart]:
+    def pending_parts(
+        self, which: str = "(user_id, first, last) NOT IN awaited_parts", *values: object
+    ) -> list[PlannedPart]:
+        """Return pending parts in order of user and index, without a condition but for those whose answer is awaited from elsewhere."""
         planned = f"SELECT * FROM planned_parts WHERE {which} ORDER BY user_id, first"
         found = self._db.execute(planned, values)
         return [
@@ -383,25 +380,9 @@ class Ledger:
             for user_id, first, last, tokens, out, attempts, broken, peers, is_whole, rows in found
         ]
 
-    def replace_part(
-        self,
-        part: Part,
-        pieces: Iterable[tuple[Part, PartSize]],
-        *,
-        attempts: int = 0,
-        max_peers: int = 0,
-        rows: str = "",
-    ) -> None:
-        """Put pieces in the place of a pending part; each starts with `attempts`."""
-        self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", part)
-        self.add_parts(pieces, attempts, max_peers, rows)
-
     def asked(self, part: Part, rows: str, *, attempt: int = 0, before: int = sys.maxsize) -> AskedUser:
-        """Return what is asked about a part: its behaviors, or those of some rows, and what answers before a call made of it.
-
-        Of a first `attempt` about all of it that is nothing.
-        """
-        before = 0 if attempt == 1 and not rows else before
+        """Return what is asked about a part: its behaviors, or those of some rows, and what answers before a call made of it."""
+        before = 0 if attempt == 1 and not rows else before  # none about all of it before the first
         if part.is_link:
             return self._asked_link(part, rows)
         ((packed, ordinals),) = self.rows("SELECT log, ordinals FROM users WHERE user_id = ?", part.user_id)
@@ -452,7 +433,12 @@ class Ledger:
         journeys = sorted(found, key=lambda each: (each.start[:19], each.end[:19], each.id))  # by wall time
         numbers = rows_in(rows) or range(len(journeys))
         chosen = [journeys[number] for number in numbers if number < len(journeys)]
-        log = UserLog(part.user_id, tuple(map(_in_place, chosen)))
+        behaviors = list[Behavior]()
+        for journey in chosen:
+            start, end = map(datetime.fromisoformat, (journey.start, journey.end))
+            types, seconds = "/".join(dict.fromkeys(journey.types)), int((end - start).total_seconds())
+            behaviors.append(Behavior(start, journey.kind, journey.name, types, seconds))
+        log = UserLog(part.user_id, tuple(behaviors))
         return AskedUser(part, log, numbers, earlier=Outcome(part, None, journeys=tuple(chosen)))
 
     def log(self, user_id: str, first: int = 0, last: int | None = None) -> UserLog:
@@ -463,17 +449,11 @@ class Ledger:
     # calls
 
     def open_call(
-        self,
-        batch: Batch,
-        request: Request,
-        *,
-        settings_fingerprint: str,
-        sent_at: float,
-        in_flight_limit: int = 0,
+        self, batch: Batch, request: Request, *, settings_fingerprint: str, sent_at: float, in_flight: int = 0
     ) -> int:
-        """Store a call before it is sent; return its number. `in_flight_limit` 0: not known."""
+        """Store a call before it is sent; return its number. `in_flight`: the limit of calls then, 0: not known."""
         asked = {
-            alias: AskedRows(*planned.part, planned.rows, digest_of(log.behaviors))
+            alias: [*planned.part, planned.rows, digest_of(log.behaviors)]
             for (alias, log), planned in zip(request.users.items(), batch.parts, strict=True)
         }
         cursor = self._db.execute(
@@ -481,12 +461,12 @@ class Ledger:
             " in_flight_limit) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 batch.attempt,
-                orjson.dumps({alias: list(rows) for alias, rows in asked.items()}).decode(),
+                orjson.dumps(asked).decode(),
                 pack_messages(request.messages),
                 settings_fingerprint,
                 request.input_tokens,
                 sent_at,
-                in_flight_limit,
+                in_flight,
             ),
         )
         return int(cursor.lastrowid or 0)
@@ -544,10 +524,7 @@ class Ledger:
         return StoredReply(call_id, attempt, unpack_asked(users), reply)
 
     def ask_failed_again(self) -> int:
-        """Make failed parts pending, with no attempts counted; return how many.
-
-        Each is sent alone next time, unless the endpoint was at fault.
-        """
+        """Make failed parts pending, sent alone next time unless the endpoint was at fault; return how many."""
         return self._db.execute(
             "UPDATE parts SET state = 'pending', attempts = 0, broken_calls = 0,"
             " max_peers = CASE WHEN reason = 'endpoint' THEN 0 ELSE 1 END"
@@ -561,16 +538,6 @@ class Ledger:
             " WHERE status = 'sent' AND id NOT IN (SELECT call_id FROM job_calls)"
         ).rowcount
 
-    def add_parts(
-        self, parts: Iterable[tuple[Part, PartSize]], attempts: int = 0, max_peers: int = 0, rows: str = ""
-    ) -> None:
-        """Store parts that are to be asked about; `rows`: of one part, see `PlannedPart`."""
-        self._db.executemany(
-            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, attempts, max_peers, rows)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*part, *size[:2], attempts, max_peers, rows) for part, size in parts],
-        )
-
     def _end_call(self, call_id: int, status: str, **values: object) -> None:
         columns = "".join(f", {name} = ?" for name in values)
         self._db.execute(
@@ -580,12 +547,12 @@ class Ledger:
 
     def _apply(self, call_id: int, changes: Iterable[PartChange]) -> None:
         for change in changes:
-            if change.replaced_by:
-                self.replace_part(
-                    change.part, change.replaced_by, attempts=change.attempts, max_peers=_PEERS_OF_PIECES
-                )
+            if change.replaced_by:  # cut because its answer was too long: each piece is alone in its batch
+                pieces = change.replaced_by
+                self.add_parts(pieces, instead_of=change.part, attempts=change.attempts, max_peers=1)
                 continue
-            values: dict[str, object] = {**dict(zip(_CHANGED, change[1:6], strict=True)), "call_id": call_id}
+            state = zip(change._fields[1:6], change[1:6], strict=True)  # from `state` to `reason`
+            values: dict[str, object] = {**dict(state), "call_id": call_id}
             if change.asked:
                 rows, size = change.asked
                 values.update(rows=rows, input_tokens=size.input_tokens, output_tokens=size.output_tokens)
@@ -639,9 +606,8 @@ def unpack_json(blob: bytes | memoryview) -> Any:  # noqa: ANN401  JSON
 def pack_log(log: UserLog) -> bytes:
     """Pack a log: profile and, per behavior, wall seconds, zone offset in seconds and the fields.
 
-    The export's own sentence is left out: what is sent and shown is made from the fields. Where it is the item, that is noted
-    behind them. A long log is packed in
-    chunks behind an index, so that a part of it is read without the rest.
+    The export's own sentence is left out but where it is the item, which is noted behind them. A long log is packed in chunks
+    behind an index, so that a part of it is read without the rest.
     """
     if len(log.behaviors) <= _CHUNK:
         return pack_json([log.profile, list(map(_row, log.behaviors))])
@@ -689,30 +655,21 @@ def pack_outcome(outcome: Outcome) -> bytes:
 def unpack_outcome(part: Part, reason: FailureReason | None, blob: bytes) -> Outcome:
     """Return what `pack_outcome` was given."""
     found = unpack_json(blob)
-    return Outcome(
-        part,
-        reason,
-        events=tuple(of_row(Event, each) for each in found["events"]),
-        journeys=tuple(of_row(Journey, each) for each in found["journeys"]),
-        minor=tuple(rows_in(found["minor"])),
-        unplaced=tuple(rows_in(found["unplaced"])),
-        unasked=tuple(rows_in(found["unasked"])),
-        misfiled=found["misfiled"],
-        repeated=found["repeated"],
-        same=tuple(map(tuple, found.get("same", ()))),
-    )
+    events = tuple(of_row(Event, each) for each in found["events"])
+    journeys = tuple(of_row(Journey, each) for each in found["journeys"])
+    minor, unplaced, unasked = (tuple(rows_in(found[name])) for name in ("minor", "unplaced", "unasked"))
+    counts, same = (found["misfiled"], found["repeated"]), tuple(map(tuple, found.get("same", ())))
+    return Outcome(part, reason, events, journeys, minor, unplaced, unasked, *counts, same)
 
 
 def shown(log: UserLog, rows: Sequence[int], kept: Outcome, listed: Iterable[str]) -> UserLog:
     """Return a log of some rows with what is known: the listed journeys, and which rows were kept and are only shown."""
     places = {row: place for place, row in enumerate(rows)}
     journeys = {journey.id: journey for journey in kept.journeys}
-    known = [
-        KnownJourney(
-            journey.kind, journey.name, tuple(places[row] for row in journey.behaviors if row in places)
-        )
-        for journey in map(journeys.__getitem__, listed)
-    ]
+    known = []
+    for journey in map(journeys.__getitem__, listed):
+        own = tuple(places[row] for row in journey.behaviors if row in places)
+        known.append(KnownJourney(journey.kind, journey.name, own))
     in_events = {row for event in kept.events for row in event.behaviors if not event.journey}
     alone = {*in_events, *kept.minor, *kept.unplaced, *kept.unasked} & places.keys()
     if alone:
@@ -720,16 +677,10 @@ def shown(log: UserLog, rows: Sequence[int], kept: Outcome, listed: Iterable[str
     return replace(log, known=tuple(known))
 
 
-def _in_place(journey: Journey) -> Behavior:
-    """Return what stands for a journey where journeys are asked about."""
-    start, end = map(datetime.fromisoformat, (journey.start, journey.end))
-    types = "/".join(dict.fromkeys(journey.types))
-    return Behavior(start, journey.kind, journey.name, types, int((end - start).total_seconds()))
-
-
 def unpack_asked(text: str) -> dict[str, AskedRows]:
     """Return what a call asked about, by alias."""
-    return {alias: AskedRows(*asked) for alias, asked in load_json(text).items()}
+    found = load_json(text).items()
+    return {alias: AskedRows(Part(*part), rows, digest) for alias, (*part, rows, digest) in found}
 
 
 def unpack_parts(text: str) -> dict[str, Part]:
@@ -835,9 +786,8 @@ _GATHERING = 0.008  # seconds
 class LedgerWriter:
     """Owns the ledger while it is open; use as a context manager inside a running event loop.
 
-    Sixty-four calls in flight must not wait for the disk sixty-four times, so the thread commits together
-    all tasks that were submitted during the last commit; where these were many, those of some milliseconds more. What
-    is committed together also goes on together, which takes a fifth less of the processor's time for a call.
+    Sixty-four calls in flight must not wait for the disk sixty-four times, so the thread commits together all tasks submitted
+    during the last commit; where these were many, those of some milliseconds more. Calls that go on together take a fifth less time.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -857,11 +807,7 @@ class LedgerWriter:
         self._thread.join()
 
     async def write(self, task: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `task` in a transaction, with what it is given; return its result once that is on disk.
-
-        It is not undone when the caller is cancelled. Raises what it raises, and StorageError where the
-        disk refuses.
-        """
+        """Run `task` in a transaction; return its result once that is on disk. It is not undone when the caller is cancelled."""
         return await self.submit(lambda ledger: task(ledger, *args, **kwargs))
 
     def submit(self, task: Callable[[Ledger], T]) -> asyncio.Future[T]:

@@ -465,8 +465,7 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     # that the user was in those calls stays known
     nothing = pack_outcome(Outcome(Part(user_id, 0, last), None))
     ledger.rows("UPDATE outcomes SET result = ? WHERE user_id = ? AND reason IS NULL", nothing, user_id)
-    ledger.store_log(log, ordinals)
-    ledger.add_parts(asked, rows=rows)
+    ledger.add_users([(log, asked)], ordinals, rows)
     if kept and not rows:
         ledger.add_parts([(kept.part, PartSize(0, 0, 0))])
         ledger.store_outcomes(since, [kept], [PartChange(kept.part, "done", accepted=kept)])
