@@ -17,52 +17,47 @@ from eventabs.store import Ledger, UserRow
 
 
 class TokenUse(NamedTuple):
-    """Where the tokens of a call went. `wasted`: the share of users that got nothing usable from it."""
+    """Where the tokens of a call went."""
 
     instructions: float = 0.0
     behaviors: float = 0.0
     reasoning: float = 0.0
     answers: float = 0.0
-    wasted: float = 0.0
+    wasted: float = 0.0  # the share of users that got nothing usable from it
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A behavior. `state`: `placed`, or a field of RowsOfUser, or "" where no answer was accepted.
-
-    `event`: the position of its event in the user's events; `begins`: it is the first one of that.
-    """
+    """A behavior."""
 
     index: int
     day: str  # ISO 8601; it begins at 05:00
     text: str
-    state: str
-    event: int | None = None
-    begins: bool = False
+    state: str  # `placed`, or a field of RowsOfUser, or "" where no answer was accepted
+    event: int | None = None  # the position of its event in the user's events
+    begins: bool = False  # it is the first one of that
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """A call as the ledger has it. `asked`: parts by alias, each with its first and last behavior; `brought`: "usable", or why it was not.
-
-    Times are seconds since 1970; `ended_at` is None for a call that was lost in flight. `seconds` is how long its last try took, so the
-    time before that went into waits and earlier tries. `input_tokens` were counted here, the others by the endpoint.
-    """
+    """A call as the ledger has it. Times are seconds since 1970."""
 
     id: int
-    asked: dict[str, Part]
-    brought: dict[str, str]  # by alias; empty where no reply was read
+    asked: dict[str, Part]  # by alias
+    brought: dict[str, str]  # by alias: "usable", or why it was not; empty where no reply was read
     messages: tuple[Message, ...]
     reasoning: str
     reply: str
     status: str
     sent_at: float
-    ended_at: float | None
-    seconds: float | None
+    ended_at: float | None  # None: lost in flight
+    seconds: (
+        float | None
+    )  # how long its last try took: the time before that went into waits and earlier tries
     attempt: int
     finish_reason: str | None
     tier: str | None  # that served it, None for the ordinary one
-    input_tokens: int
+    input_tokens: int  # counted here, the others by the endpoint
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
@@ -117,19 +112,12 @@ def view_user(ledger: Ledger, user_id: str, named: Path) -> UserView:
     firsts = {event["behaviors"][0] for event in events}
     found = store.rows_of_user(ledger, user_id)._asdict()
     states = {index: state for state, indices in found.items() for index in indices}
-    lines = [
-        Line(
-            index,
-            date.fromordinal(behavior.day).isoformat(),
-            text,
-            "placed" if index in event_of else states.get(index, ""),
-            event_of.get(index),
-            index in firsts,
-        )
-        for index, (behavior, text) in enumerate(
-            zip(log.behaviors, compactor_of(ledger.meta()).lines(log), strict=True)
-        )
-    ]
+    lines = list[Line]()
+    texts = compactor_of(ledger.meta()).lines(log)
+    for index, (behavior, text) in enumerate(zip(log.behaviors, texts, strict=True)):
+        day, event = date.fromordinal(behavior.day).isoformat(), event_of.get(index)
+        state = states.get(index, "") if event is None else "placed"
+        lines.append(Line(index, day, text, state, event, index in firsts))
     by_id = {journey["id"]: journey for journey in journeys}
     return UserView(row, log.profile, tuple(lines), events, by_id)
 
@@ -173,10 +161,9 @@ class Table(NamedTuple):
 
 
 def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
-    """Return tables where there is something to compare: batches of several sizes, or with a place in them.
+    """Return tables where there is something to compare: batches of several sizes, or with a place in them; the last one explains both.
 
-    `runs`: the counts of each by the name that its rows have; of a single one they have none. The last table explains the
-    columns of both.
+    `runs`: the counts of each by the name that its rows have; of a single one they have none.
     """
     sizes, places = (
         [(run, row) for run, counts in runs.items() for row in counts.answers[by]]
@@ -240,8 +227,7 @@ _EXAMPLES = """SELECT user_id, call_id, finish_reason, reply FROM bad_replies WH
 def failures(ledger: Ledger) -> Iterator[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]]]:
     """Yield causes of failures, those that made users fail first: bad answers, users that had one, those that failed in the end, examples.
 
-    These are replies of different calls of which nothing could be used, first those after which the user failed: each as
-    user, call, finish reason, reply, and how many characters are cut from the middle of that.
+    These are useless replies, first those after which the user failed: user, call, finish reason, reply, characters cut from its middle.
     """
     for reason, *numbers in ledger.rows(_CAUSES):
         examples = list[tuple[str, int, str, str, int]]()

@@ -40,23 +40,19 @@ class Arm(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AskingPlan:
-    """Who is asked again in which runs, and what it takes, at most, by what the run's own answers took.
-
-    `users`: those of the run that has most left to ask; calls and tokens are those of all. `own`: users a prompt, at most, by today's settings. `margin`: how far a size may lie below one
-    user a prompt; 1 of an audit, which judges none. `cost` is None without prices.
-    """
+    """Who is asked again in which runs, and what it takes, at most, by what the run's own answers took."""
 
     invocation: Invocation
     arms: tuple[Arm, ...]
-    users: int
-    calls: int
+    users: int  # of the run that has most left to ask
+    calls: int  # of all runs, as the tokens
     prompt_tokens: int
     completion_tokens: int
     users_in_run: int
-    own: int
-    margin: float
+    own: int  # users a prompt, at most, by today's settings
+    margin: float  # how far a size may lie below one user a prompt; 1 of an audit, which judges none
     endpoint: Endpoint
-    cost: float | None
+    cost: float | None  # None without prices
 
     @property
     def is_open(self) -> bool:
@@ -127,12 +123,8 @@ def plan_calibration(
         few = min(users, len(known))
         raise UsageError(message.format(users=few, known=len(known), margin=f"{margin:g}"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    larger = sorted({*sizes, own} - {1})
-    arms = [
-        Arm(folder / "1", 1),
-        Arm(folder / "1-again", 1),
-        *(Arm(folder / f"{size}", size) for size in larger),
-    ]
+    arms = [Arm(folder / "1", 1), Arm(folder / "1-again", 1)]
+    arms += (Arm(folder / f"{size}", size) for size in sorted({*sizes, own} - {1}))
     order, asked = f"calibration {seed}", drawn(known, users, seed)
     return _plan(
         source, invocation, arms, asked, of=len(known), margin=margin, order=order, confirmed=confirmed
@@ -243,37 +235,28 @@ def _limits_left(plan: AskingPlan, arm: Arm) -> dict[str, float]:
 
 
 class ArmFacts(NamedTuple):
-    """What a size has brought. `rows`: the most in a call. `kept`: the share of a user's rows that are as with one user a prompt.
-
-    `lacks`: how far that lies below what two answers with one user a prompt have in common, at most, by an exact one-sided bound; None
-    where there is none.
-    """
+    """What a size has brought."""
 
     arm: Arm
     counts: Counts
     cost: float | None
-    rows: int
-    kept: float | None
+    rows: int  # the most in a call
+    kept: float | None  # the share of a user's rows that are as with one user a prompt
+    # how far that lies below what two answers with one user a prompt have in common, at most, by an exact one-sided bound
     lacks: float | None
 
 
 class Calibration(NamedTuple):
-    """What is known by now: the sizes up to the first that lacks too much, and once that is known, the best.
-
-    `changes`: what to set, nested as in the TOML; nothing where they have it.
-    """
+    """What is known by now: the sizes up to the first that lacks too much, and once that is known, the best."""
 
     plan: AskingPlan
     arms: tuple[ArmFacts, ...]
     recommended: ArmFacts | None
-    changes: dict[str, dict[str, int]]
+    changes: dict[str, dict[str, int]]  # what to set, nested as in the TOML; nothing where they have it
 
 
 def calibration_of(plan: AskingPlan) -> Calibration:
-    """Judge the sizes by what their runs have brought by now, also while somebody works on them.
-
-    They are judged in order, up to the first that is not within the margin, so all together err no oftener than one bound.
-    """
+    """Judge the sizes by what their runs have brought by now: in order, so that all together err no oftener than one bound."""
     references = [_answers(arm) for arm in plan.arms[:_REFERENCES]]
     users = references[0].keys() & references[1].keys()
     own = {user: _kept(references[0][user], references[1][user]) for user in users}

@@ -44,18 +44,15 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
 
 
 class RowLabel(NamedTuple):
-    """A label of one row, found by its line in the input file, or its time (None: not given). `group` "": the row is in none.
+    """A label of one row, found by its line in the input file, or its time."""
 
-    `kind`: what the group is, such as a journey; `goal`: the kind of the journey that it is in.
-    """
-
-    time: float | None
+    time: float | None  # None: not given
     line: int
-    group: str
+    group: str  # "": the row is in none
     label: str
     parent: str
-    kind: str
-    goal: str
+    kind: str  # what the group is, such as a journey
+    goal: str  # the kind of the journey that it is in
 
 
 @dataclass(slots=True)
@@ -79,18 +76,13 @@ class Labels:
 
 
 def read_labels(path: Path) -> Labels:
-    """Read labels from a CSV, JSON lines, an events.jsonl or the directory of a run.
-
-    A file with a column of groups has labels of rows, any other intervals. Times are wall times; an offset from UTC is left out, as in
-    events.jsonl. Raises InputError where a row cannot be read.
-    """
-    labels = Labels()
-    seen = set[object]()
+    """Read labels from a CSV, JSON lines, an events.jsonl or the directory of a run. Raises InputError where a row cannot be read."""
+    labels, seen = Labels(), set[object]()
     if path.is_dir() or path.name == "checkpoint.json":
         path = RunDirectory.find(path).path / "events.jsonl"
     message = _("{path} cannot be read ({error}); labels are CSV or JSON lines: user, start, end, label")
     table = list(rows_of_table(path, message))
-    of_rows = any(name in row for _number, row in table for name in _NAMES["group"])
+    of_rows = any(name in row for _number, row in table for name in _NAMES["group"])  # else intervals
     for number, row in table:
         found = {
             role: next((row[name.lower()] for name in names if row.get(name.lower())), "")
@@ -144,9 +136,9 @@ def _span(path: Path, number: int, found: Mapping[str, str]) -> Segment:
 
 
 def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows of a CSV or of JSON lines, each with its line, by its columns in lower case; blank rows are left out.
+    """Yield the rows of a CSV, as spreadsheets save it, or of JSON lines: the line, and cells by columns in lower case.
 
-    A CSV may come out of a spreadsheet: with commas, semicolons or tabs, in UTF-8, UTF-16 or GB18030. Raises InputError with the `message`.
+    Blank rows are left out. Raises InputError with the `message`.
     """
     try:
         data = path.read_bytes()
@@ -186,13 +178,13 @@ def _seconds(path: Path, number: int, text: str) -> float:
 
 
 class UserRow(NamedTuple):
-    """A user: events, labels, and the figures; the lanes are what is drawn: labels, events, journeys of the labels, journeys."""
+    """A user of both."""
 
     user_id: str
     events: int
     labels: int
     figures: dict[str, float | None]
-    lanes: tuple[list[Segment], ...]
+    lanes: tuple[list[Segment], ...]  # what is drawn: labels, events, journeys of the labels, journeys
 
     @property
     def worth(self) -> float:
@@ -202,19 +194,18 @@ class UserRow(NamedTuple):
 
 @dataclass(slots=True)
 class Evaluation:
-    """Events against labels. `scores` by kind: `groups` (events as groups of rows), `wholes` (each journey as one group), `journeys`, `spans`.
+    """Events against labels. Scores, totals and `by_label` are made of what was counted of all users."""
 
-    `unused`: what is left out, by name: how many. `unit`: of `by_label` and `confusion`, minutes where labels are intervals. `shapes` are
-    sums of the events and of the labels. Scores, totals and `by_label` are made of what was counted of all users.
-    """
-
-    unit: Literal["minutes", "rows"]
+    unit: Literal["minutes", "rows"]  # of `by_label` and `confusion`: minutes where labels are intervals
     tally: Tally = field(default_factory=Tally)
-    shapes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    unused: Counter[str] = field(default_factory=Counter)
+    shapes: dict[str, Counter[str]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )  # of events, of labels
+    unused: Counter[str] = field(default_factory=Counter)  # what is left out
     by_user: list[UserRow] = field(default_factory=list)
     # by (wanted, found) label; "" where there is none
     confusion: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    # by kind: `groups` (events as groups of rows), `wholes` (each journey as one group), `journeys`, `spans`
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)
     totals: dict[str, Sums] = field(default_factory=dict)
     # label, amount (that have it in the labels), precision, recall, f1
@@ -222,10 +213,7 @@ class Evaluation:
 
 
 def evaluate(events: Path, gold: Path) -> Evaluation:
-    """Hold the events of a run (or an events.jsonl) against labels.
-
-    Groups of rows and baselines need the behaviors, so only a run directory has them. Raises InputError.
-    """
+    """Hold the events of a run (or an events.jsonl, which has neither groups of rows nor baselines) against labels. Raises InputError."""
     labels = read_labels(gold)
     sums = Evaluation("minutes" if labels.spans else "rows")
     sums.unused["doubled"] = labels.doubled
@@ -422,19 +410,19 @@ Event = dict[str, Any]
 
 
 class ComparedRun(NamedTuple):
-    """A run as a whole, under how many different settings its calls were made, and the shape of the events of the users compared."""
+    """A run as a whole."""
 
     run: RunState
-    settings: int
-    shape: Sums
+    settings: int  # under how many different ones its calls were made
+    shape: Sums  # of the events of the users compared
 
 
 class Side(NamedTuple):
-    """The events and journeys of a user in one run, and the positions of events that have no equal in the other run, in order."""
+    """The events and journeys of a user in one run."""
 
     events: Sequence[Event]
     journeys: Sequence[Event]
-    unequal: Sequence[int]
+    unequal: Sequence[int]  # positions of events that have no equal in the other run, in order
 
 
 class UserPair(NamedTuple):
@@ -450,33 +438,27 @@ class UserPair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs of the same export. `users` are those that both have done; those that only one has done are left out.
-
-    `shared_users` are in both, whatever has become of them, `other_rows` counts those compared whose behaviors are
-    not the same in both. `settings`: what differs (key, a, b). `scores` judge the second run by the first, by kind: `groups`, and
-    where there are journeys `wholes` (each journey as one group) and `journeys`. `kept`: the share of a user's rows, and of its journeys,
-    that the second run has too, mean of users, with an exact one-sided bound. `types`: how many behaviors of one type in the first run
-    have another one in the second (a, b, behaviors). `most_different` is in order.
-    """
+    """Two runs of the same export."""
 
     a: ComparedRun
     b: ComparedRun
     same_input: bool
-    users: int
-    shared_users: int
-    other_rows: int
-    settings: list[dict[str, str]]
+    users: int  # that both have done
+    shared_users: int  # in both, whatever has become of them
+    other_rows: int  # users compared whose behaviors are not the same in both
+    settings: list[dict[str, str]]  # what differs: key, a, b
+    # the second run judged by the first, by kind: `groups`, and where there are journeys `wholes` and `journeys`
     scores: dict[str, dict[str, Score]]
+    # the share of a user's rows, and of its journeys, that the second run has too: mean of users, with an exact one-sided bound
     kept: dict[str, Figure]
-    types: list[dict[str, str | int]]
-    most_different: tuple[UserPair, ...]
+    types: list[
+        dict[str, str | int]
+    ]  # how many behaviors of type a in the first run are of type b in the second
+    most_different: tuple[UserPair, ...]  # in order
 
 
 def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
-    """Compare two runs, also while somebody works on them. `most`: users side by side.
-
-    One user at a time is in memory. Raises UsageError where no user is done in both, RunDirectoryError where there is no run.
-    """
+    """Compare two runs, one user at a time, also while somebody works on them. `most`: users side by side. Raises UsageError."""
     directories = RunDirectory.find(first), RunDirectory.find(second)
     with Ledger.watch(directories[0].ledger) as ours, Ledger.watch(directories[1].ledger) as theirs:
         facts = ours.meta(), theirs.meta()

@@ -35,13 +35,9 @@ _WEIGHT: Final = {"moved": 4, "unsure": 2, "unplaced": 1}  # of doubts
 
 @dataclass(frozen=True, slots=True)
 class SampledEvent:
-    """What is to be judged. `item`: E1 (event), J1 (journey: its type is the kind, its summary the name), U1 (rows in no event).
+    """What is to be judged."""
 
-    `drawn`: of the random sample; others are doubtful, or lie on a day that is reviewed. `doubts`: an audit has moved it, the model is not
-    sure, its rows are in no event.
-    """
-
-    item: str
+    item: str  # E1 (event), J1 (journey: its type is the kind, its summary the name), U1 (rows in no event)
     user_id: str
     type: str
     category: str
@@ -49,40 +45,33 @@ class SampledEvent:
     end: str
     summary: str
     behaviors: tuple[int, ...]
-    drawn: bool
-    doubts: tuple[str, ...]
+    drawn: bool  # of the random sample; others are doubtful, or lie on a day that is reviewed
+    doubts: tuple[str, ...]  # an audit has moved it, the model is not sure, its rows are in no event
 
 
 @dataclass(frozen=True, slots=True)
 class SampledDay:
-    """A day of a user, whose missing events are looked for. `item`: D1, D2, ...; behaviors `first`..`last`, both included.
+    """A day of a user, whose missing events are looked for."""
 
-    `events`: the items of all events that start on it.
-    """
-
-    item: str
+    item: str  # D1, D2, ...
     user_id: str
     day: str  # ISO 8601
-    first: int
-    last: int
-    events: tuple[str, ...]
+    first: int  # behavior
+    last: int  # included
+    events: tuple[str, ...]  # the items of all events that start on it
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What is to be judged. `by`: "type" for as many events of each type, "" for a simple random sample.
-
-    `events_in_run`, `journeys_in_run` and `days_in_run` are what was drawn from: those of users that are done. `types`: those
-    of the run, the most frequent first.
-    """
+    """What is to be judged."""
 
     id: str
     seed: int
-    by: str
-    events_in_run: int
+    by: str  # "type" for as many events of each type, "" for a simple random sample
+    events_in_run: int  # what was drawn from: those of users that are done
     journeys_in_run: int
     days_in_run: int
-    types: tuple[str, ...]
+    types: tuple[str, ...]  # of the run, the most frequent first
     events: tuple[SampledEvent, ...]
     days: tuple[SampledDay, ...]
 
@@ -128,8 +117,7 @@ def draw_review(
     """Draw events, journeys and user-days of a run, also while somebody works on it, and write down which.
 
     `doubtful`: how many more, the most doubtful first: with the audit of the run, if there is one, those that it moved. The same run and
-    seed give the same review. Raises UsageError where no user is done, RunDirectoryError where there is no run, StorageError where the
-    sample cannot be written.
+    seed give the same review. Raises UsageError where no user is done.
     """
     directory = RunDirectory.find(named)
     lots = _Lots(sample, days, doubtful, by, random.Random(seed))  # noqa: S311  no secret
@@ -290,19 +278,17 @@ _ROUNDED: Final = Decimal("1e-5")  # of a long number that a spreadsheet has sho
 
 @dataclass(slots=True)
 class Verdicts:
-    """What one reviewer said: a verdict by event, the days looked at, and which events are missing on each day.
-
-    `types`: what an event should have been called, where it was said. `renamed`: rows whose user a spreadsheet has changed,
-    such as by leading zeros.
-    """
+    """What one reviewer said."""
 
     path: Path
     review: Review
-    events: dict[str, str] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
-    days: set[str] = field(default_factory=set)
-    missing: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    renamed: int = 0
+    events: dict[str, str] = field(default_factory=dict)  # a verdict by event
+    types: dict[str, str] = field(
+        default_factory=dict
+    )  # what an event should have been called, where it was said
+    days: set[str] = field(default_factory=set)  # that were looked at
+    missing: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # events by day
+    renamed: int = 0  # rows whose user a spreadsheet has changed, such as by leading zeros
 
 
 def _fault(file: Path, number: int, message: str, **facts: object) -> InputError:
@@ -396,10 +382,7 @@ class ReviewResult:
 
 
 def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
-    """Read what one or two reviewers have saved.
-
-    Raises InputError for a file that cannot be read or is of another review, UsageError for more than two files.
-    """
+    """Read what one or two reviewers have saved. Raises InputError for a file that cannot be read, UsageError for other files."""
     if len(files) > _MOST_REVIEWERS:
         raise UsageError(_("--read takes the files of one or two reviewers"))
     directory = RunDirectory.find(named)
