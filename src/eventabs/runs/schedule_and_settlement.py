@@ -566,7 +566,7 @@ class Session:
                 again.append(change.part)
             # a user's only part settles the user; of others the ledger knows the other parts
             if change.part in whole and not change.replaced_by:
-                users[user_id] = store.settled_by(ledger, user_id, change.state, change.accepted)
+                users[user_id] = store.settled_user(ledger, user_id, change)
             elif user_id not in users:
                 if not change.part.is_link:
                     again += self._links(ledger, user_id)

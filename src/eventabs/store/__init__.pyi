@@ -43,7 +43,6 @@ from .ledger_queries import (
     parts_of_call as parts_of_call,
     placed_answers as placed_answers,
     rows_of_user as rows_of_user,
-    settled_by as settled_by,
     settled_user as settled_user,
     states_by_user as states_by_user,
     store_answers as store_answers,

@@ -115,17 +115,14 @@ class RowsOfUser(NamedTuple):
 
 
 class UserRow(NamedTuple):
-    """A user as a list shows it; `reason` is None unless a part failed.
-
-    `attempts`: bad answers, `broken_calls`: calls without an answer; of the part that had most.
-    """
+    """A user as a list shows it."""
 
     user_id: str
     state: str
     behaviors: int
     events: int
-    reason: str | None
-    attempts: int
+    reason: str | None  # None unless a part failed
+    attempts: int  # bad answers, of the part that had most, as the calls without an answer
     broken_calls: int = 0
 
 
@@ -233,44 +230,28 @@ def current_of(ledger: Ledger, user_id: str, state: str | None) -> Made:
 
 
 class SettledUser(NamedTuple):
-    """What has become of a user: `pending`, `done` or `failed`; events and journeys only of one that is done.
+    """What has become of a user; events, journeys and days only of one that is done."""
 
-    `days`: on which it did something, 0 of one that is not done.
-    """
-
-    state: str
+    state: str  # `pending`, `done` or `failed`
     events: Sequence[Row] = ()
     journeys: Sequence[Row] = ()
-    days: int = 0
+    days: int = 0  # on which it did something
 
 
-def settled_by(ledger: Ledger, user_id: str, state: str, outcome: Outcome | None) -> SettledUser:
-    """Return what an outcome has made of a user that has no other part, without looking for one."""
-    if outcome is None:
+def settled_user(ledger: Ledger, user_id: str, whole: PartChange | None = None) -> SettledUser:
+    """Return the state of a user, and its events once it is done; `whole`: the change of its only part, which says it all."""
+    if whole:
+        state, made = whole.state, whole.accepted and whole.accepted.as_rows
+    else:
+        ((state,),) = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
+        made = made_of(ledger, user_id) if state == "done" else None
+        if made:  # journeys that lie in several parts are one now, and are counted as one
+            counted = "UPDATE parts SET journeys = CASE WHEN first = 0 THEN ? ELSE 0 END WHERE user_id = ?"
+            ledger.rows(counted, len(made.journeys), user_id)
+    if not made:
         return SettledUser(state)
-    return SettledUser(state, *outcome.as_rows, _days(ledger, user_id))
-
-
-def settled_user(ledger: Ledger, user_id: str) -> SettledUser:
-    """Return the state of a user, and its events once it is done.
-
-    Journeys that lie in several parts are one then, and are counted as one.
-    """
-    ((state,),) = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
-    if state != "done":
-        return SettledUser(state)
-    events, journeys = made_of(ledger, user_id)
-    ledger.rows(
-        "UPDATE parts SET journeys = CASE WHEN first = 0 THEN ? ELSE 0 END WHERE user_id = ?",
-        len(journeys),
-        user_id,
-    )
-    return SettledUser(state, events, journeys, _days(ledger, user_id))
-
-
-def _days(ledger: Ledger, user_id: str) -> int:
     ((days,),) = ledger.rows("SELECT days FROM users WHERE user_id = ?", user_id)
-    return int(days)
+    return SettledUser(state, *made, days)
 
 
 def stored_retries(ledger: Ledger) -> list[Retry]:
@@ -288,12 +269,12 @@ JobState = Literal["written", "planned", "uploaded", "submitted", "closed"]
 
 
 class Job(NamedTuple):
-    """A job. Times are seconds since 1970; `input_tokens` are those of its prompts, as counted here."""
+    """A job. Times are seconds since 1970."""
 
     id: int
     state: JobState
     requests: int
-    input_tokens: int
+    input_tokens: int  # of its prompts, as counted here
     file_id: str | None = None
     batch_id: str | None = None
     status: str | None = None  # as the service said last
@@ -433,18 +414,14 @@ def begin_changes(ledger: Ledger, *, anew: bool) -> None:
 
 
 class ExtendedUser(NamedTuple):
-    """A user as an extension leaves it: the log with its ordinals, what is asked about, and what was kept of its outcome.
-
-    With `rows`, these of the whole user are asked about, beside the `listed` journeys, and the answer joins what was kept; without,
-    what was kept is done.
-    """
+    """A user as an extension leaves it."""
 
     log: UserLog
     ordinals: str | None
     asked: Sequence[tuple[Part, PartSize]]
-    rows: str = ""
+    rows: str = ""  # of the whole user that are asked about: the answer joins what was kept; "": what was kept is done
     kept: Outcome | None = None
-    listed: Sequence[str] = ()
+    listed: Sequence[str] = ()  # journeys beside the rows
 
 
 def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
@@ -454,11 +431,10 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     before = current_of(ledger, user_id, states[0][0] if states else None)
     waits = pack_outcome(kept) if kept and rows else None
-    row = user_id, since, last, waits, orjson.dumps(listed).decode(), pack_json([*before])
     ledger.rows(
         "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
         " kept = excluded.kept, listed = excluded.listed, before = coalesce(before, excluded.before)",
-        *row,
+        *(user_id, since, last, waits, orjson.dumps(listed).decode(), pack_json([*before])),
     )
     for table in ("users", "parts"):
         ledger.rows(f"DELETE FROM {table} WHERE user_id = ?", user_id)
@@ -488,7 +464,6 @@ def changes_by_user(ledger: Ledger) -> Iterator[tuple[list[Row], list[Row]]]:
 
 
 def _changes(before: Sequence[Mapping[str, Any]], now: Sequence[Row]) -> list[Row]:
-    """Pair what has the same id; equal ones have not changed."""
     left = {each["id"]: each for each in before}
     changed: list[Row] = []
     for each in now:
