@@ -61,10 +61,6 @@ class Table(NamedTuple):
     rows: Callable[[Ledger], Iterator[Row]]
 
 
-def _columns(names: str) -> dict[str, str]:
-    return {name: _TYPES.get(name, "VARCHAR") for name in names.split()}
-
-
 def _made(at: int, ledger: Ledger) -> Iterator[Row]:
     return (each for _user_id, *made in queries.current_by_user(ledger) for each in made[at])
 
@@ -97,22 +93,16 @@ def _behaviors(ledger: Ledger) -> Iterator[Row]:
             }
 
 
-_TABLES: Final = (
-    Table(
-        "events",
-        _columns("id user_id type category start end minutes summary journey sure source behaviors"),
-        partial(_made, 0),
-    ),
-    Table(
-        "journeys",
-        _columns("id user_id kind name start end days minutes converted types events behaviors"),
-        partial(_made, 1),
-    ),
-    Table(
-        "rows",
-        _columns("event journey user_id behavior became file line start action item place text"),
-        _behaviors,
-    ),
+_OF_EVENTS: Final = "id user_id type category start end minutes summary journey sure source behaviors"
+_OF_JOURNEYS: Final = "id user_id kind name start end days minutes converted types events behaviors"
+_OF_ROWS: Final = "event journey user_id behavior became file line start action item place text"
+_TABLES: Final = tuple(
+    Table(name, {column: _TYPES.get(column, "VARCHAR") for column in columns.split()}, rows)
+    for name, columns, rows in (
+        ("events", _OF_EVENTS, partial(_made, 0)),
+        ("journeys", _OF_JOURNEYS, partial(_made, 1)),
+        ("rows", _OF_ROWS, _behaviors),
+    )
 )
 
 
@@ -121,7 +111,6 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  a cell
     return orjson.dumps(value).decode() if isinstance(value, list) else value
 
 
-_BOM: Final = "\ufeff"
 # with a quote before what a spreadsheet would run
 _HARMLESS: Final = (
     """CASE WHEN regexp_matches("{0}", '^[=+\\-@\\t\\r]') THEN chr(39) || "{0}" ELSE "{0}" END"""
@@ -130,23 +119,17 @@ _LIST: Final = 'CAST(to_json("{0}") AS VARCHAR)'
 
 
 def write_csv(table: Table, ledger: Ledger, target: Path, *, bom: bool) -> None:
-    """Write a table as CSV, lists as JSON arrays; `bom`: mark it as UTF-8, which Excel needs.
-
-    Raises InputError where DuckDB cannot.
-    """
+    """Write a table as CSV, lists as JSON arrays; `bom`: mark it as UTF-8. Raises InputError where DuckDB cannot."""
     types = {name: kind.replace("TIMESTAMP", "VARCHAR") for name, kind in table.columns.items()}
     shown = {"VARCHAR": _HARMLESS, "VARCHAR[]": _LIST, "INTEGER[]": _LIST}
     cells = ", ".join(shown.get(kind, '"{0}"').format(name) for name, kind in types.items())
-    header = f'"{_BOM if bom else ""}' + '", "'.join(types) + '"'  # its first name begins the file
+    header = '"' + "\ufeff" * bom + '", "'.join(types) + '"'  # its first name begins the file
     select = f"SELECT * FROM (SELECT {cells} FROM written) AS shown({header})"
     _copy(table.rows(ledger), types, select, target, "FORMAT csv, HEADER")
 
 
 def write_parquet(table: Table, ledger: Ledger, target: Path) -> None:
-    """Write a table as Parquet: times as wall times, behind the known columns their offsets from UTC.
-
-    Offsets are seconds, null where the run knew no zone. Raises InputError where DuckDB cannot.
-    """
+    """Write a table as Parquet: times as wall times, behind the known columns their offsets in seconds. Raises InputError."""
     times = [name for name, kind in table.columns.items() if kind == "TIMESTAMP"]
 
     def typed(row: Row) -> Row:
@@ -201,10 +184,7 @@ _WIDTHS: Final = {"id": 16, "user_id": 16, "start": 19, "end": 19, "name": 24, "
 
 
 def write_workbook(tables: Sequence[Table], ledger: Ledger, target: Path) -> None:
-    """Write tables as sheets of a workbook; times are wall times, a text longer than a cell is cut and ends in `…`.
-
-    Rows that a sheet has no room for go to a further one. Raises UsageError where xlsxwriter is missing.
-    """
+    """Write tables as sheets of a workbook, or several each; times are wall times, a text longer than a cell ends in `…`."""
     try:
         import xlsxwriter  # noqa: PLC0415  an extra
         from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415  an extra
@@ -262,10 +242,7 @@ _FOREIGN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U001
 
 
 def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> int:
-    """Write users, or journeys, as traces of their events; return how many journeys. Times without an offset are those of `zone`, a name or "".
-
-    Raises UsageError for an unknown zone, and where one is needed.
-    """
+    """Write users, or journeys, as traces of their events; return how many journeys. Times without an offset are those of `zone`."""
     try:
         known = ZoneInfo(zone) if zone else None
     except (KeyError, OSError, ValueError):
@@ -293,10 +270,7 @@ _Step = tuple[datetime, str, Row]  # the start or the end of an event
 
 
 def _steps(events: Sequence[Row], zone: tzinfo | None) -> list[_Step]:
-    """Return the steps of a user's events in order of time; times without an offset take the zone's, else that of an event beside them.
-
-    Raises UsageError where there is none.
-    """
+    """Return the steps of a user's events in order of time; times without an offset take the zone's, else that of an event beside them."""
     times = [[datetime.fromisoformat(event[name]) for name in ("start", "end")] for event in events]
     beside = zone or next((start.tzinfo for start, _end in times if start.tzinfo), None)
     if events and beside is None:
@@ -340,33 +314,27 @@ def _string(key: str, value: str) -> str:
 
 
 class Exported(NamedTuple):
-    """The files, as they may be shown, that of the events first; of how many users, some `standing` as before an extension; the journeys of an XES log."""
+    """What was written."""
 
-    places: list[str]
+    places: list[str]  # the files, as they may be shown, that of the events first
     users: int
     pending: int
-    standing: int
-    journeys: int
+    standing: int  # users, as they were before an extension
+    journeys: int  # of an XES log
 
 
 def export_events(
     named: Path,
     form: ExportFormat,
-    output: str = "",
+    output: str = "",  # a file or the address of an object; "": beside events.jsonl, where files are replaced
     *,
-    rows: bool = False,
-    cases: TraceCases = "users",
-    bom: bool = False,
-    timezone: str = "",
-    replace: bool = False,
+    rows: bool = False,  # the behaviors too
+    cases: TraceCases = "users",  # the traces of XES
+    bom: bool = False,  # mark CSV as UTF-8
+    timezone: str = "",  # of times without one in XES, if not the run's
+    replace: bool = False,  # also where something is
 ) -> Exported:
-    """Write the current events and journeys of all users, also of a run that goes on.
-
-    `output` is a file or the address of an object; "": beside events.jsonl, where files are replaced. CSV and Parquet have a file a
-    table. Each file is written as a whole or not at all. `rows`: the behaviors too; `cases`: the traces of XES; `bom`: mark CSV as
-    UTF-8; `timezone`: that of times without one in XES, if not the run's; `replace`: also where something is. Raises
-    RunDirectoryError where there is no run, and UsageError where `output` is there already or cannot be written.
-    """
+    """Write the current events and journeys of all users, each file as a whole or not at all. Raises RunDirectoryError, UsageError."""
     directory = RunDirectory.find(named)
     tables = _TABLES if rows else _TABLES[:2]
     names = [table.name for table in (tables if form in ("csv", "parquet") else tables[:1])]  # of files

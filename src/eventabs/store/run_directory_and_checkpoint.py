@@ -59,7 +59,7 @@ class RunDirectory:
                 if not (path / "ledger.sqlite").exists():
                     message = _("{path} exists and is not an empty folder; name another with --out")
                     raise RunDirectoryError(message.format(path=path))
-                raise _busy(path) if cls(path).in_use() else _held(path)
+                raise _taken(path, in_use=cls(path).in_use())
             path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             path.chmod(_PRIVATE_DIRECTORY)
         except (OSError, UnicodeDecodeError) as error:
@@ -70,10 +70,7 @@ class RunDirectory:
 
     @classmethod
     def find(cls, named: Path) -> "RunDirectory":
-        """Take the run directory, its checkpoint.json, also where that is gone, or any other file in it.
-
-        Raises RunDirectoryError where there is no run.
-        """
+        """Take the run directory, its checkpoint.json, even if gone, or another file in it. Raises RunDirectoryError without a run."""
         with suppress(OSError):  # a name that the system does not take
             is_checkpoint = named.name == "checkpoint.json"
             if is_checkpoint or named.exists():
@@ -113,31 +110,25 @@ class RunDirectory:
 
     @contextmanager
     def locked(self, *, fresh: bool = False) -> Iterator[None]:
-        """Hold the directory for this process; `fresh`: to begin a run in it.
-
-        Raises RunDirectoryError where another process has it, or began a run in it before.
-        """
+        """Hold the directory for this process; `fresh`: to begin a run in it. Raises RunDirectoryError where another was before."""
         with ExitStack() as held:
             try:
                 held.enter_context(locked(self.path / "run.lock", os.O_RDWR | os.O_CREAT, looks=6))
             except BlockingIOError:
-                raise _busy(self.path) from None
+                raise _taken(self.path, in_use=True) from None
             except OSError as error:
                 message = _("{path} cannot be locked ({error}); use a writable folder on a local disk")
                 raise RunDirectoryError(message.format(path=self.path, error=error)) from None
             if fresh:  # two processes may have found it empty
                 if self.ledger.exists():
-                    raise _held(self.path)
+                    raise _taken(self.path, in_use=False)
                 replace_file(self.path / ".gitignore", [b"*\n"])
             yield
 
 
 @contextmanager
 def locked(path: Path, flags: int, *, looks: int = 1) -> Iterator[None]:
-    """Hold a file or a folder for this process, and no longer than it lives.
-
-    Raises BlockingIOError where another process still holds it at the last of the `looks`, OSError where there is no lock to be had.
-    """
+    """Hold a file or a folder while this process lives. Raises BlockingIOError where another has it at the last of the `looks`."""
     handle = open_private(path, flags)
     try:
         for look in reversed(range(looks)):
@@ -178,7 +169,12 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
 def storage_error(path: Path, error: Exception) -> StorageError:
     """Return the error for a disk that refuses, with the next step: a run that has not begun cannot be resumed."""
     has_begun = (path.parent / "ledger.sqlite").is_file()
-    if _is_full(path.parent, error):
+    if isinstance(error, OSError):
+        is_full = error.errno in NO_ROOM
+    else:
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+        is_full = code == _SQLITE_FULL or (code == _SQLITE_IOERR and not has_room(path.parent))
+    if is_full:
         return disk_full(path.parent, resumable=has_begun)
     if has_begun:
         message = _("{path} cannot be written ({error}); mend it, then run: eventabs resume {directory}")
@@ -205,13 +201,6 @@ def has_room(folder: Path) -> bool:
     except OSError:
         return True
     return disk.f_bavail * disk.f_frsize >= _A_FEW_BLOCKS
-
-
-def _is_full(folder: Path, error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in NO_ROOM
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-    return code == _SQLITE_FULL or (code == _SQLITE_IOERR and not has_room(folder))
 
 
 def open_private(path: Path | str, flags: int) -> int:
@@ -258,13 +247,10 @@ def _no_run(file: Path) -> RunDirectoryError:
     return RunDirectoryError(message.format(path=file, run=shlex.quote(str(run))))
 
 
-def _busy(path: Path) -> RunDirectoryError:
-    message = _("{path} is in use by another eventabs; wait for it or stop it first")
-    return RunDirectoryError(message.format(path=path))
-
-
-def _held(path: Path) -> RunDirectoryError:
+def _taken(path: Path, *, in_use: bool) -> RunDirectoryError:
     message = _("{path} already holds a run; go on with: eventabs resume {path} (or name another --out)")
+    if in_use:
+        message = _("{path} is in use by another eventabs; wait for it or stop it first")
     return RunDirectoryError(message.format(path=path))
 
 
@@ -283,11 +269,7 @@ def write_checkpoint(
     batches_left: int,
     shards: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Replace checkpoint.json.
-
-    `facts` are what stays the same: run_id, created_at, input, settings, settings_fingerprint. `shards`: those that were
-    merged, and where they are.
-    """
+    """Replace checkpoint.json. `facts` are what stays the same; `shards`: those that were merged, and where they are."""
     document = {
         "format": CHECKPOINT_FORMAT,
         "status": status,

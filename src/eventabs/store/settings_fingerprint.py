@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
@@ -58,10 +58,7 @@ def _public_input(values: Mapping[str, Any]) -> dict[str, Any]:
 def binding_facts(
     settings: Settings, *, template: str | None, rules: str | None, instructions: str
 ) -> dict[str, str]:
-    """Return, by dotted key, the settings that answers depend on. Files count by their content.
-
-    `instructions`: the version of those that ship.
-    """
+    """Return, by dotted key, the settings that answers depend on. Files count by their content, `instructions` by their version."""
     values = flattened(public_settings(settings))
     of_provider = (f"llm.{key}" for key in _OF_LLM) if settings.is_remote else ("rules.file",)
     keys = (*_BINDING, *of_provider)
@@ -109,13 +106,17 @@ def shown_changes(changed: Sequence[tuple[str, str, str]]) -> str:
 
 def public_url(url: str) -> str:
     """Return the URL without user info and query, which may hold secrets; "" if it names no host."""
-    parts = _split(url)
-    return urlunsplit((parts.scheme, host_of(url), parts.path, "", "")) if parts.netloc else ""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address at all; the first call fails on it with its own error
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", "")) if parts.netloc else ""
 
 
 def host_of(url: str) -> str:
     """Return host and port of a URL."""
-    return _split(url).netloc.rpartition("@")[2]
+    return public_url(url).partition("//")[2].partition("/")[0]
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -127,10 +128,3 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:  # no address at all; the first call fails on it with its own error
-        return urlsplit("")
