@@ -131,6 +131,9 @@ class Group(NamedTuple):
     sure: bool = True  # nobody doubts it
 
 
+Groups = list[Group]
+
+
 def rows_of(log: UserLog) -> list[Behavior]:
     """Return the behaviors of a log in wall time, whatever their offsets from UTC."""
     return [behavior._replace(start=behavior.start.replace(tzinfo=None)) for behavior in log.behaviors]
@@ -194,10 +197,7 @@ class Compared:
         return counts
 
     def agreement(self) -> Sums:
-        """Return what the figures are made of: groups, rows, pairs of rows in one group, boundaries between neighboring rows.
-
-        Of each, how many are found, wanted and both; precisions and recalls are sums over rows or groups.
-        """
+        """Return what the figures are made of: how many groups, rows, pairs of rows and boundaries are found, wanted and both."""
         shared = {pair: self._cells[pair] for pair in self._dice}
         alike = {(o, t) for o, t in shared if self.found[o].type == self.wanted[t].type}
         best: defaultdict[int, float] = defaultdict(float)
@@ -420,12 +420,7 @@ class Tally:
         self._baselines = defaultdict[str, defaultdict[str | int, Counter[str]]](lambda: defaultdict(Counter))
 
     def add(
-        self,
-        found: list[Group],
-        wanted: list[Group],
-        rows: Sequence[Behavior],
-        judged: Sequence[int],
-        **others: list[Group],
+        self, found: Groups, wanted: Groups, rows: Sequence[Behavior], judged: Sequence[int], **others: Groups
     ) -> Compared:
         """Count a user; `others` are further baselines by name."""
         self.has_journeys |= any(group.parent for group in wanted)

@@ -1,7 +1,4 @@
-"""The ledger: the one source of truth of a run, an SQLite database.
-
-One connection, one thread. `transaction` makes what happens inside it durable as a whole.
-"""
+"""The ledger: the one source of truth of a run, an SQLite database with one connection, in one thread."""
 
 import asyncio
 import hashlib
@@ -89,10 +86,7 @@ def making(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def connect(path: Path, *, to_read: bool = False) -> sqlite3.Connection:
-    """Connect to read and write, where what is committed is on the disk, or without a right to write.
-
-    Raises RunDirectoryError for a ledger of another format or from elsewhere, StoredValueError for a damaged one.
-    """
+    """Connect to read and write, or only to read. Raises RunDirectoryError for another format or origin, StoredValueError for damage."""
     # the connection is handed to the one thread that writes; it is never used by two at a time
     connection = sqlite3.connect(
         uri_to_read(path) if to_read else path, uri=to_read, isolation_level=None, check_same_thread=to_read
@@ -101,7 +95,7 @@ def connect(path: Path, *, to_read: bool = False) -> sqlite3.Connection:
         refused.callback(connection.close)
         if not to_read:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA synchronous = FULL")  # what is committed is on the disk
         connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
         connection.execute("PRAGMA temp_store = MEMORY")
         active = connection.execute(
@@ -125,15 +119,13 @@ def connect(path: Path, *, to_read: bool = False) -> sqlite3.Connection:
 
 
 def uri_to_read(path: Path) -> str:
-    """Return the address of a ledger that is only read.
-
-    On a read-only medium or a full disk, where SQLite cannot make its files beside a ledger, one that was closed in
-    order is read without them. A reader may have left an empty write-ahead log.
-    """
+    """Return the address of a ledger that is only read."""
     mode, log = "mode=ro", path.with_name(path.name + "-wal")
     takes_files = os.access(path.parent, os.W_OK) and (
         has_room(path.parent) or path.with_name(path.name + "-shm").exists()
     )
+    # on a read-only medium or a full disk, where SQLite cannot make its files beside a ledger, one that was closed in order is
+    # read without them; a reader may have left an empty write-ahead log
     if not takes_files and not (log.exists() and log.stat().st_size):
         mode += "&immutable=1"
     return f"{path.absolute().as_uri()}?{mode}"
@@ -186,6 +178,9 @@ def translated(path: Path) -> Iterator[None]:
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
 
 
+SizedPart = tuple[Part, PartSize]
+
+
 class PartChange(NamedTuple):
     """What a call did to a part."""
 
@@ -200,7 +195,7 @@ class PartChange(NamedTuple):
     )
     accepted: Outcome | None = None  # that it is done with
     too_large: bool = False  # failed because it was asked about whole
-    replaced_by: tuple[tuple[Part, PartSize], ...] = ()  # the pieces it was cut into
+    replaced_by: tuple[SizedPart, ...] = ()  # the pieces it was cut into
 
 
 class AskedRows(NamedTuple):
@@ -319,7 +314,7 @@ class Ledger:
 
     def add_users(
         self,
-        logged: Iterable[tuple[UserLog, Sequence[tuple[Part, PartSize]]]],
+        logged: Iterable[tuple[UserLog, Sequence[SizedPart]]],
         ordinals: str | None = None,
         rows: str = "",
     ) -> None:
@@ -340,7 +335,7 @@ class Ledger:
 
     def add_parts(
         self,
-        parts: Iterable[tuple[Part, PartSize]],
+        parts: Iterable[SizedPart],
         *,
         instead_of: Part | None = None,
         attempts: int = 0,
