@@ -27,18 +27,8 @@ from eventabs.shared_records import (
     of_row,
     rows_in,
 )
-from eventabs.store.ledger import (
-    Ledger,
-    PartChange,
-    Retry,
-    pack_json,
-    pack_outcome,
-    unpack_json,
-    unpack_messages,
-    unpack_outcome,
-    unpack_parts,
-    unpack_text,
-)
+from eventabs.store import ledger as codec
+from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.run_directory_and_checkpoint import settings_in_force
 
 # Counts of answers as they were read, by their place in the batch: what falls with the size of a batch, or towards its end, speaks for
@@ -171,7 +161,7 @@ def asked_again(ledger: Ledger) -> dict[str, int]:
 def bad_answer(ledger: Ledger) -> str:
     """Return how the latest answer begins, where nothing of it could be used; else ""."""
     latest = ledger.rows("SELECT reply FROM latest_bad_reply")
-    return "".join(unpack_text(reply).strip()[:200] for (reply,) in latest)
+    return "".join(codec.unpack_text(reply).strip()[:200] for (reply,) in latest)
 
 
 def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
@@ -189,7 +179,7 @@ def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
 
 def rows_of_user(ledger: Ledger, user_id: str) -> RowsOfUser:
     """Return the behaviors of a user that no event is made of."""
-    found = [unpack_json(result) for *_part, result in _results(ledger, user_id)]
+    found = [codec.unpack_json(result) for *_part, result in _results(ledger, user_id)]
     rows = ([row for each in found for row in rows_in(each[name])] for name in RowsOfUser._fields)
     return RowsOfUser(*rows)
 
@@ -203,10 +193,10 @@ def made_of(ledger: Ledger, user_id: str) -> Made:
     """Return what all parts of a user that are done hold."""
     results = _results(ledger, user_id)
     if len(results) > 1:
-        pieces = (unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results)
+        pieces = (codec.unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results)
         found = joined(pieces, goal_of(settings_in_force(ledger.meta())))
         return Made(*orjson.loads(orjson.dumps([list(map(as_row, each)) for each in found])))
-    whole = unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
+    whole = codec.unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
     return Made(whole["events"], whole["journeys"])
 
 
@@ -226,7 +216,7 @@ def current_of(ledger: Ledger, user_id: str, state: str | None) -> Made:
     if state == "done":
         return made_of(ledger, user_id)
     rows = ledger.rows("SELECT before FROM standing WHERE user_id = ?", user_id)
-    return Made(*unpack_json(rows[0][0])) if rows else Made([], [])
+    return Made(*codec.unpack_json(rows[0][0])) if rows else Made([], [])
 
 
 class SettledUser(NamedTuple):
@@ -296,7 +286,7 @@ def open_job(ledger: Ledger, state: JobState) -> int:
 
 def add_to_job(ledger: Ledger, job_id: int, call_id: int, body: dict[str, Any]) -> None:
     """Make a call that was just opened part of a job."""
-    ledger.rows("INSERT INTO job_calls VALUES (?, ?, ?)", call_id, job_id, pack_json(body))
+    ledger.rows("INSERT INTO job_calls VALUES (?, ?, ?)", call_id, job_id, codec.pack_json(body))
     ledger.rows(
         "UPDATE jobs SET requests = requests + 1, input_tokens = input_tokens"
         " + (SELECT input_tokens FROM calls WHERE calls.id = ?) WHERE id = ?",
@@ -326,7 +316,7 @@ def job_request(ledger: Ledger, call_id: int) -> tuple[dict[str, Any], tuple[Mes
     """Return the request of a call that is part of a job: its body without messages, and these."""
     request = "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?"
     ((body, messages),) = ledger.rows(request, call_id)
-    return unpack_json(body), unpack_messages(messages)
+    return codec.unpack_json(body), codec.unpack_messages(messages)
 
 
 def call_status(ledger: Ledger, call_id: int) -> str | None:
@@ -340,7 +330,7 @@ def call_status(ledger: Ledger, call_id: int) -> str | None:
 def parts_of_call(ledger: Ledger, call_id: int) -> dict[str, Part]:
     """Return the parts that a call asks about, by alias."""
     ((users,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
-    return unpack_parts(users)
+    return codec.unpack_parts(users)
 
 
 def batch_of_call(ledger: Ledger, call_id: int) -> Batch:
@@ -353,7 +343,7 @@ def batch_of_call(ledger: Ledger, call_id: int) -> Batch:
 def busy_parts(ledger: Ledger) -> set[Part]:
     """Return the parts of all calls whose answers are awaited, or are there and not read yet."""
     busy = "SELECT users FROM calls WHERE status = 'answered' UNION ALL SELECT users FROM awaited_calls"
-    return {part for (users,) in ledger.rows(busy) for part in unpack_parts(users).values()}
+    return {part for (users,) in ledger.rows(busy) for part in codec.unpack_parts(users).values()}
 
 
 def give_up(ledger: Ledger, state: JobState) -> None:
@@ -409,7 +399,7 @@ def begin_changes(ledger: Ledger, *, anew: bool) -> None:
     ledger.rows(
         "INSERT INTO extended (user_id, since, last, before) SELECT user_id, 0, behaviors - 1, ? FROM users"
         f" WHERE user_id IN ({_NOT_DONE}) ON CONFLICT DO UPDATE SET before = coalesce(before, excluded.before)",
-        pack_json([[], []]),
+        codec.pack_json([[], []]),
     )
 
 
@@ -430,16 +420,16 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     user_id, last = log.user_id, len(log.behaviors) - 1
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     before = current_of(ledger, user_id, states[0][0] if states else None)
-    waits = pack_outcome(kept) if kept and rows else None
+    waits = codec.pack_outcome(kept) if kept and rows else None
     ledger.rows(
         "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
         " kept = excluded.kept, listed = excluded.listed, before = coalesce(before, excluded.before)",
-        *(user_id, since, last, waits, orjson.dumps(listed).decode(), pack_json([*before])),
+        *(user_id, since, last, waits, orjson.dumps(listed).decode(), codec.pack_json([*before])),
     )
     for table in ("users", "parts"):
         ledger.rows(f"DELETE FROM {table} WHERE user_id = ?", user_id)
     # that the user was in those calls stays known
-    nothing = pack_outcome(Outcome(Part(user_id, 0, last), None))
+    nothing = codec.pack_outcome(Outcome(Part(user_id, 0, last), None))
     ledger.rows("UPDATE outcomes SET result = ? WHERE user_id = ? AND reason IS NULL", nothing, user_id)
     ledger.add_users([(log, asked)], ordinals, rows)
     if kept and not rows:
@@ -459,7 +449,7 @@ def changes_by_user(ledger: Ledger) -> Iterator[tuple[list[Row], list[Row]]]:
     """Yield what the last extension changed, user by user, in events and in journeys: each line with `change`."""
     changed = "SELECT user_id, state, before FROM extended JOIN user_states USING (user_id) WHERE user_id > ? AND before IS NOT NULL"
     for user_id, state, before in ledger.by_user(changed):
-        events, journeys = map(_changes, unpack_json(before), current_of(ledger, user_id, state))
+        events, journeys = map(_changes, codec.unpack_json(before), current_of(ledger, user_id, state))
         yield events, journeys
 
 

@@ -90,9 +90,7 @@ def merge(
         message = _("no shard is named; give their run directories, such as *-of-16.eventabs")
         raise RunDirectoryError(message)
     parts = sorted(map(_opened, named), key=lambda part: part.shard.index)
-    _refuse_overlaps(parts)
-    if not accept_changes:
-        _refuse_differences(parts)
+    _refuse_unlike(parts, accept_changes=accept_changes)
     count, known = parts[0].shard.count, {part.shard.index for part in parts}
     missing = tuple(Shard(index, count) for index in range(count) if index not in known)
     target = _target(Path(out), parts, accept_changes=accept_changes)
@@ -163,8 +161,7 @@ def _opened(path: Path) -> _Part:
     return _Part(Shard.parse(shard), directory, facts, "running" if in_use else stopped)
 
 
-def _refuse_overlaps(parts: Sequence[_Part]) -> None:
-    """Raise RunDirectoryError where two shards hold the same users."""
+def _refuse_unlike(parts: Sequence[_Part], *, accept_changes: bool) -> None:
     for first, second in pairwise(parts):
         message = ""
         if first.shard == second.shard:
@@ -176,10 +173,8 @@ def _refuse_overlaps(parts: Sequence[_Part]) -> None:
         if message:
             named = {"first": first.directory.path, "second": second.directory.path}
             raise RunDirectoryError(message.format(**named, shard=first.shard, other=second.shard))
-
-
-def _refuse_differences(parts: Sequence[_Part]) -> None:
-    """Raise RunDirectoryError where shards were made of different inputs, or under different settings."""
+    if accept_changes:
+        return
     fingerprints = [part.facts.get("input", {}).get("fingerprint", "") for part in parts]  # "": not read yet
     read = [(part, fingerprint) for part, fingerprint in zip(parts, fingerprints, strict=True) if fingerprint]
     for (first, before), (second, now) in pairwise(read):
@@ -272,20 +267,16 @@ def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int)
 
 
 def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str, int]]:
-    """Copy the rows of a shard as it is at this moment; return its facts and its users by state.
-
-    Calls and jobs are numbered on from shard to shard.
-    """
-    calls, jobs = (
-        connection.execute(f"SELECT coalesce(max(id), 0) FROM main.{table}").fetchone()[0]
-        for table in ("calls", "jobs")
+    """Copy the rows of a shard as it is at this moment; return its facts and its users by state."""
+    highest = (
+        "SELECT (SELECT coalesce(max(id), 0) FROM main.calls), (SELECT coalesce(max(id), 0) FROM main.jobs)"
     )
+    calls, jobs = connection.execute(highest).fetchone()  # which are numbered on from shard to shard
     connection.execute("ATTACH ? AS shard", (uri_to_read(shard),))
     with damage_reported(shard):
         connection.execute("BEGIN")
-        meta = {
-            key: load_json(value) for key, value in connection.execute("SELECT key, value FROM shard.meta")
-        }
+        stored = connection.execute("SELECT key, value FROM shard.meta")
+        meta = {key: load_json(value) for key, value in stored}
         for (table,) in connection.execute(_TABLES).fetchall():
             changed = {
                 "id": f"id + {jobs if table == 'jobs' else calls}",
@@ -303,9 +294,21 @@ def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str,
 
 
 def _merged_facts(metas: Sequence[Facts]) -> dict[str, Any]:
-    """Return the facts of all shards as those of one run."""
+    """Return the facts of all shards as those of one run; of the whole input they are as the first has them."""
     first, settings = metas[0], metas[0]["settings"]
     progress = [meta.get("progress", {}) for meta in metas]
+    read: dict[str, Any] = {}
+    for key, value in (pair for meta in metas for pair in meta.get("input", {}).items()):
+        if key in _OF_ONE or key not in read:
+            read.setdefault(key, value)
+        elif isinstance(value, Mapping):
+            total = Counter(read[key])
+            total.update(value)
+            read[key] = dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
+        elif isinstance(value, list):
+            read[key] = read[key] + [each for each in value if each not in read[key]]
+        else:
+            read[key] += value
     return {key: first[key] for key in _SAME if key in first} | {
         "input_complete": all(meta.get("input_complete", True) for meta in metas),
         "run_id": min(meta["run_id"] for meta in metas),
@@ -315,27 +318,8 @@ def _merged_facts(metas: Sequence[Facts]) -> dict[str, Any]:
             "batches_total": sum(each.get("batches_total", 0) for each in progress),
             "seconds": max(each.get("seconds", 0.0) for each in progress),
         },
-        "input": _merged_input([meta["input"] for meta in metas if "input" in meta])
-        or {"paths": first["paths"]},
+        "input": read | {"other_rows": 0} if read else {"paths": first["paths"]},
     }
-
-
-def _merged_input(inputs: Sequence[Facts]) -> dict[str, Any]:
-    """Sum up what shards have read; what is of the whole input stays as the first has it."""
-    merged: dict[str, Any] = {}
-    for facts in inputs:
-        for key, value in facts.items():
-            if key in _OF_ONE or key not in merged:
-                merged.setdefault(key, value)
-            elif isinstance(value, Mapping):
-                total = Counter(merged[key])
-                total.update(value)
-                merged[key] = dict(sorted(total.items(), key=lambda pair: (-pair[1], pair[0])))
-            elif isinstance(value, list):
-                merged[key] = merged[key] + [each for each in value if each not in merged[key]]
-            else:
-                merged[key] += value
-    return merged | ({"other_rows": 0} if merged else {})
 
 
 def _rejects(parts: Sequence[_Part]) -> Iterator[bytes]:
