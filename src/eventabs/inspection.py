@@ -161,10 +161,7 @@ class Table(NamedTuple):
 
 
 def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
-    """Return tables where there is something to compare: batches of several sizes, or with a place in them; the last one explains both.
-
-    `runs`: the counts of each by the name that its rows have; of a single one they have none.
-    """
+    """Return tables where there is something to compare, of counts by run: batches of several sizes, or with a place in them."""
     sizes, places = (
         [(run, row) for run, counts in runs.items() for row in counts.answers[by]]
         for by in ("by_batch_users", "by_position")
@@ -225,12 +222,11 @@ _EXAMPLES = """SELECT user_id, call_id, finish_reason, reply FROM bad_replies WH
 
 
 def failures(ledger: Ledger) -> Iterator[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]]]:
-    """Yield causes of failures, those that made users fail first: bad answers, users that had one, those that failed in the end, examples.
-
-    These are useless replies, first those after which the user failed: user, call, finish reason, reply, characters cut from its middle.
-    """
+    """Yield causes of failures, the worst first: bad answers, users that had one, those that failed in the end, examples."""
     for reason, *numbers in ledger.rows(_CAUSES):
-        examples = list[tuple[str, int, str, str, int]]()
+        examples = list[
+            tuple[str, int, str, str, int]
+        ]()  # user, call, finish reason, reply, characters cut from it
         for user_id, call_id, finish_reason, blob in ledger.rows(_EXAMPLES, reason, 3):
             text = store.unpack_text(blob)
             left_out = max(0, len(text) - _HEAD - _TAIL)

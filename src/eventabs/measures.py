@@ -100,7 +100,7 @@ def _highest(is_too_low: Callable[[float], bool], low: float, high: float) -> fl
 
 
 def cohen_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
-    """Return how far two people agree beyond chance (Cohen 1960): 1 always, 0 as by chance, None where both say one thing of all."""
+    """Return how far two people agree beyond chance (Cohen 1960): 1 always, 0 as by chance, None where all is said to be one thing."""
     if len({each for pair in pairs for each in pair}) <= 1:
         return None
     first, second = (Counter(side) for side in zip(*pairs, strict=True))
@@ -416,7 +416,7 @@ class Tally:
         # users by the share of their rows, and of their wanted journeys, that the other grouping has too
         self.kept = {"rows": Counter[float](), "journeys": Counter[float]()}
         # by kind: `groups`, `wholes` (each journey as one group), and what else is counted; baselines are of the first users
-        self._found = defaultdict[str, list[Counter[str]]](list)
+        self.found = defaultdict[str, list[Counter[str]]](list)
         self._baselines = defaultdict[str, defaultdict[str | int, Counter[str]]](lambda: defaultdict(Counter))
 
     def add(
@@ -446,23 +446,19 @@ class Tally:
         """Count the sums of a user, or of a baseline: its name, or the minutes of a pause."""
         if baseline:
             self._baselines[kind][baseline].update(sums)
-        elif len(self._found[kind]) < GROUPS:
-            self._found[kind].append(Counter(sums))
+        elif len(self.found[kind]) < GROUPS:
+            self.found[kind].append(Counter(sums))
         else:
-            self._found[kind].append(self._found[kind].pop(0))
-            self._found[kind][-1].update(sums)
-
-    def totals(self) -> dict[str, Sums]:
-        """Return the sums of all users by kind."""
-        return {kind: added(sums) for kind, sums in self._found.items()}
+            self.found[kind].append(self.found[kind].pop(0))
+            self.found[kind][-1].update(sums)
 
     def scores(self, figures: Mapping[str, Figures]) -> dict[str, dict[str, Score]]:
         """Return figures by kind; `journeys` are a kind of figures of the wholes, and these are left out where there are none."""
         scores = {}
         for kind, wanted in figures.items():
             counted = "wholes" if kind == "journeys" else kind
-            if self._found[counted] and (counted != "wholes" or self.has_journeys):
-                scores[kind] = scores_of(self._found[counted], wanted, self._baselines[counted])
+            if self.found[counted] and (counted != "wholes" or self.has_journeys):
+                scores[kind] = scores_of(self.found[counted], wanted, self._baselines[counted])
         return scores
 
 

@@ -64,12 +64,7 @@ class AskingPlan:
 def plan_audit(
     named: Path, invocation: Invocation, *, share: float, seed: int, out: Path | None, confirmed: bool
 ) -> AskingPlan:
-    """Draw a share (0 to 1) of a run's users that are done, and make the audit's directory; calls nobody.
-
-    The same share again goes on with the audit that is there, a larger one adds users to it. The users a prompt are those
-    of `budget.max_users` where `invocation` has a flag for it, else half of the run's usual number. Raises UsageError, also for an
-    endpoint that only the run directory names, unless that is `confirmed`.
-    """
+    """Draw a share (0 to 1) of a run's users that are done, and make or extend the audit's directory; calls nobody. Raises UsageError."""
     source = RunDirectory.find(named)
     path = out or source.audit
     with Ledger.watch(source.ledger) as ledger:
@@ -78,7 +73,7 @@ def plan_audit(
     if not done:
         message = _("no user of {path} is done yet; go on with eventabs resume")
         raise UsageError(message.format(path=source.path))
-    wanted = invocation.flags.get("budget", {}).get("max_users")
+    wanted = invocation.flags.get("budget", {}).get("max_users")  # else half as many users a prompt as usual
     arm = Arm(path, wanted or (usual[0][0] // 2 if usual else 0) or 2)
     if (path / "ledger.sqlite").exists():
         with Ledger.watch(path / "ledger.sqlite") as ledger:
@@ -104,10 +99,7 @@ def plan_calibration(
     out: Path | None = None,
     confirmed: bool = False,
 ) -> AskingPlan:
-    """Draw users of a run, done or not, and make a directory for each number of users a prompt; calls nobody.
-
-    One user a prompt, twice, comes first. A size that makes no fewer calls than a smaller one is left out. Raises UsageError as `plan_audit`.
-    """
+    """Draw users of a run, done or not, and make a directory for each number of users a prompt; calls nobody. Raises UsageError."""
     source = RunDirectory.find(named)
     folder = out or source.path / "calibration"
     with Ledger.watch(source.ledger) as ledger:
@@ -155,6 +147,7 @@ def _plan(
         directory, pending, all_calls, plan = copy_users(
             source, users, arm.path, replace(invocation, flags=flags), order=order, confirmed=confirmed
         )
+        # no fewer calls than a smaller size
         if kept and arm.users > kept[-1].users and all_calls >= first_calls:
             directory.discard()
             continue
@@ -191,10 +184,7 @@ def _is_open(arm: Arm) -> bool:
 
 
 async def aask(plan: AskingPlan, *, confirmed: bool, observer: Watch, stop: Stop) -> Run:
-    """Ask what is left, one run after another; return the last. Of sizes up to the first that is not within the margin.
-
-    `run.max_cost` and `run.max_total_tokens` hold for all runs together. Raises as `aresume`; nothing is bought twice.
-    """
+    """Ask what is left, one run after another up to the first outside the margin; return the last. Raises as `aresume`."""
     for arm in plan.arms:
         if _is_open(arm):
             own = {"budget": {"max_users": arm.users}, "run": _limits_left(plan, arm)}
@@ -219,7 +209,7 @@ async def aask(plan: AskingPlan, *, confirmed: bool, observer: Watch, stop: Stop
 
 
 def _limits_left(plan: AskingPlan, arm: Arm) -> dict[str, float]:
-    """Return the limits of a run: those of all, less what the others have used."""
+    """Return the limits of a run: those of all together, less what the others have used."""
     limits = plan.invocation.settings().run
     others = [_arm_facts(each, {}, {}) for each in plan.arms if each != arm]
     cost = sum(facts.cost or 0.0 for facts in others)

@@ -17,7 +17,7 @@ from eventabs import measures, store
 from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
 from eventabs.inspection import compactor_of
 from eventabs.interface_language import gettext as _
-from eventabs.measures import Compared, Figure, Group, Score, Segment, Sums, Tally
+from eventabs.measures import Compared, Figure, Group, Groups, Score, Segment, Sums, Tally
 from eventabs.providers import load_rules, rule_events, shipped_rules
 from eventabs.runs import RunState, state_of
 from eventabs.shared_records import Behavior, UserLog
@@ -76,7 +76,7 @@ class Labels:
 
 
 def read_labels(path: Path) -> Labels:
-    """Read labels from a CSV, JSON lines, an events.jsonl or the directory of a run. Raises InputError where a row cannot be read."""
+    """Read labels from a CSV, JSON lines, an events.jsonl or the directory of a run. Raises InputError."""
     labels, seen = Labels(), set[object]()
     if path.is_dir() or path.name == "checkpoint.json":
         path = RunDirectory.find(path).path / "events.jsonl"
@@ -136,13 +136,10 @@ def _span(path: Path, number: int, found: Mapping[str, str]) -> Segment:
 
 
 def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows of a CSV, as spreadsheets save it, or of JSON lines: the line, and cells by columns in lower case.
-
-    Blank rows are left out. Raises InputError with the `message`.
-    """
+    """Yield the line and the cells, by columns in lower case, of the rows of a CSV or of JSON lines. Raises InputError."""
     try:
         data = path.read_bytes()
-        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))  # as GB18030 and semicolons: of a spreadsheet
         try:
             text = data.decode("utf-16" if utf16 else "utf-8-sig")
         except UnicodeDecodeError:
@@ -213,7 +210,7 @@ class Evaluation:
 
 
 def evaluate(events: Path, gold: Path) -> Evaluation:
-    """Hold the events of a run (or an events.jsonl, which has neither groups of rows nor baselines) against labels. Raises InputError."""
+    """Hold the events of a run, or of an events.jsonl, which has no behaviors, against labels. Raises InputError."""
     labels = read_labels(gold)
     sums = Evaluation("minutes" if labels.spans else "rows")
     sums.unused["doubled"] = labels.doubled
@@ -231,7 +228,19 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
             near, figures = _add_spans(found.get(user, []), wanted, {}, sums)
             sums.by_user.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
     else:
-        _judge_run(directory, labels, sums)
+        with Ledger.watch(directory.ledger) as ledger:
+            facts = ledger.meta()
+            known = {user for (user,) in ledger.rows("SELECT user_id FROM users")}
+            labels.name_the_only_user(known)
+            sums.unused["without_labels"] = len(known - labels.users)
+            sums.unused["unknown_users"] = len(labels.users - known)
+            rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
+            is_fine = facts["settings"]["prompt"]["detail"] == "fine"
+            for user in sorted(labels.users & known):
+                log, made = ledger.log(user), measures.groups_of(*made_of(ledger, user))
+                by_rules = rule_events(log, rules, "fine" if is_fine else "day")
+                ruled = [Group(frozenset(rows), kind.name) for rows, kind in by_rules]
+                _judge_user(log, made, ruled, labels, sums)
     if not sums.by_user:
         message = _("no user of {gold} has events in {events}; compare the ids of both")
         raise InputError(message.format(gold=gold, events=events))
@@ -239,25 +248,7 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
     return sums
 
 
-def _judge_run(directory: RunDirectory, labels: Labels, sums: Evaluation) -> None:
-    with Ledger.watch(directory.ledger) as ledger:
-        facts = ledger.meta()
-        known = {user for (user,) in ledger.rows("SELECT user_id FROM users")}
-        labels.name_the_only_user(known)
-        sums.unused["without_labels"] = len(known - labels.users)
-        sums.unused["unknown_users"] = len(labels.users - known)
-        rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
-        is_fine = facts["settings"]["prompt"]["detail"] == "fine"
-        for user in sorted(labels.users & known):
-            log, found = ledger.log(user), measures.groups_of(*made_of(ledger, user))
-            events = rule_events(log, rules, "fine" if is_fine else "day")
-            by_rules = [Group(frozenset(rows), kind.name) for rows, kind in events]
-            _judge_user(log, found, by_rules, labels, sums)
-
-
-def _judge_user(
-    log: UserLog, found: list[Group], by_rules: list[Group], labels: Labels, sums: Evaluation
-) -> None:
+def _judge_user(log: UserLog, found: Groups, by_rules: Groups, labels: Labels, sums: Evaluation) -> None:
     rows, spans = measures.rows_of(log), labels.spans.get(log.user_id, [])
     if spans:  # rows in none are not judged: nothing is known of them
         held = measures.owned_rows(spans, [row.instant for row in rows])
@@ -276,10 +267,8 @@ def _judge_user(
     lanes = [_lane(wanted, rows), _lane(found, rows)]
     if spans:
         near = [place for place, row in enumerate(rows) if _is_near(row.instant, spans)]
-        drawn = {
-            name: _spans(groups, rows)
-            for name, groups in (measures.baselines(rows, near) | {"rules": by_rules}).items()
-        }
+        trivial = measures.baselines(rows, near) | {"rules": by_rules}
+        drawn = {name: _spans(groups, rows) for name, groups in trivial.items()}
         judged_spans, timed = _add_spans(_spans(found, rows), spans, drawn, sums)
         figures, lanes = figures | timed, [spans, judged_spans]
     for groups in (wanted, found):
@@ -288,7 +277,7 @@ def _judge_user(
     sums.by_user.append(UserRow(log.user_id, len(found), len(wanted), figures, tuple(lanes)))
 
 
-def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: Evaluation) -> tuple[list[Group], list[int]]:
+def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: Evaluation) -> tuple[Groups, list[int]]:
     """Return the groups that rows are labelled with, and all rows that have a label. A row is taken once."""
     times = [row.instant for row in measures.rows_of(log)]
     by_time: defaultdict[float, list[int]] = defaultdict(list)
@@ -316,15 +305,12 @@ def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: Evaluation) -> tupl
         group for group, label in first.items() if label.kind.lower() in _JOURNEYS and not label.parent
     }
     goals = {label.parent or group: label.goal for group, label in first.items() if label.goal}
-    return [
-        Group(
-            frozenset(places),
-            first[group].label or group,
-            parent=(parent := first[group].parent or (group if group in journeys else "")),
-            kind=goals.get(parent, ""),
-        )
-        for group, places in held.items()
-    ], sorted(judged)
+    groups = list[Group]()
+    for group, own in held.items():
+        label = first[group]
+        parent = label.parent or (group if group in journeys else "")
+        groups.append(Group(frozenset(own), label.label or group, parent=parent, kind=goals.get(parent, "")))
+    return groups, sorted(judged)
 
 
 def _add_spans(
@@ -349,13 +335,8 @@ def _is_near(start: float, labels: Sequence[Segment]) -> bool:
 
 
 def _spans(groups: Iterable[Group], rows: Sequence[Behavior]) -> list[Segment]:
-    return [
-        Segment(
-            min(rows[p].instant for p in group.rows), max(rows[p].span[1] for p in group.rows), group.type
-        )
-        for group in groups
-        if group.rows
-    ]
+    spans = ((group.type, [rows[place].span for place in group.rows]) for group in groups if group.rows)
+    return [Segment(min(each)[0], max(end for _start, end in each), kind) for kind, each in spans]
 
 
 def _lane(groups: Iterable[Group], rows: Sequence[Behavior]) -> list[Segment]:
@@ -370,7 +351,6 @@ def _lane(groups: Iterable[Group], rows: Sequence[Behavior]) -> list[Segment]:
 
 
 def _make_figures(sums: Evaluation) -> None:
-    """Make the scores, and the figures by label, of what was counted of all users."""
     types = {found for _label, found in sums.confusion} - {""}
     labelled = [(label in types, amount) for (label, _found), amount in sums.confusion.items() if label]
     typed = sum(amount for is_type, amount in labelled if is_type)
@@ -383,7 +363,7 @@ def _make_figures(sums: Evaluation) -> None:
         "spans": measures.SPAN_FIGURES,
     }
     sums.scores = sums.tally.scores(figures)
-    sums.totals = {kind: each for kind, each in sums.tally.totals().items() if kind != "spans"}
+    sums.totals = {kind: measures.added(users) for kind, users in sums.tally.found.items() if kind != "spans"}
     sums.unused = +sums.unused  # without what is 0
     sums.by_user.sort(key=lambda row: (row.worth, row.user_id))
     sums.confusion = dict(sorted(sums.confusion.items())) if are_types else {}

@@ -5,11 +5,10 @@ import heapq
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import partial
 from itertools import chain, groupby, zip_longest
 from operator import attrgetter
 from pathlib import Path
@@ -114,11 +113,7 @@ class _Draw:
 def draw_review(
     named: Path, *, sample: int, days: int, doubtful: int = 0, by: str = "", seed: int = 0
 ) -> Sheet:
-    """Draw events, journeys and user-days of a run, also while somebody works on it, and write down which.
-
-    `doubtful`: how many more, the most doubtful first: with the audit of the run, if there is one, those that it moved. The same run and
-    seed give the same review. Raises UsageError where no user is done.
-    """
+    """Draw events, journeys and user-days of a run, and so many of the most doubtful; write down which. Raises UsageError."""
     directory = RunDirectory.find(named)
     lots = _Lots(sample, days, doubtful, by, random.Random(seed))  # noqa: S311  no secret
     path = RunDirectory(directory.audit).ledger
@@ -291,12 +286,6 @@ class Verdicts:
     renamed: int = 0  # rows whose user a spreadsheet has changed, such as by leading zeros
 
 
-def _fault(file: Path, number: int, message: str, **facts: object) -> InputError:
-    """Return an error that names the row."""
-    where = _("{path}, row {row}: {fault}")
-    return InputError(where.format(path=file, row=number, fault=message.format(**facts)))
-
-
 def read_verdicts(directory: RunDirectory, path: Path) -> Verdicts:
     """Read a reviewer's CSV. Raises InputError for rows of another review, unknown verdicts and items, and rows torn apart."""
     unread = _("{path} cannot be read ({error}); save the CSV from the page of eventabs review")
@@ -308,38 +297,38 @@ def read_verdicts(directory: RunDirectory, path: Path) -> Verdicts:
         message = _("{path} has no column {name}; save the CSV from the page of eventabs review")
         raise InputError(message.format(path=path, name=missing[0]))
     number, named = rows[0][0], rows[0][1]["review"]
+    where = _("{path}, row {row}: {fault}")
     try:
         folder = directory.reviews / (named if _ID.fullmatch(named) else "-")
         review = TypeAdapter(Review).validate_json(store.read_head(folder / "sample.json", _LARGEST))
     except (OSError, ValueError):
         message = _("the review {review} is not one of {path}; its page was made by eventabs review there")
-        raise _fault(path, number, message, review=named or "-", path=directory.path) from None
+        fault = message.format(review=named or "-", path=directory.path)
+        raise InputError(where.format(path=path, row=number, fault=fault)) from None
     items: dict[str, SampledEvent | SampledDay] = {event.item: event for event in review.events}
     items |= {day.item: day for day in review.days}
     read = Verdicts(path, review)
     for number, row in rows:
-        fault = partial(_fault, path, number)
-        if row["review"] != review.id:
-            message = _(
-                "it is of review {other}, the rows above are of {review}; give each review its own file"
-            )
-            raise fault(message, other=row["review"] or "-", review=review.id)
-        item = items.get(row["item"].upper())
-        if item is None:
-            raise fault(_("the review has no item {item}"), item=row["item"] or "-")
-        read.renamed += _is_renamed(row.get("user_id", ""), item, fault)
-        _take(read, row, item, fault)
+        try:
+            _take(read, row, items)
+        except ValueError as error:
+            raise InputError(where.format(path=path, row=number, fault=error)) from None
     return read
 
 
-def _take(
-    read: Verdicts, row: Mapping[str, str], item: SampledEvent | SampledDay, fault: Callable[..., InputError]
-) -> None:
+def _take(read: Verdicts, row: Mapping[str, str], items: Mapping[str, SampledEvent | SampledDay]) -> None:
+    if row["review"] != read.review.id:
+        message = _("it is of review {other}, the rows above are of {review}; give each review its own file")
+        raise ValueError(message.format(other=row["review"] or "-", review=read.review.id))
+    item = items.get(row["item"].upper())
+    if item is None:
+        raise ValueError(_("the review has no item {item}").format(item=row["item"] or "-"))
+    read.renamed += _is_renamed(row.get("user_id", ""), item)
     verdict = row["verdict"].lower()
     known = VERDICTS if isinstance(item, SampledEvent) else (DONE, MISSING)
     if verdict not in ("", *known):
         message = _("the verdict {verdict} is unknown; of {item} it is {known}, or an empty cell")
-        raise fault(message, verdict=row["verdict"], item=item.item, known=", ".join(known))
+        raise ValueError(message.format(verdict=row["verdict"], item=item.item, known=", ".join(known)))
     if verdict == DONE:
         read.days.add(item.item)
     elif verdict == MISSING:
@@ -348,13 +337,13 @@ def _take(
         before = read.events.setdefault(item.item, verdict)
         if before != verdict:
             message = _("{item} is {verdict} here and {before} in a row above; leave one of them")
-            raise fault(message, item=item.item, verdict=verdict, before=before)
+            raise ValueError(message.format(item=item.item, verdict=verdict, before=before))
         if verdict == "type" and row.get("correct_type"):
             read.types[item.item] = row["correct_type"]
 
 
-def _is_renamed(said: str, item: SampledEvent | SampledDay, fault: Callable[..., InputError]) -> bool:
-    """Whether a spreadsheet has changed the user of a row. Raises InputError where it is another user."""
+def _is_renamed(said: str, item: SampledEvent | SampledDay) -> bool:
+    """Whether a spreadsheet has changed the user of a row. Raises ValueError where it is another user."""
     user = item.user_id.strip()
     if {said, said.removeprefix("'")} & {"", user}:  # with it, it is no formula
         return False
@@ -365,10 +354,7 @@ def _is_renamed(said: str, item: SampledEvent | SampledDay, fault: Callable[...,
         if number == known or abs(number - known) < within:
             return True
     message = _("{item} is about user {user}, the row about {other}; sort whole rows, or save the CSV again")
-    raise fault(message, item=item.item, user=user, other=said)
-
-
-_MOST_REVIEWERS: Final = 2
+    raise ValueError(message.format(item=item.item, user=user, other=said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,7 +369,7 @@ class ReviewResult:
 
 def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
     """Read what one or two reviewers have saved. Raises InputError for a file that cannot be read, UsageError for other files."""
-    if len(files) > _MOST_REVIEWERS:
+    if len(files) not in (1, 2):
         raise UsageError(_("--read takes the files of one or two reviewers"))
     directory = RunDirectory.find(named)
     read = [read_verdicts(directory, path) for path in files]
@@ -411,10 +397,7 @@ def keep_result(result: ReviewResult, figures: str) -> None:
 
 
 def _reviewer(read: Verdicts) -> dict[str, Any]:
-    """Return what one person says of the random sample of events, that of journeys, and of the doubtful, which say nothing of all others.
-
-    `left`: events of the sample after the last one with a verdict; `confused`: type, the one meant, how many events.
-    """
+    """Return what one person says of the random sample of events, that of journeys, and of the doubtful."""
     drawn = [event for event in read.review.events if event.drawn]
     events = [event for event in drawn if event.item.startswith("E")]
     reached = _reached(events, read)
@@ -433,7 +416,7 @@ def _reviewer(read: Verdicts) -> dict[str, Any]:
         "journeys": _judged(journeys, read),
         # a choice, not a sample: there is no figure of the others
         "doubtful": _judged(doubtful, read) | meaningless,
-        "left": len(events) - len(reached),
+        "left": len(events) - len(reached),  # after the last one with a verdict
         "renamed": read.renamed,
         "by_type": [
             {"type": name, **_judged((event for event in reached if event.type == name), read)}
@@ -454,31 +437,22 @@ def _reached(events: Iterable[SampledEvent], read: Verdicts) -> list[SampledEven
 
 
 def _judged(events: Iterable[SampledEvent], read: Verdicts) -> dict[str, float | None]:
-    """Count the verdicts on some events of the sample.
-
-    `skipped`: without a verdict, though one that came later in the random order has one. `precision` is of those with a
-    verdict; for `at_least`, the exact one-sided 95 % bound, those skipped are wrong.
-    """
     said = Counter(read.events.get(event.item, "") for event in events)
     judged = said.total() - said[""]
     return {
         "judged": judged,
-        "skipped": said[""],
+        "skipped": said[""],  # though one that came later in the random order has a verdict
         "right": said["right"],
         "wrong_type": said["type"],
         "wrong_span": said["span"],
         "nothing": said["none"],
         "precision": said["right"] / judged if judged else None,
-        "at_least": least_share(said["right"], said.total()) if judged else None,
+        "at_least": least_share(said["right"], said.total()) if judged else None,  # those skipped are wrong
     }
 
 
 def _reviewed_days(read: Verdicts) -> dict[str, int | Figure]:
-    """Judge the days that were looked at as a whole, every event of theirs judged; `unfinished` ones are left out.
-
-    `real`: events that were there, found or missing. `recall`: of these the share found with the right type and span, mean of days,
-    `found`: the share found at all; with exact one-sided bounds.
-    """
+    """Judge the days that were looked at as a whole, every event of theirs judged; `unfinished` ones are left out."""
     looked_at = [day for day in read.review.days if day.item in read.days]
     whole = [day for day in looked_at if all(event in read.events for event in day.events)]
     counts = []
@@ -489,9 +463,10 @@ def _reviewed_days(read: Verdicts) -> dict[str, int | Figure]:
     return {
         "days": len(whole),
         "unfinished": len(looked_at) - len(whole),
-        "real": sum(real for _right, _found, _missing, real in counts),
+        "real": sum(real for _right, _found, _missing, real in counts),  # found or missing
         "right": sum(right for right, *_others in counts),
         "missing": sum(missing for _right, _found, missing, _real in counts),
+        # of what is real, the share with the right type and span, and that found at all: means of days, exact one-sided bounds
         "recall": mean_of(Counter(right / real for right, _found, _missing, real in counts if real)),
         "found": mean_of(Counter(found / real for _right, found, _missing, real in counts if real)),
     }
