@@ -67,9 +67,8 @@ def making(path: Path) -> Iterator[sqlite3.Connection]:
             leftover.unlink()
         file = open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            with closing(
-                sqlite3.connect(fresh.absolute().as_uri(), uri=True, isolation_level=None)
-            ) as ledger:
+            connection = sqlite3.connect(fresh.absolute().as_uri(), uri=True, isolation_level=None)
+            with closing(connection) as ledger:
                 ledger.execute("PRAGMA journal_mode = OFF")
                 ledger.execute("PRAGMA synchronous = OFF")
                 ledger.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
@@ -86,7 +85,7 @@ def making(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def connect(path: Path, *, to_read: bool = False) -> sqlite3.Connection:
-    """Connect to read and write, or only to read. Raises RunDirectoryError for another format or origin, StoredValueError for damage."""
+    """Connect to a ledger. Raises RunDirectoryError for another format or origin, StoredValueError for a damaged one."""
     # the connection is handed to the one thread that writes; it is never used by two at a time
     connection = sqlite3.connect(
         uri_to_read(path) if to_read else path, uri=to_read, isolation_level=None, check_same_thread=to_read
@@ -174,11 +173,7 @@ def translated(path: Path) -> Iterator[None]:
         raise storage_error(path, error) from error
 
 
-# seconds since 1970; older SQLite has no unixepoch('subsec')
-_NOW = "(julianday('now') - 2440587.5) * 86400.0"
-
-
-SizedPart = tuple[Part, PartSize]
+Piece = tuple[Part, PartSize]  # a part with what it costs
 
 
 class PartChange(NamedTuple):
@@ -195,7 +190,7 @@ class PartChange(NamedTuple):
     )
     accepted: Outcome | None = None  # that it is done with
     too_large: bool = False  # failed because it was asked about whole
-    replaced_by: tuple[SizedPart, ...] = ()  # the pieces it was cut into
+    replaced_by: tuple[Piece, ...] = ()  # the pieces it was cut into
 
 
 class AskedRows(NamedTuple):
@@ -313,10 +308,7 @@ class Ledger:
     # users and parts
 
     def add_users(
-        self,
-        logged: Iterable[tuple[UserLog, Sequence[SizedPart]]],
-        ordinals: str | None = None,
-        rows: str = "",
+        self, logged: Iterable[tuple[UserLog, Sequence[Piece]]], ordinals: str | None = None, rows: str = ""
     ) -> None:
         """Store users with their parts; `ordinals`, `rows`: of a single one, see schema.sql."""
         for log, parts in logged:
@@ -335,7 +327,7 @@ class Ledger:
 
     def add_parts(
         self,
-        parts: Iterable[SizedPart],
+        parts: Iterable[Piece],
         *,
         instead_of: Part | None = None,
         attempts: int = 0,
@@ -363,7 +355,7 @@ class Ledger:
     def pending_parts(
         self, which: str = "(user_id, first, last) NOT IN awaited_parts", *values: object
     ) -> list[PlannedPart]:
-        """Return pending parts in order of user and index, without a condition but for those whose answer is awaited from elsewhere."""
+        """Return pending parts in order of user and index; without a condition those whose answer is awaited nowhere else."""
         planned = f"SELECT * FROM planned_parts WHERE {which} ORDER BY user_id, first"
         found = self._db.execute(planned, values)
         return [
@@ -455,13 +447,8 @@ class Ledger:
             "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at,"
             " in_flight_limit) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                batch.attempt,
-                orjson.dumps(asked).decode(),
-                pack_messages(request.messages),
-                settings_fingerprint,
-                request.input_tokens,
-                sent_at,
-                in_flight,
+                *(batch.attempt, orjson.dumps(asked).decode(), pack_messages(request.messages)),
+                *(settings_fingerprint, request.input_tokens, sent_at, in_flight),
             ),
         )
         return int(cursor.lastrowid or 0)
@@ -534,9 +521,12 @@ class Ledger:
         ).rowcount
 
     def _end_call(self, call_id: int, status: str, **values: object) -> None:
+        now = (
+            "(julianday('now') - 2440587.5) * 86400.0"  # in seconds; older SQLite has no unixepoch('subsec')
+        )
         columns = "".join(f", {name} = ?" for name in values)
         self._db.execute(
-            f"UPDATE calls SET status = ?, ended_at = {_NOW}{columns} WHERE id = ?",
+            f"UPDATE calls SET status = ?, ended_at = {now}{columns} WHERE id = ?",
             (status, *values.values(), call_id),
         )
 

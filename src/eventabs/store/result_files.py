@@ -242,7 +242,7 @@ _FOREIGN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U001
 
 
 def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> int:
-    """Write users, or journeys, as traces of their events; return how many journeys. Times without an offset are those of `zone`."""
+    """Write users, or journeys, as traces of their events; return how many journeys. Times without an offset are of `zone`."""
     try:
         known = ZoneInfo(zone) if zone else None
     except (KeyError, OSError, ValueError):
@@ -270,7 +270,7 @@ _Step = tuple[datetime, str, Row]  # the start or the end of an event
 
 
 def _steps(events: Sequence[Row], zone: tzinfo | None) -> list[_Step]:
-    """Return the steps of a user's events in order of time; times without an offset take the zone's, else that of an event beside them."""
+    """Return the steps of a user's events in order of time; without an offset they take the zone's, else that of an event beside."""
     times = [[datetime.fromisoformat(event[name]) for name in ("start", "end")] for event in events]
     beside = zone or next((start.tzinfo for start, _end in times if start.tzinfo), None)
     if events and beside is None:
@@ -334,7 +334,7 @@ def export_events(
     timezone: str = "",  # of times without one in XES, if not the run's
     replace: bool = False,  # also where something is
 ) -> Exported:
-    """Write the current events and journeys of all users, each file as a whole or not at all. Raises RunDirectoryError, UsageError."""
+    """Write the current events and journeys of all users, each file as a whole or not at all. Raises UsageError."""
     directory = RunDirectory.find(named)
     tables = _TABLES if rows else _TABLES[:2]
     names = [table.name for table in (tables if form in ("csv", "parquet") else tables[:1])]  # of files

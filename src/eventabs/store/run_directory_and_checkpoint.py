@@ -19,8 +19,6 @@ from eventabs.interface_language import gettext as _
 from eventabs.shared_records import Counts, RunStatus
 
 _PRIVATE_DIRECTORY: Final = 0o700
-_PRIVATE_FILE: Final = 0o600
-_PLAIN_FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK  # a link is not followed, a pipe not waited for
 _A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 _SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
 _LEFTOVERS: Final = {  # of a run that was refused, or killed at birth, before it had a ledger
@@ -70,7 +68,7 @@ class RunDirectory:
 
     @classmethod
     def find(cls, named: Path) -> "RunDirectory":
-        """Take the run directory, its checkpoint.json, even if gone, or another file in it. Raises RunDirectoryError without a run."""
+        """Take the run directory, its checkpoint.json, even if gone, or another file in it. Raises RunDirectoryError."""
         with suppress(OSError):  # a name that the system does not take
             is_checkpoint = named.name == "checkpoint.json"
             if is_checkpoint or named.exists():
@@ -110,7 +108,7 @@ class RunDirectory:
 
     @contextmanager
     def locked(self, *, fresh: bool = False) -> Iterator[None]:
-        """Hold the directory for this process; `fresh`: to begin a run in it. Raises RunDirectoryError where another was before."""
+        """Hold the directory for this process; `fresh`: to begin a run in it. Raises RunDirectoryError where another did."""
         with ExitStack() as held:
             try:
                 held.enter_context(locked(self.path / "run.lock", os.O_RDWR | os.O_CREAT, looks=6))
@@ -205,7 +203,7 @@ def has_room(folder: Path) -> bool:
 
 def open_private(path: Path | str, flags: int) -> int:
     """Open a file of the run directory, for its owner only. A link is not followed, a pipe not waited for."""
-    return os.open(path, flags | _PLAIN_FILE, _PRIVATE_FILE)
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
 
 
 def open_to_append(path: Path) -> FileIO:
@@ -254,7 +252,6 @@ def _taken(path: Path, *, in_use: bool) -> RunDirectoryError:
     return RunDirectoryError(message.format(path=path))
 
 
-CHECKPOINT_FORMAT = 1
 EVERY_BATCHES = 10  # that are finished there is a new checkpoint
 _USAGE: Final = ("calls", "retries", "prompt_tokens", "completion_tokens", "cached_tokens")
 
@@ -271,7 +268,7 @@ def write_checkpoint(
 ) -> None:
     """Replace checkpoint.json. `facts` are what stays the same; `shards`: those that were merged, and where they are."""
     document = {
-        "format": CHECKPOINT_FORMAT,
+        "format": 1,
         "status": status,
         "run_id": facts["run_id"],
         "created_at": facts["created_at"],
@@ -286,10 +283,8 @@ def write_checkpoint(
         "success_count": counts.done,
         "failed_count": counts.failed,
         "event_counts": counts.event_counts,
-        "usage": {
-            **{name: getattr(counts, name) for name in _USAGE},
-            "cost": None if cost is None else round(cost, 6),
-        },
+        "usage": {name: getattr(counts, name) for name in _USAGE}
+        | {"cost": None if cost is None else round(cost, 6)},
         "ledger": directory.ledger.name,
         **({"shards": shards} if shards else {}),
     }
