@@ -151,6 +151,7 @@ EXPLAINED = "eventabs init --all --output -` explains"
         ),
         ("input.concurrency = 3", "no setting input.concurrency;", "the nearest in name is run.concurrency"),
         ("[input.columns]\nwhen = 'x'", "no setting input.columns.when;", LISTED),
+        ("vocabulary.types = [{ name = 'x', kind = 'y' }]", "no setting vocabulary.types.0.kind;", LISTED),
         ("llm.api_key = 'sk-secret'", "no setting llm.api_key;", "the nearest in name is llm.api_key_env"),
         ("'llm.model' = 'm'", " llm.model is one name there", "let what is before a dot be a table"),
         # values that cannot be
