@@ -20,7 +20,7 @@ from eventabs.errors_and_exit_codes import InputError, StoppedError, UsageError
 from eventabs.ingest import Frame
 from eventabs.interface_language import gettext as _
 from eventabs.runs import Estimate, Invocation, JsonLines, Observer, Observers, RunContext, RunState, Watch
-from eventabs.shared_records import Event, EventOrJourney, Journey, of_row
+from eventabs.shared_records import AnyPath, Event, EventOrJourney, Journey, of_row
 from eventabs.stop_request import Stop
 from eventabs.store import RunDirectory, Status, open_to_append
 
@@ -95,12 +95,12 @@ class Journeys(_Records[Journey]):
     _shown = ("user_id", "kind", "name", "start", "end", "types")
 
 
-def read_events(path: str | os.PathLike[str]) -> Events:
+def read_events(path: AnyPath) -> Events:
     """Read the events of a run directory, its checkpoint.json or an events.jsonl. Raises InputError."""
     return Events(_lines(Path(path), "events.jsonl", Event))
 
 
-def read_journeys(path: str | os.PathLike[str]) -> Journeys:
+def read_journeys(path: AnyPath) -> Journeys:
     """Read the journeys of a run directory, its checkpoint.json or a journeys.jsonl. Raises InputError."""
     return Journeys(_lines(Path(path), "journeys.jsonl", Journey))
 
@@ -136,7 +136,7 @@ class ArrowStream(Protocol):
     def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
 
 
-Inputs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | ArrowStream
+Inputs = AnyPath | Iterable[AnyPath] | ArrowStream
 SettingsLike = Settings | Mapping[str, Any] | None
 
 
@@ -180,8 +180,8 @@ async def arun(
     inputs: Inputs = (),
     *,
     settings: SettingsLike = None,
-    config: str | os.PathLike[str] | None = None,
-    out: str | os.PathLike[str] | None = None,
+    config: AnyPath | None = None,
+    out: AnyPath | None = None,
     shard: str = "",
     observer: Observer | Watch | None = None,
     stop: Stop | None = None,
@@ -204,12 +204,12 @@ async def arun(
 
 
 async def aresume(
-    checkpoint: str | os.PathLike[str],
+    checkpoint: AnyPath,
     *,
     settings: SettingsLike = None,
-    config: str | os.PathLike[str] | None = None,
+    config: AnyPath | None = None,
     accept_changes: bool = False,
-    replies: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+    replies: AnyPath | Iterable[AnyPath] = (),
     cancel: bool = False,
     retry_failed: bool = False,
     trust_endpoint: bool = False,
@@ -235,11 +235,11 @@ async def aresume(
 
 
 async def aextend(
-    checkpoint: str | os.PathLike[str],
+    checkpoint: AnyPath,
     inputs: Inputs,
     *,
     settings: SettingsLike = None,
-    config: str | os.PathLike[str] | None = None,
+    config: AnyPath | None = None,
     accept_changes: bool = False,
     retry_failed: bool = False,
     trust_endpoint: bool = False,
@@ -269,7 +269,7 @@ def estimate(
     inputs: Inputs = (),
     *,
     settings: SettingsLike = None,
-    config: str | os.PathLike[str] | None = None,
+    config: AnyPath | None = None,
     shard: str = "",
     observer: Observer | None = None,
 ) -> Estimate:
@@ -282,10 +282,7 @@ def estimate(
 
 
 async def acheck(
-    *,
-    settings: SettingsLike = None,
-    config: str | os.PathLike[str] | None = None,
-    on_finding: "OnFinding" = lambda _finding: None,
+    *, settings: SettingsLike = None, config: AnyPath | None = None, on_finding: "OnFinding" = lambda _: None
 ) -> "CheckReport":  # quoted: a run without a model loads no HTTP client
     """Check settings, key and endpoint with a few tiny requests. Raises ConfigError for settings that do not hold."""
     from eventabs.check_before_run import check as check_all  # noqa: PLC0415  as above
@@ -317,7 +314,7 @@ extend = _sync(aextend)
 check = _sync(acheck)
 
 
-def _invocation(settings: SettingsLike, config: str | os.PathLike[str] | None, shard: str = "") -> Invocation:
+def _invocation(settings: SettingsLike, config: AnyPath | None, shard: str = "") -> Invocation:
     isolated = isinstance(settings, Settings)
     given = settings.model_dump(exclude_unset=True) if isinstance(settings, Settings) else settings
     values = {} if given is None else given

@@ -1,6 +1,7 @@
 """The frozen records that travel between the rooms."""
 
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set as AbstractSet
@@ -41,6 +42,7 @@ DurationUnit = Literal["ms", "s", "min", "h"]
 TIER_COUNTS: Final = ("calls", "prompt_tokens", "completion_tokens", "cached_tokens")
 STANDARD_TIER: Final = "standard"  # the ordinary tier of an endpoint
 BATCH_TIER: Final = "batch"  # what a batch service answers
+AnyPath = str | os.PathLike[str]
 OnContent = Callable[[int], None]  # hears how many characters of an answer have come so far
 
 

@@ -16,7 +16,7 @@ import orjson
 from eventabs.errors_and_exit_codes import DiskFullError, RunDirectoryError
 from eventabs.interface_language import gettext as _
 from eventabs.providers import Price
-from eventabs.shared_records import RunStatus, Shard
+from eventabs.shared_records import AnyPath, RunStatus, Shard
 from eventabs.store.ledger import Ledger, damage_reported, load_json, making, uri_to_read
 from eventabs.store.ledger_queries import count_all
 from eventabs.store.result_files import write_results
@@ -73,10 +73,7 @@ class _Part(NamedTuple):
 
 
 def merge(
-    directories: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
-    *,
-    accept_changes: bool = False,
+    directories: AnyPath | Iterable[AnyPath], out: AnyPath, *, accept_changes: bool = False
 ) -> MergedRun:
     """Make `out` the run of all users of some shards, finished or not, as they are now; or bring it up to date.
 
