@@ -252,17 +252,16 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
         own = [
             (index, *line, *owners.get(index, ("", -1))) for index, line in enumerate(lines_of(log, facts))
         ]
-        sheet.lines.update((item.item, _around(item, own)) for item in items)
+        for item in items:
+            if isinstance(item, SampledDay):
+                shown = own[item.first : item.last + 1]
+            else:  # what lies far from all rows of an event is left out
+                near = {row + step for row in item.behaviors for step in range(-_AROUND, _AROUND + 1)}
+                shown = [line for line in own if line[0] in near]
+                if len(shown) > _MOST_LINES:
+                    shown = shown[: _MOST_LINES // 2] + shown[-_MOST_LINES // 2 :]
+            sheet.lines[item.item] = shown
     return sheet
-
-
-def _around(item: SampledEvent | SampledDay, lines: list[ContextLine]) -> list[ContextLine]:
-    """Return the lines of a day, or those near the rows of an event: what lies far from them all is left out."""
-    if isinstance(item, SampledDay):
-        return lines[item.first : item.last + 1]
-    near = {row + step for row in item.behaviors for step in range(-_AROUND, _AROUND + 1)}
-    shown = [line for line in lines if line[0] in near]
-    return shown if len(shown) <= _MOST_LINES else shown[: _MOST_LINES // 2] + shown[-_MOST_LINES // 2 :]
 
 
 VERDICTS: Final = ("right", "type", "span", "none")

@@ -615,8 +615,15 @@ def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = Non
         skipped %= _CHUNK
     else:
         profile, rows = unpack_json(blob)
-    texts, end = dict[str, str](), None if last is None else skipped + last - first + 1
-    behaviors = [_behavior(row, texts) for row in islice(rows, skipped, end)]
+    texts, behaviors = dict[str, str](), list[Behavior]()  # these texts recur, and are looked up many times
+    for row in islice(rows, skipped, None if last is None else skipped + last - first + 1):
+        seconds, offset, action, item, place, duration, file, line = row[:8]
+        moment = _EPOCH + timedelta(0, seconds)
+        if offset is not None:
+            moment = moment.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
+        action, item, place = (texts.setdefault(each, each) for each in (action, item, place))
+        text = item if row[8:] else ""
+        behaviors.append(Behavior(moment, action, item, place, duration, file, line, text))
     return UserLog(user_id, tuple(behaviors), tuple((name, value) for name, value in profile))
 
 
@@ -748,16 +755,6 @@ def offset_seconds(moment: datetime) -> int | None:
     """Return the offset of a time from UTC, None where it has none."""
     offset = moment.utcoffset() if moment.tzinfo else None
     return None if offset is None else int(offset.total_seconds())
-
-
-def _behavior(row: Sequence[Any], texts: dict[str, str]) -> Behavior:
-    seconds, offset, action, item, place, duration, file, line = row[:8]
-    start = _EPOCH + timedelta(0, seconds)
-    if offset is not None:
-        start = start.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
-    # these texts recur, and are looked up many times
-    action, item, place = (texts.setdefault(each, each) for each in (action, item, place))
-    return Behavior(start, action, item, place, duration, file, line, item if row[8:] else "")
 
 
 T = TypeVar("T")
