@@ -148,8 +148,19 @@ class Instructions:
 
     def _example(self) -> str:
         """Write the user's examples, else the shipped one if all its names are known, else only the form."""
-        if self.examples:
-            return self._own_example()
+        texts = self._texts["example"]
+        log, answers = self._own_examples() if self.examples else self._shipped_example()
+        if not answers:  # placeholders: names of another vocabulary would mislead
+            each, is_day = texts["type"], self.detail == "day"
+            events = [] if self.detail == "journeys" else [(each, "1-2,6 8"), (each, "4")]
+            journeys = [(texts["kind"], texts["name"], [(each, "3"), (each, "5,9")])]
+            answers = [AnsweredUser("U1", journeys, events, "7" if is_day else "")]
+        shown = f"{texts['input']}\n{log}{texts['output']}" if log else texts["form"]
+        marked = [answer.changed(lambda name, groups: (self._marked(name), groups)) for answer in answers]
+        return f"{shown}\n{written(marked, self.vocabulary.minor, self.answer, self.detail, self.language)}"
+
+    def _shipped_example(self) -> tuple[str, list[AnsweredUser]]:
+        """Return the log and the answer of the shipped example, none if it has a name that the vocabulary lacks."""
         answers, users = [], self._texts["example"]["users"]
         for number, user in enumerate(users, 1):
             events = {"day": user["day"], "fine": user["fine"], "journeys": ()}[self.detail]
@@ -160,17 +171,17 @@ class Instructions:
         foreign = [name for each in answers for name, _groups in each.steps if types and name not in types]
         foreign += [kind for each in answers for kind, _name, _steps in each.journeys if kind not in kinds]
         if foreign:
-            return self._form_example()
+            return "", []
         # users as in a request, with recurring texts as a legend
         logs = [_log(user) for user in users]
         uses = Compactor(self.language, level=self.level).texts(logs).most_common()
         repeated = [text for text, count in uses if count > 1 and self.level != "line"]
         legend = dict(zip(CODES, repeated, strict=False))
         compactor = Compactor(self.language, level=self.level, legend=legend)
-        return self._shown(compactor.legend() + "".join(_blocks(compactor, logs)), answers)
+        return compactor.legend() + "".join(_blocks(compactor, logs)), answers
 
-    def _own_example(self) -> str:
-        """Write the user's examples as one request, whose rows are numbered through, and its answer."""
+    def _own_examples(self) -> tuple[str, list[AnsweredUser]]:
+        """Return the user's examples as the log of one request, whose rows are numbered through, and its answer."""
         logs, answers, rows = list[str](), list[AnsweredUser](), 0
         for number, example in enumerate(self.examples, 1):
             try:
@@ -187,50 +198,31 @@ class Instructions:
                 rows += not line.startswith("#")
                 written = _dense(line) if self.level == "dense" else line
                 logs.append(f"{line}\n" if line.startswith("#") else f"{rows} {written}\n")
-        return self._shown("".join(logs), answers)
-
-    def _form_example(self) -> str:
-        """Write an answer of placeholders: names of another vocabulary would mislead."""
-        texts, is_day = self._texts["example"], self.detail == "day"
-        kind, name, each = texts["kind"], texts["name"], texts["type"]
-        events = [] if self.detail == "journeys" else [(each, "1-2,6 8"), (each, "4")]
-        answer = AnsweredUser(
-            "U1", [(kind, name, [(each, "3"), (each, "5,9")])], events, "7" if is_day else ""
-        )
-        return f"{texts['form']}\n{self._written([answer])}"
-
-    def _shown(self, log: str, answers: Sequence[AnsweredUser]) -> str:
-        texts = self._texts["example"]
-        return f"{texts['input']}\n{log}{texts['output']}\n{self._written(answers)}"
-
-    def _written(self, answers: Sequence[AnsweredUser]) -> str:
-        marked = [answer.changed(lambda name, groups: (self._marked(name), groups)) for answer in answers]
-        return written(marked, self.vocabulary.minor, self.answer, self.detail, self.language)
+        return "".join(logs), answers
 
 
 def written(
     users: Iterable[AnsweredUser], minor: str, answer: AnswerForm, detail: Detail, language: Language
 ) -> str:
     """Write an answer in the form that the instructions ask for; `minor` is the word for such rows."""
-    if answer == "schema":
-        return orjson.dumps({"users": [_as_object(user, detail) for user in users]}).decode()
+
+    def listed(steps: Steps) -> list[dict[str, str]]:
+        return [{"type": name, "rows": rows} for name, rows in steps]
+
     colon, semicolon = ("：", "；") if language == "zh" else (": ", "; ")
-    lines = []
+    lines, objects = list[str](), list[dict[str, object]]()
     for user in users:
         lines.append(f"## {user.alias}")
         for kind, name, steps in user.journeys:
             lines.append(f"> {kind} {name}{colon}{semicolon.join(map(' '.join, steps))}")
         lines += map(" ".join, user.events)
         lines += [f"{minor} {user.minor}"] if user.minor else []
-    return "\n".join([*lines, "##"])
-
-
-def _as_object(user: AnsweredUser, detail: Detail) -> dict[str, Any]:
-    def listed(steps: Steps) -> list[dict[str, str]]:
-        return [{"type": name, "rows": rows} for name, rows in steps]
-
-    journeys = [{"kind": kind, "name": name, "steps": listed(steps)} for kind, name, steps in user.journeys]
-    return dict(zip(KEYS[detail], (user.alias, journeys, listed(user.events), user.minor), strict=False))
+        journeys = [
+            {"kind": kind, "name": name, "steps": listed(steps)} for kind, name, steps in user.journeys
+        ]
+        values = user.alias, journeys, listed(user.events), user.minor
+        objects.append(dict(zip(KEYS[detail], values, strict=False)))
+    return orjson.dumps({"users": objects}).decode() if answer == "schema" else "\n".join([*lines, "##"])
 
 
 # Own examples are read strictly: a wrong one would teach every call of a run.
@@ -469,12 +461,22 @@ def schema(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -
     """Return the `response_format` of answers by schema: all users in order, each with rows of its own, by alias."""
     marks = "|".join(_plain(each.mark) for each in vocabulary.categories if each.mark)
     types, kinds = ("|".join(each) for each in _choices(vocabulary, _plain, _WORDS))
-    definitions = {
-        "type": _text(f"^({types})({marks})?$" if marks else f"^({types})$"),
-        "kind": _text(f"^({kinds})$"),
-    }
-    items = [_user_schema(alias, rows, detail) for alias, rows in users.items()]
+    mark = f"({marks})?" if marks else ""
+    name = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
+    items = []
+    for alias, rows in users.items():
+        number = f"({'|'.join(each.replace(' ', '') for each in _numbers(rows, str))})"
+        span = f"{number}(-{number})?"
+        more = f"{{0,{min(len(rows), _MOST_REPEATED) - 1}}}"
+        groups = _text(rf"^{span}(,{span}|\?? {span}){more}\??$")
+        minor = _text(rf"^({span}([, ]{span}){more})?$")
+        step = _object(type={"$ref": "#/$defs/type"}, rows=groups)
+        steps = _array(step, maxItems=_MOST_STEPS, minItems=1)
+        journey = _object(kind={"$ref": "#/$defs/kind"}, name=name, steps=steps)
+        journeys, events = _array(journey, maxItems=_MOST_JOURNEYS), _array(step, maxItems=_MOST_TYPES)
+        items.append(_user(detail, {"enum": [alias]}, journeys, events, minor))
     listed = {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
+    definitions = {"type": _text(f"^({types}){mark}$"), "kind": _text(f"^({kinds})$")}
     return _format(detail, {**_object(users=listed), "$defs": definitions})
 
 
@@ -486,20 +488,6 @@ def response_format(answer: AnswerForm, detail: Detail) -> dict[str, Any] | None
     steps = _array(_object(type=text, rows=text))
     journeys = _array(_object(kind=text, name=text, steps=steps))
     return _format(detail, _object(users=_array(_user(detail, text, journeys, steps, text))))
-
-
-def _user_schema(alias: str, rows: range, detail: Detail) -> dict[str, Any]:
-    number = f"({'|'.join(each.replace(' ', '') for each in _numbers(rows, str))})"
-    span = f"{number}(-{number})?"
-    more = f"{{0,{min(len(rows), _MOST_REPEATED) - 1}}}"
-    groups = _text(rf"^{span}(,{span}|\?? {span}){more}\??$")
-    minor = _text(rf"^({span}([, ]{span}){more})?$")
-    step = _object(type={"$ref": "#/$defs/type"}, rows=groups)
-    name = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
-    steps = {**_array(step, _MOST_STEPS), "minItems": 1}
-    journey = _object(kind={"$ref": "#/$defs/kind"}, name=name, steps=steps)
-    journeys = _array(journey, _MOST_JOURNEYS)
-    return _user(detail, {"enum": [alias]}, journeys, _array(step, _MOST_TYPES), minor)
 
 
 def _user(detail: Detail, *values: dict[str, Any]) -> dict[str, Any]:
@@ -515,8 +503,8 @@ def _text(pattern: str) -> dict[str, Any]:
     return {"type": "string", "pattern": pattern}
 
 
-def _array(items: dict[str, Any], most: int = 0) -> dict[str, Any]:
-    return {"type": "array", "items": items, **({"maxItems": most} if most else {})}
+def _array(items: dict[str, Any], **limits: int) -> dict[str, Any]:
+    return {"type": "array", "items": items, **limits}
 
 
 def _object(**properties: Any) -> dict[str, Any]:  # noqa: ANN401  any part of a schema
