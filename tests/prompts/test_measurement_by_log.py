@@ -1,24 +1,37 @@
 """Users counted by log are found by what users have in common; one too many does no harm, one too few does."""
 
+from collections.abc import Collection, Sequence
+from types import SimpleNamespace
+
 import pytest
 
-from eventabs.prompts.user_costs import ambiguous_names, id_key, irregular_names
+from eventabs.prompts.user_costs import users_counted_by_log
 from eventabs.shared_records import ActivityName
 
 
-def names(*items: str) -> list[ActivityName]:
-    return [ActivityName("browse", item, "") for item in items]
+def counted(*items: str, marks: Sequence[str] = (), user_id: str = "") -> tuple[list[int], list[str | None]]:
+    """Return the positions of the names and the ids that users are asked for by."""
+    asked: list[Sequence[str | None]] = []
+    positions: list[Collection[int]] = []
+    group = SimpleNamespace(
+        names=[ActivityName("browse", item, "") for item in items],
+        users=[SimpleNamespace(user_id=user_id)],
+        users_of=lambda names: positions.append(names) or set(),
+        users_named=lambda keys: asked.append(keys) or set(),
+    )
+    users_counted_by_log(group, marks)  # type: ignore[arg-type]
+    return sorted(positions[0]), list(asked[0])
 
 
 @pytest.mark.parametrize(
     "text", ["two  spaces", " before", "behind ", "zero\u200bwidth", "Straße", "ÉCOLE", "K\u212aelvin"]
 )
 def test_texts_that_cleaning_or_their_case_may_change_are_irregular(text: str) -> None:
-    assert irregular_names(names("plain", text, "西餐厅 A")) == [1]
+    assert counted("plain", text, "西餐厅 A")[0] == [1]
 
 
 def test_ordinary_texts_of_any_script_are_regular() -> None:
-    assert irregular_names(names("plain", "BIG Letters", "西餐厅", "école", "😀 `|` 10:00")) == []
+    assert counted("plain", "BIG Letters", "西餐厅", "école", "😀 `|` 10:00")[0] == []
 
 
 @pytest.mark.parametrize(
@@ -33,12 +46,13 @@ def test_ordinary_texts_of_any_script_are_regular() -> None:
     ],
 )
 def test_the_key_of_a_user_is_what_a_text_would_hold(user_id: str, key: str | None) -> None:
-    assert id_key(user_id) == key
+    assert counted("plain", user_id=user_id)[1] == [key]
 
 
 def test_texts_that_become_one_without_their_marks_are_ambiguous() -> None:
-    assert ambiguous_names(names("XX公园", "公园", "XX餐厅", "YY公园", "海滩"), ("XX", "YY")) == [0, 1, 3]
+    names = "XX公园", "公园", "XX餐厅", "YY公园", "海滩"
+    assert counted(*names, marks=("XX", "YY"))[0] == [0, 1, 3]
 
 
 def test_without_marks_no_text_is_ambiguous() -> None:
-    assert ambiguous_names(names("XX公园", "公园"), ()) == []
+    assert counted("XX公园", "公园")[0] == []

@@ -31,26 +31,11 @@ def split(log: UserLog, fits: Fits) -> list[Part]:
     """
     if not log.behaviors:
         return []
-    last_index = len(log.behaviors) - 1
-    holds = _in_steps(fits, len(log.behaviors))
-    if holds(0, last_index):
-        return [Part(log.user_id, 0, last_index)]
-    ends = _allowed_ends(log.behaviors, holds)
-    parts = []
-    first = at = 0
-    while at < len(ends):
-        beyond = bisect_left(ends, True, at + 1, key=lambda end, first=first: not holds(first, end))  # type: ignore[misc]
-        parts.append(Part(log.user_id, first, ends[beyond - 1]))
-        first = ends[beyond - 1] + 1
-        at = beyond
-    return parts
-
-
-def _in_steps(fits: Fits, count: int) -> Fits:
-    """Return `fits` as a function that never checks more than twice the range that is known to fit."""
+    count = len(log.behaviors)
     known: dict[int, tuple[int, int]] = {}  # by first index: the last known to fit, the next known not to
 
     def holds(first: int, last: int) -> bool:
+        """Say what `fits` does, without checks of more than twice the range that is known to fit."""
         fitting, beyond = known.get(first, (first - 1, count))
         while fitting < last < beyond:
             tried = min(last, first + max(_FEW, 2 * (fitting - first + 1)) - 1)
@@ -61,7 +46,17 @@ def _in_steps(fits: Fits, count: int) -> Fits:
         known[first] = fitting, beyond
         return last <= fitting
 
-    return holds
+    if holds(0, count - 1):
+        return [Part(log.user_id, 0, count - 1)]
+    ends = _allowed_ends(log.behaviors, holds)
+    parts = []
+    first = at = 0
+    while at < len(ends):
+        beyond = bisect_left(ends, True, at + 1, key=lambda end, first=first: not holds(first, end))  # type: ignore[misc]
+        parts.append(Part(log.user_id, first, ends[beyond - 1]))
+        first = ends[beyond - 1] + 1
+        at = beyond
+    return parts
 
 
 def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
@@ -98,11 +93,8 @@ def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, 
         sizes[part] = builder.measure(log_of_part(log, part))
         return limits.hold(sizes[part])
 
-    def placed(part: Part) -> tuple[Part, PartSize]:
-        size = sizes.get(part) or builder.measure(log_of_part(log, part))
-        return part._replace(first=part.first + start, last=part.last + start), size
-
-    return list(map(placed, split(log, fits)))
+    parts = ((part, sizes.get(part) or builder.measure(log_of_part(log, part))) for part in split(log, fits))
+    return [(part._replace(first=part.first + start, last=part.last + start), size) for part, size in parts]
 
 
 _HALF = 0.45  # of the limits: row numbers may cost more in the second half
@@ -193,44 +185,29 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
 
 
 def users_counted_by_log(group: _UserGroup, marks: Sequence[str]) -> set[int]:
-    """Return the users whose tokens are not the sum of what recurs, and maybe some more, by number."""
-    named = {*irregular_names(group.names), *ambiguous_names(group.names, marks)}
-    return group.users_of(named) | group.users_named([id_key(user.user_id) for user in group.users])
+    """Return the users whose tokens are not the sum of what recurs, and maybe some more, by number.
 
-
-def irregular_names(names: Sequence[ActivityName]) -> list[int]:
-    """Return the positions of names that have a text which cleaning changes, or whose case is more than ASCII's."""
-    texts = [f"|{name.action}|{name.item}|{name.place}|" for name in names]
-    if _is_regular("".join(texts)):  # mostly all are, and that is soon found out
-        return []
-    return [position for position, text in enumerate(texts) if not _is_regular(text)]
+    They have a text that cleaning changes, whose case is more than ASCII's, that is another one without its marks, or holds their id.
+    """
+    named = set[int]()
+    rows = [f"|{name.action}|{name.item}|{name.place}|" for name in group.names]
+    if not _is_regular("".join(rows)):  # mostly all are, and that is soon found out
+        named = {position for position, row in enumerate(rows) if not _is_regular(row)}
+    texts = {text for name in group.names for text in name[1:3]}
+    bare = {text: without_marks(clean(text), marks) for text in texts if any(mark in text for mark in marks)}
+    if bare:  # seldom
+        uses = Counter([*bare.values(), *texts.difference(bare)])
+        doubtful = {text for text in texts if uses[bare.get(text, text)] > 1}
+        named |= {at for at, name in enumerate(group.names) if not doubtful.isdisjoint(name[1:3])}
+    ids = [clean(user.user_id) for user in group.users]
+    # what a log with an id holds in lower case; of an id with | every text may; None: it need not be masked
+    keys = [("" if "|" in each else each.casefold()) if identifies(each) else None for each in ids]
+    return group.users_of(named) | group.users_named(keys)
 
 
 def _is_regular(texts: str) -> bool:
     is_clean = texts.isprintable() and not any(sign in texts for sign in ("  ", "| ", " |"))
     return is_clean and (texts.isascii() or texts.casefold().encode() == texts.encode().lower())
-
-
-def id_key(user_id: str) -> str | None:
-    """Return what a log holds in lower case if the user's id is to be masked in it; None: no id needs that."""
-    name = clean(user_id)
-    if not identifies(name):
-        return None
-    return "" if "|" in name else name.casefold()  # every text holds ""
-
-
-def ambiguous_names(names: Sequence[ActivityName], marks: Sequence[str]) -> list[int]:
-    """Return the positions of names that have a text which is also another one without its marks."""
-    texts = {text for name in names for text in name[1:3]}
-    bare = {text: without_marks(clean(text), marks) for text in texts if any(mark in text for mark in marks)}
-    if not bare:  # mostly
-        return []
-    uses = Counter([*bare.values(), *texts.difference(bare)])
-    return [
-        position
-        for position, name in enumerate(names)
-        if any(uses[bare.get(text, text)] > 1 for text in name[1:3])
-    ]
 
 
 _MINUTE = 60
@@ -242,24 +219,20 @@ def sentence(behavior: Behavior, language: Language = "zh") -> str:
     """Return the export's own sentence, or for a structured row an equivalent one, such as 浏览A 在B上 292秒."""
     if behavior.text:
         return behavior.text
-    action = behavior.action
+    action, seconds, lasting = behavior.action, behavior.duration, ""
     what = SENTENCES[language].get(action, action + " {}").replace("{}", behavior.item, 1)
     front, behind = ("on ", "") if language == "en" else ("在", "上" if action == _IN_SECONDS else "")
     where = behavior.place and front + behavior.place + behind
-    return " ".join(filter(None, (what, where, _how_long(behavior, language))))
-
-
-def _how_long(behavior: Behavior, language: Language) -> str:
-    action, seconds = behavior.action, behavior.duration
-    if seconds is None or action in _WITHOUT_DURATION:
-        return ""
-    hours, minutes = divmod(seconds // _MINUTE, 60)
-    if language == "en":
-        lasting = [f"{hours} hours"] * (hours > 0) + [f"{minutes} minutes"] * (minutes > 0)
-        return " ".join(["for", *(lasting or [f"{seconds} seconds"])])
-    if action == _IN_SECONDS or seconds < _MINUTE:
-        return f"{seconds}秒"
-    return (f"{hours}小时" if hours else "") + (f"{minutes}分钟" if minutes else "")
+    if seconds is not None and action not in _WITHOUT_DURATION:
+        hours, minutes = divmod(seconds // _MINUTE, 60)
+        if language == "en":
+            amounts = [f"{hours} hours"] * (hours > 0) + [f"{minutes} minutes"] * (minutes > 0)
+            lasting = " ".join(["for", *(amounts or [f"{seconds} seconds"])])
+        elif action == _IN_SECONDS or seconds < _MINUTE:
+            lasting = f"{seconds}秒"
+        else:
+            lasting = (f"{hours}小时" if hours else "") + (f"{minutes}分钟" if minutes else "")
+    return " ".join(filter(None, (what, where, lasting)))
 
 
 def long_pieces(log: UserLog, language: Language = "zh") -> Sequence[str]:
