@@ -28,7 +28,7 @@ import re
 import tomllib
 import unicodedata
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache, partial
 from importlib import resources
@@ -156,11 +156,7 @@ CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 
 
 def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], int]) -> dict[str, str]:
-    """Give codes to the texts that cost fewer tokens with one; return the texts by code.
-
-    `uses` counts how often each text occurs, `share` is the share of it in a batch. Texts
-    that save most get the cheapest codes.
-    """
+    """Give codes, the cheapest first, to the texts that save most by one, of their `uses` that `share` in a batch; return the texts by code."""
     codes = deque(sorted(CODES, key=lambda code: (count(f" {code}"), len(code))))
 
     def saved(text: str) -> float:
@@ -252,7 +248,17 @@ class Compactor:
 
         `first`: the number of the first row; 0: the numbers are left out, and counted by TokenCounter.numbers.
         """
-        return [*self.header(alias, log), *self._known(log, first), *self._days(log, first)]
+        pieces = self.header(alias, log)
+        for (
+            kind,
+            name,
+            rows,
+        ) in log.known:  # a line a journey: `> kind name`, or with its rows, and `>: 4` of single rows
+            told = " ".join(filter(None, (">", kind, name)))
+            # where numbers are left out, the dearest one stands for each
+            numbers = ",".join(str(first + row if first else _DEAREST_NUMBER) for row in rows)
+            pieces += (f"{told}:", f" {numbers}\n") if rows else (f"{told}\n",)
+        return pieces + self._days(log, first)
 
     def lines(self, log: UserLog) -> list[str]:
         """Return the line of each behavior, without its number."""
@@ -265,22 +271,16 @@ class Compactor:
         return [body(*_written(b))[0][1:] for b in log.behaviors]
 
     def header(self, alias: str, log: UserLog) -> list[str]:
-        """Return a user's header in pieces."""
-        return [f"## {alias}", f"{self._profile(log)}\n"]
-
-    def _known(self, log: UserLog, first: int) -> Iterator[str]:
-        """Yield what is known, a line a journey: `> kind name`, or `> kind name: 3` with its rows, and `>: 4` of single rows.
-
-        Where numbers are left out, these stand for the dearest ones.
-        """
-        for kind, name, rows in log.known:
-            told = " ".join(filter(None, (">", kind, name)))
-            if not rows:
-                yield f"{told}\n"
-                continue
-            numbers = ",".join(str(first + row if first else _DEAREST_NUMBER) for row in rows)
-            yield f"{told}:"
-            yield f" {numbers}\n"
+        """Return a user's header in pieces: the alias, and the profile with a space before each value, ` 35岁 上海 income:22351`."""
+        masked = id_pattern(log.user_id, "|".join(value for _column, value in log.profile))
+        profile = ""
+        for column, raw in log.profile:
+            if shown := _shown(raw, masked):
+                value = shown if column in SELF_EXPLAINING else f"{clean(column)}:{shown}"
+                if column == "age":
+                    value = shown + self._years if shown[-1:].isdecimal() else shown
+                profile += " " + (quoted(value) if " " in value or value.startswith('"') else value)
+        return [f"## {alias}", f"{profile}\n"]
 
     def _duration(self, seconds: int) -> str:
         """Return a behavior's duration as the end of a line."""
@@ -309,18 +309,6 @@ class Compactor:
         if (treatment := self._treatment(log)) == _NO_TREATMENT:
             return self.body
         return lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
-
-    def _profile(self, log: UserLog) -> str:
-        """Return the profile with a space before each value, such as ` 35岁 上海 income:22351`."""
-        masked = id_pattern(log.user_id, "|".join(value for _column, value in log.profile))
-        text = ""
-        for column, raw in log.profile:
-            if shown := _shown(raw, masked):
-                value = shown if column in SELF_EXPLAINING else f"{clean(column)}:{shown}"
-                if column == "age":
-                    value = shown + self._years if shown[-1:].isdecimal() else shown
-                text += " " + (quoted(value) if " " in value or value.startswith('"') else value)
-        return text
 
     def _treatment(self, log: UserLog) -> _Treatment:
         names = {b.item for b in log.behaviors} | {b.place for b in log.behaviors}

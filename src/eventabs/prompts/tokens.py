@@ -3,21 +3,16 @@
 import hashlib
 import re
 from binascii import a2b_base64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import resources
 from itertools import accumulate, chain, islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tiktoken
 
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import gettext as _
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
 
 # Characters for either side of a cut (see TokenCounter.total), of each class that pre-tokenizers distinguish.
 _VISIBLE = (*"aZs7宝éßか😀)。\"'_#·\\", "42", "马克", "e\u0301")
@@ -44,21 +39,14 @@ def load_tokenizer(path: str) -> tuple[Callable[[str], int], bool]:
     def count(text: str) -> int:
         return len(tokenizer.encode(text, add_special_tokens=False))
 
-    return count, _adds_up(tokenizer, count)
-
-
-def _adds_up(tokenizer: "Tokenizer", count: Callable[[str], int]) -> bool:
-    """Whether the pre-tokenizer splits at our cuts, tried with every class of character on both sides."""
-    if tokenizer.pre_tokenizer is None:
-        return False
-
     def words(text: str) -> list[str]:
         normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
         return [word for word, _span in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
 
+    # whether the pre-tokenizer splits at our cuts, tried with every class of character on both sides
     before_spaces = product(_VISIBLE, (f" {text}" for text in _VISIBLE))
     behind_lines = product((f"{text}\n" for text in _VISIBLE), _VISIBLE)
-    return all(
+    return count, tokenizer.pre_tokenizer is not None and all(
         count(left + right) == count(left) + count(right)
         and words(left + right) == words(left) + words(right)
         for left, right in chain(before_spaces, behind_lines)
@@ -98,8 +86,7 @@ SEAM = 2  # tokens that a cut may cost if counts of pieces do not add up
 class TokenCounter:
     """Counts tokens of an encoding, or of the tokenizer.json at the path `name`.
 
-    Raises ConfigError for an unknown name. Text that looks like a special token
-    (`<|endoftext|>`) counts as ordinary text.
+    Raises ConfigError for an unknown name. Text that looks like a special token (`<|endoftext|>`) counts as ordinary text.
     """
 
     def __init__(self, name: str = "cl100k_base") -> None:
@@ -114,9 +101,14 @@ class TokenCounter:
 
     def count(self, text: str) -> int:
         """Count the tokens of `text`."""
-        if len(text) < _LONG or not self.adds_up:
-            return self.encode(text)
-        return sum(map(self.encode, _cut_at_blanks(text)))
+        tokens = start = 0
+        if len(text) >= _LONG and self.adds_up:
+            # the pre-tokenizer takes a long run of blanks whole, but for the last, which belongs to what follows
+            for run in _BLANKS.finditer(text):
+                if run.end() < len(text) and text[run.end()] not in "\r\n":
+                    tokens += self.encode(text[start : run.start()]) + self.encode(run[0][:-1])
+                    start = run.end() - 1
+        return tokens + self.encode(text[start:])
 
     def counts(self, pieces: Iterable[str]) -> list[int]:
         """Count each piece by itself; counts of short pieces are cached. Threads cost more than they bring: pieces are short."""
@@ -175,17 +167,3 @@ def _encoding(name: str) -> tiktoken.Encoding:
         raise ConfigError(message.format(name=name))
     ranks = {a2b_base64(token): int(rank) for token, rank in map(bytes.split, data.splitlines())}
     return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
-
-
-def _cut_at_blanks(text: str) -> Iterator[str]:
-    """Cut around long runs of blanks, as the pre-tokenizer does, whose backtracking overflows on them.
-
-    It takes such a run whole, without the last blank, which belongs to what follows.
-    """
-    start = 0
-    for run in _BLANKS.finditer(text):
-        if run.end() < len(text) and text[run.end()] not in "\r\n":
-            yield text[start : run.start()]
-            yield text[run.start() : run.end() - 1]
-            start = run.end() - 1
-    yield text[start:]
