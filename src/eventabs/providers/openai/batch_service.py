@@ -4,7 +4,7 @@ https://platform.openai.com/docs/api-reference/batch, and what other services an
 idempotency key: whoever creates a job notes before what it creates, and after a doubt looks for it (`find_job`) instead of creating it again.
 """
 
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -156,7 +156,14 @@ class BatchService:
 
     def _job(self, document: Mapping[str, Any]) -> RemoteJob:
         job = _inner(document)
-        status, errors = str(job.get("status", "")).lower(), list(self._errors(job))
+        status = str(job.get("status", "")).lower()
+        # why it failed: OpenAI has a list in an object, others a list, one text or one object
+        found = job.get("errors") or job.get("error") or ()
+        if isinstance(found, dict):
+            found = found.get("data") or [found]
+        found = found if isinstance(found, list | tuple) else [found]
+        errors = [each if isinstance(each, dict) else {"message": each} for each in found]
+        texts = [str(each.get("message") or each.get("code") or "") for each in errors]
         return RemoteJob(
             id=self._id_of(document),
             status=self._profile.statuses.get(status, _SPELLINGS.get(status, status)),
@@ -164,21 +171,9 @@ class BatchService:
             error_file_id=str(job.get("error_file_id") or ""),
             total=count_in(job, "request_counts", "total"),
             done=sum(count_in(job, "request_counts", name) for name in ("completed", "failed")),
-            error="; ".join(text for _code, text in errors),
-            queue_was_full=any(code in _QUEUE_CODES for code, _text in errors),
+            error="; ".join(redacted_line(text, self._channel.address.secrets) for text in texts),
+            queue_was_full=any(str(each.get("code")).lower() in _QUEUE_CODES for each in errors),
         )
-
-    def _errors(self, job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield code and text of why a job failed: OpenAI has a list in an object, others a list, one text or one object."""
-        found = job.get("errors") or job.get("error") or ()
-        if isinstance(found, dict):
-            found = found.get("data") or [found]
-        for error in found if isinstance(found, list | tuple) else [found]:
-            fields = error if isinstance(error, dict) else {"message": error}
-            text = redacted_line(
-                str(fields.get("message") or fields.get("code") or ""), self._channel.address.secrets
-            )
-            yield str(fields.get("code") or "").lower(), text
 
 
 def _refusal(body: bytes, context: ErrorContext) -> EndpointError:

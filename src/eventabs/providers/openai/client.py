@@ -345,7 +345,20 @@ async def find_route(endpoint: Endpoint) -> tuple[str, str, str]:
         async with asyncio.timeout(endpoint.connect_timeout):
             ip, tls = await _connect(target, context, endpoint.connect_timeout)
     except OSError as error:
-        reason, template = _classify(error)
+        reason: UnreachableReason
+        match error:
+            case socket.gaierror():
+                reason, template = "dns", _("the name {host} cannot be looked up: {said}")
+            case ConnectionRefusedError():
+                reason, template = "refused", _("{host} refuses the connection")
+            case ssl.SSLCertVerificationError():
+                reason, template = "untrusted", _("{host} shows a certificate that is not trusted: {said}")
+            case ssl.SSLError():
+                reason, template = "no_tls", _("{host} does not answer with TLS: {said}")
+            case TimeoutError():
+                reason, template = "timeout", _("{host} does not answer")
+            case _other:
+                reason, template = "broken", _("no connection to {host}: {said}")
         text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
         message = template.format(host=target.netloc.decode("ascii"), said=redacted_line(str(text), ()))
         raise UnreachableError(message, reason, through_proxy=proxy is not None) from None
@@ -373,21 +386,6 @@ async def _connect(url: httpx.URL, context: ssl.SSLContext | None, seconds: floa
     raise last_error
 
 
-def _classify(error: OSError) -> tuple[UnreachableReason, str]:
-    match error:
-        case socket.gaierror():
-            return "dns", _("the name {host} cannot be looked up: {said}")
-        case ConnectionRefusedError():
-            return "refused", _("{host} refuses the connection")
-        case ssl.SSLCertVerificationError():
-            return "untrusted", _("{host} shows a certificate that is not trusted: {said}")
-        case ssl.SSLError():
-            return "no_tls", _("{host} does not answer with TLS: {said}")
-        case TimeoutError():
-            return "timeout", _("{host} does not answer")
-    return "broken", _("no connection to {host}: {said}")
-
-
 _DONE = b"[DONE]"
 _ERROR_BYTES = 65_536  # of the body of an error; the rest is not read
 _ERROR_SECONDS = 10.0
@@ -398,14 +396,13 @@ class OpenAIProvider:
     """Completes requests through POST {base_url}/chat/completions.
 
     Parameters that the endpoint refuses (of DROPPABLE, or the grammar) are left out from then on. Raises
-    ConfigError when it is made with settings that cannot work. `on_refused` hears of all that is not sent, when that grows. `clock` (monotonic) measures calls,
+    ConfigError when it is made with settings that cannot work. `on_refused` hears of all that is not sent, when that grows.
     `wall_clock` (Unix time) is what dates in headers are compared with.
     """
 
     endpoint: Endpoint
     _: KW_ONLY
     on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None
-    clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
@@ -439,8 +436,8 @@ class OpenAIProvider:
         await self._channel.aclose()
 
     async def _call(self, body: dict[str, Any], on_content: OnContent) -> Reply:
-        started = self.clock()
-        assembler = ReplyAssembler()
+        clock = asyncio.get_running_loop().time
+        started, assembler = clock(), ReplyAssembler()
         broken_by: FinishReason = "interrupted"
         try:
             await self._exchange(body, assembler, on_content)
@@ -449,8 +446,7 @@ class OpenAIProvider:
                 raise
             if isinstance(error, ModeratedError):
                 broken_by = "content_filter"
-        tier, seconds = self.endpoint.tier.name, self.clock() - started
-        reply = assembler.build(broken_by=broken_by, seconds=seconds, tier=tier)
+        reply = assembler.build(broken_by=broken_by, seconds=clock() - started, tier=self.endpoint.tier.name)
         return checked(reply, self._address, self._address.host)
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:

@@ -390,7 +390,14 @@ class PayloadReader:
 
     def feed(self, raw: bytes) -> list[bytes]:
         """Add the next bytes; return the payloads that they complete. Raises UnreadableBodyError."""
-        chunk = self._inflate(raw)
+        chunk = raw
+        if self._inflater:
+            try:
+                chunk = self._inflater.decompress(raw, self._limit)
+            except zlib.error:
+                raise UnreadableBodyError from None
+            if self._inflater.unconsumed_tail:
+                raise UnreadableBodyError
         self._size += len(chunk)
         if not self.head:
             chunk = chunk.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -422,15 +429,6 @@ class PayloadReader:
                 events.append(b"\n".join(self._data))
                 self._data = []
         return events
-
-    def _inflate(self, raw: bytes) -> bytes:
-        if not self._inflater:
-            return raw
-        with suppress(zlib.error):
-            chunk = self._inflater.decompress(raw, self._limit)
-            if not self._inflater.unconsumed_tail:
-                return chunk
-        raise UnreadableBodyError
 
 
 _FINISH_REASONS: dict[str, FinishReason] = {
