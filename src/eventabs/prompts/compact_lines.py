@@ -57,10 +57,7 @@ _SHORTEST_NUMBER = 5  # shorter numbers identify nobody and are in texts for oth
 
 
 def clean(text: str) -> str:
-    """Return `text` as one line: white space as single spaces, no control, bidi and other invisible characters.
-
-    Lone surrogates become U+FFFD.
-    """
+    """Return `text` as one line, without control, bidi and other invisible characters; lone surrogates become U+FFFD."""
     if text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
         return text
     return " ".join("".join(map(_visible, " ".join(text.split()))).split())
@@ -72,10 +69,7 @@ def shorten(text: str) -> str:
 
 
 def without_marks(name: str, marks: Sequence[str]) -> str:
-    """Return a clean `name` without filler marks; never empty.
-
-    A mark stays if it is part of a Latin word or number: `XX` in `XXL`.
-    """
+    """Return a clean `name` without filler marks, never empty; one in a Latin word or number stays, as `XX` in `XXL`."""
     for mark in marks:
         if mark and mark in name:
             name = clean(_whole(mark).sub("", name)) or name
@@ -89,10 +83,7 @@ _ANYONE = re.compile(
 
 
 def id_pattern(user_id: str, joined: str) -> re.Pattern[str] | None:
-    """Return the pattern of the user's id as a whole word in clean text, in any case.
-
-    None if it identifies nobody, or where the joined texts lack it, which is far cheaper to check.
-    """
+    """Match the user's id as a whole word in any case; None if it identifies nobody, or the joined texts lack it, which is far cheaper to check."""
     name = clean(user_id)
     if caseless(name) in caseless(joined) or "  " in joined or not joined.isprintable():
         return _whole(name, re.IGNORECASE) if identifies(name) else None
@@ -199,10 +190,7 @@ _NO_TREATMENT: _Treatment = (None, frozenset())
 
 
 class Compactor:
-    """Writes logs at a level. `strip`: filler marks to remove from names; `legend`: texts by code.
-
-    A mark stays in names of a log that would become equal without it.
-    """
+    """Writes logs at a level, without the marks of `strip` where names stay different, and with a `legend` of texts by code."""
 
     def __init__(
         self,
@@ -244,10 +232,7 @@ class Compactor:
         return texts
 
     def block(self, alias: str, log: UserLog, first: int = 0) -> list[str]:
-        """Return a user's header, days and behaviors, in pieces for TokenCounter.total.
-
-        `first`: the number of the first row; 0: the numbers are left out, and counted by TokenCounter.numbers.
-        """
+        """Return a user's header, days and behaviors in pieces for TokenCounter.total, the rows numbered from `first`; 0: without numbers."""
         pieces = self.header(alias, log)
         for (
             kind,

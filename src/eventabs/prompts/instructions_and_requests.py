@@ -591,10 +591,7 @@ class PromptBuilder:
         return self.counter.total(self.compactor.header(self._alias, log))
 
     def request(self, logs: Sequence[UserLog], *, max_output_tokens: int) -> Request:
-        """Write the request for logs that have only the rows to show.
-
-        Aliases are U1, U2, ... in order, and the rows are numbered from 1 through all users.
-        """
+        """Write the request for logs that have only the rows to show. Aliases are U1, U2, ...; the rows are numbered from 1 through all users."""
         pieces = list(_blocks(self.compactor, logs))
         users = {f"U{number}": log for number, log in enumerate(logs, 1)}
         ends = accumulate((len(log.behaviors) for log in logs), initial=1)

@@ -308,10 +308,9 @@ def shuffled(parts: Iterable[PlannedPart], order: str = "") -> list[PlannedPart]
 
 
 def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> list[list[int]]:
-    """Return batches as indices into `sizes`, the longest expected answer first.
+    """Return batches as indices into `sizes`, the longest expected answer first; a part that alone exceeds a limit gets its own.
 
-    The fewest that can be found, evenly filled, but at least `least` if there are enough parts. No batch breaks a limit;
-    a part that alone exceeds one gets its own batch.
+    The fewest that can be found, evenly filled, but at least `least` if there are enough parts.
     """
     limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
     holds = [limits.max_users > 1 and limits.hold(size) for size in sizes]

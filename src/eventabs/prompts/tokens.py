@@ -84,10 +84,7 @@ SEAM = 2  # tokens that a cut may cost if counts of pieces do not add up
 
 
 class TokenCounter:
-    """Counts tokens of an encoding, or of the tokenizer.json at the path `name`.
-
-    Raises ConfigError for an unknown name. Text that looks like a special token (`<|endoftext|>`) counts as ordinary text.
-    """
+    """Counts tokens of an encoding, or of the tokenizer.json at the path `name`, all text as ordinary text. Raises ConfigError for an unknown name."""
 
     def __init__(self, name: str = "cl100k_base") -> None:
         if name.endswith(".json"):

@@ -23,11 +23,9 @@ _FEW = 256  # behaviors in the first check after a cut
 
 
 def split(log: UserLog, fits: Fits) -> list[Part]:
-    """Cut a log into the fewest consecutive parts that `fits(first, last)` accepts.
+    """Cut a log into the fewest consecutive parts that `fits(first, last)` accepts, between days, or at the widest gap of a day too large.
 
-    Cuts are between days, or at the widest gap of a day that is too large. `fits` takes inclusive indices,
-    and accepts every range within one that it accepts. A single behavior that does not fit is a part by
-    itself. No behaviors: no parts.
+    `fits` accepts every range within one that it accepts. A single behavior that does not fit is a part by itself.
     """
     if not log.behaviors:
         return []
@@ -82,10 +80,7 @@ def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
 
 
 def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, start: int = 0) -> Parts:
-    """Count the tokens of a log; one part unless the log is too large for a batch.
-
-    `start` is the index of the log's first behavior in the user's whole log.
-    """
+    """Count the tokens of a log; one part unless it is too large for a batch. `start`: the index of its first behavior in the whole log."""
     sizes: dict[Part, PartSize] = {}
 
     def fits(first: int, last: int) -> bool:
@@ -154,10 +149,7 @@ def measure_logs(
 
 
 def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimits) -> list[Parts | None]:
-    """Return the parts of each user as `measure_parts` would, None where a log has to be counted for that.
-
-    So it is for `users_counted_by_log`, users too large for a batch, and where the tokenizer's counts do not add up.
-    """
+    """Return the parts of each user; None where the log has to be counted: it is too large for a batch, or sums of counts are wrong for it."""
     blocks, by_log = list[int](), set(range(len(group.users)))
     if builder.counter.adds_up:
         by_log = users_counted_by_log(group, builder.strip)

@@ -83,10 +83,7 @@ def one_line(text: str, limit: int) -> str:
 
 
 class Label(NamedTuple):
-    """What stands before groups. `known`: the vocabulary has it, `has_category` a category for it, which no mark changes.
-
-    `odd`: it has a mark that is none of the vocabulary's.
-    """
+    """What stands before groups. `known`: the vocabulary has it; `has_category`: with one that no mark changes; `odd`: its mark is not the vocabulary's."""
 
     type: str
     category: str
@@ -245,10 +242,7 @@ class AnswerText(NamedTuple):
 
 
 def without_reasoning(text: str) -> AnswerText:
-    """Return the text behind the last closing tag, or before the first opening one if that is empty.
-
-    A tag in the name of a journey closes only open reasoning.
-    """
+    """Return the text behind the last closing tag (one in a journey's name closes only open reasoning), if empty that before the first opening one."""
     text = text.lstrip("\ufeff \t\r\n")
     if not any(sign in text for sign in "<[◁"):  # most
         return AnswerText(text)
@@ -323,10 +317,7 @@ class Block:
 
 @dataclass(slots=True)
 class Answer:
-    """What a reply says about users, block by block.
-
-    `numbers`: the row numbers of each user, by alias. `default`: what groups without a type are. `ended`: it came to its end, as far as its form shows that.
-    """
+    """What a reply says about users. `numbers`: their rows by alias; `default`: what groups without a type are; `ended`: its end was seen."""
 
     labels: Labels
     numbers: Mapping[str, range]
@@ -558,10 +549,7 @@ class Answer:
     def _parts(
         self, text: str, label: str = "", *, in_own_words: bool = False, partly: bool = False
     ) -> Parts:
-        """Return label and groups of each part of a line; none if one part is something else, unless `partly`.
-
-        Groups alone continue those of `label`.
-        """
+        """Return label and groups of each part, groups alone under `label`; none if one part is something else, unless `partly`."""
         parts: Parts = []
         for part in filter(None, map(str.strip, text.split(";"))):
             if label and self.labels.groups.fullmatch(part):
@@ -669,10 +657,7 @@ class _Tree:
 
 
 def parse(text: str) -> tuple[list[object], bool]:
-    """Return the objects and arrays in a text, and whether the last one is closed.
-
-    They are read whatever their quotes and commas are like, whatever stands around them and wherever they break off.
-    """
+    """Return the objects and arrays in a text, whatever their quotes and commas are like or stands around, and whether the last one is closed."""
     opens = [at for at in (text.find("{"), text.find("[")) if at >= 0]
     with suppress(orjson.JSONDecodeError):
         return [orjson.loads(text[min(opens, default=0) : 1 + max(text.rfind("}"), text.rfind("]"))])], True

@@ -65,11 +65,9 @@ class TextCondition:
 
 @dataclass(frozen=True, slots=True)
 class MustRule:
-    """A behavior that meets all conditions must be covered by an event of `type` and `category`; "": of any.
+    """A behavior that meets all conditions must be in an event of `type` and `category`, "" any; else `added` is added.
 
-    `conditions` are named action, item, place and text (these three as one). Durations are in seconds; a behavior without
-    one meets no condition on it. `added`: type and category of an event that the rule adds. `no_sentences`: what a sentence says
-    is a guess.
+    `conditions` are named action, item, place and text (these three as one), durations in seconds. `no_sentences`: what a sentence says is a guess.
     """
 
     conditions: Mapping[str, TextCondition]
@@ -196,10 +194,7 @@ class _User:
 
 @dataclass(eq=False)
 class Reader:
-    """Reads replies to one run's requests.
-
-    `summarize`: of a user, what writes the summary of an event's behaviors.
-    """
+    """Reads replies to one run's requests. `summarize` makes, of a user, what writes the summary of an event's behaviors."""
 
     vocabulary: Vocabulary
     _: KW_ONLY
@@ -309,10 +304,7 @@ class Reader:
     def _placed(
         self, user: _User, is_open: set[int], lone: set[int], free: set[int]
     ) -> tuple[list[_Placed], dict[_Name, list[int]], set[int], int, int]:
-        """Return events, the rows of journeys, minor rows, and how many rows were misfiled and repeated. A row stays where it was first.
-
-        `lone` rows count in journeys only. What is placed is taken out of `free`.
-        """
+        """Take what is placed out of `free`; return events, rows of journeys, minor rows, misfiled and repeated ones. Lone rows are in journeys only."""
         start, stop, size = user.numbers.start, user.numbers.stop, len(user.numbers)
         behaviors = user.asked.log.behaviors
         events: list[_Placed] = []
@@ -587,10 +579,7 @@ def _journeys(
     names: Mapping[_Name, str],
     goal: str,
 ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
-    """Return events in order of time and the journeys that they name.
-
-    `minutes`: what the rows of each journey last; `names`: their ids.
-    """
+    """Return events in order of time and the journeys that they name, with minutes and ids by name."""
     in_order = sorted(events, key=lambda each: (each[0].start[:19], each[0].end[:19], each[0].behaviors))
     placed: list[Event] = []
     steps: dict[_Name, tuple[_Name, list[Event]]] = {}  # with the name as it was first written

@@ -21,10 +21,7 @@ _CONTEXT_FIELDS = ("max_model_len", "context_length", "context_window", "max_con
 
 
 async def list_models(endpoint: Endpoint) -> dict[str, int | None]:
-    """Fetch the list of models: by name, the tokens of their contexts as the server runs them, None where the list lacks them.
-
-    Raises ConfigError and the subclasses of EndpointError; many have no list.
-    """
+    """Fetch the tokens of the contexts of all models, by name, None where the list lacks them. Raises ConfigError and the subclasses of EndpointError."""
     async with aclosing(Channel(endpoint)) as channel:
         sending = channel.send("GET", channel.address.beside("/models"))
         body, context = await channel.read(sending, limit=endpoint.reply_characters)
@@ -84,9 +81,8 @@ _SCHEMA = {
 
 
 class Prober:
-    """Sends requests as a run would send them. Raises ConfigError when made with settings that cannot work.
+    """Sends requests as a run would send them; all raise the subclasses of EndpointError, and it itself ConfigError where settings cannot work.
 
-    Every probe raises the subclasses of EndpointError. What the endpoint has refused is not sent again.
     `dropped`: what is not sent: omitted from the start, or refused since. `spent`: the tokens of all answers.
     """
 
@@ -102,10 +98,7 @@ class Prober:
         return await self._send(_GREETING, _GREETING_TOKENS, stream=stream)
 
     async def probe_output_limit(self) -> tuple[LimitName, Support, int]:
-        """Ask for more than the limit of COUNTING_TOKENS, by the other of the two parameters where the first is ignored.
-
-        Returns the parameter, whether it works, and how many tokens came.
-        """
+        """Ask for more than COUNTING_TOKENS, by the other parameter where the first is ignored; return it, whether it works, and how many tokens came."""
         first = await self._count(self.dropped)
         if first[:2] == ("max_tokens", "ignored"):
             second = await self._count(self.dropped | {"max_tokens"})

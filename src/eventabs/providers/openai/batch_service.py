@@ -44,10 +44,7 @@ class QueueFullError(EndpointError):
 
 @dataclass(frozen=True, slots=True)
 class RemoteJob:
-    """A job as the service describes it. `status` is one of OpenAI's; `total` and `done` requests are what it counts, if it does.
-
-    `error`: why it failed as a whole; `queue_was_full`: because too many tokens were waiting.
-    """
+    """A job as the service describes it: `status` as OpenAI names it, `error` why it failed as a whole, `queue_was_full` where too many tokens waited."""
 
     id: str
     status: str
@@ -211,10 +208,7 @@ def request_line(custom_id: str, url: str, fields: Mapping[str, Any], messages: 
 
 
 class ReplyLines:
-    """Reads lines of output and error files, in any order and mixture.
-
-    `source` is who the messages of errors name, `tier` the one that served the replies, "" if that is not known.
-    """
+    """Reads lines of output and error files, in any order. Messages of errors name `source`; `tier` served the replies, "" if that is not known."""
 
     def __init__(self, endpoint: Endpoint, source: str, tier: str = "") -> None:
         self._source = source

@@ -83,11 +83,7 @@ class EndpointAddress:
 
 
 def parse_address(endpoint: Endpoint) -> EndpointAddress:
-    """Check the endpoint's settings and parse its address.
-
-    Raises ConfigError where the address, the proxy, the key or a header cannot be used, and where
-    a key would travel unencrypted to another machine.
-    """
+    """Check and parse the address. Raises ConfigError where it, the proxy, key or a header cannot be used, or a key would travel unencrypted."""
     base = _parse_url(endpoint.llm.base_url, "llm.base_url")
     urls = [base, _parse_url(endpoint.llm.proxy, "llm.proxy")] if endpoint.llm.proxy else [base]
     _check_headers(endpoint)
@@ -167,10 +163,7 @@ def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[tuple[str,
 
 
 def proxy_of(endpoint: Endpoint, address: EndpointAddress) -> httpx.Proxy | None:
-    """Return the proxy of the settings, else the environment's; none for loopback.
-
-    Raises ConfigError where a variable of the environment is no address.
-    """
+    """Return the proxy of the settings, else the environment's; none for loopback. Raises ConfigError where a variable is no address."""
     if endpoint.llm.proxy:
         return httpx.Proxy(_parse_url(endpoint.llm.proxy, "llm.proxy"))
     host = address.url.host
@@ -264,10 +257,7 @@ class Channel:
         limit: int,
         refusal: Callable[[bytes, ErrorContext], EndpointError] = make_status_error,
     ) -> tuple[bytes, ErrorContext]:
-        """Send, and read a whole document of `limit` characters; return it with what an error in it needs.
-
-        Raises `refusal` where the status is not 2xx.
-        """
+        """Send, and read a whole document of `limit` characters and what an error in it needs. Raises `refusal` where the status is not 2xx."""
         async with self.within(), aclosing(await sending) as response:
             context = self.error_context(response)
             if not response.is_success:
@@ -333,10 +323,7 @@ class UnreachableError(EndpointError):
 
 
 async def find_route(endpoint: Endpoint) -> tuple[str, str, str]:
-    """Look the name up and connect, to the proxy where there is one. Raises UnreachableError or ConfigError.
-
-    Returns the IP address, host and port of the proxy, "" without, and the version of TLS, "" if unknown.
-    """
+    """Look the name up and connect, to a proxy if there is one; return IP, proxy and version of TLS, "" for none. Raises UnreachableError, ConfigError."""
     address = parse_address(endpoint)
     proxy = proxy_of(endpoint, address)
     target = proxy.url if proxy else address.url
@@ -393,11 +380,9 @@ _ERROR_SECONDS = 10.0
 
 @dataclass(eq=False)
 class OpenAIProvider:
-    """Completes requests through POST {base_url}/chat/completions.
+    """Completes requests through POST {base_url}/chat/completions. Raises ConfigError when it is made with settings that cannot work.
 
-    Parameters that the endpoint refuses (of DROPPABLE, or the grammar) are left out from then on. Raises
-    ConfigError when it is made with settings that cannot work. `on_refused` hears of all that is not sent, when that grows.
-    `wall_clock` (Unix time) is what dates in headers are compared with.
+    What the endpoint refuses (of DROPPABLE, or the grammar) is left out from then on; `on_refused` hears of all that, when it grows.
     """
 
     endpoint: Endpoint
@@ -411,10 +396,7 @@ class OpenAIProvider:
         self.dropped = frozenset[str](self.endpoint.llm.omit)  # and what the endpoint has refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
-        """Complete a request; what arrived of a broken answer comes back as `interrupted`.
-
-        `on_content` hears of each piece with content. Raises the subclasses of EndpointError.
-        """
+        """Complete a request; what arrived of a broken answer is `interrupted`. `on_content` hears of each piece. Raises the subclasses of EndpointError."""
         while True:
             body = build_body(request, self.endpoint, self.dropped)
             try:

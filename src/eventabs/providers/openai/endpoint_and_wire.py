@@ -34,11 +34,7 @@ GrammarField = Literal["", "grammar", "structured_outputs", "guided_grammar", "e
 
 
 class Price(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
-    """Price of a million tokens at the ordinary tier, and what a tier costs against it; None where it is not known.
-
-    Without `cached_input` cached tokens cost what others do, and a tier without a factor what the ordinary one does. So a cost is
-    too high rather than too low where something is not known.
-    """
+    """Price of a million tokens at the ordinary tier, and the factors of others; None: unknown, so that a cost is too high rather than too low."""
 
     input: float | None = Field(default=None, ge=0)
     cached_input: float | None = Field(default=None, ge=0)
@@ -76,11 +72,7 @@ class Price(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
 
 
 class Tier(BaseModel, frozen=True, extra="forbid"):
-    """How a tier of an endpoint is asked for. `name` is "" for the ordinary one.
-
-    `body`: fields of a request; `llm`: what it sets there, such as how long a call may take, queue included; `base_urls`: its
-    address for each ordinary one, where it has another.
-    """
+    """How a tier is asked for, "" the ordinary one: fields of a request, what it sets in [llm], and its address for each ordinary one, if it has another."""
 
     name: str = ""
     body: dict[str, Any] = {}
@@ -94,10 +86,7 @@ Omittable = Literal["response_format", "stream_options", "temperature", "seed", 
 
 
 class LlmSettings(TomlTable):
-    """[llm] of the settings: the endpoint, and how to talk to it. `omit`: parameters that are never sent.
-
-    Fields of `extra_body` take the place of ours and the tier's. Without temperature and seed, the endpoint's own count.
-    """
+    """[llm] of the settings: the endpoint, and how to talk to it. Fields of `extra_body` take the place of ours and the tier's."""
 
     preset: str = ""
     provider: ProviderChoice = "auto"
@@ -134,10 +123,7 @@ class LlmSettings(TomlTable):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An OpenAI-compatible endpoint: [llm], where the address is its tier's, and the key. `repr` shows nothing that may hold a secret.
-
-    `reply_characters`: of text and reasoning, what comes after is not read.
-    """
+    """An OpenAI-compatible endpoint: [llm], with the address of its tier, and the key. `repr` shows nothing that may hold a secret."""
 
     llm: LlmSettings = field(repr=False)
     api_key: str | None = field(default=None, repr=False)
@@ -145,7 +131,7 @@ class Endpoint:
     tier: Tier = field(default=Tier(), repr=False)
     connect_timeout: float = 10.0
     connections: int = 100
-    reply_characters: int = 512 * 1024  # some 120,000 tokens
+    reply_characters: int = 512 * 1024  # of text and reasoning, some 120,000 tokens; more is not read
 
     def changed(self, **llm: Any) -> "Endpoint":  # noqa: ANN401  of LlmSettings
         """Return the same with other values of [llm]."""
@@ -173,16 +159,13 @@ class KnownPrice(Price, frozen=True, extra="forbid"):
 
 
 class KnownModel(BaseModel, frozen=True, extra="forbid"):
-    """Facts of the models whose names match one of the patterns. None: as the preset has it, or unknown.
-
-    `repriced_above`: tokens of a prompt, beyond which all of a call has a higher price.
-    """
+    """Facts of the models whose names match one of the patterns. None: as the preset has it, or unknown."""
 
     names: tuple[str, ...] = ()
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     price: KnownPrice | None = None
-    repriced_above: int | None = None
+    repriced_above: int | None = None  # tokens of a prompt, beyond which all of a call has a higher price
     omit: tuple[str, ...] | None = None
     extra_body: dict[str, Any] | None = None
 
@@ -275,14 +258,11 @@ _NO_PRESET = Preset(
 
 
 def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: int = 1) -> Endpoint:
-    """Return where requests go, by so many connections, with the key from the environment.
-
-    Raises ConfigError where the preset has no such tier, or knows the address as one without it; another that the user named is
-    taken as the tier's.
-    """
+    """Return where requests go, by so many connections, with the key of the environment. Raises ConfigError where the preset has no such tier there."""
     known = load_preset(llm.preset)
     tier = known.find_tier(llm.tier)
     base_url = tier.base_urls.get(llm.base_url, llm.base_url)
+    # an address that the preset does not know is taken as the tier's
     if tier.base_urls and base_url in (known.base_url, *known.other_base_urls):
         message = _(
             "{host} has no tier {tier}; set llm.base_url = {addresses}, or take the ordinary one: --tier standard"
@@ -488,10 +468,7 @@ class ReplyAssembler:
         self.finish_reason = self.finish_reason or "stop"
 
     def build(self, *, broken_by: FinishReason, seconds: float, tier: str = "") -> Reply:
-        """Return the reply as far as it came.
-
-        `broken_by` is its finish reason, and `tier` the one that served it, if the server sends none.
-        """
+        """Return the reply as far as it came, `broken_by` where it did not end; `tier` served it, if the server names none."""
         usage = self._usage
         cached = min(usage.cached_tokens or self._cached_apart, usage.prompt_tokens)
         if _TIER_NAME.fullmatch(self._tier):

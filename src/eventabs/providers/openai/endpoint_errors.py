@@ -168,10 +168,7 @@ _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII)
 
 
 def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Read retry-after-ms and Retry-After (seconds or HTTP date, RFC 9110, 10.2.3); None without them.
-
-    `now` is the Unix time that a date is compared with.
-    """
+    """Read retry-after-ms and Retry-After (seconds or HTTP date, RFC 9110, 10.2.3) at a Unix time; None without them."""
     milliseconds = _read_number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return min(milliseconds / 1000, LONGEST_WAIT)
