@@ -78,7 +78,7 @@ class StoredCall:
         thought: float = self.reasoning_tokens
         if not thought and (written := len(self.reply) + len(self.reasoning)):
             # by characters, where the endpoint does not count it
-            thought = completion * (written - len(without_reasoning(self.reply).text)) / written
+            thought = completion * (written - len(without_reasoning(self.reply)[0])) / written
         thought = min(completion, thought)
         usable = self.usable / len(self.asked) if self.asked else 0.0
         return TokenUse(

@@ -234,23 +234,17 @@ _CLOSING = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|channel\|>fin
 _END_OF_STRING = re.compile(r"""[^\n"'“”]{0,200}+["'”]\s*+[,\]})，]""")
 
 
-class AnswerText(NamedTuple):
-    """A reply without its reasoning. `unclosed`: reasoning that never ended, else ""."""
-
-    text: str
-    unclosed: str = ""
-
-
-def without_reasoning(text: str) -> AnswerText:
-    """Return the text behind the last closing tag (one in a journey's name closes only open reasoning), if empty that before the first opening one."""
+def without_reasoning(text: str) -> tuple[str, str]:
+    """Return the text behind the last closing tag, if empty that before the first opening one, and reasoning that never ended."""
     text = text.lstrip("\ufeff \t\r\n")
     if not any(sign in text for sign in "<[◁"):  # most
-        return AnswerText(text)
+        return text, ""
     openings = [match.start() for match in _OPENING.finditer(text)]
     end = 0
     for tag in _CLOSING.finditer(text):
         is_open = bisect(openings, end - 1) < bisect(openings, tag.start())
         line = text[max(0, tag.start() - _LONGEST_LINE) : tag.start()].rpartition("\n")[2]
+        # one in the name of a journey closes only open reasoning
         is_in_name = _END_OF_STRING.match(text, tag.end()) or fold(line).lstrip().startswith(">")
         if is_open or not is_in_name:
             end = tag.end()
@@ -261,7 +255,7 @@ def without_reasoning(text: str) -> AnswerText:
     if end and not answer.strip():
         first = _OPENING.search(text)
         answer = text[: first.start()] if first else ""
-    return AnswerText(answer, unclosed)
+    return answer, unclosed
 
 
 _MOST_WORDS = 6  # of a type that nobody listed; more is prose

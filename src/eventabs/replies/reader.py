@@ -78,21 +78,6 @@ class MustRule:
     max_duration: float | None = None
     no_sentences: bool = False
 
-    def met_by(self, behaviors: Sequence[Behavior], search: Search) -> Sequence[int]:
-        """Return the positions of the behaviors that meet all conditions."""
-        places: Sequence[int] = range(len(behaviors))
-        for name, condition in self.conditions.items():
-            value = _VALUES[name]
-            right = condition.met(set(map(value, map(behaviors.__getitem__, places))), search)
-            if not right:  # most
-                return ()
-            places = [place for place in places if value(behaviors[place]) in right]
-        if self.min_duration is not None or self.max_duration is not None:
-            least, most = self.min_duration or 0, inf if self.max_duration is None else self.max_duration
-            lasting = ((place, behaviors[place].duration) for place in places)
-            places = [place for place, seconds in lasting if seconds is not None and least <= seconds <= most]
-        return [place for place in places if not (self.no_sentences and behaviors[place].text)]
-
     def is_kept_by(self, kind: str, category: str) -> bool:
         """Whether an event of a type and category is what the rule wants."""
         return self.type.casefold() in ("", kind.casefold()) and self.category in ("", category)
@@ -114,8 +99,21 @@ class MustRules:
         """Return the positions of behaviors that a rule is about, in order, each with the first rule that it meets."""
         required: dict[int, MustRule] = {}
         for rule in self._rules:
-            for position in rule.met_by(behaviors, self._search):
-                required.setdefault(position, rule)
+            places: Sequence[int] = range(len(behaviors))
+            for name, condition in rule.conditions.items():
+                value = _VALUES[name]
+                right = condition.met(set(map(value, map(behaviors.__getitem__, places))), self._search)
+                if not right:  # most
+                    places = ()
+                    break
+                places = [place for place in places if value(behaviors[place]) in right]
+            if rule.min_duration is not None or rule.max_duration is not None:
+                least, most = rule.min_duration or 0, inf if rule.max_duration is None else rule.max_duration
+                lasting = ((place, behaviors[place].duration) for place in places)
+                places = [at for at, seconds in lasting if seconds is not None and least <= seconds <= most]
+            if rule.no_sentences:
+                places = [place for place in places if not behaviors[place].text]
+            required = {**dict.fromkeys(places, rule), **required}
         return dict(sorted(required.items()))
 
 
@@ -165,6 +163,7 @@ class _Kind(NamedTuple):
 
 # an event in the making; its rows are positions in the log that was asked about, in order
 _Placed = tuple[_Kind, list[int]]
+_Results = tuple[tuple[Event, ...], tuple[Journey, ...]]
 
 
 @dataclass(slots=True)
@@ -285,7 +284,7 @@ class Reader:
         fresh = Outcome(
             asked.part,
             None,
-            *self._made(asked, events, several, earlier),
+            *self._made(asked, events, several, {each.id for each in earlier.journeys} if earlier else set()),
             minor=tuple([rows[row] for row in sorted(minor)]),
             unplaced=() if self.detail == "journeys" else left,
             unasked=left if self.detail == "journeys" else (),
@@ -364,17 +363,12 @@ class Reader:
         return [event for event in events if event[1]] + added
 
     def _made(
-        self,
-        asked: AskedUser,
-        events: Sequence[_Placed],
-        of_journeys: Mapping[_Name, list[int]],
-        earlier: Outcome | None,
-    ) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
+        self, asked: AskedUser, events: list[_Placed], of_journeys: dict[_Name, list[int]], taken: set[str]
+    ) -> _Results:
         user_id, behaviors, rows = asked.log.user_id, asked.log.behaviors, asked.rows
         summary = self.summarize(asked.history or behaviors)
         ordinals, is_outside = asked.ordinals or rows, self._labels.is_outside
         beyond, ids = max(ordinals, default=0) + 1, dict[_Name, str]()
-        taken = {journey.id for journey in earlier.journeys} if earlier else set[str]()
         for folded, own in of_journeys.items():  # the first row of one may have been the first of another
             numbers = chain((ordinals[row] for row in sorted(own)), count(beyond))
             candidates = (lasting_id(user_id, number, "j") for number in numbers)
@@ -457,7 +451,7 @@ def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
     of_kinds = ((types[0], kind.name, kind.name) for kind in vocabulary.journeys)
     for (name, mark, category), kind, tried in chain(of_types, of_kinds):
         told = f"{name}{mark} 1,3-4 5?"
-        text = without_reasoning(f"## U1\n{told}\n> {kind} a b: {told}; {name}{mark} 6\n##").text
+        text, _reasoning = without_reasoning(f"## U1\n{told}\n> {kind} a b: {told}; {name}{mark} 6\n##")
         entries = _answer(text, Answer(labels, {"U1": range(1, 7)})).blocks[-1].entries
         journey, label = JourneyName(kind, "a b"), (name, category, True)
         wanted = [(label, groups, None), (label, groups, journey), (label, last, journey)]
@@ -528,7 +522,7 @@ def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Ou
     )
 
 
-def joined(outcomes: Iterable[Outcome], goal: str) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
+def joined(outcomes: Iterable[Outcome], goal: str) -> _Results:
     """Return the events and journeys of a user's outcomes; `goal`: the category by which a journey is converted.
 
     Journeys of one kind and name are one, with the id of the first, and so are those that a link has found to be one: these have kind
@@ -578,7 +572,7 @@ def _journeys(
     minutes: Mapping[_Name, int],
     names: Mapping[_Name, str],
     goal: str,
-) -> tuple[tuple[Event, ...], tuple[Journey, ...]]:
+) -> _Results:
     """Return events in order of time and the journeys that they name, with minutes and ids by name."""
     in_order = sorted(events, key=lambda each: (each[0].start[:19], each[0].end[:19], each[0].behaviors))
     placed: list[Event] = []

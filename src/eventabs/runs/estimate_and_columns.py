@@ -461,7 +461,7 @@ def columns_request(settings: Settings, paths: Sequence[str]) -> tuple[Request, 
 
 def parsed_columns(text: str, header: Sequence[str], tables: Collection[str]) -> dict[str, Any]:
     """Return the settings of [input] in an answer, TOML or JSON, with the names of columns without any; it may name one of `tables`. Raises EndpointError."""
-    text = without_reasoning(text).text
+    text = without_reasoning(text)[0]
     found = re.search(r"```\w*\n(.*?)```", text, re.DOTALL) or re.search(r"([\[{].*)", text, re.DOTALL)
     answer: Any = None
     for loads in (tomllib.loads, orjson.loads):
