@@ -11,18 +11,8 @@ from math import inf
 from operator import itemgetter
 from typing import NamedTuple
 
-from eventabs.replies.forms_of_answers import (
-    LOOKS_LIKE_JSON,
-    Answer,
-    Entry,
-    JourneyName,
-    Label,
-    Labels,
-    groups_in,
-    one_line,
-    read_json,
-    without_reasoning,
-)
+from eventabs.replies import forms_of_answers as forms
+from eventabs.replies.forms_of_answers import Answer, Entry, JourneyName, Label, Labels
 from eventabs.setting_choices import Detail
 from eventabs.shared_records import (
     DAY_BEGINS,
@@ -211,7 +201,7 @@ class Reader:
         """Read a reply about users, or about journeys of theirs, by alias in the order of the request. Never raises."""
         ends = list(accumulate((len(user.rows) for user in asked.values()), initial=1))
         numbers = {alias: range(ends[at], ends[at + 1]) for at, alias in enumerate(asked)}
-        text, unclosed = without_reasoning(reply.text)
+        text, unclosed = forms.without_reasoning(reply.text)
         links = any(user.part.is_link for user in asked.values())
         form = (self._same, numbers, SAME["en"]) if links else (self._labels, numbers)
         answer = _answer(text, Answer(*form))
@@ -436,7 +426,7 @@ def _linked(user: _User, *, is_cut: bool) -> Outcome:
 
 
 def _answer(text: str, answer: Answer) -> Answer:
-    read_json(text, answer)
+    forms.read_json(text, answer)
     if answer.is_empty:
         answer.read_lines(text)
     return answer
@@ -446,17 +436,17 @@ def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
     """Yield the types and kinds of journeys that are read as something else where an answer in lines has them."""
     labels, marks = Labels(vocabulary), {each.mark: each.name for each in vocabulary.categories}
     types = [(each.name, mark, each.category or marks[mark]) for each in vocabulary.types for mark in marks]
-    groups, last = groups_in("1,3-4 5?"), groups_in("6")
+    groups, last = forms.groups_in("1,3-4 5?"), forms.groups_in("6")
     of_types = ((each, "kind", each[0]) for each in types)
     of_kinds = ((types[0], kind.name, kind.name) for kind in vocabulary.journeys)
     for (name, mark, category), kind, tried in chain(of_types, of_kinds):
         told = f"{name}{mark} 1,3-4 5?"
-        text, _reasoning = without_reasoning(f"## U1\n{told}\n> {kind} a b: {told}; {name}{mark} 6\n##")
+        text, _reasoning = forms.without_reasoning(f"## U1\n{told}\n> {kind} a b: {told}; {name}{mark} 6\n##")
         entries = _answer(text, Answer(labels, {"U1": range(1, 7)})).blocks[-1].entries
         journey, label = JourneyName(kind, "a b"), (name, category, True)
         wanted = [(label, groups, None), (label, groups, journey), (label, last, journey)]
         found = [(each.label[:3], each.groups, each.journey) for each in entries]
-        if found != wanted or LOOKS_LIKE_JSON.search(text):
+        if found != wanted or forms.LOOKS_LIKE_JSON.search(text):
             yield tried
 
 
@@ -493,7 +483,7 @@ def _names_of(journey: JourneyName, user_id: str) -> tuple[_Name, _Name]:
     # to compile a pattern takes longer than all else of most users
     if caseless(user_id) in caseless(named):
         named = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", named, flags=re.IGNORECASE)
-    named = one_line(named, 60)
+    named = forms.one_line(named, 60)
     return _folded(journey.kind, named), (journey.kind, named)
 
 

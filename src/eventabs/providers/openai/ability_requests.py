@@ -5,14 +5,9 @@ from typing import Any, Literal
 
 from eventabs.errors_and_exit_codes import RejectedRequestError, TransientError
 from eventabs.interface_language import gettext as _
+from eventabs.providers.openai import endpoint_and_wire as wire
 from eventabs.providers.openai.client import Channel, OpenAIProvider, parse_address
-from eventabs.providers.openai.endpoint_and_wire import (
-    Endpoint,
-    GrammarField,
-    grammar_parameter,
-    parse_json,
-    redacted_line,
-)
+from eventabs.providers.openai.endpoint_and_wire import Endpoint, GrammarField
 from eventabs.providers.openai.endpoint_errors import find_error, make_error
 from eventabs.shared_records import Reply, Request, Usage
 
@@ -25,18 +20,18 @@ async def list_models(endpoint: Endpoint) -> dict[str, int | None]:
     async with aclosing(Channel(endpoint)) as channel:
         sending = channel.send("GET", channel.address.beside("/models"))
         body, context = await channel.read(sending, limit=endpoint.reply_characters)
-    payload = parse_json(body)
+    payload = wire.parse_json(body)
     entries = payload.get("data", payload.get("models")) if isinstance(payload, dict) else payload
     if isinstance(entries, list):
         found = dict[str, int | None]()  # a gateway may list a model for each server behind it
         for name, tokens in map(_model, entries):
             if isinstance(name, str) and name:
-                key = redacted_line(name, context.secrets)
+                key = wire.redacted_line(name, context.secrets)
                 found[key] = found.get(key) or tokens
         return found
     if error := find_error(payload):
         raise make_error(error, context)
-    text = redacted_line(body[:1024].decode("utf-8", "replace"), context.secrets) or _("nothing")
+    text = wire.redacted_line(body[:1024].decode("utf-8", "replace"), context.secrets) or _("nothing")
     message = _("{host} did not answer with a list of models: {said}; check llm.base_url")
     raise TransientError(message.format(host=context.host, said=text), status=context.status)
 
@@ -112,7 +107,7 @@ class Prober:
 
     async def probe_grammar(self, field: GrammarField) -> Support:
         """Ask under a grammar, in this field, that allows one odd answer."""
-        return await self._probe(_GREETING, grammar_parameter(_GRAMMAR, field), _GRAMMAR_ANSWER)
+        return await self._probe(_GREETING, wire.grammar_parameter(_GRAMMAR, field), _GRAMMAR_ANSWER)
 
     async def _probe(self, text: str, bound: dict[str, Any], wanted: str) -> Support:
         """Ask under what binds the answer; only that makes a model write what is `wanted`."""
@@ -127,7 +122,7 @@ class Prober:
 
     def printable(self, text: str, most: int) -> str:
         """Return foreign text as one line of at most `most` characters, without secrets."""
-        return redacted_line(text, self._secrets, most)
+        return wire.redacted_line(text, self._secrets, most)
 
     async def _count(self, omit: frozenset[str]) -> tuple[LimitName, Support, int]:
         reply = None

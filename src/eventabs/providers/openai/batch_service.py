@@ -17,17 +17,9 @@ import orjson
 
 from eventabs.errors_and_exit_codes import EndpointError, TransientError
 from eventabs.interface_language import gettext as _
+from eventabs.providers.openai import endpoint_and_wire as wire
 from eventabs.providers.openai.client import Channel, checked, parse_address, raw_chunks, read_error_body
-from eventabs.providers.openai.endpoint_and_wire import (
-    BatchProfile,
-    Endpoint,
-    ReplyAssembler,
-    Tier,
-    build_body,
-    count_in,
-    parse_json,
-    redacted_line,
-)
+from eventabs.providers.openai.endpoint_and_wire import BatchProfile, Endpoint, ReplyAssembler, Tier
 from eventabs.providers.openai.endpoint_errors import ErrorContext, find_error, make_error, make_status_error
 from eventabs.shared_records import Message, Reply, Request
 
@@ -133,7 +125,7 @@ class BatchService:
     async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
         """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""
         body, context = await self._channel.read(sending, limit=_DOCUMENT_CHARACTERS, refusal=_refusal)
-        document = parse_json(body)
+        document = wire.parse_json(body)
         if isinstance(document, list):  # Together lists jobs without a page around them
             return {"data": document}
         if not isinstance(document, dict):
@@ -148,7 +140,7 @@ class BatchService:
         if isinstance(found, str) and found:
             return found
         message = _("{host} took the file and named no id for it: {said}")
-        said = redacted_line(str(dict(document)), self._channel.address.secrets)
+        said = wire.redacted_line(str(dict(document)), self._channel.address.secrets)
         raise TransientError(message.format(host=self.host, said=said))
 
     def _job(self, document: Mapping[str, Any]) -> RemoteJob:
@@ -166,15 +158,15 @@ class BatchService:
             status=self._profile.statuses.get(status, _SPELLINGS.get(status, status)),
             output_file_id=str(job.get("output_file_id") or ""),
             error_file_id=str(job.get("error_file_id") or ""),
-            total=count_in(job, "request_counts", "total"),
-            done=sum(count_in(job, "request_counts", name) for name in ("completed", "failed")),
-            error="; ".join(redacted_line(text, self._channel.address.secrets) for text in texts),
+            total=wire.count_in(job, "request_counts", "total"),
+            done=sum(wire.count_in(job, "request_counts", name) for name in ("completed", "failed")),
+            error="; ".join(wire.redacted_line(text, self._channel.address.secrets) for text in texts),
             queue_was_full=any(str(each.get("code")).lower() in _QUEUE_CODES for each in errors),
         )
 
 
 def _refusal(body: bytes, context: ErrorContext) -> EndpointError:
-    error, found = make_status_error(body, context), find_error(parse_json(body))
+    error, found = make_status_error(body, context), find_error(wire.parse_json(body))
     if found is not None and _QUEUE_CODES & set(found.codes):
         return QueueFullError(str(error), status=error.status)
     if error.status in GONE:
@@ -196,7 +188,7 @@ _STREAMED = ("stream", "stream_options")  # answers come in a file
 
 def request_fields(request: Request, endpoint: Endpoint) -> dict[str, Any]:
     """Return the body of a request, but for its messages; a batch is a tier of its own."""
-    body = build_body(request, replace(endpoint, tier=Tier()), endpoint.llm.omit)
+    body = wire.build_body(request, replace(endpoint, tier=Tier()), endpoint.llm.omit)
     return {name: value for name, value in body.items() if name not in {"messages", *_STREAMED}}
 
 
@@ -222,7 +214,7 @@ class ReplyLines:
 
         None: it is no such line, as the torn last one of a file that is still written.
         """
-        document = parse_json(line)
+        document = wire.parse_json(line)
         if not isinstance(document, dict) or not {"response", "error"} & document.keys():
             return None  # such as a request
         if not isinstance(document.get("custom_id"), str):
@@ -231,7 +223,7 @@ class ReplyLines:
         response = response if isinstance(response, dict) else {}
         body, status = response if "choices" in response else response.get("body"), 0
         if isinstance(body, str):
-            body = parse_json(body.encode())
+            body = wire.parse_json(body.encode())
         with suppress(TypeError, ValueError, OverflowError):
             status = int(response.get("status_code", 0))
         if isinstance(body, dict) and body.get("choices") and status < HTTPStatus.BAD_REQUEST:
@@ -262,6 +254,8 @@ class ReplyLines:
         if found is not None and found.cause(status) is not None:
             context = ErrorContext(status, {}, 0.0, self._source, self._address.secrets, self._endpoint)
             return make_error(found, context)
-        said = redacted_line(found.message if found else "", self._address.secrets) or _("no reason given")
+        said = wire.redacted_line(found.message if found else "", self._address.secrets) or _(
+            "no reason given"
+        )
         message = _("{host} has no answer to a request: {said}")
         return TransientError(message.format(host=self._source, said=said))

@@ -28,32 +28,13 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.interface_language import gettext as _
-from eventabs.providers.openai.endpoint_and_wire import (
-    DROPPABLE,
-    GRAMMAR_FIELDS,
-    LONG_LENGTH,
-    WORD_LENGTH,
-    Endpoint,
-    PayloadReader,
-    ReplyAssembler,
-    UnreadableBodyError,
-    build_body,
-    is_loopback,
-    parse_json,
-    redact,
-    redacted_line,
-)
-from eventabs.providers.openai.endpoint_errors import (
-    ErrorContext,
-    UnsupportedParameterError,
-    find_error,
-    make_error,
-    make_status_error,
-)
+from eventabs.providers.openai import endpoint_and_wire as wire, endpoint_errors as errors
+from eventabs.providers.openai.endpoint_and_wire import Endpoint, PayloadReader, ReplyAssembler
+from eventabs.providers.openai.endpoint_errors import ErrorContext, UnsupportedParameterError
 from eventabs.shared_records import FinishReason, OnContent, Reply, Request
 
 # What breaks an exchange below HTTP; see `translate_error`.
-WIRE_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnreadableBodyError)
+WIRE_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, wire.UnreadableBodyError)
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_PORT = 65_535
@@ -87,7 +68,7 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
     base = _parse_url(endpoint.llm.base_url, "llm.base_url")
     urls = [base, _parse_url(endpoint.llm.proxy, "llm.proxy")] if endpoint.llm.proxy else [base]
     _check_headers(endpoint)
-    exposed = next((url.host for url in urls if not is_loopback(url.host)), None)
+    exposed = next((url.host for url in urls if not wire.is_loopback(url.host)), None)
     headers = {name.lower() for name in endpoint.extra_headers}
     has_key = endpoint.api_key or base.userinfo or headers & _CREDENTIAL_HEADERS
     if base.scheme == "http" and exposed is not None and has_key:
@@ -155,11 +136,10 @@ def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[tuple[str,
         found += [url.username, url.password, f"{url.username}:{url.password}", url.query.decode("ascii")]
     values = [value for name, value in (*headers.items(), *parameters) if _KEY_NAME.search(name)]
     tokens = [token for value in values for token in value.split()[1:]]  # what follows "Bearer"
-    keys = {
-        each for each in (key, *(url.password for url in urls), *values, *tokens) if len(each) >= WORD_LENGTH
-    }
+    keys = {key, *(url.password for url in urls), *values, *tokens}
+    certain = {each for each in keys if len(each) >= wire.WORD_LENGTH}
     secrets = {secret for secret in found if secret.strip(":")}
-    return tuple(secrets), frozenset(keys | {secret for secret in secrets if len(secret) >= LONG_LENGTH})
+    return tuple(secrets), frozenset(certain.union(each for each in secrets if len(each) >= wire.LONG_LENGTH))
 
 
 def proxy_of(endpoint: Endpoint, address: EndpointAddress) -> httpx.Proxy | None:
@@ -167,7 +147,7 @@ def proxy_of(endpoint: Endpoint, address: EndpointAddress) -> httpx.Proxy | None
     if endpoint.llm.proxy:
         return httpx.Proxy(_parse_url(endpoint.llm.proxy, "llm.proxy"))
     host = address.url.host
-    if is_loopback(host) or proxy_bypass(host):
+    if wire.is_loopback(host) or proxy_bypass(host):
         return None
     proxies = getproxies()
     if not (named := proxies.get(address.url.scheme) or proxies.get("all")):
@@ -255,7 +235,7 @@ class Channel:
         sending: Awaitable[httpx.Response],
         *,
         limit: int,
-        refusal: Callable[[bytes, ErrorContext], EndpointError] = make_status_error,
+        refusal: Callable[[bytes, ErrorContext], EndpointError] = errors.make_status_error,
     ) -> tuple[bytes, ErrorContext]:
         """Send, and read a whole document of `limit` characters and what an error in it needs. Raises `refusal` where the status is not 2xx."""
         async with self.within(), aclosing(await sending) as response:
@@ -298,11 +278,11 @@ def translate_error(error: Exception, address: EndpointAddress) -> EndpointError
     if isinstance(error.__cause__, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
         message = _("{host} shows a certificate that is not trusted; set llm.ca_file to your authority's")
         return FatalEndpointError(message.format(host=address.host))
-    if isinstance(error, UnreadableBodyError):
+    if isinstance(error, wire.UnreadableBodyError):
         message = _("{host} sent an answer that is too large or wrongly compressed; check llm.base_url")
         return TransientError(message.format(host=address.host))
     name = type(error.__cause__ or error).__name__
-    text = redacted_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
+    text = wire.redacted_line(_USERINFO.sub("//", f"{name} {error}"), address.secrets)
     message = _("no connection to {host}, or it broke: {said}; check the network, llm.base_url and the proxy")
     # httpx_aiohttp calls a connection that the server closed a ConnectError too
     never_made = isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
@@ -347,7 +327,7 @@ async def find_route(endpoint: Endpoint) -> tuple[str, str, str]:
             case _other:
                 reason, template = "broken", _("no connection to {host}: {said}")
         text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
-        message = template.format(host=target.netloc.decode("ascii"), said=redacted_line(str(text), ()))
+        message = template.format(host=target.netloc.decode("ascii"), said=wire.redacted_line(str(text), ()))
         raise UnreachableError(message, reason, through_proxy=proxy is not None) from None
     return (ip, target.netloc.decode("ascii"), "") if proxy else (ip, "", tls)
 
@@ -398,16 +378,16 @@ class OpenAIProvider:
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request; what arrived of a broken answer is `interrupted`. `on_content` hears of each piece. Raises the subclasses of EndpointError."""
         while True:
-            body = build_body(request, self.endpoint, self.dropped)
+            body = wire.build_body(request, self.endpoint, self.dropped)
             try:
                 return await self._call(body, on_content or (lambda _characters: None))
             except UnsupportedParameterError as error:
                 own = body.keys() - self.endpoint.llm.extra_body.keys()
                 refused = error.parameters
                 # one is refused, so all are; llama.cpp makes a grammar of a schema too
-                if refused & GRAMMAR_FIELDS:
-                    refused = refused | GRAMMAR_FIELDS | {"response_format"}
-                refused = refused & (DROPPABLE | GRAMMAR_FIELDS) & own
+                if refused & wire.GRAMMAR_FIELDS:
+                    refused = refused | wire.GRAMMAR_FIELDS | {"response_format"}
+                refused = refused & (wire.DROPPABLE | wire.GRAMMAR_FIELDS) & own
                 if not refused:
                     raise
                 self.dropped |= refused
@@ -464,7 +444,7 @@ class OpenAIProvider:
         """Read the answer into the assembler; yield how many seconds to wait for what comes next."""
         context = self._channel.error_context(response)
         if not response.is_success:
-            raise make_status_error(await read_error_body(response), context)
+            raise errors.make_status_error(await read_error_body(response), context)
         encoding = response.headers.get("content-encoding", "")
         reader = PayloadReader(encoding=encoding, limit=self.endpoint.reply_characters)
         async for chunk in raw_chunks(response):
@@ -481,7 +461,7 @@ class OpenAIProvider:
         if reader.is_document:
             assembler.end()
         if not assembler.is_recognized:
-            text = redacted_line(reader.head.decode("utf-8", "replace"), self._address.secrets)
+            text = wire.redacted_line(reader.head.decode("utf-8", "replace"), self._address.secrets)
             message = _("{host} did not answer with a chat completion: {said}; check llm.base_url")
             raise TransientError(message.format(host=self._address.host, said=text or _("nothing")))
 
@@ -492,13 +472,13 @@ class OpenAIProvider:
             if data == _DONE:
                 assembler.end()
                 continue
-            payload = parse_json(data)
-            if error := find_error(payload):
-                raise make_error(error, context)
+            payload = wire.parse_json(data)
+            if error := errors.find_error(payload):
+                raise errors.make_error(error, context)
             if isinstance(payload, dict):
                 assembler.add(payload)
         if assembler.characters > self.endpoint.reply_characters:
-            raise UnreadableBodyError
+            raise wire.UnreadableBodyError
         return assembler.characters > before
 
 
@@ -507,7 +487,7 @@ def checked(reply: Reply, address: EndpointAddress, source: str) -> Reply:
     if reply.finish_reason == "interrupted" and not (reply.text or reply.reasoning):
         message = _("{host} broke off before any content; it may pass: resume later")
         raise TransientError(message.format(host=source))
-    text, reasoning = (redact(each, address.certain) for each in (reply.text, reply.reasoning))
+    text, reasoning = (wire.redact(each, address.certain) for each in (reply.text, reply.reasoning))
     return replace(reply, text=text, reasoning=reasoning)
 
 
