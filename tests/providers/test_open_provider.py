@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from endpoints import endpoint_at
-from eventabs.providers import CallCancelledError, open_provider
+from eventabs.providers import CallCancelledError, Pacer, open_provider
 from eventabs.providers.openai.client import OpenAIProvider
 from eventabs.shared_records import Request, UserLog
 from openai_server import OpenAIServer, completion, script, status
@@ -28,11 +28,8 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
     openai_server.behavior = script(busy, status(200, completion("done", "stop")))
     retries: list[int | None] = []
     cooldowns: list[float] = []
-    async with open_provider(
-        endpoint(openai_server.base_url),
-        closing=asyncio.Event(),
-        on_cooldown=cooldowns.append,
-    ) as complete:
+    pace = Pacer(on_cooldown=cooldowns.append)
+    async with open_provider(endpoint(openai_server.base_url), pace, asyncio.Event()) as complete:
         reply = await complete(
             request(), lambda cause, _wait: retries.append(cause.status), lambda _characters: None
         )
@@ -43,9 +40,7 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
 
 async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIServer) -> None:
     closing = asyncio.Event()
-    async with open_provider(
-        endpoint(openai_server.base_url), closing=closing, on_cooldown=lambda _seconds: None
-    ) as complete:
+    async with open_provider(endpoint(openai_server.base_url), Pacer(), closing) as complete:
         closing.set()
         with pytest.raises(CallCancelledError):
             await complete(request(), lambda _cause, _wait: None, lambda _characters: None)

@@ -1,10 +1,10 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 
 from eventabs.errors_and_exit_codes import EndpointError, FatalEndpointError, RateLimitedError, TransientError
-from eventabs.providers.retries_and_rate_limits import CallCancelledError, Gate, Pacer, complete_with_retries
+from eventabs.providers.retries_and_rate_limits import CallCancelledError, Gate, Pacer
 from eventabs.shared_records import Reply, Request
 
 # retry
@@ -44,21 +44,12 @@ class Scripted:
 class Setting:
     def __init__(self, *, tries: int = 6, jitter: Callable[[], float] = lambda: 1.0) -> None:
         self.clock = FakeClock()
-        self.pacer = Pacer(clock=self.clock, sleep=self.clock.sleep)
-        self.tries = tries
-        self.jitter = jitter
-        self.sleep: Callable[[float], Awaitable[None]] = self.clock.sleep
+        self.pacer = Pacer(tries=tries, clock=self.clock, sleep=self.clock.sleep, jitter=jitter)
         self.noted: list[tuple[str, float]] = []
 
     async def complete(self, provider: Scripted) -> Reply:
-        return await complete_with_retries(
-            provider.complete,
-            REQUEST,
-            pace=self.pacer,
-            tries=self.tries,
-            sleep=self.sleep,
-            jitter=self.jitter,
-            on_retry=lambda cause, wait: self.noted.append((str(cause), wait)),
+        return await self.pacer.complete(
+            provider.complete, REQUEST, lambda cause, wait: self.noted.append((str(cause), wait))
         )
 
 
@@ -101,15 +92,16 @@ async def test_the_servers_wait_is_a_floor() -> None:
 
 @pytest.mark.parametrize(("wait", "held"), [(30.0, 30.0), (None, 1.0)])
 async def test_a_rate_limit_cools_everybody_down(wait: float | None, held: float) -> None:
-    setting = Setting()
+    setting = Setting(tries=2)
     asked_again = asyncio.Event()
 
     async def never(_seconds: float) -> None:
         await asked_again.wait()
 
-    setting.tries, setting.sleep = 2, never
+    setting.pacer.sleep = never
     limited = asyncio.create_task(setting.complete(Scripted(RateLimitedError("a", wait_seconds=wait))))
     await asyncio.sleep(0)
+    setting.pacer.sleep = setting.clock.sleep
     await setting.pacer.admit(1)
     assert setting.clock.now == held
     asked_again.set()
@@ -126,7 +118,7 @@ async def test_a_rate_limit_on_the_last_try_still_cools_everybody_down() -> None
 
 async def test_every_try_is_admitted_with_the_tokens_that_it_may_take() -> None:
     setting = Setting()
-    setting.pacer = Pacer(tpm=42, clock=setting.clock, sleep=setting.clock.sleep)
+    setting.pacer = Pacer(tpm=42, clock=setting.clock, sleep=setting.clock.sleep, jitter=lambda: 1.0)
     await setting.complete(Scripted(TransientError("e")))
     assert setting.clock.now > 60  # two tries of 42 tokens do not fit into one minute
 

@@ -39,6 +39,7 @@ from .ray import Cluster as Cluster, connected as connected
 from .retries_and_rate_limits import (
     CallCancelledError as CallCancelledError,
     Complete as Complete,
+    Pacer as Pacer,
     Provider as Provider,
     open_provider as open_provider,
 )

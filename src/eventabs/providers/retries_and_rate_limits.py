@@ -27,6 +27,9 @@ _LOOK_SECONDS = 0.1  # between looks whether a machine elsewhere can make a call
 
 Sleep = Callable[[float], Awaitable[None]]
 OnCooldown = Callable[[float], None]
+Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError
+OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try
+Complete = Callable[[Request, OnRetry, OnContent], Awaitable[Reply]]  # a whole call, with its retries
 
 
 class Provider(Protocol):
@@ -43,7 +46,7 @@ class Provider(Protocol):
 
 @dataclass(eq=False)
 class Pacer:
-    """Admits calls one by one, in the order of their requests.
+    """Admits calls one by one, in the order of their requests, once `is_ready` says that one can be made, and repeats those that fail.
 
     No 60 seconds at the server have more than `rpm` requests or `tpm` tokens (0: no limit), and both
     are spread over the minute. A request larger than `tpm` leaves when it has a minute for itself.
@@ -53,9 +56,12 @@ class Pacer:
     rpm: int = 0
     tpm: int = 0
     _: KW_ONLY
+    tries: int = 6  # of a call
+    on_cooldown: OnCooldown | None = None
+    is_ready: Callable[[], bool] = lambda: True
     clock: Callable[[], float] = time.monotonic
     sleep: Sleep = asyncio.sleep
-    on_cooldown: OnCooldown | None = None
+    jitter: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
         self._requests = _Meter(self.rpm or math.inf)
@@ -88,6 +94,62 @@ class Pacer:
         self._free_at = max(self._free_at, until)
         self._admitted = 0
 
+    async def complete(self, send: Send, request: Request, on_retry: OnRetry) -> Reply:
+        """Complete a request. Raises the last TransientError when no try is left, and every other error at once.
+
+        Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with `jitter` (of 0 to 1) from half to the whole, but are
+        never shorter than the server asks for. A rate limit cools down all calls.
+        """
+
+        async def try_once() -> Reply:
+            # what is admitted has to leave then: else a limit a minute would be passed later
+            while not self.is_ready():
+                await self.sleep(_LOOK_SECONDS)
+            await self.admit(request.input_tokens + request.max_output_tokens)
+            try:
+                return await send(request)
+            except RateLimitedError as error:
+                self.cool_down(error.wait_seconds or 0.0)
+                raise
+
+        def choose_wait(state: "tenacity.RetryCallState") -> float:
+            return max(growing(state) * (1 + self.jitter()) / 2, _error(state).wait_seconds or 0.0)
+
+        def before_sleep(state: "tenacity.RetryCallState") -> None:
+            error, wait = _error(state), state.upcoming_sleep
+            if isinstance(error, RateLimitedError):
+                self.cool_down(wait)
+            on_retry(error, wait)
+
+        try:
+            return await try_once()
+        except TransientError as error:
+            first = [error]
+
+        async def try_again() -> Reply:
+            if first:
+                raise first.pop()
+            return await try_once()
+
+        import tenacity  # noqa: PLC0415  few runs need it
+
+        # Nearly every call ends at its first try. To make this for each costs more than to send it, so it is told of that try later.
+        growing = tenacity.wait_exponential(multiplier=1.0, max=60.0)  # seconds
+        retrying = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(self.tries),
+            wait=choose_wait,
+            retry=tenacity.retry_if_exception_type(TransientError),
+            sleep=self.sleep,
+            before_sleep=before_sleep,
+            reraise=True,
+        )
+        return await retrying(try_again)
+
+
+def _error(state: "tenacity.RetryCallState") -> TransientError:
+    outcome = cast("tenacity.Future", state.outcome)  # there is one after every try
+    return cast("TransientError", outcome.exception())  # nothing else is tried again
+
 
 class _Meter:
     """A limit a minute: an even schedule (GCRA), and a sliding window that it cannot break."""
@@ -116,11 +178,6 @@ class _Meter:
         self._due = max(self._due, now) + counted * WINDOW / self._limit
         self._taken.append((now, counted))
         self._sum += counted
-
-
-Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError
-OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try
-Complete = Callable[[Request, OnRetry, OnContent], Awaitable[Reply]]  # a whole call, with its retries
 
 
 class CallCancelledError(Exception):
@@ -155,99 +212,13 @@ class Gate:
 
 
 @asynccontextmanager
-async def open_provider(
-    provider: Provider,
-    *,
-    closing: asyncio.Event,
-    on_cooldown: OnCooldown,
-    rpm: int = 0,
-    tpm: int = 0,
-    tries: int = 6,
-    is_ready: Callable[[], bool] = lambda: True,
-) -> AsyncIterator[Complete]:
-    """Open a provider; yield what completes a request in so many `tries`. None starts once `closing` is set, or before `is_ready`.
+async def open_provider(provider: Provider, pace: Pacer, closing: asyncio.Event) -> AsyncIterator[Complete]:
+    """Open a provider; yield what completes a request at a pace, and begins nothing once `closing` is set.
 
-    `rpm`, `tpm`: requests and tokens a minute (0: no limit). `on_cooldown` gets the seconds of each cooldown after a rate limit.
     A call raises CallCancelledError or the subclasses of EndpointError.
     """
     async with aclosing(provider):
-        gate = Gate(provider.complete, closing)
-        pace = Pacer(rpm, tpm, sleep=gate.sleep, on_cooldown=on_cooldown)
-        yield lambda request, on_retry, on_content: complete_with_retries(
-            Gate(lambda sent: provider.complete(sent, on_content), closing).send,
-            request,
-            is_ready=is_ready,
-            pace=pace,
-            tries=tries,
-            on_retry=on_retry,
-            sleep=gate.sleep,
+        pace.sleep = Gate(provider.complete, closing).sleep
+        yield lambda request, on_retry, on_content: pace.complete(
+            Gate(lambda sent: provider.complete(sent, on_content), closing).send, request, on_retry
         )
-
-
-async def complete_with_retries(
-    send: Send,
-    request: Request,
-    *,
-    pace: Pacer,
-    tries: int,
-    is_ready: Callable[[], bool] = lambda: True,
-    on_retry: OnRetry,
-    sleep: Sleep,
-    jitter: Callable[[], float] = random.random,
-) -> Reply:
-    """Complete a request in as many `tries`, each admitted by the pace once it `is_ready` to be sent.
-
-    Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with `jitter` (of 0 to 1) from half to the whole, but are
-    never shorter than the server asks for. A rate limit cools down all calls that share the pace. Raises
-    the last TransientError when no try is left, and every other error at once.
-    """
-
-    async def try_once() -> Reply:
-        # what is admitted has to leave then: else a limit a minute would be passed later
-        while not is_ready():
-            await sleep(_LOOK_SECONDS)
-        await pace.admit(request.input_tokens + request.max_output_tokens)
-        try:
-            return await send(request)
-        except RateLimitedError as error:
-            pace.cool_down(error.wait_seconds or 0.0)
-            raise
-
-    def choose_wait(state: "tenacity.RetryCallState") -> float:
-        backoff = growing(state) * (1 + jitter()) / 2
-        return max(backoff, _error(state).wait_seconds or 0.0)
-
-    def before_sleep(state: "tenacity.RetryCallState") -> None:
-        error, wait = _error(state), state.upcoming_sleep
-        if isinstance(error, RateLimitedError):
-            pace.cool_down(wait)
-        on_retry(error, wait)
-
-    try:
-        return await try_once()
-    except TransientError as error:
-        first = [error]
-
-    async def try_again() -> Reply:
-        if first:
-            raise first.pop()
-        return await try_once()
-
-    import tenacity  # noqa: PLC0415  few runs need it
-
-    # Nearly every call ends at its first try. To make this for each costs more than to send it, so it is told of that try later.
-    growing = tenacity.wait_exponential(multiplier=1.0, max=60.0)  # seconds
-    retrying = tenacity.AsyncRetrying(
-        stop=tenacity.stop_after_attempt(tries),
-        wait=choose_wait,
-        retry=tenacity.retry_if_exception_type(TransientError),
-        sleep=sleep,
-        before_sleep=before_sleep,
-        reraise=True,
-    )
-    return await retrying(try_again)
-
-
-def _error(state: "tenacity.RetryCallState") -> TransientError:
-    outcome = cast("tenacity.Future", state.outcome)  # there is one after every try
-    return cast("TransientError", outcome.exception())  # nothing else is tried again

@@ -346,15 +346,14 @@ def opened_provider(
             on_machines=lambda count, lost, cause: observer.noted(MachinesChanged(count, lost, cause)),
         )
         is_ready = provider.is_ready
-    return providers.open_provider(
-        provider,
-        closing=closing,
-        on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
-        rpm=limits.rpm,
-        tpm=limits.tpm,
+    pace = providers.Pacer(
+        limits.rpm,
+        limits.tpm,
         tries=limits.call_tries,
+        on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
         is_ready=is_ready,
     )
+    return providers.open_provider(provider, pace, closing)
 
 
 def _provider_on_machine(
