@@ -29,7 +29,7 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
     retries: list[int | None] = []
     cooldowns: list[float] = []
     pace = Pacer(on_cooldown=cooldowns.append)
-    async with open_provider(endpoint(openai_server.base_url), pace, asyncio.Event()) as complete:
+    async with open_provider(endpoint(openai_server.base_url), pace) as complete:
         reply = await complete(
             request(), lambda cause, _wait: retries.append(cause.status), lambda _characters: None
         )
@@ -40,7 +40,7 @@ async def test_a_call_to_an_endpoint_is_tried_again_and_cooldowns_are_reported(
 
 async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIServer) -> None:
     closing = asyncio.Event()
-    async with open_provider(endpoint(openai_server.base_url), Pacer(), closing) as complete:
+    async with open_provider(endpoint(openai_server.base_url), Pacer(closing=closing)) as complete:
         closing.set()
         with pytest.raises(CallCancelledError):
             await complete(request(), lambda _cause, _wait: None, lambda _characters: None)

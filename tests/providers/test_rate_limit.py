@@ -23,7 +23,9 @@ class FakeClock:
 
 
 def make_pacer(clock: FakeClock, rpm: int = 0, tpm: int = 0) -> Pacer:
-    return Pacer(rpm, tpm, clock=clock, sleep=clock.sleep)
+    pacer = Pacer(rpm, tpm, clock=clock)
+    pacer.sleep = clock.sleep
+    return pacer
 
 
 async def admit_all(pacer: Pacer, clock: FakeClock, amounts: list[int]) -> list[float]:
@@ -134,7 +136,8 @@ async def test_waiters_leave_in_the_order_in_which_they_came() -> None:
 
 async def test_a_cancelled_waiter_takes_nothing_and_holds_nobody_up() -> None:
     clock = FakeClock()
-    pacer = Pacer(60, 0, clock=clock, sleep=lambda _seconds: asyncio.sleep(3600))
+    pacer = make_pacer(clock, 60)
+    pacer.sleep = lambda _seconds: asyncio.sleep(3600)
     await pacer.admit(0)
     at_the_head = asyncio.create_task(pacer.admit(0))
     behind = asyncio.create_task(pacer.admit(0))
@@ -147,7 +150,8 @@ async def test_a_cancelled_waiter_takes_nothing_and_holds_nobody_up() -> None:
 
 async def test_a_cooldown_is_told_only_when_it_ends_later_than_those_before() -> None:
     clock, told = FakeClock(), list[float]()
-    pacer = Pacer(clock=clock, sleep=clock.sleep, on_cooldown=told.append)
+    pacer = make_pacer(clock)
+    pacer.on_cooldown = told.append
     pacer.cool_down(0.0)
     pacer.cool_down(20.0)
     pacer.cool_down(5.0)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from eventabs.errors_and_exit_codes import EndpointError, FatalEndpointError, RateLimitedError, TransientError
-from eventabs.providers.retries_and_rate_limits import CallCancelledError, Gate, Pacer
+from eventabs.providers.retries_and_rate_limits import CallCancelledError, Pacer
 from eventabs.shared_records import Reply, Request
 
 # retry
@@ -44,7 +44,8 @@ class Scripted:
 class Setting:
     def __init__(self, *, tries: int = 6, jitter: Callable[[], float] = lambda: 1.0) -> None:
         self.clock = FakeClock()
-        self.pacer = Pacer(tries=tries, clock=self.clock, sleep=self.clock.sleep, jitter=jitter)
+        self.pacer = Pacer(tries=tries, clock=self.clock, jitter=jitter)
+        self.pacer.sleep = self.clock.sleep
         self.noted: list[tuple[str, float]] = []
 
     async def complete(self, provider: Scripted) -> Reply:
@@ -118,12 +119,13 @@ async def test_a_rate_limit_on_the_last_try_still_cools_everybody_down() -> None
 
 async def test_every_try_is_admitted_with_the_tokens_that_it_may_take() -> None:
     setting = Setting()
-    setting.pacer = Pacer(tpm=42, clock=setting.clock, sleep=setting.clock.sleep, jitter=lambda: 1.0)
+    setting.pacer = Pacer(tpm=42, clock=setting.clock)
+    setting.pacer.sleep = setting.clock.sleep
     await setting.complete(Scripted(TransientError("e")))
     assert setting.clock.now > 60  # two tries of 42 tokens do not fit into one minute
 
 
-# gate
+# a run that is closing
 
 
 BUSY = TransientError("HTTP 503", status=503)
@@ -145,35 +147,42 @@ class Held:
         return ANSWER
 
 
-async def test_who_sleeps_is_called_off_when_the_gate_is_closed() -> None:
+async def sent(provider: Held, closing: asyncio.Event) -> Reply:
+    def unexpected(cause: EndpointError, _wait: float) -> None:
+        pytest.fail(f"tried again: {cause}")
+
+    return await Pacer(closing=closing).complete(provider.complete, REQUEST, unexpected)
+
+
+async def test_who_sleeps_is_called_off_when_the_run_is_closing() -> None:
     closing = asyncio.Event()
-    sleeping = asyncio.create_task(Gate(Held().complete, closing).sleep(3600))
+    sleeping = asyncio.create_task(Pacer(closing=closing).sleep(3600))
     await asyncio.sleep(0)
     closing.set()
     with pytest.raises(CallCancelledError):
         await sleeping
 
 
-async def test_nothing_leaves_through_a_closed_gate() -> None:
+async def test_nothing_leaves_once_the_run_is_closing() -> None:
     closing, provider = asyncio.Event(), Held()
     closing.set()
     with pytest.raises(CallCancelledError):
-        await Gate(provider.complete, closing).send(REQUEST)
+        await sent(provider, closing)
     assert not provider.asked.is_set()
 
 
-async def test_what_is_on_the_wire_when_the_gate_is_closed_is_answered() -> None:
+async def test_what_is_on_the_wire_when_the_run_is_closing_is_answered() -> None:
     closing, provider = asyncio.Event(), Held()
-    asking = asyncio.create_task(Gate(provider.complete, closing).send(REQUEST))
+    asking = asyncio.create_task(sent(provider, closing))
     await provider.asked.wait()
     closing.set()
     provider.let_go.set()
     assert await asking == ANSWER
 
 
-async def test_what_fails_behind_a_closed_gate_would_have_to_leave_again_and_is_called_off() -> None:
+async def test_what_fails_while_the_run_is_closing_would_have_to_leave_again_and_is_called_off() -> None:
     closing, provider = asyncio.Event(), Held(BUSY)
-    asking = asyncio.create_task(Gate(provider.complete, closing).send(REQUEST))
+    asking = asyncio.create_task(sent(provider, closing))
     await provider.asked.wait()
     closing.set()
     provider.let_go.set()

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
 
 from eventabs.errors_and_exit_codes import RateLimitedError, TransientError
@@ -25,7 +25,6 @@ _SLOW_ADMISSIONS = 1024  # after N of them the gaps are too short to matter
 
 _LOOK_SECONDS = 0.1  # between looks whether a machine elsewhere can make a call
 
-Sleep = Callable[[float], Awaitable[None]]
 OnCooldown = Callable[[float], None]
 Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError
 OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try
@@ -44,9 +43,15 @@ class Provider(Protocol):
         ...
 
 
+class CallCancelledError(Exception):
+    """The run was closing while this request was not on the wire."""
+
+
 @dataclass(eq=False)
 class Pacer:
     """Admits calls one by one, in the order of their requests, once `is_ready` says that one can be made, and repeats those that fail.
+
+    Once `closing` is set, waits end at once; requests on the wire then end, and none is sent.
 
     No 60 seconds at the server have more than `rpm` requests or `tpm` tokens (0: no limit), and both
     are spread over the minute. A request larger than `tpm` leaves when it has a minute for itself.
@@ -59,8 +64,8 @@ class Pacer:
     tries: int = 6  # of a call
     on_cooldown: OnCooldown | None = None
     is_ready: Callable[[], bool] = lambda: True
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
     clock: Callable[[], float] = time.monotonic
-    sleep: Sleep = asyncio.sleep
     jitter: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
@@ -86,6 +91,16 @@ class Pacer:
             self._requests.take(1, now)
             self._tokens.take(tokens, now)
 
+    async def sleep(self, seconds: float) -> None:
+        """Sleep. Raises CallCancelledError as soon as the run is closing."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.closing.wait(), seconds)
+        self._check()
+
+    def _check(self) -> None:
+        if self.closing.is_set():
+            raise CallCancelledError
+
     def cool_down(self, seconds: float) -> None:
         """Hold every admission for `seconds` from now; then admit one by one, doubling the rate."""
         until = self.clock() + seconds
@@ -94,23 +109,26 @@ class Pacer:
         self._free_at = max(self._free_at, until)
         self._admitted = 0
 
+    async def _try(self, send: Send, request: Request) -> Reply:
+        # what is admitted has to leave then: else a limit a minute would be passed later
+        while not self.is_ready():
+            await self.sleep(_LOOK_SECONDS)
+        await self.admit(request.input_tokens + request.max_output_tokens)
+        self._check()
+        try:
+            return await send(request)
+        except TransientError as error:
+            self._check()  # it would have to be sent again
+            if isinstance(error, RateLimitedError):
+                self.cool_down(error.wait_seconds or 0.0)
+            raise
+
     async def complete(self, send: Send, request: Request, on_retry: OnRetry) -> Reply:
-        """Complete a request. Raises the last TransientError when no try is left, and every other error at once.
+        """Complete a request. Raises the last TransientError when no try is left, and every other error, and CallCancelledError, at once.
 
         Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with `jitter` (of 0 to 1) from half to the whole, but are
         never shorter than the server asks for. A rate limit cools down all calls.
         """
-
-        async def try_once() -> Reply:
-            # what is admitted has to leave then: else a limit a minute would be passed later
-            while not self.is_ready():
-                await self.sleep(_LOOK_SECONDS)
-            await self.admit(request.input_tokens + request.max_output_tokens)
-            try:
-                return await send(request)
-            except RateLimitedError as error:
-                self.cool_down(error.wait_seconds or 0.0)
-                raise
 
         def choose_wait(state: "tenacity.RetryCallState") -> float:
             return max(growing(state) * (1 + self.jitter()) / 2, _error(state).wait_seconds or 0.0)
@@ -122,14 +140,14 @@ class Pacer:
             on_retry(error, wait)
 
         try:
-            return await try_once()
+            return await self._try(send, request)
         except TransientError as error:
             first = [error]
 
         async def try_again() -> Reply:
             if first:
                 raise first.pop()
-            return await try_once()
+            return await self._try(send, request)
 
         import tenacity  # noqa: PLC0415  few runs need it
 
@@ -180,45 +198,10 @@ class _Meter:
         self._sum += counted
 
 
-class CallCancelledError(Exception):
-    """The run was closing while this request was not on the wire."""
-
-
-class Gate:
-    """Lets requests pass until `closing` is set. Requests on the wire then end; waits end at once."""
-
-    def __init__(self, send: Send, closing: asyncio.Event) -> None:
-        self._send = send
-        self._closing = closing
-
-    async def send(self, request: Request) -> Reply:
-        """Send a request. Raises CallCancelledError where it may not be sent, or would have to be sent again."""
-        self._check()
-        try:
-            return await self._send(request)
-        except TransientError:
-            self._check()
-            raise
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep. Raises CallCancelledError as soon as the gate is closed."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), seconds)
-        self._check()
-
-    def _check(self) -> None:
-        if self._closing.is_set():
-            raise CallCancelledError
-
-
 @asynccontextmanager
-async def open_provider(provider: Provider, pace: Pacer, closing: asyncio.Event) -> AsyncIterator[Complete]:
-    """Open a provider; yield what completes a request at a pace, and begins nothing once `closing` is set.
-
-    A call raises CallCancelledError or the subclasses of EndpointError.
-    """
+async def open_provider(provider: Provider, pace: Pacer) -> AsyncIterator[Complete]:
+    """Open a provider; yield what completes a request at a pace. It raises CallCancelledError or the subclasses of EndpointError."""
     async with aclosing(provider):
-        pace.sleep = Gate(provider.complete, closing).sleep
         yield lambda request, on_retry, on_content: pace.complete(
-            Gate(lambda sent: provider.complete(sent, on_content), closing).send, request, on_retry
+            lambda sent: provider.complete(sent, on_content), request, on_retry
         )

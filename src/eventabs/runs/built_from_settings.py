@@ -352,8 +352,9 @@ def opened_provider(
         tries=limits.call_tries,
         on_cooldown=lambda seconds: observer.noted(CoolingDown(seconds)),
         is_ready=is_ready,
+        closing=closing,
     )
-    return providers.open_provider(provider, pace, closing)
+    return providers.open_provider(provider, pace)
 
 
 def _provider_on_machine(
