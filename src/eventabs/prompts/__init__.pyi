@@ -10,7 +10,6 @@ from .instructions_and_requests import (
     VERSION as VERSION,
     Instructions as Instructions,
     PromptBuilder as PromptBuilder,
-    expected_tokens as expected_tokens,
     made_up_day as made_up_day,
     prompt_language as prompt_language,
     sampled as sampled,

@@ -5,7 +5,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, asdict, dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from importlib import resources
@@ -89,7 +89,7 @@ class Instructions:
 
     def text(self) -> str:
         """Return the system message."""
-        texts, known = self._texts, self.vocabulary
+        texts, form = self._texts, self._texts["format"][self.answer]
         guidance = texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else ""
         if self.links:
             return str(texts["link"]["text"]).format(same=SAME[self.language], guidance=guidance).strip()
@@ -98,17 +98,14 @@ class Instructions:
             required = (*required, "guidance")
         template = _packaged(f"{self.language}.txt") if self.template is None else self.template
         detail = "fine_without_pause" if self.detail == "fine" and not self.pause else self.detail
+        told = "".join(form.get(key, "") for key in (*KEYS[self.detail][1:], "groups"))
         filled = _checked(template, required).substitute(
             input=texts["input"][self.level].strip(),
-            types=self._listed(map(self._marked, (kind.name for kind in known.types)), is_open=known.open),
-            categories="\n".join(filter(None, map(self._category, known.categories))),
-            journeys=texts["vocabulary"]["separator"].join(map(self._kind, known.journeys))
-            if known.open_journeys
-            else self._listed(map(self._kind, known.journeys), is_open=False),
-            detail=texts["detail"][detail].strip().format(pause=self.pause, minor=known.minor),
-            format=self._format(),
+            detail=texts["detail"][detail].strip().format(pause=self.pause, minor=self.vocabulary.minor),
+            format=f"{told}\n{texts['known']['text']}" if self.extends else told,
             guidance=guidance,
             example=self._example(),
+            **self._names(),
         )
         return re.sub(r"\n{3,}", "\n\n", filled.strip())
 
@@ -116,35 +113,33 @@ class Instructions:
     def _texts(self) -> dict[str, Any]:
         return tomllib.loads(_packaged(f"{self.language}.toml"))
 
-    def _format(self) -> str:
-        """Describe the form of the answer, with the keys or lines that the detail wants."""
-        texts = self._texts["format"][self.answer]
-        told = "".join(texts.get(key, "") for key in (*KEYS[self.detail][1:], "groups"))
-        return f"{told}\n{self._texts['known']['text']}" if self.extends else told
+    def _names(self) -> dict[str, str]:
+        """Return the types with their marks, what the marks are for, and the kinds of journeys."""
+        known, texts = self.vocabulary, self._texts["vocabulary"]
 
-    def _listed(self, names: Iterable[str], *, is_open: bool) -> str:
-        texts = self._texts["vocabulary"]
-        return str(texts["open" if is_open else "closed"]).format(names=texts["separator"].join(names))
+        def told(each: Category | JourneyKind) -> str:
+            return str(texts["meaning"].format(**asdict(each))) if each.meaning else each.name
+
+        categories = []
+        for each in known.categories:
+            if each.name == CONVERSION and each.mark and not each.meaning:
+                categories.append(texts["conversion"].format(mark=each.mark))
+            elif each.mark or each.meaning:
+                text = texts["marked" if each.mark else "unmarked"]
+                categories.append(text.format(mark=each.mark, category=told(each)))
+        types, journeys = map(self._marked, (kind.name for kind in known.types)), map(told, known.journeys)
+        kinds = texts["separator"].join(journeys)
+        return {
+            "types": texts["open" if known.open else "closed"].format(names=texts["separator"].join(types)),
+            "categories": "\n".join(categories),
+            "journeys": kinds if known.open_journeys else texts["closed"].format(names=kinds),
+        }
 
     def _marked(self, name: str) -> str:
         """Return a type with the mark of its category."""
         category = next((kind.category for kind in self.vocabulary.types if kind.name == name), "")
         marks = {each.name: each.mark for each in self.vocabulary.categories}
         return name + marks.get(category, "")
-
-    def _category(self, category: Category) -> str:
-        """Say what the mark is for; "" of a category without mark and meaning."""
-        texts, name, mark, meaning = self._texts["vocabulary"], category.name, category.mark, category.meaning
-        if name == CONVERSION and mark and not meaning:
-            return str(texts["conversion"]).format(mark=mark)
-        if not mark and not meaning:
-            return ""
-        told = texts["meaning"].format(name=name, meaning=meaning) if meaning else name
-        return str(texts["marked" if mark else "unmarked"]).format(mark=mark, category=told)
-
-    def _kind(self, kind: JourneyKind) -> str:
-        meaning = str(self._texts["vocabulary"]["meaning"])
-        return meaning.format(name=kind.name, meaning=kind.meaning) if kind.meaning else kind.name
 
     def _example(self) -> str:
         """Write the user's examples, else the shipped one if all its names are known, else only the form."""
@@ -530,12 +525,6 @@ _TOKENS_A_ROW: dict[AnswerForm, float] = {"lines": 3.5, "schema": 5.0}
 _OF_JOURNEYS: dict[AnswerForm, float] = {"lines": 1.5, "schema": 2.5}
 
 
-def expected_tokens(rows: int, answer: AnswerForm, detail: Detail) -> int:
-    """Return the expected tokens of an answer about a user with so many rows."""
-    tokens = _OF_JOURNEYS if detail == "journeys" else _TOKENS_A_ROW
-    return _TOKENS_A_USER + ceil(rows * tokens[answer])
-
-
 @dataclass(eq=False)
 class PromptBuilder:
     """Writes prompts of one kind. Raises ConfigError if the instructions' template is wrong.
@@ -554,8 +543,6 @@ class PromptBuilder:
 
     def __post_init__(self) -> None:
         given, count = self.instructions, self.counter.count
-        self.answer: AnswerForm = given.answer
-        self.detail: Detail = given.detail
         compactor = JourneyLines if given.links else Compactor
         self.compactor = compactor(given.language, self.strip, level=given.level, legend=self.legend)
         self._system: Message = {"role": "system", "content": given.text()}
@@ -584,7 +571,12 @@ class PromptBuilder:
         """Count the tokens of the log's block without row numbers exactly, and estimate those of its answer."""
         rows = len(log.behaviors)
         tokens = self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam + self._more
-        return PartSize(tokens, expected_tokens(rows, self.answer, self.detail), rows)
+        return PartSize(tokens, self.expected_tokens(rows), rows)
+
+    def expected_tokens(self, rows: int) -> int:
+        """Return the expected tokens of an answer about a user with so many rows."""
+        tokens = _OF_JOURNEYS if self.instructions.detail == "journeys" else _TOKENS_A_ROW
+        return _TOKENS_A_USER + ceil(rows * tokens[self.instructions.answer])
 
     def header_tokens(self, log: UserLog) -> int:
         """Count the tokens of the block's header."""
@@ -596,13 +588,14 @@ class PromptBuilder:
         users = {f"U{number}": log for number, log in enumerate(logs, 1)}
         ends = accumulate((len(log.behaviors) for log in logs), initial=1)
         rows = dict(zip(users, starmap(range, pairwise(ends)), strict=True))
-        bound, form = self.answer if self.constrained else "", (rows, self.vocabulary, self.detail)
+        answer, detail = self.instructions.answer, self.instructions.detail
+        bound, form = answer if self.constrained else "", (rows, self.vocabulary, detail)
         return Request(
             messages=(self._system, {"role": "user", "content": self.compactor.legend() + "".join(pieces)}),
             users=users,
             input_tokens=self.instructions_tokens + self.counter.total(pieces),
             max_output_tokens=max_output_tokens,
-            response_format=schema(*form) if bound == "schema" else response_format(self.answer, self.detail),
+            response_format=schema(*form) if bound == "schema" else response_format(answer, detail),
             grammar=grammar(*form) if bound == "lines" else "",
         )
 

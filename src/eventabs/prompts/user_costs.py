@@ -12,7 +12,7 @@ from typing import Protocol
 
 from eventabs.interface_language import Language
 from eventabs.prompts.compact_lines import SENTENCES, VERBS, clean, identifies, without_marks
-from eventabs.prompts.instructions_and_requests import PromptBuilder, expected_tokens
+from eventabs.prompts.instructions_and_requests import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
 from eventabs.shared_records import ActivityName, Behavior, GroupUser, Part, PartSize, UserLog
 
@@ -169,8 +169,7 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
             whole[number] = []
         elif number not in by_log:
             tokens = builder.header_tokens(UserLog(user.user_id, (), user.profile)) + blocks[number]
-            output = expected_tokens(user.behaviors, builder.answer, builder.detail)
-            size = PartSize(tokens, output, user.behaviors)
+            size = PartSize(tokens, builder.expected_tokens(user.behaviors), user.behaviors)
             if limits.hold(size):
                 whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
     return whole

@@ -149,8 +149,7 @@ def estimate_run(
         }
     use, sizes = _use(settings, prompt_total, outputs), [planned.size for planned in parts]
     bound, binds = prompts.lower_bound(sizes, limits)
-    answer, detail = builder.answer, builder.detail
-    alone = sorted((prompts.expected_tokens(rows, answer, detail) for rows in counts), reverse=True)
+    alone = sorted(map(builder.expected_tokens, counts), reverse=True)
     long_prompts = tokens_long + len(alone) * (builder.instructions_tokens - builder.legend_tokens)
     price, tier = settings.llm.price, _tier(settings)
     # an endpoint can have the equal beginning of all prompts but the first in its cache

@@ -25,7 +25,7 @@ from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Export
 from eventabs.interface_language import gettext as _, ngettext
-from eventabs.prompts import BatchLimits, PromptBuilder, expected_tokens, log_of_part, measure_parts
+from eventabs.prompts import BatchLimits, PromptBuilder, log_of_part, measure_parts
 from eventabs.replies import joined
 from eventabs.runs import built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
@@ -303,7 +303,7 @@ class Planner:
         listed, context = self._context(outcome, kept, new, asked)
         for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
             log = replace(new.log, behaviors=tuple(new.log.behaviors[row] for row in rows))
-            output = expected_tokens(len(asked), self.builder.answer, self.builder.detail)
+            output = self.builder.expected_tokens(len(asked))
             size = self.builder.measure(store.shown(log, rows, kept, journeys))._replace(output_tokens=output)
             if self.limits.hold(size):
                 return ExtendedUser(*new.stored, [(kept.part, size)], row_ranges(rows), kept, journeys)
