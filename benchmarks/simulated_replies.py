@@ -15,7 +15,7 @@ from random import Random
 from typing import NamedTuple, Self
 from zlib import crc32
 
-from eventabs.prompts.compact_lines import VERBS
+from eventabs.prompts.compact_lines import WORDS
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.setting_choices import AnswerForm
 from eventabs.shared_records import FinishReason, row_ranges
@@ -45,7 +45,7 @@ _TYPES = (
 )
 _IDLE = _TYPES[-1][1:3]
 _OTHERWISE = ((), "日常", "daily life", "", False)
-_VERB_WORDS = {word for verbs in VERBS.values() for word in verbs.values()}
+_VERB_WORDS = {word for words in WORDS.values() for word in words["verbs"].values()}
 
 
 class Segment(NamedTuple):

@@ -7,7 +7,7 @@ from datetime import datetime
 from hypothesis import strategies as st
 
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import VERBS, clean, default_vocabulary, duration_text, shorten
+from eventabs.prompts.compact_lines import WORDS, clean, default_vocabulary, duration_text, shorten
 from eventabs.prompts.instructions_and_requests import Instructions, PromptBuilder
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.setting_choices import Compaction
@@ -61,15 +61,15 @@ def seen(action: str, item: str, place: str) -> tuple[str, str, str]:
 
 
 def read_body(body: str, language: Language) -> tuple[str, str, str]:
-    actions = {verb: action for action, verb in VERBS[language].items()}
+    actions = {verb: action for action, verb in WORDS[language]["verbs"].items()}
     if body.startswith("·"):
         return ("", *read_object(body[1:], place_allowed=False))
     word, _, rest = body.partition(" ")
     if word in actions:
-        return (actions[word], *read_object(rest, place_allowed=word != VERBS[language]["use"]))
+        return (actions[word], *read_object(rest, place_allowed=word != WORDS[language]["verbs"]["use"]))
     verb = word.partition("_")[0]
     if "_" in word and verb in actions:
-        return (actions[verb], *read_object(body, place_allowed=verb != VERBS[language]["use"]))
+        return (actions[verb], *read_object(body, place_allowed=verb != WORDS[language]["verbs"]["use"]))
     if found := OWN_WORD.fullmatch(body):
         return (found[1], *read_object(found[2] or "", place_allowed=True))
     if (found := QUOTED.match(body)) and body[found.end() :].startswith(":"):
@@ -104,8 +104,8 @@ TRICKY = st.lists(
 ).map("".join)
 FIELDS = st.one_of(TRICKY, st.text(max_size=8), TRICKY.map(lambda text: text * 40))
 ACTIONS = st.one_of(
-    st.sampled_from(["visit", THING, "", *VERBS["zh"]]),
-    TRICKY.map(clean).filter(lambda word: word and word not in {"visit", THING, *VERBS["zh"]}),
+    st.sampled_from(["visit", THING, "", *WORDS["zh"]["verbs"]]),
+    TRICKY.map(clean).filter(lambda word: word and word not in {"visit", THING, *WORDS["zh"]["verbs"]}),
 )
 BEHAVIORS = st.lists(
     st.builds(

@@ -114,26 +114,22 @@ def _visible(character: str) -> str:
 
 
 _SHIPPED = resources.files("eventabs.prompts").joinpath("templates", "words.toml").read_text("utf-8")
-_WORDS = cast("dict[Language, dict[str, Any]]", tomllib.loads(_SHIPPED))
-VERBS: dict[Language, dict[str, str]] = {language: words["verbs"] for language, words in _WORDS.items()}
-SENTENCES: dict[Language, dict[str, str]] = {
-    language: words["sentences"] for language, words in _WORDS.items()
-}
+WORDS = cast("dict[Language, dict[str, Any]]", tomllib.loads(_SHIPPED))
 
 CONVERSION = "conversion"
 ENGAGEMENT = "engagement"
 DEFAULT_CATEGORIES: tuple[Category, ...] = (Category(CONVERSION, "!"), Category(ENGAGEMENT))
 CONVERSIONS: dict[Language, dict[str, str]] = {  # actions that are conversions, each with its type
-    language: words["actions"] for language, words in _WORDS.items()
+    language: words["actions"] for language, words in WORDS.items()
 }
-MINOR: dict[Language, str] = {language: words["minor"] for language, words in _WORDS.items()}
+MINOR: dict[Language, str] = {language: words["minor"] for language, words in WORDS.items()}
 
 
 def default_vocabulary(
     language: Language, categories: Sequence[Category] = DEFAULT_CATEGORIES, *, open_types: bool = True
 ) -> Vocabulary:
     """Return the shipped types and kinds of journeys of `language`; types keep only the given categories."""
-    words = _WORDS[language]
+    words = WORDS[language]
     converts = CONVERSION if CONVERSION in {category.name for category in categories} else ""
     types = (
         *map(EventType, words["types"].split(", ")),
@@ -206,10 +202,9 @@ class Compactor:
         self._looks_like_duration = _LOOKS_LIKE_DURATION[level]
         self._legend = dict(legend or {})
         self._codes = {text: code for code, text in self._legend.items()}
-        self._verbs = VERBS[language]
+        self._words = WORDS[language]
+        self._verbs: dict[str, str] = self._words["verbs"]
         self._verb_words = frozenset(self._verbs.values())
-        self._weekdays: list[str] = _WORDS[language]["weekdays"]
-        self._years: str = _WORDS[language]["years"]
         self._marks = tuple(strip)
         self.body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))  # most names need no change
         self.day = lru_cache(_CACHED_BODIES)(self._day)
@@ -263,12 +258,11 @@ class Compactor:
             if shown := _shown(raw, masked):
                 value = shown if column in SELF_EXPLAINING else f"{clean(column)}:{shown}"
                 if column == "age":
-                    value = shown + self._years if shown[-1:].isdecimal() else shown
+                    value = shown + self._words["years"] if shown[-1:].isdecimal() else shown
                 profile += " " + (quoted(value) if " " in value or value.startswith('"') else value)
         return [f"## {alias}", f"{profile}\n"]
 
     def _duration(self, seconds: int) -> str:
-        """Return a behavior's duration as the end of a line."""
         in_minutes = self.is_dense and seconds >= _MINUTE
         return f" {seconds // _MINUTE if in_minutes else duration_text(seconds)}\n"
 
@@ -358,7 +352,11 @@ class Compactor:
 
     def _day(self, ordinal: int, starts_year: bool) -> str:
         day = date.fromordinal(ordinal)
-        return f"# {day.isoformat()} {self._weekdays[day.weekday()]}\n" if starts_year else f"# {day:%m-%d}\n"
+        return (
+            f"# {day.isoformat()} {self._words['weekdays'][day.weekday()]}\n"
+            if starts_year
+            else f"# {day:%m-%d}\n"
+        )
 
 
 class JourneyLines(Compactor):

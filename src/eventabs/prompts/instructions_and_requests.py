@@ -305,7 +305,6 @@ def _check_answer(answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, 
 
 
 def _dense(line: str) -> str:
-    """Write a line as at level `dense`."""
     found = _LONG_LINE.fullmatch(line)
     hour, minute, text, hours, minutes = found.groups(default="0") if found else ("0", "00", line, "0", "0")
     duration = 60 * int(hours) + int(minutes)

@@ -11,7 +11,7 @@ from operator import sub
 from typing import Protocol
 
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import SENTENCES, VERBS, clean, identifies, without_marks
+from eventabs.prompts.compact_lines import WORDS, clean, identifies, without_marks
 from eventabs.prompts.instructions_and_requests import PromptBuilder
 from eventabs.prompts.packing import BatchLimits
 from eventabs.shared_records import ActivityName, Behavior, GroupUser, Part, PartSize, UserLog
@@ -203,7 +203,7 @@ def _is_regular(texts: str) -> bool:
 
 _MINUTE = 60
 _IN_SECONDS = "browse"
-_WITHOUT_DURATION = frozenset(VERBS["en"]) - {"use", "browse"}
+_WITHOUT_DURATION = frozenset(WORDS["en"]["verbs"]) - {"use", "browse"}
 
 
 def sentence(behavior: Behavior, language: Language = "zh") -> str:
@@ -211,7 +211,7 @@ def sentence(behavior: Behavior, language: Language = "zh") -> str:
     if behavior.text:
         return behavior.text
     action, seconds, lasting = behavior.action, behavior.duration, ""
-    what = SENTENCES[language].get(action, action + " {}").replace("{}", behavior.item, 1)
+    what = WORDS[language]["sentences"].get(action, action + " {}").replace("{}", behavior.item, 1)
     front, behind = ("on ", "") if language == "en" else ("在", "上" if action == _IN_SECONDS else "")
     where = behavior.place and front + behavior.place + behind
     if seconds is not None and action not in _WITHOUT_DURATION:

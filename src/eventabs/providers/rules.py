@@ -523,21 +523,20 @@ class Summaries:
         text = wording.names(names, most=2 if brief else 3, room=room)
         text = wording.action(verb, text and phrase.replace("{}", text))
         text = (text + extent).removeprefix(wording.clause_separator)
-        where = "" if brief or are_stays else self._where(behaviors)
-        return text + where if width(text + where) <= wording.max_width else text
-
-    def _verb(self, action: str) -> str:
-        return self._rules.verbs.get(action) or clip(self._rules.clean(action), _NAME_WIDTH)
-
-    def _where(self, behaviors: Sequence[Behavior]) -> str:
-        """Return the site, app or shop with the most of what was done, as a clause."""
+        if brief or are_stays:
+            return text
+        # the site, app or shop with the most of what was done
         sites = _ranked(
             (self._rules.clean(site), behavior)
             for behavior in behaviors
             if (site := behavior.item if behavior.action == "use" else behavior.item and behavior.place)
         )
-        place = self._wording.place_of_many if len(sites) > 1 else "{}"
-        return self._wording.clause_separator + place.format(sites[0]) if sites else ""
+        place = wording.place_of_many if len(sites) > 1 else "{}"
+        where = wording.clause_separator + place.format(sites[0]) if sites else ""
+        return text + where if width(text + where) <= wording.max_width else text
+
+    def _verb(self, action: str) -> str:
+        return self._rules.verbs.get(action) or clip(self._rules.clean(action), _NAME_WIDTH)
 
     def _extent(self, behaviors: Sequence[Behavior], actions: Sequence[str], lead: str) -> str:
         """Return how often, with which action beside the `lead`, and how long something was done, as a clause."""
@@ -558,7 +557,6 @@ class Summaries:
         return wording.clause_separator + wording.names(counts, most=4, room=wording.max_width // 2) + total
 
     def _names_in(self, action: str, item: str, place: str) -> Sequence[str]:
-        """Return the cleaned names that behaviors deal with."""
         parts = self._rules.separators.split(item) if action == "compare" else [item or place]
         return tuple(name for part in parts if (name := self._rules.clean(part)))
 

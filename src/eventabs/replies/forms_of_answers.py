@@ -557,7 +557,6 @@ class Answer:
         return parts
 
     def _known(self, part: str) -> Parts:
-        """Read types of the vocabulary, each with groups."""
         parts, at = [], 0
         while (found := self.labels.known_before_groups.match(part, at)) and (
             groups := self.labels.groups.match(part, found.end())

@@ -211,10 +211,10 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
 
     def known_model(self, model: str) -> KnownModel:
         """Return the facts of a model; the first pattern that its name matches counts."""
-        for known in self.models:
-            if any(fnmatchcase(model.lower(), pattern.lower()) for pattern in known.names):
-                return known
-        return KnownModel()
+        name, names = model.lower(), ((known, map(str.lower, known.names)) for known in self.models)
+        return next(
+            (known for known, own in names if any(fnmatchcase(name, each) for each in own)), KnownModel()
+        )
 
     def find_tier(self, name: str) -> Tier:
         """Return how a tier is asked for. Raises ConfigError where the preset has none."""
@@ -453,10 +453,24 @@ class ReplyAssembler:
                 self._add_choice(choice)
                 usage = usage or choice.get("usage")  # Moonshot
         if isinstance(usage, dict):
+            prompt, completion = count_in(usage, "prompt_tokens"), count_in(usage, "completion_tokens")
+            reasoning = count_in(usage, "completion_tokens_details", "reasoning_tokens")
+            # OpenAI, Qwen, GLM, vLLM and llama.cpp have it in the details; Moonshot and DeepSeek have fields of their own
+            paths = (
+                ("prompt_tokens_details", "cached_tokens"),
+                ("cached_tokens",),
+                ("prompt_cache_hit_tokens",),
+            )
+            cached = next(filter(None, (count_in(usage, *path) for path in paths)), 0)
+            # xAI and Gemini count reasoning beside the completion, but in the total:
+            # https://docs.x.ai/docs/key-information/consumption-and-rate-limits
+            beside = max(0, count_in(usage, "total_tokens") - prompt - completion) if prompt else 0
             # some gateways end with zeros, or send each count in a payload of its own
-            read, had = _read_usage(usage), self._usage
-            completion = read.completion_tokens or had.completion_tokens
-            self._usage = (read if read.prompt_tokens else had)._replace(completion_tokens=completion)
+            if prompt:
+                had = self._usage.completion_tokens
+                self._usage = Usage(prompt, completion + beside or had, max(reasoning, beside), cached)
+            elif completion:
+                self._usage = self._usage._replace(completion_tokens=completion)
         # llama.cpp before February 2026: https://github.com/ggml-org/llama.cpp/pull/15827, #19361
         if isinstance(timings := payload.get("timings"), dict):
             self._cached_apart = count_in(timings, "cache_n")
@@ -515,22 +529,6 @@ def _whole(pieces: bytearray) -> str:
     except UnicodeDecodeError:  # a surrogate pair that came in two halves becomes one character again
         text = pieces.decode("utf-8", "surrogatepass")
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _read_usage(usage: dict[str, Any]) -> Usage:
-    # OpenAI, Qwen, GLM, vLLM and llama.cpp have it in the details; Moonshot and DeepSeek have fields of their own
-    cached = count_in(usage, "prompt_tokens_details", "cached_tokens") or count_in(usage, "cached_tokens")
-    prompt, completion = count_in(usage, "prompt_tokens"), count_in(usage, "completion_tokens")
-    reasoning = count_in(usage, "completion_tokens_details", "reasoning_tokens")
-    # xAI and Gemini count reasoning beside the completion, but in the total:
-    # https://docs.x.ai/docs/key-information/consumption-and-rate-limits
-    beside = max(0, count_in(usage, "total_tokens") - prompt - completion) if prompt else 0
-    return Usage(
-        prompt_tokens=prompt,
-        completion_tokens=completion + beside,
-        reasoning_tokens=max(reasoning, beside),
-        cached_tokens=cached or count_in(usage, "prompt_cache_hit_tokens"),
-    )
 
 
 def count_in(document: Mapping[str, Any], *path: str) -> int:
