@@ -295,11 +295,8 @@ def _themes(behaviors: list[Behavior], rules: Rules) -> list[tuple[EventKind, li
     heaviest = {
         theme: max(kinds, key=lambda kind: (kind.alone, kinds[kind])) for theme, kinds in weights.items()
     }
-
-    def weight(theme: str) -> tuple[bool, float]:
-        return heaviest[theme].alone, sum(weights[theme].values())
-
-    return [(heaviest[theme], grouped[theme]) for theme in sorted(grouped, key=weight, reverse=True)]
+    in_order = sorted(grouped, key=lambda each: (not heaviest[each].alone, -sum(weights[each].values())))
+    return [(heaviest[theme], grouped[theme]) for theme in in_order]
 
 
 class RulesProvider:

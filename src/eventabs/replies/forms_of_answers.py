@@ -488,20 +488,17 @@ class Answer:
             at, steps = found
         elif behind:
             at, steps = behind[0][0], self._steps(behind[0][1], partly=True)
-        else:
-            steps, at = self._without_colon(folded)
+        else:  # `kind name type groups; ...`
+            steps = self._steps(folded)
+            words = steps[0][0].split() if steps else []
+            at = folded.partition(";")[0].rfind(words[-1], 1) if len(words) > 2 else -1  # noqa: PLR2004  kind, name, type
+            if at > 0:
+                steps = [(words[-1], steps[0][1]), *steps[1:]]
         journey = self.labels.journey(text[:at]) if at >= 0 else None
         self._put_all(steps, journey)
         if not steps or folded.endswith((";", ",")):
             self._journey = journey
             self._last_row = self._last_row if steps else 0
-
-    def _without_colon(self, folded: str) -> tuple[Parts, int]:
-        """Read `kind name type groups; ...`, and return where the name ends; -1: it has none."""
-        steps = self._steps(folded)
-        words = steps[0][0].split() if steps else []
-        at = folded.partition(";")[0].rfind(words[-1]) if len(words) > 2 else -1  # noqa: PLR2004  kind, name, type
-        return ([(words[-1], steps[0][1]), *steps[1:]], at) if at > 0 else (steps, -1)
 
     def _steps(self, text: str, *, partly: bool = False) -> Parts:
         return self._parts(text) or self._parts(

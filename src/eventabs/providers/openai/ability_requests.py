@@ -24,7 +24,15 @@ async def list_models(endpoint: Endpoint) -> dict[str, int | None]:
     entries = payload.get("data", payload.get("models")) if isinstance(payload, dict) else payload
     if isinstance(entries, list):
         found = dict[str, int | None]()  # a gateway may list a model for each server behind it
-        for name, tokens in map(_model, entries):
+        for entry in entries:
+            model = entry if isinstance(entry, dict) else {"id": entry}
+            known = [model.get(field) for field in _CONTEXT_FIELDS]
+            if isinstance(
+                meta := model.get("meta"), dict
+            ):  # llama.cpp, where n_ctx_train is not what is in force
+                known.append(meta.get("n_ctx"))
+            tokens = next((each for each in known if type(each) is int and each > 0), None)
+            name = model.get("id") or model.get("name")
             if isinstance(name, str) and name:
                 key = wire.redacted_line(name, context.secrets)
                 found[key] = found.get(key) or tokens
@@ -34,17 +42,6 @@ async def list_models(endpoint: Endpoint) -> dict[str, int | None]:
     text = wire.redacted_line(body[:1024].decode("utf-8", "replace"), context.secrets) or _("nothing")
     message = _("{host} did not answer with a list of models: {said}; check llm.base_url")
     raise TransientError(message.format(host=context.host, said=text), status=context.status)
-
-
-def _model(entry: object) -> tuple[object, int | None]:
-    """Return the name of a model and the tokens of its context, None where the list does not have them."""
-    if not isinstance(entry, dict):
-        return entry, None
-    found = [entry.get(field) for field in _CONTEXT_FIELDS]
-    if isinstance(meta := entry.get("meta"), dict):  # llama.cpp, where n_ctx_train is not what is in force
-        found.append(meta.get("n_ctx"))
-    tokens = next((tokens for tokens in found if type(tokens) is int and tokens > 0), None)
-    return entry.get("id") or entry.get("name"), tokens
 
 
 Support = Literal["yes", "ignored", "no", "unknown"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from eventabs.errors_and_exit_codes import (
@@ -126,20 +126,18 @@ def find_error(payload: object) -> ErrorPayload | None:
         return None
     base = payload.get("base_resp")
     if isinstance(base, dict) and base.get("status_code"):
-        codes = (f"base_resp.{base['status_code']}", "base_resp")
-        return ErrorPayload(str(base.get("status_msg", "")), codes)
+        of_minimax = f"base_resp.{base['status_code']}", "base_resp"
+        return ErrorPayload(str(base.get("status_msg", "")), of_minimax)
     error = payload.get("error")
     if isinstance(error, dict):
-        is_empty = not any(error.values())  # some servers send an empty one with every good answer
-        return None if is_empty and payload.get("choices") is not None else _read_error(error)
-    if error:
-        return _read_error(payload | {"message": error})
-    if payload.get("choices") is None and ("message" in payload or "detail" in payload):
-        return _read_error(payload)
-    return None
-
-
-def _read_error(error: dict[str, Any]) -> ErrorPayload:
+        if payload.get("choices") is not None and not any(error.values()):
+            return None  # some servers send an empty one with every good answer
+    elif error:
+        error = payload | {"message": error}
+    elif payload.get("choices") is None and ("message" in payload or "detail" in payload):
+        error = payload
+    else:
+        return None
     inner = error.get("innererror")
     inner_code = inner.get("code") if isinstance(inner, dict) else None
     values = [error.get("code"), inner_code, error.get("type"), error.get("status")]
