@@ -69,23 +69,19 @@ class AnsweredUser(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Instructions:
-    """The parts of the system message. `template` None: the shipped one; `pause`: minutes, 0 for none.
-
-    `extends`: requests show rows again that earlier answers were about. `links`: they ask which journeys are one.
-    `text` raises ConfigError if a placeholder or an example is wrong.
-    """
+    """The parts of the system message. `text` raises ConfigError if a placeholder or an example is wrong."""
 
     language: Language
     vocabulary: Vocabulary
     answer: AnswerForm = "lines"
     detail: Detail = "day"
     level: Compaction = "line"
-    template: str | None = None
-    pause: int = 30
+    template: str | None = None  # the shipped one
+    pause: int = 30  # minutes, 0 for none
     guidance: str = ""
     examples: tuple[Example, ...] = ()
-    extends: bool = False
-    links: bool = False
+    extends: bool = False  # requests show rows again that earlier answers were about
+    links: bool = False  # they ask which journeys are one
 
     def text(self) -> str:
         """Return the system message."""
@@ -529,8 +525,7 @@ class PromptBuilder:
     """Writes prompts of one kind. Raises ConfigError if the instructions' template is wrong.
 
     The `legend` (texts by code, see `legend_for`) is in every request, used or not: so a part costs the
-    same in any batch, and requests begin with the same bytes, as prefix caches need. `constrained`: a request
-    says what its answer may contain, as a grammar for lines and as a tight schema for `schema`.
+    same in any batch, and requests begin with the same bytes, as prefix caches need.
     """
 
     instructions: Instructions
@@ -538,7 +533,7 @@ class PromptBuilder:
     counter: TokenCounter
     strip: Sequence[str] = ()
     legend: Mapping[str, str] | None = None
-    constrained: bool = False
+    constrained: bool = False  # a request has a grammar or a tight schema of what its answer may contain
 
     def __post_init__(self) -> None:
         given, count = self.instructions, self.counter.count

@@ -19,17 +19,14 @@ from eventabs.shared_records import Batch, PartSize, PlannedPart
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Limits of one call: tokens in with the instructions, tokens out, users, rows (0: no limit).
-
-    `counter` knows what the numbers of the rows cost: a row's place in the call decides that, so no part has them in its size.
-    """
+    """Limits of one call: tokens in with the instructions, tokens out, users, rows (0: no limit)."""
 
     max_input_tokens: int
     instructions_tokens: int
     max_output_tokens: int
     max_users: int
     max_rows: int
-    counter: TokenCounter
+    counter: TokenCounter  # of row numbers: a row's place in the call decides what it costs, so no part has them in its size
 
     @property
     def room(self) -> int:
@@ -250,13 +247,10 @@ _MOST_ROUNDS = 100  # with more, a full last round saves less than 1 % of the ti
 def plan(
     parts: Sequence[PlannedPart], limits: BatchLimits, *, probe: bool = False, workers: int = 1
 ) -> list[Batch]:
-    """Pack parts into batches, the longest first.
+    """Pack parts into batches, the longest first; with `probe` the first leaves room for an answer that is longer than expected.
 
-    If there are several rounds of `workers`, not hundreds, and more batches that fill the last round end the run
-    sooner, they are added, unless the repeated instructions cost a larger share of tokens than they save of time.
-
-    With `probe` the first batch leaves room for an answer that is longer than expected; its spare parts
-    go into other batches, or into one more.
+    If there are several rounds of `workers`, not hundreds, batches that fill the last one and end the run sooner are added, unless the repeated
+    instructions cost a larger share of tokens than they save of time.
     """
     sizes = [planned.size for planned in parts]
     batches = pack(sizes, limits)

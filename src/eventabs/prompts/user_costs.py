@@ -176,10 +176,7 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
 
 
 def users_counted_by_log(group: _UserGroup, marks: Sequence[str]) -> set[int]:
-    """Return the users whose tokens are not the sum of what recurs, and maybe some more, by number.
-
-    They have a text that cleaning changes, whose case is more than ASCII's, that is another one without its marks, or holds their id.
-    """
+    """Return the users whose tokens may be no sum, by number: a text is cleaned, has more than ASCII's case, is another without marks, or holds their id."""
     named = set[int]()
     rows = [f"|{name.action}|{name.item}|{name.place}|" for name in group.names]
     if not _is_regular("".join(rows)):  # mostly all are, and that is soon found out

@@ -286,10 +286,7 @@ Cluster = Callable[..., RayProvider]  # makes the provider whose calls the machi
 
 @asynccontextmanager
 async def connected(address: str) -> AsyncIterator[Cluster]:
-    """Connect to the cluster at an address; "" starts one of this machine alone. Yield `RayProvider` but for its `ray`. Raises ConfigError.
-
-    Ray prints what it notices on standard output, which is for results, and on standard error; it is not shown.
-    """
+    """Connect to a cluster, "" one of this machine alone, and yield `RayProvider` but for its `ray`; what Ray prints is not shown. Raises ConfigError."""
     _require_ray()
     if address:
         address = _found() if address == "auto" else address

@@ -52,7 +52,6 @@ class Pacer:
     """Admits calls one by one, in the order of their requests, once `is_ready` says that one can be made, and repeats those that fail.
 
     Once `closing` is set, waits end at once; requests on the wire then end, and none is sent.
-
     No 60 seconds at the server have more than `rpm` requests or `tpm` tokens (0: no limit), and both
     are spread over the minute. A request larger than `tpm` leaves when it has a minute for itself.
     `on_cooldown` gets the seconds of every cooldown that ends later than those before it.

@@ -177,11 +177,9 @@ _CACHED = 50_000  # words, behaviors and names: most exports repeat theirs
 
 
 class Rules:
-    """A rules file, ready to use in a language.
+    """A rules file, ready to use in a language. `known`: the actions that mean something; `meaning`: the one that an export's own word means.
 
-    `known` are the actions that mean something. `meaning` returns the one that an export's own word means, the word itself
-    where it is none; `classify` the kind of a behavior, by action, item and place; `clean` a name as summaries show it, one line without marks
-    and suffixes.
+    `classify` returns the kind of a behavior by action, item and place, `clean` a name as summaries show it, without marks and suffixes.
     """
 
     def __init__(self, file: RulesFile, language: Language) -> None:

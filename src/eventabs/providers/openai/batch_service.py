@@ -210,10 +210,7 @@ class ReplyLines:
         self._endpoint = replace(endpoint.changed(longest_wait=0.0), tier=Tier())
 
     def read(self, line: bytes) -> tuple[str, Reply | EndpointError | None] | None:
-        """Read a line: the custom_id of a request, and what came back for it, None where it was never carried out.
-
-        None: it is no such line, as the torn last one of a file that is still written.
-        """
+        """Read a line: the custom_id of a request and what came back, None where it was never carried out; None for another, as a torn last one."""
         document = wire.parse_json(line)
         if not isinstance(document, dict) or not {"response", "error"} & document.keys():
             return None  # such as a request

@@ -171,21 +171,17 @@ class KnownModel(BaseModel, frozen=True, extra="forbid"):
 
 
 class BatchProfile(BaseModel, frozen=True, extra="forbid"):
-    """How a batch service is spoken to, and what one file may hold; OpenAI's own, where a preset says nothing else.
+    """How a batch service is spoken to, and what one file may hold; OpenAI's own, where a preset says nothing else. Paths follow the base URL."""
 
-    `url` is in each line; paths follow the base URL. `window` "": the service takes none. `statuses`: OpenAI's names of
-    states by the service's own, in lower case.
-    """
-
-    url: str = "/v1/chat/completions"
+    url: str = "/v1/chat/completions"  # in each line
     upload_path: str = "/files"
     purpose: str = "batch"
     needs_file_name: bool = False  # as a field of its own
     takes_metadata: bool = True
-    window: str = "24h"
+    window: str = "24h"  # "": the service takes none
     max_requests: int = 50_000
     max_bytes: int = 200_000_000
-    statuses: dict[str, str] = {}
+    statuses: dict[str, str] = {}  # OpenAI's names of states by the service's own, in lower case
 
 
 class Preset(BaseModel, frozen=True, extra="forbid"):
@@ -348,11 +344,9 @@ class UnreadableBodyError(Exception):
 
 
 class PayloadReader:
-    """Splits an answer into payloads: the data of its events, or one document. The first byte tells which: headers are often wrong.
+    """Splits an answer into the data of its events, or takes it as one document, as its first byte says: headers are often wrong.
 
-    Works on bytes, so a character split between two chunks stays whole. Event names, ids and comments
-    are dropped: chat completions carry everything in the data. `limit`: characters of a document, or of an event; a stream
-    may have any number of events.
+    Works on bytes, so a character split between two chunks stays whole. `limit`: characters of a document, or of an event.
     """
 
     def __init__(self, *, encoding: str, limit: int) -> None:
