@@ -5,7 +5,7 @@ idempotency key: whoever creates a job notes before what it creates, and after a
 """
 
 from collections.abc import Awaitable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from io import FileIO
@@ -18,7 +18,7 @@ import orjson
 from eventabs.errors_and_exit_codes import EndpointError, TransientError
 from eventabs.interface_language import gettext as _
 from eventabs.providers.openai import endpoint_and_wire as wire
-from eventabs.providers.openai.client import Channel, checked, parse_address, raw_chunks, read_error_body
+from eventabs.providers.openai.client import Channel, checked, parse_address, raw_chunks
 from eventabs.providers.openai.endpoint_and_wire import BatchProfile, Endpoint, ReplyAssembler, Tier
 from eventabs.providers.openai.endpoint_errors import ErrorContext, find_error, make_error, make_status_error
 from eventabs.shared_records import Message, Reply, Request
@@ -52,7 +52,7 @@ class BatchService:
     """The batch service at an endpoint. Its methods raise the subclasses of EndpointError."""
 
     def __init__(self, endpoint: Endpoint, profile: BatchProfile) -> None:
-        self._channel = Channel(endpoint)
+        self._channel = Channel(endpoint, _refusal)
         self._profile = profile
         self._url = self._channel.address.beside
         self.host = self._channel.address.host
@@ -107,10 +107,7 @@ class BatchService:
         """Write the content of a file into one that is open here, in place of what it holds."""
         to.truncate(0)
         sending = self._channel.send("GET", self._url(f"/files/{file_id}/content"))
-        async with self._channel.within(), aclosing(await sending) as response:
-            if not response.is_success:
-                context = self._channel.error_context(response)
-                raise _refusal(await read_error_body(response), context)
+        async with self._channel.answer(sending) as response:
             async for chunk in raw_chunks(response):
                 to.write(chunk)
 
@@ -124,7 +121,7 @@ class BatchService:
 
     async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
         """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""
-        body, context = await self._channel.read(sending, limit=_DOCUMENT_CHARACTERS, refusal=_refusal)
+        body, context = await self._channel.read(sending, limit=_DOCUMENT_CHARACTERS)
         document = wire.parse_json(body)
         if isinstance(document, list):  # Together lists jobs without a page around them
             return {"data": document}

@@ -161,6 +161,10 @@ def check_endpoint(endpoint: Endpoint) -> None:
     proxy_of(endpoint, parse_address(endpoint))
 
 
+Refusal = Callable[[bytes, ErrorContext], EndpointError]  # the error that an answer without success is
+Clock = Callable[[], float]
+
+
 class Channel:
     """Sends requests to one endpoint. Raises ConfigError where the settings or the environment cannot work.
 
@@ -168,17 +172,15 @@ class Channel:
     and with many requests in flight the client costs as much time as all the rest of a call.
     """
 
-    def __init__(self, endpoint: Endpoint, *, wall_clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, endpoint: Endpoint, refusal: Refusal = errors.make_status_error, wall_clock: Clock = time.time
+    ) -> None:
         self.address = parse_address(endpoint)
-        self._wall_clock = wall_clock
-        self._headers = httpx.Headers(
-            {
-                "Accept-Encoding": "identity",
-                "Content-Type": "application/json",
-                "User-Agent": f"eventabs/{version('eventabs')}",
-                **({"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}),
-            }
-        )
+        self._refusal, self._wall_clock = refusal, wall_clock
+        self._headers = httpx.Headers({"Accept-Encoding": "identity", "Content-Type": "application/json"})
+        self._headers["User-Agent"] = f"eventabs/{version('eventabs')}"
+        if endpoint.api_key:
+            self._headers["Authorization"] = f"Bearer {endpoint.api_key}"
         self._headers.update(endpoint.extra_headers)
         if self.address.login and not endpoint.api_key:
             login = base64.b64encode(":".join(self.address.login).encode()).decode()
@@ -216,11 +218,13 @@ class Channel:
         return await self._transport.handle_async_request(request)
 
     @asynccontextmanager
-    async def within(self) -> AsyncIterator[None]:
-        """Turn what breaks an exchange, and one that takes too long, into an EndpointError."""
+    async def answer(self, sending: Awaitable[httpx.Response]) -> AsyncIterator[httpx.Response]:
+        """Send; yield an answer whose status is 2xx. What breaks that or its reading, or takes too long, becomes an EndpointError."""
         try:
-            async with asyncio.timeout(self._endpoint.llm.call_timeout):
-                yield
+            async with asyncio.timeout(self._endpoint.llm.call_timeout), aclosing(await sending) as response:
+                if not response.is_success:
+                    raise self._refusal(await read_error_body(response), self.error_context(response))
+                yield response
         except TimeoutError:
             message = _(
                 "{host} gave no answer within {seconds:g} s; raise llm.call_timeout if it needs longer"
@@ -230,22 +234,13 @@ class Channel:
         except WIRE_ERRORS as error:
             raise translate_error(error, self.address) from None
 
-    async def read(
-        self,
-        sending: Awaitable[httpx.Response],
-        *,
-        limit: int,
-        refusal: Callable[[bytes, ErrorContext], EndpointError] = errors.make_status_error,
-    ) -> tuple[bytes, ErrorContext]:
-        """Send, and read a whole document of `limit` characters and what an error in it needs. Raises `refusal` where the status is not 2xx."""
-        async with self.within(), aclosing(await sending) as response:
-            context = self.error_context(response)
-            if not response.is_success:
-                raise refusal(await read_error_body(response), context)
+    async def read(self, sending: Awaitable[httpx.Response], *, limit: int) -> tuple[bytes, ErrorContext]:
+        """Send, and read a whole document of `limit` characters; return it with what an error in it needs."""
+        async with self.answer(sending) as response:
             reader = PayloadReader(encoding=response.headers.get("content-encoding", ""), limit=limit)
             async for chunk in raw_chunks(response):
                 reader.feed(chunk)
-        return b"".join(reader.finish()) or reader.head, context
+        return b"".join(reader.finish()) or reader.head, self.error_context(response)
 
     def error_context(self, response: httpx.Response) -> ErrorContext:
         """Return what an error in this answer needs."""
@@ -368,7 +363,7 @@ class OpenAIProvider:
     endpoint: Endpoint
     _: KW_ONLY
     on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None
-    wall_clock: Callable[[], float] = time.time
+    wall_clock: Clock = time.time
 
     def __post_init__(self) -> None:
         self._channel = Channel(self.endpoint, wall_clock=self.wall_clock)
