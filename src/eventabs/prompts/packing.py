@@ -136,18 +136,6 @@ _STEPS = 16  # between the fewest batches and as many as are known to do
 _CLASSES = 12  # of more parts a batch it hardly matters which they are
 
 
-def _largest_first(sizes: Sequence[PartSize], limits: BatchLimits, indices: Sequence[int]) -> list[_Part]:
-    """Return parts with their shares; those of parts that fit together are at most 1 in sum."""
-    _batches, _share, a_row, room = _input_bound([sizes[at] for at in indices], limits)
-    most_out, most_rows, user = limits.max_output_tokens, limits.max_rows or inf, 1 / limits.max_users
-    parts = []
-    for at in indices:
-        tokens, out, rows = sizes[at]
-        shares = ((tokens + a_row * rows) / room, out / most_out, rows / most_rows, user)
-        parts.append(_Part(at, sizes[at], shares))
-    return sorted(parts, key=lambda part: (-max(part.shares), -sum(part.shares)))
-
-
 def _filled(parts: Sequence[_Part], limits: BatchLimits, full: float = _FULL) -> _Packed:
     """Fill one batch after the other: with the largest part, then with the largest that fit, first of those that need what is left most."""
     left: dict[int, list[_Part]] = {}  # by the limit of which they take most, the largest last
@@ -308,8 +296,16 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> l
     """
     limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
     holds = [limits.max_users > 1 and limits.hold(size) for size in sizes]
-    batches = [[index] for index, held in enumerate(holds) if not held]
-    parts = _largest_first(sizes, limits, [index for index, held in enumerate(holds) if held])
+    batches = [[index] for index, is_held in enumerate(holds) if not is_held]
+    held = [(at, size) for at, size in enumerate(sizes) if holds[at]]
+    _batches, _share, a_row, room = _input_bound([size for _at, size in held], limits)
+    most_out, most_rows, user = limits.max_output_tokens, limits.max_rows or inf, 1 / limits.max_users
+    # shares of parts that fit together are at most 1 in sum
+    parts = [
+        _Part(at, size, ((size[0] + a_row * size[2]) / room, size[1] / most_out, size[2] / most_rows, user))
+        for at, size in held
+    ]
+    parts.sort(key=lambda part: (-max(part.shares), -sum(part.shares)))
     least = min(least - len(batches), len(parts))
     packed = _fewest(parts, limits, least)
     if len(packed) > max(least, lower_bound([part.size for part in parts], limits)[0]):
