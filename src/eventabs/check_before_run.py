@@ -496,7 +496,7 @@ class EndpointCheck:
             self._judge("output_limit", parameter, message, step, state="warning")
 
     async def _probe_schema(self) -> None:
-        support, is_needed = await self._prober.probe_schema(), self._settings.prompt.answer == "schema"
+        support, is_needed = await self._prober.probe(), self._settings.prompt.answer == "schema"
         if "response_format" in self._llm.omit and is_needed and support == "yes":
             message = _("kept, but llm.omit holds response_format: it is not sent")
             self._judge("json_schema", support, message, _("set llm.omit without it"), state="warning")
@@ -512,7 +512,7 @@ class EndpointCheck:
             fields = ("grammar", "structured_outputs", "ebnf")
         support: providers.Support | None = None
         for name in fields:
-            support = await self._prober.probe_grammar(name)
+            support = await self._prober.probe(name)
             if support == "yes" and not field:
                 step = _('set llm.grammar_field = "{field}": answers are then bound to a grammar')
                 self._judge("grammar", support, _("supported"), step.format(field=name), state="note")

@@ -140,12 +140,12 @@ async def test_a_schema_is_kept_ignored_or_refused(
     openai_server: OpenAIServer, takes: str, support: Support
 ) -> None:
     asks = prober(openai_server, Model(schema=takes))
-    assert await asks.probe_schema() == support
+    assert await asks.probe() == support
 
 
 async def test_what_all_of_it_took_is_counted(openai_server: OpenAIServer) -> None:
     asks = prober(openai_server, Model())
     first = (await asks.greet()).usage
     assert asks.spent == first
-    await asks.probe_schema()
+    await asks.probe()
     assert asks.spent.prompt_tokens > first.prompt_tokens

@@ -98,16 +98,10 @@ class Prober:
                 return second
         return first
 
-    async def probe_schema(self) -> Support:
-        """Ask under a json_schema with a key that only the schema names."""
-        return await self._probe(_JSON_QUESTION, {"response_format": _SCHEMA}, f'"{_SCHEMA_KEY}"')
-
-    async def probe_grammar(self, field: GrammarField) -> Support:
-        """Ask under a grammar, in this field, that allows one odd answer."""
-        return await self._probe(_GREETING, wire.grammar_parameter(_GRAMMAR, field), _GRAMMAR_ANSWER)
-
-    async def _probe(self, text: str, bound: dict[str, Any], wanted: str) -> Support:
-        """Ask under what binds the answer; only that makes a model write what is `wanted`."""
+    async def probe(self, field: GrammarField = "") -> Support:
+        """Ask under a grammar, in this field, that allows one odd answer; without a field, under a json_schema with a key that only it names."""
+        text, wanted = (_GREETING, _GRAMMAR_ANSWER) if field else (_JSON_QUESTION, f'"{_SCHEMA_KEY}"')
+        bound = wire.grammar_parameter(_GRAMMAR, field) if field else {"response_format": _SCHEMA}
         extra_body = {**self._endpoint.llm.extra_body, **bound}  # never dropped
         try:
             reply = await self._send(text, _GREETING_TOKENS, extra_body=extra_body)
