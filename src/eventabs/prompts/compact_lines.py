@@ -229,11 +229,8 @@ class Compactor:
     def block(self, alias: str, log: UserLog, first: int = 0) -> list[str]:
         """Return a user's header, days and behaviors in pieces for TokenCounter.total, the rows numbered from `first`; 0: without numbers."""
         pieces = self.header(alias, log)
-        for (
-            kind,
-            name,
-            rows,
-        ) in log.known:  # a line a journey: `> kind name`, or with its rows, and `>: 4` of single rows
+        # a line a journey: `> kind name`, or with its rows, and `>: 4` of single rows
+        for kind, name, rows in log.known:
             told = " ".join(filter(None, (">", kind, name)))
             # where numbers are left out, the dearest one stands for each
             numbers = ",".join(str(first + row if first else _DEAREST_NUMBER) for row in rows)
