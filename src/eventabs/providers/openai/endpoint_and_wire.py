@@ -207,10 +207,10 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
 
     def known_model(self, model: str) -> KnownModel:
         """Return the facts of a model; the first pattern that its name matches counts."""
-        name, names = model.lower(), ((known, map(str.lower, known.names)) for known in self.models)
-        return next(
-            (known for known, own in names if any(fnmatchcase(name, each) for each in own)), KnownModel()
-        )
+        for known in self.models:
+            if any(fnmatchcase(model.lower(), pattern.lower()) for pattern in known.names):
+                return known
+        return KnownModel()
 
     def find_tier(self, name: str) -> Tier:
         """Return how a tier is asked for. Raises ConfigError where the preset has none."""
@@ -450,12 +450,10 @@ class ReplyAssembler:
             prompt, completion = count_in(usage, "prompt_tokens"), count_in(usage, "completion_tokens")
             reasoning = count_in(usage, "completion_tokens_details", "reasoning_tokens")
             # OpenAI, Qwen, GLM, vLLM and llama.cpp have it in the details; Moonshot and DeepSeek have fields of their own
-            paths = (
-                ("prompt_tokens_details", "cached_tokens"),
-                ("cached_tokens",),
-                ("prompt_cache_hit_tokens",),
+            cached = count_in(usage, "prompt_tokens_details", "cached_tokens") or count_in(
+                usage, "cached_tokens"
             )
-            cached = next(filter(None, (count_in(usage, *path) for path in paths)), 0)
+            cached = cached or count_in(usage, "prompt_cache_hit_tokens")
             # xAI and Gemini count reasoning beside the completion, but in the total:
             # https://docs.x.ai/docs/key-information/consumption-and-rate-limits
             beside = max(0, count_in(usage, "total_tokens") - prompt - completion) if prompt else 0
