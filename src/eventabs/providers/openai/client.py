@@ -82,15 +82,9 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
         before = base.path.rstrip("/").removesuffix(_PATH)
         shown = base.copy_with(username=None, password=None, path=before, query=None, fragment=None)
         raise ConfigError(message.format(address=shown))
-    path = base.path.rstrip("/") + _PATH
-    secrets, certain = _find_secrets(endpoint, urls)
-    return EndpointAddress(
-        url=base.copy_with(username=None, password=None, path=path, fragment=None),
-        host=base.netloc.decode("ascii"),
-        login=(base.username, base.password) if base.userinfo else None,
-        secrets=secrets,
-        certain=certain,
-    )
+    url = base.copy_with(username=None, password=None, path=base.path.rstrip("/") + _PATH, fragment=None)
+    login = (base.username, base.password) if base.userinfo else None
+    return EndpointAddress(url, base.netloc.decode("ascii"), login, *_find_secrets(endpoint, urls))
 
 
 def _parse_url(text: str, setting: str) -> httpx.URL:

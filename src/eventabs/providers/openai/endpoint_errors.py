@@ -149,11 +149,8 @@ def find_error(payload: object) -> ErrorPayload | None:
         location = entry.get("loc") if isinstance(entry, dict) else None
         names += location[1:2] if isinstance(location, list) else []
     parameters = [name.split(".")[0].split("[")[0] for name in names if isinstance(name, str) and name]
-    return ErrorPayload(
-        message=text,
-        codes=codes,
-        parameters=frozenset(parameters or [name for name in _PARAMETERS_IN_TEXT if name in text]),
-    )
+    in_text = (name for name in _PARAMETERS_IN_TEXT if name in text)
+    return ErrorPayload(text, codes, frozenset(parameters or in_text))
 
 
 LONGEST_WAIT = 31_536_000.0  # seconds; a demand beyond a year is taken as a year
