@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -9,18 +10,27 @@ from eventabs.prompts.user_costs import users_counted_by_log
 from eventabs.shared_records import ActivityName
 
 
+class Group:
+    """A group whose users are asked for, and are none."""
+
+    def __init__(self, items: Sequence[str], user_id: str) -> None:
+        self.names = [ActivityName("browse", item, "") for item in items]
+        self.users = [SimpleNamespace(user_id=user_id)]
+
+    def users_of(self, names: Collection[int]) -> set[int]:
+        self.positions = sorted(names)
+        return set()
+
+    def users_named(self, keys: Sequence[str | None]) -> set[int]:
+        self.keys = list(keys)
+        return set()
+
+
 def counted(*items: str, marks: Sequence[str] = (), user_id: str = "") -> tuple[list[int], list[str | None]]:
     """Return the positions of the names and the ids that users are asked for by."""
-    asked: list[Sequence[str | None]] = []
-    positions: list[Collection[int]] = []
-    group = SimpleNamespace(
-        names=[ActivityName("browse", item, "") for item in items],
-        users=[SimpleNamespace(user_id=user_id)],
-        users_of=lambda names: positions.append(names) or set(),
-        users_named=lambda keys: asked.append(keys) or set(),
-    )
-    users_counted_by_log(group, marks)  # type: ignore[arg-type]
-    return sorted(positions[0]), list(asked[0])
+    group: Any = Group(items, user_id)
+    users_counted_by_log(group, marks)
+    return group.positions, group.keys
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
 import pytest
@@ -22,9 +23,18 @@ class FakeClock:
         await asyncio.sleep(0)
 
 
-def make_pacer(clock: FakeClock, rpm: int = 0, tpm: int = 0) -> Pacer:
-    pacer = Pacer(rpm, tpm, clock=clock)
-    pacer.sleep = clock.sleep
+class TimedPacer(Pacer):
+    """A pacer that sleeps as the test wants it."""
+
+    pause: Callable[[float], Awaitable[None]]
+
+    async def sleep(self, seconds: float) -> None:
+        await self.pause(seconds)
+
+
+def make_pacer(clock: FakeClock, rpm: int = 0, tpm: int = 0) -> TimedPacer:
+    pacer = TimedPacer(rpm, tpm, clock=clock)
+    pacer.pause = clock.sleep
     return pacer
 
 
@@ -137,7 +147,7 @@ async def test_waiters_leave_in_the_order_in_which_they_came() -> None:
 async def test_a_cancelled_waiter_takes_nothing_and_holds_nobody_up() -> None:
     clock = FakeClock()
     pacer = make_pacer(clock, 60)
-    pacer.sleep = lambda _seconds: asyncio.sleep(3600)
+    pacer.pause = lambda _seconds: asyncio.sleep(3600)
     await pacer.admit(0)
     at_the_head = asyncio.create_task(pacer.admit(0))
     behind = asyncio.create_task(pacer.admit(0))

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -27,6 +27,15 @@ class FakeClock:
         self.now += seconds
 
 
+class TimedPacer(Pacer):
+    """A pacer that sleeps as the test wants it."""
+
+    pause: Callable[[float], Awaitable[None]]
+
+    async def sleep(self, seconds: float) -> None:
+        await self.pause(seconds)
+
+
 class Scripted:
     """A provider that fails as listed and then answers."""
 
@@ -44,8 +53,8 @@ class Scripted:
 class Setting:
     def __init__(self, *, tries: int = 6, jitter: Callable[[], float] = lambda: 1.0) -> None:
         self.clock = FakeClock()
-        self.pacer = Pacer(tries=tries, clock=self.clock, jitter=jitter)
-        self.pacer.sleep = self.clock.sleep
+        self.pacer = TimedPacer(tries=tries, clock=self.clock, jitter=jitter)
+        self.pacer.pause = self.clock.sleep
         self.noted: list[tuple[str, float]] = []
 
     async def complete(self, provider: Scripted) -> Reply:
@@ -99,10 +108,10 @@ async def test_a_rate_limit_cools_everybody_down(wait: float | None, held: float
     async def never(_seconds: float) -> None:
         await asked_again.wait()
 
-    setting.pacer.sleep = never
+    setting.pacer.pause = never
     limited = asyncio.create_task(setting.complete(Scripted(RateLimitedError("a", wait_seconds=wait))))
     await asyncio.sleep(0)
-    setting.pacer.sleep = setting.clock.sleep
+    setting.pacer.pause = setting.clock.sleep
     await setting.pacer.admit(1)
     assert setting.clock.now == held
     asked_again.set()
@@ -119,8 +128,8 @@ async def test_a_rate_limit_on_the_last_try_still_cools_everybody_down() -> None
 
 async def test_every_try_is_admitted_with_the_tokens_that_it_may_take() -> None:
     setting = Setting()
-    setting.pacer = Pacer(tpm=42, clock=setting.clock)
-    setting.pacer.sleep = setting.clock.sleep
+    setting.pacer = TimedPacer(tpm=42, clock=setting.clock)
+    setting.pacer.pause = setting.clock.sleep
     await setting.complete(Scripted(TransientError("e")))
     assert setting.clock.now > 60  # two tries of 42 tokens do not fit into one minute
 
