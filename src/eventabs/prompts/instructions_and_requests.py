@@ -368,9 +368,6 @@ MOST_LETTERS: Final = 12  # of a word of a type or kind that is not in the vocab
 MOST_WORDS: Final = 3
 MOST_CHARACTERS: Final = 40  # of a journey's name
 _MOST_REPEATED: Final = 2_000  # llama.cpp takes no more
-_MOST_JOURNEYS: Final = 12  # of a user, by schema; likewise:
-_MOST_STEPS: Final = 24
-_MOST_TYPES: Final = 48
 
 # of a name: no blanks, bars, colons, semicolons, control, bidi or invisible characters; llguidance cannot read \u061c as an escape
 _SIGN: Final = (
@@ -461,9 +458,9 @@ def schema(users: Mapping[str, range], vocabulary: Vocabulary, detail: Detail) -
         groups = _text(rf"^{span}(,{span}|\?? {span}){more}\??$")
         minor = _text(rf"^({span}([, ]{span}){more})?$")
         step = _object(type={"$ref": "#/$defs/type"}, rows=groups)
-        steps = _array(step, maxItems=_MOST_STEPS, minItems=1)
+        steps = _array(step, maxItems=24, minItems=1)
         journey = _object(kind={"$ref": "#/$defs/kind"}, name=name, steps=steps)
-        journeys, events = _array(journey, maxItems=_MOST_JOURNEYS), _array(step, maxItems=_MOST_TYPES)
+        journeys, events = _array(journey, maxItems=12), _array(step, maxItems=48)
         items.append(_user(detail, {"enum": [alias]}, journeys, events, minor))
     listed = {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
     definitions = {"type": _text(f"^({types}){mark}$"), "kind": _text(f"^({kinds})$")}

@@ -60,11 +60,8 @@ class BatchLimits:
 
     def within(self, share: float) -> "BatchLimits":
         """Return limits with a share of the tokens."""
-        return replace(
-            self,
-            max_input_tokens=self.instructions_tokens + int(share * self.room),
-            max_output_tokens=int(share * self.max_output_tokens),
-        )
+        tokens, out = self.instructions_tokens + int(share * self.room), int(share * self.max_output_tokens)
+        return replace(self, max_input_tokens=tokens, max_output_tokens=out)
 
 
 def _sums(sizes: Iterable[PartSize]) -> tuple[int, int, int]:

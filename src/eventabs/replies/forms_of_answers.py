@@ -176,13 +176,10 @@ class Labels:
         lacks_kind = self._kinds_hold and journey is not None and journey not in self._kinds.values()
         return lacks_kind or (self._closed is not None and kind not in self._closed)
 
-    def category(self, signs: str) -> str:
-        """Return the category that one of some signs is the mark of; "" for none."""
-        return next((self._marks[sign] for sign in signs if sign in self._marks), "")
-
-    def is_odd(self, signs: str) -> bool:
-        """Whether there is a mark among some signs that is none of the vocabulary's: models know `!` from everywhere."""
-        return "!" in signs and "!" not in self._marks
+    def meant(self, signs: str) -> tuple[str, bool]:
+        """Return the category that a sign is the mark of, "" for none, and whether one is nobody's mark: models know `!` from everywhere."""
+        category = next((self._marks[sign] for sign in signs if sign in self._marks), "")
+        return category, "!" in signs and "!" not in self._marks
 
     def _named(self, text: str) -> Label:
         name = one_line(fold(text), 2 * LONGEST_TYPE).strip()
@@ -194,11 +191,12 @@ class Labels:
             signs, name = found["front"] + found["behind"], found["name"]
             if not self.lists(name) and (found := _BRACKETED.search(name)):
                 inside, outside = found["inside"].strip(), name[: found.start()].strip(AROUND_NAMES)
-                category = self._categories.get(inside.casefold()) or self.category(inside)
+                category = self._categories.get(inside.casefold()) or self.meant(inside)[0]
                 is_gloss = not category and self.lists(inside) and not self.lists(outside)
                 name = inside if is_gloss or not outside else outside
             name = name if self.lists(name) else name.strip(AROUND_NAMES)
-        sure, category, odd = "?" not in signs, category or self.category(signs), self.is_odd(signs)
+        marked, odd = self.meant(signs)
+        sure, category = "?" not in signs, category or marked
         if known := self._types.get(read_as(name)):
             category = known.category or category or self._default
             return Label(known.name, category, sure, known=True, has_category=bool(known.category), odd=odd)

@@ -334,9 +334,9 @@ class Reader:
 
     def _marked(self, kind: _Kind, mark: str, label: Label) -> _Kind:
         """Return what the marks behind a group make of its kind."""
-        category = "" if label.has_category else self._labels.category(mark)
-        sure, odd = kind.sure and "?" not in mark, kind.odd or self._labels.is_odd(mark)
-        return kind._replace(category=category or kind.category, sure=sure, odd=odd)
+        category, odd = self._labels.meant(mark)
+        category = kind.category if label.has_category else category or kind.category
+        return kind._replace(category=category, sure=kind.sure and "?" not in mark, odd=kind.odd or odd)
 
     def _with_must(self, log: UserLog, events: list[_Placed], may_be: set[int]) -> list[_Placed]:
         """Make an event of each behavior that is in none that its rule wants; it stays in its journey."""
