@@ -101,9 +101,9 @@ class MustRules:
                 least, most = rule.min_duration or 0, inf if rule.max_duration is None else rule.max_duration
                 lasting = ((place, behaviors[place].duration) for place in places)
                 places = [at for at, seconds in lasting if seconds is not None and least <= seconds <= most]
-            if rule.no_sentences:
-                places = [place for place in places if not behaviors[place].text]
-            required = {**dict.fromkeys(places, rule), **required}
+            for place in places:
+                if not (rule.no_sentences and behaviors[place].text):
+                    required.setdefault(place, rule)
         return dict(sorted(required.items()))
 
 
@@ -490,10 +490,8 @@ def _names_of(journey: JourneyName, user_id: str) -> tuple[_Name, _Name]:
 def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Outcome:
     """Return what two answers about a part have placed together. A row that the new one has placed is in none of its old places."""
     moved = fresh.rows.difference(fresh.unplaced)
-    stays = replace(
-        earlier, events=tuple(event for event in earlier.events if moved.isdisjoint(event.behaviors))
-    )
-    events, journeys = joined([stays, fresh], goal)
+    stays = tuple(event for event in earlier.events if moved.isdisjoint(event.behaviors))
+    events, journeys = joined([replace(earlier, events=stays), fresh], goal)
     if asked.history:
         first, history = asked.part.first, asked.history
         journeys = tuple(

@@ -207,7 +207,7 @@ class ReplyLines:
         self._endpoint = replace(endpoint.changed(longest_wait=0.0), tier=Tier())
 
     def read(self, line: bytes) -> tuple[str, Reply | EndpointError | None] | None:
-        """Read a line: the custom_id of a request and what came back, None where it was never carried out; None for another, as a torn last one."""
+        """Read a line: the custom_id and what came back, None where it was never carried out; no pair where it is no such line, as a torn last one."""
         document = wire.parse_json(line)
         if not isinstance(document, dict) or not {"response", "error"} & document.keys():
             return None  # such as a request
@@ -248,8 +248,6 @@ class ReplyLines:
         if found is not None and found.cause(status) is not None:
             context = ErrorContext(status, {}, 0.0, self._source, self._address.secrets, self._endpoint)
             return make_error(found, context)
-        said = wire.redacted_line(found.message if found else "", self._address.secrets) or _(
-            "no reason given"
-        )
+        said = wire.redacted_line(found.message if found else "", self._address.secrets)
         message = _("{host} has no answer to a request: {said}")
-        return TransientError(message.format(host=self._source, said=said))
+        return TransientError(message.format(host=self._source, said=said or _("no reason given")))
