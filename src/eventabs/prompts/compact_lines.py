@@ -163,19 +163,9 @@ NOTE = "·"
 WITHOUT_VERB = frozenset({"visit", THING})
 WITHOUT_PLACE = frozenset({"use", ""})  # actions whose object is only an item
 
-# the space in front follows the row number
-_CLOCKS = {
-    "line": tuple(f" {minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60)),
-    "dense": tuple(f" {minute // 60}{minute % 60:02}" for minute in range(24 * 60)),
-}
 _MINUTE = 60
 _CACHED_BODIES = 1 << 15
 _DEAREST_NUMBER = 9999  # of a row; no call has more
-_LOOKS_LIKE_DURATION = {
-    "line": re.compile(r"(?:^| )(?:\d+h(?:\d+m)?|\d+m|\d+s)$", re.ASCII),
-    "dense": re.compile(r"(?:^| )\d+s?$", re.ASCII),
-}
-_DURATION_ENDS = {"line": ("h", "m", "s"), "dense": (*digits, "s")}
 _BARE_WORD = re.compile(r'[^":·][^":]*')
 _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 
@@ -196,10 +186,12 @@ class Compactor:
         level: Compaction = "line",
         legend: Mapping[str, str] | None = None,
     ) -> None:
-        self.clocks = _CLOCKS[level]
-        self.is_dense = level == "dense"
-        self._duration_ends = _DURATION_ENDS[level]
-        self._looks_like_duration = _LOOKS_LIKE_DURATION[level]
+        self.is_dense = is_dense = level == "dense"
+        clock = " {}{:02}" if is_dense else " {:02}:{:02}"  # the space in front follows the row number
+        self.clocks = tuple(clock.format(*divmod(minute, 60)) for minute in range(24 * 60))
+        self._duration_ends = (*digits, "s") if is_dense else ("h", "m", "s")
+        duration = r"\d+s?" if is_dense else r"\d+h(?:\d+m)?|\d+m|\d+s"
+        self._looks_like_duration = re.compile(rf"(?:^| )(?:{duration})$", re.ASCII)
         self._legend = dict(legend or {})
         self._codes = {text: code for code, text in self._legend.items()}
         self._words = WORDS[language]
