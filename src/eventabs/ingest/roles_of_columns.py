@@ -206,18 +206,62 @@ def _told(found: Sequence[Profile], roles: Mapping[str, str]) -> float:
 def _guess_activity(
     free: Sequence[Profile], taken: Mapping[str, str], unsure: Mapping[str, str], near: dict[str, str]
 ) -> dict[str, str]:
-    """Return columns that may say what was done, where no name does in (nearly) every row; runners-up go to `near`."""
+    """Return columns that may say what was done, where no name does in (nearly) every row; runners-up go to `near`.
+
+    Of few values it is an action, of many an object. What is the same in all rows of a user says who somebody is.
+    """
     if DONE & taken.keys() and _told(free, taken) >= 1 - NEARLY_NONE:
         return {}
     who = next((each for each in free if each.column == taken.get("user", unsure.get("user"))), None)
     # a state says what was done, where nothing else does
     taken = {role: name for role, name in taken.items() if role != "result"}
     taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
-    left = [each for each in free if each.column not in taken.values() and not each.is_flag]
-    found = {role: unsure[role] for role in ("action", "item") if role in unsure and role not in taken}
-    found |= _by_values(left, taken, who, near)
-    if "item" not in {**taken, **found} and (thing := _what(left, {**taken, **found}, who)):
-        found["item"] = thing.column
+    left = [
+        each
+        for each in free
+        if each.column not in taken.values() and not each.is_flag and not (who and is_of(each, who))
+    ]
+    texts = [
+        each
+        for each in left
+        if each.filled > 3 * MORE
+        and each.distinct > 1
+        and each.codes + each.read + each.share(MONEY) < HALF
+        and not (each.is_of_user or each.named("user") > (0 if who else SURE) or each.named("place"))
+        and not (each.named("date") and each.share(_DATED) > HALF)
+    ]
+    few = [each for each in texts if each.distinct <= min(FEW, max(2, HALF * len(each.values)))]
+    found = dict[str, str]()
+    if few and "action" not in taken:
+        few.sort(key=lambda each: (each.named("result") > 0, each.filled), reverse=True)
+        found["action"] = few[0].column
+    many = [
+        each
+        for each in texts
+        if each.column not in found.values()
+        and each.distinct > min(HANDFUL, HALF * len(each.values))
+        and not (found and few[0].filled > ALIKE and each.is_of_row)  # an id beside what was done
+    ]
+    if many and "item" not in taken:
+        found["item"] = max(many, key=lambda each: each.distinct).column
+    near["action"] = next((each.column for each in few if each.column not in found.values()), "")
+    named = {role: unsure[role] for role in ("action", "item") if role in unsure and role not in taken}
+    found = {**named, **found}
+    # the ids of something that comes back: `quiz_id`; where nothing says what was done, any that tells rows apart
+    is_told = not ACTIVITY.isdisjoint({*taken, *found})
+    things = [
+        each
+        for each in left
+        if each.column not in found.values()
+        and each.filled > ALIKE
+        and 1 < each.distinct < (HALF if is_told else ALL_ALIKE) * len(each.values)
+        and each.read <= HALF
+        and not is_excluded(each.names[-1], "money")
+        and each.named("user") < SURE
+        and (each.is_of_row or not is_told)
+    ]
+    if things and "item" not in {**taken, **found}:
+        found["item"] = max(things, key=lambda each: each.distinct).column
     return found
 
 
@@ -297,45 +341,6 @@ def _finest(best: Profile, rivals: Sequence[Profile]) -> tuple[Profile, str]:
     return best, ""
 
 
-def _by_values(
-    left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None, near: dict[str, str]
-) -> dict[str, str]:
-    """Return columns without a telling name that could say what was done: of few values an action, of many an object.
-
-    What is the same in all rows of a user (`who`) says who somebody is.
-    """
-    texts = [
-        each
-        for each in left
-        if each.filled > 3 * MORE
-        and each.distinct > 1
-        and each.codes + each.read + each.share(MONEY) < HALF
-        and not (
-            each.is_of_user
-            or each.named("user") > (0 if who else SURE)
-            or each.named("place")
-            or (each.named("date") and each.share(_DATED) > HALF)
-        )
-        and not (who and is_of(each, who))
-    ]
-    few = [each for each in texts if each.distinct <= min(FEW, max(2, HALF * len(each.values)))]
-    found = {}
-    if few and not taken.get("action"):
-        few.sort(key=lambda each: (each.named("result") > 0, each.filled), reverse=True)
-        found["action"] = few[0].column
-    many = [
-        each
-        for each in texts
-        if each.column not in found.values()
-        and each.distinct > min(HANDFUL, HALF * len(each.values))
-        and not (found and few[0].filled > ALIKE and each.is_of_row)  # an id beside what was done
-    ]
-    if many and not taken.get("item"):
-        found["item"] = max(many, key=lambda each: each.distinct).column
-    near["action"] = next((each.column for each in few if each.column not in found.values()), "")
-    return found
-
-
 def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
     """Return the column that most looks like somebody who comes back, where no role has a word for it: `teller_id`."""
 
@@ -374,24 +379,6 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
         if not first or (first.distinct < each.distinct <= len(each.values) / 3 and is_within(each, first)):
             first = each
     return first
-
-
-def _what(left: Sequence[Profile], taken: Mapping[str, str], who: Profile | None) -> Profile | None:
-    """Return the column of ids of something that comes back: `quiz_id`; where nothing says what was done, any that tells rows apart."""
-    is_told = not ACTIVITY.isdisjoint(taken)
-    able = [
-        each
-        for each in left
-        if each.column not in taken.values()
-        and each.filled > ALIKE
-        and 1 < each.distinct < (HALF if is_told else ALL_ALIKE) * len(each.values)
-        and each.read <= HALF
-        and not (who and is_of(each, who))
-        and not is_excluded(each.names[-1], "money")
-        and each.named("user") < SURE
-        and (each.is_of_row or not is_told)
-    ]
-    return max(able, key=lambda each: each.distinct, default=None)
 
 
 def _who_come_back(
