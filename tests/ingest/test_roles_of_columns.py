@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from eventabs.errors_and_exit_codes import InputError
+from eventabs.ingest import InputSettings
 from eventabs.ingest.columns_by_their_values import profiles
 from eventabs.ingest.inner_paths import Inventory
 from eventabs.ingest.roles_of_columns import (
@@ -22,11 +25,21 @@ def chosen(columns: Sequence[str], named: Mapping[str, str] = {}) -> dict[str, s
     return choose(profiles(Inventory(columns), (), None), named).roles
 
 
+def source(columns: Sequence[str], named: Mapping[str, str] = {}) -> Any:  # noqa: ANN401  a file's columns alone
+    settings = InputSettings(columns=dict(named))
+    file = SimpleNamespace(path="x.csv", named=dict(settings.columns), settings=settings, has_user=False)
+    return SimpleNamespace(file=file, columns=columns, inventory=Inventory(columns))
+
+
+def required_of(columns: Sequence[str], named: Mapping[str, str] = {}) -> dict[str, str]:
+    found = profiles(Inventory(columns), (), None)
+    refuse_absent_columns(source(columns, named))
+    return required(source(columns, named), choose(found, named), found)
+
+
 def refused(columns: Sequence[str], named: Mapping[str, str] = {}) -> str:
-    inventory = Inventory(columns)
     try:
-        refuse_absent_columns("x.csv", inventory, named)
-        required("x.csv", choose(profiles(inventory, (), None), named), inventory)
+        required_of(columns, named)
     except InputError as error:
         return str(error)
     return ""
@@ -62,32 +75,31 @@ def test_many_or_odd_columns_still_make_one_readable_line() -> None:
 
 @pytest.mark.parametrize("what", ["text", "action", "item", "poi", "app", "media"])
 def test_any_column_that_says_what_was_done_is_enough(what: str) -> None:
-    inventory = Inventory(["uid", "time", what])
-    assert set(required("x.csv", choose(profiles(inventory, (), None), {}), inventory)) > {"user", "time"}
+    assert set(required_of(["uid", "time", what])) > {"user", "time"}
 
 
 def test_the_profiles_user_column_is_the_named_one_or_a_usual_one() -> None:
     profiles = ["会员", "用户ID", "年龄"]
-    assert profile_columns("x.csv", profiles, "会员", ("age", "city")) == ("会员", [("age", "年龄")])
-    assert profile_columns("x.csv", profiles, "", ("age",)) == ("用户ID", [("age", "年龄")])
-    assert profile_columns("x.csv", profiles, "only_in_the_export", ()) == ("用户ID", [])
+    assert profile_columns(source(profiles, {"user": "会员"}), ("age", "city")) == ("会员", [("age", "年龄")])
+    assert profile_columns(source(profiles), ("age",)) == ("用户ID", [("age", "年龄")])
+    assert profile_columns(source(profiles, {"user": "only_in_the_export"}), ()) == ("用户ID", [])
 
 
 def test_profiles_without_a_user_column_are_refused() -> None:
     with pytest.raises(
         InputError, match=r"profiles file x\.csv has no user column; call it user_id; it has: age"
     ):
-        profile_columns("x.csv", ["age"], "", ("age",))
+        profile_columns(source(["age"]), ("age",))
 
 
 def test_a_profile_column_that_was_asked_for_by_name_has_to_be_there() -> None:
     profiles = ["user_id", "age", "Income"]
-    assert profile_columns("x.csv", profiles, "", ("age", "city", "income")) == (
+    assert profile_columns(source(profiles), ("age", "city", "income")) == (
         "user_id",
         [("age", "age"), ("income", "Income")],
     )
     with pytest.raises(InputError) as caught:
-        profile_columns("x.csv", profiles, "", ("age", "incom"))
+        profile_columns(source(profiles), ("age", "incom"))
     assert str(caught.value) == (
         "profiles file x.csv has no column incom ([profiles] columns); it has: user_id, age, Income"
     )

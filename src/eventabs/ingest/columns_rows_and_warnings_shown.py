@@ -71,7 +71,7 @@ class MappedFile(NamedTuple):
         """Return the file with the first of its columns that may be the marker, and is one of `markers`, as that."""
         column = next((each for each in self.choice.markers if each in markers), "")
         roles = {**self.reading.roles, "marker": column}
-        return self._replace(reading=Reading(self.source.inventory, roles)) if column else self
+        return self._replace(reading=Reading(self.source, roles)) if column else self
 
 
 class Totals(NamedTuple):

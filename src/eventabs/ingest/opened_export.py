@@ -32,7 +32,6 @@ from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import as_glob, errors_named, fetched, scratch_database, sql
 from eventabs.ingest.object_and_table_copies import Copies, copied
 from eventabs.ingest.roles_and_known_schemas import Reading, SchemaChoice
-from eventabs.ingest.roles_of_columns import ColumnChoice
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import (
     THING,
@@ -48,33 +47,29 @@ from eventabs.stop_request import Stop
 
 
 def _mapped(
-    sources: Sequence[Format],
-    settings: InputSettings,
-    schemas: SchemaChoice,
-    choice: ColumnChoice,
-    copies: Copies,
+    sources: Sequence[Format], settings: InputSettings, schemas: SchemaChoice, copies: Copies
 ) -> list[MappedFile]:
     """Return how the `sources` are read."""
     found = list[MappedFile]()
+    known: dict[tuple[object, ...], tuple[list[Profile], roles.Choice]] = {}
     for source in sources:
         refuse_events(source.file.path, source.columns)
-        choice.refuse_unnamed(source)
+        roles.refuse_unnamed(source)
         name = copies.name(source.file.path)
         user = roles.user_of_file(name.partition("?")[0], settings.user)
-        reading = schemas.of_file(source, choice.named)
+        reading = schemas.of_file(source)
         if reading:
             found.append(MappedFile(name, source, reading, user))
         else:
-            held, chosen = choice.of_file(source)
-            by_name = Reading(source.inventory, chosen.roles)
-            found.append(MappedFile(name, source, by_name, user, held, chosen))
+            held, chosen = roles.columns_of_file(source, known)
+            found.append(MappedFile(name, source, Reading(source, chosen.roles), user, held, chosen))
         if source.file.has_user:
-            roles.refuse_one_user(source, reading.user_columns if reading else choice.users(source))
+            roles.refuse_one_user(source, reading.user_columns if reading else None)
     may_mark = ((each.source, each.choice.markers) for each in found)
-    markers = roles.marker_columns(may_mark, choice.named.get("marker", ""))
+    markers = roles.marker_columns(may_mark, sources[0].file.named["marker"])
     found = [each.with_marker(markers) for each in found]
-    known = {role for each in found for role in each.reading.known_roles}
-    normal_form.define_words(sources[0].file.connection, known, settings.names)
+    known_roles = {role for each in found for role in each.reading.known_roles}
+    normal_form.define_words(sources[0].file.connection, known_roles, settings.names)
     return found
 
 
@@ -322,7 +317,7 @@ def open_export(
         connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
         normal_form.check_zone(settings.timezone, connection)
         files.check_codec(settings.encoding)
-        schemas = SchemaChoice(settings.schema, settings.names)
+        schemas = SchemaChoice(settings.schema)
         times = schemas.times | ({columns["time"]} - {""})
         opened = partial(
             open_file, connection, folder=folder, headers=schemas.headers, times=times, stop=stop
@@ -332,13 +327,10 @@ def open_export(
         profile = opened(*profile_paths, settings=of_people) if profile_paths else None
         profile_user, shown = "", list[tuple[str, str]]()
         if profile:
-            profile_user, shown = roles.profile_columns(
-                profile.file.path, profile.columns, columns["user"], profile_columns
-            )
+            profile_user, shown = roles.profile_columns(profile, profile_columns)
         sort_and_pair.prepare(connection, len(shown))
-        choice = ColumnChoice(connection, settings)
         sources = tuple(opened(path, settings=settings) for path in named)
-        behaviors = _mapped(sources, settings, schemas, choice, copies)
+        behaviors = _mapped(sources, settings, schemas, copies)
         technical = {column for each in behaviors for column in each.reading.schema.technical}
         all_columns = dict.fromkeys(column for each in sources for column in each.columns)
         compared = tuple(column for column in all_columns if column not in technical)
@@ -352,9 +344,9 @@ def open_export(
             )
         with errors_named("the export"):
             counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)
-            if profile:
-                choice.warnings += roles.profile_warnings(connection, profile, profile_columns, shown)
-            warnings = [*choice.warnings, *left_out_rows(behaviors, counts)]
+            warnings = [warning for each in behaviors for warning in each.choice.warnings]
+            warnings += roles.profile_warnings(profile, profile_columns) if profile else ()
+            warnings += left_out_rows(behaviors, counts)
             description = describe(connection, behaviors, warnings, settings)
             normal_form.give_back_memory(connection)
         on_disk = {  # one for each archive

@@ -6,11 +6,10 @@ paths; everything behind the rows is shared.
 
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -91,52 +90,53 @@ class Schema(TomlTable):
 class Reading:
     """How the rows of one file are read: the columns and paths of each role, by the rules of a schema if it has one.
 
-    `named`: columns by role as settings name them; without a schema, those of all roles. `kept`: events that settings name,
-    which are behaviors whatever the schema says.
+    Made of columns by role as settings name them; without a schema, of those of all roles. `roles`: the paths by role in order
+    of trial, such as `userId | anonymousId`, or `"me"`: a constant; `places`: the same as paths, none for a constant.
+    `known_roles`: those that a row may have; what a schema calls an event is its action. `user_columns`: the paths that
+    name the user. `unused`: the columns that have no role and are not technical. `wanted`: what to read from the file.
     """
 
     def __init__(
         self,
-        inventory: Inventory,
+        source: Format,
         named: Mapping[str, str],
         schema: Schema = Schema(title="", recognized_by=(), columns={}),
-        *,
-        has_user: bool = False,
-        kept: Iterable[str] = (),
     ) -> None:
-        self.schema = schema
-        self._kept = tuple(kept)
-        self._has_user = has_user
+        self.source, self.schema = source, schema
+        self._inventory = inventory = source.inventory
+        self._kept = tuple(source.file.settings.names)  # they are behaviors whatever the schema says
         self._named = {role: tuple(alternatives(path, inventory)) for role, path in named.items() if path}
-        self._inventory = inventory
         columns = {role: self._here(paths) for role, paths in {**schema.columns, **self._named}.items()}
         self._columns = {role: paths for role, paths in columns.items() if paths}
-        self._aliases: dict[str, str] = {}
-        others = {_EVENT: self._here(path for path in schema.non_behaviors if path != _EVENT)}
-        for by_role in (self._columns, *map(self._of_rule, schema.events), others):
-            for path in chain.from_iterable(by_role.values()):
-                for part in self._parts(path):
-                    self._aliases.setdefault(part, f"v{len(self._aliases)}")
-
-    @property
-    def roles(self) -> dict[str, str]:
-        """The paths by role in order of trial, such as `userId | anonymousId`, or `"me"`: a constant."""
-        constant = f'"{self.schema.one_user}"'
-        return {role: BEHIND.join(paths) or constant for role, paths in self._shown().items()}
-
-    @property
-    def says_less(self) -> bool:
-        """Whether a column of the file has an object where the schema finds none, or a user where it takes all rows as one person's."""
-        columns = (self.schema.columns, *(rule.columns for rule in self.schema.events))
-        lacks_things = "item" not in self.roles and any("item" in each for each in columns)
-        is_of_one = bool(self.schema.one_user) and not (self._has_user or self.user_columns)
-        lacking = {role for role, lacks in (("item", lacks_things), ("user", is_of_one)) if lacks}
-        return any(fit(name, role) > _NAMED for role in lacking for name in self.unused)
-
-    @property
-    def known_roles(self) -> Collection[str]:
-        """The roles that a row may have; what a schema calls an event is its action."""
-        return {*self._shown(), *self._columns, *(("action",) if self.schema.name else ())}
+        self.user_columns = self._columns.get("user", ())
+        tables = (self._columns, *map(self._of_rule, schema.events))
+        by_role = [(role, paths) for table in tables for role, paths in table.items() if paths]
+        excluding = self._here(path for path in schema.non_behaviors if path != _EVENT)
+        wanted = (path for paths in (*(paths for _role, paths in by_role), excluding) for path in paths)
+        parts = dict.fromkeys(part for path in wanted for part in self._parts(path))
+        self._aliases = {part: f"v{number}" for number, part in enumerate(parts)}
+        shown: dict[str, dict[str, None]] = {}
+        for role, paths in by_role:
+            name = {_EVENT: "action", _MILLISECONDS: "duration"}.get(role, role)
+            shown.setdefault(name, {}).update(dict.fromkeys(paths))
+        if schema.name and source.file.has_user:
+            shown.pop("user", None)
+        elif not shown.get("user") and schema.one_user:
+            shown["user"] = {}
+        if not shown.get("time") and "end" in shown:
+            shown["time"] = shown["end"]
+        ordered = {role: shown[role] for role in ROLES if role in shown}
+        self.roles = {role: BEHIND.join(paths) or f'"{schema.one_user}"' for role, paths in ordered.items()}
+        self.places = {
+            role: tuple(self._place(part) for path in paths for part in self._parts(path))
+            for role, paths in ordered.items()
+        }
+        self.known_roles = {*ordered, *self._columns, *(("action",) if schema.name else ())}
+        used = {self._place(path).column for path in self._aliases} | set(schema.technical)
+        self.unused = tuple(column for column in inventory.columns if column not in used)
+        # a broken row keeps the first column of the user
+        first = next((path for path in self.user_columns if path in self._aliases), "")
+        self.wanted: Wanted = [*((alias, path) for path, alias in self._aliases.items()), ("user", first)]
 
     @property
     def unit(self) -> StatedUnit | None:
@@ -146,48 +146,8 @@ class Reading:
             return None
         return stated_unit(" ".join(names[-2:])) or stated_unit(names[-1])
 
-    @property
-    def user_columns(self) -> tuple[str, ...]:
-        """The paths that name the user."""
-        return self._columns.get("user", ())
-
-    @property
-    def places(self) -> dict[str, tuple[InnerPath, ...]]:
-        """The same as paths, none for a constant."""
-        return {
-            role: tuple(self._place(part) for path in paths for part in self._parts(path))
-            for role, paths in self._shown().items()
-        }
-
-    @property
-    def unused(self) -> tuple[str, ...]:
-        """The columns that have no role and are not technical."""
-        used = {self._place(path).column for path in self._aliases} | set(self.schema.technical)
-        return tuple(column for column in self._inventory.columns if column not in used)
-
     def _place(self, path: str) -> InnerPath:
         return self._inventory.find(path) or InnerPath(path)
-
-    def _shown(self) -> dict[str, list[str]]:
-        found: dict[str, dict[str, None]] = {}
-        for columns in (self._columns, *map(self._of_rule, self.schema.events)):
-            for role, paths in columns.items():
-                shown = {_EVENT: "action", _MILLISECONDS: "duration"}.get(role, role)
-                if paths:
-                    found.setdefault(shown, {}).update(dict.fromkeys(paths))
-        if self._has_user:
-            found.pop("user", None)
-        elif not found.get("user") and self.schema.one_user:
-            found["user"] = {}
-        if not found.get("time") and "end" in found:
-            found["time"] = found["end"]
-        return {role: list(found[role]) for role in ROLES if role in found}
-
-    @property
-    def wanted(self) -> Wanted:
-        """What to read from the file. A broken row keeps the first column of the user."""
-        first = next((path for path in self.user_columns if path in self._aliases), "")
-        return [(alias, path) for path, alias in self._aliases.items()] + [("user", first)]
 
     def select(self, query: Query, digest: str) -> Query:
         """Return the query of the roles, and of the SQL `digest`, over a query of `wanted` and what that needs."""
@@ -204,9 +164,16 @@ class Reading:
         event = self._first(self._columns.get(_EVENT, ()))
         if self.schema.action:
             event = f"coalesce({event}, {quoted(self.schema.action)})"
+        words = {path: f"plain_word({alias})" for path, alias in self._aliases.items()} | {_EVENT: "word"}
+        excluded = self.schema.non_behaviors.items()
+        conditions = [_is_named(words[path], names) for path, names in excluded if path in words]
+        is_none = " OR ".join(conditions) or "false"
+        if self._kept and _EVENT in self.schema.non_behaviors:
+            is_none = f"({is_none}) AND NOT coalesce({_is_named('word', self._kept)}, false)"
+        problem = f"CASE WHEN problem IS NULL AND ({is_none}) THEN '{NON_BEHAVIOR}' ELSE problem END"
         return replace(
             query,
-            sql=f"""SELECT line, {self._problem()} AS problem, {roles}, digest FROM (
+            sql=f"""SELECT line, {problem if conditions else "problem"} AS problem, {roles}, digest FROM (
                 SELECT *, plain_word({_EVENT}) AS word FROM (
                     SELECT *, {event} AS {_EVENT} FROM (SELECT * REPLACE ({values}), {digest} AS digest FROM ({query.sql}))))""",
         )
@@ -244,34 +211,28 @@ class Reading:
         return values[0] if values else "NULL::VARCHAR"
 
     def _role(self, role: str) -> str:
-        if role == "action" and self.schema.name and role not in self._named:
-            return self._cases(lambda rule: quoted(rule.action) if rule.action else _EVENT, _EVENT)
-        if role == "user":
-            return f"coalesce({self._by_event('user')}, {quoted(self.schema.one_user) if self.schema.one_user else 'NULL'})"
-        if role == "duration":
-            return f"coalesce({self._by_event('duration')}, CAST({self._seconds()} AS VARCHAR))"
-        if role == "time":
-            return self._time()
-        if role == "end" and "time" not in self._columns:
-            return "NULL::VARCHAR"
-        value = self._by_event(role)
-        if role == "result" and {"success", "是否成功"} & {*words_of(" ".join(self._columns.get(role, ())))}:
-            value = f"CASE WHEN lower(trimmed({value})) IN ({quoted_list(UNSUCCESSFUL)}) THEN 'false' ELSE {value} END"
+        value, has_time = self._by_event(role), "time" in self._columns
+        seconds = f"try_cast({self._by_event(_MILLISECONDS)} AS DOUBLE) / 1000"
+        match role:
+            case "action" if self.schema.name and role not in self._named:
+                value = self._cases(lambda rule: quoted(rule.action) if rule.action else _EVENT, _EVENT)
+            case "user":
+                one_user = quoted(self.schema.one_user) if self.schema.one_user else "NULL"
+                value = f"coalesce({value}, {one_user})"
+            case "duration":
+                value = f"coalesce({value}, CAST({seconds} AS VARCHAR))"
+            case "time":
+                if not has_time:  # only ends, from which the duration is subtracted
+                    ended = f"try_cast({self._by_event('end')} AS TIMESTAMP)"
+                    lasted = f"to_microseconds(CAST(coalesce({seconds}, 0) * 1000000 AS BIGINT))"
+                    value = f"strftime({ended} - {lasted}, '%Y-%m-%d %H:%M:%S.%f')"
+                if self.schema.utc:
+                    value = f"""CASE WHEN regexp_full_match({value}, '\\d{{4}}-\\d\\d?-\\d\\d?(?:[ T][\\d:.]+)?') THEN {value} || 'Z' ELSE {value} END"""
+            case "end" if not has_time:
+                value = "NULL::VARCHAR"
+            case "result" if {"success", "是否成功"} & {*words_of(" ".join(self._columns.get(role, ())))}:
+                value = f"CASE WHEN lower(trimmed({value})) IN ({quoted_list(UNSUCCESSFUL)}) THEN 'false' ELSE {value} END"
         return value
-
-    def _seconds(self) -> str:
-        return f"try_cast({self._by_event(_MILLISECONDS)} AS DOUBLE) / 1000"
-
-    def _time(self) -> str:
-        """Return the SQL of the time. If a file has only ends, the duration is subtracted."""
-        time = self._by_event("time")
-        if "time" not in self._columns:
-            ended = f"try_cast({self._by_event('end')} AS TIMESTAMP)"
-            lasted = f"to_microseconds(CAST(coalesce({self._seconds()}, 0) * 1000000 AS BIGINT))"
-            time = f"strftime({ended} - {lasted}, '%Y-%m-%d %H:%M:%S.%f')"
-        if self.schema.utc:
-            return f"""CASE WHEN regexp_full_match({time}, '\\d{{4}}-\\d\\d?-\\d\\d?(?:[ T][\\d:.]+)?') THEN {time} || 'Z' ELSE {time} END"""
-        return time
 
     def _by_event(self, role: str) -> str:
         """Return the SQL of a role: first the paths of the event's rule, then those of all events."""
@@ -292,18 +253,6 @@ class Reading:
             return otherwise
         cases = " ".join(f"WHEN {_is_named('word', names)} THEN {each}" for names, each in values)
         return f"CASE {cases} ELSE {otherwise} END"
-
-    def _problem(self) -> str:
-        words = {path: f"plain_word({alias})" for path, alias in self._aliases.items()} | {_EVENT: "word"}
-        excluded = self.schema.non_behaviors.items()
-        conditions = [_is_named(words[path], names) for path, names in excluded if path in words]
-        if not conditions:
-            return "problem"
-        if self._kept and _EVENT in self.schema.non_behaviors:
-            conditions = [
-                f"({' OR '.join(conditions)}) AND NOT coalesce({_is_named('word', self._kept)}, false)"
-            ]
-        return f"CASE WHEN problem IS NULL AND ({' OR '.join(conditions)}) THEN '{NON_BEHAVIOR}' ELSE problem END"
 
 
 def _is_named(word: str, names: Sequence[str]) -> str:
@@ -331,11 +280,10 @@ def _read(name: str, text: str) -> Schema:
 class SchemaChoice:
     """Which schemas files may have: the shipped one that fits, the named one, or none.
 
-    `wanted` is "" (find it), NO_SCHEMA, a name or the path of a TOML file, `kept` are events that are behaviors. Raises ConfigError.
+    `wanted` is "" (find it), NO_SCHEMA, a name or the path of a TOML file. Raises ConfigError.
     """
 
-    def __init__(self, wanted: str, kept: Iterable[str] = ()) -> None:
-        self._kept = kept
+    def __init__(self, wanted: str) -> None:
         self._named = _named(wanted) if wanted and wanted != NO_SCHEMA else None
         self._schemas = () if wanted == NO_SCHEMA else (self._named,) if self._named else shipped()
 
@@ -351,8 +299,8 @@ class SchemaChoice:
         columns = [each.columns.get(role, ()) for each in self._schemas for role in ("time", "end")]
         return frozenset(path for paths in columns for path in paths)
 
-    def of_file(self, source: Format, named: Mapping[str, str]) -> Reading | None:
-        """Return the schema of a file, None if it is from no known tool. `named`: the user's columns by role.
+    def of_file(self, source: Format) -> Reading | None:
+        """Return how a file is read by its schema, None if it is from no known tool.
 
         Raises InputError if the file lacks the user or time of a named schema.
         """
@@ -360,10 +308,15 @@ class SchemaChoice:
         best = self._named or max(self._schemas, key=lambda schema: schema.fits(inventory), default=None)
         if best is None or not (self._named or best.fits(inventory)):
             return None
-        found = Reading(inventory, named, best, has_user=has_user, kept=self._kept)
-        if not self._named and found.says_less:
+        found = Reading(source, source.file.named, best)
+        # a column has an object where the schema finds none, or a user where it takes all rows as one person's
+        columns = (best.columns, *(rule.columns for rule in best.events))
+        lacks_things = "item" not in found.roles and any("item" in each for each in columns)
+        is_of_one = best.one_user and not (has_user or found.user_columns)
+        lacking = [role for role, lacks in (("item", lacks_things), ("user", is_of_one)) if lacks]
+        if not self._named and any(fit(name, role) > _NAMED for role in lacking for name in found.unused):
             return None
-        refuse_absent_columns(path, inventory, named)
+        refuse_absent_columns(source)
         users = found.places.get("user", ())
         held = (value_at(row.values, place) for row in source.sample() for place in users)
         if not self._named and best.one_user and users and not any(held):

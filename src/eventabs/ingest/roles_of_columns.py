@@ -11,8 +11,6 @@ from itertools import dropwhile, islice, product, takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import duckdb
-
 from eventabs.errors_and_exit_codes import ConfigError, InputError
 from eventabs.ingest.column_names import (
     MARKERS,
@@ -54,7 +52,6 @@ from eventabs.ingest.columns_by_their_values import (
 )
 from eventabs.ingest.formats.base import CONSTANT, Format
 from eventabs.ingest.inner_paths import InnerPath, Inventory
-from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import number
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.shared_records import InputWarning
@@ -105,7 +102,7 @@ class Choice(NamedTuple):
     """The column of each role, a user and time for which too little speaks (`unsure`), and runners-up (`near`).
 
     `guessed`: what was done is taken from these roles by their values, or nothing says it. `markers`: the columns
-    that are called so, the best name first, then that of the actions.
+    that are called so, the best name first, then that of the actions. `warnings` say what was odd.
     """
 
     roles: dict[str, str]
@@ -113,6 +110,7 @@ class Choice(NamedTuple):
     near: dict[str, str]
     guessed: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
+    warnings: tuple[InputWarning, ...] = ()
 
 
 def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool = False) -> Choice:
@@ -353,10 +351,7 @@ def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
 
 
 def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[str, str]) -> Profile | None:
-    """Return the column that may be the user where no name says so: persons, ids, authors, else one whose values come back.
-
-    Exports say first whose a row is, then when. `told`: the roles that are known.
-    """
+    """Return the column that may be the user where no name says so: persons, ids, authors, else one whose values come back."""
     rest = [each for each in free if each.column not in used]
 
     def is_whose(each: Profile) -> bool:
@@ -368,6 +363,7 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
     first = _who(free, used) or next(filter(is_whose, rest), None)
     if first or "time" not in told:
         return first
+    # exports say first whose a row is, then when
     behind = {each.column for each in dropwhile(lambda each: each.column != told["time"], free)}
     for each in _who_come_back(rest, (), 3, ALIKE):
         looks_like_an_id = each.share(ID) > ALIKE or each.share(PERSONS) > HALF
@@ -396,15 +392,9 @@ def _who_come_back(
     ]
 
 
-def required(
-    path: str,
-    choice: Choice,
-    inventory: Inventory,
-    given: InputSettings = InputSettings(),
-    found: Sequence[Profile] = (),
-) -> dict[str, str]:
+def required(source: Format, choice: Choice, found: Sequence[Profile]) -> dict[str, str]:
     """Return the column of each role. Raises InputError where one is missing or not sure, with the whole proposal."""
-    roles, has_user = choice.roles, bool(given.user)
+    roles, given, has_user = choice.roles, source.file.settings, source.file.has_user
     what, proposed = "", {**choice.roles, **choice.unsure}
     if "time" not in proposed and not (has_user or "user" in proposed):
         what = _("neither a user nor a time column; if it is a table of behaviors at all, name them")
@@ -422,7 +412,7 @@ def required(
         return proposed
     template = _("{path} has {what} in eventabs.toml under [input.columns]; it has: {columns}")
     what = what.format(first=roles.get("user", ""), second=choice.near.get("user", ""))
-    error = _refusal(template, path, inventory.every, what=what)
+    error = _refusal(template, source.file.path, source.inventory.every, what=what)
     if "time" in proposed:
         near: dict[str, object] = {**choice.near}
         settings = {**given.kept(), **({} if "user" in proposed or has_user else {"user": "me"})}
@@ -458,13 +448,16 @@ def _toml(value: object) -> str:
     return _UNSAFE.sub(lambda hit: f"\\u{ord(hit[0]):04X}", text)
 
 
-def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
+def refuse_one_user(source: Format, user_columns: Sequence[str] | None) -> None:
     """Raise InputError if the user that the settings name for the file is rather the name of a column.
 
-    `user_columns` name the users: if one has several users, all would become one log.
+    `user_columns` name the users, without a schema (None) a setting or their names do: if one has several users, all would become one log.
     """
-    user, path = source.file.settings.user, source.file.path
+    user, path, named = source.file.settings.user, source.file.path, source.file.named["user"]
     message = ""
+    if user_columns is None:
+        called = (each.column for each in profiles(source.inventory, (), None) if each.named("user") > SURE)
+        user_columns = [named] if named else [*called]
     places = {column: source.inventory.find(column) or InnerPath(column) for column in user_columns}
     seen = {
         column: {value_of(row, place) for row in source.sample()} - {""} for column, place in places.items()
@@ -474,7 +467,7 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
             "{path} has the column {column} with several users, who would all become the one user {user}; leave out"
             ' --user ([input] user), or name the column: {setting}; if all rows are of one person: [input.columns] user = "-" as well'
         )
-    elif source.file.named.get("user") != NO_COLUMN:
+    elif named != NO_COLUMN:
         known = {plain(leaf.names[-1]): str(leaf) for leaf in source.inventory.leaves}
         known |= {plain(column): column for column in source.columns}
         for near in get_close_matches(plain(user), known, 1, _NEAR):
@@ -488,9 +481,10 @@ def refuse_one_user(source: Format, user_columns: Iterable[str]) -> None:
         raise InputError(message.format(path=path, column=column, user=user, setting=setting))
 
 
-def refuse_absent_columns(path: str, inventory: Inventory, named: Mapping[str, str]) -> None:
+def refuse_absent_columns(source: Format) -> None:
     """Raise InputError if a file lacks a column or path that the user named."""
-    for role, name in named.items():
+    path, inventory = source.file.path, source.inventory
+    for role, name in source.file.named.items():
         if name in ("", NO_COLUMN) or name[0] == CONSTANT:
             continue
         ways = (parts_of(each, inventory) for each in alternatives(name, inventory))
@@ -516,15 +510,14 @@ def column_setting(role: str, name: str = "...") -> str:
     return f'[input.columns] {role} = "{name}"'
 
 
-def profile_columns(
-    path: str, columns: Sequence[str], named_user: str, wanted: Sequence[str]
-) -> tuple[str, list[tuple[str, str]]]:
+def profile_columns(source: Format, wanted: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
     """Return the user column of the profiles' file, and (name to show, column) for each `wanted` column.
 
     Raises InputError without a user column, and for a missing `wanted` column that is not one of the usual ones.
     """
+    path, columns, named = source.file.path, source.columns, source.file.named["user"]
     found = choose(profiles(Inventory(columns), (), None), {}).roles
-    user = named_user if named_user in columns else found.get("user")
+    user = named if named in columns else found.get("user")
     if user is None:
         message = _("profiles file {path} has no user column; call it user_id; it has: {columns}")
         raise _refusal(message, path, columns)
@@ -578,126 +571,108 @@ def _are_markers(words: Counter[str]) -> bool:
     return is_balanced and sum(map(sum, kinds)) >= ALIKE * words.total()
 
 
-class ColumnChoice:
-    """Finds the columns of an export's files, alike for files with the same names. `warnings` say what was odd."""
+def columns_of_file(
+    source: Format, known: dict[tuple[object, ...], tuple[list[Profile], Choice]]
+) -> tuple[list[Profile], Choice]:
+    """Return what the columns hold, and that of each role; files with the same names are read alike, by what is `known`.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, settings: InputSettings) -> None:
-        self._connection = connection
-        self._settings = settings
-        self.named: dict[str, str] = dict(settings.columns)
-        self._known: dict[tuple[object, ...], tuple[list[Profile], Choice]] = {}
-        self.warnings: list[InputWarning] = []
-
-    def of_file(self, source: Format) -> tuple[list[Profile], Choice]:
-        """Return what the columns hold, and that of each role. Raises InputError where one is missing or not sure."""
-        key = (source.columns, frozenset(source.inventory.leaves))
-        if key not in self._known:
-            path, inventory = source.file.path, source.inventory
-            refuse_absent_columns(path, inventory, self.named)
-            first = {InnerPath(each, ("0",)) for each in inventory.columns}
-            if first and first <= inventory.leaves.keys() and not self.named.get("time"):
-                how = 'DataFrame.to_json(PATH, orient="records", lines=True)'
-                raise InputError(_("{path} holds columns; write rows: {how}").format(path=path, how=how))
-            found = profiles(inventory, tuple(islice(source.sample(), SAMPLED)), self._connection)
-            choice = choose(found, self.named, has_user=source.file.has_user)
-            roles = required(path, choice, inventory, self._settings, found)
-            self.warnings += _guessed(choice, roles)
-            if found and len(found[0].values) >= LEAST:
-                self.warnings += self._doubts(found, roles)
-                if not ("end" in roles or self.named.get("end")):
-                    self.warnings += _early_ends(found, roles)
-            self._known[key] = found, choice._replace(roles=roles)
-        return self._known[key]
-
-    def refuse_unnamed(self, source: Format) -> None:
-        """Raise InputError for rows without a header, with names for their columns to copy."""
-        if not source.is_unnamed:
-            return
-        rows = list(islice(source.sample(), SAMPLED))
-        names = header_by_values(profiles(Inventory(source.columns), rows, self._connection))
-        options = f"--columns {','.join(names)}" + ("" if "user_id" in names else " --user me")
-        message = _(
-            "{path} has no header; name its columns, by their values: {options} (a column such as c3 is left out). First row: {row}"
-        )
-        first = textwrap.shorten(rows[0].text, 100, placeholder=" ...")
-        raise InputError(message.format(path=source.file.path, options=options, row=first))
-
-    def users(self, source: Format) -> list[str]:
-        """Return the columns that say whose rows they are, unless the user of the tool says that none does."""
-        if named := self.named.get("user"):
-            return [named]
-        return [each.column for each in profiles(source.inventory, (), None) if each.named("user") > SURE]
-
-    def _doubts(self, found: Sequence[Profile], roles: Mapping[str, str]) -> Iterable[InputWarning]:
-        """Say which columns gave way, which named ones hold nothing, which of the others hold more, and where users may be numbers in a group."""
-        by_column = {each.column: each for each in found}
-        who = None if self.named.get("user") else by_column.get(roles.get("user", ""))
-        if who and who.distinct <= FEW and who.share(_SHORT) == 1:
-            finer = [
-                each
-                for each in _who_come_back(found, [*roles.values()])
-                if each.codes < HALF and each.distinct >= 2 * who.distinct and is_within(each, who)
-            ]
-            for each in sorted(finer, key=lambda each: each.distinct)[:1]:
-                message = _(
-                    "the user column {column} holds the numbers of {count} users only, and {other} tells more apart; if a number is several"
-                    " people's: {setting}"
-                )
-                values = {"column": who.column, "count": who.distinct, "other": each.column}
-                yield warning("numbered_users", message, "user", each.column, **values)
-        if who and who.distinct == 1 and who.named("user") < PLAIN_NAME:
-            message = _(
-                "the first rows are all of one user, {user}, by the column {column}; if another column says who it was, name it: {setting}"
-            )
-            yield warning("one_user", message, "user", user=max(who.values), column=who.column)
-        held = {role: by_column[column] for role, column in roles.items() if column in by_column}
-        for role, chosen in held.items():
-            if self.named.get(role):
-                if _readable(chosen, role) <= NEARLY_NONE and not (role == "time" and "date" in roles):
-                    message = _(
-                        "[input.columns] {role} names the column {column}, which can be read in {held:,} {of}; name another"
-                    )
-                    yield _doubt("named_column_fails", message, role, chosen)
-                continue
-            others = [
-                each for each in found if each.named(role) >= SURE and each.column not in roles.values()
-            ]
-            usual = max(others, key=lambda each: each.named(role), default=chosen)
-            fuller = [each for each in others if _is_fuller(role, each, chosen)]
-            better = usual.named(role) - chosen.named(role)
-            matters = better > 0 if role in {"user", "time"} else usual.filled and better > NEAR_BY
-            if matters and _readable(usual, role) <= (MOSTLY if role in {"user", "time"} else NEARLY_NONE):
-                message = _(
-                    "the column {column} has the role {role}, since {other} can be read in {more:,} {of}; to take that: {setting}"
-                )
-                yield _doubt("gave_way", message, role, chosen, usual)
-            elif fuller:
-                message = _(
-                    "the column {column} (role {role}) is filled in {held:,} {of}, {other} in {more:,}; to take that: {setting}"
-                )
-                yield _doubt("fuller_column", message, role, chosen, fuller[0])
-
-
-def _early_ends(found: Sequence[Profile], roles: Mapping[str, str]) -> Iterator[InputWarning]:
-    """Say which ends were left out, since they come before their starts."""
-    begins = next((each for each in found if each.column == roles.get("time")), None)
-    for each in found:
-        if each.named("end") >= SURE and come_before(each, begins):
-            message = _(
-                "most ends in the column {column} come before the starts in {other}, so no duration is made of them; if they are right: {setting}"
-            )
-            values = {"column": each.column, "other": roles["time"]}
-            yield warning("early_ends", message, "end", each.column, **values)
-
-
-def _guessed(choice: Choice, roles: Mapping[str, str]) -> Iterable[InputWarning]:
-    """Say which roles were taken by their values alone."""
+    Raises InputError where a column is missing or not sure.
+    """
+    key = (source.columns, frozenset(source.inventory.leaves))
+    if key in known:
+        return known[key]
+    refuse_absent_columns(source)
+    file, inventory, named = source.file, source.inventory, source.file.named
+    first = {InnerPath(each, ("0",)) for each in inventory.columns}
+    if first and first <= inventory.leaves.keys() and not named["time"]:
+        how = 'DataFrame.to_json(PATH, orient="records", lines=True)'
+        raise InputError(_("{path} holds columns; write rows: {how}").format(path=file.path, how=how))
+    found = profiles(inventory, tuple(islice(source.sample(), SAMPLED)), file.connection)
+    choice = choose(found, named, has_user=file.has_user)
+    roles = required(source, choice, found)
+    warnings = []
     if guessed := [*choice.guessed, *(role for role in roles if role not in choice.roles)]:
         message = _(
             "no name says what was done, so it is taken from values: {taken}; if another column says it, name it: {setting}"
         )
         taken = ", ".join(f'{role} = "{roles[role]}"' for role in guessed)
-        yield warning("guessed_activity", message, "action", choice.near.get("action") or "...", taken=taken)
+        other = choice.near.get("action") or "..."
+        warnings.append(warning("guessed_activity", message, "action", other, taken=taken))
+    if found and len(found[0].values) >= LEAST:
+        warnings += _doubts(found, roles, named)
+    known[key] = found, choice._replace(roles=roles, warnings=tuple(warnings))
+    return known[key]
+
+
+def refuse_unnamed(source: Format) -> None:
+    """Raise InputError for rows without a header, with names for their columns to copy."""
+    if not source.is_unnamed:
+        return
+    rows = list(islice(source.sample(), SAMPLED))
+    names = header_by_values(profiles(Inventory(source.columns), rows, source.file.connection))
+    options = f"--columns {','.join(names)}" + ("" if "user_id" in names else " --user me")
+    message = _(
+        "{path} has no header; name its columns, by their values: {options} (a column such as c3 is left out). First row: {row}"
+    )
+    first = textwrap.shorten(rows[0].text, 100, placeholder=" ...")
+    raise InputError(message.format(path=source.file.path, options=options, row=first))
+
+
+def _doubts(
+    found: Sequence[Profile], roles: Mapping[str, str], named: Mapping[str, str]
+) -> Iterator[InputWarning]:
+    """Say which columns gave way, which named ones hold nothing, which of the others hold more, where users may be numbers in a group, and which ends are none."""
+    by_column = {each.column: each for each in found}
+    who = None if named["user"] else by_column.get(roles.get("user", ""))
+    if who and who.distinct <= FEW and who.share(_SHORT) == 1:
+        finer = [
+            each
+            for each in _who_come_back(found, [*roles.values()])
+            if each.codes < HALF and each.distinct >= 2 * who.distinct and is_within(each, who)
+        ]
+        for each in sorted(finer, key=lambda each: each.distinct)[:1]:
+            message = _(
+                "the user column {column} holds the numbers of {count} users only, and {other} tells more apart; if a number is several"
+                " people's: {setting}"
+            )
+            values = {"column": who.column, "count": who.distinct, "other": each.column}
+            yield warning("numbered_users", message, "user", each.column, **values)
+    if who and who.distinct == 1 and who.named("user") < PLAIN_NAME:
+        message = _(
+            "the first rows are all of one user, {user}, by the column {column}; if another column says who it was, name it: {setting}"
+        )
+        yield warning("one_user", message, "user", user=max(who.values), column=who.column)
+    held = {role: by_column[column] for role, column in roles.items() if column in by_column}
+    for role, chosen in held.items():
+        if named[role]:
+            if _readable(chosen, role) <= NEARLY_NONE and not (role == "time" and "date" in roles):
+                message = _(
+                    "[input.columns] {role} names the column {column}, which can be read in {held:,} {of}; name another"
+                )
+                yield _doubt("named_column_fails", message, role, chosen)
+            continue
+        others = [each for each in found if each.named(role) >= SURE and each.column not in roles.values()]
+        usual = max(others, key=lambda each: each.named(role), default=chosen)
+        fuller = [each for each in others if _is_fuller(role, each, chosen)]
+        better = usual.named(role) - chosen.named(role)
+        matters = better > 0 if role in {"user", "time"} else usual.filled and better > NEAR_BY
+        if matters and _readable(usual, role) <= (MOSTLY if role in {"user", "time"} else NEARLY_NONE):
+            message = _(
+                "the column {column} has the role {role}, since {other} can be read in {more:,} {of}; to take that: {setting}"
+            )
+            yield _doubt("gave_way", message, role, chosen, usual)
+        elif fuller:
+            message = _(
+                "the column {column} (role {role}) is filled in {held:,} {of}, {other} in {more:,}; to take that: {setting}"
+            )
+            yield _doubt("fuller_column", message, role, chosen, fuller[0])
+    early = [each for each in found if each.named("end") >= SURE and come_before(each, held.get("time"))]
+    for each in () if "end" in roles or named["end"] else early:
+        message = _(
+            "most ends in the column {column} come before the starts in {other}, so no duration is made of them; if they are right: {setting}"
+        )
+        values = {"column": each.column, "other": roles["time"]}
+        yield warning("early_ends", message, "end", each.column, **values)
 
 
 def warning(code: str, message: str, role: str = "", name: str = "...", /, **values: object) -> InputWarning:
@@ -724,16 +699,8 @@ def _is_fuller(role: str, other: Profile, chosen: Profile) -> bool:
     return other.filled > chosen.filled + MORE and not (is_code or is_coarser)
 
 
-def profile_warnings(
-    connection: duckdb.DuckDBPyConnection,
-    source: Format,
-    wanted: Sequence[str],
-    shown: Sequence[tuple[str, str]],
-) -> Iterator[InputWarning]:
-    """Say which of the `wanted` columns the profiles' file lacks, and whether it is about other users.
-
-    `shown`: (name to show, column) of those that it has.
-    """
+def profile_warnings(source: Format, wanted: Sequence[str]) -> Iterator[InputWarning]:
+    """Say which of the `wanted` columns the profiles' file lacks, and whether it is about other users."""
     path = source.file.path
     if absent := [name for name in wanted if not find_profile_columns(source.columns, [name])]:
         message = _(
@@ -742,8 +709,8 @@ def profile_warnings(
         )
         values = {"absent": ", ".join(absent), "columns": ", ".join(source.columns)}
         yield warning("absent_profile_column", message, path=path, **values)
-    known = number(connection, "SELECT count(*) FROM profiles SEMI JOIN users USING (user_id)")
-    if shown and not known:
+    known = "SELECT count(*) FROM profiles SEMI JOIN users USING (user_id)"
+    if len(absent) < len(wanted) and not number(source.file.connection, known):
         message = _(
             "profiles file {path} has a profile of no user of the export; its user column has to hold the same ids:"
             " {setting}"
