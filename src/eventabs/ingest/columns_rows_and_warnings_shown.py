@@ -15,8 +15,7 @@ import duckdb
 from eventabs.ingest.column_names import ACTION_WORDS, NOBODY, fit
 from eventabs.ingest.columns_by_their_values import Profile, value_of
 from eventabs.ingest.formats.base import Format, SampledRow
-from eventabs.ingest.input_settings import InputSettings
-from eventabs.ingest.normal_form import number, quoted
+from eventabs.ingest.normal_form import quoted
 from eventabs.ingest.roles_and_known_schemas import Reading
 from eventabs.ingest.roles_of_columns import (
     BEHIND,
@@ -52,6 +51,9 @@ _MOSTLY: Final = 0.6  # of the rows whose times have seconds: durations that are
 _FEW: Final = 20  # rows of a user; fewer are not many
 _NAMED: Final = 0.7  # how well a name fits a role
 _OFTEN: Final = 2  # times the mean number of rows a user
+# Several words, and no address, markup or setting.
+_WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\\<>{}=|@]+")
+_FEW_ROWS: Final = 0.05  # of the rows: a column with fewer different values, as cities, says little of each
 
 
 class MappedFile(NamedTuple):
@@ -89,65 +91,56 @@ class Totals(NamedTuple):
     usual_item: str = ""
 
 
-def implausible(
-    connection: duckdb.DuckDBPyConnection,
-    roles: Collection[str],
-    unused: Sequence[str],
-    words: str,
-    zone: str,
-) -> list[InputWarning]:
-    """Return what looks wrong. `roles` are those that a column plays, `zone` is what --timezone names.
-
-    `unused`: the columns without a role; `words`: the one of them that says what was done, "" for none.
-    """
-    totals = _totals(connection)
-    found = [*_unknown_users(connection, totals.rows), *_equal_rows(connection)]
-    old = "SELECT count(*) FROM behaviors WHERE reason IS NULL AND year(start) < 1990"
-    if (count := number(connection, old)) > totals.rows / 2:
-        message = _(
-            "{share} of the rows are before 1990; if they are not, their times are no epochs: write them in a form of docs/formats.md"
-        )
-        found.append(warning("odd_years", message, share=_percent(count / totals.rows)))
-    if totals.rows >= _LEAST:
-        found += _users(connection, totals.rows)
-        found += _lines(totals, roles, unused, words)
-        found += _durations(connection, roles) if {"duration", "end"} & {*roles} else []
-    if not zone and "offset" not in roles:
-        found += clock_warnings(totals)
-    long = f"SELECT count(*) FROM behaviors WHERE reason IS NULL AND duration > {_IMPOSSIBLE}"
-    if "marker" in roles and (count := number(connection, long)):
-        message = _(
-            "behaviors from a begin to an end that last longer than a day: {count:,}; an end, and the begin of another, may be missing between; if each row is an act of its own: {setting}"
-        )
-        found.append(warning("long_pairs", message, "marker", NO_COLUMN, count=count))
-    return found
-
-
-def _totals(connection: duckdb.DuckDBPyConnection) -> Totals:
+def _implausible(file: MappedFile, roles: Collection[str], words: str) -> Iterator[InputWarning]:
+    """Say what looks wrong. `roles` are those that a column plays; `words`: a column without one that says what was done, "" for none."""
+    connection, zone = file.source.file.connection, file.source.file.settings.timezone
     verbs = ", ".join(map(quoted, ACTION_WORDS))
     ((action, item),) = connection.execute(f"""
         SELECT coalesce(CAST(mode(action) AS VARCHAR), ''), coalesce(CAST(mode(nullif(item, '')) AS VARCHAR), '')
         FROM behaviors WHERE rowid < {_HEAD} AND reason IS NULL""").fetchall()
-    ((hours, first, last, *counts),) = connection.execute(
+    ((old, long, by_hour, first, last, *counts),) = connection.execute(
         f"""
-        SELECT histogram(hour(start)) FILTER (start <> date_trunc('day', start)), min(start), max(start),
+        SELECT count(*) FILTER (year(start) < 1990), count(*) FILTER (duration > {_IMPOSSIBLE}),
+            histogram(hour(start)) FILTER (start <> date_trunc('day', start)), min(start), max(start),
             count(*), count(*) FILTER (item = ''), count(*) FILTER (item = ?),
             count(*) FILTER (action = ?), count(*) FILTER (shift = 0), count(*) FILTER (item = '' AND action IN ({verbs}))
         FROM behaviors WHERE reason IS NULL""",
         [item, action],
     ).fetchall()
-    by_hour = [(hours or {}).get(hour, 0) for hour in range(_HOURS)]
-    lasts = last - first if counts[0] else timedelta()
-    return Totals._make((*counts, by_hour, lasts, action, item))
+    hours = [(by_hour or {}).get(hour, 0) for hour in range(_HOURS)]
+    totals = Totals._make((*counts, hours, last - first if counts[0] else timedelta(), action, item))
+    yield from _users(connection, totals.rows)
+    # many duplicates whose times are minutes or days, in which the same may be done twice
+    ((rows, equal, finer),) = connection.execute(f"""
+        SELECT count(*), count(*) FILTER (reason = '{DUPLICATE}'), count(*) FILTER (start <> date_trunc('minute', start))
+        FROM behaviors WHERE start IS NOT NULL""").fetchall()
+    if rows >= _LEAST and equal > _FEW_ROWS * rows and not finer:
+        message = _(
+            "{count:,} rows are left out, since they equal another; no time has seconds, so that they may be acts of their own;"
+            " to keep them: {setting}"
+        )
+        yield warning("equal_rows", message, count=equal, setting="[input] keep_duplicates = true")
+    if old > totals.rows / 2:
+        message = _(
+            "{share} of the rows are before 1990; if they are not, their times are no epochs: write them in a form of docs/formats.md"
+        )
+        yield warning("odd_years", message, share=_percent(old / totals.rows))
+    if totals.rows >= _LEAST:
+        yield from _lines(totals, roles, file.reading.unused, words)
+        yield from _durations(connection, roles) if {"duration", "end"} & {*roles} else ()
+    if not zone and "offset" not in roles:
+        yield from clock_warnings(totals)
+    if "marker" in roles and long:
+        message = _(
+            "behaviors from a begin to an end that last longer than a day: {count:,}; an end, and the begin of another, may be missing between; if each row is an act of its own: {setting}"
+        )
+        yield warning("long_pairs", message, "marker", NO_COLUMN, count=long)
 
 
 def _lines(
     totals: Totals, roles: Collection[str], unused: Sequence[str], words: str
 ) -> Iterator[InputWarning]:
-    """Look for lines that all say the same, or are a bare verb.
-
-    The export's own words may say all (`login:`), unless another column has more.
-    """
+    """Look for lines that all say the same, or are a bare verb."""
     if not sum(totals.hours):
         message = _(
             "all rows fall on 00:00, so that their order within a day is that of the file; if another column has the hour, name both: {setting}"
@@ -163,6 +156,7 @@ def _lines(
     if unused and not words:
         left = _("columns without a role: {columns}").format(columns=", ".join(unused[:_LISTED]))
         setting = _("; ").join((setting, left))
+    # the export's own words may say all (`login:`), unless another column has more
     counts_all = words or totals.without_object > _NEARLY_ALL * totals.rows
     bare = totals.without_object if counts_all else totals.bare_verbs
     if bare > _MANY * totals.rows:
@@ -184,36 +178,35 @@ def _lines(
 
 
 def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
+    """Look for words for nobody, for as many users as rows, and for one who has nearly all."""
     ((users, most),) = connection.execute("SELECT count(*), max(readable) FROM users").fetchall()
-    share = _percent(max(users, most) / rows)
-    if users > _NEARLY_ALL * rows:
+    unknown = connection.execute(
+        f"""SELECT user_id, readable FROM users
+        WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= {_FEW} AND readable * ? >= {_OFTEN} * ?
+            -- numbers from 0
+            AND NOT (user_id = '0' AND readable <= 4 * (SELECT max(readable) FROM users WHERE user_id <> '0'))
+        ORDER BY readable DESC""",
+        [NOBODY, users, rows],
+    ).fetchall()
+    for user, count in unknown:
+        message = _(
+            'the user "{user}" has {count:,} rows ({share}), and looks like a word for nobody, whose rows become one'
+            " log; leave these rows out, or name another column: {setting}"
+        )
+        share = _percent(count / rows)
+        yield warning("unknown_user", message, "user", user=user, count=count, share=share)
+    if rows >= _LEAST and users > _NEARLY_ALL * rows:
         message = _(
             "nearly every row is another user ({share}); if another column says who it was, name it: {setting}"
         )
-        yield warning("many_users", message, "user", share=share)
-    elif users > 1 and most > _NEARLY_ALL * rows:
+        yield warning("many_users", message, "user", share=_percent(users / rows))
+    elif rows >= _LEAST and most > _NEARLY_ALL * rows and users > 1:
         message = _("one user has {share} of the rows; if another column says who it was, name it: {setting}")
-        yield warning("one_user", message, "user", share=share)
-
-
-def _equal_rows(connection: duckdb.DuckDBPyConnection) -> Iterator[InputWarning]:
-    """Look for many duplicates whose times are minutes or days, in which the same may be done twice."""
-    query = f"""SELECT count(*), count(*) FILTER (reason = '{DUPLICATE}'), count(*) FILTER (start <> date_trunc('minute', start))
-        FROM behaviors WHERE start IS NOT NULL"""
-    ((rows, equal, finer),) = connection.execute(query).fetchall()
-    if rows >= _LEAST and equal > _FEW_ROWS * rows and not finer:
-        message = _(
-            "{count:,} rows are left out, since they equal another; no time has seconds, so that they may be acts of their own;"
-            " to keep them: {setting}"
-        )
-        yield warning("equal_rows", message, count=equal, setting="[input] keep_duplicates = true")
+        yield warning("one_user", message, "user", share=_percent(most / rows))
 
 
 def clock_warnings(totals: Totals) -> Iterator[InputWarning]:
-    """Look for a night that is not from 0 to 6.
-
-    It has at most half the rows of the hours from 0 to 6, and these have more than 15 % of all rows.
-    """
+    """Look for a night that is not from 0 to 6."""
     times = sum(totals.hours)
     sums = [sum(totals.hours[(first + each) % _HOURS] for each in range(_NIGHT)) for first in range(_HOURS)]
     first, early = min(range(_HOURS), key=sums.__getitem__), sums[0]
@@ -262,48 +255,8 @@ def _durations(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) ->
         yield warning("overlapping_durations", message, role, NO_COLUMN, share=share)
 
 
-def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
-    users = number(connection, "SELECT count(*) FROM users")
-    found = connection.execute(
-        f"""SELECT user_id, readable FROM users
-        WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= {_FEW} AND readable * ? >= {_OFTEN} * ?
-            -- numbers from 0
-            AND NOT (user_id = '0' AND readable <= 4 * (SELECT max(readable) FROM users WHERE user_id <> '0'))
-        ORDER BY readable DESC""",
-        [NOBODY, users, rows],
-    ).fetchall()
-    message = _(
-        'the user "{user}" has {count:,} rows ({share}), and looks like a word for nobody, whose rows become one'
-        " log; leave these rows out, or name another column: {setting}"
-    )
-    for user, count in found:
-        share = _percent(count / max(1, rows))
-        yield warning("unknown_user", message, "user", user=user, count=count, share=share)
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
-
-
-# Several words, and no address, markup or setting.
-_WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\\<>{}=|@]+")
-_FEW_ROWS: Final = 0.05  # of the rows: a column with fewer different values, as cities, says little of each
-
-
-def column_of_words(file: MappedFile, users: int) -> str:
-    """Return the column or path without a role that says in words what was done, and not who of `users` it was; "" for none."""
-    used = {str(place) for places in file.reading.places.values() for place in places}
-    counts = {
-        each.column: each.distinct
-        for each in file.profiles
-        if each.column not in used
-        and each.distinct > max(users, _FEW_ROWS * len(each.values))
-        and each.share(_WORDS) >= _NEARLY_ALL
-    }
-    return max(counts, key=lambda name: counts[name], default="")
-
-
-_ROWS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,35 +290,54 @@ class Description:
         return tuple(dict.fromkeys(each.schema for each in self.mappings if each.schema))
 
 
-def describe(
-    connection: duckdb.DuckDBPyConnection,
-    files: Sequence[MappedFile],
-    warnings: Iterable[InputWarning],
-    settings: InputSettings,
-) -> Description:
-    """Describe files that have been read by `settings`, beside the `warnings` about their columns."""
+def describe(files: Sequence[MappedFile], warnings: Iterable[InputWarning]) -> Description:
+    """Describe files that have been read, beside the `warnings` about their columns."""
     alike: dict[tuple[object, ...], list[MappedFile]] = {}  # files with the same roles
     for each in files:
         alike.setdefault((each.reading.schema.name, *each.reading.roles.items()), []).append(each)
-    kinds = [(same, tuple(same[0].source.sample())) for same in alike.values()]
-    first, sample = files[0], kinds[0][1]
-    mappings = tuple(_mapping(same, rows) for same, rows in kinds)
+    samples = [tuple(same[0].source.sample()) for same in alike.values()]
+    mappings = tuple(
+        ColumnsFound(
+            files=tuple(each.name for each in same),
+            columns=same[0].reading.roles,
+            # what holds for all rows has no place
+            filled={
+                role: sum(not places or any(value_of(row, place) for place in places) for row in rows)
+                for role, places in same[0].reading.places.items()
+            },
+            sampled=len(rows),
+            unused=same[0].reading.unused,
+            schema=same[0].reading.schema.name,
+        )
+        for same, rows in zip(alike.values(), samples, strict=True)
+    )
+    first, sample = files[0], samples[0]
     # of a known tool, which column says what was done is no question
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
+    # the column or path without a role that says in words what was done, and not who it was
     users = {value_of(row, place) for place in first.reading.places.get("user", ()) for row in sample}
-    words = column_of_words(first, len(users))
+    used = {str(place) for places in first.reading.places.values() for place in places}
+    in_words = [
+        each
+        for each in first.profiles
+        if each.column not in used
+        and each.distinct > max(len(users), _FEW_ROWS * len(each.values))
+        and each.share(_WORDS) >= _NEARLY_ALL
+    ]
+    words = max(in_words, key=lambda each: each.distinct).column if in_words else ""
     found = [
         *warnings,
         *_left_inside(first, sample),
-        *_short_on_days(first, settings),
-        *implausible(connection, played, mappings[0].unused, words, settings.timezone),
+        *_short_on_days(first),
+        *_implausible(first, played, words),
     ]
-    return Description(
-        mappings,
-        _read_rows(connection, first, sample),
-        tuple(dict.fromkeys(found)),
-        _proposal(mappings, first, settings),
-    )
+    # tables of the config file that read the files as they were read: of a known tool its schema is enough
+    kept, only = first.source.file.settings.kept(), mappings[0] if len(mappings) == 1 else None
+    if only and not only.schema:
+        proposal = input_table(kept, only.columns, first.choice.near)
+    else:
+        proposal = input_table({"schema": only.schema, **kept} if only else kept, {})
+    return Description(mappings, _read_rows(first, sample), tuple(dict.fromkeys(found)), proposal)
 
 
 def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[InputWarning]:
@@ -407,11 +379,9 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         )
         yield warning("hidden_object", message, "text", NO_COLUMN, column=roles["item"], text=roles["text"])
     if len(ways := places.get("user", ())) > 1 and JOINED not in roles["user"]:
-        behind = [value_of(row, ways[-1]) for row in sample]
-        known = {later for first, later in zip(held["user"], behind, strict=True) if first}
-        count = sum(
-            not first and later in known for first, later in zip(held["user"], behind, strict=True) if later
-        )
+        pairs = [(value_of(row, ways[0]), value_of(row, ways[-1])) for row in sample]
+        known = {later for first, later in pairs if first}
+        count = sum(not first and later in known for first, later in pairs if later)
         message = _(
             "{count} of the first {rows} rows have no {user} but the {column} of somebody who has one, as before a login, and are"
             " read as another user's; to join them: {setting}"
@@ -421,11 +391,13 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         yield from [warning("anonymous_rows", message, "user", joined, **values)] if count else []
 
 
-def _short_on_days(file: MappedFile, settings: InputSettings) -> Iterator[InputWarning]:
+def _short_on_days(file: MappedFile) -> Iterator[InputWarning]:
     """Look for times that are days, with durations of seconds because neither a name nor the settings say their unit."""
     roles, found = file.reading.roles, {each.column: each for each in file.profiles}
     day, lasting = (found.get(roles.get(role, "")) for role in ("time", "duration"))
-    is_told = "date" in roles or file.reading.unit or "duration_unit" in settings.model_fields_set
+    is_told = (
+        "date" in roles or file.reading.unit or "duration_unit" in file.source.file.settings.model_fields_set
+    )
     values = lasting.values if day and lasting and day.kind == "day" and not is_told else ()
     numbers = [float(value) for value in values if _PLAIN_NUMBER.fullmatch(value)]
     if len(numbers) >= _LEAST and 0 < (longest := max(numbers)) <= 60 * _HOURS:  # minutes of a day
@@ -464,43 +436,14 @@ def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[Inpu
             yield warning("one_person", message, schema=name, user=reading.schema.one_user)
 
 
-def _proposal(mappings: Sequence[ColumnsFound], first: MappedFile, settings: InputSettings) -> str:
-    """Return tables of the config file that read the files as they were read: of a known tool its schema is enough."""
-    kept = settings.kept()
-    if len(mappings) > 1:
-        return input_table(kept, {})
-    (only,) = mappings
-    if only.schema:
-        return input_table({"schema": only.schema, **kept}, {})
-    return input_table(kept, only.columns, first.choice.near)
-
-
-def _mapping(files: Sequence[MappedFile], sample: Sequence[SampledRow]) -> ColumnsFound:
-    first = files[0]
-    return ColumnsFound(
-        files=tuple(each.name for each in files),
-        columns=first.reading.roles,
-        # what holds for all rows has no place
-        filled={
-            role: sum(not places or any(value_of(row, place) for place in places) for row in sample)
-            for role, places in first.reading.places.items()
-        },
-        sampled=len(sample),
-        unused=first.reading.unused,
-        schema=first.reading.schema.name,
-    )
-
-
-def _read_rows(
-    connection: duckdb.DuckDBPyConnection, file: MappedFile, sample: Sequence[SampledRow]
-) -> tuple[ReadRow, ...]:
+def _read_rows(file: MappedFile, sample: Sequence[SampledRow]) -> tuple[ReadRow, ...]:
     """Return some rows of the first file, of different actions where there are several, with what they became."""
     texts = {row.line: row.text for row in sample}
     # the first row of each action, then the others
-    found = connection.execute(
-        f"""SELECT user_id, start, action, coalesce(item, text) AS item, place, duration, file, line, coalesce(text, '')
+    found = file.source.file.connection.execute(
+        """SELECT user_id, start, action, coalesce(item, text) AS item, place, duration, file, line, coalesce(text, '')
         FROM behaviors WHERE file = 0 AND reason IS NULL AND line <= ?
-        ORDER BY row_number() OVER (PARTITION BY action ORDER BY line), line LIMIT {_ROWS}""",
+        ORDER BY row_number() OVER (PARTITION BY action ORDER BY line), line LIMIT 3""",
         [max(texts, default=0)],
     ).fetchall()
     rows = (ReadRow(file.name, row[7], texts[row[7]], str(row[0]), Behavior(*row[1:])) for row in found)

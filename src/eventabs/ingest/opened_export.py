@@ -73,16 +73,19 @@ def _mapped(
     return found
 
 
-def _load(file: MappedFile, compared: Sequence[str], insert: Callable[[Query, Reading], int]) -> None:
-    """Read a file; rows that differ in one of the columns `compared` are no duplicates."""
+def _load(index: int, file: MappedFile, compared: Sequence[str]) -> None:
+    """Read a file, the run's number `index`; rows that differ in one of the columns `compared` are no duplicates."""
     source, reading = file.source, file.reading
     source.file.stop.check()
     others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
     digest = normal_form.row_digest([others.get(column, "") for column in compared])
     wanted = [*reading.wanted, *((name, column) for column, name in others.items())]
-    sort_and_pair.load(
-        source, wanted, lambda query: insert(reading.select(query, digest).of_user(file.user), reading)
-    )
+
+    def insert(query: Query) -> int:
+        rows = reading.select(query, digest).of_user(file.user)
+        return sort_and_pair.insert_behaviors(index, rows, reading)
+
+    sort_and_pair.load(source, wanted, insert)
 
 
 # DuckDB sums up a group of users at a time, so that memory holds one group, whatever the size of the export. It sums
@@ -334,9 +337,8 @@ def open_export(
         technical = {column for each in behaviors for column in each.reading.schema.technical}
         all_columns = dict.fromkeys(column for each in sources for column in each.columns)
         compared = tuple(column for column in all_columns if column not in technical)
-        insert = partial(sort_and_pair.insert_behaviors, connection, settings=settings)
         for index, each in enumerate(behaviors):
-            _load(each, sorted(compared), partial(insert, index))
+            _load(index, each, sorted(compared))
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
             sort_and_pair.load(
@@ -347,7 +349,7 @@ def open_export(
             warnings = [warning for each in behaviors for warning in each.choice.warnings]
             warnings += roles.profile_warnings(profile, profile_columns) if profile else ()
             warnings += left_out_rows(behaviors, counts)
-            description = describe(connection, behaviors, warnings, settings)
+            description = describe(behaviors, warnings)
             normal_form.give_back_memory(connection)
         on_disk = {  # one for each archive
             files.archive_and_member(each.path)[0]: each.content.sha256 if each.text == each.path else None

@@ -8,7 +8,6 @@ import duckdb
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.files_archives_encodings import copies_written
 from eventabs.ingest.formats.base import BLANK, Format, Insert, Query, Wanted
-from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, errors_named, normal_form, number
 from eventabs.ingest.roles_and_known_schemas import NON_BEHAVIOR, Reading
 from eventabs.ingest.roles_of_columns import input_table
@@ -80,14 +79,13 @@ def load(source: Format, wanted: Wanted, insert: Insert) -> None:
         source.load(wanted, insert)
 
 
-def insert_behaviors(
-    connection: duckdb.DuckDBPyConnection, index: int, rows: Query, reading: Reading, settings: InputSettings
-) -> int:
+def insert_behaviors(index: int, rows: Query, reading: Reading) -> int:
     """Stage the rows of an export's file, the run's file number `index`, or those of a shard. Returns how many all are.
 
     Where the unit of durations is "s", as by default, the one that their column's name states wins. Rows may be duplicates
     only where their `digest` is equal. Raises InputError where dates are day-first or month-first, and neither the settings nor the data say which.
     """
+    connection, settings = reading.source.file.connection, reading.source.file.settings
     order = _date_order(connection, rows) if settings.dayfirst is None else settings.dayfirst
     unit = settings.duration_unit if settings.duration_unit != "s" else reading.unit or "s"
     kept, all_rows = rows, None
@@ -95,9 +93,8 @@ def insert_behaviors(
         kept, all_rows = _keep_shard(connection, rows, Shard.parse(settings.shard))
     raw = f"SELECT {index} AS file, * FROM ({kept.sql})"
     described = reading.roles.keys() >= {"text", "action"}
-    selected = normal_form(
-        raw, settings.timezone, order, duration_unit=unit, described=described, roles=reading.known_roles
-    )
+    known, zone = reading.known_roles, settings.timezone
+    selected = normal_form(raw, zone, order, duration_unit=unit, described=described, roles=known)
     staged = number(connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
     connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
     return staged if all_rows is None else all_rows
@@ -134,10 +131,7 @@ def _keep_shard(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard
 
 
 def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | None:
-    """Return whether dates such as 13/04/2026 are day-first; None if the first rows have no such dates.
-
-    All rows are checked: the first number above 12 decides.
-    """
+    """Return whether dates such as 13/04/2026 are day-first: a number above 12 decides; None if the first rows have no such dates."""
     date = f'SELECT coalesce("date", "time") AS day FROM ({rows.sql})'
     short = "regexp_matches(trim(day), short_date())"
     tried = f"SELECT count(*) FROM ({date} LIMIT 2000) WHERE {short}"
@@ -172,7 +166,16 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
     _sort(connection)
     if not keep_duplicates:
         _mark_duplicates(connection)
-    _list_users(connection, profile_width)
+    # the table of users, each with the range of its behaviors' rows; one with several profiles has the first value of each column
+    profile = "".join(f", p.p{n}" for n in range(profile_width))
+    first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))
+    connection.execute(f"""
+        CREATE TABLE users AS SELECT CAST(b.user_id AS VARCHAR) AS user_id, b.readable, b.first_row, b.last_row{profile}
+        FROM (SELECT user_id, count(*) FILTER (reason IS NULL) AS readable,
+                min(rowid) AS first_row, max(rowid) AS last_row
+            FROM behaviors WHERE user_id IS NOT NULL GROUP BY user_id) b
+        LEFT JOIN (SELECT user_id{first} FROM profiles GROUP BY user_id) p ON p.user_id = b.user_id
+        ORDER BY b.user_id""")
     users = number(connection, "SELECT count(*) FROM users")
     by_reason = "SELECT reason, count(*) AS rows FROM behaviors GROUP BY 1 ORDER BY rows DESC, 1"
     rejects = dict(connection.execute(by_reason).fetchall())
@@ -253,35 +256,13 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _mark_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
-    """Mark all but the first of rows that are equal in the compared columns. They share user and instant, so they are close together.
-
-    They are not deleted: rowids must stay.
-    """
+    """Mark all but the first of rows that are equal in the compared columns. They are not deleted: rowids must stay."""
+    # they share user and instant, so they are close together
     neighbor = "row_user IS NOT DISTINCT FROM {side}(row_user) OVER () AND instant = {side}(instant) OVER ()"
     connection.execute(f"""
         UPDATE behaviors SET reason = '{DUPLICATE}' WHERE rowid IN (
-            SELECT id FROM (
-                SELECT rowid AS id, row_number() OVER (PARTITION BY {_FACTS}, digest ORDER BY file, line) AS copy
-                FROM behaviors
-                WHERE reason IS NULL AND rowid IN (
-                    SELECT id FROM (
-                        SELECT id, ({neighbor.format(side="lag")}) OR ({neighbor.format(side="lead")}) AS close
-                        FROM (SELECT rowid AS id, user_id AS row_user, {INSTANT} AS instant FROM behaviors)
-                    ) WHERE close
-                )
-            ) WHERE copy > 1
-        )""")
-
-
-def _list_users(connection: duckdb.DuckDBPyConnection, profile_width: int) -> None:
-    """Make the table of users, each with the range of its behaviors' rows."""
-    profile = "".join(f", p.p{n}" for n in range(profile_width))
-    # arg_min: a user with several profiles has the first value of each column
-    first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))
-    connection.execute(f"""
-        CREATE TABLE users AS SELECT CAST(b.user_id AS VARCHAR) AS user_id, b.readable, b.first_row, b.last_row{profile}
-        FROM (SELECT user_id, count(*) FILTER (reason IS NULL) AS readable,
-                min(rowid) AS first_row, max(rowid) AS last_row
-            FROM behaviors WHERE user_id IS NOT NULL GROUP BY user_id) b
-        LEFT JOIN (SELECT user_id{first} FROM profiles GROUP BY user_id) p ON p.user_id = b.user_id
-        ORDER BY b.user_id""")
+            SELECT rowid FROM behaviors
+            WHERE reason IS NULL AND rowid IN (
+                SELECT id FROM (SELECT rowid AS id, user_id AS row_user, {INSTANT} AS instant FROM behaviors)
+                QUALIFY ({neighbor.format(side="lag")}) OR ({neighbor.format(side="lead")}))
+            QUALIFY row_number() OVER (PARTITION BY {_FACTS}, digest ORDER BY file, line) > 1)""")
