@@ -213,7 +213,13 @@ def profiles(
         for value in values
         if _MAY_BE_TIME.match(value) and not (_USUAL_TIME.match(value) or _CLOCK.fullmatch(value))
     }
-    times = _times(connection, sorted(unread)) if connection and unread else set()
+    times = set[str]()
+    if connection and unread:  # those that are times to the SQL that reads the rows, day or month first
+        query = """SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
+                SELECT text, unnest([spelled_time(text, NULL, true), spelled_time(text, NULL, false)]) AS t
+                FROM (SELECT unnest(?::VARCHAR[]) AS text)))
+            WHERE believable_time(wall_time(t, usual, time_parts(t, usual)), 0) IS NOT NULL"""
+        times = {text for (text,) in connection.execute(query, [sorted(unread)]).fetchall()}
     found = [_measured(Profile(str(path), path.names, tuple(held[path])), times) for path in paths]
     others = [each for each in found if each.read > ALIKE and not _may_be_ids(each)]
     return [each._replace(read=0.0) if others and _may_be_ids(each) else each for each in found]
@@ -239,15 +245,6 @@ def _measured(profile: Profile, times: Collection[str]) -> Profile:
         kind="clock" if clocks > ALIKE else "day" if profile.share(_DAY) > ALIKE else "stamp",
         codes=profile.share(_CODE),
     )
-
-
-def _times(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> set[str]:
-    """Return the texts that are times to the SQL that reads the rows, day or month first."""
-    query = """SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
-            SELECT text, unnest([spelled_time(text, NULL, true), spelled_time(text, NULL, false)]) AS t
-            FROM (SELECT unnest(?::VARCHAR[]) AS text)))
-        WHERE believable_time(wall_time(t, usual, time_parts(t, usual)), 0) IS NOT NULL"""
-    return {text for (text,) in connection.execute(query, [list(texts)]).fetchall()}
 
 
 def come_before(ends: Profile, begins: Profile | None) -> bool:

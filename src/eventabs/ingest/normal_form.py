@@ -231,10 +231,11 @@ def define_words(
     kinds |= {word: str(ENDS) for _begins, ends in MARKERS for word in ends}
     families = {word: family[0][0] for family in MARKERS for kind in family for word in kind}
     verbs = {**SENTENCE_VERBS, "在": "visit", "将": "cart", "把": "cart"}
-    opening = (
-        f"WHEN '{action}' THEN regexp_matches(text, '{_opening(each)}')"
+    opening = {
+        action: "|".join(rf"{verb}(?:s|d|ed)?\b" if verb.isascii() else verb for verb in each.split())
         for action, each in OPENING_VERBS.items()
-    )
+    }
+    begun = (f"WHEN '{each}' THEN regexp_matches(text, '^(?i:{form})')" for each, form in opening.items())
     values = {
         "canonical": _by_length("word", actions),
         "platform": _among("word", words.PLATFORMS),
@@ -247,14 +248,9 @@ def define_words(
         "ending": _ENDING,
         "verbs": "|".join(SENTENCE_VERBS),
         "listed_verbs": quoted_list(SENTENCE_VERBS),
-        "opening_verbs": " ".join(opening),
+        "opening_verbs": " ".join(begun),
     }
     connection.execute(sql("words.sql", roles, **values) + sql("sentences.sql", roles, **values))
-
-
-def _opening(verbs: str) -> str:
-    forms = (rf"{verb}(?:s|d|ed)?\b" if verb.isascii() else verb for verb in verbs.split())
-    return f"^(?i:{'|'.join(forms)})"
 
 
 def _case(word: str, values: Mapping[str, str]) -> str:

@@ -51,6 +51,7 @@ _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have 
 _SAMPLED_USERS = 1_000  # by about so many, where there are more, long lines and other levels are judged,
 _SAMPLED_ROWS = 100_000  # or by fewer who have about so many rows: each is read
 _SAMPLED_PLACES = 32  # in order of the users, evenly spread, where these are taken from
+OnCopy = Callable[[Copying], object]
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,6 @@ class Estimate(Use):
     repriced: InputWarning | None = None
     linking_calls: int = 0
     sampled: int | None = None
-
-
-OnCopy = Callable[[Copying], object]
 
 
 def _tier(settings: Settings) -> str:
@@ -283,10 +281,7 @@ def _larger_output(
 
 
 def _case_batches(counts: Sequence[int], budget: int) -> int:
-    """Return how many batches the practice makes that this tool replaces, from behaviors by user.
-
-    Users in order, tokens guessed; a batch is closed when the next user would pass the budget.
-    """
+    """Return how many batches the practice makes that this tool replaces, from behaviors by user: in order, tokens guessed."""
     batches = load = 0
     for count in counts:
         tokens = _CASE_TOKENS_A_BEHAVIOR * count + _CASE_TOKENS_A_USER

@@ -506,25 +506,21 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
 
 
 def _planned(planner: Planner, found: Survey, files: Sequence[int], since: int) -> Iterator[bytes]:
-    """Plan all that an export changes, and write it down; yield the lines of changes.jsonl.
+    """Plan all that an export changes, and write it down; yield a line of changes.jsonl for what has changed, is gone or too late.
 
     `files`: the numbers of the export's files in the run; `since`: the last call before.
     """
     for change in found.changes():
-        yield from _listed(change)
+        log = change.known.behaviors if change.known else ()
+        listed = [("too_late", behavior) for behavior in change.too_late]
+        listed += [("changed" if row in change.replaced else "gone", log[row]) for row in change.removed]
+        for name, behavior in listed:
+            told = {"change": name, "user_id": change.seen.user_id, "start": behavior.start.isoformat()}
+            told |= {key: getattr(behavior, key) for key in ("action", "item", "place", "duration", "line")}
+            yield orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
         added = tuple(each._replace(file=files[each.file]) for each in change.added)
         if user := planner.plan(change._replace(added=added)):
             store.extend_user(planner.ledger, user, since)
-
-
-def _listed(change: UserChange) -> Iterator[bytes]:
-    """Yield a line for each behavior that has changed, is gone or comes too late."""
-    log = change.known.behaviors if change.known else ()
-    removed = (("changed" if index in change.replaced else "gone", log[index]) for index in change.removed)
-    for name, behavior in (*(("too_late", behavior) for behavior in change.too_late), *removed):
-        told = {key: getattr(behavior, key) for key in ("action", "item", "place", "duration", "line")}
-        row = {"change": name, "user_id": change.seen.user_id, "start": behavior.start.isoformat(), **told}
-        yield orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _refuse_unaccepted(run: RunContext, counts: Mapping[str, int]) -> None:
