@@ -1,5 +1,6 @@
 """Keeps the Chinese catalogue: `python tools/messages.py` brings it up to date; --check only looks, and exits 1 if it is stale."""
 
+import ast
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -57,9 +58,19 @@ def extracted(package: Path) -> dict[MessageId, list[str]]:
     ):
         message: MessageId = words if isinstance(words, str) else tuple(words)
         found.setdefault(message, set()).add(f"eventabs/{file}")
+    for path in package.glob("cli/*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef) and any(map(_makes_command, node.decorator_list)):
+                help_text = ast.get_docstring(node) or ""
+                found.setdefault(help_text, set()).add(f"eventabs/{path.relative_to(package)}")
     for word in TYPER_WORDS:
         found.setdefault(word, set()).add("typer")
     return {message: sorted(files) for message, files in sorted(found.items(), key=_by_text)}
+
+
+def _makes_command(decorator: ast.expr) -> bool:
+    """Whether it is `@command(...)`: the docstring below it is the command's help."""
+    return isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "command"
 
 
 def updated(messages: dict[MessageId, list[str]], po: bytes) -> Catalog:

@@ -5,16 +5,16 @@ import inspect
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial, wraps
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from eventabs import __version__
+# runs is loaded when a command begins
+from eventabs import __version__, runs
 from eventabs.cli.help_and_usage_errors import Command, Group
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.interface_language import gettext as _
@@ -30,7 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-command = partial(app.command, cls=Command)
 
 INPUTS = typer.Argument(
     None,
@@ -107,24 +106,6 @@ SET_BY_FLAGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SettingFlags:
-    """The config file, and flags that each set a setting for this run; None for one that was not given."""
-
-    config: Path | None
-    values: dict[str, Any]
-
-    def nested(self) -> dict[str, dict[str, Any]]:
-        """Return the flags that were given as settings, nested as in the TOML."""
-        nested: dict[str, dict[str, Any]] = {}
-        for name, value in self.values.items():
-            if value is not None:
-                table, key = SET_BY_FLAGS[name]
-                names = [column.strip() for column in value.split(",")] if name == "columns" else value
-                nested.setdefault(table, {})[key] = names
-        return nested
-
-
 _CONFIG = option(_("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml."))
 
 
@@ -159,46 +140,49 @@ class LookFlags:
     json: bool = flag(_("JSON on standard output."), rich_help_panel=SHOWN)
 
 
-def with_options(*groups: type, shows: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of SettingFlags and of dataclasses; it receives one filled instance of each, by position.
+def command(group: type | None = None, *, shows: str | None = None) -> Callable[[Callable[..., None]], Any]:
+    """Make a command of a function, whose docstring is the help; it receives the options of `group` as one filled instance.
 
-    `shows`: the settings' flags whose help its page has; of the others it has the names. Typer has no such notion: it reads the
-    signature made here.
+    `shows`: before that it receives an Invocation, made of a flag for each setting. These flags have their help on the command's
+    page, of the others it has the names. Typer has no such notion: it reads the signature made here.
     """
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = list(inspect.signature(command).parameters.values())[len(groups) :]
-        of_groups = {group: _parameters(group, shows.split()) for group in groups}
-
-        @wraps(command)
-        def flat(**values: Any) -> None:  # noqa: ANN401  whatever the options hold
-            filled = []
-            for group, options in of_groups.items():
-                held = {option.name: values.pop(option.name) for option in options}
-                of_settings = group is SettingFlags
-                filled.append(SettingFlags(held.pop("config"), held) if of_settings else group(**held))
-            command(*filled, **values)
-
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in chain(own, *of_groups.values())]
+    def decorate(function: Callable[..., None]) -> object:
+        of_group = fields(group) if group else ()
+        keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+        options = [keyword(each.name, default=each.default, annotation=each.type) for each in of_group]
+        if shows is not None:
+            options.append(keyword("config", default=_CONFIG, annotation=Path | None))
+            for name, (panel, _table, kind, text) in _FLAGS.items():
+                look: dict[str, Any] = {"rich_help_panel": panel, "hidden": name not in shows.split()}
+                how = option(text, None, flag_name(name), **look, min=1 if name == "limit" else None)
+                options.append(keyword(name, default=how, annotation=kind | None))
+        own = list(inspect.signature(function).parameters.values())[bool(group) + (shows is not None) :]
         # panels stand in the order of their first options
-        parameters.sort(key=lambda p: p.default.rich_help_panel == SHOWN)
+        parameters = sorted(
+            (each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *options)),
+            key=lambda each: each.default.rich_help_panel == SHOWN,
+        )
+
+        @wraps(function)
+        def flat(**values: Any) -> None:  # noqa: ANN401  whatever the options hold
+            filled: list[Any] = []
+            if shows is not None:
+                nested: dict[str, dict[str, Any]] = {}  # as in the TOML
+                for name, (table, key) in SET_BY_FLAGS.items():
+                    if (value := values.pop(name)) is not None:
+                        held = [each.strip() for each in value.split(",")] if name == "columns" else value
+                        nested.setdefault(table, {})[key] = held
+                filled.append(runs.Invocation(values.pop("config"), nested, os.environ))
+            if group:
+                filled.append(group(**{each.name: values.pop(each.name) for each in of_group}))
+            function(*filled, **values)
+
         flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        flat.__annotations__ = {p.name: p.annotation for p in parameters}
-        return flat
+        flat.__annotations__ = {each.name: each.annotation for each in parameters}
+        return app.command(help=_(str(function.__doc__)), cls=Command)(flat)
 
     return decorate
-
-
-def _parameters(group: type, shown: Sequence[str]) -> list[inspect.Parameter]:
-    keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
-    if group is not SettingFlags:
-        return [keyword(each.name, default=each.default, annotation=each.type) for each in fields(group)]
-    found = [keyword("config", default=_CONFIG, annotation=Path | None)]
-    for name, (panel, _table, kind, text) in _FLAGS.items():
-        look: dict[str, Any] = {"help": text, "rich_help_panel": panel, "hidden": name not in shown}
-        how = typer.Option(None, flag_name(name), **look, min=1 if name == "limit" else None)
-        found.append(keyword(name, default=how, annotation=kind | None))
-    return found
 
 
 def _print_version(wanted: bool) -> None:
@@ -227,8 +211,15 @@ def replace_streams() -> None:
     What standard error does not take (a full disk, a closed pipe or terminal) is dropped: messages must not
     end a paid run. Standard output raises OutputGoneError or UsageError, once.
     """
-    sys.stdout = _replaced(sys.stdout, _refuse)
-    sys.stderr = _replaced(sys.stderr, lambda _error: None)
+    for name, fail in (("stdout", _refuse), ("stderr", lambda _error: None)):
+        if stream := getattr(sys, name):  # else closed by the parent process
+            replaced = io.TextIOWrapper(
+                io.BufferedWriter(_Stream(stream.fileno(), fail)),
+                encoding=stream.encoding,
+                errors="replace",  # a locale that lacks a character must not end a run
+                line_buffering=stream.isatty(),
+            )
+            setattr(sys, name, replaced)
 
 
 class _Stream(io.FileIO):
@@ -259,14 +250,3 @@ def _refuse(error: OSError) -> None:
         raise OutputGoneError from None
     message = _("standard output cannot be written ({error}); lead it somewhere else")
     raise UsageError(message.format(error=error.strerror)) from None
-
-
-def _replaced(stream: TextIO, fail: Callable[[OSError], None]) -> TextIO:
-    if stream is None:  # closed by the parent process
-        return stream
-    return io.TextIOWrapper(
-        io.BufferedWriter(_Stream(stream.fileno(), fail)),
-        encoding=stream.encoding,
-        errors="replace",  # a locale that lacks a character must not end a run
-        line_buffering=stream.isatty(),
-    )

@@ -27,7 +27,6 @@ from eventabs.cli.app_options_and_streams import (
     Lang,
     LookFlags,
     OutputGoneError,
-    SettingFlags,
     ShownFlags,
     app,
     command,
@@ -37,7 +36,6 @@ from eventabs.cli.app_options_and_streams import (
     of_view,
     option,
     replace_streams,
-    with_options,
 )
 from eventabs.cli.help_and_usage_errors import explained
 from eventabs.errors_and_exit_codes import EventabsError, InputError, UsageError, WrongSettingsError
@@ -61,10 +59,9 @@ RETRY_FAILED = flag(_("Ask about failed users once more."))
 TRUST = flag(_("Trust the endpoint that the run directory names."))
 
 
-@command(help=_("Read exports, ask the model about every user, write events.jsonl."))
-@with_options(SettingFlags, ShownFlags, shows=_OF_A_RUN)
+@command(ShownFlags, shows=_OF_A_RUN)
 def run(
-    flags: SettingFlags,
+    invocation: "runs.Invocation",
     shown: ShownFlags,
     *,
     inputs: list[str] | None = INPUTS,
@@ -72,17 +69,16 @@ def run(
     extend: Path | None = EXTEND,
     progress_port: int | None = PROGRESS_PORT,
 ) -> None:
-    """Begin a run."""
+    """Read exports, ask the model about every user, write events.jsonl."""
     if extend and out:
         raise UsageError(_("--extend names a run directory already; leave out --out"))
     work = partial(eventabs.aextend, extend) if extend else partial(eventabs.arun, out=out)
-    _carry_out(partial(work, inputs=inputs or ()), flags, shown, progress_port)
+    _carry_out(partial(work, inputs=inputs or ()), invocation, shown, progress_port)
 
 
-@command(help=_("Go on with a run that was stopped, killed or has crashed."))
-@with_options(SettingFlags, ShownFlags, shows="limit model concurrency wait max_cost")
+@command(ShownFlags, shows="limit model concurrency wait max_cost")
 def resume(
-    flags: SettingFlags,
+    invocation: "runs.Invocation",
     shown: ShownFlags,
     *,
     checkpoint: Path = CHECKPOINT,
@@ -95,16 +91,15 @@ def resume(
     yes: bool = TRUST,
     progress_port: int | None = PROGRESS_PORT,
 ) -> None:
-    """Go on with a run."""
+    """Go on with a run that was stopped, killed or has crashed."""
     work = partial(eventabs.aresume, checkpoint, accept_changes=accept_changes, retry_failed=retry_failed)
     work = partial(work, replies=replies or (), cancel=cancel, trust_endpoint=yes)
-    _carry_out(work, flags, shown, progress_port)
+    _carry_out(work, invocation, shown, progress_port)
 
 
-@command(help=_("Take another export into a run: only what is new in it is asked about."))
-@with_options(SettingFlags, ShownFlags, shows="model concurrency wait max_cost")
+@command(ShownFlags, shows="model concurrency wait max_cost")
 def extend(
-    flags: SettingFlags,
+    invocation: "runs.Invocation",
     shown: ShownFlags,
     *,
     checkpoint: Path = CHECKPOINT,
@@ -114,89 +109,78 @@ def extend(
     yes: bool = TRUST,
     progress_port: int | None = PROGRESS_PORT,
 ) -> None:
-    """Extend a run."""
+    """Take another export into a run: only what is new in it is asked about."""
     work = partial(eventabs.aextend, checkpoint, inputs or (), accept_changes=accept_changes)
-    _carry_out(partial(work, retry_failed=retry_failed, trust_endpoint=yes), flags, shown, progress_port)
+    _carry_out(partial(work, retry_failed=retry_failed, trust_endpoint=yes), invocation, shown, progress_port)
 
 
-def _carry_out(work: _Work, flags: SettingFlags, shown: ShownFlags, port: int | None) -> None:
-    """Carry a run on to its end, with the settings of the flags, and show it."""
+def _carry_out(work: _Work, invocation: "runs.Invocation", shown: ShownFlags, port: int | None) -> None:
     # a busy port costs nothing: the server of progress is made before anything else begins
     with nullcontext() if port is None else views.ProgressServer(port) as server:
-        watch = watching(shown, server)
-        summary = finished(partial(work, settings=flags.nested(), config=flags.config, observer=watch))
+        work = partial(work, settings=invocation.flags, config=invocation.config)
+        summary = _finished(partial(work, observer=partial(_watch, shown, server)))
     _end(summary, shown)
 
 
-@command(help=_("Make the events again from the stored replies. Calls nobody."))
-@with_options(SettingFlags, ShownFlags)
-def reparse(flags: SettingFlags, shown: ShownFlags, checkpoint: Path = CHECKPOINT) -> None:
-    """Read the stored replies again."""
-    with runs.reopen_run(
-        invocation_of(flags), named=checkpoint, changed="ignore", confirmed=True, watch=watching(shown)
-    ) as job:
+@command(ShownFlags, shows="")
+def reparse(invocation: "runs.Invocation", shown: ShownFlags, checkpoint: Path = CHECKPOINT) -> None:
+    """Make the events again from the stored replies. Calls nobody."""
+    watch = partial(_watch, shown, None)
+    with runs.reopen_run(invocation, named=checkpoint, changed="ignore", confirmed=True, watch=watch) as job:
         summary = runs.reparse(job)
     _end(summary, shown)
 
 
-@command(help=_("Show what a run would take: users, tokens, calls, time, cost. Calls nobody."))
-@with_options(SettingFlags, ShownFlags, shows=_OF_A_RUN)
+@command(ShownFlags, shows=_OF_A_RUN)
 def estimate(
-    flags: SettingFlags,
+    invocation: "runs.Invocation",
     shown: ShownFlags,
     inputs: list[str] | None = INPUTS,
     show_prompt: bool = flag(_("Print the first request instead, exactly as it would be sent.")),
     extend: Path | None = EXTEND,
 ) -> None:
-    """Estimate a run."""
+    """Show what a run would take: users, tokens, calls, time, cost. Calls nobody."""
     if extend and show_prompt:
         raise UsageError(_("--show-prompt shows the first request of a new run; leave out --extend"))
-    invocation = invocation_of(flags)
     observer = views.display(
         stderr_console(), form="json" if shown.progress == "json" else "plain", quiet=shown.quiet
     )
     if extend:
         extension = runs.estimate_extension(invocation, extend, inputs or (), observer.noted)
-        tell(extension, views.extension_json, views.render_extension, as_json=shown.json)
+        _tell(extension, views.extension_json, views.render_extension, as_json=shown.json)
     elif show_prompt:
         request = runs.first_request(invocation.settings(), inputs or (), observer.noted)
-        tell(request, views.prompt_json, views.print_prompt, as_json=shown.json)
+        _tell(request, views.prompt_json, views.print_prompt, as_json=shown.json)
     else:
         planned = runs.estimate_run(invocation.settings(), inputs or (), observer.noted)
-        tell(planned, views.estimate_json, views.render_estimate, as_json=shown.json)
+        _tell(planned, views.estimate_json, views.render_estimate, as_json=shown.json)
 
 
-@command(
-    help=_(
-        "Show which column plays which role, and what rows become. Packs nothing; calls nobody, unless you --ask."
-    )
-)
-@with_options(SettingFlags, LookFlags, shows="user profiles timezone columns")
+@command(LookFlags, shows="user profiles timezone columns")
 def columns(
-    flags: SettingFlags,
+    invocation: "runs.Invocation",
     look: LookFlags,
     *,
     inputs: list[str] | None = INPUTS,
     ask: bool = flag(_("Ask the model too: one call shows it 20 rows of the first file."), "--ask"),
     write: Literal["model", "values"] | None = option(_("With --ask: whose columns go to the config file.")),
 ) -> None:
-    """Show what is understood of an input."""
-    invocation = invocation_of(flags)
+    """Show which column plays which role, and what rows become. Packs nothing; calls nobody, unless you --ask."""
     if write and not ask:
         raise UsageError(_("--write goes with --ask; without it, copy the table that is shown"))
     if not ask:
         described = runs.describe_input(invocation.settings(), inputs or ())
-        tell(described, views.columns_json, views.render_columns, as_json=look.json)
+        _tell(described, views.columns_json, views.render_columns, as_json=look.json)
         return
     asked = runs.ask_columns(invocation, inputs or (), partial(print_line, stderr_console()))
-    tell(asked, views.asked_json, partial(views.render_asked, written=bool(write)), as_json=look.json)
+    _tell(asked, views.asked_json, partial(views.render_asked, written=bool(write)), as_json=look.json)
     if write:
         path = invocation.config_file() or config.DEFAULT_CONFIG
         config.write_settings(path, asked.chosen(write))
         print_line(stderr_console(), _("written to {path}").format(path=path))
 
 
-def tell(found: Any, encoded: Callable[[Any], str], render: Callable[..., None], *, as_json: bool) -> None:  # noqa: ANN401  any result
+def _tell(found: Any, encoded: Callable[[Any], str], render: Callable[..., None], *, as_json: bool) -> None:  # noqa: ANN401  any result
     """Show what was found on standard output, as one line of JSON or for people."""
     if as_json:
         print_json(encoded(found))
@@ -204,7 +188,7 @@ def tell(found: Any, encoded: Callable[[Any], str], render: Callable[..., None],
         render(stdout_console(), found)
 
 
-def finished(work: _Work) -> "runs.RunState":
+def _finished(work: _Work) -> "runs.RunState":
     """Run the coroutine to its end under signals that request a stop; return how the run ended."""
     import asyncio  # noqa: PLC0415  help pages need no event loop
 
@@ -218,26 +202,22 @@ def finished(work: _Work) -> "runs.RunState":
             raise KeyboardInterrupt from None
 
 
-def invocation_of(flags: SettingFlags) -> "runs.Invocation":
-    """Return where the settings of a command come from."""
-    return runs.Invocation(config=flags.config, flags=flags.nested(), environment=os.environ)
-
-
-def watching(shown: ShownFlags, server: "views.ProgressServer | None" = None) -> "runs.Watch":
-    """Return the function that gives a run its observer: the panel or lines on standard error, and run.log."""
-
-    @contextmanager
-    def watch(directory: "store.RunDirectory", settings: "config.Settings") -> Iterator["runs.Observer"]:
-        currency = settings.llm.price.currency
-        panel = views.display(
-            stderr_console(), form=shown.progress, quiet=shown.quiet, verbose=shown.verbose, currency=currency
-        )
-        opened = panel if isinstance(panel, AbstractContextManager) else nullcontext()
-        with store.open_to_append(directory.log) as log, opened:
-            observers = [panel, views.log_to(log, currency=currency), *([server] if server else [])]
-            yield runs.Observers(observers, [runs.Serving(server.address)] if server else [])
-
-    return watch
+@contextmanager
+def _watch(
+    shown: ShownFlags,
+    server: "views.ProgressServer | None",
+    directory: "store.RunDirectory",
+    settings: "config.Settings",
+) -> Iterator["runs.Observer"]:
+    """Give a run its observer: the panel or lines on standard error, run.log, and what answers over HTTP."""
+    currency = settings.llm.price.currency
+    panel = views.display(
+        stderr_console(), form=shown.progress, quiet=shown.quiet, verbose=shown.verbose, currency=currency
+    )
+    opened = panel if isinstance(panel, AbstractContextManager) else nullcontext()
+    with store.open_to_append(directory.log) as log, opened:
+        observers = [panel, views.log_to(log, currency=currency), *([server] if server else [])]
+        yield runs.Observers(observers, [runs.Serving(server.address)] if server else [])
 
 
 def _end(summary: "runs.RunState", shown: ShownFlags) -> None:
@@ -245,11 +225,10 @@ def _end(summary: "runs.RunState", shown: ShownFlags) -> None:
     if shown.json:
         with suppress(OutputGoneError):  # the exit code shows how the run ended as well
             print_json(views.summary_json(summary))
-    raise typer.Exit(exit_code(summary))
+    raise typer.Exit(_exit_code(summary))
 
 
-def exit_code(summary: "runs.RunState") -> int:
-    """Return the exit code that says how a run ended."""
+def _exit_code(summary: "runs.RunState") -> int:
     completed = 3 if summary.failed else 0
     codes = {"completed": completed, "interrupted": INTERRUPTED, "waiting": _WAITING}
     return codes.get(summary.status, 1)
@@ -258,7 +237,7 @@ def exit_code(summary: "runs.RunState") -> int:
 _STDOUT = Path("-")
 
 
-@command(help=_("Write a config file: settings, their defaults and what they are for; or the rules."))
+@command()
 def init(
     *,
     preset: str | None = of_model(_("Known endpoint, such as deepseek, qwen or vllm.")),
@@ -272,7 +251,7 @@ def init(
     ),
     lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
 ) -> None:
-    """Write a config file, or the rules."""
+    """Write a config file: settings, their defaults and what they are for; or the rules."""
     if rules:
         if preset or model or all_settings:
             raise UsageError(_("--rules writes the rules alone; leave out the other flags"))
@@ -325,25 +304,22 @@ def _steps(preset: "providers.Preset | None", model: str) -> list[str]:
     return [*steps, _("see what a run would take: eventabs estimate INPUT")]
 
 
-@command(
-    help=_(
-        "Check the config, the key, the endpoint, and how many rows an answer keeps; for some 35,000 tokens at most."
-    )
-)
-@with_options(SettingFlags, LookFlags, shows="preset model base_url provider")
+@command(LookFlags, shows="preset model base_url provider")
 def check(
-    flags: SettingFlags,
+    invocation: "runs.Invocation",
     look: LookFlags,
     *,
     quiet: bool = flag(_("Only what is wrong."), "--quiet", "-q", rich_help_panel=SHOWN),
 ) -> None:
-    """Check what a run would need."""
+    """Check the config, the key, the endpoint, and how many rows an answer keeps; for some 35,000 tokens at most."""
     if look.json:
-        report = eventabs.check(settings=flags.nested(), config=flags.config)
+        report = eventabs.check(settings=invocation.flags, config=invocation.config)
         print_json(views.check_json(report))
     else:
         with views.showing_findings(stdout_console(), quiet=quiet) as on_finding:
-            report = eventabs.check(settings=flags.nested(), config=flags.config, on_finding=on_finding)
+            report = eventabs.check(
+                settings=invocation.flags, config=invocation.config, on_finding=on_finding
+            )
         views.render_verdict(stdout_console(), report)
     raise typer.Exit(report.exit_code)
 
@@ -365,25 +341,23 @@ _NOT_WRITTEN = (
 )
 
 
-@command(help=_("Show how far a run is, how fast, and what failed; also while it goes on elsewhere."))
-@with_options(LookFlags)
+@command(LookFlags)
 def status(
     look: LookFlags,
     *,
     checkpoint: Path = CHECKPOINT,
     watch: bool = flag(_("Look again every second until the run is completed.")),
 ) -> None:
-    """Show the status of a run."""
+    """Show how far a run is, how fast, and what failed; also while it goes on elsewhere."""
     inspect = partial(runs.inspect_run, checkpoint, now=time.time)
     if watch:
         with suppress(KeyboardInterrupt):
             views.watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
     else:
-        tell(inspect(), views.status_json, views.render_status, as_json=look.json)
+        _tell(inspect(), views.status_json, views.render_status, as_json=look.json)
 
 
-@command(help=_("Show a user's behaviors and events side by side; without a user, list the users."))
-@with_options(LookFlags)
+@command(LookFlags)
 def show(
     look: LookFlags,
     *,
@@ -394,7 +368,7 @@ def show(
     limit: int = option(_("List so many users at most."), 50, min=1),
     offset: int = option(_("Leave out so many users of the list first."), 0, min=0),
 ) -> None:
-    """Show one user or list all."""
+    """Show a user's behaviors and events side by side; without a user, list the users."""
     from eventabs.inspection import calls_of, view_user  # noqa: PLC0415  loads what no help page needs
 
     with store.Ledger.watch(store.RunDirectory.find(checkpoint).ledger) as ledger:
@@ -404,22 +378,22 @@ def show(
             rows = store.user_rows(ledger, state, most=limit, skip=offset)
             encoded = partial(views.users_json, total=total, skip=offset)
             render = partial(views.render_users, total=total, skip=offset)
-            tell(rows, encoded, render, as_json=look.json)
+            _tell(rows, encoded, render, as_json=look.json)
             return
         view = view_user(ledger, user_id, checkpoint)
         calls = calls_of(ledger, user_id) if raw else None
-        tell(view, partial(views.user_json, calls=calls), views.render_user, as_json=look.json)
+        _tell(view, partial(views.user_json, calls=calls), views.render_user, as_json=look.json)
         if calls and not look.json:
             views.render_calls(stdout_console(), calls)
 
 
-@command(help=_("Make one HTML file to show: timelines, events, users, calls, and how the run went."))
+@command()
 def report(
     checkpoint: Path = CHECKPOINT,
     output: Path | None = option(_("File to write. (default: report.html in the run directory)")),
     lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
 ) -> None:
-    """Make the report of a run."""
+    """Make one HTML file to show: timelines, events, users, calls, and how the run went."""
     directory = store.RunDirectory.find(checkpoint)
     path, in_use = output or directory.path / views.NAME, directory.in_use()
     with store.Ledger.watch(directory.ledger) as ledger:
@@ -431,11 +405,7 @@ def report(
     print_line(stdout_console(), str(path))
 
 
-@command(
-    help=_(
-        "Write events and journeys of a run as CSV, Excel workbook, Parquet, SQLite or XES; also while it goes on."
-    )
-)
+@command()
 def export(
     *,
     checkpoint: Path = CHECKPOINT,
@@ -460,7 +430,7 @@ def export(
     ),
     lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
 ) -> None:
-    """Hand out events and journeys in another format."""
+    """Write events and journeys of a run as CSV, Excel workbook, Parquet, SQLite or XES; also while it goes on."""
     chosen = _format_of(output, form)
     only = {"--bom": bom and "csv", "--timezone": timezone and "xes", "--cases": cases != "users" and "xes"}
     for name, of_format in only.items():
@@ -504,8 +474,7 @@ def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:
     return form or by_name or "csv"
 
 
-@command(help=_("Make one run of shards: ledger, events, failures. Merge again to bring it up to date."))
-@with_options(LookFlags)
+@command(LookFlags)
 def merge(
     look: LookFlags,
     *,
@@ -515,11 +484,11 @@ def merge(
     out: Path = option(_("Run directory to make: a new one, or one that was merged before."), ...),
     accept_changes: bool = flag(_("Take shards of different inputs or settings.")),
 ) -> None:
-    """Merge shards."""
+    """Make one run of shards: ledger, events, failures. Merge again to bring it up to date."""
     merged = store.merge(directories, out, accept_changes=accept_changes)
     state = runs.inspect_run(merged.path, now=time.time)
     encoded = partial(views.status_json, warnings=merged.warnings)
-    tell(state, encoded, views.render_status, as_json=look.json)
+    _tell(state, encoded, views.render_status, as_json=look.json)
     for warning in () if look.json else merged.warnings:
         print_line(stderr_console(), _("Warning: {message}").format(message=warning))
 
@@ -532,8 +501,7 @@ SEED = option(_("Draws the users; another seed, other users."), 0)
 YES = flag(_("Begin without asking; trust the endpoint that the run directory names."))
 
 
-@command(help=_("Hold the events of a run against labels that people gave. Calls nobody."))
-@with_options(LookFlags)
+@command(LookFlags)
 def evaluate(
     look: LookFlags,
     *,
@@ -543,17 +511,16 @@ def evaluate(
     ),
     output: Path | None = option(_("Also write a page with labels and events as two lanes.")),
 ) -> None:
-    """Compare events with labels."""
+    """Hold the events of a run against labels that people gave. Calls nobody."""
     evaluation = quality.evaluate(events, gold)
     if output:
         views.write_report(views.render_evaluation_page(evaluation), output)
-    tell(evaluation, views.evaluation_json, views.render_evaluation, as_json=look.json)
+    _tell(evaluation, views.evaluation_json, views.render_evaluation, as_json=look.json)
     if output and not look.json:
         print_line(stdout_console(), str(output))
 
 
-@command(help=_("Compare two runs of the same export: prompts, models or vocabularies. Calls nobody."))
-@with_options(LookFlags)
+@command(LookFlags)
 def diff(
     look: LookFlags,
     *,
@@ -562,7 +529,7 @@ def diff(
     users: int | None = SIDE_BY_SIDE,
     output: Path | None = DIFFERENCE_PAGE,
 ) -> None:
-    """Compare two runs."""
+    """Compare two runs of the same export: prompts, models or vocabularies. Calls nobody."""
     _show(first, second, users=users, output=output, as_json=look.json)
 
 
@@ -571,15 +538,14 @@ def _show(first: Path, second: Path, *, users: int | None, output: Path | None, 
     if output:
         views.write_report(views.render_comparison_page(comparison), output)
     render = partial(views.render_comparison, most=3 if users is None else users)
-    tell(comparison, views.comparison_json, render, as_json=as_json)
+    _tell(comparison, views.comparison_json, render, as_json=as_json)
     if output and not as_json:
         print_line(stdout_console(), str(output))
 
 
-@command(help=_("Ask about some users of a run again, in other batches: which events and journeys stay?"))
-@with_options(SettingFlags, ShownFlags, shows="max_cost max_total_tokens")
+@command(ShownFlags, shows="max_cost max_total_tokens")
 def audit(
-    flags: SettingFlags,
+    invocation: "runs.Invocation",
     shown: ShownFlags,
     *,
     checkpoint: Path = CHECKPOINT,
@@ -590,11 +556,18 @@ def audit(
     out: Path | None = option(_("The audit's own directory. (default: audit in the run directory)")),
     yes: bool = YES,
 ) -> None:
-    """Ask some users of a run again."""
-    invocation = invocation_of(flags)
-    plan = quality.plan_audit(checkpoint, invocation, share=_share(share), seed=seed, out=out, confirmed=yes)
-    summary = _asked(plan, flags, shown, yes=yes)
-    code = exit_code(summary) if summary else 0
+    """Ask about some users of a run again, in other batches: which events and journeys stay?"""
+    number, percent, rest = share.strip().partition("%")
+    try:
+        part = float(number) / (100 if percent else 1)
+    except ValueError:
+        part = 0.0
+    if rest or not 0 < part <= 1:
+        message = _("--share {share}: it takes a share of the users, such as 5% or 0.05")
+        raise UsageError(message.format(share=share))
+    plan = quality.plan_audit(checkpoint, invocation, share=part, seed=seed, out=out, confirmed=yes)
+    summary = _asked(plan, invocation, shown, yes=yes)
+    code = _exit_code(summary) if summary else 0
     if summary is None or summary.done:
         _show(checkpoint, plan.arms[0].path, users=users, output=output, as_json=shown.json)
     elif shown.json:
@@ -602,10 +575,9 @@ def audit(
     raise typer.Exit(code)
 
 
-@command(help=_("Ask about some users of a run in calls of several sizes: how many users and rows a call?"))
-@with_options(SettingFlags, ShownFlags, shows="max_cost max_total_tokens")
+@command(ShownFlags, shows="max_cost max_total_tokens")
 def calibrate(
-    flags: SettingFlags,
+    invocation: "runs.Invocation",
     shown: ShownFlags,
     *,
     checkpoint: Path = CHECKPOINT,
@@ -618,23 +590,22 @@ def calibrate(
     out: Path | None = option(_("Folder of the runs. (default: calibration in the run directory)")),
     yes: bool = YES,
 ) -> None:
-    """Try sizes of calls on some users of a run."""
+    """Ask about some users of a run in calls of several sizes: how many users and rows a call?"""
     tried = [int(size) if size.strip().isdecimal() else 0 for size in sizes.split(",")]
     if not all(tried):
         message = _("--sizes {sizes}: it takes numbers of users, such as 4,8,16")
         raise UsageError(message.format(sizes=sizes))
-    invocation = invocation_of(flags)
     plan = quality.plan_calibration(
         checkpoint, invocation, users=users, sizes=tried, margin=margin, seed=seed, out=out, confirmed=yes
     )
-    summary = _asked(plan, flags, shown, yes=yes)
+    summary = _asked(plan, invocation, shown, yes=yes)
     calibration = quality.calibration_of(plan)
-    tell(calibration, views.calibration_json, views.render_calibration, as_json=shown.json)
-    raise typer.Exit(exit_code(summary) if summary and not calibration.recommended else 0)
+    _tell(calibration, views.calibration_json, views.render_calibration, as_json=shown.json)
+    raise typer.Exit(_exit_code(summary) if summary and not calibration.recommended else 0)
 
 
 def _asked(
-    plan: "quality.AskingPlan", flags: SettingFlags, shown: ShownFlags, *, yes: bool
+    plan: "quality.AskingPlan", invocation: "runs.Invocation", shown: ShownFlags, *, yes: bool
 ) -> "runs.RunState | None":
     """Ask what a plan has left; return how it ended, None where nothing was left.
 
@@ -644,7 +615,8 @@ def _asked(
         return None
     if not shown.quiet:
         print_line(stderr_console(), views.announcement(plan))
-    is_limited = flags.values["max_cost"] or flags.values["max_total_tokens"]
+    limits = invocation.flags.get("run", {})
+    is_limited = limits.get("max_cost") or limits.get("max_total_tokens")
     if plan.endpoint.model and not (yes or is_limited):
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             message = _(
@@ -653,7 +625,7 @@ def _asked(
             raise UsageError(message)
         if not typer.confirm(_("Go on?"), err=True):
             raise typer.Exit(2)
-    summary = finished(partial(quality.aask, plan, confirmed=yes, observer=watching(shown)))
+    summary = _finished(partial(quality.aask, plan, confirmed=yes, observer=partial(_watch, shown, None)))
     if summary.status != "completed":
         line = _(
             "Go on with the same command, after a limit with a larger one: what is answered is not asked again"
@@ -666,10 +638,7 @@ def _asked(
     return summary
 
 
-@command(
-    help=_("Let people judge a sample of a run's events: make the page, read its CSV back. Calls nobody.")
-)
-@with_options(LookFlags)
+@command(LookFlags)
 def review(
     look: LookFlags,
     *,
@@ -693,12 +662,12 @@ def review(
         _("Read a CSV that the page has saved; twice for two reviewers."), metavar="CSV"
     ),
 ) -> None:
-    """Make the page of a review, or read what was said on it."""
+    """Let people judge a sample of a run's events: make the page, read its CSV back. Calls nobody."""
     if read:
         result = quality.read_review(checkpoint, read)
         figures = views.review_json(result)
         quality.keep_result(result, figures)
-        tell(figures, str, views.render_review, as_json=look.json)
+        _tell(figures, str, views.render_review, as_json=look.json)
         return
     sheet = quality.draw_review(
         checkpoint, sample=sample, days=days, doubtful=doubtful, by=by or "", seed=seed
@@ -710,18 +679,6 @@ def review(
     else:
         print_line(stdout_console(), str(path))
         views.render_next_step(stderr_console(), sheet)
-
-
-def _share(text: str) -> float:
-    number, percent, rest = text.strip().partition("%")
-    try:
-        share = float(number) / (100 if percent else 1)
-    except ValueError:
-        share = 0.0
-    if rest or not 0 < share <= 1:
-        message = _("--share {share}: it takes a share of the users, such as 5% or 0.05")
-        raise UsageError(message.format(share=text))
-    return share
 
 
 def main() -> None:  # noqa: C901  each error has its end
