@@ -220,6 +220,7 @@ def _facts(state: RunState) -> list[str]:
     return lines
 
 
+_CHANGES = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl and journeys.new.jsonl
 _WORDS_SHOWN, _WORD_SHOWN = 8, 40  # of actions, and characters of each: a goal is often rare
 _SUMMARY_KEYS = (
     "status provider users success_count failed_count pending events journeys calls retries prompt_tokens"
@@ -285,8 +286,17 @@ def _figures(summary: RunState) -> Iterator[tuple[str, str]]:
     if again := messages.asked_again(summary.asked_again):
         yield _("asked again"), again
     yield _("time"), duration(summary.seconds)
-    if summary.extension is not None:
-        yield from messages.extension_rows(summary.extension, is_remote=is_remote)
+    if (taken := summary.extension) is not None:
+        calls = ngettext("{count} call", "{count} calls", taken["calls"])
+        users = messages.users(taken["new_users"] + taken["extended_users"])
+        facts = [users, messages.behaviors(taken["new_behaviors"]), calls]
+        if is_remote:
+            facts.append(messages.tokens(taken["prompt_tokens"], taken["completion_tokens"]))
+        yield _("new"), listed(facts)
+        for label, of in ((_("events changed"), "events"), (_("journeys changed"), "journeys")):
+            told = {change: count(taken[f"{of}_{change}"]) for change in _CHANGES}
+            if of == "events" or any(taken[f"{of}_{change}"] for change in _CHANGES):
+                yield label, _("{added} added, {replaced} replaced, {removed} removed").format(**told)
     yield from _events(summary)
 
 
@@ -298,7 +308,7 @@ def _files(summary: RunState) -> Iterator[tuple[str, str]]:
         yield _("Journeys: "), str(out / "journeys.jsonl")
     for of in ("events", "journeys"):
         # an extension without news leaves the files as the one before wrote them
-        if summary.extension and any(summary.extension[f"{of}_{change}"] for change in messages.CHANGES):
+        if summary.extension and any(summary.extension[f"{of}_{change}"] for change in _CHANGES):
             yield _("What has changed in them: "), str(out / f"{of}.new.jsonl")
     if rows := summary.input["rejected_rows"]:
         template = _("Unreadable rows ({count}), each with its line number: ")

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import shorten
-from typing import Any, Final
+from typing import Any
 
 from eventabs import runs
 from eventabs.interface_language import gettext as _, ngettext
@@ -13,7 +13,6 @@ from eventabs.views.output_streams import one_line
 
 
 def _line_count(kind: str, number: int) -> str:
-    """Count lines of a kind in a file of replies."""
     return {
         "replies": ngettext("{count} reply", "{count} replies", number),
         "errors": ngettext("{count} error", "{count} errors", number),
@@ -102,24 +101,19 @@ def money(amount: float, currency: str) -> str:
     return f"{amount:,.{digits}f} {one_line(currency)}"
 
 
-def _started(facts: runs.Started) -> str:
-    """Name the settings, the provider with its model, and the run directory."""
-    config = facts.config_file or _("none, defaults in force")
-    provider = _("provider {provider}, model {model}, host {host}")
-    if facts.provider == "rules":
-        provider = _("provider rules (built in: no model is called, nothing leaves this machine)")
-    provider = provider.format(provider=facts.provider, model=facts.model, host=facts.host)
-    template = _("Config {config}; {provider}; run directory {out}")
-    if facts.resumed:
-        template = _("Going on: config {config}; {provider}; run directory {out}")
-    return template.format(config=config, provider=provider, out=facts.out)
-
-
-def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912  each kind has its line
+def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  each kind has its line
     """Return a note as one line."""
     match note:
         case runs.Started():
-            return _started(note)
+            config = note.config_file or _("none, defaults in force")
+            provider = _("provider {provider}, model {model}, host {host}")
+            if note.provider == "rules":
+                provider = _("provider rules (built in: no model is called, nothing leaves this machine)")
+            provider = provider.format(provider=note.provider, model=note.model, host=note.host)
+            template = _("Config {config}; {provider}; run directory {out}")
+            if note.resumed:
+                template = _("Going on: config {config}; {provider}; run directory {out}")
+            return template.format(config=config, provider=provider, out=note.out)
         case Copying():
             if note.done:
                 return _("Copied {done} of {size}").format(done=size(note.done), size=size(note.size))
@@ -150,7 +144,15 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
         case InputWarning():
             return _("Warning: {message}").format(message=note.message)
         case runs.Extended():
-            return taken_in(note)
+            facts = news(note)
+            if not note.new_behaviors and not note.gone_behaviors:
+                facts = [_("the run knows all of it"), *facts[3:]]
+            if note.changed_behaviors or note.gone_behaviors:
+                facts.append(changed_and_gone(note))
+            line = listed(facts)
+            if note.too_late_behaviors:
+                line = joined((line, too_late(note), _("listed in {path}").format(path=note.listed)))
+            return _("Extension: {facts}").format(facts=line)
         case runs.Planned():
             left, of = count(note.pending_users), users(note.users)
             rest = _("{pending} of {users} still to do").format(pending=left, users=of)
@@ -176,8 +178,8 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
             more = _("; more could pass --max-cost or --max-total-tokens") if note.left else ""
             return template.format(path=note.path) + more
         case runs.RepliesRead():
-            facts = listed(_line_count(kind, number) for kind, number in note.lines.items())
-            return _("Read {path}: {facts}").format(path=note.path, facts=facts or _("nothing"))
+            read = listed(_line_count(kind, number) for kind, number in note.lines.items())
+            return _("Read {path}: {facts}").format(path=note.path, facts=read or _("nothing"))
         case runs.JobChanged():
             template = _("Job {job} ({batch_id}): {status}, {done} of {requests} requests done")
             counts = {"done": count(note.done), "requests": count(note.requests)}
@@ -503,41 +505,6 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
             if cost is not None and tier not in {STANDARD_TIER, "flex", BATCH_TIER}:
                 template = _("tier {tier}: {calls}, {cost} at the ordinary price, since its own is not known")
             yield template.format(tier=one_line(tier), calls=calls, cost=money(cost or 0.0, currency))
-
-
-CHANGES: Final = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl and journeys.new.jsonl
-
-
-def taken_in(note: runs.Extended) -> str:
-    """Return what an extension has taken in as one line."""
-    facts = news(note)
-    if not note.new_behaviors and not note.gone_behaviors:
-        facts = [_("the run knows all of it"), *facts[3:]]
-    if note.changed_behaviors or note.gone_behaviors:
-        facts.append(changed_and_gone(note))
-    line = listed(facts)
-    if note.too_late_behaviors:
-        line = joined((line, too_late(note), _("listed in {path}").format(path=note.listed)))
-    return _("Extension: {facts}").format(facts=line)
-
-
-def extension_rows(extension: Mapping[str, int], *, is_remote: bool) -> list[tuple[str, str]]:
-    """Return rows of a table: what the last extension took, and what it changed in events and journeys."""
-    calls = extension["calls"]
-    taken = [
-        users(extension["new_users"] + extension["extended_users"]),
-        behaviors(extension["new_behaviors"]),
-        ngettext("{count} call", "{count} calls", calls),
-    ]
-    if is_remote:
-        taken.append(tokens(extension["prompt_tokens"], extension["completion_tokens"]))
-    rows = [(_("new"), listed(taken))]
-    for label, of in ((_("events changed"), "events"), (_("journeys changed"), "journeys")):
-        kinds = {kind: extension[f"{of}_{kind}"] for kind in CHANGES}
-        if of == "events" or any(kinds.values()):
-            told = {kind: count(number) for kind, number in kinds.items()}
-            rows.append((label, _("{added} added, {replaced} replaced, {removed} removed").format(**told)))
-    return rows
 
 
 def news(counts: runs.Extended | runs.ExtensionEstimate) -> list[str]:
