@@ -16,14 +16,20 @@ from eventabs.quality import AskingPlan, Calibration, ComparedRun, Comparison, E
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import cut, encode, one_line, picked, print_line
 from eventabs.views.report import colors_of, render_page
-from eventabs.views.sections import NARROW, Section, beside, decimals, print_section
+from eventabs.views.sections import NARROW, beside, decimals, print_tables
 from eventabs.views.status_summary_progress_server import event_text
 from eventabs.views.words_and_figures import count, money
 
 
-def _named_scores() -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Yield the kinds of scores: kind, title, names of the figures in the order in which they are shown."""
-    groups = {
+def score_tables(scores: Mapping[str, Mapping[str, Score]]) -> Iterator[Table]:
+    """Yield for each kind of scores the figures with interval and skill, and what the baselines reach."""
+    titles = {
+        "groups": _("Events as groups of rows"),
+        "wholes": _("Each journey as one group"),
+        "journeys": _("Journeys"),
+        "spans": _("Events as spans of time"),
+    }
+    names = {
         "pair_f1": _("pairs of rows, F1"),
         "pair_macro_f1": _("pairs, mean of groups"),
         "bcubed_f1": _("B-cubed, F1"),
@@ -38,18 +44,10 @@ def _named_scores() -> Iterator[tuple[str, str, dict[str, str]]]:
         "same_type": _("same type"),
         "grouped_recall": _("grouped here too"),
         "loose_f1": _("ungrouped rows, F1"),
-    }
-    yield "groups", _("Events as groups of rows"), groups
-    yield "wholes", _("Each journey as one group"), groups
-    journeys = {
         "whole": _("found whole"),
         "exact": _("found exactly"),
-        "best_dice": _("best Dice, mean"),
         "false": _("false ones of those found"),
         "same_kind": _("same kind"),
-    }
-    yield "journeys", _("Journeys"), journeys
-    spans = {
         "start_f1_0": _("starts, 0 min, F1"),
         "start_f1_1": _("starts, 1 min, F1"),
         "start_f1_5": _("starts, 5 min, F1"),
@@ -58,11 +56,6 @@ def _named_scores() -> Iterator[tuple[str, str, dict[str, str]]]:
         "minutes_f1": _("minutes, F1"),
         "minutes_right": _("minutes with the label"),
     }
-    yield "spans", _("Events as spans of time"), spans
-
-
-def score_tables(scores: Mapping[str, Mapping[str, Score]]) -> Iterator[Table]:
-    """Yield for each kind of scores the figures with interval and skill, and what the baselines reach."""
     baselines = {
         "rows": _("each row"),
         "action": _("action a day"),
@@ -70,7 +63,7 @@ def score_tables(scores: Mapping[str, Mapping[str, Score]]) -> Iterator[Table]:
         "pause": _("best pause"),
         "rules": _("rules"),
     }
-    for kind, title, names in _named_scores():
+    for kind, title in titles.items():
         found = {names[key]: score for key, score in scores.get(kind, {}).items() if key in names}
         figures = [
             (
@@ -82,13 +75,10 @@ def score_tables(scores: Mapping[str, Mapping[str, Score]]) -> Iterator[Table]:
             for name, score in found.items()
         ]
         yield Table(title, ("", _("value"), _("95 % interval"), _("skill")), figures)
-        reached = {
-            key: name
-            for key, name in baselines.items()
-            if any(key in each.baselines for each in found.values())
-        }
-        beside = [(name, *map(score.baselines.get, reached)) for name, score in found.items()]
-        yield Table(_("Baselines"), ("", *reached.values()), beside if reached else ())
+        with_any = {key for score in found.values() for key in score.baselines}
+        reached = [key for key in baselines if key in with_any]
+        beside = [(name, *map(score.baselines.get, reached)) for name, score in found.items() if reached]
+        yield Table(_("Baselines"), ("", *(baselines[key] for key in reached)), beside)
 
 
 def shape_names() -> dict[str, str]:
@@ -121,10 +111,10 @@ _LONGEST: Final = 18  # characters of a name on a lane
 
 def render_evaluation(console: Console, evaluation: Evaluation) -> None:
     """Print the figures, what trivial programs score, and what is told apart badly."""
-    print_section(console, _evaluation_section(evaluation))
+    print_tables(console, _evaluation_tables(evaluation), _evaluation_notes(evaluation))
 
 
-def _evaluation_section(evaluation: Evaluation) -> Section:
+def _evaluation_tables(evaluation: Evaluation) -> list[Table]:
     unit = _("minutes") if evaluation.unit == "minutes" else _("rows")
     shapes = [
         (name, *(SHAPE_FIGURES[key](shape) for shape in evaluation.shapes.values()))
@@ -137,13 +127,12 @@ def _evaluation_section(evaluation: Evaluation) -> Section:
         (label or _("no label"), found or _("no event"), round(amount))
         for (label, found), amount in sorted(wrong, key=lambda each: -each[1])[:8]
     ]
-    tables = (
+    return [
         *score_tables(evaluation.scores),
         Table(_("Shape"), ("", _("events"), _("labels"))[: 1 + len(evaluation.shapes)], shapes),
         Table(_("Label"), ("", unit, _("precision"), _("recall"), _("F1")), labels),
         Table(_("Most confused"), ("", _("taken for"), unit), confused),
-    )
-    return Section(tables, list(_evaluation_notes(evaluation)))
+    ]
 
 
 def evaluation_json(evaluation: Evaluation) -> str:
@@ -175,13 +164,13 @@ def render_evaluation_page(evaluation: Evaluation) -> str:
     names = [name for name, _uses in messages.most_frequent(drawn)]
     colors = colors_of(names)
     days = list(_days(evaluation, colors))
-    section = _evaluation_section(evaluation)
+    facts, *notes = _evaluation_notes(evaluation)
     return render_page(
         "evaluation.html.j2",
         ["pages.css"],
         ["chosen.js"],
-        facts=section.notes[0],
-        section=section._replace(notes=section.notes[1:]),
+        facts=facts,
+        section={"tables": _evaluation_tables(evaluation), "notes": notes},
         days=days[:_MOST_DAYS],
         more_days=max(0, len(days) - _MOST_DAYS),
         users=[
@@ -293,16 +282,19 @@ _MOST_ROWS: Final = 300  # of a user, on a page
 
 def render_comparison(console: Console, comparison: Comparison, *, most: int) -> None:
     """Print what differs in the settings, the figures, and `most` users side by side."""
-    section = _comparison_section(comparison, 160)  # characters of a setting
-    print_section(console, section._replace(notes=()))
+    section = _comparison_section(comparison, 160)
+    for line in section["headlines"]:
+        print_line(console, line, style="bold")
+    console.print()
+    print_tables(console, section["tables"])
     for pair in comparison.most_different[:most]:
         _print_user(console, pair)
-    notes = [_legend()] if comparison.most_different[:most] else []
-    print_section(console, Section((), [*notes, *section.notes]))
+    for note in (*([_legend()] if comparison.most_different[:most] else []), *section["notes"]):
+        print_line(console, note)
 
 
-def _comparison_section(comparison: Comparison, most: int) -> Section:
-    """Return all but the users. `most`: characters of a setting that are shown."""
+def _comparison_section(comparison: Comparison, most: int) -> dict[str, list[Any]]:
+    """Return headlines, tables and notes: all but the users. `most`: characters of a setting that are shown."""
     both = tuple(zip(RUN_NAMES, (comparison.a.run, comparison.b.run), strict=True))
     headlines = [
         _("{run}: {model}, {out}").format(run=name, model=run.endpoint.title, out=run.out)
@@ -318,8 +310,9 @@ def _comparison_section(comparison: Comparison, most: int) -> Section:
     other = _("in B, of the same behaviors")
     # the built-in rules do not see who else is in a batch
     by_model = {name: run for name, run in both if run.endpoint.model}
-    return Section(
-        [
+    return {
+        "headlines": headlines,
+        "tables": [
             Table(_("Setting"), ("", *RUN_NAMES), settings, words=RUN_NAMES),
             Table(_("Stays, of a user's"), ("", _("value"), _("exact bound, 95 %")), stays),
             *score_tables(comparison.scores),
@@ -327,9 +320,8 @@ def _comparison_section(comparison: Comparison, most: int) -> Section:
             Table(_("Type in A"), ("", other, _("behaviors")), types, words=[other]),
             *batch_tables(by_model),
         ],
-        list(_comparison_notes(comparison)),
-        headlines,
-    )
+        "notes": list(_comparison_notes(comparison)),
+    }
 
 
 _KEYS: Final = "users shared_users other_rows same_input a b settings figures wholes journeys kept drawn types most_different"
@@ -607,7 +599,7 @@ def render_calibration(console: Console, calibration: Calibration) -> None:
                 _("No more users a prompt are shown to be within it; more users would tell (--users)")
             )
     table = Table("", (*columns, _("as one user a prompt"), _("lacks at most")), rows)
-    print_section(console, Section([table], notes))
+    print_tables(console, [table], notes)
 
 
 _ARM_KEYS = "done failed pending calls retries prompt_tokens completion_tokens cost kept lacks"

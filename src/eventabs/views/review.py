@@ -19,7 +19,7 @@ from eventabs.store import RunDirectory
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line
 from eventabs.views.report import colors_of, render_page, shown, zone_note
-from eventabs.views.sections import Section, print_section
+from eventabs.views.sections import print_tables
 from eventabs.views.words_and_figures import count, joined
 
 _MOST_TYPES: Final = 12  # in a table
@@ -120,7 +120,7 @@ def _when(start: str, end: str) -> str:
 def render_review(console: Console, figures: str) -> None:
     """Print the figures of each reviewer, and where two differ, from the line of JSON."""
     result = orjson.loads(figures)
-    print_section(console, Section(list(_tables(result)), list(_notes(result))))
+    print_tables(console, _tables(result), _notes(result))
 
 
 def quality_tables(directory: RunDirectory, counts: Counts) -> Iterator[Table]:

@@ -1,7 +1,6 @@
 """Results as tables and notes, and how a terminal shows them; a page shows the same by assets/tables.html.j2."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from rich import table as grid
 from rich.box import SIMPLE_HEAD
@@ -15,24 +14,12 @@ from eventabs.views.words_and_figures import count
 NARROW = 60  # columns of a terminal, below which long texts do not stand side by side
 
 
-class Section(NamedTuple):
-    """What is to be said of a result: headlines, tables, and notes below them."""
-
-    tables: Sequence[Table]
-    notes: Sequence[str]
-    headlines: Sequence[str] = ()
-
-
-def print_section(console: Console, section: Section) -> None:
+def print_tables(console: Console, tables: Iterable[Table], notes: Iterable[str] = ()) -> None:
     """Print the tables that have rows, an empty line behind each, and the notes."""
-    for line in section.headlines:
-        print_line(console, line, style="bold")
-    if section.headlines:
-        console.print()
-    for table in section.tables:
+    for table in tables:
         if table.rows:
             console.print(drawn(table), "", sep="\n")
-    for note in section.notes:
+    for note in notes:
         print_line(console, note)
 
 
