@@ -97,7 +97,7 @@ def test_the_cause_of_the_last_failure_is_not_cut_away(note: Note) -> None:
     with observer:
         observer.noted(COUNTS)
         observer.noted(note)
-        observer._live.refresh()
+        observer.refresh()
     assert "trace 8f3a" in terminal.getvalue()
 
 
@@ -158,12 +158,12 @@ def test_nothing_of_the_panel_stays_behind() -> None:
 def _resized(width: int, *notes: Note) -> str:
     """Return what is written from the moment on when a terminal of 80 columns has other ones, to the end of the run."""
     observer, terminal = _screen(80)
-    observer._live.auto_refresh = False
+    observer.auto_refresh = False
     with observer:
         observer.noted(COUNTS)
-        observer._live.refresh()
+        observer.refresh()
         before = len(terminal.getvalue())
-        observer._live.console.width = width
+        observer.console.width = width
         for note in notes:
             observer.noted(note)
     return terminal.getvalue()[before:]
@@ -215,10 +215,10 @@ def test_a_cooldown_counts_down_and_goes() -> None:
         observer.noted(COUNTS)
         observer.noted(CoolingDown(20.0))
         clock.seconds += 5
-        observer._live.refresh()
+        observer.refresh()
         assert "cooling down, 15s left" in _last_frame(terminal)
         clock.seconds += 15
-        observer._live.refresh()
+        observer.refresh()
         assert "cooling down" not in _last_frame(terminal)
         assert "rate limit ×2" in _last_frame(terminal)
 
@@ -229,10 +229,10 @@ def test_the_remaining_time_runs_down_between_two_counts_and_is_gone_when_it_has
     with observer:
         observer.noted(COUNTS)
         clock.seconds += 20
-        observer._live.refresh()
+        observer.refresh()
         assert "2m 00s left" in _last_frame(terminal)
         clock.seconds += 999
-        observer._live.refresh()
+        observer.refresh()
         assert "left" not in _last_frame(terminal)
 
 
@@ -240,7 +240,7 @@ def test_the_panel_has_a_row_for_cost_and_retries_only_where_there_are_any() -> 
     observer, terminal = _screen()
     with observer:
         observer.noted(replace(COUNTS, cost=None, cost_projected=None, retries=0, retry_causes={}))
-        observer._live.refresh()
+        observer.refresh()
         assert "cost" not in _last_frame(terminal)
         assert "retries" not in _last_frame(terminal)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from io import FileIO
 from math import ceil
-from typing import Literal, Self
+from typing import Literal
 
 from rich.box import ROUNDED
 from rich.console import Console, ConsoleRenderable, Group, RenderableType
@@ -30,16 +30,12 @@ WIDTH = 120  # a wider bar says no more
 
 @dataclass
 class ProgressPanel:
-    """Draws the latest facts of a run.
-
-    `began`, `now`, `counted_at` (when the counts came) and `cooling_until` are seconds of one clock; between
-    two counts the remaining time runs down with it, and is gone when it has run out.
-    """
+    """Draws the latest facts of a run."""
 
     currency: str
-    now: float = 0.0
+    now: float = 0.0  # this and the next three are seconds of one clock
     began: float = 0.0
-    counted_at: float = 0.0
+    counted_at: float = 0.0  # when `progress` came: from then on its remaining time runs down
     cooling_until: float = 0.0
     title: str = ""
     phase: str = ""
@@ -68,32 +64,23 @@ class ProgressPanel:
         bar.add_column(ratio=1)
         bar.add_column(no_wrap=True, justify="right")
         bar.add_column(no_wrap=True, justify="right")
+        cooling = max(0.0, self.cooling_until - self.now)
+        remaining = "" if progress.batches_done else self.phase
+        if progress.batches_done and progress.eta_seconds is not None:
+            left = progress.eta_seconds - (self.now - self.counted_at) + cooling
+            if left >= 0:  # else the estimate has run out: nothing is better than "0s" for minutes
+                remaining = _("{time} left").format(time=clock(left))
         drawn = ProgressBar(total=progress.users, completed=finished)
-        bar.add_row(drawn, share(finished, progress.users), self._remaining())
+        bar.add_row(drawn, share(finished, progress.users), remaining)
         yield bar
         (label, done, failed), *others = messages.figures(progress, self.currency)
         yield _row(label, done, Text(failed, style="red" if progress.failed else ""), elapsed)
-        for label, *cells in others:
-            yield _row(label, *cells)
-        if self._cooling:
-            left = _("cooling down, {time} left").format(time=clock(self._cooling))
-            yield _row("", Text(left, style="bold yellow"))
+        yield from (_row(*each) for each in others)
+        if cooling:
+            wait = _("cooling down, {time} left").format(time=clock(cooling))
+            yield _row("", Text(wait, style="bold yellow"))
         if self.trouble:
             yield _row(_("last"), Text(one_line(self.trouble), style="yellow"))
-
-    @property
-    def _cooling(self) -> float:
-        return max(0.0, self.cooling_until - self.now)
-
-    def _remaining(self) -> str:
-        if not self.progress.batches_done:
-            return self.phase
-        if self.progress.eta_seconds is None:
-            return ""
-        left = self.progress.eta_seconds - (self.now - self.counted_at) + self._cooling
-        if left < 0:  # the estimate has run out: nothing is better than "0s" for minutes
-            return ""
-        return _("{time} left").format(time=clock(left))
 
 
 def _row(label: str, *cells: str | Text) -> Table:
@@ -108,46 +95,24 @@ def _row(label: str, *cells: str | Text) -> Table:
 REFRESHES_PER_SECOND = 8
 
 
-class _FoldingLive(Live):
-    """Erases the whole of a frame that a terminal folded when it became narrower: rich knows only the rows it drew."""
-
-    columns = WIDTH  # of the frame drawn last
-
-    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """Go up over the frame once for each fold, and then as ever."""
-        columns, self.columns = self.columns, min(self.console.width, WIDTH)
-        folds = ceil(columns / self.columns) - 1
-        return [*[self._live_render.position_cursor()] * folds, *super().process_renderables(renderables)]
-
-
-class RichObserver:
-    """Shows the run on a terminal: one live panel, with the notes that concern more than one call above it.
-
-    A context manager: the panel lives inside it. `clock` counts seconds, from anywhere.
-    """
+class RichObserver(Live):
+    """Shows the run on a terminal, inside `with`: one live panel, and above it the notes that concern more than one call."""
 
     def __init__(
         self, console: Console, *, verbose: bool, currency: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._console = console
         self._verbose = verbose
         self._clock = clock
         moment = clock()
         self._panel = ProgressPanel(currency, moment, moment, moment, moment, phase=_("reading the input"))
-        self._live = _FoldingLive(
+        self._columns = WIDTH  # of the frame drawn last
+        super().__init__(
             console=console,
             get_renderable=self.picture,
             refresh_per_second=REFRESHES_PER_SECOND,
             transient=True,
             redirect_stdout=False,  # results on standard output go on to where it leads
         )
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._live.stop()
 
     def noted(self, fact: runs.Fact) -> None:
         """Keep what the panel shows at its next refresh, and print above it what deserves a line."""
@@ -171,13 +136,19 @@ class RichObserver:
         # the closing summary names the state itself
         is_told = level <= BESIDE_PANEL and not (isinstance(fact, runs.StateChanged) and not fact.cause)
         if self._verbose or is_told:
-            print_line(self._console, messages.noted(fact), style=style)
+            print_line(self.console, messages.noted(fact), style=style)
 
     def picture(self) -> RenderableType:
         """Return what the live panel shows now."""
         self._panel.now = self._clock()
         # the cursor rests in a row of its own, where the terminal echoes Ctrl-C: elsewhere that would shift the frame
         return Group(self._panel, Text())
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Draw as ever, but from the top of a frame that the terminal folded when it became narrower: rich knows only the rows it drew."""
+        columns, self._columns = self._columns, min(self.console.width, WIDTH)
+        folds = ceil(columns / self._columns) - 1
+        return [*[self._live_render.position_cursor()] * folds, *super().process_renderables(renderables)]
 
 
 # how much is told: what went wrong, what stands above a panel, what concerns more than one call, all
@@ -230,10 +201,7 @@ def display(
 
 @dataclass(eq=False)
 class PlainObserver:
-    """Writes notes up to a level as lines, and the counts at each stop and after every tenth batch, also of a resumed run.
-
-    Each with the time of day unless it is quiet: then it tells what went wrong, and the summary shows the rest.
-    """
+    """Writes notes up to a level, and the counts at each stop and after every tenth batch, each as a line with the time of day unless quiet."""
 
     write: Callable[[str], object]
     _: KW_ONLY
