@@ -96,7 +96,8 @@ def render_status(console: Console, state: RunState) -> None:
         console.print(_picture(state))
     else:
         counts = messages.progress_line(state, state.endpoint.currency)
-        lines = [_run_headline(state), counts, *_facts(state)]
+        headline, *facts = _lines(state)
+        lines = [headline, counts, *facts]
         if state.cooling_seconds:
             lines.append(_("cooling down, {time} left").format(time=clock(state.cooling_seconds)))
         if state.last_failure:
@@ -110,24 +111,6 @@ def render_status(console: Console, state: RunState) -> None:
     _print_steps(console, state)
 
 
-def _steps(state: RunState) -> Iterator[tuple[str, str]]:
-    retry = " --retry-failed" if state.failures.get("endpoint") and not state.pending else ""
-    for shard in state.shards:
-        if shard.status in _AT_REST:
-            label = _("Shard {shard}, {done} of {users} done; go on with: ")
-            done, users = count(shard.done), messages.users(shard.users)
-            label = label.format(shard=shard.shard, done=done, users=users)
-            yield label, messages.resume_command(shard.out)
-    if state.shards:
-        time = f"{datetime.fromisoformat(state.merged_at).astimezone():%Y-%m-%d %H:%M:%S}"
-        label = _("As merged at {time}; bring it up to date with: ").format(time=time)
-        yield label, f"eventabs merge DIR... --out {shlex.quote(state.out)}"
-    elif state.status in _AT_REST or retry:
-        yield _("Go on with: "), messages.resume_command(state.out) + retry
-    if state.status == "waiting":
-        yield _("Then read the replies: "), f"{messages.resume_command(state.out)} --replies FILE"
-
-
 def _print_steps(console: Console, run: RunState, files: Iterable[tuple[str, str]] = ()) -> None:
     """Show how an answer begins of which nothing could be used, `files` to look at, and what to do."""
     if run.bad_answer:
@@ -135,8 +118,23 @@ def _print_steps(console: Console, run: RunState, files: Iterable[tuple[str, str
         print_line(console, template.format(text=run.bad_answer))
         command = f"eventabs report {shlex.quote(run.out)}"
         print_command(console, _("All bad answers, as they came: "), command)
-    for label, step in (*files, *_steps(run)):
-        print_command(console, label, step)
+    for label, path in files:
+        print_command(console, label, path)
+    for shard in (each for each in run.shards if each.status in _AT_REST):
+        label = _("Shard {shard}, {done} of {users} done; go on with: ")
+        done, users = count(shard.done), messages.users(shard.users)
+        label = label.format(shard=shard.shard, done=done, users=users)
+        print_command(console, label, messages.resume_command(shard.out))
+    retry = " --retry-failed" if run.failures.get("endpoint") and not run.pending else ""
+    if run.shards:
+        time = f"{datetime.fromisoformat(run.merged_at).astimezone():%Y-%m-%d %H:%M:%S}"
+        label = _("As merged at {time}; bring it up to date with: ").format(time=time)
+        print_command(console, label, f"eventabs merge DIR... --out {shlex.quote(run.out)}")
+    elif run.status in _AT_REST or retry:
+        print_command(console, _("Go on with: "), messages.resume_command(run.out) + retry)
+    if run.status == "waiting":
+        command = f"{messages.resume_command(run.out)} --replies FILE"
+        print_command(console, _("Then read the replies: "), command)
 
 
 def watch_status(
@@ -176,14 +174,8 @@ def _picture(state: RunState) -> Group:
         ended=state.status == "completed",
     )
     style = {"completed": "bold green", "running": "bold"}.get(state.status, "bold yellow")
-    return Group(
-        Text(one_line(_run_headline(state)), style=style), panel, *map(Text, map(one_line, _facts(state)))
-    )
-
-
-def _run_headline(state: RunState) -> str:
-    facts = state.out, *messages.limited(state.users, state.limited_of)
-    return _("{state}: {facts}").format(state=_name(state), facts=listed(facts))
+    headline, *facts = map(one_line, _lines(state))
+    return Group(Text(headline, style=style), panel, *map(Text, facts))
 
 
 def _name(state: RunState) -> str:
@@ -203,9 +195,11 @@ def _events(counts: Progress) -> list[tuple[str, str]]:
     return [(label, said) for label, said in found if said]
 
 
-def _facts(state: RunState) -> list[str]:
-    """Say what is known of events, users that were asked again, failures, and jobs, a line each."""
-    lines = [_("{state}: {facts}").format(state=label, facts=said) for label, said in _events(state)]
+def _lines(state: RunState) -> list[str]:
+    """Name the state, and say what is known of events, users that were asked again, failures, and jobs, a line each."""
+    run = state.out, *messages.limited(state.users, state.limited_of)
+    told = (_name(state), listed(run)), *_events(state)
+    lines = [_("{state}: {facts}").format(state=label, facts=said) for label, said in told]
     if again := messages.asked_again(state.asked_again):
         lines.append(_("Asked again: {users}").format(users=again))
     lines += messages.failures(state.failures)
@@ -477,15 +471,10 @@ def event_text(event: Mapping[str, Any]) -> str:
 
 LOOPBACK = "127.0.0.1"
 PATHS = ("/progress", "/api/v1/events/extract/progress")
-_PATIENCE = 5.0  # seconds for a client to send its request
 
 
 class ProgressServer(ThreadingHTTPServer):
-    """An observer that answers GET on `PATHS` with JSON. A context manager: it answers inside it.
-
-    `port` 0: any that is free. A page in a browser must not read it by a name that leads here (DNS
-    rebinding), so other Hosts are refused. Raises UsageError where the port is taken.
-    """
+    """An observer that answers GET on `PATHS` with JSON, inside `with`. `port` 0: any that is free. Raises UsageError for one that is taken."""
 
     def __init__(self, port: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -534,12 +523,13 @@ class _Handler(BaseHTTPRequestHandler):
     server: ProgressServer
     server_version = "eventabs"
     sys_version = ""
-    timeout = _PATIENCE
+    timeout = 5.0  # seconds for a client to send its request
 
     def parse_request(self) -> bool:
         """Answer or refuse a request that can be read; nothing is left to do then."""
         if not super().parse_request():
             return False
+        # a page in a browser must not read it by a name that leads here (DNS rebinding)
         before, colon, after = self.headers.get("Host", "").rpartition(":")
         if (before if colon else after).lower() not in {LOOPBACK, "localhost"}:
             self.send_error(HTTPStatus.FORBIDDEN, "only for this machine")
