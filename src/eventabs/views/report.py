@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
 from importlib import resources
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from math import fsum
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -86,11 +86,9 @@ MOST_SUMMED: Final = 40  # types, and kinds of journeys
 
 
 def places_of(behaviors: Iterable[Behavior]) -> tuple[set[str], set[str]]:
-    """Return where a user was: what is visited or used, or named as the place of something; and what may be a place.
-
-    A row whose only object is a place has it as its thing: it is one if another row, of any user, says so.
-    """
+    """Return where a user was: what is visited or used, or named as the place of something; and what may be a place."""
     where = {b.item if b.action in ("visit", "use") else b.place for b in behaviors} - {""}
+    # a row whose only object is a place has it as its thing: it is one if another row, of any user, says so
     things = {b.item for b in behaviors if not (b.place or b.in_own_words or b.action == "search")}
     return where, things - where - {""}
 
@@ -252,10 +250,7 @@ _CHUNK_CHARACTERS: Final = 600_000
 
 
 class PackedCalls:
-    """The calls of a run. Texts are kept of as many as fit, of those with bad replies first.
-
-    `use`: what the tokens of all of them were for; `size`: how many they are; `left_out`: of how many the texts are left out.
-    """
+    """The calls of a run: `size` of them, and what their tokens were for. Of those whose replies were good texts may be `left_out`."""
 
     def __init__(self, ledger: Ledger, run: RunState, numbers: Mapping[str, int], zone: ZoneInfo) -> None:
         self.chunks: list[bytes] = []
@@ -360,9 +355,7 @@ _ERRORS: Final = (
     "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
     " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
 )
-_USERS: Final = "SELECT * FROM user_states WHERE user_id > ? AND state IS NOT NULL"
 _RETRIES: Final = "SELECT cause, count(*), max(wait_seconds) FROM retries GROUP BY cause ORDER BY 2 DESC, 1"
-_LOGGED: Final = "SELECT coalesce(sum(length(log)), 0) FROM users"  # bytes, as they are stored
 _SAID: Final = re.compile(r"""\b_\(("(?:[^"\\]|\\.)*")\)""")  # a message in a script
 _HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped
 
@@ -379,10 +372,11 @@ def render_report(
     settings, compactor = store.settings_in_force(meta), compactor_of(meta)
     goal, timezone = store.goal_of(settings), settings.get("input", {}).get("timezone", "")
     sums, users, beside = Sums(goal), PackedUsers(), 0
-    ((logged_bytes,),) = ledger.rows(_LOGGED)
+    ((logged_bytes,),) = ledger.rows("SELECT coalesce(sum(length(log)), 0) FROM users")
     # the share of users that a page keeps, drawn by their ids
     part = min(1.0, MOST_USERS / max(1, total), MOST_LOG_BYTES / max(1.0, logged_bytes * _OF_STORED))
-    for row in map(UserRow._make, ledger.by_user(_USERS)):
+    query = "SELECT * FROM user_states WHERE user_id > ? AND state IS NOT NULL"
+    for row in map(UserRow._make, ledger.by_user(query)):
         made = store.made_of(ledger, row.user_id)
         sums.add(made)
         lot = zlib.crc32(row.user_id.encode("utf-8", "surrogatepass"))
@@ -456,8 +450,12 @@ def render_report(
         "calls": packed(calls.index()),
         **{f"texts-{number}": chunk for number, chunk in enumerate(calls.chunks)},
     }
-    head, tail = page.split(_HERE)
-    return _pieces(head, blocks, tail), list(filter(None, notes.values()))
+    head, tail = (half.encode("utf-8", "replace") for half in page.split(_HERE))
+    scripts = (
+        b'<script type="text/plain" id="data-%s">%s</script>\n' % (name.encode(), base64.b64encode(data))
+        for name, data in blocks.items()
+    )
+    return chain([head], scripts, [tail]), list(filter(None, notes.values()))
 
 
 def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), **values: object) -> str:
@@ -478,63 +476,6 @@ def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), *
         "script": Markup(script),  # noqa: S704  our own file
         "hues": HUES,
     }
-    return _environment().get_template(name).render(values)
-
-
-def write_report(page: str | Iterable[bytes], path: Path) -> None:
-    """Write the page, for its owner only. Raises UsageError, also for a file that is there and no page."""
-    try:
-        if path.exists() and not _is_page_of_ours(path):
-            message = _("{path} exists and is no report; name another file with --output")
-            raise UsageError(message.format(path=path))
-        store.replace_file(path, [page.encode("utf-8", "replace")] if isinstance(page, str) else page)
-    except (OSError, StorageError) as error:
-        cause = error.__cause__ or error  # a StorageError names the next step of a run; a report is none
-        message = _("{path} cannot be written ({error}); name another file with --output")
-        raise UsageError(message.format(path=path, error=getattr(cause, "strerror", None) or cause)) from None
-
-
-def colors_of(names: Iterable[str]) -> dict[str, str]:
-    """Return the class of the color and pattern of types, the most frequent first; those beyond MOST_COLORS have none.
-
-    The hue hangs on the name alone, so that a type has the same on every page; of types with the same hue the first is plain, the
-    next ones are hatched and dotted. Those after that take what is free.
-    """
-    free = list(range(MOST_COLORS))
-    taken: dict[str, str] = {}
-    for name in islice(names, MOST_COLORS):
-        hue = zlib.crc32(name.encode("utf-8", "surrogatepass")) % HUES
-        place = next((each for each in free if each % HUES == hue), free[0])
-        free.remove(place)
-        taken[name] = f"k{place}"
-    return taken
-
-
-def _short(number: int) -> str:
-    """Return 2774382 as 2.77 M."""
-    for size, unit, sign in ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k")):
-        if number >= size:
-            return f"{number / unit:.3g} {sign}"
-    return count(number)
-
-
-def _pieces(head: str, blocks: Mapping[str, bytes], tail: str) -> Iterator[bytes]:
-    yield head.encode("utf-8", "replace")
-    for name, data in blocks.items():
-        yield f'<script type="text/plain" id="data-{name}">'.encode()
-        yield base64.b64encode(data)
-        yield b"</script>\n"
-    yield tail.encode("utf-8", "replace")
-
-
-def _is_page_of_ours(path: Path) -> bool:
-    if not path.is_file():  # reading a pipe would wait for a writer
-        return False
-    with path.open("rb") as file:
-        return b'<meta name="generator" content="eventabs ' in file.read(1_000)
-
-
-def _environment() -> Environment:
     environment = Environment(
         autoescape=True,
         loader=FunctionLoader(_part),
@@ -552,7 +493,46 @@ def _environment() -> Environment:
         "one_line": one_line,
         "short": _short,
     }
-    return environment
+    return environment.get_template(name).render(values)
+
+
+def write_report(page: str | Iterable[bytes], path: Path) -> None:
+    """Write the page, for its owner only. Raises UsageError, also for a file that is there and no page."""
+    try:
+        is_other = path.exists()
+        if path.is_file():  # reading a pipe would wait for a writer
+            with path.open("rb") as file:
+                is_other = b'<meta name="generator" content="eventabs ' not in file.read(1_000)
+        if is_other:
+            message = _("{path} exists and is no report; name another file with --output")
+            raise UsageError(message.format(path=path))
+        store.replace_file(path, [page.encode("utf-8", "replace")] if isinstance(page, str) else page)
+    except (OSError, StorageError) as error:
+        cause = error.__cause__ or error  # a StorageError names the next step of a run; a report is none
+        message = _("{path} cannot be written ({error}); name another file with --output")
+        raise UsageError(message.format(path=path, error=getattr(cause, "strerror", None) or cause)) from None
+
+
+def colors_of(names: Iterable[str]) -> dict[str, str]:
+    """Return the class of the color and pattern of types, the most frequent first; those beyond MOST_COLORS have none."""
+    # the hue hangs on the name alone, so that a type has the same on every page; of types with the same hue the first is
+    # plain, the next ones are hatched and dotted, and those after that take what is free
+    free = list(range(MOST_COLORS))
+    taken: dict[str, str] = {}
+    for name in islice(names, MOST_COLORS):
+        hue = zlib.crc32(name.encode("utf-8", "surrogatepass")) % HUES
+        place = next((each for each in free if each % HUES == hue), free[0])
+        free.remove(place)
+        taken[name] = f"k{place}"
+    return taken
+
+
+def _short(number: int) -> str:
+    """Return 2774382 as 2.77 M."""
+    for size, unit, sign in ((10**9, 10**9, "G"), (10**6, 10**6, "M"), (10**4, 10**3, "k")):
+        if number >= size:
+            return f"{number / unit:.3g} {sign}"
+    return count(number)
 
 
 def _part(name: str) -> str:
