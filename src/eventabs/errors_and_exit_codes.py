@@ -1,7 +1,4 @@
-"""What can go wrong, and what the exit code is then.
-
-Every error that people meet is one line for them: what is wrong, and the next step. The class decides the exit code.
-"""
+"""What can go wrong: each error is one line for people, what is wrong and the next step; its class decides the exit code."""
 
 import errno
 import re
@@ -41,15 +38,12 @@ class ConfigError(UsageError):
 
 
 class SettingFault(NamedTuple):
-    """What is wrong with the setting `key` (run.rpm), alone and as a line that says where it was set.
-
-    `passed`: by the caller, neither in a file nor in the environment.
-    """
+    """What is wrong with the setting `key` (run.rpm), alone and as a line that says where it was set."""
 
     key: str
     what: str
     line: str
-    passed: bool
+    passed: bool  # by the caller, neither in a file nor in the environment
 
 
 class WrongSettingsError(ConfigError):
@@ -97,10 +91,7 @@ class FatalEndpointError(EndpointError):
 
 
 class TransientError(EndpointError):
-    """The same call may succeed later: no connection, a timeout, HTTP 408, 409, 425, 429 or 5xx.
-
-    `wait_seconds` is the endpoint's own demand, None if it named none.
-    """
+    """The same call may succeed later: no connection, a timeout, HTTP 408, 409, 425, 429 or 5xx; `wait_seconds`: the endpoint's demand."""
 
     def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
         super().__init__(message, status=status)

@@ -3,7 +3,6 @@
 import gettext as _gettext
 import locale
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -16,21 +15,23 @@ LOCALES = str(Path(__file__).parent / "locales")
 
 def gettext(message: str) -> str:
     """Return the message in the active language."""
-    return _catalogue(active()).gettext(message)
+    return _Active.catalogue.gettext(message)
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:
     """Return the message for a number in the active language; `{count}` in it is the number."""
-    return _catalogue(active()).ngettext(singular, plural, number).replace("{count}", f"{number:,}")
+    return _Active.catalogue.ngettext(singular, plural, number).replace("{count}", f"{number:,}")
 
 
 class _Active:
     language: Language = "en"
+    catalogue = _gettext.NullTranslations()
 
 
 def activate(language: Language) -> None:
     """Choose the language of messages, for the whole process."""
     _Active.language = language
+    _Active.catalogue = _gettext.translation(DOMAIN, LOCALES, languages=[language], fallback=True)
 
 
 def active() -> Language:
@@ -39,10 +40,7 @@ def active() -> Language:
 
 
 def requested(arguments: Sequence[str], environment: Mapping[str, str], *, configured: str = "") -> Language:
-    """Find the language before the command line is parsed.
-
-    --lang comes first, then EVENTABS_LANG and the `configured` one; "auto", or none at all, leave it to the locale.
-    """
+    """Find the language before the command line is parsed: --lang, EVENTABS_LANG, the `configured` one; with "auto", or none, the locale."""
     asked_for = flag_value("--lang", arguments) or environment.get("EVENTABS_LANG", "")
     named = asked_for if asked_for in (*LANGUAGES, "auto") else configured
     if named in LANGUAGES:
@@ -51,12 +49,6 @@ def requested(arguments: Sequence[str], environment: Mapping[str, str], *, confi
         if value := environment.get(variable):
             return "zh" if locale.normalize(value).startswith("zh") else "en"
     return "en"
-
-
-@cache
-def _catalogue(language: Language) -> _gettext.NullTranslations:
-    """Open a catalogue once: the standard library looks for it on disk at every message."""
-    return _gettext.translation(DOMAIN, LOCALES, languages=[language], fallback=True)
 
 
 def flag_value(flag: str, arguments: Sequence[str]) -> str:

@@ -83,7 +83,17 @@ class Group(_Page, TyperGroup):
 def explained(error: TyperException) -> str:
     """Say a usage error in one line, with the next step."""
     context = getattr(error, "ctx", None)
-    what = _wrong_parameter(error) if isinstance(error, BadParameter) else _wrong_usage(error)
+    if not isinstance(error, BadParameter):
+        what = _wrong_usage(error)
+    else:
+        name = error.param.get_error_hint() if error.param else ""
+        parameter: Any = error.param  # typer shows the type of a parameter on its help page only
+        expected = parameter.display_type_rich(ctx=error.ctx) if parameter else ""
+        if getattr(parameter, "min", None) is not None:
+            expected = _("a number of at least {least}").format(least=parameter.min)
+        what = _("wrong value for {name}; it takes {expected}").format(name=name, expected=expected)
+        if hasattr(error, "param_type"):
+            what = _("{name} is missing").format(name=name)
     return what if context is None else _see_help(what, context)
 
 
@@ -91,24 +101,12 @@ def _see_help(what: str, context: Any) -> str:  # noqa: ANN401  typer keeps the 
     return _("{what}; see: {command} --help").format(what=what, command=context.command_path)
 
 
-def _wrong_parameter(error: BadParameter) -> str:
-    name = error.param.get_error_hint() if error.param else ""
-    if hasattr(error, "param_type"):
-        return _("{name} is missing").format(name=name)
-    parameter: Any = error.param  # typer shows the type of a parameter on its help page only
-    expected = parameter.display_type_rich(ctx=error.ctx) if parameter else ""
-    if getattr(parameter, "min", None) is not None:
-        expected = _("a number of at least {least}").format(least=parameter.min)
-    return _("wrong value for {name}; it takes {expected}").format(name=name, expected=expected)
-
-
 def _wrong_usage(error: TyperException) -> str:
     option = getattr(error, "option_name", None)
     if option is None:
         if error.message.startswith(_EXTRA):
-            return _("too many arguments: {extra}").format(
-                extra=error.message.removeprefix(_EXTRA).strip("()")
-            )
+            extra = error.message.removeprefix(_EXTRA).strip("()")
+            return _("too many arguments: {extra}").format(extra=extra)
         return error.format_message().rstrip(".。")
     if hasattr(error, "possibilities"):
         what = _("no such option: {option}").format(option=option)
@@ -122,17 +120,14 @@ def _wrong_usage(error: TyperException) -> str:
 
 
 def choose_language() -> None:
-    """Choose the language of messages and help pages.
-
-    typer looks its own words up in the process-wide domain of the standard library. A config file that cannot be
-    read names no language; loading it raises the error.
-    """
+    """Choose the language of messages and help pages."""
     named, configured = language.flag_value("--config", sys.argv[1:]), ""
-    with suppress(ConfigError):
+    with suppress(ConfigError):  # loading the file raises it again
         if path := find_config(Path(named) if named else None, os.environ):
             configured = str(read_toml(path).get("lang", ""))
     chosen = language.requested(sys.argv[1:], os.environ, configured=configured)
     language.activate(chosen)
+    # typer looks its own words up in the process-wide domain
     gettext.bindtextdomain(language.DOMAIN, language.LOCALES)
     gettext.textdomain(language.DOMAIN)
     os.environ["LANGUAGE"] = chosen

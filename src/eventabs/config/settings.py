@@ -9,7 +9,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 # these load DuckDB, presets and the reader when they are first looked up
@@ -44,7 +44,6 @@ class VocabularySettings(TomlTable):
 
     @model_validator(mode="after")
     def _without_faults(self) -> Self:
-        """Refuse what does not go together, and names that an answer cannot have."""
         marks = [category.mark for category in self.categories]
         categories = {category.name for category in self.categories}
         if marks.count("") != 1 or len(set(marks)) != len(marks) or len(categories) != len(marks):
@@ -78,23 +77,23 @@ class VocabularySettings(TomlTable):
         )
 
 
-def _as_texts(value: object) -> object:
-    """Take a text, or several, as `{texts = [...]}`; "" is none."""
-    if isinstance(value, str):
-        return {"texts": [value] if value else []}
-    if isinstance(value, list | tuple):
-        return {"texts": value}
-    if isinstance(value, dict | TextsSettings):
-        return value
-    message = _("it takes a text, a list of texts, or a regular expression as { regex = ... }")
-    raise ValueError(message)
-
-
 class TextsSettings(TomlTable):
     """What a text must be: one of `texts`, or one in which `regex` is found."""
 
     texts: tuple[str, ...] = ()
     regex: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_table(cls, value: object) -> object:
+        """Take a text, or several, as `{texts = [...]}`; "" is none."""
+        if isinstance(value, str):
+            value = [value] if value else []
+        if isinstance(value, list | tuple):
+            return {"texts": value}
+        if isinstance(value, dict | TextsSettings):
+            return value
+        raise ValueError(_("it takes a text, a list of texts, or a regular expression as { regex = ... }"))
 
     @field_validator("regex")
     @classmethod
@@ -104,16 +103,13 @@ class TextsSettings(TomlTable):
         return regex
 
 
-TextsOf = Annotated[TextsSettings, BeforeValidator(_as_texts)]
-
-
 class MustSettings(TomlTable):
     """Which behaviors an event has to cover, and what kind of event; durations in seconds."""
 
-    action: TextsOf = TextsSettings()
-    item: TextsOf = TextsSettings()
-    place: TextsOf = TextsSettings()
-    text: TextsOf = TextsSettings()
+    action: TextsSettings = TextsSettings()
+    item: TextsSettings = TextsSettings()
+    place: TextsSettings = TextsSettings()
+    text: TextsSettings = TextsSettings()
     min_duration: Annotated[float, Field(ge=0)] | None = None
     max_duration: Annotated[float, Field(ge=0)] | None = None
     type: OptionalName = ""
@@ -128,7 +124,6 @@ class MustSettings(TomlTable):
 
     @model_validator(mode="after")
     def _without_faults(self) -> Self:
-        """Refuse what the rule lacks or has twice."""
         if not self.conditions and self.min_duration is None and self.max_duration is None:
             raise ValueError(
                 _("give it a condition: action, item, place, text, min_duration or max_duration")
@@ -159,10 +154,7 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay named values (nested, as in the TOML) over the values of the preset and the tier that they name.
-
-    Raises ConfigError for a preset that does not exist, and a tier that it does not have.
-    """
+    """Lay named values (nested, as in the TOML) over those of the preset and tier that they name. Raises ConfigError for unknown ones."""
     preset, model, tier = _choice(named)
     below = dict(providers.load_preset(preset).find_tier(tier).llm)
     if preset:
@@ -176,17 +168,14 @@ def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def over_stored(stored: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay what is named today over the settings that a run began with.
-
-    Under the same preset, model and tier these stay, also where the preset itself has changed since. Under
-    another, what the one before has set no longer counts. Raises ConfigError as `with_preset`.
-    """
+    """Lay what is named today over the settings that a run began with. Raises ConfigError as `with_preset`."""
     values = overlay(stored, named)
     *before, tier_before = _choice(stored)
     *now, tier = _choice(values)
     other_preset = before != now and (before[0] or now[0])
     if not other_preset and tier == tier_before:
-        return values
+        return values  # also where the preset itself has changed since
+    # what the preset or tier before has set no longer counts
     gone = (_SET_BY_PRESETS if other_preset else ()) + (_SET_BY_TIERS if tier != tier_before else ())
     kept = {key: value for key, value in stored.get("llm", {}).items() if key not in gone}
     return with_preset(overlay({**stored, "llm": kept}, named))
@@ -390,10 +379,9 @@ class Settings(TomlTable):
     def _has_room_for_all(cls, vocabulary: VocabularySettings, info: ValidationInfo) -> VocabularySettings:
         prompt = info.data.get("prompt")
         if prompt and prompt.detail == "fine" and not vocabulary.open and not vocabulary.other:
-            message = _(
-                'detail "fine" has an event for every row: name a type for the rest in vocabulary.other'
+            raise ValueError(
+                _('detail "fine" has an event for every row: name a type for the rest in vocabulary.other')
             )
-            raise ValueError(message)
         return vocabulary
 
     @field_validator("events")
@@ -428,21 +416,15 @@ class Settings(TomlTable):
 
 
 def load_settings(
-    config: Path | None,
-    flags: Mapping[str, Any],
-    *,
-    base: Mapping[str, Any] | None = None,
-    isolated: bool = False,
+    config: Path | None, flags: Mapping[str, Any], *, base: Mapping[str, Any] = {}, isolated: bool = False
 ) -> Settings:
-    """Lay TOML, EVENTABS_* and flags (nested, as in the TOML) over the preset that they name, `base` and the defaults.
-
-    `isolated`: without EVENTABS_* variables.
+    """Lay TOML, EVENTABS_* (not if `isolated`) and flags, nested as in the TOML, over their preset, `base` and the defaults.
 
     Raises WrongSettingsError with all faults, each named by its key and where it was set.
     """
     layers = _layers(config, flags, isolated=isolated)
-    values = over_stored(base or {}, reduce(overlay, layers.values(), {}))
-    layers = {_("the run directory"): base or {}, **layers}
+    values = over_stored(base, reduce(overlay, layers.values(), {}))
+    layers = {_("the run directory"): base, **layers}
     try:
         return Settings(**values)
     except ValidationError as error:
@@ -472,10 +454,7 @@ def _layers(config: Path | None, flags: Mapping[str, Any], *, isolated: bool) ->
 
 
 def environment_values() -> dict[str, Any]:
-    """Return what EVENTABS_* variables set, nested: EVENTABS_LLM__MODEL is llm.model.
-
-    Raises ConfigError for a variable that no setting has, or a value that cannot be parsed.
-    """
+    """Return what EVENTABS_* variables set, nested: EVENTABS_LLM__MODEL is llm.model. Raises ConfigError for an unknown one or its value."""
     ours = filter(re.compile("eventabs_", re.IGNORECASE).match, os.environ)
     if not (variables := sorted(ours, key=str.lower)):  # a table before what is in it
         return {}
