@@ -99,9 +99,6 @@ def shape_fields(shape: Sums) -> dict[str, float | None]:
     return {**shape, **{name: figure(shape) for name, figure in SHAPE_FIGURES.items()}}
 
 
-# events against labels
-
-
 DAY: Final = 86_400
 _MOST_DAYS: Final = 2_000  # on a page
 _LANE: Final = 960  # pixels of a day, at least
@@ -163,7 +160,15 @@ def render_evaluation_page(evaluation: Evaluation) -> str:
     drawn = Counter(segment.label for row in evaluation.by_user for lane in row.lanes for segment in lane)
     names = [name for name, _uses in messages.most_frequent(drawn)]
     colors = colors_of(names)
-    days = list(_days(evaluation, colors))
+    lanes = (_("labels"), _("events"), _("labels, journeys"), _("events, journeys"))
+    days = []
+    for row in evaluation.by_user:
+        spans = ((int(each.start // DAY), int(each.end // DAY)) for lane in row.lanes for each in lane)
+        for day in sorted({day for first, last in spans for day in range(first, last + 1)}):
+            bars = zip(lanes, (_bars(lane, day, colors) for lane in row.lanes), strict=False)
+            shown = [lane for lane in bars if lane[1] or lane[0] in lanes[:2]]
+            date = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
+            days.append({"user": row.user_id, "day": date, "lanes": shown})
     facts, *notes = _evaluation_notes(evaluation)
     return render_page(
         "evaluation.html.j2",
@@ -232,23 +237,10 @@ def _counted(sums: Sums, kind: str = "") -> dict[str, str]:
     return {name: count(int(sums[kind + name])) for name in names if kind + name in sums}
 
 
-def _days(evaluation: Evaluation, colors: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Yield each user's days, in the order of the users."""
-    names = (_("labels"), _("events"), _("labels, journeys"), _("events, journeys"))
-    for row in evaluation.by_user:
-        spans = ((int(each.start // DAY), int(each.end // DAY)) for lane in row.lanes for each in lane)
-        for day in sorted({day for first, last in spans for day in range(first, last + 1)}):
-            drawn = [_bars(lane, day, colors) for lane in row.lanes]
-            date = datetime.fromtimestamp(day * DAY, UTC).date().isoformat()
-            lanes = [lane for lane in zip(names, drawn, strict=False) if lane[1] or lane[0] in names[:2]]
-            yield {"user": row.user_id, "day": date, "lanes": lanes}
-
-
 def _bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> list[tuple[Any, ...]]:
-    """Return the bars of a day, counted from 1970-01-01, as lanes.html.j2 has them.
+    """Return the bars of a day, counted from 1970-01-01, as lanes.html.j2 has them: in rows, so that no name lies over another.
 
-    The row, of several so that no name lies over another; left end and width in percent of the day; the class of the color: a type
-    without one of its own is told by its name; type, name, and left end of the name in percent; title.
+    Left ends and the width are in percent of the day; a type without a color of its own is told by its name.
     """
     begin, end = day * DAY, (day + 1) * DAY
     drawn: list[tuple[Any, ...]] = []
@@ -270,9 +262,6 @@ def _bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> l
     return drawn
 
 
-# two runs
-
-
 RUN_NAMES: Final = ("A", "B")
 DIFFERS: Final = "≠"
 _MOST_TYPES: Final = 8  # in the terminal
@@ -289,12 +278,12 @@ def render_comparison(console: Console, comparison: Comparison, *, most: int) ->
     print_tables(console, section["tables"])
     for pair in comparison.most_different[:most]:
         _print_user(console, pair)
-    for note in (*([_legend()] if comparison.most_different[:most] else []), *section["notes"]):
+    for note in (*([section["mark"]] if comparison.most_different[:most] else []), *section["notes"]):
         print_line(console, note)
 
 
-def _comparison_section(comparison: Comparison, most: int) -> dict[str, list[Any]]:
-    """Return headlines, tables and notes: all but the users. `most`: characters of a setting that are shown."""
+def _comparison_section(comparison: Comparison, most: int) -> dict[str, Any]:
+    """Return headlines, tables, notes and what the mark says: all but the users. `most`: characters of a setting that are shown."""
     both = tuple(zip(RUN_NAMES, (comparison.a.run, comparison.b.run), strict=True))
     headlines = [
         _("{run}: {model}, {out}").format(run=name, model=run.endpoint.title, out=run.out)
@@ -308,6 +297,7 @@ def _comparison_section(comparison: Comparison, most: int) -> dict[str, list[Any
         for key, figure in comparison.kept.items()
     ]
     other = _("in B, of the same behaviors")
+    mark = _("{mark} an event without an equal one in the other run: the same labels and behaviors")
     # the built-in rules do not see who else is in a batch
     by_model = {name: run for name, run in both if run.endpoint.model}
     return {
@@ -321,6 +311,7 @@ def _comparison_section(comparison: Comparison, most: int) -> dict[str, list[Any
             *batch_tables(by_model),
         ],
         "notes": list(_comparison_notes(comparison)),
+        "mark": mark.format(mark=DIFFERS),
     }
 
 
@@ -344,7 +335,6 @@ def render_comparison_page(comparison: Comparison) -> str:
         ["pages.css"],
         ["chosen.js"],
         section=_comparison_section(comparison, 800),
-        mark=_legend(),
         users=[(pair.user_id, _user_line(pair), lines) for pair, lines in pairs],
         types=names,
         colors=dict.fromkeys(names, "") | colors_of(names),
@@ -382,9 +372,6 @@ def _drawn(comparison: Comparison) -> str | None:
     if all(score.low is None for score in comparison.scores["groups"].values()):
         return None
     return "groups" if comparison.users > GROUPS else "users"
-
-
-# runs side by side
 
 
 _NUMBERS: Final = ("rows_per_event", "events_per_user_day")
@@ -458,9 +445,6 @@ def _run_fields(run: ComparedRun) -> dict[str, Any]:
     }
 
 
-# users side by side
-
-
 class _Line(NamedTuple):
     """A behavior, or a stretch of equal ones, with the events of A and B that it is in. `differs`: one has no equal one."""
 
@@ -499,11 +483,6 @@ def _user_line(pair: UserPair) -> str:
     return _("{state}: {facts}").format(state=pair.user_id, facts=messages.listed(facts))
 
 
-def _legend() -> str:
-    message = _("{mark} an event without an equal one in the other run: the same labels and behaviors")
-    return message.format(mark=DIFFERS)
-
-
 def _lines(pair: UserPair) -> list[_Line]:
     """Return the lines that differ with those around them, and for each stretch between how long it is."""
     both = (*pair.a.events, *pair.b.events)
@@ -525,22 +504,17 @@ def _lines(pair: UserPair) -> list[_Line]:
 
 
 def _told(side: Side, usual: str) -> dict[int, tuple[str, str, bool]]:
-    """Return by behavior the event that begins with it, or which one goes on, its type, and whether it has no equal.
-
-    The category that most events have is not named. A journey stands behind each of its events.
-    """
+    """Return by behavior the event, with its journey, that begins with it, or which one goes on, its type, and whether it has no equal."""
     told: dict[int, tuple[str, str, bool]] = {}
     journeys = {journey["id"]: f"> {journey['kind']} {journey['name']}" for journey in side.journeys}
     for place, event in enumerate(side.events):
         summary = journeys.get(event["journey"], "")
+        # the category that most events have is not named
         named = event_text(event | {"summary": summary, "category": event["category"].replace(usual, "", 1)})
         first, *others = sorted(event["behaviors"])
         told[first] = named, event["type"], place in side.unequal
         told |= dict.fromkeys(others, (f"│ {one_line(event['type'])}", event["type"], place in side.unequal))
     return told
-
-
-# sizes of calls
 
 
 def announcement(plan: AskingPlan) -> str:
