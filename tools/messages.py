@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
@@ -34,6 +34,8 @@ TYPER_WORDS = (
 
 MessageId = str | tuple[str, ...]
 
+# what declares an option of a command looks its text up
+_KEYWORDS = DEFAULT_KEYWORDS | dict.fromkeys(("flag", "of_model", "of_view", "option"))
 _FIELD = re.compile(r"\{([^{}]*)\}")
 # Dates and versions would change in every diff.
 _HEADERS = ("Language", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Plural-Forms")
@@ -54,7 +56,7 @@ def extracted(package: Path) -> dict[MessageId, list[str]]:
     """Return the messages in the code of `package` with the files they stand in, in order."""
     found: dict[MessageId, set[str]] = {}
     for file, _line, words, _comments, _context in extract_from_dir(
-        package, method_map=[("**.py", "python"), ("**.j2", "jinja2"), ("**.js", "javascript")]
+        package, [("**.py", "python"), ("**.j2", "jinja2"), ("**.js", "javascript")], keywords=_KEYWORDS
     ):
         message: MessageId = words if isinstance(words, str) else tuple(words)
         found.setdefault(message, set()).add(f"eventabs/{file}")

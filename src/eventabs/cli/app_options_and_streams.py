@@ -38,15 +38,15 @@ INPUTS = typer.Argument(
 )
 CHECKPOINT = typer.Argument(..., metavar="CHECKPOINT", help=_("A run directory or its checkpoint.json."))
 
-_INPUT, _MODEL, _BUDGET = _("Input"), _("Model"), _("Budget")
-_PACE, _MACHINES = _("Pace and limits"), _("Many machines")
+INPUT, MODEL, BUDGET = _("Input"), _("Model"), _("Budget")
+PACE, MACHINES = _("Pace and limits"), _("Many machines")
 
 SHOWN = _("What is shown")
 
 
 def option(text: str, default: Any = None, *names: str, **look: Any) -> Any:  # noqa: ANN401  of typer
-    """Declare an option by what it is for; without names it is called as its parameter. Default `...`: it must be there."""
-    return typer.Option(default, *names, help=text, **look)
+    """Declare an option by what it is for, looked up here; without names it is called as its parameter. Default `...`: it must be there."""
+    return typer.Option(default, *names, help=_(text), **look)
 
 
 def flag(text: str, *names: str, **look: Any) -> Any:  # noqa: ANN401  of typer
@@ -54,51 +54,46 @@ def flag(text: str, *names: str, **look: Any) -> Any:  # noqa: ANN401  of typer
     return option(text, False, *names, **look)
 
 
-of_model = partial(option, rich_help_panel=_MODEL)
+of_model = partial(option, rich_help_panel=MODEL)
 of_view = partial(option, rich_help_panel=SHOWN)
 
 # by flag: the panel of the help page, the table of the setting, what it takes, what it is for
 _FLAGS: dict[str, tuple[str, str, Any, str]] = {
-    "user": (_INPUT, "input", str, _("Whose files they are, where no column says it: me, or {stem}.")),
-    "profiles": (_INPUT, "input", str, _("File with one row a user: age, gender, occupation, city.")),
-    "timezone": (_INPUT, "input", str, _("Zone that the users lived by, such as Asia/Shanghai.")),
-    "columns": (_INPUT, "input", str, _("Columns of a CSV without a header: user_id,item_id,timestamp.")),
-    "keep_duplicates": (_INPUT, "input", bool, _("Keep equal rows.")),
-    "strict": (_INPUT, "input", bool, _("Stop if a row cannot be read.")),
-    "max_rejects": (_INPUT, "input", float, _("Share of rows that may be unreadable. (default: 0.05)")),
-    "shard": (_INPUT, "input", str, _("Only the users of shard i of N, i from 0, such as 3/16.")),
-    "limit": (_INPUT, "run", int, _("Only the first N users; resume goes on with the others.")),
-    "provider": (_MODEL, "llm", ProviderChoice, _("openai: a model; rules: built in, calls nobody.")),
-    "preset": (_MODEL, "llm", str, _("Known endpoint, such as deepseek, qwen or vllm.")),
-    "model": (_MODEL, "llm", str, _("Name of the model.")),
-    "base_url": (_MODEL, "llm", str, _("Address of the endpoint, such as https://api.deepseek.com/v1.")),
-    "tier": (_MODEL, "llm", TierName, _("flex: slower answers at about half the price.")),
-    "detail": (
-        _MODEL,
-        "prompt",
-        Detail,
-        _("day: events and journeys; fine: every occasion; journeys alone."),
-    ),
-    "answer": (_MODEL, "prompt", AnswerForm, _("Form of the answers; lines cost the fewest tokens.")),
-    "compaction": (_BUDGET, "compaction", Compaction, _("line; dense: shorter, with codes for names.")),
-    "max_input_tokens": (_BUDGET, "budget", int, _("Tokens of a prompt. (default: 40000)")),
-    "max_output_tokens": (_BUDGET, "budget", int, _("Tokens of an answer. (default: 8192)")),
-    "max_users": (_BUDGET, "budget", int, _("Users in a prompt. (default: 30)")),
+    "user": (INPUT, "input", str, _("Whose files they are, where no column says it: me, or {stem}.")),
+    "profiles": (INPUT, "input", str, _("File with one row a user: age, gender, occupation, city.")),
+    "timezone": (INPUT, "input", str, _("Zone that the users lived by, such as Asia/Shanghai.")),
+    "columns": (INPUT, "input", str, _("Columns of a CSV without a header: user_id,item_id,timestamp.")),
+    "keep_duplicates": (INPUT, "input", bool, _("Keep equal rows.")),
+    "strict": (INPUT, "input", bool, _("Stop if a row cannot be read.")),
+    "max_rejects": (INPUT, "input", float, _("Share of rows that may be unreadable. (default: 0.05)")),
+    "shard": (INPUT, "input", str, _("Only the users of shard i of N, i from 0, such as 3/16.")),
+    "limit": (INPUT, "run", int, _("Only the first N users; resume goes on with the others.")),
+    "provider": (MODEL, "llm", ProviderChoice, _("openai: a model; rules: built in, calls nobody.")),
+    "preset": (MODEL, "llm", str, _("Known endpoint, such as deepseek, qwen or vllm.")),
+    "model": (MODEL, "llm", str, _("Name of the model.")),
+    "base_url": (MODEL, "llm", str, _("Address of the endpoint, such as https://api.deepseek.com/v1.")),
+    "tier": (MODEL, "llm", TierName, _("flex: slower answers at about half the price.")),
+    "detail": (MODEL, "prompt", Detail, _("day: events and journeys; fine: every occasion; journeys alone.")),
+    "answer": (MODEL, "prompt", AnswerForm, _("Form of the answers; lines cost the fewest tokens.")),
+    "compaction": (BUDGET, "compaction", Compaction, _("line; dense: shorter, with codes for names.")),
+    "max_input_tokens": (BUDGET, "budget", int, _("Tokens of a prompt. (default: 40000)")),
+    "max_output_tokens": (BUDGET, "budget", int, _("Tokens of an answer. (default: 8192)")),
+    "max_users": (BUDGET, "budget", int, _("Users in a prompt. (default: 30)")),
     "mode": (
-        _PACE,
+        PACE,
         "run",
         RunMode,
         _("live; batch: cheaper, by the batch service; files: write requests.jsonl."),
     ),
-    "concurrency": (_PACE, "run", int, _("Calls at a time. (default: 3)")),
-    "max_concurrency": (_PACE, "run", int, _("Calls at a time, at most: grows while it helps.")),
-    "rpm": (_PACE, "run", int, _("Requests a minute, at most.")),
-    "tpm": (_PACE, "run", int, _("Tokens a minute, at most.")),
-    "wait": (_PACE, "run", bool, _("Wait for an endpoint that does not accept connections yet.")),
-    "max_cost": (_PACE, "run", float, _("Stop before more than this is spent, 0: never; needs llm.price.")),
-    "max_total_tokens": (_PACE, "run", int, _("Stop before more tokens than this are used, 0: never.")),
-    "engine": (_MACHINES, "cluster", Engine, _("ray: the machines of a Ray cluster make the calls.")),
-    "ray_address": (_MACHINES, "cluster", str, _("auto: the cluster of this machine; or host:port.")),
+    "concurrency": (PACE, "run", int, _("Calls at a time. (default: 3)")),
+    "max_concurrency": (PACE, "run", int, _("Calls at a time, at most: grows while it helps.")),
+    "rpm": (PACE, "run", int, _("Requests a minute, at most.")),
+    "tpm": (PACE, "run", int, _("Tokens a minute, at most.")),
+    "wait": (PACE, "run", bool, _("Wait for an endpoint that does not accept connections yet.")),
+    "max_cost": (PACE, "run", float, _("Stop before more than this is spent, 0: never; needs llm.price.")),
+    "max_total_tokens": (PACE, "run", int, _("Stop before more tokens than this are used, 0: never.")),
+    "engine": (MACHINES, "cluster", Engine, _("ray: the machines of a Ray cluster make the calls.")),
+    "ray_address": (MACHINES, "cluster", str, _("auto: the cluster of this machine; or host:port.")),
 }
 _OTHER_KEYS = {"columns": "header", "compaction": "level"}  # flags that are not named as their setting
 SET_BY_FLAGS = {
@@ -106,7 +101,7 @@ SET_BY_FLAGS = {
 }
 
 
-_CONFIG = option(_("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml."))
+_CONFIG = option("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml.")
 
 
 def flag_name(option: str) -> str:
@@ -115,71 +110,64 @@ def flag_name(option: str) -> str:
 
 
 # settled before the command line is parsed, see help_and_usage_errors.py; here it is checked and has its place on the help pages
-Lang = Literal["en", "zh", "auto"] | None
-LANG = of_view(_("Language of messages."))
+_Lang = Literal["en", "zh", "auto"] | None
+_LANG = of_view("Language of messages.")
 
 
 @dataclass(frozen=True, slots=True)
 class ShownFlags:
     """Flags about what is shown."""
 
-    lang: Lang = LANG
-    progress: Literal["auto", "plain", "json"] = of_view(
-        _("How progress is shown on standard error."), "auto"
-    )
-    quiet: bool = flag(_("Only errors and the end."), "--quiet", "-q", rich_help_panel=SHOWN)
-    verbose: bool = flag(_("Every batch and every retry."), "--verbose", "-v", rich_help_panel=SHOWN)
-    json: bool = flag(_("One JSON object on standard output at the end."), rich_help_panel=SHOWN)
+    progress: Literal["auto", "plain", "json"] = of_view("How progress is shown on standard error.", "auto")
+    quiet: bool = flag("Only errors and the end.", "--quiet", "-q", rich_help_panel=SHOWN)
+    verbose: bool = flag("Every batch and every retry.", "--verbose", "-v", rich_help_panel=SHOWN)
+    json: bool = flag("One JSON object on standard output at the end.", rich_help_panel=SHOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class LookFlags:
-    """Flags of the commands that only look."""
-
-    lang: Lang = LANG
-    json: bool = flag(_("JSON on standard output."), rich_help_panel=SHOWN)
+JSON = flag("JSON on standard output.", rich_help_panel=SHOWN)
 
 
-def command(group: type | None = None, *, shows: str | None = None) -> Callable[[Callable[..., None]], Any]:
-    """Make a command of a function, whose docstring is the help; it receives the options of `group` as one filled instance.
+def command(shows: str = "") -> Callable[[Callable[..., None]], Any]:
+    """Make a command of a function, whose docstring is the help; it has --lang, and where it takes them `shown` and `invocation`.
 
-    `shows`: before that it receives an Invocation, made of a flag for each setting. These flags have their help on the command's
-    page, of the others it has the names. Typer has no such notion: it reads the signature made here.
+    These are filled from the flags of ShownFlags and from a flag for each setting. Those in `shows` have their help on the command's
+    page, the others their names. Typer has no such notion: it reads the signature made here.
     """
 
     def decorate(function: Callable[..., None]) -> object:
-        of_group = fields(group) if group else ()
+        own = dict(inspect.signature(function).parameters)
+        of_settings, of_shown = own.pop("invocation", None), own.pop("shown", None)
         keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
-        options = [keyword(each.name, default=each.default, annotation=each.type) for each in of_group]
-        if shows is not None:
+        options = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own.values()]
+        options.append(keyword("lang", default=_LANG, annotation=_Lang))
+        flags = fields(ShownFlags) if of_shown else ()
+        options += [keyword(each.name, default=each.default, annotation=each.type) for each in flags]
+        if of_settings:
             options.append(keyword("config", default=_CONFIG, annotation=Path | None))
             for name, (panel, _table, kind, text) in _FLAGS.items():
-                look: dict[str, Any] = {"rich_help_panel": panel, "hidden": name not in shows.split()}
-                how = option(text, None, flag_name(name), **look, min=1 if name == "limit" else None)
+                hidden = name not in shows.split()
+                look: dict[str, Any] = {"help": text, "rich_help_panel": panel, "hidden": hidden}
+                how = typer.Option(None, flag_name(name), **look, min=1 if name == "limit" else None)
                 options.append(keyword(name, default=how, annotation=kind | None))
-        own = list(inspect.signature(function).parameters.values())[bool(group) + (shows is not None) :]
         # panels stand in the order of their first options
-        parameters = sorted(
-            (each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *options)),
-            key=lambda each: each.default.rich_help_panel == SHOWN,
-        )
+        options.sort(key=lambda each: (each.default.rich_help_panel == SHOWN, each.name == "json"))
 
         @wraps(function)
         def flat(**values: Any) -> None:  # noqa: ANN401  whatever the options hold
-            filled: list[Any] = []
-            if shows is not None:
+            del values["lang"]
+            if of_shown:
+                values["shown"] = ShownFlags(*(values.pop(each.name) for each in flags))
+            if of_settings:
                 nested: dict[str, dict[str, Any]] = {}  # as in the TOML
                 for name, (table, key) in SET_BY_FLAGS.items():
                     if (value := values.pop(name)) is not None:
                         held = [each.strip() for each in value.split(",")] if name == "columns" else value
                         nested.setdefault(table, {})[key] = held
-                filled.append(runs.Invocation(values.pop("config"), nested, os.environ))
-            if group:
-                filled.append(group(**{each.name: values.pop(each.name) for each in of_group}))
-            function(*filled, **values)
+                values["invocation"] = runs.Invocation(values.pop("config"), nested, os.environ)
+            function(**values)
 
-        flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        flat.__annotations__ = {each.name: each.annotation for each in parameters}
+        flat.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        flat.__annotations__ = {each.name: each.annotation for each in options}
         return app.command(help=_(str(function.__doc__)), cls=Command)(flat)
 
     return decorate
@@ -193,10 +181,8 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    lang: Lang = LANG,  # settled before this was loaded
-    version: bool = flag(
-        _("Show the version and exit."), "--version", is_eager=True, callback=_print_version
-    ),
+    lang: _Lang = _LANG,
+    version: bool = flag("Show the version and exit.", "--version", is_eager=True, callback=_print_version),
 ) -> None:
     """Take options before the command."""
 

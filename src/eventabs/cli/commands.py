@@ -21,11 +21,9 @@ from eventabs import config, providers, quality, runs, store, views
 from eventabs.cli.app_options_and_streams import (
     CHECKPOINT,
     INPUTS,
-    LANG,
+    JSON,
     SET_BY_FLAGS,
     SHOWN,
-    Lang,
-    LookFlags,
     OutputGoneError,
     ShownFlags,
     app,
@@ -49,23 +47,19 @@ __all__ = ["app", "main"]
 
 _OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
 _Work = Callable[..., Coroutine[None, None, "eventabs.Run"]]
-_WAITING = 4  # exit code: the run goes on once its requests have replies
 
-PROGRESS_PORT = of_view(
-    _("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")
-)
-EXTEND = option(_("Take the exports into this run, as extend does."), metavar="CHECKPOINT")
-RETRY_FAILED = flag(_("Ask about failed users once more."))
-TRUST = flag(_("Trust the endpoint that the run directory names."))
+PROGRESS_PORT = of_view("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")
+EXTEND = option("Take the exports into this run, as extend does.", metavar="CHECKPOINT")
+RETRY_FAILED = flag("Ask about failed users once more.")
+TRUST = flag("Trust the endpoint that the run directory names.")
 
 
-@command(ShownFlags, shows=_OF_A_RUN)
+@command(_OF_A_RUN)
 def run(
     invocation: "runs.Invocation",
     shown: ShownFlags,
-    *,
     inputs: list[str] | None = INPUTS,
-    out: Path | None = option(_("Run directory. (default: <input stem>.eventabs)")),
+    out: Path | None = option("Run directory. (default: <input stem>.eventabs)"),
     extend: Path | None = EXTEND,
     progress_port: int | None = PROGRESS_PORT,
 ) -> None:
@@ -76,17 +70,16 @@ def run(
     _carry_out(partial(work, inputs=inputs or ()), invocation, shown, progress_port)
 
 
-@command(ShownFlags, shows="limit model concurrency wait max_cost")
+@command("limit model concurrency wait max_cost")
 def resume(
     invocation: "runs.Invocation",
     shown: ShownFlags,
-    *,
     checkpoint: Path = CHECKPOINT,
-    accept_changes: bool = flag(_("Take changed settings for users that are not done yet.")),
+    accept_changes: bool = flag("Take changed settings for users that are not done yet."),
     replies: list[Path] | None = option(
-        _("File with replies to requests.jsonl, or with errors; may be partial, may be given again.")
+        "File with replies to requests.jsonl, or with errors; may be partial, may be given again."
     ),
-    cancel: bool = flag(_("Cancel the jobs of the batch service, keep what they did, and stop.")),
+    cancel: bool = flag("Cancel the jobs of the batch service, keep what they did, and stop."),
     retry_failed: bool = RETRY_FAILED,
     yes: bool = TRUST,
     progress_port: int | None = PROGRESS_PORT,
@@ -97,14 +90,13 @@ def resume(
     _carry_out(work, invocation, shown, progress_port)
 
 
-@command(ShownFlags, shows="model concurrency wait max_cost")
+@command("model concurrency wait max_cost")
 def extend(
     invocation: "runs.Invocation",
     shown: ShownFlags,
-    *,
     checkpoint: Path = CHECKPOINT,
     inputs: list[str] | None = INPUTS,
-    accept_changes: bool = flag(_("Let behaviors hold that have changed or are gone, and changed settings.")),
+    accept_changes: bool = flag("Let behaviors hold that have changed or are gone, and changed settings."),
     retry_failed: bool = RETRY_FAILED,
     yes: bool = TRUST,
     progress_port: int | None = PROGRESS_PORT,
@@ -122,7 +114,7 @@ def _carry_out(work: _Work, invocation: "runs.Invocation", shown: ShownFlags, po
     _end(summary, shown)
 
 
-@command(ShownFlags, shows="")
+@command()
 def reparse(invocation: "runs.Invocation", shown: ShownFlags, checkpoint: Path = CHECKPOINT) -> None:
     """Make the events again from the stored replies. Calls nobody."""
     watch = partial(_watch, shown, None)
@@ -131,12 +123,12 @@ def reparse(invocation: "runs.Invocation", shown: ShownFlags, checkpoint: Path =
     _end(summary, shown)
 
 
-@command(ShownFlags, shows=_OF_A_RUN)
+@command(_OF_A_RUN)
 def estimate(
     invocation: "runs.Invocation",
     shown: ShownFlags,
     inputs: list[str] | None = INPUTS,
-    show_prompt: bool = flag(_("Print the first request instead, exactly as it would be sent.")),
+    show_prompt: bool = flag("Print the first request instead, exactly as it would be sent."),
     extend: Path | None = EXTEND,
 ) -> None:
     """Show what a run would take: users, tokens, calls, time, cost. Calls nobody."""
@@ -156,24 +148,23 @@ def estimate(
         _tell(planned, views.estimate_json, views.render_estimate, as_json=shown.json)
 
 
-@command(LookFlags, shows="user profiles timezone columns")
+@command("user profiles timezone columns")
 def columns(
     invocation: "runs.Invocation",
-    look: LookFlags,
-    *,
     inputs: list[str] | None = INPUTS,
-    ask: bool = flag(_("Ask the model too: one call shows it 20 rows of the first file."), "--ask"),
-    write: Literal["model", "values"] | None = option(_("With --ask: whose columns go to the config file.")),
+    ask: bool = flag("Ask the model too: one call shows it 20 rows of the first file.", "--ask"),
+    write: Literal["model", "values"] | None = option("With --ask: whose columns go to the config file."),
+    json: bool = JSON,
 ) -> None:
     """Show which column plays which role, and what rows become. Packs nothing; calls nobody, unless you --ask."""
     if write and not ask:
         raise UsageError(_("--write goes with --ask; without it, copy the table that is shown"))
     if not ask:
         described = runs.describe_input(invocation.settings(), inputs or ())
-        _tell(described, views.columns_json, views.render_columns, as_json=look.json)
+        _tell(described, views.columns_json, views.render_columns, as_json=json)
         return
     asked = runs.ask_columns(invocation, inputs or (), partial(print_line, stderr_console()))
-    _tell(asked, views.asked_json, partial(views.render_asked, written=bool(write)), as_json=look.json)
+    _tell(asked, views.columns_json, partial(views.render_asked, written=bool(write)), as_json=json)
     if write:
         path = invocation.config_file() or config.DEFAULT_CONFIG
         config.write_settings(path, asked.chosen(write))
@@ -229,8 +220,7 @@ def _end(summary: "runs.RunState", shown: ShownFlags) -> None:
 
 
 def _exit_code(summary: "runs.RunState") -> int:
-    completed = 3 if summary.failed else 0
-    codes = {"completed": completed, "interrupted": INTERRUPTED, "waiting": _WAITING}
+    codes = {"completed": 3 if summary.failed else 0, "interrupted": INTERRUPTED, "waiting": 4}
     return codes.get(summary.status, 1)
 
 
@@ -239,17 +229,13 @@ _STDOUT = Path("-")
 
 @command()
 def init(
-    *,
-    preset: str | None = of_model(_("Known endpoint, such as deepseek, qwen or vllm.")),
-    model: str = of_model(_("Name of the model."), ""),
+    preset: str | None = of_model("Known endpoint, such as deepseek, qwen or vllm."),
+    model: str = of_model("Name of the model.", ""),
     output: Path | None = option(
-        _("File to write; - is standard output. (default: eventabs.toml, my-rules.toml)")
+        "File to write; - is standard output. (default: eventabs.toml, my-rules.toml)"
     ),
-    all_settings: bool = flag(_("Also the settings that are rarely changed."), "--all"),
-    rules: bool = flag(
-        _("Write the built-in rules instead, to be changed and named in rules.file."), "--rules"
-    ),
-    lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
+    all_settings: bool = flag("Also the settings that are rarely changed.", "--all"),
+    rules: bool = flag("Write the built-in rules instead, to be changed and named in rules.file.", "--rules"),
 ) -> None:
     """Write a config file: settings, their defaults and what they are for; or the rules."""
     if rules:
@@ -265,7 +251,13 @@ def init(
         model = model or (known.suggested_model if known else "")
         output = output or Path("eventabs.toml")
         text = config.own_config(active(), all_settings=all_settings, preset=preset or "", model=model)
-        steps = _steps(known, model)
+        steps = [_("set llm.model to the model's name at the endpoint")] if known and not model else []
+        if known and known.needs_key:
+            message = _("put the key into the environment: export {name}=...")
+            steps.append(message.format(name=known.api_key_env))
+        if known:
+            steps.append(_("try the endpoint: eventabs check"))
+        steps.append(_("see what a run would take: eventabs estimate INPUT"))
     if output == _STDOUT:
         print_bytes(text.encode())
         return
@@ -292,35 +284,18 @@ def _asked_preset() -> str:
             return answer
 
 
-def _steps(preset: "providers.Preset | None", model: str) -> list[str]:
-    """Return what is left to do before a run, a line each."""
-    steps = []
-    if preset and not model:
-        steps.append(_("set llm.model to the model's name at the endpoint"))
-    if preset and preset.needs_key:
-        steps.append(_("put the key into the environment: export {name}=...").format(name=preset.api_key_env))
-    if preset:
-        steps.append(_("try the endpoint: eventabs check"))
-    return [*steps, _("see what a run would take: eventabs estimate INPUT")]
-
-
-@command(LookFlags, shows="preset model base_url provider")
+@command("preset model base_url provider")
 def check(
     invocation: "runs.Invocation",
-    look: LookFlags,
-    *,
-    quiet: bool = flag(_("Only what is wrong."), "--quiet", "-q", rich_help_panel=SHOWN),
+    quiet: bool = flag("Only what is wrong.", "--quiet", "-q", rich_help_panel=SHOWN),
+    json: bool = JSON,
 ) -> None:
     """Check the config, the key, the endpoint, and how many rows an answer keeps; for some 35,000 tokens at most."""
-    if look.json:
-        report = eventabs.check(settings=invocation.flags, config=invocation.config)
-        print_json(views.check_json(report))
-    else:
-        with views.showing_findings(stdout_console(), quiet=quiet) as on_finding:
-            report = eventabs.check(
-                settings=invocation.flags, config=invocation.config, on_finding=on_finding
-            )
-        views.render_verdict(stdout_console(), report)
+    silent = nullcontext(lambda _finding: None)
+    with silent if json else views.showing_findings(stdout_console(), quiet=quiet) as on_finding:
+        settings, file = invocation.flags, invocation.config
+        report = eventabs.check(settings=settings, config=file, on_finding=on_finding)
+    _tell(report, views.check_json, views.render_verdict, as_json=json)
     raise typer.Exit(report.exit_code)
 
 
@@ -341,32 +316,30 @@ _NOT_WRITTEN = (
 )
 
 
-@command(LookFlags)
+@command()
 def status(
-    look: LookFlags,
-    *,
     checkpoint: Path = CHECKPOINT,
-    watch: bool = flag(_("Look again every second until the run is completed.")),
+    watch: bool = flag("Look again every second until the run is completed."),
+    json: bool = JSON,
 ) -> None:
     """Show how far a run is, how fast, and what failed; also while it goes on elsewhere."""
     inspect = partial(runs.inspect_run, checkpoint, now=time.time)
     if watch:
         with suppress(KeyboardInterrupt):
-            views.watch_status(stdout_console(), inspect, as_json=look.json, sleep=time.sleep)
+            views.watch_status(stdout_console(), inspect, as_json=json, sleep=time.sleep)
     else:
-        _tell(inspect(), views.status_json, views.render_status, as_json=look.json)
+        _tell(inspect(), views.status_json, views.render_status, as_json=json)
 
 
-@command(LookFlags)
+@command()
 def show(
-    look: LookFlags,
-    *,
     checkpoint: Path = CHECKPOINT,
     user_id: str | None = typer.Argument(None, metavar="USER_ID", help=_("The user to show.")),
-    raw: bool = flag(_("Also the stored prompts and replies of the user's calls.")),
-    state: Literal["pending", "done", "failed"] | None = option(_("List only users in this state.")),
-    limit: int = option(_("List so many users at most."), 50, min=1),
-    offset: int = option(_("Leave out so many users of the list first."), 0, min=0),
+    raw: bool = flag("Also the stored prompts and replies of the user's calls."),
+    state: Literal["pending", "done", "failed"] | None = option("List only users in this state."),
+    limit: int = option("List so many users at most.", 50, min=1),
+    offset: int = option("Leave out so many users of the list first.", 0, min=0),
+    json: bool = JSON,
 ) -> None:
     """Show a user's behaviors and events side by side; without a user, list the users."""
     from eventabs.inspection import calls_of, view_user  # noqa: PLC0415  loads what no help page needs
@@ -378,20 +351,19 @@ def show(
             rows = store.user_rows(ledger, state, most=limit, skip=offset)
             encoded = partial(views.users_json, total=total, skip=offset)
             render = partial(views.render_users, total=total, skip=offset)
-            _tell(rows, encoded, render, as_json=look.json)
+            _tell(rows, encoded, render, as_json=json)
             return
         view = view_user(ledger, user_id, checkpoint)
         calls = calls_of(ledger, user_id) if raw else None
-        _tell(view, partial(views.user_json, calls=calls), views.render_user, as_json=look.json)
-        if calls and not look.json:
+        _tell(view, partial(views.user_json, calls=calls), views.render_user, as_json=json)
+        if calls and not json:
             views.render_calls(stdout_console(), calls)
 
 
 @command()
 def report(
     checkpoint: Path = CHECKPOINT,
-    output: Path | None = option(_("File to write. (default: report.html in the run directory)")),
-    lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
+    output: Path | None = option("File to write. (default: report.html in the run directory)"),
 ) -> None:
     """Make one HTML file to show: timelines, events, users, calls, and how the run went."""
     directory = store.RunDirectory.find(checkpoint)
@@ -407,28 +379,24 @@ def report(
 
 @command()
 def export(
-    *,
     checkpoint: Path = CHECKPOINT,
     form: ExportFormat | None = option(
-        _("Format of the file. (default: as --output ends, else csv)"), None, "--format"
+        "Format of the file. (default: as --output ends, else csv)", None, "--format"
     ),
     output: str = option(
-        _(
-            "File to write, or address of an object (s3, gs, az, https). (default: events.<format> in the run directory)"
-        ),
+        "File to write, or address of an object (s3, gs, az, https). (default: events.<format> in the run directory)",
         "",
         "--output",
         "--out",
         show_default=False,
     ),
-    rows: bool = flag(_("Write the behaviors too, with their texts and what became of each.")),
-    cases: TraceCases = option(_("What a trace of XES is about."), "users"),
-    replace: bool = flag(_("Replace the file or the object that is there.")),
-    bom: bool = flag(_("Mark a CSV as UTF-8, so that Excel shows Chinese.")),
+    rows: bool = flag("Write the behaviors too, with their texts and what became of each."),
+    cases: TraceCases = option("What a trace of XES is about.", "users"),
+    replace: bool = flag("Replace the file or the object that is there."),
+    bom: bool = flag("Mark a CSV as UTF-8, so that Excel shows Chinese."),
     timezone: str | None = option(
-        _("Zone of times without one in XES, such as Asia/Shanghai. (default: the run's)")
+        "Zone of times without one in XES, such as Asia/Shanghai. (default: the run's)"
     ),
-    lang: Lang = LANG,  # noqa: ARG001  settled before this was loaded
 ) -> None:
     """Write events and journeys of a run as CSV, Excel workbook, Parquet, SQLite or XES; also while it goes on."""
     chosen = _format_of(output, form)
@@ -457,7 +425,6 @@ def export(
 
 
 def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:
-    """Return the format that a file's name and --format mean. Raises UsageError where they contradict each other."""
     name = public_address(output).partition("?")[0]
     ending = PurePosixPath(name).suffix.lower()
     by_name = _FORMATS.get(ending)
@@ -474,63 +441,58 @@ def _format_of(output: str, form: ExportFormat | None) -> ExportFormat:
     return form or by_name or "csv"
 
 
-@command(LookFlags)
+@command()
 def merge(
-    look: LookFlags,
-    *,
     directories: list[Path] = typer.Argument(
         ..., metavar="DIR...", help=_("Run directories of shards, finished or not.")
     ),
-    out: Path = option(_("Run directory to make: a new one, or one that was merged before."), ...),
-    accept_changes: bool = flag(_("Take shards of different inputs or settings.")),
+    out: Path = option("Run directory to make: a new one, or one that was merged before.", ...),
+    accept_changes: bool = flag("Take shards of different inputs or settings."),
+    json: bool = JSON,
 ) -> None:
     """Make one run of shards: ledger, events, failures. Merge again to bring it up to date."""
     merged = store.merge(directories, out, accept_changes=accept_changes)
     state = runs.inspect_run(merged.path, now=time.time)
     encoded = partial(views.status_json, warnings=merged.warnings)
-    _tell(state, encoded, views.render_status, as_json=look.json)
-    for warning in () if look.json else merged.warnings:
+    _tell(state, encoded, views.render_status, as_json=json)
+    for warning in () if json else merged.warnings:
         print_line(stderr_console(), _("Warning: {message}").format(message=warning))
 
 
-# The commands that say whether events are right.
-
-SIDE_BY_SIDE = option(_("Users shown side by side. (default: 3; 20 on the page and in JSON)"), min=0)
-DIFFERENCE_PAGE = option(_("Also write a page with the users who differ most."))
-SEED = option(_("Draws the users; another seed, other users."), 0)
-YES = flag(_("Begin without asking; trust the endpoint that the run directory names."))
+SIDE_BY_SIDE = option("Users shown side by side. (default: 3; 20 on the page and in JSON)", min=0)
+DIFFERENCE_PAGE = option("Also write a page with the users who differ most.")
+SEED = option("Draws the users; another seed, other users.", 0)
+YES = flag("Begin without asking; trust the endpoint that the run directory names.")
 
 
-@command(LookFlags)
+@command()
 def evaluate(
-    look: LookFlags,
-    *,
     events: Path = typer.Argument(..., metavar="EVENTS", help=_("A run directory, or an events.jsonl.")),
     gold: Path = option(
-        _("Labels: CSV or JSON lines with user, start, end, label; or user, time or line, group, label."), ...
+        "Labels: CSV or JSON lines with user, start, end, label; or user, time or line, group, label.", ...
     ),
-    output: Path | None = option(_("Also write a page with labels and events as two lanes.")),
+    output: Path | None = option("Also write a page with labels and events as two lanes."),
+    json: bool = JSON,
 ) -> None:
     """Hold the events of a run against labels that people gave. Calls nobody."""
     evaluation = quality.evaluate(events, gold)
     if output:
         views.write_report(views.render_evaluation_page(evaluation), output)
-    _tell(evaluation, views.evaluation_json, views.render_evaluation, as_json=look.json)
-    if output and not look.json:
+    _tell(evaluation, views.evaluation_json, views.render_evaluation, as_json=json)
+    if output and not json:
         print_line(stdout_console(), str(output))
 
 
-@command(LookFlags)
+@command()
 def diff(
-    look: LookFlags,
-    *,
     first: Path = typer.Argument(..., metavar="A", help=_("A run directory or its checkpoint.json.")),
     second: Path = typer.Argument(..., metavar="B", help=_("A run of the same export.")),
     users: int | None = SIDE_BY_SIDE,
     output: Path | None = DIFFERENCE_PAGE,
+    json: bool = JSON,
 ) -> None:
     """Compare two runs of the same export: prompts, models or vocabularies. Calls nobody."""
-    _show(first, second, users=users, output=output, as_json=look.json)
+    _show(first, second, users=users, output=output, as_json=json)
 
 
 def _show(first: Path, second: Path, *, users: int | None, output: Path | None, as_json: bool) -> None:
@@ -543,17 +505,16 @@ def _show(first: Path, second: Path, *, users: int | None, output: Path | None, 
         print_line(stdout_console(), str(output))
 
 
-@command(ShownFlags, shows="max_cost max_total_tokens")
+@command("max_cost max_total_tokens")
 def audit(
     invocation: "runs.Invocation",
     shown: ShownFlags,
-    *,
     checkpoint: Path = CHECKPOINT,
-    share: str = option(_("Share of the users to ask again, such as 5% or 0.05."), "5%", metavar="SHARE"),
+    share: str = option("Share of the users to ask again, such as 5% or 0.05.", "5%", metavar="SHARE"),
     seed: int = SEED,
     users: int | None = SIDE_BY_SIDE,
     output: Path | None = DIFFERENCE_PAGE,
-    out: Path | None = option(_("The audit's own directory. (default: audit in the run directory)")),
+    out: Path | None = option("The audit's own directory. (default: audit in the run directory)"),
     yes: bool = YES,
 ) -> None:
     """Ask about some users of a run again, in other batches: which events and journeys stay?"""
@@ -575,19 +536,18 @@ def audit(
     raise typer.Exit(code)
 
 
-@command(ShownFlags, shows="max_cost max_total_tokens")
+@command("max_cost max_total_tokens")
 def calibrate(
     invocation: "runs.Invocation",
     shown: ShownFlags,
-    *,
     checkpoint: Path = CHECKPOINT,
-    users: int = option(_("Users to ask about."), 200, min=10),
+    users: int = option("Users to ask about.", 200, min=10),
     seed: int = SEED,
-    sizes: str = option(_("Users a prompt to try, beside one and the config's own number."), "2,4,8,16,32"),
+    sizes: str = option("Users a prompt to try, beside one and the config's own number.", "2,4,8,16,32"),
     margin: float = option(
-        _("How far agreement may lie below the model's agreement with itself."), 0.05, min=0, max=1
+        "How far agreement may lie below the model's agreement with itself.", 0.05, min=0, max=1
     ),
-    out: Path | None = option(_("Folder of the runs. (default: calibration in the run directory)")),
+    out: Path | None = option("Folder of the runs. (default: calibration in the run directory)"),
     yes: bool = YES,
 ) -> None:
     """Ask about some users of a run in calls of several sizes: how many users and rows a call?"""
@@ -607,10 +567,7 @@ def calibrate(
 def _asked(
     plan: "quality.AskingPlan", invocation: "runs.Invocation", shown: ShownFlags, *, yes: bool
 ) -> "runs.RunState | None":
-    """Ask what a plan has left; return how it ended, None where nothing was left.
-
-    Calls are confirmed by a flag, a limit, or in the terminal. Raises UsageError where nobody confirms them.
-    """
+    """Ask what a plan has left, if a flag, a limit or the terminal confirms calls; return how it ended, None where nothing was left."""
     if not plan.is_open:
         return None
     if not shown.quiet:
@@ -638,44 +595,43 @@ def _asked(
     return summary
 
 
-@command(LookFlags)
+@command()
 def review(
-    look: LookFlags,
-    *,
     checkpoint: Path = CHECKPOINT,
-    sample: int = option(_("Events to judge, and as many journeys."), 200, min=1, max=5000),
+    sample: int = option("Events to judge, and as many journeys.", 200, min=1, max=5000),
     days: int = option(
-        _("Days of users to look at as a whole, for the events that are missing."), 20, min=0, max=1000
+        "Days of users to look at as a whole, for the events that are missing.", 20, min=0, max=1000
     ),
     doubtful: int = option(
-        _("Events, journeys and left out rows to judge besides, the most doubtful first."),
+        "Events, journeys and left out rows to judge besides, the most doubtful first.",
         40,
         min=0,
         max=5000,
     ),
     by: Literal["type"] | None = option(
-        _("Draw as many events of each type; there is no figure of all events then.")
+        "Draw as many events of each type; there is no figure of all events then."
     ),
-    seed: int = option(_("Draws the events; another seed, other events."), 0),
-    output: Path | None = option(_("Page to write. (default: in reviews in the run directory)")),
+    seed: int = option("Draws the events; another seed, other events.", 0),
+    output: Path | None = option("Page to write. (default: in reviews in the run directory)"),
     read: list[Path] | None = option(
-        _("Read a CSV that the page has saved; twice for two reviewers."), metavar="CSV"
+        "Read a CSV that the page has saved; twice for two reviewers.", metavar="CSV"
     ),
+    json: bool = JSON,
 ) -> None:
     """Let people judge a sample of a run's events: make the page, read its CSV back. Calls nobody."""
     if read:
         result = quality.read_review(checkpoint, read)
         figures = views.review_json(result)
         quality.keep_result(result, figures)
-        _tell(figures, str, views.render_review, as_json=look.json)
+        _tell(figures, str, views.render_review, as_json=json)
         return
     sheet = quality.draw_review(
         checkpoint, sample=sample, days=days, doubtful=doubtful, by=by or "", seed=seed
     )
     path = output or sheet.folder / "review.html"
     views.write_report(views.render_review_page(sheet), path)
-    if look.json:
-        print_json(views.drawn_json(sheet, str(path)))
+    if json:
+        print_json(views.review_json(sheet, page=str(path)))
     else:
         print_line(stdout_console(), str(path))
         views.render_next_step(stderr_console(), sheet)

@@ -1,5 +1,4 @@
 from .estimate_columns_check import (
-    asked_json as asked_json,
     check_json as check_json,
     columns_json as columns_json,
     estimate_json as estimate_json,
@@ -37,7 +36,6 @@ from .output_streams import (
 )
 from .report import NAME as NAME, render_report as render_report, write_report as write_report
 from .review import (
-    drawn_json as drawn_json,
     quality_tables as quality_tables,
     render_next_step as render_next_step,
     render_review as render_review,

@@ -18,7 +18,6 @@ from eventabs.views.output_streams import cut, encode, one_line, picked, print_l
 from eventabs.views.sections import drawn, labelled
 from eventabs.views.words_and_figures import count, duration, joined, money, share
 
-_WIDTHS = (26, 12)  # of names and figures, at least
 _JSON_KEYS = (
     "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
     " case currency dense larger_output sampled concurrency tokens_per_second max_input_tokens max_output_tokens"
@@ -30,15 +29,18 @@ _USE_KEYS = "calls prompt_tokens expected_output_tokens seconds cost"
 
 def render_estimate(console: Console, estimate: Estimate) -> None:
     """Print what was understood of the input, what it holds, its tokens, the batches and what the run would cost."""
-    _render_notes(console, estimate, warnings=False)
+    notes = [*estimate.described.notes(), *filter(None, [estimate.repriced])]
+    for note in (each for each in notes if not isinstance(each, InputWarning)):
+        print_line(console, messages.noted(note), style="dim")
     print_line(console, "")
     for table in _tables(estimate):
         # figures are never cut: in a narrower terminal the rows fold
-        shown = drawn(table, least=_WIDTHS)
+        shown = drawn(table, least=(26, 12))
         console.print(shown, "", sep="\n", width=max(console.width, 80), crop=False)
     for line in _said(estimate):
         print_line(console, line)
-    _render_notes(console, estimate, warnings=True)
+    for warning in (each for each in notes if isinstance(each, InputWarning)):
+        print_line(console, messages.noted(warning), style="yellow")
     if estimate.batches:
         users_a_batch = estimate.users / estimate.batches
         print_line(console, messages.plan_line(estimate.batches, users_a_batch), style="bold")
@@ -68,13 +70,6 @@ def extension_json(estimate: ExtensionEstimate) -> str:
     fields = asdict(estimate) | estimate.described.facts()
     del fields["described"]
     return encode(fields | {"seconds": round(estimate.seconds, 1)})
-
-
-def _render_notes(console: Console, estimate: Estimate, *, warnings: bool) -> None:
-    """Print what was understood of the input, or what looks wrong there and in the plan."""
-    for note in (*estimate.described.notes(), *filter(None, [estimate.repriced])):
-        if isinstance(note, InputWarning) is warnings:
-            print_line(console, messages.noted(note), style="yellow" if warnings else "dim")
 
 
 def estimate_json(estimate: Estimate) -> str:
@@ -115,7 +110,6 @@ def prompt_json(request: Request) -> str:
 
 
 def _tables(estimate: Estimate) -> Iterator[Table]:
-    """Yield what the input holds, its tokens, the batches, and the plan beside one user a call."""
     yield Table(_("Input"), ("", _("total"), _("a user")), list(_input(estimate)))
     long = estimate.tokens_long
     tokens = (
@@ -296,25 +290,20 @@ def render_asked(console: Console, asked: AskedColumns, *, written: bool = False
         print_line(console, _("To write one to the config file: {flags}").format(flags=", ".join(sound)))
 
 
-def columns_json(described: InputDescription) -> str:
-    """Return the object that columns prints with --json."""
-    return encode(_described(described))
+def columns_json(found: InputDescription | AskedColumns) -> str:
+    """Return the object that columns prints with --json; with --ask `described` is what it prints without."""
 
+    def told(described: InputDescription) -> dict[str, object]:
+        fields = described.facts() | {"rejects": described.read.reasons, "files": described.found.mappings}
+        return picked(_COLUMNS_KEYS, fields, described.read, described, described.found)
 
-def asked_json(asked: AskedColumns) -> str:
-    """Return the object that columns --ask prints with --json; `described` is what columns alone prints."""
-    read = {name: getattr(asked, name) for name in ("model", "values")}
-    told = {
-        name: {**asdict(each), "described": _described(each.described)} if each.described else asdict(each)
-        for name, each in read.items()
+    if isinstance(found, InputDescription):
+        return encode(told(found))
+    both = {
+        name: asdict(read) | ({"described": told(read.described)} if read.described else {})
+        for name, read in (("model", found.model), ("values", found.values))
     }
-    return encode({**told, "agree": asked.agree, "differences": asked.differences})
-
-
-def _described(described: InputDescription) -> dict[str, object]:
-    read = described.read
-    fields = described.facts() | {"rejects": read.reasons, "files": described.found.mappings}
-    return picked(_COLUMNS_KEYS, fields, read, described, described.found)
+    return encode(both | {"agree": found.agree, "differences": found.differences})
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -334,7 +323,6 @@ _MARKS: dict[State, tuple[str, str]] = {
     "fault": ("✗", "bold red"),
     "skipped": ("–", "dim"),
 }
-_ARROW = "→ "
 
 
 @contextmanager
@@ -342,7 +330,32 @@ def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
     """Yield what prints findings as they come, under their section's title; `quiet`: only what is wrong."""
     sections = _("Settings"), _("Endpoint"), _("What it can do"), _("A run with these settings")
     titles = dict(zip(get_args(Section), sections, strict=True))
-    names = _names()
+    names = {
+        "config": _("config"),
+        "provider": _("provider"),
+        "preset": _("preset"),
+        "model": _("model"),
+        "address": _("address"),
+        "key": _("key"),
+        "connection": _("connection"),
+        "models": _("models"),
+        "request": _("request"),
+        "streaming": _("streaming"),
+        "usage": _("token counts"),
+        "temperature": _("temperature"),
+        "thinking": _("thinking"),
+        "output_limit": _("answer limit"),
+        "json_schema": "json_schema",
+        "grammar": _("grammar"),
+        "prompt": _("prompt"),
+        "limits": _("limits"),
+        "context": _("context"),
+        "answer_length": _("longest answer"),
+        "price": _("price"),
+        "repricing": _("long prompts"),
+        "tier": _("tier"),
+        "input": _("input"),
+    }
     titled: set[Section] = set()
 
     def show(finding: Finding) -> None:
@@ -356,7 +369,7 @@ def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
         line = Text.assemble("  ", (mark, style), (said, "dim" if finding.state == "skipped" else ""))
         console.print(line, soft_wrap=not console.is_terminal)
         if finding.next_step:
-            print_line(console, f"    {_ARROW}{finding.next_step}", style="cyan")
+            print_line(console, f"    → {finding.next_step}", style="cyan")
 
     waiting = _("Waiting for answers: {seconds:.0f} seconds at most for each").format(seconds=REQUEST_SECONDS)
     with console.status(Text(waiting)) if console.is_terminal else nullcontext():
@@ -406,32 +419,3 @@ def check_json(report: CheckReport) -> str:
         ],
     }
     return encode(picked(_CHECK_KEYS, fields, report, facts, facts.spent))
-
-
-def _names() -> dict[str, str]:
-    return {
-        "config": _("config"),
-        "provider": _("provider"),
-        "preset": _("preset"),
-        "model": _("model"),
-        "address": _("address"),
-        "key": _("key"),
-        "connection": _("connection"),
-        "models": _("models"),
-        "request": _("request"),
-        "streaming": _("streaming"),
-        "usage": _("token counts"),
-        "temperature": _("temperature"),
-        "thinking": _("thinking"),
-        "output_limit": _("answer limit"),
-        "json_schema": "json_schema",
-        "grammar": _("grammar"),
-        "prompt": _("prompt"),
-        "limits": _("limits"),
-        "context": _("context"),
-        "answer_length": _("longest answer"),
-        "price": _("price"),
-        "repricing": _("long prompts"),
-        "tier": _("tier"),
-        "input": _("input"),
-    }

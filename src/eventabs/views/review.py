@@ -188,9 +188,8 @@ def _figures(reviewer: Mapping[str, Any], *, by: str | None) -> Iterator[tuple[s
 
 def render_next_step(console: Console, sheet: Sheet) -> None:
     """Say what is to be done with the page."""
-    print_line(
-        console, _("Open it in a browser and judge; the page keeps what you say, and saves it as a CSV")
-    )
+    said = _("Open it in a browser and judge; the page keeps what you say, and saves it as a CSV")
+    print_line(console, said)
     print_command(console, _("Afterwards: "), _reading_back(sheet))
 
 
@@ -199,28 +198,21 @@ def _reading_back(sheet: Sheet) -> str:
     return f"eventabs review {shlex.quote(one_line(str(sheet.out)))} --read {sheet.review.id}.csv"
 
 
-def drawn_json(sheet: Sheet, page: str) -> str:
-    """Return what was drawn, and where its page is, as one line of JSON."""
-    return encode(_drawn_fields(sheet.review) | {"page": page})
-
-
-def _drawn_fields(review: Review) -> dict[str, Any]:
-    drawn = [event.item[0] for event in review.events if event.drawn]
+def review_json(of: Sheet | ReviewResult, **more: object) -> str:
+    """Return what was drawn, with the figures of what people said; shares from 0 to 1, None where a figure is not defined."""
+    drawn = [event.item[0] for event in of.review.events if event.drawn]
     fields = {
-        "review": review.id,
-        "by": review.by or None,
-        "events_a_user_day": review.events_in_run / review.days_in_run,
+        "review": of.review.id,
+        "by": of.review.by or None,
+        "events_a_user_day": of.review.events_in_run / of.review.days_in_run,
         "drawn": drawn.count("E"),
         "journeys": drawn.count("J"),
-        "doubtful": sum(bool(event.doubts) and not event.drawn for event in review.events),
-        "days": len(review.days),
+        "doubtful": sum(bool(event.doubts) and not event.drawn for event in of.review.events),
+        "days": len(of.review.days),
     }
-    return picked(_DRAWN_KEYS, fields, review)
-
-
-def review_json(result: ReviewResult) -> str:
-    """Return the figures as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
-    return encode(_drawn_fields(result.review) | picked("out reviewers agreement", result))
+    if isinstance(of, ReviewResult):
+        more |= picked("out reviewers agreement", of)
+    return encode(picked(_DRAWN_KEYS, fields, of.review) | more)
 
 
 def _notes(result: Mapping[str, Any]) -> Iterator[str]:
