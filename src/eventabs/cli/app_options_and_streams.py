@@ -197,10 +197,10 @@ def replace_streams() -> None:
     What standard error does not take (a full disk, a closed pipe or terminal) is dropped: messages must not
     end a paid run. Standard output raises OutputGoneError or UsageError, once.
     """
-    for name, fail in (("stdout", _refuse), ("stderr", lambda _error: None)):
+    for name in ("stdout", "stderr"):
         if stream := getattr(sys, name):  # else closed by the parent process
             replaced = io.TextIOWrapper(
-                io.BufferedWriter(_Stream(stream.fileno(), fail)),
+                io.BufferedWriter(_Stream(stream.fileno(), tells=name == "stdout")),
                 encoding=stream.encoding,
                 errors="replace",  # a locale that lacks a character must not end a run
                 line_buffering=stream.isatty(),
@@ -209,11 +209,11 @@ def replace_streams() -> None:
 
 
 class _Stream(io.FileIO):
-    """A file that hands the first error to `fail`, and takes and drops everything from then on."""
+    """A file that drops everything from its first error on; one that `tells` raises it in our words."""
 
-    def __init__(self, descriptor: int, fail: Callable[[OSError], None]) -> None:
+    def __init__(self, descriptor: int, *, tells: bool) -> None:
         super().__init__(descriptor, "wb", closefd=False)
-        self._fail = fail
+        self._tells = tells
         self._failed = False
 
     def write(self, data: "ReadableBuffer", /) -> int:
@@ -225,14 +225,11 @@ class _Stream(io.FileIO):
                     raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
             except OSError as error:
                 self._failed = True
-                self._fail(error)
+                if self._tells and isinstance(error, BrokenPipeError):
+                    raise OutputGoneError from None
+                if self._tells:
+                    message = _("standard output cannot be written ({error}); lead it somewhere else")
+                    raise UsageError(message.format(error=error.strerror)) from None
             else:
                 return written
         return memoryview(data).nbytes
-
-
-def _refuse(error: OSError) -> None:
-    if isinstance(error, BrokenPipeError):
-        raise OutputGoneError from None
-    message = _("standard output cannot be written ({error}); lead it somewhere else")
-    raise UsageError(message.format(error=error.strerror)) from None

@@ -110,7 +110,24 @@ def prompt_json(request: Request) -> str:
 
 
 def _tables(estimate: Estimate) -> Iterator[Table]:
-    yield Table(_("Input"), ("", _("total"), _("a user")), list(_input(estimate)))
+    read = estimate.described.read
+    held: list[tuple[str | int, ...]] = [(_("users"), estimate.users)]
+    if estimate.users < read.users:
+        held.append((_("without --limit"), read.users))
+    held += [
+        (_("behaviors"), estimate.behaviors, _mean(estimate.behaviors, estimate.users)),
+        (_("rejected rows"), read.rejected_rows),
+        (_("duplicates dropped"), read.duplicates),
+    ]
+    if read.paired_ends or read.unpaired:
+        held += [(_("ends joined to begins"), read.paired_ends), (_("without a partner"), read.unpaired)]
+    rare = (
+        (_("texts cut to 200 characters"), read.shortened),
+        (_("titles and sums left out"), read.skipped_lines),
+        (_("no behaviors"), read.non_behaviors),
+    )
+    held += [row for row in rare if row[1]]
+    yield Table(_("Input"), ("", _("total"), _("a user")), held)
     long = estimate.tokens_long
     tokens = (
         (_("long lines, about") if estimate.sampled else _("long lines"), long),
@@ -142,25 +159,6 @@ def _taken(use: Use, currency: str) -> dict[str, str]:
         _("time"): duration(use.seconds),
     }
     return taken if use.cost is None else taken | {_("cost"): money(use.cost, currency)}
-
-
-def _input(estimate: Estimate) -> Iterator[tuple[str | int, ...]]:
-    read = estimate.described.read
-    yield _("users"), estimate.users
-    if estimate.users < read.users:
-        yield _("without --limit"), read.users
-    yield _("behaviors"), estimate.behaviors, _mean(estimate.behaviors, estimate.users)
-    yield _("rejected rows"), read.rejected_rows
-    yield _("duplicates dropped"), read.duplicates
-    if read.paired_ends or read.unpaired:
-        yield _("ends joined to begins"), read.paired_ends
-        yield _("without a partner"), read.unpaired
-    rare = (
-        (_("texts cut to 200 characters"), read.shortened),
-        (_("titles and sums left out"), read.skipped_lines),
-        (_("no behaviors"), read.non_behaviors),
-    )
-    yield from (row for row in rare if row[1])
 
 
 def _mean(total: int, number: int) -> str:

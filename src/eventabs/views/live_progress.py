@@ -179,9 +179,6 @@ def _look(fact: runs.Started | runs.Note) -> tuple[int, str]:
     return _LOOKS.get(type(fact), (BESIDE_PANEL, ""))
 
 
-BATCHES_A_LINE = 10
-
-
 def display(
     console: Console,
     *,
@@ -216,7 +213,7 @@ class PlainObserver:
         """Write a note, and the counts at a stop and after every tenth batch."""
         if isinstance(fact, runs.Progress):
             before, self._latest = self._latest or fact, fact
-            if fact.batches_done // BATCHES_A_LINE > before.batches_done // BATCHES_A_LINE:
+            if fact.batches_done // 10 > before.batches_done // 10:
                 self._count()
             return
         if _look(fact)[0] > self.level:
