@@ -201,6 +201,7 @@ def test_with_a_zone_an_unreadable_time_stays_unreadable() -> None:
         ("8", "2026-01-05", "2026-01-05T08:00:00"),
         ("093005", "2026-01-05", "2026-01-05T09:30:05"),
         ("93005", "2026-01-05", "2026-01-05T09:30:05"),
+        ("9H 30M 5S", "1/5/26", "2026-01-05T09:30:05"),
     ],
 )
 def test_a_time_of_day_has_its_day_from_the_column_of_dates(text: str, day: str, wall: str) -> None:

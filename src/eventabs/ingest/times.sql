@@ -63,8 +63,8 @@ CREATE OR REPLACE MACRO is_digit(character) AS character BETWEEN '0' AND '9';
 CREATE OR REPLACE MACRO time_of_day() AS
     '^(?:[上下]午 ?)?\d{1,2}:\d{1,2}(?::\d{1,2}(?:[.,]\d+)?)?(?:[ \x{a0}\x{202f}]?[AaPp]\.?[Mm]\.?)?$';
 
--- 8, 093005: times of day beside a date
-CREATE OR REPLACE MACRO bare_clock() AS '(?:[01]?\d|2[0-3])(?:[0-5]\d[0-5]\d)?';
+-- 8, 093005, 9H 30M 5S: times of day beside a date
+CREATE OR REPLACE MACRO bare_clock() AS '(?:[01]?\d|2[0-3])(?:[0-5]\d[0-5]\d|H [0-5]?\dM [0-5]?\dS)?';
 
 -- Less usual forms of a time as YYYY-MM-DD HH:MM:SS with their zone, others as they are. `day` is a date in a column of
 -- its own, for a text that is a time of day. `dayfirst` NULL: a date such as 03/04/2026 stays as it is, and is no time.
@@ -72,7 +72,7 @@ CREATE OR REPLACE MACRO bare_clock() AS '(?:[01]?\d|2[0-3])(?:[0-5]\d[0-5]\d)?';
 CREATE OR REPLACE MACRO spelled_time(text, day, dayfirst) AS list_transform(
     [CASE WHEN day IS NOT NULL AND (regexp_matches(text, time_of_day()) OR regexp_full_match(text, bare_clock()))
         THEN regexp_replace(day, '[ T]00:00(?::00(?:\.0+)?)?$', '') || ' '
-            || regexp_replace(text, '^(\d?\d)(\d\d)(\d\d)$', '\1:\2:\3') ELSE text END],
+            || regexp_replace(text, '^(\d?\d)(?:(\d\d)(\d\d)|H (\d+)M (\d+)S)$', '\1:\2\4:\3\5') ELSE text END],
     lambda t: CASE
         WHEN contains(t, '午') OR contains(t, '星期') OR t[5] IN ('年', '년')
             THEN chinese_time(replace(replace(translate(t, '년월일', '年月日'), '오전', '上午'), '오후', '下午'))
