@@ -1,6 +1,7 @@
 """What is proposed can be copied: it gives the reading that was shown, or the one that a refusal asks about."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -707,6 +708,19 @@ def test_of_rows_without_a_header_digits_are_times_and_what_is_the_same_in_all_s
         f"{18000 + n * 11 % 70},2026-01-01 {n // 60:02}:{n % 60:02}:00,1,255,{n % 3}" for n in range(1200)
     ]
     assert header_of(punches) == "user_id,timestamp,c3,c4,action"
+
+
+def test_of_rows_without_a_header_names_are_proposed_as_a_table_too(tmp_path: Path) -> None:
+    for name, text, table in (
+        ("a.csv", "".join(f"u{n % 9}x,{time},tea {n}\n" for n, time in enumerate(TIMES)), {}),
+        ("b.csv", "device log\n\n2026-01-15\t10:00:00\tkitchen\ton\n", {"user": "me"}),
+    ):
+        path = write(tmp_path, name, text)
+        with pytest.raises(InputError, match="has no header") as caught, opened(tmp_path, path):
+            pass
+        found = tomllib.loads(caught.value.proposal)["input"]
+        assert f"--columns {','.join(found.pop('header'))} " in str(caught.value)
+        assert found == table
 
 
 def test_measured_values_and_money_are_neither_users_nor_objects(tmp_path: Path) -> None:

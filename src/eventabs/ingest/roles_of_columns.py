@@ -615,7 +615,9 @@ def refuse_unnamed(source: Format) -> None:
         "{path} has no header; name its columns, by their values: {options} (a column such as c3 is left out). First row: {row}"
     )
     first = textwrap.shorten(rows[0].text, 100, placeholder=" ...")
-    raise InputError(message.format(path=source.file.path, options=options, row=first))
+    error = InputError(message.format(path=source.file.path, options=options, row=first))
+    error.proposal = input_table({"header": names, **({} if "user_id" in names else {"user": "me"})}, {})
+    raise error
 
 
 def _doubts(
