@@ -6,6 +6,7 @@ import sqlite3  # noqa: TID251  the file of a user, not ours
 import tomllib
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,7 +144,6 @@ def test_a_reading_by_the_model_that_is_not_sound_is_not_written(
         ('{"input": 3}', "it is no table [input.columns] with user and time"),
         ("I do not know.", "it is no table [input.columns] with user and time"),
         ('[input.columns]\nuser = "member_id"\n', "it is no table [input.columns] with user and time"),
-        (RIGHT + 'weather = "remark"\n', "there is no setting input.columns.weather"),
         ('[input]\npaths = ["/etc/passwd"]\n' + RIGHT, "it sets input.paths"),
     ],
 )
@@ -160,6 +160,129 @@ def test_a_column_that_the_file_lacks_is_named(folder: Path, openai_server: Open
     done = ran(*saying(openai_server, RIGHT.replace("member_id", "customer")), cwd=folder)
     assert "Not sound by the model: export.csv has no column customer" in done.stdout
     assert 'user = "member_id"' in done.stdout
+
+
+def trips(leaving: str = "2026-03-02 10:{n:02d}:07", time: str = "2026-03-01 10:{n:02d}:07") -> str:
+    """Return rows of a minute each; `leaving` and `time` are templates, of which the number of the row is filled in."""
+    rows = (
+        f"anna{n % 3:03d},{time.format(n=n)},{leaving.format(n=n)},{'buy' if n % 4 else 'look'},thing {n % 7},\n"
+        for n in range(60)
+    )
+    return "member_id,done_at,leaving,action,item,spot\n" + "".join(rows)
+
+
+def told_of(server: OpenAIServer, folder: Path, text: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Return what is told as JSON, the tables that are written, and what people read."""
+    shown = ran(*saying(server, text), cwd=folder).stdout
+    told = ran(*saying(server, text), "--json", "--write", "model", cwd=folder).stdout
+    written = tomllib.loads((folder / "eventabs.toml").read_text("utf-8"))["input"]
+    return json.loads(told), written, " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "role", "said"),
+    [
+        ('brand = "maker"', "brand", "brand = maker; export.csv has no column maker"),
+        ('weather = "item"', "", "weather = item; settings: there is no setting input.columns.weather"),
+        ("price = 3", "price", "price = 3; settings: input.columns.price: it takes a text"),
+        (
+            'place = "spot"',
+            "place",
+            "place = spot; [input.columns] place names the column spot, which can",
+        ),
+        (
+            'end = "leaving"',
+            "end",
+            "end = leaving; 100 % of the durations go beyond the same user's next row",
+        ),
+    ],
+)
+def test_a_role_that_rows_can_do_without_is_left_out_where_a_fault_names_it_and_that_is_said(
+    folder: Path, openai_server: OpenAIServer, line: str, role: str, said: str
+) -> None:
+    (folder / "export.csv").write_text(trips(), encoding="utf-8")
+    told, written, shown = told_of(openai_server, folder, f"{RIGHT}{line}\n")
+    (what,) = told["left_out"]
+    assert what.startswith(said)
+    assert f"Left out of the model's answer: {said}" in shown
+    assert told["model"]["doubts"] == told["differences"] == []
+    right = tomllib.loads(RIGHT)["input"]["columns"]
+    assert written["columns"] == right | ({role: "-"} if role else {})  # nor is it found by its name
+
+
+def test_several_faults_are_left_out_and_what_rows_need_is_not(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    (folder / "export.csv").write_text(trips(), encoding="utf-8")
+    text = RIGHT + 'place = "spot"\nbrand = "maker"\nend = "leaving"\n'
+    told, _written, _shown = told_of(openai_server, folder, text)
+    assert [each.split()[0] for each in told["left_out"]] == ["brand", "place", "end"]
+    for needed in ("member_id", "done_at", "action"):
+        wrong = text.replace(f'= "{needed}"', '= "deed"')
+        done = eventabs(*saying(openai_server, wrong), "--write", "model", cwd=folder)
+        assert done.returncode == 2
+        assert "export.csv has no column deed" in done.stderr
+
+
+@pytest.mark.parametrize("early", [3, 9])
+def test_of_durations_that_cannot_be_read_those_are_put_up_with_that_a_run_puts_up_with(
+    folder: Path, openai_server: OpenAIServer, early: int
+) -> None:
+    rows = trips("2026-03-01 10:{n:02d}:37").splitlines()
+    rows[1 : early + 1] = (each.replace(":37,", ":00,") for each in rows[1 : early + 1])
+    (folder / "export.csv").write_text("\n".join(rows), encoding="utf-8")
+    told, written, shown = told_of(openai_server, folder, f'{RIGHT}end = "leaving"\n')
+    is_kept = early == 3
+    assert written["columns"]["end"] == ("leaving" if is_kept else "-")
+    assert told["model"]["described"]["rejected_rows"] == (3 if is_kept else 0)
+    assert ("3 rows rejected (bad_duration 3)" in shown) == is_kept
+    left = [] if is_kept else ["end = leaving; 9 rows cannot be read: bad_duration; to do without"]
+    assert [each.rpartition(":")[0] for each in told["left_out"]] == left
+
+
+@pytest.mark.parametrize("order", ["true", "false"])
+def test_an_order_of_dates_is_left_out_where_more_rows_can_be_read_without_it(
+    folder: Path, openai_server: OpenAIServer, order: str
+) -> None:
+    rows = trips().splitlines()
+    rows[1] = rows[1].replace("2026-03-01", "03-14-2026", 1)
+    (folder / "export.csv").write_text("\n".join(rows), encoding="utf-8")
+    told, written, _shown = told_of(openai_server, folder, f"[input]\ndayfirst = {order}\n{RIGHT}")
+    left = ["dayfirst; without it more rows can be read"] if order == "true" else []
+    assert told["left_out"] == left
+    assert ("dayfirst" in written) == (not left)
+    assert told["model"]["described"]["rejected_rows"] == 0
+
+
+def test_columns_found_by_name_for_what_an_answer_leaves_out_are_no_fault_of_it(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    rows = trips("Street {n}").replace("member_id", "k").replace(",thing 5,", ",thing 5,Rome", 1)
+    names = rows.replace("leaving", "user_location").replace("spot", "place")
+    (folder / "export.csv").write_text(names, encoding="utf-8")
+    told, written, shown = told_of(openai_server, folder, RIGHT.replace("member_id", "k"))
+    assert "the column user_location has the role place" in shown
+    assert told["model"]["doubts"] == []
+    assert written["columns"]["user"] == "k"
+
+
+def test_rows_without_a_header_are_compared_with_the_names_that_their_values_propose(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    rows = "".join(
+        f"{18000 + n * 7 % 290},2026-03-01 10:{n // 60:02d}:{n % 60:02d},1,255\n" for n in range(300)
+    )
+    (tmp_path / "export.csv").write_text(rows, encoding="utf-8")
+    text = '[input.columns]\nuser = "c1"\ntime = "c2"\naction = "=punch"\n'
+    told, written, shown = told_of(openai_server, tmp_path, text)
+    # which both warn of, so that it is no doubt of one
+    assert shown.count("nearly every row is another user") == 2
+    assert told["values"]["described"]["columns"]["user"] == "user_id"
+    assert written["columns"]["user"] == "c1"
+    (tmp_path / "eventabs.toml").unlink()
+    ran(*saying(openai_server, text), "--write", "values", cwd=tmp_path)
+    written = tomllib.loads((tmp_path / "eventabs.toml").read_text("utf-8"))["input"]
+    assert written["header"][:2] == ["user_id", "timestamp"]
 
 
 def test_a_file_that_is_refused_by_values_is_asked_about_too(

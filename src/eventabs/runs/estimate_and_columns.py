@@ -45,8 +45,6 @@ from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory, host_of, refuse_merged
 
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
-_CASE_TOKENS_A_BEHAVIOR = 50
-_CASE_TOKENS_A_USER = 100
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
 _SAMPLED_USERS = 1_000  # by about so many, where there are more, long lines and other levels are judged,
 _SAMPLED_ROWS = 100_000  # or by fewer who have about so many rows: each is read
@@ -284,7 +282,7 @@ def _case_batches(counts: Sequence[int], budget: int) -> int:
     """Return how many batches the practice makes that this tool replaces, from behaviors by user: in order, tokens guessed."""
     batches = load = 0
     for count in counts:
-        tokens = _CASE_TOKENS_A_BEHAVIOR * count + _CASE_TOKENS_A_USER
+        tokens = 50 * count + 100
         if not batches or load + tokens > budget:
             batches += 1
             load = 0
@@ -349,15 +347,15 @@ def estimate_extension(
 
 
 # `columns --ask`: the answer of a model is read beside the proposal by values.
-
-
 _COMPARED: Final = 2000  # lines of the first file, whose rows are compared one by one
 _MAY_SET: Final = {"user", "dayfirst", "timezone", "duration_unit", "columns", "names"}
-# warnings that speak neither of users and times nor of durations: zones, and what lines show
+# warnings that speak neither of users and times nor of durations: zones, what lines show, and roles found by name
 _BESIDE_FACTS: Final = {
     *("utc_times", "foreign_times", "hidden_object", "unused_column", "guessed_activity"),
     *("one_action", "one_object", "no_object", "unwrapped"),
+    *("gave_way", "fuller_column", "early_ends"),
 }
+_SETTING: Final = re.compile(r"input(?:\.columns[.\]]|\]) ?(\w+)")  # as messages name it
 _SAID: Final = {"text", "action", "item", "place", "app", "media", "category"}  # what was done
 _FACTS: Final = ("user", "time", "duration", "activity")
 _Rows = dict[int, tuple[str, ...]]  # the _FACTS of each row of the first file, by line
@@ -365,10 +363,7 @@ _Rows = dict[int, tuple[str, ...]]  # the _FACTS of each row of the first file, 
 
 @dataclass(frozen=True, slots=True)
 class ReadColumns:
-    """Tables of the config file, and how the input is read by them.
-
-    `refused`: why it is not, or not unasked; `doubts`: why the reading is not sound.
-    """
+    """Tables of the config file, how the input is read by them, why that is `refused`, and `doubts` of the reading."""
 
     proposal: str
     described: InputDescription | None = None
@@ -388,12 +383,13 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AskedColumns:
-    """The columns by a model beside those by values."""
+    """The columns by a model beside those by values; `left_out`: what of its answer is not used, and why."""
 
     model: ReadColumns
     values: ReadColumns
     agree: bool
     differences: tuple[Difference, ...]
+    left_out: tuple[str, ...] = ()
 
     def chosen(self, which: Literal["model", "values"]) -> dict[str, Any]:
         """Return the settings of one of both. Raises UsageError where the input is not soundly read by them."""
@@ -415,33 +411,6 @@ def ask_columns(
     paths = intake.input_paths(inputs, settings)
     if any(path == intake.STDIN or is_address(path) for path in paths):
         raise UsageError(_("--ask reads the input several times; copy it to a file, and name that"))
-    request, header, tables = columns_request(settings, paths)
-    values, by_values = _read(invocation, {}, paths)
-    if values.refused and values.proposal:
-        proposed, by_values = _read(invocation, tomllib.loads(values.proposal)["input"], paths)
-        values = replace(proposed, refused=values.refused)
-    message = _(
-        "Sent to {model} at {host}: names and types of the columns and {rows} rows of {path}, without ids of users; {tokens} tokens"
-    )
-    llm, tokens = settings.llm, f"{request.input_tokens:,}"
-    host = host_of(llm.base_url)
-    on_request(message.format(model=llm.model, host=host, rows=SHOWN_ROWS, path=paths[0], tokens=tokens))
-    prober = providers.Prober(providers.endpoint_of(llm, invocation.environment))
-    answer = parsed_columns(asyncio.run(prober.ask(request)).text, header, tables)
-    try:
-        model, by_model = _read(invocation, answer, paths, beside=values)
-    except ConfigError as error:
-        raise _unusable(str(error)) from None
-    differences = tuple(_differences(by_model, by_values))
-    if table := answer.get("table"):  # its lines are others
-        differences = (Difference("table", len(by_model), min(by_model, default=0), table, ""),)
-    one, other = model.described, values.described
-    agree = bool(one and other and one.read == other.read and not differences)
-    return AskedColumns(model, values, agree, differences)
-
-
-def columns_request(settings: Settings, paths: Sequence[str]) -> tuple[Request, list[str], list[str]]:
-    """Return what is asked about the first of the files, the names that columns without any are given, and its other tables. Raises InputError."""
     with tempfile.TemporaryDirectory(prefix="eventabs-") as folder:
         sample, header, tables = masked_sample(paths, Path(folder), settings.input)
     explained = explained_settings("en", all_of_them=True).partition("[input.columns]\n")[2]
@@ -449,8 +418,26 @@ def columns_request(settings: Settings, paths: Sequence[str]) -> tuple[Request, 
     question = resources.files(__package__).joinpath("columns_question.txt").read_text("utf-8")
     text = question.replace("$roles", roles) + sample
     tokens = TokenCounter(settings.prompt.tokenizer).count(text)
-    most = settings.budget.max_output_tokens
-    return Request(({"role": "user", "content": text},), {}, tokens, most), header, tables
+    values, by_values = _read(invocation, {}, paths)
+    if values.refused and values.proposal:
+        proposed, by_values = _read(invocation, tomllib.loads(values.proposal)["input"], paths)
+        values = replace(proposed, refused=values.refused)
+    message = _(
+        "Sent to {model} at {host}: names and types of the columns and {rows} rows of {path}, without ids of users; {tokens} tokens"
+    )
+    llm = settings.llm
+    sent = {"model": llm.model, "host": host_of(llm.base_url), "rows": SHOWN_ROWS, "path": paths[0]}
+    on_request(message.format(**sent, tokens=f"{tokens:,}"))
+    request = Request(({"role": "user", "content": text},), {}, tokens, settings.budget.max_output_tokens)
+    prober = providers.Prober(providers.endpoint_of(llm, invocation.environment))
+    answer = parsed_columns(asyncio.run(prober.ask(request)).text, header, tables)
+    model, by_model, left_out = _read_without_faults(invocation, answer, paths, values)
+    differences = tuple(_differences(by_model, by_values))
+    if table := answer.get("table"):  # its lines are others
+        differences = (Difference("table", len(by_model), min(by_model, default=0), table, ""),)
+    one, other = model.described, values.described
+    agree = bool(one and other and one.read == other.read and not differences)
+    return AskedColumns(model, values, agree, differences, left_out)
 
 
 def parsed_columns(text: str, header: Sequence[str], tables: Collection[str]) -> dict[str, Any]:
@@ -462,29 +449,60 @@ def parsed_columns(text: str, header: Sequence[str], tables: Collection[str]) ->
         with suppress(ValueError):
             answer = loads(found[1] if found else "")
     answer = answer.get("input", answer) if isinstance(answer, dict) else None
-    columns = answer.get("columns") if isinstance(answer, dict) else None
+    columns: Any = answer.get("columns") if isinstance(answer, dict) else None
     if not isinstance(columns, dict) or not {"user", "time"} <= columns.keys():
-        raise _unusable(_("it is no table [input.columns] with user and time"))
-    may_set = _MAY_SET | ({"table"} if answer.get("table") in tables else set())
-    if unknown := sorted(answer.keys() - may_set):
-        raise _unusable(_("it sets input.{key}").format(key=unknown[0]))
+        fault = _("it is no table [input.columns] with user and time")
+    elif unknown := sorted(
+        answer.keys() - _MAY_SET - ({"table"} if answer.get("table") in tables else set())
+    ):
+        fault = _("it sets input.{key}").format(key=unknown[0])
+    else:
+        fault = ""
+    if fault:
+        message = _("the model's answer cannot be used: {fault}; ask again, or name the columns yourself")
+        raise EndpointError(message.format(fault=fault))
     # what it leaves out is not guessed from values
     columns = {"action": "=record" if _SAID.isdisjoint(columns) else "-", "item": "-", **columns}
     return {**answer, "columns": columns, **({"header": header} if header else {})}
 
 
-def _unusable(fault: str) -> EndpointError:
-    message = _("the model's answer cannot be used: {fault}; ask again, or name the columns yourself")
-    return EndpointError(message.format(fault=fault))
+def _read_without_faults(
+    invocation: Invocation, answer: dict[str, Any], paths: Sequence[str], values: ReadColumns
+) -> tuple[ReadColumns, _Rows, tuple[str, ...]]:
+    """Read the input by an answer, without what doubts name and rows can do without; also return what was left out, and why."""
+    columns, left = answer["columns"], list[str]()
+    spoken = (role for role in ("action", "item", "text") if str(columns.get(role) or "-")[0] not in "-=")
+    roles = set[str](dict(invocation.settings().input.columns))
+    unneeded = {*roles, *columns} - {"user", "time", "date", next(spoken, "")}
+    while True:
+        read, rows = _read(invocation, answer, paths, beside=values)
+        named = ((key, doubt) for doubt in read.doubts for key in _SETTING.findall(doubt) if key in unneeded)
+        if not (fault := next(named, None)):
+            break
+        key, doubt = fault
+        unneeded.remove(key)
+        held = (read.described.found.columns if read.described else {}) | columns
+        left.append(_("; ").join((f"{key} = {held[key]}" if key in held else key, doubt)))
+        columns.pop(key, None)
+        columns |= {key: "-"} if key in roles else {}  # not found by its name either
+    if answer.pop("dayfirst", None) is not None:
+        other, others = _read(invocation, answer, paths, beside=values)
+        lost = [each.described.read.rejected_rows if each.described else inf for each in (other, read)]
+        if lost[0] < lost[1]:
+            left.append(_("dayfirst; without it more rows can be read"))
+            read, rows = other, others
+    return read, rows, tuple(left)
 
 
 def _read(
     invocation: Invocation, given: Mapping[str, Any], paths: Sequence[str], beside: ReadColumns | None = None
 ) -> tuple[ReadColumns, _Rows]:
     """Read the input with settings of [input] `given`; also return rows of the first file. Raises ConfigError."""
-    settings = replace(invocation, flags=overlay(invocation.flags, {"input": given})).settings()
+    doubts = tuple[str, ...]()
     try:
+        settings = replace(invocation, flags=overlay(invocation.flags, {"input": given})).settings()
         with opened_export(settings, paths) as export:
+            doubts = tuple(_doubts(export, beside.described, settings.input.most_rejects)) if beside else ()
             intake.refuse_unreadable(export, settings.input)
             rows: _Rows = {
                 row.line: (log.user_id, f"{row.start}", f"{row.duration}", " ".join(row[1:4]))
@@ -493,25 +511,35 @@ def _read(
                 if row.file == 0 and row.line <= _COMPARED
             }
             found = tomllib.loads(export.description.proposal)["input"]
-            doubts = tuple(_doubts(export, beside.described)) if beside else ()
             described = intake.describe_export(export, settings)
             return ReadColumns(_tables(overlay(found, given)), described, doubts=doubts), rows
+    except ConfigError as error:
+        if not beside:
+            raise
+        return ReadColumns("", refused=str(error), doubts=(str(error),)), {}
     except InputError as error:
         proposal = error.proposal or (_tables(given) if given else "")
-        return ReadColumns(proposal, refused=str(error), doubts=(str(error),)), {}
+        return ReadColumns(proposal, refused=str(error), doubts=(str(error), *doubts)), {}
 
 
 def _tables(given: Mapping[str, Any]) -> str:
     return input_table({key: given[key] for key in given if key != "columns"}, given.get("columns", {}))
 
 
-def _doubts(export: Export, beside: InputDescription | None) -> Iterator[str]:
+def _doubts(export: Export, beside: InputDescription | None, most: float) -> Iterator[str]:
     """Say why a reading is not sound: it rejects more than the one `beside` it, or has warnings of its own on users, times or durations."""
     least = beside.read.rejected_rows if beside else 0
-    if export.rejected_rows > least + export.rows // 50:  # 2 %
-        first = next(export.rejects())
+    count = export.rejected_rows - export.reasons.get("bad_duration", 0)  # these are left out, or put up with
+    if export.rejected_rows > most * export.rows:
+        for reason, role in (("bad_duration", "duration"), ("bad_duration", "end"), ("bad_time", "offset")):
+            if reason in export.reasons and role in export.description.columns:
+                message = _("{count} rows cannot be read: {reason}; to do without: {setting}")
+                setting = f'[input.columns] {role} = "-"'
+                yield message.format(count=export.reasons[reason], reason=reason, setting=setting)
+    elif count > least + export.rows // 50:  # 2 %
+        first = next(each for each in export.rejects() if each.reason != "bad_duration")
         message = _("{count} rows cannot be read, by values {least}; the first is line {line}: {reason}")
-        yield message.format(count=export.rejected_rows, least=least, line=first.line, reason=first.reason)
+        yield message.format(count=count, least=least, line=first.line, reason=first.reason)
     # days alone are no doubt where no other reading has hours
     known = _BESIDE_FACTS | ({each.code for each in beside.warnings} if beside else {"midnights"})
     yield from (each.message for each in export.description.warnings if each.code not in known)

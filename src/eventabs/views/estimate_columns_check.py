@@ -281,6 +281,8 @@ def render_asked(console: Console, asked: AskedColumns, *, written: bool = False
     elif asked.differences:
         columns = (_("They differ in"), _("rows"), _("first line"), *titles)
         console.print(drawn(Table("", columns, asked.differences, words=titles)))
+    for what in asked.left_out:
+        print_line(console, _("Left out of the model's answer: {what}").format(what=what), style="yellow")
     for doubt in asked.model.doubts:
         print_line(console, _("Not sound by the model: {doubt}").format(doubt=doubt), style="yellow")
     sound = [f"--write {name}" for name in ("model", "values") if not getattr(asked, name).doubts]
@@ -297,11 +299,11 @@ def columns_json(found: InputDescription | AskedColumns) -> str:
 
     if isinstance(found, InputDescription):
         return encode(told(found))
-    both = {
-        name: asdict(read) | ({"described": told(read.described)} if read.described else {})
-        for name, read in (("model", found.model), ("values", found.values))
-    }
-    return encode(both | {"agree": found.agree, "differences": found.differences})
+    both = asdict(found)
+    for name, read in (("model", found.model), ("values", found.values)):
+        if read.described:
+            both[name]["described"] = told(read.described)
+    return encode(both)
 
 
 def _listed(names: tuple[str, ...]) -> str:
