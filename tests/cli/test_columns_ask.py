@@ -184,6 +184,11 @@ def told_of(server: OpenAIServer, folder: Path, text: str) -> tuple[dict[str, An
     [
         ('brand = "maker"', "brand", "brand = maker; export.csv has no column maker"),
         ('weather = "item"', "", "weather = item; settings: there is no setting input.columns.weather"),
+        (
+            'offset = "leaving"',
+            "offset",
+            "offset = leaving; 60 rows cannot be read: bad_time; to do without:",
+        ),
         ("price = 3", "price", "price = 3; settings: input.columns.price: it takes a text"),
         (
             'place = "spot"',
