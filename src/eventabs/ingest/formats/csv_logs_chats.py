@@ -185,21 +185,16 @@ def _headers(
             if width < 2 or repeated or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
                 continue
             names[0] = names[0].lstrip("# ")
-            share = _share_of_rows(split[number + 1 :], width)
+            # the lines below that are rows, without a rule and what follows the rows
+            following = islice(dropwhile(_is_rule, split[number + 1 :]), _FOLLOWING)
+            rows = list(takewhile(lambda row: not (_is_rule(row) or is_summary(row)), following))
+            fitting = sum(_fits(row, width, width) for row in rows)
+            share = fitting / len(rows) if rows else float(number + 1 == len(split))
             if share < _SHARE and (number or dialect.is_blank):
                 continue
             timed = any(fit(name, "time") > _NAMED or name == time_column != "" for name in names)
             rank = (timed, share >= _SHARE, -number, share, width)
             yield rank, Layout(dialect, tuple(names), width, above=number)
-
-
-def _share_of_rows(below: Sequence[Sequence[str]], width: int) -> float:
-    """Return the share of the lines below a header that are rows, without a rule and what follows the rows."""
-    following = islice(dropwhile(_is_rule, below), _FOLLOWING)
-    rows = list(takewhile(lambda row: not (_is_rule(row) or is_summary(row)), following))
-    if not rows:
-        return float(not below)
-    return sum(_fits(row, width, width) for row in rows) / len(rows)
 
 
 def _is_rule(fields: Sequence[str]) -> bool:
@@ -211,15 +206,12 @@ def is_summary(fields: Sequence[str]) -> bool:
     return bool(_SUMMARY.match(next(filter(None, fields), "")))
 
 
-def _dialects(lines: Sequence[str]) -> list[Dialect]:
-    return [Dialect(delimiter, _quote(lines, delimiter)) for delimiter in _DELIMITERS]
-
-
-def _quote(lines: Sequence[str], delimiter: str) -> str:
-    """Return the quote of the first line that is split."""
-    first = next((line for line in lines if delimiter in line), "")
-    single = (len(field) > 1 and field[0] == field[-1] == "'" for field in first.split(delimiter))
-    return "'" if '"' not in first and any(single) else '"'
+def _dialects(lines: Sequence[str]) -> Iterator[Dialect]:
+    """Yield what may delimit the fields, with the quote of the first line that it splits."""
+    for delimiter in _DELIMITERS:
+        first = next((line for line in lines if delimiter in line), "")
+        single = (len(field) > 1 and field[0] == field[-1] == "'" for field in first.split(delimiter))
+        yield Dialect(delimiter, "'" if '"' not in first and any(single) else '"')
 
 
 def _dialect(lines: Sequence[str]) -> Dialect:
@@ -242,12 +234,6 @@ def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
         others = chain((again,), (f"{again}_{number}" for number in count(2)))
         told.append(next(other for other in others if other not in told))
     return tuple(told)
-
-
-def _is_index(fields: Sequence[str]) -> bool:
-    """Whether a column is the index that pandas and R write first, without a name: growing numbers, which tell equal rows apart."""
-    numbers = [int(field) for field in fields if field.isdecimal()]
-    return len(numbers) == len(fields) and all(one < following for one, following in pairwise(numbers))
 
 
 def _rows_alike(lines: Sequence[str], dialect: Dialect) -> tuple[int, list[list[str]]]:
@@ -317,7 +303,9 @@ class Csv(Format):
         if layout.has_header and is_wide and width < most <= width + _MORE_FIELDS:
             layout = layout._replace(columns=layout.columns + ("",) * (most - width))
         names = _told_apart(layout.columns)
-        if layout.columns[:1] == ("",) and _is_index([row[0] for row in rows]):
+        # the index that pandas and R write first, without a name: growing numbers, which tell equal rows apart
+        firsts = [row[0] for row in rows] if layout.columns[:1] == ("",) else [""]
+        if all(map(str.isdecimal, firsts)) and all(int(one) < int(more) for one, more in pairwise(firsts)):
             names = ("", *names[1:])  # it is not compared
         layout = layout._replace(columns=names, above=tried[layout.above][0] if tried else 0)
         footer = self._footer(layout)
@@ -347,12 +335,17 @@ class Csv(Format):
         return dict(zip(self.columns, self._split(text) or (), strict=False))
 
     def load(self, wanted: Wanted, insert: Insert) -> None:
-        """Read a regular file directly, any other from a copy."""
-        outside = self.layout.above or self.layout.below
-        may_be = self.file.content.one_newline and not outside and not self.layout.dialect.is_blank
-        self.is_regular = may_be and self._is_loaded_directly(wanted, insert)
-        if self.is_regular:
-            return
+        """Read a file directly if each line but its header turns out to be one good record, any other from a copy."""
+        connection, layout = self.file.connection, self.layout
+        if self.file.content.one_newline and not (layout.above or layout.below or layout.dialect.is_blank):
+            connection.begin()
+            with suppress(duckdb.InvalidInputException):
+                rows = insert(self.query(wanted))
+                self.is_regular = rows == self.file.content.lines - layout.has_header
+            if self.is_regular:
+                connection.commit()
+                return
+            connection.rollback()
         copy = self.file.copy_named("tidy")
         try:
             longest = self.tidy(copy, dict(wanted)["user"])
@@ -362,17 +355,6 @@ class Csv(Format):
             insert(Query(select, (as_glob(str(copy)),)))
         finally:
             copy.unlink(missing_ok=True)
-
-    def _is_loaded_directly(self, wanted: Wanted, insert: Insert) -> bool:
-        """Try the fast way, which needs every line below the header to be one good record."""
-        connection = self.file.connection
-        connection.begin()
-        with suppress(duckdb.InvalidInputException):
-            if insert(self.query(wanted)) == self.file.content.lines - self.layout.has_header:
-                connection.commit()
-                return True
-        connection.rollback()
-        return False
 
     def tidy(self, target: Path, user_column: str) -> int:
         """Copy the file without its header; each row begins with its line number and problem.
