@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, suppress
 from datetime import date, datetime, time, timedelta
+from functools import partial, reduce
 from itertools import chain, islice
 from pathlib import Path
 from textwrap import shorten
@@ -135,7 +136,20 @@ class DuckDb(Parquet):
             # a view may read files that the user did not name
             connection.execute("SET allowed_directories = ?", [[str(copy.parent.absolute())]])
             connection.execute("SET enable_external_access = false")
-            select, self.left_tables = _duckdb_select(file, connection)
+            found = connection.execute(
+                """SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()
+                WHERE NOT internal AND database_name = current_database() ORDER BY table_oid, column_index"""
+            ).fetchall()
+            tables: dict[str, dict[str, str]] = {}
+            sources: dict[str, str] = {}
+            for schema, table, column, kind in found:
+                name = table if schema == "main" else f"{schema}.{table}"
+                tables.setdefault(name, {})[column] = kind
+                sources[name] = f"{_identifier(schema)}.{_identifier(table)}"
+            name, self.left_tables = chosen_table(file, tables, sources, connection)
+            rounded = [_identifier(column) for column, kind in tables[name].items() if kind in _AS_TEXT]
+            texts = ", ".join(f"CAST({each} AS VARCHAR) AS {each}" for each in rounded)
+            select = f"SELECT *{f' REPLACE ({texts})' if rounded else ''} FROM {sources[name]}"
             with file.stop.calling(connection.interrupt):
                 connection.execute(f"COPY ({select}) TO {quoted(str(copy))} (FORMAT parquet)")
         super().__init__(file.of_copy(copy, is_same=False, binary=True))
@@ -159,7 +173,7 @@ def chosen_table(
         return table, {}
     told = {name: _roles(file, columns) for name, columns in tables.items()}
     timed = [name for name, roles in told.items() if "time" in roles]
-    of_users = [] if file.has_user else [name for name in timed if "user" in told[name]]
+    of_users = [] if file.settings.user else [name for name in timed if "user" in told[name]]
     # without any user the file is one person's, and the widest table has the rows that others count
     ranks: dict[str, tuple[int, ...]] = {name: (len(told[name]), len(tables[name])) for name in timed}
     if of_users:
@@ -167,11 +181,13 @@ def chosen_table(
         ids = {each for name in of_users for each in tables[name] if words_of(each)[1:][-1:] == ("id",)}
         ranks = {}
         for name in timed:
-            user = _best(file, tables[name], "user") if name in of_users else ""
-            user = user or next(filter(ids.__contains__, [*tables[name]][1:]), "")
-            fields = f"{_identifier(user)}, {_identifier(_best(file, tables[name], 'time'))}"
+            best = {role: max(tables[name], key=partial(_fit, file, role)) for role in _WHO_AND_WHEN}
+            user = (
+                best["user"] if name in of_users else next(filter(ids.__contains__, [*tables[name]][1:]), "")
+            )
             found: list[tuple[Any, ...]] = []
             with suppress(sqlite3.Error, duckdb.Error):  # a broken view
+                fields = f"{_identifier(user)}, {_identifier(best['time'])}"
                 query = f"SELECT {fields} FROM {sources[name]} LIMIT {_COUNTED}"
                 found = connection.execute(query).fetchall() if user else []
             held = [(who, str(when)) for who, when in found if who is not None and when is not None]
@@ -180,19 +196,19 @@ def chosen_table(
             has_hours = rows and sum(bool(_WITH_HOUR.search(when)) for _who, when in held) > rows / 2
             if name in of_users or comes_back:
                 ranks[name] = (comes_back, name in of_users, has_hours, len(told[name] - {"user"}), rows)
-    best = [name for name, rank in ranks.items() if rank == max(ranks.values())]
-    if len(best) == 1:
-        return best[0], {name: tables[name] for name in ranks if name != best[0]}
+    first = [name for name, rank in ranks.items() if rank == max(ranks.values())]
+    if len(first) == 1:
+        return first[0], {name: tables[name] for name in ranks if name != first[0]}
     if len(tables) == 1:
         return next(iter(tables)), {}
-    if best:
-        message = _("{path} has several tables with a time; name one: [input] table; it has: {tables}")
-        raise InputError(message.format(path=file.path, tables=", ".join(ranks)))
     message = _("{path} has no table with a user and a time; name one: [input] table; it has: {tables}")
+    if first:
+        message = _("{path} has several tables with a time; name one: [input] table; it has: {tables}")
+        listed = ", ".join(ranks)
     raise InputError(message.format(path=file.path, tables=listed or _("none")))
 
 
-def _fit(file: InputFile, column: str, role: str) -> float:
+def _fit(file: InputFile, role: str, column: str) -> float:
     """How well a column's name fits a role; what ends like `visited_at` is a time."""
     is_at = role == "time" and words_of(column)[1:][-1:] == ("at",)
     is_named = column == getattr(file.settings.columns, role)
@@ -200,30 +216,7 @@ def _fit(file: InputFile, column: str, role: str) -> float:
 
 
 def _roles(file: InputFile, columns: Collection[str]) -> set[str]:
-    return {role for role in _TELLING if any(_fit(file, each, role) > _NAMED for each in columns)}
-
-
-def _best(file: InputFile, columns: Collection[str], role: str) -> str:
-    return max(columns, key=lambda column: _fit(file, column, role))
-
-
-def _duckdb_select(
-    file: InputFile, connection: duckdb.DuckDBPyConnection
-) -> tuple[str, dict[str, Collection[str]]]:
-    columns: dict[str, dict[str, str]] = {}
-    sources: dict[str, str] = {}
-    found = connection.execute(
-        """SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()
-        WHERE NOT internal AND database_name = current_database() ORDER BY table_oid, column_index"""
-    ).fetchall()
-    for schema, table, column, kind in found:
-        name = table if schema == "main" else f"{schema}.{table}"
-        columns.setdefault(name, {})[column] = kind
-        sources[name] = f"{_identifier(schema)}.{_identifier(table)}"
-    name, left = chosen_table(file, columns, sources, connection)
-    rounded = [_identifier(column) for column, kind in columns[name].items() if kind in _AS_TEXT]
-    texts = ", ".join(f"CAST({each} AS VARCHAR) AS {each}" for each in rounded)
-    return f"SELECT *{f' REPLACE ({texts})' if rounded else ''} FROM {sources[name]}", left
+    return {role for role in _TELLING if any(_fit(file, role, each) > _NAMED for each in columns)}
 
 
 def _identifier(name: str) -> str:
@@ -234,8 +227,7 @@ class Excel(Csv):
     """An Excel workbook. Titles and sums are found as in CSV; rows keep the sheet's numbers, those of further sheets go on."""
 
     def __init__(self, file: InputFile) -> None:
-        rows = _with_dates(self._rows(file))
-        super().__init__(file.as_csv(map(_cell_text, cells) for cells in rows))
+        super().__init__(file.as_csv(map(_cell_text, cells) for cells in _with_dates(self._rows(file))))
 
     def _rows(self, file: InputFile) -> Iterator[list[_Cell]]:
         try:
@@ -246,7 +238,7 @@ class Excel(Csv):
         try:
             _refuse_vast(file)
             with python_calamine.load_workbook(file.text) as workbook:
-                sheet, header, self.joined_sheets, self.left_sheets = _sheets(file, workbook)
+                sheet, header = self._sheet(file, workbook)
                 if not self.joined_sheets:
                     yield from sheet.iter_rows()
                 for name in self.joined_sheets:  # sums would stand between the rows
@@ -266,6 +258,52 @@ class Excel(Csv):
         except (python_calamine.CalamineError, zipfile.BadZipFile, OSError) as error:
             message = _("{path} is no workbook that can be read ({error}); save it as .xlsx or CSV")
             raise InputError(message.format(path=file.path, error=str(error).partition("\n")[0])) from None
+
+    def _sheet(self, file: InputFile, workbook: "CalamineWorkbook") -> tuple["CalamineSheet", list[_Cell]]:
+        """Return a sheet and its header, and keep which are one table with it, and which others have a user and a time. Raises InputError.
+
+        It is the one that the user named, or the first one with rows, no hidden one, cover or grid of days if it can. With the same header,
+        and names that differ in a number or a month, sheets are one table: 2026-01, 2026-02; Sheet1, Sheet2.
+        """
+        names, wanted = workbook.sheet_names, file.settings.sheet
+        if wanted and wanted not in names:
+            message = _("{path} has no sheet {sheet} ([input] sheet); it has: {names}")
+            raise InputError(message.format(path=file.path, sheet=wanted, names=", ".join(names)))
+        told: dict[str, set[str]] = {}
+        kinds: dict[str, tuple[list[_Cell], str]] = {}
+        kept: dict[str, CalamineSheet] = {}  # the first one with rows, which is mostly read
+        hidden = {each.name for each in workbook.sheets_metadata if "Hidden" in str(each.visible)}
+        for name in [wanted] if wanted else sorted(names, key=hidden.__contains__):
+            sheet = workbook.get_sheet_by_name(name)
+            if rows := list(islice(sheet.iter_rows(), _LOOKED_AT)):
+                words = [[cell for cell in cells if cell and isinstance(cell, str)] for cells in rows]
+                at = max(range(len(rows)), key=lambda at: len(_roles(file, words[at])))
+                told[name], kinds[name] = (
+                    _roles(file, words[at]),
+                    (_without_end(rows[at]), _COUNTED_UP.sub("", name)),
+                )
+                times = {
+                    each for each in words[at] if max(_fit(file, "time", each), fit(each, "date")) > _NAMED
+                }
+                columns = zip(*rows[at:], strict=False)
+                held = [sum(cell != "" for cell in column) for column in columns if column[0] in times]
+                if held and 10 * max(held) < sum(map(any, rows[at:])):
+                    told[name] -= {"time"}  # above a grid of days
+                if not (kept or told[name] & _WHO_AND_WHEN) and len(rows) >= _LEAST:
+                    told[name] = set(_WHO_AND_WHEN)  # no cover, but a table with names that say nothing here
+                kept = kept or {name: sheet}
+        if not told:
+            message = _("{path} has no sheet with rows; name another: [input] sheet")
+            raise InputError(message.format(path=file.path))
+        chosen = max(told, key=lambda name: len(told[name] & _WHO_AND_WHEN))
+        others = sorted(told.keys() - hidden - {chosen}, key=names.index)
+        # where the user is known, a sheet may be a person's
+        is_known = bool(file.settings.user)
+        alike = [chosen, *(name for name in others if kinds[name] == kinds[chosen] and not is_known)]
+        needed = {"time"} if is_known else _WHO_AND_WHEN
+        self.left_sheets = [name for name in told if told[name] >= needed and name not in alike]
+        self.joined_sheets = alike if alike[1:] else []
+        return kept.get(chosen) or workbook.get_sheet_by_name(chosen), kinds[chosen][0]
 
 
 def _with_dates(rows: Iterator[list[_Cell]]) -> Iterator[list[_Cell]]:
@@ -293,50 +331,6 @@ def _is_day(cell: _Cell) -> TypeGuard[float]:
     return isinstance(cell, float) and _DAYS.start <= cell < _DAYS.stop
 
 
-def _sheets(
-    file: InputFile, workbook: "CalamineWorkbook"
-) -> tuple["CalamineSheet", list[_Cell], list[str], list[str]]:
-    """Return a sheet, its header, the sheets that are one table with it, and others with a user and a time. Raises InputError.
-
-    It is the one that the user named, or the first one with rows, no hidden one, cover or grid of days if it can. With the same header,
-    and names that differ in a number or a month, sheets are one table: 2026-01, 2026-02; Sheet1, Sheet2.
-    """
-    names, wanted = workbook.sheet_names, file.settings.sheet
-    if wanted and wanted not in names:
-        message = _("{path} has no sheet {sheet} ([input] sheet); it has: {names}")
-        raise InputError(message.format(path=file.path, sheet=wanted, names=", ".join(names)))
-    told: dict[str, set[str]] = {}
-    headers: dict[str, list[_Cell]] = {}
-    kept: dict[str, CalamineSheet] = {}  # the first one with rows, which is mostly read
-    hidden = {each.name for each in workbook.sheets_metadata if "Hidden" in str(each.visible)}
-    for name in [wanted] if wanted else sorted(names, key=hidden.__contains__):
-        sheet = workbook.get_sheet_by_name(name)
-        if rows := list(islice(sheet.iter_rows(), _LOOKED_AT)):
-            words = [[cell for cell in cells if cell and isinstance(cell, str)] for cells in rows]
-            at = max(range(len(rows)), key=lambda at: len(_roles(file, words[at])))
-            told[name], headers[name] = _roles(file, words[at]), _without_end(rows[at])
-            times = {each for each in words[at] if max(_fit(file, each, "time"), fit(each, "date")) > _NAMED}
-            columns = zip(*rows[at:], strict=False)
-            held = [sum(cell != "" for cell in column) for column in columns if column[0] in times]
-            if held and 10 * max(held) < sum(map(any, rows[at:])):
-                told[name] -= {"time"}  # above a grid of days
-            if not (kept or told[name] & _WHO_AND_WHEN) and len(rows) >= _LEAST:
-                told[name] = set(_WHO_AND_WHEN)  # no cover, but a table with names that say nothing here
-            kept = kept or {name: sheet}
-    if not told:
-        message = _("{path} has no sheet with rows; name another: [input] sheet")
-        raise InputError(message.format(path=file.path))
-    chosen = max(told, key=lambda name: len(told[name] & _WHO_AND_WHEN))
-    # where the user is known, a sheet may be a person's
-    kinds = {name: (headers[name], _COUNTED_UP.sub("", name)) for name in told}
-    others = sorted(told.keys() - hidden - {chosen}, key=names.index)
-    alike = [chosen, *(name for name in others if kinds[name] == kinds[chosen] and not file.has_user)]
-    full = [name for name in told if told[name] >= _WHO_AND_WHEN - ({"user"} if file.has_user else set())]
-    left = [name for name in full if name not in (chosen, *alike)]
-    sheet = kept.get(chosen) or workbook.get_sheet_by_name(chosen)
-    return sheet, headers[chosen], alike if alike[1:] else [], left
-
-
 def _without_end(cells: list[_Cell]) -> list[_Cell]:
     return cells[: max((place for place, cell in enumerate(cells, 1) if cell), default=0)]
 
@@ -349,29 +343,20 @@ def _refuse_vast(file: InputFile) -> None:
         refuse_bomb(file.path, Path(file.text).stat().st_size, parts.infolist())
         for part in parts.infolist():
             if _SHEET.fullmatch(part.filename):
+                columns, last_row, rest = {b"A"}, 1, b""
                 with parts.open(part) as sheet:
-                    cells = _cells(iter(lambda: sheet.read(_CHUNK), b""))
+                    while chunk := sheet.read(_CHUNK):
+                        text = rest + chunk
+                        columns.update(_COLUMN_OF.findall(text))
+                        rest = text[-_LONGEST_REFERENCE:]
+                        if rows := _ROW_OF.findall(text[text.rfind(b"<row", 0, -_LONGEST_REFERENCE) :]):
+                            last_row = max(last_row, *map(int, rows))
+                letters = max(columns, key=lambda column: (len(column), column))
+                width = reduce(lambda number, letter: number * 26 + letter - ord("A") + 1, letters, 0)
+                cells = width * min(last_row, 1 << 20)  # of the largest sheet
                 if cells > _MOST_CELLS:
                     message = _("{path} has a sheet of {cells} million cells; save it as CSV")
                     raise InputError(message.format(path=file.path, cells=cells // 1_000_000))
-
-
-def _cells(chunks: Iterator[bytes]) -> int:
-    """Return the number of cells between the first and the last one in the XML of a sheet."""
-    columns = {b"A"}
-    last_row = 1
-    rest = b""
-    for chunk in chunks:
-        text = rest + chunk
-        columns |= set(_COLUMN_OF.findall(text))
-        rest = text[-_LONGEST_REFERENCE:]
-        if rows := _ROW_OF.findall(text[text.rfind(b"<row", 0, -_LONGEST_REFERENCE) :]):
-            last_row = max(last_row, *map(int, rows))
-    widest = max(columns, key=lambda column: (len(column), column))
-    width = 0
-    for letter in widest:
-        width = width * 26 + letter - ord("A") + 1
-    return width * min(last_row, 1 << 20)  # of the largest sheet
 
 
 def _cell_text(cell: _Cell) -> str:
