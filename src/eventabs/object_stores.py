@@ -1,6 +1,7 @@
 """Objects in S3, Google Cloud Storage, Azure and on the web: addresses, stores, errors, and whole uploads."""
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from eventabs.errors_and_exit_codes import InputError, UsageError
 from eventabs.interface_language import gettext as _
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import BackoffConfig, ClientConfig, ObjectStore, RetryConfig
 
 
@@ -110,10 +112,7 @@ def obstore(address: str) -> ModuleType:
 
 @contextmanager
 def store_errors_named(address: str) -> Iterator[None]:
-    """Turn obstore's errors into an InputError of one line about the address, which is read or written.
-
-    Their text is not shown: it holds queries and answers.
-    """
+    """Turn obstore's errors, whose text holds queries and answers, into an InputError of one line about the address."""
     base = obstore(address).exceptions.BaseError
     try:
         yield
@@ -198,6 +197,11 @@ class StoredObject:
     size: int = 0
     etag: str = ""
 
+    @classmethod
+    def of(cls, address: Address, store: "ObjectStore", meta: "ObjectMeta") -> "StoredObject":
+        """Take what a store says of an object in the bucket of an address."""
+        return cls(f"{address.place}/{meta['path']}", store, meta["path"], meta["size"], meta["e_tag"] or "")
+
     @property
     def address(self) -> str:
         """The address as it is shown."""
@@ -205,10 +209,7 @@ class StoredObject:
 
 
 def open_store(address: Address, headers: Mapping[str, str] | None = None) -> "ObjectStore":
-    """Return the store of a bucket. A web address is a store of one object with an empty path.
-
-    `headers` go with each request. Raises InputError if obstore is not installed, and obstore's own errors.
-    """
+    """Return the store of a bucket; a web address is one of one object with an empty path. `headers` go with each request. Raises obstore's errors."""
     client: ClientConfig = {
         "allow_http": address.scheme != "https",  # in a store, where its endpoint says so
         "connect_timeout": "5s",
@@ -228,19 +229,9 @@ def open_store(address: Address, headers: Mapping[str, str] | None = None) -> "O
 def object_at(store: "ObjectStore", address: Address) -> StoredObject | None:
     """Return the object with exactly this key, None if there is none. Raises obstore's errors."""
     try:
-        meta = store.head(address.key)
+        return StoredObject.of(address, store, store.head(address.key))
     except FileNotFoundError:
         return None
-    name = f"{address.place}/{address.key}"
-    return StoredObject(name, store, address.key, meta["size"], meta["e_tag"] or "")
-
-
-def list_objects(store: "ObjectStore", place: str, folder: str) -> Iterator[StoredObject]:
-    """Yield the objects of a folder and its subfolders; `place` is the bucket's address. Raises obstore's errors."""
-    for chunk in store.list(folder or None, chunk_size=1000):
-        for meta in chunk:
-            path = meta["path"]
-            yield StoredObject(f"{place}/{path}", store, path, meta["size"], meta["e_tag"] or "")
 
 
 _PIECE: Final = 10_000_000  # bytes; S3 takes 10,000 pieces of an object
@@ -248,10 +239,7 @@ _AT_ONCE: Final = 4  # pieces in memory
 
 
 class Destination:
-    """Where to write an object; `replace`: also over an existing one.
-
-    Raises UsageError, before it writes anything, if that is impossible.
-    """
+    """Where to write an object, with `replace` also over an existing one. Raises UsageError, before it writes anything, if that is impossible."""
 
     def __init__(self, address: str, *, replace: bool = False) -> None:
         self._address = Address.of(address)
@@ -276,18 +264,13 @@ class Destination:
         return public_address(self._address.text)
 
     def write(self, file: Path) -> None:
-        """Write the object; nobody sees it before it is whole. Raises UsageError, and OSError if `file` cannot be read.
-
-        A store gets it in parts, a few in memory at a time; a web server gets it in one piece.
-        """
+        """Write the object; nobody sees it before it is whole. Raises UsageError, and OSError if `file` cannot be read."""
         library = obstore(self._address.text)
         with file.open("rb") as source, store_errors_named(self._address.text):
             if self._address.is_web:
                 library.put(self._store, "", source, use_multipart=False)
                 return
-            # what ends it early, Ctrl-C too, aborts the upload
-            with library.open_writer(
-                self._store, self._address.key, buffer_size=_PIECE, max_concurrency=_AT_ONCE
-            ) as target:
-                while data := source.read(_PIECE):
-                    target.write(data)
+            # in parts, a few in memory at a time; what ends it early, Ctrl-C too, aborts the upload
+            room = {"buffer_size": _PIECE, "max_concurrency": _AT_ONCE}
+            with library.open_writer(self._store, self._address.key, **room) as target:
+                shutil.copyfileobj(source, target, _PIECE)

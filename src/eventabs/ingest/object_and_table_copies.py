@@ -1,5 +1,6 @@
 """What is copied to be read as a file: the objects that an address, a folder or a glob of them means, and tables in memory."""
 
+import re
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import has_magic
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -26,14 +28,10 @@ from eventabs.stop_request import Stop
 
 if TYPE_CHECKING:
     from obstore import GetOptions
-    from obstore.store import ObjectStore
 
 
 def find_objects(paths: Sequence[str], excluded: Sequence[str] = ()) -> list[StoredObject]:
-    """Return the objects that the addresses in `paths` name: each an object, a folder or a glob.
-
-    `excluded`: addresses that folders and globs leave out. Raises InputError.
-    """
+    """Return the objects that addresses in `paths` name, but those `excluded`, which folders and globs leave out. Raises InputError."""
     named = ((path, each) for path in paths if stores.is_address(path) for each in _named(path))
     return [each for path, each in named if each.name == path or each.name not in excluded]
 
@@ -41,6 +39,7 @@ def find_objects(paths: Sequence[str], excluded: Sequence[str] = ()) -> list[Sto
 def _named(text: str) -> list[StoredObject]:
     """Return the objects that an address names. Raises InputError if there are none."""
     address, public, message = Address.of(text), stores.public_address(text), ""
+    key = address.key
     if not (address.is_web or address.is_in_store):
         message = _(
             "{path} cannot be read; addresses begin with s3://BUCKET/, gs://BUCKET/, az://CONTAINER/, https:// or http://"
@@ -60,38 +59,26 @@ def _named(text: str) -> list[StoredObject]:
         store = stores.open_store(address)
         if address.is_web:
             return [StoredObject(text, store, "")]
-        if has_magic(address.key):
-            return _matching(store, address.place, address.key)
-        if address.names_object and (found := stores.object_at(store, address)):
-            return [found]
-        return _in_folder(store, address.place, address.key)
-
-
-def _in_folder(store: "ObjectStore", place: str, folder: str) -> list[StoredObject]:
-    """Return the readable objects of a folder and its subfolders, without hidden ones."""
-    inside = list(stores.list_objects(store, place, folder))
-    readable = (each for each in inside if files.is_readable(each.path))
-    below = ((each, each.path.removeprefix(folder).split("/")) for each in readable)
-    found = [each for each, parts in below if not any(part.startswith((".", "_")) for part in parts)]
-    if found:
-        return found
-    if inside:
-        message = _("{path} holds no export; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files")
-    else:
-        message = _("{path} does not exist; check the name, which is an object, a folder or a glob")
-    raise InputError(message.format(path=f"{place}/{folder}"))
-
-
-def _matching(store: "ObjectStore", place: str, pattern: str) -> list[StoredObject]:
-    """Return the objects that match a glob; an object with exactly this name is meant itself."""
-    start = pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)]
-    inside = list(stores.list_objects(store, place, start.rpartition("/")[0]))
-    literal = [each for each in inside if each.path == pattern]
-    wanted = pattern.split("/")
-    found = literal or [each for each in inside if _fits(each.path.split("/"), wanted)]
-    if not found:
+        if address.names_object and not has_magic(key) and (one := stores.object_at(store, address)):
+            return [one]
+        folder = re.split(r"[*?[]", key)[0].rpartition("/")[0] if has_magic(key) else key
+        listed = chain.from_iterable(store.list(folder or None, chunk_size=1000))
+        inside = [StoredObject.of(address, store, meta) for meta in listed]
+    if has_magic(key):  # an object with exactly this name is meant itself
+        found = [each for each in inside if each.path == key]
+        found = found or [each for each in inside if _fits(each.path.split("/"), key.split("/"))]
         message = _("no object matches {path}; check the pattern and the bucket")
-        raise InputError(message.format(path=f"{place}/{pattern}"))
+    else:
+        readable = (each for each in inside if files.is_readable(each.path))
+        below = ((each, each.path.removeprefix(key).split("/")) for each in readable)
+        found = [each for each, parts in below if not any(part.startswith((".", "_")) for part in parts)]
+        message = _("{path} does not exist; check the name, which is an object, a folder or a glob")
+        if inside:
+            message = _(
+                "{path} holds no export; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files"
+            )
+    if not found:
+        raise InputError(message.format(path=f"{address.place}/{key}"))
     return found
 
 
@@ -129,10 +116,7 @@ class Copies:
 def copied(
     paths: Sequence[str], profiles: str, folder: Path, stop: Stop, on_copy: Callable[[Copying], object]
 ) -> Iterator[Copies]:
-    """Copy the objects that addresses name into `folder`, and remove the copies afterwards. Errors raised meanwhile name addresses.
-
-    Copies stay compressed. Raises InputError, StorageError without room on the disk, and StopRequested.
-    """
+    """Copy the objects that addresses name into `folder`, compressed as they are, and remove the copies afterwards. Errors raised meanwhile name addresses."""
     found, about_users = find_objects(paths, [profiles]), find_objects([profiles])
     by_name = {each.name: each for each in (*found, *about_users)}
     # a folder for each copy, so that it keeps the object's name
