@@ -46,12 +46,11 @@ from eventabs.shared_records import (
 from eventabs.stop_request import Stop
 
 
-def _mapped(
-    sources: Sequence[Format], settings: InputSettings, schemas: SchemaChoice, copies: Copies
-) -> list[MappedFile]:
+def _mapped(sources: Sequence[Format], schemas: SchemaChoice, copies: Copies) -> list[MappedFile]:
     """Return how the `sources` are read."""
     found = list[MappedFile]()
     known: dict[tuple[object, ...], tuple[list[Profile], roles.Choice]] = {}
+    settings = sources[0].file.settings
     for source in sources:
         refuse_events(source.file.path, source.columns)
         roles.refuse_unnamed(source)
@@ -63,7 +62,7 @@ def _mapped(
         else:
             held, chosen = roles.columns_of_file(source, known)
             found.append(MappedFile(name, source, Reading(source, chosen.roles), user, held, chosen))
-        if source.file.has_user:
+        if settings.user:
             roles.refuse_one_user(source, reading.user_columns if reading else None)
     may_mark = ((each.source, each.choice.markers) for each in found)
     markers = roles.marker_columns(may_mark, sources[0].file.named["marker"])
@@ -166,13 +165,10 @@ class UserGroup:
 class Export(sort_and_pair.RowCounts):
     """Files that were read to their end. Valid only inside `open_export`.
 
-    `fingerprint` is the sha256 of the contents of files and objects; `stamps` show
-    whether a file, or the profiles, changes later. `roles` has for each file the column of each role,
-    `description` that and the tools that exported them in short, with what looks wrong.
-    Duplicates are equal in the columns `compared`; `not_compared` are the other columns. `profile_left` are the columns
-    of the profiles that are not taken.
-    `skipped_lines` are titles above and sums below the rows. Of a shard, `other_rows` are those of other shards, and
-    `rows_without_user` those of the whole input, which the first shard has.
+    `fingerprint` is the sha256 of the contents of files and objects; `stamps` show whether a file, or the profiles, changes later.
+    `roles` has for each file the column of each role, `description` that in short, with what looks wrong. `profile_left`: the
+    profiles' columns that are not taken. `skipped_lines` are titles above and sums below the rows. Of a shard, `other_rows` are
+    those of other shards, and `rows_without_user` those of the whole input, which the first shard has.
     """
 
     files: tuple[str, ...]
@@ -180,7 +176,7 @@ class Export(sort_and_pair.RowCounts):
     stamps: tuple[FileStamp, ...]
     roles: dict[str, dict[str, str]]
     description: Description
-    compared: tuple[str, ...]
+    compared: tuple[str, ...]  # columns; duplicates are equal in them
     not_compared: tuple[str, ...]
     profile_left: tuple[str, ...]
     skipped_lines: int
@@ -206,17 +202,11 @@ class Export(sort_and_pair.RowCounts):
         return self.behaviors + self.rejected_rows + self.duplicates + self.paired_ends + self.non_behaviors
 
     def user_logs(self) -> Iterator[UserLog]:
-        """Yield every user's log, ordered by user_id; behaviors ordered by time, file and line.
-
-        A user without a readable row has a log without behaviors.
-        """
+        """Yield every user's log, by user_id, also an empty one; behaviors are in order of time, file and line."""
         return self._logs(self._users())
 
     def groups(self, most_users: int = 0) -> Iterator[UserGroup]:
-        """Yield all users, or the first N, in the same order, as groups that are summed up without logs.
-
-        While one is in use, a thread makes the next.
-        """
+        """Yield all users, or the first N, in the same order, as groups that are summed up without logs."""
         with (
             errors_named("the export"),
             closing(self._connection.cursor()) as one,
@@ -226,7 +216,7 @@ class Export(sort_and_pair.RowCounts):
             users = islice(self._users(), most_users or None)
             # a group are those whose rows begin in one block of some hundred thousand
             blocks = groupby(users, key=lambda user: user.first_row // _BEHAVIORS)
-            made = (  # a group's tables belong to its cursor
+            made = (  # the next, while one is in use; a group's tables belong to its cursor
                 thread.submit(UserGroup, cursor, list(group), self._logs)
                 for cursor, (_block, group) in zip(cycle((one, other)), blocks)
             )
@@ -333,7 +323,7 @@ def open_export(
             profile_user, shown = roles.profile_columns(profile, profile_columns)
         sort_and_pair.prepare(connection, len(shown))
         sources = tuple(opened(path, settings=settings) for path in named)
-        behaviors = _mapped(sources, settings, schemas, copies)
+        behaviors = _mapped(sources, schemas, copies)
         technical = {column for each in behaviors for column in each.reading.schema.technical}
         all_columns = dict.fromkeys(column for each in sources for column in each.columns)
         compared = tuple(column for column in all_columns if column not in technical)
@@ -391,10 +381,7 @@ _KINDS: Final = {"stamp": "times", "day": "days", "clock": "times of day"}
 def masked_sample(
     paths: Sequence[str], folder: Path, settings: InputSettings
 ) -> tuple[str, list[str], list[str]]:
-    """Return the columns and 20 rows of the first file as a text, the names that columns without any are given, and other tables.
-
-    Raises InputError.
-    """
+    """Return the first file's columns and 20 rows as a text, the names given to columns without any, and other tables. Raises InputError."""
     path = files.expand(paths)[0]
     with scratch_database(folder / "reading.tmp", [path, as_glob(path)], Stop()) as connection:
         sort_and_pair.prepare(connection)
@@ -404,11 +391,7 @@ def masked_sample(
         found = [each for each in profiles(source.inventory, sample, connection) if each.filled]
     often = sorted((each.filled for each in found), reverse=True)[:_MOST]
     shown = [each for each in found if each.filled >= often[-1]][:_MOST]
-    masked = _masking(found)
-    count = len(found[0].values) if found else 0  # of the sample, without broken rows
-    spread = sorted({count * number // SHOWN_ROWS for number in range(SHOWN_ROWS)} if count else ())
-    rows = [{each.column: masked(each, row) for each in shown if each.values[row]} for row in spread]
-    texts = [json.dumps(row, ensure_ascii=False) for row in rows]
+    texts = [json.dumps(row, ensure_ascii=False) for row in _masked_rows(found, shown)]
     others = [f"{name}: {', '.join(columns)}" for name, columns in source.left_tables.items()]
     other_tables = ["Other tables:", *others, ""] if others else []
     text = "\n".join([*other_tables, "Columns:", *map(_described, shown), "", "Rows:", *texts])
@@ -422,8 +405,8 @@ def _described(each: Profile) -> str:
     return f"{json.dumps(each.column, ensure_ascii=False)}: {kind}, {each.distinct} different, {each.filled:.0%} filled"
 
 
-def _masking(found: Sequence[Profile]) -> Callable[[Profile, int], str]:
-    """Return what gives a column's value in a row, cut; ids and names of users are [id1], [id2], ... in all columns."""
+def _masked_rows(found: Sequence[Profile], shown: Sequence[Profile]) -> Iterator[dict[str, str]]:
+    """Yield rows of the columns `shown`, spread evenly, with values cut; ids and names of users are [id1], [id2], ... in all columns."""
     choice = roles.choose(found, {})
     proposed = {choice.roles.get("user"), choice.unsure.get("user"), choice.near.get("user")}
     others = {*choice.roles.values()} - proposed
@@ -432,14 +415,15 @@ def _masking(found: Sequence[Profile]) -> Callable[[Profile, int], str]:
     aliases = {value: f"[id{number}]" for number, value in enumerate(ids, 1)}
     long = sorted((each for each in ids if len(each) >= _INSIDE), key=len, reverse=True)
     inside = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, long)) or '(?!)'})(?!\w)")
-
-    def masked(each: Profile, row: int) -> str:
-        text = each.values[row]
-        if each.column in users:
-            text = aliases[text]
-        elif not each.read > _ALIKE >= each.codes:  # of a time no part is somebody: 2024 is a year
-            text = inside.sub(lambda hit: aliases[hit[0]], text)
-        text = " ".join(text.split())
-        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-    return masked
+    count = len(found[0].values) if found else 0  # of the sample, without broken rows
+    for row in sorted({count * number // SHOWN_ROWS for number in range(SHOWN_ROWS)} if count else ()):
+        held = {}
+        for each in shown:
+            text = each.values[row]
+            if each.column in users:
+                text = aliases.get(text, "")
+            elif not each.read > _ALIKE >= each.codes:  # of a time no part is somebody: 2024 is a year
+                text = inside.sub(lambda hit: aliases[hit[0]], text)
+            if text := " ".join(text.split()):
+                held[each.column] = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+        yield held
