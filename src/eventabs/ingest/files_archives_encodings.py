@@ -48,8 +48,7 @@ def refuse_database(name: str) -> None:
     """Raise InputError if `name` is the address of a database. The address is not shown: it may have a password."""
     found = _DATABASE.match(name)
     scheme = found[1].lower() if found else ""
-    _driver, _colon, product = scheme.partition("+")
-    if recipe := _RECIPES.get(scheme) or _RECIPES.get(scheme.removesuffix(f"+{product}")):
+    if recipe := _RECIPES.get(scheme) or _RECIPES.get(scheme.partition("+")[0]):
         message = _("{scheme}:// names a database; let its own client write the rows: {recipe}")
         raise InputError(message.format(scheme=scheme, recipe=recipe))
     if _OTHER_DATABASES.fullmatch(scheme):
@@ -103,7 +102,6 @@ _HEAD: Final = 1 << 16
 _SHOWN: Final = 300  # characters that a file name cannot have
 _KINDS: Final = 5  # files named in a message
 LONGEST_LINE: Final = 64 << 20  # bytes
-_OF_A_RUN: Final = "ledger.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +185,14 @@ def inspect(text: str, path: str, *, binary: bool = False) -> Content:
     try:
         with Path(text).open("rb") as file:
             while chunk := file.read(_CHUNK):
-                if not last and not binary:
-                    refuse_binary(path, chunk[:_HEAD])
+                start = chunk[:_HEAD] if not (last or binary) else b""
+                # more than a few zero bytes, or what is no UTF-8; the last character may be cut
+                if b"\0" in start and (
+                    start.count(b"\0") * 100 > len(start)
+                    or "\ufffd" in start.decode(errors="replace").rstrip("\ufffd")
+                ):
+                    message = _("{path} is a binary file; export the behaviors as JSON lines, CSV or Parquet")
+                    raise InputError(message.format(path=path))
                 is_blank = is_blank and not chunk.removeprefix(codecs.BOM_UTF8).strip()
                 digest.update(chunk)
                 if not binary and not line_not_utf8:
@@ -311,7 +315,7 @@ def _in_folder(path: str) -> list[str]:
     found: list[str] = []
     for folder, folders, names in os.walk(path):
         shown = (name for name in folders if not name.startswith("."))
-        folders[:] = [name for name in shown if not (Path(folder) / name / _OF_A_RUN).exists()]
+        folders[:] = [name for name in shown if not (Path(folder) / name / "ledger.sqlite").exists()]
         found += [str(Path(folder) / name) for name in names if is_readable(name)]
     if found:
         return found
@@ -329,14 +333,6 @@ def _in_folder(path: str) -> list[str]:
 def is_readable(name: str) -> bool:
     """Whether a file with this name is read as part of a folder."""
     return not name.startswith(_HIDDEN) and bool(READABLE.search(name.lower()))
-
-
-def refuse_binary(path: str, start: bytes) -> None:
-    """Raise InputError if a file's first bytes are not UTF-8 text."""
-    text = start.decode(errors="replace").rstrip("\ufffd")  # the last character may be cut
-    if b"\0" in start and (start.count(b"\0") * 100 > len(start) or "\ufffd" in text):
-        message = _("{path} is a binary file; export the behaviors as JSON lines, CSV or Parquet")
-        raise InputError(message.format(path=path))
 
 
 READABLE: Final = re.compile(
@@ -367,10 +363,7 @@ def archive_and_member(path: str) -> tuple[str, str]:
 
 
 def members(path: str) -> list[str]:
-    """Return the exports in an archive, all or those that match the path's pattern; any other file itself.
-
-    Raises InputError for a member that is encrypted, an archive itself, or far too large.
-    """
+    """Return the exports in an archive, all or those that match the path's pattern; any other file itself. Raises InputError."""
     archive, pattern = archive_and_member(path)
     if not _is_archive(archive):
         return [path]
@@ -393,11 +386,8 @@ def members(path: str) -> list[str]:
 
 
 def refuse_bomb(path: str, size: int, infos: list[zipfile.ZipInfo]) -> None:
-    """Raise InputError if the members of a zip file of `size` bytes unpack to far more than exports do.
-
-    Readers never read more than the stated size.
-    """
-    unpacked = sum(info.file_size for info in infos)
+    """Raise InputError if the members of a zip file of `size` bytes unpack to far more than exports do."""
+    unpacked = sum(info.file_size for info in infos)  # readers never read more than it states
     if unpacked > _ALWAYS_ALLOWED + _MOST_TIMES_LARGER * size:
         message = _("{path} would unpack to {size} MB, {times} times its size; unpack it if you trust it")
         raise InputError(message.format(path=path, size=unpacked >> 20, times=unpacked // max(1, size)))
@@ -474,10 +464,7 @@ def unpacked(path: str, copy: Path, stop: Stop) -> str:
 def readable_text(
     path: str, unpacked: str, copy: Path, encoding: str, stop: Stop
 ) -> tuple[str, str, Content]:
-    """Return the path to read a text from, its encoding, and its content: `unpacked` itself, or a `copy` in UTF-8 whose lines all end in LF.
-
-    `encoding` is a Python codec, or "" to find it. Raises InputError if it is not certain.
-    """
+    """Return the path to read a text from, its encoding ("": to be found), and its content: `unpacked` itself, or a `copy` in UTF-8 whose lines all end in LF."""
     start = first_bytes(unpacked)
     codec = encoding or _marked_encoding(start)
     lone_return = "\n" if b"\r" in start and b"\n" not in start else " "  # Excel on a Mac ends lines so
@@ -556,10 +543,7 @@ def _marked_encoding(head: bytes) -> str:
 
 
 def _looks_chinese(seen: Counter[str]) -> bool:
-    """Whether the characters of a text read as GB18030 are those of Chinese.
-
-    Other encodings also decode, but to rare characters; Korean ones to the first half of the common ones.
-    """
+    """Whether a text read as GB18030 is Chinese: others decode to rare characters, Korean to the first half of the common ones."""
     rows: Counter[int] = Counter()  # of GB 2312; 0 for what it lacks
     for char, count in ((char, count) for word, count in seen.items() for char in word):
         if not char.isascii():

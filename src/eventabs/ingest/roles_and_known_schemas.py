@@ -304,7 +304,7 @@ class SchemaChoice:
 
         Raises InputError if the file lacks the user or time of a named schema.
         """
-        path, inventory, has_user = source.file.path, source.inventory, source.file.has_user
+        path, inventory, has_user = source.file.path, source.inventory, bool(source.file.settings.user)
         best = self._named or max(self._schemas, key=lambda schema: schema.fits(inventory), default=None)
         if best is None or not (self._named or best.fits(inventory)):
             return None

@@ -394,7 +394,7 @@ def _who_come_back(
 
 def required(source: Format, choice: Choice, found: Sequence[Profile]) -> dict[str, str]:
     """Return the column of each role. Raises InputError where one is missing or not sure, with the whole proposal."""
-    roles, given, has_user = choice.roles, source.file.settings, source.file.has_user
+    roles, given, has_user = choice.roles, source.file.settings, source.file.settings.user
     what, proposed = "", {**choice.roles, **choice.unsure}
     if "time" not in proposed and not (has_user or "user" in proposed):
         what = _("neither a user nor a time column; if it is a table of behaviors at all, name them")
@@ -588,7 +588,7 @@ def columns_of_file(
         how = 'DataFrame.to_json(PATH, orient="records", lines=True)'
         raise InputError(_("{path} holds columns; write rows: {how}").format(path=file.path, how=how))
     found = profiles(inventory, tuple(islice(source.sample(), SAMPLED)), file.connection)
-    choice = choose(found, named, has_user=file.has_user)
+    choice = choose(found, named, has_user=bool(file.settings.user))
     roles = required(source, choice, found)
     warnings = []
     if guessed := [*choice.guessed, *(role for role in roles if role not in choice.roles)]:

@@ -50,11 +50,6 @@ class InputFile:
         """The columns that settings name, by role."""
         return dict(self.settings.columns)
 
-    @property
-    def has_user(self) -> bool:
-        """Whether the user is known without a column."""
-        return bool(self.settings.user)
-
     def copy_named(self, name: str) -> Path:
         """Return the path of another copy."""
         return self.copy.with_name(f"{self.copy.name}-{name}")
@@ -158,9 +153,7 @@ class Format(ABC):
         return ", ".join(fields), f"({select})"
 
 
-def text_reader(
-    names: Sequence[str], longest: int, delimiter: str, quote: str, *, header: bool = False
-) -> str:
+def text_reader(names: Iterable[str], longest: int, delimiter: str, quote: str, header: bool = False) -> str:
     """Return the SQL table function that reads delimited text with lines of at most `longest` bytes; without a `quote`, any text."""
     # DuckDB's own buffers are eight times larger: a file of 30 MB fits into one, which a single thread reads
     line = max(longest, _USUAL_LINE)
