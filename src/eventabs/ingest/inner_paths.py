@@ -11,7 +11,7 @@ A step leads into an object or a list, also into JSON inside a text.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import count, takewhile
 from typing import Any, Final, NamedTuple
@@ -157,25 +157,20 @@ def _stepped_into(value: object, steps: Steps) -> object:
         case Lookup("*"), list():
             each = (_stepped_into(element, rest) for element in found)
             return ", ".join(str(one) for one in each if one not in (None, "")) or None
-        case Lookup(key), list() | dict() if key != "*":
-            named = (inner for name, inner in _named_values(found) if fnmatchcase(name, key))
-            return _stepped_into(next(named, None), rest)
+        case Lookup(key), dict() if key != "*":
+            inner = next((found[name] for name in found if fnmatchcase(name, key)), None)
+        case Lookup(key), list():
+            records = [each for each in found if isinstance(each, dict)]
+            names = (next((each[k] for k in _KEYS if each.get(k) is not None), "") for each in records)
+            named = zip(names, records, strict=True)
+            inner = next((each for name, each in named if fnmatchcase(str(name), key)), None)
         case int(), list():
-            return _stepped_into(found[step], rest) if step < len(found) else None
+            inner = found[step] if step < len(found) else None
         case str(), dict():
-            return _stepped_into(found.get(step), rest)
-    return None
-
-
-def _named_values(value: dict[str, Any] | list[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the values of an object, or the records of a list, by their names."""
-    if isinstance(value, dict):
-        yield from value.items()
-        return
-    for record in value:
-        if isinstance(record, dict):
-            name = next((record[key] for key in _KEYS if record.get(key) is not None), "")
-            yield str(name), record
+            inner = found.get(step)
+        case _:
+            return None
+    return _stepped_into(inner, rest)
 
 
 def _loaded(text: str) -> object:
@@ -209,9 +204,6 @@ def pointer(steps: Steps) -> str:
     return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
 
 
-_Open = tuple[str, int]  # the SQL of a text, and the number of steps that lead to it, the column as well
-
-
 def read_paths(
     relation: str, base: str | Callable[[str], str], paths: Iterable[InnerPath], texts: Collection[InnerPath]
 ) -> tuple[str, dict[InnerPath, str]]:
@@ -220,6 +212,7 @@ def read_paths(
     `base` gives the SQL of a column. Or it is that of an object whose keys are the columns: OBJECT is then the list of their
     values, NULL where the text is no JSON. `texts`: the paths of texts that contain JSON.
     """
+    # the SQL of a text, and the number of steps that lead to it, the column as well
     reached = {path: (base, 0) if isinstance(base, str) else (base(path.column), 1) for path in paths}
     layers = count()
     while rest := {path: each for path, each in reached.items() if each[1] <= len(path.steps)}:
@@ -229,22 +222,31 @@ def read_paths(
 
 
 def _one_layer(
-    relation: str, layer: int, rest: Mapping[InnerPath, _Open], texts: Collection[InnerPath]
-) -> tuple[str, dict[InnerPath, _Open]]:
+    relation: str, layer: int, rest: Mapping[InnerPath, tuple[str, int]], texts: Collection[InnerPath]
+) -> tuple[str, dict[InnerPath, tuple[str, int]]]:
     """Read one more layer of each path."""
     # the pointers into each text, with the name of the list of their values; the name of the list of its records
     pointers: dict[str, tuple[str, dict[str, int]]] = {}
     lists: dict[str, str] = {}
-    following: dict[InnerPath, _Open] = {}
+    following: dict[InnerPath, tuple[str, int]] = {}
     for path, (text, done) in rest.items():
-        if steps := _plain_steps(path, done, texts):
+        # one JSON pointer leads up to a list of records, or a text that contains JSON
+        steps = tuple(takewhile(lambda step: not isinstance(step, Lookup), (path.column, *path.steps)[done:]))
+        ways = (path._replace(steps=path.steps[: done + number]) for number in range(len(steps)))
+        if steps := steps[: next((number for number, way in enumerate(ways, 1) if way in texts), None)]:
             name, places = pointers.setdefault(text, (f"inner_{layer}_{len(pointers)}", {}))
             place = places.setdefault(pointer(steps), len(places) + 1)
             following[path] = f"{name}[{place}]", done + len(steps)
             continue
         records = lists.setdefault(text, f"records_{layer}_{len(lists)}")
         if (step := path.steps[done - 1]) != EVERY and isinstance(step, Lookup):
-            following[path] = _record(text, records, step.key), done + 1
+            # the record with this name; in an object, the value under that key
+            at = f"list_position({records}_names, {quoted(step.key)})"
+            if "*" in step.key:
+                fits = f"list_transform({records}_names, lambda name: name GLOB {quoted(step.key)})"
+                at = f"list_position({fits}, true)"
+            value = f"try(json_extract_string({text}, {quoted(pointer((step.key,)))}))"
+            following[path] = f"coalesce(CAST({records}[{at}] AS VARCHAR), {value})", done + 1
         else:
             inner = f"list_transform({records}, lambda r: r->>{quoted(pointer(path.steps[done:]))})"
             filled = f"list_filter({inner}, lambda value: value <> '')"
@@ -254,24 +256,6 @@ def _one_layer(
         for text, (name, places) in pointers.items()
     ]
     columns += [f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in lists.items()]
-    key = ", ".join(f"r->>'/{each}'" for each in _KEYS)
-    name_of = f"lambda r: coalesce({key})"
+    name_of = "lambda r: coalesce(" + ", ".join(f"r->>'/{key}'" for key in _KEYS) + ")"
     names = "".join(f", list_transform({each}, {name_of}) AS {each}_names" for each in lists.values())
     return f"SELECT *{names} FROM (SELECT *, {', '.join(columns)} FROM ({relation}))", following
-
-
-def _plain_steps(path: InnerPath, done: int, texts: Collection[InnerPath]) -> Steps:
-    """Return the steps that one JSON pointer can take: up to a list of records, or a text that contains JSON."""
-    steps = tuple(takewhile(lambda step: not isinstance(step, Lookup), (path.column, *path.steps)[done:]))
-    ways = (path._replace(steps=path.steps[: done + number]) for number in range(len(steps)))
-    return steps[: next((number for number, way in enumerate(ways, 1) if way in texts), None)]
-
-
-def _record(text: str, records: str, key: str) -> str:
-    """Return the SQL of the record named `key`; for an object, of the value under that key."""
-    names = f"{records}_names"
-    place = f"list_position({names}, {quoted(key)})"
-    if "*" in key:
-        place = f"list_position(list_transform({names}, lambda name: name GLOB {quoted(key)}), true)"
-    field = quoted(pointer((key,)))
-    return f"coalesce(CAST({records}[{place}] AS VARCHAR), try(json_extract_string({text}, {field})))"
