@@ -5,7 +5,7 @@ DuckDB reads one flat object a line; anything else is copied into that form firs
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ class TooLongError(Exception):
 
 
 class NotOneObjectError(Exception):
-    """The text is not one object."""
+    """The text is not one object, or something follows it."""
 
 
 class Json(Format):
@@ -117,30 +117,26 @@ def _one_object_a_line(file: InputFile) -> InputFile:
 
 
 def split_array(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
-    """Copy the elements of a top-level array (or consecutive values), one a line.
+    """Copy the elements of a top-level array (or consecutive values), one a line, also those that are no JSON. Raises InputError if one is too long.
 
     For a single object that is too large for memory, copy the records in its lists and return the fields around them.
-    An element that is not JSON is copied unchanged on its line. Raises InputError if one is too long.
     """
     around: dict[str, Any] = {}
-
-    def write(split: Callable[[TextIO, int], Iterator[str]]) -> None:
-        with _opened(path, copy) as (file, target):
-            for text in stop.until(split(file, files.LONGEST_LINE)):
-                target.write(" ".join(map(str.strip, _NEWLINES.split(text.strip()))) + "\n")
-
-    try:
-        if Path(path).stat().st_size > files.LONGEST_LINE:
-            with suppress(NotOneObjectError):
-                write(partial(records_inside, around))
-                return around
-        write(elements)
-    except TooLongError:
-        message = _(
-            "{path} has a JSON value longer than {limit} MB that is no list of records; write one record a line"
-        )
-        raise InputError(message.format(path=path, limit=files.LONGEST_LINE >> 20)) from None
-    return {}
+    is_vast = Path(path).stat().st_size > files.LONGEST_LINE
+    for split in (partial(records_inside, around), elements) if is_vast else (elements,):
+        try:
+            with _opened(path, copy) as (file, target):
+                for text in stop.until(split(file, files.LONGEST_LINE)):
+                    target.write(" ".join(map(str.strip, _NEWLINES.split(text.strip()))) + "\n")
+            break
+        except NotOneObjectError:
+            around.clear()
+        except TooLongError:
+            message = _(
+                "{path} has a JSON value longer than {limit} MB that is no list of records; write one record a line"
+            )
+            raise InputError(message.format(path=path, limit=files.LONGEST_LINE >> 20)) from None
+    return around
 
 
 def flatten(path: str, copy: Path, times: Collection[str], around: Mapping[str, Any], stop: Stop) -> None:
@@ -278,7 +274,7 @@ class _Text:
         return is_one
 
     def _end(self, ends: str) -> int | None:
-        """Return the end of the value, None if what follows decides it."""
+        """Return the end of the value, None if what follows decides it; one that is no JSON ends where brackets outside strings say so."""
         with suppress(ValueError, RecursionError):
             end = _decoded(self._text, self._at)[1]
             if (following := _MARK.search(self._text, end)) and (not ends or following[0] in ends):
@@ -306,10 +302,7 @@ class _Text:
 
 
 def elements(file: TextIO, longest: int) -> Iterator[str]:
-    """Yield the texts of an array's elements, or of consecutive values. Raises TooLongError.
-
-    An element that is not JSON ends where brackets outside strings say so, and spoils no other. `longest` is in characters.
-    """
+    """Yield the texts of an array's elements, or of consecutive values, of at most `longest` characters. Raises TooLongError."""
     text = _Text(file, longest)
     while text.mark():
         if text.passes("["):
@@ -319,10 +312,7 @@ def elements(file: TextIO, longest: int) -> Iterator[str]:
 
 
 def records_inside(around: dict[str, Any], file: TextIO, longest: int) -> Iterator[str]:
-    """Yield the texts of the records in one object's lists; its other fields go to `around`.
-
-    Raises NotOneObjectError if it is none or something follows it, and TooLongError.
-    """
+    """Yield the texts of the records in one object's lists; its other fields go to `around`. Raises NotOneObjectError, and TooLongError."""
     text = _Text(file, longest)
     if not text.passes("{"):
         raise NotOneObjectError
