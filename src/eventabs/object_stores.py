@@ -90,10 +90,8 @@ _ENVIRONMENT: Final = {  # what obstore reads, and how these names begin
 }
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _ASKED: Final = re.compile(r"Error performing ([A-Z]+) (\S+)")
-_WRITES: Final = ("PUT", "POST")
 # where the cloud's metadata service is, which is tried last
 _NO_CREDENTIALS: Final = ("169.254.169.254", "metadata.google", "Account must be specified")
-_DENIED: Final = (401, 403)
 _MISSING: Final = 404
 _CHANGED: Final = 412  # or there already, where it is written
 _PASSING: Final = (408, 429, *range(500, 600))
@@ -128,7 +126,7 @@ def _refusal(address: str, text: str) -> InputError:
     found, asked = _STATUS.search(said), _ASKED.search(said)
     status = int(found[1]) if found else 0
     variable, variables = _ENVIRONMENT.get(Address.of(address).scheme, ("", ""))
-    is_written = asked is not None and asked[1] in _WRITES
+    is_written = asked is not None and asked[1] in ("PUT", "POST")
     lacks_bucket = "list request" in said or (is_written and variables)
     step = _("check the address, or use a file on this machine")
     if variables:
@@ -154,7 +152,7 @@ def _refusal(address: str, text: str) -> InputError:
             "{path}: there is no such bucket; check its name, and account, region and endpoint in the environment"
         ): status == _MISSING and lacks_bucket,
         _("{path} does not exist (HTTP {status}); check the address"): status == _MISSING,
-        _("{path}: access is denied (HTTP {status}); {step}"): status in _DENIED,
+        _("{path}: access is denied (HTTP {status}); {step}"): status in (401, 403),
         _("{path}: the request is refused (HTTP {status}); {step}"): status,
         _(
             "{path}: the certificate of {host} is not trusted; let SSL_CERT_FILE name your authority's PEM file"

@@ -29,19 +29,16 @@ from eventabs.shared_records import Event, Journey
 from eventabs.stop_request import Stop
 
 _RECIPES: Final = {scheme: recipe for schemes, recipe in DATABASES.items() for scheme in schemes.split()}
-_OTHER_DATABASES: Final = re.compile("jdbc|odbc|mssql|sqlserver|oracle|snowflake|hive|presto|trino|redis")
 _DATABASE: Final = re.compile(r"(?:jdbc:)?([a-z][a-z0-9+]*):", re.IGNORECASE)
 
 _PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
 _ZIP: Final = (b"PK\3\4", b"PK\5\6")  # the last one of an empty file
 _OLE: Final = b"\xd0\xcf\x11\xe0"
 _DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx", ".odp", ".key")
-_TEXTS: Final = (".md", ".markdown", ".rst", ".adoc", ".tex")
 _XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
 _DUMP: Final = re.compile(rb"^\s*(?:insert into|create table|copy) ", re.IGNORECASE | re.MULTILINE)
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
 _MADE: Final = {*Event._fields} - {"outside"}, {*Journey._fields}  # always there
-_MARK: Final = b"\xef\xbb\xbf"
 
 
 def refuse_database(name: str) -> None:
@@ -51,7 +48,7 @@ def refuse_database(name: str) -> None:
     if recipe := _RECIPES.get(scheme) or _RECIPES.get(scheme.partition("+")[0]):
         message = _("{scheme}:// names a database; let its own client write the rows: {recipe}")
         raise InputError(message.format(scheme=scheme, recipe=recipe))
-    if _OTHER_DATABASES.fullmatch(scheme):
+    if re.fullmatch("jdbc|odbc|mssql|sqlserver|oracle|snowflake|hive|presto|trino|redis", scheme):
         message = _(
             "{scheme}:// names a database; let its own client write the rows as CSV with a header:"
             " CLIENT ... | eventabs run -"
@@ -68,18 +65,18 @@ def refuse_document(path: str, start: bytes) -> None:
         message = _("{path} is a picture; ask its source for the rows as CSV, JSON lines or Parquet")
     elif start.startswith(b"{\\rtf") or (start.startswith((*_ZIP, _OLE)) and ending in _DOCUMENTS):
         message = _("{path} is a text document; copy its table to a spreadsheet and save that as CSV")
-    elif _WEB_PAGE.match(start.removeprefix(_MARK)):
+    elif _WEB_PAGE.match(start.removeprefix(codecs.BOM_UTF8)):
         message = _(
             "{path} is a web page, perhaps of a login or an error; download the export itself, as CSV or JSON lines"
         )
-    elif _XML.match(start.removeprefix(_MARK)):
+    elif _XML.match(start.removeprefix(codecs.BOM_UTF8)):
         message = _(
             "{path} is XML, not a table of behaviors; export the rows as CSV, JSON lines or Parquet"
             " (what `eventabs export` wrote are events: the input is what they were made from)"
         )
     elif ending == ".sql" and _DUMP.search(start):
         message = _("{path} is a dump: load it into its database, and let that write the rows: {recipe}")
-    elif ending in _TEXTS:
+    elif ending in (".md", ".markdown", ".rst", ".adoc", ".tex"):
         message = _("{path} is a text, not a table of behaviors; name a file with a row for each behavior")
     else:
         return
@@ -345,7 +342,6 @@ _HIDDEN: Final = (".", "_", "~$")
 # Text seldom shrinks more than 50 times; zip bombs shrink a thousand times and more.
 _MOST_TIMES_LARGER: Final = 200
 _ALWAYS_ALLOWED: Final = 256 << 20  # bytes
-_PROTECTED: Final = 1  # the flag of an encrypted member
 
 
 def is_workbook(start: bytes) -> bool:
@@ -375,7 +371,7 @@ def members(path: str) -> list[str]:
     if within := next((info for info in infos if info.filename.lower().endswith(_ARCHIVES)), None):
         message = _("{path} holds an archive itself ({member}); unpack it")
         raise InputError(message.format(path=archive, member=within.filename))
-    if any(info.flag_bits & _PROTECTED for info in infos):
+    if any(info.flag_bits & 1 for info in infos):  # encrypted
         message = _("{path} is protected by a password; unpack it, and name the files")
         raise InputError(message.format(path=archive))
     if not found:
@@ -437,7 +433,6 @@ _PACKED: Final = 1 << 12  # bytes of zstd that are unpacked at once, to no more 
 _ENOUGH: Final = 4  # characters beyond ASCII
 _COMMON: Final = 0.8  # share of them that are everyday characters
 _COMMON_ROWS: Final = range(0xB0, 0xD8)  # the 3,755 everyday characters of GB 2312, in order of their sound
-_PUNCTUATION_ROWS: Final = (0xA1, 0xA3)
 _LAST_KOREAN_ROW: Final = 0xC8  # Korean syllables use the rows up to here, Chinese words all of them
 _BEYOND_KOREAN: Final = 0.1
 _VOWELS: Final = 0.27  # of the letters of Cyrillic words, at least
@@ -548,7 +543,7 @@ def _looks_chinese(seen: Counter[str]) -> bool:
     for char, count in ((char, count) for word, count in seen.items() for char in word):
         if not char.isascii():
             rows[(char.encode("gb2312", errors="ignore") or b"\0")[0]] += count
-    common = sum(rows[row] for row in (*_COMMON_ROWS, *_PUNCTUATION_ROWS))
+    common = sum(rows[row] for row in (*_COMMON_ROWS, 0xA1, 0xA3))  # and of punctuation
     late = sum(rows[row] for row in _COMMON_ROWS if row > _LAST_KOREAN_ROW)
     total = rows.total()
     return total >= _ENOUGH and common >= _COMMON * total and late >= _BEYOND_KOREAN * total

@@ -90,8 +90,7 @@ class Parquet(Format):
 
     def fields(self, text: str) -> Mapping[str, Any]:
         """Return the values of a row by column."""
-        values: dict[str, Any] = json.loads(text)
-        return values
+        return dict(json.loads(text))
 
     @property
     def _glob(self) -> str:
