@@ -1,7 +1,4 @@
-"""What the words of columns and of actions in exports mean; words.toml lists them.
-
-Words of actions are compared in lower case and without SEPARATORS.
-"""
+"""What the words of columns and of actions in exports mean; words.toml lists them."""
 
 import re
 import tomllib
@@ -14,12 +11,6 @@ from eventabs.shared_records import DurationUnit
 
 SEPARATORS: Final = " _-$"
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
-
-
-def bare(text: str) -> str:
-    """Return a text without the accents of Latin letters: usuário is usuario."""
-    plain = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
-    return unicodedata.normalize("NFC", plain).replace("ı", "i")
 
 
 _WORDS: Final[dict[str, Any]] = tomllib.loads(
@@ -56,7 +47,7 @@ _PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zà-öø-ÿ]+|[^\W\d_A-Za-
 
 
 def plain(word: str) -> str:
-    """Return `word` as words of actions are compared."""
+    """Return `word` as words of actions are compared: in lower case and without SEPARATORS."""
     return word.lower().translate({ord(mark): None for mark in SEPARATORS})
 
 
@@ -68,7 +59,10 @@ def _plain_words(words: str) -> tuple[str, ...]:
 def words_of(name: str) -> tuple[str, ...]:
     """Return the words of a column's name in lower case: they change at case, marks, and where known words meet."""
     found: list[str] = []
-    for part in _PARTS.findall(name if name.isascii() else bare(name)):
+    if not name.isascii():  # the accents of Latin letters go: usuário is usuario
+        without = _ACCENTS.sub("", unicodedata.normalize("NFD", name))
+        name = unicodedata.normalize("NFC", without).replace("ı", "i")
+    for part in _PARTS.findall(name):
         word = part.lower()
         if word in _ALL:
             found.append(word)

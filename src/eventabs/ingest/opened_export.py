@@ -90,24 +90,15 @@ def _load(index: int, file: MappedFile, compared: Sequence[str]) -> None:
 # DuckDB sums up a group of users at a time, so that memory holds one group, whatever the size of the export. It sums
 # costs of what recurs: names, durations, times of day and days, each known to Python once a group, not once a behavior.
 _BEHAVIORS: Final = 300_000  # of a group, and those of its last user
-_START: Final = "date_trunc('second', start)"  # behaviors have whole seconds; the rest has sorted them
-_FACTS: Final = f"{_START}, action, coalesce(item, text), place, duration, file, line, coalesce(text, '')"
-
-
-@cache
-def _offset(seconds: int) -> timezone:
-    return timezone(timedelta(seconds=seconds))
+# behaviors have whole seconds; the rest has sorted them
+_FACTS: Final = "date_trunc('second', start), action, coalesce(item, text), place, duration, file, line, coalesce(text, '')"
 
 
 _Logs = Callable[..., Iterator[UserLog]]  # of users, by a condition
 
 
 class UserGroup:
-    """Users that follow one another, numbered from 0. Good until the next group is taken.
-
-    `names`, `durations` and `days` hold each different one that occurs. A name is known by its position. A day is as in
-    `date.toordinal`, with whether the user's active day before is of another year.
-    """
+    """Users that follow one another, numbered from 0. Good until the next group is taken. Names, durations and days are the different ones."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, users: Sequence[GroupUser], logs: _Logs) -> None:
         self._cursor = cursor
@@ -119,9 +110,10 @@ class UserGroup:
         names = self._fetched(f"""
             SELECT CASE WHEN item IS NULL AND action <> '' THEN '{THING}' ELSE action END,
                 coalesce(item, free_text), place, timed FROM group_names ORDER BY name""")
-        self.names = list(map(ActivityName._make, names))
+        self.names = list(map(ActivityName._make, names))  # known by their positions
         durations = "SELECT DISTINCT duration FROM group_rows WHERE duration IS NOT NULL"
         self.durations = [seconds for (seconds,) in self._fetched(durations)]
+        # as in date.toordinal, with whether the user's active day before is of another year
         days = "SELECT day - DATE '0001-01-01' + 1, starts_year FROM day_kinds ORDER BY kind"
         self.days: list[tuple[int, bool]] = [(day, starts_year) for day, starts_year in self._fetched(days)]
 
@@ -132,7 +124,7 @@ class UserGroup:
         if len(wanted) < len(self.users):
             condition += " AND user_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY rowid"
             values = [[user.user_id for user in wanted]]
-        return self._logs(wanted, condition, values)
+        return self._logs(wanted, condition, *values)
 
     def costs(self, **pieces: list[int]) -> list[int]:
         """Add up what each user's days and behaviors cost, given what names (`bodies`), durations (`lasting`), `clocks` and `days` do."""
@@ -142,20 +134,15 @@ class UserGroup:
     def users_of(self, names: Collection[int]) -> set[int]:
         """Return the users who have one of `names`."""
         query = "SELECT DISTINCT user_number FROM group_rows WHERE name IN (SELECT unnest(?::BIGINT[]))"
-        return self._users(query, [list(names)])
+        return {user for (user,) in self._fetched(query, [list(names)])}
 
     def users_named(self, keys: Sequence[str | None]) -> set[int]:
         """Return the users whose key (by user, in lower case) occurs in a text of theirs, whatever its ASCII case."""
         common = commonprefix([key for key in keys if key is not None])  # noqa: RUF071  no paths; mostly no text has even that
-        return self._users(
-            """SELECT DISTINCT user_number FROM group_rows JOIN group_names USING (name)
+        query = """SELECT DISTINCT user_number FROM group_rows JOIN group_names USING (name)
             JOIN (SELECT unnest(range(len($keys))) AS user_number, unnest($keys::VARCHAR[]) AS key) USING (user_number)
-            WHERE contains(folded, $common) AND contains(folded, key)""",
-            {"keys": list(keys), "common": common},
-        )
-
-    def _users(self, query: str, values: object = None) -> set[int]:
-        return {user for (user,) in self._fetched(query, values)}
+            WHERE contains(folded, $common) AND contains(folded, key)"""
+        return {user for (user,) in self._fetched(query, {"keys": list(keys), "common": common})}
 
     def _fetched(self, query: str, values: object = None) -> list[tuple[Any, ...]]:
         return self._cursor.execute(query, values).fetchall()
@@ -163,23 +150,17 @@ class UserGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export(sort_and_pair.RowCounts):
-    """Files that were read to their end. Valid only inside `open_export`.
-
-    `fingerprint` is the sha256 of the contents of files and objects; `stamps` show whether a file, or the profiles, changes later.
-    `roles` has for each file the column of each role, `description` that in short, with what looks wrong. `profile_left`: the
-    profiles' columns that are not taken. `skipped_lines` are titles above and sums below the rows. Of a shard, `other_rows` are
-    those of other shards, and `rows_without_user` those of the whole input, which the first shard has.
-    """
+    """Files that were read to their end. Valid only inside `open_export`."""
 
     files: tuple[str, ...]
-    fingerprint: str
-    stamps: tuple[FileStamp, ...]
-    roles: dict[str, dict[str, str]]
-    description: Description
+    fingerprint: str  # the sha256 of the contents of files and objects
+    stamps: tuple[FileStamp, ...]  # whether a file, or the profiles, changes later
+    roles: dict[str, dict[str, str]]  # for each file the column of each role
+    description: Description  # that in short, with what looks wrong
     compared: tuple[str, ...]  # columns; duplicates are equal in them
     not_compared: tuple[str, ...]
-    profile_left: tuple[str, ...]
-    skipped_lines: int
+    profile_left: tuple[str, ...]  # the profiles' columns that are not taken
+    skipped_lines: int  # titles above and sums below the rows
     shard: Shard | None
     encodings: dict[str, str]
     _connection: duckdb.DuckDBPyConnection
@@ -239,20 +220,19 @@ class Export(sort_and_pair.RowCounts):
         ((first, last),) = self._rows(query)
         return None if first is None else (first, last)
 
-    def _logs(
-        self, users: Iterable[GroupUser], condition: str = "TRUE", values: Sequence[object] = ()
-    ) -> Iterator[UserLog]:
-        """Yield the logs of users, whose readable behaviors are those for which the SQL `condition` holds."""
+    def _logs(self, users: Iterable[GroupUser], where: str = "TRUE", *values: object) -> Iterator[UserLog]:
+        """Yield the logs of users, whose readable behaviors are those for which the SQL `where` holds."""
         offset = ", shift" if self.with_offset else ""
-        query = f"SELECT {_FACTS}{offset} FROM behaviors WHERE reason IS NULL AND {condition}"
-        rows = self._rows(query, values)
+        query = f"SELECT {_FACTS}{offset} FROM behaviors WHERE reason IS NULL AND {where}"
+        rows = self._rows(query, *values)
         behaviors: Iterator[Behavior] = map(Behavior._make, rows)
         if self.with_offset:
-            behaviors = (Behavior(row[0].replace(tzinfo=_offset(row[8])), *row[1:8]) for row in rows)
+            zone = cache(lambda seconds: timezone(timedelta(seconds=seconds)))
+            behaviors = (Behavior(row[0].replace(tzinfo=zone(row[8])), *row[1:8]) for row in rows)
         for user in users:
             yield UserLog(user.user_id, tuple(islice(behaviors, user.behaviors)), user.profile)
 
-    def _rows(self, query: str, values: Sequence[object] = ()) -> Iterator[Any]:
+    def _rows(self, query: str, *values: object) -> Iterator[Any]:
         with errors_named("the export"), closing(self._connection.cursor()) as cursor:
             yield from fetched(cursor.execute(query, list(values)))
 
