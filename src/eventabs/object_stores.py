@@ -184,15 +184,12 @@ _WAITS: Final["BackoffConfig"] = {
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object and how to reach it; size and ETag are known once the store was asked.
+    """An object and how to reach it."""
 
-    `name` is its full address, which is never shown, `path` its key in a store, "" on the web.
-    """
-
-    name: str
+    name: str  # its full address, which is never shown
     store: "ObjectStore"
-    path: str
-    size: int = 0
+    path: str  # its key in a store, "" on the web
+    size: int = 0  # this and the ETag are known once the store was asked
     etag: str = ""
 
     @classmethod

@@ -141,11 +141,7 @@ def stamp(path: str, sha256: bytes | None = None) -> FileStamp:
 
 
 def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the files that `paths` (files and globs) name, sorted, each once; for an archive the exports inside.
-
-    A name that exists is literal, whatever its characters. `excluded`: files that folders and globs leave
-    out. Addresses of objects are skipped. Raises InputError, also for the address of a database and a name that is not UTF-8.
-    """
+    """Return the files that `paths` name, but those `excluded`, which folders and globs leave out; sorted, each once; for an archive the exports inside. Raises InputError."""
     for path in paths:
         refuse_database(path)
     others = {Path(path).resolve() for path in excluded}
@@ -291,7 +287,7 @@ def _matches(path: str) -> list[str]:
     with suppress(OSError, ValueError):  # a name that is too long or has a NUL
         if Path(path).is_dir():
             return _in_folder(path)
-        if Path(path).exists() or archive_and_member(path)[1]:
+        if Path(path).exists() or archive_and_member(path)[1]:  # literal, whatever its characters
             return [path]
         matched = glob.glob(path, recursive=True)  # noqa: PTH207 - a Path cannot glob an absolute pattern
         if matches := [match for match in matched if Path(match).is_file()]:

@@ -21,32 +21,27 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", 'Field name "schema"', UserWarning)
 
     class InputSettings(TomlTable):
-        """What to read, and how.
-
-        `user` is whose files they are ("": a column says it), `sheet` and `table` what is read of workbooks and databases.
-        `encoding` is a codec of Python's ("" finds it), `header` names the columns of CSV files that have none.
-        `schema` is a tool's name, "none", a TOML file of the user's own, or "" (found by the fields), `names` what words of
-        actions mean; `duration_unit` is that of durations that are plain numbers. `shard`: only the rows of its users
-        are kept, and with the first one those without a user.
-        """
+        """What to read, and how."""
 
         paths: tuple[str, ...] = ()
-        user: str = ""
+        user: str = ""  # whose files they are; "": a column says it
         profiles: str = ""
         timezone: str = ""
-        encoding: str = ""
-        sheet: str = ""
-        table: str = ""
+        encoding: str = ""  # a codec of Python's; "" finds it
+        sheet: str = ""  # of workbooks
+        table: str = ""  # of databases
         dayfirst: bool | None = None
-        duration_unit: DurationUnit = "s"
-        header: tuple[str, ...] = ()
+        duration_unit: DurationUnit = "s"  # of durations that are plain numbers
+        header: tuple[str, ...] = ()  # the columns of CSV files that have none
+        # a tool's name, "none", a TOML file of the user's own, or "" (found by the fields)
         schema: str = ""  # type: ignore[assignment]  # hides that method
         keep_duplicates: bool = False
         strict: bool = False
+        # only the rows of its users are kept, and with the first one those without a user
         shard: Annotated[str, AfterValidator(lambda text: text and str(Shard.parse(text)))] = ""
         max_rejects: Annotated[float, Field(ge=0, le=1)] = 0.05
         columns: InputColumns = InputColumns()  # type: ignore[valid-type]  # made of all roles
-        names: dict[str, str] = {}
+        names: dict[str, str] = {}  # what words of actions mean
 
         @property
         def most_rejects(self) -> float:

@@ -28,22 +28,19 @@ Wanted = Sequence[tuple[str, str]]  # (name in the result, column or path of the
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file before its format is known. `text`: the path to read, `path` itself or a copy in plain UTF-8.
-
-    `encoding` is "" for a binary file. `headers` are the columns of known CSV files without a header, with patterns of
-    their lines; `times` are the paths where records of known tools may have their time.
-    """
+    """A file before its format is known."""
 
     connection: duckdb.DuckDBPyConnection
     path: str
-    text: str
+    text: str  # the path to read: `path` itself, or a copy in plain UTF-8
     content: files.Content
-    encoding: str
+    encoding: str  # "" for a binary file
     copy: Path
     stop: Stop
     settings: InputSettings
+    # the columns of known CSV files without a header, with patterns of their lines
     headers: Mapping[tuple[str, ...], re.Pattern[str]] = field(default_factory=dict)
-    times: frozenset[str] = frozenset()
+    times: frozenset[str] = frozenset()  # the paths where records of known tools may have their time
 
     @property
     def named(self) -> dict[str, str]:

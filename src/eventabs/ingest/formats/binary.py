@@ -156,14 +156,11 @@ class DuckDb(Parquet):
 
 def chosen_table(
     file: InputFile,
-    tables: Mapping[str, Collection[str]],
-    sources: Mapping[str, str],
+    tables: Mapping[str, Collection[str]],  # their columns
+    sources: Mapping[str, str],  # what a query calls them
     connection: sqlite3.Connection | duckdb.DuckDBPyConnection,
 ) -> tuple[str, dict[str, Collection[str]]]:
-    """Return the table that the user named, or the one with a time whose users come back, and the columns of the others.
-
-    Raises InputError. `tables`: columns by table, `sources`: what a query calls them.
-    """
+    """Return the table that the user named, or the one with a time whose users come back, and the columns of the others. Raises InputError."""
     listed = shorten(", ".join(tables), _LISTED, placeholder=" ...")
     if table := file.settings.table:
         if table not in tables:
@@ -181,9 +178,8 @@ def chosen_table(
         ranks = {}
         for name in timed:
             best = {role: max(tables[name], key=partial(_fit, file, role)) for role in _WHO_AND_WHEN}
-            user = (
-                best["user"] if name in of_users else next(filter(ids.__contains__, [*tables[name]][1:]), "")
-            )
+            others = filter(ids.__contains__, [*tables[name]][1:])
+            user = best["user"] if name in of_users else next(others, "")
             found: list[tuple[Any, ...]] = []
             with suppress(sqlite3.Error, duckdb.Error):  # a broken view
                 fields = f"{_identifier(user)}, {_identifier(best['time'])}"
@@ -277,10 +273,8 @@ class Excel(Csv):
             if rows := list(islice(sheet.iter_rows(), _LOOKED_AT)):
                 words = [[cell for cell in cells if cell and isinstance(cell, str)] for cells in rows]
                 at = max(range(len(rows)), key=lambda at: len(_roles(file, words[at])))
-                told[name], kinds[name] = (
-                    _roles(file, words[at]),
-                    (_without_end(rows[at]), _COUNTED_UP.sub("", name)),
-                )
+                told[name] = _roles(file, words[at])
+                kinds[name] = (_without_end(rows[at]), _COUNTED_UP.sub("", name))
                 times = {
                     each for each in words[at] if max(_fit(file, "time", each), fit(each, "date")) > _NAMED
                 }

@@ -95,17 +95,14 @@ class Dialect(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where the table is: `above` counts the lines before its header, or before its first row if it has none.
-
-    `below` counts those behind its last row. `needed`: the least number of fields of a row.
-    """
+    """Where the table is."""
 
     dialect: Dialect
     columns: tuple[str, ...]
-    needed: int
+    needed: int  # fields of a row, at least
     has_header: bool = True
-    above: int = 0
-    below: int = 0
+    above: int = 0  # lines before its header, or before its first row if it has none
+    below: int = 0  # lines behind its last row
 
 
 def _records(lines: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
@@ -357,11 +354,7 @@ class Csv(Format):
             copy.unlink(missing_ok=True)
 
     def tidy(self, target: Path, user_column: str) -> int:
-        """Copy the file without its header; each row begins with its line number and problem.
-
-        A line whose number of fields differs from the header's keeps only its user, if that is readable. Returns an upper
-        bound of the longest row in bytes.
-        """
+        """Copy the file without its header, each row behind its line number and problem. Return an upper bound of the longest row in bytes."""
         user = self.columns.index(user_column) if user_column in self.columns else len(self.columns)
         dialect, longest = self.layout.dialect, 0
         with target.open("w", encoding="utf-8", newline="") as copy:
@@ -369,7 +362,7 @@ class Csv(Format):
             records = islice(self.records(), int(self.layout.has_header), None)
             for line, text, fields in self.file.stop.until(records):
                 row = fields
-                if row is None:
+                if row is None:  # of another number of fields: only its user is kept, if that is readable
                     row = [""] * len(self.columns)
                     parts = text.split() if dialect.is_blank else text.split(dialect.delimiter)
                     before = "".join(parts[: user + 1])
@@ -450,18 +443,16 @@ _NICK: Final = r"<?(?!(?:\S+ )?\S+\[\d+\]:)(?!\W*(?i:debug|info|notice|warn|warn
 
 
 class _Form(NamedTuple):
-    """How the rows of a text are written: the pattern of a row's first line, and the columns of its groups.
+    """How the rows of a text are written."""
 
-    `above`: a line, between the one above and the one below it, that gives the first columns of the rows below it; a `day`
-    belongs to their times. `is_strict`: a line that names nobody is the program's own, not a message whose name is not understood.
-    `pair`: a row says the names of its fields itself.
-    """
-
-    row: re.Pattern[str]
-    columns: tuple[str, ...]
+    row: re.Pattern[str]  # its first line
+    columns: tuple[str, ...]  # of its groups
+    # a line, between the one above and the one below it, that gives the first columns of the rows below it; a `day` belongs to their times
     above: re.Pattern[str] = re.compile("(?!)")
-    is_strict: bool = False
-    pair: re.Pattern[str] | None = None
+    is_strict: bool = (
+        False  # a line that names nobody is the program's own, not a message whose name is not understood
+    )
+    pair: re.Pattern[str] | None = None  # a field, where a row says the names of its fields itself
 
     @property
     def is_chat(self) -> bool:

@@ -117,10 +117,7 @@ def _one_object_a_line(file: InputFile) -> InputFile:
 
 
 def split_array(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
-    """Copy the elements of a top-level array (or consecutive values), one a line, also those that are no JSON. Raises InputError if one is too long.
-
-    For a single object that is too large for memory, copy the records in its lists and return the fields around them.
-    """
+    """Copy the elements of an array or consecutive values, or the records in an object too large for memory, one a line. Return the fields around these."""
     around: dict[str, Any] = {}
     is_vast = Path(path).stat().st_size > files.LONGEST_LINE
     for split in (partial(records_inside, around), elements) if is_vast else (elements,):
