@@ -224,7 +224,6 @@ def read_paths(
 def _one_layer(
     relation: str, layer: int, rest: Mapping[InnerPath, tuple[str, int]], texts: Collection[InnerPath]
 ) -> tuple[str, dict[InnerPath, tuple[str, int]]]:
-    """Read one more layer of each path."""
     # the pointers into each text, with the name of the list of their values; the name of the list of its records
     pointers: dict[str, tuple[str, dict[str, int]]] = {}
     lists: dict[str, str] = {}

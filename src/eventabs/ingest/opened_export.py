@@ -47,7 +47,6 @@ from eventabs.stop_request import Stop
 
 
 def _mapped(sources: Sequence[Format], schemas: SchemaChoice, copies: Copies) -> list[MappedFile]:
-    """Return how the `sources` are read."""
     found = list[MappedFile]()
     known: dict[tuple[object, ...], tuple[list[Profile], roles.Choice]] = {}
     settings = sources[0].file.settings

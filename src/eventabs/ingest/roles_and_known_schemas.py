@@ -119,7 +119,7 @@ class Reading:
         for role, paths in by_role:
             name = {_EVENT: "action", _MILLISECONDS: "duration"}.get(role, role)
             shown.setdefault(name, {}).update(dict.fromkeys(paths))
-        if schema.name and source.file.has_user:
+        if schema.name and source.file.settings.user:
             shown.pop("user", None)
         elif not shown.get("user") and schema.one_user:
             shown["user"] = {}

@@ -139,15 +139,22 @@ class Format(ABC):
         """Read the file through `insert`; an irregular file is tidied in a copy first."""
         insert(self.query(wanted))
 
-    def nested(self, relation: str, wanted: Wanted, base: str | Callable[[str], str]) -> tuple[str, str]:
-        """Return the SELECT list of the wanted values, and the relation to select from. `base`: see read_paths; it gives texts."""
+    def select(
+        self,
+        table: str,
+        wanted: Wanted,
+        base: str | Callable[[str], str],
+        problem: str,
+        line: str = "NULL::BIGINT",
+    ) -> str:
+        """Return the SELECT of line, problem and the wanted values of a table's rows. `base`: see read_paths; it gives texts."""
         paths = {name: self.inventory.find(name) or InnerPath(name) for _alias, name in wanted if name}
         # few files have any, and the search for JSON in texts takes time
         texts = self.inventory.texts if any(path.steps for path in paths.values()) else ()
-        select, found = read_paths(f"SELECT * FROM {relation}", base, paths.values(), texts)
+        relation, found = read_paths(f"SELECT * FROM {table}", base, paths.values(), texts)
         values = {name: found[path] for name, path in paths.items()}
-        fields = (f'{values.get(column, "NULL::VARCHAR")} AS "{name}"' for name, column in wanted)
-        return ", ".join(fields), f"({select})"
+        fields = (f', {values.get(column, "NULL::VARCHAR")} AS "{name}"' for name, column in wanted)
+        return f"SELECT {line} AS line, {problem} AS problem{''.join(fields)} FROM ({relation})"
 
 
 def text_reader(names: Iterable[str], longest: int, delimiter: str, quote: str, header: bool = False) -> str:

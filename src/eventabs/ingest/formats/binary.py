@@ -66,20 +66,17 @@ class Parquet(Format):
         """Return the names of the columns."""
         with errors_named(self.file.path):
             described = self.file.connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._glob])
-            self._types = {name: kind for name, kind, *_rest in described.fetchall()}
-        return tuple(self._types)
+        self._texts: dict[str, str] = {}  # the SQL of each column as text; structs, lists and maps as JSON
+        for name, kind, *_rest in described.fetchall():
+            is_nested = kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
+            value = f"to_json({_identifier(name)})" if is_nested else _identifier(name)
+            self._texts[name] = f"CAST({value} AS VARCHAR)"
+        return tuple(self._texts)
 
     def query(self, wanted: Wanted) -> Query:
         """Return the rows, all values as text."""
-        fields, relation = self.nested("read_parquet(?)", wanted, self._text)
-        select = f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {fields} FROM {relation}"
+        select = self.select("read_parquet(?)", wanted, self._texts.__getitem__, "NULL::VARCHAR")
         return Query(select, (self._glob,))
-
-    def _text(self, column: str) -> str:
-        """Return the SQL of a column as text; structs, lists and maps as JSON."""
-        name = _identifier(column)
-        is_nested = self._types[column].startswith(("STRUCT", "MAP")) or self._types[column].endswith("]")
-        return f"CAST({f'to_json({name})' if is_nested else name} AS VARCHAR)"
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Yield each row's number and the row as JSON."""

@@ -318,8 +318,7 @@ class Csv(Format):
         # it is slow to join a row's cells: only for rows that may be empty
         all_blank = f"trim(concat({', '.join(self._field_names)}), {WHITE}) = ''"
         problem = f"CASE WHEN coalesce(c0, '') < '!' THEN CASE WHEN {all_blank} THEN '{BLANK}' END END"
-        fields, relation = self._fields(reader, wanted)
-        select = f"SELECT NULL::BIGINT AS line, {problem} AS problem, {fields} FROM {relation}"
+        select = self.select(reader, wanted, self._field, problem)
         return Query(select, (as_glob(self.file.text),), first_line=1 + has_header)
 
     def texts(self) -> Iterator[tuple[int, str]]:
@@ -347,8 +346,7 @@ class Csv(Format):
         try:
             longest = self.tidy(copy, dict(wanted)["user"])
             reader = text_reader(["line", "problem", *self._field_names], longest, *Dialect())
-            fields, relation = self._fields(reader, wanted)
-            select = f"SELECT CAST(line AS BIGINT) AS line, problem, {fields} FROM {relation}"
+            select = self.select(reader, wanted, self._field, "problem", "CAST(line AS BIGINT)")
             insert(Query(select, (as_glob(str(copy)),)))
         finally:
             copy.unlink(missing_ok=True)
@@ -427,8 +425,8 @@ class Csv(Format):
     def _field_names(self) -> list[str]:
         return [f"c{position}" for position in range(len(self.columns))]
 
-    def _fields(self, reader: str, wanted: Wanted) -> tuple[str, str]:
-        return self.nested(reader, wanted, lambda column: f"c{self.columns.index(column)}")
+    def _field(self, column: str) -> str:
+        return f"c{self.columns.index(column)}"
 
 
 _LOG_CLOCK: Final = (

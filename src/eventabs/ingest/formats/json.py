@@ -71,15 +71,10 @@ class Json(Format):
     def query(self, wanted: Wanted) -> Query:
         """Return one row for each line. Rows get no numbers here: DuckDB numbers them on a single thread only."""
         reader = text_reader(["text"], self.file.content.longest, _NO_DELIMITER, quote="")
-        fields, relation = self.nested(reader, wanted, "text")
-        return Query(
-            f"""SELECT NULL::BIGINT AS line, {fields},
-                CASE WHEN text IS NULL THEN '{BLANK}'
-                    WHEN {OBJECT} IS NULL THEN CASE WHEN trim(text, {WHITE}) = '' THEN '{BLANK}' ELSE 'bad_json' END
-                    WHEN {OBJECT}[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END AS problem
-            FROM {relation}""",
-            (as_glob(self.file.text),),
-        )
+        problem = f"""CASE WHEN text IS NULL THEN '{BLANK}'
+            WHEN {OBJECT} IS NULL THEN CASE WHEN trim(text, {WHITE}) = '' THEN '{BLANK}' ELSE 'bad_json' END
+            WHEN {OBJECT}[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END"""
+        return Query(self.select(reader, wanted, "text", problem), (as_glob(self.file.text),))
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Yield each line."""
