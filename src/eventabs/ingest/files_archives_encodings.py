@@ -175,34 +175,28 @@ def inspect(text: str, path: str, *, binary: bool = False) -> Content:
     decoder = codecs.getincrementaldecoder("utf-8")()
     lines = returns = pairs = newline_free = longest = line_not_utf8 = 0
     last, is_blank = b"", True
-    try:
-        with Path(text).open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                start = chunk[:_HEAD] if not (last or binary) else b""
-                # more than a few zero bytes, or what is no UTF-8; the last character may be cut
-                if b"\0" in start and (
-                    start.count(b"\0") * 100 > len(start)
-                    or "\ufffd" in start.decode(errors="replace").rstrip("\ufffd")
-                ):
-                    message = _("{path} is a binary file; export the behaviors as JSON lines, CSV or Parquet")
-                    raise InputError(message.format(path=path))
-                is_blank = is_blank and not chunk.removeprefix(codecs.BOM_UTF8).strip()
-                digest.update(chunk)
-                if not binary and not line_not_utf8:
-                    try:
-                        decoder.decode(chunk)
-                    except UnicodeDecodeError as error:
-                        line_not_utf8 = lines + 1 + error.object.count(b"\n", 0, error.start)
-                newlines = chunk.count(b"\n")
-                lines += newlines
-                if b"\r" in chunk or last == b"\r":
-                    returns += chunk.count(b"\r")
-                    pairs += chunk.count(b"\r\n") + (last == b"\r" and chunk.startswith(b"\n"))
-                newline_free = 0 if newlines else newline_free + 1
-                longest = max(longest, (newline_free + 2) * _CHUNK)
-                last = chunk[-1:]
-    except OSError as error:
-        raise unreadable(path, error) from None
+    with reading(path), Path(text).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            start = b"" if last or binary else chunk[:_HEAD]
+            decoded = start.decode(errors="replace").rstrip("\ufffd")  # the last character may be cut
+            if b"\0" in start and (start.count(b"\0") * 100 > len(start) or "\ufffd" in decoded):
+                message = _("{path} is a binary file; export the behaviors as JSON lines, CSV or Parquet")
+                raise InputError(message.format(path=path))
+            is_blank = is_blank and not chunk.removeprefix(codecs.BOM_UTF8).strip()
+            digest.update(chunk)
+            if not binary and not line_not_utf8:
+                try:
+                    decoder.decode(chunk)
+                except UnicodeDecodeError as error:
+                    line_not_utf8 = lines + 1 + error.object.count(b"\n", 0, error.start)
+            newlines = chunk.count(b"\n")
+            lines += newlines
+            if b"\r" in chunk or last == b"\r":
+                returns += chunk.count(b"\r")
+                pairs += chunk.count(b"\r\n") + (last == b"\r" and chunk.startswith(b"\n"))
+            newline_free = 0 if newlines else newline_free + 1
+            longest = max(longest, (newline_free + 2) * _CHUNK)
+            last = chunk[-1:]
     if is_blank:
         message = _("{path} is empty; name a file with a row for each behavior")
         raise InputError(message.format(path=path))
@@ -227,11 +221,8 @@ def fingerprint(files: Iterable[tuple[bytes, str]]) -> str:
 
 def first_bytes(path: str) -> bytes:
     """Return the first bytes of a file. Raises InputError if it cannot be read."""
-    try:
-        with open_binary(path) as file:
-            return file.read(_HEAD)
-    except OSError as error:
-        raise unreadable(path, error) from None
+    with reading(path), open_binary(path) as file:
+        return file.read(_HEAD)
 
 
 def lines(path: str) -> Iterator[tuple[int, str]]:
@@ -275,12 +266,16 @@ def no_room(what: str) -> DiskFullError:
     return DiskFullError(message.format(what=what))
 
 
-def unreadable(path: str, error: OSError) -> InputError | StorageError:
-    """Return the error for a file that the system cannot read, or has no room to unpack."""
-    if error.errno in NO_ROOM:
-        return no_room(path)
-    message = _("{path} cannot be read: {cause}; check its permissions")
-    return InputError(message.format(path=path, cause=error.strerror))
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Turn an OSError into the error for a file that the system cannot read, or has no room to unpack."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise no_room(path) from None
+        message = _("{path} cannot be read: {cause}; check its permissions")
+        raise InputError(message.format(path=path, cause=error.strerror)) from None
 
 
 def _matches(path: str) -> list[str]:
@@ -438,17 +433,16 @@ def unpacked(path: str, copy: Path, stop: Stop) -> str:
     """Return the path to read a file from: itself, or a `copy` of what is compressed or in an archive. Raises InputError."""
     if not archive_and_member(path)[1] and not first_bytes(path).startswith((_GZIP, _ZSTD)):
         return path
-    try:
-        with copy.open("wb") as target, open_binary(path) as file:
-            magic = file.peek(4)  # type: ignore[attr-defined]  # of files and members alike, not of all streams
-            plain = gzip.GzipFile(fileobj=file) if magic.startswith(_GZIP) else file
-            chunks = _frames(file) if magic.startswith(_ZSTD) else iter(lambda: plain.read(_CHUNK), b"")
-            target.writelines(stop.until(chunks))
-    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
-        message = _("{path} cannot be decompressed ({error}); copy it again")
-        raise InputError(message.format(path=path, error=error)) from None
-    except OSError as error:
-        raise unreadable(path, error) from None
+    with reading(path):
+        try:
+            with copy.open("wb") as target, open_binary(path) as file:
+                magic = file.peek(4)  # type: ignore[attr-defined]  # of files and members alike, not of all streams
+                plain = gzip.GzipFile(fileobj=file) if magic.startswith(_GZIP) else file
+                chunks = _frames(file) if magic.startswith(_ZSTD) else iter(lambda: plain.read(_CHUNK), b"")
+                target.writelines(stop.until(chunks))
+        except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+            message = _("{path} cannot be decompressed ({error}); copy it again")
+            raise InputError(message.format(path=path, error=error)) from None
     return str(copy)
 
 
