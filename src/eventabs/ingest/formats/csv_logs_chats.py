@@ -475,15 +475,6 @@ class _Form(NamedTuple):
 
 
 _PARTS: Final = {"clock": _LOG_CLOCK, "day": _DAY, "stamp": _LOG_STAMP, "nick": _NICK}
-_FORMS: Final = tuple(
-    _Form(
-        re.compile(filled(each["line"], **_PARTS)),
-        tuple(each["columns"].split()),
-        re.compile(filled(each.get("above", "(?!)"), **_PARTS)),
-        each.get("is_strict", False),
-    )
-    for each in LINE_FORMS
-)
 _MARKS: Final = ("\u200e", "\u200f")  # begin what the program itself says
 _PROGRAM: Final = re.compile(  # in IRC
     r"(?:\*\*\*|-!-|-->|<--) (?:\S+ (?:[(<\[]\S+ )?(?:has (?:joined|left|quit|parted)|is now known as|sets? mode|joined #)|(?:Joins|Parts|Quits):).*"
@@ -598,8 +589,10 @@ def line_form(start: bytes) -> _Form:
         said = [_pairs(line, pair) for line in shown]
         columns = dict.fromkeys(key for each in said for key in each)
         return _Form(re.compile(".*"), tuple(columns), pair=pair)
-    for form in _FORMS:
-        found = [row for line in shown if (row := form.row.fullmatch(line))]
+    for each in LINE_FORMS:
+        row, above = (re.compile(filled(each.get(key, "(?!)"), **_PARTS)) for key in ("line", "above"))
+        form = _Form(row, tuple(each["columns"].split()), above, each.get("is_strict", False))
+        found = list(filter(None, map(form.row.fullmatch, shown)))
         least = max(_LEAST, _LOG_SHARE * len(shown) * (_HALF if form.is_strict else 1))
         if len(found) >= least and sum(map(form.is_named, found)) >= _HALF * len(found):
             return form
