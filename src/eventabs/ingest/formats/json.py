@@ -150,7 +150,11 @@ def _flat(
 ) -> Iterator[dict[str, Any]]:
     """Yield the records with a time inside `record`, each with the fields around it; without any, the records of its lists."""
     inner: dict[str, Any] = {}
-    if depth < _DEEPEST and not _is_row(record, times):
+    firsts = [value[0] for value in record.values() if isinstance(value, list) and value]
+    chats = any(isinstance(each, dict) and _has_time(each, times) and _has_user(each) for each in firsts)
+    # a row has a time, and says who, or holds no list whose records say who and when
+    is_row = _has_time(record, times) and (_has_user(record) or not chats)
+    if depth < _DEEPEST and not is_row:
         timed = {key: value for key, value in record.items() if _holds_times(value, times, depth)}
         lists = ((key, value) for key, value in record.items() if isinstance(value, list))
         inner = timed or {key: value for key, value in lists if any(isinstance(each, dict) for each in value)}
@@ -182,13 +186,6 @@ def _records(value: object) -> object:
     if 0 < len(fields) == len(items) and are_alike:
         return [{_KEY: key, **each} for key, each in items]
     return value
-
-
-def _is_row(record: Mapping[str, Any], times: Collection[str]) -> bool:
-    """Whether it has a time, and does not hold a list whose records say who and when while it does not say who."""
-    firsts = [value[0] for value in record.values() if isinstance(value, list) and value]
-    chats = any(isinstance(each, dict) and _has_time(each, times) and _has_user(each) for each in firsts)
-    return _has_time(record, times) and (_has_user(record) or not chats)
 
 
 def _has_user(record: Mapping[str, Any]) -> bool:
